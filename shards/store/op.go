@@ -1,0 +1,139 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// OpKind says what an Op does. The numbers are written to the log: never reorder, only append.
+type OpKind uint8
+
+// The operations. Get alone reads; all others are ordered, logged and replicated.
+const (
+	OpGet           OpKind = iota + 1 // result: value, version, expiry
+	OpSet                             // Value, ExpireAt or KeepTTL, If; result: the old value if WantOld
+	OpDelete                          // If; result: Changed, the old value if WantOld
+	OpDeletePrefix                    // every key that starts with Key; result: Int = how many
+	OpIncrement                       // adds Int to the decimal number in Key (absent: 0); result: Int
+	OpIncrementFloat                  // adds Float; result: Value = the new number as text, as Redis prints it
+	OpAppend                          // appends Value; result: Int = new length
+	OpSetRange                        // overwrites from offset Int, zero-filling a gap; result: Int = new length
+	OpExpireAt                        // sets ExpireAt (0: never) under If; result: Changed; the old expiry in ExpireAt
+	OpRename                          // moves Key to Value (a key of the same shard) with its expiry; If applies to the target
+	OpCopy                            // copies Key to Value (a key of the same shard) with its expiry; If applies to the target
+	OpExpireDue                       // deletes up to Int keys whose expiry is at or before the transaction's Time; result: Int
+	OpEvict                           // deletes Key because of the memory limit; watchers see the reason
+)
+
+// Condition guards one operation, or a transaction as a whole (Guard).
+type Condition uint8
+
+// The conditions. A key whose expiry has passed at the transaction's time counts as absent.
+const (
+	Always      Condition = iota
+	IfAbsent              // Redis NX
+	IfPresent             // Redis XX
+	IfVersion             // the key's version is Version; 0 means absent
+	IfEqual               // the key's value is Compare
+	IfNoExpiry            // Redis EXPIRE NX: has no expiry (absent key: false)
+	IfHasExpiry           // Redis EXPIRE XX
+	IfLater               // Redis EXPIRE GT: the new expiry is later; a key without expiry counts as infinitely late
+	IfSooner              // Redis EXPIRE LT
+)
+
+// Op is one operation on one key. Slices are only read, and only until Apply or Read returns.
+type Op struct {
+	Kind     OpKind
+	If       Condition
+	KeepTTL  bool   // OpSet: the present expiry stays
+	WantOld  bool   // OpSet, OpDelete: the result holds the value before
+	Key      []byte // at most MaxKey bytes; the empty key is a key
+	Value    []byte // at most MaxValue bytes
+	Compare  []byte // for IfEqual
+	ExpireAt int64  // Unix milliseconds; 0 = never
+	Version  uint64 // for IfVersion
+	Int      int64
+	Float    float64
+}
+
+// Guard is a condition on one key that must hold for a whole transaction.
+type Guard struct {
+	If      Condition // IfAbsent, IfPresent, IfVersion or IfEqual
+	Key     []byte
+	Version uint64
+	Compare []byte
+}
+
+// Txn is what a shard orders, logs and applies as one step: it takes one sequence number, and no reader sees half of it.
+//
+// If a guard fails nothing happens, and every result is ErrConflict. Otherwise the operations run in order; one whose own
+// condition fails, or that cannot be done (ErrNotNumber), is skipped and says so in its result, as in Redis' EXEC.
+// With Atomic set, any such failure undoes the whole: nothing happens, the failing operation's result holds the cause and
+// all others ErrConflict.
+type Txn struct {
+	Time   int64 // Unix milliseconds, from the primary; the store never goes back in time
+	Atomic bool
+	Guards []Guard
+	Ops    []Op
+}
+
+// ReadOnly says whether the transaction changes nothing, so that it needs neither order nor log.
+func (t *Txn) ReadOnly() bool {
+	for i := range t.Ops {
+		if t.Ops[i].Kind != OpGet {
+			return false
+		}
+	}
+	return true
+}
+
+// Result is the outcome of one Op. Value is a view into the tree: it is valid only until the store is next touched.
+type Result struct {
+	Found    bool   // the key was there (before the operation)
+	Changed  bool   // the operation did something
+	Value    []byte // see the operation
+	Version  uint64 // of the key after the operation (before it, for OpGet); 0 = absent
+	ExpireAt int64  // likewise; Unix milliseconds, 0 = never
+	Int      int64  // see the operation
+	Err      error  // ErrConflict, ErrNotNumber, ErrOverflow, ErrNoKey, ErrTooLarge, or nil
+}
+
+// Limits of one key and one value. They bound every frame of the log and of the wire.
+const (
+	MaxKey   = 1<<16 - 1 // bytes
+	MaxValue = 64 << 20  // bytes
+	MaxOps   = 1 << 16   // operations and guards in one transaction
+	MaxTxn   = 256 << 20 // bytes of one encoded transaction
+)
+
+// Errors of operations. They are values, compared with errors.Is; a failed operation changes nothing.
+var (
+	ErrConflict  = errors.New("store: condition does not hold")
+	ErrNotNumber = errors.New("store: value is not a number")
+	ErrOverflow  = errors.New("store: increment would overflow")
+	ErrNoKey     = errors.New("store: no such key")
+	ErrTooLarge  = errors.New("store: key or value exceeds its limit")
+	ErrInvalid   = errors.New("store: malformed operation")
+)
+
+// Change is one key's change as watchers see it.
+type Change struct {
+	Seq      shards.SeqNo // of the transaction; several changes may share it
+	Kind     ChangeKind
+	Key      []byte
+	Value    []byte // ChangePut only
+	ExpireAt int64  // ChangePut only
+}
+
+// ChangeKind says why a key changed.
+type ChangeKind uint8
+
+// The kinds of change. A watcher that was too slow gets ChangeResync and then starts afresh from a snapshot.
+const (
+	ChangePut ChangeKind = iota + 1
+	ChangeDelete
+	ChangeExpire
+	ChangeEvict
+	ChangeResync
+)
