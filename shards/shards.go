@@ -55,15 +55,15 @@ type ErrorKind uint8
 
 // The kinds. Each says what the caller may do about it.
 const (
-	KindUnknown       ErrorKind = iota // unforeseen; the text says more
-	KindInvalid                        // the request is wrong; do not repeat it
-	KindConflict                       // a condition did not hold; read again, then decide
-	KindFull                           // a memory limit is reached; delete, raise the limit, or ask for eviction
-	KindDiskFull                       // the disk is nearly full; reads and deletes go on
-	KindUnavailable                    // the shard cannot answer now; repeat after a pause
-	KindNotPrimary                     // this copy does not lead; ask the primary it names
-	KindOutcomeUnknown                 // the operation may or may not have happened; read before repeating
-	KindCorrupt                        // stored bytes do not match their checksum
+	KindUnknown        ErrorKind = iota // unforeseen; the text says more
+	KindInvalid                         // the request is wrong; do not repeat it
+	KindConflict                        // a condition did not hold; read again, then decide
+	KindFull                            // a memory limit is reached; delete, raise the limit, or ask for eviction
+	KindDiskFull                        // the disk is nearly full; reads and deletes go on
+	KindUnavailable                     // the shard cannot answer now; repeat after a pause
+	KindNotPrimary                      // this copy does not lead; ask the primary it names
+	KindOutcomeUnknown                  // the operation may or may not have happened; read before repeating
+	KindCorrupt                         // stored bytes do not match their checksum
 )
 
 var kindNames = [...]string{"unknown", "invalid", "conflict", "full", "disk full", "unavailable", "not primary", "outcome unknown", "corrupt"}

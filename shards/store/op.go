@@ -11,19 +11,19 @@ type OpKind uint8
 
 // The operations. Get alone reads; all others are ordered, logged and replicated.
 const (
-	OpGet           OpKind = iota + 1 // result: value, version, expiry
-	OpSet                             // Value, ExpireAt or KeepTTL, If; result: the old value if WantOld
-	OpDelete                          // If; result: Changed, the old value if WantOld
-	OpDeletePrefix                    // every key that starts with Key; result: Int = how many
-	OpIncrement                       // adds Int to the decimal number in Key (absent: 0); result: Int
-	OpIncrementFloat                  // adds Float; result: Value = the new number as text, as Redis prints it
-	OpAppend                          // appends Value; result: Int = new length
-	OpSetRange                        // overwrites from offset Int, zero-filling a gap; result: Int = new length
-	OpExpireAt                        // sets ExpireAt (0: never) under If; result: Changed; the old expiry in ExpireAt
-	OpRename                          // moves Key to Value (a key of the same shard) with its expiry; If applies to the target
-	OpCopy                            // copies Key to Value (a key of the same shard) with its expiry; If applies to the target
-	OpExpireDue                       // deletes up to Int keys whose expiry is at or before the transaction's Time; result: Int
-	OpEvict                           // deletes Key because of the memory limit; watchers see the reason
+	OpGet            OpKind = iota + 1 // result: value, version, expiry
+	OpSet                              // Value, ExpireAt or KeepTTL, If; result: the old value if WantOld
+	OpDelete                           // If; result: Changed, the old value if WantOld
+	OpDeletePrefix                     // every key that starts with Key; result: Int = how many
+	OpIncrement                        // adds Int to the decimal number in Key (absent: 0); result: Int
+	OpIncrementFloat                   // adds Float; result: Value = the new number as text, as Redis prints it
+	OpAppend                           // appends Value; result: Int = new length
+	OpSetRange                         // overwrites from offset Int, zero-filling a gap; result: Int = new length
+	OpExpireAt                         // sets ExpireAt (0: never) under If; result: Changed; the old expiry in ExpireAt
+	OpRename                           // moves Key to Value (a key of the same shard) with its expiry; If applies to the target
+	OpCopy                             // copies Key to Value (a key of the same shard) with its expiry; If applies to the target
+	OpExpireDue                        // deletes up to Int keys whose expiry is at or before the transaction's Time; result: Int
+	OpEvict                            // deletes Key because of the memory limit; watchers see the reason
 )
 
 // Condition guards one operation, or a transaction as a whole (Guard).
