@@ -1,0 +1,113 @@
+package resp
+
+import (
+	"context"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Backend is what the server needs from a node. Keyspaces are named by their place in Keyspaces(), as in SELECT n. All
+// methods may be called concurrently from many connections.
+type Backend interface {
+	// Do runs calls on one keyspace and returns when each has been answered: its Sink got every result, or its Err is set.
+	//
+	//  1. Calls of one shard run in the order of the slice, each as one step; a read sees the writes before it.
+	//     Calls of different shards may run at once, on different goroutines.
+	//  2. A write is answered when it is as durable as the keyspace asks. It is best to make all writes of one Do wait together.
+	//  3. The slice, the calls and all that they point to belong to the backend until Do returns, and never after.
+	//  4. The end of ctx may cut the wait short: a call that was then under way gets an error of KindOutcomeUnknown and its
+	//     Sink is not called any more.
+	Do(ctx context.Context, keyspace int, calls []*Call)
+
+	// Scan visits up to limit keys of one shard (by its index) that start with prefix and sort after after (nil: from the
+	// start), in key order, without those that have expired. It returns the last key looked at, in a buffer of its own, or
+	// nil at the shard's end. visit runs inside the shard's turn: key is valid only there.
+	Scan(ctx context.Context, keyspace, shard int, after, prefix []byte, limit int, visit func(key []byte)) (next []byte, err error)
+
+	// Count is the number of keys in the slots first to last.
+	Count(ctx context.Context, keyspace int, first, last shards.Slot) (int64, error)
+
+	// KeysInSlot visits up to limit keys of one slot. The key is valid only inside visit.
+	KeysInSlot(ctx context.Context, keyspace int, slot shards.Slot, limit int, visit func(key []byte)) error
+
+	// RandomKey appends some key to dst; ok is false if the keyspace is empty.
+	RandomKey(ctx context.Context, keyspace int, dst []byte) (key []byte, ok bool, err error)
+
+	// Keyspaces lists the keyspaces in the order of SELECT n. The order does not change while the node lives; new ones are
+	// appended. The caller does not write to the slice.
+	Keyspaces() []shards.Keyspace
+
+	// Nodes is the cluster as its clients should see it, this node first, for the slots of one keyspace.
+	Nodes(keyspace int) []Node
+
+	// Facts are the node's figures for INFO and CONFIG GET.
+	Facts() Facts
+
+	// Now is the time by which expiries are computed, in Unix milliseconds.
+	Now() int64
+}
+
+// Call is one transaction on the shard that owns one slot.
+//
+// The backend sets Txn.Time before it runs the transaction (for reads as well) and then calls Sink.Result once per
+// operation, in order, inside the shard's turn, where Result.Value may be read without a copy. If the whole call fails it sets
+// Err; results that the Sink may have got before are then ignored.
+type Call struct {
+	Slot shards.Slot
+	Txn  store.Txn
+	Sink Sink
+
+	// Err is why the call as a whole failed. If an error in its chain has the method ErrorKind() shards.ErrorKind, the
+	// kind chooses Redis' error code (see errorReply); otherwise the client sees "ERR" and the text.
+	Err error
+
+	// Next and Shard are the backend's own while Do runs, so that it can group calls without memory of its own. They are
+	// zero when Do begins; what Do leaves in them is ignored.
+	Next  *Call
+	Shard int32
+}
+
+// Sink takes the results of one call. Result is called from one goroutine at a time and does not block; the result and its
+// Value are valid only until it returns. It does not touch the shard. A Sink never panics.
+type Sink interface {
+	Result(i int, r *store.Result)
+}
+
+// Node is a member of the cluster as Redis clients see it.
+type Node struct {
+	ID     string      // 40 lower-case hex digits, as Redis has them; stable across restarts
+	Name   string      // the Troupe name; informational
+	Host   string      // where clients reach it
+	Port   int         // its Redis port
+	Bus    int         // its port for other nodes; informational
+	Ranges []SlotRange // slots whose primary it is; ascending
+	Epoch  uint64
+}
+
+// SlotRange is the slots First to Last, both included.
+type SlotRange struct{ First, Last shards.Slot }
+
+// Facts are figures of the node. Zero values are printed as they are.
+type Facts struct {
+	Version      string // of Troupe
+	NodeID       string // as Node.ID
+	DataDir      string
+	Started      int64 // Unix milliseconds
+	UsedMemory   int64 // bytes held by the trees of all shards
+	MaxMemory    int64 // sum of the limits of all keyspaces that have one, in bytes; 0 = no limit
+	Eviction     string
+	ExpiredKeys  int64 // since the start
+	EvictedKeys  int64 // since the start
+	LogBytes     int64 // size of the log on disk
+	Loading      bool  // still replaying its log
+	LastSaveUnix int64 // seconds; when the newest snapshot was written
+	Replicas     int   // copies that follow this node's shards; answers WAIT
+	PerKeyspace  []KeyspaceFacts
+}
+
+// KeyspaceFacts are figures of one keyspace, in the order of Keyspaces().
+type KeyspaceFacts struct {
+	Keys     int64
+	Expiring int64 // of Keys, those with an expiry
+}
