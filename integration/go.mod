@@ -1,0 +1,16 @@
+module github.com/troupe-actors/troupe/integration
+
+go 1.26.0
+
+require (
+	github.com/hashicorp/go-immutable-radix/v2 v2.1.0
+	github.com/redis/go-redis/v9 v9.23.0
+	github.com/tidwall/btree v1.8.2
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/hashicorp/golang-lru/v2 v2.0.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+)
