@@ -1,0 +1,253 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Client speaks the HTTP API to a cluster through any of its nodes. It may be used concurrently.
+//
+// A request goes to the address that answered last. If a node cannot be reached, is busy or is unavailable, the next address
+// is tried, each once, provided that repeating does no harm: reads, unconditional writes, and whatever was never sent. Else
+// the error has KindOutcomeUnknown. Every failure that a node answered, and every failure to reach one, is an *Error.
+type Client struct {
+	bases   []string
+	token   string
+	http    *http.Client
+	current atomic.Int32 // index in bases of the address that answered last
+}
+
+// New makes a client of the nodes at addrs: host:port, or URLs that start with http:// or https://. token is sent as bearer
+// token unless it is empty. Nothing is connected yet.
+func New(addrs []string, token string) (*Client, error) {
+	c := &Client{token: token}
+	for _, addr := range addrs {
+		base, err := baseURL(addr)
+		if err != nil {
+			return nil, err
+		}
+		c.bases = append(c.bases, base)
+	}
+	if len(c.bases) == 0 {
+		return nil, errors.New("no address of a node is given")
+	}
+	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+	}}
+	return c, nil
+}
+
+func baseURL(addr string) (string, error) {
+	addr = strings.TrimSpace(addr)
+	if !strings.Contains(addr, "://") {
+		addr = "http://" + addr
+	}
+	u, err := url.Parse(addr)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("address %q must be host:port or http://host:port", addr)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// PutOptions guard or limit a write. The zero value writes always, and for ever.
+type PutOptions struct {
+	TTL     time.Duration   // 0: never expires; else at least a millisecond
+	If      store.Condition // Always, IfAbsent, IfPresent or IfVersion
+	Version uint64          // for IfVersion; 0 means absent
+}
+
+// Get reads one key. The error is NotFound if it is not there.
+func (c *Client) Get(ctx context.Context, keyspace string, key []byte) (Value, error) {
+	response, err := c.do(ctx, call{method: http.MethodGet, path: keyPath(keyspace, key), repeatable: true})
+	if err != nil {
+		return Value{}, err
+	}
+	defer response.Body.Close()
+	return readValue(response)
+}
+
+func readValue(response *http.Response) (v Value, err error) {
+	if v.Version, err = strconv.ParseUint(response.Header.Get(headerVersion), 10, 64); err != nil {
+		return v, broken("the answer lacks a usable %s header", headerVersion)
+	}
+	if at := response.Header.Get(headerExpireAt); at != "" {
+		if v.ExpireAt, err = strconv.ParseInt(at, 10, 64); err != nil {
+			return v, broken("the answer's %s header is not a number", headerExpireAt)
+		}
+	}
+	v.Bytes, err = io.ReadAll(io.LimitReader(response.Body, store.MaxValue+1))
+	if err != nil {
+		return v, broken("the value broke off after %d bytes: %v", len(v.Bytes), err)
+	}
+	return v, nil
+}
+
+// Put writes one key and returns its new version. The error is Conflict if the condition does not hold.
+func (c *Client) Put(ctx context.Context, keyspace string, key, value []byte, o PutOptions) (version uint64, err error) {
+	query := url.Values{}
+	if o.TTL != 0 {
+		query.Set("ttl", o.TTL.String())
+	}
+	setCondition(query, o.If, o.Version)
+	var answer struct {
+		Version uint64 `json:"version"`
+	}
+	err = c.json(ctx, call{
+		method: http.MethodPut, path: keyPath(keyspace, key), query: query, body: value, repeatable: o.If == store.Always,
+	}, &answer)
+	return answer.Version, err
+}
+
+func setCondition(query url.Values, condition store.Condition, version uint64) {
+	switch condition {
+	case store.IfAbsent:
+		query.Set("if", "absent")
+	case store.IfPresent:
+		query.Set("if", "present")
+	case store.IfVersion:
+		query.Set("version", strconv.FormatUint(version, 10))
+	}
+}
+
+// Delete removes one key. version, unless it is 0, must be the key's version: the error is Conflict otherwise.
+func (c *Client) Delete(ctx context.Context, keyspace string, key []byte, version uint64) (found bool, err error) {
+	query := url.Values{}
+	if version != 0 {
+		query.Set("version", strconv.FormatUint(version, 10))
+	}
+	var answer struct {
+		Found bool `json:"found"`
+	}
+	err = c.json(ctx, call{method: http.MethodDelete, path: keyPath(keyspace, key), query: query}, &answer)
+	return answer.Found, err
+}
+
+// DeletePrefix removes every key that starts with prefix. An empty prefix is refused: see DeleteAll.
+func (c *Client) DeletePrefix(ctx context.Context, keyspace string, prefix []byte) (deleted int64, err error) {
+	return c.deletePrefix(ctx, keyspace, url.Values{"prefix": {string(prefix)}})
+}
+
+// DeleteAll empties a keyspace.
+func (c *Client) DeleteAll(ctx context.Context, keyspace string) (deleted int64, err error) {
+	return c.deletePrefix(ctx, keyspace, url.Values{"prefix": {""}, "all": {"true"}})
+}
+
+func (c *Client) deletePrefix(ctx context.Context, keyspace string, query url.Values) (int64, error) {
+	var answer struct {
+		Deleted int64 `json:"deleted"`
+	}
+	err := c.json(ctx, call{method: http.MethodDelete, path: "/" + url.PathEscape(keyspace) + "/keys", query: query}, &answer)
+	return answer.Deleted, err
+}
+
+// Health asks for /_cluster/health. With waitFor set to Green or Yellow the node answers when the status is at least as good,
+// or, with TimedOut set, when timeout has passed.
+func (c *Client) Health(ctx context.Context, waitFor string, timeout time.Duration) (h Health, err error) {
+	query := url.Values{}
+	if waitFor != "" {
+		query.Set("wait_for_status", waitFor)
+		query.Set("timeout", timeout.String())
+	}
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_cluster/health", query: query, repeatable: true}, &h)
+	return h, err
+}
+
+// Nodes lists the members.
+func (c *Client) Nodes(ctx context.Context) (nodes []Node, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_nodes", repeatable: true}, &nodes)
+	return nodes, err
+}
+
+// Keyspaces lists the keyspaces.
+func (c *Client) Keyspaces(ctx context.Context) (keyspaces []KeyspaceInfo, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_keyspaces", repeatable: true}, &keyspaces)
+	return keyspaces, err
+}
+
+// Cat copies the text of /_cat/{table} to w. The query is that of the path: v, h, s, help, format, bytes.
+func (c *Client) Cat(ctx context.Context, w io.Writer, table string, query url.Values) error {
+	response, err := c.do(ctx, call{method: http.MethodGet, path: "/_cat/" + url.PathEscape(table), query: query, repeatable: true})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(w, response.Body); err != nil {
+		return fmt.Errorf("copy /_cat/%s: %w", table, err)
+	}
+	return nil
+}
+
+// json makes a call and decodes its answer.
+func (c *Client) json(ctx context.Context, request call, answer any) error {
+	response, err := c.do(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(answer); err != nil {
+		return broken("the answer to %s %s cannot be read: %v", request.method, request.path, err)
+	}
+	return nil
+}
+
+// maxAnswer bounds a JSON answer, in bytes, that the client reads: far above what /_nodes of a large cluster takes.
+const maxAnswer = 64 << 20
+
+// broken is an answer that came but is not what the API promises.
+func broken(format string, args ...any) *Error {
+	return &Error{Kind: shards.KindUnknown.String(), Reason: fmt.Sprintf(format, args...)}
+}
+
+// keyPath is the path of a key of any bytes. Dots are escaped as well where they alone would mean a folder.
+func keyPath(keyspace string, key []byte) string {
+	escaped := url.PathEscape(string(key))
+	if escaped == "." || escaped == ".." {
+		escaped = strings.ReplaceAll(escaped, ".", "%2E")
+	}
+	return "/" + url.PathEscape(keyspace) + "/keys/" + escaped
+}
+
+// call is one request, apart from the address that it goes to.
+type call struct {
+	method, path string // path: escaped
+	query        url.Values
+	body         []byte
+	mime         string
+	repeatable   bool // sending it twice does no harm
+}
+
+func (r *call) request(ctx context.Context, base, token string) (*http.Request, error) {
+	target := base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("build the request: %w", err)
+	}
+	if r.mime != "" {
+		request.Header.Set("Content-Type", r.mime)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	return request, nil
+}

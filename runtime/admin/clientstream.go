@@ -1,0 +1,222 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// ScanOptions say what a scan gives. The zero value: every key, in order, without values.
+type ScanOptions struct {
+	Prefix    []byte
+	After, To []byte // both exclusive, in the direction of the scan; nil: open
+	Limit     int    // 0: all
+	Reverse   bool
+	Values    bool
+	Digests   bool // SHA-256 of each value
+}
+
+// Found is one key of a scan. Its slices belong to the caller.
+type Found struct {
+	Key      []byte
+	Value    []byte // with ScanOptions.Values
+	SHA256   []byte // with ScanOptions.Digests; 32 bytes
+	Size     int64  // of the value, in bytes
+	Version  uint64
+	ExpireAt int64 // Unix milliseconds; 0 = never
+}
+
+// Scan yields keys in order across all shards. An error comes last; without one the scan was complete, which the node
+// confirms with a count. A scan that broke off may be taken up with After set to its last key.
+func (c *Client) Scan(ctx context.Context, keyspace string, o ScanOptions) iter.Seq2[Found, error] {
+	return func(yield func(Found, error) bool) {
+		lines, err := c.lines(ctx, "/"+url.PathEscape(keyspace)+"/scan", o.query())
+		if err != nil {
+			yield(Found{}, err)
+			return
+		}
+		defer lines.Close()
+		for count := int64(0); ; count++ {
+			var line scanLine
+			if err := lines.next(&line); err != nil {
+				yield(Found{}, err)
+				return
+			}
+			if line.End {
+				if line.Count != count {
+					yield(Found{}, broken("the node counted %d keys, %d came", line.Count, count))
+				}
+				return
+			}
+			if !yield(line.found(), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (o *ScanOptions) query() url.Values {
+	query := url.Values{}
+	if len(o.Prefix) > 0 {
+		query.Set("prefix", string(o.Prefix))
+	}
+	if o.After != nil {
+		query.Set("after", string(o.After))
+	}
+	if o.To != nil {
+		query.Set("to", string(o.To))
+	}
+	if o.Limit > 0 {
+		query.Set("limit", strconv.Itoa(o.Limit))
+	}
+	for name, set := range map[string]bool{"reverse": o.Reverse, "values": o.Values, "digest": o.Digests} {
+		if set {
+			query.Set(name, "true")
+		}
+	}
+	return query
+}
+
+// scanLine is any line of a scan's answer.
+type scanLine struct {
+	Key      *string `json:"key"`
+	Key64    []byte  `json:"key64"`
+	Version  uint64  `json:"version"`
+	ExpireAt int64   `json:"expire_at"`
+	Size     int64   `json:"size"`
+	Value    []byte  `json:"value"`
+	SHA256   hexText `json:"sha256"`
+	End      bool    `json:"end"`
+	Count    int64   `json:"count"`
+}
+
+func (l *scanLine) found() Found {
+	return Found{Key: wholeKey(l.Key, l.Key64), Value: l.Value, SHA256: l.SHA256, Size: l.Size, Version: l.Version, ExpireAt: l.ExpireAt}
+}
+
+func wholeKey(text *string, other []byte) []byte {
+	if text != nil {
+		return []byte(*text)
+	}
+	return other
+}
+
+// Changed is one change as Watch yields it. Its slices belong to the caller.
+type Changed struct {
+	Shard int
+	store.Change
+}
+
+// Watch yields changes of keys that start with prefix, until ctx ends or the loop is left. from is as in the path's parameter
+// of that name, empty for "from now on". The error that ends it is an *Error, or ctx's.
+func (c *Client) Watch(ctx context.Context, keyspace string, prefix []byte, from string) iter.Seq2[Changed, error] {
+	return func(yield func(Changed, error) bool) {
+		query := url.Values{"prefix": {string(prefix)}}
+		if from != "" {
+			query.Set("from", from)
+		}
+		lines, err := c.lines(ctx, "/"+url.PathEscape(keyspace)+"/watch", query)
+		if err != nil {
+			yield(Changed{}, err)
+			return
+		}
+		defer lines.Close()
+		for {
+			var line watchLine
+			if err := lines.next(&line); err != nil {
+				yield(Changed{}, err)
+				return
+			}
+			if line.Kind == "" {
+				continue // keepalive
+			}
+			changed, err := line.changed()
+			if err != nil || !yield(changed, nil) {
+				if err != nil {
+					yield(Changed{}, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// watchLine is any line of a watch's answer.
+type watchLine struct {
+	Seq      shards.SeqNo `json:"seq"`
+	Shard    int          `json:"shard"`
+	Kind     string       `json:"kind"`
+	Key      *string      `json:"key"`
+	Key64    []byte       `json:"key64"`
+	Value    []byte       `json:"value"`
+	ExpireAt int64        `json:"expire_at"`
+}
+
+func (l *watchLine) changed() (Changed, error) {
+	for kind, name := range changeNames {
+		if name == l.Kind {
+			return Changed{Shard: l.Shard, Change: store.Change{
+				Seq: l.Seq, Kind: kind, Key: wholeKey(l.Key, l.Key64), Value: l.Value, ExpireAt: l.ExpireAt,
+			}}, nil
+		}
+	}
+	return Changed{}, broken("change of unknown kind %q", l.Kind)
+}
+
+// changeNames are the kinds of change as they are written in a line.
+var changeNames = map[store.ChangeKind]string{
+	store.ChangePut: "put", store.ChangeDelete: "delete", store.ChangeExpire: "expire", store.ChangeEvict: "evict", store.ChangeResync: "resync",
+}
+
+// lineReader reads NDJSON.
+type lineReader struct {
+	io.Closer
+	source *bufio.Reader
+	line   []byte
+}
+
+func (c *Client) lines(ctx context.Context, path string, query url.Values) (*lineReader, error) {
+	response, err := c.do(ctx, call{method: http.MethodGet, path: path, query: query, repeatable: true})
+	if err != nil {
+		return nil, err
+	}
+	return &lineReader{Closer: response.Body, source: bufio.NewReaderSize(response.Body, 64<<10)}, nil
+}
+
+// maxLine bounds one line: the largest key and value in base64, and the rest.
+const maxLine = (store.MaxValue+store.MaxKey)/3*4 + 4096
+
+// next decodes the next line; a line that carries an error is returned as one.
+func (r *lineReader) next(line any) error {
+	r.line = r.line[:0]
+	for {
+		part, err := r.source.ReadSlice('\n')
+		r.line = append(r.line, part...)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return &Error{Kind: shards.KindUnavailable.String(), Reason: "the answer broke off: " + err.Error()}
+		}
+		if len(r.line) > maxLine {
+			return broken("a line of the answer is longer than %d bytes", maxLine)
+		}
+	}
+	var failure errorAnswer
+	if err := json.Unmarshal(r.line, &failure); err == nil && failure.Error.Kind != "" {
+		return &Error{Status: failure.Status, Kind: failure.Error.Kind, Reason: failure.Error.Reason}
+	}
+	if err := json.Unmarshal(r.line, line); err != nil {
+		return broken("a line of the answer cannot be read: %v", err)
+	}
+	return nil
+}
