@@ -1,0 +1,201 @@
+package settings
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden files in testdata")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; -rewrite accepts\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+// places makes Places of a flag map, an environment map and a file's content.
+func places(flags map[string][]string, env map[string]string, file string) Places {
+	return Places{
+		Flag:     func(name string) ([]string, bool) { v, ok := flags[name]; return v, ok },
+		Env:      func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		File:     []byte(file),
+		FileName: "troupe.yaml",
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
+	flags := map[string][]string{"name": {"by-flag"}, "keyspace": {"a:durability=memory", "b"}}
+	env := map[string]string{"TROUPE_NAME": "by-env", "TROUPE_RESP": "off", "TROUPE_PASSWORD": "secret", "TROUPE_KEYSPACE": "x"}
+	file := "# a comment\nname: by-file\nresp: 127.0.0.1:1\nhttp: 127.0.0.1:0\ndisk-reserve: 1gb\ntoken: hidden\nkeyspace: [y, z]\nsync-interval: 250ms\ninsecure: true\n"
+	m, err := Merge(places(flags, env, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := m.Node
+	if n.Name != "by-flag" || n.RESP != "" || n.HTTP != "127.0.0.1:0" || n.Peer != "127.0.0.1:7300" || n.Password != "secret" ||
+		n.DiskReserve != 1<<30 || n.SyncInterval != 250*time.Millisecond || !n.Insecure || n.SnapshotSize != 64<<20 || n.MaxClients != 10000 {
+		t.Errorf("merged: %+v", n)
+	}
+	if len(n.Keyspaces) != 2 || n.Keyspaces[0].Durability != shards.DurabilityMemory || n.Keyspaces[1].Name != "b" {
+		t.Errorf("keyspaces: %+v", n.Keyspaces)
+	}
+	var b strings.Builder
+	if err := m.WriteYAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "check.yaml", b.String())
+	if strings.Contains(b.String(), "hidden") || strings.Contains(b.String(), "secret") {
+		t.Error("a secret is printed")
+	}
+}
+
+// What --check prints is itself a configuration file: it merges to the same node.
+func TestCheckPrintsAFileThatSaysTheSame(t *testing.T) {
+	first, err := Merge(places(map[string][]string{"keyspace": {"c:shards=3,durability=interval,max-memory=3mb,eviction=volatile-ttl"}, "resp": {"off"}}, nil, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b strings.Builder
+	if err := first.WriteYAML(&a); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Merge(places(nil, nil, a.String()))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, a.String())
+	}
+	if err := second.WriteYAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	plain := func(s string) (lines []string) {
+		for line := range strings.Lines(s) {
+			line, _, _ = strings.Cut(line, "#")
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		return lines
+	}
+	if got, want := strings.Join(plain(b.String()), "\n"), strings.Join(plain(a.String()), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWithoutADataFolderTheDefaultKeyspaceIsInMemory(t *testing.T) {
+	m, err := Merge(places(map[string][]string{"data": {"off"}}, nil, ""))
+	if err != nil || m.Node.Data != "" || m.Node.Keyspaces[0].Durability != shards.DurabilityMemory {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestErrorsNamePlaceAndFix(t *testing.T) {
+	for _, c := range []struct {
+		flags map[string][]string
+		env   map[string]string
+		file  string
+		want  []string
+	}{
+		{file: "name: x\nnmae: y\n", want: []string{"troupe.yaml:2: ", `unknown key "nmae"`, `did you mean "name"?`}},
+		{file: "snapshot_bytes: 1\n", want: []string{"troupe.yaml:1: ", `did you mean "snapshot-bytes"?`}},
+		{file: "weather: fine\n", want: []string{"known are name, cluster-name, data"}},
+		{file: "\n\nname: a\nname: b\n", want: []string{"troupe.yaml:4: ", "first in line 3"}},
+		{file: "disk-reserve: lots\n", want: []string{"troupe.yaml:1: disk-reserve: ", "such as 64mb"}},
+		{file: "resp:\n", want: []string{"troupe.yaml:1: resp: there is no value"}},
+		{file: "resp: [a, b]\n", want: []string{"troupe.yaml:1: resp: one value is expected"}},
+		{file: "keyspace:\n  a: b\n", want: []string{"a list is expected"}},
+		{file: "keyspace:\n  - [a]\n", want: []string{"line 2: a keyspace is expected"}},
+		{file: "keyspace:\n  - name: a\n    shard: 3\n", want: []string{"troupe.yaml:1: ", `unknown option "shard"`}},
+		{file: "- a\n", want: []string{"troupe.yaml:1: ", "list of settings"}},
+		{file: "a: [\n", want: []string{"troupe.yaml", "line 1"}},
+		{flags: map[string][]string{"log-level": {"loud"}}, want: []string{"--log-level: ", "debug, info, warn or error"}},
+		{flags: map[string][]string{"log-format": {"xml"}}, want: []string{"--log-format: ", "text or json"}},
+		{flags: map[string][]string{"keyspace": {"a", "a"}}, want: []string{"--keyspace: ", "twice"}},
+		{env: map[string]string{"TROUPE_INSECURE": "yes"}, want: []string{"TROUPE_INSECURE: ", "neither true nor false"}},
+		{env: map[string]string{"TROUPE_MAX_CLIENTS": "0"}, want: []string{"TROUPE_MAX_CLIENTS: "}},
+		{env: map[string]string{"TROUPE_SYNC_INTERVAL": "5"}, file: "sync-interval: 1s", want: []string{"TROUPE_SYNC_INTERVAL: ", "500ms"}},
+		{env: map[string]string{"TROUPE_HTTP": "7500"}, want: []string{"TROUPE_HTTP: ", "host:port"}},
+		{env: map[string]string{"TROUPE_HTTP": "x:70000"}, want: []string{"TROUPE_HTTP: "}},
+	} {
+		_, err := Merge(places(c.flags, c.env, c.file))
+		if err == nil {
+			t.Errorf("%+v was accepted", c)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q does not say %q", err, want)
+			}
+		}
+		if (c.file != "" && c.env == nil) != errors.Is(err, ErrFile) {
+			t.Errorf("%q: is it about the file? %v", err, errors.Is(err, ErrFile))
+		}
+	}
+}
+
+func TestKeyspaceSyntax(t *testing.T) {
+	for spec, want := range map[string]shards.Keyspace{
+		"default":             {Name: "default", Shards: 16},
+		"a:":                  {Name: "a", Shards: 16},
+		"a:shards=1":          {Name: "a", Shards: 1},
+		"a:durability=memory": {Name: "a", Shards: 16, Durability: shards.DurabilityMemory},
+		"c:max-memory=1gb":    {Name: "c", Shards: 16, MaxMemory: 1 << 30},
+		"c:max-memory=9k,eviction=allkeys-lru,shards=16384": {Name: "c", Shards: 16384, MaxMemory: 9000, Eviction: shards.EvictAllKeysLRU},
+	} {
+		got, err := ParseKeyspace(spec)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", spec, got, err, want)
+		}
+		if again, err := ParseKeyspace(FormatKeyspace(got)); err != nil || again != got {
+			t.Errorf("%q printed as %q is read as %+v, %v", spec, FormatKeyspace(got), again, err)
+		}
+	}
+	for spec, want := range map[string]string{
+		"":                       "name",
+		"A":                      "a-z",
+		"a:shards":               "1 to 16384",
+		"a:shards=0":             "1 to 16384",
+		"a:shards=16385":         "1 to 16384",
+		"a:shards=1,shards=2":    "twice",
+		"a:durability=sometimes": "fsync, interval, memory",
+		"a:eviction=lru":         "allkeys-lru",
+		"a:eviction=allkeys-lru": "add max-memory",
+		"a:max-memory=-1":        "no size",
+		"a:colour=red":           "known are",
+		"a:,":                    "known are",
+	} {
+		if _, err := ParseKeyspace(spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q gave %v, which does not say %q", spec, err, want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "17": 17, "5b": 5, "1k": 1000, "1kb": 1024, "1KiB": 1024, "64MB": 64 << 20, "2g": 2e9, "2gb": 2 << 30, "1tb": 1 << 40} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+		if again, err := ParseSize(FormatSize(want)); err != nil || again != want {
+			t.Errorf("%d printed as %q is read as %d, %v", want, FormatSize(want), again, err)
+		}
+	}
+	for _, bad := range []string{"", "mb", "1.5gb", "-1", "1 gb", "1xb", "99999999tb", "0x10"} {
+		if got, err := ParseSize(bad); err == nil {
+			t.Errorf("%q was read as %d", bad, got)
+		}
+	}
+}
