@@ -45,7 +45,7 @@ func (r *Records) readHeader() error {
 
 // nextRow makes an item of the next row.
 func (r *Records) nextRow() (Item, error) {
-	fields, size, err := r.readRow()
+	fields, place, err := r.readRow()
 	if err == io.EOF {
 		return Item{}, err
 	}
@@ -53,23 +53,23 @@ func (r *Records) nextRow() (Item, error) {
 		err = fmt.Errorf("%w: it has %d columns, the header %d", ErrRecord, len(fields), len(r.header))
 	}
 	if errors.Is(err, ErrRecord) || errors.Is(err, ErrTooLarge) {
-		return Item{}, &ItemError{r.where(), nil, size, err}
+		return Item{}, &ItemError{r.where(), nil, place, err}
 	}
 	if err != nil {
 		return Item{}, err
 	}
-	item := Item{Key: prefixed(r.format.Prefix, fields[r.columns[0]]), Place: Place{Offset: r.offset, Line: r.line, Size: size}}
+	item := Item{Key: prefixed(r.format.Prefix, fields[r.columns[0]]), Place: place}
 	if r.columns[1] >= 0 {
 		item.Value = fields[r.columns[1]]
 	} else if item.Value, err = rowJSON(r.header, fields); err != nil {
-		return Item{}, &ItemError{r.where(), item.Key, size, err}
+		return Item{}, &ItemError{r.where(), item.Key, place, err}
 	}
 	return bounded(r.where(), item)
 }
 
 // readRow reads lines until the quotes match. Empty lines between rows are skipped. A row beyond the limit is given up at
 // the end of the line that exceeds it, so that a lost quote does not swallow the file into memory.
-func (r *Records) readRow() (fields [][]byte, size int64, err error) {
+func (r *Records) readRow() (fields [][]byte, place Place, err error) {
 	start := r.offset
 	var row []byte
 	quotes := 0
@@ -77,14 +77,14 @@ func (r *Records) readRow() (fields [][]byte, size int64, err error) {
 		before := r.offset
 		line, err := r.readLine()
 		if err == io.EOF && row != nil {
-			return nil, r.offset - start, fmt.Errorf("%w: the file ends inside it", errQuote)
+			return nil, r.place(start), fmt.Errorf("%w: the file ends inside it", errQuote)
 		}
 		var long *ItemError
 		if errors.As(err, &long) {
-			return nil, r.offset - start, long.Err
+			return nil, r.place(start), long.Err
 		}
 		if err != nil {
-			return nil, r.offset - start, err
+			return nil, r.place(start), err
 		}
 		if row == nil && len(line) == 0 {
 			r.skipped.Blank++
@@ -94,10 +94,10 @@ func (r *Records) readRow() (fields [][]byte, size int64, err error) {
 		row = append(row, line...)
 		if quotes += bytes.Count(line, []byte{'"'}); quotes%2 == 0 {
 			fields, err = splitRow(row)
-			return fields, r.offset - start, err
+			return fields, r.place(start), err
 		}
 		if len(row) > maxRecord {
-			return nil, r.offset - start, fmt.Errorf("%w: a quote is never closed", ErrTooLarge)
+			return nil, r.place(start), fmt.Errorf("%w: a quote is never closed", ErrTooLarge)
 		}
 		ended := r.offset - before - int64(len(line)) // the line's end, as it was written, belongs to the field
 		row = append(row, "\r\n"[2-min(ended, 2):]...)

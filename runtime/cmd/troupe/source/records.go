@@ -120,9 +120,9 @@ func (r *Records) Next() (Item, error) {
 			continue
 		}
 		item, err := r.split(line)
-		item.Place = Place{Offset: r.offset, Line: r.line, Size: r.offset - start}
+		item.Place = r.place(start)
 		if err != nil {
-			return Item{}, &ItemError{r.where(), nil, item.Place.Size, err}
+			return Item{}, &ItemError{r.where(), nil, item.Place, err}
 		}
 		item.Key = prefixed(r.format.Prefix, item.Key)
 		return bounded(r.where(), item)
@@ -162,12 +162,16 @@ func (r *Records) readLine() ([]byte, error) {
 		}
 		r.line++
 		if len(line) > maxRecord {
-			size := r.offset - start
-			return nil, &ItemError{r.where(), nil, size, fmt.Errorf("%w: the line has %d bytes", ErrTooLarge, size)}
+			return nil, &ItemError{r.where(), nil, r.place(start), fmt.Errorf("%w: the line has %d bytes", ErrTooLarge, r.offset-start)}
 		}
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		return bytes.TrimSuffix(line, []byte("\r")), nil
 	}
+}
+
+// place is behind what has been read since start.
+func (r *Records) place(start int64) Place {
+	return Place{Offset: r.offset, Line: r.line, Size: r.offset - start}
 }
 
 func (r *Records) where() string { return fmt.Sprintf("%s:%d", r.name, r.line) }

@@ -62,8 +62,8 @@ var (
 type ItemError struct {
 	Where string // path, or file and line
 	Key   []byte // nil if it is not known
-	Size  int64  // bytes that the item takes in its source
-	Err   error  // wraps one of the three above, or an operating system's error
+	Place Place
+	Err   error // wraps one of the three above, or an operating system's error
 }
 
 // Error names the place first, as compilers do.
@@ -76,9 +76,9 @@ func (e *ItemError) Unwrap() error { return e.Err }
 func bounded(where string, item Item) (Item, error) {
 	switch {
 	case len(item.Key) == 0 || len(item.Key) > store.MaxKey:
-		return Item{}, &ItemError{where, item.Key, item.Place.Size, fmt.Errorf("%w: it has %d bytes", ErrKeySize, len(item.Key))}
+		return Item{}, &ItemError{where, item.Key, item.Place, fmt.Errorf("%w: it has %d bytes", ErrKeySize, len(item.Key))}
 	case len(item.Value) > store.MaxValue:
-		return Item{}, &ItemError{where, item.Key, item.Place.Size, fmt.Errorf("%w: it has %d bytes", ErrTooLarge, len(item.Value))}
+		return Item{}, &ItemError{where, item.Key, item.Place, fmt.Errorf("%w: it has %d bytes", ErrTooLarge, len(item.Value))}
 	}
 	return item, nil
 }

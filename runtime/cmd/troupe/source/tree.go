@@ -135,19 +135,21 @@ func (t *Tree) file(e entry) (File, error) {
 	}
 	f := File{Key: key, Path: path, Size: info.Size(), Mtime: info.ModTime().UnixNano()}
 	if len(key) > store.MaxKey {
-		return File{}, &ItemError{path, key, f.Size, fmt.Errorf("%w: it has %d bytes", ErrKeySize, len(key))}
+		return File{}, &ItemError{path, key, f.place(), fmt.Errorf("%w: it has %d bytes", ErrKeySize, len(key))}
 	}
 	if f.Size > store.MaxValue {
-		return File{}, &ItemError{path, key, f.Size, fmt.Errorf("%w: it has %d bytes", ErrTooLarge, f.Size)}
+		return File{}, &ItemError{path, key, f.place(), fmt.Errorf("%w: it has %d bytes", ErrTooLarge, f.Size)}
 	}
 	return f, nil
 }
+
+func (f File) place() Place { return Place{Size: f.Size, Mtime: f.Mtime} }
 
 // Item reads the file. A file that grew beyond the limit since it was found is an *ItemError.
 func (f File) Item() (Item, error) {
 	in, err := os.Open(f.Path)
 	if err != nil {
-		return Item{}, &ItemError{f.Path, f.Key, f.Size, err}
+		return Item{}, &ItemError{f.Path, f.Key, f.place(), err}
 	}
 	defer in.Close()
 	value := make([]byte, 0, f.Size+1)
@@ -155,13 +157,13 @@ func (f File) Item() (Item, error) {
 		n, err := in.Read(value[len(value):cap(value)])
 		value = value[:len(value)+n]
 		if err == io.EOF {
-			return bounded(f.Path, Item{f.Key, value, Place{Size: f.Size, Mtime: f.Mtime}})
+			return bounded(f.Path, Item{f.Key, value, f.place()})
 		}
 		if err != nil {
-			return Item{}, &ItemError{f.Path, f.Key, f.Size, err}
+			return Item{}, &ItemError{f.Path, f.Key, f.place(), err}
 		}
 		if len(value) > store.MaxValue {
-			return Item{}, &ItemError{f.Path, f.Key, f.Size, fmt.Errorf("%w: it grew while it was read", ErrTooLarge)}
+			return Item{}, &ItemError{f.Path, f.Key, f.place(), fmt.Errorf("%w: it grew while it was read", ErrTooLarge)}
 		}
 		if len(value) == cap(value) {
 			value = slices.Grow(value, max(512, cap(value)))
