@@ -284,3 +284,36 @@ func TestSortedKeepsTheLastOfEachKey(t *testing.T) {
 		}
 	}
 }
+
+func TestSumsOfATreeComeInOrder(t *testing.T) {
+	root := t.TempDir()
+	for i := range 300 {
+		write(t, filepath.Join(root, fmt.Sprint(i%7), fmt.Sprint(i)), strings.Repeat("x", i*13%997))
+	}
+	serial, err := OpenTree(root, "p/", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parallel, err := OpenTree(root, "p/", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for got, err := range Sums(parallel, 5) {
+		item, errWant := serial.Next()
+		if want := Summed(item); err != nil || errWant != nil || !bytes.Equal(got.Key, want.Key) || got.SHA256 != want.SHA256 || got.Size != want.Size {
+			t.Fatalf("%d: %q %v, want %q %v", n, got.Key, err, want.Key, errWant)
+		}
+		n++
+	}
+	if n != 300 {
+		t.Errorf("%d sums", n)
+	}
+	early, err := OpenTree(root, "", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range Sums(early, 2) {
+		break
+	}
+}

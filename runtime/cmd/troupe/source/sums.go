@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"iter"
 	"slices"
+	"sync"
 )
 
 // Sum is a key with its value's digest in place of the value.
@@ -51,4 +53,56 @@ func lastOfEach(sums []Sum) []Sum {
 		}
 	}
 	return kept
+}
+
+// Sums digests the files of a tree on several goroutines and yields them in key order. *ItemErrors come in their place;
+// any other error is the last.
+func Sums(t *Tree, workers int) iter.Seq2[Sum, error] {
+	return func(yield func(Sum, error) bool) {
+		queue := make(chan chan hashed, 4*workers) // in key order; each is filled once
+		slots := make(chan struct{}, workers)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer close(stop)
+		wg.Go(func() {
+			defer close(queue)
+			for {
+				f, err := t.NextFile()
+				if err == io.EOF {
+					return
+				}
+				result := make(chan hashed, 1)
+				select {
+				case queue <- result:
+				case <-stop:
+					return
+				}
+				if err != nil {
+					result <- hashed{err: err}
+					continue
+				}
+				slots <- struct{}{}
+				wg.Go(func() { result <- hash(f); <-slots })
+			}
+		})
+		for result := range queue {
+			if h := <-result; !yield(h.sum, h.err) {
+				return
+			}
+		}
+	}
+}
+
+type hashed struct {
+	sum Sum
+	err error
+}
+
+func hash(f File) hashed {
+	item, err := f.Item()
+	if err != nil {
+		return hashed{err: err}
+	}
+	return hashed{sum: Summed(item)}
 }
