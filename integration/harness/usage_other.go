@@ -1,0 +1,14 @@
+//go:build !linux
+
+package harness
+
+import (
+	"errors"
+	"time"
+)
+
+// Memory is known on Linux only.
+func (p *Process) Memory() (int64, error) { return 0, errors.ErrUnsupported }
+
+// CPU is known on Linux only.
+func (p *Process) CPU() (time.Duration, error) { return 0, errors.ErrUnsupported }

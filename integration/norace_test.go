@@ -1,0 +1,6 @@
+//go:build !race
+
+package integration
+
+// raceDetector: under go test -race the node is built with the race detector as well.
+const raceDetector = false
