@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// banner says who answers, as Elasticsearch does.
+func (s *Server) banner(x *exchange, _ *query) error {
+	n := s.backend.Node()
+	x.json(http.StatusOK, struct {
+		Name    string `json:"name"`
+		Cluster string `json:"cluster_name"`
+		Version string `json:"version"`
+		ID      string `json:"node_id"`
+		Tagline string `json:"tagline"`
+	}{n.Name, n.Cluster, n.Version, string(n.ID), "shards keep, policies decide, actors act"})
+	return nil
+}
+
+// healthPause is how often a waiting health check looks again.
+const healthPause = 50 * time.Millisecond
+
+// health judges the cluster, at once or, with wait_for_status, when it is well enough or the timeout (30 s) has passed.
+func (s *Server) health(x *exchange, q *query) error {
+	want, timeout := q.values.Get("wait_for_status"), 30*time.Second
+	if want != "" && rank[want] == 0 {
+		return invalid("parameter \"wait_for_status\" is %q; must be green, yellow or red", clip(want))
+	}
+	if text := q.values.Get("timeout"); text != "" {
+		var err error
+		if timeout, err = time.ParseDuration(text); err != nil || timeout < 0 || timeout > time.Hour {
+			return invalid("parameter \"timeout\" is %q; must be a duration from 0s to 1h", clip(text))
+		}
+	}
+	h := s.judge()
+	if want == "" || rank[h.Status] <= rank[want] {
+		x.json(http.StatusOK, h)
+		return nil
+	}
+	leave, err := s.room.enter(true) // waiting is a long request
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.await(x, want, timeout)
+}
+
+func (s *Server) await(x *exchange, want string, timeout time.Duration) error {
+	limit, ticker := time.NewTimer(timeout), time.NewTicker(healthPause)
+	defer limit.Stop()
+	defer ticker.Stop()
+	for {
+		stop := false
+		select {
+		case <-ticker.C:
+		case <-limit.C:
+			stop = true
+		case <-x.stopping:
+			stop = true
+		case <-x.r.Context().Done():
+			return x.r.Context().Err()
+		}
+		h := s.judge()
+		if rank[h.Status] <= rank[want] {
+			x.json(http.StatusOK, h)
+			return nil
+		}
+		if stop {
+			h.TimedOut = true
+			x.json(http.StatusRequestTimeout, h)
+			return nil
+		}
+	}
+}
+
+func (s *Server) judge() Health {
+	return healthOf(s.backend.Node().Cluster, s.backend.Nodes(), s.backend.Shards())
+}
+
+func (s *Server) nodes(x *exchange, _ *query) error {
+	x.json(http.StatusOK, s.backend.Nodes())
+	return nil
+}
+
+func (s *Server) keyspaces(x *exchange, _ *query) error {
+	x.json(http.StatusOK, keyspaceInfos(s.backend))
+	return nil
+}
+
+func (s *Server) metrics(x *exchange, _ *query) error {
+	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}).ServeHTTP(x, x.r)
+	return nil
+}

@@ -1,0 +1,170 @@
+package admin
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// requestCounts count answers of this server.
+type requestCounts struct{ answers *prometheus.CounterVec }
+
+func newRequestCounts() requestCounts {
+	return requestCounts{answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "troupe_http_requests_total", Help: "HTTP requests answered, by path pattern and status (0: broken off).",
+	}, []string{"path", "code"})}
+}
+
+func (c *requestCounts) answered(path string, status int) {
+	c.answers.WithLabelValues(path, strconv.Itoa(status)).Inc()
+}
+
+func newRegistry(b Backend, counts *requestCounts, r *room) *prometheus.Registry {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), counts.answers, &nodeCollector{b, r},
+	)
+	return registry
+}
+
+// metric describes one metric of the node.
+func metric(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("troupe_"+name, help, labels, nil)
+}
+
+var (
+	metricInfo      = metric("node_info", "Always 1; who this node is.", "version", "node", "node_id", "cluster")
+	metricEpoch     = metric("node_epoch", "How often this node has started.")
+	metricShards    = metric("keyspace_shards", "Copies of shards on all nodes, by state.", "keyspace", "state")
+	metricKeys      = metric("keyspace_keys", "Keys in the primaries of a keyspace.", "keyspace")
+	metricBytes     = metric("keyspace_bytes", "Memory of the primaries of a keyspace, in bytes.", "keyspace")
+	metricMaxMemory = metric("keyspace_max_memory_bytes", "Memory limit of a keyspace on one node, in bytes; 0 is none.", "keyspace")
+	metricReads     = metric("keyspace_reads_total", "Read operations on this node.", "keyspace")
+	metricWrites    = metric("keyspace_writes_total", "Write operations on this node.", "keyspace")
+	metricExpired   = metric("keyspace_expired_keys_total", "Keys deleted because their time had come.", "keyspace")
+	metricEvicted   = metric("keyspace_evicted_keys_total", "Keys deleted because of the memory limit.", "keyspace")
+
+	metricShardKeys    = metric("shard_keys", "Keys in a shard's primary.", "keyspace", "shard")
+	metricShardBytes   = metric("shard_bytes", "Memory of a shard's primary, in bytes.", "keyspace", "shard")
+	metricShardApplied = metric("shard_applied_sequence", "Last applied sequence number of a shard's primary.", "keyspace", "shard")
+	metricShardLog     = metric("shard_log_bytes", "Records of a shard in the log, in bytes: about what a restart replays.", "keyspace", "shard")
+
+	metricLogAppends = metric("log_append_total", "Batches written to the log.")
+	metricLogRecords = metric("log_record_total", "Records written to the log; records per batch is what group commit gains.")
+	metricLogWritten = metric("log_written_bytes_total", "Bytes written to the log.")
+	metricLogBytes   = metric("log_bytes", "Size of the log on disk, in bytes.")
+	metricFsync      = metric("log_fsync_seconds", "Time that an fsync of the log took, in seconds.")
+	metricSnapshots  = metric("snapshot_total", "Snapshots written.")
+	metricSnapBytes  = metric("snapshot_bytes", "Size of the snapshots on disk, in bytes.")
+	metricDiskFree   = metric("disk_free_bytes", "Free space of the data folder's disk, in bytes.")
+	metricReserve    = metric("disk_reserve_bytes", "Free space below which writes that grow are refused, in bytes.")
+
+	metricRESPConns    = metric("resp_connections", "Open connections of Redis clients.")
+	metricRESPCommands = metric("resp_commands_total", "Commands of Redis clients.")
+	metricWatchers     = metric("watchers", "Watches that are on.")
+	metricHTTPRunning  = metric("http_requests_in_progress", "HTTP requests that are being answered, by kind.", "kind")
+	metricHTTPHeld     = metric("http_held_bytes", "Large values of HTTP requests in flight, in bytes.")
+	metricHTTPRefused  = metric("http_refused_total", "HTTP requests refused because a limit was reached.")
+)
+
+// nodeCollector reads the backend's figures at each scrape.
+type nodeCollector struct {
+	backend Backend
+	room    *room
+}
+
+// Describe names no metric in advance: which there are depends on keyspaces and shards.
+func (c *nodeCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends every figure.
+func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
+	m := sender{out}
+	n := c.backend.Node()
+	m.gauge(metricInfo, 1, n.Version, n.Name, string(n.ID), n.Cluster)
+	m.gauge(metricEpoch, float64(n.Epoch))
+	m.keyspaces(c.backend)
+	copies := c.backend.Shards()
+	m.shards(copies)
+	f := c.backend.Facts()
+	m.facts(&f)
+	m.gauge(metricHTTPRunning, float64(len(c.room.requests)), "request")
+	m.gauge(metricHTTPRunning, float64(len(c.room.streams)), "stream")
+	m.gauge(metricHTTPHeld, float64(c.room.bytes.Load()))
+	m.counter(metricHTTPRefused, float64(c.room.refused.Load()))
+}
+
+type sender struct{ out chan<- prometheus.Metric }
+
+func (m sender) gauge(d *prometheus.Desc, value float64, labels ...string) {
+	m.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func (m sender) counter(d *prometheus.Desc, value float64, labels ...string) {
+	m.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
+}
+
+func (m sender) keyspaces(b Backend) {
+	for _, k := range keyspaceInfos(b) {
+		m.gauge(metricKeys, float64(k.Keys), k.Name)
+		m.gauge(metricBytes, float64(k.Bytes), k.Name)
+		m.gauge(metricMaxMemory, float64(k.MaxMemory), k.Name)
+	}
+}
+
+func (m sender) shards(copies []Shard) {
+	type group struct {
+		keyspace string
+		state    ShardState
+	}
+	states := map[group]int{}
+	for i := range copies {
+		c := &copies[i]
+		states[group{c.Keyspace, c.State}]++
+		if !c.Primary {
+			continue
+		}
+		index := strconv.Itoa(c.ID.Index())
+		m.gauge(metricShardKeys, float64(c.Keys), c.Keyspace, index)
+		m.gauge(metricShardBytes, float64(c.Bytes), c.Keyspace, index)
+		m.gauge(metricShardApplied, float64(c.Applied), c.Keyspace, index)
+		m.gauge(metricShardLog, float64(c.LogBytes), c.Keyspace, index)
+	}
+	for g, n := range states {
+		m.gauge(metricShards, float64(n), g.keyspace, string(g.state))
+	}
+}
+
+func (m sender) facts(f *Facts) {
+	for _, k := range f.Keyspaces {
+		m.counter(metricReads, float64(k.Reads), k.Name)
+		m.counter(metricWrites, float64(k.Writes), k.Name)
+		m.counter(metricExpired, float64(k.Expired), k.Name)
+		m.counter(metricEvicted, float64(k.Evicted), k.Name)
+	}
+	m.counter(metricLogAppends, float64(f.LogAppends))
+	m.counter(metricLogRecords, float64(f.LogRecords))
+	m.counter(metricLogWritten, float64(f.LogWritten))
+	m.gauge(metricLogBytes, float64(f.LogBytes))
+	m.histogram(metricFsync, f.Fsync)
+	m.counter(metricSnapshots, float64(f.Snapshots))
+	m.gauge(metricSnapBytes, float64(f.SnapshotBytes))
+	m.gauge(metricDiskFree, float64(f.DiskFree))
+	m.gauge(metricReserve, float64(f.DiskReserve))
+	m.gauge(metricRESPConns, float64(f.RESPConnections))
+	m.counter(metricRESPCommands, float64(f.RESPCommands))
+	m.gauge(metricWatchers, float64(f.Watchers))
+}
+
+// histogram turns counts per bucket into Prometheus' cumulative ones.
+func (m sender) histogram(d *prometheus.Desc, h Histogram) {
+	buckets := make(map[float64]uint64, len(h.Bounds))
+	total := uint64(0)
+	for i, n := range h.Counts {
+		total += n
+		if i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = total
+		}
+	}
+	m.out <- prometheus.MustNewConstHistogram(d, total, h.Sum, buckets)
+}

@@ -1,0 +1,194 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"maps"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// route is one path: what may be done with it, and which query parameters it knows.
+type route struct {
+	pattern string // of http.ServeMux, without a method
+	path    string // for people, if it differs
+	methods map[string]func(*Server, *exchange, *query) error
+	params  []string
+	streams bool // runs long: counted apart, so that streams leave room for the rest
+	free    bool // not counted: must answer when the node is busy
+}
+
+type handler = func(*Server, *exchange, *query) error
+
+func get(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
+
+// table lists every path but the keys, whose route comes first.
+func (s *Server) table() (keys route, others []route) {
+	keys = route{
+		pattern: "/{keyspace}/keys/{key...}", path: "/{keyspace}/keys/{key}",
+		methods: map[string]handler{http.MethodGet: (*Server).getKey, http.MethodPut: (*Server).putKey, http.MethodDelete: (*Server).deleteKey},
+		params:  []string{"ttl", "if", "version"},
+	}
+	others = []route{
+		{pattern: "/{$}", path: "/", methods: get((*Server).banner), free: true},
+		{pattern: "/_cluster/health", methods: get((*Server).health), params: []string{"wait_for_status", "timeout"}, free: true},
+		{pattern: "/_cat", methods: get((*Server).catList), free: true},
+		{pattern: "/_nodes", methods: get((*Server).nodes)},
+		{pattern: "/_keyspaces", methods: get((*Server).keyspaces)},
+		{pattern: "/metrics", methods: get((*Server).metrics), params: nil, free: true},
+		{pattern: "/{keyspace}/keys", methods: map[string]handler{http.MethodDelete: (*Server).deletePrefix}, params: []string{"prefix", "all"}},
+		{
+			pattern: "/{keyspace}/scan", methods: get((*Server).scan), streams: true,
+			params: []string{"prefix", "after", "to", "limit", "reverse", "values", "digest"},
+		},
+		{pattern: "/{keyspace}/watch", methods: get((*Server).watch), params: []string{"prefix", "from"}, streams: true},
+		{pattern: "/{keyspace}/_bulk", methods: map[string]handler{http.MethodPost: (*Server).bulk}, streams: true},
+	}
+	for _, t := range catTables {
+		others = append(others, route{
+			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",
+		})
+	}
+	if s.config.Pprof && s.config.Token != "" {
+		others = append(others, profiles()...)
+	}
+	return keys, append(others, route{pattern: "/", path: "anything else", methods: nil})
+}
+
+// profiles are Go's own pages.
+func profiles() (routes []route) {
+	for path, page := range map[string]http.HandlerFunc{
+		"/debug/pprof/": pprof.Index, "/debug/pprof/profile": pprof.Profile, "/debug/pprof/trace": pprof.Trace,
+		"/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/symbol": pprof.Symbol,
+	} {
+		routes = append(routes, route{
+			pattern: path, streams: true, params: []string{"seconds", "debug", "gc"},
+			methods: get(func(_ *Server, x *exchange, _ *query) error { page(x, x.r); return nil }),
+		})
+	}
+	return routes
+}
+
+// answer runs the route's handler for the request's method, if there is room.
+func (r *route) answer(s *Server, x *exchange) {
+	x.path = r.pattern
+	if err := r.run(s, x); err != nil {
+		x.fail(err)
+	}
+}
+
+func (r *route) run(s *Server, x *exchange) error {
+	if r.methods == nil {
+		x.path = "unknown"
+		return notFound("no such path: %s; there are %s", x.r.URL.EscapedPath(), strings.Join(s.paths(), ", "))
+	}
+	method := x.r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	handle := r.methods[method]
+	if handle == nil {
+		return r.notAllowed(x)
+	}
+	q, err := parseQuery(x.r.URL.RawQuery, r.params)
+	if err != nil {
+		return err
+	}
+	if !r.free {
+		leave, err := s.room.enter(r.streams)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	return handle(s, x, q)
+}
+
+func (r *route) notAllowed(x *exchange) error {
+	allowed := slices.Sorted(maps.Keys(r.methods))
+	if r.methods[http.MethodGet] != nil {
+		allowed = append(allowed, http.MethodHead)
+	}
+	x.Header().Set("Allow", strings.Join(allowed, ", "))
+	return &Error{
+		Status: http.StatusMethodNotAllowed, Kind: KindMethod,
+		Reason: x.r.Method + " is not for " + r.shown() + "; use " + strings.Join(allowed, ", "),
+	}
+}
+
+func (r *route) shown() string {
+	if r.path != "" {
+		return r.path
+	}
+	return r.pattern
+}
+
+// paths are all there are, for the answer to a wrong one.
+func (s *Server) paths() []string {
+	paths := []string{s.keys.shown()}
+	for i := range s.routes {
+		if s.routes[i].methods != nil {
+			paths = append(paths, s.routes[i].shown())
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// splitKey cuts "/{keyspace}/keys/{key}", where the key is all that follows, unescaped, slashes and dots included.
+func splitKey(escaped string) (keyspace, key string, is bool) {
+	keyspace, rest, found := strings.Cut(strings.TrimPrefix(escaped, "/"), "/")
+	escapedKey, isKey := strings.CutPrefix(rest, "keys/")
+	if !found || !isKey {
+		return "", "", false
+	}
+	keyspace, err := url.PathUnescape(keyspace)
+	if err != nil {
+		return "", "", false
+	}
+	key, err = url.PathUnescape(escapedKey)
+	return keyspace, key, err == nil
+}
+
+// authorize checks the token in constant time, and refuses what a web page of another origin sends through a browser.
+func (s *Server) authorize(x *exchange) error {
+	if err := s.browsers.Check(x.r); err != nil {
+		return &Error{Status: http.StatusForbidden, Kind: KindUnauthorized, Reason: "a web page of another origin may not do this: " + err.Error()}
+	}
+	if s.config.Token == "" {
+		return nil
+	}
+	scheme, given, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
+	got, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.config.Token)) // so that lengths do not show either
+	if subtle.ConstantTimeCompare(got[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
+		return nil
+	}
+	x.Header().Set("WWW-Authenticate", `Bearer realm="troupe"`)
+	x.Header().Set("Connection", "close")
+	return &Error{
+		Status: http.StatusUnauthorized, Kind: KindUnauthorized,
+		Reason: `this node asks for a token: send "Authorization: Bearer TOKEN", or give troupe --token or TROUPE_TOKEN`,
+	}
+}
+
+// keyspace is the one that the path names.
+func (s *Server) keyspace(x *exchange) (shards.Keyspace, error) {
+	name := x.r.PathValue("keyspace")
+	k, found := s.backend.Keyspace(name)
+	if found {
+		return k, nil
+	}
+	var names []string
+	for _, k := range s.backend.Keyspaces() {
+		names = append(names, k.Name)
+	}
+	if len(names) > 20 {
+		names = append(names[:20], "…")
+	}
+	return k, notFound("no keyspace %q; there are %s", name, strings.Join(names, ", "))
+}
