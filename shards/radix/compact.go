@@ -1,0 +1,103 @@
+package radix
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// rebuild is a compaction under way: a second tree filled in key order while the first one serves.
+//
+//	keys   a ─────────── cursor ─────────── z
+//	       copied; a write   not yet copied;
+//	       here is noted     nothing to do
+type rebuild struct {
+	tree    *Tree
+	cursor  []byte // the last key copied
+	started bool
+	dirty   []byte // keys at or before cursor written since, each after its length:16
+}
+
+// Compact rebuilds the tree in key order when its chunks hold more than 1.5 times what it uses; budget is the number of
+// keys to move in this call. It says whether nothing is left to do. While a snapshot is open it neither starts nor ends,
+// because the old chunks would stay.
+func (t *Tree) Compact(budget int) (done bool) {
+	if t.fresh == nil {
+		if t.snapshots > 0 || t.arenaBytes <= t.used+t.used/2+2*firstChunk {
+			return true
+		}
+		t.fresh = &rebuild{tree: New(t.options)}
+	}
+	r := t.fresh
+	if budget = t.copySome(r, budget); budget <= 0 {
+		return false
+	}
+	for len(r.dirty) > 0 && budget > 0 {
+		n := 2 + int(binary.LittleEndian.Uint16(r.dirty))
+		t.copyAgain(r, r.dirty[2:n])
+		r.dirty = r.dirty[n:]
+		budget--
+	}
+	if len(r.dirty) > 0 || t.snapshots > 0 {
+		return false
+	}
+	t.adopt(r.tree)
+	return true
+}
+
+// copySome carries over up to budget keys after the cursor and returns what is left of the budget.
+func (t *Tree) copySome(r *rebuild, budget int) int {
+	last := []byte(nil)
+	for key, it := range t.Range(r.cursor, nil) {
+		if r.started && bytes.Equal(key, r.cursor) {
+			continue
+		}
+		if budget == 0 {
+			break
+		}
+		budget--
+		r.tree.carry(key, it, t.Access)
+		last = key
+		r.started = true
+	}
+	if last != nil {
+		r.cursor = append(r.cursor[:0], last...)
+	}
+	return budget
+}
+
+// carry puts an item of another tree under its old version. Big values are shared, not copied.
+func (t *Tree) carry(key []byte, it Item, access func([]byte) uint32) {
+	t.version = it.Version
+	t.mods++
+	l := leaf{key: key, value: it.Value, version: it.Version, expireAt: it.ExpireAt, shared: true}
+	if t.options.TrackAccess {
+		l.access = access(key)
+	}
+	t.add(t.hash(key), &l)
+}
+
+// copyAgain brings one key up to date in the new tree.
+func (t *Tree) copyAgain(r *rebuild, key []byte) {
+	r.tree.version = 0
+	r.tree.Delete(0, key)
+	if it, ok := t.Get(key); ok {
+		r.tree.carry(key, it, t.Access)
+	}
+}
+
+// note remembers that a key is about to be written while a rebuild has already passed it.
+func (t *Tree) note(key []byte) {
+	r := t.fresh
+	if r == nil || !r.started || bytes.Compare(key, r.cursor) > 0 {
+		return
+	}
+	r.dirty = binary.LittleEndian.AppendUint16(r.dirty, uint16(len(key)))
+	r.dirty = append(r.dirty, key...)
+}
+
+// adopt takes over the content of a rebuilt tree.
+func (t *Tree) adopt(from *Tree) {
+	version, mods, scratch := t.version, t.mods, t.scratch
+	*t = *from
+	t.version, t.mods, t.scratch = version, mods+1, scratch
+}

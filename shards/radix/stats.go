@@ -1,0 +1,35 @@
+package radix
+
+import "unsafe"
+
+// Stats are the tree's counters. All but Keys and Snapshots are bytes.
+type Stats struct {
+	Keys      int64
+	LiveBytes int64 // keys and values
+	Used      int64 // blocks of the live tree
+	Limbo     int64 // blocks that only snapshots still see
+	Arena     int64 // chunks, with those that only snapshots still see
+	Big       int64 // values above 4 KiB
+	Sidecar   int64
+	Expiry    int64
+	Snapshots int64 // open ones
+}
+
+// Stats reads the counters in O(1).
+func (t *Tree) Stats() Stats {
+	return Stats{
+		Keys: int64(t.n), LiveBytes: t.live, Used: t.used, Limbo: t.limbo, Arena: t.arenaBytes + t.stale, Big: t.bigBytes,
+		Sidecar: t.side.bytes, Expiry: t.due.memory(), Snapshots: int64(t.snapshots),
+	}
+}
+
+// Memory is every byte that the tree holds, with its own tables and what its snapshots keep, in O(1).
+func (t *Tree) Memory() int64 {
+	sum := int64(unsafe.Sizeof(*t)) + t.arenaBytes + t.stale + t.bigBytes + t.side.bytes + t.due.memory()
+	sum += 24*int64(cap(t.chunks)+cap(t.big)) + 4*int64(cap(t.free)+cap(t.bigFree)) + t.deadBytes + int64(cap(t.scratch))
+	sum += int64(t.snapshots) * int64(unsafe.Sizeof(Snapshot{}))
+	if t.fresh != nil {
+		sum += t.fresh.tree.Memory() + int64(cap(t.fresh.dirty)+cap(t.fresh.cursor))
+	}
+	return sum
+}
