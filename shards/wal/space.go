@@ -1,0 +1,58 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Free space is measured again after so many appended bytes or appends, whichever comes first, and at every append while
+// there is too little. One measurement is a system call of about a microsecond.
+const (
+	bytesPerMeasure   = 1 << 20
+	appendsPerMeasure = 64
+)
+
+// DefaultReserve is Options.Reserve if it is 0: room for what Pebble may have to write to give space back.
+const DefaultReserve = 256 << 20
+
+// space decides whether a write may still go to the disk. Any goroutine may ask.
+type space struct {
+	reserve  int64
+	free     func() (int64, error)
+	appended atomic.Int64 // bytes since the last measurement
+	appends  atomic.Int64 // likewise
+	low      atomic.Bool  // the last measurement was below the reserve
+}
+
+func newSpace(reserve int64, free func() (int64, error)) *space {
+	s := &space{reserve: reserve, free: free}
+	s.low.Store(true) // measures at the first append
+	return s
+}
+
+// admit says whether size more bytes may be written: while less than the reserve would be free only what shrinks, while
+// less than a quarter of it would be, nothing. The error wraps ErrDiskFull.
+func (s *space) admit(size int64, shrinks bool) error {
+	appended, appends := s.appended.Add(size), s.appends.Add(1)
+	if !s.low.Load() && appended < bytesPerMeasure && appends < appendsPerMeasure {
+		return nil
+	}
+	free, err := s.free()
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("wal: measure free disk space: %w", err)
+	}
+	s.appended.Store(0)
+	s.appends.Store(0)
+	left := free - size
+	s.low.Store(left < s.reserve)
+	if left >= s.reserve || shrinks && left >= s.reserve/4 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrDiskFull, free>>20, s.reserve>>20)
+}
