@@ -1,0 +1,109 @@
+package integration
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/integration/harness"
+)
+
+// TestFlippedByte changes one byte of a stopped node's data, anywhere, and starts it. Either the node refuses, says which
+// file or record is damaged and ends with a code, or the byte did not matter and every key has its value. It never serves
+// what nobody wrote, and it never forgets.
+func TestFlippedByte(t *testing.T) {
+	random := dice(t)
+	config := newNode(t, "default:shards=4")
+	config.Args = []string{"--snapshot-bytes", "64kb"}
+	n := start(t, config)
+	const keys = 4000
+	fill(t, n, "key:", keys)
+	stop(t, n) // snapshots are written
+	n = start(t, config)
+	fill(t, n, "more:", keys/10)
+	n.Kill() // and some of it is in the log alone
+
+	pristine := config.Data
+	refused, harmless := map[string]int{}, map[string]int{}
+	for range number(t, "TROUPE_FLIPS", 24) {
+		config.Data = filepath.Join(t.TempDir(), "data")
+		must(t, os.CopyFS(config.Data, os.DirFS(pristine)))
+		files := dataFiles(t, config.Data)
+		name := files[random.IntN(len(files))]
+		text, err := os.ReadFile(name)
+		must(t, err)
+		at := random.IntN(len(text))
+		text[at] ^= byte(1 + random.IntN(255))
+		must(t, os.WriteFile(name, text, 0o600))
+		rel, err := filepath.Rel(config.Data, name)
+		must(t, err)
+		kind := filepath.Ext(name)
+		if startsDamaged(t, config, rel, at, keys) {
+			harmless[kind]++
+		} else {
+			refused[kind]++
+		}
+	}
+	t.Logf("refused, by kind of file: %v; harmless: %v", refused, harmless)
+}
+
+// dataFiles are the files in a data folder that hold anything.
+func dataFiles(t *testing.T, data string) []string {
+	t.Helper()
+	var files []string
+	must(t, filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > 0 {
+			files = append(files, path)
+		}
+		return err
+	}))
+	return files
+}
+
+// startsDamaged starts a node on damaged data. It is true if the node serves, and then everything is right.
+func startsDamaged(t *testing.T, config *harness.NodeConfig, file string, at, keys int) bool {
+	t.Helper()
+	n, err := harness.Launch(config)
+	must(t, err)
+	defer n.Kill()
+	if err := n.Until(soon(t), n.Healthy); err != nil {
+		select {
+		case <-n.Exited():
+		default:
+			t.Fatalf("byte %d of %s is changed; the node neither serves nor ends: %v", at, file, err)
+		}
+		if code := n.ExitCode(); code <= 0 || strings.Contains(n.Output(), "panic:") {
+			t.Errorf("byte %d of %s is changed; the node ended with code %d\n%s", at, file, code, n.Output())
+		}
+		return false
+	}
+	c := connect(t, n.RESP)
+	for prefix, count := range map[string]int{"key:": keys, "more:": keys / 10} {
+		checkFilled(t, c, prefix, count, file, at)
+	}
+	return true
+}
+
+// checkFilled reads back what fill wrote.
+func checkFilled(t *testing.T, c *harness.Conn, prefix string, count int, file string, at int) {
+	t.Helper()
+	for i := range count {
+		c.Send("GET", prefix+strconv.Itoa(i))
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- c.Flush() }()
+	for i := range count {
+		key := prefix + strconv.Itoa(i)
+		if got, err := c.Receive(); got != "value of "+key || err != nil {
+			t.Fatalf("byte %d of %s is changed; the node serves, and %s is %v, %v", at, file, key, got, err)
+		}
+	}
+	must(t, <-sent)
+}
