@@ -115,6 +115,7 @@ var (
 	ErrNoKey     = errors.New("store: no such key")
 	ErrTooLarge  = errors.New("store: key or value exceeds its limit")
 	ErrInvalid   = errors.New("store: malformed operation")
+	ErrFull      = errors.New("store: the shard's tree cannot grow any more")
 )
 
 // Change is one key's change as watchers see it.
