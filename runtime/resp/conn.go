@@ -1,0 +1,329 @@
+package resp
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Buffer sizes in bytes. An idle connection holds idleBuffer; a busy one reads into busyBuffer or, for a long command, into
+// what that needs. Replies are written when flushSize has gathered, in pieces of at most pieceSize.
+const (
+	idleBuffer = 512
+	busyBuffer = 16 << 10
+	flushSize  = 64 << 10
+	pieceSize  = 256 << 10
+)
+
+// conn is one client. Its fields belong to the goroutine that serves it, unless they are atomic or said to be guarded.
+type conn struct {
+	id      int64
+	s       *Server
+	nc      net.Conn
+	in      parser
+	v3      bool
+	authed  bool
+	quit    bool  // close when what is answered has been written
+	lost    error // the socket failed
+	replies replyMode
+	space   int   // the keyspace, as in SELECT
+	now     int64 // of the batch at work, Unix milliseconds
+	batch   *batch
+	tx      *transaction
+	watched []watched
+	sub     *subscriber // nil until the first subscription
+	asides  aside
+	idle    atomic.Int64 // seconds without a read; set by the sweep
+
+	writing sync.Mutex    // held while bytes go to the socket, by the server or by the subscriber's goroutine
+	writes  atomic.Uint64 // odd while a write is under way; changes with its progress; read by the sweep
+	reads   atomic.Uint64 // counts reads; read by the sweep
+	closing atomic.Bool   // do not read any more
+	facts   clientFacts   // guarded by its own lock: what CLIENT LIST tells
+	swept   sweepMemory   // belongs to the sweep
+}
+
+// aside is what CLIENT REPLY SKIP and the like leave for later commands.
+type aside struct{ skipNext bool }
+
+type replyMode uint8
+
+const (
+	replyOn replyMode = iota
+	replyOff
+)
+
+// serve runs the connection until either side ends it. A panic ends this connection only.
+func (c *conn) serve() {
+	defer c.end()
+	c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config}
+	for c.lost == nil && !c.quit {
+		c.in.strict = !c.authed
+		n, err := c.nc.Read(c.in.room(idleBuffer / 2))
+		if n > 0 {
+			c.in.tail += n
+			c.reads.Add(1)
+			c.turn()
+			c.adapt(n)
+		}
+		if err != nil && !c.resume(err) {
+			return
+		}
+	}
+}
+
+// resume says whether to go on after a failed read. The sweep uses a read deadline to wake a connection, either because it
+// shall end or because it has been idle and may give up its buffer.
+func (c *conn) resume(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	_ = c.nc.SetReadDeadline(noDeadline) // a socket that fails here fails in the next read as well
+	if c.in.pending() == 0 && len(c.in.buf) > idleBuffer {
+		c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config}
+	}
+	return !c.closing.Load()
+}
+
+// adapt grows the buffer of a client that fills it, and gives up a very large one at once.
+func (c *conn) adapt(n int) {
+	if c.in.pending() > 0 {
+		return
+	}
+	if size := len(c.in.buf); size < busyBuffer && c.in.tail == size || size > 64*busyBuffer {
+		c.in = parser{buf: make([]byte, busyBuffer), limits: &c.s.config}
+	}
+}
+
+// turn handles every complete command that has been read, and writes the replies.
+func (c *conn) turn() {
+	b := batches.Get().(*batch)
+	b.budget.soft, b.budget.hard = c.s.config.BatchReply, c.s.config.MaxReply
+	c.batch, c.now = b, c.s.backend.Now()
+	commands := int64(0)
+	for c.lost == nil && !c.quit {
+		from := len(b.args)
+		args, ok, err := c.in.next(b.args)
+		if err != nil {
+			c.refuse(b, err)
+			break
+		}
+		if !ok {
+			break
+		}
+		b.args = args
+		commands++
+		c.dispatch(b, args[from:len(args):len(args)])
+		c.in.strict = !c.authed
+		if b.used >= c.s.config.MaxBatch {
+			c.execute(b)
+		}
+	}
+	c.execute(b)
+	c.flush(b)
+	if c.sub != nil {
+		c.sub.release()
+	}
+	c.s.commands.Add(commands)
+	c.batch = nil
+	b.release()
+}
+
+// refuse answers a breach of the protocol and ends the connection.
+func (c *conn) refuse(b *batch, err error) {
+	c.answer(b, replyError("ERR "+err.Error()))
+	c.quit = true
+}
+
+func (c *conn) request(b *batch, cmd *command, args [][]byte) *request {
+	q := b.add(cmd, args)
+	q.now, q.v3, q.space = c.now, c.v3, c.space
+	q.silent = c.replies == replyOff || c.asides.skipNext
+	c.asides.skipNext = false
+	return q
+}
+
+// answer replies with an error without running anything.
+func (c *conn) answer(b *batch, err error) { c.request(b, &nothing, nil).fail(err) }
+
+// nothing is the command of a reply that belongs to none.
+var nothing = command{}
+
+// dispatch checks one command and runs it, queues it, or puts it among the batch's calls.
+func (c *conn) dispatch(b *batch, args [][]byte) {
+	cmd, err := find(args)
+	if err == nil {
+		err = c.admit(cmd)
+	} else if !c.authed {
+		err = errNoAuth
+	}
+	switch {
+	case err != nil:
+		if c.tx != nil {
+			c.tx.failed = true
+		}
+		c.answer(b, err)
+	case c.tx != nil && cmd.flags&flagImmediate == 0:
+		c.enqueue(b, cmd, args)
+	case cmd.compile != nil:
+		c.prepare(b, c.request(b, cmd, args))
+	default:
+		if cmd.flags&flagBarrier != 0 {
+			c.execute(b)
+		}
+		q := c.request(b, cmd, args)
+		cmd.run(c, q)
+	}
+}
+
+// admit says whether the connection may run a command in its present state.
+func (c *conn) admit(cmd *command) error {
+	switch {
+	case !c.authed && cmd.flags&flagNoAuth == 0:
+		return errNoAuth
+	case c.sub != nil && !c.v3 && cmd.flags&flagListening == 0 && c.sub.count() > 0:
+		return replyError("ERR Can't execute '" + cmd.name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+	case c.tx != nil && cmd.flags&flagNoMulti != 0:
+		return errNotInside
+	}
+	return nil
+}
+
+// prepare compiles a command on keys and puts it among the batch's calls.
+func (c *conn) prepare(b *batch, q *request) {
+	if err := checkKeys(q); err != nil {
+		q.fail(err)
+		return
+	}
+	slot, same := q.cmd.slot(q.args)
+	if !same {
+		if q.cmd.flags&flagFan == 0 {
+			q.fail(errCrossSlot)
+			return
+		}
+		c.spread(b, q)
+		return
+	}
+	if err := q.cmd.compile(q); err != nil {
+		q.fail(err)
+		return
+	}
+	if len(q.Txn.Ops) > store.MaxOps {
+		q.fail(errManyKeys)
+		return
+	}
+	if len(q.Txn.Ops) > 0 {
+		b.ask(q, slot)
+	}
+}
+
+func checkKeys(q *request) error {
+	if q.cmd.final == q.cmd.first {
+		if len(q.args[q.cmd.first]) > store.MaxKey {
+			return errLongKey
+		}
+		return nil
+	}
+	var err error
+	q.cmd.keys(q.args, func(i int) {
+		if len(q.args[i]) > store.MaxKey {
+			err = errLongKey
+		}
+	})
+	return err
+}
+
+// execute has the backend answer the batch's calls, moves all replies to the output in order, and empties the batch.
+func (c *conn) execute(b *batch) {
+	for i := b.used - 1; i >= 0 && b.requests[i].cmd.flags&flagWrite == 0; i-- {
+		b.requests[i].reread = b.requests[i].state == stateCalling
+	}
+	if len(b.calls) > 0 {
+		c.s.backend.Do(c.s.context, c.space, b.calls)
+	}
+	for i, q := range b.requests[:b.used] {
+		if q.deferred {
+			c.flush(b)
+			c.again(b, i)
+		}
+		q.finish()
+		if !q.silent {
+			c.emit(b, q)
+		}
+	}
+	b.clear()
+}
+
+// again asks for the reads from place i on that were put off because the budget was used up. Nothing after the first of them
+// writes, so the answers are as good as the first ones would have been.
+func (c *conn) again(b *batch, i int) {
+	b.calls = b.calls[:0]
+	b.budget.used.Store(0)
+	b.budget.first = b.requests[i]
+	for _, q := range b.requests[i:b.used] {
+		if q.deferred {
+			q.deferred, q.out, q.sum = false, q.out[:0], 0
+			q.Txn.Ops = q.Txn.Ops[:0]
+			if err := q.cmd.compile(q); err != nil {
+				panic("resp: a command compiled once and not twice: " + err.Error())
+			}
+			q.Next, q.Shard = nil, 0
+			b.calls = append(b.calls, &q.Call)
+		}
+	}
+	c.s.backend.Do(c.s.context, c.space, b.calls)
+}
+
+// emit moves one reply to the output. A long one is written from where it is.
+func (c *conn) emit(b *batch, q *request) {
+	var broken *panicError
+	if errors.As(q.Err, &broken) {
+		c.s.config.Logger.Error("a reply could not be formatted", "command", q.cmd.name, "error", broken)
+	}
+	if len(q.out) < flushSize/2 {
+		b.out = append(b.out, q.out...)
+		if len(b.out) >= flushSize {
+			c.flush(b)
+		}
+		return
+	}
+	c.flush(b)
+	c.write(q.out)
+	q.out = nil
+}
+
+func (c *conn) flush(b *batch) {
+	if len(b.out) > 0 {
+		c.write(b.out)
+		b.out = b.out[:0]
+	}
+}
+
+// write sends bytes for the connection's own goroutine.
+func (c *conn) write(p []byte) {
+	if c.lost == nil {
+		c.lost = c.send(p)
+	}
+}
+
+// send writes in pieces, so that the sweep sees progress. A client that takes nothing blocks it until the sweep closes the
+// socket; nothing more is read from that client meanwhile.
+func (c *conn) send(p []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.writes.Add(1)
+	defer c.writes.Add(1)
+	for len(p) > 0 {
+		n, err := c.nc.Write(p[:min(len(p), pieceSize)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+		c.writes.Add(2)
+	}
+	return nil
+}

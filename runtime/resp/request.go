@@ -1,0 +1,191 @@
+package resp
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// request is one command on its way from the parser to its reply. It is the Sink of its own call: results become reply
+// bytes inside the shard's turn, possibly on another goroutine, and touch nothing but this request and the atomic budget.
+type request struct {
+	Call
+	cmd      *command
+	args     [][]byte // the name first; views into the read buffer
+	now      int64    // Unix milliseconds, one reading per batch
+	space    int      // the keyspace
+	v3       bool     // protocol 3
+	silent   bool     // CLIENT REPLY OFF or SKIP
+	state    requestState
+	reread   bool // nothing after it in its batch writes, so it may be asked again
+	deferred bool // over the budget: not formatted, to be asked again
+	budget   *budget
+	out      []byte // the reply
+	sum      int64  // for replies that count
+	ends     []int  // in a part of a fanned-out command: where each item of out ends
+	fan      *fan   // the parts of a command over several slots
+	inline   [1]store.Op
+}
+
+type requestState uint8
+
+const (
+	stateAnswered requestState = iota // out is the reply
+	stateCalling                      // the backend has been, or will be, asked
+	stateFanned                       // its parts are asked instead
+)
+
+// budget bounds the value bytes that one batch may collect.
+type budget struct {
+	used  atomic.Int64
+	soft  int64 // beyond it, reads that may be asked again are put off
+	hard  int64 // for one reply; beyond it, the reply is an error
+	first *request
+}
+
+// sparse is the size from which a value counts against the budget; smaller ones are bounded by the number of commands.
+const sparse = 1 << 10
+
+func (q *request) reset(cmd *command, args [][]byte) {
+	q.Slot, q.Err, q.Next, q.Shard = 0, nil, nil, 0
+	q.Sink = q
+	if q.Txn.Ops == nil {
+		q.Txn.Ops = q.inline[:0]
+	}
+	q.Txn.Ops, q.Txn.Guards, q.Txn.Atomic = q.Txn.Ops[:0], nil, false
+	q.cmd, q.args, q.out, q.ends, q.fan = cmd, args, q.out[:0], q.ends[:0], nil
+	q.state, q.sum = stateAnswered, 0
+	q.silent, q.reread, q.deferred = false, false, false
+}
+
+// release drops what would keep a read buffer or a large reply alive.
+func (q *request) release() {
+	q.args, q.Call, q.fan, q.cmd = nil, Call{}, nil, nil
+	q.inline[0] = store.Op{}
+	if cap(q.out) > 1<<10 {
+		q.out = nil
+	}
+}
+
+// op appends an operation to the request's transaction.
+func (q *request) op(op store.Op) { q.Txn.Ops = append(q.Txn.Ops, op) }
+
+func (q *request) last(i int) bool { return i == len(q.Txn.Ops)-1 }
+
+// fail makes the reply an error.
+func (q *request) fail(err error) { q.out = appendError(q.out[:0], errorText(err)) }
+
+// Result formats one result. A panic in it would take the shard down, so it ends here and becomes an error reply.
+func (q *request) Result(i int, r *store.Result) {
+	defer q.contain()
+	q.cmd.result(q, i, r)
+}
+
+func (q *request) contain() {
+	if cause := recover(); cause != nil {
+		q.Err = &panicError{cause}
+	}
+}
+
+// bulk appends a value to the reply, unless the budget is used up.
+func (q *request) bulk(value []byte) {
+	if (len(value) >= sparse || len(q.out) >= sparse) && !q.afford(int64(len(value))) {
+		return
+	}
+	q.out = appendBulk(q.out, value)
+}
+
+func (q *request) afford(n int64) bool {
+	if q.Err != nil || q.deferred {
+		return false
+	}
+	used := q.budget.used.Add(n)
+	switch {
+	case q.reread && q != q.budget.first && used > q.budget.soft:
+		q.deferred = true
+	case int64(len(q.out))+n > q.budget.hard, !q.reread && used > q.budget.hard:
+		q.Err = errLongReply
+	default:
+		return true
+	}
+	return false
+}
+
+// finish completes the reply after the backend has answered.
+func (q *request) finish() {
+	if q.state == stateFanned {
+		q.fan.merge(q)
+		return
+	}
+	if q.state == stateCalling && q.Err != nil {
+		q.fail(q.Err)
+		return
+	}
+	if q.state == stateCalling && q.cmd.finish != nil {
+		q.cmd.finish(q)
+	}
+}
+
+// batch is the commands of one read. Batches are pooled by the server, so that an idle connection has none.
+type batch struct {
+	requests []*request // all ever made; the first used ones belong to this batch
+	used     int
+	args     [][]byte
+	calls    []*Call
+	budget   budget
+	out      []byte
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+const keptRequests = 64 // by a pooled batch
+
+func (b *batch) add(cmd *command, args [][]byte) *request {
+	if b.used == len(b.requests) {
+		b.requests = append(b.requests, &request{budget: &b.budget})
+	}
+	q := b.requests[b.used]
+	b.used++
+	q.reset(cmd, args)
+	return q
+}
+
+// clear makes room for the next commands of the same connection.
+func (b *batch) clear() {
+	b.used = 0
+	b.args, b.calls = b.args[:0], b.calls[:0]
+	b.budget.used.Store(0)
+	b.budget.first = nil
+}
+
+// release returns the batch to the pool without references to the connection's memory.
+func (b *batch) release() {
+	b.clear()
+	for _, q := range b.requests {
+		if q.cmd != nil {
+			q.release()
+		}
+	}
+	clear(b.args[:cap(b.args)])
+	clear(b.calls[:cap(b.calls)])
+	if len(b.requests) > keptRequests {
+		clear(b.requests[keptRequests:])
+		b.requests = b.requests[:keptRequests]
+	}
+	if cap(b.args) > 16*keptRequests {
+		b.args = nil
+	}
+	if cap(b.out) > 2*flushSize {
+		b.out = nil
+	}
+	batches.Put(b)
+}
+
+// ask puts a request whose transaction is ready among the calls.
+func (b *batch) ask(q *request, slot shards.Slot) {
+	q.Slot = slot
+	q.state = stateCalling
+	b.calls = append(b.calls, &q.Call)
+}

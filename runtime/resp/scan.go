@@ -1,0 +1,136 @@
+package resp
+
+import "strconv"
+
+// scanOptions are the words after SCAN cursor.
+type scanOptions struct {
+	pattern []byte // nil: all
+	prefix  []byte // what every match starts with
+	count   int
+	other   bool // TYPE asks for something else than strings
+}
+
+// maxScanCount bounds COUNT, so that one step holds no shard for long.
+const maxScanCount = 10000
+
+func parseScan(words [][]byte) (o scanOptions, err error) {
+	o.count = 10
+	for ; len(words) >= 2; words = words[2:] {
+		switch upper(words[0]) {
+		case "MATCH":
+			if len(words[1]) > maxPattern {
+				return o, errPattern
+			}
+			o.pattern = words[1]
+			o.prefix = literalPrefix(words[1])
+		case "COUNT":
+			n, ok := parseInt(words[1])
+			if !ok {
+				return o, errNotInteger
+			}
+			if n < 1 {
+				return o, errSyntax
+			}
+			o.count = int(min(n, maxScanCount))
+		case "TYPE":
+			o.other = upper(words[1]) != "STRING"
+		default:
+			return o, errSyntax
+		}
+	}
+	if len(words) > 0 {
+		return o, errSyntax
+	}
+	return o, nil
+}
+
+// runScan answers one step. It walks the shards in order, and each in key order, so that every key which is there from the
+// first step to the last is returned exactly once.
+func runScan(c *conn, q *request) {
+	id, err := strconv.ParseUint(string(q.args[1]), 10, 64)
+	if err != nil {
+		q.fail(errCursor)
+		return
+	}
+	o, err := parseScan(q.args[2:])
+	if err != nil {
+		q.fail(err)
+		return
+	}
+	shard, after, ok := c.s.cursors.recall(c.space, id)
+	if !ok {
+		q.fail(errCursor)
+		return
+	}
+	var items []byte
+	n := 0
+	next, err := c.walk(shard, after, o, func(key []byte) {
+		items = appendBulk(items, key)
+		n++
+	})
+	if err != nil {
+		q.fail(err)
+		return
+	}
+	q.out = appendArray(q.out, 2)
+	q.out = appendBulk(q.out, strconv.FormatUint(next, 10))
+	q.out = appendArray(q.out, n)
+	q.out = append(q.out, items...)
+}
+
+// walk looks at up to o.count keys from a position on and gives the number of the position behind them; 0 is the end.
+func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byte)) (uint64, error) {
+	total := c.s.backend.Keyspaces()[c.space].Shards
+	for left := o.count; shard < total; shard, after = shard+1, nil {
+		next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, o.prefix, left, func(key []byte) {
+			left--
+			if !o.other && (o.pattern == nil || match(o.pattern, key)) {
+				visit(key)
+			}
+		})
+		if err != nil {
+			return 0, err
+		}
+		if next != nil {
+			return c.s.cursors.remember(c.space, shard, next), nil
+		}
+		if left <= 0 && shard+1 < total {
+			return c.s.cursors.remember(c.space, shard+1, nil), nil
+		}
+	}
+	return 0, nil
+}
+
+// runKeys visits every key in bounded steps, and refuses a reply that grows beyond the limit.
+func runKeys(c *conn, q *request) {
+	pattern := q.args[1]
+	if len(pattern) > maxPattern {
+		q.fail(errPattern)
+		return
+	}
+	prefix := literalPrefix(pattern)
+	var items []byte
+	n := 0
+	for shard := range c.s.backend.Keyspaces()[c.space].Shards {
+		for after := []byte(nil); ; {
+			next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, prefix, 1000, func(key []byte) {
+				if match(pattern, key) {
+					items = appendBulk(items, key)
+					n++
+				}
+			})
+			if err == nil && int64(len(items)) > c.s.config.MaxReply {
+				err = errLongReply
+			}
+			if err != nil {
+				q.fail(err)
+				return
+			}
+			if next == nil {
+				break
+			}
+			after = next
+		}
+	}
+	q.out = append(appendArray(q.out, n), items...)
+}

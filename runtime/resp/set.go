@@ -1,0 +1,120 @@
+package resp
+
+import (
+	"math"
+
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// setOptions are the words after SET key value, or after GETEX key.
+type setOptions struct {
+	condition store.Condition
+	get       bool
+	keep      bool
+	persist   bool
+	at        int64 // Unix milliseconds
+	timed     bool
+}
+
+// expiryUnits are the options that take a time: milliseconds in a unit, and whether it counts from now.
+var expiryUnits = map[string]struct {
+	unit     int64
+	relative bool
+}{"EX": {1000, true}, "PX": {1, true}, "EXAT": {1000, false}, "PXAT": {1, false}}
+
+// upper is a short option in capitals; longer words give "".
+func upper(word []byte) string {
+	var buffer [maxName]byte
+	if len(word) > len(buffer) {
+		return ""
+	}
+	for i, c := range word {
+		if c-'a' < 26 {
+			c -= 0x20
+		}
+		buffer[i] = c
+	}
+	return string(buffer[:len(word)])
+}
+
+// parseSetOptions reads options from place i on. Which are allowed depends on the command; contradictions are errors.
+func (q *request) parseSetOptions(i int, set bool) (o setOptions, err error) {
+	for ; i < len(q.args); i++ {
+		word := upper(q.args[i])
+		unit, timed := expiryUnits[word]
+		expiryGiven := o.timed || o.keep || o.persist
+		switch {
+		case timed && !expiryGiven && i+1 < len(q.args):
+			i++
+			o.timed = true
+			if o.at, err = q.expiry(q.args[i], unit.unit, unit.relative); err != nil {
+				return o, err
+			}
+		case set && word == "NX" && o.condition != store.IfPresent:
+			o.condition = store.IfAbsent
+		case set && word == "XX" && o.condition != store.IfAbsent:
+			o.condition = store.IfPresent
+		case set && word == "GET":
+			o.get = true
+		case set && word == "KEEPTTL" && !o.timed:
+			o.keep = true
+		case !set && word == "PERSIST" && !o.timed:
+			o.persist = true
+		default:
+			return o, errSyntax
+		}
+	}
+	return o, nil
+}
+
+// expiry turns an argument into Unix milliseconds. Like Redis it refuses zero, negative and overflowing times.
+func (q *request) expiry(arg []byte, unit int64, relative bool) (int64, error) {
+	n, ok := parseInt(arg)
+	if !ok {
+		return 0, errNotInteger
+	}
+	base := int64(0)
+	if relative {
+		base = q.now
+	}
+	if n <= 0 || n > (math.MaxInt64-base)/unit {
+		return 0, invalidExpire(q.cmd)
+	}
+	return base + n*unit, nil
+}
+
+func invalidExpire(cmd *command) error {
+	return replyError("ERR invalid expire time in '" + cmd.name + "' command")
+}
+
+func compileSet(q *request) error {
+	if len(q.args) == 3 {
+		q.op(store.Op{Kind: store.OpSet, Key: q.args[1], Value: q.args[2]})
+		return nil
+	}
+	o, err := q.parseSetOptions(3, true)
+	if err != nil {
+		return err
+	}
+	if o.get {
+		q.op(store.Op{Kind: store.OpGet, Key: q.args[1]})
+	}
+	q.op(store.Op{Kind: store.OpSet, If: o.condition, KeepTTL: o.keep, Key: q.args[1], Value: q.args[2], ExpireAt: o.at})
+	return nil
+}
+
+// compileGetEX only reads if no expiry is asked for.
+func compileGetEX(q *request) error {
+	o, err := q.parseSetOptions(2, false)
+	if err != nil {
+		return err
+	}
+	q.op(store.Op{Kind: store.OpGet, Key: q.args[1]})
+	switch {
+	case o.timed:
+		q.op(store.Op{Kind: store.OpExpireAt, Key: q.args[1], ExpireAt: o.at})
+	case o.persist:
+		q.op(store.Op{Kind: store.OpExpireAt, If: store.IfHasExpiry, Key: q.args[1]})
+	}
+	return nil
+}
