@@ -81,8 +81,8 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := o.validate(path); err != nil {
 		return nil, err
 	}
-	if err := o.FS.MkdirAll(path, 0o755); err != nil {
-		return nil, fmt.Errorf("wal: create the folder: %w", err)
+	if err := makeFolder(o.FS, path); err != nil {
+		return nil, err
 	}
 	lock, err := lockFolder(path, o.FS)
 	if err != nil {

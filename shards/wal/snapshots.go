@@ -69,8 +69,8 @@ func OpenSnapshots(dir string, fs vfs.FS) (*Snapshots, error) {
 		fs = vfs.Default
 	}
 	s := &Snapshots{dir: fs.PathJoin(dir, "snapshots"), fs: fs}
-	if err := fs.MkdirAll(s.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("wal: create the folder: %w", err)
+	if err := makeFolder(fs, s.dir); err != nil {
+		return nil, err
 	}
 	names, err := fs.List(s.dir)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Snapshots) Save(shard shards.ShardID, seq shards.SeqNo, chunks iter.Seq
 		}
 		return 0, errors.Join(fmt.Errorf("wal: save snapshot %v: %w", name, err), s.removeIfThere(temporary))
 	}
-	if err := s.syncFolder(); err != nil {
+	if err := syncFolder(s.fs, s.dir); err != nil {
 		return 0, err
 	}
 	s.sizes.Store(name, bytes)
@@ -123,17 +123,6 @@ func (s *Snapshots) removeIfThere(path string) error {
 		return nil // never made; if it is there after all, the next start removes it
 	}
 	return s.fs.Remove(path)
-}
-
-func (s *Snapshots) syncFolder() error {
-	folder, err := s.fs.OpenDir(s.dir)
-	if err != nil {
-		return fmt.Errorf("wal: open %s: %w", s.dir, err)
-	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
-		return fmt.Errorf("wal: sync %s: %w", s.dir, err)
-	}
-	return nil
 }
 
 func (s *Snapshots) write(path string, name snapshotName, chunks iter.Seq2[[]byte, error]) (bytes int64, err error) {
