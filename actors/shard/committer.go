@@ -1,0 +1,230 @@
+package shard
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// Committer is the node's one writer of the log. It owns a goroutine from NewCommitter to Close. Each round takes what all
+// shards have gathered since the last one, writes it as one batch, and waits for one fsync if any shard of the round asks.
+type Committer struct {
+	log      *wal.Log
+	interval time.Duration
+	failed   func(error)
+
+	mu     sync.Mutex
+	dirty  []*Shard     // with an open round
+	asked  []chan error // barriers to answer after the next round
+	closed bool
+
+	wake     chan struct{}
+	stopped  chan struct{}
+	unsynced bool // written without an fsync since the last one; the goroutine's own
+	batch    []*Shard
+	records  []wal.Record
+	rounds   atomic.Int64
+}
+
+// NewCommitter starts the committer. interval is the longest time that writes of durability interval wait for their
+// fsync. failed is called once, if the log breaks: the node cannot go on then.
+func NewCommitter(log *wal.Log, interval time.Duration, failed func(error)) *Committer {
+	c := &Committer{
+		log: log, interval: interval, failed: failed,
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	go c.loop()
+	return c
+}
+
+// Rounds is the number of appends so far.
+func (c *Committer) Rounds() int64 { return c.rounds.Load() }
+
+// Barrier returns when all that shards had gathered is in the log and synced, or with the reason why not.
+func (c *Committer) Barrier() error {
+	done := make(chan error, 1)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.asked = append(c.asked, done)
+	c.nudge()
+	c.mu.Unlock()
+	return <-done
+}
+
+// Close writes and syncs what is left and ends the goroutine. The shards have been told to refuse work before.
+func (c *Committer) Close() error {
+	err := c.Barrier()
+	c.mu.Lock()
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if !already {
+		close(c.wake)
+	}
+	<-c.stopped
+	return err
+}
+
+// enlist notes that a shard has an open round. Called in the shard's turn.
+func (c *Committer) enlist(s *Shard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dirty = append(c.dirty, s)
+	c.nudge()
+}
+
+// relist notes that a round came back: it is tried again with the next round of anybody, or at the next tick.
+func (c *Committer) relist(s *Shard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dirty = append(c.dirty, s)
+}
+
+// nudge has the goroutine look at the lists. Called with mu held.
+func (c *Committer) nudge() {
+	if c.closed {
+		return
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Committer) loop() {
+	defer close(c.stopped)
+	tick := time.NewTicker(c.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case _, open := <-c.wake:
+			if !open {
+				return
+			}
+			c.round()
+		case <-tick.C:
+			if c.waiting() {
+				c.round()
+			}
+			if c.unsynced {
+				c.sync()
+			}
+		}
+	}
+}
+
+// take empties the lists under the lock.
+func (c *Committer) take() (asked []chan error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.batch, c.dirty = c.dirty, c.batch[:0]
+	asked, c.asked = c.asked, nil
+	return asked
+}
+
+// round writes what there is.
+func (c *Committer) round() {
+	asked := c.take()
+	err := c.write()
+	if len(asked) > 0 && c.unsynced {
+		err = errors.Join(err, c.sync())
+	}
+	for _, done := range asked {
+		done <- err
+	}
+}
+
+func (c *Committer) write() error {
+	if len(c.batch) == 0 {
+		return nil
+	}
+	sync := false
+	c.records = c.records[:0]
+	for _, s := range c.batch {
+		c.records = append(c.records, s.seal())
+		sync = sync || s.space.Durability == shards.DurabilityFsync
+	}
+	err := c.log.Append(c.records, sync)
+	if errors.Is(err, wal.ErrDiskFull) {
+		return c.writeShrinking(err)
+	}
+	c.settle(err, sync)
+	return err
+}
+
+// settle tells every shard of the batch how its round ended.
+func (c *Committer) settle(err error, synced bool) {
+	c.rounds.Add(1)
+	if err != nil {
+		err = c.explain(err)
+	} else {
+		c.unsynced = !synced
+	}
+	for i, s := range c.batch {
+		if err != nil {
+			s.abort(err)
+		} else {
+			s.commit()
+		}
+		c.batch[i] = nil
+	}
+	clear(c.records)
+}
+
+// writeShrinking is the second try on a full disk, with the deletes alone.
+func (c *Committer) writeShrinking(cause error) error {
+	full := c.explain(cause)
+	kept := c.batch[:0]
+	c.records = c.records[:0]
+	for _, s := range c.batch {
+		if s.space.Durability == shards.DurabilityInterval {
+			s.abort(full)
+			continue
+		}
+		if record, left := s.shed(full); left {
+			kept, c.records = append(kept, s), append(c.records, record)
+		} else {
+			s.abort(full)
+		}
+	}
+	c.batch = kept
+	if len(kept) == 0 {
+		return full
+	}
+	c.settle(c.log.Append(c.records, true), true)
+	return full
+}
+
+// explain turns an error of the log into what callers get. Anything but a full disk is the end of the log.
+func (c *Committer) explain(err error) error {
+	if errors.Is(err, wal.ErrDiskFull) {
+		return &shards.Error{Kind: shards.KindDiskFull, Err: err}
+	}
+	if c.failed != nil {
+		c.failed(err)
+		c.failed = nil
+	}
+	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: err}
+}
+
+// waiting says that rounds have come back.
+func (c *Committer) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.dirty) > 0
+}
+
+func (c *Committer) sync() error {
+	if err := c.log.Sync(); err != nil {
+		return c.explain(err)
+	}
+	c.unsynced = false
+	return nil
+}

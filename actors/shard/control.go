@@ -1,0 +1,114 @@
+package shard
+
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Tick is the message that has a shard's actor delete what has expired and tidy its tree. Now is in Unix milliseconds.
+type Tick struct{ Now int64 }
+
+const (
+	expireBudget  = 500  // keys deleted per tick: about a quarter of a millisecond
+	compactBudget = 2000 // keys moved per tick while a tree is compacted
+)
+
+// NeedsTick says, without the turn, whether a Tick would find anything to do.
+func (s *Shard) NeedsTick(now int64) bool {
+	due := s.due.Load()
+	return due != 0 && due <= now || s.dirty.Load()
+}
+
+// Receive handles one control message; it makes the shard an actor.
+func (s *Shard) Receive(message any) {
+	switch m := message.(type) {
+	case Tick:
+		s.tick(m.Now)
+	default:
+		panic(fmt.Sprintf("shard %s: unknown message %T", s.name, message))
+	}
+}
+
+func (s *Shard) tick(now int64) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.dirty.Store(false)
+	if s.down != nil {
+		return
+	}
+	if s.store.Due(now) && s.stuck == nil {
+		due := store.Txn{Time: now, Ops: []store.Op{{Kind: store.OpExpireDue, Int: expireBudget}}}
+		s.order(&housekeeping{txns: []store.Txn{due}, count: &s.space.expired})
+	}
+	if !s.store.Compact(compactBudget) {
+		s.dirty.Store(true) // not done: come back at the next tick
+	}
+	s.settle()
+}
+
+// Stats are one shard's figures.
+type Stats struct {
+	Keys      int64
+	Expiring  int64
+	Memory    int64        // bytes held by the store
+	Applied   shards.SeqNo // transactions the store has seen
+	Logged    shards.SeqNo // transactions in the log; 0 without a log
+	Saved     shards.SeqNo // transactions in the newest snapshot file
+	LogBytes  int64        // log written since that snapshot
+	Reads     uint64       // operations since the start
+	Writes    uint64       // likewise
+	Available bool
+	Reason    string // why not available
+}
+
+// Stats takes a look at the shard.
+func (s *Shard) Stats() Stats {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	st := Stats{
+		Keys: int64(s.store.Len()), Expiring: s.store.Stats().Expiring, Memory: s.store.Memory(),
+		Applied: s.store.Applied(), Logged: s.logged, Saved: s.saved, LogBytes: s.unsave, Reads: s.reads, Writes: s.writes,
+		Available: s.down == nil,
+	}
+	if s.down != nil {
+		st.Reason = s.down.Error()
+	}
+	return st
+}
+
+// Inspect runs f in the shard's turn with its store, for reads that are not operations: cursors, slot counts, samples. f
+// is short and changes nothing. The error says why the shard cannot serve.
+func (s *Shard) Inspect(f func(*store.Store)) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	f(s.store)
+	return nil
+}
+
+// View is a snapshot of a shard that can be read from any goroutine while the shard goes on.
+type View struct {
+	*store.Snapshot
+	shard *Shard
+}
+
+// View takes a snapshot in constant time. It holds memory until Close.
+func (s *Shard) View() (*View, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.down != nil {
+		return nil, s.down
+	}
+	return &View{Snapshot: s.store.Snapshot(), shard: s}, nil
+}
+
+// Close gives the snapshot's memory back to the shard. It may be called once.
+func (v *View) Close() {
+	v.shard.turn.Lock()
+	defer v.shard.turn.Unlock()
+	v.Snapshot.Close()
+}

@@ -1,0 +1,139 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// Recover fills the shard from its newest snapshot file and the log after it, and opens it for work. progress, which may be
+// nil, is told the bytes of each chunk and record. It is called once, before anything else, from one goroutine; shards of a
+// node recover side by side. An error leaves the shard refusing work.
+func (s *Shard) Recover(files *wal.Snapshots, progress func(bytes int)) error {
+	if progress == nil {
+		progress = func(int) {}
+	}
+	if s.log != nil {
+		if err := s.load(files, progress); err != nil {
+			return fmt.Errorf("shard %s: snapshot: %w", s.name, err)
+		}
+		if err := s.replay(progress); err != nil {
+			return fmt.Errorf("shard %s: log: %w", s.name, err)
+		}
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.down = nil
+	s.settle()
+	return nil
+}
+
+// load puts the newest snapshot file into the store.
+func (s *Shard) load(files *wal.Snapshots, progress func(int)) error {
+	seq, _, found := files.Newest(s.id)
+	if !found {
+		return nil
+	}
+	loader := store.NewLoader(s.space.storeOptions(s.random.Uint64()))
+	err := files.Load(s.id, seq, func(chunk []byte) error {
+		progress(len(chunk))
+		return loader.Chunk(chunk)
+	})
+	if err != nil {
+		return err
+	}
+	loaded, err := loader.Finish()
+	if err != nil {
+		return err
+	}
+	if loaded.Applied() != seq {
+		return fmt.Errorf("file of transaction %d holds %d: %w", seq, loaded.Applied(), errMismatch)
+	}
+	s.store, s.saved, s.logged = loaded, seq, seq
+	return nil
+}
+
+var errMismatch = errors.New("snapshot and log do not belong together")
+
+// replay applies what the log holds after the snapshot.
+func (s *Shard) replay(progress func(int)) error {
+	var t store.Txn
+	err := s.log.ReadFrom(s.id, s.saved+1, func(r wal.Record) error {
+		progress(len(r.Payload))
+		s.unsave += int64(len(r.Payload))
+		return s.replayRecord(r, &t)
+	})
+	s.logged = s.store.Applied()
+	return err
+}
+
+func (s *Shard) replayRecord(r wal.Record, t *store.Txn) error {
+	if r.First > s.store.Applied()+1 {
+		return fmt.Errorf("record %d..%d follows transaction %d: %w", r.First, r.Last, s.store.Applied(), errMismatch)
+	}
+	rest := r.Payload
+	for seq := r.First; seq <= r.Last; seq++ {
+		var err error
+		if rest, err = store.DecodeTxn(rest, t); err != nil {
+			return fmt.Errorf("transaction %d: %w", seq, err)
+		}
+		if seq > s.store.Applied() {
+			s.store.Apply(seq, t, nil)
+		}
+	}
+	if len(rest) != 0 {
+		return fmt.Errorf("record %d..%d has %d bytes too many: %w", r.First, r.Last, len(rest), errMismatch)
+	}
+	return nil
+}
+
+// Unsaved is the log written since the newest snapshot file, in bytes, and whether a snapshot would shorten a restart.
+func (s *Shard) Unsaved() (bytes int64, any bool) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return s.unsave, s.logged > s.saved
+}
+
+// Checkpoint writes a snapshot file of the shard and then drops the log before it. Shard and callers go on meanwhile. One
+// caller at a time. It does nothing when nothing was written since the last one, or when the shard is out of service: a
+// broken store is not worth keeping.
+func (s *Shard) Checkpoint(files *wal.Snapshots) error {
+	s.turn.Lock()
+	if broken := s.down != nil && !errors.Is(s.down, ErrClosed); broken || s.log == nil || s.store.Applied() == s.saved {
+		s.turn.Unlock()
+		return nil
+	}
+	view := &View{Snapshot: s.store.Snapshot(), shard: s}
+	covered := s.unsave
+	s.turn.Unlock()
+
+	seq := view.Seq()
+	err := s.save(files, view, seq)
+	view.Close()
+	if err != nil {
+		return fmt.Errorf("shard %s: snapshot at %d: %w", s.name, seq, err)
+	}
+	s.turn.Lock()
+	s.saved = seq
+	s.unsave -= covered
+	s.turn.Unlock()
+	if err := s.log.TruncatePrefix(s.id, seq); err != nil {
+		return fmt.Errorf("shard %s: truncate the log before %d: %w", s.name, seq, err)
+	}
+	return files.RemoveBefore(s.id, seq)
+}
+
+// save writes the file. The log must hold all that the snapshot holds before the file is there, else a crash between the
+// two would leave a file that is ahead of its log; only interval can apply before it logs.
+func (s *Shard) save(files *wal.Snapshots, view *View, seq shards.SeqNo) error {
+	if s.space.Durability == shards.DurabilityInterval {
+		if err := s.committer.Barrier(); err != nil {
+			return err
+		}
+	}
+	_, err := files.Save(s.id, seq, view.Chunks(nil, 0))
+	return err
+}

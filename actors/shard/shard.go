@@ -1,0 +1,257 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// Config is what a shard needs to run. All fields but Committer and Log are required.
+type Config struct {
+	ID        shards.ShardID
+	Space     *Space     // its keyspace on this node
+	Committer *Committer // nil for durability memory
+	Log       *wal.Log   // nil for durability memory
+	Seed      uint64     // for eviction samples and hashing
+}
+
+// Shard is one copy of a shard. Submit, Stats, View and Watch may be called concurrently.
+//
+// Invariants, all under the turn:
+//
+//  1. store.Applied() <= logged for durability fsync; logged <= store.Applied() for interval; both are 0-based counts of
+//     transactions.
+//  2. The transactions in sealed are logged+1..logged+sealed.count, those in open follow them.
+//  3. A parked work is in exactly one round, and leaves it answered.
+type Shard struct {
+	id        shards.ShardID
+	name      string
+	space     *Space
+	committer *Committer
+	log       *wal.Log
+
+	turn   sync.Mutex // whoever holds it is the actor: it guards all below
+	store  *store.Store
+	random *rand.Rand
+	down   error        // why the shard cannot serve; nil while it does
+	stuck  error        // why the log refuses growth (interval only); nil while it does not
+	open   round        // encoded, not yet taken by the committer
+	sealed round        // being written
+	logged shards.SeqNo // the last transaction in the log
+	saved  shards.SeqNo // the last transaction in the newest snapshot file
+	unsave int64        // log bytes since then
+	memory int64        // what this shard has added to its keyspace's use
+	reads  uint64       // operations since the start
+	writes uint64       // likewise
+	worker Work         // whose results visit passes on...
+	index  int          // ...and for which transaction
+	visit  func(op int, r *store.Result)
+
+	due   atomic.Int64 // lower bound of the next expiry in Unix ms; 0 = none. For the ticker
+	dirty atomic.Bool  // written since the ticker last looked
+}
+
+// round is what the committer writes in one append: the encoded transactions and the works that wait for them.
+type round struct {
+	payload []byte
+	count   int
+	groups  []group
+}
+
+// group is one parked work: its transactions are payload[from:to] of its round.
+type group struct {
+	work     Work
+	batch    *Batch
+	from, to int
+	count    int
+	shrinks  bool
+}
+
+// ErrStarting is why a shard refuses work before Recover has ended.
+var ErrStarting = errors.New("still reading its log; try again")
+
+// ErrClosed is why a shard refuses work after the node began to stop.
+var ErrClosed = errors.New("the node is stopping")
+
+// New makes a shard that refuses work until Recover has run.
+func New(c Config) *Shard {
+	if durable := c.Space.Durability != shards.DurabilityMemory; durable != (c.Log != nil) || durable != (c.Committer != nil) {
+		panic(fmt.Sprintf("shard %v: durability %v and log do not match", c.ID, c.Space.Durability))
+	}
+	s := &Shard{
+		id: c.ID, name: c.Space.ShardName(c.ID.Index()), space: c.Space, committer: c.Committer, log: c.Log,
+		random: rand.New(rand.NewPCG(c.Seed, uint64(c.ID))),
+		store:  store.New(c.Space.storeOptions(c.Seed)),
+	}
+	s.down = s.unavailable(ErrStarting)
+	s.visit = func(op int, r *store.Result) { s.worker.Result(s.index, op, r) }
+	return s
+}
+
+// ID is the shard's id.
+func (s *Shard) ID() shards.ShardID { return s.id }
+
+// Name is the shard's name as operators see it, as in "orders/17".
+func (s *Shard) Name() string { return s.name }
+
+// Fail makes the shard refuse all further work with this cause. The first cause stays.
+func (s *Shard) Fail(cause error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.down == nil || errors.Is(s.down, ErrStarting) {
+		s.down = s.unavailable(cause)
+	}
+}
+
+func (s *Shard) unavailable(cause error) error {
+	return &shards.Error{Kind: shards.KindUnavailable, Shard: s.name, Err: cause}
+}
+
+// Submit runs the work, at now in Unix milliseconds. What can be answered at once has been when it returns; the rest is
+// parked and answered before b.Wait returns. b may be nil if nobody waits.
+func (s *Shard) Submit(now int64, w Work, b *Batch) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.down != nil {
+		failAll(w, s.down)
+		return
+	}
+	writes, grows := inspect(w, now)
+	switch {
+	case !writes:
+		s.read(now, w)
+		return
+	case grows && !s.admit(now, w):
+		return
+	case s.space.Durability == shards.DurabilityFsync:
+		s.enqueue(w, b)
+	default:
+		s.apply(w)
+	}
+	s.dirty.Store(true)
+}
+
+// inspect stamps the time on every transaction, and says whether any writes, and whether any could need more memory.
+func inspect(w Work, now int64) (writes, grows bool) {
+	for i := range w.Len() {
+		t := w.Txn(i)
+		t.Time = now
+		if readOnly(t) {
+			continue
+		}
+		writes = true
+		grows = grows || !shrinks(t)
+	}
+	return writes, grows
+}
+
+// readOnly says that a transaction needs no order: a guard does, since it speaks of the moment of the writes.
+func readOnly(t *store.Txn) bool { return len(t.Guards) == 0 && t.ReadOnly() }
+
+// shrinks says that a transaction cannot make the store larger.
+func shrinks(t *store.Txn) bool {
+	for i := range t.Ops {
+		switch t.Ops[i].Kind {
+		case store.OpGet, store.OpDelete, store.OpDeletePrefix, store.OpExpireDue, store.OpEvict:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func failAll(w Work, err error) {
+	for i := range w.Len() {
+		w.Fail(i, err)
+	}
+}
+
+func (s *Shard) read(now int64, w Work) {
+	for i := range w.Len() {
+		s.readOne(now, w, i)
+	}
+}
+
+func (s *Shard) readOne(now int64, w Work, i int) {
+	t := w.Txn(i)
+	s.reads += uint64(len(t.Ops))
+	if len(t.Ops) == 1 {
+		var r store.Result
+		s.store.Read(now, &t.Ops[0], &r)
+		w.Result(i, 0, &r)
+		return
+	}
+	s.worker, s.index = w, i
+	s.store.ReadBatch(now, t.Ops, s.visit)
+	s.worker = nil
+}
+
+// run executes every transaction of a work in order, at once.
+func (s *Shard) run(w Work) {
+	s.worker = w
+	for i := range w.Len() {
+		t := w.Txn(i)
+		if readOnly(t) {
+			s.readOne(t.Time, w, i)
+			s.worker = w
+			continue
+		}
+		s.index = i
+		s.writes += uint64(len(t.Ops))
+		s.store.Apply(s.store.Applied()+1, t, s.visit)
+	}
+	s.worker = nil
+	s.settle()
+}
+
+// apply is the turn of a write that is acknowledged before it is durable.
+func (s *Shard) apply(w Work) {
+	if s.space.Durability == shards.DurabilityInterval {
+		s.encode(w)
+	}
+	s.run(w)
+}
+
+// enqueue is the turn of a write that is acknowledged when it is durable.
+func (s *Shard) enqueue(w Work, b *Batch) {
+	if b != nil {
+		b.park()
+	}
+	g := s.encode(w)
+	g.work, g.batch = w, b
+	s.open.groups = append(s.open.groups, g)
+}
+
+// encode appends the writes of a work to the open round and has the committer look at it.
+func (s *Shard) encode(w Work) group {
+	if s.open.count == 0 {
+		s.committer.enlist(s)
+	}
+	g := group{from: len(s.open.payload), shrinks: true}
+	for i := range w.Len() {
+		t := w.Txn(i)
+		if readOnly(t) {
+			continue
+		}
+		s.open.payload = store.AppendTxn(s.open.payload, t)
+		g.count++
+		g.shrinks = g.shrinks && shrinks(t)
+	}
+	g.to = len(s.open.payload)
+	s.open.count += g.count
+	return g
+}
+
+// settle keeps the books after the store has changed.
+func (s *Shard) settle() {
+	memory := s.store.Memory()
+	s.space.used.Add(memory - s.memory)
+	s.memory = memory
+	s.due.Store(s.store.NextExpiry())
+}

@@ -1,0 +1,89 @@
+package shard
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Space is a keyspace as its shards on this node share it: the settings and the memory in use. Used, Expired and Evicted
+// may be called concurrently.
+type Space struct {
+	shards.Keyspace
+	used    atomic.Int64
+	expired atomic.Int64
+	evicted atomic.Int64
+}
+
+// NewSpace makes an empty space. The keyspace has been validated.
+func NewSpace(k shards.Keyspace) *Space { return &Space{Keyspace: k} }
+
+// Used is the memory of all shards of the space, in bytes.
+func (p *Space) Used() int64 { return p.used.Load() }
+
+// Expired counts the keys deleted because their time had come, since the start.
+func (p *Space) Expired() int64 { return p.expired.Load() }
+
+// Evicted counts the keys given up for the memory limit, since the start.
+func (p *Space) Evicted() int64 { return p.evicted.Load() }
+
+func (p *Space) storeOptions(seed uint64) store.Options {
+	switch p.Eviction {
+	case shards.EvictAllKeysLRU, shards.EvictAllKeysLFU, shards.EvictVolatileLRU, shards.EvictVolatileLFU:
+		return store.Options{Access: p.MaxMemory > 0, Eviction: p.Eviction, Seed: seed}
+	}
+	return store.Options{Seed: seed}
+}
+
+// ErrFull is why a write was refused at the memory limit of its keyspace.
+var ErrFull = errors.New("the keyspace's memory limit is reached: delete keys, raise max-memory, or choose an eviction policy")
+
+// maxEvictions bounds the keys that one turn gives up, so that a turn stays short. The next write goes on.
+const maxEvictions = 64
+
+// admit says whether a work that may grow the store goes ahead; if not it has been answered. Over the memory limit it
+// first gives up keys as the keyspace's policy says: those deletes are ordered before the work, like any write.
+func (s *Shard) admit(now int64, w Work) bool {
+	if s.stuck != nil {
+		failAll(w, s.stuck)
+		return false
+	}
+	limit := s.space.MaxMemory
+	if limit == 0 || s.space.Used() <= limit {
+		return true
+	}
+	if !s.evict(now, s.space.Used()-limit) {
+		failAll(w, &shards.Error{Kind: shards.KindFull, Shard: s.name, Err: ErrFull})
+		return false
+	}
+	return true
+}
+
+// evict orders deletes worth about need bytes, and says whether it found any key to give up.
+func (s *Shard) evict(now, need int64) bool {
+	h := housekeeping{count: &s.space.evicted}
+	for freed := int64(0); freed < need && len(h.txns) < maxEvictions; {
+		key, size, ok := s.store.Victim(s.space.Eviction, now, s.random.Uint64())
+		if !ok {
+			break
+		}
+		h.txns = append(h.txns, store.Txn{Time: now, Ops: []store.Op{{Kind: store.OpEvict, Key: append([]byte(nil), key...)}}})
+		freed += size
+	}
+	if len(h.txns) == 0 {
+		return false
+	}
+	s.order(&h)
+	return true
+}
+
+// order has the shard run work of its own, which nobody waits for.
+func (s *Shard) order(h *housekeeping) {
+	if s.space.Durability == shards.DurabilityFsync {
+		s.enqueue(h, nil)
+		return
+	}
+	s.apply(h)
+}
