@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/source"
 )
@@ -199,9 +200,15 @@ func (j *Journal) Finish() error {
 type Unfinished struct {
 	*source.Tree
 	Journal *Journal
-	Files   int   // passed over
-	Bytes   int64 // in them
+	files   atomic.Int64
+	bytes   atomic.Int64
 }
+
+// Files is how many files were passed over, Bytes how many bytes are in them. Both may be called concurrently.
+func (u *Unfinished) Files() int { return int(u.files.Load()) }
+
+// Bytes is how many bytes are in the files that were passed over.
+func (u *Unfinished) Bytes() int64 { return u.bytes.Load() }
 
 // Next finds and reads the next file that is not loaded yet.
 func (u *Unfinished) Next() (source.Item, error) {
@@ -211,8 +218,8 @@ func (u *Unfinished) Next() (source.Item, error) {
 			return source.Item{}, err
 		}
 		if stamp, ok := u.Journal.Done[string(f.Key)]; ok && stamp == (Stamp{f.Size, f.Mtime}) {
-			u.Files++
-			u.Bytes += f.Size
+			u.files.Add(1)
+			u.bytes.Add(f.Size)
 			continue
 		}
 		return f.Item()

@@ -182,8 +182,8 @@ func TestATreeContinuesAndReloadsWhatChanged(t *testing.T) {
 	if len(k.keys) != 100 || k.keys["f000"] != "changed since" {
 		t.Errorf("%d keys, f000 = %q", len(k.keys), k.keys["f000"])
 	}
-	if u.Files != acknowledged-1 && u.Files != acknowledged {
-		t.Errorf("%d files were acknowledged, %d passed over", acknowledged, u.Files)
+	if u.Files() != acknowledged-1 && u.Files() != acknowledged {
+		t.Errorf("%d files were acknowledged, %d passed over", acknowledged, u.Files())
 	}
 }
 

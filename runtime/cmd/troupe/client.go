@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// defaultAddr is where a node listens for HTTP unless it is told otherwise.
+const defaultAddr = "127.0.0.1:7500"
+
+// remote is the cluster that a verb speaks to, as its flags say.
+type remote struct {
+	c        *console
+	addr     string
+	token    string
+	keyspace string
+	json     bool
+}
+
+// withRemote gives a verb the flags that all clients share.
+func withRemote(c *console, cmd *cobra.Command) *remote {
+	r := &remote{c: c}
+	f := cmd.Flags()
+	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+")")
+	f.StringVar(&r.token, "token", "", "bearer `token` (better as TROUPE_TOKEN)")
+	f.StringVar(&r.keyspace, "keyspace", "default", "keyspace to use")
+	f.BoolVar(&r.json, "json", false, "print JSON")
+	return r
+}
+
+// setting is a flag's value, or the environment's if the flag is not given.
+func (c *console) setting(flag, variable, otherwise string) string {
+	if flag != "" {
+		return flag
+	}
+	if value, ok := c.env(variable); ok && value != "" {
+		return value
+	}
+	return otherwise
+}
+
+func (r *remote) addresses() string { return r.c.setting(r.addr, "TROUPE_ADDR", defaultAddr) }
+
+// open makes the client; nothing is connected yet.
+func (r *remote) open() (*admin.Client, error) {
+	client, err := admin.New(strings.Split(r.addresses(), ","), r.c.setting(r.token, "TROUPE_TOKEN", ""))
+	if err != nil {
+		return nil, usage("--addr: %w", err)
+	}
+	return client, nil
+}
+
+// explain turns an answer of the API into an error that says what to do, with the exit code that belongs to it.
+func (r *remote) explain(err error) error {
+	var e *admin.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
+		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data (or say where with --addr)\n  %s", r.addresses(), e.Reason)
+	case e.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%s asks for a token: give it as TROUPE_TOKEN or --token", r.addresses())
+	case e.Kind == admin.KindNotFound:
+		return &failure{exitNotFound, err}
+	case e.ErrorKind() == shards.KindConflict:
+		return &failure{exitDifferent, err}
+	}
+	return err
+}
+
+// unreachable tells "nobody listens" from an answer that broke off.
+func unreachable(reason string) bool {
+	return strings.Contains(reason, "dial ") || strings.Contains(reason, "no answer from")
+}
+
+// keyText is a key for people: as it is if it is printable text, quoted otherwise.
+func keyText(key []byte) string {
+	if printable(key, false) && len(key) > 0 {
+		return string(key)
+	}
+	return fmt.Sprintf("%q", key)
+}
+
+// printable says whether bytes are text that does a terminal no harm. Line feeds and tabs may be allowed.
+func printable(p []byte, lines bool) bool {
+	for len(p) > 0 {
+		r, n := utf8.DecodeRune(p)
+		bad := r == utf8.RuneError && n == 1 || r < 0x20 || r >= 0x7f && r < 0xa0
+		if bad && !(lines && (r == '\n' || r == '\t' || r == '\r')) {
+			return false
+		}
+		p = p[n:]
+	}
+	return true
+}
+
+// jsonKey is how keys appear in JSON: text if they are UTF-8, base64 otherwise, as in the HTTP API.
+type jsonKey struct {
+	Key   *string `json:"key,omitempty"`
+	Key64 []byte  `json:"key64,omitempty"`
+}
+
+func keyJSON(key []byte) jsonKey {
+	if utf8.Valid(key) {
+		s := string(key)
+		return jsonKey{Key: &s}
+	}
+	return jsonKey{Key64: key}
+}
+
+// printJSON writes a value as one line.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

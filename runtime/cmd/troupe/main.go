@@ -1,0 +1,144 @@
+// Command troupe is the binary of Troupe: it runs a node, and speaks to running ones.
+//
+//	troupe node --data ./data                     run a node
+//	troupe load --dir ./site                      fill it from a folder
+//	troupe get index.html                         read a key
+//
+// Verbs that speak to nodes find them by --addr or TROUPE_ADDR. Output is text for people, or JSON with --json. Exit codes:
+// 0 done, 1 failed, 2 wrong usage, 3 not found, 4 a condition did not hold or a comparison found differences, 130 stopped
+// by a second signal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Exit codes, documented in the overview's help.
+const (
+	exitFailed    = 1
+	exitUsage     = 2
+	exitNotFound  = 3
+	exitDifferent = 4
+	exitKilled    = 130
+)
+
+// failure is an error with its exit code.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usage marks an error as the caller's mistake in the command line.
+func usage(format string, args ...any) error {
+	return &failure{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// console is where a command reads and writes, and what it may find out about its surroundings.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(name string) (string, bool)
+	started  bool // a verb runs: what fails from now on is no mistake in the command line
+}
+
+// interactive says whether one of the console's streams is a terminal.
+func interactive(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitKilled)
+	}()
+	code := run(ctx, &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}, os.Args[1:])
+	cancel()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, c *console, args []string) int {
+	root := rootCommand(c)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	code := exitFailed
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		code = f.code
+	case !c.started:
+		code = exitUsage
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(c.err, "troupe: %s\n", text)
+	}
+	if code == exitUsage {
+		fmt.Fprintln(c.err, "troupe: see", root.Name(), "--help, or the --help of the verb")
+	}
+	return code
+}
+
+const overview = `Troupe keeps keys and values in shards: a radix tree each, durable, served to Redis clients and over HTTP.
+
+  troupe node --data ./data                 run a node (Redis on 127.0.0.1:7400, HTTP on 127.0.0.1:7500)
+  troupe load --dir ./site                  fill it from a folder: path = key, content = value
+  troupe verify --dir ./site                compare folder and node, every byte
+  troupe get index.html                     read a key
+  redis-cli -p 7400 SCAN 0 MATCH 'img/*'    ordinary Redis clients work
+
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not found · 4 condition failed, or differences found`
+
+func rootCommand(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use: "troupe", Short: "keys and values in durable shards", Long: overview,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun:  func(*cobra.Command, []string) { c.started = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "keys", Title: "Keys:"},
+		&cobra.Group{ID: "bulk", Title: "Many keys:"}, &cobra.Group{ID: "tools", Title: "Tools:"},
+	)
+	for _, g := range []struct {
+		id    string
+		verbs []*cobra.Command
+	}{
+		{"run", []*cobra.Command{nodeCommand(c), preflightCommand(c)}},
+		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
+		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},
+		{"tools", []*cobra.Command{benchCommand(c), versionCommand(c)}},
+	} {
+		for _, verb := range g.verbs {
+			verb.GroupID = g.id
+			verb.Flags().SortFlags = false
+			root.AddCommand(verb)
+		}
+	}
+	root.SetHelpCommandGroupID("tools")
+	root.SetCompletionCommandGroupID("tools")
+	return root
+}

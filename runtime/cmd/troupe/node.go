@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
+)
+
+func nodeCommand(c *console) *cobra.Command {
+	var check, skip bool
+	cmd := &cobra.Command{
+		Use: "node", Short: "run a node", Args: cobra.NoArgs,
+		Long: `Runs a node until Ctrl-C or SIGTERM, which stop it cleanly; a second one ends it at once, and the next start then replays
+the log. Each flag is also a variable, --disk-reserve is TROUPE_DISK_RESERVE, and a key of the YAML file: a flag counts more
+than a variable, a variable more than the file. Sizes are bytes, or have kb, mb, gb (1024s) behind them.
+
+Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configuration is wrong`,
+		Example: `  troupe node --data ./data
+  troupe node --data off --keyspace cache:durability=memory,max-memory=1gb,eviction=allkeys-lru
+  TROUPE_PASSWORD=secret TROUPE_TOKEN=secret troupe node --resp 0.0.0.0:7400 --http 0.0.0.0:7500
+  troupe node --config troupe.yaml --check`,
+	}
+	n := withSettings(c, cmd)
+	cmd.Flags().BoolVar(&check, "check", false, "print the merged configuration and where each value comes from, then exit")
+	cmd.Flags().BoolVar(&skip, "skip-preflight", false, "start even if the preflight check would refuse")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		merged, err := n.merge()
+		if err != nil {
+			return err
+		}
+		if check {
+			return merged.WriteYAML(c.out)
+		}
+		if !skip {
+			if err := c.mustBeFit(cmd.Context(), &merged.Node); err != nil {
+				return err
+			}
+		}
+		return c.serve(cmd.Context(), &merged.Node)
+	}
+	return cmd
+}
+
+// configOf turns the merged settings into the runtime's.
+func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progress)) runtime.Config {
+	return runtime.Config{
+		Name: s.Name, ClusterName: s.ClusterName, Data: s.Data, RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Keyspaces: s.Keyspaces,
+		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
+		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Logger: logger, Progress: progress,
+	}
+}
+
+func newLogger(w io.Writer, s *settings.Node) *slog.Logger {
+	o := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// serve runs a node until ctx ends or the node fails.
+func (c *console) serve(ctx context.Context, s *settings.Node) error {
+	p := &startProgress{out: c.err, terminal: interactive(c.err), begun: time.Now()}
+	node, err := runtime.Start(ctx, configOf(s, newLogger(c.err, s), p.show))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("stopped before the node was ready: %w", err)
+	case errors.Is(err, runtime.ErrExposed):
+		return &failure{exitUsage, fmt.Errorf("%w\n  a password is --password or TROUPE_PASSWORD, a token --token or TROUPE_TOKEN; --insecure allows everybody", err)}
+	case errors.Is(err, runtime.ErrConfig):
+		return &failure{exitUsage, err}
+	case err != nil:
+		return err
+	}
+	p.end("recovered")
+	c.greet(node, s)
+	select {
+	case <-ctx.Done():
+	case <-node.Done():
+	}
+	failed := node.Err()
+	fmt.Fprintln(c.err, "stopping; Ctrl-C once more ends the node at once")
+	p.restart()
+	if err := errors.Join(failed, node.Close()); err != nil {
+		return err
+	}
+	p.end("saved")
+	fmt.Fprintln(c.err, "stopped cleanly: the next start replays nothing")
+	return nil
+}
+
+// greet says where the node listens and what to type next.
+func (c *console) greet(node *runtime.Node, s *settings.Node) {
+	data := "in memory only"
+	if s.Data != "" {
+		data = "data in " + s.Data
+	}
+	fmt.Fprintf(c.out, "troupe %s: node %s is ready, %s\n", runtime.Version(), node.Name(), data)
+	if addr := node.RESPAddr(); addr != "" {
+		host, port, _ := net.SplitHostPort(addr)
+		fmt.Fprintf(c.out, "  Redis  %-22s try: redis-cli -h %s -p %s SET hello world\n", addr, host, port)
+	}
+	if addr := node.HTTPAddr(); addr != "" {
+		flag := ""
+		if addr != defaultAddr {
+			flag = " --addr " + addr
+		}
+		fmt.Fprintf(c.out, "  HTTP   %-22s try: troupe scan%s\n", addr, flag)
+		fmt.Fprintf(c.out, "  %-29s      troupe load%s --dir FOLDER\n", "", flag)
+	}
+	fmt.Fprintln(c.out, "  Ctrl-C stops it.")
+}
+
+// startProgress shows how far a start or stop is, once that takes longer than a moment. Called concurrently.
+type startProgress struct {
+	out      io.Writer
+	terminal bool
+
+	mu    sync.Mutex
+	begun time.Time
+	shown time.Time // zero: nothing yet
+	last  runtime.Progress
+}
+
+// quiet is how long nothing is shown.
+const quiet = time.Second
+
+func (p *startProgress) show(now runtime.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = now
+	period := plainPeriod
+	if p.terminal {
+		period = 200 * time.Millisecond
+	}
+	since := p.shown
+	if since.IsZero() {
+		since, period = p.begun, quiet
+	}
+	if time.Since(since) < period {
+		return
+	}
+	p.shown = time.Now()
+	line := progressText(now, time.Since(p.begun))
+	if p.terminal {
+		fmt.Fprintf(p.out, "\r%-78s", line)
+		return
+	}
+	fmt.Fprintln(p.out, line)
+}
+
+func progressText(now runtime.Progress, elapsed time.Duration) string {
+	line := fmt.Sprintf("%s: %d of %d shards", now.Phase, now.Shards, now.Of)
+	if now.Bytes > 0 {
+		line += fmt.Sprintf(", %s", byteText(now.Bytes))
+		if now.Total >= now.Bytes {
+			line += fmt.Sprintf(" of %s", byteText(now.Total))
+		}
+		line += fmt.Sprintf(", %s/s", byteText(int64(float64(now.Bytes)/elapsed.Seconds())))
+	}
+	return line
+}
+
+// restart begins another phase.
+func (p *startProgress) restart() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begun, p.shown, p.last = time.Now(), time.Time{}, runtime.Progress{}
+}
+
+// end sums up a phase, if it took long enough to be worth a line or read anything.
+func (p *startProgress) end(verb string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.terminal && !p.shown.IsZero() {
+		fmt.Fprintf(p.out, "\r%78s\r", "")
+	}
+	elapsed := time.Since(p.begun)
+	if p.last.Bytes == 0 && p.shown.IsZero() {
+		return
+	}
+	rate := int64(float64(p.last.Bytes) / max(elapsed.Seconds(), 1e-9))
+	fmt.Fprintf(p.out, "%s %d shards, %s in %.2f s (%s/s)\n", verb, p.last.Shards, byteText(p.last.Bytes), elapsed.Seconds(), byteText(rate))
+}

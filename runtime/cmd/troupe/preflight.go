@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
+	"github.com/troupe-actors/troupe/runtime/preflight"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+func preflightCommand(c *console) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "preflight", Short: "check what would stop a node on this machine", Args: cobra.NoArgs,
+		Long:    "Checks addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings.\nExit code 1 says that the node would not start. Warnings stop nothing.",
+		Example: "  troupe preflight --data ./data\n  troupe preflight --config troupe.yaml --json",
+	}
+	n := withSettings(c, cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		merged, err := n.merge()
+		if err != nil {
+			return err
+		}
+		in := inputOf(&merged.Node)
+		in.Identity = ownerOf
+		results := preflight.Run(cmd.Context(), in)
+		if asJSON {
+			err = preflight.JSON(c.out, results)
+		} else {
+			err = preflight.Table(c.out, results)
+		}
+		if err == nil && preflight.ExitCode(results) != 0 {
+			err = errors.New("a node would not start here")
+		}
+		return err
+	}
+	return cmd
+}
+
+// inputOf is what a node with these settings would use.
+func inputOf(s *settings.Node) preflight.Input {
+	in := preflight.Input{RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Data: s.Data, Reserve: s.DiskReserve, Connections: s.MaxClients}
+	for _, k := range s.Keyspaces {
+		in.Memory += k.MaxMemory
+	}
+	return in
+}
+
+// ownerOf reads whose a data folder is. It opens the log as a node does, so that a folder that a node could not read is
+// found out here; a node's own start need not do this twice.
+func ownerOf(data string) (id preflight.Identity, found bool, err error) {
+	if entries, err := os.ReadDir(data); err != nil || len(entries) == 0 {
+		return id, false, err
+	}
+	log, err := wal.Open(data, wal.Options{})
+	if errors.Is(err, wal.ErrLocked) {
+		return id, false, preflight.ErrLocked
+	}
+	if err != nil {
+		return id, false, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	record, found, err := log.Get("identity")
+	if err != nil || !found {
+		return id, false, err
+	}
+	return id, true, json.Unmarshal(record, &id)
+}
+
+// mustBeFit makes the checks before a node starts: what fails is printed, and what only warns is printed, too.
+func (c *console) mustBeFit(ctx context.Context, s *settings.Node) error {
+	results := preflight.Run(ctx, inputOf(s))
+	if preflight.ExitCode(results) != 0 {
+		if err := preflight.Table(c.err, results); err != nil {
+			return err
+		}
+		return errors.New("the preflight check refuses to start the node here; --skip-preflight starts it all the same")
+	}
+	for _, r := range results {
+		if r.Level == preflight.Warn {
+			fmt.Fprintf(c.err, "preflight: %s is %s, better %s: %s\n", r.Name, r.Found, r.Want, r.Fix)
+		}
+	}
+	return nil
+}
