@@ -1,0 +1,196 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+func addresses(ctx context.Context, in *Input) (results []Result) {
+	for _, l := range []struct{ name, address string }{{"resp address", in.RESP}, {"http address", in.HTTP}, {"peer address", in.Peer}} {
+		if l.address != "" {
+			results = append(results, address(ctx, l.name, l.address))
+		}
+	}
+	return results
+}
+
+func address(ctx context.Context, name, at string) Result {
+	r := Result{Name: name, Level: OK, Found: at + " is free", Want: "free"}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
+	if err == nil {
+		listener.Close()
+		return r
+	}
+	r.Level, r.Found = Fail, err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		r.Found = at + " is in use"
+		r.Fix = "another process listens there, perhaps a node that is already running: stop it, or choose another port"
+	case errors.Is(err, fs.ErrPermission):
+		r.Fix = "this user may not listen there: choose a port from 1024 on"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		r.Fix = "the machine has no such address: use one of its own, or 0.0.0.0 for all"
+	default:
+		r.Fix = "give host:port with an address of this machine, as in 127.0.0.1:7400"
+	}
+	return r
+}
+
+// folder checks that the data folder is there or can be made, and that this user can write to it.
+func folder(_ context.Context, in *Input) []Result {
+	if in.Data == "" {
+		return nil
+	}
+	r := Result{Name: "data folder", Level: OK, Found: in.Data + " is writable", Want: "a folder that this user can write to"}
+	place, err := existing(in.Data)
+	if err == nil {
+		err = writable(place)
+	}
+	switch {
+	case err != nil:
+		r.Level, r.Found = Fail, err.Error()
+		r.Fix = "choose a folder that the node's user owns, or change its owner"
+	case place != filepath.Clean(in.Data):
+		r.Found = in.Data + " can be made"
+	}
+	return []Result{r}
+}
+
+// existing is the folder itself, or the nearest one above it that exists.
+func existing(path string) (string, error) {
+	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err == nil && !info.IsDir() {
+			return "", fmt.Errorf("%s is a file", path)
+		}
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
+			return "", err
+		}
+	}
+}
+
+func writable(dir string) error {
+	probe, err := os.CreateTemp(dir, ".troupe-preflight-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// owner checks whose folder it is, and that nobody uses it.
+func owner(_ context.Context, in *Input) []Result {
+	if in.Data == "" || in.Identity == nil {
+		return nil
+	}
+	r := Result{Name: "data owner", Level: OK, Found: "nobody's yet", Want: "nobody's, or this node's"}
+	if _, err := os.Stat(in.Data); errors.Is(err, fs.ErrNotExist) {
+		return []Result{r}
+	}
+	id, found, err := in.Identity(in.Data)
+	switch {
+	case errors.Is(err, ErrLocked):
+		r.Level, r.Found = Fail, "locked by a running node"
+		r.Fix = "stop the node that uses the folder, or give this one a folder of its own"
+	case err != nil:
+		r.Level, r.Found = Fail, err.Error()
+		r.Fix = "the folder cannot be read as a node's: give another one, or restore it"
+	case !found:
+	case in.Cluster != "" && id.Cluster != in.Cluster:
+		r.Level, r.Found = Fail, "belongs to cluster "+id.Cluster
+		r.Fix = "the folder was written in another cluster than " + in.Cluster + ": give another folder"
+	case in.Node != "" && id.Node != in.Node:
+		r.Level, r.Found = Fail, "belongs to node "+id.Node
+		r.Fix = "the folder was written by another node than " + in.Node + ": give each node a folder of its own"
+	default:
+		r.Found = "node " + id.Node + " of cluster " + id.Cluster
+	}
+	return []Result{r}
+}
+
+// space compares free disk space with the reserve: below it writes are refused, below four times it that is near.
+func space(_ context.Context, in *Input) []Result {
+	if in.Data == "" {
+		return nil
+	}
+	r := Result{Name: "disk space", Level: OK, Want: size(4*in.Reserve) + " free or more"}
+	place, err := existing(in.Data)
+	if err != nil {
+		return nil // the folder's own check has said so
+	}
+	free, err := freeSpace(place)
+	switch {
+	case err != nil:
+		r.Level, r.Found = Warn, "unknown: "+err.Error()
+		r.Fix = "look yourself that the disk has room"
+	case free < in.Reserve:
+		r.Level = Fail
+		r.Fix = "the node would refuse writes below " + size(in.Reserve) + ": free space, or use another disk"
+	case free < 4*in.Reserve:
+		r.Level = Warn
+		r.Fix = "writes will be refused below " + size(in.Reserve) + ": make room soon"
+	}
+	if err == nil {
+		r.Found = size(free) + " free"
+	}
+	return []Result{r}
+}
+
+// slowSync is a median above which each write of durability fsync is felt: a spinning disk's.
+const slowSync = 15 * time.Millisecond
+
+// fsync times small writes, each made durable, as the log does them.
+func fsync(ctx context.Context, in *Input) []Result {
+	if in.Data == "" {
+		return nil
+	}
+	place, err := existing(in.Data)
+	if err != nil {
+		return nil
+	}
+	r := Result{Name: "fsync", Level: OK, Want: "median below " + slowSync.String()}
+	times, err := timeSyncs(ctx, place, in.Syncs)
+	if err != nil {
+		r.Level, r.Found = Fail, err.Error()
+		r.Fix = "the disk does not take durable writes: use another one"
+		return []Result{r}
+	}
+	slices.Sort(times)
+	median, worst := times[len(times)/2], times[len(times)-1]
+	r.Found = fmt.Sprintf("median %v, worst %v of %d", median.Round(time.Microsecond), worst.Round(time.Microsecond), len(times))
+	if median > slowSync {
+		r.Level = Warn
+		r.Fix = "each group of writes waits this long: use an SSD, or durability interval where a second of loss is allowed"
+	}
+	return []Result{r}
+}
+
+func timeSyncs(ctx context.Context, dir string, count int) (times []time.Duration, err error) {
+	file, err := os.CreateTemp(dir, ".troupe-preflight-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	block := make([]byte, 4<<10)
+	for i := 0; i < count && (i == 0 || ctx.Err() == nil); i++ {
+		start := time.Now()
+		if _, err := file.Write(block); err != nil {
+			return nil, err
+		}
+		if err := dataSync(file); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(start))
+	}
+	return times, nil
+}

@@ -1,0 +1,147 @@
+// Package preflight finds out what would stop this machine from running a node, before the node is started: addresses, the
+// data folder, the disk's space and its fsync, limits, memory, the clock.
+//
+//	Input ──► Run ──► []Result{name, OK | Warn | Fail, found, want, fix} ──► Table, JSON, ExitCode
+//
+// A check leaves nothing behind: it opens and closes listeners, and writes a temporary file that it removes. What it says
+// holds for the moment of the check. Limits and memory are read on Linux, and partly on macOS; elsewhere they are reported
+// as not checked.
+package preflight
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Level is how bad a result is.
+type Level string
+
+// The levels. A Fail stops the node; a Warn is something that an operator should know.
+const (
+	OK   Level = "ok"
+	Warn Level = "warn"
+	Fail Level = "fail"
+)
+
+// Result is the outcome of one check.
+type Result struct {
+	Name  string `json:"name"`
+	Level Level  `json:"level"`
+	Found string `json:"found"`
+	Want  string `json:"want"`
+	Fix   string `json:"fix,omitempty"` // what to do; empty if the level is OK
+}
+
+// Identity is what a data folder says about its owner.
+type Identity struct{ Node, Cluster string }
+
+// ErrLocked is what Input.Identity returns, wrapped or not, if another process uses the folder.
+var ErrLocked = errors.New("preflight: the data folder is in use by another process")
+
+// Input says what the node would use. The zero value checks only the machine.
+type Input struct {
+	// RESP, HTTP and Peer are the addresses that the node would listen on, as host:port. Empty ones are not checked.
+	RESP, HTTP, Peer string
+
+	// Data is the node's folder; empty for a node without one. It need not exist.
+	Data string
+
+	// Identity reads the owner of the folder, if it has one. It is called only if the folder exists. Default: not checked.
+	Identity func(data string) (id Identity, found bool, err error)
+
+	// Node and Cluster are whom the folder should belong to. Empty: whoever it is.
+	Node, Cluster string
+
+	// Reserve is the free space, in bytes, below which the node refuses writes. Default 256 MiB.
+	Reserve int64
+
+	// Memory is what the node is meant to hold, in bytes. 0: not known.
+	Memory int64
+
+	// Connections is how many clients the node should be able to serve. Default 10,000.
+	Connections int
+
+	// Syncs is how many 4-KiB writes with fsync are timed. Default 64.
+	Syncs int
+}
+
+func (in *Input) fill() {
+	if in.Reserve <= 0 {
+		in.Reserve = 256 << 20
+	}
+	if in.Connections <= 0 {
+		in.Connections = 10_000
+	}
+	if in.Syncs <= 0 {
+		in.Syncs = 64
+	}
+}
+
+// Run makes every check in a fixed order. If ctx ends, the checks that are left are missing.
+func Run(ctx context.Context, in Input) []Result {
+	in.fill()
+	checks := []func(context.Context, *Input) []Result{addresses, folder, owner, space, fsync, files, memory, hugePages, clock, versions}
+	var results []Result
+	for _, check := range checks {
+		if ctx.Err() != nil {
+			break
+		}
+		results = append(results, check(ctx, &in)...)
+	}
+	return results
+}
+
+// ExitCode is 1 if a check failed, else 0: warnings stop nothing.
+func ExitCode(results []Result) int {
+	for _, r := range results {
+		if r.Level == Fail {
+			return 1
+		}
+	}
+	return 0
+}
+
+// Table writes results for people: a line for each, and below it what to do.
+func Table(w io.Writer, results []Result) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CHECK\tRESULT\tFOUND\tWANTED") // errors stick in the writer until Flush
+	for _, r := range results {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.Name, r.Level, r.Found, r.Want)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	for _, r := range results {
+		if r.Fix == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s\n", r.Name, r.Fix); err != nil {
+			return fmt.Errorf("write the advice: %w", err)
+		}
+	}
+	return nil
+}
+
+// JSON writes results for programs: {"ok":true,"results":[...]}.
+func JSON(w io.Writer, results []Result) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		OK      bool     `json:"ok"`
+		Results []Result `json:"results"`
+	}{ExitCode(results) == 0, results})
+}
+
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	value, unit := float64(n), 0
+	for value >= 1024 && unit < len(units)-1 {
+		value /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.4g %s", value, units[unit])
+}

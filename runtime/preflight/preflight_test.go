@@ -1,0 +1,120 @@
+package preflight
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func find(t *testing.T, results []Result, name string) Result {
+	t.Helper()
+	for _, r := range results {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("no check %q in %+v", name, results)
+	return Result{}
+}
+
+func TestAFreeMachinePassesAndNothingIsLeftBehind(t *testing.T) {
+	data := t.TempDir()
+	results := Run(t.Context(), Input{
+		RESP: "127.0.0.1:0", HTTP: "127.0.0.1:0", Peer: "127.0.0.1:0", Data: filepath.Join(data, "a", "b"), Reserve: 1, Syncs: 3,
+	})
+	for _, name := range []string{"resp address", "http address", "peer address", "data folder", "disk space", "clock", "platform"} {
+		if r := find(t, results, name); r.Level != OK || r.Fix != "" {
+			t.Errorf("%+v, want ok", r)
+		}
+	}
+	if left, err := os.ReadDir(data); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestAnAddressInUseFails(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, at := range []string{l.Addr().String(), "nonsense", "192.0.2.1:1"} {
+		results := Run(t.Context(), Input{HTTP: at})
+		if r := find(t, results, "http address"); r.Level != Fail || r.Fix == "" {
+			t.Errorf("%s: %+v, want a failure with advice", at, r)
+		}
+		if ExitCode(results) != 1 {
+			t.Errorf("%s: exit code 0", at)
+		}
+	}
+}
+
+func TestAFileInTheWayFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := find(t, Run(t.Context(), Input{Data: file}), "data folder"); r.Level != Fail {
+		t.Errorf("%+v, want a failure", r)
+	}
+}
+
+func TestOwners(t *testing.T) {
+	mine := Identity{Node: "n1", Cluster: "c1"}
+	for _, c := range []struct {
+		name  string
+		id    Identity
+		found bool
+		err   error
+		want  Level
+	}{
+		{"nobody's", Identity{}, false, nil, OK}, {"ours", mine, true, nil, OK},
+		{"another node's", Identity{Node: "n2", Cluster: "c1"}, true, nil, Fail},
+		{"another cluster's", Identity{Node: "n1", Cluster: "c2"}, true, nil, Fail},
+		{"locked", Identity{}, false, fmt.Errorf("open: %w", ErrLocked), Fail}, {"unreadable", Identity{}, false, errors.New("torn"), Fail},
+	} {
+		in := Input{Data: t.TempDir(), Node: mine.Node, Cluster: mine.Cluster, Syncs: 1}
+		in.Identity = func(string) (Identity, bool, error) { return c.id, c.found, c.err }
+		if r := find(t, Run(t.Context(), in), "data owner"); r.Level != c.want || (r.Fix == "") != (c.want == OK) {
+			t.Errorf("%s: %+v, want %s", c.name, r, c.want)
+		}
+	}
+}
+
+func TestTooLittleSpaceFails(t *testing.T) {
+	r := find(t, Run(t.Context(), Input{Data: t.TempDir(), Reserve: 1 << 60, Syncs: 1}), "disk space")
+	if r.Level == OK {
+		t.Errorf("%+v, want no ok", r)
+	}
+}
+
+func TestTableAndJSON(t *testing.T) {
+	results := []Result{
+		{Name: "clock", Level: OK, Found: "2026", Want: "a possible year"},
+		{Name: "http address", Level: Fail, Found: "127.0.0.1:7500 is in use", Want: "free", Fix: "choose another port"},
+	}
+	var text, encoded bytes.Buffer
+	if err := errors.Join(Table(&text, results), JSON(&encoded, results)); err != nil {
+		t.Fatal(err)
+	}
+	want := "CHECK         RESULT  FOUND                     WANTED\n" +
+		"clock         ok      2026                      a possible year\n" +
+		"http address  fail    127.0.0.1:7500 is in use  free\n" +
+		"http address: choose another port\n"
+	if text.String() != want {
+		t.Errorf("table:\n%s\nwant:\n%s", strings.ReplaceAll(text.String(), " ", "."), want)
+	}
+	var back struct {
+		OK      bool
+		Results []Result
+	}
+	if err := json.Unmarshal(encoded.Bytes(), &back); err != nil || back.OK || len(back.Results) != 2 || back.Results[1] != results[1] {
+		t.Errorf("JSON came back as %+v, %v", back, err)
+	}
+}
