@@ -67,3 +67,5 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+tool github.com/troupe-actors/troupe/runtime/cmd/troupe

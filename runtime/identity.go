@@ -1,0 +1,102 @@
+package runtime
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// identity is what a data folder knows of its node. It is written before anything else, so that a folder is never taken
+// for another node's, and the epoch is raised before the node does anything that others could see.
+type identity struct {
+	Format    int               `json:"format"`
+	Node      shards.NodeID     `json:"node"`    // 40 hex digits, as Redis Cluster has them
+	Cluster   string            `json:"cluster"` // likewise
+	Epoch     shards.Epoch      `json:"epoch"`
+	Keyspaces []shards.Keyspace `json:"keyspaces"`
+}
+
+const (
+	identityRecord = "identity"
+	identityFormat = 1
+)
+
+func newID() string {
+	var id [20]byte
+	rand.Read(id[:]) // never fails, says its documentation
+	return hex.EncodeToString(id[:])
+}
+
+// newIdentity is that of a node at its first boot: alone, it is a cluster of one.
+func newIdentity() identity {
+	return identity{Format: identityFormat, Node: shards.NodeID(newID()), Cluster: newID()}
+}
+
+// loadIdentity reads the folder's identity, or makes one, merges the keyspaces that the configuration asks for, raises the
+// epoch and writes it back.
+func loadIdentity(log *wal.Log, asked []shards.Keyspace) (identity, error) {
+	id := newIdentity()
+	stored, found, err := log.Get(identityRecord)
+	if err != nil {
+		return id, fmt.Errorf("read the node's identity: %w", err)
+	}
+	if found {
+		if err := json.Unmarshal(stored, &id); err != nil {
+			return id, fmt.Errorf("read the node's identity: %w", err)
+		}
+		if id.Format != identityFormat {
+			return id, fmt.Errorf("the data folder has format %d, this program reads %d: use the version that wrote it", id.Format, identityFormat)
+		}
+	}
+	if id.Keyspaces, err = mergeKeyspaces(id.Keyspaces, asked); err != nil {
+		return id, err
+	}
+	id.Epoch++
+	return id, saveIdentity(log, id)
+}
+
+func saveIdentity(log *wal.Log, id identity) error {
+	encoded, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("encode the node's identity: %w", err)
+	}
+	if err := log.Set(identityRecord, encoded); err != nil {
+		return fmt.Errorf("write the node's identity: %w", err)
+	}
+	return nil
+}
+
+// mergeKeyspaces gives the keyspaces of the folder with the settings asked for, then the new ones, numbered after all that
+// ever were. A keyspace that is no longer asked for stays: its data is not thrown away by leaving out a flag.
+func mergeKeyspaces(stored, asked []shards.Keyspace) ([]shards.Keyspace, error) {
+	next := shards.KeyspaceID(0)
+	place := map[string]int{}
+	for i, k := range stored {
+		place[k.Name] = i
+		next = max(next, k.ID+1)
+	}
+	merged := append([]shards.Keyspace(nil), stored...)
+	for _, k := range asked {
+		i, found := place[k.Name]
+		if !found {
+			k.ID = next
+			next++
+			merged = append(merged, k)
+			continue
+		}
+		was := merged[i]
+		if k.Shards != was.Shards {
+			return nil, invalid("keyspace %q has %d shards on disk, and %d were asked for: the count is fixed for its life", k.Name, was.Shards, k.Shards)
+		}
+		if (was.Durability == shards.DurabilityMemory) != (k.Durability == shards.DurabilityMemory) {
+			return nil, invalid("keyspace %q has durability %v on disk, and %v was asked for: to or from memory it cannot change", k.Name, was.Durability, k.Durability)
+		}
+		k.ID = was.ID
+		merged[i] = k
+	}
+	return merged, nil
+}

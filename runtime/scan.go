@@ -1,0 +1,224 @@
+package runtime
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/radix"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// ScanOptions choose what Scan visits. The zero value visits everything in order.
+type ScanOptions struct {
+	Prefix  string // only keys that start with it
+	After   string // only keys that come later in the order of the scan; "" = from the start
+	To      string // only keys that come earlier in the order of the scan; "" = to the end
+	Reverse bool   // from the last key to the first
+}
+
+// Entry is one key that a scan has come to. Key and Value are views: they are valid until the next step.
+type Entry struct {
+	Key      []byte
+	Value    []byte
+	Version  uint64
+	ExpireAt time.Time // zero: never
+}
+
+// Scan visits keys in the order of their bytes, across all shards of the keyspace. Each shard shows one moment, its own, at
+// which the scan began; writers are not held up, and memory for what they overwrite meanwhile is held until the scan ends.
+// An error ends the scan.
+func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		m := merge{reverse: o.Reverse}
+		defer m.close()
+		now := time.Now().UnixMilli()
+		for _, sh := range s.space.shards {
+			view, err := sh.View()
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			m.add(view, o.walk(view.Snapshot), now)
+		}
+		heap.Init(&m)
+		for m.Len() > 0 {
+			if err := ctx.Err(); err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if !yield(m.head().entry(), nil) {
+				return
+			}
+			m.step(now)
+		}
+	}
+}
+
+// walk is one shard's part of the scan.
+func (o ScanOptions) walk(s *store.Snapshot) iter.Seq2[[]byte, radix.Item] {
+	low, high := []byte(o.Prefix), prefixEnd(o.Prefix)
+	if o.Reverse {
+		if o.After != "" && (high == nil || o.After < string(high)) {
+			high = []byte(o.After)
+		}
+		if o.To != "" {
+			low = []byte(max(string(low), o.To+"\x00"))
+		}
+		return s.Reverse(low, high)
+	}
+	if o.After != "" {
+		low = []byte(max(string(low), o.After+"\x00"))
+	}
+	if o.To != "" && (high == nil || o.To < string(high)) {
+		high = []byte(o.To)
+	}
+	return s.Range(low, high)
+}
+
+// prefixEnd is the first key after all that start with prefix; nil if there is none.
+func prefixEnd(prefix string) []byte {
+	end := []byte(strings.TrimRight(prefix, "\xff"))
+	if len(end) == 0 {
+		return nil
+	}
+	end[len(end)-1]++
+	return end
+}
+
+// merge is a heap of the shards' walks by their present key.
+type merge struct {
+	reverse bool
+	walks   []*walk
+	views   []*shard.View
+	stops   []func()
+}
+
+type walk struct {
+	next func() ([]byte, radix.Item, bool)
+	key  []byte
+	item radix.Item
+}
+
+func (w *walk) entry() Entry {
+	v := valueOf(w.item.Value, w.item.Version, w.item.ExpireAt)
+	return Entry{Key: w.key, Value: v.Bytes, Version: v.Version, ExpireAt: v.ExpireAt}
+}
+
+// advance goes to the walk's next key that has not expired.
+func (w *walk) advance(now int64) (ok bool) {
+	for {
+		w.key, w.item, ok = w.next()
+		if !ok || w.item.ExpireAt == 0 || w.item.ExpireAt > now {
+			return ok
+		}
+	}
+}
+
+func (m *merge) add(view *shard.View, keys iter.Seq2[[]byte, radix.Item], now int64) {
+	next, stop := iter.Pull2(keys)
+	m.views, m.stops = append(m.views, view), append(m.stops, stop)
+	if w := (&walk{next: next}); w.advance(now) {
+		m.walks = append(m.walks, w)
+	}
+}
+
+func (m *merge) head() *walk { return m.walks[0] }
+
+func (m *merge) step(now int64) {
+	if m.walks[0].advance(now) {
+		heap.Fix(m, 0)
+		return
+	}
+	heap.Pop(m)
+}
+
+func (m *merge) close() {
+	for _, stop := range m.stops {
+		stop()
+	}
+	for _, view := range m.views {
+		view.Close()
+	}
+}
+
+func (m *merge) Len() int { return len(m.walks) }
+func (m *merge) Less(i, j int) bool {
+	order := bytes.Compare(m.walks[i].key, m.walks[j].key)
+	if m.reverse {
+		return order > 0
+	}
+	return order < 0
+}
+func (m *merge) Swap(i, j int) { m.walks[i], m.walks[j] = m.walks[j], m.walks[i] }
+func (m *merge) Push(any)      { panic("runtime: a merge does not grow") }
+func (m *merge) Pop() any {
+	last := m.walks[len(m.walks)-1]
+	m.walks = m.walks[:len(m.walks)-1]
+	return last
+}
+
+// Change is one key's change, as watchers see it.
+type Change struct {
+	Shard    int              // index of the shard
+	Seq      shards.SeqNo     // position in its shard; changes of one batch share it
+	Kind     store.ChangeKind // ChangeResync: changes were missed; read afresh, later changes follow
+	Key      string
+	Value    []byte    // ChangePut only
+	ExpireAt time.Time // ChangePut only; zero: never
+}
+
+// Position says up to where a watcher has seen each shard's changes: the sequence numbers by the shard's index. Nil means
+// "from now on".
+type Position []shards.SeqNo
+
+func (p Position) of(index int) shards.SeqNo {
+	if index < len(p) {
+		return p[index]
+	}
+	return 0
+}
+
+// watchCapacity is how many changes per shard are kept for a watcher that is slow.
+const watchCapacity = 4096
+
+// Watch follows the keys that start with prefix until ctx ends, from now or from a position reached before. Changes of one
+// shard come in their order. A watcher that falls behind by more than some thousand changes, or asks for changes that are
+// no longer kept, gets a ChangeResync for that shard and goes on after it. The last pair holds the error; it is nil if ctx
+// ended.
+func (s *Store) Watch(ctx context.Context, prefix string, from Position) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		w, err := shard.NewWatch(s.space.shards, []byte(prefix), from.of, watchCapacity)
+		if err != nil {
+			yield(Change{}, err)
+			return
+		}
+		defer w.Close()
+		var changes []shard.Change
+		for {
+			changes, err = w.Next(ctx, changes[:0])
+			if err != nil {
+				if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+					yield(Change{}, err)
+				}
+				return
+			}
+			for i := range changes {
+				if !yield(changeOf(&changes[i]), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func changeOf(c *shard.Change) Change {
+	v := valueOf(c.Value, 0, c.ExpireAt)
+	return Change{Shard: c.Shard, Seq: c.Seq, Kind: c.Kind, Key: string(c.Key), Value: v.Bytes, ExpireAt: v.ExpireAt}
+}

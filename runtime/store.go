@@ -1,0 +1,298 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Store is one keyspace of a node. Its methods may be called concurrently; keys are byte strings of at most store.MaxKey
+// bytes, values of at most store.MaxValue. Errors are ErrNotFound, ErrConflict, or a *shards.Error whose kind says what to
+// do. A ctx that has ended refuses a call; a write that is under way is waited for, since only then is its outcome known.
+type Store struct {
+	node  *Node
+	space *keyspace
+}
+
+// Errors that a caller is expected to meet.
+var (
+	ErrNotFound = errors.New("runtime: no such key")
+	ErrConflict = errors.New("runtime: a condition does not hold")
+)
+
+func noKeyspace(name string) error { return fmt.Errorf("there is no keyspace %q", name) }
+
+// Store gives access to a keyspace by name. The error is a *shards.Error of KindInvalid if there is none.
+func (n *Node) Store(keyspace string) (*Store, error) {
+	k, err := n.named(keyspace)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{node: n, space: k}, nil
+}
+
+// Value is a value with what is known of it.
+type Value struct {
+	Bytes    []byte    // the caller's own
+	Version  uint64    // changes with each write of the key; never 0
+	ExpireAt time.Time // zero: never
+}
+
+// Op is one operation of a Batch; make it with Put, Delete, Increment or Require.
+type Op struct {
+	op    store.Op
+	guard store.Guard
+}
+
+// Option changes what a Put does.
+type Option func(*store.Op)
+
+// TTL has the key expire after a duration, to the millisecond.
+func TTL(d time.Duration) Option {
+	return ExpireAt(time.Now().Add(d))
+}
+
+// ExpireAt has the key expire at a time, to the millisecond.
+func ExpireAt(t time.Time) Option {
+	return func(op *store.Op) { op.ExpireAt = t.UnixMilli() }
+}
+
+// KeepTTL leaves the key's expiry as it is.
+func KeepTTL() Option { return func(op *store.Op) { op.KeepTTL = true } }
+
+// IfAbsent makes the operation fail with ErrConflict if the key is there.
+func IfAbsent() Option { return func(op *store.Op) { op.If = store.IfAbsent } }
+
+// IfPresent makes the operation fail with ErrConflict if the key is not there.
+func IfPresent() Option { return func(op *store.Op) { op.If = store.IfPresent } }
+
+// IfVersion makes the operation fail with ErrConflict if the key has another version; 0 stands for absent.
+func IfVersion(version uint64) Option {
+	return func(op *store.Op) { op.If, op.Version = store.IfVersion, version }
+}
+
+// Put is the operation that sets a key.
+func Put(key string, value []byte, options ...Option) Op {
+	op := store.Op{Kind: store.OpSet, Key: []byte(key), Value: value}
+	for _, option := range options {
+		option(&op)
+	}
+	return Op{op: op}
+}
+
+// Delete is the operation that removes a key; one that is not there is no error. Of the options, the conditions apply.
+func Delete(key string, options ...Option) Op {
+	op := store.Op{Kind: store.OpDelete, Key: []byte(key)}
+	for _, option := range options {
+		option(&op)
+	}
+	return Op{op: op}
+}
+
+// Increment is the operation that adds to the decimal number in a key; an absent key counts as 0.
+func Increment(key string, by int64) Op {
+	return Op{op: store.Op{Kind: store.OpIncrement, Key: []byte(key), Int: by}}
+}
+
+// Require changes nothing: the whole batch fails with ErrConflict unless the key has this version; 0 stands for absent.
+func Require(key string, version uint64) Op {
+	return Op{guard: store.Guard{If: store.IfVersion, Key: []byte(key), Version: version}}
+}
+
+// Outcome is what an operation of a batch left behind.
+type Outcome struct {
+	Version uint64 // of the key; 0 = absent
+	Changed bool   // whether the operation did something
+	Int     int64  // Increment: the new number
+}
+
+// Get reads a key: ErrNotFound if it is not there or has expired.
+func (s *Store) Get(ctx context.Context, key string) (Value, error) {
+	a := ask{txn: store.Txn{Ops: []store.Op{{Kind: store.OpGet, Key: []byte(key)}}}}
+	if err := s.run(ctx, &a); err != nil {
+		return Value{}, err
+	}
+	if !a.found {
+		return Value{}, ErrNotFound
+	}
+	return a.value, nil
+}
+
+// Put sets a key and gives its new version.
+func (s *Store) Put(ctx context.Context, key string, value []byte, options ...Option) (version uint64, err error) {
+	outcomes, err := s.Batch(ctx, Put(key, value, options...))
+	if err != nil {
+		return 0, err
+	}
+	return outcomes[0].Version, nil
+}
+
+// CompareAndSet sets a key if it still has the version that was read (0: if it is absent), and gives its new one;
+// ErrConflict otherwise.
+func (s *Store) CompareAndSet(ctx context.Context, key string, version uint64, value []byte, options ...Option) (uint64, error) {
+	return s.Put(ctx, key, value, append([]Option{IfVersion(version)}, options...)...)
+}
+
+// Delete removes a key and says whether it was there.
+func (s *Store) Delete(ctx context.Context, key string, options ...Option) (bool, error) {
+	outcomes, err := s.Batch(ctx, Delete(key, options...))
+	if err != nil {
+		return false, err
+	}
+	return outcomes[0].Changed, nil
+}
+
+// Increment adds to the decimal number in a key, an absent one counting as 0, and gives the sum.
+func (s *Store) Increment(ctx context.Context, key string, by int64) (int64, error) {
+	outcomes, err := s.Batch(ctx, Increment(key, by))
+	if err != nil {
+		return 0, err
+	}
+	return outcomes[0].Int, nil
+}
+
+// ErrManyShards says that the keys of a batch are not in one slot.
+var ErrManyShards = errors.New(`the keys of a batch must share a {tag}, as in "{order:7}:total" and "{order:7}:items"`)
+
+// Batch runs operations as one step: all of them happen or none, and no reader sees half. Their keys must lie in one slot
+// (share a {tag}). ErrConflict if a condition does not hold; store.ErrNotNumber and its kin if one cannot be done.
+func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	a := ask{txn: store.Txn{Atomic: true}, outcomes: make([]Outcome, len(ops))}
+	for i := range ops {
+		if ops[i].op.Kind == 0 {
+			a.txn.Guards = append(a.txn.Guards, ops[i].guard)
+			continue
+		}
+		a.txn.Ops = append(a.txn.Ops, ops[i].op)
+		a.places = append(a.places, i)
+	}
+	if err := s.run(ctx, &a); err != nil {
+		return nil, err
+	}
+	return a.outcomes, nil
+}
+
+// DeletePrefix removes all keys that start with prefix and says how many. Each shard does its part as one step.
+func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) {
+	asks := make([]ask, len(s.space.shards))
+	batch := shard.NewBatch()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	now := time.Now().UnixMilli()
+	batch.Begin()
+	for i, sh := range s.space.shards {
+		asks[i].txn.Ops = []store.Op{{Kind: store.OpDeletePrefix, Key: []byte(prefix)}}
+		asks[i].outcomes, asks[i].places = make([]Outcome, 1), []int{0}
+		sh.Submit(now, &asks[i], batch)
+	}
+	batch.Wait()
+	total := int64(0)
+	var problems []error
+	for i := range asks {
+		problems = append(problems, asks[i].err)
+		total += asks[i].outcomes[0].Int
+	}
+	return total, errors.Join(problems...)
+}
+
+// run checks an ask, gives it to its shard and waits for the answer.
+func (s *Store) run(ctx context.Context, a *ask) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	slot, err := a.check()
+	if err != nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	batch := shard.NewBatch()
+	batch.Begin()
+	s.space.of(slot).Submit(time.Now().UnixMilli(), a, batch)
+	batch.Wait()
+	return a.err
+}
+
+// ask is one transaction of an embedding program; it implements shard.Work.
+type ask struct {
+	txn      store.Txn
+	places   []int // of txn.Ops in outcomes
+	outcomes []Outcome
+	found    bool
+	value    Value
+	err      error
+}
+
+// check finds the slot that all keys share, and refuses what exceeds a limit.
+func (a *ask) check() (slot shards.Slot, err error) {
+	first := true
+	see := func(key, value []byte) error {
+		of := shards.SlotOf(key)
+		switch {
+		case len(key) > store.MaxKey || len(value) > store.MaxValue:
+			return fmt.Errorf("key of %d bytes, value of %d: %w", len(key), len(value), store.ErrTooLarge)
+		case !first && of != slot:
+			return ErrManyShards
+		}
+		slot, first = of, false
+		return nil
+	}
+	for i := range a.txn.Guards {
+		if err := see(a.txn.Guards[i].Key, nil); err != nil {
+			return 0, err
+		}
+	}
+	for i := range a.txn.Ops {
+		if err := see(a.txn.Ops[i].Key, a.txn.Ops[i].Value); err != nil {
+			return 0, err
+		}
+	}
+	return slot, nil
+}
+
+func (a *ask) Len() int              { return 1 }
+func (a *ask) Txn(int) *store.Txn    { return &a.txn }
+func (a *ask) Fail(_ int, err error) { a.err = err }
+
+func (a *ask) Result(_, op int, r *store.Result) {
+	switch {
+	case a.txn.Ops[op].Kind == store.OpGet:
+		if a.found = r.Found; a.found {
+			a.value = valueOf(bytes.Clone(r.Value), r.Version, r.ExpireAt)
+		}
+	case r.Err != nil:
+		if a.err == nil || errors.Is(a.err, ErrConflict) {
+			a.err = outcomeError(r.Err)
+		}
+	default:
+		a.outcomes[a.places[op]] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}
+	}
+}
+
+// outcomeError names a refused condition in this package's terms. Of the results of a failed batch, all but the cause are
+// conflicts, so a cause of another kind wins over them.
+func outcomeError(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return ErrConflict
+	}
+	return err
+}
+
+func valueOf(value []byte, version uint64, expireAt int64) Value {
+	v := Value{Bytes: value, Version: version}
+	if v.Bytes == nil {
+		v.Bytes = []byte{}
+	}
+	if expireAt != 0 {
+		v.ExpireAt = time.UnixMilli(expireAt)
+	}
+	return v
+}
