@@ -13,7 +13,7 @@ import (
 // catTables are the tables under /_cat/, by name.
 var catTables = []catTable{
 	{name: "health", rows: healthRows, columns: []column{
-		{name: "epoch", about: "seconds since 1970", right: true}, {name: "timestamp", about: "time of day, UTC"},
+		{name: "epoch", about: "seconds since 1970"}, {name: "timestamp", about: "time of day, UTC"},
 		{name: "cluster", about: "name of the cluster"}, {name: "status", about: "green, yellow or red"},
 		{name: "node.total", about: "members", right: true}, {name: "node.data", about: "members that may hold copies", right: true},
 		{name: "shards", about: "copies that are started", right: true}, {name: "pri", about: "primaries that are started", right: true},

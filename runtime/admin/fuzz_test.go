@@ -1,0 +1,68 @@
+package admin
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// Whatever the body is, the answer is an orderly one, and what is stored was within the limits.
+func FuzzBulkBody(f *testing.F) {
+	var frame bulkFrame
+	frame.add([]byte("key"), []byte("value"), 0)
+	good, _, _ := frame.take()
+	f.Add(good[wire.FrameHeader:], true)
+	f.Add(good, false)
+	f.Add([]byte{0xdd, 0x6b, 0xd3, 0x3b, 0xf1}, true)
+	f.Fuzz(func(t *testing.T, body []byte, framed bool) {
+		if framed {
+			body = wire.AppendFrame(nil, wire.KindBulk, body)
+		}
+		r := httptest.NewRequest("POST", "/default/_bulk", bytes.NewReader(body))
+		r.Header.Set("Content-Type", mimeBulk)
+		w := httptest.NewRecorder()
+		NewServer(newMemory(), ServerConfig{}).ServeHTTP(w, r)
+		if w.Code != http.StatusOK && w.Code/100 != 4 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// Whatever the query is, it is understood or refused; and a scan's options survive the way to the server.
+func FuzzQuery(f *testing.F) {
+	f.Add("prefix=a&after=b&to=c&limit=5&reverse&values=1", "a/b%\xff")
+	f.Add("from=1:2,3:4&ttl=10s&version=9&if=absent", "")
+	f.Fuzz(func(t *testing.T, raw, key string) {
+		known := []string{"prefix", "after", "to", "limit", "reverse", "values", "from", "ttl", "if", "version"}
+		if q, err := parseQuery(raw, known); err == nil {
+			q.span()
+			q.condition()
+			if at := q.expiry(testNow); at != 0 && at <= testNow {
+				t.Fatalf("an expiry in the past: %d", at)
+			}
+			if from := q.positions(4); from != nil && len(from) != 4 {
+				t.Fatalf("positions %v", from)
+			}
+		}
+		o := ScanOptions{Prefix: []byte(key), After: []byte(key), Limit: len(raw)}
+		q, err := parseQuery(o.query().Encode(), known)
+		if err != nil || len(key) > 65535 {
+			return
+		}
+		if r := q.span(); string(r.Prefix) != key || string(r.After) != key || r.Limit != len(raw) {
+			t.Fatalf("%q came back as %+v", key, r)
+		}
+		escaped := keyPath("default", []byte(key))
+		u, err := url.Parse("http://x" + escaped)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, is := splitKey(u.EscapedPath()); !is || got != key {
+			t.Fatalf("key %q came back as %q", key, got)
+		}
+	})
+}
