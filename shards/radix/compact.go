@@ -21,8 +21,16 @@ type rebuild struct {
 // keys to move in this call. It says whether nothing is left to do. While a snapshot is open it neither starts nor ends,
 // because the old chunks would stay.
 func (t *Tree) Compact(budget int) (done bool) {
+	if t.fresh == nil && t.arenaBytes <= t.used+t.used/2+2*firstChunk {
+		return true
+	}
+	return t.Rebuild(budget)
+}
+
+// Rebuild is Compact whatever the state of the chunks: in key order, a tree iterates several times faster.
+func (t *Tree) Rebuild(budget int) (done bool) {
 	if t.fresh == nil {
-		if t.snapshots > 0 || t.arenaBytes <= t.used+t.used/2+2*firstChunk {
+		if t.snapshots > 0 {
 			return true
 		}
 		t.fresh = &rebuild{tree: New(t.options)}
