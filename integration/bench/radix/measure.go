@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"github.com/troupe-actors/troupe/shards/radix"
+)
+
+const valueSize = 16
+
+var columns = []string{"insert", "hit", "miss", "overwrite", "80/20", "delete", "scan100", "iterate", "compacted", "snapshot", "gc", "B/key"}
+
+// cpu is the CPU time of the process, collector included, in nanoseconds.
+func cpu() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// timed is the CPU time of f per operation.
+func timed(operations int, f func()) float64 {
+	from := cpu()
+	f()
+	return float64(cpu()-from) / float64(operations)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// measure fills one run of one contestant's row.
+func measure(s *store, k *keySet, r row) {
+	n := len(k.all)
+	value := make([]byte, valueSize)
+	before := heap()
+	r.add("insert", timed(n, func() {
+		for _, key := range k.all {
+			s.put(key, value)
+		}
+	}))
+	r.add("B/key", float64(heap()-before-int64(k.bytes))/float64(n))
+	points(s, k, r, value)
+	scans(s, k, r)
+	const cycles = 3
+	r.add("gc", timed(cycles*1e6, func() {
+		for range cycles {
+			runtime.GC()
+		}
+	}))
+	if s.snapshot != nil {
+		r.add("snapshot", timed(n/2, func() {
+			for i, key := range k.random[:n/2] {
+				if i%1000 == 0 {
+					s.snapshot()
+				}
+				s.put(key, value)
+			}
+		}))
+	}
+	if s.compact != nil {
+		itself(s, k, r, value)
+	}
+	r.add("delete", timed(n, func() {
+		for _, key := range k.random {
+			s.remove(key)
+		}
+	}))
+	runtime.KeepAlive(s)
+}
+
+// points measures single-key reads and overwrites.
+func points(s *store, k *keySet, r row, value []byte) {
+	n := len(k.random)
+	hits := 0
+	r.add("hit", timed(n, func() {
+		for _, key := range k.random {
+			if _, ok := s.get(key); ok {
+				hits++
+			}
+		}
+	}))
+	r.add("miss", timed(len(k.absent), func() {
+		for _, key := range k.absent {
+			if _, ok := s.get(key); ok {
+				hits++
+			}
+		}
+	}))
+	must(hits == n, "%d hits of %d", hits, n)
+	r.add("overwrite", timed(n, func() {
+		for _, key := range k.random {
+			s.put(key, value)
+		}
+	}))
+	r.add("80/20", timed(n, func() {
+		for i, key := range k.random {
+			if i%5 == 0 {
+				s.put(key, value)
+			} else {
+				s.get(key)
+			}
+		}
+	}))
+	if s.batch != nil {
+		r.add("batch", timed(n, func() {
+			for i := 0; i < n; i += 256 {
+				s.batch(k.random[i:min(i+256, n)])
+			}
+		}))
+	}
+}
+
+// scans measures ordered reads.
+func scans(s *store, k *keySet, r row) {
+	n := len(k.random)
+	if s.scan != nil {
+		r.add("scan100", timed(n/100, func() {
+			for _, key := range k.random[:n/100] {
+				s.scan(key, 100)
+			}
+		}))
+	}
+	r.add("iterate", timed(n, func() { must(s.iterate() == n, "iteration lost keys") }))
+}
+
+// itself measures what only the radix tree has.
+func itself(s *store, k *keySet, r row, value []byte) {
+	n := len(k.all)
+	r.add("compact", timed(n, s.compact))
+	r.add("compacted", timed(n, func() { must(s.iterate() == n, "compaction lost keys") }))
+	arena, used := s.ratio()
+	r.add("arena", float64(arena))
+	r.add("used", float64(used))
+	bare := s.plain()
+	r.add("plain", timed(n, func() {
+		for _, key := range k.all {
+			bare.put(key, value)
+		}
+	}))
+}
+
+// measureShards fills many small trees, the product's own form, and prints their overhead.
+func measureShards(out *os.File, shards int) (misses int) {
+	const each, limit = 244, 80.0
+	k := makeKeys('a', float64(shards*each)/1e6+0.001)
+	value := make([]byte, valueSize)
+	before := heap()
+	trees := make([]*radix.Tree, shards)
+	var counted int64
+	for i := range trees {
+		trees[i] = radix.New(radix.Options{Seed: uint64(i)})
+		for j := range each {
+			trees[i].Put(uint64(j+1), k.all[i*each+j], value, 0)
+		}
+		counted += trees[i].Memory()
+	}
+	keys := float64(shards * each)
+	overhead := float64(heap()-before)/keys - 32
+	mark := ""
+	if overhead > limit {
+		mark, misses = "  MISSED", 1
+	}
+	fmt.Fprintf(out, "\n%d trees of %d keys: %.1f B/key over the data, target < %.0f%s; Memory() says %.1f\n", shards, each, overhead, limit, mark, float64(counted)/keys-32)
+	runtime.KeepAlive(trees)
+	runtime.KeepAlive(k)
+	return misses
+}
+
+func must(ok bool, format string, args ...any) {
+	if !ok {
+		panic(fmt.Sprintf(format, args...))
+	}
+}
+
+func parse(text string) float64 {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		panic(err)
+	}
+	return x
+}
