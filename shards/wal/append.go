@@ -65,12 +65,18 @@ type shardTail struct {
 // follow checks that each record follows its shard's last one, and gives the shards' new ends.
 func (l *Log) follow(records []Record) ([]shardTail, error) {
 	ends := make([]shardTail, 0, len(records))
+	highest := shards.ShardID(0) // in order of shards, which is usual, no earlier record has to be looked for
 	for i := range records {
 		r := &records[i]
 		if r.First == 0 || r.First > r.Last || r.Last == math.MaxUint64 || len(r.Payload) > 1<<30 {
 			return nil, fmt.Errorf("%w: shard %v: %d..%d with %d bytes is no record", ErrGap, r.Shard, r.First, r.Last, len(r.Payload))
 		}
-		at, end, err := l.endOf(ends, r.Shard)
+		at := len(ends)
+		if r.Shard <= highest {
+			at = placeOf(ends, r.Shard)
+		}
+		highest = max(highest, r.Shard)
+		end, err := l.endOf(ends, at, r.Shard)
 		if err != nil {
 			return nil, err
 		}
@@ -87,18 +93,22 @@ func (l *Log) follow(records []Record) ([]shardTail, error) {
 	return ends, nil
 }
 
-// endOf finds a shard's end among those of this batch, else in the log. A batch holds few records of one shard, and they
-// are mostly neighbours.
-func (l *Log) endOf(ends []shardTail, shard shards.ShardID) (at int, end tail, err error) {
-	if n := len(ends); n > 0 && ends[n-1].shard >= shard {
-		for i := n - 1; i >= 0; i-- {
-			if ends[i].shard == shard {
-				return i, ends[i].tail, nil
-			}
+// placeOf is where ends has the shard; len(ends) if it has not.
+func placeOf(ends []shardTail, shard shards.ShardID) int {
+	for i := len(ends) - 1; i >= 0; i-- {
+		if ends[i].shard == shard {
+			return i
 		}
 	}
-	end, err = l.tailOf(shard)
-	return len(ends), end, err
+	return len(ends)
+}
+
+// endOf is a shard's end: at its place in this batch, else in the log.
+func (l *Log) endOf(ends []shardTail, at int, shard shards.ShardID) (tail, error) {
+	if at < len(ends) {
+		return ends[at].tail, nil
+	}
+	return l.tailOf(shard)
 }
 
 // tailOf is a shard's end, read from the log once.

@@ -173,7 +173,8 @@ func (f *chunkFile) provenLater(offset int) bool {
 		if _, state := f.chunk(at); state != chunkValid {
 			continue
 		}
-		if !f.isLog || binary.LittleEndian.Uint64(f.bytes[at+11:]) > uint64(offset) {
+		begins := f.bytes[at+6] == 1 || f.bytes[at+6] == 2 // a new edit of the manifest: the one before was synced
+		if !f.isLog && begins || f.isLog && binary.LittleEndian.Uint64(f.bytes[at+11:]) > uint64(offset) {
 			return true
 		}
 	}
