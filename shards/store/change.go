@@ -39,9 +39,8 @@ func (s *Store) put(key, value []byte, expireAt int64) (old radix.Item, found bo
 // of an expiry, whatever removes it.
 func (s *Store) remove(key []byte, kind ChangeKind) (old radix.Item, found bool) {
 	if s.staging {
-		if old, found = s.find(key); found {
-			s.overlay.remove(key, kind)
-		}
+		old, found = s.find(key)
+		s.overlay.remove(key, kind)
 		return old, found
 	}
 	old, found = s.tree.Delete(uint64(s.seq), key)
@@ -92,20 +91,24 @@ func (s *Store) deletePrefix(o *Op, r *Result) {
 
 func (s *Store) stageDeletePrefix(o *Op, r *Result) {
 	s.keys.reset()
-	for key, it := range s.tree.Prefix(o.Key) {
-		if s.overlay.find(key) == nil && !s.expired(it.ExpireAt) {
-			s.keys.add(key)
-		}
-	}
 	for i := range s.overlay.writes {
 		if w := &s.overlay.writes[i]; w.present && bytes.HasPrefix(w.key, o.Key) {
 			s.keys.add(w.key)
+			r.Int++
+		}
+	}
+	for key, it := range s.tree.Prefix(o.Key) {
+		if s.overlay.find(key) != nil {
+			continue
+		}
+		s.keys.add(key)
+		if !s.expired(it.ExpireAt) {
+			r.Int++
 		}
 	}
 	for i := range s.keys.len() {
 		s.overlay.remove(s.keys.at(i), ChangeDelete)
 	}
-	r.Int = int64(s.keys.len())
 	r.Found = r.Int > 0
 	r.Changed = r.Found
 	s.keys.trim()
