@@ -27,7 +27,7 @@ const (
 	maskCompare
 	maskFloat
 	maskFields = 1<<iota - 1 - maskKeepTTL - maskWantOld
-	maskAll    = 1<<iota - 1
+	maskAll    = maskFields | maskKeepTTL | maskWantOld
 )
 
 // AppendTxn appends the encoded transaction to dst. It does not look at limits: see Validate.
