@@ -130,7 +130,7 @@ func rootCommand(c *console) *cobra.Command {
 		{"run", []*cobra.Command{nodeCommand(c), preflightCommand(c)}},
 		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
 		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},
-		{"tools", []*cobra.Command{benchCommand(c), versionCommand(c)}},
+		{"tools", []*cobra.Command{benchCommand(c), walCommand(c), versionCommand(c)}},
 	} {
 		for _, verb := range g.verbs {
 			verb.GroupID = g.id

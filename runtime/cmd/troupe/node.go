@@ -189,6 +189,10 @@ func (p *startProgress) end(verb string) {
 	if p.last.Bytes == 0 && p.shown.IsZero() {
 		return
 	}
-	rate := int64(float64(p.last.Bytes) / max(elapsed.Seconds(), 1e-9))
-	fmt.Fprintf(p.out, "%s %d shards, %s in %.2f s (%s/s)\n", verb, p.last.Shards, byteText(p.last.Bytes), elapsed.Seconds(), byteText(rate))
+	line := fmt.Sprintf("%s %d shards", verb, p.last.Shards)
+	if p.last.Bytes > 0 {
+		rate := int64(float64(p.last.Bytes) / max(elapsed.Seconds(), 1e-9))
+		line += fmt.Sprintf(", %s, %s/s", byteText(p.last.Bytes), byteText(rate))
+	}
+	fmt.Fprintf(p.out, "%s in %.2f s\n", line, elapsed.Seconds())
 }

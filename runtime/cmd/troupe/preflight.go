@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,7 @@ func ownerOf(data string) (id preflight.Identity, found bool, err error) {
 
 // mustBeFit makes the checks before a node starts: what fails is printed, and what only warns is printed, too.
 func (c *console) mustBeFit(ctx context.Context, s *settings.Node) error {
+	awaitAddresses(ctx, s)
 	results := preflight.Run(ctx, inputOf(s))
 	if preflight.ExitCode(results) != 0 {
 		if err := preflight.Table(c.err, results); err != nil {
@@ -89,4 +91,22 @@ func (c *console) mustBeFit(ctx context.Context, s *settings.Node) error {
 		}
 	}
 	return nil
+}
+
+// handOver is how long a node waits for its addresses: one that was just killed may still hold them.
+const handOver = 2 * time.Second
+
+// awaitAddresses returns when the addresses are free, or handOver has passed.
+func awaitAddresses(ctx context.Context, s *settings.Node) {
+	ctx, cancel := context.WithTimeout(ctx, handOver)
+	defer cancel()
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for preflight.ExitCode(preflight.Run(ctx, preflight.Input{RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer})) != 0 {
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
