@@ -27,7 +27,7 @@ func tie(key []byte) uint32 { return uint32(hash(0, key) >> 32) }
 //
 // Entries are exact: they change with their leaf, so nothing stale is kept when a key's expiry is put off again and again.
 type expiry struct {
-	lows    []tick // no entry of bucket i is below lows[i]; that of bucket 0 is not looked at
+	lows    []tick // sorted; no entry of bucket i is below lows[i]
 	buckets [][]tick
 	n       int
 	held    int64 // bytes of the buckets
@@ -51,6 +51,9 @@ func (x *expiry) add(e tick) {
 	x.n++
 	if len(x.buckets) == 0 {
 		x.insertBucket(0, e, nil)
+	}
+	if e.compare(x.lows[0]) < 0 {
+		x.lows[0] = e
 	}
 	i := x.bucket(e)
 	if len(x.buckets[i]) == tickLimit {
