@@ -158,8 +158,6 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 	cmd, err := find(args)
 	if err == nil {
 		err = c.admit(cmd)
-	} else if !c.authed {
-		err = errNoAuth
 	}
 	switch {
 	case err != nil:

@@ -37,7 +37,6 @@ const (
 	errAborted      = replyError("EXECABORT Transaction discarded because of previous errors.")
 	errLongQueue    = replyError("ERR transaction exceeds its limit")
 	errDB           = replyError("ERR DB index is out of range")
-	errDBNumber     = replyError("ERR invalid DB index")
 	errCursor       = replyError("ERR invalid cursor")
 	errPattern      = replyError("ERR pattern is too long")
 	errLongReply    = replyError("ERR reply exceeds the server's limit")

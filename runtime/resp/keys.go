@@ -256,5 +256,5 @@ func (c *conn) spaceOf(arg []byte) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, errDBNumber
+	return 0, errNotInteger
 }

@@ -19,7 +19,7 @@ var serverRows = []command{
 			{name: "command|list", arity: -2, flags: flagLoading | flagStale, since: "7.0.0", summary: "Returns a list of command names.", syntax: "[FILTERBY PATTERN pattern]"},
 			{name: "command|info", arity: -2, flags: flagLoading | flagStale, since: "2.8.13", summary: "Returns information about one, multiple or all commands.", syntax: "[command-name [command-name ...]]"},
 			{name: "command|docs", arity: -2, flags: flagLoading | flagStale, since: "7.0.0", summary: "Returns documentary information about one, multiple or all commands.", syntax: "[command-name [command-name ...]]"},
-			{name: "command|getkeys", arity: -3, flags: flagLoading | flagStale, since: "2.8.13", summary: "Extracts the key names from an arbitrary command.", syntax: "command [arg [arg ...]]"},
+			{name: "command|getkeys", arity: -4, flags: flagLoading | flagStale, since: "2.8.13", summary: "Extracts the key names from an arbitrary command.", syntax: "command [arg [arg ...]]"},
 		}},
 	{name: "config", arity: -2, flags: flagAdmin | flagLoading | flagStale, group: "server", since: "2.0.0", summary: "A container for server configuration commands.", run: runArity,
 		subs: []*command{
