@@ -115,6 +115,27 @@ func (w *world) read() content {
 	return found
 }
 
+// compare holds Last and ReadFrom to the model, from a random place.
+func (w *world) compare() {
+	shard := shards.ShardID(w.random.IntN(3))
+	want := w.now()[shard]
+	last, found, err := w.log.Last(shard)
+	if err != nil || found != (len(want) > 0) {
+		w.fatalf("last of shard %v: %v, %v", shard, found, err)
+	}
+	if !found {
+		return
+	}
+	if end := want[len(want)-1]; last.First != end.First || last.Last != end.Last || last.Term != end.Term {
+		w.fatalf("last of shard %v is %d..%d, want %d..%d", shard, last.First, last.Last, end.First, end.Last)
+	}
+	from := w.random.IntN(len(want))
+	seq := want[from].First + shards.SeqNo(w.random.Uint64N(uint64(want[from].Last-want[from].First+1)))
+	if got, err := readAll(w.log, shard, seq); err != nil || !same(got, want[from:]) {
+		w.fatalf("shard %v from %d: %d records of %d, %v", shard, seq, len(got), len(want)-from, err)
+	}
+}
+
 // crash takes the machine away. What is there afterwards must be the content after some step since the last sync.
 func (w *world) crash() {
 	keep := []int{0, 50, 100}[w.random.IntN(3)]
@@ -181,6 +202,8 @@ func (w *world) run(steps int) {
 				w.fatalf("sync: %v", err)
 			}
 			w.history = w.history[len(w.history)-1:]
+		case n < 11:
+			w.compare()
 		default:
 			w.append()
 		}

@@ -1,0 +1,255 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// faulty is a file system that fails one kind of operation, on files whose name ends so, once it is armed.
+type faulty struct {
+	armed  atomic.Bool
+	kinds  []errorfs.OpKind
+	suffix string
+	err    error
+}
+
+func (f *faulty) wrap(fs vfs.FS) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !f.armed.Load() || !strings.HasSuffix(op.Path, f.suffix) {
+			return nil
+		}
+		for _, kind := range f.kinds {
+			if op.Kind == kind {
+				return f.err
+			}
+		}
+		return nil
+	}))
+}
+
+func TestAFailedWriteIsTheEnd(t *testing.T) {
+	syncs := []errorfs.OpKind{errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo}
+	broken := errors.New("input/output error")
+	for name, fault := range map[string]*faulty{
+		"fsync of the log":      {kinds: syncs, suffix: ".log", err: broken},
+		"write of the log":      {kinds: []errorfs.OpKind{errorfs.OpFileWrite}, suffix: ".log", err: broken},
+		"no space for the log":  {kinds: []errorfs.OpKind{errorfs.OpFileWrite}, suffix: ".log", err: syscall.ENOSPC},
+		"any fsync, any folder": {kinds: syncs, err: broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewCrashableMem()
+			var fatal atomic.Int32
+			o := options(fault.wrap(fs))
+			o.Fatal = func(err error) {
+				if !errors.Is(err, ErrFatal) || !errors.Is(err, fault.err) {
+					t.Errorf("Fatal was told %v", err)
+				}
+				fatal.Add(1)
+			}
+			l := openLog(t, o)
+			mustAppend(t, l, true, record(1, 1, 1))
+			fault.armed.Store(true)
+			var waiting sync.WaitGroup
+			for shard := range shards.ShardID(8) {
+				waiting.Go(func() {
+					if err := l.Append([]Record{record(10+shard, 1, 1)}, true); !errors.Is(err, ErrFatal) {
+						t.Errorf("append: %v", err)
+					}
+				})
+			}
+			waiting.Wait()
+			fault.armed.Store(false) // the disk recovers; the log must not
+			_, _, lastErr := l.Last(1)
+			_, _, getErr := l.Get("x")
+			_, idsErr := l.Shards()
+			_, readErr := readAll(l, 1, 1)
+			for call, err := range map[string]error{
+				"Append": l.Append([]Record{record(1, 2, 2)}, true), "Sync": l.Sync(), "Last": lastErr, "Get": getErr, "Shards": idsErr,
+				"ReadFrom": readErr, "Set": l.Set("x", nil), "TruncatePrefix": l.TruncatePrefix(1, 1), "TruncateSuffix": l.TruncateSuffix(1, 1),
+				"Close": l.Close(),
+			} {
+				if !errors.Is(err, ErrFatal) {
+					t.Errorf("%s afterwards: %v", call, err)
+				}
+			}
+			if fatal.Load() != 1 {
+				t.Errorf("Fatal was called %d times", fatal.Load())
+			}
+			again := openLog(t, options(fs.CrashClone(vfs.CrashCloneCfg{})))
+			if got, err := readAll(again, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
+				t.Errorf("after a restart: %+v, %v", got, err)
+			}
+			closeLog(t, again)
+		})
+	}
+}
+
+func TestOpenReportsWhatFails(t *testing.T) {
+	fault := &faulty{kinds: []errorfs.OpKind{errorfs.OpFileSync, errorfs.OpFileSyncData}, err: syscall.EIO}
+	fault.armed.Store(true)
+	o := options(fault.wrap(vfs.NewMem()))
+	o.Fatal = func(err error) { t.Errorf("Fatal during Open: %v", err) }
+	if l, err := Open("data", o); err == nil || !errors.Is(err, syscall.EIO) {
+		t.Errorf("got %v, %v", l, err)
+	}
+}
+
+func TestAFullDiskRefusesAndRecovers(t *testing.T) {
+	var free atomic.Int64
+	o := options(vfs.NewMem())
+	o.Reserve, o.FreeBytes = 100<<20, func() (int64, error) { return free.Load(), nil }
+	free.Store(200 << 20)
+	l := openLog(t, o)
+	defer closeLog(t, l)
+	next := shards.SeqNo(1)
+	try := func(shrinks bool) error {
+		r := record(1, next, next)
+		r.Payload, r.Shrinks = make([]byte, 64<<10), shrinks
+		err := l.Append([]Record{r}, false)
+		if err == nil {
+			next++
+		}
+		return err
+	}
+	for range 100 {
+		if err := try(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free.Store(99 << 20)
+	until := next + bytesPerMeasure/(64<<10)
+	for next <= until && try(false) == nil {
+		continue
+	}
+	if next > until {
+		t.Fatalf("the full disk went unnoticed for %d bytes", bytesPerMeasure)
+	}
+	if err := try(false); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("below the reserve: %v", err)
+	}
+	if err := l.Append([]Record{{Shard: 1, Term: 1, First: next, Last: next, Shrinks: true}, record(2, 1, 1)}, false); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("half of a batch shrinks: %v", err)
+	}
+	if err := try(true); err != nil {
+		t.Errorf("what shrinks, below the reserve: %v", err)
+	}
+	free.Store(24 << 20)
+	if err := try(true); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("what shrinks, below a quarter: %v", err)
+	}
+	if err := l.TruncatePrefix(1, next-2); err != nil {
+		t.Errorf("truncation: %v", err)
+	}
+	if got, err := readAll(l, 1, next-1); err != nil || len(got) != 1 {
+		t.Errorf("reads: %v", err)
+	}
+	free.Store(200 << 20)
+	if err := try(false); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+}
+
+// A crash may leave any part of the last write. The records before it are there, and the log goes on behind them.
+func TestTornTail(t *testing.T) {
+	sound := smallLog(t, false)
+	for file, name := range sound.names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		whole := sound.bytes[file]
+		for cut := range whole {
+			torn := folder{sound.names, append([][]byte(nil), sound.bytes...)}
+			torn.bytes[file] = whole[:cut]
+			l, err := Open("data", options(torn.write(t, "data/log")))
+			if err != nil {
+				t.Fatalf("%s cut at %d: %v", name, cut, err)
+			}
+			got, err := readAll(l, 1, 0)
+			if err != nil || !same(got, flipped[:len(got)]) {
+				t.Fatalf("%s cut at %d: %+v, %v", name, cut, got, err)
+			}
+			next := shards.SeqNo(1)
+			if len(got) > 0 {
+				next = got[len(got)-1].Last + 1
+			}
+			mustAppend(t, l, true, record(1, next, next))
+			closeLog(t, l)
+		}
+	}
+}
+
+func TestWritersShareAnFsync(t *testing.T) {
+	l, err := Open(t.TempDir(), options(vfs.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writers, each = 32, 20
+	before := l.Metrics().Syncs
+	var running sync.WaitGroup
+	for shard := range shards.ShardID(writers) {
+		running.Go(func() {
+			for seq := shards.SeqNo(1); seq <= each; seq++ {
+				if err := l.Append([]Record{record(shard, seq, seq)}, true); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if syncs := l.Metrics().Syncs - before; syncs >= writers*each/2 {
+		t.Errorf("%d synced appends by %d writers took %d fsyncs", writers*each, writers, syncs)
+	}
+	closeLog(t, l)
+}
+
+func FuzzRecord(f *testing.F) {
+	r := record(3, 4, 9)
+	key, value := make([]byte, keySize), make([]byte, headerSize+len(r.Payload))
+	putRecord(key, value, &r)
+	f.Add(key, value, false)
+	f.Add([]byte{}, []byte{}, true)
+	f.Fuzz(func(t *testing.T, key, value []byte, mend bool) {
+		if mend && len(value) >= 4 {
+			binary.LittleEndian.PutUint32(value, sumOf(key, value))
+		}
+		r, err := decodeRecord(key, value)
+		if err != nil {
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) {
+				t.Fatalf("an untyped error: %v", err)
+			}
+			return
+		}
+		key2, value2 := make([]byte, keySize), make([]byte, headerSize+len(r.Payload))
+		putRecord(key2, value2, &r)
+		if string(key2) != string(key) || string(value2[8:]) != string(value[8:]) {
+			t.Fatal("a record has two encodings")
+		}
+	})
+}
+
+// FuzzVerify looks for a panic, and for a sound log that is called damaged.
+func FuzzVerify(f *testing.F) {
+	d := smallLog(f, false)
+	for i, name := range d.names {
+		if strings.HasSuffix(name, ".log") {
+			f.Add(d.bytes[i], uint32(4), true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, p []byte, number uint32, isLog bool) {
+		c := chunkFile{bytes: p, number: number, isLog: isLog}
+		if at, bad := c.damage(); bad && (at < 0 || at >= len(p)) {
+			t.Fatalf("damage at %d of %d", at, len(p))
+		}
+	})
+}
