@@ -26,6 +26,10 @@ func (s *Server) scan(x *exchange, q *query) error {
 	if q.err != nil {
 		return q.err
 	}
+	if x.r.Method == http.MethodHead {
+		x.begin()
+		return nil
+	}
 	out := bufio.NewWriterSize(x.paceWriter, streamBuffer)
 	var line []byte
 	count := 0

@@ -128,6 +128,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() { ended <- server.Serve(boundListener(l, s.config.MaxConnections)) }()
 	select {
 	case err := <-ended:
+		server.Close()
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}

@@ -326,6 +326,42 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreBounded(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := boundListener(inner, 1)
+	defer l.Close()
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	dial()
+	first, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		next <- err
+	}()
+	if n, err := dial().Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("a connection beyond the limit was not closed: %d, %v", n, err)
+	}
+	first.Close()
+	first.Close() // gives back one place, not two
+	dial()
+	if err := <-next; err != nil {
+		t.Errorf("the place was not given back: %v", err)
+	}
+}
+
 func TestFailover(t *testing.T) {
 	_, _, url := serve(t, ServerConfig{})
 	busyNode := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
