@@ -68,7 +68,7 @@ func (c *conn) serve() {
 			c.in.tail += n
 			c.reads.Add(1)
 			c.turn()
-			c.adapt(n)
+			c.adapt()
 		}
 		if err != nil && !c.resume(err) {
 			return
@@ -89,12 +89,13 @@ func (c *conn) resume(err error) bool {
 	return !c.closing.Load()
 }
 
-// adapt grows the buffer of a client that fills it, and gives up a very large one at once.
-func (c *conn) adapt(n int) {
-	if c.in.pending() > 0 {
-		return
-	}
-	if size := len(c.in.buf); size < busyBuffer && c.in.tail == size || size > 64*busyBuffer {
+// adapt grows the buffer of a client whose read filled it, so that a pipeline is read, run and answered in one piece, and
+// gives up a very large one as soon as it is empty.
+func (c *conn) adapt() {
+	switch size := len(c.in.buf); {
+	case size < busyBuffer && c.in.tail == size:
+		c.in.grow(busyBuffer)
+	case size > 64*busyBuffer && c.in.pending() == 0:
 		c.in = parser{buf: make([]byte, busyBuffer), limits: &c.s.config}
 	}
 }
@@ -125,9 +126,6 @@ func (c *conn) turn() {
 	}
 	c.execute(b)
 	c.flush(b)
-	if c.sub != nil {
-		c.sub.release()
-	}
 	c.s.commands.Add(commands)
 	c.batch = nil
 	b.release()
@@ -303,7 +301,11 @@ func (c *conn) flush(b *batch) {
 
 // write sends bytes for the connection's own goroutine.
 func (c *conn) write(p []byte) {
-	if c.lost == nil {
+	switch {
+	case c.lost != nil:
+	case c.sub != nil:
+		c.lost = c.sub.reply(p)
+	default:
 		c.lost = c.send(p)
 	}
 }
@@ -311,6 +313,9 @@ func (c *conn) write(p []byte) {
 // send writes in pieces, so that the sweep sees progress. A client that takes nothing blocks it until the sweep closes the
 // socket; nothing more is read from that client meanwhile.
 func (c *conn) send(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.writes.Add(1)

@@ -29,6 +29,7 @@ func newHub() *hub {
 	return h
 }
 
+// join adds a subscription and queues its confirmation, before which no message of it can come.
 func (h *hub) join(s *subscriber, kind channelKind, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -38,12 +39,18 @@ func (h *hub) join(s *subscriber, kind channelKind, name string) {
 	}
 	all[name][s] = struct{}{}
 	s.names[kind][name] = struct{}{}
+	s.offer(confirmation(joined[kind], &name, s.tally(kind), s.v3))
 }
 
-func (h *hub) part(s *subscriber, kind channelKind, name string) {
+// part ends a subscription and queues the confirmation, after which no message of it can come. A nil name ends nothing,
+// and is told so.
+func (h *hub) part(s *subscriber, kind channelKind, name *string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.drop(s, kind, name)
+	if name != nil {
+		h.drop(s, kind, *name)
+	}
+	s.offer(confirmation(parted[kind], name, s.tally(kind), s.v3))
 }
 
 func (h *hub) drop(s *subscriber, kind channelKind, name string) {
@@ -125,123 +132,4 @@ func (h *hub) count(kind channelKind, name string) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return len(h.listeners[kind][name])
-}
-
-// subscriber is a connection that listens. Its goroutine writes the messages, so that publishers never wait; what it has not
-// written yet is bounded, and a client beyond the bound is disconnected, as with Redis' client-output-buffer-limit.
-type subscriber struct {
-	c     *conn
-	v3    bool                       // guarded by the hub
-	names [kinds]map[string]struct{} // guarded by the hub for writing; read by the connection's goroutine
-
-	mu     sync.Mutex
-	ready  *sync.Cond
-	queue  [][]byte
-	bytes  int64
-	held   bool // the connection is amid a reply: messages wait for its end
-	ended  bool
-	exited chan struct{}
-}
-
-func newSubscriber(c *conn) *subscriber {
-	s := &subscriber{c: c, v3: c.v3, exited: make(chan struct{})}
-	for kind := range s.names {
-		s.names[kind] = make(map[string]struct{})
-	}
-	s.ready = sync.NewCond(&s.mu)
-	go s.deliver()
-	return s
-}
-
-// count is the number of subscriptions. Only the connection's own goroutine adds any, and only it asks.
-func (s *subscriber) count() int {
-	return len(s.names[kindChannel]) + len(s.names[kindPattern]) + len(s.names[kindShard])
-}
-
-// offer queues a message, or disconnects a client that is too slow.
-func (s *subscriber) offer(message []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return
-	}
-	s.bytes += int64(len(message))
-	if s.bytes > s.c.s.config.MaxQueue {
-		s.ended, s.queue = true, nil
-		_ = s.c.nc.Close() // its goroutine ends with the failed read
-	} else {
-		s.queue = append(s.queue, message)
-	}
-	s.ready.Signal()
-}
-
-// hold keeps messages back until release, so that a confirmation comes before the first message.
-func (s *subscriber) hold() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = true
-}
-
-func (s *subscriber) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = false
-	s.ready.Signal()
-}
-
-// end stops the goroutine and waits for it.
-func (s *subscriber) end() {
-	s.mu.Lock()
-	s.ended = true
-	s.ready.Signal()
-	s.mu.Unlock()
-	<-s.exited
-}
-
-func (s *subscriber) deliver() {
-	defer close(s.exited)
-	var out []byte
-	for {
-		messages, ok := s.take()
-		if !ok {
-			return
-		}
-		out = out[:0]
-		for _, m := range messages {
-			out = append(out, m...)
-		}
-		if s.c.send(out) != nil {
-			_ = s.c.nc.Close() // its goroutine ends with the failed read
-			return
-		}
-		s.sent(int64(len(out)))
-		if cap(out) > flushSize {
-			out = nil
-		}
-	}
-}
-
-// take waits for messages. At most a flush's worth is taken at once; bytes go down when they are written.
-func (s *subscriber) take() (messages [][]byte, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !s.ended && (s.held || len(s.queue) == 0) {
-		s.ready.Wait()
-	}
-	n, size := 0, 0
-	for n < len(s.queue) && size < flushSize {
-		size += len(s.queue[n])
-		n++
-	}
-	messages = s.queue[:n:n]
-	if s.queue = s.queue[n:]; len(s.queue) == 0 {
-		s.queue = nil
-	}
-	return messages, !s.ended
-}
-
-func (s *subscriber) sent(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bytes -= n
 }

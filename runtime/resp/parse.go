@@ -260,6 +260,14 @@ func (p *parser) move(fits bool, least int) {
 		}
 		target = make([]byte, size)
 	}
+	p.adopt(target)
+}
+
+// grow moves what is unfinished to a longer buffer.
+func (p *parser) grow(size int) { p.adopt(make([]byte, size)) }
+
+// adopt moves what is unfinished to the start of target, which may be the buffer itself.
+func (p *parser) adopt(target []byte) {
 	n := copy(target, p.buf[p.head:p.tail])
 	p.pos -= p.head
 	p.buf, p.head, p.tail = target, 0, n

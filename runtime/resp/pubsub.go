@@ -1,6 +1,9 @@
 package resp
 
-import "sort"
+import (
+	"maps"
+	"slices"
+)
 
 const flagsSubscribe = flagPubSub | flagLoading | flagStale | flagBarrier | flagNoMulti | flagListening
 
@@ -35,64 +38,57 @@ const maxSubscriptions = 1 << 16
 
 func subscribeTo(kind channelKind) func(*conn, *request) {
 	return func(c *conn, q *request) {
-		if c.sub == nil {
-			c.sub = newSubscriber(c)
-			c.facts.listen()
-		}
+		c.listen()
 		if c.sub.count()+len(q.args) > maxSubscriptions {
 			q.fail(replyError("ERR too many subscriptions"))
 			return
 		}
-		c.sub.hold()
 		for _, name := range q.args[1:] {
 			if kind == kindPattern && len(name) > maxPattern {
 				q.out = appendError(q.out, string(errPattern))
 				continue
 			}
 			c.s.hub.join(c.sub, kind, string(name))
-			q.confirm(joined[kind], name, c.sub.tally(kind))
 		}
 	}
 }
 
-// tally is the number that Redis tells: shard channels are counted apart.
-func (s *subscriber) tally(kind channelKind) int {
-	if kind == kindShard {
-		return len(s.names[kindShard])
-	}
-	return len(s.names[kindChannel]) + len(s.names[kindPattern])
-}
-
-func (q *request) confirm(word string, name []byte, count int) {
-	q.out = appendBulk(appendPush(q.out, 3, q.v3), word)
+// confirmation is the reply to a change of one subscription; a nil name says that there was none.
+func confirmation(word string, name *string, count int, v3 bool) []byte {
+	b := appendBulk(appendPush(nil, 3, v3), word)
 	if name == nil {
-		q.out = appendNull(q.out, q.v3)
+		b = appendNull(b, v3)
 	} else {
-		q.out = appendBulk(q.out, name)
+		b = appendBulk(b, *name)
 	}
-	q.out = appendInt(q.out, int64(count))
+	return appendInt(b, int64(count))
 }
 
 func unsubscribeFrom(kind channelKind) func(*conn, *request) {
 	return func(c *conn, q *request) {
-		if c.sub == nil {
-			c.sub = newSubscriber(c)
+		c.listen()
+		var names []string
+		for _, name := range q.args[1:] {
+			names = append(names, string(name))
 		}
-		c.sub.hold()
-		names := q.args[1:]
-		if len(names) == 0 {
-			for name := range c.sub.names[kind] {
-				names = append(names, []byte(name))
-			}
-			sort.Slice(names, func(i, j int) bool { return string(names[i]) < string(names[j]) })
+		if names == nil {
+			names = slices.Sorted(maps.Keys(c.sub.names[kind]))
 		}
-		for _, name := range names {
-			c.s.hub.part(c.sub, kind, string(name))
-			q.confirm(parted[kind], name, c.sub.tally(kind))
+		for i := range names {
+			c.s.hub.part(c.sub, kind, &names[i])
 		}
-		if len(names) == 0 {
-			q.confirm(parted[kind], nil, c.sub.tally(kind))
+		if names == nil {
+			c.s.hub.part(c.sub, kind, nil)
 		}
+	}
+}
+
+// listen makes the connection a subscriber. What it has been answered so far is written before any message.
+func (c *conn) listen() {
+	c.flush(c.batch)
+	if c.sub == nil {
+		c.sub = newSubscriber(c)
+		c.facts.listen()
 	}
 }
 
