@@ -285,6 +285,28 @@ func TestSlowBodyIsCutOff(t *testing.T) {
 	}
 }
 
+func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
+	m := newMemory()
+	m.keys["large"] = Value{Bytes: make([]byte, store.MaxValue), Version: 1}
+	s := NewServer(m, ServerConfig{Grace: 20 * time.Millisecond, MinRate: 1 << 40})
+	done := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		s.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /default/keys/large HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-done
+	if held := s.room.bytes.Load(); held != 0 {
+		t.Errorf("%d bytes are still held", held)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	m, client, url := serve(t, ServerConfig{MaxRequests: 1})
 	m.gate = make(chan struct{})
