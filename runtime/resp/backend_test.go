@@ -25,6 +25,7 @@ type localBackend struct {
 type localShard struct {
 	mu    sync.Mutex
 	store *store.Store
+	one   store.Result
 }
 
 func newLocalBackend(shardCount int, names ...string) *localBackend {
@@ -65,9 +66,9 @@ func (s *localShard) run(call *Call) {
 	defer s.mu.Unlock()
 	if call.Txn.ReadOnly() && len(call.Txn.Guards) == 0 {
 		for i := range call.Txn.Ops {
-			var r store.Result
-			s.store.Read(call.Txn.Time, &call.Txn.Ops[i], &r)
-			call.Sink.Result(i, &r)
+			s.one = store.Result{}
+			s.store.Read(call.Txn.Time, &call.Txn.Ops[i], &s.one)
+			call.Sink.Result(i, &s.one)
 		}
 		return
 	}

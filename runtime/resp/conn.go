@@ -276,9 +276,8 @@ func (c *conn) again(b *batch, i int) {
 
 // emit moves one reply to the output. A long one is written from where it is.
 func (c *conn) emit(b *batch, q *request) {
-	var broken *panicError
-	if errors.As(q.Err, &broken) {
-		c.s.config.Logger.Error("a reply could not be formatted", "command", q.cmd.name, "error", broken)
+	if q.Err != nil {
+		c.report(q)
 	}
 	if len(q.out) < flushSize/2 {
 		b.out = append(b.out, q.out...)
@@ -290,6 +289,14 @@ func (c *conn) emit(b *batch, q *request) {
 	c.flush(b)
 	c.write(q.out)
 	q.out = nil
+}
+
+// report logs a defect; other failures are the client's to handle.
+func (c *conn) report(q *request) {
+	var broken *panicError
+	if errors.As(q.Err, &broken) {
+		c.s.config.Logger.Error("a reply could not be formatted", "command", q.cmd.name, "error", broken)
+	}
 }
 
 func (c *conn) flush(b *batch) {
