@@ -77,7 +77,7 @@ func main() {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, c *console, args []string) int {
 	root := rootCommand(c)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would mean the process' own
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -113,8 +113,6 @@ func rootCommand(c *console) *cobra.Command {
 	root := &cobra.Command{
 		Use: "troupe", Short: "keys and values in durable shards", Long: overview,
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun:  func(*cobra.Command, []string) { c.started = true },
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -135,10 +133,23 @@ func rootCommand(c *console) *cobra.Command {
 		for _, verb := range g.verbs {
 			verb.GroupID = g.id
 			verb.Flags().SortFlags = false
+			c.noteStart(verb)
 			root.AddCommand(verb)
 		}
 	}
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root
+}
+
+// noteStart makes a verb and those below it say when they run: cobra checks the command line up to then.
+func (c *console) noteStart(verb *cobra.Command) {
+	for _, below := range verb.Commands() {
+		c.noteStart(below)
+	}
+	do := verb.RunE
+	verb.RunE = func(cmd *cobra.Command, args []string) error {
+		c.started = true
+		return do(cmd, args)
+	}
 }

@@ -35,7 +35,7 @@ type found struct {
 }
 
 func verifyCommand(c *console) *cobra.Command {
-	v := &verifying{}
+	v := &verifying{found: []found{}}
 	cmd := &cobra.Command{
 		Use: "verify", Short: "compare a source with what is stored", Args: cobra.NoArgs,
 		Long: `Compares every item of a source with the keyspace, by SHA-256 of the values. Keys and values come from the source as

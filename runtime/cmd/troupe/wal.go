@@ -77,7 +77,7 @@ func walVerifyCommand(c *console) *cobra.Command {
 		if lines.undecodable > 0 {
 			return fmt.Errorf("%d records hold no operations that can be read; troupe wal dump names them", lines.undecodable)
 		}
-		_, err := fmt.Fprintf(c.out, "%d records, no damage\n", lines.records)
+		_, err := fmt.Fprintf(c.out, "records: %d, no damage\n", lines.records)
 		return err
 	}
 	return cmd

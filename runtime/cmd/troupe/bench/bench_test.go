@@ -249,8 +249,8 @@ func TestHistogramText(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	for i, want := range map[int]string{
-		0: "<=  1.00µs   1.000 %    1.000 %  #", 1: "  <=  1.19µs  40.000 %   41.000 %  " + strings.Repeat("#", 40),
-		len(lines) - 1: "  <=  9.75ms   9.000 %  100.000 %  #########",
+		0: "<=  1.00µs   1.000 %    1.000 %  #", 1: "  <=  1.41µs  40.000 %   41.000 %  " + strings.Repeat("#", 40),
+		len(lines) - 1: "  <=  11.6ms   9.000 %  100.000 %  #########",
 	} {
 		if lines[i] != want {
 			t.Errorf("line %d: %q, want %q", i, lines[i], want)

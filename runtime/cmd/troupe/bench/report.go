@@ -81,11 +81,11 @@ func Thousands(n int64) string {
 // barWidth is the longest bar of a histogram, in columns.
 const barWidth = 50
 
-// WriteHistogram draws the latencies as bars, four to each doubling. A line says how long, the share of the commands that
+// WriteHistogram draws the latencies as bars, two to each doubling. A line says how long, the share of the commands that
 // took so long (and longer than the line before), and the share that took no longer. Empty stretches become one line.
 //
 //	<=  1.00µs   1.000 %    1.000 %  #
-//	<=  1.19µs  40.000 %   41.000 %  ########################################
+//	<=  1.41µs  40.000 %   41.000 %  ########################################
 //	    ...
 func WriteHistogram(w io.Writer, h *hdrhistogram.Histogram) error {
 	buckets := bucketize(h)
@@ -120,10 +120,10 @@ func percent(part, whole int64) float64 { return 100 * float64(part) / float64(w
 // bucket counts the latencies up to end and beyond the end of the bucket before it.
 type bucket struct{ end, count int64 }
 
-// ladder is the ends of the buckets within one doubling, in quarters of an octave.
-var ladder = []float64{1, 1.19, 1.41, 1.68}
+// ladder is the ends of the buckets within one doubling, in halves of an octave.
+var ladder = []float64{1, 1.41}
 
-// bucketize sorts the histogram's bars into steps of a quarter octave and drops the empty steps at both ends.
+// bucketize sorts the histogram's bars into steps of half an octave and drops the empty steps at both ends.
 func bucketize(h *hdrhistogram.Histogram) []bucket {
 	var buckets []bucket
 	step := 0

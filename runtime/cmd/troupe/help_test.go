@@ -1,0 +1,156 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden files in testdata")
+
+// invoke runs a command line without terminal, environment or input.
+func invoke(t *testing.T, env map[string]string, input string, args ...string) (out, errs string, code int) {
+	t.Helper()
+	var o, e strings.Builder
+	c := &console{in: strings.NewReader(input), out: &o, err: &e, env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	code = run(t.Context(), c, args)
+	return o.String(), e.String(), code
+}
+
+// The help texts are part of the product: a change shows in review.
+func TestHelpTexts(t *testing.T) {
+	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version"}
+	for _, verb := range verbs {
+		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)
+		if code != 0 || errs != "" {
+			t.Errorf("%s --help: exit code %d, %s", verb, code, errs)
+		}
+		if strings.Contains(out, "\x1b") {
+			t.Errorf("%s --help is coloured", verb)
+		}
+		if verb != "" && verb != "wal" && !strings.Contains(out, "Examples:") {
+			t.Errorf("%s --help has no example", verb)
+		}
+		path := filepath.Join("testdata", "help", strings.ReplaceAll("troupe "+verb, " ", "_")+".txt")
+		if verb == "" {
+			path = filepath.Join("testdata", "help", "troupe.txt")
+		}
+		if *rewrite {
+			if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out != string(want) {
+			t.Errorf("%s differs; -rewrite accepts\n%s", path, out)
+		}
+	}
+	if bare, _, code := invoke(t, nil, ""); code != 0 || !strings.Contains(bare, "troupe node --data ./data") {
+		t.Errorf("troupe alone: exit code %d\n%s", code, bare)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want string
+	}{
+		{"frob", `unknown command "frob"`},
+		{"get", "accepts 1 arg"},
+		{"get a --nonsense", "unknown flag: --nonsense"},
+		{"get a --addr ftp://x", "--addr: "},
+		{"put a b --if-absent --if-present", "if-absent"},
+		{"put a b --file f", "not both"},
+		{"del", "which keys?"},
+		{"del --prefix", "flag needs an argument"},
+		{"del --prefix=", "say --all"},
+		{"del a --prefix b", "not several"},
+		{"scan --limit -1", "negative"},
+		{"load", "at least one of the flags"},
+		{"load --dir a --csv b", "none of the others can be"},
+		{"bench --op put", "READS:WRITES"},
+		{"bench --vs h:1,x --requests 1 --fill=false", "no process id"},
+		{"node --nmae x", "unknown flag: --nmae"},
+		{"node --snapshot-bytes lots --check", "--snapshot-bytes: "},
+		{"node --keyspace a:shards=0 --check", "1 to 16384"},
+		{"node --config none.yaml", "none.yaml"},
+		{"wal dump --shard x", "no shard"},
+	} {
+		_, errs, code := invoke(t, nil, "", strings.Fields(c.line)...)
+		if code != exitUsage || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, %q; want %d and %q", c.line, code, errs, exitUsage, c.want)
+		}
+	}
+}
+
+func TestUnreachableNodesAreExplained(t *testing.T) {
+	for _, line := range []string{"get a", "put a b", "del a", "scan", "watch", "load --dir .", "verify --dir ."} {
+		_, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": "127.0.0.1:1"}, "", strings.Fields(line)...)
+		if code != exitFailed || !strings.Contains(errs, "cannot reach 127.0.0.1:1: is a node running?") {
+			t.Errorf("%s: exit code %d, %s", line, code, errs)
+		}
+	}
+}
+
+func TestCheckPrintsOriginsAndHidesSecrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "troupe.yaml")
+	if err := os.WriteFile(file, []byte("token: hidden\nhttp: 127.0.0.1:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := invoke(t, map[string]string{"TROUPE_CONFIG": file, "TROUPE_HTTP": "127.0.0.1:2"}, "", "node", "--name", "n1", "--check")
+	if code != 0 || errs != "" || strings.Contains(out, "hidden") {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+	for _, want := range []string{"name: n1 # flag --name", "http: 127.0.0.1:2 # env TROUPE_HTTP", "token: \"********\" # " + file + ":1", "data: ./data # default"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	out, _, code := invoke(t, nil, "", "version", "--json")
+	if code != 0 || !strings.Contains(out, `"go":"go1.`) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if out, _, code = invoke(t, nil, "", "completion", "bash"); code != 0 || !strings.Contains(out, "__start_troupe") {
+		t.Errorf("completion: exit code %d, %d bytes", code, len(out))
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "häß €": true, "a\nb": false, "\x1b[31m": false, "\xff": false, "\u0085": false, "\u00a0": true, "\x7f": false} {
+		if printable([]byte(text), false) != want {
+			t.Errorf("printable(%q) is not %v", text, want)
+		}
+	}
+	if !printable([]byte("a\tb\r\n"), true) {
+		t.Error("lines are text")
+	}
+	if keyText(nil) != `""` || keyText([]byte("a b")) != "a b" || keyText([]byte("a\n")) != `"a\n"` {
+		t.Error("keyText")
+	}
+}
+
+func TestValueComesFromOnePlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "v")
+	if err := os.WriteFile(file, []byte("from file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		file string
+		want string
+	}{{[]string{"arg"}, "", "arg"}, {[]string{"-"}, "", "from stdin"}, {nil, "", "from stdin"}, {nil, file, "from file"}, {[]string{""}, "", ""}} {
+		c0 := &console{in: strings.NewReader("from stdin"), out: io.Discard, err: io.Discard}
+		if got, err := c0.valueOf(c.args, c.file); err != nil || string(got) != c.want {
+			t.Errorf("%q, %q: %q, %v", c.args, c.file, got, err)
+		}
+	}
+}
