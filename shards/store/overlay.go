@@ -66,13 +66,7 @@ func (s *Store) discard() {
 func (s *Store) commit() error {
 	defer s.discard()
 	s.staging = false
-	need := 0
-	for i := range s.overlay.writes {
-		if w := &s.overlay.writes[i]; w.present {
-			need += len(w.key) + len(w.item.Value) + commitOverhead
-		}
-	}
-	if s.tree.Grow(0, min(need, MaxTxn)) != nil {
+	if s.tree.Stats().Arena+s.overlay.growth()+commitMargin > 1<<32 {
 		return ErrFull
 	}
 	for i := range s.overlay.writes {
@@ -88,5 +82,20 @@ func (s *Store) commit() error {
 	return nil
 }
 
-// commitOverhead is what a new key may cost beside its bytes: a leaf's head, and nodes that are split or copied.
-const commitOverhead = 4096
+// A tree addresses 4 GiB. commitOverhead is what a key may cost there beside its bytes: a leaf's head, and nodes that are
+// split or copied. commitMargin is what the tree keeps free for itself, and for the longest key.
+const (
+	commitOverhead = 4 << 10
+	commitMargin   = 256 << 20
+	inlineValue    = 4 << 10 // longer values live outside the 4 GiB
+)
+
+// growth bounds what the tree's 4 GiB must take in.
+func (v *overlay) growth() (bytes int64) {
+	for i := range v.writes {
+		if w := &v.writes[i]; w.present {
+			bytes += int64(len(w.key) + min(len(w.item.Value), inlineValue) + commitOverhead)
+		}
+	}
+	return bytes
+}
