@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,13 +71,11 @@ func BenchmarkReplay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	payload := make([]byte, size)
-	for i := range payload {
-		payload[i] = byte(i * i >> 5)
-	}
+	noise := make([]byte, 1<<20) // payloads that compression cannot shrink
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	for i := range count {
 		seq := shards.SeqNo(i/spread + 1)
-		r := Record{Shard: shards.ShardID(i % spread), Term: 1, First: seq, Last: seq, Payload: payload}
+		r := Record{Shard: shards.ShardID(i % spread), Term: 1, First: seq, Last: seq, Payload: noise[i*977%(len(noise)-size):][:size]}
 		if err := l.Append([]Record{r}, false); err != nil {
 			b.Fatal(err)
 		}

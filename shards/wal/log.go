@@ -174,6 +174,9 @@ func (l *Log) pebbleOptions(o Options, readOnly bool) *pebble.Options {
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { o.Logf("corrupt file %s: %v", info.Path, info.Details) },
 		},
 	}
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = 32 << 10 // the log is read in runs, hardly ever by key
+	}
 	return p
 }
 
