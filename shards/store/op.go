@@ -12,17 +12,17 @@ type OpKind uint8
 // The operations. Get alone reads; all others are ordered, logged and replicated.
 const (
 	OpGet            OpKind = iota + 1 // result: value, version, expiry
-	OpSet                              // Value, ExpireAt or KeepTTL, If; result: the old value if WantOld
+	OpSet                              // Value, ExpireAt or KeepTTL, If; an expiry that has passed deletes; result: the old value if WantOld
 	OpDelete                           // If; result: Changed, the old value if WantOld
 	OpDeletePrefix                     // every key that starts with Key; result: Int = how many
 	OpIncrement                        // adds Int to the decimal number in Key (absent: 0); result: Int
 	OpIncrementFloat                   // adds Float; result: Value = the new number as text, as Redis prints it
 	OpAppend                           // appends Value; result: Int = new length
 	OpSetRange                         // overwrites from offset Int, zero-filling a gap; result: Int = new length
-	OpExpireAt                         // sets ExpireAt (0: never) under If; result: Changed; the old expiry in ExpireAt
+	OpExpireAt                         // sets ExpireAt (0: never) under If; a time that has passed deletes; result: Changed; the old expiry in ExpireAt
 	OpRename                           // moves Key to Value (a key of the same shard) with its expiry; If applies to the target
 	OpCopy                             // copies Key to Value (a key of the same shard) with its expiry; If applies to the target
-	OpExpireDue                        // deletes up to Int keys whose expiry is at or before the transaction's Time; result: Int
+	OpExpireDue                        // deletes up to Int keys whose expiry is at or before the store's time, the earliest first; not within Atomic; result: Int
 	OpEvict                            // deletes Key because of the memory limit; watchers see the reason
 )
 
@@ -70,7 +70,7 @@ type Guard struct {
 // If a guard fails nothing happens, and every result is ErrConflict. Otherwise the operations run in order; one whose own
 // condition fails, or that cannot be done (ErrNotNumber), is skipped and says so in its result, as in Redis' EXEC.
 // With Atomic set, any such failure undoes the whole: nothing happens, the failing operation's result holds the cause and
-// all others ErrConflict.
+// all others ErrConflict. Watchers see each key of an Atomic transaction once, as it is at its end.
 type Txn struct {
 	Time   int64 // Unix milliseconds, from the primary; the store never goes back in time
 	Atomic bool
@@ -88,7 +88,9 @@ func (t *Txn) ReadOnly() bool {
 	return true
 }
 
-// Result is the outcome of one Op. Value is a view into the tree: it is valid only until the store is next touched.
+// Result is the outcome of one Op. Value is a view: of Apply it is valid only inside visit, of Read until the store is next
+// changed. An operation that finds nothing to do, as a delete of an absent key, is not Changed and has no Err. After
+// ErrConflict the result says what is there instead, but for ErrConflict because of a guard or of another operation.
 type Result struct {
 	Found    bool   // the key was there (before the operation)
 	Changed  bool   // the operation did something
@@ -96,7 +98,7 @@ type Result struct {
 	Version  uint64 // of the key after the operation (before it, for OpGet); 0 = absent
 	ExpireAt int64  // likewise; Unix milliseconds, 0 = never
 	Int      int64  // see the operation
-	Err      error  // ErrConflict, ErrNotNumber, ErrOverflow, ErrNoKey, ErrTooLarge, or nil
+	Err      error  // ErrConflict, ErrNotNumber, ErrOverflow, ErrNoKey, ErrTooLarge, ErrInvalid, ErrFull, or nil
 }
 
 // Limits of one key and one value. They bound every frame of the log and of the wire.
@@ -118,7 +120,7 @@ var (
 	ErrFull      = errors.New("store: the shard's tree cannot grow any more")
 )
 
-// Change is one key's change as watchers see it.
+// Change is one key's change as watchers see it. Key and Value are never written again: they may be kept.
 type Change struct {
 	Seq      shards.SeqNo // of the transaction; several changes may share it
 	Kind     ChangeKind

@@ -81,7 +81,7 @@ type Stats struct {
 	radix.Stats
 	Expiring int64 // keys with an expiry
 	Watchers int
-	History  int64 // bytes of recent changes kept for watchers, and of slot counters
+	History  int64 // bytes of changes kept for watchers, and of slot counters
 }
 
 // Stats takes the figures.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"unsafe"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/radix"
@@ -74,6 +75,7 @@ func (w *Watcher) Next() (c Change, ok bool) {
 		return Change{}, false
 	}
 	c = w.queue.pop()
+	w.store.hub.waiting -= c.size()
 	w.ready = w.queue.len() > 0
 	return c, true
 }
@@ -83,24 +85,39 @@ func (w *Watcher) Close() {
 	if w.closed {
 		return
 	}
-	w.closed, w.resync, w.ready, w.queue = true, false, false, changes{}
+	w.drop()
+	w.closed, w.resync, w.ready = true, false, false
 	w.store.hub.prefixes.Remove(w.handle)
 	w.store.hub.unwatched = 0
 }
 
-// push queues a change, or marks the watcher for resync when that is one too many.
+// push queues a change and has the owner called if it was not yet.
 func (w *Watcher) push(c Change) {
-	if !w.resync {
-		if n := w.queue.len(); n >= w.capacity || n > 0 && w.queue.bytes+c.size() > watcherBytes {
-			w.queue, w.resync = changes{}, true
-		} else {
-			w.queue.push(c)
-		}
-	}
+	w.enqueue(c)
 	if !w.ready {
 		w.ready = true
 		w.store.hub.fresh = append(w.store.hub.fresh, w)
 	}
+}
+
+// enqueue queues a change, or marks the watcher for resync when that is one too many.
+func (w *Watcher) enqueue(c Change) {
+	if w.resync {
+		return
+	}
+	if n := w.queue.len(); n >= w.capacity || n > 0 && w.queue.bytes+c.size() > watcherBytes {
+		w.drop()
+		w.resync = true
+		return
+	}
+	w.queue.push(c)
+	w.store.hub.waiting += c.size()
+}
+
+// drop empties the queue.
+func (w *Watcher) drop() {
+	w.store.hub.waiting -= w.queue.bytes
+	w.queue = changes{}
 }
 
 // observe says again whether somebody must hear of each change.
@@ -112,6 +129,7 @@ type hub struct {
 	recording bool
 	base      shards.SeqNo // history holds every change after it
 	history   changes
+	waiting   int64      // bytes in the watchers' queues; those that history holds as well count twice
 	unwatched int        // changes since the last watcher left
 	fresh     []*Watcher // those that the present transaction gave something to read
 }
@@ -139,12 +157,8 @@ func (h *hub) note(c Change) {
 // replay gives a new watcher what has happened after from.
 func (h *hub) replay(w *Watcher, prefix []byte, from shards.SeqNo) {
 	for _, c := range h.history.list[h.history.head:] {
-		if c.Seq > from && bytes.HasPrefix(c.Key, prefix) && !w.resync {
-			if w.queue.len() >= w.capacity {
-				w.queue, w.resync = changes{}, true
-			} else {
-				w.queue.push(c)
-			}
+		if c.Seq > from && bytes.HasPrefix(c.Key, prefix) {
+			w.enqueue(c)
 		}
 	}
 }
@@ -165,10 +179,12 @@ func (s *Store) announce() {
 	}
 }
 
-func (h *hub) memory() int64 { return h.history.bytes + int64(cap(h.history.list))*changeBytes }
+func (h *hub) memory() int64 {
+	return h.history.bytes + h.waiting + int64(cap(h.history.list))*changeBytes
+}
 
 // changeBytes is the size of a Change.
-const changeBytes = 80
+const changeBytes = int64(unsafe.Sizeof(Change{}))
 
 // changes is a queue.
 type changes struct {
