@@ -148,9 +148,9 @@ func (s *Store) applyAtomic(t *Txn, rs []Result) {
 	s.staging = true
 	for i := range t.Ops {
 		s.run(&t.Ops[i], &rs[i])
-		if err := rs[i].Err; err != nil {
+		if rs[i].Err != nil {
 			s.discard()
-			failAll(rs, i, err)
+			failAll(rs, i, ErrConflict)
 			return
 		}
 		s.results.keep(&rs[i])
@@ -172,14 +172,11 @@ func (s *Store) guarded(t *Txn) bool {
 	return true
 }
 
-// failAll makes every result a conflict, but the one of index cause, which holds err; with cause -1 all hold err.
-func failAll(rs []Result, cause int, err error) {
+// failAll makes every result a failure with err, but that of index spared (-1: none).
+func failAll(rs []Result, spared int, err error) {
 	for i := range rs {
-		switch {
-		case cause == i || cause < 0:
-			rs[i] = Result{Found: rs[i].Found, Err: err}
-		default:
-			rs[i] = Result{Err: ErrConflict}
+		if i != spared {
+			rs[i] = Result{Err: err}
 		}
 	}
 }
