@@ -153,7 +153,7 @@ func (t *Tree) checkExpiry(c *census) {
 	var last tick
 	for i, b := range t.due.buckets {
 		low := t.due.lows[i]
-		must(low.compare(b[0]) <= 0 && last.compare(low) < 0, "bucket %d begins at %v, low %v", i, b[0], low)
+		must(low.compare(b[0]) <= 0 && (i == 0 || last.compare(low) < 0), "bucket %d begins at %v, low %v", i, b[0], low)
 		must(len(b) > 0 && len(b) <= tickLimit, "bucket of %d", len(b))
 		held += int64(cap(b)) * tickSize
 		for _, e := range b {

@@ -18,8 +18,8 @@ type rebuild struct {
 }
 
 // Compact rebuilds the tree in key order when its chunks hold more than 1.5 times what it uses; budget is the number of
-// keys to move in this call. It says whether nothing is left to do. While a snapshot is open it neither starts nor ends,
-// because the old chunks would stay.
+// keys to move in this call. It says whether there is nothing to do now. While a snapshot is open it neither starts nor
+// ends, because the old chunks would stay: a rebuild that is ready then waits for a later call.
 func (t *Tree) Compact(budget int) (done bool) {
 	if t.fresh == nil && t.arenaBytes <= t.used+t.used/2+2*firstChunk {
 		return true
@@ -45,10 +45,12 @@ func (t *Tree) Rebuild(budget int) (done bool) {
 		r.dirty = r.dirty[n:]
 		budget--
 	}
-	if len(r.dirty) > 0 || t.snapshots > 0 {
+	if len(r.dirty) > 0 {
 		return false
 	}
-	t.adopt(r.tree)
+	if t.snapshots == 0 {
+		t.adopt(r.tree)
+	}
 	return true
 }
 
@@ -93,10 +95,15 @@ func (t *Tree) copyAgain(r *rebuild, key []byte) {
 	}
 }
 
-// note remembers that a key is about to be written while a rebuild has already passed it.
+// note remembers that a key is about to be written while a rebuild has already passed it. A rebuild that nobody continues is
+// given up when its notes outgrow half of the data.
 func (t *Tree) note(key []byte) {
 	r := t.fresh
 	if r == nil || !r.started || bytes.Compare(key, r.cursor) > 0 {
+		return
+	}
+	if int64(len(r.dirty)) > t.live/2+chunkSize {
+		t.fresh = nil
 		return
 	}
 	r.dirty = binary.LittleEndian.AppendUint16(r.dirty, uint16(len(key)))

@@ -1,6 +1,10 @@
 package radix
 
-import "unsafe"
+// Sizes of the structs themselves in bytes; a test holds them to the truth.
+const (
+	treeSize     = 384
+	snapshotSize = 152
+)
 
 // Stats are the tree's counters. All but Keys and Snapshots are bytes.
 type Stats struct {
@@ -25,9 +29,9 @@ func (t *Tree) Stats() Stats {
 
 // Memory is every byte that the tree holds, with its own tables and what its snapshots keep, in O(1).
 func (t *Tree) Memory() int64 {
-	sum := int64(unsafe.Sizeof(*t)) + t.arenaBytes + t.stale + t.bigBytes + t.side.bytes + t.due.memory()
+	sum := treeSize + t.arenaBytes + t.stale + t.bigBytes + t.side.bytes + t.due.memory()
 	sum += 24*int64(cap(t.chunks)+cap(t.big)) + 4*int64(cap(t.free)+cap(t.bigFree)) + t.deadBytes + int64(cap(t.scratch))
-	sum += int64(t.snapshots) * int64(unsafe.Sizeof(Snapshot{}))
+	sum += int64(t.snapshots) * snapshotSize
 	if t.fresh != nil {
 		sum += t.fresh.tree.Memory() + int64(cap(t.fresh.dirty)+cap(t.fresh.cursor))
 	}

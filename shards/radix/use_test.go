@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -92,7 +93,7 @@ func TestExpiryOrder(t *testing.T) {
 		for _, i := range r.Perm(3000) {
 			for again := range 1 + history {
 				version++
-				tree.Put(version, fmt.Appendf(nil, "k%d", i), bytes.Repeat([]byte{1}, again), int64(1+i%50+again-history))
+				tree.Put(version, fmt.Appendf(nil, "k%d", i), bytes.Repeat([]byte{1}, again), int64(10+i%50+again-history))
 			}
 		}
 		if history == 3 {
@@ -233,6 +234,9 @@ func TestCompact(t *testing.T) {
 
 // TestSmallTrees holds the sizes that thousands of shards live by.
 func TestSmallTrees(t *testing.T) {
+	if tree, snapshot := reflect.TypeFor[Tree]().Size(), reflect.TypeFor[Snapshot]().Size(); tree != treeSize || snapshot != snapshotSize {
+		t.Fatalf("the structs have %d and %d bytes, counted are %d and %d", tree, snapshot, treeSize, snapshotSize)
+	}
 	if got := New(Options{}).Memory(); got > 512 {
 		t.Fatalf("an empty tree holds %d bytes", got)
 	}

@@ -8,10 +8,11 @@ import (
 // walker visits leaves in order until yield or a bound ends it. Its steps return false to end the walk.
 type walker struct {
 	*view
-	yield  func([]byte, Item) bool
-	mods   uint64
-	lo, hi []byte // checked at each leaf by the direction that needs it; nil = open
-	warmth byte
+	yield   func([]byte, Item) bool
+	mods    uint64
+	lo, hi  []byte // checked at each leaf by the direction that needs it; nil = open
+	bounded bool
+	warmth  byte
 }
 
 // Prefix yields, in order, every key that begins with p and its item. A live iteration panics if the tree is written
@@ -20,7 +21,7 @@ func (v *view) Prefix(p []byte) iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
 		if ref := v.under(p); ref != 0 {
 			w := walker{view: v, yield: yield, mods: v.mods}
-			w.all(ref)
+			w.all(ref, false)
 		}
 	}
 }
@@ -28,7 +29,7 @@ func (v *view) Prefix(p []byte) iter.Seq2[[]byte, Item] {
 // Range yields the keys in [lo, hi) in order; a nil hi is no bound. It panics as Prefix does.
 func (v *view) Range(lo, hi []byte) iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
-		w := walker{view: v, yield: yield, mods: v.mods, hi: hi}
+		w := walker{view: v, yield: yield, mods: v.mods, hi: hi, bounded: hi != nil}
 		if v.root != 0 {
 			w.from(v.root, 0, lo)
 		}
@@ -38,7 +39,7 @@ func (v *view) Range(lo, hi []byte) iter.Seq2[[]byte, Item] {
 // Reverse yields the keys in [lo, hi) from the last to the first; a nil hi is no bound. It panics as Prefix does.
 func (v *view) Reverse(lo, hi []byte) iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
-		w := walker{view: v, yield: yield, mods: v.mods, lo: lo}
+		w := walker{view: v, yield: yield, mods: v.mods, lo: lo, bounded: len(lo) > 0}
 		switch {
 		case v.root == 0:
 		case hi == nil:
@@ -52,7 +53,7 @@ func (v *view) Reverse(lo, hi []byte) iter.Seq2[[]byte, Item] {
 // emit hands a leaf to the caller unless it lies beyond the far bound.
 func (w *walker) emit(ref uint32) bool {
 	key, it := w.entry(w.at(ref))
-	if w.hi != nil && bytes.Compare(key, w.hi) >= 0 || w.lo != nil && bytes.Compare(key, w.lo) < 0 {
+	if w.bounded && (w.hi != nil && bytes.Compare(key, w.hi) >= 0 || w.lo != nil && bytes.Compare(key, w.lo) < 0) {
 		return false
 	}
 	if !w.yield(key, it) {
@@ -64,8 +65,8 @@ func (w *walker) emit(ref uint32) bool {
 	return true
 }
 
-// all visits everything below ref in order.
-func (w *walker) all(ref uint32) bool {
+// all visits everything below ref in order. warmed says that the caller has touched ref's children.
+func (w *walker) all(ref uint32, warmed bool) bool {
 	kind := ref & kindMask
 	if kind == kindLeaf {
 		return w.emit(ref)
@@ -77,23 +78,31 @@ func (w *walker) all(ref uint32) bool {
 	if kind >= kind48 {
 		return w.allFrom(b, kind, 0)
 	}
-	at, n := int(refsAt[kind]), int(b[countAt])
-	refs := b[at : at+4*n]
-	w.warm(refs)
+	refs := smallRefs(b, kind)
+	if !warmed {
+		w.warm(refs)
+	}
+	w.warmBelow(refs)
 	for i := 0; i+4 <= len(refs); i += 4 {
 		ref := get32(refs, i)
 		if ref&kindMask == kindLeaf {
 			if !w.emit(ref) {
 				return false
 			}
-		} else if !w.all(ref) {
+		} else if !w.all(ref, true) {
 			return false
 		}
 	}
 	return true
 }
 
-// warm touches the children before they are walked, so that their cache misses overlap. The sum keeps the loads alive.
+// smallRefs are the refs of an N4, N8 or N16.
+func smallRefs(b []byte, kind uint32) []byte {
+	at := int(refsAt[kind])
+	return b[at : at+4*int(b[countAt])]
+}
+
+// warm touches blocks before they are walked, so that their cache misses overlap. The sum keeps the loads alive.
 func (w *walker) warm(refs []byte) {
 	sum := w.warmth
 	for i := 0; i+4 <= len(refs); i += 4 {
@@ -103,10 +112,20 @@ func (w *walker) warm(refs []byte) {
 	w.warmth = sum
 }
 
+// warmBelow touches the children of those nodes; most nodes near the leaves have two or three, too few to overlap alone.
+func (w *walker) warmBelow(refs []byte) {
+	for i := 0; i+4 <= len(refs); i += 4 {
+		ref := get32(refs, i)
+		if kind := ref & kindMask; kind != kindLeaf && kind < kind48 {
+			w.warm(smallRefs(w.at(ref), kind))
+		}
+	}
+}
+
 // allFrom visits the children from a place on.
 func (w *walker) allFrom(b []byte, kind uint32, place int) bool {
 	for limit := span(b, kind); place < limit; place++ {
-		if ref := childAt(b, kind, place); ref != 0 && !w.all(ref) {
+		if ref := childAt(b, kind, place); ref != 0 && !w.all(ref, false) {
 			return false
 		}
 	}
@@ -126,11 +145,11 @@ func (w *walker) from(ref uint32, depth int, lo []byte) bool {
 		if same < len(rest) && p[same] < rest[same] {
 			return true
 		}
-		return w.all(ref)
+		return w.all(ref, false)
 	}
 	depth += len(p)
 	if depth == len(lo) {
-		return w.all(ref)
+		return w.all(ref, false)
 	}
 	c := lo[depth]
 	place := firstPlace(b, kind, c)
