@@ -70,7 +70,8 @@ func newRadix(o radix.Options) *store {
 			tree.Delete(version, key)
 		},
 		scan: func(from []byte, limit int) (n int) {
-			for range tree.Range(from, nil) {
+			for key, it := range tree.Range(from, nil) {
+				touch(key, it.Value)
 				if n++; n == limit {
 					break
 				}
@@ -78,7 +79,8 @@ func newRadix(o radix.Options) *store {
 			return n
 		},
 		iterate: func() (n int) {
-			for range tree.Prefix(nil) {
+			for key, it := range tree.Prefix(nil) {
+				touch(key, it.Value)
 				n++
 			}
 			return n
@@ -99,7 +101,9 @@ func newRadix(o radix.Options) *store {
 			return n
 		},
 		compact: func() {
-			last.Close()
+			if last != nil {
+				last.Close()
+			}
 			for !tree.Rebuild(1 << 20) {
 			}
 		},
@@ -116,10 +120,13 @@ func newBtree() *store {
 		get:    func(key []byte) ([]byte, bool) { return tree.Get(string(key)) },
 		remove: func(key []byte) { tree.Delete(string(key)) },
 		scan: func(from []byte, limit int) (n int) {
-			tree.Ascend(string(from), func(string, []byte) bool { n++; return n < limit })
+			tree.Ascend(string(from), func(key string, value []byte) bool { touch(key, value); n++; return n < limit })
 			return n
 		},
-		iterate:  func() (n int) { tree.Scan(func(string, []byte) bool { n++; return true }); return n },
+		iterate: func() (n int) {
+			tree.Scan(func(key string, value []byte) bool { touch(key, value); n++; return true })
+			return n
+		},
 		snapshot: func() { last = tree.Copy(); _ = last },
 	}
 }
@@ -131,7 +138,8 @@ func newMap() *store {
 		get:    func(key []byte) ([]byte, bool) { v, ok := m[string(key)]; return v, ok },
 		remove: func(key []byte) { delete(m, string(key)) },
 		iterate: func() (n int) {
-			for range m {
+			for key, value := range m {
+				touch(key, value)
 				n++
 			}
 			return n
@@ -149,14 +157,24 @@ func newImmutable() *store {
 		scan: func(from []byte, limit int) (n int) {
 			it := txn.Root().Iterator()
 			it.SeekLowerBound(from)
-			for _, _, ok := it.Next(); ok; _, _, ok = it.Next() {
+			for key, value, ok := it.Next(); ok; key, value, ok = it.Next() {
+				touch(key, value)
 				if n++; n == limit {
 					break
 				}
 			}
 			return n
 		},
-		iterate:  func() (n int) { txn.Root().Walk(func([]byte, []byte) bool { n++; return false }); return n },
+		iterate: func() (n int) {
+			txn.Root().Walk(func(key, value []byte) bool { touch(key, value); n++; return false })
+			return n
+		},
 		snapshot: func() { last = txn.Commit(); txn = last.Txn() },
 	}
 }
+
+// seen keeps the reads of touch alive.
+var seen int
+
+// touch reads what an iteration yields, as any use of it does.
+func touch[K string | []byte](key K, value []byte) { seen += int(key[0]) + int(value[0]) }

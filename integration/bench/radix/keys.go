@@ -6,10 +6,32 @@ import (
 	"math/rand/v2"
 )
 
-// keySet is a set of distinct keys, a second random order of them, keys that are absent, and prefixes to scan.
+// list is keys in one block, so that reading the next key costs the same for everyone and the collector has nothing to
+// mark in the benchmark itself.
+type list struct {
+	block []byte
+	ends  []uint32
+}
+
+func (l *list) add(key []byte) {
+	l.block = append(l.block, key...)
+	l.ends = append(l.ends, uint32(len(l.block)))
+}
+
+func (l *list) len() int { return len(l.ends) }
+
+func (l *list) at(i int) []byte {
+	from := uint32(0)
+	if i > 0 {
+		from = l.ends[i-1]
+	}
+	return l.block[from:l.ends[i]:l.ends[i]]
+}
+
+// keySet is a set of distinct keys, a second random order of them, and keys that are absent.
 type keySet struct {
-	all, random, absent, prefixes [][]byte
-	bytes                         int
+	all, random, absent list
+	bytes               int
 }
 
 var titles = map[byte]string{'a': "16 hexadecimal digits", 'b': "user:{id}:field:{name}", 'c': "URLs", 'd': "sequential 8-byte integers", 'e': "words"}
@@ -24,23 +46,21 @@ func makeKeys(set byte, scale float64) *keySet {
 	next := generator(set, r)
 	k := &keySet{}
 	seen := map[string]bool{}
-	take := func(want int) (out [][]byte) {
-		for len(out) < want {
+	take := func(to *list, want int) {
+		for to.len() < want {
 			key := next()
 			if !seen[string(key)] {
 				seen[string(key)] = true
-				out = append(out, key)
+				to.add(key)
 			}
 		}
-		return out
 	}
-	k.all = take(n)
-	k.absent = take(n / 10)
-	k.random = append(k.random, k.all...)
-	r.Shuffle(n, func(i, j int) { k.random[i], k.random[j] = k.random[j], k.random[i] })
-	for _, key := range k.all {
-		k.bytes += len(key) + valueSize
+	take(&k.all, n)
+	take(&k.absent, n/10)
+	for _, i := range r.Perm(n) {
+		k.random.add(k.all.at(i))
 	}
+	k.bytes = len(k.all.block) + n*valueSize
 	return k
 }
 

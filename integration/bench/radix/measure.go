@@ -39,12 +39,12 @@ func heap() int64 {
 
 // measure fills one run of one contestant's row.
 func measure(s *store, k *keySet, r row) {
-	n := len(k.all)
+	n := k.all.len()
 	value := make([]byte, valueSize)
 	before := heap()
 	r.add("insert", timed(n, func() {
-		for _, key := range k.all {
-			s.put(key, value)
+		for i := range n {
+			s.put(k.all.at(i), value)
 		}
 	}))
 	r.add("B/key", float64(heap()-before-int64(k.bytes))/float64(n))
@@ -58,11 +58,11 @@ func measure(s *store, k *keySet, r row) {
 	}))
 	if s.snapshot != nil {
 		r.add("snapshot", timed(n/2, func() {
-			for i, key := range k.random[:n/2] {
+			for i := range n / 2 {
 				if i%1000 == 0 {
 					s.snapshot()
 				}
-				s.put(key, value)
+				s.put(k.random.at(i), value)
 			}
 		}))
 	}
@@ -70,8 +70,8 @@ func measure(s *store, k *keySet, r row) {
 		itself(s, k, r, value)
 	}
 	r.add("delete", timed(n, func() {
-		for _, key := range k.random {
-			s.remove(key)
+		for i := range n {
+			s.remove(k.random.at(i))
 		}
 	}))
 	runtime.KeepAlive(s)
@@ -79,41 +79,45 @@ func measure(s *store, k *keySet, r row) {
 
 // points measures single-key reads and overwrites.
 func points(s *store, k *keySet, r row, value []byte) {
-	n := len(k.random)
+	n := k.random.len()
 	hits := 0
 	r.add("hit", timed(n, func() {
-		for _, key := range k.random {
-			if _, ok := s.get(key); ok {
-				hits++
+		for i := range n {
+			if v, ok := s.get(k.random.at(i)); ok {
+				hits += 1 + int(v[0])
 			}
 		}
 	}))
-	r.add("miss", timed(len(k.absent), func() {
-		for _, key := range k.absent {
-			if _, ok := s.get(key); ok {
+	r.add("miss", timed(k.absent.len(), func() {
+		for i := range k.absent.len() {
+			if _, ok := s.get(k.absent.at(i)); ok {
 				hits++
 			}
 		}
 	}))
 	must(hits == n, "%d hits of %d", hits, n)
 	r.add("overwrite", timed(n, func() {
-		for _, key := range k.random {
-			s.put(key, value)
+		for i := range n {
+			s.put(k.random.at(i), value)
 		}
 	}))
 	r.add("80/20", timed(n, func() {
-		for i, key := range k.random {
+		for i := range n {
 			if i%5 == 0 {
-				s.put(key, value)
-			} else {
-				s.get(key)
+				s.put(k.random.at(i), value)
+			} else if v, ok := s.get(k.random.at(i)); ok {
+				hits += int(v[0])
 			}
 		}
 	}))
 	if s.batch != nil {
 		r.add("batch", timed(n, func() {
-			for i := 0; i < n; i += 256 {
-				s.batch(k.random[i:min(i+256, n)])
+			keys := make([][]byte, 0, 256)
+			for i := range n {
+				if keys = append(keys, k.random.at(i)); len(keys) == cap(keys) || i == n-1 {
+					hits += s.batch(keys)
+					keys = keys[:0]
+				}
 			}
 		}))
 	}
@@ -121,11 +125,11 @@ func points(s *store, k *keySet, r row, value []byte) {
 
 // scans measures ordered reads.
 func scans(s *store, k *keySet, r row) {
-	n := len(k.random)
+	n := k.random.len()
 	if s.scan != nil {
 		r.add("scan100", timed(n/100, func() {
-			for _, key := range k.random[:n/100] {
-				s.scan(key, 100)
+			for i := range n / 100 {
+				s.scan(k.random.at(i), 100)
 			}
 		}))
 	}
@@ -134,18 +138,19 @@ func scans(s *store, k *keySet, r row) {
 
 // itself measures what only the radix tree has.
 func itself(s *store, k *keySet, r row, value []byte) {
-	n := len(k.all)
-	r.add("compact", timed(n, s.compact))
+	n := k.all.len()
+	s.compact()
 	r.add("compacted", timed(n, func() { must(s.iterate() == n, "compaction lost keys") }))
 	arena, used := s.ratio()
 	r.add("arena", float64(arena))
 	r.add("used", float64(used))
 	bare := s.plain()
 	r.add("plain", timed(n, func() {
-		for _, key := range k.all {
-			bare.put(key, value)
+		for i := range n {
+			bare.put(k.all.at(i), value)
 		}
 	}))
+	r.add("compact", timed(n, bare.compact))
 }
 
 // measureShards fills many small trees, the product's own form, and prints their overhead.
@@ -159,7 +164,7 @@ func measureShards(out *os.File, shards int) (misses int) {
 	for i := range trees {
 		trees[i] = radix.New(radix.Options{Seed: uint64(i)})
 		for j := range each {
-			trees[i].Put(uint64(j+1), k.all[i*each+j], value, 0)
+			trees[i].Put(uint64(j+1), k.all.at(i*each+j), value, 0)
 		}
 		counted += trees[i].Memory()
 	}
