@@ -119,6 +119,24 @@ func find(args [][]byte) (*command, error) {
 	return cmd, nil
 }
 
+// recent remembers the command that was found last, as the client spelt it: most pipelines repeat one.
+type recent struct {
+	cmd     *command
+	spelt   [maxName]byte
+	letters int
+}
+
+func (r *recent) find(args [][]byte) (*command, error) {
+	if r.cmd != nil && string(args[0]) == string(r.spelt[:r.letters]) && (len(args) == r.cmd.arity || r.cmd.arity < 0 && len(args) >= -r.cmd.arity) {
+		return r.cmd, nil
+	}
+	cmd, err := find(args)
+	if err == nil && cmd.byName == nil && table[cmd.name] == cmd {
+		r.cmd, r.letters = cmd, copy(r.spelt[:], args[0])
+	}
+	return cmd, err
+}
+
 func wrongArity(cmd *command) error {
 	return replyError("ERR wrong number of arguments for '" + cmd.name + "' command")
 }

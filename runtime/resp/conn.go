@@ -33,6 +33,7 @@ type conn struct {
 	space   int   // the keyspace, as in SELECT
 	now     int64 // of the batch at work, Unix milliseconds
 	batch   *batch
+	recent  recent
 	tx      *transaction
 	watched []watched
 	sub     *subscriber // nil until the first subscription
@@ -153,7 +154,7 @@ var nothing = command{}
 
 // dispatch checks one command and runs it, queues it, or puts it among the batch's calls.
 func (c *conn) dispatch(b *batch, args [][]byte) {
-	cmd, err := find(args)
+	cmd, err := c.recent.find(args)
 	if err == nil {
 		err = c.admit(cmd)
 	}
