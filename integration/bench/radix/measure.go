@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
+	goruntime "runtime"
 	"strconv"
 	"syscall"
 
@@ -31,9 +31,9 @@ func timed(operations int, f func()) float64 {
 }
 
 func heap() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	goruntime.GC()
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
@@ -53,7 +53,7 @@ func measure(s *store, k *keySet, r row) {
 	const cycles = 3
 	r.add("gc", timed(cycles*1e6, func() {
 		for range cycles {
-			runtime.GC()
+			goruntime.GC()
 		}
 	}))
 	if s.snapshot != nil {
@@ -74,7 +74,7 @@ func measure(s *store, k *keySet, r row) {
 			s.remove(k.random.at(i))
 		}
 	}))
-	runtime.KeepAlive(s)
+	goruntime.KeepAlive(s)
 }
 
 // points measures single-key reads and overwrites.
@@ -175,8 +175,8 @@ func measureShards(out *os.File, shards int) (misses int) {
 		mark, misses = "  MISSED", 1
 	}
 	fmt.Fprintf(out, "\n%d trees of %d keys: %.1f B/key over the data, target < %.0f%s; Memory() says %.1f\n", shards, each, overhead, limit, mark, float64(counted)/keys-32)
-	runtime.KeepAlive(trees)
-	runtime.KeepAlive(k)
+	goruntime.KeepAlive(trees)
+	goruntime.KeepAlive(k)
 	return misses
 }
 
