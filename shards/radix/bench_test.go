@@ -93,7 +93,9 @@ func BenchmarkTree(b *testing.B) {
 				tree.Snapshot()
 			}
 		})
-		tree.newest.Close()
+		if tree.newest != nil {
+			tree.newest.Close()
+		}
 		b.Run(set+"/iterate", func(b *testing.B) {
 			for b.Loop() {
 				for range tree.Prefix(nil) {
