@@ -141,7 +141,7 @@ func printableWord(s []byte) bool {
 func runClientSetInfo(c *conn, q *request) {
 	value := q.args[3]
 	if !printableWord(value) {
-		q.fail(replyError("ERR " + string(upper(q.args[2])) + " cannot contain spaces, newlines or special characters."))
+		q.fail(replyError("ERR " + upper(q.args[2]) + " cannot contain spaces, newlines or special characters."))
 		return
 	}
 	switch upper(q.args[2]) {

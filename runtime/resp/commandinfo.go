@@ -59,7 +59,7 @@ func runCommandInfo(_ *conn, q *request) {
 		if cmd := named(name); cmd != nil {
 			q.out = cmd.appendInfo(q.out, q.v3)
 		} else {
-			q.out = appendNullArray(q.out, q.v3)
+			q.out = appendNull(q.out, q.v3)
 		}
 	}
 }

@@ -240,6 +240,7 @@ func (c *conn) execute(b *batch) {
 		b.requests[i].reread = b.requests[i].state == stateCalling
 	}
 	if len(b.calls) > 0 {
+		b.budget.first = b.requests[0]
 		c.s.backend.Do(c.s.context, c.space, b.calls)
 	}
 	for i, q := range b.requests[:b.used] {
