@@ -2,6 +2,7 @@ package shard
 
 import (
 	"errors"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,7 @@ func (c *Committer) loop() {
 			if !open {
 				return
 			}
+			goruntime.Gosched() // callers who are ready to run join this round
 			c.round()
 		case <-tick.C:
 			if c.waiting() {
