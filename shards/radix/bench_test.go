@@ -50,19 +50,9 @@ func BenchmarkTree(b *testing.B) {
 				}
 			})
 		}
-		var fresh *Tree
-		version := uint64(0)
-		each("insert", func(i int) {
-			if i == 0 {
-				fresh = New(Options{})
-				version = 0
-			}
-			version++
-			fresh.Put(version, all[i], value, 0)
-		})
+		version := uint64(n)
 		each("get", func(i int) { tree.Get(random[i]) })
 		each("find", func(i int) { tree.find(random[i]) })
-		version = n
 		each("overwrite", func(i int) { version++; tree.Put(version, random[i], value, 0) })
 		each("replace", func(i int) {
 			version++
@@ -102,6 +92,23 @@ func BenchmarkTree(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/key")
+		})
+	}
+}
+
+func BenchmarkInsert(b *testing.B) {
+	const n = 300_000
+	value := make([]byte, 16)
+	for _, set := range []string{"hex", "int"} {
+		all := benchKeys(set, n)
+		b.Run(set, func(b *testing.B) {
+			var tree *Tree
+			for i := 0; b.Loop(); i++ {
+				if i%n == 0 {
+					tree = New(Options{})
+				}
+				tree.Put(uint64(i%n+1), all[i%n], value, 0)
+			}
 		})
 	}
 }

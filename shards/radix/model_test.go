@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var seeds = flag.Int("radix.seeds", 24, "random runs of the model check")
+var seeds = flag.Int("radix.seeds", 12, "random runs of the model check")
 
 // model is the reference: a map, sorted when order is asked for.
 type model map[string]Item

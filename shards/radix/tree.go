@@ -109,7 +109,8 @@ func (t *Tree) begin(version uint64) {
 // Put sets a key; key and value are copied. expireAt is in Unix milliseconds, 0 = never. It returns what was there.
 //
 // version must not be below that of the last write, must be above that of the newest live snapshot, and has 48 bits; Put
-// panics otherwise. Several writes may share a version. Call Grow first when the arena may be near its 4 GiB.
+// panics otherwise. Several writes may share a version. Call Grow first when the arena may be near its 4 GiB. key and value
+// may be views that Get or an iteration gave since the last write; old.Value of a write must be copied first.
 func (t *Tree) Put(version uint64, key, value []byte, expireAt int64) (old Item, existed bool) {
 	t.begin(version)
 	t.note(key)
