@@ -96,7 +96,7 @@ func (r *Records) readRow() (fields [][]byte, place Place, err error) {
 			fields, err = splitRow(row)
 			return fields, r.place(start), err
 		}
-		if len(row) > maxRecord {
+		if len(row) > r.limit {
 			return nil, r.place(start), fmt.Errorf("%w: a quote is never closed", ErrTooLarge)
 		}
 		ended := r.offset - before - int64(len(line)) // the line's end, as it was written, belongs to the field

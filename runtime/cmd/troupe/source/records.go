@@ -41,6 +41,7 @@ type Records struct {
 	file    io.Closer
 	format  Format
 	total   int64
+	limit   int   // bytes of one record; maxRecord
 	offset  int64 // of the next record
 	line    int64 // number of lines before it
 	skipped Skipped
@@ -53,7 +54,7 @@ func OpenRecords(path string, stdin io.Reader, f Format, from Place) (*Records, 
 	if f.Kind == JSONL && f.KeyField == "" {
 		return nil, fmt.Errorf("--jsonl needs --key-field: the field whose value becomes the key")
 	}
-	r := &Records{name: path, format: f, total: -1}
+	r := &Records{name: path, format: f, total: -1, limit: maxRecord}
 	if path == "-" {
 		r.name, r.in, r.file = "standard input", bufio.NewReaderSize(stdin, 256<<10), io.NopCloser(stdin)
 		return r, r.begin(from)
@@ -151,7 +152,7 @@ func (r *Records) readLine() ([]byte, error) {
 	for {
 		piece, err := r.in.ReadSlice('\n')
 		r.offset += int64(len(piece))
-		if len(line) <= maxRecord {
+		if len(line) <= r.limit {
 			line = append(line, piece...)
 		}
 		if err == bufio.ErrBufferFull {
@@ -161,7 +162,7 @@ func (r *Records) readLine() ([]byte, error) {
 			return nil, err
 		}
 		r.line++
-		if len(line) > maxRecord {
+		if len(line) > r.limit {
 			return nil, &ItemError{r.where(), nil, r.place(start), fmt.Errorf("%w: the line has %d bytes", ErrTooLarge, r.offset-start)}
 		}
 		line = bytes.TrimSuffix(line, []byte("\n"))

@@ -226,12 +226,9 @@ func endless(head string, n int64, tail string) io.Reader {
 
 type filler struct{}
 
-func (filler) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
-	}
-	return len(p), nil
-}
+var fill = bytes.Repeat([]byte{'x'}, 1<<20)
+
+func (filler) Read(p []byte) (int, error) { return copy(p, fill), nil }
 
 func TestHugeRecordsAreRefusedAndTheNextOnesRead(t *testing.T) {
 	for _, c := range []struct {
@@ -243,10 +240,11 @@ func TestHugeRecordsAreRefusedAndTheNextOnesRead(t *testing.T) {
 		{Format{Kind: JSONL, KeyField: "k"}, `{"k":"`, "\"}\n{\"k\":\"small\"}\n"},
 		{Format{Kind: CSV, ValueCol: "v"}, "k,v\nbig,", "\nsmall,1\n"},
 	} {
-		s, err := OpenRecords("-", endless(c.head, 80<<20, c.tail), c.format, Place{})
+		s, err := OpenRecords("-", endless(c.head, 8<<20, c.tail), c.format, Place{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.limit = 6 << 20
 		items, bad := drain(t, s)
 		if len(items) != 1 || !strings.HasPrefix(items[0], "small=") || len(bad) != 1 || !errors.Is(bad[0], ErrTooLarge) {
 			t.Errorf("%s: items %q, errors %v", c.format.Kind, items, bad)
@@ -256,11 +254,12 @@ func TestHugeRecordsAreRefusedAndTheNextOnesRead(t *testing.T) {
 
 func TestALostQuoteDoesNotSwallowTheFile(t *testing.T) {
 	line := append(bytes.Repeat([]byte{'x'}, 1<<20), '\n')
-	in := io.MultiReader(strings.NewReader("k,v\n1,\"lost\n"), bytes.NewReader(bytes.Repeat(line, 70)), strings.NewReader("2,found\n"))
+	in := io.MultiReader(strings.NewReader("k,v\n1,\"lost\n"), bytes.NewReader(bytes.Repeat(line, 7)), strings.NewReader("2,found\n"))
 	s, err := OpenRecords("-", in, Format{Kind: CSV, ValueCol: "v"}, Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.limit = 6 << 20
 	items, bad := drain(t, s)
 	if len(bad) == 0 || !errors.Is(bad[0], ErrTooLarge) || len(items) != 1 || items[0] != "2=found" {
 		t.Errorf("%d items, errors %.200v", len(items), bad)
