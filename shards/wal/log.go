@@ -3,7 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"os"
+	iofs "io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,7 +104,7 @@ func logPath(fs vfs.FS, dir string) string {
 
 func lockFolder(path string, fs vfs.FS) (*pebble.Lock, error) {
 	lock, err := pebble.LockDirectory(path, fs)
-	var pathError *os.PathError
+	var pathError *iofs.PathError
 	switch {
 	case err == nil:
 		return lock, nil
