@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/shard"
@@ -84,7 +83,10 @@ func (o ScanOptions) walk(s *store.Snapshot) iter.Seq2[[]byte, radix.Item] {
 
 // prefixEnd is the first key after all that start with prefix; nil if there is none.
 func prefixEnd(prefix string) []byte {
-	end := []byte(strings.TrimRight(prefix, "\xff"))
+	end := []byte(prefix)
+	for len(end) > 0 && end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
 	if len(end) == 0 {
 		return nil
 	}
