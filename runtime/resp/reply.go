@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"math"
 	"strconv"
 )
 
@@ -82,29 +81,6 @@ func appendNullArray(b []byte, v3 bool) []byte {
 		return append(b, "_\r\n"...)
 	}
 	return append(b, "*-1\r\n"...)
-}
-
-// appendDouble writes a float; protocol 2 has a bulk string instead.
-func appendDouble(b []byte, f float64, v3 bool) []byte {
-	text := formatFloat(f)
-	if !v3 {
-		return appendBulk(b, text)
-	}
-	b = append(b, ',')
-	b = append(b, text...)
-	return append(b, '\r', '\n')
-}
-
-func formatFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
-	}
-	return strconv.FormatFloat(f, 'g', 17, 64)
 }
 
 // appendText writes human-readable text, as INFO does; protocol 3 marks it as verbatim text.
