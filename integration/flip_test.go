@@ -2,8 +2,10 @@ package integration
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,8 +33,9 @@ func TestFlippedByte(t *testing.T) {
 	for range number(t, "TROUPE_FLIPS", 24) {
 		config.Data = filepath.Join(t.TempDir(), "data")
 		must(t, os.CopyFS(config.Data, os.DirFS(pristine)))
-		files := dataFiles(t, config.Data)
-		name := files[random.IntN(len(files))]
+		kinds := dataFiles(t, config.Data)
+		kind := slices.Sorted(maps.Keys(kinds))[random.IntN(len(kinds))]
+		name := kinds[kind][random.IntN(len(kinds[kind]))]
 		text, err := os.ReadFile(name)
 		must(t, err)
 		at := random.IntN(len(text))
@@ -40,7 +43,6 @@ func TestFlippedByte(t *testing.T) {
 		must(t, os.WriteFile(name, text, 0o600))
 		rel, err := filepath.Rel(config.Data, name)
 		must(t, err)
-		kind := filepath.Ext(name)
 		if startsDamaged(t, config, rel, at, keys) {
 			harmless[kind]++
 		} else {
@@ -50,21 +52,25 @@ func TestFlippedByte(t *testing.T) {
 	t.Logf("refused, by kind of file: %v; harmless: %v", refused, harmless)
 }
 
-// dataFiles are the files in a data folder that hold anything.
-func dataFiles(t *testing.T, data string) []string {
+// dataFiles are the files in a data folder that hold anything, by kind: what is left of the name without its numbers.
+func dataFiles(t *testing.T, data string) map[string][]string {
 	t.Helper()
-	var files []string
+	kinds := map[string][]string{}
 	must(t, filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
 		if err == nil && info.Size() > 0 {
-			files = append(files, path)
+			kind := filepath.Base(filepath.Dir(path)) + "/" + strings.TrimLeft(strings.TrimRight(d.Name(), "-0123456789"), "0123456789")
+			if strings.HasPrefix(kind, "snapshots/") {
+				kind = "snapshots"
+			}
+			kinds[kind] = append(kinds[kind], path)
 		}
 		return err
 	}))
-	return files
+	return kinds
 }
 
 // startsDamaged starts a node on damaged data. It is true if the node serves, and then everything is right.
