@@ -28,8 +28,9 @@ type Config struct {
 	// Redis protocol, HTTP the admin API. Peer is where other nodes will reach this one.
 	RESP, HTTP, Peer string
 
-	// Keyspaces of the node. Default: one named "default" with 16 shards, of durability fsync with a data folder and memory
-	// without. The first is the one that Redis clients start in. A keyspace on disk keeps its shard count.
+	// Keyspaces of the node. Those of the data folder are there as well: they come first, and what is said here changes their
+	// settings, but for the shard count. Default: those of the folder; in a new one, or without, one named "default" with 16
+	// shards, of durability fsync with a data folder and memory without. Redis clients start in the first.
 	Keyspaces []shards.Keyspace
 
 	// Password for Redis clients, Token for HTTP clients (as a bearer token). Default: none are asked.
@@ -125,12 +126,6 @@ func (c *Config) fill() {
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}
 	}
-	if len(c.Keyspaces) == 0 {
-		c.Keyspaces = []shards.Keyspace{{Name: "default"}}
-		if c.Data == "" {
-			c.Keyspaces[0].Durability = shards.DurabilityMemory
-		}
-	}
 	c.Keyspaces = slices.Clone(c.Keyspaces)
 }
 
@@ -139,6 +134,18 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// firstKeyspaces are those of a node that has none yet.
+func (c *Config) firstKeyspaces() []shards.Keyspace {
+	if len(c.Keyspaces) > 0 {
+		return c.Keyspaces
+	}
+	k := shards.Keyspace{Name: "default", Shards: shards.DefaultShards}
+	if c.Data == "" {
+		k.Durability = shards.DurabilityMemory
+	}
+	return []shards.Keyspace{k}
 }
 
 func (c *Config) validateKeyspaces() error {

@@ -38,7 +38,7 @@ func newIdentity() identity {
 
 // loadIdentity reads the folder's identity, or makes one, merges the keyspaces that the configuration asks for, raises the
 // epoch and writes it back.
-func loadIdentity(log *wal.Log, asked []shards.Keyspace) (identity, error) {
+func loadIdentity(log *wal.Log, c *Config) (identity, error) {
 	id := newIdentity()
 	stored, found, err := log.Get(identityRecord)
 	if err != nil {
@@ -51,6 +51,10 @@ func loadIdentity(log *wal.Log, asked []shards.Keyspace) (identity, error) {
 		if id.Format != identityFormat {
 			return id, fmt.Errorf("the data folder has format %d, this program reads %d: use the version that wrote it", id.Format, identityFormat)
 		}
+	}
+	asked := c.Keyspaces
+	if len(id.Keyspaces) == 0 {
+		asked = c.firstKeyspaces()
 	}
 	if id.Keyspaces, err = mergeKeyspaces(id.Keyspaces, asked); err != nil {
 		return id, err

@@ -83,7 +83,7 @@ func (n *Node) open() (err error) {
 	if n.config.Data == "" {
 		n.id = newIdentity()
 		n.id.Epoch = 1
-		n.id.Keyspaces, err = mergeKeyspaces(nil, n.config.Keyspaces)
+		n.id.Keyspaces, err = mergeKeyspaces(nil, n.config.firstKeyspaces())
 		return err
 	}
 	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail})
@@ -93,7 +93,7 @@ func (n *Node) open() (err error) {
 	if n.files, err = wal.OpenSnapshots(n.config.Data, nil); err != nil {
 		return fmt.Errorf("data folder %s: snapshots: %w", n.config.Data, err)
 	}
-	if n.id, err = loadIdentity(n.log, n.config.Keyspaces); err != nil {
+	if n.id, err = loadIdentity(n.log, &n.config); err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}
 	return nil

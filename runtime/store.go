@@ -22,8 +22,8 @@ type Store struct {
 
 // Errors that a caller is expected to meet.
 var (
-	ErrNotFound = errors.New("runtime: no such key")
-	ErrConflict = errors.New("runtime: a condition does not hold")
+	ErrNotFound = errors.New("no such key")
+	ErrConflict = errors.New("a condition does not hold")
 )
 
 func noKeyspace(name string) error { return fmt.Errorf("there is no keyspace %q", name) }

@@ -19,6 +19,30 @@ func TestSlotOfAgreesWithRedisCluster(t *testing.T) {
 	}
 }
 
+func TestCRC16OfEveryLength(t *testing.T) {
+	key := []byte("the quick brown fox jumps over the lazy dog")
+	for n := range key {
+		slow := uint16(0)
+		for _, b := range key[:n] {
+			slow ^= uint16(b) << 8
+			for range 8 {
+				carry := slow >> 15
+				slow = slow<<1 ^ carry*0x1021
+			}
+		}
+		if got := crc16(key[:n]); got != slow {
+			t.Fatalf("crc16 of %d bytes is %#x, want %#x", n, got, slow)
+		}
+	}
+}
+
+func BenchmarkSlotOf(b *testing.B) {
+	key := []byte("key:000000012345")
+	for b.Loop() {
+		SlotOf(key)
+	}
+}
+
 func TestTagRules(t *testing.T) {
 	same := [][2]string{
 		{"{user1000}.following", "user1000"}, {"foo{{bar}}zap", "{bar"}, {"foo{bar}{zap}", "bar"},

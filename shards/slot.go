@@ -20,20 +20,27 @@ func SlotOf(key []byte) Slot {
 	return Slot(crc16(key) % Slots)
 }
 
+// crc16 goes eight bytes at a time, and byte by byte through the rest: every write and read of a key begins here.
 func crc16(p []byte) uint16 {
 	var crc uint16
+	t := &crc16Tables
+	for len(p) >= 8 {
+		crc = t[7][p[0]^byte(crc>>8)] ^ t[6][p[1]^byte(crc)] ^ t[5][p[2]] ^ t[4][p[3]] ^ t[3][p[4]] ^ t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]]
+		p = p[8:]
+	}
 	for _, b := range p {
-		crc = crc<<8 ^ crc16Table[byte(crc>>8)^b]
+		crc = crc<<8 ^ t[0][byte(crc>>8)^b]
 	}
 	return crc
 }
 
-var crc16Table = makeCRC16Table()
+var crc16Tables = makeCRC16Tables()
 
-// makeCRC16Table computes the table of the polynomial x^16 + x^12 + x^5 + 1, most significant bit first.
-func makeCRC16Table() (table [256]uint16) {
-	for i := range table {
-		crc := uint16(i) << 8
+// makeCRC16Tables computes, for the polynomial x^16 + x^12 + x^5 + 1 with the most significant bit first, what a byte adds to
+// the sum when i more bytes follow it.
+func makeCRC16Tables() (tables [8][256]uint16) {
+	for b := range 256 {
+		crc := uint16(b) << 8
 		for range 8 {
 			carry := crc&0x8000 != 0
 			crc <<= 1
@@ -41,7 +48,13 @@ func makeCRC16Table() (table [256]uint16) {
 				crc ^= 0x1021
 			}
 		}
-		table[i] = crc
+		tables[0][b] = crc
 	}
-	return table
+	for i := 1; i < len(tables); i++ {
+		for b := range 256 {
+			before := tables[i-1][b]
+			tables[i][b] = before<<8 ^ tables[0][before>>8]
+		}
+	}
+	return tables
 }

@@ -40,6 +40,13 @@ func (p *Space) storeOptions(seed uint64) store.Options {
 // ErrFull is why a write was refused at the memory limit of its keyspace.
 var ErrFull = errors.New("the keyspace's memory limit is reached: delete keys, raise max-memory, or choose an eviction policy")
 
+// ErrShardFull is why a write was refused by a shard that is as large as one can be.
+var ErrShardFull = errors.New("the shard has reached its largest size: delete keys, or spread them over a keyspace with more shards")
+
+// nearlyAll is the size of a tree's arena, in bytes, at which a shard refuses to grow. The arena itself ends at 4 GiB: it is
+// left room for what is under way, since copies must not differ in whether a write fits.
+const nearlyAll = 7 << 29
+
 // maxEvictions bounds the keys that one turn gives up, so that a turn stays short. The next write goes on.
 const maxEvictions = 64
 
@@ -48,6 +55,10 @@ const maxEvictions = 64
 func (s *Shard) admit(now int64, w Work) bool {
 	if s.stuck != nil {
 		failAll(w, s.stuck)
+		return false
+	}
+	if s.memory > nearlyAll && s.store.Stats().Arena > nearlyAll {
+		failAll(w, &shards.Error{Kind: shards.KindFull, Shard: s.name, Err: ErrShardFull})
 		return false
 	}
 	limit := s.space.MaxMemory

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // compatible is the Redis version whose behaviour the commands follow.
@@ -60,17 +62,13 @@ func runWait(c *conn, q *request) {
 // settings are what CONFIG GET knows, in the order in which it tells.
 func (s *Server) settings() [][2]string {
 	facts := s.backend.Facts()
-	eviction, durable := facts.Eviction, "no"
+	eviction := facts.Eviction
 	if eviction == "" {
 		eviction = "noeviction"
 	}
-	for _, k := range s.backend.Keyspaces() {
-		if k.Durability.String() != "memory" {
-			durable = "yes"
-		}
-	}
+	appendOnly, appendSync := s.durability()
 	return [][2]string{
-		{"appendfsync", "always"}, {"appendonly", durable}, {"bind", ""}, {"cluster-enabled", "yes"},
+		{"appendfsync", appendSync}, {"appendonly", appendOnly}, {"bind", ""}, {"cluster-enabled", "yes"},
 		{"databases", strconv.Itoa(len(s.backend.Keyspaces()))}, {"dir", facts.DataDir},
 		{"maxclients", strconv.Itoa(s.config.MaxClients)}, {"maxmemory", strconv.FormatInt(facts.MaxMemory, 10)}, {"maxmemory-policy", eviction},
 		{"proto-max-bulk-len", strconv.Itoa(s.config.MaxBulk)}, {"save", ""},
@@ -145,8 +143,24 @@ func infoMemory(_ *conn, f *Facts, t *strings.Builder) {
 	fmt.Fprintf(t, "used_memory:%d\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\n", f.UsedMemory, f.MaxMemory, eviction)
 }
 
-func infoPersistence(_ *conn, f *Facts, t *strings.Builder) {
-	fmt.Fprintf(t, "loading:%d\r\naof_enabled:1\r\naof_current_size:%d\r\nrdb_last_save_time:%d\r\n", btoi(f.Loading), f.LogBytes, f.LastSaveUnix)
+func infoPersistence(c *conn, f *Facts, t *strings.Builder) {
+	appendOnly, _ := c.s.durability()
+	fmt.Fprintf(t, "loading:%d\r\naof_enabled:%d\r\naof_current_size:%d\r\nrdb_last_save_time:%d\r\n",
+		btoi(f.Loading), btoi(appendOnly == "yes"), f.LogBytes, f.LastSaveUnix)
+}
+
+// durability says in Redis' words what the most durable keyspace does: whether it has a log, and when that is synced.
+func (s *Server) durability() (appendOnly, appendSync string) {
+	appendOnly, appendSync = "no", "no"
+	for _, k := range s.backend.Keyspaces() {
+		switch k.Durability {
+		case shards.DurabilityFsync:
+			return "yes", "always"
+		case shards.DurabilityInterval:
+			appendOnly, appendSync = "yes", "everysec"
+		}
+	}
+	return appendOnly, appendSync
 }
 
 func infoStats(c *conn, f *Facts, t *strings.Builder) {
