@@ -58,6 +58,10 @@ func (r *redis) Do(ctx context.Context, index int, calls []*resp.Call) {
 			c.Shard = int32(k.ShardOf(c.Slot))
 		}
 		g.submit(k, now, few)
+		if len(calls) > 0 {
+			g.batch.Wait() // a read of the next group sees the writes of this one, which may be parked
+			g.batch.Begin()
+		}
 	}
 	g.batch.Wait()
 	g.release()
