@@ -40,6 +40,38 @@ func TestClients(t *testing.T) {
 	t.Run("ioredis cluster", func(t *testing.T) { ioredis(t, n.RESP, "cluster") })
 }
 
+// TestPipelineReadsItsWrites: however a long pipeline falls into batches, each read in it sees the write before it.
+func TestPipelineReadsItsWrites(t *testing.T) {
+	n := start(t, newNode(t))
+	c := connect(t, n.RESP)
+	for shift := range 3 {
+		for range shift {
+			c.Send("PING")
+			c.Send("GET", "nothing")
+		}
+		const pairs = 3000
+		sent := make(chan error, 1)
+		for i := range pairs {
+			key := fmt.Sprintf("own:%d:%d", shift, i)
+			c.Send("SET", key, key)
+			c.Send("GET", key)
+		}
+		go func() { sent <- c.Flush() }()
+		for range 2 * shift {
+			_, err := c.Receive()
+			must(t, err)
+		}
+		for i := range pairs {
+			_, err := c.Receive()
+			must(t, err)
+			if got, err := c.Receive(); got != fmt.Sprintf("own:%d:%d", shift, i) || err != nil {
+				t.Fatalf("GET number %d after its SET: %v, %v", i, got, err)
+			}
+		}
+		must(t, <-sent)
+	}
+}
+
 // cli is one call of redis-cli; its output without the last line's end.
 func cli(t *testing.T, addr string, args ...string) string {
 	t.Helper()

@@ -4,6 +4,7 @@ const assert = require("assert");
 const Redis = require("ioredis");
 
 async function strings(r) {
+  for (const left of ["s", "{n}count", "binary", "{t}a", "{t}b"]) await r.del(left);
   assert.equal(await r.set("s", "value"), "OK");
   assert.equal(await r.get("s"), "value");
   assert.equal(await r.get("absent"), null);
