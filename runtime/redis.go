@@ -36,72 +36,70 @@ func (w *work) Fail(i int, err error)             { (*w)[i].Err = err }
 
 // grouping is what one Do needs to sort its calls by shard. It is kept for the next Do.
 type grouping struct {
-	batch *shard.Batch
-	order []*resp.Call
-	works []work
+	batch   *shard.Batch
+	lists   []list // by shard; empty between uses
+	touched []int32
+	order   []*resp.Call
+	works   []work
 }
 
-// maxGroup bounds the calls that are sorted at a time: the sort compares each with each, which is fastest for few.
-const maxGroup = 128
+// list is the calls of one shard, linked by their Next.
+type list struct{ first, last *resp.Call }
 
-// Do groups the calls by shard and submits each group; all that have to wait for the log wait together.
-func (r *redis) Do(ctx context.Context, index int, calls []*resp.Call) {
+// keptCalls bounds the calls that a grouping keeps room for.
+const keptCalls = 2048
+
+// Do groups the calls by shard and submits each group; all that have to wait for the log wait together. A shard gets its
+// calls in one piece: a read on its own would not wait for a write before it that is still on its way to the log.
+func (r *redis) Do(_ context.Context, index int, calls []*resp.Call) {
 	k := r.node.keyspaces[index]
 	now := r.Now()
 	g := r.scratch.Get().(*grouping)
-	g.reserve(len(calls))
+	g.sort(k, calls)
 	g.batch.Begin()
-	for len(calls) > 0 {
-		few := calls[:min(len(calls), maxGroup)]
-		calls = calls[len(few):]
-		for _, c := range few {
-			c.Shard = int32(k.ShardOf(c.Slot))
-		}
-		g.submit(k, now, few)
-		if len(calls) > 0 {
-			g.batch.Wait() // a read of the next group sees the writes of this one, which may be parked
-			g.batch.Begin()
-		}
+	for i, shard := range g.touched {
+		k.shards[shard].Submit(now, &g.works[i], g.batch)
 	}
 	g.batch.Wait()
 	g.release()
 	r.scratch.Put(g)
 }
 
-// reserve makes room for n calls: parked works point into the slices, so they must not move.
-func (g *grouping) reserve(n int) {
-	if cap(g.order) < n {
-		g.order = make([]*resp.Call, 0, n)
-		g.works = make([]work, 0, n)
+// sort makes a work for each shard that has calls, in the order of the shards' first call.
+func (g *grouping) sort(k *keyspace, calls []*resp.Call) {
+	if len(g.lists) < len(k.shards) {
+		g.lists = make([]list, len(k.shards))
+	}
+	for _, c := range calls {
+		c.Shard, c.Next = int32(k.ShardOf(c.Slot)), nil
+		l := &g.lists[c.Shard]
+		if l.first == nil {
+			l.first = c
+			g.touched = append(g.touched, c.Shard)
+		} else {
+			l.last.Next = c
+		}
+		l.last = c
+	}
+	if cap(g.order) < len(calls) { // works point into order: it must not move below
+		g.order = make([]*resp.Call, 0, len(calls))
+	}
+	for _, shard := range g.touched {
+		from := len(g.order)
+		for c := g.lists[shard].first; c != nil; c = c.Next {
+			g.order = append(g.order, c)
+		}
+		g.lists[shard] = list{}
+		g.works = append(g.works, g.order[from:])
 	}
 }
 
 func (g *grouping) release() {
 	clear(g.order)
 	clear(g.works)
-	g.order, g.works = g.order[:0], g.works[:0]
-	if cap(g.order) > 16*maxGroup {
-		g.order, g.works = nil, nil
-	}
-}
-
-const taken = -1
-
-// submit hands each shard its calls, in the order of the shards' first call.
-func (g *grouping) submit(k *keyspace, now int64, calls []*resp.Call) {
-	for i, first := range calls {
-		if first.Shard == taken {
-			continue
-		}
-		index, from := first.Shard, len(g.order)
-		for _, c := range calls[i:] {
-			if c.Shard == index {
-				g.order = append(g.order, c)
-				c.Shard = taken
-			}
-		}
-		g.works = append(g.works, g.order[from:])
-		k.shards[index].Submit(now, &g.works[len(g.works)-1], g.batch)
+	g.order, g.works, g.touched = g.order[:0], g.works[:0], g.touched[:0]
+	if cap(g.order) > keptCalls {
+		g.order, g.works, g.touched = nil, nil, nil
 	}
 }
 
