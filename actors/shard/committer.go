@@ -20,7 +20,7 @@ type Committer struct {
 
 	mu     sync.Mutex
 	dirty  []*Shard     // with an open round
-	asked  []chan error // barriers to answer after the next round
+	asked  []request // to carry out after the next round
 	closed bool
 
 	wake     chan struct{}
@@ -45,18 +45,32 @@ func NewCommitter(log *wal.Log, interval time.Duration, failed func(error)) *Com
 // Rounds is the number of appends so far.
 func (c *Committer) Rounds() int64 { return c.rounds.Load() }
 
+// request is something that the goroutine does between two rounds.
+type request struct {
+	do   func() error // nil: sync the log
+	done chan error
+}
+
 // Barrier returns when all that shards had gathered is in the log and synced, or with the reason why not.
-func (c *Committer) Barrier() error {
-	done := make(chan error, 1)
+func (c *Committer) Barrier() error { return c.ask(nil) }
+
+// truncate drops a shard's log up to a transaction. The log wants the writes of one shard one after another, so this waits
+// for its place between two rounds.
+func (c *Committer) truncate(id shards.ShardID, through shards.SeqNo) error {
+	return c.ask(func() error { return c.log.TruncatePrefix(id, through) })
+}
+
+func (c *Committer) ask(do func() error) error {
+	r := request{do: do, done: make(chan error, 1)}
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	c.asked = append(c.asked, done)
+	c.asked = append(c.asked, r)
 	c.nudge()
 	c.mu.Unlock()
-	return <-done
+	return <-r.done
 }
 
 // Close writes and syncs what is left and ends the goroutine. The shards have been told to refuse work before.
@@ -123,7 +137,7 @@ func (c *Committer) loop() {
 }
 
 // take empties the lists under the lock.
-func (c *Committer) take() (asked []chan error) {
+func (c *Committer) take() (asked []request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.batch, c.dirty = c.dirty, c.batch[:0]
@@ -131,15 +145,19 @@ func (c *Committer) take() (asked []chan error) {
 	return asked
 }
 
-// round writes what there is.
+// round writes what there is, then does what it was asked for.
 func (c *Committer) round() {
 	asked := c.take()
 	err := c.write()
-	if len(asked) > 0 && c.unsynced {
-		err = errors.Join(err, c.sync())
-	}
-	for _, done := range asked {
-		done <- err
+	for _, r := range asked {
+		if r.do != nil {
+			r.done <- r.do()
+			continue
+		}
+		if c.unsynced {
+			err = errors.Join(err, c.sync())
+		}
+		r.done <- err
 	}
 }
 

@@ -120,7 +120,7 @@ func (s *Shard) Checkpoint(files *wal.Snapshots) error {
 	s.saved = seq
 	s.unsave -= covered
 	s.turn.Unlock()
-	if err := s.log.TruncatePrefix(s.id, seq); err != nil {
+	if err := s.committer.truncate(s.id, seq); err != nil {
 		return fmt.Errorf("shard %s: truncate the log before %d: %w", s.name, seq, err)
 	}
 	return files.RemoveBefore(s.id, seq)
