@@ -19,7 +19,7 @@ type Committer struct {
 	failed   func(error)
 
 	mu     sync.Mutex
-	dirty  []*Shard     // with an open round
+	dirty  []*Shard  // with an open round
 	asked  []request // to carry out after the next round
 	closed bool
 
