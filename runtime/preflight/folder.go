@@ -118,7 +118,8 @@ func owner(_ context.Context, in *Input) []Result {
 	return []Result{r}
 }
 
-// space compares free disk space with the reserve: below it writes are refused, below four times it that is near.
+// space compares free disk space with the reserve: below it writes are refused, below four times it that is near. A folder
+// that holds data is let in all the same: reading and deleting is what its owner needs now.
 func space(_ context.Context, in *Input) []Result {
 	if in.Data == "" {
 		return nil
@@ -133,6 +134,9 @@ func space(_ context.Context, in *Input) []Result {
 	case err != nil:
 		r.Level, r.Found = Warn, "unknown: "+err.Error()
 		r.Fix = "look yourself that the disk has room"
+	case free < in.Reserve && used(in.Data):
+		r.Level = Warn
+		r.Fix = "writes that grow are refused below " + size(in.Reserve) + "; reads and deletes go on: free space"
 	case free < in.Reserve:
 		r.Level = Fail
 		r.Fix = "the node would refuse writes below " + size(in.Reserve) + ": free space, or use another disk"
@@ -144,6 +148,12 @@ func space(_ context.Context, in *Input) []Result {
 		r.Found = size(free) + " free"
 	}
 	return []Result{r}
+}
+
+// used says whether the folder is there and holds something.
+func used(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) > 0
 }
 
 // slowSync is a median above which each write of durability fsync is felt: a spinning disk's.

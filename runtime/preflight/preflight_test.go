@@ -87,10 +87,17 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-func TestTooLittleSpaceFails(t *testing.T) {
-	r := find(t, Run(t.Context(), Input{Data: t.TempDir(), Reserve: 1 << 60, Syncs: 1}), "disk space")
-	if r.Level == OK {
-		t.Errorf("%+v, want no ok", r)
+// A new node does not start on a full disk; one that has data there does, so that it can be read and deleted from.
+func TestTooLittleSpace(t *testing.T) {
+	in := Input{Data: t.TempDir(), Reserve: 1 << 60, Syncs: 1}
+	if r := find(t, Run(t.Context(), in), "disk space"); r.Level != Fail {
+		t.Errorf("a new folder: %+v, want it to fail", r)
+	}
+	if err := os.WriteFile(filepath.Join(in.Data, "log"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := find(t, Run(t.Context(), in), "disk space"); r.Level != Warn {
+		t.Errorf("a folder with data: %+v, want a warning", r)
 	}
 }
 

@@ -56,3 +56,10 @@ func (s *space) admit(size int64, shrinks bool) error {
 	}
 	return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrDiskFull, free>>20, s.reserve>>20)
 }
+
+// Low says whether less than the reserve is free right now, so that whoever can should give space back. It asks the file
+// system, which takes about a microsecond; if that cannot tell, it is false. Any goroutine may ask.
+func (l *Log) Low() bool {
+	free, err := l.space.free()
+	return err == nil && free < l.space.reserve
+}
