@@ -278,14 +278,27 @@ func (n *Node) logFacts(f *admin.Facts) {
 		return
 	}
 	m := n.log.Metrics()
-	f.LogAppends, f.LogWritten, f.LogBytes = uint64(n.committer.Rounds()), uint64(m.BytesIn), m.Bytes
+	f.LogAppends, f.LogRecords = uint64(n.committer.Rounds()), uint64(n.committer.Records())
+	f.LogWritten, f.LogBytes = uint64(m.BytesIn), m.Bytes
+	f.Fsync.Bounds, f.Fsync.Counts, f.Fsync.Sum = n.committer.Waits().Read()
+	f.Snapshots = uint64(n.keeper.Saved())
+	for _, k := range n.keyspaces {
+		for _, s := range k.shards {
+			if _, size, found := n.files.Newest(s.ID()); found {
+				f.SnapshotBytes += size
+			}
+		}
+	}
 	f.DiskReserve = n.config.DiskReserve
+	if free, err := n.log.Free(); err == nil { // else it is not known, and stays 0
+		f.DiskFree = free
+	}
 }
 
-// serverFacts adds what the Redis server tells.
+// serverFacts adds what the servers tell.
 func (n *Node) serverFacts(f *admin.Facts) {
-	if n.resp == nil {
-		return
+	f.Watchers = n.watchers.Load()
+	if n.resp != nil {
+		f.RESPConnections, f.RESPCommands = n.resp.Load()
 	}
-	_ = f
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors"
@@ -30,6 +31,8 @@ type Node struct {
 	resp      *resp.Server // nil if it is not served
 
 	respAddress, httpAddress string // as listened on
+
+	watchers atomic.Int64 // watches that are on
 
 	stop       context.CancelFunc // ends the goroutines of background
 	background sync.WaitGroup
@@ -121,7 +124,7 @@ func (n *Node) build() {
 		n.keyspaces = append(n.keyspaces, k)
 	}
 	if n.log != nil {
-		n.keeper = shard.NewKeeper(durable, n.files, n.config.SnapshotBytes, n.config.Logger)
+		n.keeper = shard.NewKeeper(durable, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
 	}
 }
 

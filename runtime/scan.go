@@ -202,6 +202,8 @@ func (s *Store) Watch(ctx context.Context, prefix string, from Position) iter.Se
 			return
 		}
 		defer w.Close()
+		s.node.watchers.Add(1)
+		defer s.node.watchers.Add(-1)
 		var changes []shard.Change
 		for {
 			changes, err = w.Next(ctx, changes[:0])

@@ -29,6 +29,8 @@ type Committer struct {
 	batch    []*Shard
 	records  []wal.Record
 	rounds   atomic.Int64
+	written  atomic.Int64 // records
+	waits    Waits
 }
 
 // NewCommitter starts the committer. interval is the longest time that writes of durability interval wait for their
@@ -44,6 +46,12 @@ func NewCommitter(log *wal.Log, interval time.Duration, failed func(error)) *Com
 
 // Rounds is the number of appends so far.
 func (c *Committer) Rounds() int64 { return c.rounds.Load() }
+
+// Records is the number of records in them: one for each shard that took part.
+func (c *Committer) Records() int64 { return c.written.Load() }
+
+// Waits are the times that durable appends took.
+func (c *Committer) Waits() *Waits { return &c.waits }
 
 // request is something that the goroutine does between two rounds.
 type request struct {
@@ -171,9 +179,13 @@ func (c *Committer) write() error {
 		c.records = append(c.records, s.seal())
 		sync = sync || s.space.Durability == shards.DurabilityFsync
 	}
+	begun := time.Now()
 	err := c.log.Append(c.records, sync)
 	if errors.Is(err, wal.ErrDiskFull) {
 		return c.writeShrinking(err)
+	}
+	if sync && err == nil {
+		c.waits.add(time.Since(begun))
 	}
 	c.settle(err, sync)
 	return err
@@ -182,6 +194,7 @@ func (c *Committer) write() error {
 // settle tells every shard of the batch how its round ended.
 func (c *Committer) settle(err error, synced bool) {
 	c.rounds.Add(1)
+	c.written.Add(int64(len(c.records)))
 	if err != nil {
 		err = c.explain(err)
 	} else {

@@ -15,13 +15,16 @@ type Keeper struct {
 	shards []*Shard
 	files  *wal.Snapshots
 	limit  int64
+	low    func() bool
 	log    *slog.Logger
 	last   atomic.Int64 // Unix seconds of the last snapshot
+	saved  atomic.Int64 // snapshots written
 }
 
-// NewKeeper makes a keeper for the shards that have a log. limit is in bytes of log per shard.
-func NewKeeper(shards []*Shard, files *wal.Snapshots, limit int64, log *slog.Logger) *Keeper {
-	k := &Keeper{shards: shards, files: files, limit: limit, log: log}
+// NewKeeper makes a keeper for the shards that have a log. limit is in bytes of log per shard. low says whether the disk is
+// nearly full: then every log goes that is longer than the snapshot which replaces it, so that deletes make room.
+func NewKeeper(shards []*Shard, files *wal.Snapshots, limit int64, low func() bool, log *slog.Logger) *Keeper {
+	k := &Keeper{shards: shards, files: files, limit: limit, low: low, log: log}
 	k.last.Store(time.Now().Unix())
 	return k
 }
@@ -34,8 +37,12 @@ func (k *Keeper) checkpoint(s *Shard) error {
 		return err
 	}
 	k.last.Store(time.Now().Unix())
+	k.saved.Add(1)
 	return nil
 }
+
+// Saved counts the snapshots written since the start.
+func (k *Keeper) Saved() int64 { return k.saved.Load() }
 
 // Run looks at all shards once per period until ctx ends. Errors are logged: the log stays longer, nothing is lost.
 func (k *Keeper) Run(ctx context.Context, period time.Duration) {
@@ -63,9 +70,10 @@ func (k *Keeper) Run(ctx context.Context, period time.Duration) {
 // longest is the shard with the most log past the limit, or nil.
 func (k *Keeper) longest() *Shard {
 	var found *Shard
-	most := k.limit
+	most, low := int64(0), k.low()
 	for _, s := range k.shards {
-		if bytes, any := s.Unsaved(); any && bytes > most {
+		bytes, live, any := s.Unsaved()
+		if worth := bytes > k.limit || low && bytes > live; any && worth && bytes > most {
 			found, most = s, bytes
 		}
 	}

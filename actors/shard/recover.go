@@ -90,11 +90,13 @@ func (s *Shard) replayRecord(r wal.Record, t *store.Txn) error {
 	return nil
 }
 
-// Unsaved is the log written since the newest snapshot file, in bytes, and whether a snapshot would shorten a restart.
-func (s *Shard) Unsaved() (bytes int64, any bool) {
+// Unsaved is the log written since the newest snapshot file and the size of what the shard holds, about that of a snapshot,
+// both in bytes, and whether a snapshot would shorten a restart.
+func (s *Shard) Unsaved() (log, live int64, any bool) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	return s.unsave, s.logged > s.saved
+	st := s.store.Stats()
+	return s.unsave, st.LiveBytes + 32*st.Keys + 512, s.logged > s.saved // what frames and file add, rounded up
 }
 
 // Checkpoint writes a snapshot file of the shard and then drops the log before it. Shard and callers go on meanwhile. One

@@ -430,7 +430,8 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 		w.do(0, set(fmt.Sprint(i), string(make([]byte, 100))))
 	}
 	w.do(1, set("few", "bytes"))
-	k := NewKeeper(w.shards, w.files, 5000, slog.New(slog.DiscardHandler))
+	low := false
+	k := NewKeeper(w.shards, w.files, 5000, func() bool { return low }, slog.New(slog.DiscardHandler))
 	if s := k.longest(); s != w.shards[0] {
 		t.Fatalf("the longest log is %v", s)
 	}
@@ -438,11 +439,24 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, s := range w.shards {
-		if bytes, any := s.Unsaved(); bytes != 0 || any {
+		if bytes, _, any := s.Unsaved(); bytes != 0 || any {
 			t.Errorf("shard %d: %d bytes unsaved", i, bytes)
 		}
 	}
+	if k.longest() != nil || k.Saved() != 2 {
+		t.Errorf("there is still something to save after %d snapshots", k.Saved())
+	}
+	k.limit = 1 << 20
+	low = true
+	w.do(1, set("few", "more"))
 	if k.longest() != nil {
-		t.Error("there is still something to save")
+		t.Error("a snapshot larger than the log would fill the disk further")
+	}
+	for range 50 {
+		w.do(1, set("few", "and more"))
+	}
+	w.do(1, remove("few"))
+	if k.longest() != w.shards[1] {
+		t.Error("on a full disk the log of a deleted key is kept")
 	}
 }

@@ -154,7 +154,7 @@ type Facts struct {
 	LogRecords    uint64    // records in them: shared fsyncs save LogRecords-LogAppends of them
 	LogWritten    uint64    // bytes appended
 	LogBytes      int64     // on disk now
-	Fsync         Histogram // seconds that each fsync of the log took
+	Fsync         Histogram // seconds that each durable append took: write and fsync
 	Snapshots     uint64    // written
 	SnapshotBytes int64     // on disk now
 

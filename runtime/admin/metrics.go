@@ -54,7 +54,7 @@ var (
 	metricLogRecords = metric("log_record_total", "Records written to the log; records per batch is what group commit gains.")
 	metricLogWritten = metric("log_written_bytes_total", "Bytes written to the log.")
 	metricLogBytes   = metric("log_bytes", "Size of the log on disk, in bytes.")
-	metricFsync      = metric("log_fsync_seconds", "Time that an fsync of the log took, in seconds.")
+	metricFsync      = metric("log_fsync_seconds", "Time that a durable append to the log took, its write and its fsync, in seconds.")
 	metricSnapshots  = metric("snapshot_total", "Snapshots written.")
 	metricSnapBytes  = metric("snapshot_bytes", "Size of the snapshots on disk, in bytes.")
 	metricDiskFree   = metric("disk_free_bytes", "Free space of the data folder's disk, in bytes.")

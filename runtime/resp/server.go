@@ -84,6 +84,13 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
+// Load is how many connections are open, and how many commands were answered since the start.
+func (s *Server) Load() (connections int64, commands uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(len(s.conns)), uint64(s.commands.Load())
+}
+
 func (s *Server) listen(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -63,3 +63,6 @@ func (l *Log) Low() bool {
 	free, err := l.space.free()
 	return err == nil && free < l.space.reserve
 }
+
+// Free is the free space of the log's disk, in bytes. Any goroutine may ask.
+func (l *Log) Free() (int64, error) { return l.space.free() }
