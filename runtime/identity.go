@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -36,21 +37,42 @@ func newIdentity() identity {
 	return identity{Format: identityFormat, Node: shards.NodeID(newID()), Cluster: newID()}
 }
 
+// Owner tells which node and which cluster a data folder belongs to; found is false for one that no node has used yet. It
+// opens the log as a node does, which makes an empty one if there is none, and fails as Start does.
+func Owner(data string) (node shards.NodeID, cluster string, found bool, err error) {
+	log, err := wal.Open(data, wal.Options{})
+	if err != nil {
+		return "", "", false, fmt.Errorf("data folder %s: %w", data, err)
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	id, found, err := readIdentity(log)
+	return id.Node, id.Cluster, found, err
+}
+
+// readIdentity reads the folder's identity, if it has one.
+func readIdentity(log *wal.Log) (id identity, found bool, err error) {
+	stored, found, err := log.Get(identityRecord)
+	if err == nil && found {
+		err = json.Unmarshal(stored, &id)
+	}
+	if err != nil {
+		return id, false, fmt.Errorf("read the node's identity: %w", err)
+	}
+	if found && id.Format != identityFormat {
+		return id, false, fmt.Errorf("the data folder has format %d, this program reads %d: use the version that wrote it", id.Format, identityFormat)
+	}
+	return id, found, nil
+}
+
 // loadIdentity reads the folder's identity, or makes one, merges the keyspaces that the configuration asks for, raises the
 // epoch and writes it back.
 func loadIdentity(log *wal.Log, c *Config) (identity, error) {
-	id := newIdentity()
-	stored, found, err := log.Get(identityRecord)
+	id, found, err := readIdentity(log)
 	if err != nil {
-		return id, fmt.Errorf("read the node's identity: %w", err)
+		return id, err
 	}
-	if found {
-		if err := json.Unmarshal(stored, &id); err != nil {
-			return id, fmt.Errorf("read the node's identity: %w", err)
-		}
-		if id.Format != identityFormat {
-			return id, fmt.Errorf("the data folder has format %d, this program reads %d: use the version that wrote it", id.Format, identityFormat)
-		}
+	if !found {
+		id = newIdentity()
 	}
 	asked := c.Keyspaces
 	if len(id.Keyspaces) == 0 {

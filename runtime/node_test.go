@@ -94,6 +94,9 @@ func TestDataFolderBelongsToOneNode(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if node, cluster, found, err := Owner(folder); node != id || cluster != first.id.Cluster || !found || err != nil {
+		t.Errorf("the folder's owner is %s of %s, %v, %v", node, cluster, found, err)
+	}
 	again := start(t, Config{Data: folder})
 	if again.ID() != id || again.id.Epoch != first.id.Epoch+1 {
 		t.Errorf("after a restart: node %s epoch %d, was %s epoch %d", again.ID(), again.id.Epoch, id, first.id.Epoch)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
 	"github.com/troupe-actors/troupe/runtime/preflight"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -60,19 +60,11 @@ func ownerOf(data string) (id preflight.Identity, found bool, err error) {
 	if entries, err := os.ReadDir(data); err != nil || len(entries) == 0 {
 		return id, false, err
 	}
-	log, err := wal.Open(data, wal.Options{})
+	node, cluster, found, err := runtime.Owner(data)
 	if errors.Is(err, wal.ErrLocked) {
 		return id, false, preflight.ErrLocked
 	}
-	if err != nil {
-		return id, false, err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	record, found, err := log.Get("identity")
-	if err != nil || !found {
-		return id, false, err
-	}
-	return id, true, json.Unmarshal(record, &id)
+	return preflight.Identity{Node: string(node), Cluster: cluster}, found, err
 }
 
 // mustBeFit makes the checks before a node starts: what fails is printed, and what only warns is printed, too.
