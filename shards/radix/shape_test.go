@@ -43,50 +43,86 @@ func TestSplitCases(t *testing.T) {
 	}
 }
 
-// TestEveryOrder inserts the keys of the cases in every order and deletes them in every order; each state must have the one
-// shape that its set of keys has, so a delete restores exactly the tree that never had the key.
+// TestEveryOrder inserts the keys of the cases in every order and, after each, deletes them in every order. Each state must
+// have the shape of a tree that never held any other key, so a delete restores exactly what was there before the insert.
 func TestEveryOrder(t *testing.T) {
-	for name, keys := range map[string][]string{
-		"cases": {"abcd", "abcdef", "ab", "abABC", ""},
-		"long":  {"aprefixofmanybytes", "aprefixofmanybytesX", "aprefixofmANYbytes", "aprefix", "aprefiyofmanybytes"},
+	for name, c := range map[string]struct {
+		keys  []string
+		named map[string]string // shapes spelled out, by the sorted keys
+	}{
+		"cases": {[]string{"abcd", "abcdef", "ab", "abABC", ""}, map[string]string{
+			`[]`:                                ``,
+			`["abcd"]`:                          `abcd`,
+			`["abcd" "abcdef"]`:                 `("abcd" .abcd e:abcdef)`,
+			`["ab" "abcd"]`:                     `("ab" .ab c:abcd)`,
+			`["abABC" "abcd"]`:                  `("ab" A:abABC c:abcd)`,
+			`["" "abcd"]`:                       `("" . a:abcd)`,
+			`["ab" "abcd" "abcdef"]`:            `("ab" .ab c:("d" .abcd e:abcdef))`,
+			`["abABC" "abcd" "abcdef"]`:         `("ab" A:abABC c:("d" .abcd e:abcdef))`,
+			`["ab" "abABC" "abcd" "abcdef"]`:    `("ab" .ab A:abABC c:("d" .abcd e:abcdef))`,
+			`["" "ab" "abABC" "abcd" "abcdef"]`: `("" . a:("b" .ab A:abABC c:("d" .abcd e:abcdef)))`,
+		}},
+		"long": {[]string{"aprefixofmanybytes", "aprefixofmanybytesX", "aprefixofmANYbytes", "aprefix", "aprefiyofmanybytes"}, map[string]string{
+			`["aprefixofmanybytes" "aprefixofmanybytesX"]`: `("aprefixofmanybytes" .aprefixofmanybytes X:aprefixofmanybytesX)`,
+		}},
 	} {
-		t.Run(name, func(t *testing.T) { everyOrder(t, keys) })
+		t.Run(name, func(t *testing.T) { everyOrder(t, c.keys, c.named) })
 	}
 }
 
-func everyOrder(t *testing.T, keys []string) {
-	shapes := map[string]string{} // the present keys, sorted, to the shape
-	verify := func(tree *Tree, present []string, how string) {
-		checked(t, tree)
-		sorted := slices.Clone(present)
-		slices.Sort(sorted)
-		set, got := fmt.Sprintf("%q", sorted), tree.shape()
-		if want, ok := shapes[set]; ok && want != got {
-			t.Fatalf("%s: %s has shape %s, elsewhere %s", how, set, got, want)
-		}
-		shapes[set] = got
-	}
+func everyOrder(t *testing.T, keys []string, named map[string]string) {
 	var orders [][]string
 	permutations(keys, func(order []string) { orders = append(orders, order) })
+	shapes := freshShapes(t, keys, named)
 	for _, in := range orders {
-		tree, version := New(Options{Poison: true}), uint64(0)
-		for i, key := range in {
-			version++
-			tree.Put(version, []byte(key), nil, 0)
-			verify(tree, in[:i+1], "insert")
-		}
 		for _, out := range orders {
+			tree, version := New(Options{Poison: true}), uint64(0)
+			verify := func(present []string) {
+				checked(t, tree)
+				if got, want := tree.shape(), shapes[subset(present)]; got != want {
+					t.Fatalf("insert %q, delete %q, at %q: %s, want %s", in, out, present, got, want)
+				}
+			}
+			for i, key := range in {
+				version++
+				tree.Put(version, []byte(key), nil, 0)
+				verify(in[:i+1])
+			}
 			for i, key := range out {
 				version++
 				tree.Delete(version, []byte(key))
-				verify(tree, out[i+1:], "delete")
-			}
-			for _, key := range in {
-				version++
-				tree.Put(version, []byte(key), nil, 0)
+				verify(out[i+1:])
 			}
 		}
 	}
+}
+
+// freshShapes maps each subset of keys to the shape of a new tree that was given nothing else, which is the named one for
+// the subsets that have one.
+func freshShapes(t *testing.T, keys []string, named map[string]string) map[string]string {
+	shapes := map[string]string{}
+	for bits := range 1 << len(keys) {
+		tree, present := New(Options{Poison: true}), []string{}
+		for i, key := range keys {
+			if bits>>i&1 != 0 {
+				tree.Put(uint64(i+1), []byte(key), nil, 0)
+				present = append(present, key)
+			}
+		}
+		checked(t, tree)
+		shapes[subset(present)] = tree.shape()
+	}
+	for set, want := range named {
+		if got, ok := shapes[set]; !ok || got != want {
+			t.Fatalf("%s: %s, want %s", set, got, want)
+		}
+	}
+	return shapes
+}
+
+// subset names a set of keys whatever their order.
+func subset(keys []string) string {
+	return fmt.Sprintf("%q", slices.Sorted(slices.Values(keys)))
 }
 
 // TestRangeAroundPrefixes asks for ranges at, before, after and inside every compressed prefix of a tree.
