@@ -28,10 +28,12 @@ func (l *list) at(i int) []byte {
 	return l.block[from:l.ends[i]:l.ends[i]]
 }
 
-// keySet is a set of distinct keys, a second random order of them, and keys that are absent.
+// keySet is a set of distinct keys, two random orders of them, and keys that are absent. The orders are independent: a
+// library that allocates at each write lays its values out in the order of the pass that wrote them, and a later pass in
+// that same order would read them as a stream.
 type keySet struct {
-	all, random, absent list
-	bytes               int
+	all, random, mixed, absent list
+	bytes                      int
 }
 
 var titles = map[byte]string{'a': "16 hexadecimal digits", 'b': "user:{id}:field:{name}", 'c': "URLs", 'd': "sequential 8-byte integers", 'e': "words"}
@@ -59,6 +61,9 @@ func makeKeys(set byte, scale float64) *keySet {
 	take(&k.absent, n/10)
 	for _, i := range r.Perm(n) {
 		k.random.add(k.all.at(i))
+	}
+	for _, i := range r.Perm(n) {
+		k.mixed.add(k.all.at(i))
 	}
 	k.bytes = len(k.all.block) + n*valueSize
 	return k

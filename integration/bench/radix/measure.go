@@ -104,8 +104,8 @@ func points(s *store, k *keySet, r row, value []byte) {
 	r.add("80/20", timed(n, func() {
 		for i := range n {
 			if i%5 == 0 {
-				s.put(k.random.at(i), value)
-			} else if v, ok := s.get(k.random.at(i)); ok {
+				s.put(k.mixed.at(i), value)
+			} else if v, ok := s.get(k.mixed.at(i)); ok {
 				hits += int(v[0])
 			}
 		}
