@@ -22,3 +22,22 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // ErrorKind says what the caller may do about it.
 func (e *Error) ErrorKind() ErrorKind { return e.Kind }
+
+// NotPrimaryError says that the copy that was asked does not lead its shard. Its kind is KindNotPrimary: ask Primary, or look
+// the shard up again where that is empty.
+type NotPrimaryError struct {
+	Shard   ShardID
+	Primary NodeID // where the primary was last known to be; empty if nowhere
+	Term    Term   // of that primary
+}
+
+// Error says where to ask.
+func (e *NotPrimaryError) Error() string {
+	if e.Primary == "" {
+		return fmt.Sprintf("shard %v has no primary now", e.Shard)
+	}
+	return fmt.Sprintf("the primary of shard %v is on node %s, term %d", e.Shard, e.Primary, e.Term)
+}
+
+// ErrorKind is KindNotPrimary.
+func (e *NotPrimaryError) ErrorKind() ErrorKind { return KindNotPrimary }

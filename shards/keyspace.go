@@ -53,7 +53,15 @@ type Keyspace struct {
 	Durability Durability // default fsync
 	MaxMemory  int64      // bytes on one node, tree overhead included; 0 = no limit
 	Eviction   Eviction   // what happens at MaxMemory; default: writes that grow are refused
+	Replicas   int        // copies beside the primary, up to MaxReplicas; default 1, NoReplicas for none; may change at any time
+	MinInSync  int        // copies that must hold a write, the primary among them; default 1 with up to one replica, else 2
 }
+
+// NoReplicas is the Replicas of a keyspace with primaries alone: zero stands for the default.
+const NoReplicas = -1
+
+// MaxReplicas bounds the replicas of a shard: each write goes to all of them.
+const MaxReplicas = 15
 
 // DefaultShards is the shard count of a keyspace that does not say.
 const DefaultShards = 16
@@ -66,6 +74,12 @@ func (k *Keyspace) Validate() error {
 	if k.Shards == 0 {
 		k.Shards = DefaultShards
 	}
+	if k.Replicas == 0 {
+		k.Replicas = 1
+	}
+	if k.MinInSync == 0 {
+		k.MinInSync = min(2, max(1, k.Replicas))
+	}
 	switch {
 	case !validName(k.Name):
 		return fmt.Errorf("%w: name %q must be 1 to 64 of a-z 0-9 . _ - and start with a letter or digit", ErrKeyspace, k.Name)
@@ -77,11 +91,18 @@ func (k *Keyspace) Validate() error {
 		return fmt.Errorf("%w %q: durability %d; must be one of %s", ErrKeyspace, k.Name, k.Durability, strings.Join(durabilityNames, ", "))
 	case int(k.Eviction) >= len(evictionNames):
 		return fmt.Errorf("%w %q: eviction %d; must be one of %s", ErrKeyspace, k.Name, k.Eviction, strings.Join(evictionNames, ", "))
+	case k.Replicas < NoReplicas || k.Replicas > MaxReplicas:
+		return fmt.Errorf("%w %q: %d replicas; must be 0 to %d", ErrKeyspace, k.Name, k.Replicas, MaxReplicas)
+	case k.MinInSync < 1 || k.MinInSync > k.Copies():
+		return fmt.Errorf("%w %q: %d copies in sync at least; must be 1 to %d, the number of copies", ErrKeyspace, k.Name, k.MinInSync, k.Copies())
 	case k.MaxMemory < 0:
 		return fmt.Errorf("%w %q: max memory %d is negative; 0 means no limit", ErrKeyspace, k.Name, k.MaxMemory)
 	}
 	return nil
 }
+
+// Copies is how many copies each shard of a validated keyspace shall have: the primary and its replicas.
+func (k *Keyspace) Copies() int { return 1 + max(0, k.Replicas) }
 
 func validName(name string) bool {
 	if len(name) == 0 || len(name) > 64 || strings.IndexByte("._-", name[0]) >= 0 {

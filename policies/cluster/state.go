@@ -1,0 +1,88 @@
+package cluster
+
+import "github.com/troupe-actors/troupe/shards"
+
+// State is the cluster state at one version. It is immutable: nobody writes to it or to what it points to.
+//
+// Invariants, checked by Check after every Apply in tests and in the simulator:
+//
+//  1. Members are sorted by ID, and no two share ID, Raft number or Name.
+//  2. Keyspaces are sorted by ID; Shards by ID, with one entry for each shard of each keyspace and none besides.
+//  3. In one shard, Copies are sorted by ID, no two are on one node, and each is below NextCopy.
+//  4. Primary is 0 or the id of a copy that is in sync; its node is a member that is not Down.
+//  5. An in-sync copy is Started. A copy with Source names another copy of the shard that is Started.
+//  6. Terms, copy ids, epochs and Version never go back from one state to the next.
+type State struct {
+	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
+	Version      uint64        // raised by one with each command that changed anything
+	Members      []Member      //
+	Keyspaces    []Keyspace    //
+	Shards       []Shard       //
+	Settings     []Setting     // sorted by Name
+	Voters       []uint64      // wanted voters of the metadata group, by Raft number, ascending
+	NextCopy     shards.CopyID // what the next allocated copy is called
+	NextKeyspace shards.KeyspaceID
+	ReadOnly     bool // maintenance of the whole cluster: reads only
+}
+
+// Keyspace is a keyspace with what the cluster has to know of it beside its settings.
+type Keyspace struct {
+	shards.Keyspace
+	Version uint64 // State.Version at its last change
+}
+
+// Roles say what a node may do.
+type Roles uint8
+
+// The roles. A node has one at least; DefaultRoles are those of a node that does not say.
+const (
+	RoleMeta    Roles = 1 << iota // may vote in the metadata group, and lead
+	RoleData                      // may hold copies
+	RoleGateway                   // serves clients, and needs neither of the others
+
+	DefaultRoles = RoleMeta | RoleData
+)
+
+// Member is a node that belongs to the cluster. Whether it is alive is evidence that the placement leader has; here is what
+// has been agreed about it.
+type Member struct {
+	ID         shards.NodeID
+	Name       string // for people; unique
+	Raft       uint64 // its number in the metadata group: random, chosen with ID, never 0 and never reused
+	Epoch      shards.Epoch
+	Peer       string      // host:port where other nodes reach it
+	RESP, HTTP string      // where clients reach it; empty if not served
+	Host       string      // the machine that it runs on: two nodes of one host fall together
+	Roles      Roles       //
+	Attributes []Attribute // sorted by Name; zone, rack and whatever policies ask for
+	Release    string      // version of Troupe, for people
+	Format     uint32      // version of the wire and of this state that it speaks
+	Down       bool        // declared dead in this Epoch; a join with a higher epoch brings it back
+	Draining   bool        // its copies shall go elsewhere
+	Maintained bool        // may restart: while it is down nothing is allocated in place of its copies
+}
+
+// Attribute is a name and a value that a node was started with.
+type Attribute struct{ Name, Value string }
+
+// Shard is one row of the shard table.
+type Shard struct {
+	ID      shards.ShardID
+	Term    shards.Term   // of the primary's present reign, or of the last one; 0 before the first
+	Primary shards.CopyID // 0: none; nothing is served until one is promoted
+	Version uint64        // State.Version at the row's last change: what proposals about it are compared with
+	Copies  []Copy
+}
+
+// Copy is one node's holding of a shard.
+type Copy struct {
+	ID      shards.CopyID
+	Node    shards.NodeID
+	InSync  bool          // holds every acknowledged write: may be promoted
+	Started bool          // has been in sync under this id; false while it recovers
+	Fresh   bool          // begins empty by decision, and has not said yet that it is open; see Opened
+	Source  shards.CopyID // relocation: it takes the place of this copy once it is in sync; else 0
+}
+
+// Setting is one dynamic setting. Values are text; their meaning is their reader's.
+type Setting struct{ Name, Value string }
