@@ -71,11 +71,18 @@ type Guard struct {
 // condition fails, or that cannot be done (ErrNotNumber), is skipped and says so in its result, as in Redis' EXEC.
 // With Atomic set, any such failure undoes the whole: nothing happens, the failing operation's result holds the cause and
 // all others ErrConflict. Watchers see each key of an Atomic transaction once, as it is at its end.
+//
+// A transaction with a Client may be sent again when nobody knows what came of it: the first one that is ordered happens, and
+// those after it change nothing and answer what the first one answered (see sessions). Client is one life of a node that
+// sends transactions for others: a random number, not used again. It numbers those to one shard from 1 on; several may be
+// under way at once and arrive in any order. The same number always stands for the same transaction.
 type Txn struct {
 	Time   int64 // Unix milliseconds, from the primary; the store never goes back in time
 	Atomic bool
 	Guards []Guard
 	Ops    []Op
+	Client uint64 // 0: the transaction is sent once
+	Seq    uint64 // with a Client: its number among those of the client to this shard, from 1 on
 }
 
 // ReadOnly says whether the transaction changes nothing, so that it needs neither order nor log.
@@ -98,7 +105,7 @@ type Result struct {
 	Version  uint64 // of the key after the operation (before it, for OpGet); 0 = absent
 	ExpireAt int64  // likewise; Unix milliseconds, 0 = never
 	Int      int64  // see the operation
-	Err      error  // ErrConflict, ErrNotNumber, ErrOverflow, ErrNoKey, ErrTooLarge, ErrInvalid, ErrFull, or nil
+	Err      error  // ErrConflict, ErrNotNumber, ErrOverflow, ErrNoKey, ErrTooLarge, ErrInvalid, ErrFull, ErrResultLost, ErrTooOld, or nil
 }
 
 // Limits of one key and one value. They bound every frame of the log and of the wire.
@@ -118,6 +125,14 @@ var (
 	ErrTooLarge  = errors.New("store: key or value exceeds its limit")
 	ErrInvalid   = errors.New("store: malformed operation")
 	ErrFull      = errors.New("store: the shard's tree cannot grow any more")
+
+	// ErrResultLost answers a transaction that is repeated so late, or had so long a result, that the result is no longer
+	// kept. It was applied, once, as it would have been had it not been repeated: there is nothing to repeat.
+	ErrResultLost = errors.New("store: the transaction was applied before; its result is no longer known")
+
+	// ErrTooOld answers a transaction whose number lies so far below its client's others that nobody knows whether it was
+	// applied. This time it was not.
+	ErrTooOld error = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("store: the transaction is too old to tell whether it was applied before")}
 )
 
 // Change is one key's change as watchers see it. Key and Value are never written again: they may be kept.

@@ -11,7 +11,7 @@ import (
 // A transaction is a msgpack array. An operation names in its mask the fields that it has: what is zero is left out, so
 // that the usual Set is its key, its value and five bytes. Equal transactions are equal bytes.
 //
-//	txn   [ time, atomic, [guard ...], [op ...] ]
+//	txn   [ time, atomic, [guard ...], [op ...], (client, seq)? ]
 //	guard [ condition, key, version, compare ]
 //	op    [ kind, mask, key, value?, expireAt?, int?, condition?, version?, compare?, float? ]
 //	mask    256    128      64       32         16   8        4        2         1
@@ -33,7 +33,11 @@ const (
 // AppendTxn appends the encoded transaction to dst. It does not look at limits: see Validate.
 func AppendTxn(dst []byte, t *Txn) []byte {
 	e := wire.NewEncoder(dst)
-	e.Array(4)
+	if t.Client == 0 {
+		e.Array(txnParts)
+	} else {
+		e.Array(txnParts + 2)
+	}
 	e.Int(t.Time)
 	e.Bool(t.Atomic)
 	e.Array(len(t.Guards))
@@ -49,8 +53,15 @@ func AppendTxn(dst []byte, t *Txn) []byte {
 	for i := range t.Ops {
 		appendOp(&e, &t.Ops[i])
 	}
+	if t.Client != 0 {
+		e.Uint(t.Client)
+		e.Uint(t.Seq)
+	}
 	return e.Buffer()
 }
+
+// txnParts is how many parts a transaction has that is sent once; client and number make two more.
+const txnParts = 4
 
 func appendOp(e *wire.Encoder, o *Op) {
 	mask := maskOf(o)
@@ -123,8 +134,9 @@ func maskOf(o *Op) (mask uint) {
 // that they claim. The error wraps wire.ErrMalformed, ErrInvalid or ErrTooLarge; t is then of no use.
 func DecodeTxn(frame []byte, t *Txn) (rest []byte, err error) {
 	d := wire.NewDecoder(frame)
-	if n := d.Array(); n != 4 && d.Err() == nil {
-		d.Refuse("a transaction has 4 parts")
+	parts := d.Array()
+	if parts != txnParts && parts != txnParts+2 && d.Err() == nil {
+		d.Refuse("a transaction has 4 parts or 6")
 	}
 	t.Time = d.Int()
 	t.Atomic = d.Bool()
@@ -136,6 +148,12 @@ func DecodeTxn(frame []byte, t *Txn) (rest []byte, err error) {
 	for n := limited(&d, d.Array(), len(t.Guards)); n > 0 && d.Err() == nil; n-- {
 		t.Ops = append(t.Ops, Op{})
 		decodeOp(&d, &t.Ops[len(t.Ops)-1])
+	}
+	t.Client, t.Seq = 0, 0
+	if parts != txnParts {
+		if t.Client, t.Seq = d.Uint(), d.Uint(); t.Client == 0 {
+			d.Refuse("a transaction with a number and no client")
+		}
 	}
 	if err := d.Err(); err != nil {
 		return nil, err
@@ -211,6 +229,9 @@ func small(d *wire.Decoder) uint8 {
 func (t *Txn) Validate() error {
 	if len(t.Ops)+len(t.Guards) > MaxOps {
 		return fmt.Errorf("%w: %d operations and guards, at most %d", ErrTooLarge, len(t.Ops)+len(t.Guards), MaxOps)
+	}
+	if (t.Client == 0) != (t.Seq == 0) {
+		return fmt.Errorf("%w: client %d with number %d; numbers start at 1, and only clients have them", ErrInvalid, t.Client, t.Seq)
 	}
 	size := txnOverhead
 	for i := range t.Guards {

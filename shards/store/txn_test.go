@@ -13,7 +13,7 @@ import (
 
 // every is a transaction that sets every field of every kind of part.
 func every() *Txn {
-	t := &Txn{Time: -5, Atomic: true, Guards: []Guard{
+	t := &Txn{Time: -5, Atomic: true, Client: math.MaxUint64, Seq: 1 << 33, Guards: []Guard{
 		{If: IfEqual, Key: []byte("g"), Compare: []byte("c")}, {If: IfVersion, Key: []byte{}, Version: math.MaxUint64, Compare: []byte{}},
 	}}
 	for kind := OpGet; kind <= OpEvict; kind++ {
@@ -67,6 +67,25 @@ func TestDecodingReusesCleanly(t *testing.T) {
 	}
 }
 
+// Logs of before clients were known must still be read, and a transaction without one costs no byte more than it did.
+func TestTransactionsWithoutClientHaveTheBytesOfBefore(t *testing.T) {
+	want := []byte{0x94, 5, 0xc2, 0x90, 0x91, 0x94, 2, 1, 0xc4, 1, 'k', 0xc4, 1, 'v'}
+	if got := AppendTxn(nil, &Txn{Time: 5, Ops: []Op{put("k", "v")}}); !bytes.Equal(got, want) {
+		t.Fatalf("%x, want %x", got, want)
+	}
+	with := append(append([]byte{0x96}, want[1:]...), 7, 3)
+	if got := AppendTxn(nil, &Txn{Time: 5, Ops: []Op{put("k", "v")}, Client: 7, Seq: 3}); !bytes.Equal(got, with) {
+		t.Fatalf("%x, want %x", got, with)
+	}
+	var both Txn
+	if _, err := DecodeTxn(with, &both); err != nil || both.Client != 7 || both.Seq != 3 {
+		t.Fatalf("%+v, %v", both, err)
+	}
+	if _, err := DecodeTxn(want, &both); err != nil || both.Client != 0 || both.Seq != 0 {
+		t.Fatalf("a client remained from the transaction before: %+v, %v", both, err)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	encode := func(t Txn) []byte { return AppendTxn(nil, &t) }
 	for name, c := range map[string]struct {
@@ -85,6 +104,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"too many ops":    {encode(Txn{Ops: make([]Op, MaxOps+1)}), wire.ErrMalformed},
 		"28.9 GB claimed": {[]byte{0xdd, 0x6b, 0xd3, 0x3b, 0xf1, 0, 0}, wire.ErrMalformed},
 		"three parts":     {[]byte{0x93, 0, 0xc2, 0x90}, wire.ErrMalformed},
+		"five parts":      {[]byte{0x95, 0, 0xc2, 0x90, 0x90, 1}, wire.ErrMalformed},
+		"client 0":        {[]byte{0x96, 0, 0xc2, 0x90, 0x90, 0, 1}, wire.ErrMalformed},
+		"number 0":        {[]byte{0x96, 0, 0xc2, 0x90, 0x90, 1, 0}, ErrInvalid},
 		"unknown mask":    {[]byte{0x94, 0, 0xc2, 0x90, 0x91, 0x93, 2, 0xcd, 2, 0, 0xc4, 0}, wire.ErrMalformed},
 		"mask and count":  {[]byte{0x94, 0, 0xc2, 0x90, 0x91, 0x93, 2, 1, 0xc4, 0}, wire.ErrMalformed},
 	} {
@@ -98,6 +120,7 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecodeTxn(f *testing.F) {
 	f.Add(AppendTxn(nil, every()))
 	f.Add(AppendTxn(nil, &Txn{Time: 1, Ops: []Op{put("a", "b")}}))
+	f.Add(AppendTxn(nil, &Txn{Time: 1, Ops: []Op{put("a", "b")}, Client: 7, Seq: 1}))
 	f.Add([]byte{0xdd, 0x6b, 0xd3, 0x3b, 0xf1, 0, 0})
 	f.Add([]byte{0x94, 0, 0xc2, 0xdd, 0, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, frame []byte) {
