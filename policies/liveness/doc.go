@@ -1,0 +1,24 @@
+// Package liveness decides who is here: it turns heartbeats, broken connections, redials and the probes of other members
+// into evidence about each member, on the placement leader; and it holds the lease that lets a node serve reads, on every
+// node. Both are pure: time comes in as ticks or as nanoseconds of a monotonic clock, and what must be done comes out of Ready.
+//
+//	                    heartbeat, redial answered in the same epoch
+//	          ┌────────────────────────────────────────────────────────┐
+//	          ▼            N beats missed, or the connection broke      │
+//	┌──► alive ─────────────────────────────────────────────────────► suspect
+//	│      ▲ │ sick figures for a while                                 │  │
+//	│      │ ▼ (and back, when well for longer)                         │  │ its lease has certainly ended,
+//	│     grey: keeps its copies, sheds its primaries                   │  │ and most probers cannot reach it
+//	│                                      proof: its address refuses,  │  │
+//	│                                      or a newer epoch answers     ▼  ▼
+//	└──────────────── the same node, in a newer epoch ◄─────────────── dead (in this epoch, for good)
+//
+// A heartbeat and its lease, on the member's clock m and the leader's clock s:
+//
+//	member   m ─────────────────┐                    ┌────────────► valid until m + L - age
+//	leader        s ── quorum ──┴─ heard: age = now - s
+//	              issued  confirms that s was still its reign
+//
+// Since m is before now and age reaches back to s, no lease outlives s + L; and s lies before the election of any later
+// leader. So a later leader that waits L knows that every lease it did not grant itself has ended.
+package liveness

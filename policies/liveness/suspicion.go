@@ -1,0 +1,219 @@
+package liveness
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// suspicion is how far the inquiry into a suspect has come.
+type suspicion struct {
+	broken  int64 // tick of the last break of its connection; -1: none
+	partial bool  // others reach it
+
+	redialing bool
+	redialAt  int64 // the next redial
+	redialBy  int64 // when the one under way counts as unanswered
+	reached   bool  // its own epoch answered the last redial
+
+	asked    []shards.NodeID // probers of the present round; empty: none under way
+	alone    bool            // there was nobody to ask at the last round
+	probeAt  int64           // the next round
+	probeBy  int64           // when the round under way ends
+	rounds   int             // that have ended
+	verdicts []verdict       // sorted by prober; the last of each
+}
+
+type verdict struct {
+	by      shards.NodeID
+	round   int // counted from 0
+	reached bool
+}
+
+func (s *suspicion) note(by shards.NodeID, reached bool) {
+	i, found := slices.BinarySearchFunc(s.verdicts, by, func(v verdict, by shards.NodeID) int {
+		return strings.Compare(string(v.by), string(by))
+	})
+	if !found {
+		s.verdicts = slices.Insert(s.verdicts, i, verdict{})
+	}
+	s.verdicts[i] = verdict{by, s.rounds, reached}
+	s.asked = slices.DeleteFunc(s.asked, func(id shards.NodeID) bool { return id == by })
+	if len(s.asked) == 0 && s.probeBy > 0 {
+		s.closeRound()
+	}
+}
+
+func (s *suspicion) closeRound() {
+	s.asked, s.probeBy = nil, 0
+	s.rounds++
+}
+
+// tally counts the verdicts of the round that ended last and of the one under way, and names the probers that reached nobody.
+func (s *suspicion) tally() (unreachable, answered int, by []string) {
+	for _, v := range s.verdicts {
+		if v.round < s.rounds-1 {
+			continue
+		}
+		answered++
+		if !v.reached {
+			unreachable++
+			by = append(by, string(v.by))
+		}
+	}
+	return unreachable, answered, by
+}
+
+func (d *Detector) suspect(n *node, reason string) {
+	from := n.shown()
+	n.enter(Suspect, d.now, reason)
+	n.suspicion.probeAt = d.now + 1 // the redial comes first: it is quicker, and may prove more
+	d.tell(n, from, Change{})
+	d.redial(n)
+}
+
+func (d *Detector) redial(n *node) {
+	s := &n.suspicion
+	if s.redialing {
+		return
+	}
+	timeout := int64(d.c.RedialTimeout) + d.adapt(n)
+	s.redialing, s.redialBy = true, d.now+timeout
+	d.ready.Redials = append(d.ready.Redials, Redial{n.member.ID, n.member.Epoch, n.member.Peer, timeout})
+}
+
+// pursue carries the inquiry into a suspect on by one tick, and ends it if the evidence is enough.
+func (d *Detector) pursue(n *node) {
+	s := &n.suspicion
+	if s.redialing && d.now >= s.redialBy {
+		s.redialing, s.reached, s.redialAt = false, false, d.now
+	}
+	if !s.redialing && d.now >= s.redialAt && d.now > n.since {
+		d.redial(n)
+	}
+	if s.probeBy > 0 && d.now >= s.probeBy {
+		s.closeRound()
+	}
+	if s.probeBy == 0 && d.now >= s.probeAt {
+		d.ask(n)
+	}
+	d.conclude(n)
+}
+
+// ask begins a round of probes.
+func (d *Detector) ask(n *node) {
+	s := &n.suspicion
+	timeout := int64(d.c.ProbeTimeout) + d.adapt(n)
+	s.probeAt = d.now + max(int64(d.c.ProbeEvery), timeout)
+	probers := d.probers(n)
+	s.alone = len(probers) == 0
+	if s.alone {
+		s.rounds++
+		return
+	}
+	s.probeBy = d.now + timeout + d.slowest(probers)
+	for _, p := range probers {
+		s.asked = append(s.asked, p.member.ID)
+		d.ready.Probes = append(d.ready.Probes, Probe{p.member.ID, n.member.ID, n.member.Epoch, n.member.Peer, timeout})
+	}
+}
+
+// probers chooses whom to ask about a suspect: members that are alive, those first that were heard lately, in turns.
+func (d *Detector) probers(suspect *node) []*node {
+	var fresh, stale []*node
+	for i := range d.nodes {
+		n := d.nodes[(d.turn+i)%len(d.nodes)]
+		switch {
+		case n == suspect || n.state != Alive:
+		case d.now-n.heard <= 2*int64(d.c.Heartbeat)+d.adapt(n):
+			fresh = append(fresh, n)
+		default:
+			stale = append(stale, n)
+		}
+	}
+	d.turn = (d.turn + 1) % len(d.nodes)
+	if len(fresh) == 0 {
+		fresh = stale
+	}
+	return fresh[:min(len(fresh), d.c.Probers)]
+}
+
+// slowest is what a round waits longer, so that question and answer can travel.
+func (d *Detector) slowest(probers []*node) int64 {
+	wait := int64(1)
+	for _, p := range probers {
+		wait = max(wait, d.adapt(p))
+	}
+	return wait
+}
+
+// conclude declares a suspect dead without proof, if all holds: it has been silent for longer than its limit; the last lease
+// that it may hold has certainly ended; nobody answers the redials; and of the other members that were asked, and did answer,
+// most cannot reach it. With nobody to ask, the detector's own word is enough.
+func (d *Detector) conclude(n *node) {
+	s := &n.suspicion
+	silent := d.now - n.heard
+	if silent <= d.limit(n) || !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) || s.rounds == 0 {
+		return
+	}
+	unreachable, answered, by := s.tally()
+	switch {
+	case s.reached || answered > 0 && !confirmed(unreachable, answered):
+		d.partial(n, answered-unreachable, answered)
+	case answered > 0:
+		d.die(n, false, fmt.Sprintf("no heartbeat for %v, its lease has ended, and %d of %d members asked cannot reach it: %s",
+			d.span(silent), unreachable, answered, d.labels(by)))
+	case s.alone:
+		d.die(n, false, fmt.Sprintf("no heartbeat for %v, its lease has ended, and there is no other member to ask", d.span(silent)))
+	}
+}
+
+// partial notes that the network, and not the node, is at fault.
+func (d *Detector) partial(n *node, reach, answered int) {
+	s := &n.suspicion
+	if s.partial {
+		return
+	}
+	s.partial = true
+	if s.reached {
+		n.reason += "; yet it answers when it is redialed, so it is not declared dead"
+	} else {
+		n.reason += fmt.Sprintf("; yet %d of %d members asked reach it, so it is not declared dead", reach, answered)
+	}
+	d.tell(n, Suspect, Change{})
+}
+
+// refute ends a suspicion: the node is alive.
+func (d *Detector) refute(n *node, reason string) {
+	took := d.now - n.since
+	n.enter(Alive, d.now, reason)
+	d.tell(n, Suspect, Change{Outcome: OutcomeRefuted, Took: took})
+}
+
+// die declares a node dead in its epoch.
+func (d *Detector) die(n *node, proof bool, reason string) {
+	change, from := Change{Outcome: OutcomeTimeout}, n.shown()
+	if proof {
+		change.Outcome = OutcomeProof
+	}
+	if n.state == Suspect {
+		change.Took = d.now - n.since
+	}
+	if !proof && !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) {
+		panic("liveness: a node may still hold a lease and is declared dead without proof")
+	}
+	n.enter(Dead, d.now, reason)
+	n.proof = proof
+	d.tell(n, from, change)
+}
+
+func (d *Detector) labels(ids []string) string {
+	for i, id := range ids {
+		if n := d.find(shards.NodeID(id)); n != nil {
+			ids[i] = n.label()
+		}
+	}
+	return strings.Join(ids, ", ")
+}
