@@ -41,14 +41,16 @@ const (
 	KindJoin                           // call: a node asks to become a member, or tells of its new life
 	KindDiscover                       // call: who are you, which cluster, whom do you know
 	KindQuery                          // call: what does this node run; for health, explain and check
+	KindRead                           // call: a read of a shard that is no operation: scans, counts, snapshots
+	KindWatch                          // call: changes of shards, as they happen
 
-	lastKind = KindQuery
+	lastKind = KindWatch
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
-	KindDiscover: "discover", KindQuery: "query",
+	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of
