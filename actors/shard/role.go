@@ -1,0 +1,24 @@
+package shard
+
+import "github.com/troupe-actors/troupe/shards/store"
+
+// Leads says whether this copy is its shard's primary, as far as it knows: Submit still decides. It takes no turn.
+func (s *Shard) Leads() bool { return true }
+
+// ReadStale answers the reads of a work from what this copy has applied, whatever its role: the answer may lack the latest
+// writes. A work that writes fails as Submit's would.
+func (s *Shard) ReadStale(now int64, w Work) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if s.down != nil {
+		failAll(w, s.down)
+		return
+	}
+	for i := range w.Len() {
+		if !readOnly(w.Txn(i)) {
+			failAll(w, store.ErrInvalid)
+			return
+		}
+	}
+	s.read(now, w)
+}
