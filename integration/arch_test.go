@@ -85,6 +85,8 @@ var doors = []door{
 		"the node-to-node wire is one package with an in-memory twin"},
 	{"go.etcd.io/raft/v3", []string{"actors"},
 		"the metadata group is a shell around cluster.State; nothing else may vote"},
+	{"google.golang.org/protobuf", []string{"actors"},
+		"Raft's messages and the wire's frames; what the house defines itself is msgpack, in shards/wire"},
 	{"github.com/cespare/xxhash/v2", []string{"shards", "policies", "actors"},
 		"a hash for digests and tables, not for names that must be found by other programs"},
 	{"golang.org/x/sys", []string{"runtime"},

@@ -1,0 +1,220 @@
+package metadata
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// progress counts what was applied since the last snapshot.
+type progress struct {
+	entries uint64
+	bytes   int
+}
+
+// Propose puts a command into the log of a group that this node leads; what becomes of it is seen in Output.Applied, on
+// every member. A command that is proposed again under the same id is applied once. Errors are ErrNotLeader, ErrBusy (try
+// again), ErrTooLarge and those about the command itself; with any of them it is not in the log. Without one it may still be lost, if this node loses its lead.
+func (c *Core) Propose(p Proposal) error {
+	c.idle()
+	if c.lead.Number != c.config.Number {
+		return ErrNotLeader
+	}
+	encoded := p.Command.Encode()
+	if len(encoded) > MaxCommand {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(encoded), MaxCommand)
+	}
+	if _, err := cluster.DecodeCommand(encoded); err != nil { // in the log it would end every member
+		return fmt.Errorf("metadata: the command cannot be proposed: %w", err)
+	}
+	parts := cut(p.ID, p.Since, encoded)
+	m := &raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(c.config.Number)}
+	for i := range parts {
+		m.Entries = append(m.Entries, &raftpb.Entry{Data: parts[i].encode()})
+	}
+	if err := c.node.Step(m); err == nil {
+		return nil
+	}
+	if c.node.BasicStatus().RaftState != raft.StateLeader {
+		return ErrNotLeader
+	}
+	return ErrBusy
+}
+
+// Outcome is what became of a command, if it was applied and the group still remembers.
+func (c *Core) Outcome(id ProposalID) (Applied, bool) {
+	if r := c.memory.find(id); r != nil {
+		return Applied{ID: r.id, Index: r.index, Outcome: r.outcome}, true
+	}
+	return Applied{}, false
+}
+
+// apply carries out one committed entry. What it cannot read was written by a newer release, or not by ours: going on without
+// it would make this node's state another one than everybody else's.
+func (c *Core) apply(e *raftpb.Entry) {
+	if e.GetIndex() != c.applied+1 {
+		panic(fmt.Sprintf("metadata: entry %d is to be applied after %d", e.GetIndex(), c.applied))
+	}
+	switch e.GetType() {
+	case raftpb.EntryNormal:
+		if len(e.GetData()) > 0 {
+			c.applyNormal(e)
+		} else { // a leader begins its term with an empty one, and puts one in place of a change that Raft refused
+			c.tracker.changing = false
+		}
+	case raftpb.EntryConfChange:
+		change := &raftpb.ConfChange{}
+		c.mustParse(e, change)
+		c.conf, c.tracker.changing = c.node.ApplyConfChange(change), false
+	case raftpb.EntryConfChangeV2:
+		change := &raftpb.ConfChangeV2{}
+		c.mustParse(e, change)
+		c.conf, c.tracker.changing = c.node.ApplyConfChange(change), false
+	default:
+		panic(fmt.Sprintf("metadata: entry %d is of unknown type %v", e.GetIndex(), e.GetType()))
+	}
+	c.applied, c.appliedIn = e.GetIndex(), e.GetTerm()
+	c.since.entries++
+	c.since.bytes += len(e.GetData())
+	c.digests.roll(e.GetIndex(), e.GetData(), c.state.Version)
+}
+
+func (c *Core) mustParse(e *raftpb.Entry, into proto.Message) {
+	if err := proto.Unmarshal(e.GetData(), into); err != nil {
+		panic(fmt.Sprintf("metadata: entry %d, %v: %v", e.GetIndex(), e.GetType(), err))
+	}
+}
+
+func (c *Core) applyNormal(raw *raftpb.Entry) {
+	e, err := decodeEntry(raw.GetData())
+	if err != nil {
+		panic(fmt.Sprintf("metadata: entry %d cannot be read: %v", raw.GetIndex(), err))
+	}
+	encoded, whole := c.staged.add(&e)
+	if !whole {
+		return
+	}
+	command, err := cluster.DecodeCommand(encoded)
+	if err != nil {
+		panic(fmt.Sprintf("metadata: the command of entry %d cannot be read: %v", raw.GetIndex(), err))
+	}
+	c.out.Applied = append(c.out.Applied, c.applyCommand(raw.GetIndex(), &e, command))
+}
+
+// applyCommand applies a command once, however often it was proposed.
+func (c *Core) applyCommand(index uint64, e *entry, command *cluster.Command) Applied {
+	asked := e.id.Sequence != 0
+	if asked {
+		if r := c.memory.find(e.id); r != nil {
+			return Applied{ID: e.id, Index: index, Outcome: r.outcome, Again: true}
+		}
+		if e.since != 0 && c.memory.floor > e.since {
+			return Applied{ID: e.id, Index: index, Forgotten: true}
+		}
+	}
+	next, outcome := c.state.Apply(command)
+	if next != c.state {
+		c.state, c.out.Changed = next, true
+	}
+	if asked {
+		c.memory.add(remembered{id: e.id, index: index, outcome: outcome})
+	}
+	return Applied{ID: e.id, Index: index, Outcome: outcome}
+}
+
+// memento is all that a snapshot holds beside what Raft keeps of it.
+//
+//	[ format 1, state, hash, floor, [ [proposer, epoch, sequence, index, outcome] … ] ]      msgpack; state as package cluster encodes it
+type memento struct {
+	state  *cluster.State
+	hash   uint64
+	memory memory
+}
+
+const (
+	mementoFormat = 1
+	mementoFields = 5
+)
+
+func (m *memento) snapshot(index, term uint64, conf *raftpb.ConfState) *raftpb.Snapshot {
+	w := wire.NewEncoder(nil)
+	w.Array(mementoFields)
+	w.Uint(mementoFormat)
+	w.Bytes(m.state.Encode())
+	w.Uint(m.hash)
+	m.memory.encode(&w)
+	return &raftpb.Snapshot{Data: w.Buffer(), Metadata: &raftpb.SnapshotMetadata{
+		Index: new(index), Term: new(term), ConfState: proto.Clone(conf).(*raftpb.ConfState),
+	}}
+}
+
+func decodeMemento(data []byte) (m memento, err error) {
+	r := wire.NewDecoder(data)
+	fields, format := r.Array(), uint64(0)
+	if fields > 0 {
+		format = r.Uint()
+	}
+	if r.Err() == nil && (format != mementoFormat || fields != mementoFields) {
+		return m, fmt.Errorf("a snapshot of format %d, this release reads %d: run the release that the others run", format, mementoFormat)
+	}
+	encoded := r.Bytes()
+	m.hash = r.Uint()
+	m.memory = decodeMemory(&r)
+	if err := r.Finish(); err != nil {
+		return m, err
+	}
+	m.state, err = cluster.DecodeState(encoded)
+	return m, err
+}
+
+// snapshot is what this node has applied, as of now.
+func (c *Core) snapshot() *raftpb.Snapshot {
+	m := memento{state: c.state, hash: c.digests.last.Hash, memory: c.memory}
+	return m.snapshot(c.applied, c.appliedIn, c.conf)
+}
+
+// restore makes the snapshot the state.
+func (c *Core) restore(s *raftpb.Snapshot) error {
+	m, err := decodeMemento(s.GetData())
+	if err != nil {
+		return fmt.Errorf("metadata: read the snapshot at %d: %w", s.GetMetadata().GetIndex(), err)
+	}
+	c.state, c.memory, c.staged = m.state, m.memory, staging{}
+	c.applied, c.appliedIn = s.GetMetadata().GetIndex(), s.GetMetadata().GetTerm()
+	c.conf = proto.Clone(s.GetMetadata().GetConfState()).(*raftpb.ConfState)
+	c.digests = digests{last: Digest{Index: c.applied}}
+	c.digests.reach(Digest{Index: c.applied, Hash: m.hash})
+	c.since = progress{}
+	return nil
+}
+
+// install takes a snapshot of the leader's, which is in the log by now.
+func (c *Core) install(s *raftpb.Snapshot) error {
+	if err := c.restore(s); err != nil {
+		return err
+	}
+	c.out.Changed, c.out.Restored = true, true
+	return nil
+}
+
+// compact takes a snapshot and shortens the log, once enough has been applied. Followers that are a little behind are still
+// served from the log: as many entries as make a snapshot stay.
+func (c *Core) compact() error {
+	if c.since.entries < c.config.SnapshotEntries && c.since.bytes < c.config.SnapshotBytes || !c.staged.empty() {
+		return nil
+	}
+	first := c.applied + 1
+	if keep := min(c.since.entries, c.config.SnapshotEntries); c.since.bytes < c.config.SnapshotBytes {
+		first = max(c.config.Log.First(), c.applied+1-min(keep, c.applied))
+	}
+	if err := c.config.Log.Compact(c.snapshot(), first); err != nil {
+		return err
+	}
+	c.since = progress{}
+	return nil
+}

@@ -1,0 +1,213 @@
+package metadata
+
+import (
+	"cmp"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	raftprogress "go.etcd.io/raft/v3/tracker"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// How the leader judges its followers, in ticks or in checks, which it makes every HeartbeatTicks.
+const (
+	caughtUpLag    = 64 // entries that a learner may be behind when it begins to vote
+	caughtUpChecks = 2  // in a row
+	snapshotTicks  = 60 // until a snapshot that nobody answers counts as lost
+	jointTicks     = 20 // until a joint configuration that Raft has not left by itself is left by hand
+)
+
+// tracker is what a leader remembers of its followers between two looks. It is made anew with each reign.
+type tracker struct {
+	ticks    int
+	changing bool           // a change is in the log and not applied: another one would be refused, and fill the log
+	joint    int            // ticks in a joint configuration
+	near     map[uint64]int // checks in a row for which a learner was caught up
+	snapshot map[uint64]int // ticks since a snapshot was sent
+}
+
+func newTracker() tracker {
+	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}}
+}
+
+// follower is a member as its leader sees it.
+type follower struct {
+	number     uint64
+	match      uint64 // last entry that it has
+	active     bool   // heard of since the last check of the quorum
+	inSnapshot bool
+}
+
+// followers lists all members but this one, by number.
+func (c *Core) followers() (list []follower) {
+	c.node.WithProgress(func(number uint64, _ raft.ProgressType, p raftprogress.Progress) {
+		if number != c.config.Number {
+			list = append(list, follower{number: number, match: p.Match, active: p.RecentActive, inSnapshot: p.State == raftprogress.StateSnapshot})
+		}
+	})
+	slices.SortFunc(list, func(a, b follower) int { return cmp.Compare(a.number, b.number) })
+	return list
+}
+
+// tick looks after snapshots on their way and learners that come near.
+func (t *tracker) tick(c *Core) {
+	t.ticks++
+	if len(c.conf.GetVotersOutgoing()) > 0 {
+		t.joint++
+	} else {
+		t.joint = 0
+	}
+	check := t.ticks%c.config.HeartbeatTicks == 0
+	for _, f := range c.followers() {
+		if f.inSnapshot {
+			t.snapshot[f.number]++
+		} else {
+			delete(t.snapshot, f.number)
+		}
+		if t.snapshot[f.number] >= snapshotTicks {
+			delete(t.snapshot, f.number)
+			c.node.ReportSnapshot(f.number, raft.SnapshotFailure)
+		}
+		if !check {
+			continue
+		}
+		if f.active && !f.inSnapshot && f.match+caughtUpLag >= c.hard.GetCommit() && f.match > 0 {
+			t.near[f.number]++
+		} else {
+			delete(t.near, f.number)
+		}
+	}
+}
+
+// best is the follower among these that has most of the log and was heard of lately; 0 if there is none.
+func (t *tracker) best(c *Core, among []uint64) (number uint64) {
+	match := uint64(0)
+	for _, f := range c.followers() {
+		if f.active && contains(among, f.number) && f.match > match {
+			number, match = f.number, f.match
+		}
+	}
+	return number
+}
+
+// reconcile moves Raft's configuration one step towards what the state wants, if this node leads and no step is under way.
+func (c *Core) reconcile() {
+	if !c.lead.Won || c.state.Cluster == "" || c.tracker.changing {
+		return
+	}
+	want := wanted(c.state)
+	want.near = func(n uint64) bool { return c.tracker.near[n] >= caughtUpChecks }
+	if len(c.conf.GetVotersOutgoing()) > 0 {
+		if c.tracker.joint >= jointTicks {
+			c.tracker.joint = 0
+			c.change(&raftpb.ConfChangeV2{}) // leaves it
+		}
+		return
+	}
+	step := nextStep(c.conf, want, c.config.Number)
+	switch {
+	case step.change != nil:
+		c.change(step.change)
+	case step.leave:
+		if to := c.tracker.best(c, intersect(want.voters, c.conf.GetVoters())); to != 0 {
+			c.node.TransferLeader(to)
+		}
+	}
+}
+
+func (c *Core) change(change *raftpb.ConfChangeV2) {
+	if err := c.node.ProposeConfChange(change); err != nil {
+		c.config.Logf("change the group: %v", err)
+		return
+	}
+	c.tracker.changing = true
+}
+
+// target is the configuration that the state wants.
+type target struct {
+	members []uint64            // ascending
+	voters  []uint64            // ascending, all of them members; empty: as it is
+	near    func(n uint64) bool // a learner that has so much of the log that it may vote
+}
+
+func wanted(s *cluster.State) (t target) {
+	for i := range s.Members {
+		t.members = append(t.members, s.Members[i].Raft)
+	}
+	slices.Sort(t.members)
+	t.voters = intersect(s.Voters, t.members)
+	return t
+}
+
+// step is what a leader does next about the configuration: one change, or giving up the lead, or nothing.
+type step struct {
+	change *raftpb.ConfChangeV2
+	leave  bool
+}
+
+// nextStep compares what is with what shall be. It is a function of its arguments.
+//
+//  1. Every member is in the configuration, a voter or a learner; who is no member is not.
+//  2. Voters change in one joint step. A learner begins to vote only once it is near; voters leave only as far as those who
+//     stay and those who begin are as many as are wanted.
+//  3. A leader that shall not vote first makes the changes that it can, then hands over; its successor takes its vote away.
+func nextStep(now *raftpb.ConfState, want target, self uint64) step {
+	var changes []*raftpb.ConfChangeSingle
+	add := func(kind raftpb.ConfChangeType, number uint64) {
+		changes = append(changes, &raftpb.ConfChangeSingle{Type: kind.Enum(), NodeId: new(number)})
+	}
+	voters := want.voters
+	if len(voters) == 0 {
+		voters = intersect(now.GetVoters(), want.members)
+	}
+	begin := 0
+	for _, n := range voters {
+		if !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
+			add(raftpb.ConfChangeAddNode, n)
+			begin++
+		}
+	}
+	mayLeave := len(now.GetVoters()) + begin - max(1, len(voters))
+	touched := begin > 0
+	for _, n := range now.GetVoters() {
+		if contains(voters, n) || n == self || mayLeave <= 0 {
+			continue
+		}
+		if contains(want.members, n) {
+			add(raftpb.ConfChangeAddLearnerNode, n)
+		} else {
+			add(raftpb.ConfChangeRemoveNode, n)
+		}
+		mayLeave--
+		touched = true
+	}
+	for _, n := range want.members {
+		if !contains(now.GetVoters(), n) && !contains(now.GetLearners(), n) && !contains(now.GetLearnersNext(), n) {
+			add(raftpb.ConfChangeAddLearnerNode, n)
+		}
+	}
+	for _, n := range now.GetLearners() {
+		if !contains(want.members, n) {
+			add(raftpb.ConfChangeRemoveNode, n)
+		}
+	}
+	if len(changes) == 0 {
+		return step{leave: contains(now.GetVoters(), self) && !contains(voters, self)}
+	}
+	transition := raftpb.ConfChangeTransitionAuto
+	if touched {
+		transition = raftpb.ConfChangeTransitionJointImplicit
+	}
+	return step{change: &raftpb.ConfChangeV2{Transition: transition.Enum(), Changes: changes}}
+}
+
+func intersect(a, b []uint64) (both []uint64) {
+	for _, n := range a {
+		if contains(b, n) {
+			both = append(both, n)
+		}
+	}
+	return both
+}
