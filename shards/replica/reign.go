@@ -1,0 +1,415 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// The primary's half: one progress for each other copy, and the commit that follows from them.
+//
+//	                 Ack                     ┌────────► fetching ──Missing──┐
+//	probing ─────────────────────► streaming ┤◄─Fetched─┘                   ▼
+//	   ▲ ▲──────Refuse, silence──────┘       └──memory has no log────► snapshot
+//	   └──────────────────────────SnapshotFailed, Hello──────────────────┘  Ack: streaming
+
+type phase uint8
+
+const (
+	probing   phase = iota // one message at a time, until the copy says where the logs agree
+	streaming              // entries flow, as far as the window allows
+	fetching               // the log is asked for entries that have left memory
+	snapshot               // entries cannot help; the shell sends a snapshot
+)
+
+var phaseNames = [...]string{"probing", "streaming", "fetching", "snapshot"}
+
+func (p phase) String() string { return phaseNames[p] }
+
+// progress is what a primary knows of another copy.
+type progress struct {
+	id      shards.CopyID
+	inSync  bool // the row says so
+	pending bool // proposed for the in-sync set, and waited for already
+	open    int  // proposals of it whose outcome is not known
+	lost    string
+	asked   int // tick of the last proposal about it
+
+	phase    phase
+	match    shards.SeqNo // durable there, acknowledged in this term
+	next     shards.SeqNo // the first number not sent
+	flight   []sent       // between the two
+	bytes    int          // of flight
+	told     shards.SeqNo // commit in the last message
+	knows    shards.SeqNo // commit in its last acknowledgement
+	answered bool         // has acknowledged anything in this term
+	tried    int          // tick of the last message to it, or of the last progress
+	pause    int          // ticks until the next try
+	since    int          // tick at which it last owed nothing; at first that of its beginning
+}
+
+type sent struct {
+	last  shards.SeqNo
+	bytes int
+}
+
+// reign begins a reign: all copies are told where this log ends, and get what they lack.
+func (c *Core) reign() {
+	c.role, c.lead, c.paused, c.began = RolePrimary, c.row.Self, false, c.commit
+	c.peers = nil
+	if c.config.Bug&BugDropTail != 0 && c.log.last > c.commit {
+		c.truncate(c.commit + 1)
+	}
+	c.updatePeers()
+}
+
+// updatePeers makes the progresses follow the row.
+func (c *Core) updatePeers() {
+	old := c.peers
+	c.peers = nil
+	for _, peer := range c.row.Copies {
+		if peer.ID == c.row.Self {
+			continue
+		}
+		var p *progress
+		if i := slices.IndexFunc(old, func(p *progress) bool { return p.id == peer.ID }); i >= 0 {
+			p = old[i]
+		} else {
+			p = &progress{id: peer.ID, phase: streaming, next: c.log.last + 1, pause: c.config.ResendTicks, since: c.now, asked: c.now - c.config.RetryTicks}
+			c.probe(p)
+		}
+		if p.inSync = peer.InSync; p.inSync {
+			p.pending, p.open = false, 0
+		}
+		c.peers = append(c.peers, p)
+	}
+}
+
+func (c *Core) peer(id shards.CopyID) *progress {
+	for _, p := range c.peers {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// owes says that a copy lacks something, as far as is known.
+func (c *Core) owes(p *progress) bool { return !p.answered || p.match < c.log.last }
+
+// waitsFor says that nothing is committed that this copy lacks.
+func (c *Core) waitsFor(p *progress) bool {
+	if c.config.Bug&BugRemoveEarly != 0 && p.inSync && p.lost != "" {
+		return false
+	}
+	return p.inSync || p.pending && c.config.Bug&BugAddUnawaited == 0
+}
+
+func (c *Core) enoughInSync() bool {
+	n := 0
+	for _, peer := range c.row.Copies {
+		if peer.InSync {
+			n++
+		}
+	}
+	return n >= c.row.MinInSync || c.config.Bug&BugBelowMinInSync != 0
+}
+
+// advance commits what all have that the primary waits for.
+func (c *Core) advance() {
+	if c.role != RolePrimary || !c.enoughInSync() {
+		return
+	}
+	low := c.persisted
+	if c.config.Bug&BugSelfUnawaited != 0 {
+		low = c.log.last
+	}
+	for _, p := range c.peers {
+		if c.waitsFor(p) {
+			low = min(low, p.match)
+		}
+	}
+	if c.config.Bug&BugCommitBeyond != 0 && low >= c.commit && low+1 >= c.log.first() && low < c.log.last {
+		low = c.log.entries[c.log.at(low+1)].Last
+	}
+	if low > c.commit {
+		c.commit = low
+		c.out.Commit = low
+	}
+}
+
+// broadcast sends what is new to all who can take it.
+func (c *Core) broadcast() {
+	for _, p := range c.peers {
+		c.feed(p)
+	}
+}
+
+// feed sends entries to a streaming copy until its window is full.
+func (c *Core) feed(p *progress) {
+	for p.phase == streaming && p.next <= c.log.last && c.window(p) {
+		if p.next < c.log.first() {
+			c.fetch(p)
+			return
+		}
+		i := c.log.at(p.next)
+		size, entries := 0, []Entry(nil)
+		for ; i < len(c.log.entries); i++ {
+			e := &c.log.entries[i].Entry
+			if len(entries) > 0 && (size+e.Size() > c.config.MessageBytes || len(p.flight)+len(entries) >= c.config.WindowEntries) {
+				break
+			}
+			size += e.Size()
+			entries = append(entries, *e)
+		}
+		c.ship(p, entries)
+	}
+}
+
+func (c *Core) window(p *progress) bool {
+	return len(p.flight) == 0 || len(p.flight) < c.config.WindowEntries && p.bytes < c.config.WindowBytes
+}
+
+// ship sends entries, the first of which begins at next.
+func (c *Core) ship(p *progress, entries []Entry) {
+	if len(p.flight) == 0 {
+		p.tried = c.now
+	}
+	c.send(c.appendTo(p, KindAppend, entries))
+	for i := range entries {
+		size := entries[i].Size()
+		p.flight = append(p.flight, sent{entries[i].Last, size})
+		p.bytes += size
+	}
+	p.next = entries[len(entries)-1].Last + 1
+}
+
+// appendTo makes a message that builds upon what the copy has been sent.
+func (c *Core) appendTo(p *progress, kind Kind, entries []Entry) Message {
+	p.told = c.commit
+	h := c.hashes.last()
+	return Message{
+		Kind: kind, To: p.id, Prev: Position{c.log.termAt(p.next - 1), p.next - 1}, Last: c.log.end(),
+		Commit: c.commit, Checked: h.seq, Rolling: h.rolling, Entries: entries,
+	}
+}
+
+// probe asks a copy whether it agrees up to before next.
+func (c *Core) probe(p *progress) {
+	p.flight, p.bytes, p.tried = nil, 0, c.now
+	c.send(c.appendTo(p, KindSync, nil))
+}
+
+// fetch asks the shell for entries that are in the log only.
+func (c *Core) fetch(p *progress) {
+	if c.config.Memory || p.next <= c.log.base.Seq {
+		c.giveUp(p)
+		return
+	}
+	p.phase = fetching
+	c.out.Fetch = append(c.out.Fetch, Fetch{To: p.id, From: p.next, Bytes: c.config.MessageBytes})
+}
+
+// Fetched brings entries that Fetch asked for: as the log has them, the first beginning at From.
+func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
+	p := c.peer(to)
+	if p == nil || p.phase != fetching || len(entries) == 0 || entries[0].First != p.next {
+		return
+	}
+	p.phase = streaming
+	c.ship(p, entries)
+	c.feed(p)
+}
+
+// Missing says that the log has no entry that begins at Fetch.From any more.
+func (c *Core) Missing(to shards.CopyID) {
+	if p := c.peer(to); p != nil && p.phase == fetching {
+		c.giveUp(p)
+	}
+}
+
+// giveUp has a copy brought back by a snapshot. One in sync has to leave the set first: what it holds may be needed.
+func (c *Core) giveUp(p *progress) {
+	p.phase, p.flight, p.bytes = snapshot, nil, 0
+	if p.inSync || p.pending {
+		p.lost = "its log cannot be joined to the primary's"
+		return
+	}
+	c.out.Snapshots = append(c.out.Snapshots, p.id)
+}
+
+// SnapshotFailed says that a copy did not get its snapshot: the primary asks it again what it has.
+func (c *Core) SnapshotFailed(to shards.CopyID) {
+	if p := c.peer(to); p != nil && p.phase == snapshot {
+		p.phase, p.tried = probing, c.now
+	}
+}
+
+// Refused says that a proposed change of a copy was refused for good by the metadata group. Of a proposal whose outcome is
+// not known nothing is said: it may still be carried out.
+func (c *Core) Refused(change Change) {
+	p := c.peer(change.Copy)
+	if p == nil || !change.Add || !p.pending {
+		return
+	}
+	if p.open--; p.open == 0 {
+		p.pending = false
+		c.advance()
+	}
+}
+
+// stepAnswer takes what another copy says to the primary.
+func (c *Core) stepAnswer(m *Message) {
+	c.learn(m.Term)
+	p := c.peer(m.From)
+	if c.role != RolePrimary || p == nil {
+		return
+	}
+	if m.Term < c.term {
+		switch {
+		case m.Kind == KindAck && c.config.Bug&BugStaleAck != 0:
+		case m.Kind == KindHello:
+			p.pause = c.config.ResendTicks
+			c.probe(p)
+			return
+		default:
+			return
+		}
+	}
+	p.pause = c.config.ResendTicks
+	switch m.Kind {
+	case KindAck:
+		p.knows = max(p.knows, m.Commit)
+		c.acked(p, m.Last.Seq)
+	case KindRefuse:
+		c.refused(p, m)
+	case KindHello:
+		c.greeted(p, m)
+	}
+}
+
+func (c *Core) acked(p *progress, seq shards.SeqNo) {
+	if seq > c.log.last {
+		panic(fmt.Sprintf("replica: shard %v: copy %d acknowledges %d, the log ends at %d", c.config.Shard, p.id, seq, c.log.last))
+	}
+	p.answered = true
+	if seq > p.match {
+		p.match, p.tried = seq, c.now
+	}
+	n := 0
+	for n < len(p.flight) && p.flight[n].last <= p.match {
+		p.bytes -= p.flight[n].bytes
+		n++
+	}
+	p.flight = slices.Delete(p.flight, 0, n)
+	switch {
+	case p.phase == probing && seq >= p.next-1, p.phase == snapshot && c.within(p.match+1):
+		p.phase = streaming
+	}
+	p.next = max(p.next, p.match+1)
+	if !c.owes(p) {
+		p.since = c.now
+	}
+	c.feed(p)
+	c.consider(p)
+	c.advance()
+}
+
+// within says that entries from this number on may be had without a snapshot.
+func (c *Core) within(seq shards.SeqNo) bool {
+	return seq >= c.log.first() || !c.config.Memory && seq > c.log.base.Seq
+}
+
+func (c *Core) refused(p *progress, m *Message) {
+	switch {
+	case p.phase == snapshot || p.phase == fetching:
+	case m.Reset:
+		c.giveUp(p)
+	case m.Last.Seq < p.match || p.phase == probing && m.Prev.Seq != p.next-1:
+		// an answer to something older
+	default:
+		c.meet(p, m)
+	}
+}
+
+// meet looks for the place up to which a copy's log, as it has just described it, may be the primary's, and asks it.
+func (c *Core) meet(p *progress, m *Message) {
+	at := c.log.lastWith(m.Last)
+	if m.Last.Term == 0 && m.Last.Seq <= m.Commit {
+		at = min(m.Last.Seq, c.log.last) // committed: the term is of no matter
+	}
+	if at < m.Commit || m.Last.Seq < c.log.base.Seq || !c.within(at+1) {
+		c.giveUp(p)
+		return
+	}
+	p.phase, p.next = probing, max(at, p.match)+1
+	c.probe(p)
+}
+
+// greeted takes a copy's word that it has begun to listen, perhaps in another life.
+func (c *Core) greeted(p *progress, m *Message) {
+	if m.Last.Seq < p.match {
+		if p.inSync || p.pending {
+			p.lost = "it has lost what it had acknowledged"
+			return
+		}
+		p.match, p.knows, p.answered = 0, 0, false
+	}
+	p.since = c.now
+	c.meet(p, m)
+}
+
+// tickPeers repeats what was not answered, tells the commit, and looks after the in-sync set.
+func (c *Core) tickPeers() {
+	for _, p := range c.peers {
+		waiting := p.phase == probing || p.phase == streaming
+		switch {
+		case waiting && c.owes(p) && c.now-p.tried >= p.pause:
+			p.pause = min(2*p.pause, 16*c.config.ResendTicks)
+			p.phase = probing
+			if p.answered {
+				p.next = p.match + 1
+			}
+			c.probe(p)
+		case p.phase == streaming && (p.told != c.commit || p.knows < c.commit && c.now-p.tried >= p.pause):
+			p.tried = c.now
+			c.send(c.appendTo(p, KindSync, nil))
+		}
+		c.consider(p)
+	}
+}
+
+// lag is for how many ticks a copy has owed an entry, or an answer.
+func (c *Core) lag(p *progress) int {
+	if !c.owes(p) {
+		p.since = c.now
+		return 0
+	}
+	from := p.since
+	if next := p.match + 1; p.answered && next >= c.log.first() && next <= c.log.last {
+		from = max(from, c.log.entries[c.log.at(next)].tick)
+	}
+	return c.now - from
+}
+
+// consider proposes that a copy joins the in-sync set, or leaves it, if it is time.
+func (c *Core) consider(p *progress) {
+	if p.inSync && p.lost == "" && c.lag(p) >= c.config.LagTicks {
+		p.lost = fmt.Sprintf("it has owed an acknowledgement for %d ticks", c.lag(p))
+	}
+	if c.now-p.asked < c.config.RetryTicks {
+		return
+	}
+	ready := p.phase == streaming && p.answered && p.match >= c.commit
+	switch {
+	case p.inSync && p.lost != "":
+		c.out.InSync = append(c.out.InSync, Change{Copy: p.id, Reason: p.lost})
+		p.asked = c.now
+	case !p.inSync && (p.pending || ready):
+		p.pending = true
+		p.open++
+		c.out.InSync = append(c.out.InSync, Change{Copy: p.id, Add: true, Reason: "it has caught up"})
+		p.asked = c.now
+	}
+}
