@@ -25,7 +25,7 @@ func (l *Log) Append(records []Record, sync bool) error {
 		size += int64(keySize + headerSize + len(records[i].Payload))
 		shrinks = shrinks && records[i].Shrinks
 	}
-	ends, err := l.follow(records)
+	ends, err := l.follow(nil, records)
 	if err != nil {
 		return err
 	}
@@ -62,10 +62,14 @@ type shardTail struct {
 	tail  tail
 }
 
-// follow checks that each record follows its shard's last one, and gives the shards' new ends.
-func (l *Log) follow(records []Record) ([]shardTail, error) {
-	ends := make([]shardTail, 0, len(records))
+// follow checks that each record follows its shard's last one, and gives the shards' new ends. cut are the ends of shards
+// that other changes of the same batch have moved.
+func (l *Log) follow(cut []shardTail, records []Record) ([]shardTail, error) {
+	ends := append(make([]shardTail, 0, len(cut)+len(records)), cut...)
 	highest := shards.ShardID(0) // in order of shards, which is usual, no earlier record has to be looked for
+	for _, c := range cut {
+		highest = max(highest, c.shard)
+	}
 	for i := range records {
 		r := &records[i]
 		if r.First == 0 || r.First > r.Last || r.Last == math.MaxUint64 || len(r.Payload) > 1<<30 {
@@ -172,7 +176,19 @@ func (l *Log) TruncateSuffix(shard shards.ShardID, from shards.SeqNo) error {
 	if err != nil || end.last < from {
 		return errors.Join(err, l.alive())
 	}
-	rest := tail{}
+	rest, err := l.endBefore(shard, from)
+	if err != nil {
+		return err
+	}
+	err = l.commit(func() error { return l.db.DeleteRange(recordKey(shard, from), afterShard(shard), pebble.NoSync) })
+	if err == nil {
+		l.tails.Store(shard, rest)
+	}
+	return err
+}
+
+// endBefore is the shard's end once the record that begins at from, and all behind, are dropped.
+func (l *Log) endBefore(shard shards.ShardID, from shards.SeqNo) (rest tail, err error) {
 	err = l.iterate(recordKey(shard, 0), afterShard(shard), func(it *pebble.Iterator) error {
 		if it.SeekGE(recordKey(shard, from)) {
 			r, err := l.recordAt(it)
@@ -190,12 +206,5 @@ func (l *Log) TruncateSuffix(shard shards.ShardID, from shards.SeqNo) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	err = l.commit(func() error { return l.db.DeleteRange(recordKey(shard, from), afterShard(shard), pebble.NoSync) })
-	if err == nil {
-		l.tails.Store(shard, rest)
-	}
-	return err
+	return rest, err
 }

@@ -50,7 +50,15 @@ func (w *world) did(next content, synced bool) {
 
 func (w *world) append() {
 	next := maps.Clone(w.now())
-	var batch []Record
+	batch, sync := w.records(next), w.random.IntN(2) == 0
+	if err := w.log.Append(batch, sync); err != nil {
+		w.fatalf("append: %v", err)
+	}
+	w.did(next, sync)
+}
+
+// records makes a few that follow what next holds, and puts them there.
+func (w *world) records(next content) (batch []Record) {
 	for range 1 + w.random.IntN(4) {
 		shard := shards.ShardID(w.random.IntN(3))
 		r := Record{Shard: shard, Term: 1, First: 1, Payload: make([]byte, w.random.IntN(300))}
@@ -68,9 +76,45 @@ func (w *world) append() {
 		batch = append(batch, r)
 		next[shard] = append(slices.Clip(next[shard]), r)
 	}
+	return batch
+}
+
+// named stands for a record of the node itself in a content.
+const named = shards.ShardID(99)
+
+// write cuts shards at both ends, appends, and sets a record of the node, all in one step.
+func (w *world) write() {
+	next := maps.Clone(w.now())
+	var b Batch
+	for _, shard := range w.random.Perm(3)[:w.random.IntN(4)] {
+		cut, old := Cut{Shard: shards.ShardID(shard)}, next[shards.ShardID(shard)]
+		from, through := 0, len(old)
+		if len(old) > 0 && w.random.IntN(2) == 0 {
+			from = w.random.IntN(len(old))
+			cut.Through = old[from].Last
+			from++
+		}
+		if len(old) > 0 && w.random.IntN(2) == 0 {
+			through = w.random.IntN(len(old))
+			cut.From = old[through].First
+		}
+		next[cut.Shard] = old[min(from, through):through:through]
+		if len(next[cut.Shard]) == 0 {
+			delete(next, cut.Shard)
+		}
+		b.Cuts = append(b.Cuts, cut)
+	}
+	if w.random.IntN(2) == 0 {
+		b.Records = w.records(next)
+	}
+	if w.random.IntN(2) == 0 {
+		value := make([]byte, w.random.IntN(2000))
+		b.Set = []Named{{Name: "named", Value: value}}
+		next[named] = []Record{{Shard: named, Payload: value}}
+	}
 	sync := w.random.IntN(2) == 0
-	if err := w.log.Append(batch, sync); err != nil {
-		w.fatalf("append: %v", err)
+	if err := w.log.Write(b, sync); err != nil {
+		w.fatalf("write: %v", err)
 	}
 	w.did(next, sync)
 }
@@ -111,6 +155,11 @@ func (w *world) read() content {
 		if found[id], err = readAll(w.log, id, 0); err != nil {
 			w.fatalf("read: %v", err)
 		}
+	}
+	if value, there, err := w.log.Get("named"); err != nil {
+		w.fatalf("get: %v", err)
+	} else if there {
+		found[named] = []Record{{Shard: named, Payload: value}}
 	}
 	return found
 }
@@ -204,6 +253,8 @@ func (w *world) run(steps int) {
 			w.history = w.history[len(w.history)-1:]
 		case n < 11:
 			w.compare()
+		case n < 19:
+			w.write()
 		default:
 			w.append()
 		}

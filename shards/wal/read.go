@@ -117,9 +117,7 @@ func (l *Log) Get(name string) ([]byte, bool, error) {
 // Set writes a record of the node itself and returns when it is durable. name and value are small: a few KiB.
 func (l *Log) Set(name string, value []byte) error {
 	key := metaKey(name)
-	stored := append(make([]byte, 4, 4+len(value)), value...)
-	binary.LittleEndian.PutUint32(stored, sumOf(key, stored))
-	return l.commit(func() error { return l.db.Set(key, stored, pebble.Sync) })
+	return l.commit(func() error { return l.db.Set(key, sealMeta(key, value), pebble.Sync) })
 }
 
 func metaKey(name string) []byte { return append([]byte{metaPrefix}, name...) }
