@@ -38,20 +38,25 @@ type Bootstrap struct {
 //
 // What it kept on disk keeps its place: of a keyspace of durability fsync always; of interval if Clean; of memory never.
 // A copy that lost its data leaves the in-sync set if another copy is in it, and is recovered under a new id. The last in-sync
-// copy stays: of interval with what its disk has, of memory Fresh, since its writes are gone everywhere.
+// copy stays: of interval with what its disk has, of memory Fresh under a new id, since its writes are gone everywhere. A
+// copy that was not in sync and is not kept gets a new id too: nobody may count on what it once acknowledged.
 type Join struct {
 	Member Member
 	Clean  bool // its last life ended with everything on disk
 }
 
-// Reroute carries out a plan of the placement leader, all of it in one step: a row whose Version differs from Base is left
-// out (the leader looks again), the others are changed.
+// Reroute carries out a plan of the placement leader, all of it in one step: a row whose Version, as it was before the
+// command, differs from Base is left out (the leader looks again), and so is one with a move that does not fit; the others
+// are changed.
 type Reroute struct {
-	Down []Death // members that died; deposes their primaries before the moves
-	Rows []RowChange
+	Down []Death     // members that died; deposes their primaries before the moves
+	Rows []RowChange // sorted by shard
 }
 
 // Death declares a member dead in one epoch. It is refused, with its whole command, if the member has a newer one.
+//
+// A copy of the dead goes on out of sync and under a new id wherever an in-sync copy on a living member remains, so that
+// writes need not wait for it. Where none remains all stay in sync: whichever comes back first has every acknowledged write.
 type Death struct {
 	Node   shards.NodeID
 	Epoch  shards.Epoch
@@ -76,12 +81,14 @@ const (
 	MoveDrop                         // Copy is removed; refused for the last in-sync copy
 	MoveStale                        // an operator accepts the loss: Copy, not in sync, becomes the only in-sync copy and primary
 	MoveEmpty                        // an operator accepts the loss: the shard begins empty on Node; all other copies are dropped
+	MoveHandTo                       // the primary is asked to hand over to Copy, which is in sync; the primary's own id takes the request back
+	MoveRetry                        // Failures becomes 0, so that allocation is tried again
 )
 
 // Move is one step of a plan. Reason is a sentence for people: who decided, and why.
 type Move struct {
 	Kind   MoveKind
-	Copy   shards.CopyID // promote, drop, stale
+	Copy   shards.CopyID // promote, drop, stale, hand to
 	Node   shards.NodeID // allocate, create, empty
 	Source shards.CopyID // allocate: the copy it replaces, or 0
 	Reason string
@@ -137,6 +144,7 @@ type MemberChange struct {
 	Forget     bool
 	Draining   *bool // nil: as it is
 	Maintained *bool
+	Excluded   *bool
 }
 
 // KeyspaceChange makes a keyspace (ID is given by Apply), or changes the settings of the one with that name; shard count,

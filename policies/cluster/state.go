@@ -11,7 +11,12 @@ import "github.com/troupe-actors/troupe/shards"
 //  3. In one shard, Copies are sorted by ID, no two are on one node, and each is below NextCopy.
 //  4. Primary is 0 or the id of a copy that is in sync; its node is a member that is not Down.
 //  5. An in-sync copy is Started. A copy with Source names another copy of the shard that is Started.
-//  6. Terms, copy ids, epochs and Version never go back from one state to the next.
+//  6. Terms, copy ids, epochs and Version never go back from one state to the next (CheckStep).
+//  7. A shard that has copies has one that is in sync: the last is never given up, but by an operator's word.
+//  8. No two copies have one Source. Fresh and Failed copies are in sync, and a Failed one is the only one in sync, and not primary.
+//  9. HandTo is 0 or an in-sync copy beside the primary, on a member that is not Down.
+//
+// 10. Voters ascend and belong to members; Settings are sorted by Name, without an empty value.
 type State struct {
 	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
 	Version      uint64        // raised by one with each command that changed anything
@@ -60,6 +65,7 @@ type Member struct {
 	Down       bool        // declared dead in this Epoch; a join with a higher epoch brings it back
 	Draining   bool        // its copies shall go elsewhere
 	Maintained bool        // may restart: while it is down nothing is allocated in place of its copies
+	Excluded   bool        // shall not vote, whatever its roles: an operator's word
 }
 
 // Attribute is a name and a value that a node was started with.
@@ -67,11 +73,13 @@ type Attribute struct{ Name, Value string }
 
 // Shard is one row of the shard table.
 type Shard struct {
-	ID      shards.ShardID
-	Term    shards.Term   // of the primary's present reign, or of the last one; 0 before the first
-	Primary shards.CopyID // 0: none; nothing is served until one is promoted
-	Version uint64        // State.Version at the row's last change: what proposals about it are compared with
-	Copies  []Copy
+	ID       shards.ShardID
+	Term     shards.Term   // of the primary's present reign, or of the last one; 0 before the first
+	Primary  shards.CopyID // 0: none; nothing is served until one is promoted
+	HandTo   shards.CopyID // the in-sync copy that the primary is asked to hand over to (by HandOver, when it can); 0: none
+	Version  uint64        // State.Version at the row's last change: what proposals about it are compared with
+	Failures uint32        // copies that failed since one last came in sync: see the max_retries setting
+	Copies   []Copy
 }
 
 // Copy is one node's holding of a shard.
@@ -81,6 +89,7 @@ type Copy struct {
 	InSync  bool          // holds every acknowledged write: may be promoted
 	Started bool          // has been in sync under this id; false while it recovers
 	Fresh   bool          // begins empty by decision, and has not said yet that it is open; see Opened
+	Failed  bool          // its node cannot open it: it is here because no other copy is in sync, and is not promoted until its node begins another life
 	Source  shards.CopyID // relocation: it takes the place of this copy once it is in sync; else 0
 }
 

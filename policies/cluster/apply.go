@@ -1,0 +1,221 @@
+package cluster
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Apply gives the state after a command, and what the command did. s is not changed, and is returned itself if nothing was.
+// The same state and the same command give the same bytes on every node, for ever: Apply has no setting and no version.
+func (s *State) Apply(c *Command) (*State, Outcome) {
+	d := &draft{State: *s, old: s}
+	d.Version++
+	err := d.apply(c)
+	if err != nil {
+		return s, Outcome{Version: s.Version, Err: refusal(err)}
+	}
+	if !d.changed {
+		return s, Outcome{Version: s.Version, Rows: d.left, Keyspace: d.keyspace}
+	}
+	return &d.State, Outcome{Version: d.Version, Changed: true, Rows: d.left, Keyspace: d.keyspace}
+}
+
+// refusal unwraps what refuse made; apply returns nothing else.
+func refusal(err error) *Refusal {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		panic("cluster: a command was refused without a reason: " + err.Error())
+	}
+	return r
+}
+
+// draft is a state in the making. Its slices are the old state's until they are owned.
+type draft struct {
+	State
+	old         *State
+	ownsMembers bool
+	ownsShards  bool
+	changed     bool
+	left        []RowOutcome
+	keyspace    shards.KeyspaceID
+}
+
+func (d *draft) apply(c *Command) error {
+	if n := c.parts(); n != 1 {
+		return refuse(WhyInvalid, "a command must be one change; this one has %d", n)
+	}
+	if (d.Cluster == "") != (c.Bootstrap != nil) {
+		if c.Bootstrap != nil {
+			return refuse(WhyInvalid, "the cluster %s exists already; a node that shall be part of it joins", d.Cluster)
+		}
+		return refuse(WhyInvalid, "there is no cluster yet; the first command bootstraps one")
+	}
+	switch {
+	case c.Bootstrap != nil:
+		return d.bootstrap(c.Bootstrap)
+	case c.Join != nil:
+		return d.join(c.Join)
+	case c.Reroute != nil:
+		return d.reroute(c.Reroute)
+	case c.InSync != nil:
+		return d.inSync(c.InSync)
+	case c.Opened != nil:
+		return d.opened(c.Opened)
+	case c.Failed != nil:
+		return d.failed(c.Failed)
+	case c.HandOver != nil:
+		return d.handOver(c.HandOver)
+	case c.Member != nil:
+		return d.changeMember(c.Member)
+	case c.Keyspace != nil:
+		return d.changeKeyspace(c.Keyspace)
+	case c.Settings != nil:
+		return d.changeSettings(c.Settings)
+	default:
+		return d.changeVoters(c.Voters)
+	}
+}
+
+// parts counts the changes that a command holds.
+func (c *Command) parts() int {
+	n := 0
+	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
+		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// ownMembers makes Members writable.
+func (d *draft) ownMembers() {
+	if !d.ownsMembers {
+		d.Members, d.ownsMembers = slices.Clone(d.Members), true
+	}
+}
+
+// putMember replaces the member at i.
+func (d *draft) putMember(i int, m Member) {
+	d.ownMembers()
+	d.Members[i], d.changed = m, true
+}
+
+// edit changes the shard at i as f says. A row that f refuses stays as it was, ids that it used up included; one that is
+// equal afterwards has not been changed.
+func (d *draft) edit(i int, f func(*row) error) error {
+	next := d.NextCopy
+	before := d.Shards[i]
+	r := &row{Shard: before, draft: d}
+	r.Copies = slices.Clone(before.Copies)
+	if err := f(r); err != nil {
+		d.NextCopy = next
+		return err
+	}
+	r.settle()
+	if r.same(&before) {
+		return nil
+	}
+	if !d.ownsShards {
+		d.Shards, d.ownsShards = slices.Clone(d.Shards), true
+	}
+	r.Version = d.Version
+	d.Shards[i], d.changed = r.Shard, true
+	return nil
+}
+
+// row is one shard being changed.
+type row struct {
+	Shard
+	draft *draft
+}
+
+func (r *row) same(s *Shard) bool {
+	return r.Term == s.Term && r.Primary == s.Primary && r.HandTo == s.HandTo && r.Failures == s.Failures && slices.Equal(r.Copies, s.Copies)
+}
+
+// at is the copy's place in Copies, or -1.
+func (r *row) at(id shards.CopyID) int {
+	return slices.IndexFunc(r.Copies, func(c Copy) bool { return c.ID == id })
+}
+
+// on is the place in Copies of the copy on this node, or -1.
+func (r *row) on(node shards.NodeID) int {
+	return slices.IndexFunc(r.Copies, func(c Copy) bool { return c.Node == node })
+}
+
+// living says whether a node is a member that is not Down.
+func (r *row) living(node shards.NodeID) bool {
+	m := r.draft.Member(node)
+	return m != nil && !m.Down
+}
+
+// add puts in a new copy and gives its id.
+func (r *row) add(c Copy) shards.CopyID {
+	c.ID = r.draft.NextCopy
+	r.draft.NextCopy++
+	r.Copies = append(r.Copies, c)
+	return c.ID
+}
+
+// remove takes the copy at i out of the table.
+func (r *row) remove(i int) {
+	if r.Primary == r.Copies[i].ID {
+		r.Primary = 0
+	}
+	r.Copies = slices.Delete(r.Copies, i, i+1)
+}
+
+// renew gives the copy at i a new id, out of sync: whoever speaks of the old one speaks of what is no more. It becomes the
+// last of Copies.
+func (r *row) renew(i int) {
+	c := r.Copies[i]
+	r.remove(i)
+	r.add(Copy{Node: c.Node, Source: c.Source})
+}
+
+// lead makes the copy at i the primary of a new term. In-sync copies on dead members leave the set: nobody waits for them.
+func (r *row) lead(i int) {
+	r.Term++
+	r.Primary, r.HandTo = r.Copies[i].ID, 0
+	r.shed(func(c Copy) bool { return c.ID != r.Primary && !r.living(c.Node) })
+}
+
+// shed takes in-sync copies out of the set.
+func (r *row) shed(which func(Copy) bool) {
+	for _, c := range slices.Clone(r.Copies) {
+		if c.InSync && which(c) {
+			r.renew(r.at(c.ID))
+		}
+	}
+}
+
+// inSyncBut says whether another copy than this one is in sync.
+func (r *row) inSyncBut(id shards.CopyID) bool {
+	return slices.ContainsFunc(r.Copies, func(c Copy) bool { return c.InSync && c.ID != id })
+}
+
+// settle ends what a change has brought to its end, and takes back what no longer makes sense: a relocation whose target is
+// in sync and whose source does not lead, a source or a wish that is no more (invariants 5 and 9).
+func (r *row) settle() {
+	for i := 0; i < len(r.Copies); i++ {
+		c := &r.Copies[i]
+		switch j := r.at(c.Source); {
+		case c.Source == 0:
+		case j < 0 || !r.Copies[j].Started:
+			c.Source = 0
+		case c.InSync && r.Primary != 0 && c.Source != r.Primary:
+			c.Source = 0
+			r.remove(j) // its successor is in sync, and it does not lead
+			i = -1
+		}
+	}
+	if r.HandTo != 0 {
+		i := r.at(r.HandTo)
+		if i < 0 || !r.Copies[i].InSync || r.HandTo == r.Primary || r.Primary == 0 || !r.living(r.Copies[i].Node) {
+			r.HandTo = 0
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package cluster
+
+import "fmt"
+
+// change is one kind of command. Its place in changesOf is its number on disk: never reorder, only append.
+type change struct {
+	present bool
+	make    func()
+	code    func(*codec)
+}
+
+func changesOf(c *Command) []change {
+	return []change{
+		changeOf(&c.Bootstrap, (*codec).bootstrap),
+		changeOf(&c.Join, (*codec).join),
+		changeOf(&c.Reroute, (*codec).reroute),
+		changeOf(&c.InSync, (*codec).inSync),
+		changeOf(&c.Opened, (*codec).opened),
+		changeOf(&c.Failed, (*codec).failed),
+		changeOf(&c.HandOver, (*codec).handOver),
+		changeOf(&c.Member, (*codec).memberChange),
+		changeOf(&c.Keyspace, (*codec).keyspaceChange),
+		changeOf(&c.Settings, (*codec).settingsChange),
+		changeOf(&c.Voters, (*codec).votersChange),
+	}
+}
+
+func changeOf[T any](p **T, code func(*codec, *T)) change {
+	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
+}
+
+func (c *codec) command(v *Command) {
+	c.fields(4)
+	c.format()
+	text(c, &v.Trace)
+	changes := changesOf(v)
+	which := uint8(len(changes)) // none, which Apply refuses
+	for i, x := range changes {
+		if c.d == nil && x.present {
+			which = uint8(i)
+		}
+	}
+	if c.d == nil && v.parts() != 1 {
+		panic(fmt.Sprintf("cluster: a command is one change; this one has %d", v.parts()))
+	}
+	number(c, &which)
+	if int(which) >= len(changes) {
+		c.d.Refuse(fmt.Sprintf("change %d is unknown", which))
+		return
+	}
+	if c.d != nil {
+		changes[which].make()
+	}
+	changes[which].code(c)
+}
+
+func (c *codec) bootstrap(b *Bootstrap) {
+	c.fields(5)
+	text(c, &b.Cluster)
+	c.member(&b.Member)
+	list(c, &b.Keyspaces, (*codec).description)
+	list(c, &b.Settings, (*codec).setting)
+	list(c, &b.Adopt, shardID)
+}
+
+func (c *codec) join(j *Join) {
+	c.fields(2)
+	c.member(&j.Member)
+	c.bool(&j.Clean)
+}
+
+func (c *codec) reroute(r *Reroute) {
+	c.fields(2)
+	list(c, &r.Down, func(c *codec, d *Death) {
+		c.fields(3)
+		text(c, &d.Node)
+		number(c, &d.Epoch)
+		text(c, &d.Reason)
+	})
+	list(c, &r.Rows, func(c *codec, r *RowChange) {
+		c.fields(3)
+		number(c, &r.Shard)
+		number(c, &r.Base)
+		list(c, &r.Moves, (*codec).move)
+	})
+}
+
+func (c *codec) move(m *Move) {
+	c.fields(5)
+	number(c, &m.Kind)
+	number(c, &m.Copy)
+	text(c, &m.Node)
+	number(c, &m.Source)
+	text(c, &m.Reason)
+}
+
+func (c *codec) inSync(i *InSync) {
+	c.fields(6)
+	number(c, &i.Shard)
+	number(c, &i.Term)
+	number(c, &i.Primary)
+	list(c, &i.Add, copyID)
+	list(c, &i.Remove, copyID)
+	text(c, &i.Reason)
+}
+
+func (c *codec) opened(o *Opened) {
+	c.fields(3)
+	text(c, &o.Node)
+	number(c, &o.Epoch)
+	list(c, &o.Copies, (*codec).shardCopy)
+}
+
+func (c *codec) failed(f *Failed) {
+	c.fields(4)
+	text(c, &f.Node)
+	number(c, &f.Epoch)
+	list(c, &f.Copies, (*codec).shardCopy)
+	text(c, &f.Reason)
+}
+
+func (c *codec) handOver(h *HandOver) {
+	c.fields(4)
+	number(c, &h.Shard)
+	number(c, &h.Term)
+	number(c, &h.From)
+	number(c, &h.To)
+}
+
+func (c *codec) memberChange(m *MemberChange) {
+	c.fields(5)
+	text(c, &m.Node)
+	c.bool(&m.Forget)
+	maybe(c, &m.Draining, (*codec).bool)
+	maybe(c, &m.Maintained, (*codec).bool)
+	maybe(c, &m.Excluded, (*codec).bool)
+}
+
+func (c *codec) keyspaceChange(k *KeyspaceChange) {
+	c.fields(1)
+	c.description(&k.Keyspace)
+}
+
+func (c *codec) settingsChange(s *SettingsChange) {
+	c.fields(2)
+	list(c, &s.Set, (*codec).setting)
+	maybe(c, &s.ReadOnly, (*codec).bool)
+}
+
+func (c *codec) votersChange(v *VotersChange) {
+	c.fields(1)
+	list(c, &v.Voters, raftID)
+}

@@ -1,0 +1,91 @@
+package cluster
+
+import "github.com/troupe-actors/troupe/shards"
+
+func (c *codec) state(s *State) {
+	c.fields(11)
+	c.format()
+	text(c, &s.Cluster)
+	number(c, &s.Version)
+	list(c, &s.Members, (*codec).member)
+	list(c, &s.Keyspaces, (*codec).keyspace)
+	list(c, &s.Shards, (*codec).shard)
+	list(c, &s.Settings, (*codec).setting)
+	list(c, &s.Voters, raftID)
+	number(c, &s.NextCopy)
+	number(c, &s.NextKeyspace)
+	c.bool(&s.ReadOnly)
+}
+
+func (c *codec) member(m *Member) {
+	c.fields(16)
+	text(c, &m.ID)
+	text(c, &m.Name)
+	number(c, &m.Raft)
+	number(c, &m.Epoch)
+	text(c, &m.Peer)
+	text(c, &m.RESP)
+	text(c, &m.HTTP)
+	text(c, &m.Host)
+	number(c, &m.Roles)
+	list(c, &m.Attributes, (*codec).attribute)
+	text(c, &m.Release)
+	number(c, &m.Format)
+	c.bool(&m.Down)
+	c.bool(&m.Draining)
+	c.bool(&m.Maintained)
+	c.bool(&m.Excluded)
+}
+
+func (c *codec) attribute(a *Attribute) {
+	c.fields(2)
+	text(c, &a.Name)
+	text(c, &a.Value)
+}
+
+func (c *codec) keyspace(k *Keyspace) {
+	c.fields(2)
+	c.description(&k.Keyspace)
+	number(c, &k.Version)
+}
+
+// description is a keyspace as its settings describe it.
+func (c *codec) description(k *shards.Keyspace) {
+	c.fields(8)
+	number(c, &k.ID)
+	text(c, &k.Name)
+	c.int(&k.Shards)
+	number(c, &k.Durability)
+	c.int64(&k.MaxMemory)
+	number(c, &k.Eviction)
+	c.int(&k.Replicas)
+	c.int(&k.MinInSync)
+}
+
+func (c *codec) shard(s *Shard) {
+	c.fields(7)
+	number(c, &s.ID)
+	number(c, &s.Term)
+	number(c, &s.Primary)
+	number(c, &s.HandTo)
+	number(c, &s.Version)
+	number(c, &s.Failures)
+	list(c, &s.Copies, (*codec).copy)
+}
+
+func (c *codec) copy(v *Copy) {
+	c.fields(7)
+	number(c, &v.ID)
+	text(c, &v.Node)
+	c.bool(&v.InSync)
+	c.bool(&v.Started)
+	c.bool(&v.Fresh)
+	c.bool(&v.Failed)
+	number(c, &v.Source)
+}
+
+func (c *codec) setting(s *Setting) {
+	c.fields(2)
+	text(c, &s.Name)
+	text(c, &s.Value)
+}
