@@ -56,6 +56,33 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
+	b.Run("client", func(b *testing.B) {
+		s, ops := benchStore(Options{})
+		b.ReportAllocs()
+		t := Txn{Time: 2, Client: 7}
+		visit := func(int, *Result) {}
+		for b.Loop() {
+			i := int(s.seq) % benchKeys
+			t.Ops = ops[i : i+1]
+			t.Seq++
+			s.Apply(s.seq+1, &t, visit)
+		}
+	})
+	b.Run("repeated", func(b *testing.B) {
+		s, ops := benchStore(Options{})
+		t := Txn{Time: 2, Client: 7}
+		for t.Seq = 1; t.Seq <= 4000; t.Seq++ {
+			t.Ops = ops[t.Seq : t.Seq+1]
+			s.Apply(s.seq+1, &t, nil)
+		}
+		b.ReportAllocs()
+		visit := func(int, *Result) {}
+		for b.Loop() {
+			t.Seq = 1 + t.Seq%4000
+			t.Ops = ops[t.Seq : t.Seq+1]
+			s.Apply(s.seq+1, &t, visit)
+		}
+	})
 	b.Run("batch10", func(b *testing.B) {
 		s, ops := benchStore(Options{})
 		b.ReportAllocs()
@@ -137,6 +164,27 @@ func BenchmarkAppendTxn(b *testing.B) {
 		dst = AppendTxn(dst[:0], &t)
 	}
 	b.ReportMetric(float64(len(dst)), "bytes")
+}
+
+func BenchmarkAppendResult(b *testing.B) {
+	r := Result{Found: true, Changed: true, Version: 1 << 20}
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = AppendResult(BeginResults(dst[:0], 1), &r)
+	}
+	b.ReportMetric(float64(len(dst)), "bytes")
+}
+
+func BenchmarkDecodeOutcome(b *testing.B) {
+	frame := AppendResults(nil, []Result{{Found: true, Changed: true, Version: 1 << 20}})
+	rs := make([]Result, 0, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, _, err := DecodeOutcome(frame, rs); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkDecodeTxn(b *testing.B) {

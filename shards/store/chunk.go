@@ -12,7 +12,7 @@ import (
 //
 //	chunk   [ format, seq, after, trailer, [entry ...] ]
 //	after   nil: this chunk begins the stream; else the key that ended the chunk before
-//	trailer nil; in the last chunk [ count, digest, time, rolling ]
+//	trailer nil; in the last chunk [ count, digest, time, rolling, sessions? ]
 //	entry   [ key, value, version, expireAt ]
 //
 //	┌────────────────────┐  ┌────────────────────┐  ┌─────────────────────────────┐
@@ -48,17 +48,23 @@ func (s *Snapshot) Chunks(after []byte, max int) iter.Seq2[[]byte, error] {
 			}
 			w.add(key, it)
 		}
-		yield(w.flush(&trailer{w.digest.count, w.digest.finish(s.seq), s.now, s.rolling}), nil)
+		t := trailer{count: w.digest.count, now: s.now, rolling: s.rolling, sessions: s.sessions.encoded()}
+		t.digest = w.digest.finish(s.seq, t.sessions)
+		yield(w.flush(&t), nil)
 	}
 }
 
 // trailer ends a stream.
 type trailer struct {
-	count   uint64
-	digest  Digest
-	now     int64
-	rolling uint64
+	count    uint64
+	digest   Digest
+	now      int64
+	rolling  uint64
+	sessions []byte // encoded; nil if there are none
 }
+
+// trailerParts is how many parts a trailer has without sessions.
+const trailerParts = 4
 
 // chunkWriter gathers the entries of a chunk.
 type chunkWriter struct {
@@ -97,11 +103,7 @@ func (w *chunkWriter) flush(t *trailer) []byte {
 	if t == nil {
 		e.Nil()
 	} else {
-		e.Array(4)
-		e.Uint(t.count)
-		e.Bytes(t.digest[:])
-		e.Int(t.now)
-		e.Uint(t.rolling)
+		t.append(&e)
 	}
 	e.Array(w.count)
 	w.payload = append(e.Buffer(), w.entries...)
@@ -109,4 +111,17 @@ func (w *chunkWriter) flush(t *trailer) []byte {
 	w.after = append([]byte{}, w.last...)
 	w.entries, w.count = w.entries[:0], 0
 	return w.frame
+}
+
+func (t *trailer) append(e *wire.Encoder) {
+	parts := trailerParts
+	if t.sessions != nil {
+		parts++
+	}
+	e.Array(parts)
+	e.Uint(t.count)
+	e.Bytes(t.digest[:])
+	e.Int(t.now)
+	e.Uint(t.rolling)
+	*e = wire.NewEncoder(append(e.Buffer(), t.sessions...))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/troupe-actors/troupe/shards/radix"
 )
 
-// Digest stands for the content of a store: keys, values, versions and expiries in key order, and the sequence number.
-// Equal content gives an equal digest, however the tree came by it. It is two xxHash64 of different seeds: against mistakes
+// Digest stands for the content of a store: keys, values, versions and expiries in key order, the sequence number, and what is
+// remembered of transactions that may be sent again. Equal content gives an equal digest, however the tree came by it. It is two xxHash64 of different seeds: against mistakes
 // and failing memory, not against malice.
 type Digest [16]byte
 
@@ -65,10 +65,13 @@ func (d *digester) flush() {
 	d.buffer = d.buffer[:0]
 }
 
-func (d *digester) finish(seq shards.SeqNo) (sum Digest) {
+// finish ends the digest. sessions are encoded; nil if there are none, as in every store of before they were known.
+func (d *digester) finish(seq shards.SeqNo, sessions []byte) (sum Digest) {
 	d.buffer = binary.LittleEndian.AppendUint64(d.buffer, d.count)
 	d.buffer = binary.LittleEndian.AppendUint64(d.buffer, uint64(seq))
 	d.flush()
+	_, _ = d.a.Write(sessions)
+	_, _ = d.b.Write(sessions)
 	binary.LittleEndian.PutUint64(sum[:], d.a.Sum64())
 	binary.LittleEndian.PutUint64(sum[8:], d.b.Sum64())
 	return sum
@@ -80,7 +83,7 @@ func (s *Store) Digest() Digest {
 	for key, it := range s.tree.Prefix(nil) {
 		d.entry(key, it)
 	}
-	return d.finish(s.seq)
+	return d.finish(s.seq, s.sessions.encoded())
 }
 
 // Digest walks over all keys.
@@ -89,5 +92,5 @@ func (s *Snapshot) Digest() Digest {
 	for key, it := range s.tree.Prefix(nil) {
 		d.entry(key, it)
 	}
-	return d.finish(s.seq)
+	return d.finish(s.seq, s.sessions.encoded())
 }

@@ -142,7 +142,11 @@ func (l *Loader) head(d *wire.Decoder) (*trailer, error) {
 	}
 	var end *trailer
 	if !d.Nil() {
-		end = readTrailer(d)
+		more := false
+		if end, more = readTrailer(d); more {
+			l.store.sessions = decodeSessions(d, seq)
+			end.sessions = l.store.sessions.encode(nil)
+		}
 	}
 	switch {
 	case d.Err() != nil:
@@ -158,16 +162,18 @@ func (l *Loader) head(d *wire.Decoder) (*trailer, error) {
 	return end, nil
 }
 
-func readTrailer(d *wire.Decoder) *trailer {
-	if n := d.Array(); n != 4 && d.Err() == nil {
-		d.Refuse("a trailer has 4 fields")
+// readTrailer reads a trailer up to its sessions, and says whether they follow.
+func readTrailer(d *wire.Decoder) (t *trailer, more bool) {
+	parts := d.Array()
+	if parts != trailerParts && parts != trailerParts+1 && d.Err() == nil {
+		d.Refuse("a trailer has 4 fields or 5")
 	}
-	t := &trailer{count: d.Uint()}
+	t = &trailer{count: d.Uint()}
 	if copy(t.digest[:], d.Bytes()) != len(t.digest) {
 		d.Refuse("a digest has 16 bytes")
 	}
 	t.now, t.rolling = d.Int(), d.Uint()
-	return t
+	return t, parts > trailerParts
 }
 
 func (l *Loader) entry(d *wire.Decoder) error {
@@ -199,7 +205,7 @@ func (l *Loader) entry(d *wire.Decoder) error {
 // end compares the whole with the trailer.
 func (l *Loader) end(t *trailer) error {
 	count := l.digest.count
-	if count != t.count || l.digest.finish(l.store.seq) != t.digest {
+	if count != t.count || l.digest.finish(l.store.seq, t.sessions) != t.digest {
 		return l.corrupt(0, errDigest)
 	}
 	l.store.now, l.store.rolling, l.ended = t.now, t.rolling, true

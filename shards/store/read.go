@@ -46,7 +46,7 @@ func (s *Store) ReadBatch(now int64, ops []Op, visit func(i int, r *Result)) {
 		}
 		s.tree.GetBatch(g.keys[:n], g.items[:n], g.found[:n])
 		for i := range n {
-			r := &s.results.one
+			r := &s.results.one[0]
 			*r = Result{}
 			if ops[base+i].Kind != OpGet {
 				r.Err = ErrInvalid

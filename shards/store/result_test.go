@@ -100,7 +100,7 @@ func TestListsOfTransactionsSurviveEncoding(t *testing.T) {
 		for i := range want {
 			want[i] = *v.txn(m)
 			if v.IntN(2) == 0 {
-				want[i].Client, want[i].Seq = 1+v.Uint64N(3), 1+v.Uint64()>>1
+				want[i].Client, want[i].Seq = 1+v.Uint64N(3), 1+v.Uint64()>>3
 			}
 		}
 		frame := AppendTxns(nil, len(want), func(i int) *Txn { return &want[i] })

@@ -14,6 +14,8 @@ import (
 const (
 	foldA = 0xa0761d6478bd642f
 	foldB = 0xe7037ed1a0b428db
+
+	foldRepeat = 0x8ebc6af09c88c6e0 // and the three after it: what was answered to a transaction that was repeated
 )
 
 func fold(h, v uint64) uint64 {
@@ -23,6 +25,9 @@ func fold(h, v uint64) uint64 {
 
 func rollTxn(h uint64, t *Txn) uint64 {
 	h = fold(h, uint64(t.Time))
+	if t.Client != 0 {
+		h = rollClient(h, t)
+	}
 	if len(t.Ops) == 1 && len(t.Guards) == 0 && !t.Atomic {
 		return h
 	}
@@ -40,6 +45,8 @@ func rollTxn(h uint64, t *Txn) uint64 {
 	}
 	return h
 }
+
+func rollClient(h uint64, t *Txn) uint64 { return fold(fold(h, t.Client), t.Seq) }
 
 func rollOp(h uint64, o *Op, r *Result) uint64 {
 	mask := maskOf(o)

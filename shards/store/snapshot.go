@@ -10,15 +10,19 @@ import (
 // Snapshot is a store as it was at one sequence number. It may be read from many goroutines at once while the store goes
 // on; what it returns is valid until Close.
 type Snapshot struct {
-	tree    *radix.Snapshot
-	seq     shards.SeqNo
-	now     int64
-	rolling uint64
+	tree     *radix.Snapshot
+	seq      shards.SeqNo
+	now      int64
+	rolling  uint64
+	sessions *sessions // shared with the store, which copies it before it writes again
 }
 
 // Snapshot takes one in constant time. It holds the memory of what is changed afterwards until it is closed.
 func (s *Store) Snapshot() *Snapshot {
-	return &Snapshot{tree: s.tree.Snapshot(), seq: s.seq, now: s.now, rolling: s.rolling}
+	if s.sessions != nil {
+		s.sessions.shared = true
+	}
+	return &Snapshot{tree: s.tree.Snapshot(), seq: s.seq, now: s.now, rolling: s.rolling, sessions: s.sessions}
 }
 
 // Close gives the memory back. It needs the same exclusion as the store, and the end of all reading.

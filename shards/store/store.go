@@ -22,6 +22,7 @@ type Options struct {
 //  3. expiring is the number of keys in the tree that have an expiry; those that are due stay in the tree until an
 //     ordered delete takes them, and no operation sees them.
 //  4. observed says whether watchers, history or slot counters must hear of each change.
+//  5. sessions is nil until the first transaction with a client.
 type Store struct {
 	tree     *radix.Tree
 	options  Options
@@ -32,13 +33,14 @@ type Store struct {
 	observed bool
 	staging  bool // changes go to the overlay
 
-	overlay overlay
-	hub     hub
-	slots   *slotCounts
-	access  access
-	results results
-	scratch []byte // the value being built by an operation
-	keys    batch
+	sessions *sessions
+	overlay  overlay
+	hub      hub
+	slots    *slotCounts
+	access   access
+	results  results
+	scratch  []byte // the value being built by an operation
+	keys     batch
 }
 
 // New makes an empty store at sequence number 0.
@@ -74,7 +76,9 @@ func (s *Store) Due(now int64) bool {
 func (s *Store) Compact(budget int) (done bool) { return s.tree.Compact(budget) }
 
 // Memory is all bytes that the store holds.
-func (s *Store) Memory() int64 { return s.tree.Memory() + s.hub.memory() + s.slots.memory() }
+func (s *Store) Memory() int64 {
+	return s.tree.Memory() + s.hub.memory() + s.slots.memory() + s.sessions.memory()
+}
 
 // Stats are the store's figures; cheap to take.
 type Stats struct {
@@ -82,12 +86,14 @@ type Stats struct {
 	Expiring int64 // keys with an expiry
 	Watchers int
 	History  int64 // bytes of changes kept for watchers, and of slot counters
+	Sessions int64 // bytes of what is remembered of transactions that may be sent again
 }
 
 // Stats takes the figures.
 func (s *Store) Stats() Stats {
 	return Stats{
 		Stats: s.tree.Stats(), Expiring: s.expiring, Watchers: s.hub.prefixes.Len(), History: s.hub.memory() + s.slots.memory(),
+		Sessions: s.sessions.memory(),
 	}
 }
 
@@ -100,20 +106,31 @@ func (s *Store) Apply(seq shards.SeqNo, t *Txn, visit func(i int, r *Result)) {
 	}
 	s.seq = seq
 	s.now = max(s.now, t.Time)
-	if len(t.Ops) == 1 && len(t.Guards) == 0 {
-		r := &s.results.one
-		*r = Result{}
-		s.run(&t.Ops[0], r)
-		s.rolling = rollOp(rollTxn(s.rolling, t), &t.Ops[0], r)
-		if visit != nil {
-			visit(0, r)
-		}
-	} else {
+	switch {
+	case t.Client != 0 && s.repeated(t, visit):
+	case len(t.Ops) == 1 && len(t.Guards) == 0:
+		s.applyOne(t, visit)
+	default:
 		s.applyMany(t, visit)
 	}
 	s.trim()
 	if s.observed {
 		s.announce()
+	}
+}
+
+// applyOne executes a transaction of one operation, without guards.
+func (s *Store) applyOne(t *Txn, visit func(i int, r *Result)) {
+	rs := s.results.one[:]
+	r := &rs[0]
+	*r = Result{}
+	s.run(&t.Ops[0], r)
+	s.rolling = rollOp(rollTxn(s.rolling, t), &t.Ops[0], r)
+	if t.Client != 0 {
+		s.sessions.remember(t, rs)
+	}
+	if visit != nil {
+		visit(0, r)
 	}
 }
 
@@ -136,6 +153,9 @@ func (s *Store) applyMany(t *Txn, visit func(i int, r *Result)) {
 		h = rollOp(h, &t.Ops[i], &rs[i])
 	}
 	s.rolling = h
+	if t.Client != 0 {
+		s.sessions.remember(t, rs)
+	}
 	if visit != nil {
 		for i := range rs {
 			visit(i, &rs[i])
@@ -184,7 +204,7 @@ func failAll(rs []Result, spared int, err error) {
 // results holds the results of the transaction being applied, and copies of the values that they show: a view into the
 // tree would not outlive the next operation.
 type results struct {
-	one    Result
+	one    [1]Result
 	many   []Result
 	values []byte
 	gather gather

@@ -230,8 +230,8 @@ func (t *Txn) Validate() error {
 	if len(t.Ops)+len(t.Guards) > MaxOps {
 		return fmt.Errorf("%w: %d operations and guards, at most %d", ErrTooLarge, len(t.Ops)+len(t.Guards), MaxOps)
 	}
-	if (t.Client == 0) != (t.Seq == 0) {
-		return fmt.Errorf("%w: client %d with number %d; numbers start at 1, and only clients have them", ErrInvalid, t.Client, t.Seq)
+	if (t.Client == 0) != (t.Seq == 0) || t.Seq > sessionLast {
+		return fmt.Errorf("%w: client %d with number %d; clients have numbers from 1 to 2^62, and nobody else", ErrInvalid, t.Client, t.Seq)
 	}
 	size := txnOverhead
 	for i := range t.Guards {

@@ -163,6 +163,9 @@ func FuzzLoader(f *testing.F) {
 	for _, chunk := range chunksOf(s, 0) {
 		f.Add(chunk[wire.FrameHeader:], []byte{})
 	}
+	s.do(&Txn{Time: 5, Client: 7, Seq: 2, Ops: []Op{put("a", "2")}})
+	s.do(&Txn{Time: 5, Client: 9, Seq: 1, Ops: []Op{{Kind: OpIncrement, Key: []byte("a"), Int: 1}}})
+	f.Add(chunksOf(s, 0)[0][wire.FrameHeader:], []byte{})
 	parts := chunksOf(s, 1)
 	f.Add(parts[0][wire.FrameHeader:], parts[1][wire.FrameHeader:])
 	f.Fuzz(func(t *testing.T, first, second []byte) {
@@ -178,6 +181,7 @@ func FuzzLoader(f *testing.F) {
 			t.Fatalf("%d bytes took %d bytes of memory", len(first)+len(second), l.store.Memory())
 		}
 		if loaded, err := l.Finish(); err == nil {
+			loaded.sessions.check()
 			again, err := load(chunksOf(loaded, 50))
 			if err != nil {
 				t.Fatalf("what was loaded cannot be loaded again: %v", err)
