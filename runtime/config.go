@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"time"
 
@@ -25,7 +24,7 @@ type Config struct {
 	Data string
 
 	// RESP, HTTP and Peer are addresses to listen on, as host:port; port 0 takes a free one. Default: none. RESP speaks the
-	// Redis protocol, HTTP the admin API. Peer is where other nodes will reach this one.
+	// Redis protocol, HTTP the admin API. Peer is where other nodes reach this one.
 	RESP, HTTP, Peer string
 
 	// Keyspaces of the node. Those of the data folder are there as well: they come first, and what is said here changes their
@@ -33,10 +32,61 @@ type Config struct {
 	// shards, of durability fsync with a data folder and memory without. Redis clients start in the first.
 	Keyspaces []shards.Keyspace
 
+	// Replicas of the keyspace that a new cluster begins with when Keyspaces says none: copies beside the primary, up to
+	// shards.MaxReplicas; shards.NoReplicas for none. Default 1.
+	Replicas int
+
+	// Join are addresses of members, as host:port of their Peer listeners: a node without a cluster asks them to let it in,
+	// each in turn until one does. A node that has a cluster finds its members by itself, and asks Join only if it fails to.
+	// Default: none; a node without Join, Initial and PeersFile that has no cluster forms one of its own.
+	Join []string
+
+	// Initial are the Peer addresses, as Advertise makes them, of all nodes that form a new cluster together, this one among
+	// them: one cluster comes of one list, however often and in whichever order they start. It is not looked at once the node
+	// has a cluster. Default: none. Initial and Join exclude each other.
+	Initial []string
+
+	// PeersFile names a file with one Peer address in each line, to be used like Join, and read again when it changes. Empty
+	// lines and those that begin with # do not count. Default: none.
+	PeersFile string
+
+	// Roles of the node, of "meta" (may vote and lead), "data" (may hold copies) and "gateway" (serves clients, and needs
+	// neither of the others). Default: meta and data.
+	Roles []string
+
+	// Attributes that policies may ask for, such as zone or rack, by name. Default: none.
+	Attributes map[string]string
+
+	// Host is the machine that the node runs on: copies of one shard are kept on different ones. Default: the host name.
+	Host string
+
+	// Advertise is the host name or address, without port, under which other machines reach this node's listeners. Default:
+	// the host that each one listens on; for a wildcard such as 0.0.0.0 the machine's host name.
+	Advertise string
+
+	// TLSCert, TLSKey and TLSCA are PEM files for the Peer listener: this node's certificate and key, and the authority that
+	// must have signed those of all nodes. They come together, and nodes then ask each other for certificates. A certificate
+	// must be good for servers and for clients. Default: none; peers then speak without encryption.
+	TLSCert, TLSKey, TLSCA string
+
+	// Tick is the unit in which the node counts time between nodes. Heartbeat is the pause between the metadata leader's
+	// messages to its followers; after Election up to twice Election without one they elect another. Lease is how long a node
+	// may serve reads without word of the placement leader, which it asks for six times within one. Heartbeat, Election and
+	// Lease are rounded up to whole ticks. Defaults: 50 ms, 100 ms, 500 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
+	Tick, Heartbeat, Election, Lease time.Duration
+
+	// Redirect says what a node does with a Redis command whose shard's primary is elsewhere: "always" answers MOVED, "never"
+	// forwards it, "auto" answers MOVED to connections that have asked for the cluster's slots and forwards for all others.
+	// Default "auto".
+	Redirect string
+
+	// Dev is for trying things out on one machine: shorter times, and paths of the HTTP API that cut the node off from others.
+	Dev bool
+
 	// Password for Redis clients, Token for HTTP clients (as a bearer token). Default: none are asked.
 	Password, Token string
 
-	// Insecure allows listening off loopback without Password or Token.
+	// Insecure allows listening off loopback without Password, Token or certificates.
 	Insecure bool
 
 	// SnapshotBytes is the log of one shard, in bytes, after which a snapshot is written and the log before it is dropped.
@@ -89,11 +139,14 @@ func (c *Config) validate() error {
 		return err
 	}
 	for _, l := range []struct{ name, address, secret, advice string }{
-		{"RESP", c.RESP, c.Password, "a password"}, {"HTTP", c.HTTP, c.Token, "a token"},
+		{"RESP", c.RESP, c.Password, "a password"}, {"HTTP", c.HTTP, c.Token, "a token"}, {"Peer", c.Peer, c.TLSCert, "certificates"},
 	} {
 		if err := c.validateListener(l.name, l.address, l.secret, l.advice); err != nil {
 			return err
 		}
+	}
+	if err := c.validateCluster(); err != nil {
+		return err
 	}
 	switch {
 	case c.SnapshotBytes < 0:
@@ -109,13 +162,9 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) fill() {
-	if c.Name == "" {
-		c.Name = "node"
-		if host, err := os.Hostname(); err == nil {
-			c.Name = host
-		}
-	}
+	setDefault(&c.Name, machineName())
 	setDefault(&c.ClusterName, "troupe")
+	c.fillCluster()
 	setDefault(&c.SnapshotBytes, 64<<20)
 	setDefault(&c.DiskReserve, 256<<20)
 	setDefault(&c.SyncInterval, time.Second)
@@ -141,9 +190,12 @@ func (c *Config) firstKeyspaces() []shards.Keyspace {
 	if len(c.Keyspaces) > 0 {
 		return c.Keyspaces
 	}
-	k := shards.Keyspace{Name: "default", Shards: shards.DefaultShards}
+	k := shards.Keyspace{Name: "default", Shards: shards.DefaultShards, Replicas: c.Replicas}
 	if c.Data == "" {
 		k.Durability = shards.DurabilityMemory
+	}
+	if err := k.Validate(); err != nil {
+		panic(fmt.Sprintf("runtime: the first keyspace: %v", err)) // validate has seen to Replicas, the only one that is not ours
 	}
 	return []shards.Keyspace{k}
 }

@@ -1,0 +1,227 @@
+package runtime
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// machineName is the name that the operating system gives the machine.
+func machineName() string {
+	if host, err := os.Hostname(); err == nil && host != "" {
+		return host
+	}
+	return "localhost"
+}
+
+// The values of Config.Redirect.
+const (
+	RedirectAuto   = "auto"
+	RedirectAlways = "always"
+	RedirectNever  = "never"
+)
+
+// roleBits are the roles by the names that Config gives them.
+var roleBits = map[string]cluster.Roles{"meta": cluster.RoleMeta, "data": cluster.RoleData, "gateway": cluster.RoleGateway}
+
+// fillCluster fills the defaults of what concerns other nodes.
+func (c *Config) fillCluster() {
+	setDefault(&c.Replicas, 1)
+	setDefault(&c.Host, machineName())
+	if len(c.Roles) == 0 {
+		c.Roles = []string{"meta", "data"}
+	}
+	tick, election := 50*time.Millisecond, 500*time.Millisecond
+	if c.Dev {
+		tick, election = 20*time.Millisecond, 300*time.Millisecond
+	}
+	setDefault(&c.Tick, tick)
+	setDefault(&c.Heartbeat, 100*time.Millisecond)
+	setDefault(&c.Election, election)
+	setDefault(&c.Lease, 1500*time.Millisecond)
+	setDefault(&c.Redirect, RedirectAuto)
+	c.Join, c.Initial, c.Roles = slices.Clone(c.Join), slices.Clone(c.Initial), slices.Clone(c.Roles)
+	c.Attributes = maps.Clone(c.Attributes)
+}
+
+func (c *Config) validateCluster() error {
+	if err := c.validatePeers(); err != nil {
+		return err
+	}
+	if _, err := c.roles(); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
+		if !attributeText(name) || !attributeText(c.Attributes[name]) {
+			return invalid("attribute %q=%q: name and value must have 1 to 255 bytes of text without line breaks", name, c.Attributes[name])
+		}
+	}
+	if c.Replicas < shards.NoReplicas || c.Replicas > shards.MaxReplicas {
+		return invalid("%d replicas; must be 1 to %d, or shards.NoReplicas", c.Replicas, shards.MaxReplicas)
+	}
+	if !slices.Contains([]string{RedirectAuto, RedirectAlways, RedirectNever}, c.Redirect) {
+		return invalid("redirect %q; must be auto, always or never", c.Redirect)
+	}
+	if _, err := c.peerTLS(); err != nil {
+		return err
+	}
+	return c.validateTimes()
+}
+
+func attributeText(s string) bool {
+	return len(s) > 0 && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+}
+
+// validatePeers checks the addresses of other nodes.
+func (c *Config) validatePeers() error {
+	for _, list := range []struct {
+		name      string
+		addresses []string
+	}{{"join", c.Join}, {"initial", c.Initial}} {
+		for i, address := range list.addresses {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil || host == "" || port == "" || port == "0" {
+				return invalid("%s address %q must be host:port of a node's peer listener", list.name, address)
+			}
+			if slices.Contains(list.addresses[:i], address) {
+				return invalid("%s address %s is there twice", list.name, address)
+			}
+		}
+	}
+	switch {
+	case len(c.Join) > 0 && len(c.Initial) > 0:
+		return invalid("join and initial exclude each other: initial is for nodes that begin a cluster, join for those that come to one")
+	case (len(c.Join) > 0 || len(c.Initial) > 0 || c.PeersFile != "") && c.Peer == "":
+		return invalid("a node of a larger cluster needs a peer address to listen on")
+	case strings.ContainsAny(c.Advertise, "/ ") || c.Advertise != "" && isHostPort(c.Advertise):
+		return invalid("advertise %q must be a host name or an address, without port", c.Advertise)
+	}
+	return nil
+}
+
+func isHostPort(s string) bool {
+	_, _, err := net.SplitHostPort(s)
+	return err == nil && net.ParseIP(s) == nil
+}
+
+// roles are the node's roles as the cluster state has them.
+func (c *Config) roles() (cluster.Roles, error) {
+	var all cluster.Roles
+	for _, name := range c.Roles {
+		bit, known := roleBits[name]
+		if !known {
+			return 0, invalid("role %q; must be meta, data or gateway", name)
+		}
+		all |= bit
+	}
+	return all, nil
+}
+
+// maxTime bounds every time of the protocols between nodes.
+const maxTime = time.Hour
+
+func (c *Config) validateTimes() error {
+	for _, t := range []struct {
+		name  string
+		value *time.Duration
+		least time.Duration
+		why   string
+	}{
+		{"tick", &c.Tick, time.Millisecond, "a millisecond"},
+		{"heartbeat", &c.Heartbeat, c.Tick, "a tick"},
+		{"election", &c.Election, 2 * c.Heartbeat, "two heartbeats, or one that is late would end a reign"},
+		{"lease", &c.Lease, 4 * c.Heartbeat, "four heartbeats, or one that is late would stop reads"},
+	} {
+		if *t.value < t.least || *t.value > maxTime {
+			return invalid("%s %v must be from %v (%s) to %v", t.name, *t.value, t.least, t.why, maxTime)
+		}
+		*t.value = (*t.value + c.Tick - 1) / c.Tick * c.Tick
+	}
+	return nil
+}
+
+// peerTLS is how nodes prove to each other who they are; nil without certificates. Who has a certificate of the authority is
+// one of the cluster's nodes, whatever name it is dialled by: nodes have addresses that change, and no names.
+func (c *Config) peerTLS() (*tls.Config, error) {
+	if c.TLSCert == "" && c.TLSKey == "" && c.TLSCA == "" {
+		return nil, nil
+	}
+	if c.TLSCert == "" || c.TLSKey == "" || c.TLSCA == "" {
+		return nil, invalid("certificate, key and authority for the peer port come together: one of TLSCert, TLSKey and TLSCA is missing")
+	}
+	own, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, invalid("certificate %s with key %s: %w", c.TLSCert, c.TLSKey, err)
+	}
+	text, err := os.ReadFile(c.TLSCA)
+	if err != nil {
+		return nil, invalid("certificate authority: %w", err)
+	}
+	authority := x509.NewCertPool()
+	if !authority.AppendCertsFromPEM(text) {
+		return nil, invalid("certificate authority %s holds no certificate in PEM", c.TLSCA)
+	}
+	t := &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority, RootCAs: authority,
+		InsecureSkipVerify: true, // of the name only: VerifyConnection does the rest
+	}
+	t.VerifyConnection = func(s tls.ConnectionState) error { return signedBy(authority, s.PeerCertificates) }
+	var chain []*x509.Certificate
+	for _, der := range own.Certificate {
+		one, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, invalid("certificate %s: %w", c.TLSCert, err)
+		}
+		chain = append(chain, one)
+	}
+	if err := signedBy(authority, chain); err != nil {
+		return nil, invalid("certificate %s: %w; other nodes would refuse it", c.TLSCert, err)
+	}
+	return t, nil
+}
+
+// signedBy checks a certificate, the first of a chain, against the authority, as a server's and as a client's.
+func signedBy(authority *x509.CertPool, chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return errors.New("the other side shows no certificate")
+	}
+	o := x509.VerifyOptions{Roots: authority, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	for _, c := range chain[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(o)
+	if err == nil {
+		o.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		_, err = chain[0].Verify(o)
+	}
+	if err != nil {
+		return fmt.Errorf("it is not signed by this cluster's authority for servers and clients: %w", err)
+	}
+	return nil
+}
+
+// advertised is where others reach a listener that has bound this address.
+func (c *Config) advertised(bound string) string {
+	host, port, err := net.SplitHostPort(bound)
+	if err != nil {
+		return bound
+	}
+	switch ip := net.ParseIP(host); {
+	case c.Advertise != "":
+		host = c.Advertise
+	case host == "" || ip != nil && ip.IsUnspecified():
+		host = machineName()
+	}
+	return net.JoinHostPort(host, port)
+}
