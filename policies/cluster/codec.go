@@ -20,7 +20,7 @@ import (
 // Format is the version of these encodings. It is raised when they change, and never lowered.
 const Format = 1
 
-// Bounds of encodings, in bytes. What a decoder allocates is at most about twenty times what it is given.
+// Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.
 const (
 	MaxStateBytes   = 64 << 20
 	MaxCommandBytes = 8 << 20

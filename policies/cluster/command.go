@@ -106,7 +106,8 @@ type InSync struct {
 	Reason  string
 }
 
-// Opened says that copies which began Fresh are there: from then on a node that cannot find one has lost it.
+// Opened says that copies which began Fresh are there: from then on a node that cannot find one has lost it. A primary that
+// changes its in-sync set, or hands over, says the same of its own copy.
 type Opened struct {
 	Node   shards.NodeID
 	Epoch  shards.Epoch

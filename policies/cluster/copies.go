@@ -12,6 +12,7 @@ func (d *draft) inSync(c *InSync) error {
 		return err
 	}
 	return d.edit(i, func(r *row) error {
+		r.Copies[r.at(c.Primary)].Fresh = false // who speaks is there
 		for _, id := range c.Add {
 			if slices.Contains(c.Remove, id) {
 				return refuse(WhyInvalid, "copy c%d of shard %s is to enter and to leave the in-sync set", id, d.ShardName(c.Shard))
@@ -132,6 +133,7 @@ func (d *draft) handOver(c *HandOver) error {
 		return err
 	}
 	return d.edit(i, func(r *row) error {
+		r.Copies[r.at(c.From)].Fresh = false // who speaks is there
 		at, err := r.named(c.To)
 		if err != nil {
 			return err
