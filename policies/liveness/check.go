@@ -8,8 +8,8 @@ import (
 // check panics if an invariant of the detector does not hold.
 func (d *Detector) check() {
 	for i, n := range d.nodes {
-		if n.member.ID == d.c.Self || i > 0 && strings.Compare(string(d.nodes[i-1].member.ID), string(n.member.ID)) >= 0 {
-			panic(fmt.Sprintf("liveness: invariant 1: node %s is out of order, or the detector's own", n.member.ID))
+		if d.own(n) && n.state == Suspect || i > 0 && strings.Compare(string(d.nodes[i-1].member.ID), string(n.member.ID)) >= 0 {
+			panic(fmt.Sprintf("liveness: invariant 1: node %s is out of order, or suspects itself", n.member.ID))
 		}
 		if n.state == Dead && !n.proof && !n.member.Down && !leaseOver(n.granted, n.since, d.c.Lease, d.c.DriftPPM) {
 			panic(fmt.Sprintf("liveness: invariant 2: node %s was declared dead at tick %d with a lease granted at %d", n.member.ID, n.since, n.granted))

@@ -9,7 +9,7 @@ import (
 
 // Config sets a Detector. A zero field takes its default; times are in ticks, and the defaults are made for ticks of 50 ms.
 type Config struct {
-	Self shards.NodeID // the placement leader, about whom nothing is to be found out here. Required
+	Self shards.NodeID // the placement leader, which does not suspect itself. Required
 
 	TickLength time.Duration // how long a tick is: turns measured times into ticks, and ticks into sentences. Default 50 ms
 	Heartbeat  int           // ticks between two heartbeats of a member. Default 5 (250 ms)

@@ -18,7 +18,7 @@ import (
 //
 // Invariants, checked by check after every tick and in tests after every input:
 //
-//  1. Nodes are sorted by ID, each once, and the detector's own node is not among them.
+//  1. Nodes are sorted by ID, each once; the detector's own node is never suspect.
 //  2. A node that was declared dead without proof was so after its last lease had certainly ended, and never gets another
 //     in that epoch.
 //  3. Only suspects are redialed or probed; no node is asked to probe itself, and nobody asks the detector's own node.
@@ -34,7 +34,7 @@ type Detector struct {
 	turn   int   // whom to ask next, so that all members take part in probing
 }
 
-// node is one member other than the detector's own.
+// node is one member.
 type node struct {
 	member cluster.Member
 	state  State // Alive, Suspect or Dead; grey is kept beside it
@@ -45,15 +45,18 @@ type node struct {
 	newer  shards.Epoch // a life after Epoch that has been heard and has not joined yet
 
 	heard     int64
+	met       bool  // heard in this epoch at all
 	granted   int64 // no lease of this epoch was granted after this tick
 	deviation eighths
 	roundTrip eighths
 
 	suspicion suspicion
 	sickness  sick
-	lives     int   // returns in short order
-	livesFrom int64 // when the next of them begins to be forgotten
-	held      int64 // 0: not held
+	illness   string // why it is grey
+	lives     int    // returns in short order
+	livesFrom int64  // when the next of them begins to be forgotten
+	held      int64  // 0: not held
+	holding   string // why, to be added to the reason
 }
 
 // New begins a detector for a reign of c.Self.
@@ -98,7 +101,7 @@ func (d *Detector) heal(late int64) {
 func (d *Detector) listen() {
 	silent, living := 0, 0
 	for _, n := range d.nodes {
-		if n.state == Dead {
+		if n.state == Dead || d.own(n) {
 			continue
 		}
 		living++
@@ -118,8 +121,12 @@ func (d *Detector) judge(n *node) {
 	}
 	n.lives, n.livesFrom = forgotten(n.lives, n.livesFrom, d.now, d.c.FlapDecay)
 	if n.held != 0 && d.now >= n.held {
-		n.held = 0
+		n.held, n.holding = 0, ""
+		n.reason = "it has stayed for long enough to be used again"
 		d.tell(n, n.shown(), Change{})
+	}
+	if d.own(n) {
+		return
 	}
 	if silent := d.now - n.heard; n.state == Alive && silent > d.limit(n) {
 		d.suspect(n, fmt.Sprintf("no heartbeat for %v, with a limit of %v", d.span(silent), d.span(d.limit(n))))
@@ -140,7 +147,8 @@ const (
 	Granted                  // a lease may be granted, now
 )
 
-// Heard takes a heartbeat of a member in an epoch. Only if it answers Granted may a lease be granted for that heartbeat, and
+// Heard takes a heartbeat of a member in an epoch, the leader's own included: it too may be sick, or have been declared dead
+// before it was elected, and may then not serve what others have taken over. Only if it answers Granted may a lease be granted for that heartbeat, and
 // only before the next call of Tick.
 func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standing {
 	n := d.find(id)
@@ -159,6 +167,9 @@ func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standin
 	gap := d.now - n.heard
 	n.deviation = n.deviation.smooth(deviationOf(gap, d.c.Heartbeat))
 	n.roundTrip = n.roundTrip.smooth(inTicks(h.RoundTrip, d.c.TickLength))
+	if !n.met {
+		n.met, n.reason = true, "its heartbeats come"+n.holding
+	}
 	n.heard, n.granted = d.now, d.now
 	if n.state == Suspect && n.suspicion.broken != d.now {
 		d.refute(n, fmt.Sprintf("a heartbeat came after %v", d.span(gap)))
@@ -181,7 +192,7 @@ func (d *Detector) succeeded(n *node, epoch shards.Epoch) {
 // for people.
 func (d *Detector) Broken(id shards.NodeID, epoch shards.Epoch, cause string) {
 	n := d.find(id)
-	if n == nil || n.member.Epoch != epoch || n.state == Dead {
+	if n == nil || n.member.Epoch != epoch || n.state == Dead || d.own(n) {
 		return
 	}
 	if n.state == Alive {
@@ -194,7 +205,7 @@ func (d *Detector) Broken(id shards.NodeID, epoch shards.Epoch, cause string) {
 // Redialed takes the answer to a Redial; by is the epoch of who answered, if somebody did.
 func (d *Detector) Redialed(id shards.NodeID, epoch shards.Epoch, answer Answer, by shards.Epoch) {
 	n := d.find(id)
-	if n == nil || n.member.Epoch != epoch || n.state == Dead {
+	if n == nil || n.member.Epoch != epoch || n.state == Dead || d.own(n) {
 		return
 	}
 	if answer == Answered && by > epoch {
@@ -232,9 +243,6 @@ func (d *Detector) Members(list []cluster.Member) {
 	}
 	next := make([]*node, 0, len(list))
 	for _, m := range list {
-		if m.ID == d.c.Self {
-			continue
-		}
 		n := d.find(m.ID)
 		if n == nil {
 			n = &node{}
@@ -279,7 +287,8 @@ func (d *Detector) begin(n *node, m cluster.Member, reason string) {
 	}
 	if h := hold(n.lives, d.c.HoldBase, d.c.HoldMax); h > 0 && !m.Down {
 		n.held = d.now + h
-		n.reason += fmt.Sprintf("; it has come back %d times in short order, so nothing goes there for %v", n.lives, d.span(h))
+		n.holding = fmt.Sprintf("; it has come back %d times in short order, so nothing goes there for %v", n.lives, d.span(h))
+		n.reason += n.holding
 	}
 	d.tell(n, from, change)
 }
@@ -310,7 +319,7 @@ func (d *Detector) Ready() Ready {
 	return r
 }
 
-// Status is what is known of a member; false for one that is none, and for the detector's own node.
+// Status is what is known of a member; false for one that is none.
 func (d *Detector) Status(id shards.NodeID) (Status, bool) {
 	if n := d.find(id); n != nil {
 		return d.status(n), true
@@ -318,7 +327,7 @@ func (d *Detector) Status(id shards.NodeID) (Status, bool) {
 	return Status{}, false
 }
 
-// All is the status of every member but the detector's own, sorted by ID.
+// All is the status of every member, sorted by ID.
 func (d *Detector) All() []Status {
 	out := make([]Status, len(d.nodes))
 	for i, n := range d.nodes {
@@ -343,6 +352,8 @@ func (d *Detector) find(id shards.NodeID) *node {
 	}
 	return d.nodes[i]
 }
+
+func (d *Detector) own(n *node) bool { return n.member.ID == d.c.Self }
 
 func (d *Detector) adapt(n *node) int64 { return adaptation(n.deviation, n.roundTrip, d.c.MaxAdapt) }
 

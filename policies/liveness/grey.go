@@ -25,10 +25,11 @@ func (d *Detector) weigh(n *node, h Health) {
 	switch {
 	case !n.grey && bad && lasted >= int64(d.c.GreyAfter):
 		n.grey = true
-		n.reason = fmt.Sprintf("sick for %v: fsync %v (limit %v), queue %v (limit %v), late %v (limit %v)",
+		n.illness = fmt.Sprintf("sick for %v: fsync %v (limit %v), queue %v (limit %v), late %v (limit %v)",
 			d.span(lasted), h.Fsync, d.c.GreyFsync, h.Queue, d.c.GreyQueue, h.Late, d.c.GreyLate)
+		n.reason = n.illness
 	case n.grey && good && lasted >= int64(d.c.GreyClear):
-		n.grey = false
+		n.grey, n.illness = false, ""
 		n.reason = fmt.Sprintf("well again for %v", d.span(lasted))
 	default:
 		return

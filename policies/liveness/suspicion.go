@@ -126,7 +126,7 @@ func (d *Detector) probers(suspect *node) []*node {
 	for i := range d.nodes {
 		n := d.nodes[(d.turn+i)%len(d.nodes)]
 		switch {
-		case n == suspect || n.state != Alive:
+		case n == suspect || n.state != Alive || d.own(n):
 		case d.now-n.heard <= 2*int64(d.c.Heartbeat)+d.adapt(n):
 			fresh = append(fresh, n)
 		default:
@@ -188,6 +188,9 @@ func (d *Detector) partial(n *node, reach, answered int) {
 // refute ends a suspicion: the node is alive.
 func (d *Detector) refute(n *node, reason string) {
 	took := d.now - n.since
+	if n.grey {
+		reason += "; it is " + n.illness
+	}
 	n.enter(Alive, d.now, reason)
 	d.tell(n, Suspect, Change{Outcome: OutcomeRefuted, Took: took})
 }
