@@ -318,3 +318,57 @@ func TestBrokenInvariantsPanic(t *testing.T) {
 		}()
 	}
 }
+
+// With leases shorter than the limits, silence still has to pass the limit, also after a break.
+func TestAShortLeaseDoesNotShortenTheLimit(t *testing.T) {
+	d := lone(t, 2, Config{Lease: 6})
+	d.Broken("n2", 1, "EOF")
+	ticks(d, 15, "n2")
+	if s := state(t, d, "n2"); s.State != Suspect {
+		t.Errorf("dead within the limit: %+v", s)
+	}
+	ticks(d, 1, "n2")
+	if s := state(t, d, "n2"); s.State != Dead {
+		t.Errorf("not dead beyond the limit: %+v", s)
+	}
+}
+
+func TestARoundIsWaitedFor(t *testing.T) {
+	d := lone(t, 5, Config{Lease: 6})
+	r := ticks(d, 17, "n5")
+	if len(r.Probes) != 3 {
+		t.Fatalf("asked %+v", r.Probes)
+	}
+	d.ProbeResult(r.Probes[0].By, "n5", 1, false)
+	d.Tick(0)
+	if s := state(t, d, "n5"); s.State != Suspect {
+		t.Errorf("one of three had it declared dead, with two still to speak: %+v", s)
+	}
+	d.ProbeResult(r.Probes[1].By, "n5", 1, false)
+	d.ProbeResult(r.Probes[2].By, "n5", 1, true)
+	d.Tick(0)
+	if s := state(t, d, "n5"); s.State != Dead {
+		t.Errorf("two of three cannot reach it: %+v", s)
+	}
+}
+
+func TestOldVerdictsAreForgotten(t *testing.T) {
+	d := lone(t, 8, Config{Probers: 1})
+	rounds := 0
+	for range 200 {
+		r := ticks(d, 1, "n8")
+		if len(r.Probes) > 0 {
+			rounds++
+		}
+		for _, p := range r.Probes {
+			d.ProbeResult(p.By, "n8", 1, rounds <= 4) // nobody reaches it any more from the fifth round on
+		}
+		if s := state(t, d, "n8"); s.State == Dead {
+			if rounds > 6 {
+				t.Errorf("dead in round %d only: %+v", rounds, s)
+			}
+			return
+		}
+	}
+	t.Error("what was reached in the beginning is never declared dead")
+}
