@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// calls are the calls on their way over one link.
+type calls struct {
+	mu      sync.Mutex
+	last    uint64 // id
+	pending map[uint64]*call
+	ended   bool
+}
+
+// call waits for one answer. It is reused.
+type call struct {
+	done   chan struct{} // receives once the two below are set
+	answer []byte
+	err    error
+}
+
+var callPool = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
+
+// begin registers a call and names it. nil: the link has ended.
+func (c *calls) begin() (uint64, *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return 0, nil
+	}
+	waiting := callPool.Get().(*call)
+	c.last++
+	c.pending[c.last] = waiting
+	return c.last, waiting
+}
+
+// remove forgets a call; false if it is being answered at this moment.
+func (c *calls) remove(id uint64) (*call, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting, ok := c.pending[id]
+	delete(c.pending, id)
+	return waiting, ok
+}
+
+// answer ends a call; one that nobody waits for any more is dropped.
+func (c *calls) answer(id uint64, body []byte, err error) {
+	if waiting, ok := c.remove(id); ok {
+		waiting.answer, waiting.err = body, err
+		waiting.done <- struct{}{}
+	}
+}
+
+// end fails all calls, now and later.
+func (c *calls) end(err error) {
+	c.mu.Lock()
+	pending := c.pending
+	c.pending, c.ended = nil, true
+	c.mu.Unlock()
+	for _, waiting := range pending {
+		waiting.err = err
+		waiting.done <- struct{}{}
+	}
+}
+
+// result takes what a call that is done brought, and gives the call back for reuse.
+func (waiting *call) result() ([]byte, error) {
+	answer, err := waiting.answer, waiting.err
+	waiting.answer, waiting.err = nil, nil
+	callPool.Put(waiting)
+	return answer, err
+}
+
+// call sends a request over the link and waits for its answer.
+func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error) {
+	if len(body) > l.t.config.MaxBody {
+		return nil, ErrTooLarge
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	id, waiting := l.calls.begin()
+	if waiting == nil {
+		return nil, ErrNoPeer
+	}
+	lane := l.lanes[Call]
+	if err := lane.await(ctx, &frame{form: formRequest, kind: kind, id: id, budget: budget(ctx), body: body}); err != nil {
+		if _, unanswered := l.calls.remove(id); !unanswered {
+			<-waiting.done // the link's end was quicker
+		}
+		waiting.result()
+		return nil, err
+	}
+	select {
+	case <-waiting.done:
+		return waiting.result()
+	case <-ctx.Done():
+	}
+	if _, unanswered := l.calls.remove(id); !unanswered {
+		<-waiting.done
+		return waiting.result()
+	}
+	waiting.result()
+	lane.post(&frame{form: formCancel, id: id})
+	return nil, ctx.Err()
+}
+
+// budget is how many milliseconds a call has left, at least 1; 0: it has no deadline.
+func budget(ctx context.Context) uint32 {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	left := (time.Until(deadline) + time.Millisecond - 1) / time.Millisecond
+	return uint32(min(max(left, 1), math.MaxUint32))
+}

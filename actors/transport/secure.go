@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// secure makes the credentials of both directions out of one configuration: TLS 1.3, and certificates both ways. A
+// certificate is valid for the host that is dialed, be it a name or an address.
+//
+// What is to change while the node runs is asked for at each handshake: the own certificate through GetCertificate and
+// GetClientCertificate; the authorities for incoming connections through GetConfigForClient; those for outgoing ones through
+// VerifyConnection together with InsecureSkipVerify. ClientCAs are RootCAs if not given.
+func secure(t *Transport, c *tls.Config) (dialing, accepting credentials.TransportCredentials) {
+	client := c.Clone()
+	client.MinVersion = tls.VersionTLS13
+	client.GetConfigForClient = nil
+	server := strict(c)
+	if ask := c.GetConfigForClient; ask != nil {
+		server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := ask(hello)
+			if chosen == nil || err != nil {
+				return nil, err
+			}
+			return withProtocol(strict(chosen)), nil
+		}
+	}
+	return credentials.NewTLS(client), &telling{credentials.NewTLS(server), t}
+}
+
+// strict is a server's configuration that takes nobody without a certificate.
+func strict(c *tls.Config) *tls.Config {
+	s := c.Clone()
+	s.MinVersion = tls.VersionTLS13
+	if s.ClientAuth < tls.RequireAndVerifyClientCert {
+		s.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	if s.ClientCAs == nil {
+		s.ClientCAs = s.RootCAs
+	}
+	return s
+}
+
+// withProtocol says that HTTP/2 is spoken, which credentials.NewTLS adds to configurations that it sees.
+func withProtocol(c *tls.Config) *tls.Config {
+	c.NextProtos = []string{"h2"}
+	return c
+}
+
+// telling logs whom it refuses, once.
+type telling struct {
+	credentials.TransportCredentials
+	t *Transport
+}
+
+// ServerHandshake takes a connection or refuses it.
+func (s *telling) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secured, info, err := s.TransportCredentials.ServerHandshake(socket)
+	if err != nil {
+		s.t.noteOnce(refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
+	}
+	return secured, info, err
+}
+
+// Clone is for gRPC, which copies credentials.
+func (s *telling) Clone() credentials.TransportCredentials {
+	return &telling{s.TransportCredentials.Clone(), s.t}
+}
+
+// ClientHandshake is not used: a server accepts.
+func (s *telling) ClientHandshake(ctx context.Context, authority string, socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return s.TransportCredentials.ClientHandshake(ctx, authority, socket)
+}
