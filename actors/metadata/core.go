@@ -237,21 +237,25 @@ func (c *Core) Tick() {
 	c.reconcile()
 }
 
-// Step takes a message from another member. What is not for this node, or not from another one, is refused.
+// Step takes a message from another member. What is not for this node, or not from another one, is refused. Only a ReadIndex
+// round may come from this node: sent to one that led no longer, it was passed on to the new leader, this one.
 func (c *Core) Step(m *raftpb.Message) error {
 	c.idle()
-	if m.GetTo() != c.config.Number || m.GetFrom() == 0 || m.GetFrom() == c.config.Number || raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom()) {
+	own := m.GetFrom() == c.config.Number && m.GetType() != raftpb.MsgReadIndex
+	if m.GetTo() != c.config.Number || m.GetFrom() == 0 || own || raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom()) {
 		return fmt.Errorf("metadata: %v from %x to %x is not for this node", m.GetType(), m.GetFrom(), m.GetTo())
 	}
 	err := c.node.Step(m)
 	if errors.Is(err, raft.ErrStepPeerNotFound) {
 		return nil // of one that was removed
 	}
+	c.learn(m)
 	return err
 }
 
 // ReadIndex begins a round that a quorum must confirm; Output.Reads tells when it has, and when all that was committed now
-// is applied here. A round may be lost, with the leader or with a message: begin another after a while.
+// is applied here. A round may be lost, with the leader or with a message: begin another after a while. One whose messages
+// were repeated may be told of twice.
 func (c *Core) ReadIndex() (round uint64) {
 	c.idle()
 	c.sequence++

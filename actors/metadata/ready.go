@@ -112,7 +112,7 @@ func (c *Core) collect(ready *raft.Ready) {
 		} else if handed {
 			continue
 		}
-		c.out.Messages = append(c.out.Messages, m)
+		c.out.Messages = append(c.out.Messages, c.hint(m))
 	}
 }
 
