@@ -54,7 +54,7 @@ type SourceReady struct {
 	After    []byte // nil: from the start
 	Read     int    // so many more chunks are wanted: answer each with Chunk
 	Done     bool   // the copy has the snapshot; let go of it
-	Failed   string // the stream is over, why; let go of the snapshot and call replica.Core.SnapshotFailed
+	Failed   string // the stream is over, why; let go of the snapshot and call replica.Core.SnapshotEnded
 }
 
 // NewSource begins a stream of the snapshot at base from the primary of a term to a copy.

@@ -87,6 +87,7 @@ func (t *Target) send(m Message) {
 // end gives up the stream, but not yet the loader.
 func (t *Target) end(reason string) {
 	t.state, t.waiting, t.silent = idle, nil, 0
+	t.loading = t.loading && t.out.Load == nil // a chunk that nobody has taken yet is not loaded
 	t.out.Failed, t.out.Load, t.out.Last = reason, nil, false
 }
 

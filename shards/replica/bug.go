@@ -13,11 +13,11 @@ const (
 	BugAckEarly                       // a replica acknowledges what its log has not made durable
 	BugSelfUnawaited                  // the primary does not wait for its own log
 	BugNoMatch                        // a replica takes entries that do not follow its last one
-	BugKeepTail                       // a replica keeps what a deposed primary left behind
+	BugKeepTail                       // a replica keeps entries of a deposed primary in place of the new one's
 	BugApplyTail                      // a restarted copy applies its whole log at once
 	BugDropTail                       // a new primary drops what it does not know to be committed
 	BugStaleAck                       // acknowledgements of an earlier term count
-	BugUnfenced                       // a primary that hears of a higher term goes on
+	BugUnfenced                       // a copy acknowledges to a deposed primary what it does not take
 	BugForgetTruncate                 // a truncated entry that is still being written counts as durable
 	BugBelowMinInSync                 // writes go on with fewer in-sync copies than asked for
 )

@@ -23,7 +23,7 @@ func (c *Core) Check() error {
 	}
 	for i, w := range c.writes {
 		if i > 0 && w.number <= c.writes[i-1].number || w.last > c.log.last {
-			return fmt.Errorf("invariant 7: writes %v, last %d", c.writes, c.log.last)
+			return fmt.Errorf("invariant 8: writes %v, last %d", c.writes, c.log.last)
 		}
 	}
 	return c.checkPeers()
@@ -40,6 +40,9 @@ func (c *Core) checkPeers() error {
 		}
 		if p.inSync || p.pending {
 			low = min(low, p.match)
+		}
+		if p.pending && p.match < c.inherited {
+			return fmt.Errorf("invariant 7: copy %d is to join with %d, the reign began at %d", p.id, p.match, c.inherited)
 		}
 	}
 	if c.commit > c.began && c.commit > low {

@@ -19,7 +19,9 @@ import (
 //  4. A primary's progress for each peer: match < next <= last+1, and match <= last.
 //  5. What a primary has committed in its reign is persisted here and matched by every copy that it waits for.
 //  6. A replica has verified no more than it has, and commits no more than it has verified and persisted.
-//  7. Unfinished writes ascend in number, and none claims more than the log's end.
+//  7. A primary adds no copy to the in-sync set that lacks anything of the log with which it began its reign: all of it may
+//     have been acknowledged by the primary before, whatever of it this one knows to be committed.
+//  8. Unfinished writes ascend in number, and none claims more than the log's end.
 type Core struct {
 	config Config
 	row    Assignment
@@ -36,12 +38,14 @@ type Core struct {
 	written   uint64  // number of the last one
 	hashes    hashes
 
-	peers    []*progress  // primary: the other copies, by id
-	began    shards.SeqNo // primary: the commit at the start of the reign
-	paused   bool         // primary: takes no entries, since it hands over
-	matched  shards.SeqNo // replica: the log is the primary's up to here
-	promised shards.SeqNo // replica: the primary's commit, which may be beyond what is matched and persisted here
-	broken   string       // why this copy takes no part any more
+	peers     []*progress  // primary: the other copies, by id
+	began     shards.SeqNo // primary: the commit at the start of the reign
+	inherited shards.SeqNo // primary: the end of the log then: an earlier primary may have acknowledged up to here
+	paused    bool         // primary: takes no entries, since it hands over
+	joined    bool         // replica: the primary has answered for the log up to matched
+	matched   shards.SeqNo // replica: the log is the primary's up to here
+	promised  shards.SeqNo // replica: the primary's commit, which may be beyond what is matched and persisted here
+	broken    string       // why this copy takes no part any more
 
 	out Ready
 }
@@ -70,16 +74,17 @@ type Ready struct {
 
 	Fetch     []Fetch         // read from the log and answer with Fetched or Missing
 	InSync    []Change        // propose to the metadata group
-	Snapshots []shards.CopyID // copies that need a snapshot: start one, and tell SnapshotFailed if it cannot be done
+	Snapshots []shards.CopyID // copies that need a snapshot: start one, and tell SnapshotEnded
 	Fenced    shards.Term     // the reign is over, by this term; 0: no. What waits for a commit has an unknown outcome
 	Diverged  *Divergence     // this copy has stopped
 }
 
-// Fetch asks for entries of the log from the one that begins at From on, of Bytes in all or a little more, at least one.
+// Fetch asks for entries of the log: from the one that begins at From, at least that one, up to Through and to about Bytes.
+// What comes after Through is in memory, and what the log has there may be about to be truncated.
 type Fetch struct {
-	To    shards.CopyID
-	From  shards.SeqNo
-	Bytes int
+	To            shards.CopyID
+	From, Through shards.SeqNo
+	Bytes         int
 }
 
 // Change is a change of the in-sync set that the primary asks for.
@@ -140,7 +145,7 @@ func (c *Core) Configure(row Assignment) {
 		lead := c.lead
 		c.follow(RoleReplica, row.Primary)
 		if fresh || moved || lead != row.Primary {
-			c.matched, c.promised = 0, 0
+			c.forgetPrimary()
 			c.greet()
 		}
 	}
@@ -155,6 +160,9 @@ func (c *Core) follow(role Role, lead shards.CopyID) {
 	c.role, c.lead, c.peers, c.paused = role, lead, nil, false
 }
 
+// forgetPrimary goes back to what is beyond doubt: what is committed is in every primary's log.
+func (c *Core) forgetPrimary() { c.joined, c.matched, c.promised = false, c.commit, 0 }
+
 // learn raises the term because a message showed a higher one.
 func (c *Core) learn(term shards.Term) {
 	if term <= c.term {
@@ -162,12 +170,10 @@ func (c *Core) learn(term shards.Term) {
 	}
 	role := c.role
 	if role == RolePrimary {
-		if c.config.Bug&BugUnfenced != 0 {
-			return
-		}
 		role = RoleFenced
 	}
-	c.term, c.matched, c.promised = term, 0, 0
+	c.term = term
+	c.forgetPrimary()
 	c.follow(role, 0)
 	if role == RoleFenced {
 		c.out.Fenced = term
@@ -284,7 +290,7 @@ func (c *Core) Applied(seq shards.SeqNo, rolling uint64) {
 	}
 	c.applied = seq
 	c.compare(c.hashes.note(seq, rolling))
-	c.log.forget(min(c.applied, c.persisted), c.config.HistoryBytes)
+	c.log.forget(min(c.applied, c.persisted), c.config.HistoryBytes, c.Retained(), c.config.TailBytes)
 }
 
 // compare stops the copy if its hash differs from its primary's.
@@ -295,20 +301,28 @@ func (c *Core) compare(d *Divergence) {
 	}
 }
 
+// Welcome says that a snapshot that ends at seq may take the place of what is here. It may not once the copy has acknowledged
+// as much in the present term: the primary may count on that. The shell asks when a snapshot is offered, and again before it
+// lets go of the old content.
+func (c *Core) Welcome(seq shards.SeqNo) bool {
+	return c.role == RoleReplica && !(c.joined && min(c.durable(), c.matched) >= seq)
+}
+
 // Restored says that a snapshot of the primary of term lead has taken the place of store and log.
 func (c *Core) Restored(base Position, rolling uint64, lead shards.Term) {
-	if c.role == RolePrimary {
-		panic(fmt.Sprintf("replica: shard %v: a snapshot for the primary", c.config.Shard))
+	if !c.Welcome(base.Seq) {
+		panic(fmt.Sprintf("replica: shard %v: a snapshot at %d for a %v that has acknowledged %d", c.config.Shard, base.Seq, c.role, c.matched))
 	}
 	c.log = newTail(base)
 	c.commit, c.applied, c.persisted = base.Seq, base.Seq, base.Seq
 	c.term = max(c.term, base.Term)
 	c.hashes = hashes{}
 	c.hashes.note(base.Seq, rolling)
-	c.writes, c.broken, c.matched, c.promised = nil, "", 0, 0
+	c.writes, c.broken = nil, ""
+	c.forgetPrimary()
 	c.out.Truncate, c.out.Append, c.out.Write, c.out.Commit = 0, nil, 0, 0
 	if lead == c.term {
-		c.matched = base.Seq
+		c.joined = true
 		c.acknowledge()
 		return
 	}
@@ -379,6 +393,9 @@ func (c *Core) Quiet() bool {
 }
 
 func (c *Core) send(m Message) {
-	m.Shard, m.From, m.Term = c.config.Shard, c.row.Self, c.term
+	m.Shard, m.From = c.config.Shard, c.row.Self
+	if m.Term == 0 {
+		m.Term = c.term
+	}
 	c.out.Messages = append(c.out.Messages, m)
 }

@@ -26,7 +26,8 @@ const (
 	maxEntries = 4096     // in one message
 )
 
-var fields = map[Kind]int{KindAppend: 13, KindSync: 12, KindAck: 8, KindRefuse: 11, KindHello: 8}
+// fields is how many values a message of each kind has; 0: no such kind.
+var fields = [...]int{KindAppend: 13, KindSync: 12, KindAck: 8, KindRefuse: 11, KindHello: 8}
 
 // Append appends messages to a body: to dst if it is one already, else to a new one.
 func Append(dst []byte, messages ...*Message) []byte {
@@ -41,11 +42,7 @@ func Append(dst []byte, messages ...*Message) []byte {
 }
 
 func appendMessage(e *wire.Encoder, m *Message) {
-	n, ok := fields[m.Kind]
-	if !ok {
-		panic(fmt.Sprintf("replica: a message of kind %d", m.Kind))
-	}
-	e.Array(n)
+	e.Array(fields[m.Kind])
 	e.Uint(uint64(m.Shard))
 	e.Uint(uint64(m.Kind))
 	e.Uint(uint64(m.From))
@@ -119,7 +116,7 @@ func decodeMessage(d *wire.Decoder, m *Message) {
 	n := d.Array()
 	shard, kind := d.Uint(), d.Uint()
 	m.Shard, m.Kind = shards.ShardID(shard), Kind(kind)
-	if want, ok := fields[m.Kind]; shard > 1<<32-1 || kind > 255 || !ok || n != want {
+	if shard > 1<<32-1 || kind == 0 || kind >= uint64(len(fields)) || n != fields[kind] {
 		d.Refuse("no message of a shard")
 		return
 	}

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/troupe-actors/troupe/shards"
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+)
 
 // The replica's half: entries come in, acknowledgements go out.
 
@@ -13,14 +17,14 @@ func (c *Core) greet() {
 
 func (c *Core) stepAppend(m *Message) {
 	if m.Term < c.term && c.config.Bug&BugNoTermCheck == 0 {
-		c.send(Message{Kind: KindRefuse, To: m.From, Prev: m.Prev, Last: c.log.end(), Commit: c.commit})
+		c.send(c.tooLate(m))
 		return
 	}
 	c.learn(m.Term)
-	if c.role == RolePrimary || c.lead != 0 && c.lead != m.From {
-		if m.Term == c.term && c.role == RolePrimary && c.config.Bug == 0 {
-			panic("replica: two primaries of one term")
-		}
+	if c.role == RolePrimary && m.Term == c.term {
+		panic(fmt.Sprintf("replica: shard %v: copies %d and %d are primary in term %d", c.config.Shard, c.row.Self, m.From, c.term))
+	}
+	if c.role == RolePrimary || c.lead != 0 && c.lead != m.From && c.config.Bug&BugNoTermCheck == 0 {
 		return
 	}
 	c.role, c.lead = RoleReplica, m.From
@@ -40,6 +44,14 @@ func (c *Core) stepAppend(m *Message) {
 	}
 }
 
+// tooLate answers a message of a reign that is over.
+func (c *Core) tooLate(m *Message) Message {
+	if n := len(m.Entries); n > 0 && c.config.Bug&BugUnfenced != 0 {
+		return Message{Kind: KindAck, To: m.From, Last: m.Entries[n-1].End(), Term: m.Term}
+	}
+	return Message{Kind: KindRefuse, To: m.From, Prev: m.Prev, Last: c.log.end(), Commit: c.commit}
+}
+
 // adjoin says that the entries of a message follow each other, and Prev.
 func adjoin(m *Message) bool {
 	prev := m.Prev
@@ -56,9 +68,6 @@ func adjoin(m *Message) bool {
 // dropBeyond drops what no log of the primary's reign can hold: entries of terms between that of the primary's last and its
 // own, and entries of its last's term behind that. It says whether the message is of use after that.
 func (c *Core) dropBeyond(m *Message) bool {
-	if c.config.Bug&BugKeepTail != 0 {
-		return true
-	}
 	if m.Last.Term == 0 && m.Last.Seq != 0 {
 		return true // its end is a snapshot of unknown term: what does not fit will show when entries come
 	}
@@ -97,7 +106,7 @@ func (c *Core) take(m *Message) bool {
 	matched := min(m.Prev.Seq, c.log.last)
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		if e.Last <= c.log.last && c.log.has(e.End(), e.Last <= c.commit) {
+		if e.Last <= c.log.last && (c.log.has(e.End(), e.Last <= c.commit) || c.config.Bug&BugKeepTail != 0) {
 			matched = e.Last
 			continue
 		}
@@ -115,7 +124,7 @@ func (c *Core) take(m *Message) bool {
 		c.store(*e)
 		matched = e.Last
 	}
-	c.matched = max(c.matched, matched)
+	c.joined, c.matched = true, max(c.matched, matched)
 	return true
 }
 
@@ -160,7 +169,7 @@ func (c *Core) durable() shards.SeqNo {
 
 // acknowledge tells the primary up to where this copy is sure to have what the primary has.
 func (c *Core) acknowledge() {
-	if c.lead == 0 || c.lead == c.row.Self {
+	if !c.joined || c.lead == 0 || c.lead == c.row.Self {
 		return
 	}
 	seq := min(c.durable(), c.matched)

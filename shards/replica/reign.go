@@ -12,7 +12,7 @@ import (
 //	                 Ack                     ┌────────► fetching ──Missing──┐
 //	probing ─────────────────────► streaming ┤◄─Fetched─┘                   ▼
 //	   ▲ ▲──────Refuse, silence──────┘       └──memory has no log────► snapshot
-//	   └──────────────────────────SnapshotFailed, Hello──────────────────┘  Ack: streaming
+//	   └──────────────────────────SnapshotEnded, Hello───────────────────┘  Ack: streaming
 
 type phase uint8
 
@@ -37,6 +37,7 @@ type progress struct {
 	asked   int // tick of the last proposal about it
 
 	phase    phase
+	retain   shards.SeqNo // where the snapshot ends that is on its way there
 	match    shards.SeqNo // durable there, acknowledged in this term
 	next     shards.SeqNo // the first number not sent
 	flight   []sent       // between the two
@@ -61,6 +62,7 @@ func (c *Core) reign() {
 	if c.config.Bug&BugDropTail != 0 && c.log.last > c.commit {
 		c.truncate(c.commit + 1)
 	}
+	c.inherited = c.log.last
 	c.updatePeers()
 }
 
@@ -208,7 +210,7 @@ func (c *Core) fetch(p *progress) {
 		return
 	}
 	p.phase = fetching
-	c.out.Fetch = append(c.out.Fetch, Fetch{To: p.id, From: p.next, Bytes: c.config.MessageBytes})
+	c.out.Fetch = append(c.out.Fetch, Fetch{To: p.id, From: p.next, Through: c.log.first() - 1, Bytes: c.config.MessageBytes})
 }
 
 // Fetched brings entries that Fetch asked for: as the log has them, the first beginning at From.
@@ -216,6 +218,11 @@ func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
 	p := c.peer(to)
 	if p == nil || p.phase != fetching || len(entries) == 0 || entries[0].First != p.next {
 		return
+	}
+	for i := range entries {
+		if e := &entries[i]; e.Last > c.log.last || c.log.termAt(e.Last) != e.Term {
+			panic(fmt.Sprintf("replica: shard %v: the log has %d..%d of term %d, where term %d belongs", c.config.Shard, e.First, e.Last, e.Term, c.log.termAt(e.Last)))
+		}
 	}
 	p.phase = streaming
 	c.ship(p, entries)
@@ -239,11 +246,38 @@ func (c *Core) giveUp(p *progress) {
 	c.out.Snapshots = append(c.out.Snapshots, p.id)
 }
 
-// SnapshotFailed says that a copy did not get its snapshot: the primary asks it again what it has.
-func (c *Core) SnapshotFailed(to shards.CopyID) {
-	if p := c.peer(to); p != nil && p.phase == snapshot {
-		p.phase, p.tried = probing, c.now
+// Retain says that a snapshot that ends at seq is on its way to a copy: what follows is kept for it, if it is not too much.
+func (c *Core) Retain(to shards.CopyID, seq shards.SeqNo) {
+	if p := c.peer(to); p != nil {
+		p.retain = seq
 	}
+}
+
+// Retained is the number after which some copy that is catching up may still ask for entries: a log that is longer than that
+// need not be kept, one that is shorter leads to another snapshot.
+func (c *Core) Retained() shards.SeqNo {
+	low := c.log.last
+	for _, p := range c.peers {
+		if at := max(p.match, p.retain); at > 0 {
+			low = min(low, at)
+		}
+	}
+	return low
+}
+
+// SnapshotEnded says that a copy has its snapshot, or did not get it: the primary asks it what it has.
+func (c *Core) SnapshotEnded(to shards.CopyID, there bool) {
+	p := c.peer(to)
+	if p == nil || p.phase != snapshot {
+		return
+	}
+	p.phase, p.tried = probing, c.now
+	if !there {
+		p.retain = 0
+		return
+	}
+	p.next = max(p.retain, p.match) + 1
+	c.probe(p)
 }
 
 // Refused says that a proposed change of a copy was refused for good by the metadata group. Of a proposal whose outcome is
@@ -372,7 +406,7 @@ func (c *Core) tickPeers() {
 				p.next = p.match + 1
 			}
 			c.probe(p)
-		case p.phase == streaming && (p.told != c.commit || p.knows < c.commit && c.now-p.tried >= p.pause):
+		case p.phase == streaming && len(p.flight) == 0 && (p.told != c.commit || p.knows < c.commit && c.now-p.tried >= p.pause):
 			p.tried = c.now
 			c.send(c.appendTo(p, KindSync, nil))
 		}
@@ -401,7 +435,7 @@ func (c *Core) consider(p *progress) {
 	if c.now-p.asked < c.config.RetryTicks {
 		return
 	}
-	ready := p.phase == streaming && p.answered && p.match >= c.commit
+	ready := p.phase == streaming && p.answered && p.match >= max(c.commit, c.inherited)
 	switch {
 	case p.inSync && p.lost != "":
 		c.out.InSync = append(c.out.InSync, Change{Copy: p.id, Reason: p.lost})

@@ -104,10 +104,14 @@ func (t *tail) at(seq shards.SeqNo) int {
 	return sort.Search(len(t.entries), func(i int) bool { return t.entries[i].Last >= seq })
 }
 
-// forget drops entries from memory, the oldest first, while they take more than budget and end at or before through.
-func (t *tail) forget(through shards.SeqNo, budget int) {
+// forget drops entries from memory, the oldest first, while they take more than budget and end at or before through. What
+// comes after wanted stays until it takes more than limit.
+func (t *tail) forget(through shards.SeqNo, budget int, wanted shards.SeqNo, limit int) {
 	n := 0
 	for n < len(t.entries) && t.bytes > budget && t.entries[n].Last <= through {
+		if t.entries[n].Last > wanted && t.bytes <= limit {
+			break
+		}
 		t.bytes -= t.entries[n].Size()
 		t.entries[n] = stamped{}
 		n++
