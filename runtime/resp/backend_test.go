@@ -134,8 +134,10 @@ func (b *localBackend) Keyspaces() []shards.Keyspace { return b.spaces }
 
 func (b *localBackend) Nodes(int) []Node {
 	return []Node{{ID: "0123456789abcdef0123456789abcdef01234567", Host: "127.0.0.1", Port: 7400, Bus: 7300, Epoch: 1,
-		Ranges: []SlotRange{{0, shards.Slots - 1}}}}
+		Ranges: []SlotRange{{First: 0, Last: shards.Slots - 1}}}}
 }
+
+func (b *localBackend) Primary(int, shards.Slot) (string, bool) { return b.Nodes(0)[0].ID, true }
 
 func (b *localBackend) Facts() Facts {
 	f := Facts{Version: "test", NodeID: b.Nodes(0)[0].ID}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards/store"
@@ -45,6 +46,9 @@ type Config struct {
 	// MaxCursors is how many unfinished SCANs the server remembers; the one that was not used for the longest is
 	// forgotten first, and answers "ERR invalid cursor". Default 16384.
 	MaxCursors int
+
+	// Redirect says who gets MOVED for a key whose primary is elsewhere, and who has this node go there. Default: RedirectAuto.
+	Redirect Redirect
 
 	// IdleTimeout ends connections that have sent nothing for so long; subscribers are spared. Default 0: never.
 	IdleTimeout time.Duration
@@ -95,6 +99,9 @@ func (c *Config) validate() error {
 		if f.value < 0 {
 			return fmt.Errorf("%w: %s is %d; must not be negative", ErrConfig, f.name, f.value)
 		}
+	}
+	if int(c.Redirect) >= len(redirectNames) {
+		return fmt.Errorf("%w: Redirect is %d; must be one of %s", ErrConfig, c.Redirect, strings.Join(redirectNames[:], ", "))
 	}
 	if c.MaxBulk > store.MaxValue {
 		return fmt.Errorf("%w: MaxBulk is %d; a value holds at most %d bytes", ErrConfig, c.MaxBulk, store.MaxValue)

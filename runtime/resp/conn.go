@@ -31,6 +31,7 @@ type conn struct {
 	lost    error // the socket failed
 	replies replyMode
 	space   int   // the keyspace, as in SELECT
+	wrote   int   // slot of its last write in this keyspace, plus 1; 0: none
 	now     int64 // of the batch at work, Unix milliseconds
 	batch   *batch
 	recent  recent
@@ -38,7 +39,11 @@ type conn struct {
 	watched []watched
 	sub     *subscriber // nil until the first subscription
 	asides  aside
-	idle    atomic.Int64 // seconds without a read; set by the sweep
+
+	mapReader bool // has asked for the map of the cluster: see Redirect
+	readonly  bool // READONLY: a replica will do for reads
+
+	idle atomic.Int64 // seconds without a read; set by the sweep
 
 	writing sync.Mutex    // held while bytes go to the socket, by the server or by the subscriber's goroutine
 	writes  atomic.Uint64 // odd while a write is under way; changes with its progress; read by the sweep
@@ -48,8 +53,8 @@ type conn struct {
 	swept   sweepMemory   // belongs to the sweep
 }
 
-// aside is what CLIENT REPLY SKIP and the like leave for later commands.
-type aside struct{ skipNext bool }
+// aside is what CLIENT REPLY SKIP and ASKING leave for the command after them.
+type aside struct{ skipNext, asked bool }
 
 type replyMode uint8
 
@@ -142,7 +147,8 @@ func (c *conn) request(b *batch, cmd *command, args [][]byte) *request {
 	q := b.add(cmd, args)
 	q.now, q.v3, q.space = c.now, c.v3, c.space
 	q.silent = c.replies == replyOff || c.asides.skipNext
-	c.asides.skipNext = false
+	q.Reach = c.reach(cmd)
+	c.asides = aside{}
 	return q
 }
 
@@ -216,6 +222,9 @@ func (c *conn) prepare(b *batch, q *request) {
 	if len(q.Txn.Ops) > 0 {
 		b.ask(q, slot)
 	}
+	if q.cmd.flags&flagWrite != 0 {
+		c.wrote = 1 + int(slot)
+	}
 }
 
 func checkKeys(q *request) error {
@@ -248,6 +257,7 @@ func (c *conn) execute(b *batch) {
 			c.flush(b)
 			c.again(b, i)
 		}
+		q.Err = c.redirection(q.Reach, q.Slot, q.Err)
 		q.finish()
 		if !q.silent {
 			c.emit(b, q)

@@ -48,6 +48,7 @@ func runQuit(c *conn, q *request) {
 // runReset brings the connection back to its first state, authentication included.
 func runReset(c *conn, q *request) {
 	c.tx, c.watched, c.space, c.replies = nil, nil, 0, replyOn
+	c.mapReader, c.readonly, c.wrote = false, false, 0
 	if c.sub != nil {
 		c.s.hub.leave(c.sub)
 	}
@@ -75,7 +76,7 @@ func runSelect(c *conn, q *request) {
 		return
 	}
 	if place != c.space {
-		c.watched = nil // guards hold within one keyspace only
+		c.watched, c.wrote = nil, 0 // guards hold within one keyspace only
 	}
 	c.space = place
 	c.facts.choose(place)

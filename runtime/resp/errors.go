@@ -61,8 +61,12 @@ var storeErrors = []struct {
 
 // errorText is the reply to an error: its own text if it is a reply already, else Redis' for its kind.
 //
-//	KindFull         OOM           KindUnavailable, KindNotPrimary  CLUSTERDOWN
-//	KindDiskFull     MISCONF       all others                       ERR
+//	KindFull         OOM           KindUnavailable                     CLUSTERDOWN, or LOADING with ErrLoading
+//	KindDiskFull     MISCONF       KindNotPrimary, primary known       TRYAGAIN (where the client follows redirections: MOVED, ASK)
+//	all others       ERR           KindNotPrimary, there is none       CLUSTERDOWN
+//
+// Clients for a Redis cluster repeat a command that got LOADING, CLUSTERDOWN or TRYAGAIN after a pause: in each of these cases
+// nothing was done. KindOutcomeUnknown is ERR, which nobody repeats by himself.
 func errorText(err error) string {
 	var reply replyError
 	if errors.As(err, &reply) {
@@ -81,10 +85,25 @@ func errorText(err error) string {
 		case shards.KindDiskFull:
 			return "MISCONF Errors writing to the log: " + err.Error()
 		case shards.KindUnavailable:
+			if errors.Is(err, ErrLoading) {
+				return "LOADING Troupe is loading the dataset in memory: " + err.Error()
+			}
 			return "CLUSTERDOWN " + err.Error()
 		case shards.KindNotPrimary:
-			return "CLUSTERDOWN Hash slot not served: " + err.Error()
+			return notPrimaryText(err)
 		}
 	}
 	return "ERR " + err.Error()
+}
+
+// notPrimaryText tells a shard that is elsewhere, where asking again helps, from one that is nowhere.
+func notPrimaryText(err error) string {
+	var (
+		moved *shards.NotPrimaryError
+		ask   *HandOverError
+	)
+	if errors.As(err, &ask) || errors.As(err, &moved) && moved.Primary != "" {
+		return "TRYAGAIN " + err.Error()
+	}
+	return "CLUSTERDOWN Hash slot not served: " + err.Error()
 }

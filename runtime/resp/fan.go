@@ -11,6 +11,8 @@ import (
 // part: a request of its own with its own transaction. The parts are not atomic together, which Redis Cluster would refuse
 // altogether (CROSSSLOT).
 //
+// The parts go wherever their shards are, also for a client that follows redirections: no single node could answer it.
+//
 //	MGET a b c     slots 15495 3300 7365     order = [1 2 0]     parts = MGET b │ MGET c │ MGET a
 type fan struct {
 	order []int // the places of the keys among all keys, sorted by slot
@@ -36,7 +38,7 @@ func (c *conn) spread(b *batch, q *request) {
 		}
 		part := &request{budget: q.budget}
 		part.reset(q.cmd, args)
-		part.now, part.v3 = q.now, q.v3
+		part.now, part.v3, part.Reach = q.now, q.v3, q.Reach&ReachStale
 		if len(args) > store.MaxOps {
 			q.fail(errManyKeys)
 			return

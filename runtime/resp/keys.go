@@ -196,7 +196,7 @@ func runRandomKey(c *conn, q *request) {
 }
 
 func runDBSize(c *conn, q *request) {
-	n, err := c.s.backend.Count(c.s.context, c.space, 0, shards.Slots-1)
+	n, err := c.size()
 	if err != nil {
 		q.fail(err)
 		return
@@ -204,7 +204,24 @@ func runDBSize(c *conn, q *request) {
 	q.out = appendInt(q.out, n)
 }
 
-// runFlush deletes every key, one transaction per shard: of this keyspace, or of all.
+// size counts the keys of the keyspace, or of its shards that have their primary here.
+func (c *conn) size() (int64, error) {
+	if !c.redirects() {
+		return c.s.backend.Count(c.s.context, c.space, 0, shards.Slots-1)
+	}
+	total := int64(0)
+	for _, r := range c.s.backend.Nodes(c.space)[0].Ranges {
+		n, err := c.s.backend.Count(c.s.context, c.space, r.First, r.Last)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// runFlush deletes every key, one transaction per shard: of this keyspace, or of all. Whoever follows redirections asks
+// every node, and empties here the shards that have their primary here.
 func runFlush(c *conn, q *request) {
 	if len(q.args) > 2 || len(q.args) == 2 && upper(q.args[1]) != "ASYNC" && upper(q.args[1]) != "SYNC" {
 		q.fail(errSyntax)
@@ -222,11 +239,12 @@ func runFlush(c *conn, q *request) {
 }
 
 func (c *conn) deletePrefix(place int) error {
-	keyspace := c.s.backend.Keyspaces()[place]
-	calls := make([]*Call, keyspace.Shards)
-	for i := range calls {
-		first, _ := keyspace.SlotRange(i)
-		calls[i] = &Call{Slot: first, Sink: discard{}, Txn: store.Txn{Ops: []store.Op{{Kind: store.OpDeletePrefix}}}}
+	keyspace := &c.s.backend.Keyspaces()[place]
+	var calls []*Call
+	for i := range keyspace.Shards {
+		if first, _ := keyspace.SlotRange(i); place != c.space || c.looksAt(keyspace, i) {
+			calls = append(calls, &Call{Slot: first, Sink: discard{}, Txn: store.Txn{Ops: []store.Op{{Kind: store.OpDeletePrefix}}}})
+		}
 	}
 	c.s.backend.Do(c.s.context, place, calls)
 	for _, call := range calls {

@@ -49,12 +49,13 @@ type budget struct {
 const sparse = 1 << 10
 
 func (q *request) reset(cmd *command, args [][]byte) {
-	q.Slot, q.Err, q.Next, q.Shard = 0, nil, nil, 0
+	q.Slot, q.Reach, q.Err, q.Next, q.Shard = 0, 0, nil, nil, 0
 	q.Sink = q
 	if q.Txn.Ops == nil {
 		q.Txn.Ops = q.inline[:0]
 	}
 	q.Txn.Ops, q.Txn.Guards, q.Txn.Atomic = q.Txn.Ops[:0], nil, false
+	q.Txn.Client, q.Txn.Seq = 0, 0
 	q.cmd, q.args, q.out, q.ends, q.fan = cmd, args, q.out[:0], q.ends[:0], nil
 	q.state, q.sum = stateAnswered, 0
 	q.silent, q.reread, q.deferred = false, false, false

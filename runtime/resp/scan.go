@@ -80,8 +80,12 @@ func runScan(c *conn, q *request) {
 
 // walk looks at up to o.count keys from a position on and gives the number of the position behind them; 0 is the end.
 func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byte)) (uint64, error) {
-	total := c.s.backend.Keyspaces()[c.space].Shards
+	keyspace := &c.s.backend.Keyspaces()[c.space]
+	total := keyspace.Shards
 	for left := o.count; shard < total; shard, after = shard+1, nil {
+		if !c.looksAt(keyspace, shard) {
+			continue
+		}
 		next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, o.prefix, left, func(key []byte) {
 			left--
 			if !o.other && (o.pattern == nil || match(o.pattern, key)) {
@@ -111,7 +115,11 @@ func runKeys(c *conn, q *request) {
 	prefix := literalPrefix(pattern)
 	var items []byte
 	n := 0
-	for shard := range c.s.backend.Keyspaces()[c.space].Shards {
+	keyspace := &c.s.backend.Keyspaces()[c.space]
+	for shard := range keyspace.Shards {
+		if !c.looksAt(keyspace, shard) {
+			continue
+		}
 		for after := []byte(nil); ; {
 			next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, prefix, 1000, func(key []byte) {
 				if match(pattern, key) {

@@ -30,7 +30,6 @@ var serverRows = []command{
 		}},
 	{name: "info", arity: -1, flags: flagLoading | flagStale | flagBarrier, group: "server", since: "1.0.0", summary: "Returns information and statistics about the server.", syntax: "[section [section ...]]", run: runInfo},
 	{name: "time", arity: 1, flags: flagFast | flagLoading | flagStale, group: "server", since: "2.6.0", summary: "Returns the server time.", run: runTime},
-	{name: "wait", arity: 3, flags: flagBarrier, group: "generic", since: "3.0.0", summary: "Returns the number of replicas that hold the writes before it.", syntax: "numreplicas timeout", run: runWait},
 }
 
 func runResetStat(c *conn, q *request) {
@@ -43,20 +42,6 @@ func runResetStat(c *conn, q *request) {
 func runTime(c *conn, q *request) {
 	now := time.UnixMilli(c.now)
 	q.out = appendBulks(q.out, strconv.FormatInt(now.Unix(), 10), strconv.Itoa(now.Nanosecond()/1000))
-}
-
-// runWait need not wait: a write is acknowledged only when every in-sync copy has it.
-func runWait(c *conn, q *request) {
-	for _, arg := range q.args[1:] {
-		if n, ok := parseInt(arg); !ok {
-			q.fail(errNotInteger)
-			return
-		} else if n < 0 {
-			q.fail(replyError("ERR timeout is negative"))
-			return
-		}
-	}
-	q.out = appendInt(q.out, int64(c.s.backend.Facts().Replicas))
 }
 
 // settings are what CONFIG GET knows, in the order in which it tells.
@@ -168,12 +153,6 @@ func infoStats(c *conn, f *Facts, t *strings.Builder) {
 		c.s.accepted.Load(), c.s.commands.Load(), c.s.refused.Load(), f.ExpiredKeys, f.EvictedKeys,
 		len(c.s.hub.names(kindChannel, nil)), len(c.s.hub.names(kindPattern, nil)))
 }
-
-func infoReplication(_ *conn, f *Facts, t *strings.Builder) {
-	fmt.Fprintf(t, "role:master\r\nconnected_slaves:%d\r\n", f.Replicas)
-}
-
-func infoCluster(_ *conn, _ *Facts, t *strings.Builder) { t.WriteString("cluster_enabled:1\r\n") }
 
 func infoKeyspace(_ *conn, f *Facts, t *strings.Builder) {
 	for i, k := range f.PerKeyspace {

@@ -25,6 +25,8 @@ type transaction struct {
 	queued []queued
 	bytes  int64
 	failed bool // a command was refused while queueing
+	writes bool
+	asked  bool // ASKING came before MULTI
 }
 
 type queued struct {
@@ -43,7 +45,7 @@ func runMulti(c *conn, q *request) {
 		q.fail(errNested)
 		return
 	}
-	c.tx = &transaction{}
+	c.tx = &transaction{asked: q.Reach&ReachAsked != 0}
 	q.out = appendStatus(q.out, "OK")
 }
 
@@ -61,6 +63,13 @@ func runUnwatch(c *conn, q *request) {
 	q.out = appendStatus(q.out, "OK")
 }
 
+func asked(yes bool) Reach {
+	if yes {
+		return ReachAsked
+	}
+	return 0
+}
+
 // enqueue copies a command, since the read buffer will be used again before EXEC.
 func (c *conn) enqueue(b *batch, cmd *command, args [][]byte) {
 	kept := make([][]byte, len(args))
@@ -74,12 +83,18 @@ func (c *conn) enqueue(b *batch, cmd *command, args [][]byte) {
 		return
 	}
 	if cmd.compile != nil {
-		if _, same := cmd.slot(args); !same {
+		slot, same := cmd.slot(args)
+		err := error(errCrossSlot)
+		if same {
+			err = c.elsewhere(c.reach(cmd)|asked(c.tx.asked), slot)
+		}
+		if err != nil {
 			c.tx.failed = true
-			c.answer(b, errCrossSlot)
+			c.answer(b, err)
 			return
 		}
 	}
+	c.tx.writes = c.tx.writes || cmd.flags&flagWrite != 0
 	c.tx.queued = append(c.tx.queued, queued{cmd, kept})
 	q := c.request(b, &nothing, nil)
 	q.out = appendStatus(q.out, "QUEUED")
@@ -100,7 +115,7 @@ func runWatch(c *conn, q *request) {
 		q.fail(errManyKeys)
 		return
 	}
-	call := &Call{Slot: slot}
+	call := &Call{Slot: slot, Reach: q.Reach &^ ReachStale}
 	versions := make(versionSink, len(q.args)-1)
 	call.Sink = versions
 	for _, key := range q.args[1:] {
@@ -111,7 +126,7 @@ func runWatch(c *conn, q *request) {
 		call.Txn.Ops = append(call.Txn.Ops, store.Op{Kind: store.OpGet, Key: key})
 	}
 	if c.s.backend.Do(c.s.context, c.space, []*Call{call}); call.Err != nil {
-		q.fail(call.Err)
+		q.fail(c.redirection(call.Reach, slot, call.Err))
 		return
 	}
 	for i, key := range q.args[1:] {
@@ -162,8 +177,13 @@ func runExec(c *conn, q *request) {
 	e := &execution{}
 	call, err := c.assemble(e, tx, guards)
 	if err == nil && len(call.Txn.Ops) > 0 {
+		call.Reach = q.Reach | asked(tx.asked)
+		if tx.writes || len(guards) > 0 {
+			call.Reach &^= ReachStale
+			c.wrote = 1 + int(call.Slot)
+		}
 		c.s.backend.Do(c.s.context, c.space, []*Call{call})
-		err = call.Err
+		err = c.redirection(call.Reach, call.Slot, call.Err)
 	}
 	switch {
 	case err != nil:
