@@ -76,12 +76,27 @@ func (w *world) deliver() {
 	if !n.up || w.rough && w.chance.IntN(10) == 0 {
 		return
 	}
-	w.note("   n%d <- %v from %d to %d term %d prev %v last %v commit %d entries %d", n.at, m.Kind, m.From, m.To, m.Term, m.Prev, m.Last, m.Commit, len(m.Entries))
+	w.note("   %s", describe(&m))
 	body := Append(nil, &m)
 	if err := Decode(body, func(got *Message) { n.core.Step(got) }); err != nil {
 		w.fail("own message refused: %v", err)
 	}
 	w.settle(n)
+}
+
+func describe(m *Message) string {
+	s := fmt.Sprintf("copy %d -> %d, term %d: %v", m.From, m.To, m.Term, m.Kind)
+	switch m.Kind {
+	case KindAppend, KindSync:
+		s += fmt.Sprintf(" after %v", m.Prev)
+		for _, e := range m.Entries {
+			s += fmt.Sprintf(" %d:%d..%d=%s", e.Term, e.First, e.Last, e.Payload)
+		}
+		return s + fmt.Sprintf(", log ends at %v, commit %d", m.Last, m.Commit)
+	case KindRefuse:
+		s += fmt.Sprintf(" what follows %v,", m.Prev)
+	}
+	return s + fmt.Sprintf(" at %v, commit %d", m.Last, m.Commit)
 }
 
 // sync ends the oldest write of a node.

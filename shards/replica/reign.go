@@ -42,6 +42,7 @@ type progress struct {
 	next     shards.SeqNo // the first number not sent
 	flight   []sent       // between the two
 	bytes    int          // of flight
+	resumed  shards.SeqNo // where the copy last said it ended, when entries were sent again from there
 	told     shards.SeqNo // commit in the last message
 	knows    shards.SeqNo // commit in its last acknowledgement
 	answered bool         // has acknowledged anything in this term
@@ -362,6 +363,8 @@ func (c *Core) refused(p *progress, m *Message) {
 		c.giveUp(p)
 	case m.Last.Seq < p.match || p.phase == probing && m.Prev.Seq != p.next-1:
 		// an answer to something older
+	case p.phase == streaming && p.resumed == m.Last.Seq && m.Prev.Seq > p.resumed && len(p.flight) > 0:
+		// it speaks of one more message from before the entries that have gone out again
 	default:
 		c.meet(p, m)
 	}
@@ -377,8 +380,14 @@ func (c *Core) meet(p *progress, m *Message) {
 		c.giveUp(p)
 		return
 	}
-	p.phase, p.next = probing, max(at, p.match)+1
-	c.probe(p)
+	p.next = max(at, p.match) + 1
+	if at != m.Last.Seq || c.log.termAt(at) != m.Last.Term || p.next > c.log.last || !c.within(p.next) {
+		p.phase = probing
+		c.probe(p)
+		return
+	}
+	p.phase, p.flight, p.bytes, p.resumed = streaming, nil, 0, at
+	c.feed(p)
 }
 
 // greeted takes a copy's word that it has begun to listen, perhaps in another life.

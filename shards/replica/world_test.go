@@ -24,7 +24,8 @@ type world struct {
 	acked  shards.SeqNo          // the highest number that a primary has acknowledged
 	wrong  error                 // the first violation
 	trace  []string
-	keep   bool // keep the trace
+	keep   bool     // keep the trace
+	held   []func() // scenarios: proposals that wait; nil: they do not
 }
 
 // node is one process with one copy.
@@ -171,12 +172,22 @@ func (w *world) settle(n *node) {
 			w.fetch(n, f)
 		}
 		for _, c := range r.InSync {
+			w.note("n%d proposes: copy %d in sync: %v, because %s", n.at, c.Copy, c.Add, c.Reason)
+			if w.held != nil {
+				w.held = append(w.held, func() { w.propose(n, c) })
+				continue
+			}
 			w.propose(n, c)
 		}
 		for _, id := range r.Snapshots {
 			w.snapshot(n, id)
 		}
-		if r.Diverged != nil {
+		if r.Fenced != 0 {
+			w.note("n%d is fenced by term %d", n.at, r.Fenced)
+		}
+		if r.Diverged != nil && w.keep {
+			w.note("n%d has diverged at %d", n.at, r.Diverged.Seq)
+		} else if r.Diverged != nil {
 			w.fail("n%d diverged at %d", n.at, r.Diverged.Seq)
 		}
 	}
@@ -227,7 +238,11 @@ func (w *world) apply(n *node, through shards.SeqNo) {
 		}
 	}
 	n.core.Applied(through, rolling(n.store))
-	w.note("n%d applied %d", n.at, through)
+	verb := "applied"
+	if n.core.Role() == RolePrimary {
+		verb = "acknowledges and applied"
+	}
+	w.note("n%d %s %d", n.at, verb, through)
 }
 
 // promise checks that an acknowledged transaction is on every copy of the committed in-sync set.
