@@ -1,0 +1,66 @@
+package member
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/liveness"
+)
+
+// beat sends a heartbeat to whoever leads, to oneself included.
+func (m *Member) beat() {
+	if m.over || m.leader == "" {
+		return
+	}
+	h := heartbeat{sent: m.lease.now(), health: m.c.Health()}
+	h.health.Late, h.health.RoundTrip = max(h.health.Late, m.late), m.roundTrip
+	m.late = 0
+	m.holder.Sent(h.sent)
+	if m.leader == m.c.Self {
+		m.hearSelf(h)
+		return
+	}
+	err := m.c.Wire.Send(m.leader, transport.Control, transport.KindHeartbeat, h.encode())
+	if err != nil { // the next one is due soon, and silence is what the leader looks for
+		m.c.Log.Debug("no heartbeat was sent", "leader", m.leader, "error", err)
+	}
+}
+
+// answered takes the leader's reply, which arrived at a time of the lease's clock.
+func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
+	switch {
+	case err != nil:
+		m.complain(peer, err)
+	case m.over || r.epoch != m.c.Epoch || r.grant.Term < m.holder.Term():
+		// of another life, or of a leader that is none any more
+	case r.standing == liveness.Declared:
+		m.end(fmt.Sprintf("the placement leader %s has declared epoch %d dead", peer.Name, m.c.Epoch))
+	case r.standing == liveness.Granted:
+		if m.holder.Granted(r.grant) {
+			m.lease.grant(m.holder.Until())
+			m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
+		}
+	}
+}
+
+// end takes note that this life was declared dead: others may serve what it held.
+func (m *Member) end(reason string) {
+	if m.over {
+		return
+	}
+	m.over = true
+	m.holder.Revoke()
+	m.lease.revoke()
+	m.c.Log.Error("this node was declared dead and serves nothing until it begins another life", "reason", reason)
+	m.c.Over(reason)
+}
+
+// complain logs what a peer sent and should not have, once for each.
+func (m *Member) complain(peer transport.Hello, err error) {
+	if !m.malformed[peer.Node] {
+		m.malformed[peer.Node] = true
+		m.c.Log.Warn("a malformed heartbeat or reply was dropped; more of this peer are not logged", slog.String("peer", string(peer.Node)), "error", err)
+	}
+}

@@ -1,0 +1,89 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Wire is what a Member needs of the transport.
+type Wire interface {
+	// Send posts a one-way message and does not block.
+	Send(to shards.NodeID, class transport.Class, kind transport.Kind, body []byte) error
+	// Call asks a node that is connected, and fails at once if it is not.
+	Call(ctx context.Context, to shards.NodeID, kind transport.Kind, body []byte) ([]byte, error)
+	// Probe says who listens at an address; the error is transport.ErrRefused if nobody does.
+	Probe(ctx context.Context, addr string) (transport.Hello, error)
+}
+
+// Group is what a Member needs of the metadata group. Its methods return at once.
+type Group interface {
+	// State is the newest cluster state that this node has applied.
+	State() *cluster.State
+	// Leader is who leads, as far as this node knows, and in which term; the empty id if nobody does.
+	Leader() (shards.NodeID, uint64)
+	// Confirmed is when the newest round was issued by which a quorum has confirmed that this node leads; the zero time
+	// if none has. It belongs to the term that Leader says after it was read, or to an earlier one.
+	Confirmed() time.Time
+	// LeaderGone says that the process of the leader, in that epoch, is dead for certain.
+	LeaderGone(node shards.NodeID, epoch shards.Epoch)
+}
+
+// Config says who the node is and what it leans on. All fields but Log, Health, Over and Changed are required.
+type Config struct {
+	Self  shards.NodeID
+	Epoch shards.Epoch
+	Wire  Wire
+	Group Group
+	Log   *slog.Logger // default: none
+
+	// Liveness sets the detector; TickLength, Heartbeat, Lease, DriftPPM, NoProof, RedialEvery and RedialTimeout also hold for
+	// nodes that do not lead, and must be the same on all nodes. Self is filled in.
+	Liveness liveness.Config
+
+	// Health gives the node's figures, of which Late and RoundTrip are measured here. It is called before each heartbeat, on
+	// the Member's goroutine, and must be quick. nil: none.
+	Health func() liveness.Health
+
+	// Over is called once when this life was declared dead: the lease has been dropped, no more heartbeats are sent, and the
+	// node must begin another epoch, with another Member, to serve again. It is called on the Member's goroutine: it must be
+	// quick, and not call Close. nil: nobody wants to know.
+	Over func(reason string)
+
+	// Changed tells of each change that the detector makes, on the Member's goroutine while this node leads: it must be
+	// quick. Evidence knows of the change already. nil: nobody wants to know.
+	Changed func(term uint64, c liveness.Change)
+}
+
+func (c Config) validate() (Config, error) {
+	switch {
+	case c.Self == "" || c.Epoch == 0:
+		return c, errors.New("member: Self and Epoch say who the node is, and are required")
+	case c.Wire == nil || c.Group == nil:
+		return c, errors.New("member: Wire and Group are required")
+	}
+	c.Liveness.Self = c.Self
+	var err error
+	if c.Liveness, err = c.Liveness.Validate(); err != nil {
+		return c, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Health == nil {
+		c.Health = func() liveness.Health { return liveness.Health{} }
+	}
+	if c.Over == nil {
+		c.Over = func(string) {}
+	}
+	if c.Changed == nil {
+		c.Changed = func(uint64, liveness.Change) {}
+	}
+	return c, nil
+}

@@ -1,0 +1,209 @@
+package member
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Member is one node's part in knowing who is alive. Its exported methods may be called from any goroutine; those that take
+// news (Lead, Applied, Changed, Receive) return at once.
+type Member struct {
+	c     Config
+	lease *Lease
+	inbox inbox
+	wake  chan struct{}
+	seen  atomic.Pointer[Evidence]
+
+	ctx    context.Context // of redials and probes; ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // the loop, redials, probes
+
+	// Owned by the loop.
+	holder    *liveness.Holder
+	over      bool                           // this life was declared dead
+	up        map[shards.NodeID]shards.Epoch // peers that are connected
+	leader    shards.NodeID                  // whom the last heartbeat went to
+	beatIn    int                            // ticks until the next heartbeat
+	due       time.Time                      // of the next tick
+	late      time.Duration                  // worst lateness of the ticker since the last heartbeat
+	roundTrip time.Duration
+	reign     *reign // nil unless this node leads
+	doubt     *doubt // nil unless the connection to the leader is broken
+	malformed map[shards.NodeID]bool
+}
+
+// Start begins. The caller then passes on what the group and the transport tell, and in the end calls Close.
+func Start(c Config) (*Member, error) {
+	c, err := c.validate()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Member{
+		c: c, lease: newLease(time.Now()), wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
+		holder: liveness.NewHolder(c.Liveness.DriftPPM), up: map[shards.NodeID]shards.Epoch{}, malformed: map[shards.NodeID]bool{},
+	}
+	m.inbox.filled = make(chan struct{}, 1)
+	m.seen.Store(&Evidence{})
+	m.work.Add(1)
+	go m.run()
+	return m, nil
+}
+
+// Close drops the lease, ends all redials and probes and returns when nothing of the Member runs any more.
+func (m *Member) Close() {
+	m.cancel()
+	m.work.Wait()
+}
+
+// Lease is the node's lease.
+func (m *Member) Lease() *Lease { return m.lease }
+
+// Lead says that this node has won a term, and has applied all that was committed before it; or that it does not lead any more.
+func (m *Member) Lead(won bool, term uint64) {
+	m.inbox.put(func() {
+		m.lead(won, term)
+		m.settleAlone(m.c.Group.State())
+	})
+}
+
+// Applied says that there is a newer cluster state. It must be told of every state in which another member appears before
+// that member can take part in an election.
+func (m *Member) Applied(s *cluster.State) {
+	if len(s.Members) != 1 {
+		m.lease.setAlone(false, s.Version) // before anything else happens: the loop may be late
+	}
+	m.inbox.put(func() { m.applied(m.c.Group.State()) })
+}
+
+// Changed takes the transport's news of a connection.
+func (m *Member) Changed(c transport.Change) { m.inbox.put(func() { m.connection(c) }) }
+
+// Receive takes a heartbeat or a reply; other kinds are none of its business, and false is returned.
+func (m *Member) Receive(peer transport.Hello, kind transport.Kind, body []byte) bool {
+	switch kind {
+	case transport.KindHeartbeat:
+		h, err := decodeHeartbeat(body)
+		m.inbox.offer(func() { m.heard(peer, h, err) })
+	case transport.KindHeartbeatReply:
+		at := m.lease.now()
+		r, err := decodeReply(body)
+		m.inbox.offer(func() { m.answered(peer, r, at, err) })
+	default:
+		return false
+	}
+	return true
+}
+
+func (m *Member) run() {
+	defer m.work.Done()
+	defer m.lease.revoke()
+	ticker := time.NewTicker(m.c.Liveness.TickLength)
+	defer ticker.Stop()
+	m.due = time.Now().Add(m.c.Liveness.TickLength)
+	m.applied(m.c.Group.State())
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-ticker.C:
+			m.tick()
+		case <-m.inbox.filled:
+			for _, news := range m.inbox.take() {
+				news()
+			}
+		}
+	}
+}
+
+// tick is what happens in every tick: the detector's, then the heartbeat's.
+func (m *Member) tick() {
+	now, length := time.Now(), m.c.Liveness.TickLength
+	late := max(0, now.Sub(m.due))
+	m.late = max(m.late, late)
+	m.due = m.due.Add((late/length + 1) * length)
+	if m.reign != nil {
+		m.reign.detector.Tick(int64(late / length))
+		m.carryOut()
+	}
+	if m.doubt != nil {
+		m.pursue()
+	}
+	leader, _ := m.c.Group.Leader()
+	m.beatIn--
+	if m.beatIn <= 0 || leader != m.leader {
+		m.beatIn, m.leader = m.c.Liveness.Heartbeat, leader
+		m.beat()
+	}
+}
+
+// applied takes a newer cluster state.
+func (m *Member) applied(s *cluster.State) {
+	m.settleAlone(s)
+	if self := s.Member(m.c.Self); self != nil && self.Down && self.Epoch == m.c.Epoch {
+		m.end("the cluster state says that it is down")
+	}
+	if m.reign != nil {
+		m.reign.detector.Members(s.Members)
+		m.carryOut()
+	}
+}
+
+// settleAlone says whether the lease lasts for ever: this node leads, and is the only member.
+func (m *Member) settleAlone(s *cluster.State) {
+	m.lease.setAlone(m.reign != nil && !m.over && len(s.Members) == 1 && s.Members[0].ID == m.c.Self, s.Version)
+}
+
+// connection takes what the transport says of a connection.
+func (m *Member) connection(c transport.Change) {
+	if c.Up {
+		m.up[c.Node] = c.Epoch
+	} else {
+		delete(m.up, c.Node)
+	}
+	if m.reign != nil {
+		m.reignConnection(c)
+	}
+	m.leaderConnection(c)
+}
+
+// inbox is what the loop has to do, in order. Messages that will be repeated are dropped when it is long; news are not, of
+// which there is a handful for each connection and command.
+type inbox struct {
+	mu     sync.Mutex
+	queue  []func()
+	filled chan struct{}
+}
+
+const inboxLength = 8192
+
+func (i *inbox) put(news func()) { i.append(news, false) }
+
+func (i *inbox) offer(news func()) { i.append(news, true) }
+
+func (i *inbox) append(news func(), droppable bool) {
+	i.mu.Lock()
+	if !droppable || len(i.queue) < inboxLength {
+		i.queue = append(i.queue, news)
+	}
+	i.mu.Unlock()
+	select {
+	case i.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (i *inbox) take() []func() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	q := i.queue
+	i.queue = nil
+	return q
+}

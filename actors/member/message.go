@@ -1,0 +1,162 @@
+package member
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// The messages, in msgpack. Who sends one, in which epoch, the transport's handshake has said.
+//
+//	heartbeat        [sent, fsync, queue, late, round trip]         member to placement leader
+//	heartbeat reply  [epoch, sent, standing, age, lease, term]      and back
+//	probe            [target, epoch, timeout]                       leader to another member
+//	probe answer     [answer, epoch]                                and back
+//
+// Times are nanoseconds: sent on the member's monotonic clock, which only the member itself may interpret; durations from 0 to
+// an hour. A standing or an answer is the number of its constant in policies/liveness.
+
+const (
+	maxMessage = 256              // bytes of any of them; a node's id has 64 at most
+	maxNode    = 64               //
+	maxTimeout = 10 * time.Second // of a probe: what a prober is willing to wait
+)
+
+type heartbeat struct {
+	sent   int64
+	health liveness.Health
+}
+
+func (h heartbeat) encode() []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(5)
+	e.Int(h.sent)
+	for _, d := range []time.Duration{h.health.Fsync, h.health.Queue, h.health.Late, h.health.RoundTrip} {
+		e.Int(int64(min(max(d, 0), time.Hour)))
+	}
+	return e.Buffer()
+}
+
+func decodeHeartbeat(body []byte) (h heartbeat, err error) {
+	d, err := open(body, 5)
+	h.sent = span(&d, 0)
+	h.health.Fsync, h.health.Queue = time.Duration(span(&d, time.Hour)), time.Duration(span(&d, time.Hour))
+	h.health.Late, h.health.RoundTrip = time.Duration(span(&d, time.Hour)), time.Duration(span(&d, time.Hour))
+	return h, done(&d, err)
+}
+
+type reply struct {
+	epoch    shards.Epoch
+	standing liveness.Standing // Granted or Declared
+	grant    liveness.Grant
+}
+
+func (r reply) encode() []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(6)
+	e.Uint(uint64(r.epoch))
+	e.Int(r.grant.Sent)
+	e.Uint(uint64(r.standing))
+	e.Int(r.grant.Age)
+	e.Int(r.grant.Lease)
+	e.Uint(r.grant.Term)
+	return e.Buffer()
+}
+
+func decodeReply(body []byte) (r reply, err error) {
+	d, err := open(body, 6)
+	r.epoch = shards.Epoch(d.Uint())
+	r.grant.Sent = span(&d, 0)
+	r.standing = liveness.Standing(number(&d, uint64(liveness.Granted)))
+	r.grant.Age, r.grant.Lease = span(&d, time.Hour), span(&d, time.Hour)
+	r.grant.Term = d.Uint()
+	return r, done(&d, err)
+}
+
+type probe struct {
+	target  shards.NodeID
+	epoch   shards.Epoch
+	timeout time.Duration
+}
+
+func (p probe) encode() []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(3)
+	e.Str(string(p.target))
+	e.Uint(uint64(p.epoch))
+	e.Int(int64(min(p.timeout, maxTimeout)))
+	return e.Buffer()
+}
+
+func decodeProbe(body []byte) (p probe, err error) {
+	d, err := open(body, 3)
+	target := d.Bytes()
+	if len(target) == 0 || len(target) > maxNode {
+		d.Refuse(fmt.Sprintf("a node's id of %d bytes; 1 to %d are allowed", len(target), maxNode))
+	}
+	p.target = shards.NodeID(target)
+	p.epoch = shards.Epoch(d.Uint())
+	p.timeout = time.Duration(span(&d, maxTimeout))
+	return p, done(&d, err)
+}
+
+type probed struct {
+	answer liveness.Answer
+	epoch  shards.Epoch // of who answered
+}
+
+func (p probed) encode() []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(2)
+	e.Uint(uint64(p.answer))
+	e.Uint(uint64(p.epoch))
+	return e.Buffer()
+}
+
+func decodeProbed(body []byte) (p probed, err error) {
+	d, err := open(body, 2)
+	p.answer = liveness.Answer(number(&d, uint64(liveness.Answered)))
+	p.epoch = shards.Epoch(d.Uint())
+	return p, done(&d, err)
+}
+
+// open begins a message that is an array of n values.
+func open(body []byte, n int) (wire.Decoder, error) {
+	d := wire.NewDecoder(body)
+	if len(body) > maxMessage {
+		return d, fmt.Errorf("member: a message of %d bytes; %d are allowed", len(body), maxMessage)
+	}
+	if got := d.Array(); d.Err() == nil && got != n {
+		d.Refuse(fmt.Sprintf("%d values where %d belong", got, n))
+	}
+	return d, nil
+}
+
+func done(d *wire.Decoder, err error) error {
+	if err != nil {
+		return err
+	}
+	return d.Finish()
+}
+
+// span reads a time that is not negative and, unless most is 0, at most that long.
+func span(d *wire.Decoder, most time.Duration) int64 {
+	v := d.Int()
+	if v < 0 || most > 0 && v > int64(most) {
+		d.Refuse("a time outside its bounds")
+		return 0
+	}
+	return v
+}
+
+func number(d *wire.Decoder, most uint64) uint64 {
+	v := d.Uint()
+	if v > most {
+		d.Refuse("a number that has no meaning here")
+		return 0
+	}
+	return v
+}

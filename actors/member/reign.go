@@ -1,0 +1,247 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// reign is what a node has while it leads.
+type reign struct {
+	term     uint64
+	detector *liveness.Detector
+	showIn   int // ticks until evidence is shown anew though nothing changed
+}
+
+// lead begins a reign, or ends the one that there is.
+func (m *Member) lead(won bool, term uint64) {
+	if !won {
+		m.reign = nil
+		m.show()
+		return
+	}
+	if m.reign != nil && m.reign.term >= term {
+		return
+	}
+	d, err := liveness.New(m.c.Liveness)
+	if err != nil {
+		panic(err) // validated in Start
+	}
+	m.reign = &reign{term: term, detector: d}
+	members := m.c.Group.State().Members
+	d.Members(members)
+	for _, n := range members {
+		if _, connected := m.up[n.ID]; !connected && n.ID != m.c.Self {
+			d.Broken(n.ID, n.Epoch, "there is none at the beginning of the reign")
+		}
+	}
+	m.carryOut()
+	m.beatIn = 0 // its own lease, at once
+}
+
+// reignConnection tells the detector of a connection.
+func (m *Member) reignConnection(c transport.Change) {
+	d := m.reign.detector
+	switch s, known := d.Status(c.Node); {
+	case !known:
+	case !c.Up:
+		cause := "no cause is known"
+		if c.Cause != nil {
+			cause = c.Cause.Error()
+		}
+		d.Broken(c.Node, c.Epoch, cause)
+	case c.Epoch > s.Epoch:
+		d.Redialed(c.Node, s.Epoch, liveness.Answered, c.Epoch)
+	}
+	m.carryOut()
+}
+
+// heard answers a member's heartbeat.
+func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
+	if err != nil {
+		m.complain(peer, err)
+		return
+	}
+	if m.reign == nil {
+		return
+	}
+	standing := m.reign.detector.Heard(peer.Node, peer.Epoch, h.health)
+	m.carryOut()
+	r := reply{epoch: peer.Epoch, standing: standing, grant: liveness.Grant{Sent: h.sent, Term: m.reign.term}}
+	switch standing {
+	case liveness.Granted:
+		grant, ok := m.grant(h.sent)
+		if !ok {
+			return
+		}
+		r.grant = grant
+	case liveness.Declared:
+	default:
+		return // it has to join first, or is history
+	}
+	if err := m.c.Wire.Send(peer.Node, transport.Control, transport.KindHeartbeatReply, r.encode()); err != nil {
+		m.c.Log.Debug("no reply was sent", "peer", peer.Node, "error", err)
+	}
+}
+
+// hearSelf is heard and answered without a wire between.
+func (m *Member) hearSelf(h heartbeat) {
+	if m.reign == nil {
+		return // elected, but not yet in office
+	}
+	standing := m.reign.detector.Heard(m.c.Self, m.c.Epoch, h.health)
+	m.carryOut()
+	switch standing {
+	case liveness.Declared:
+		m.end("it leads, and the cluster state says that it is down")
+	case liveness.Granted:
+		if grant, ok := m.grant(h.sent); ok && m.holder.Granted(grant) {
+			m.lease.grant(m.holder.Until())
+		}
+	}
+}
+
+// grant is what the reign can grant now. Confirmed is read before Leader: a round of a later term than this reign's then
+// shows in the term.
+func (m *Member) grant(sent int64) (liveness.Grant, bool) {
+	confirmed := m.c.Group.Confirmed()
+	leader, term := m.c.Group.Leader()
+	if confirmed.IsZero() || leader != m.c.Self || term != m.reign.term {
+		return liveness.Grant{}, false
+	}
+	lease := m.span(int64(m.c.Liveness.Lease))
+	age, ok := liveness.Age(m.lease.now(), m.lease.at(confirmed), int64(lease))
+	return liveness.Grant{Sent: sent, Age: age, Lease: int64(lease), Term: term}, ok
+}
+
+// carryOut does what the detector wants done, and tells what it found out.
+func (m *Member) carryOut() {
+	r := m.reign.detector.Ready()
+	for _, redial := range r.Redials {
+		m.redial(redial)
+	}
+	for _, probe := range r.Probes {
+		m.probe(probe)
+	}
+	m.reign.showIn--
+	if len(r.Changes) > 0 || m.reign.showIn <= 0 {
+		m.reign.showIn = m.c.Liveness.Heartbeat
+		m.show()
+	}
+	for _, c := range r.Changes {
+		m.tell(c)
+	}
+	if len(r.Changes) > 0 {
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (m *Member) tell(c liveness.Change) {
+	level := slog.LevelInfo
+	if c.State == liveness.Suspect || c.State == liveness.Dead {
+		level = slog.LevelWarn
+	}
+	m.c.Log.Log(m.ctx, level, "a member is "+c.State.String(), "node", c.Name, "id", c.Node, "epoch", c.Epoch,
+		"was", c.From, "reason", c.Reason, "outcome", c.Outcome, "took", m.span(c.Took))
+	m.c.Changed(m.reign.term, c)
+}
+
+func (m *Member) span(ticks int64) time.Duration {
+	return time.Duration(ticks) * m.c.Liveness.TickLength
+}
+
+// background does work in a goroutine of its own, with a limit, and hands its result to the loop.
+func (m *Member) background(limit time.Duration, work func(context.Context) (news func())) {
+	m.work.Add(1)
+	go func() {
+		defer m.work.Done()
+		ctx, cancel := context.WithTimeout(m.ctx, limit)
+		defer cancel()
+		if news := work(ctx); news != nil {
+			m.inbox.put(news)
+		}
+	}()
+}
+
+func (m *Member) redial(r liveness.Redial) {
+	of := m.reign
+	m.background(m.span(r.Timeout), func(ctx context.Context) func() {
+		answer, by := m.look(ctx, r.Node, r.Address)
+		return m.during(of, func() { of.detector.Redialed(r.Node, r.Epoch, answer, by) })
+	})
+}
+
+// during gives news that count only while the reign lasts in which they were asked for.
+func (m *Member) during(of *reign, news func()) func() {
+	return func() {
+		if m.reign == of {
+			news()
+			m.carryOut()
+		}
+	}
+}
+
+// probe asks another member to look at a suspect. What it cannot say is no verdict.
+func (m *Member) probe(p liveness.Probe) {
+	of := m.reign
+	m.background(m.span(2*p.Timeout), func(ctx context.Context) func() {
+		question := probe{target: p.Target, epoch: p.Epoch, timeout: m.span(p.Timeout)}
+		body, err := m.c.Wire.Call(ctx, p.By, transport.KindProbe, question.encode())
+		if err != nil {
+			m.c.Log.Debug("a member was asked and did not answer", "member", p.By, "about", p.Target, "error", err)
+			return nil
+		}
+		seen, err := decodeProbed(body)
+		if err != nil {
+			m.c.Log.Warn("a member's answer to a probe is malformed", "member", p.By, "error", err)
+			return nil
+		}
+		return m.during(of, func() {
+			if seen.answer == liveness.Answered && seen.epoch > p.Epoch {
+				of.detector.Redialed(p.Target, p.Epoch, seen.answer, seen.epoch)
+				return
+			}
+			of.detector.ProbeResult(p.By, p.Target, p.Epoch, seen.answer == liveness.Answered && seen.epoch == p.Epoch)
+		})
+	})
+}
+
+// ServeProbe answers another node's call of transport.KindProbe. It dials none but members, at the address that the cluster
+// state gives.
+func (m *Member) ServeProbe(ctx context.Context, body []byte) ([]byte, error) {
+	p, err := decodeProbe(body)
+	if err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if p.target == m.c.Self {
+		return probed{liveness.Answered, m.c.Epoch}.encode(), nil
+	}
+	target := m.c.Group.State().Member(p.target)
+	if target == nil || target.Epoch < p.epoch {
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("member: this node does not know that life of " + string(p.target) + " yet")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	answer, by := m.look(ctx, p.target, target.Peer)
+	return probed{answer, by}.encode(), nil
+}
+
+// look finds out who listens at a node's address.
+func (m *Member) look(ctx context.Context, node shards.NodeID, address string) (liveness.Answer, shards.Epoch) {
+	hello, err := m.c.Wire.Probe(ctx, address)
+	switch {
+	case errors.Is(err, transport.ErrRefused):
+		return liveness.Refused, 0
+	case (err == nil || errors.Is(err, transport.ErrRejected)) && hello.Node == node:
+		return liveness.Answered, hello.Epoch // it lives, even if it does not want to talk
+	}
+	return liveness.NoAnswer, 0
+}
