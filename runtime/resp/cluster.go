@@ -142,13 +142,18 @@ func (t *topology) line(n *Node) string {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s:%d@%d %s %s 0 %d %d %s", n.ID, n.Host, n.Port, n.Bus, t.flags(n), master, n.Heard, n.Epoch, link)
-	for _, r := range t.ranges {
-		switch {
-		case r.master != n:
-		case r.first == r.last:
-			fmt.Fprintf(&text, " %d", r.first)
-		default:
-			fmt.Fprintf(&text, " %d-%d", r.first, r.last)
+	for i := 0; i < len(t.ranges); i++ {
+		if t.ranges[i].master != n {
+			continue
+		}
+		first := t.ranges[i].first
+		for i+1 < len(t.ranges) && t.ranges[i+1].master == n && t.ranges[i+1].first == t.ranges[i].last+1 {
+			i++
+		}
+		if last := t.ranges[i].last; last > first {
+			fmt.Fprintf(&text, " %d-%d", first, last)
+		} else {
+			fmt.Fprintf(&text, " %d", first)
 		}
 	}
 	return text.String()

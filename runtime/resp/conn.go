@@ -257,7 +257,9 @@ func (c *conn) execute(b *batch) {
 			c.flush(b)
 			c.again(b, i)
 		}
-		q.Err = c.redirection(q.Reach, q.Slot, q.Err)
+		if q.Err != nil {
+			q.Err = c.redirection(q.Reach, q.Slot, q.Err)
+		}
 		q.finish()
 		if !q.silent {
 			c.emit(b, q)

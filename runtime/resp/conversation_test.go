@@ -110,7 +110,11 @@ func TestConversations(t *testing.T) {
 			if strings.Contains(path, "auth") {
 				config.Password = "secret"
 			}
-			_, addr := startServer(t, newLocalBackend(16, "default", "second"), config)
+			backend := Backend(newLocalBackend(16, "default", "second"))
+			if strings.Contains(path, "topology") {
+				backend = drawn{newLocalBackend(16, "default")}
+			}
+			_, addr := startServer(t, backend, config)
 			blocks, _ := readConversation(t, path)
 			got := talk(t, addr, blocks)
 			if *rewrite {

@@ -33,7 +33,8 @@ func (c *conn) topology() *topology {
 	}
 	for i := range t.nodes {
 		for _, r := range t.nodes[i].Ranges {
-			t.ranges = append(t.ranges, owned{r.First, r.Last, t.master(i), t.replicas(r.Replicas, places)})
+			master := t.master(i)
+			t.ranges = append(t.ranges, owned{r.First, r.Last, master, t.replicas(r.Replicas, places, master)})
 		}
 	}
 	slices.SortFunc(t.ranges, func(a, b owned) int { return int(a.first) - int(b.first) })
@@ -57,10 +58,11 @@ func (t *topology) master(i int) *Node {
 	return &t.nodes[i]
 }
 
-func (t *topology) replicas(ids []string, places map[string]int) (live []*Node) {
+// replicas are those of the nodes with these ids that clients may ask.
+func (t *topology) replicas(ids []string, places map[string]int, master *Node) (live []*Node) {
 	var found []int
 	for _, id := range ids {
-		if i, known := places[id]; known && !t.nodes[i].Down && t.nodes[i].Port != 0 {
+		if i, known := places[id]; known && !t.nodes[i].Down && t.nodes[i].Port != 0 && &t.nodes[i] != master {
 			found = append(found, i)
 		}
 	}
