@@ -1,0 +1,107 @@
+package directory
+
+import (
+	"errors"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// attempt stands between a shard and a task's work while it is tried: results pass, a failure is kept until it is clear
+// that trying again is of no use. It implements shard.Work.
+type attempt struct {
+	task      *Task
+	err       error // why the last try failed; nil: it was answered
+	delivered bool  // results have passed: another try would deliver them twice
+	numbered  bool  // its writes carry (client, sequence)
+}
+
+func (a *attempt) Len() int             { return a.task.Work.Len() }
+func (a *attempt) Txn(i int) *store.Txn { return a.task.Work.Txn(i) }
+
+func (a *attempt) Result(i, op int, r *store.Result) {
+	a.delivered = true
+	a.task.Work.Result(i, op, r)
+}
+
+// Fail keeps the first failure. A shard fails a work as a whole.
+func (a *attempt) Fail(_ int, err error) {
+	if a.err == nil {
+		a.err = err
+	}
+}
+
+// answer passes a failure on, for good.
+func (a *attempt) answer(err error) {
+	for i := range a.Len() {
+		a.task.Work.Fail(i, err)
+	}
+}
+
+// mayRepeat says whether another try can neither do a thing twice nor deliver a result twice.
+func (a *attempt) mayRepeat() bool {
+	if a.delivered || hopeless(a.err) {
+		return false
+	}
+	switch kindOf(a.err) {
+	case shards.KindNotPrimary, shards.KindUnavailable:
+		return true
+	case shards.KindOutcomeUnknown:
+		return a.numbered || a.reads()
+	}
+	return false
+}
+
+// hopeless says that a shard refuses for a reason that does not go away while this node lives.
+func hopeless(err error) bool { return errors.Is(err, shard.ErrClosed) }
+
+// reads says that the work changes nothing.
+func (a *attempt) reads() bool {
+	for i := range a.Len() {
+		if t := a.Txn(i); !t.ReadOnly() {
+			return false
+		}
+	}
+	return true
+}
+
+// attempts are those of one Do. They are kept for the next.
+type attempts struct {
+	each []attempt
+	all  []*attempt
+}
+
+func (as *attempts) reset(tasks []Task) {
+	if cap(as.each) < len(tasks) {
+		as.each = make([]attempt, len(tasks))
+	}
+	as.each, as.all = as.each[:len(tasks)], as.all[:0]
+	for i := range tasks {
+		as.each[i] = attempt{task: &tasks[i]}
+		as.all = append(as.all, &as.each[i])
+	}
+}
+
+// keptAttempts bounds what is kept between two uses.
+const keptAttempts = 1024
+
+func (as *attempts) release() {
+	clear(as.each)
+	if cap(as.each) > keptAttempts {
+		*as = attempts{}
+	}
+}
+
+// unanswered gives the attempts whose last try failed, in place.
+func unanswered(list []*attempt) []*attempt {
+	left := list[:0]
+	for _, a := range list {
+		if a.err != nil {
+			left = append(left, a)
+		}
+	}
+	return left
+}
+
+var _ shard.Work = (*attempt)(nil)

@@ -1,0 +1,204 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Remote reaches other nodes; transport.Transport is one.
+type Remote interface {
+	Call(ctx context.Context, to shards.NodeID, kind transport.Kind, body []byte) ([]byte, error)
+}
+
+// Config is what a directory needs. All fields but Remote and Patience are required.
+type Config struct {
+	Self   shards.NodeID
+	Client uint64 // this life of this node as a writer: chosen at random, never 0
+	State  func() *cluster.State
+	Await  func(ctx context.Context, version uint64) error // returns when State().Version is above version, or with ctx
+	Local  func(shards.ShardID) *shard.Shard               // the copy on this node, or nil
+	Remote Remote                                          // nil: there are no other nodes
+
+	// Patience is how long a piece of work is tried again while its shard has no primary that answers, if its context does
+	// not end before. Default 5 s.
+	Patience time.Duration
+}
+
+// Directory routes work. Its methods may be called concurrently.
+type Directory struct {
+	config   Config
+	writes   sync.Map  // ShardID -> *atomic.Uint64, the last number given to a write
+	attempts sync.Pool // of *attempts
+	forwards atomic.Int64
+	retries  atomic.Int64
+}
+
+// New makes a directory.
+func New(c Config) *Directory {
+	if c.Patience == 0 {
+		c.Patience = 5 * time.Second
+	}
+	return &Directory{config: c, attempts: sync.Pool{New: func() any { return new(attempts) }}}
+}
+
+// Task is work for one shard. The directory answers it as a shard does: every Result, or Fail for each transaction.
+type Task struct {
+	Shard shards.ShardID
+	Work  shard.Work
+	Stale bool // reads may be served by any copy, and say nothing of the latest writes
+	Here  bool // only by this node: if its shard is led elsewhere, the failure is a *shards.NotPrimaryError that says where
+}
+
+// Figures count what the directory has done since the start.
+type Figures struct {
+	Forwards int64 // pieces of work sent to other nodes
+	Retries  int64 // pieces of work tried again
+}
+
+// Figures takes a look.
+func (d *Directory) Figures() Figures { return Figures{d.forwards.Load(), d.retries.Load()} }
+
+// Do runs tasks for different shards at once and returns when each has been answered. b is ready for Begin, and is used
+// only until Do returns. The end of ctx ends the trying again, not what is under way on this node.
+func (d *Directory) Do(ctx context.Context, tasks []Task, b *shard.Batch) {
+	as := d.attempts.Get().(*attempts)
+	as.reset(tasks)
+	left := as.all
+	d.try(ctx, left, b)
+	if left = unanswered(left); len(left) > 0 {
+		d.again(ctx, left, b)
+	}
+	as.release()
+	d.attempts.Put(as)
+}
+
+// again tries what failed until it is answered, cannot be, or patience ends.
+func (d *Directory) again(ctx context.Context, left []*attempt, b *shard.Batch) {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Patience)
+	defer cancel()
+	for pause := firstPause; len(left) > 0; pause = min(2*pause, longestPause) {
+		left = d.keepHopeful(ctx, left)
+		if len(left) == 0 {
+			return
+		}
+		d.rest(ctx, pause)
+		d.retries.Add(int64(len(left)))
+		d.try(ctx, left, b)
+		left = unanswered(left)
+	}
+}
+
+// The pauses between tries. A newer table ends one at once.
+const (
+	firstPause   = 2 * time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
+
+// rest waits for a newer table, for a jittered pause at most.
+func (d *Directory) rest(ctx context.Context, pause time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, pause/2+rand.N(pause))
+	defer cancel()
+	// Whether the table changed or the time ran out, the next step is the same: look again.
+	_ = d.config.Await(ctx, d.config.State().Version)
+}
+
+// keepHopeful answers those that trying again cannot help, and gives the others, ready for it.
+func (d *Directory) keepHopeful(ctx context.Context, left []*attempt) []*attempt {
+	kept := left[:0]
+	for _, a := range left {
+		switch {
+		case !a.mayRepeat() || a.task.Here && kindOf(a.err) == shards.KindNotPrimary:
+			a.answer(a.err)
+		case ctx.Err() != nil:
+			a.answer(outOfTime(a.err))
+		default:
+			a.err = nil
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// outOfTime says that trying again has ended, and keeps the kind: it tells the caller what to do.
+func outOfTime(err error) error {
+	kind := kindOf(err)
+	if kind == shards.KindNotPrimary { // nobody is told to go elsewhere by a node that has just tried to
+		kind = shards.KindUnavailable
+	}
+	return &shards.Error{Kind: kind, Err: fmt.Errorf("given up after trying again: %w", err)}
+}
+
+// try runs each attempt once: those of shards led from here on this goroutine, the others beside them.
+func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
+	now := time.Now().UnixMilli()
+	b.Begin()
+	var others sync.WaitGroup
+	var last *attempt
+	for _, a := range list {
+		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads()) {
+			d.submit(now, local, a, b)
+			continue
+		}
+		if a.task.Here {
+			a.err = d.elsewhere(a.task.Shard)
+			continue
+		}
+		if earlier := last; earlier != nil {
+			others.Go(func() { d.forward(ctx, earlier) })
+		}
+		last = a
+	}
+	if last != nil { // the last, often the only one, needs no goroutine
+		d.forward(ctx, last)
+	}
+	others.Wait()
+	b.Wait()
+}
+
+// elsewhere is the refusal of work that only this node may do, and that is not its own.
+func (d *Directory) elsewhere(id shards.ShardID) error {
+	if node, term := primaryOf(d.config.State(), id); node != "" && node != d.config.Self {
+		return &shards.NotPrimaryError{Shard: id, Primary: node, Term: term}
+	}
+	_, err := d.whereElse(id)
+	return err
+}
+
+func (d *Directory) submit(now int64, local *shard.Shard, a *attempt, b *shard.Batch) {
+	if a.task.Stale {
+		local.ReadStale(now, a)
+		return
+	}
+	local.Submit(now, a, b)
+}
+
+// primaryOf is the node of a shard's primary and its term; "" if there is none.
+func primaryOf(state *cluster.State, id shards.ShardID) (shards.NodeID, shards.Term) {
+	row := state.Shard(id)
+	if row == nil {
+		return "", 0
+	}
+	if c := row.PrimaryCopy(); c != nil {
+		return c.Node, row.Term
+	}
+	return "", row.Term
+}
+
+// kindOf is the kind in an error's chain.
+func kindOf(err error) shards.ErrorKind {
+	var kinded interface{ ErrorKind() shards.ErrorKind }
+	if errors.As(err, &kinded) {
+		return kinded.ErrorKind()
+	}
+	return shards.KindUnknown
+}

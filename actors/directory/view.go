@@ -1,0 +1,296 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/radix"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// View yields the keys of one shard from low up to, and without, high (nil: to the end) in order, or from the end to the
+// start, as they were at the moment of the first step; what has expired and is not deleted yet is among them. An entry is
+// valid until the next step. An error is yielded last; after the first entry it may say that the view was lost with its node.
+func (d *Directory) View(ctx context.Context, id shards.ShardID, low, high []byte, reverse bool) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		q := query{op: opOpen, shard: id, low: low, high: high, reverse: reverse}
+		var local *shard.View
+		var page *answer
+		var from shards.NodeID
+		err := d.ask(ctx, &q, func(s *shard.Shard) (err error) {
+			local, err = s.View()
+			return err
+		}, func(a *answer) {
+			page = a
+			from, _ = primaryOf(d.config.State(), id)
+		})
+		switch {
+		case err != nil:
+			yield(Entry{}, err)
+		case local != nil:
+			defer local.Close()
+			for key, it := range q.walk(local) {
+				if !yield(entryOf(key, it), nil) {
+					return
+				}
+			}
+		default:
+			d.pages(ctx, from, page, yield)
+		}
+	}
+}
+
+// pages yields a remote view, page by page.
+func (d *Directory) pages(ctx context.Context, from shards.NodeID, page *answer, yield func(Entry, error) bool) {
+	for {
+		for i := range page.entries {
+			if yield(page.entries[i], nil) {
+				continue
+			}
+			if page.view != 0 {
+				d.closeView(from, page.view)
+			}
+			return
+		}
+		if page.view == 0 {
+			return
+		}
+		next, err := d.call(ctx, from, &query{op: opNext, view: page.view})
+		if err != nil {
+			d.closeView(from, page.view)
+			yield(Entry{}, fmt.Errorf("the rest of the shard could not be read; begin again after the last key: %w", err))
+			return
+		}
+		page = next
+	}
+}
+
+// closeView lets a remote view go. If the message is lost the view ends by itself.
+func (d *Directory) closeView(from shards.NodeID, view uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = d.call(ctx, from, &query{op: opClose, view: view}) // it ends by itself in a minute
+}
+
+func entryOf(key []byte, it radix.Item) Entry {
+	return Entry{Key: key, Value: it.Value, Version: it.Version, ExpireAt: it.ExpireAt}
+}
+
+func (q *query) walk(v *shard.View) iter.Seq2[[]byte, radix.Item] {
+	if q.reverse {
+		return v.Reverse(q.low, q.high)
+	}
+	return v.Range(q.low, q.high)
+}
+
+// Views are the snapshots that this node holds for others, and answers their reads.
+type Views struct {
+	directory *Directory
+
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]*heldView
+}
+
+// heldView is one of them. Only its asker uses it, one call after another; busy guards against one who does not.
+type heldView struct {
+	view *shard.View
+	next func() ([]byte, radix.Item, bool)
+	stop func()
+	used time.Time
+	busy bool
+}
+
+// viewLife is how long a view lives that nobody asks for.
+const viewLife = time.Minute
+
+// mostViews bounds the views held for others.
+const mostViews = 4096
+
+var errNoView = errors.New("the snapshot is no longer held: begin the scan again")
+var errViews = errors.New("this node holds as many snapshots for scans as it can: try again later")
+
+// NewViews makes the answering side of d.
+func NewViews(d *Directory) *Views { return &Views{directory: d, open: map[uint64]*heldView{}} }
+
+// Serve answers a call of transport.KindRead. The errors have kinds.
+func (v *Views) Serve(_ context.Context, body []byte) ([]byte, error) {
+	var q query
+	if err := q.decode(body); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	switch q.op {
+	case opNext:
+		return v.page(q.view)
+	case opClose:
+		v.drop(q.view)
+		return (&answer{}).encode(), nil
+	}
+	local, err := v.directory.here(q.shard)
+	if err != nil {
+		return nil, err
+	}
+	if q.op == opOpen {
+		return v.begin(local, &q)
+	}
+	a, err := v.directory.look(local, &q)
+	if err != nil {
+		return nil, err
+	}
+	return a.encode(), nil
+}
+
+// here is the copy on this node, or whom to ask instead.
+func (d *Directory) here(id shards.ShardID) (*shard.Shard, error) {
+	if local := d.config.Local(id); local != nil {
+		return local, nil
+	}
+	state := d.config.State()
+	node, term := primaryOf(state, id)
+	if node == d.config.Self { // the table is ahead of the copies here
+		return nil, d.unavailable(state, id, shard.ErrStarting)
+	}
+	return nil, &shards.NotPrimaryError{Shard: id, Primary: node, Term: term}
+}
+
+// look answers what needs no view.
+func (d *Directory) look(local *shard.Shard, q *query) (*answer, error) {
+	a := new(answer)
+	collect := func(key []byte) { a.entries = append(a.entries, Entry{Key: bytes.Clone(key)}) }
+	switch q.op {
+	case opSlot:
+		return a, keysInSlot(local, q, collect)
+	case opScan, opCount, opRandom:
+		return a, d.inspect(local, q, a, collect)
+	}
+	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("unknown read %d", q.op)}
+}
+
+// inspect answers what is read in the shard's turn.
+func (d *Directory) inspect(local *shard.Shard, q *query, a *answer, collect func(key []byte)) error {
+	return local.Inspect(func(st *store.Store) {
+		switch q.op {
+		case opScan:
+			a.next = q.scan(st, collect)
+		case opCount:
+			a.count = d.count(st, q)
+		case opRandom:
+			if key, found := st.RandomKey(time.Now().UnixMilli(), q.chance); found {
+				collect(key)
+			}
+		}
+	})
+}
+
+// Close lets all views go.
+func (v *Views) Close() {
+	v.mu.Lock()
+	held := v.open
+	v.open = map[uint64]*heldView{}
+	v.mu.Unlock()
+	for _, h := range held {
+		h.close()
+	}
+}
+
+// Expire lets go of the views that nobody has asked for in viewLife. The owner calls it now and then.
+func (v *Views) Expire(now time.Time) {
+	var old []*heldView
+	v.mu.Lock()
+	for id, h := range v.open {
+		if !h.busy && now.Sub(h.used) > viewLife {
+			old = append(old, h)
+			delete(v.open, id)
+		}
+	}
+	v.mu.Unlock()
+	for _, h := range old {
+		h.close()
+	}
+}
+
+func (v *Views) begin(local *shard.Shard, q *query) ([]byte, error) {
+	view, err := local.View()
+	if err != nil {
+		return nil, err
+	}
+	h := &heldView{view: view, busy: true}
+	q.low, q.high = bytes.Clone(q.low), bytes.Clone(q.high)
+	h.next, h.stop = iter.Pull2(q.walk(view))
+	v.mu.Lock()
+	if len(v.open) >= mostViews {
+		v.mu.Unlock()
+		h.close()
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: errViews}
+	}
+	v.last++
+	id := v.last
+	v.open[id] = h
+	v.mu.Unlock()
+	return v.fill(id, h), nil
+}
+
+func (v *Views) page(id uint64) ([]byte, error) {
+	v.mu.Lock()
+	h := v.open[id]
+	if h == nil || h.busy {
+		v.mu.Unlock()
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: errNoView}
+	}
+	h.busy = true
+	v.mu.Unlock()
+	return v.fill(id, h), nil
+}
+
+// fill makes the next page, and ends the view with the last one.
+func (v *Views) fill(id uint64, h *heldView) []byte {
+	a := answer{view: id}
+	more := h.read(&a)
+	if !more {
+		a.view = 0
+	}
+	encoded := a.encode()
+	if !more {
+		v.drop(id)
+		return encoded
+	}
+	v.mu.Lock()
+	h.busy, h.used = false, time.Now()
+	v.mu.Unlock()
+	return encoded
+}
+
+// read fills a page and says whether there may be another.
+func (h *heldView) read(a *answer) (more bool) {
+	for size := 0; size < pageBytes && len(a.entries) < pageKeys; {
+		key, item, ok := h.next()
+		if !ok {
+			return false
+		}
+		a.entries = append(a.entries, entryOf(bytes.Clone(key), item))
+		size += len(key) + len(item.Value)
+	}
+	return true
+}
+
+func (v *Views) drop(id uint64) {
+	v.mu.Lock()
+	h := v.open[id]
+	delete(v.open, id)
+	v.mu.Unlock()
+	if h != nil {
+		h.close()
+	}
+}
+
+func (h *heldView) close() {
+	h.stop()
+	h.view.Close()
+}
