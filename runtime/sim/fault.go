@@ -1,0 +1,272 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// Fault is one thing that goes wrong, and for how long. Its victims are found when it begins, since who leads is not known before.
+type Fault struct {
+	At, For time.Duration
+	Kind    FaultKind
+	Who     int     // picks the victim, Other a second one: numbers of nodes, taken modulo how many there are
+	Other   int     //
+	Amount  float64 // 0 to 1: how bad
+}
+
+// FaultKind says what goes wrong.
+type FaultKind uint8
+
+// The faults.
+const (
+	FaultCrash    FaultKind = iota // a process dies, its host answers for it
+	FaultGone                      // a machine vanishes
+	FaultLeader                    // the placement leader's process dies
+	FaultPair                      // the leader and another one die together
+	FaultAll                       // all processes die, and come back one after another
+	FaultPause                     // a process is stopped and goes on
+	FaultCut                       // one node is cut off, both ways
+	FaultDeaf                      // one node hears nothing; it is heard
+	FaultMute                      // one node is not heard; it hears
+	FaultLink                      // two nodes do not reach each other
+	FaultOneWay                    // one direction between two nodes is dead
+	FaultSplit                     // some nodes on one side, the others on the other
+	FaultStorm                     // packets are lost, late and doubled
+	FaultSlow                      // a disk takes its time
+	FaultRot                       // a bit flips in a log, and the process restarts on it
+	FaultClock                     // a wall clock jumps by up to an hour, either way
+	FaultFlap                      // a process dies and comes back, five times
+	FaultTransfer                  // an operator moves the leadership
+	FaultDrain                     // an operator drains a node, and takes it back
+	faultKinds
+)
+
+// faultNames name the kinds for readers and scenarios; faultWeights say how often each comes, relative to the others.
+var (
+	faultNames = [faultKinds]string{
+		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "split", "storm",
+		"slow-disk", "rot", "clock", "flap", "transfer", "drain",
+	}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 5, 2, 2, 2, 3, 2}
+)
+
+// String is the fault as a reader of a failure sees it.
+func (f Fault) String() string {
+	return fmt.Sprintf("at %v for %v: %s (who %d, other %d, amount %.2f)",
+		f.At.Round(time.Millisecond), f.For.Round(time.Millisecond), faultNames[f.Kind], f.Who, f.Other, f.Amount)
+}
+
+// settleTime is what a world has to form its cluster before the first fault.
+const settleTime = 3 * time.Second
+
+// Faults invents the faults of a world: one every quarter of a second to five seconds, by its temper, so that some overlap.
+// Each takes 30 ms to 9 s, spread evenly over the orders of magnitude.
+func Faults(o Options) []Fault {
+	chance := stream(o.Seed, streamFaults, 0)
+	total := 0
+	for _, w := range faultWeights {
+		total += w
+	}
+	var all []Fault
+	pace := time.Duration(1+chance.IntN(4)) * time.Second
+	for at := settleTime; at < settleTime+o.Length; at += pace/4 + time.Duration(chance.Int64N(int64(pace))) {
+		f := Fault{At: at, Who: chance.IntN(64), Other: chance.IntN(64), Amount: chance.Float64()}
+		f.For = time.Duration(math.Pow(300, chance.Float64()) * float64(30*time.Millisecond))
+		roll := chance.IntN(total)
+		for roll >= faultWeights[f.Kind] {
+			roll -= faultWeights[f.Kind]
+			f.Kind++
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// plan has the faults happen: all, or those that Options.Only lists.
+func (w *World) plan(faults []Fault) {
+	for i, f := range faults {
+		if w.o.Only == nil || slices.Contains(w.o.Only, i) {
+			w.After(f.At-w.now, func() {
+				if !w.healed {
+					w.Note("fault %d: %v", i, f)
+					w.begin(f)
+				}
+			})
+		}
+	}
+}
+
+// begin has one fault happen.
+func (w *World) begin(f Fault) {
+	a := w.nodes[f.Who%len(w.nodes)]
+	b := w.nodes[(f.Who+1+f.Other%(len(w.nodes)-1))%len(w.nodes)]
+	if f.Kind == FaultLeader || f.Kind == FaultPair {
+		if leader := w.leader(); leader != nil {
+			a = leader
+		}
+		if b == a {
+			b = w.nodes[(a.number+1)%len(w.nodes)]
+		}
+	}
+	switch f.Kind {
+	case FaultCrash, FaultLeader:
+		w.crashFor(a, f.For, false)
+	case FaultGone:
+		w.crashFor(a, f.For, true)
+	case FaultPair:
+		w.crashFor(a, f.For, false)
+		w.crashFor(b, f.For+time.Duration(f.Amount*float64(time.Second)), f.Amount < 0.3)
+	case FaultAll:
+		for i, n := range w.nodes {
+			w.crashFor(n, f.For+time.Duration(float64(i)*f.Amount*float64(time.Second)), false)
+		}
+	case FaultFlap:
+		for i := range 5 {
+			w.After(time.Duration(i)*f.For, func() { w.crashFor(a, f.For/2, false) })
+		}
+	case FaultPause:
+		a.pause()
+		w.undo(f.For, a.resume)
+	case FaultStorm, FaultSlow, FaultRot, FaultClock:
+		w.spoil(f, a)
+	case FaultTransfer, FaultDrain:
+		w.operate(f, a)
+	default:
+		w.isolate(f, a, b)
+	}
+}
+
+// undo ends a fault after its time, unless all of them have been ended before.
+func (w *World) undo(d time.Duration, do func()) {
+	w.After(d, func() {
+		if !w.healed {
+			do()
+		}
+	})
+}
+
+func (w *World) crashFor(n *Node, d time.Duration, silent bool) {
+	if w.healed {
+		return
+	}
+	n.crash(silent)
+	w.undo(d, n.start)
+}
+
+// spoil has a fault of the weather, a disk or a clock happen.
+func (w *World) spoil(f Fault, a *Node) {
+	switch f.Kind {
+	case FaultStorm:
+		before := w.net.weather
+		w.net.weather = rough
+		w.net.weather.Loss = 0.02 + 0.3*f.Amount
+		w.net.weather.Most = time.Duration((1 + 60*f.Amount) * float64(time.Millisecond))
+		w.undo(f.For, func() { w.net.weather = before })
+	case FaultSlow:
+		a.slow = int(math.Pow(10000, f.Amount))
+		w.undo(f.For, func() { a.slow = 0 })
+	case FaultClock:
+		a.wallSkew = time.Duration((f.Amount*2 - 1) * float64(time.Hour))
+		w.undo(f.For, func() { a.wallSkew = 0 })
+	case FaultRot:
+		w.rot(a)
+		w.crashFor(a, f.For, false)
+	}
+}
+
+// isolate has a fault of the network happen, and undoes exactly the cuts that it made.
+func (w *World) isolate(f Fault, a, b *Node) {
+	var cuts [][2]*Node
+	both := func(x, y *Node) { cuts = append(cuts, [2]*Node{x, y}, [2]*Node{y, x}) }
+	switch f.Kind {
+	case FaultLink:
+		both(a, b)
+	case FaultOneWay:
+		cuts = append(cuts, [2]*Node{a, b})
+	case FaultCut, FaultDeaf, FaultMute:
+		for _, n := range w.nodes {
+			switch {
+			case n == a:
+			case f.Kind == FaultCut:
+				both(a, n)
+			case f.Kind == FaultDeaf:
+				cuts = append(cuts, [2]*Node{n, a})
+			default:
+				cuts = append(cuts, [2]*Node{a, n})
+			}
+		}
+	case FaultSplit:
+		for _, x := range w.nodes {
+			for _, y := range w.nodes[x.number+1:] {
+				if f.Other>>x.number&1 != f.Other>>y.number&1 {
+					both(x, y)
+				}
+			}
+		}
+	}
+	for _, c := range cuts {
+		w.cut(c[0], c[1], 1)
+	}
+	w.undo(f.For, func() {
+		for _, c := range cuts {
+			w.cut(c[0], c[1], -1)
+		}
+	})
+}
+
+// heal ends all that is wrong with the world, for good.
+func (w *World) heal() {
+	w.Note("all faults end")
+	w.healed = true
+	clear(w.net.cuts)
+	w.net.weather = calm
+	for _, n := range w.nodes {
+		n.slow, n.wallSkew = 0, 0
+		n.resume()
+		n.start()
+	}
+	w.relink()
+}
+
+// rot flips a bit in a log of a node, of a shard whose copy it holds while another copy is in sync elsewhere.
+func (w *World) rot(n *Node) {
+	if w.watch.newest == nil {
+		return
+	}
+	for i := range w.watch.newest.Shards {
+		row := &w.watch.newest.Shards[(i+n.number)%len(w.watch.newest.Shards)]
+		c := row.CopyOn(n.ID)
+		if c == nil || c.InSync && row.InSync() < 2 || !n.disk.rot(row.ID, n.chance) {
+			continue
+		}
+		w.Note("a bit flips in the log of shard %v on %s", row.ID, n.ID)
+		w.watch.shard(row.ID).rotten = true
+		return
+	}
+}
+
+// operate has an operator do something.
+func (w *World) operate(f Fault, a *Node) {
+	leader := w.leader()
+	if leader == nil || !leader.running() {
+		return
+	}
+	meta := leader.proc.meta
+	if f.Kind == FaultTransfer {
+		w.push(0, leader, leader.life, func() { meta.input(func() { meta.core.Transfer() }) })
+		return
+	}
+	drain := func(yes bool) {
+		if l := w.leader(); l != nil && l.running() {
+			w.push(0, l, l.life, func() {
+				l.proc.meta.propose(&cluster.Command{Member: &cluster.MemberChange{Node: a.ID, Draining: &yes}}, nil)
+			})
+		}
+	}
+	drain(true)
+	w.After(f.For, func() { drain(false) })
+}

@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Bounds on what comes after the last fault, in simulated time.
+const (
+	healTime  = 60 * time.Second // until every shard has all its copies, in sync, and a primary
+	serveTime = 30 * time.Second // until every key has taken a write after that
+	checkTime = 20 * time.Second // of this machine, for one key's history
+)
+
+// Report is what a world was, for statistics.
+type Report struct {
+	Simulated        time.Duration
+	Events, Packets  int
+	Acked, Reads     int // by primaries
+	Calls            int // of clients that have ended
+	Undecided        bool
+	Hash             uint64
+	Healed           time.Duration // from the end of the faults to green
+	Terms, Elections uint64
+}
+
+// Play lets a world happen from its beginning to its end: faults, healing, and the questions that can be asked only then.
+func (w *World) Play() Report {
+	r := Report{}
+	if w.Run(settleTime + w.o.Length) {
+		r.Healed = w.recover()
+	}
+	if w.failure == nil {
+		r.Undecided = w.judge()
+	}
+	r.Simulated, r.Events, r.Packets, r.Hash = w.now, w.events, w.net.sent, w.Hash()
+	r.Acked, r.Reads, r.Calls = w.watch.acked, w.watch.reads, len(w.history.calls)
+	return r
+}
+
+// recover ends the faults, and waits until the cluster is whole and serves: invariant 9.
+func (w *World) recover() time.Duration {
+	w.heal()
+	w.undrain()
+	took, ok := w.Until(healTime, w.whole)
+	if w.failure != nil {
+		return took
+	}
+	if !ok {
+		w.Fail(invariantHeal, "%v after the last fault: %s", healTime, w.unwell())
+		return took
+	}
+	w.Note("whole again after %v", took)
+	served := map[string]bool{}
+	w.finished = func(c *client) {
+		if c.call.action != Get && !c.call.got.unknown {
+			served[c.call.key] = true
+		}
+	}
+	waiting := func(key string) bool { return !served[key] && !w.shardOf(key).rotten }
+	if _, ok = w.Until(serveTime, func() bool { return !slices.ContainsFunc(w.keys, waiting) }); !ok && w.failure == nil {
+		key := w.keys[slices.IndexFunc(w.keys, waiting)]
+		w.Fail(invariantHeal, "%v after the cluster turned green: no write of key %s was acknowledged: %s", serveTime, key, w.statusOf(key))
+	}
+	w.quiet = true
+	w.Until(2*clientPatience, func() bool { return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.busy }) })
+	w.Run(w.now + 2*time.Second)
+	return took
+}
+
+// undrain takes back what operators began.
+func (w *World) undrain() {
+	if w.quiet {
+		return
+	}
+	if l := w.leader(); l != nil && l.running() && l.proc.table() != nil {
+		for _, m := range l.proc.table().Members {
+			if m.Draining {
+				no := false
+				l.proc.meta.propose(&cluster.Command{Member: &cluster.MemberChange{Node: m.ID, Draining: &no}}, nil)
+			}
+		}
+	}
+	w.After(time.Second, w.undrain)
+}
+
+// whole says that every node has joined in its present life and knows the newest state, and that it is green but for shards
+// whose logs a fault has damaged beyond what the other copies could mend.
+func (w *World) whole() bool {
+	s := w.watch.newest
+	if s == nil || w.leader() == nil {
+		return false
+	}
+	for _, n := range w.nodes {
+		if !n.running() || n.proc.meta == nil || !n.proc.present() || n.proc.table().Version != s.Version {
+			return false
+		}
+	}
+	health := cluster.HealthOf(s)
+	for _, r := range health.Reasons {
+		if !w.watch.shard(r.Shard).rotten {
+			return false
+		}
+	}
+	return true
+}
+
+// unwell says what is wrong with a world that should be whole.
+func (w *World) unwell() string {
+	var all []string
+	if w.leader() == nil {
+		all = append(all, "nobody leads")
+	}
+	s := w.watch.newest
+	if s == nil {
+		return "there is no cluster state"
+	}
+	for _, n := range w.nodes {
+		switch {
+		case !n.running() || n.proc.meta == nil:
+			all = append(all, fmt.Sprintf("%s does not run", n.ID))
+		case !n.proc.present():
+			all = append(all, fmt.Sprintf("%s has not joined in epoch %d", n.ID, n.epoch))
+		case n.proc.table().Version != s.Version:
+			all = append(all, fmt.Sprintf("%s knows version %d of %d", n.ID, n.proc.table().Version, s.Version))
+		}
+	}
+	for _, r := range cluster.HealthOf(s).Reasons {
+		row := s.Shard(r.Shard)
+		all = append(all, fmt.Sprintf("%s is %v: %s (%s)", r.Name, r.Status, r.Reason, describe(row)))
+	}
+	return strings.Join(all, "; ")
+}
+
+// statusOf says what the copies of a key's shard believe.
+func (w *World) statusOf(key string) string {
+	space := w.spaceOf(w.watch.newest, key)
+	row := w.row(shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key)))))
+	all := []string{describe(row)}
+	for _, c := range row.Copies {
+		if n := w.nodeByID(c.Node); n.running() && n.proc.copies != nil && n.proc.copies.held[row.ID] != nil {
+			h := n.proc.copies.held[row.ID]
+			all = append(all, fmt.Sprintf("%s: %+v, writable %v, leased %v, %d rounds, %d gathered, %d reads", n.ID, h.core.Status(), h.core.Writable(),
+				n.proc.member.leased(), len(h.rounds), len(h.gather), len(h.reads)))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+func (w *World) shardOf(key string) *lineage {
+	space := w.spaceOf(w.watch.newest, key)
+	if space == nil {
+		return &lineage{}
+	}
+	return w.watch.shard(shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key)))))
+}
+
+// judge looks at what is there when everything is quiet: copies are equal, nothing acknowledged is missing, and the clients'
+// history has an explanation. It says whether some key's history could not be decided.
+func (w *World) judge() (undecided bool) {
+	for i := range w.watch.newest.Shards {
+		row := &w.watch.newest.Shards[i]
+		if l := w.watch.shard(row.ID); !l.rotten {
+			w.judgeShard(row, l)
+		}
+	}
+	counts := func(key string) bool {
+		l := w.shardOf(key)
+		return !l.forgiven && !l.rotten
+	}
+	key, calls, decided := w.history.check(counts, checkTime)
+	if key != "" {
+		var lines []string
+		for i := range calls {
+			lines = append(lines, fmt.Sprintf("%d..%d client %d: %v", calls[i].begun, calls[i].ended, calls[i].client, &calls[i]))
+		}
+		w.Fail(invariantLinear, "no order of the calls explains the answers about %s; the last of %d:\n%s", key, len(lines), strings.Join(lines[max(0, len(lines)-40):], "\n"))
+	}
+	return !decided
+}
+
+func (w *World) judgeShard(row *cluster.Shard, l *lineage) {
+	var first *holding
+	for _, c := range row.Copies {
+		h := w.nodeByID(c.Node).proc.copies.held[row.ID]
+		switch {
+		case !c.InSync:
+			continue
+		case h == nil:
+			w.Fail(invariantKept, "shard %v: %s does not hold the in-sync copy %d", row.ID, c.Node, c.ID)
+			return
+		case !l.forgiven && h.store.Applied() < l.acked:
+			w.Fail(invariantKept, "shard %v: %s has applied %d, and %d was acknowledged", row.ID, c.Node, h.store.Applied(), l.acked)
+		}
+		if first == nil {
+			first = h
+		}
+		if h.store.Digest() != first.store.Digest() {
+			w.Fail(invariantEqual, "shard %v: copies on %s and %s differ: %d and %d transactions, digests %v and %v", row.ID,
+				first.c.p.n.ID, c.Node, first.store.Applied(), h.store.Applied(), first.store.Digest(), h.store.Digest())
+		}
+	}
+}

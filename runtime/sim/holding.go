@@ -1,0 +1,403 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/recovery"
+	"github.com/troupe-actors/troupe/shards/replica"
+	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// holding is one copy of a shard: the shell of replica.Core, with the store that it feeds.
+type holding struct {
+	c          *copies
+	shard      shards.ShardID
+	copy       shards.CopyID
+	durability shards.Durability
+	memory     bool
+	store      *store.Store
+	core       *replica.Core
+	opened     bool // has said so
+	failed     bool
+	row        *cluster.Shard
+	minInSync  int
+
+	reign  shards.Term  // the term in which this copy is primary; 0: it is not
+	ready  shards.SeqNo // reads wait until this is applied: what an earlier primary may have acknowledged
+	gather []work       // not proposed yet
+	rounds []round2     // proposed, not applied
+	reads  []work       // that wait for ready
+	saved  shards.SeqNo
+	hand   *recovery.HandOver
+	open   int // hand-overs of this reign that were proposed, and may be carried out
+	sends  []*sending
+	stream uint64 // number of the last one
+	target *recovery.Target
+	loader *store.Loader
+}
+
+// work is a client's transaction and whom to tell; round2 is what was proposed as one entry.
+type work struct {
+	q      *request
+	answer func(response)
+}
+
+type round2 struct {
+	first, last shards.SeqNo
+	works       []work
+}
+
+// maxRounds is how many entries a primary has under way before it gathers.
+const maxRounds = 4
+
+var errUnavailable = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("the shard cannot answer now")}
+
+var errUnknown = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the primary was deposed")}
+
+// mine is this copy as the row has it.
+func (h *holding) mine() *cluster.Copy {
+	if c := h.row.Copy(h.copy); c != nil {
+		return c
+	}
+	return &cluster.Copy{}
+}
+
+// configure tells the core what the row says.
+func (h *holding) configure(row *cluster.Shard, mine *cluster.Copy, minInSync int) {
+	if h.row != nil && row.Version < h.row.Version {
+		return
+	}
+	h.row, h.minInSync = row, minInSync
+	a := replica.Assignment{Self: mine.ID, Term: row.Term, Version: row.Version, Primary: row.Primary, MinInSync: minInSync}
+	for _, c := range row.Copies {
+		a.Copies = append(a.Copies, replica.Peer{ID: c.ID, InSync: c.InSync})
+	}
+	h.core.Configure(a)
+	h.drive()
+}
+
+func (h *holding) step(m *replica.Message) {
+	h.core.Step(m)
+	h.drive()
+}
+
+func (h *holding) tick(ticks int) {
+	h.core.Tick()
+	h.target.Tick()
+	for _, s := range h.sends {
+		s.source.Tick()
+	}
+	h.drive()
+	if ticks%32 == int(h.shard)%32 {
+		h.save()
+	}
+	h.handOver()
+}
+
+// drive carries out what the core wants.
+func (h *holding) drive() {
+	h.welcome(!h.mine().InSync)
+	for !h.failed && (h.driveStreams() || h.core.HasReady()) {
+		ready := h.core.Ready()
+		h.write(&ready)
+		for i := range ready.Messages {
+			h.send(&ready.Messages[i])
+		}
+		if ready.Commit != 0 {
+			h.apply(ready.Commit)
+		}
+		if h.failed {
+			return
+		}
+		for _, f := range ready.Fetch {
+			h.fetch(f)
+		}
+		for _, change := range ready.InSync {
+			h.propose(change)
+		}
+		for _, to := range ready.Snapshots {
+			h.snapshot(to)
+		}
+		if ready.Fenced != 0 {
+			h.fence()
+		}
+		if ready.Diverged != nil {
+			h.c.p.n.w.Fail(invariantEqual, "shard %v: %s says that it has diverged: %+v", h.shard, h.c.p.n.ID, *ready.Diverged)
+		}
+	}
+	h.settle()
+}
+
+// settle notices a new reign, and lets go on what waited.
+func (h *holding) settle() {
+	if h.failed {
+		return
+	}
+	if h.core.Role() != replica.RolePrimary {
+		if h.reign != 0 || len(h.rounds)+len(h.gather)+len(h.reads) > 0 {
+			h.fence()
+		}
+		return
+	}
+	if h.reign != h.core.Term() {
+		h.fence()
+		h.reign, h.ready, h.open = h.core.Term(), h.core.End().Seq, 0
+		h.c.p.n.w.reigns(h.c.p.n, h.shard, h.reign, h.copy)
+	}
+	if h.store.Applied() >= h.ready && len(h.reads) > 0 {
+		reads := h.reads
+		h.reads = nil
+		for _, r := range reads {
+			h.read(r)
+		}
+	}
+	h.seal()
+}
+
+func (h *holding) write(ready *replica.Ready) {
+	if ready.Write == 0 || h.memory {
+		return
+	}
+	number, core := ready.Write, h.core
+	h.c.log.write(task{
+		shard: h.shard, truncate: ready.Truncate, entries: ready.Append, sync: h.durability == shards.DurabilityFsync,
+		done: func() {
+			if h.core == core && !h.failed {
+				core.Persisted(number)
+				h.drive()
+			}
+		},
+	})
+}
+
+func (h *holding) send(m *replica.Message) {
+	if to := h.nodeOf(m.To); to != nil {
+		h.c.p.send(to, classReplicate, "replica", m)
+	}
+}
+
+// nodeOf finds the node of a copy by the row.
+func (h *holding) nodeOf(copy shards.CopyID) *Node {
+	if c := h.row.Copy(copy); c != nil {
+		return h.c.p.n.w.nodeByID(c.Node)
+	}
+	return nil
+}
+
+// apply feeds the store with what is committed: from memory, or after a restart from the log.
+func (h *holding) apply(commit shards.SeqNo) {
+	from := h.store.Applied() + 1
+	entries, ok := h.core.Entries(from, commit)
+	if !ok {
+		entries = nil
+		err := h.c.p.n.disk.ReadFrom(h.shard, from, func(r wal.Record) error {
+			if r.First <= commit {
+				entries = append(entries, replica.Entry{Term: r.Term, First: r.First, Last: r.Last, Payload: bytes.Clone(r.Payload)})
+			}
+			return nil
+		})
+		if err != nil {
+			h.damaged(err)
+			return
+		}
+	}
+	for i := range entries {
+		if e := &entries[i]; e.First >= from && e.Last <= commit {
+			h.applyEntry(e)
+		}
+	}
+	if h.store.Applied() != commit {
+		h.c.p.n.w.Fail(invariantKept, "shard %v: %s has to apply up to %d, and has entries up to %d", h.shard, h.c.p.n.ID, commit, h.store.Applied())
+		return
+	}
+	h.core.Applied(commit, h.store.Rolling())
+}
+
+func (h *holding) applyEntry(e *replica.Entry) {
+	var t store.Txn
+	rest := e.Payload
+	for seq := e.First; seq <= e.Last; seq++ {
+		var err error
+		if rest, err = store.DecodeTxn(rest, &t); err != nil {
+			h.c.p.n.w.Fail(invariantEqual, "shard %v: %s cannot read transaction %d: %v", h.shard, h.c.p.n.ID, seq, err)
+			return
+		}
+		if h.c.p.n.w.o.Bugs&BugApplyTwice != 0 {
+			t.Client, t.Seq = 0, 0
+		}
+		work := h.workAt(seq)
+		h.store.Apply(seq, &t, func(_ int, r *store.Result) {
+			if work != nil {
+				h.acknowledge(*work, seq, r)
+			}
+		})
+		h.c.p.n.w.applied(h.c.p.n, h.shard, seq, h.store.Rolling())
+	}
+	for len(h.rounds) > 0 && h.rounds[0].last <= e.Last {
+		h.rounds = h.rounds[1:]
+	}
+}
+
+// workAt finds who waits for a transaction.
+func (h *holding) workAt(seq shards.SeqNo) *work {
+	for i := range h.rounds {
+		if r := &h.rounds[i]; r.first <= seq && seq <= r.last {
+			return &r.works[seq-r.first]
+		}
+	}
+	return nil
+}
+
+func (h *holding) acknowledge(k work, seq shards.SeqNo, r *store.Result) {
+	h.c.p.n.w.acknowledged(h.c.p.n, h.shard, h.reign, seq)
+	result := *r
+	result.Value = bytes.Clone(r.Value)
+	k.answer(response{result: result, seq: seq})
+}
+
+// request takes a client's transaction.
+func (h *holding) request(k work) {
+	if h.core.Role() != replica.RolePrimary {
+		k.answer(response{err: h.elsewhere()})
+		return
+	}
+	if k.q.txn.ReadOnly() {
+		h.read(k)
+		return
+	}
+	if err := h.core.Writable(); err != nil {
+		k.answer(response{err: errUnavailable})
+		return
+	}
+	h.gather = append(h.gather, k)
+	h.seal()
+	h.drive()
+}
+
+func (h *holding) elsewhere() error {
+	e := &shards.NotPrimaryError{Shard: h.shard, Term: h.core.Term()}
+	if h.row != nil {
+		if c := h.row.PrimaryCopy(); c != nil {
+			e.Primary = c.Node
+		}
+	}
+	return e
+}
+
+// read answers at once from what is applied: under a lease that is looked at after the read was done.
+func (h *holding) read(k work) {
+	if h.store.Applied() < h.ready {
+		h.reads = append(h.reads, k)
+		return
+	}
+	var r store.Result
+	h.store.Read(h.c.p.n.wall(), &k.q.txn.Ops[0], &r)
+	r.Value = bytes.Clone(r.Value)
+	if !h.c.p.member.leased() && h.c.p.n.w.o.Bugs&BugReadWithoutLease == 0 || h.open > 0 {
+		k.answer(response{err: errUnavailable})
+		return
+	}
+	h.c.p.n.w.read(h.c.p.n, h.shard, h.reign, h.store.Applied(), k.q.told)
+	k.answer(response{result: r})
+}
+
+// seal proposes what has gathered as one entry.
+func (h *holding) seal() {
+	if len(h.gather) == 0 || len(h.rounds) >= maxRounds || !h.core.Room() {
+		return
+	}
+	works := h.gather
+	h.gather = nil
+	var payload []byte
+	for i := range works {
+		t := works[i].q.txn
+		t.Time = h.c.p.n.wall()
+		payload = store.AppendTxn(payload, &t)
+	}
+	e, err := h.core.Propose(len(works), payload, false)
+	if err != nil {
+		for _, k := range works {
+			k.answer(response{err: errUnavailable})
+		}
+		return
+	}
+	h.rounds = append(h.rounds, round2{first: e.First, last: e.Last, works: works})
+	h.drive()
+}
+
+// fence ends a reign: nobody knows what becomes of what was proposed.
+func (h *holding) fence() {
+	h.reign, h.open, h.hand = 0, 0, nil
+	h.stopSending("the reign is over")
+	for _, r := range h.rounds {
+		for _, k := range r.works {
+			k.answer(response{err: errUnknown})
+		}
+	}
+	for _, k := range append(h.gather, h.reads...) {
+		k.answer(response{err: h.elsewhere()})
+	}
+	h.rounds, h.gather, h.reads = nil, nil, nil
+}
+
+func (h *holding) stop(reason string) {
+	h.c.p.n.w.Note("%s stops copy %d of shard %v: %s", h.c.p.n.ID, h.copy, h.shard, reason)
+	h.fence()
+	h.failed = true
+}
+
+// damaged gives the copy up, and with it what the disk has.
+func (h *holding) damaged(err error) {
+	h.stop(err.Error())
+	h.c.drop(h.shard)
+	h.c.wipe(h.shard)
+	h.c.record(h.shard, 0)
+	h.c.fail(h.shard, h.copy, err.Error())
+}
+
+// propose asks the metadata group for a change of the in-sync set.
+func (h *holding) propose(change replica.Change) {
+	command := &cluster.InSync{Shard: h.shard, Term: h.core.Term(), Primary: h.copy, Reason: change.Reason}
+	if change.Add {
+		command.Add = []shards.CopyID{change.Copy}
+	} else {
+		command.Remove = []shards.CopyID{change.Copy}
+	}
+	core := h.core
+	h.c.propose(&cluster.Command{InSync: command}, func(o *cluster.Outcome) {
+		if o != nil && o.Err != nil && h.core == core && !h.failed {
+			core.Refused(change)
+			h.drive()
+		}
+	})
+}
+
+// fetch reads for the core what has left memory.
+func (h *holding) fetch(f replica.Fetch) {
+	var entries []replica.Entry
+	size := 0
+	stop := errors.New("enough")
+	err := h.c.p.n.disk.ReadFrom(h.shard, f.From, func(r wal.Record) error {
+		if r.First > f.Through {
+			return stop
+		}
+		entries = append(entries, replica.Entry{Term: r.Term, First: r.First, Last: r.Last, Payload: bytes.Clone(r.Payload), Shrinks: r.Shrinks})
+		if size += len(r.Payload); size >= f.Bytes {
+			return stop
+		}
+		return nil
+	})
+	switch {
+	case len(entries) > 0 && entries[0].First == f.From && (err == nil || errors.Is(err, stop)):
+		h.core.Fetched(f.To, entries)
+	case err == nil || errors.Is(err, stop) || errors.Is(err, wal.ErrTruncated):
+		h.core.Missing(f.To)
+	default:
+		h.damaged(fmt.Errorf("read the log for copy %d: %w", f.To, err))
+	}
+}

@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// process is one life of a node: the same cores as in the product, in shells of a few lines each.
+//
+//	           ┌─ meta      metadata.Core        who leads, what is agreed
+//	packets ──►├─ member    liveness             who is here, who may serve reads
+//	ticks   ──►├─ placement allocator            who holds what; on the leader only
+//	fsyncs  ──►└─ copies    replica, recovery    one for each shard that the table puts here
+type process struct {
+	n      *Node
+	epoch  shards.Epoch
+	meta   *meta
+	member *member
+	place  *placement
+	copies *copies
+	joined time.Duration // when the join was last asked for
+}
+
+// Classes of traffic, as the transport has streams.
+const (
+	classControl = iota
+	classReplicate
+	classCall
+	classBulk
+)
+
+// tickLength is the length of every core's tick.
+const tickLength = 50 * time.Millisecond
+
+func newProcess(n *Node) *process { return &process{n: n, epoch: n.epoch} }
+
+// boot opens what the disk holds, and begins.
+func (p *process) boot() {
+	p.meta = newMeta(p)
+	if p.meta == nil {
+		return
+	}
+	p.member = newMember(p)
+	p.place = newPlacement(p)
+	p.copies = newCopies(p)
+	if s := p.meta.core.State(); s.Version > 0 {
+		p.n.w.committed(p.n, s)
+		p.changed(true, false)
+	}
+	p.n.after(time.Duration(p.n.chance.Int64N(int64(tickLength))), p.tick)
+}
+
+func (p *process) tick() {
+	p.n.after(tickLength, p.tick)
+	p.meta.tick()
+	p.join()
+	p.member.tick()
+	p.place.tick()
+	p.copies.tick()
+}
+
+// table is the cluster state that this node knows; nil before there is one.
+func (p *process) table() *cluster.State {
+	if p.meta == nil || p.meta.core.State().Version == 0 {
+		return nil
+	}
+	return p.meta.core.State()
+}
+
+// present says whether the cluster knows that this life has begun: until then the table speaks of an earlier one.
+func (p *process) present() bool {
+	s := p.table()
+	if s == nil {
+		return false
+	}
+	m := s.Member(p.n.ID)
+	return m != nil && m.Epoch == p.epoch
+}
+
+// join asks to be a member, until the table says so.
+func (p *process) join() {
+	if p.present() || p.n.w.now < p.joined+500*time.Millisecond && p.joined != 0 {
+		return
+	}
+	p.joined = p.n.w.now
+	if p.n.number == 0 && p.table() == nil {
+		if p.meta.core.Lead().Won {
+			p.meta.propose(&cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: clusterID, Member: p.n.asMember(), Keyspaces: p.n.w.o.Spaces}}, nil)
+		}
+		return
+	}
+	p.meta.propose(&cluster.Command{Join: &cluster.Join{Member: p.n.asMember()}}, nil)
+}
+
+// changed carries a new cluster state, or a new leader, to all parts.
+func (p *process) changed(state, lead bool) {
+	if p.member == nil {
+		return // booting
+	}
+	if lead {
+		p.member.lead()
+		p.place.lead()
+	}
+	if state {
+		p.member.state(p.meta.core.State())
+		p.place.wake()
+		if p.present() {
+			p.copies.reconcile(p.meta.core.State())
+		}
+	}
+}
+
+func (p *process) send(to *Node, class int, kind string, body any) {
+	if to == p.n {
+		p.n.w.push(0, p.n, p.n.life, func() { p.dispatch(p.n, p.epoch, kind, body) })
+		return
+	}
+	p.n.w.send(p.n, to, class, kind, body)
+}
+
+// receive takes a packet. One of an earlier life of its sender is refused, once a later one has been heard of.
+func (p *process) receive(k *packet) {
+	if p.meta == nil {
+		return
+	}
+	p.dispatch(k.from, k.epoch, k.kind, k.body)
+}
+
+func (p *process) dispatch(from *Node, epoch shards.Epoch, kind string, body any) {
+	switch kind {
+	case "raft":
+		p.meta.input(func() {
+			if err := p.meta.core.Step(body.(*raftpb.Message)); err != nil {
+				p.n.w.Note("%s: %v", p.n.ID, err)
+			}
+		})
+	case "propose":
+		p.meta.input(func() { p.meta.pass(body.(*forward)) })
+	case "beat", "grant", "probe", "probed":
+		p.member.receive(from, epoch, body)
+	default:
+		p.copies.receive(body)
+	}
+}
+
+// connection tells that the connection to a life of a peer was made or broke.
+func (p *process) connection(peer *Node, epoch shards.Epoch, up bool) {
+	if p.member != nil {
+		p.member.connection(peer, epoch, up)
+	}
+}
+
+// request takes what a client asks.
+func (p *process) request(q *request, answer func(response)) {
+	var h *holding
+	if p.copies != nil {
+		h = p.copies.held[q.shard]
+	}
+	if h == nil {
+		answer(response{err: errUnavailable})
+		return
+	}
+	h.request(work{q: q, answer: answer})
+}

@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards/replica"
+)
+
+var (
+	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 100, 20 with -short")
+	flagFirst   = flag.Uint64("seed", 1, "seed of the first world; each further one has the next number")
+	flagSeconds = flag.Int("seconds", 60, "simulated seconds in which things go wrong, in each world")
+	flagOnly    = flag.String("only", "", "the faults to let happen, by number, such as 3,7; none for none")
+	flagTell    = flag.Bool("tell", false, "print the story of each world as it happens")
+	flagBugs    = flag.String("bugs", "", "planted bugs, by name")
+	flagReplica = flag.Uint("replica-bugs", 0, "planted bugs of shards/replica, as a set of bits")
+	flagPebble  = flag.Bool("pebble", false, "let every world have real logs on a file system that crashes")
+	flagPanics  = flag.Bool("panics", false, "let a panic of a core through")
+)
+
+// asked is what the flags say of a world.
+func asked(t *testing.T, seed uint64) Options {
+	t.Helper()
+	bugs, err := ParseBugs(*flagBugs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{
+		Seed: seed, Length: time.Duration(*flagSeconds) * time.Second, Bugs: bugs, Replica: replica.Bug(*flagReplica),
+		Pebble: *flagPebble, Panics: *flagPanics,
+	}
+	if *flagOnly != "" {
+		o.Only = []int{}
+		for _, word := range strings.Split(strings.TrimSuffix(*flagOnly, "none"), ",") {
+			if n, err := strconv.Atoi(word); err == nil {
+				o.Only = append(o.Only, n)
+			}
+		}
+	}
+	if *flagTell {
+		o.Tell = func(line string) { fmt.Println(line) }
+	}
+	return o
+}
+
+// play makes a world and lets it happen. Raft draws its election timeouts from crypto/rand, which only a test can seed.
+func play(t *testing.T, o Options) (*World, Report) {
+	cryptotest.SetGlobalRandom(t, o.Seed)
+	w := New(o)
+	return w, w.Play()
+}
+
+// fail shrinks a world that broke an invariant and prints all there is to know of it.
+func fail(t *testing.T, o Options, w *World) {
+	t.Helper()
+	o.Tell = nil
+	smaller, f := shrink(o, w.failure, 60, func(trial Options) *Failure {
+		again, _ := play(t, trial)
+		return again.failure
+	})
+	last, _ := play(t, smaller)
+	if last.failure != nil {
+		f = last.failure
+	}
+	t.Error(explain(smaller, f, last.story.last(80)))
+}
+
+// TestSeeds plays one world for each seed: invented faults, then healing, and every invariant all the time.
+func TestSeeds(t *testing.T) {
+	n := *flagSeeds
+	if n == 0 {
+		n = 100
+		if testing.Short() {
+			n = 20
+		}
+	}
+	begun := time.Now()
+	var simulated time.Duration
+	var total Report
+	for i := range n {
+		o := asked(t, *flagFirst+uint64(i))
+		w, r := play(t, o)
+		if w.failure != nil {
+			fail(t, o, w)
+			if t.Failed() && testing.Short() {
+				return
+			}
+		}
+		if r.Undecided {
+			t.Logf("seed %d: the history of some key could not be decided in %v", o.Seed, checkTime)
+		}
+		simulated += r.Simulated
+		total.Events, total.Acked, total.Reads, total.Calls = total.Events+r.Events, total.Acked+r.Acked, total.Reads+r.Reads, total.Calls+r.Calls
+		total.Healed = max(total.Healed, r.Healed)
+	}
+	took := time.Since(begun)
+	t.Logf("%d seeds from %d: %.0f simulated seconds in %.1f s, %.0f a second; %d events, %d writes acknowledged, %d reads, %d calls; slowest to heal %v",
+		n, *flagFirst, simulated.Seconds(), took.Seconds(), simulated.Seconds()/took.Seconds(), total.Events, total.Acked, total.Reads, total.Calls, total.Healed)
+}
+
+// TestSameSeedSameWorld: equal seeds give equal worlds, to the last event; different ones do not.
+func TestSameSeedSameWorld(t *testing.T) {
+	hashes := map[uint64]uint64{}
+	n := 10
+	if testing.Short() {
+		n = 3
+	}
+	for i := range n {
+		o := Options{Seed: *flagFirst + uint64(i), Length: 20 * time.Second}
+		_, one := play(t, o)
+		_, two := play(t, o)
+		if one.Hash != two.Hash || one.Events != two.Events {
+			t.Errorf("seed %d: %d events with hash %016x, then %d with %016x", o.Seed, one.Events, one.Hash, two.Events, two.Hash)
+		}
+		if other, met := hashes[one.Hash]; met {
+			t.Errorf("seeds %d and %d give one world", other, o.Seed)
+		}
+		hashes[one.Hash] = o.Seed
+	}
+}
