@@ -34,6 +34,7 @@ type Source struct {
 	budget int    // bytes that may be sent now; below 0 when a chunk was larger
 	heard  int    // ticks since the target last said something
 	idle   int    // ticks since it last brought the stream on, or it was sent something again
+	pause  int    // idle ticks until what is unanswered goes out again
 	total  int64  // bytes sent
 
 	out SourceReady
@@ -62,7 +63,7 @@ func NewSource(config Config, term shards.Term, self, to shards.CopyID, stream u
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s := &Source{config: config, self: self, to: to, term: term, stream: stream, base: base, budget: config.BytesPerTick}
+	s := &Source{config: config, self: self, to: to, term: term, stream: stream, base: base, budget: config.BytesPerTick, pause: config.ResendTicks}
 	s.offer()
 	return s, nil
 }
@@ -166,7 +167,7 @@ func (s *Source) got(index uint64) {
 		s.bytes -= len(s.flight[0])
 		s.flight = s.flight[1:]
 		s.acked++
-		s.idle = 0
+		s.idle, s.pause = 0, s.config.ResendTicks
 	}
 	s.ask()
 }
@@ -183,8 +184,8 @@ func (s *Source) Tick() {
 		s.Stop(fmt.Sprintf("the copy has been silent for %d ticks", s.heard))
 		return
 	}
-	if s.idle >= s.config.ResendTicks {
-		s.idle = 0
+	if s.idle >= s.pause {
+		s.idle, s.pause = 0, min(2*s.pause, max(s.config.SilenceTicks/4, s.config.ResendTicks))
 		s.again()
 	}
 	s.ask()

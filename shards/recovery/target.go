@@ -24,6 +24,7 @@ type Target struct {
 	state     targetState
 	from      shards.CopyID
 	stream    uint64
+	finished  bool             // it ended with the snapshot in place
 	hasLoader bool             // a loader of the snapshot at base is there, full up to after
 	base      replica.Position // of it
 	after     []byte
@@ -73,6 +74,9 @@ func NewTarget(config Config) (*Target, error) {
 // of a lower term, and one to an earlier id, is over.
 func (t *Target) Configure(self shards.CopyID, term shards.Term, wants bool) {
 	changed := self != t.self || term != t.term
+	if changed && t.state != installing {
+		defer func() { t.from, t.stream, t.finished = 0, 0, false }()
+	}
 	t.self, t.term, t.wants = self, term, wants
 	if t.state == receiving && (changed || !wants) {
 		t.end("its source's reign is over")
@@ -106,11 +110,13 @@ func (t *Target) Step(m *Message) {
 		t.offered(m)
 		return
 	}
-	if t.state == idle || m.From != t.from || m.Stream != t.stream {
+	if m.From != t.from || m.Stream != t.stream {
 		return
 	}
 	t.silent = 0
 	switch {
+	case t.state == idle && m.Kind == KindChunk:
+		t.answerOver()
 	case m.Kind == KindFail && t.state == receiving:
 		t.end("the source gave up: " + m.Reason)
 	case m.Kind == KindChunk && t.state == receiving:
@@ -118,12 +124,26 @@ func (t *Target) Step(m *Message) {
 	}
 }
 
+// answerOver tells a source that its stream is over.
+func (t *Target) answerOver() {
+	if t.finished {
+		t.send(Message{Kind: KindDone})
+		return
+	}
+	t.send(Message{Kind: KindFail, Reason: "this stream is over"})
+}
+
 func (t *Target) offered(m *Message) {
 	switch {
+	case m.From == t.from && m.Stream < t.stream:
+		return // overtaken
+	case m.From == t.from && m.Stream == t.stream && t.state == idle:
+		t.answerOver()
+		return
 	case t.state == installing:
 		return // a little later it has one; the source asks again
 	case !t.wants:
-		t.from, t.stream = m.From, m.Stream
+		t.from, t.stream, t.finished = m.From, m.Stream, false
 		t.send(Message{Kind: KindFail, Reason: "this copy needs no snapshot"})
 		return
 	case t.state == receiving && m.From == t.from && m.Stream == t.stream:
@@ -134,7 +154,7 @@ func (t *Target) offered(m *Message) {
 	case t.loading:
 		return // the loader is in use: the source asks again
 	}
-	t.from, t.stream, t.state, t.silent = m.From, m.Stream, receiving, 0
+	t.from, t.stream, t.finished, t.state, t.silent = m.From, m.Stream, false, receiving, 0
 	t.next, t.waiting = 0, nil
 	if !t.hasLoader || t.base != m.Base {
 		t.base, t.hasLoader, t.hasAfter, t.after = m.Base, true, false, nil
@@ -225,7 +245,7 @@ func (t *Target) Installed(err error) {
 		return
 	}
 	t.send(Message{Kind: KindDone})
-	t.state, t.waiting = idle, nil
+	t.state, t.waiting, t.finished = idle, nil, true
 	t.forget()
 }
 
