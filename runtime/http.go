@@ -2,14 +2,13 @@ package runtime
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"math"
-	"slices"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/directory"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
@@ -23,8 +22,9 @@ type api struct{ node *Node }
 func (a api) Node() admin.Node {
 	n := a.node
 	return admin.Node{
-		ID: n.id.Node, Name: n.config.Name, Cluster: n.config.ClusterName, RESP: n.RESPAddr(), HTTP: n.HTTPAddr(),
-		Peer: n.config.Peer, Version: Version(), Epoch: n.id.Epoch, Roles: []string{"meta", "data"}, Leader: true,
+		ID: n.id.Node, Name: n.config.Name, Cluster: n.config.ClusterName, RESP: n.config.advertised(n.RESPAddr()),
+		HTTP: n.config.advertised(n.HTTPAddr()), Peer: n.config.advertised(n.config.Peer), Version: Version(), Epoch: n.id.Epoch,
+		Roles: n.config.Roles, Leader: true,
 		Started: n.started.UnixMilli(),
 	}
 }
@@ -34,27 +34,21 @@ func (a api) Nodes() []admin.Node { return []admin.Node{a.Node()} }
 
 // Keyspace finds a keyspace by name.
 func (a api) Keyspace(name string) (shards.Keyspace, bool) {
-	k, err := a.node.named(name)
-	if err != nil {
-		return shards.Keyspace{}, false
+	for _, k := range a.Keyspaces() {
+		if k.Name == name {
+			return k, true
+		}
 	}
-	return k.Keyspace, true
+	return shards.Keyspace{}, false
 }
 
 // Keyspaces lists the keyspaces by number.
-func (a api) Keyspaces() []shards.Keyspace {
-	return slices.SortedFunc(slices.Values(a.node.id.Keyspaces), func(x, y shards.Keyspace) int { return cmp.Compare(x.ID, y.ID) })
-}
+func (a api) Keyspaces() []shards.Keyspace { return a.node.catalog.Load().settings }
 
 // Shards lists the copies on this node, which are all there are.
 func (a api) Shards() []admin.Shard {
 	var all []admin.Shard
-	for _, k := range a.node.keyspaces {
-		for _, s := range k.shards {
-			all = append(all, a.describe(k, s))
-		}
-	}
-	slices.SortFunc(all, func(x, y admin.Shard) int { return cmp.Compare(x.ID, y.ID) })
+	a.node.held(func(k *keyspace, h *held) { all = append(all, a.describe(k, h.Shard)) })
 	return all
 }
 
@@ -74,12 +68,14 @@ func (a api) describe(k *keyspace, s *shard.Shard) admin.Shard {
 func (a api) Facts() admin.Facts {
 	n := a.node
 	var f admin.Facts
-	for _, k := range n.keyspaces {
+	for _, k := range n.keyspaces() {
 		per := admin.KeyspaceFacts{Name: k.Name, Expired: uint64(k.Expired()), Evicted: uint64(k.Evicted())}
-		for _, s := range k.shards {
-			st := s.Stats()
-			per.Reads += st.Reads
-			per.Writes += st.Writes
+		for i := range k.copies {
+			if h := k.copies[i].Load(); h != nil {
+				st := h.Stats()
+				per.Reads += st.Reads
+				per.Writes += st.Writes
+			}
 		}
 		f.Keyspaces = append(f.Keyspaces, per)
 	}
@@ -93,12 +89,11 @@ func (a api) Now() int64 { return time.Now().UnixMilli() }
 
 // open is the keyspace with this number; the server has looked it up before.
 func (a api) open(id shards.KeyspaceID) (*Store, error) {
-	for _, k := range a.node.keyspaces {
-		if k.ID == id {
-			return &Store{node: a.node, space: k}, nil
-		}
+	k, err := a.node.numbered(id)
+	if err != nil {
+		return nil, err
 	}
-	return nil, &shards.Error{Kind: shards.KindInvalid, Err: noKeyspace(shards.NewShardID(id, 0).String())}
+	return &Store{node: a.node, space: k}, nil
 }
 
 // Get reads one key.
@@ -171,21 +166,19 @@ func (a api) PutAll(ctx context.Context, keyspace shards.KeyspaceID, items []adm
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	works := make([]bulk, len(s.space.shards))
+	works := make([]bulk, s.space.Shards)
 	for i := range items {
 		shard := s.space.ShardOf(shards.SlotOf(items[i].Key))
 		works[shard].txns = append(works[shard].txns, store.Txn{Ops: []store.Op{putOp(&items[i])}})
 		works[shard].places = append(works[shard].places, i)
 	}
-	batch := shard.NewBatch()
-	batch.Begin()
-	now := a.Now()
+	var tasks []directory.Task
 	for i := range works {
 		if len(works[i].txns) > 0 {
-			s.space.shards[i].Submit(now, &works[i], batch)
+			tasks = append(tasks, directory.Task{Shard: s.space.id(i), Work: &works[i]})
 		}
 	}
-	batch.Wait()
+	a.node.directory.Do(ctx, tasks, shard.NewBatch())
 	first := len(items)
 	for i := range works {
 		stored += works[i].stored
@@ -282,13 +275,11 @@ func (n *Node) logFacts(f *admin.Facts) {
 	f.LogWritten, f.LogBytes = uint64(m.BytesIn), m.Bytes
 	f.Fsync.Bounds, f.Fsync.Counts, f.Fsync.Sum = n.committer.Waits().Read()
 	f.Snapshots = uint64(n.keeper.Saved())
-	for _, k := range n.keyspaces {
-		for _, s := range k.shards {
-			if _, size, found := n.files.Newest(s.ID()); found {
-				f.SnapshotBytes += size
-			}
+	n.held(func(_ *keyspace, h *held) {
+		if _, size, found := n.files.Newest(h.ID()); found {
+			f.SnapshotBytes += size
 		}
-	}
+	})
 	f.DiskReserve = n.config.DiskReserve
 	if free, err := n.log.Free(); err == nil { // else it is not known, and stays 0
 		f.DiskFree = free

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors"
+	"github.com/troupe-actors/troupe/actors/directory"
 	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -20,7 +23,9 @@ type Node struct {
 	config    Config
 	id        identity
 	started   time.Time
-	keyspaces []*keyspace
+	state     atomic.Pointer[cluster.State]
+	catalog   atomic.Pointer[catalog]
+	directory *directory.Directory
 
 	log       *wal.Log       // nil without a data folder
 	files     *wal.Snapshots // likewise
@@ -67,8 +72,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	if err := n.open(); err != nil {
 		return err
 	}
-	n.build()
-	if err := n.recover(ctx); err != nil {
+	if err := n.recover(ctx, n.build()); err != nil {
 		return err
 	}
 	if err := n.spawn(); err != nil {
@@ -103,56 +107,75 @@ func (n *Node) open() (err error) {
 }
 
 // build makes the shards, which refuse work until they have recovered.
-func (n *Node) build() {
+func (n *Node) build() []*shard.Shard {
 	if n.log != nil {
 		n.committer = shard.NewCommitter(n.log, n.config.SyncInterval, n.fail)
 	}
-	var durable []*shard.Shard
-	for _, config := range n.id.Keyspaces {
-		k := &keyspace{Space: shard.NewSpace(config)}
-		for i := range config.Shards {
-			c := shard.Config{ID: shards.NewShardID(config.ID, i), Space: k.Space, Seed: uint64(n.started.UnixNano())}
-			if config.Durability != shards.DurabilityMemory {
+	n.found()
+	var all, durable []*shard.Shard
+	for _, k := range n.keyspaces() {
+		for i := range k.copies {
+			c := shard.Config{ID: k.id(i), Space: k.Space, Seed: uint64(n.started.UnixNano())}
+			if k.Durability != shards.DurabilityMemory {
 				c.Committer, c.Log = n.committer, n.log
 			}
 			s := shard.New(c)
-			k.shards = append(k.shards, s)
+			all = append(all, s)
+			k.copies[i].Store(&held{Shard: s})
 			if c.Log != nil {
 				durable = append(durable, s)
 			}
 		}
-		n.keyspaces = append(n.keyspaces, k)
 	}
 	if n.log != nil {
 		n.keeper = shard.NewKeeper(durable, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
 	}
+	return all
+}
+
+// found makes the cluster state of a cluster of one.
+func (n *Node) found() {
+	state := &cluster.State{Cluster: n.id.Cluster, Version: 1, Members: []cluster.Member{{ID: n.id.Node, Name: n.config.Name, Epoch: n.id.Epoch}}}
+	next := shards.CopyID(0)
+	for _, k := range n.id.Keyspaces {
+		state.Keyspaces = append(state.Keyspaces, cluster.Keyspace{Keyspace: k})
+		for i := range k.Shards {
+			next++
+			state.Shards = append(state.Shards, cluster.Shard{
+				ID: shards.NewShardID(k.ID, i), Term: 1, Primary: next,
+				Copies: []cluster.Copy{{ID: next, Node: n.id.Node, InSync: true, Started: true}},
+			})
+		}
+	}
+	n.state.Store(state)
+	n.catalog.Store(&catalog{})
+	n.learn(state)
+	n.directory = directory.New(directory.Config{
+		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state.Load, Local: n.local,
+		Await: func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() },
+	})
 }
 
 // spawn gives every shard its actor.
 func (n *Node) spawn() error {
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
-	for _, k := range n.keyspaces {
-		for _, s := range k.shards {
-			ref, err := n.system.Spawn(s.Name(), s)
-			if err != nil {
-				return err
-			}
-			k.refs = append(k.refs, ref)
+	var failed error
+	n.held(func(_ *keyspace, h *held) {
+		if failed == nil {
+			h.ref, failed = n.system.Spawn(h.Name(), h.Shard)
 		}
-	}
-	return nil
+	})
+	return failed
 }
 
 // broken is told of an actor that panicked: its shard serves no more, the others go on.
 func (n *Node) broken(name string, reason any) {
 	n.config.Logger.Error("a shard broke an invariant and is out of service", "shard", name, "reason", reason)
-	for _, k := range n.keyspaces {
-		for _, s := range k.shards {
-			if s.Name() == name {
-				s.Fail(fmt.Errorf("%w: %v", ErrFailed, reason))
-			}
+	n.held(func(_ *keyspace, h *held) {
+		if h.Name() == name {
+			h.Fail(fmt.Errorf("%w: %v", ErrFailed, reason))
 		}
-	}
+	})
 }
 
 // fail notes that the node cannot go on: its log takes no more writes, only reads are still served. The owner sees Done
@@ -178,13 +201,11 @@ func (n *Node) tick(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := time.Now().UnixMilli()
-		for _, k := range n.keyspaces {
-			for i, s := range k.shards {
-				if s.NeedsTick(now) {
-					k.refs[i].Tell(shard.Tick{Now: now})
-				}
+		n.held(func(_ *keyspace, h *held) {
+			if h.NeedsTick(now) {
+				h.ref.Tell(shard.Tick{Now: now})
 			}
-		}
+		})
 	}
 }
 
@@ -222,13 +243,13 @@ func (n *Node) close() error {
 	}
 	n.stop()
 	n.background.Wait()
-	for _, k := range n.keyspaces {
-		for i := range k.refs {
-			problems = append(problems, n.system.Stop(k.refs[i]))
-		}
-		for _, s := range k.shards {
-			s.Fail(shard.ErrClosed)
-		}
+	if n.catalog.Load() != nil {
+		n.held(func(_ *keyspace, h *held) {
+			if n.system != nil {
+				problems = append(problems, n.system.Stop(h.ref))
+			}
+			h.Fail(shard.ErrClosed)
+		})
 	}
 	problems = append(problems, n.closeLog())
 	if n.system != nil {

@@ -11,10 +11,8 @@ import (
 )
 
 // recover reads snapshots and log of all shards, several at a time, and stops at the first error.
-func (n *Node) recover(ctx context.Context) error {
-	var all []*shard.Shard
-	for _, k := range n.keyspaces {
-		all = append(all, k.shards...)
+func (n *Node) recover(ctx context.Context, all []*shard.Shard) error {
+	for _, k := range n.keyspaces() {
 		if n.config.Data != "" && k.Durability == shards.DurabilityMemory {
 			n.config.Logger.Info("keyspace starts empty: its durability is memory", "keyspace", k.Name)
 		}

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"math/rand/v2"
 	"net"
@@ -9,10 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/directory"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
-	"github.com/troupe-actors/troupe/shards/radix"
 	"github.com/troupe-actors/troupe/shards/store"
 )
 
@@ -41,6 +40,7 @@ type grouping struct {
 	touched []int32
 	order   []*resp.Call
 	works   []work
+	tasks   []directory.Task
 }
 
 // list is the calls of one shard, linked by their Next.
@@ -49,26 +49,21 @@ type list struct{ first, last *resp.Call }
 // keptCalls bounds the calls that a grouping keeps room for.
 const keptCalls = 2048
 
-// Do groups the calls by shard and submits each group; all that have to wait for the log wait together. A shard gets its
-// calls in one piece: a read on its own would not wait for a write before it that is still on its way to the log.
-func (r *redis) Do(_ context.Context, index int, calls []*resp.Call) {
-	k := r.node.keyspaces[index]
-	now := r.Now()
+// Do groups the calls by shard and takes each group to its primary; all wait together. A shard gets its calls in one
+// piece: a read on its own would not wait for a write before it that is still on its way.
+func (r *redis) Do(ctx context.Context, index int, calls []*resp.Call) {
+	k := r.node.keyspaces()[index]
 	g := r.scratch.Get().(*grouping)
 	g.sort(k, calls)
-	g.batch.Begin()
-	for i, shard := range g.touched {
-		k.shards[shard].Submit(now, &g.works[i], g.batch)
-	}
-	g.batch.Wait()
+	r.node.directory.Do(ctx, g.tasks, g.batch)
 	g.release()
 	r.scratch.Put(g)
 }
 
 // sort makes a work for each shard that has calls, in the order of the shards' first call.
 func (g *grouping) sort(k *keyspace, calls []*resp.Call) {
-	if len(g.lists) < len(k.shards) {
-		g.lists = make([]list, len(k.shards))
+	if len(g.lists) < k.Shards {
+		g.lists = make([]list, k.Shards)
 	}
 	for _, c := range calls {
 		c.Shard, c.Next = int32(k.ShardOf(c.Slot)), nil
@@ -92,84 +87,62 @@ func (g *grouping) sort(k *keyspace, calls []*resp.Call) {
 		g.lists[shard] = list{}
 		g.works = append(g.works, g.order[from:])
 	}
+	for i, shard := range g.touched { // tasks point into works, which no longer moves
+		g.tasks = append(g.tasks, directory.Task{Shard: k.id(int(shard)), Work: &g.works[i]})
+	}
 }
 
 func (g *grouping) release() {
 	clear(g.order)
 	clear(g.works)
-	g.order, g.works, g.touched = g.order[:0], g.works[:0], g.touched[:0]
+	clear(g.tasks)
+	g.order, g.works, g.tasks, g.touched = g.order[:0], g.works[:0], g.tasks[:0], g.touched[:0]
 	if cap(g.order) > keptCalls {
-		g.order, g.works, g.touched = nil, nil, nil
+		g.order, g.works, g.tasks, g.touched = nil, nil, nil, nil
 	}
 }
 
 // Scan is one step of a cursor over one shard.
-func (r *redis) Scan(_ context.Context, index, shardIndex int, after, prefix []byte, limit int, visit func([]byte)) (next []byte, err error) {
-	k := r.node.keyspaces[index]
-	err = k.shards[shardIndex].Inspect(func(s *store.Store) {
-		next = bytes.Clone(s.Scan(r.Now(), after, prefix, limit, func(key []byte, _ radix.Item) bool {
-			visit(key)
-			return true
-		}))
-	})
-	return next, err
+func (r *redis) Scan(ctx context.Context, index, shardIndex int, after, prefix []byte, limit int, visit func([]byte)) (next []byte, err error) {
+	return r.node.directory.Scan(ctx, r.node.keyspaces()[index].id(shardIndex), after, prefix, limit, visit)
 }
 
-// Count adds up shards that lie wholly within the slots by their size, and the rest slot by slot.
-func (r *redis) Count(_ context.Context, index int, first, last shards.Slot) (int64, error) {
-	k := r.node.keyspaces[index]
+// Count adds up the shards that have slots in the range.
+func (r *redis) Count(ctx context.Context, index int, first, last shards.Slot) (int64, error) {
+	k := r.node.keyspaces()[index]
 	total := int64(0)
 	for i := k.ShardOf(first); i <= k.ShardOf(last); i++ {
 		low, high := k.SlotRange(i)
-		err := k.shards[i].Inspect(func(s *store.Store) {
-			if first <= low && high <= last {
-				total += int64(s.Len())
-				return
-			}
-			for slot := max(first, low); slot <= min(last, high); slot++ {
-				total += int64(s.SlotCount(slot))
-			}
-		})
+		n, err := r.node.directory.Count(ctx, k.id(i), max(first, low), min(last, high))
 		if err != nil {
 			return 0, err
 		}
+		total += n
 	}
 	return total, nil
 }
 
 // KeysInSlot looks through a snapshot of the shard, so that others are not held up.
-func (r *redis) KeysInSlot(_ context.Context, index int, slot shards.Slot, limit int, visit func([]byte)) error {
-	view, err := r.node.keyspaces[index].of(slot).View()
-	if err != nil {
-		return err
-	}
-	defer view.Close()
-	view.KeysInSlot(slot, limit, visit)
-	return nil
+func (r *redis) KeysInSlot(ctx context.Context, index int, slot shards.Slot, limit int, visit func([]byte)) error {
+	k := r.node.keyspaces()[index]
+	return r.node.directory.KeysInSlot(ctx, k.id(k.ShardOf(slot)), slot, limit, visit)
 }
 
 // RandomKey asks the shards in turn from a random one on, so that an empty shard does not hide full ones.
-func (r *redis) RandomKey(_ context.Context, index int, dst []byte) ([]byte, bool, error) {
-	k := r.node.keyspaces[index]
-	start := rand.IntN(len(k.shards))
-	found := false
-	for i := range k.shards {
-		s := k.shards[(start+i)%len(k.shards)]
-		err := s.Inspect(func(s *store.Store) {
-			var key []byte
-			if key, found = s.RandomKey(r.Now(), rand.Uint64()); found {
-				dst = append(dst, key...)
-			}
-		})
+func (r *redis) RandomKey(ctx context.Context, index int, dst []byte) ([]byte, bool, error) {
+	k := r.node.keyspaces()[index]
+	start := rand.IntN(k.Shards)
+	for i := range k.Shards {
+		key, found, err := r.node.directory.RandomKey(ctx, k.id((start+i)%k.Shards), dst, rand.Uint64())
 		if err != nil || found {
-			return dst, found, err
+			return key, found, err
 		}
 	}
 	return dst, false, nil
 }
 
 // Keyspaces lists the keyspaces in the order of SELECT.
-func (r *redis) Keyspaces() []shards.Keyspace { return r.node.id.Keyspaces }
+func (r *redis) Keyspaces() []shards.Keyspace { return r.node.catalog.Load().settings }
 
 // Nodes is this node alone, with all slots.
 func (r *redis) Nodes(int) []resp.Node {
@@ -198,19 +171,21 @@ func (r *redis) Facts() resp.Facts {
 	n := r.node
 	f := resp.Facts{
 		Version: Version(), NodeID: string(n.id.Node), DataDir: n.config.Data, Started: n.started.UnixMilli(),
-		Eviction: n.keyspaces[0].Eviction.String(), LastSaveUnix: n.lastSave().Unix(),
+		Eviction: n.keyspaces()[0].Eviction.String(), LastSaveUnix: n.lastSave().Unix(),
 	}
-	for _, k := range n.keyspaces {
+	for _, k := range n.keyspaces() {
 		f.UsedMemory += k.Used()
 		f.MaxMemory += k.MaxMemory
 		f.ExpiredKeys += k.Expired()
 		f.EvictedKeys += k.Evicted()
 		var per resp.KeyspaceFacts
-		for _, s := range k.shards {
-			st := s.Stats()
-			per.Keys += st.Keys
-			per.Expiring += st.Expiring
-			f.LogBytes += st.LogBytes
+		for i := range k.copies {
+			if h := k.copies[i].Load(); h != nil {
+				st := h.Stats()
+				per.Keys += st.Keys
+				per.Expiring += st.Expiring
+				f.LogBytes += st.LogBytes
+			}
 		}
 		f.PerKeyspace = append(f.PerKeyspace, per)
 	}

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
-	"errors"
 	"iter"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/directory"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/shards"
-	"github.com/troupe-actors/troupe/shards/radix"
 	"github.com/troupe-actors/troupe/shards/store"
 )
 
@@ -38,13 +37,12 @@ func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error]
 		m := merge{reverse: o.Reverse}
 		defer m.close()
 		now := time.Now().UnixMilli()
-		for _, sh := range s.space.shards {
-			view, err := sh.View()
-			if err != nil {
+		low, high := o.bounds()
+		for i := range s.space.Shards {
+			if err := m.add(s.node.directory.View(ctx, s.space.id(i), low, high, o.Reverse), now); err != nil {
 				yield(Entry{}, err)
 				return
 			}
-			m.add(view, o.walk(view.Snapshot), now)
 		}
 		heap.Init(&m)
 		for m.Len() > 0 {
@@ -52,17 +50,20 @@ func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error]
 				yield(Entry{}, err)
 				return
 			}
-			if !yield(m.head().entry(), nil) {
+			if !yield(m.walks[0].entry(), nil) {
 				return
 			}
-			m.step(now)
+			if err := m.step(now); err != nil {
+				yield(Entry{}, err)
+				return
+			}
 		}
 	}
 }
 
-// walk is one shard's part of the scan.
-func (o ScanOptions) walk(s *store.Snapshot) iter.Seq2[[]byte, radix.Item] {
-	low, high := []byte(o.Prefix), prefixEnd(o.Prefix)
+// bounds are the scan's: from low up to, and without, high; nil: to the end.
+func (o ScanOptions) bounds() (low, high []byte) {
+	low, high = []byte(o.Prefix), prefixEnd(o.Prefix)
 	if o.Reverse {
 		if o.After != "" && (high == nil || o.After < string(high)) {
 			high = []byte(o.After)
@@ -70,7 +71,7 @@ func (o ScanOptions) walk(s *store.Snapshot) iter.Seq2[[]byte, radix.Item] {
 		if o.To != "" {
 			low = []byte(max(string(low), o.To+"\x00"))
 		}
-		return s.Reverse(low, high)
+		return low, high
 	}
 	if o.After != "" {
 		low = []byte(max(string(low), o.After+"\x00"))
@@ -78,7 +79,7 @@ func (o ScanOptions) walk(s *store.Snapshot) iter.Seq2[[]byte, radix.Item] {
 	if o.To != "" && (high == nil || o.To < string(high)) {
 		high = []byte(o.To)
 	}
-	return s.Range(low, high)
+	return low, high
 }
 
 // prefixEnd is the first key after all that start with prefix; nil if there is none.
@@ -98,61 +99,65 @@ func prefixEnd(prefix string) []byte {
 type merge struct {
 	reverse bool
 	walks   []*walk
-	views   []*shard.View
 	stops   []func()
 }
 
 type walk struct {
-	next func() ([]byte, radix.Item, bool)
-	key  []byte
-	item radix.Item
+	next func() (directory.Entry, error, bool)
+	at   directory.Entry
 }
 
 func (w *walk) entry() Entry {
-	v := valueOf(w.item.Value, w.item.Version, w.item.ExpireAt)
-	return Entry{Key: w.key, Value: v.Bytes, Version: v.Version, ExpireAt: v.ExpireAt}
+	v := valueOf(w.at.Value, w.at.Version, w.at.ExpireAt)
+	return Entry{Key: w.at.Key, Value: v.Bytes, Version: v.Version, ExpireAt: v.ExpireAt}
 }
 
 // advance goes to the walk's next key that has not expired.
-func (w *walk) advance(now int64) (ok bool) {
+func (w *walk) advance(now int64) (more bool, err error) {
 	for {
-		w.key, w.item, ok = w.next()
-		if !ok || w.item.ExpireAt == 0 || w.item.ExpireAt > now {
-			return ok
+		w.at, err, more = w.next()
+		if !more || err != nil {
+			return false, err
+		}
+		if w.at.ExpireAt == 0 || w.at.ExpireAt > now {
+			return true, nil
 		}
 	}
 }
 
-func (m *merge) add(view *shard.View, keys iter.Seq2[[]byte, radix.Item], now int64) {
+func (m *merge) add(keys iter.Seq2[directory.Entry, error], now int64) error {
 	next, stop := iter.Pull2(keys)
-	m.views, m.stops = append(m.views, view), append(m.stops, stop)
-	if w := (&walk{next: next}); w.advance(now) {
+	m.stops = append(m.stops, stop)
+	w := &walk{next: next}
+	more, err := w.advance(now)
+	if more {
 		m.walks = append(m.walks, w)
 	}
+	return err
 }
 
-func (m *merge) head() *walk { return m.walks[0] }
-
-func (m *merge) step(now int64) {
-	if m.walks[0].advance(now) {
+func (m *merge) step(now int64) error {
+	more, err := m.walks[0].advance(now)
+	switch {
+	case err != nil:
+		return err
+	case more:
 		heap.Fix(m, 0)
-		return
+	default:
+		heap.Pop(m)
 	}
-	heap.Pop(m)
+	return nil
 }
 
 func (m *merge) close() {
 	for _, stop := range m.stops {
 		stop()
 	}
-	for _, view := range m.views {
-		view.Close()
-	}
 }
 
 func (m *merge) Len() int { return len(m.walks) }
 func (m *merge) Less(i, j int) bool {
-	order := bytes.Compare(m.walks[i].key, m.walks[j].key)
+	order := bytes.Compare(m.walks[i].at.Key, m.walks[j].at.Key)
 	if m.reverse {
 		return order > 0
 	}
@@ -196,27 +201,18 @@ const watchCapacity = 4096
 // ended.
 func (s *Store) Watch(ctx context.Context, prefix string, from Position) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		w, err := shard.NewWatch(s.space.shards, []byte(prefix), from.of, watchCapacity)
-		if err != nil {
-			yield(Change{}, err)
-			return
-		}
-		defer w.Close()
 		s.node.watchers.Add(1)
 		defer s.node.watchers.Add(-1)
-		var changes []shard.Change
-		for {
-			changes, err = w.Next(ctx, changes[:0])
+		o := directory.WatchOptions{
+			Keyspace: s.space.ID, Shards: s.space.Shards, Prefix: []byte(prefix), From: from.of, Capacity: watchCapacity,
+		}
+		for c, err := range s.node.directory.Watch(ctx, o) {
 			if err != nil {
-				if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-					yield(Change{}, err)
-				}
+				yield(Change{}, err)
 				return
 			}
-			for i := range changes {
-				if !yield(changeOf(&changes[i]), nil) {
-					return
-				}
+			if !yield(changeOf(&c), nil) {
+				return
 			}
 		}
 	}

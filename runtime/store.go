@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/directory"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -14,7 +15,9 @@ import (
 
 // Store is one keyspace of a node. Its methods may be called concurrently; keys are byte strings of at most store.MaxKey
 // bytes, values of at most store.MaxValue. Errors are ErrNotFound, ErrConflict, or a *shards.Error whose kind says what to
-// do. A ctx that has ended refuses a call; a write that is under way is waited for, since only then is its outcome known.
+// do. It does not matter on which node of the cluster a key lives: calls go to its primary, and are tried again while a failover
+// is under way, until ctx ends or Config.Patience. A ctx that has ended refuses a call; a write that is under way on this node is
+// waited for, since only then is its outcome known.
 type Store struct {
 	node  *Node
 	space *keyspace
@@ -183,19 +186,15 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 
 // DeletePrefix removes all keys that start with prefix and says how many. Each shard does its part as one step.
 func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) {
-	asks := make([]ask, len(s.space.shards))
-	batch := shard.NewBatch()
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	now := time.Now().UnixMilli()
-	batch.Begin()
-	for i, sh := range s.space.shards {
+	asks := make([]ask, s.space.Shards)
+	s.node.directory.Do(ctx, s.space.tasks(func(i int) shard.Work {
 		asks[i].txn.Ops = []store.Op{{Kind: store.OpDeletePrefix, Key: []byte(prefix)}}
 		asks[i].outcomes, asks[i].places = make([]Outcome, 1), []int{0}
-		sh.Submit(now, &asks[i], batch)
-	}
-	batch.Wait()
+		return &asks[i]
+	}), shard.NewBatch())
 	total := int64(0)
 	var problems []error
 	for i := range asks {
@@ -205,7 +204,7 @@ func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) 
 	return total, errors.Join(problems...)
 }
 
-// run checks an ask, gives it to its shard and waits for the answer.
+// run checks an ask, takes it to its shard and waits for the answer.
 func (s *Store) run(ctx context.Context, a *ask) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -214,10 +213,8 @@ func (s *Store) run(ctx context.Context, a *ask) error {
 	if err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	batch := shard.NewBatch()
-	batch.Begin()
-	s.space.of(slot).Submit(time.Now().UnixMilli(), a, batch)
-	batch.Wait()
+	task := directory.Task{Shard: s.space.id(s.space.ShardOf(slot)), Work: a}
+	s.node.directory.Do(ctx, []directory.Task{task}, shard.NewBatch())
 	return a.err
 }
 
