@@ -13,6 +13,7 @@ type calls struct {
 	last    uint64 // id
 	pending map[uint64]*call
 	ended   bool
+	spare   sync.Pool // of *call; the link's own, since a channel made in one synctest bubble may not be used in another
 }
 
 // call waits for one answer. It is reused.
@@ -22,8 +23,6 @@ type call struct {
 	err    error
 }
 
-var callPool = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
-
 // begin registers a call and names it. nil: the link has ended.
 func (c *calls) begin() (uint64, *call) {
 	c.mu.Lock()
@@ -31,7 +30,10 @@ func (c *calls) begin() (uint64, *call) {
 	if c.ended {
 		return 0, nil
 	}
-	waiting := callPool.Get().(*call)
+	waiting, reused := c.spare.Get().(*call)
+	if !reused {
+		waiting = &call{done: make(chan struct{}, 1)}
+	}
 	c.last++
 	c.pending[c.last] = waiting
 	return c.last, waiting
@@ -67,10 +69,10 @@ func (c *calls) end(err error) {
 }
 
 // result takes what a call that is done brought, and gives the call back for reuse.
-func (waiting *call) result() ([]byte, error) {
+func (c *calls) result(waiting *call) ([]byte, error) {
 	answer, err := waiting.answer, waiting.err
 	waiting.answer, waiting.err = nil, nil
-	callPool.Put(waiting)
+	c.spare.Put(waiting)
 	return answer, err
 }
 
@@ -91,19 +93,19 @@ func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error)
 		if _, unanswered := l.calls.remove(id); !unanswered {
 			<-waiting.done // the link's end was quicker
 		}
-		waiting.result()
+		l.calls.result(waiting)
 		return nil, err
 	}
 	select {
 	case <-waiting.done:
-		return waiting.result()
+		return l.calls.result(waiting)
 	case <-ctx.Done():
 	}
 	if _, unanswered := l.calls.remove(id); !unanswered {
 		<-waiting.done
-		return waiting.result()
+		return l.calls.result(waiting)
 	}
-	waiting.result()
+	l.calls.result(waiting)
 	lane.post(&frame{form: formCancel, id: id})
 	return nil, ctx.Err()
 }
