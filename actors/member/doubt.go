@@ -23,7 +23,8 @@ type doubt struct {
 func (m *Member) leaderConnection(c transport.Change) {
 	if c.Up {
 		if d := m.doubt; d != nil && d.node == c.Node {
-			m.resolve(d, liveness.Answered, c.Epoch)
+			m.doubt = nil
+			m.judge(d, liveness.Answered, c.Epoch)
 		}
 		return
 	}
@@ -68,16 +69,23 @@ func (m *Member) redialLeader(address string) {
 	})
 }
 
-// resolve ends a doubt if the answer allows it.
+// resolve ends a doubt if the answer proves something. One that comes from the same epoch proves nothing yet: the leader may be
+// closing down, and its listener goes last.
 func (m *Member) resolve(d *doubt, answer liveness.Answer, by shards.Epoch) {
-	switch {
-	case answer == liveness.Refused && !m.c.Liveness.NoProof, answer == liveness.Answered && by > d.epoch:
+	if m.judge(d, answer, by) {
 		m.doubt = nil
-		m.c.Log.Warn("the placement leader is dead for certain", slog.String("leader", string(d.node)), "epoch", d.epoch, "refused", answer == liveness.Refused, "newer", by)
-		m.c.Group.LeaderGone(d.node, d.epoch)
-	case answer == liveness.Answered && by == d.epoch:
-		m.doubt = nil
-	default:
-		d.redialing, d.redialIn = false, m.c.Liveness.RedialEvery
+		return
 	}
+	d.redialing, d.redialIn = false, m.c.Liveness.RedialEvery
+}
+
+// judge tells the group if an answer proves that the leader is dead.
+func (m *Member) judge(d *doubt, answer liveness.Answer, by shards.Epoch) bool {
+	refused := answer == liveness.Refused && !m.c.Liveness.NoProof
+	if !refused && (answer != liveness.Answered || by <= d.epoch) {
+		return false
+	}
+	m.c.Log.Warn("the placement leader is dead for certain", slog.String("leader", string(d.node)), "epoch", d.epoch, "refused", refused, "newer", by)
+	m.c.Group.LeaderGone(d.node, d.epoch)
+	return true
 }

@@ -20,7 +20,7 @@ type Config struct {
 	MaxAdapt int // bound of the adaptation to an uneven network, which is 4·(mean deviation of arrivals) + round trip, in ticks. Default 40 (2 s)
 
 	NoProof       bool // a refused redial proves nothing here, since proxies or filters refuse in the node's stead
-	RedialEvery   int  // ticks between redials of a suspect. Default 2 (100 ms)
+	RedialEvery   int  // ticks between redials of a suspect. Default 1 (50 ms)
 	RedialTimeout int  // ticks after which a redial is unanswered. Default 8 (400 ms)
 
 	Probers      int // other members asked to probe a suspect in each round. Default 3
@@ -94,7 +94,7 @@ func (c *Config) counts() []countField {
 		{"DriftPPM", &c.DriftPPM, 1000, 100_000},
 		{"Misses", &c.Misses, 3, 1000},
 		{"MaxAdapt", &c.MaxAdapt, 40, maxTicks},
-		{"RedialEvery", &c.RedialEvery, 2, maxTicks},
+		{"RedialEvery", &c.RedialEvery, 1, maxTicks},
 		{"RedialTimeout", &c.RedialTimeout, 8, maxTicks},
 		{"Probers", &c.Probers, 3, maxProbers},
 		{"ProbeEvery", &c.ProbeEvery, 10, maxTicks},

@@ -220,10 +220,8 @@ func (d *Detector) Redialed(id shards.NodeID, epoch shards.Epoch, answer Answer,
 	switch {
 	case answer == Refused && !d.c.NoProof:
 		d.die(n, true, fmt.Sprintf("nobody listens on %s, where epoch %d listened", n.member.Peer, epoch))
-	case answer == Answered && by == epoch && d.now-n.heard <= d.limit(n):
-		d.refute(n, "it answers on "+n.member.Peer+" in the same epoch")
 	case answer == Answered && by == epoch:
-		s.reached = true
+		s.reached = true // still suspect until its next heartbeat: it may be closing down, and its listener goes last
 	}
 }
 

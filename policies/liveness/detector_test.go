@@ -125,13 +125,13 @@ func TestRedialed(t *testing.T) {
 		answer Answer
 		by     shards.Epoch
 	}{
-		"dead, proof true":        {answer: Refused, epoch: 1},
-		"suspect, proof false":    {answer: Refused, epoch: 1, config: Config{NoProof: true}},
-		"alive, proof false":      {answer: Answered, by: 1, epoch: 1},
-		"dead, proof true ":       {answer: Answered, by: 2, epoch: 1},
-		"suspect, proof false ":   {answer: NoAnswer, epoch: 1},
-		"suspect, proof false  ":  {answer: Answered, by: 0, epoch: 1}, // something else listens there
-		"suspect, proof false   ": {answer: Refused, epoch: 9},         // about another life
+		"dead, proof true":         {answer: Refused, epoch: 1},
+		"suspect, proof false":     {answer: Refused, epoch: 1, config: Config{NoProof: true}},
+		"suspect, proof false    ": {answer: Answered, by: 1, epoch: 1}, // until a heartbeat says more
+		"dead, proof true ":        {answer: Answered, by: 2, epoch: 1},
+		"suspect, proof false ":    {answer: NoAnswer, epoch: 1},
+		"suspect, proof false  ":   {answer: Answered, by: 0, epoch: 1}, // something else listens there
+		"suspect, proof false   ":  {answer: Refused, epoch: 9},         // about another life
 	} {
 		d := lone(t, 3, c.config)
 		d.Broken("n3", 1, "EOF")
@@ -142,6 +142,12 @@ func TestRedialed(t *testing.T) {
 		}
 	}
 	d := lone(t, 3, Config{})
+	d.Broken("n3", 1, "EOF")
+	d.Redialed("n3", 1, Answered, 1)
+	ticks(d, 5)
+	if s := state(t, d, "n3"); s.State != Alive {
+		t.Errorf("answered, and heard: %+v", s)
+	}
 	d.Redialed("n3", 1, Refused, 0)
 	if s := state(t, d, "n3"); s.State != Alive {
 		t.Errorf("an answer that nobody waits for any more: %+v", s)
@@ -153,8 +159,8 @@ func TestASuspectIsRedialedAgainAndAgain(t *testing.T) {
 	d.Broken("n3", 1, "EOF")
 	d.Ready()
 	d.Redialed("n3", 1, NoAnswer, 0) // answered within the tick
-	if r := ticks(d, 2, "n3"); len(r.Redials) != 1 {
-		t.Errorf("%d redials in the two ticks after an answer", len(r.Redials))
+	if r := ticks(d, 1, "n3"); len(r.Redials) != 1 {
+		t.Errorf("%d redials in the tick after an answer", len(r.Redials))
 	}
 	if r := ticks(d, 16, "n3"); len(r.Redials) != 2 {
 		t.Errorf("%d redials in 16 ticks in which none is answered within 8", len(r.Redials))
