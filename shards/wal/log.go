@@ -95,6 +95,13 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
+// OpenMemory opens an empty log that is kept in memory and goes with the process: for a node without a data folder, whose
+// records of the metadata group have to be somewhere. FS of the options is not looked at.
+func OpenMemory(o Options) (*Log, error) {
+	o.FS = vfs.NewMem()
+	return Open("memory", o)
+}
+
 func logPath(fs vfs.FS, dir string) string {
 	if fs == nil {
 		fs = vfs.Default

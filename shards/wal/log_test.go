@@ -194,3 +194,28 @@ func TestLockedFolder(t *testing.T) {
 		})
 	}
 }
+
+func TestMemoryLogKeepsRecordsOfItsLife(t *testing.T) {
+	l, err := OpenMemory(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Append([]Record{{Shard: 3, First: 1, Last: 2, Payload: []byte("p")}}, true); err != nil {
+		t.Fatal(err)
+	}
+	if r, found, err := l.Last(3); err != nil || !found || r.Last != 2 {
+		t.Errorf("last record %+v, %v, %v", r, found, err)
+	}
+	if l.Low() {
+		t.Error("memory has no disk to run low")
+	}
+	other, err := OpenMemory(Options{})
+	if err != nil {
+		t.Fatal("two logs in memory are two logs:", err)
+	}
+	defer other.Close()
+	if _, found, err := other.Last(3); found || err != nil {
+		t.Errorf("another log has its record: %v", err)
+	}
+}
