@@ -31,9 +31,6 @@ const (
 	RedirectNever  = "never"
 )
 
-// roleBits are the roles by the names that Config gives them.
-var roleBits = map[string]cluster.Roles{"meta": cluster.RoleMeta, "data": cluster.RoleData, "gateway": cluster.RoleGateway}
-
 // fillCluster fills the defaults of what concerns other nodes.
 func (c *Config) fillCluster() {
 	setDefault(&c.Replicas, 1)
@@ -116,15 +113,11 @@ func isHostPort(s string) bool {
 
 // roles are the node's roles as the cluster state has them.
 func (c *Config) roles() (cluster.Roles, error) {
-	var all cluster.Roles
-	for _, name := range c.Roles {
-		bit, known := roleBits[name]
-		if !known {
-			return 0, invalid("role %q; must be meta, data or gateway", name)
-		}
-		all |= bit
+	roles, err := cluster.ParseRoles(strings.Join(c.Roles, ","))
+	if err != nil {
+		return 0, invalid("%w", err)
 	}
-	return all, nil
+	return roles, nil
 }
 
 // maxTime bounds every time of the protocols between nodes.

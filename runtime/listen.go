@@ -77,7 +77,7 @@ func (n *Node) listenHTTP(background context.Context) error {
 	}
 	n.httpAddress = l.Addr().String()
 	ctx, cancel := context.WithCancel(background)
-	handler := admin.NewServer(api{n}, admin.ServerConfig{Token: n.config.Token, Logger: n.config.Logger})
+	handler := admin.NewServer(api{n}, admin.ServerConfig{Token: n.config.Token, Dev: n.config.Dev, Logger: n.config.Logger})
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(ctx, l) }()
 	n.servers = append(n.servers, &server{close: func() error {

@@ -13,15 +13,18 @@ import (
 // If an error's chain has the method ErrorKind() shards.ErrorKind (as *shards.Error has), the kind chooses the status; the
 // errors of package store do so too. Every other error is answered as 500, kind "unknown".
 type Backend interface {
-	// Node is this node; Nodes is every member, this one included, sorted by name.
+	// Cluster is the cluster that the node belongs to. It may be nil: then there is this node alone.
+	Cluster() Cluster
+
+	// Node is this node; Nodes is every member, this one included, sorted by name. With a Cluster, members come from there.
 	Node() Node
 	Nodes() []Node
 
 	// Keyspace finds a keyspace by its name.
 	Keyspace(name string) (shards.Keyspace, bool)
 
-	// Keyspaces lists the keyspaces, sorted by number. Shards lists every copy of every shard, sorted by id, primary first.
-	// It is called for each health check and each scrape: no figure in it may cost more than O(1) per shard.
+	// Keyspaces lists the keyspaces, sorted by number. Shards lists the copies on this node, sorted by id. It is called for
+	// each health check and each scrape: no figure in it may cost more than O(1) per shard.
 	Keyspaces() []shards.Keyspace
 	Shards() []Shard
 
@@ -70,7 +73,19 @@ type Node struct {
 	Epoch   shards.Epoch  `json:"epoch"`
 	Roles   []string      `json:"roles"`   // of "meta", "data", "gateway"
 	Leader  bool          `json:"leader"`  // is the placement leader
-	Started int64         `json:"started"` // Unix milliseconds of its boot
+	Started int64         `json:"started"` // Unix milliseconds of its boot; 0: not known
+
+	// What a cluster knows of its members.
+	Host        string            `json:"host,omitempty"`
+	Attributes  map[string]string `json:"attributes,omitempty"`
+	State       LivenessState     `json:"state,omitempty"`
+	Reason      string            `json:"reason,omitempty"` // why it is not alive
+	Draining    bool              `json:"draining,omitempty"`
+	Maintenance bool              `json:"maintenance,omitempty"`
+	Voter       bool              `json:"voter,omitempty"`    // votes in the metadata group
+	Excluded    bool              `json:"excluded,omitempty"` // shall not vote
+	Copies      int               `json:"copies,omitempty"`   // that it has been given
+	Primaries   int               `json:"primaries,omitempty"`
 }
 
 // ShardState is what a copy is doing.
@@ -89,7 +104,9 @@ type Shard struct {
 	ID         shards.ShardID
 	Keyspace   string // its name
 	Node       shards.NodeID
+	Copy       shards.CopyID // 0 for a node without cluster
 	Primary    bool
+	InSync     bool
 	State      ShardState
 	Reason     string // why it is not started; empty otherwise
 	Term       shards.Term
@@ -98,6 +115,7 @@ type Shard struct {
 	Bytes      int64 // of memory
 	LogBytes   int64 // of its records in the log: about what a restart would replay
 	Durability shards.Durability
+	Recovery   *Recovery // while it recovers
 }
 
 // Value is what a key holds.

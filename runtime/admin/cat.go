@@ -23,7 +23,8 @@ type column struct {
 type catTable struct {
 	name    string
 	columns []column
-	rows    func(Backend) [][]string
+	figures bool // asks every node for those of its copies
+	rows    func(*overview) [][]string
 }
 
 func (t catTable) serve(s *Server, x *exchange, q *query) error {
@@ -39,7 +40,11 @@ func (t catTable) serve(s *Server, x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	rows := t.rows(s.backend)
+	o := s.overview()
+	if t.figures {
+		o.ask(x.r.Context(), s.backend.Cluster())
+	}
+	rows := t.rows(o)
 	if err := t.sort(rows, q.values.Get("s")); err != nil {
 		return err
 	}

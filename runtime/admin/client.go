@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -22,27 +22,54 @@ import (
 // Client speaks the HTTP API to a cluster through any of its nodes. It may be used concurrently.
 //
 // A request goes to the address that answered last. If a node cannot be reached, is busy or is unavailable, the next address
-// is tried, each once, provided that repeating does no harm: reads, unconditional writes, and whatever was never sent. Else
-// the error has KindOutcomeUnknown. Every failure that a node answered, and every failure to reach one, is an *Error.
+// is tried, provided that repeating does no harm: reads, unconditional writes, and whatever was never sent. Else the error has
+// KindOutcomeUnknown. An address that could not be reached is tried last for a while. With Patience, rounds through the
+// addresses are repeated while a node answers that it cannot serve this now. Every failure that a node answered, and every
+// failure to reach one, is an *Error.
 type Client struct {
-	bases   []string
-	token   string
-	http    *http.Client
-	current atomic.Int32 // index in bases of the address that answered last
+	token    string
+	patience time.Duration
+	attempt  time.Duration
+	http     *http.Client
+
+	mutex     sync.Mutex // guards what follows
+	endpoints []*endpoint
+	current   *endpoint // the one that answered last
 }
 
-// New makes a client of the nodes at addrs: host:port, or URLs that start with http:// or https://. token is sent as bearer
-// token unless it is empty. Nothing is connected yet.
+// ClientConfig says whom a Client speaks to, and how long it tries.
+type ClientConfig struct {
+	// Addresses of nodes: host:port, or URLs that start with http:// or https://. At least one.
+	Addresses []string
+
+	// Token is sent as bearer token unless it is empty.
+	Token string
+
+	// Patience is how long a request that may be repeated is tried again while nodes are there but cannot serve it: during a
+	// failover, for one. Default: each address is tried once.
+	Patience time.Duration
+
+	// Attempt is how long a node may take to begin its answer before another is asked. Default 15 s.
+	Attempt time.Duration
+}
+
+// New makes a client of the nodes at addrs; see ClientConfig.
 func New(addrs []string, token string) (*Client, error) {
-	c := &Client{token: token}
-	for _, addr := range addrs {
+	return NewClient(ClientConfig{Addresses: addrs, Token: token})
+}
+
+// NewClient makes a client. Nothing is connected yet.
+func NewClient(config ClientConfig) (*Client, error) {
+	setDefault(&config.Attempt, 15*time.Second)
+	c := &Client{token: config.Token, patience: config.Patience, attempt: config.Attempt}
+	for _, addr := range config.Addresses {
 		base, err := baseURL(addr)
 		if err != nil {
 			return nil, err
 		}
-		c.bases = append(c.bases, base)
+		c.add(base)
 	}
-	if len(c.bases) == 0 {
+	if len(c.endpoints) == 0 {
 		return nil, errors.New("no address of a node is given")
 	}
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
@@ -161,12 +188,13 @@ func (c *Client) deletePrefix(ctx context.Context, keyspace string, query url.Va
 // Health asks for /_cluster/health. With waitFor set to Green or Yellow the node answers when the status is at least as good,
 // or, with TimedOut set, when timeout has passed.
 func (c *Client) Health(ctx context.Context, waitFor string, timeout time.Duration) (h Health, err error) {
-	query := url.Values{}
+	request := call{method: http.MethodGet, path: "/_cluster/health", query: url.Values{}, repeatable: true}
 	if waitFor != "" {
-		query.Set("wait_for_status", waitFor)
-		query.Set("timeout", timeout.String())
+		request.query.Set("wait_for_status", waitFor)
+		request.query.Set("timeout", timeout.String())
+		request.slow = timeout
 	}
-	err = c.json(ctx, call{method: http.MethodGet, path: "/_cluster/health", query: query, repeatable: true}, &h)
+	err = c.json(ctx, request, &h)
 	return h, err
 }
 
@@ -231,7 +259,8 @@ type call struct {
 	query        url.Values
 	body         []byte
 	mime         string
-	repeatable   bool // sending it twice does no harm
+	repeatable   bool          // sending it twice does no harm
+	slow         time.Duration // how long the node may take beside what each may, since it was asked to wait
 }
 
 func (r *call) request(ctx context.Context, base, token string) (*http.Request, error) {

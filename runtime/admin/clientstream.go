@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -36,30 +37,59 @@ type Found struct {
 }
 
 // Scan yields keys in order across all shards. An error comes last; without one the scan was complete, which the node
-// confirms with a count. A scan that broke off may be taken up with After set to its last key.
+// confirms with a count. With the client's Patience, a scan that breaks off is taken up behind its last key, at another node:
+// what comes then is as it is then. Without, that is the caller's to do, with After.
 func (c *Client) Scan(ctx context.Context, keyspace string, o ScanOptions) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
-		lines, err := c.lines(ctx, "/"+url.PathEscape(keyspace)+"/scan", o.query())
-		if err != nil {
-			yield(Found{}, err)
-			return
-		}
-		defer lines.Close()
-		for count := int64(0); ; count++ {
-			var line scanLine
-			if err := lines.next(&line); err != nil {
+		progress := time.Now()
+		for {
+			count := 0
+			left := false
+			err := c.scan(ctx, keyspace, &o, func(f *Found) bool {
+				count++
+				o.After = f.Key
+				left = !yield(*f, nil)
+				return !left
+			})
+			if err == nil || left {
+				return
+			}
+			if count > 0 {
+				progress = time.Now()
+			}
+			finished := o.Limit > 0 && count >= o.Limit
+			var failure *Error
+			if !errors.As(err, &failure) || failure.ErrorKind() != shards.KindUnavailable || finished || ctx.Err() != nil || time.Since(progress) > c.patience {
 				yield(Found{}, err)
 				return
 			}
-			if line.End {
-				if line.Count != count {
-					yield(Found{}, broken("the node counted %d keys, %d came", line.Count, count))
-				}
-				return
+			if o.Limit > 0 {
+				o.Limit -= count
 			}
-			if !yield(line.found(), nil) {
-				return
+		}
+	}
+}
+
+// scan makes one scan, and returns nil when it is complete or visit has had enough.
+func (c *Client) scan(ctx context.Context, keyspace string, o *ScanOptions, visit func(*Found) bool) error {
+	lines, err := c.lines(ctx, "/"+url.PathEscape(keyspace)+"/scan", o.query())
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	for count := int64(0); ; count++ {
+		var line scanLine
+		if err := lines.next(&line); err != nil {
+			return err
+		}
+		if line.End {
+			if line.Count != count {
+				return broken("the node counted %d keys, %d came", line.Count, count)
 			}
+			return nil
+		}
+		if found := line.found(); !visit(&found) {
+			return nil
 		}
 	}
 }

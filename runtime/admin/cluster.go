@@ -25,15 +25,13 @@ const healthPause = 50 * time.Millisecond
 
 // health judges the cluster, at once or, with wait_for_status, when it is well enough or the timeout (30 s) has passed.
 func (s *Server) health(x *exchange, q *query) error {
-	want, timeout := q.values.Get("wait_for_status"), 30*time.Second
+	want := q.values.Get("wait_for_status")
 	if want != "" && rank[want] == 0 {
 		return invalid("parameter \"wait_for_status\" is %q; must be green, yellow or red", clip(want))
 	}
-	if text := q.values.Get("timeout"); text != "" {
-		var err error
-		if timeout, err = time.ParseDuration(text); err != nil || timeout < 0 || timeout > time.Hour {
-			return invalid("parameter \"timeout\" is %q; must be a duration from 0s to 1h", clip(text))
-		}
+	timeout, err := q.timeout(30 * time.Second)
+	if err != nil {
+		return err
 	}
 	h := s.judge()
 	if want == "" || rank[h.Status] <= rank[want] {
@@ -46,6 +44,19 @@ func (s *Server) health(x *exchange, q *query) error {
 	}
 	defer leave()
 	return s.await(x, want, timeout)
+}
+
+// timeout reads how long a request may take, from 0 to an hour.
+func (q *query) timeout(otherwise time.Duration) (time.Duration, error) {
+	text := q.values.Get("timeout")
+	if text == "" {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > time.Hour {
+		return 0, invalid("parameter \"timeout\" is %q; must be a duration from 0s to 1h", clip(text))
+	}
+	return d, nil
 }
 
 func (s *Server) await(x *exchange, want string, timeout time.Duration) error {
@@ -76,17 +87,17 @@ func (s *Server) await(x *exchange, want string, timeout time.Duration) error {
 	}
 }
 
-func (s *Server) judge() Health {
-	return healthOf(s.backend.Node().Cluster, s.backend.Nodes(), s.backend.Shards())
-}
+func (s *Server) judge() Health { return s.overview().health() }
 
 func (s *Server) nodes(x *exchange, _ *query) error {
-	x.json(http.StatusOK, s.backend.Nodes())
+	x.json(http.StatusOK, s.overview().nodes)
 	return nil
 }
 
 func (s *Server) keyspaces(x *exchange, _ *query) error {
-	x.json(http.StatusOK, keyspaceInfos(s.backend))
+	o := s.overview()
+	o.ask(x.r.Context(), s.backend.Cluster())
+	x.json(http.StatusOK, keyspaceInfos(o.keyspaces, o.copies))
 	return nil
 }
 

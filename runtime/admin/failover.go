@@ -6,32 +6,150 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// do sends a call to the address that answered last, then to the others. The response is one of status 2xx, or 408 of a
-// health check, and must be closed; everything else is an error.
-func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
-	first := int(c.current.Load())
-	var failures []string
-	for i := range c.bases {
-		index := (first + i) % len(c.bases)
-		response, err := c.try(ctx, &r, c.bases[index])
-		if err == nil {
-			c.current.Store(int32(index))
-			return response, nil
+// endpoint is one address and how it has behaved.
+type endpoint struct {
+	base  string
+	until time.Time // shunned until then: it could not be reached
+	pause time.Duration
+}
+
+// The times for which an address that cannot be reached is tried last double from first to last.
+const (
+	firstShun = 250 * time.Millisecond
+	lastShun  = 10 * time.Second
+)
+
+// add takes in an address that is not known yet.
+func (c *Client) add(base string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if !slices.ContainsFunc(c.endpoints, func(e *endpoint) bool { return e.base == base }) {
+		c.endpoints = append(c.endpoints, &endpoint{base: base})
+	}
+}
+
+// Learn asks for the members and takes in their addresses, so that one address given is enough to find the others.
+func (c *Client) Learn(ctx context.Context) error {
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	scheme, _, _ := strings.Cut(c.list()[0].base, "://")
+	for _, n := range nodes {
+		if n.HTTP == "" || n.State == Dead {
+			continue
 		}
-		var failure *Error
-		if !errors.As(err, &failure) || !r.mayTryNext(failure) || ctx.Err() != nil || len(c.bases) == 1 {
+		if base, err := baseURL(scheme + "://" + n.HTTP); err == nil { // else it is of no use to us
+			c.add(base)
+		}
+	}
+	return nil
+}
+
+// Addresses are the nodes that the client knows, those that it was given first.
+func (c *Client) Addresses() []string {
+	var all []string
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for _, e := range c.endpoints {
+		all = append(all, e.base)
+	}
+	return all
+}
+
+// list is the order in which addresses are tried: the one that answered last, then those that are not shunned, in turn from
+// there, then the others.
+func (c *Client) list() []*endpoint {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	at := max(0, slices.Index(c.endpoints, c.current))
+	order := append(slices.Clone(c.endpoints[at:]), c.endpoints[:at]...)
+	now := time.Now()
+	slices.SortStableFunc(order, func(a, b *endpoint) int { return rankOf(a, now) - rankOf(b, now) })
+	return order
+}
+
+func rankOf(e *endpoint, now time.Time) int {
+	if now.Before(e.until) {
+		return 1
+	}
+	return 0
+}
+
+// note remembers how an address behaved.
+func (c *Client) note(e *endpoint, reached bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if reached {
+		e.until, e.pause, c.current = time.Time{}, 0, e
+		return
+	}
+	e.pause = min(max(2*e.pause, firstShun), lastShun)
+	e.until = time.Now().Add(e.pause)
+}
+
+// The pauses between rounds through the addresses, before jitter, double from first to last.
+const (
+	firstRound = 20 * time.Millisecond
+	lastRound  = 500 * time.Millisecond
+)
+
+// do sends a call, in as many rounds as patience allows. The response is one of status 2xx, or 408 of a health check, and must
+// be closed; everything else is an error.
+func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
+	end, pause := time.Now().Add(c.patience), firstRound
+	for {
+		response, alive, err := c.round(ctx, &r)
+		wait := pause/2 + rand.N(pause)
+		if err == nil || !alive || time.Now().Add(wait).After(end) {
+			return response, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
 			return nil, err
 		}
-		failures = append(failures, fmt.Sprintf("%s: %s", c.bases[index], failure.Reason))
+		pause = min(2*pause, lastRound)
 	}
-	return nil, &Error{Kind: shards.KindUnavailable.String(), Reason: "no node can serve this: " + strings.Join(failures, "; ")}
+}
+
+// round tries each address once. alive says that another round may help: a node was there, and could not serve this now.
+func (c *Client) round(ctx context.Context, r *call) (response *http.Response, alive bool, err error) {
+	var failures []string
+	order := c.list()
+	for _, e := range order {
+		response, err := c.try(ctx, r, e.base)
+		if err == nil {
+			c.note(e, true)
+			return response, true, nil
+		}
+		var failure *Error
+		if !errors.As(err, &failure) {
+			return nil, false, err
+		}
+		if failure.Status == 0 {
+			c.note(e, false)
+		}
+		if !r.mayTryNext(failure) || ctx.Err() != nil {
+			return nil, false, err
+		}
+		alive = alive || failure.Status != 0
+		if len(order) == 1 {
+			return nil, alive, err
+		}
+		failures = append(failures, fmt.Sprintf("%s: %s", e.base, failure.Reason))
+	}
+	return nil, alive, &Error{Kind: shards.KindUnavailable.String(), Reason: "no node can serve this: " + strings.Join(failures, "; ")}
 }
 
 // mayTryNext says whether another node may be asked after this failure.
@@ -39,30 +157,59 @@ func (r *call) mayTryNext(e *Error) bool {
 	switch e.Status {
 	case http.StatusServiceUnavailable, http.StatusMisdirectedRequest:
 		return true // the node says that it did nothing
+	case http.StatusGatewayTimeout:
+		return r.repeatable // it may have happened: once more changes nothing
 	case 0:
 		return e.Kind == shards.KindUnavailable.String()
 	}
 	return false
 }
 
-// try sends a call to one address.
+// errMute is a node that was reached and does not begin to answer.
+var errMute = errors.New("it does not answer in time")
+
+// try sends a call to one address. A node has the client's Attempt to begin its answer, and a second more for each MiB sent.
 func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response, error) {
-	request, err := r.request(ctx, base, c.token)
+	bounded, cancel := context.WithCancelCause(ctx)
+	request, err := r.request(bounded, base, c.token)
 	if err != nil {
+		cancel(nil)
 		return nil, err
 	}
+	limit := time.AfterFunc(c.attempt+r.slow+time.Duration(len(r.body))*time.Microsecond, func() { cancel(errMute) })
 	response, err := c.http.Do(request)
+	if !limit.Stop() && err == nil {
+		response.Body.Close() // the answer came as it was given up
+		err = errMute
+	}
 	if err != nil {
+		if errors.Is(context.Cause(bounded), errMute) {
+			err = errMute
+		}
+		cancel(nil)
 		if ctx.Err() != nil && r.repeatable {
 			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, context.Cause(ctx))
 		}
 		return nil, r.unreached(base, err)
 	}
+	response.Body = &answerBody{response.Body, cancel}
 	if response.StatusCode < 300 || response.StatusCode == http.StatusRequestTimeout && r.path == "/_cluster/health" {
 		return response, nil
 	}
 	defer response.Body.Close()
 	return nil, readError(response)
+}
+
+// answerBody lets go of its request's context when it is closed.
+type answerBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+// Close ends the answer.
+func (b *answerBody) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
 }
 
 // unreached tells a request that surely did nothing from one of which nobody knows.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards/wire"
 )
 
@@ -63,6 +64,34 @@ func FuzzQuery(f *testing.F) {
 		}
 		if _, got, is := splitKey(u.EscapedPath()); !is || got != key {
 			t.Fatalf("key %q came back as %q", key, got)
+		}
+	})
+}
+
+// Whatever the body of a request about the cluster is, the answer is an orderly one, and the state stays a good one.
+func FuzzClusterBody(f *testing.F) {
+	paths := []string{"/_cluster/settings", "/_cluster/reroute", "/_cluster/allocation/explain", "/_keyspace/orders", "/_dev/cut"}
+	for path, body := range []string{
+		`{"persistent":{"cluster":{"coverage":"full"},"cluster.voters.grace":"5s","x":null}}`,
+		`{"commands":[{"move":{"keyspace":"default","shard":1,"from_node":"n2","to_node":"n1"}},{"allocate_empty":{"keyspace":"default","shard":0,"node":"n1","accept_data_loss":true}}]}`,
+		`{"keyspace":"default","shard":1,"node":"n2"}`, `{"shards":5,"replicas":2,"min_in_sync":2,"durability":"interval","max_memory":1000,"eviction":"allkeys-lfu"}`,
+		`{"nodes":["n2"],"direction":"in"}`,
+	} {
+		f.Add(uint8(path), body)
+	}
+	f.Fuzz(func(t *testing.T, path uint8, body string) {
+		m := newMemory()
+		m.cluster = newAgreed(t)
+		method, target := "POST", paths[int(path)%len(paths)]
+		if target == "/_cluster/settings" || target == "/_keyspace/orders" {
+			method = "PUT"
+		}
+		w := ask(NewServer(m, ServerConfig{Dev: true}), method, target, body)
+		if w.Code != http.StatusOK && w.Code/100 != 4 {
+			t.Fatalf("%s %s: %d %s", method, target, w.Code, w.Body)
+		}
+		if err := cluster.Check(m.cluster.state); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -1,5 +1,12 @@
 package admin
 
+import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
 // Health is the answer of /_cluster/health, with Elasticsearch's names. A copy is a shard's primary or replica.
 //
 //	green: every copy is started    yellow: every primary is, some replica is not    red: some primary is not
@@ -15,7 +22,25 @@ type Health struct {
 	InitializingShards  int     `json:"initializing_shards"`
 	UnassignedShards    int     `json:"unassigned_shards"`
 	ActivePercent       float64 `json:"active_shards_percent_as_number"`
+
+	Leader    string         `json:"leader"`               // name of the placement leader; empty if none is known
+	Down      []string       `json:"down_nodes,omitempty"` // names of members that were declared dead
+	ReadOnly  bool           `json:"read_only"`            // maintenance of the whole cluster
+	Version   uint64         `json:"version"`              // of the cluster state; 0 for a node without cluster
+	Reasons   []HealthReason `json:"reasons,omitempty"`    // of the shards that are not green, the worst first; at most maxReasons
+	Unlisted  int            `json:"unlisted,omitempty"`   // shards that are not green beyond those
+	NotServed []string       `json:"not_served,omitempty"` // keyspaces that serve nothing since they lack a shard
 }
+
+// HealthReason says why a shard is not green.
+type HealthReason struct {
+	Shard  string `json:"shard"`
+	Status string `json:"status"`
+	Reason string `json:"reason"`
+}
+
+// maxReasons bounds the reasons in one answer: with thousands of shards the first hundred tell the story.
+const maxReasons = 100
 
 // The statuses, from good to bad.
 const (
@@ -26,6 +51,36 @@ const (
 
 // rank orders statuses: higher is worse. Unknown ones are 0, below all.
 var rank = map[string]int{Green: 1, Yellow: 2, Red: 3}
+
+// health judges what the overview shows.
+func (o *overview) health() Health {
+	h := healthOf(o.node.Cluster, o.nodes, o.copies)
+	h.Leader = o.nodeName(o.evidence.Leader)
+	if o.evidence.Leader == "" {
+		h.Leader = ""
+	}
+	if o.state == nil {
+		return h
+	}
+	judged := cluster.HealthOf(o.state)
+	h.Status, h.ReadOnly, h.Version = judged.Status.String(), judged.ReadOnly, o.state.Version
+	slices.SortStableFunc(judged.Reasons, func(a, b cluster.ShardHealth) int { return int(b.Status) - int(a.Status) })
+	for _, r := range judged.Reasons[:min(maxReasons, len(judged.Reasons))] {
+		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason})
+	}
+	h.Unlisted = len(judged.Reasons) - len(h.Reasons)
+	for i := range o.state.Members {
+		if m := &o.state.Members[i]; m.Down {
+			h.Down = append(h.Down, m.Name)
+		}
+	}
+	for i := range o.state.Keyspaces {
+		if k := &o.state.Keyspaces[i]; o.state.Serves(k.ID) != nil {
+			h.NotServed = append(h.NotServed, k.Name)
+		}
+	}
+	return h
+}
 
 // healthOf judges a cluster by its members and copies.
 func healthOf(cluster string, nodes []Node, copies []Shard) Health {
@@ -79,23 +134,29 @@ type KeyspaceInfo struct {
 	Durability string `json:"durability"`
 	MaxMemory  int64  `json:"max_memory"` // bytes on one node; 0 = no limit
 	Eviction   string `json:"eviction"`
+	Replicas   int    `json:"replicas"`    // copies beside the primary
+	MinInSync  int    `json:"min_in_sync"` // copies that must hold a write
 	Keys       int64  `json:"keys"`
 	Bytes      int64  `json:"bytes"` // of memory, primaries only
 }
 
+// infoOf describes a keyspace, without figures.
+func infoOf(k *shards.Keyspace) KeyspaceInfo {
+	return KeyspaceInfo{
+		Name: k.Name, ID: int(k.ID), Shards: k.Shards, MaxMemory: k.MaxMemory, Durability: k.Durability.String(), Eviction: k.Eviction.String(),
+		Replicas: max(0, k.Replicas), MinInSync: k.MinInSync,
+	}
+}
+
 // keyspaceInfos adds up what the primaries hold.
-func keyspaceInfos(b Backend) []KeyspaceInfo {
-	keyspaces := b.Keyspaces()
+func keyspaceInfos(keyspaces []shards.Keyspace, copies []Shard) []KeyspaceInfo {
 	infos := make([]KeyspaceInfo, len(keyspaces))
 	place := make(map[int]int, len(keyspaces))
-	for i, k := range keyspaces {
-		place[int(k.ID)] = i
-		infos[i] = KeyspaceInfo{
-			Name: k.Name, ID: int(k.ID), Shards: k.Shards, MaxMemory: k.MaxMemory,
-			Durability: k.Durability.String(), Eviction: k.Eviction.String(),
-		}
+	for i := range keyspaces {
+		place[int(keyspaces[i].ID)] = i
+		infos[i] = infoOf(&keyspaces[i])
 	}
-	for _, c := range b.Shards() {
+	for _, c := range copies {
 		if i, known := place[int(c.ID.Keyspace())]; known && c.Primary {
 			infos[i].Keys += c.Keys
 			infos[i].Bytes += c.Bytes

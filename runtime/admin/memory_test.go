@@ -24,6 +24,7 @@ type memory struct {
 	failure  error // of every operation, if set
 	state    ShardState
 	gate     chan struct{} // if set, Put waits for it
+	cluster  *agreed       // if set, the node belongs to it
 }
 
 func newMemory() *memory {
@@ -34,9 +35,16 @@ const testNow = 1_700_000_000_000
 
 func (m *memory) Node() Node {
 	return Node{
-		ID: "0123456789abcdef", Name: "n1", Cluster: "troupe", RESP: "127.0.0.1:7400", HTTP: "127.0.0.1:7500", Peer: "127.0.0.1:7300",
+		ID: nodeID(1), Name: "n1", Cluster: "troupe", RESP: "127.0.0.1:7400", HTTP: "127.0.0.1:7500", Peer: "127.0.0.1:7300",
 		Version: "0.1.0", Epoch: 3, Roles: []string{"meta", "data"}, Leader: true, Started: testNow - 90_000,
 	}
+}
+
+func (m *memory) Cluster() Cluster {
+	if m.cluster == nil { // not an interface that holds nil
+		return nil
+	}
+	return m.cluster
 }
 
 func (m *memory) Nodes() []Node { return []Node{m.Node()} }

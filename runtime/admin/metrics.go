@@ -36,9 +36,9 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 var (
 	metricInfo      = metric("node_info", "Always 1; who this node is.", "version", "node", "node_id", "cluster")
 	metricEpoch     = metric("node_epoch", "How often this node has started.")
-	metricShards    = metric("keyspace_shards", "Copies of shards on all nodes, by state.", "keyspace", "state")
-	metricKeys      = metric("keyspace_keys", "Keys in the primaries of a keyspace.", "keyspace")
-	metricBytes     = metric("keyspace_bytes", "Memory of the primaries of a keyspace, in bytes.", "keyspace")
+	metricShards    = metric("keyspace_shards", "Copies of shards on this node, by state.", "keyspace", "state")
+	metricKeys      = metric("keyspace_keys", "Keys in this node's primaries of a keyspace.", "keyspace")
+	metricBytes     = metric("keyspace_bytes", "Memory of this node's primaries of a keyspace, in bytes.", "keyspace")
 	metricMaxMemory = metric("keyspace_max_memory_bytes", "Memory limit of a keyspace on one node, in bytes; 0 is none.", "keyspace")
 	metricReads     = metric("keyspace_reads_total", "Read operations on this node.", "keyspace")
 	metricWrites    = metric("keyspace_writes_total", "Write operations on this node.", "keyspace")
@@ -83,8 +83,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	n := c.backend.Node()
 	m.gauge(metricInfo, 1, n.Version, n.Name, string(n.ID), n.Cluster)
 	m.gauge(metricEpoch, float64(n.Epoch))
-	m.keyspaces(c.backend)
 	copies := c.backend.Shards()
+	m.keyspaces(keyspaceInfos(c.backend.Keyspaces(), copies))
 	m.shards(copies)
 	f := c.backend.Facts()
 	m.facts(&f)
@@ -104,8 +104,8 @@ func (m sender) counter(d *prometheus.Desc, value float64, labels ...string) {
 	m.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
 }
 
-func (m sender) keyspaces(b Backend) {
-	for _, k := range keyspaceInfos(b) {
+func (m sender) keyspaces(infos []KeyspaceInfo) {
+	for _, k := range infos {
 		m.gauge(metricKeys, float64(k.Keys), k.Name)
 		m.gauge(metricBytes, float64(k.Bytes), k.Name)
 		m.gauge(metricMaxMemory, float64(k.MaxMemory), k.Name)

@@ -27,8 +27,12 @@ type handler = func(*Server, *exchange, *query) error
 
 func get(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
 
-// table lists every path but the keys, whose route comes first.
-func (s *Server) table() (keys route, others []route) {
+// table lists every path. Those of keys and of one keyspace come first: the mux could not tell them from others.
+func (s *Server) table() (keys, space route, others []route) {
+	space = route{
+		pattern: "/_keyspace/{keyspace}", params: []string{"if"},
+		methods: map[string]handler{http.MethodGet: (*Server).getKeyspace, http.MethodPut: (*Server).putKeyspace},
+	}
 	keys = route{
 		pattern: "/{keyspace}/keys/{key...}", path: "/{keyspace}/keys/{key}",
 		methods: map[string]handler{http.MethodGet: (*Server).getKey, http.MethodPut: (*Server).putKey, http.MethodDelete: (*Server).deleteKey},
@@ -49,6 +53,7 @@ func (s *Server) table() (keys route, others []route) {
 		{pattern: "/{keyspace}/watch", methods: get((*Server).watch), params: []string{"prefix", "from"}, streams: true},
 		{pattern: "/{keyspace}/_bulk", methods: map[string]handler{http.MethodPost: (*Server).bulk}, streams: true},
 	}
+	others = append(others, s.clusterTable()...)
 	for _, t := range catTables {
 		others = append(others, route{
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",
@@ -57,7 +62,40 @@ func (s *Server) table() (keys route, others []route) {
 	if s.config.Pprof && s.config.Token != "" {
 		others = append(others, profiles()...)
 	}
-	return keys, append(others, route{pattern: "/", path: "anything else", methods: nil})
+	return keys, space, append(others, route{pattern: "/", path: "anything else", methods: nil})
+}
+
+// clusterTable lists the paths about the cluster as a whole.
+func (s *Server) clusterTable() []route {
+	post := func(h handler) map[string]handler { return map[string]handler{http.MethodPost: h} }
+	routes := []route{
+		{pattern: "/_cluster/state", methods: get((*Server).state), streams: true},
+		{
+			pattern: "/_cluster/settings", params: []string{"include_defaults"},
+			methods: map[string]handler{http.MethodGet: (*Server).getSettings, http.MethodPut: (*Server).putSettings},
+		},
+		{pattern: "/_cluster/reroute", methods: post((*Server).reroute), params: []string{"dry_run", "explain", "retry_failed"}},
+		{
+			pattern: "/_cluster/allocation/explain", params: []string{"keyspace", "shard", "node"},
+			methods: map[string]handler{http.MethodGet: (*Server).explain, http.MethodPost: (*Server).explain},
+		},
+		{pattern: "/_cluster/check", methods: post((*Server).checkup), params: []string{"timeout"}, streams: true},
+		{pattern: "/_cluster/maintenance", methods: post((*Server).maintenance), params: []string{"enabled"}},
+		{pattern: "/_cluster/leader", methods: post((*Server).transfer), params: []string{"node"}},
+		{pattern: "/_watch/routing", methods: get((*Server).watchRouting), streams: true},
+		{pattern: "/_watch/health", methods: get((*Server).watchHealth), streams: true},
+	}
+	for action := range nodeActions {
+		r := route{pattern: "/_nodes/{node}/" + action, methods: post(changeMember(action))}
+		if action == "maintenance" {
+			r.params = []string{"enabled"}
+		}
+		routes = append(routes, r)
+	}
+	if s.config.Dev {
+		routes = append(routes, route{pattern: "/_dev/cut", methods: post((*Server).cut)}, route{pattern: "/_dev/heal", methods: post((*Server).heal)})
+	}
+	return routes
 }
 
 // profiles are Go's own pages.
@@ -130,7 +168,7 @@ func (r *route) shown() string {
 
 // paths are all there are, for the answer to a wrong one.
 func (s *Server) paths() []string {
-	paths := []string{s.keys.shown()}
+	paths := []string{s.keys.shown(), s.space.shown()}
 	for i := range s.routes {
 		if s.routes[i].methods != nil {
 			paths = append(paths, s.routes[i].shown())
@@ -187,8 +225,5 @@ func (s *Server) keyspace(x *exchange) (shards.Keyspace, error) {
 	for _, k := range s.backend.Keyspaces() {
 		names = append(names, k.Name)
 	}
-	if len(names) > 20 {
-		names = append(names[:20], "…")
-	}
-	return k, notFound("no keyspace %q; there are %s", name, strings.Join(names, ", "))
+	return k, notFound("no keyspace %q; there are %s", name, shorten(names))
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,9 @@ type ServerConfig struct {
 
 	// Pprof serves Go's profiles below /debug/pprof/. It needs a Token: profiles tell too much. Default: off.
 	Pprof bool
+
+	// Dev serves paths below /_dev/ that cut the node off from others, for fault injection. Default: off.
+	Dev bool
 
 	// MaxConnections that are open at once; one more is closed as soon as it is accepted. Default 1024.
 	MaxConnections int
@@ -84,6 +88,7 @@ type Server struct {
 	backend  Backend
 	mux      *http.ServeMux
 	keys     route // /{keyspace}/keys/{key…}: not in mux, which would take "//" and ".." in a key for folders
+	space    route // /_keyspace/{keyspace}: nor there, where it and /{keyspace}/scan would both be meant by /_keyspace/scan
 	routes   []route
 	room     room
 	registry *prometheus.Registry
@@ -98,7 +103,7 @@ func NewServer(b Backend, c ServerConfig) *Server {
 	s.room = newRoom(&c)
 	s.counts = newRequestCounts()
 	s.registry = newRegistry(b, &s.counts, &s.room)
-	s.keys, s.routes = s.table()
+	s.keys, s.space, s.routes = s.table()
 	for _, r := range s.routes {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, request *http.Request) {
 			x := w.(*exchange)
@@ -169,6 +174,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 		r.SetPathValue("keyspace", keyspace)
 		r.SetPathValue("key", key)
 		s.keys.answer(s, x)
+		return
+	}
+	if name, is := strings.CutPrefix(r.URL.Path, "/_keyspace/"); is && !strings.Contains(name, "/") {
+		r.SetPathValue("keyspace", name)
+		s.space.answer(s, x)
 		return
 	}
 	x.path = "redirect" // which the mux does by itself, to a cleaner path

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/_cluster/health", "", 200, `"status":"green"`},
 		{"GET", "/_cluster/health?wait_for_status=blue", "", 400, "must be green, yellow or red"},
 		{"GET", "/_nodes", "", 200, `"http":"127.0.0.1:7500"`},
-		{"GET", "/_keyspaces", "", 200, `[{"name":"default","id":0,"shards":2,"durability":"fsync","max_memory":1048576,"eviction":"noeviction","keys":0,"bytes":1536}]`},
+		{"GET", "/_keyspaces", "", 200, `[{"name":"default","id":0,"shards":2,"durability":"fsync","max_memory":1048576,"eviction":"noeviction","replicas":0,"min_in_sync":0,"keys":0,"bytes":1536}]`},
 		{"GET", "/_cat", "", 200, "/_cat/shards"},
 		{"PUT", "/default/keys/a", "one", 200, `{"version":1}`},
 		{"GET", "/default/keys/a", "", 200, "one"},
@@ -72,7 +73,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/default/keys/a?version=1", "", 409, "conflict"},
 		{"DELETE", "/default/keys/a", "", 200, `{"found":true}`},
 		{"DELETE", "/default/keys/a", "", 200, `{"found":false}`},
-		{"GET", "/nonsense/path/here", "", 404, "/_cluster/health, /_keyspaces"},
+		{"GET", "/nonsense/path/here", "", 404, "/_cluster/health, /_cluster/leader"},
 		{"GET", "/debug/pprof/", "", 404, "no such path"},
 		{"GET", "/metrics", "", 200, "troupe_shard_keys{keyspace=\"default\",shard=\"1\"}"},
 	} {
@@ -417,9 +418,9 @@ func TestHealth(t *testing.T) {
 	h, err := client.Health(t.Context(), Green, time.Millisecond)
 	want := Health{
 		ClusterName: "troupe", Status: Red, TimedOut: true, Nodes: 1, DataNodes: 1, ActivePrimaryShards: 1, ActiveShards: 1,
-		InitializingShards: 1, ActivePercent: 50,
+		InitializingShards: 1, ActivePercent: 50, Leader: "n1",
 	}
-	if err != nil || h != want {
+	if err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("%+v, %v, want %+v", h, err, want)
 	}
 }
@@ -433,7 +434,7 @@ func TestCatGolden(t *testing.T) {
 			"default      0 p      STARTED    0    0b   0  0b n1\n" + "default      1 p      STARTED    0 1.5kb   0 99b n1\n",
 		"/_cat/shards?h=shard,slots&s=shard:desc":           "1 8192-16383\n0 0-8191\n",
 		"/_cat/shards?h=s*&bytes=b&s=store:desc":            "1 STARTED 1536 0 8192-16383\n0 STARTED    0 0 0-8191\n",
-		"/_cat/nodes?v&h=name,id,node.role,uptime":          "name id       node.role uptime\nn1   01234567 dm         1m30s\n",
+		"/_cat/nodes?v&h=name,id,node.role,uptime":          "name id       node.role uptime\nn1   11111111 dm         1m30s\n",
 		"/_cat/keyspaces?format=json&h=keyspace,max_memory": `[{"keyspace":"default","max_memory":"1mb"}]` + "\n",
 		"/_cat/keyspaces?h=keyspace,health":                 "default green\n",
 	} {

@@ -1,0 +1,155 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Cluster is what the server needs of the cluster that its node belongs to. All methods may be called concurrently, and
+// answer on any member: what only the leader can do is forwarded to it. Errors are answered like those of Backend;
+// *cluster.Refusal is an error of KindInvalid or KindConflict.
+type Cluster interface {
+	// State is the newest committed state that this node has applied, and a channel that is closed as soon as there is a
+	// newer one or Evidence has changed.
+	State() (s *cluster.State, newer <-chan struct{})
+
+	// Evidence is what is known beside what is agreed: who leads, and who is alive.
+	Evidence() Evidence
+
+	// View asks a member what it knows, this node included; with its copies if they are wanted. An error says that the member
+	// does not answer.
+	View(ctx context.Context, node shards.NodeID, copies bool) (View, error)
+
+	// Propose has the metadata group order a command. What the state refuses stands in the outcome.
+	Propose(ctx context.Context, c *cluster.Command) (cluster.Outcome, error)
+
+	// Reroute has the placement leader plan now, an operator's commands first, and commit the plan unless it is a dry run.
+	Reroute(ctx context.Context, r Reroute) (Rerouted, error)
+
+	// Explain has the placement leader ask its deciders about a shard: for every node, or only for one if node is not empty.
+	Explain(ctx context.Context, shard shards.ShardID, node shards.NodeID) (Explanation, error)
+
+	// Transfer makes another member the leader of the metadata group, and so the placement leader. It returns when that leads.
+	Transfer(ctx context.Context, to shards.NodeID) error
+
+	// Isolate makes this node drop all that comes from these members, and with both all that goes to them as well, until the
+	// next call. It is for fault injection.
+	Isolate(nodes []shards.NodeID, both bool) error
+}
+
+// Evidence is what a node knows of the cluster beside the state.
+type Evidence struct {
+	Leader  shards.NodeID // the placement leader; empty if none is known
+	Term    uint64        // of its reign in the metadata group
+	Members map[shards.NodeID]Liveness
+}
+
+// Liveness is what the placement leader thinks of a member. One of which nothing is known is the zero value.
+type Liveness struct {
+	State  LivenessState
+	Reason string // a sentence: why it is not alive; empty if it is
+	Heard  int64  // Unix milliseconds of its last heartbeat; 0: not known
+}
+
+// LivenessState sums up evidence about a member.
+type LivenessState string
+
+// The states. A dead member is one that the cluster state says is down; until then it is suspect at worst.
+const (
+	Alive   LivenessState = "alive"
+	Grey    LivenessState = "grey"    // alive, and slow: primaries leave it
+	Suspect LivenessState = "suspect" // not heard of as it should be
+	Dead    LivenessState = "dead"
+)
+
+// View is what one member knows. It may cross the wire as JSON.
+type View struct {
+	Leader  shards.NodeID `json:"leader"` // whom it takes for the leader; empty if nobody
+	Term    uint64        `json:"term"`   // of the metadata group
+	Version uint64        `json:"version"`
+	Digest  uint64        `json:"digest"`           // of the state at Version: equal on all members; 0 if it has none
+	Lease   int64         `json:"lease"`            // milliseconds for which its lease is still good; 0 or less: it serves no reads
+	Copies  []Shard       `json:"copies,omitempty"` // on that member
+}
+
+// Recovery is how far a copy is that comes in sync.
+type Recovery struct {
+	Source     shards.NodeID `json:"source"` // where it recovers from
+	Stage      string        `json:"stage"`  // "snapshot", "operations", or "hand-over"
+	Bytes      int64         `json:"bytes"`  // received
+	Total      int64         `json:"total"`  // of Bytes, if it is known; else 0
+	Operations int64         `json:"operations"`
+	Began      int64         `json:"began"` // Unix milliseconds
+}
+
+// Reroute asks for a run of the allocator.
+type Reroute struct {
+	Commands    []RerouteCommand
+	DryRun      bool // plan and commit nothing
+	Explain     bool // tell of each refused command what every decider said
+	RetryFailed bool // forget how often copies have failed, so that shards which were given up are tried again
+}
+
+// CommandKind is what an operator wants of a reroute.
+type CommandKind string
+
+// The kinds. The last two lose acknowledged writes, and are carried out only if the request says that this is accepted.
+const (
+	CommandMove            CommandKind = "move"             // the copy on From goes to To
+	CommandCancel          CommandKind = "cancel"           // the copy on From, which is not in sync or relocates, is dropped
+	CommandPromote         CommandKind = "promote"          // the in-sync copy on To becomes primary
+	CommandAllocateReplica CommandKind = "allocate_replica" // a new copy on To
+	CommandAllocateStale   CommandKind = "allocate_stale"   // the copy on To, which is not in sync, becomes the only one in sync
+	CommandAllocateEmpty   CommandKind = "allocate_empty"   // the shard begins empty on To
+)
+
+// RerouteCommand is one wish of an operator.
+type RerouteCommand struct {
+	Kind     CommandKind
+	Shard    shards.ShardID
+	From, To shards.NodeID
+}
+
+// Rerouted is what a run of the allocator gave.
+type Rerouted struct {
+	Version uint64              // of the state that the plan was made on, or after it if it was committed
+	Rows    []cluster.RowChange // the plan
+	Refused []RefusedCommand    // commands that cannot be carried out
+	Waiting []WaitingCopy       // copies that are missing and for which the plan does nothing yet
+}
+
+// RefusedCommand says why a command is not carried out.
+type RefusedCommand struct {
+	Command  int // index in Reroute.Commands
+	Reason   string
+	Verdicts []Verdict // with Reroute.Explain
+}
+
+// WaitingCopy says what a missing copy waits for.
+type WaitingCopy struct {
+	Shard  shards.ShardID
+	Reason string
+}
+
+// Verdict is what one decider says.
+type Verdict struct {
+	Question string `json:"question"` // what it was asked, as in "allocate", "remain", "promote"
+	Decider  string `json:"decider"`
+	Decision string `json:"decision"` // "yes", "not_preferred", "throttle" or "no"
+	Reason   string `json:"explanation"`
+}
+
+// Explanation is what the deciders say about a shard.
+type Explanation struct {
+	Summary string // a sentence: how the shard stands, and what comes next
+	Nodes   []NodeExplanation
+}
+
+// NodeExplanation is what the deciders say about a shard on one node.
+type NodeExplanation struct {
+	Node     shards.NodeID
+	Decision string // the strictest verdict
+	Verdicts []Verdict
+}
