@@ -25,12 +25,17 @@ func TestLeaseEndsByItself(t *testing.T) {
 		if l.Valid() {
 			t.Error("it did not end")
 		}
-		l.setAlone(true, 1)
+		l.setAlone(false, 5)
+		l.setAlone(true, 4)
+		if l.Valid() {
+			t.Error("what an older state said is listened to")
+		}
+		l.setAlone(true, 6)
 		if !l.Valid() {
 			t.Error("alone, and no lease")
 		}
 		l.revoke()
-		l.setAlone(true, 2)
+		l.setAlone(true, 7)
 		l.grant(l.now() + int64(time.Hour))
 		if l.Valid() {
 			t.Error("it came back after it was revoked")

@@ -2,6 +2,7 @@ package member
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -380,6 +381,102 @@ func TestASickNodeIsGrey(t *testing.T) {
 		w.pass(10 * time.Second)
 		if n := w.nodes["n1"].known("n2"); n.State != liveness.Grey || !n2.lease().Valid() {
 			t.Errorf("%+v", n)
+		}
+	})
+}
+
+// TestANodeThatIsHeldUpIsGrey: its own ticker is late, which it measures itself.
+func TestANodeThatIsHeldUpIsGrey(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		n2 := w.nodes["n2"]
+		n2.mu.Lock()
+		n2.heldUp = 600 * time.Millisecond
+		n2.mu.Unlock()
+		w.pass(20 * time.Second)
+		if n := w.nodes["n1"].known("n2"); n.State != liveness.Grey || !strings.Contains(n.Reason, "late") {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
+func TestLimitsFollowTheRoundTrip(t *testing.T) {
+	inTown(t, 2, liveness.Config{}, func(t *testing.T, w *town) {
+		near := w.nodes["n1"].known("n2")
+		w.network.Delay("n1", "n2", 200*time.Millisecond, 0)
+		w.network.Delay("n2", "n1", 200*time.Millisecond, 0)
+		w.pass(30 * time.Second)
+		far := w.nodes["n1"].known("n2")
+		if gained := (far.Limit - far.Heard) - (near.Limit - near.Heard); gained < 7 || gained > 12 {
+			t.Errorf("400 ms of round trip add %d ticks to the limit", gained)
+		}
+	})
+}
+
+// TestANewLeaderIsHeardAtOnce, by itself and by others, so that leases go on.
+func TestANewLeaderIsHeardAtOnce(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		w.pass(80 * time.Millisecond) // the heartbeats of 1.05 s have gone; the next are due at 1.3 s
+		w.elect("n2", true)
+		w.pass(120 * time.Millisecond)
+		for i := range 3 {
+			if n := w.nodes["n2"].known(id(i)); n.Reason != "its heartbeats come" && !strings.HasPrefix(n.Reason, "a heartbeat came") {
+				t.Errorf("%+v", n)
+			}
+		}
+	})
+}
+
+// TestWhoTakesOfficeIsHeardAtOnce: elected a while ago, it has only now applied what was committed before.
+func TestWhoTakesOfficeIsHeardAtOnce(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		w.mu.Lock()
+		w.leader, w.term = "n2", 2
+		w.mu.Unlock()
+		w.pass(130 * time.Millisecond)
+		office := time.Now()
+		w.nodes["n2"].member.Load().Lead(true, 2)
+		w.pass(60 * time.Millisecond)
+		if left := w.nodes["n2"].lease().Until().Sub(office); left < 1490*time.Millisecond {
+			t.Errorf("its lease ends %v after it took office", left)
+		}
+	})
+}
+
+func TestWhoIsElectedWhileDownServesNothing(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		w.mu.Lock()
+		next := *w.state
+		next.Version++
+		next.Members = slices.Clone(next.Members)
+		next.Members[1].Down = true
+		w.state = &next // and nobody is told
+		w.mu.Unlock()
+		w.elect("n2", true)
+		w.pass(100 * time.Millisecond)
+		n2 := w.nodes["n2"]
+		n2.mu.Lock()
+		defer n2.mu.Unlock()
+		if n2.lease().Valid() || n2.over != "it leads, and the cluster state says that it is down" {
+			t.Errorf("valid %v, over %q", n2.lease().Valid(), n2.over)
+		}
+	})
+}
+
+func TestAConnectionToANewerLifeIsProof(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		w.nodes["n1"].member.Load().Changed(transport.Change{Node: "n3", Epoch: 2, Up: true})
+		synctest.Wait()
+		if c := w.nodes["n1"].last("n3"); c.State != liveness.Dead || !c.Proof || c.Epoch != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestACloseEndsTheLease(t *testing.T) {
+	inTown(t, 1, liveness.Config{}, func(t *testing.T, w *town) {
+		w.nodes["n1"].close()
+		if w.nodes["n1"].lease().Valid() {
+			t.Error("valid after Close")
 		}
 	})
 }

@@ -44,6 +44,7 @@ type resident struct {
 
 	mu      sync.Mutex
 	health  liveness.Health
+	heldUp  time.Duration // of the member's goroutine, with each heartbeat
 	changes []liveness.Change
 	gone    []shards.Epoch // of leaders
 	over    string
@@ -149,8 +150,12 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 
 func (r *resident) figures() liveness.Health {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.health
+	health, heldUp := r.health, r.heldUp
+	r.mu.Unlock()
+	if heldUp > 0 {
+		<-time.After(heldUp)
+	}
+	return health
 }
 
 // note keeps a change. Whoever is declared dead without proof must not hold a lease at that moment.
