@@ -303,6 +303,12 @@ func (c *Core) Unreachable(number uint64) {
 	c.node.ReportUnreachable(number)
 }
 
+// SnapshotLost says that a snapshot to this member was not sent.
+func (c *Core) SnapshotLost(number uint64) {
+	c.idle()
+	c.node.ReportSnapshot(number, raft.SnapshotFailure)
+}
+
 // idle guards against a call in the middle of a step: between Begin and Finish nothing else may happen.
 func (c *Core) idle() {
 	if c.ready != nil {

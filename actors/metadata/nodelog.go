@@ -22,6 +22,7 @@ import (
 //	node record raft/snapshot  │ 1 │ raftpb.Snapshot │
 //	node record raft/first     │ 1 │ index u64 │ term u64 │        little-endian; of the last entry that is no longer there
 //	node record raft/number    │ 1 │ number u64 │
+//	node record raft/cluster   │ 1 │ id of the cluster │        before anything of it is taken
 //
 // Each change is one wal.Batch, so that no crash can leave a hard state that names entries which are not there, a snapshot
 // beside entries that do not follow it, or half of an overwritten end.
@@ -30,6 +31,7 @@ const (
 	snapshotRecord = "raft/snapshot"
 	firstRecord    = "raft/first"
 	numberRecord   = "raft/number"
+	clusterRecord  = "raft/cluster"
 	recordFormat   = 1
 )
 
@@ -43,6 +45,7 @@ var logShard = shards.NewShardID(shards.ReservedKeyspace, 0)
 type NodeLog struct {
 	log        *wal.Log
 	number     uint64
+	cluster    string
 	hard       *raftpb.HardState
 	kept       *raftpb.Snapshot
 	before     uint64 // index of the entry before the first one
@@ -64,6 +67,11 @@ func (l *NodeLog) open(number uint64) error {
 	if err := l.openNumber(number); err != nil {
 		return err
 	}
+	id, err := l.get(clusterRecord)
+	if err != nil {
+		return err
+	}
+	l.cluster = string(id)
 	if hard, err := l.get(hardRecord); err != nil {
 		return err
 	} else if hard != nil {
@@ -155,6 +163,24 @@ func (l *NodeLog) check() error {
 
 // Number is this node's in the group.
 func (l *NodeLog) Number() uint64 { return l.number }
+
+// Cluster is the id of the cluster that this log belongs to; empty if none yet.
+func (l *NodeLog) Cluster() string { return l.cluster }
+
+// SetCluster makes the log a cluster's, durably and for good.
+func (l *NodeLog) SetCluster(id string) error {
+	if l.cluster == id {
+		return nil
+	}
+	if l.cluster != "" {
+		return fmt.Errorf("metadata: this node's data belongs to cluster %s, and not to %s; start it with another data folder to make it part of that one", l.cluster, id)
+	}
+	if err := l.log.Set(clusterRecord, append([]byte{recordFormat}, id...)); err != nil {
+		return fmt.Errorf("metadata: note the cluster: %w", err)
+	}
+	l.cluster = id
+	return nil
+}
 
 // Stored is what is written of hard state and snapshot.
 func (l *NodeLog) Stored() (*raftpb.HardState, *raftpb.Snapshot) { return l.hard, l.kept }

@@ -1,0 +1,272 @@
+package metadata
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+var verbose = flag.Bool("group-log", false, "print what the Groups log")
+
+// town is a few nodes with Groups over a network in memory, in one bubble of testing/synctest.
+type town struct {
+	t       *testing.T
+	network *transport.Network
+	houses  map[string]*house
+	logger  *slog.Logger
+}
+
+// house is one node. Its disk outlives it.
+type house struct {
+	town    *town
+	name    string
+	fs      *vfs.MemFS
+	number  uint64
+	epoch   shards.Epoch
+	initial []string
+	join    func() []string
+	alive   func(shards.NodeID) bool
+	every   uint64 // entries between snapshots
+	address string // where it listens; default: as it is named
+
+	wal   *wal.Log
+	wire  *transport.Transport
+	group *Group
+	taken atomic.Pointer[Group]
+	fails atomic.Pointer[error]
+}
+
+func newTown(t *testing.T) *town {
+	n := &town{t: t, network: transport.NewNetwork(), houses: map[string]*house{}, logger: slog.New(slog.DiscardHandler)}
+	if *verbose {
+		n.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	t.Cleanup(n.end)
+	return n
+}
+
+func idOf(name string) shards.NodeID { return shards.NodeID("id-" + name) }
+
+// build makes a node with an empty disk, and does not start it.
+func (n *town) build(name string) *house {
+	h := &house{town: n, name: name, fs: vfs.NewCrashableMem(), address: "at-" + name}
+	n.houses[name] = h
+	return h
+}
+
+func (h *house) member() cluster.Member {
+	return cluster.Member{
+		ID: idOf(h.name), Name: h.name, Epoch: h.epoch, Peer: h.address, Host: h.name, Roles: cluster.DefaultRoles, Release: "test", Format: 1,
+	}
+}
+
+// start begins the next life of the node.
+func (h *house) start() *house {
+	t := h.town.t
+	t.Helper()
+	h.epoch++
+	h.wal = openWal(t, h.fs)
+	log, err := OpenLog(h.wal, h.number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.number = log.Number()
+	h.taken.Store(nil)
+	h.wire, err = h.town.network.Join(transport.Config{
+		Self:   transport.Hello{Format: 1, Cluster: log.Cluster(), Node: idOf(h.name), Epoch: h.epoch, Name: h.name},
+		Listen: h.address,
+		Receive: func(peer transport.Hello, _ transport.Class, kind transport.Kind, body []byte) {
+			if g := h.taken.Load(); g != nil && kind == transport.KindRaft {
+				g.Receive(peer, body)
+			}
+		},
+		Serve: func(ctx context.Context, peer transport.Hello, kind transport.Kind, body []byte) ([]byte, error) {
+			if g := h.taken.Load(); g != nil {
+				return g.Serve(ctx, peer, kind, body)
+			}
+			return nil, &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("node %s begins", h.name)}
+		},
+		Changed: func(c transport.Change) {
+			if g := h.taken.Load(); g != nil && !c.Up {
+				if _, err := h.wire.Probe(context.Background(), h.town.addressOf(c.Node)); err != nil {
+					g.LeaderGone(c.Node, c.Epoch)
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.group, err = Start(Config{
+		Self: h.member(), Log: log, Wire: h.wire, Initial: h.initial, Join: h.join, Alive: h.alive, SnapshotEntries: h.every,
+		Bootstrap: cluster.Bootstrap{Cluster: fmt.Sprintf("%040x", h.number)},
+		Adopt:     func(id string) error { h.wire.SetCluster(id); return nil },
+		Connect:   func(list []transport.Address) { h.wire.SetPeers(list) },
+		Logger:    h.town.logger.With("node", h.name),
+		Fatal:     func(err error) { h.fails.Store(&err) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.taken.Store(h.group)
+	return h
+}
+
+func (n *town) addressOf(id shards.NodeID) string {
+	for _, h := range n.houses {
+		if idOf(h.name) == id {
+			return h.address
+		}
+	}
+	return ""
+}
+
+// stop ends the node in order; kill takes its power away.
+func (h *house) stop() {
+	h.group.Close()
+	if err := h.wire.Close(); err != nil {
+		h.town.t.Error(err)
+	}
+	if err := h.wal.Close(); err != nil {
+		h.town.t.Error(err)
+	}
+	h.group = nil
+}
+
+func (h *house) kill() {
+	after := h.fs.CrashClone(vfs.CrashCloneCfg{})
+	h.stop()
+	h.fs = after
+}
+
+func (n *town) end() {
+	for _, h := range n.houses {
+		if h.group != nil {
+			h.stop()
+		}
+	}
+}
+
+// within gives a context that ends after so long, with the test.
+func (n *town) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	n.t.Cleanup(cancel)
+	return ctx
+}
+
+// wait fails the test if the node does not come to this within so long.
+func (h *house) wait(d time.Duration, what string, fits func(*cluster.State, Status) bool) {
+	h.town.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if err := h.group.Wait(ctx, fits); err != nil {
+		h.town.t.Fatalf("node %s: %s: %v after %v; it has %+v, group %v", h.name, what, err, d, h.group.Status(), h.group.Err())
+	}
+}
+
+func (h *house) waitJoined() {
+	h.town.t.Helper()
+	h.wait(30*time.Second, "joined", func(s *cluster.State, _ Status) bool {
+		m := s.Member(idOf(h.name))
+		return m != nil && m.Epoch == h.epoch && !m.Down
+	})
+}
+
+func (h *house) waitLeader(d time.Duration) *house {
+	h.town.t.Helper()
+	h.wait(d, "a leader", func(s *cluster.State, now Status) bool { return now.Leader != "" })
+	return h.town.byID(h.group.Status().Leader)
+}
+
+func (n *town) byID(id shards.NodeID) *house {
+	for _, h := range n.houses {
+		if idOf(h.name) == id {
+			return h
+		}
+	}
+	return nil
+}
+
+func setting(name, value string) *cluster.Command {
+	return &cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: "test." + name, Value: value}}}}
+}
+
+// set proposes a setting at a node, which must succeed within so long.
+func (h *house) set(d time.Duration, name, value string) cluster.Outcome {
+	h.town.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	outcome, err := h.group.Propose(ctx, setting(name, value))
+	if err != nil || outcome.Err != nil {
+		h.town.t.Fatalf("node %s: set %s: %v, %v", h.name, name, err, outcome.Err)
+	}
+	if got := h.group.State().Setting("test." + name); got != value {
+		h.town.t.Fatalf("node %s: %s is %q after it was set to %q", h.name, name, got, value)
+	}
+	return outcome
+}
+
+func (h *house) voters(d time.Duration, count int) {
+	h.town.t.Helper()
+	h.wait(d, fmt.Sprintf("%d voters", count), func(s *cluster.State, now Status) bool {
+		return len(now.Voters) == count && !now.Changing && len(s.Voters) == count
+	})
+}
+
+// vote makes these nodes the wanted voters.
+func (h *house) vote(names ...string) {
+	h.town.t.Helper()
+	var want []uint64
+	for _, name := range names {
+		want = append(want, h.town.houses[name].number)
+	}
+	want = sorted(want)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	outcome, err := h.group.Propose(ctx, &cluster.Command{Voters: &cluster.VotersChange{Voters: want}})
+	if err != nil || outcome.Err != nil {
+		h.town.t.Fatalf("voters %v: %v, %v", names, err, outcome.Err)
+	}
+}
+
+// village makes a town of so many nodes, n1 founding and the others joining, of which so many vote.
+func village(t *testing.T, nodes, voters int) *town {
+	t.Helper()
+	n := newTown(t)
+	names := []string{}
+	for i := range nodes {
+		h := n.build(fmt.Sprintf("n%d", i+1))
+		if names = append(names, h.name); i > 0 {
+			h.join = func() []string { return []string{"at-n1"} }
+		}
+		h.start().waitJoined()
+	}
+	if voters > 1 {
+		n.houses["n1"].vote(names[:voters]...)
+	}
+	for _, h := range n.houses {
+		h.voters(20*time.Second, voters)
+	}
+	return n
+}
+
+// cut cuts or heals the line between two nodes, both ways.
+func (n *town) cut(a, b *house, on bool) {
+	change := n.network.Heal
+	if on {
+		change = n.network.Cut
+	}
+	change(idOf(a.name), idOf(b.name))
+	change(idOf(b.name), idOf(a.name))
+}

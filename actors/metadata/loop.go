@@ -1,0 +1,405 @@
+package metadata
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// How a node stands for election once it knows that the leader is dead: at once but for a short random delay, so that not all
+// do it at the same moment, and again while nobody leads, since the others may not know yet.
+const (
+	standDelay = 20 * time.Millisecond
+	standAgain = 40 * time.Millisecond
+	standTries = 12
+	large      = 64 << 10 // bytes of a message that heartbeats shall not wait behind
+)
+
+// loop is the goroutine that owns the Core. All of its fields are its own.
+type loop struct {
+	group *Group
+	core  *Core
+
+	waiting   map[ProposalID][]*waiter
+	barriers  map[uint64]chan struct{} // round -> closed when it is confirmed
+	issued    map[uint64]time.Time     // round -> when; of rounds while this node leads
+	ticks     int
+	book      map[shards.NodeID]transport.Address // learnt from others, and not in the state, or older there
+	numbers   map[uint64]shards.NodeID            // who has said that it is which number
+	connected []transport.Address
+	lost      []uint64 // to whom entries could not be sent
+	lostWhole []uint64 // to whom a snapshot could not be sent
+	stand     *time.Timer
+	tries     int
+	voters    voterKeeper
+}
+
+// waiter waits for what becomes of a command.
+type waiter struct {
+	heard chan answer // holds one
+	term  uint64      // of this node's lead under which it was proposed here; 0: elsewhere, perhaps
+}
+
+func newLoop(g *Group, core *Core) loop {
+	stand := time.NewTimer(time.Hour)
+	stand.Stop()
+	return loop{
+		group: g, core: core, waiting: map[ProposalID][]*waiter{}, barriers: map[uint64]chan struct{}{}, issued: map[uint64]time.Time{},
+		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, stand: stand,
+	}
+}
+
+func (l *loop) run() {
+	g := l.group
+	defer close(g.done)
+	ticker := time.NewTicker(g.config.Tick)
+	defer ticker.Stop()
+	defer l.stand.Stop()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case r := <-g.inbox:
+			l.receive(r)
+			for range len(g.inbox) { // what has come meanwhile shares one write of the log
+				l.receive(<-g.inbox)
+			}
+		case t := <-g.tasks:
+			t.do(l.core)
+			close(t.done)
+		case dead := <-g.gone:
+			l.leaderGone(dead.node, dead.epoch)
+		case <-ticker.C:
+			l.tick()
+		case <-l.stand.C:
+			l.campaign()
+		}
+		if err := l.pump(); err != nil {
+			g.fail(err)
+			g.config.Fatal(err)
+			return
+		}
+	}
+}
+
+// pump carries out all that the Core has to do.
+func (l *loop) pump() error {
+	for l.core.Pending() {
+		l.send(l.core.Begin())
+		out, err := l.core.Finish()
+		if err != nil {
+			return err
+		}
+		l.send(out.Messages)
+		l.take(&out)
+		l.reportLost()
+	}
+	return nil
+}
+
+func (l *loop) reportLost() {
+	for _, number := range l.lost {
+		l.core.Unreachable(number)
+	}
+	for _, number := range l.lostWhole {
+		l.core.SnapshotLost(number)
+	}
+	l.lost, l.lostWhole = l.lost[:0], l.lostWhole[:0]
+}
+
+// take hands out what a step brought. The state is visible before anybody hears of a command.
+func (l *loop) take(out *Output) {
+	if out.Changed || out.Lead || l.core.Applied() != l.group.status.Load().Applied {
+		l.group.publish()
+	}
+	if out.Changed {
+		l.connect()
+	}
+	for i := range out.Applied {
+		a := &out.Applied[i]
+		l.tell(a.ID, answer{verdict: verdictApplied, applied: *a})
+	}
+	if out.Restored {
+		for id := range l.waiting {
+			if a, known := l.core.Outcome(id); known {
+				l.tell(id, answer{verdict: verdictApplied, applied: a})
+			}
+		}
+	}
+	if out.Lead {
+		l.leadChanged()
+	}
+	for _, r := range out.Reads {
+		l.confirm(r.Round)
+	}
+}
+
+// tell answers those who wait for a command.
+func (l *loop) tell(id ProposalID, a answer) {
+	for _, w := range l.waiting[id] {
+		w.heard <- a
+	}
+	delete(l.waiting, id)
+}
+
+// leadChanged lets those go who wait for a leader that leads no longer.
+func (l *loop) leadChanged() {
+	lead := l.core.Lead()
+	ours := lead.Number == l.group.config.Self.Raft
+	for id, list := range l.waiting {
+		l.waiting[id] = slices.DeleteFunc(list, func(w *waiter) bool {
+			lost := w.term != 0 && !(ours && w.term == lead.Term)
+			if lost {
+				w.heard <- answer{verdict: verdictUnknown}
+			}
+			return lost
+		})
+		if len(l.waiting[id]) == 0 {
+			delete(l.waiting, id)
+		}
+	}
+	if !ours {
+		clear(l.issued)
+		l.group.confirmed.Store(nil)
+	}
+	for round, c := range l.barriers { // a round dies with its leader
+		close(c)
+		delete(l.barriers, round)
+	}
+	if lead.Number != 0 {
+		l.stand.Stop()
+	}
+	l.group.config.Logger.Info("metadata group", "leader", l.group.Status().Leader, "term", lead.Term, "won", lead.Won)
+}
+
+// confirm notes that a quorum has answered a round.
+func (l *loop) confirm(round uint64) {
+	if c := l.barriers[round]; c != nil {
+		c <- struct{}{}
+		delete(l.barriers, round)
+	}
+	when, ours := l.issued[round]
+	if !ours || !l.core.Lead().Won {
+		return
+	}
+	if before := l.group.confirmed.Load(); before == nil || when.After(*before) {
+		l.group.confirmed.Store(&when)
+	}
+	for r := range l.issued {
+		if r <= round {
+			delete(l.issued, r)
+		}
+	}
+}
+
+// issue begins a round whose confirmation proves that this node led when it began.
+func (l *loop) issue() {
+	now := time.Now()
+	l.issued[l.core.ReadIndex()] = now
+}
+
+func (l *loop) tick() {
+	l.core.Tick()
+	l.ticks++
+	if l.core.Lead().Number != l.group.config.Self.Raft {
+		return
+	}
+	if l.ticks%l.group.config.HeartbeatTicks == 0 {
+		l.issue()
+	}
+	if l.core.Lead().Won {
+		l.voters.look(l)
+	}
+}
+
+// receive takes a message of another member.
+func (l *loop) receive(r received) {
+	l.learn(transport.Address{Node: r.peer.Node, Epoch: r.peer.Epoch, Addr: r.peer.Address})
+	from := r.message.GetFrom()
+	if r.message.GetType() != raftpb.MsgReadIndex { // that one is passed on
+		m := l.core.State().Member(r.peer.Node)
+		if m != nil && m.Raft != from {
+			l.group.config.Logger.Warn("a message under another member's number", "node", r.peer.Node, "number", from)
+			return
+		}
+		l.numbers[from] = r.peer.Node
+	}
+	if err := l.core.Step(r.message); err != nil {
+		l.group.config.Logger.Debug("a message was refused", "node", r.peer.Node, "error", err)
+	}
+}
+
+// learn notes where a node is that the state does not know, or knows elsewhere.
+func (l *loop) learn(a transport.Address) {
+	if a.Addr == "" || a.Node == l.group.config.Self.ID || l.book[a.Node] == a || l.book[a.Node].Epoch > a.Epoch {
+		return
+	}
+	m := l.core.State().Member(a.Node)
+	if m != nil && m.Epoch >= a.Epoch || m == nil && l.core.State().Cluster != "" || len(l.book) >= maxAddresses {
+		return
+	}
+	l.book[a.Node] = a
+	l.connect()
+}
+
+// connect says whom this node wants to be connected with, if that has changed.
+func (l *loop) connect() {
+	state := l.core.State()
+	var list []transport.Address
+	for i := range state.Members {
+		m := &state.Members[i]
+		a := transport.Address{Node: m.ID, Epoch: m.Epoch, Addr: m.Peer}
+		if known, found := l.book[m.ID]; found && known.Epoch > m.Epoch {
+			a = known
+		} else {
+			delete(l.book, m.ID)
+		}
+		list = append(list, a)
+	}
+	for node, a := range l.book {
+		if state.Member(node) != nil {
+			continue
+		}
+		if state.Cluster != "" { // whoever is no member, or no longer, has to ask
+			delete(l.book, node)
+			continue
+		}
+		list = append(list, a)
+	}
+	list = slices.DeleteFunc(list, func(a transport.Address) bool { return a.Node == l.group.config.Self.ID || a.Addr == "" })
+	slices.SortFunc(list, func(a, b transport.Address) int { return cmp.Compare(a.Node, b.Node) })
+	if !slices.Equal(list, l.connected) {
+		l.connected = list
+		l.group.config.Connect(slices.Clone(list))
+	}
+}
+
+// send posts messages; one that cannot be sent is lost, and Raft told.
+func (l *loop) send(messages []*raftpb.Message) {
+	for _, m := range messages {
+		to := l.nodeOf(m.GetTo())
+		if to == "" {
+			l.unsent(m)
+			continue
+		}
+		body, err := proto.Marshal(m)
+		if err != nil {
+			panic("metadata: a message of Raft's cannot be encoded: " + err.Error())
+		}
+		if m.GetType() == raftpb.MsgSnap && len(body) > large {
+			l.sendSnapshot(to, body)
+			continue
+		}
+		class := transport.Control
+		if len(body) > large {
+			class = transport.Bulk
+		}
+		if err := l.group.config.Wire.Send(to, class, transport.KindRaft, body); err != nil {
+			l.unsent(m)
+		}
+	}
+}
+
+func (l *loop) unsent(m *raftpb.Message) {
+	switch {
+	case m.GetType() == raftpb.MsgSnap:
+		l.lostWhole = append(l.lostWhole, m.GetTo())
+	case m.GetType() == raftpb.MsgApp && !slices.Contains(l.lost, m.GetTo()):
+		l.lost = append(l.lost, m.GetTo())
+	}
+}
+
+// sendSnapshot sends what may be more than a receiver grants at once. If it is lost the leader sees no answer, and sends
+// another one.
+func (l *loop) sendSnapshot(to shards.NodeID, body []byte) {
+	g := l.group
+	g.running.Go(func() {
+		if err := g.config.Wire.SendWait(g.ctx, to, transport.Bulk, transport.KindRaft, body); err != nil {
+			g.config.Logger.Warn("a snapshot of the cluster state was not sent", "node", to, "error", err)
+		}
+	})
+}
+
+// nodeOf is the node with a number: as the state says, or as it has itself said.
+func (l *loop) nodeOf(number uint64) shards.NodeID {
+	if number == l.group.config.Self.Raft {
+		return l.group.config.Self.ID
+	}
+	if m := l.core.State().MemberByRaft(number); m != nil {
+		return m.ID
+	}
+	return l.numbers[number]
+}
+
+// leaderGone takes the proof that a leader's life has ended.
+func (l *loop) leaderGone(node shards.NodeID, epoch shards.Epoch) {
+	lead := l.core.Lead()
+	m := l.core.State().Member(node)
+	if m == nil || m.Raft != lead.Number || m.Epoch > epoch || node == l.group.config.Self.ID {
+		return
+	}
+	l.core.LeaderGone(m.Raft)
+	if l.core.Votes() {
+		l.tries = 0
+		l.stand.Reset(rand.N(standDelay))
+	}
+}
+
+// campaign stands for election, and comes back as long as nobody leads.
+func (l *loop) campaign() {
+	if l.core.Lead().Number != 0 || !l.core.Votes() {
+		return
+	}
+	l.core.Campaign()
+	if l.tries++; l.tries < standTries {
+		l.stand.Reset(standAgain + rand.N(standAgain))
+	}
+}
+
+// voterKeeper keeps the right number of voters while this node leads.
+type voterKeeper struct {
+	dead     map[shards.NodeID]time.Time // since when a member shows no sign of life
+	proposed bool                        // a change is on its way
+	next     time.Time
+}
+
+// voterPause is the least time between two looks at the voters.
+const voterPause = 250 * time.Millisecond
+
+// look proposes other voters if there should be others.
+func (k *voterKeeper) look(l *loop) {
+	g, state, now := l.group, l.core.State(), time.Now()
+	if g.config.Alive == nil || k.proposed || now.Before(k.next) || state.Cluster == "" {
+		return
+	}
+	k.next = now.Add(voterPause)
+	grace := state.Duration(cluster.SettingVoterGrace)
+	dead := map[shards.NodeID]time.Time{}
+	for i := range state.Members {
+		if m := &state.Members[i]; m.Down || m.ID != g.config.Self.ID && !g.config.Alive(m.ID) {
+			dead[m.ID] = now
+			if since, known := k.dead[m.ID]; known {
+				dead[m.ID] = since
+			}
+		}
+	}
+	k.dead = dead
+	alive := func(id shards.NodeID) bool {
+		since, gone := dead[id]
+		return !gone || now.Sub(since) < grace
+	}
+	voters := cluster.VotersFor(state, alive, g.config.Self.ID)
+	if slices.Equal(voters, state.Voters) {
+		return
+	}
+	k.proposed = true
+	g.running.Go(func() { g.changeVoters(voters) })
+}

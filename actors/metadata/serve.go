@@ -1,0 +1,110 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Receive takes a message of the group, of transport.KindRaft. What cannot be read, and what comes too fast, is dropped: Raft
+// sends it again.
+func (g *Group) Receive(peer transport.Hello, body []byte) {
+	id := g.belongs.Load()
+	if id == nil || peer.Cluster != "" && peer.Cluster != *id {
+		return
+	}
+	m := &raftpb.Message{}
+	if err := proto.Unmarshal(body, m); err != nil {
+		g.config.Logger.Warn("a message of the metadata group cannot be read", "node", peer.Node, "error", err)
+		return
+	}
+	select {
+	case g.inbox <- received{peer, m}:
+	default:
+	}
+}
+
+// Serve answers calls of transport.KindCommand, KindJoin and KindDiscover.
+func (g *Group) Serve(ctx context.Context, peer transport.Hello, kind transport.Kind, body []byte) ([]byte, error) {
+	switch kind {
+	case transport.KindCommand:
+		return g.serveCommand(ctx, peer, body)
+	case transport.KindJoin:
+		return g.serveJoin(ctx, peer, body)
+	case transport.KindDiscover:
+		d := discovery{cluster: g.cluster(), list: strings.Join(g.config.Initial, ","), members: g.members()}
+		return d.encode(), nil
+	}
+	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("the metadata group serves no calls of kind %s", kind)}
+}
+
+// cluster is the id of the cluster that this node belongs to, or is about to.
+func (g *Group) cluster() string {
+	if id := g.belongs.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
+// members are the addresses that the state knows.
+func (g *Group) members() (list []transport.Address) {
+	state := g.State()
+	for i := range state.Members {
+		m := &state.Members[i]
+		list = append(list, transport.Address{Node: m.ID, Epoch: m.Epoch, Addr: m.Peer})
+	}
+	return list
+}
+
+func (g *Group) serveCommand(ctx context.Context, peer transport.Hello, body []byte) ([]byte, error) {
+	p, err := decodeProposal(body)
+	if err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if m := g.State().Member(peer.Node); m == nil || m.Raft != p.ID.Proposer {
+		a := answer{verdict: verdictElsewhere}
+		if g.Status().Won { // else this node may not have seen it join yet
+			a = answer{verdict: verdictRefused, text: fmt.Sprintf("node %s is no member of the cluster; it must join before it changes anything", peer.Node)}
+		}
+		return a.encode(), nil
+	}
+	a, err := g.submit(ctx, p, nil)
+	if a.verdict == 0 {
+		return nil, err
+	}
+	return a.encode(), nil
+}
+
+func (g *Group) serveJoin(ctx context.Context, peer transport.Hello, body []byte) ([]byte, error) {
+	join, err := decodeJoin(body)
+	switch {
+	case err != nil:
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	case join.Member.ID != peer.Node || join.Member.Epoch != peer.Epoch:
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("node %s asks to join as %s", peer.Node, join.Member.ID)}
+	}
+	a := welcome{cluster: g.cluster()}
+	if a.cluster == "" || g.State().Cluster == "" {
+		a.verdict, a.text = verdictElsewhere, "that node belongs to no cluster yet"
+		return a.encode(), nil
+	}
+	a.outcome, err = g.Propose(ctx, &cluster.Command{Join: join})
+	var refused *shards.Error
+	switch {
+	case err == nil:
+		a.verdict, a.members = verdictApplied, g.members()
+	case errors.As(err, &refused) && refused.Kind == shards.KindInvalid:
+		a.verdict, a.text = verdictRefused, err.Error()
+	default:
+		a.verdict, a.text = verdictUnknown, err.Error()
+	}
+	return a.encode(), nil
+}
