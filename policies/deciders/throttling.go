@@ -8,8 +8,8 @@ import (
 )
 
 // Throttling bounds the recoveries into a node, and those out of one, which its primaries feed. Setting
-// cluster.routing.allocation.node_concurrent_recoveries. A shard whose primary has just begun empty is not counted: there is
-// nothing to copy.
+// cluster.routing.allocation.node_concurrent_recoveries. A shard that begins, or whose primary has just begun, is not counted:
+// there is nothing to copy.
 type Throttling struct{}
 
 // The codes of its reasons.
@@ -27,13 +27,11 @@ func (Throttling) PerShard() bool { return true }
 // Start says THROTTLE into nodes with too many recoveries, and everywhere if the primary's node feeds too many.
 func (Throttling) Start(v *policies.View, q *policies.Question, r policies.Row) {
 	p := q.Shard.PrimaryCopy()
-	if p != nil && p.Fresh {
+	if p == nil || p.Fresh {
 		return
 	}
-	if p != nil {
-		if n := v.Node(p.Node); n >= 0 && v.Nodes[n].Outgoing >= v.Settings.Recoveries {
-			r.RaiseAll(policies.Say(policies.Throttle, throttledOut))
-		}
+	if n := v.Node(p.Node); n >= 0 && v.Nodes[n].Outgoing >= v.Settings.Recoveries {
+		r.RaiseAll(policies.Say(policies.Throttle, throttledOut))
 	}
 	for i := range v.Nodes {
 		if v.Nodes[i].Incoming >= v.Settings.Recoveries {

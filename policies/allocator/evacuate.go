@@ -1,0 +1,89 @@
+package allocator
+
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+)
+
+// evacuateAll moves copies that may not remain where they are, and primaries from nodes that had better not lead.
+func (p *planner) evacuateAll() {
+	for i := range p.in.State.Shards {
+		if p.row(i).Primary == 0 {
+			continue
+		}
+		p.evacuate(i)
+		p.shed(i)
+	}
+}
+
+// evacuate lets a copy that may not remain recover elsewhere, one at a time; it goes when its successor is in sync. One that
+// recovers itself is left until it has: moving it would begin its recovery anew.
+func (p *planner) evacuate(i int) {
+	r := p.row(i)
+	for at := range r.Copies {
+		if r.Copies[at].Source != 0 {
+			return
+		}
+	}
+	for at := range r.Copies {
+		c := r.Copies[at]
+		if !c.Started || !p.named(&c) || p.down(&c) || p.mayRemain(i, &c) != policies.No {
+			continue
+		}
+		if p.full(i) {
+			return
+		}
+		node := p.view.Nodes[p.nodes[c.Node]].Name
+		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: &c, Primary: c.ID == r.Primary}
+		n, verdict, candidates := p.choose(i, q)
+		if n < 0 {
+			p.wait(Evacuate, i, verdict, fmt.Sprintf("copy c%d of %s cannot remain on node %s, and %s", c.ID, p.name(r.ID), node, whyNowhere(verdict)), candidates)
+			continue
+		}
+		why := p.in.Policies.Explain(p.view, &policies.Question{Capability: policies.Remain, Keyspace: q.Keyspace, Shard: r, Copy: &c}, p.nodes[c.Node])
+		reason := fmt.Sprintf("copy c%d of %s moves from node %s to %s: %s", c.ID, p.name(r.ID), node, p.view.Nodes[n].Name, why.Decisive().Reason)
+		p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[n].ID, Source: c.ID, Reason: reason}, verdict, candidates)
+		return
+	}
+}
+
+// shed asks a primary to hand over if another in-sync copy is on a node where deciders would rather have it. Of a suspect it
+// asks nothing: either the suspicion ends, or the node.
+func (p *planner) shed(i int) {
+	r := p.row(i)
+	if r.HandTo != 0 || successor(r) != nil && successor(r).InSync {
+		return
+	}
+	lead := p.nodes[r.PrimaryCopy().Node]
+	node := &p.view.Nodes[lead]
+	if s := node.Evidence.State; s != liveness.Alive && s != liveness.Grey || p.handing[lead] >= p.view.Settings.Recoveries {
+		return
+	}
+	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Copy: r.PrimaryCopy(), Primary: true}
+	row := p.in.Policies.Ask(p.view, q)
+	if row[lead].Verdict() == policies.Yes {
+		return
+	}
+	scores := p.in.Policies.Scores(p.view, q)
+	best, bestRank := -1, rank{}
+	for at := range r.Copies {
+		c := &r.Copies[at]
+		n := p.nodes[c.Node]
+		if c.ID == r.Primary || !p.named(c) || !p.heir(c) || row[n].Verdict() >= row[lead].Verdict() {
+			continue
+		}
+		if now := p.rankLeader(row, scores, r.ID, n); best < 0 || now.before(bestRank) {
+			best, bestRank = at, now
+		}
+	}
+	if best < 0 || p.full(i) {
+		return
+	}
+	to := r.Copies[best]
+	why := p.in.Policies.Explain(p.view, q, lead)
+	reason := fmt.Sprintf("node %s hands %s over to %s: %s", node.Name, p.name(r.ID), p.view.Nodes[p.nodes[to.Node]].Name, why.Decisive().Reason)
+	p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveHandTo, Copy: to.ID, Reason: reason}, bestRank.verdict, nil)
+}

@@ -1,0 +1,110 @@
+package allocator
+
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Explanation is why a shard is where it is, and where it could be.
+type Explanation struct {
+	Shard     shards.ShardID
+	Name      string
+	Row       string // the row of the table
+	Health    cluster.ShardHealth
+	Copies    []CopyExplanation
+	Nodes     []policies.Explanation // of each member: may another copy be put there, now?
+	Decisions []Decision             // what the allocator would do with the shard now; none: nothing
+}
+
+// CopyExplanation is what deciders say about a copy where it is.
+type CopyExplanation struct {
+	Copy    shards.CopyID
+	Node    string // its name
+	Remain  policies.Explanation
+	Promote policies.Explanation
+}
+
+// Explain says what every decider says about one shard, on every node, and what the next plan would do with it: the answer
+// comes from that very plan, so that the two cannot disagree.
+func Explain(in Input, id shards.ShardID) (*Explanation, error) {
+	r := in.State.Shard(id)
+	if r == nil {
+		return nil, fmt.Errorf("allocator: there is no shard %v", id)
+	}
+	in.Explain = true
+	plan := Make(in)
+	p := newPlanner(in)
+	p.look()
+	k := in.State.Keyspace(id.Keyspace())
+	e := &Explanation{Shard: id, Name: in.State.ShardName(id), Row: in.State.Describe(r), Health: cluster.ShardHealth{Shard: id, Name: in.State.ShardName(id)}}
+	for _, h := range cluster.HealthOf(in.State).Reasons {
+		if h.Shard == id {
+			e.Health = h
+		}
+	}
+	for i := range r.Copies {
+		c := &r.Copies[i]
+		n := p.nodes[c.Node]
+		q := policies.Question{Keyspace: k, Shard: r, Copy: c, Primary: c.ID == r.Primary}
+		x := CopyExplanation{Copy: c.ID, Node: p.view.Nodes[n].Name}
+		q.Capability = policies.Remain
+		x.Remain = in.Policies.Explain(p.view, &q, n)
+		q.Capability, q.Primary = policies.Promote, true
+		x.Promote = in.Policies.Explain(p.view, &q, n)
+		e.Copies = append(e.Copies, x)
+	}
+	for n := range p.view.Nodes {
+		e.Nodes = append(e.Nodes, p.mayTake(&policies.Question{Keyspace: k, Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}, n))
+	}
+	for _, d := range plan.Decisions {
+		if d.Shard == id {
+			e.Decisions = append(e.Decisions, d)
+		}
+	}
+	return e, nil
+}
+
+// mayTake asks whether a copy may be put on a node, and may start now.
+func (p *planner) mayTake(q *policies.Question, n int) policies.Explanation {
+	q.Capability = policies.Allocate
+	e := p.in.Policies.Explain(p.view, q, n)
+	q.Capability = policies.Start
+	s := p.in.Policies.Explain(p.view, q, n)
+	e.Verdict, e.Words = max(e.Verdict, s.Verdict), append(e.Words, s.Words...)
+	return e
+}
+
+// Permit says what deciders say about a move that an operator asks for: an allocation or relocation to a node, or a
+// promotion. Throttling does not count: an operator does not wait for it. Other moves are for the state alone to judge.
+func Permit(in Input, id shards.ShardID, m *cluster.Move) (policies.Explanation, error) {
+	r := in.State.Shard(id)
+	if r == nil {
+		return policies.Explanation{}, fmt.Errorf("allocator: there is no shard %v", id)
+	}
+	p := newPlanner(in)
+	p.look()
+	q := &policies.Question{Capability: policies.Allocate, Keyspace: in.State.Keyspace(id.Keyspace()), Shard: r}
+	node := m.Node
+	switch m.Kind {
+	case cluster.MoveAllocate:
+		q.Copy = r.Copy(m.Source)
+	case cluster.MoveCreate, cluster.MoveEmpty:
+		q.New, q.Primary = true, true
+	case cluster.MovePromote, cluster.MoveHandTo:
+		c := r.Copy(m.Copy)
+		if c == nil {
+			return policies.Explanation{}, fmt.Errorf("allocator: shard %s has no copy c%d", in.State.ShardName(id), m.Copy)
+		}
+		q.Capability, q.Copy, q.Primary, node = policies.Promote, c, true, c.Node
+	default:
+		return policies.Explanation{}, nil
+	}
+	n, known := p.nodes[node]
+	if !known {
+		return policies.Explanation{}, fmt.Errorf("allocator: node %s is not a member", node)
+	}
+	return in.Policies.Explain(p.view, q, n), nil
+}

@@ -1,0 +1,222 @@
+package allocator
+
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+)
+
+// fillAll gives every shard the number of copies that it should have.
+func (p *planner) fillAll() {
+	for i := range p.in.State.Shards {
+		if len(p.row(i).Copies) == 0 {
+			p.create(i)
+		}
+		if p.row(i).Primary != 0 {
+			p.fill(i)
+			p.trim(i)
+		}
+	}
+}
+
+// create begins a shard on the node that leads the fewest of its keyspace.
+func (p *planner) create(i int) {
+	if p.full(i) {
+		return
+	}
+	q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: p.row(i), Primary: true, New: true}
+	n, verdict, candidates := p.choose(i, q)
+	if n < 0 {
+		p.wait(Create, i, verdict, fmt.Sprintf("%s has never been allocated, and %s", p.name(q.Shard.ID), whyNowhere(verdict)), candidates)
+		return
+	}
+	node := &p.view.Nodes[n]
+	reason := fmt.Sprintf("%s begins on node %s, which leads %d of its keyspace and %d shards in all", p.name(q.Shard.ID), node.Name, p.primaries[p.keyspaceOf[i]][n], node.Primaries)
+	p.do(Create, i, cluster.Move{Kind: cluster.MoveCreate, Node: node.ID, Reason: reason}, verdict, candidates)
+}
+
+func whyNowhere(v policies.Verdict) string {
+	if v == policies.Throttle {
+		return "every node that may have it is throttled"
+	}
+	return "no node may have it"
+}
+
+// fill allocates the copies that are missing. Those of a node that is down are waited for, unless writes are refused
+// meanwhile: they may come back with it, and then need only what they missed.
+func (p *planner) fill(i int) {
+	k := p.keyspace(i)
+	for p.present(i) < k.Copies() {
+		if p.full(i) {
+			return
+		}
+		q := &policies.Question{Capability: policies.Allocate, Keyspace: k, Shard: p.row(i)}
+		n, verdict, candidates := p.choose(i, q)
+		have, name := p.present(i), p.name(q.Shard.ID)
+		if n < 0 {
+			for range k.Copies() - have {
+				p.wait(Missing, i, verdict, fmt.Sprintf("%s has %d of %d copies, and %s", name, have, k.Copies(), whyNowhere(verdict)), candidates)
+			}
+			return
+		}
+		node := &p.view.Nodes[n]
+		reason := fmt.Sprintf("%s has %d of %d copies; node %s has fewest of those that may have another (%d of its keyspace, %d in all)",
+			name, have, k.Copies(), node.Name, p.copies[p.keyspaceOf[i]][n], node.Copies)
+		p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: reason}, verdict, candidates)
+	}
+}
+
+// present counts the copies that a shard has or will have: those that are to be replaced are not counted, and those of dead
+// nodes only while they are waited for.
+func (p *planner) present(i int) int {
+	r := p.row(i)
+	living, writable := 0, 0
+	for at := range r.Copies {
+		if c := &r.Copies[at]; !replaced(r, c.ID) && !p.down(c) {
+			living++
+		}
+		if c := &r.Copies[at]; !p.down(c) {
+			writable++
+		}
+	}
+	urgent := writable < p.keyspace(i).MinInSync
+	for at := range r.Copies {
+		if c := &r.Copies[at]; !replaced(r, c.ID) && p.down(c) && p.awaited(c, urgent) {
+			living++
+		}
+	}
+	return living
+}
+
+func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.nodes[c.Node]].Down }
+
+// awaited says whether a copy on a dead node is still waited for, and asks for a look at the end of the wait.
+func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
+	n := &p.view.Nodes[p.nodes[c.Node]]
+	switch {
+	case n.Maintained:
+		return true
+	case urgent:
+		return false
+	}
+	since := p.in.Ticks
+	if n.Evidence.State == liveness.Dead {
+		since = n.Evidence.Since
+	}
+	if end := since + p.delay; p.in.Ticks < end {
+		p.lookAgain(end)
+		return true
+	}
+	return false
+}
+
+// choose finds the node for a new copy: the mildest verdict, the fewest copies (for a shard's first: primaries) of the
+// keyspace, then of the node, then the fewest that share its leader, so that what one node leads is spread over many. It
+// returns -1 and the mildest verdict if none may have it now.
+func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []policies.Explanation) {
+	allowed := p.in.Policies.Ask(p.view, q)
+	row := append(policies.Row(nil), allowed...)
+	starting := *q
+	starting.Capability = policies.Start
+	for n, a := range p.in.Policies.Ask(p.view, &starting) {
+		row.Raise(n, a)
+	}
+	scores := p.in.Policies.Scores(p.view, q)
+	best, bestRank, mildest := -1, rank{}, policies.No
+	lead := p.leader(q.Shard)
+	for n := range row {
+		verdict := row[n].Verdict()
+		mildest = min(mildest, verdict)
+		if verdict > policies.NotPreferred {
+			continue
+		}
+		if now := p.rankHolder(i, q, scores, n, lead, verdict); best < 0 || now.before(bestRank) {
+			best, bestRank = n, now
+		}
+	}
+	var candidates []policies.Explanation
+	if p.in.Explain {
+		for n := range row {
+			asked := *q
+			candidates = append(candidates, p.mayTake(&asked, n))
+		}
+	}
+	return best, mildest, candidates
+}
+
+func (p *planner) rankHolder(i int, q *policies.Question, scores []float64, n, lead int, verdict policies.Verdict) rank {
+	k, node := p.keyspaceOf[i], &p.view.Nodes[n]
+	r := rank{verdict: verdict, tie: p.tie(q.Shard.ID, n)}
+	if q.New {
+		r.load = [4]float64{float64(p.primaries[k][n]), float64(node.Primaries), float64(node.Copies)}
+	} else {
+		r.load = [4]float64{float64(p.copies[k][n]), float64(node.Copies), 0}
+		if lead >= 0 {
+			r.load[2] = float64(p.pairs[lead*len(p.view.Nodes)+n])
+		}
+	}
+	if scores != nil {
+		r.load[0] += scores[n]
+	}
+	return r
+}
+
+// trim drops copies that are too many: those not in sync once enough are, then in-sync ones, from where a copy may not
+// remain, or else from the fullest node. The primary stays, and so does what takes another's place.
+func (p *planner) trim(i int) {
+	wanted := p.keyspace(i).Copies()
+	for {
+		r := p.row(i)
+		good := 0
+		for at := range r.Copies {
+			if c := &r.Copies[at]; c.InSync && !replaced(r, c.ID) && !p.down(c) {
+				good++
+			}
+		}
+		at := p.needless(i, good > wanted, good >= wanted)
+		if at < 0 || p.full(i) {
+			return
+		}
+		c := r.Copies[at]
+		reason := fmt.Sprintf("%s has %d copies in sync, and %d are wanted; copy c%d on node %s is needless", p.name(r.ID), good, wanted, c.ID, p.view.Nodes[p.nodes[c.Node]].Name)
+		p.do(Surplus, i, cluster.Move{Kind: cluster.MoveDrop, Copy: c.ID, Reason: reason}, policies.Yes, nil)
+	}
+}
+
+// needless is the place of a copy that can go, or -1.
+func (p *planner) needless(i int, good, recovering bool) int {
+	r := p.row(i)
+	best, bestRank := -1, rank{}
+	for at := range r.Copies {
+		c := &r.Copies[at]
+		n := p.nodes[c.Node]
+		switch {
+		case c.ID == r.Primary || c.ID == r.HandTo || !p.named(c) || c.Source != 0 || replaced(r, c.ID):
+			continue
+		case !c.InSync && recovering:
+		case c.InSync && good:
+		default:
+			continue
+		}
+		now := rank{load: [4]float64{-float64(p.view.Nodes[n].Copies)}, tie: p.tie(r.ID, n)}
+		if c.InSync {
+			now.verdict = policies.No
+		}
+		if p.mayRemain(i, c) == policies.No {
+			now.load[0] -= 1e9
+		}
+		if best < 0 || now.before(bestRank) {
+			best, bestRank = at, now
+		}
+	}
+	return best
+}
+
+// mayRemain asks whether a copy may stay where it is.
+func (p *planner) mayRemain(i int, c *cluster.Copy) policies.Verdict {
+	r := p.row(i)
+	q := &policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary}
+	return p.in.Policies.Ask(p.view, q)[p.nodes[c.Node]].Verdict()
+}

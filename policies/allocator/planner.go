@@ -1,0 +1,232 @@
+package allocator
+
+import (
+	"cmp"
+	"math"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// planner is one plan in the making.
+type planner struct {
+	in    Input
+	trial *cluster.Trial
+	view  *policies.View
+	plan  *Plan
+
+	nodes   map[shards.NodeID]int // place in view.Nodes; only asked, never visited
+	moves   [][]cluster.Move      // by place of the shard in the table
+	planned int                   // rows with moves
+
+	keyspaceOf []int // by place of the shard: the place of its keyspace
+
+	copies     [][]int // by place of the keyspace, then of the node: its copies there
+	primaries  [][]int // the same of its primaries
+	pairs      []int   // primary's node · nodes + replica's node: shards that both have
+	relocating int     // copies on their way to take another's place
+	handing    []int   // by node: shards that it is to hand over
+	delay      int64   // ticks that a dead node's copies are waited for
+}
+
+func newPlanner(in Input) *planner {
+	in.TickLength = cmp.Or(in.TickLength, 100*time.Millisecond)
+	return &planner{in: in, trial: in.State.Try(), plan: &Plan{Version: in.State.Version}, moves: make([][]cluster.Move, len(in.State.Shards)),
+		delay: ticks(in.State.Duration(cluster.SettingNodeLeftDelay), in.TickLength)}
+}
+
+// ticks rounds a duration up.
+func ticks(d, length time.Duration) int64 { return int64((d + length - 1) / length) }
+
+// declare takes down members that are dead by the evidence.
+func (p *planner) declare() {
+	for _, e := range p.in.Evidence {
+		m := p.in.State.Member(e.Node)
+		if e.State == liveness.Dead && m != nil && !m.Down && m.Epoch == e.Epoch {
+			reason := e.Reason[:min(len(e.Reason), cluster.MaxReason)]
+			p.plan.Down = append(p.plan.Down, cluster.Death{Node: e.Node, Epoch: e.Epoch, Reason: reason})
+		}
+	}
+	if err := p.trial.Declare(p.plan.Down); err != nil {
+		panic("allocator: the death of a present member was refused: " + err.Error())
+	}
+}
+
+// look takes the state as it is after the deaths.
+func (p *planner) look() {
+	s := p.trial.State()
+	p.in.Policies.Forget()
+	p.view = policies.NewView(s, p.in.Evidence, p.in.Ticks, p.in.TickLength)
+	p.nodes = make(map[shards.NodeID]int, len(s.Members))
+	for i := range s.Members {
+		p.nodes[s.Members[i].ID] = i
+	}
+	p.copies, p.primaries = make([][]int, len(s.Keyspaces)), make([][]int, len(s.Keyspaces))
+	for k := range s.Keyspaces {
+		p.copies[k], p.primaries[k] = make([]int, len(s.Members)), make([]int, len(s.Members))
+	}
+	p.keyspaceOf = make([]int, len(s.Shards))
+	p.pairs, p.handing = make([]int, len(s.Members)*len(s.Members)), make([]int, len(s.Members))
+	k := 0
+	for i := range s.Shards {
+		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
+			k++
+		}
+		p.keyspaceOf[i] = k
+		p.count(k, &s.Shards[i], 1)
+	}
+}
+
+// count adds a row to the sums, or with -1 takes it out.
+func (p *planner) count(k int, r *cluster.Shard, by int) {
+	lead, recovering := p.leader(r), 0
+	for i := range r.Copies {
+		c := &r.Copies[i]
+		n := p.nodes[c.Node]
+		node := &p.view.Nodes[n]
+		if c.Source != 0 {
+			p.relocating += by
+		}
+		if !replaced(r, c.ID) {
+			node.Copies += by
+			p.copies[k][n] += by
+			if lead >= 0 && lead != n {
+				p.pairs[lead*len(p.view.Nodes)+n] += by
+			}
+		}
+		if !c.InSync && !node.Down {
+			node.Incoming += by
+			recovering++
+		}
+	}
+	if lead < 0 {
+		return
+	}
+	p.view.Nodes[lead].Primaries += by
+	p.primaries[k][lead] += by
+	c := r.PrimaryCopy()
+	n := p.nodes[c.Node]
+	if !c.Fresh {
+		p.view.Nodes[n].Outgoing += by * recovering
+	}
+	if r.HandTo != 0 {
+		p.handing[n] += by
+	}
+}
+
+// leader is the node that leads the shard, or will when the hand-over that is under way has ended; -1 if none does.
+func (p *planner) leader(r *cluster.Shard) int {
+	if r.Primary == 0 {
+		return -1
+	}
+	c := r.PrimaryCopy()
+	if r.HandTo != 0 {
+		c = r.Copy(r.HandTo)
+	} else if s := successor(r); s != nil {
+		c = s
+	}
+	return p.nodes[c.Node]
+}
+
+// successor is the copy that is to take the primary's place, or nil.
+func successor(r *cluster.Shard) *cluster.Copy {
+	for i := range r.Copies {
+		if c := &r.Copies[i]; c.Source != 0 && c.Source == r.Primary {
+			return c
+		}
+	}
+	return nil
+}
+
+// replaced says whether another copy is to take this one's place.
+func replaced(r *cluster.Shard, id shards.CopyID) bool {
+	for i := range r.Copies {
+		if r.Copies[i].Source == id {
+			return true
+		}
+	}
+	return false
+}
+
+// named says whether a move may name a copy: one that this plan makes gets its id only when the plan is carried out, row by
+// row, and not in the order in which it was planned.
+func (p *planner) named(c *cluster.Copy) bool { return c.ID < p.in.State.NextCopy }
+
+// row is the shard at a place of the table, as it is by now. It is valid until the next move.
+func (p *planner) row(i int) *cluster.Shard { return &p.trial.State().Shards[i] }
+
+// keyspace is the keyspace of the row at i.
+func (p *planner) keyspace(i int) *cluster.Keyspace {
+	return &p.trial.State().Keyspaces[p.keyspaceOf[i]]
+}
+
+// full says whether the plan has as many rows as it may; a row that it has may get more moves.
+func (p *planner) full(i int) bool {
+	if p.planned < MaxRows || len(p.moves[i]) > 0 {
+		return false
+	}
+	p.plan.Again = true
+	return true
+}
+
+// do plans a move of the shard at i. What the state itself refuses is a mistake in here.
+func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict, candidates []policies.Explanation) {
+	r, k := p.row(i), p.keyspaceOf[i]
+	id := r.ID
+	m.Reason = m.Reason[:min(len(m.Reason), cluster.MaxReason)]
+	p.count(k, r, -1)
+	if err := p.trial.Move(id, &m); err != nil {
+		panic("allocator: planned what is refused: " + err.Error())
+	}
+	p.count(k, p.row(i), 1)
+	if len(p.moves[i]) == 0 {
+		p.planned++
+	}
+	p.moves[i] = append(p.moves[i], m)
+	p.plan.Decisions = append(p.plan.Decisions, Decision{Lane: lane, Shard: id, Name: p.name(id), Verdict: verdict, Move: m, Reason: m.Reason, Candidates: candidates})
+}
+
+// wait records what is wanted and cannot be done now.
+func (p *planner) wait(lane Lane, i int, verdict policies.Verdict, reason string, candidates []policies.Explanation) {
+	id := p.row(i).ID
+	p.plan.Waiting++
+	p.plan.Decisions = append(p.plan.Decisions, Decision{Lane: lane, Shard: id, Name: p.name(id), Verdict: verdict, Reason: reason, Candidates: candidates})
+}
+
+// lookAgain asks for a run at a tick.
+func (p *planner) lookAgain(tick int64) {
+	if p.plan.Next == 0 || tick < p.plan.Next {
+		p.plan.Next = tick
+	}
+}
+
+func (p *planner) name(id shards.ShardID) string { return p.trial.State().ShardName(id) }
+
+func (p *planner) finish() *Plan {
+	for i, moves := range p.moves {
+		if len(moves) > 0 {
+			id := p.in.State.Shards[i].ID
+			p.plan.Rows = append(p.plan.Rows, cluster.RowChange{Shard: id, Base: p.trial.Base(id), Moves: moves})
+		}
+	}
+	return p.plan
+}
+
+// tie orders nodes that are equal for a shard, differently for each shard, by a hash of seed, shard and node.
+func (p *planner) tie(id shards.ShardID, node int) uint64 {
+	x := p.in.Seed ^ uint64(id)<<20 ^ uint64(node)
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// band is the difference between two nodes from which it is worth to even out: at least 2, since 1 is as even as it gets,
+// and a twentieth of the mean, so that large numbers are not evened out to the last copy.
+func band(total, nodes int) int {
+	return max(2, int(math.Ceil(float64(total)/float64(max(1, nodes))/20)))
+}
