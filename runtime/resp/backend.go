@@ -119,6 +119,13 @@ type Operator interface {
 	Forget(ctx context.Context, node string) error
 }
 
+// Messenger is what a Backend is besides, if PUBLISH is to reach the subscribers of other nodes.
+type Messenger interface {
+	// Publish has every other node call Server.Deliver. It does not wait: as in Redis, a message that finds its node gone is
+	// lost. The messages of one node arrive in order. channel and message are valid until it returns.
+	Publish(sharded bool, channel, message []byte)
+}
+
 // Sink takes the results of one call. Result is called from one goroutine at a time and does not block; the result and its
 // Value are valid only until it returns. It does not touch the shard. A Sink never panics.
 type Sink interface {

@@ -92,8 +92,24 @@ func (c *conn) listen() {
 	}
 }
 
+// publishTo replies with the number of receivers on this node, as in a Redis cluster.
 func publishTo(kind channelKind) func(*conn, *request) {
-	return func(c *conn, q *request) { q.out = appendInt(q.out, c.s.hub.publish(kind, q.args[1], q.args[2])) }
+	return func(c *conn, q *request) {
+		q.out = appendInt(q.out, c.s.hub.publish(kind, q.args[1], q.args[2]))
+		if c.s.messenger != nil {
+			c.s.messenger.Publish(kind == kindShard, q.args[1], q.args[2])
+		}
+	}
+}
+
+// Deliver hands a message that was published on another node to the subscribers of this one, and says how many there are.
+// It never waits for them. sharded: by SPUBLISH. channel and message may be used again when it returns.
+func (s *Server) Deliver(sharded bool, channel, message []byte) (receivers int64) {
+	kind := kindChannel
+	if sharded {
+		kind = kindShard
+	}
+	return s.hub.publish(kind, channel, message)
 }
 
 func listChannels(kind channelKind) func(*conn, *request) {

@@ -280,3 +280,22 @@ func TestErrorsThatAreTriedAgain(t *testing.T) {
 		c.expect(want, "EXEC")
 	}
 }
+
+func TestMessagesReachOtherNodes(t *testing.T) {
+	w := newWorld(t, 3, 12, Config{})
+	listener, publisher := dial(t, w.addrs[2]), dial(t, w.addrs[0])
+	listener.expect("*3\r\n$9\r\nsubscribe", "SUBSCRIBE", "news")
+	listener.expect("*3\r\n$10\r\npsubscribe", "PSUBSCRIBE", "n*")
+	listener.expect("*3\r\n$10\r\nssubscribe", "SSUBSCRIBE", "news")
+	publisher.expect(":0\r\n", "PUBLISH", "news", "one") // nobody listens on this node
+	publisher.expect(":0\r\n", "SPUBLISH", "news", "two")
+	for _, want := range []string{
+		"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$3\r\none\r\n",
+		"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$3\r\none\r\n",
+		"*3\r\n$8\r\nsmessage\r\n$4\r\nnews\r\n$3\r\ntwo\r\n",
+	} {
+		if got := listener.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

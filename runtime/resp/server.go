@@ -13,12 +13,13 @@ import (
 
 // Server speaks the Redis protocol to clients. Its methods may be called concurrently.
 type Server struct {
-	backend Backend
-	config  Config
-	context context.Context // of all calls to the backend; ends when Close gives up waiting
-	cancel  context.CancelFunc
-	hub     *hub
-	cursors *cursorTable
+	backend   Backend
+	messenger Messenger // the backend, if it is one
+	config    Config
+	context   context.Context // of all calls to the backend; ends when Close gives up waiting
+	cancel    context.CancelFunc
+	hub       *hub
+	cursors   *cursorTable
 
 	commands atomic.Int64 // answered since the start
 	accepted atomic.Int64
@@ -47,6 +48,7 @@ func New(backend Backend, config Config) (*Server, error) {
 		backend: backend, config: config, hub: newHub(), cursors: newCursorTable(config.MaxCursors),
 		conns: make(map[int64]*conn), listeners: make(map[net.Listener]struct{}), stop: make(chan struct{}),
 	}
+	s.messenger, _ = backend.(Messenger)
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.working.Go(s.sweep)
 	return s, nil

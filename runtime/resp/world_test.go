@@ -17,6 +17,7 @@ import (
 type world struct {
 	data    *localBackend
 	members []*member
+	servers []*Server
 	addrs   []string
 
 	mu    sync.Mutex
@@ -55,9 +56,9 @@ func newWorld(t *testing.T, n, shardCount int, config Config) *world {
 		w.addrs = append(w.addrs, "")
 	}
 	for i, m := range w.members {
-		_, addr := startServer(t, m, config)
+		s, addr := startServer(t, m, config)
 		w.mu.Lock()
-		w.addrs[i] = addr
+		w.addrs[i], w.servers = addr, append(w.servers, s)
 		w.mu.Unlock()
 	}
 	return w
@@ -172,6 +173,16 @@ func (m *member) Failover(_ context.Context, keyspace int, force bool) error {
 func (m *member) Forget(_ context.Context, node string) error {
 	m.asked = append(m.asked, "forget "+node)
 	return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("node %s still holds copies", node)}
+}
+
+func (m *member) Publish(sharded bool, channel, message []byte) {
+	m.world.mu.Lock()
+	defer m.world.mu.Unlock()
+	for i, s := range m.world.servers {
+		if i != m.self {
+			s.Deliver(sharded, channel, message)
+		}
+	}
 }
 
 // keyOn is a key that member i leads.
