@@ -128,7 +128,7 @@ func (n *Node) build() []*shard.Shard {
 		}
 	}
 	if n.log != nil {
-		n.keeper = shard.NewKeeper(durable, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
+		n.keeper = shard.NewKeeper(func() []*shard.Shard { return durable }, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
 	}
 	return all
 }

@@ -12,7 +12,7 @@ import (
 // Keeper keeps the logs of a node's shards short: it writes a snapshot of a shard once its log has grown past a limit. It
 // works on one shard at a time, the one with the longest log first.
 type Keeper struct {
-	shards []*Shard
+	shards func() []*Shard
 	files  *wal.Snapshots
 	limit  int64
 	low    func() bool
@@ -21,9 +21,10 @@ type Keeper struct {
 	saved  atomic.Int64 // snapshots written
 }
 
-// NewKeeper makes a keeper for the shards that have a log. limit is in bytes of log per shard. low says whether the disk is
-// nearly full: then every log goes that is longer than the snapshot which replaces it, so that deletes make room.
-func NewKeeper(shards []*Shard, files *wal.Snapshots, limit int64, low func() bool, log *slog.Logger) *Keeper {
+// NewKeeper makes a keeper for the shards that have a log, which shards lists as they are at the moment. limit is in bytes of
+// log per shard. low says whether the disk is nearly full: then every log goes that is longer than the snapshot which replaces
+// it, so that deletes make room.
+func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, low func() bool, log *slog.Logger) *Keeper {
 	k := &Keeper{shards: shards, files: files, limit: limit, low: low, log: log}
 	k.last.Store(time.Now().Unix())
 	return k
@@ -71,7 +72,7 @@ func (k *Keeper) Run(ctx context.Context, period time.Duration) {
 func (k *Keeper) longest() *Shard {
 	var found *Shard
 	most, low := int64(0), k.low()
-	for _, s := range k.shards {
+	for _, s := range k.shards() {
 		bytes, live, any := s.Unsaved()
 		if worth := bytes > k.limit || low && bytes > live; any && worth && bytes > most {
 			found, most = s, bytes
@@ -83,11 +84,12 @@ func (k *Keeper) longest() *Shard {
 // SaveAll writes a snapshot of every shard that has log to replay, so that a restart needs none of it. progress is called
 // after each shard. It stops at the first error.
 func (k *Keeper) SaveAll(progress func(done, all int)) error {
-	for i, s := range k.shards {
+	all := k.shards()
+	for i, s := range all {
 		if err := k.checkpoint(s); err != nil {
 			return err
 		}
-		progress(i+1, len(k.shards))
+		progress(i+1, len(all))
 	}
 	return nil
 }

@@ -431,7 +431,7 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 	}
 	w.do(1, set("few", "bytes"))
 	low := false
-	k := NewKeeper(w.shards, w.files, 5000, func() bool { return low }, slog.New(slog.DiscardHandler))
+	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 5000, func() bool { return low }, slog.New(slog.DiscardHandler))
 	if s := k.longest(); s != w.shards[0] {
 		t.Fatalf("the longest log is %v", s)
 	}
