@@ -27,6 +27,7 @@ than a variable, a variable more than the file. Sizes are bytes, or have kb, mb,
 Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configuration is wrong`,
 		Example: `  troupe node --data ./data
   troupe node --data off --keyspace cache:durability=memory,max-memory=1gb,eviction=allkeys-lru
+  troupe node --data ./n2 --name n2 --join 127.0.0.1:7300 --resp 127.0.0.1:7402 --http 127.0.0.1:7502 --peer 127.0.0.1:7302
   TROUPE_PASSWORD=secret TROUPE_TOKEN=secret troupe node --resp 0.0.0.0:7400 --http 0.0.0.0:7500
   troupe node --config troupe.yaml --check`,
 	}
@@ -55,6 +56,9 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progress)) runtime.Config {
 	return runtime.Config{
 		Name: s.Name, ClusterName: s.ClusterName, Data: s.Data, RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Keyspaces: s.Keyspaces,
+		Replicas: s.Replicas, Join: s.Join, Initial: s.Initial, PeersFile: s.PeersFile, Roles: s.Roles, Attributes: s.Attributes,
+		Host: s.Host, Advertise: s.Advertise, TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSCA: s.TLSCA,
+		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, Redirect: s.Redirect, Dev: s.Dev,
 		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
 		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Logger: logger, Progress: progress,
 	}
@@ -76,7 +80,7 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped before the node was ready: %w", err)
 	case errors.Is(err, runtime.ErrExposed):
-		return &failure{exitUsage, fmt.Errorf("%w\n  a password is --password or TROUPE_PASSWORD, a token --token or TROUPE_TOKEN; --insecure allows everybody", err)}
+		return &failure{exitUsage, fmt.Errorf("%w\n  a password is --password or TROUPE_PASSWORD, a token --token or TROUPE_TOKEN, certificates are --tls-cert, --tls-key and --tls-ca; --insecure allows everybody", err)}
 	case errors.Is(err, runtime.ErrConfig):
 		return &failure{exitUsage, err}
 	case err != nil:

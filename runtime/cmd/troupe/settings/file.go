@@ -72,19 +72,30 @@ func textsOf(s Setting, value *yaml.Node) (texts []string, bad string) {
 	case !s.List:
 		return nil, "one value is expected, not a list"
 	case value.Kind != yaml.SequenceNode:
-		return nil, "a list is expected, such as \"- orders:shards=64\""
+		return nil, "a list is expected, such as \"- " + exampleOf(s) + "\""
 	}
 	for _, item := range value.Content {
-		switch item.Kind {
-		case yaml.ScalarNode:
+		switch {
+		case item.Kind == yaml.ScalarNode:
 			texts = append(texts, item.Value)
-		case yaml.MappingNode:
+		case item.Kind == yaml.MappingNode && s.Name == "keyspace":
 			texts = append(texts, specOf(item))
 		default:
-			return nil, fmt.Sprintf("line %d: a keyspace is expected, such as \"orders:shards=64\"", item.Line)
+			return nil, fmt.Sprintf("line %d: a text is expected, such as %q", item.Line, exampleOf(s))
 		}
 	}
 	return texts, ""
+}
+
+// exampleOf is an element of a list setting.
+func exampleOf(s Setting) string {
+	switch s.Name {
+	case "keyspace":
+		return "orders:shards=64"
+	case "attr":
+		return "zone=a"
+	}
+	return "10.0.0.1:7300"
 }
 
 // specOf turns {name: orders, shards: 64} into orders:shards=64.

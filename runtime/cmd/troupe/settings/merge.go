@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/troupe-actors/troupe/shards"
 )
 
 // Places are where values come from, highest first.
@@ -47,15 +45,32 @@ func Merge(p Places) (*Merged, error) {
 			}
 		}
 		m.Values = append(m.Values, v)
-		if s.List && v.From == "default" && m.Node.Data == "" {
-			m.Node.Keyspaces[0].Durability = shards.DurabilityMemory // there is nothing to sync
-		}
 	}
 	if m.Node.Name == "" {
 		m.Node.Name = hostName()
 		m.Values[0] = Value{Setting: All[0], Texts: []string{m.Node.Name}, From: "default: the host name"}
 	}
-	return m, nil
+	return m, m.fillTimes()
+}
+
+// fillTimes gives the times that were not set the defaults that belong to dev or to the other way of running.
+func (m *Merged) fillTimes() error {
+	texts, from := map[string]string{"tick": "50ms", "election": "500ms"}, "default"
+	if m.Node.Dev {
+		texts, from = map[string]string{"tick": "20ms", "election": "300ms"}, "default with dev"
+	}
+	for i := range m.Values {
+		v := &m.Values[i]
+		text, ours := texts[v.Setting.Name]
+		if !ours || len(v.Texts) > 0 {
+			continue
+		}
+		v.Texts, v.From = []string{text}, from
+		if err := v.Setting.set(&m.Node, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func hostName() string {
@@ -79,11 +94,8 @@ func pick(s Setting, p Places, file map[string]fromFile) Value {
 	if f, ok := file[s.Name]; ok {
 		return Value{s, f.texts, fmt.Sprintf("%s:%d", p.FileName, f.line)}
 	}
-	switch {
-	case s.Default != "":
+	if s.Default != "" {
 		return Value{s, []string{s.Default}, "default"}
-	case s.List:
-		return Value{s, []string{"default"}, "default"}
 	}
 	return Value{s, nil, "default"}
 }
@@ -120,8 +132,11 @@ func (m *Merged) valueNode(v Value, key *yaml.Node) *yaml.Node {
 	if v.Setting.List {
 		list := &yaml.Node{Kind: yaml.SequenceNode}
 		key.LineComment = v.From
-		for _, k := range m.Node.Keyspaces {
-			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: FormatKeyspace(k)})
+		for _, text := range v.Setting.list(&m.Node) {
+			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: text})
+		}
+		if len(list.Content) == 0 {
+			list.Style, list.LineComment, key.LineComment = yaml.FlowStyle, v.From, ""
 		}
 		return list
 	}

@@ -26,7 +26,24 @@ type Node struct {
 	RESP         string // host:port; empty = not served
 	HTTP         string
 	Peer         string
-	Keyspaces    []shards.Keyspace
+	Keyspaces    []shards.Keyspace // empty: those that are there, or one named "default"
+	Replicas     int               // of that one; shards.NoReplicas for none
+	Join         []string          // host:port of members' peer addresses
+	Initial      []string          // likewise, of those that begin a cluster together
+	PeersFile    string
+	Roles        []string
+	Attributes   map[string]string
+	Host         string // machine; empty = its name
+	Advertise    string // host for others; empty = where it listens
+	TLSCert      string // PEM files of the peer port
+	TLSKey       string
+	TLSCA        string
+	Tick         time.Duration
+	Heartbeat    time.Duration
+	Election     time.Duration
+	Lease        time.Duration
+	Redirect     string // auto, always or never
+	Dev          bool
 	Password     string
 	Token        string
 	Insecure     bool
@@ -48,6 +65,7 @@ type Setting struct {
 	List    bool // may come several times
 	Switch  bool // true or false
 	set     func(n *Node, text string) error
+	list    func(n *Node) []string // of a List: its elements as they are printed
 }
 
 // Variable is the setting's name in the environment.
@@ -63,15 +81,35 @@ var All = []Setting{
 	{Name: "resp", Default: "127.0.0.1:7400", Hint: "ADDR", Usage: "listen for Redis clients; \"off\" serves none", set: address(func(n *Node) *string { return &n.RESP })},
 	{Name: "http", Default: "127.0.0.1:7500", Hint: "ADDR", Usage: "listen for the HTTP API and this command's verbs", set: address(func(n *Node) *string { return &n.HTTP })},
 	{Name: "peer", Default: "127.0.0.1:7300", Hint: "ADDR", Usage: "listen for other nodes", set: address(func(n *Node) *string { return &n.Peer })},
-	{Name: "keyspace", Hint: "SPEC", List: true, Usage: "NAME[:shards=16,durability=fsync,max-memory=1gb,eviction=allkeys-lru]; repeatable (default \"default\")", set: addKeyspace},
+	{Name: "join", Hint: "ADDRS", List: true, Usage: "peer addresses of members, comma separated: come to their cluster",
+		set: peers(func(n *Node) *[]string { return &n.Join }), list: func(n *Node) []string { return n.Join }},
+	{Name: "initial", Hint: "ADDRS", List: true, Usage: "peer addresses of all nodes that begin a cluster together, this one among them",
+		set: peers(func(n *Node) *[]string { return &n.Initial }), list: func(n *Node) []string { return n.Initial }},
+	{Name: "peers-file", Hint: "FILE", Usage: "a peer address in each line, like --join; read again when it changes", set: text(func(n *Node) *string { return &n.PeersFile })},
+	{Name: "roles", Default: "meta,data", Hint: "ROLES", Usage: "of meta (may lead), data (may hold copies), gateway", set: roles},
+	{Name: "attr", Hint: "NAME=VALUE", List: true, Usage: "what policies may ask for, such as zone=a; repeatable", set: addAttribute, list: attributes},
+	{Name: "host", Hint: "NAME", Usage: "machine, on which one copy of a shard is enough (default: the host name)", set: text(func(n *Node) *string { return &n.Host })},
+	{Name: "advertise", Hint: "HOST", Usage: "host name or address under which others reach this node (default: where it listens)", set: text(func(n *Node) *string { return &n.Advertise })},
+	{Name: "keyspace", Hint: "SPEC", List: true, Usage: "NAME[:shards=16,replicas=1,min-in-sync=1,durability=fsync,max-memory=1gb,eviction=allkeys-lru] of a new cluster; repeatable (default \"default\")",
+		set: addKeyspace, list: keyspaceSpecs},
+	{Name: "replicas", Default: "1", Hint: "N", Usage: "copies beside the primary, of the keyspace that a new cluster begins with if --keyspace says none", set: replicas},
+	{Name: "tls-cert", Hint: "FILE", Usage: "certificate for the peer port (PEM), with --tls-key and --tls-ca", set: text(func(n *Node) *string { return &n.TLSCert })},
+	{Name: "tls-key", Hint: "FILE", Usage: "its key", set: text(func(n *Node) *string { return &n.TLSKey })},
+	{Name: "tls-ca", Hint: "FILE", Usage: "authority that has signed the certificates of all nodes", set: text(func(n *Node) *string { return &n.TLSCA })},
+	{Name: "tick", Hint: "TIME", Usage: "unit of time between nodes (default 50ms; 20ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Tick })},
+	{Name: "heartbeat", Default: "100ms", Hint: "TIME", Usage: "pause between messages of the leader", set: span(func(n *Node) *time.Duration { return &n.Heartbeat })},
+	{Name: "election", Hint: "TIME", Usage: "silence after which another leader is elected (default 500ms; 300ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Election })},
+	{Name: "lease", Default: "1.5s", Hint: "TIME", Usage: "how long a node may serve reads without word of the leader", set: span(func(n *Node) *time.Duration { return &n.Lease })},
+	{Name: "redirect", Default: "auto", Hint: "WHEN", Usage: "answer MOVED to Redis clients whose key is elsewhere: auto, always, never", set: oneOf(func(n *Node) *string { return &n.Redirect }, "auto", "always", "never")},
+	{Name: "dev", Default: "false", Switch: true, Usage: "for trying out: short times, and HTTP paths that cut the node off from others", set: truth(func(n *Node) *bool { return &n.Dev })},
 	{Name: "password", Hint: "TEXT", Secret: true, Usage: "ask Redis clients for it (better as TROUPE_PASSWORD or in the file)", set: text(func(n *Node) *string { return &n.Password })},
 	{Name: "token", Hint: "TEXT", Secret: true, Usage: "ask HTTP clients for it as a bearer token", set: text(func(n *Node) *string { return &n.Token })},
-	{Name: "insecure", Default: "false", Switch: true, Usage: "allow listening off loopback without password or token", set: truth(func(n *Node) *bool { return &n.Insecure })},
+	{Name: "insecure", Default: "false", Switch: true, Usage: "allow listening off loopback without password, token or certificates", set: truth(func(n *Node) *bool { return &n.Insecure })},
 	{Name: "log-format", Default: "text", Hint: "FORMAT", Usage: "text or json", set: oneOf(func(n *Node) *string { return &n.LogFormat }, "text", "json")},
 	{Name: "log-level", Default: "info", Hint: "LEVEL", Usage: "debug, info, warn or error", set: level},
 	{Name: "snapshot-bytes", Default: "64mb", Hint: "SIZE", Usage: "log of one shard after which a snapshot replaces it", set: size(func(n *Node) *int64 { return &n.SnapshotSize })},
 	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused", set: size(func(n *Node) *int64 { return &n.DiskReserve })},
-	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: interval},
+	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: span(func(n *Node) *time.Duration { return &n.SyncInterval })},
 	{Name: "max-clients", Default: "10000", Hint: "N", Usage: "Redis connections at once", set: count(func(n *Node) *int { return &n.MaxClients })},
 }
 
@@ -125,13 +163,15 @@ func level(n *Node, s string) error {
 	return nil
 }
 
-func interval(n *Node, s string) error {
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return fmt.Errorf("%q is no time span; write a number with ms, s or m, such as 500ms", s)
+func span(field func(*Node) *time.Duration) func(*Node, string) error {
+	return func(n *Node, s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("%q is no time span; write a number with ms, s or m, such as 500ms", s)
+		}
+		*field(n) = d
+		return nil
 	}
-	n.SyncInterval = d
-	return nil
 }
 
 func count(field func(*Node) *int) func(*Node, string) error {

@@ -96,11 +96,35 @@ func TestCheckPrintsAFileThatSaysTheSame(t *testing.T) {
 	}
 }
 
-func TestWithoutADataFolderTheDefaultKeyspaceIsInMemory(t *testing.T) {
-	m, err := Merge(places(map[string][]string{"data": {"off"}}, nil, ""))
-	if err != nil || m.Node.Data != "" || m.Node.Keyspaces[0].Durability != shards.DurabilityMemory {
-		t.Errorf("%+v, %v", m, err)
+// Keyspaces that nobody asked for are left to the cluster that there is.
+func TestDefaults(t *testing.T) {
+	m, err := Merge(places(nil, nil, ""))
+	n := m.Node
+	if err != nil || len(n.Keyspaces) != 0 || n.Replicas != 1 || n.Redirect != "auto" || strings.Join(n.Roles, " ") != "meta data" {
+		t.Errorf("%+v, %v", n, err)
 	}
+	if n.Tick != 50*time.Millisecond || n.Heartbeat != 100*time.Millisecond || n.Election != 500*time.Millisecond || n.Lease != 1500*time.Millisecond {
+		t.Errorf("times %v %v %v %v", n.Tick, n.Heartbeat, n.Election, n.Lease)
+	}
+	dev, err := Merge(places(map[string][]string{"dev": {"true"}, "replicas": {"0"}}, map[string]string{"TROUPE_ELECTION": "400ms"}, ""))
+	if n := dev.Node; err != nil || n.Tick != 20*time.Millisecond || n.Election != 400*time.Millisecond || n.Replicas != shards.NoReplicas {
+		t.Errorf("dev: %+v, %v", n, err)
+	}
+}
+
+func TestWhatConcernsOtherNodes(t *testing.T) {
+	flags := map[string][]string{"name": {"n1"}, "initial": {"a:7301,b:7302", "[::1]:7303"}, "attr": {"zone=a", "rack=r=1"}, "roles": {"gateway, meta"}}
+	m, err := Merge(places(flags, map[string]string{"TROUPE_ADVERTISE": "n1.example"}, "tls-ca: ca.pem\nhost: box\n"))
+	n := m.Node
+	if err != nil || strings.Join(n.Initial, " ") != "a:7301 b:7302 [::1]:7303" || n.Attributes["rack"] != "r=1" || n.Attributes["zone"] != "a" ||
+		strings.Join(n.Roles, " ") != "meta gateway" || n.Advertise != "n1.example" || n.TLSCA != "ca.pem" || n.Host != "box" {
+		t.Errorf("%+v, %v", n, err)
+	}
+	var b strings.Builder
+	if err := m.WriteYAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "members.yaml", b.String())
 }
 
 func TestErrorsNamePlaceAndFix(t *testing.T) {
@@ -118,7 +142,7 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 		{file: "resp:\n", want: []string{"troupe.yaml:1: resp: there is no value"}},
 		{file: "resp: [a, b]\n", want: []string{"troupe.yaml:1: resp: one value is expected"}},
 		{file: "keyspace:\n  a: b\n", want: []string{"a list is expected"}},
-		{file: "keyspace:\n  - [a]\n", want: []string{"line 2: a keyspace is expected"}},
+		{file: "keyspace:\n  - [a]\n", want: []string{"line 2: a text is expected, such as \"orders:shards=64\""}},
 		{file: "keyspace:\n  - name: a\n    shard: 3\n", want: []string{"troupe.yaml:1: ", `unknown option "shard"`}},
 		{file: "- a\n", want: []string{"troupe.yaml:1: ", "list of settings"}},
 		{file: "a: [\n", want: []string{"troupe.yaml", "line 1"}},
@@ -128,6 +152,17 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 		{env: map[string]string{"TROUPE_INSECURE": "yes"}, want: []string{"TROUPE_INSECURE: ", "neither true nor false"}},
 		{env: map[string]string{"TROUPE_MAX_CLIENTS": "0"}, want: []string{"TROUPE_MAX_CLIENTS: "}},
 		{env: map[string]string{"TROUPE_SYNC_INTERVAL": "5"}, file: "sync-interval: 1s", want: []string{"TROUPE_SYNC_INTERVAL: ", "500ms"}},
+		{flags: map[string][]string{"join": {"n1"}}, want: []string{"--join: ", "10.0.0.1:7300"}},
+		{flags: map[string][]string{"join": {"a:1,a:1"}}, want: []string{"--join: ", "twice"}},
+		{flags: map[string][]string{"initial": {"a:0"}}, want: []string{"--initial: ", "host:port"}},
+		{flags: map[string][]string{"roles": {"king"}}, want: []string{"--roles: ", "meta, data, gateway"}},
+		{flags: map[string][]string{"attr": {"zone"}}, want: []string{"--attr: ", "zone=a"}},
+		{flags: map[string][]string{"attr": {"zone=a", "zone=b"}}, want: []string{"--attr: ", "twice"}},
+		{flags: map[string][]string{"replicas": {"16"}}, want: []string{"--replicas: ", "0 to 15"}},
+		{flags: map[string][]string{"redirect": {"often"}}, want: []string{"--redirect: ", "auto or always or never"}},
+		{flags: map[string][]string{"lease": {"0s"}}, want: []string{"--lease: ", "no time span"}},
+		{file: "attr:\n  - zone: a\n", want: []string{"line 2: a text is expected", "zone=a"}},
+		{file: "join: a:1\nattr: {zone: a}\n", want: []string{"troupe.yaml:2: attr: a list is expected"}},
 		{env: map[string]string{"TROUPE_HTTP": "7500"}, want: []string{"TROUPE_HTTP: ", "host:port"}},
 		{env: map[string]string{"TROUPE_HTTP": "x:70000"}, want: []string{"TROUPE_HTTP: "}},
 	} {
@@ -148,13 +183,22 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 }
 
 func TestKeyspaceSyntax(t *testing.T) {
+	whole := func(k shards.Keyspace) shards.Keyspace {
+		if err := k.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
 	for spec, want := range map[string]shards.Keyspace{
-		"default":             {Name: "default", Shards: 16},
-		"a:":                  {Name: "a", Shards: 16},
-		"a:shards=1":          {Name: "a", Shards: 1},
-		"a:durability=memory": {Name: "a", Shards: 16, Durability: shards.DurabilityMemory},
-		"c:max-memory=1gb":    {Name: "c", Shards: 16, MaxMemory: 1 << 30},
-		"c:max-memory=9k,eviction=allkeys-lru,shards=16384": {Name: "c", Shards: 16384, MaxMemory: 9000, Eviction: shards.EvictAllKeysLRU},
+		"default":                    whole(shards.Keyspace{Name: "default", Shards: 16, Replicas: 1, MinInSync: 1}),
+		"a:":                         whole(shards.Keyspace{Name: "a"}),
+		"a:shards=1":                 whole(shards.Keyspace{Name: "a", Shards: 1}),
+		"a:durability=memory":        whole(shards.Keyspace{Name: "a", Durability: shards.DurabilityMemory}),
+		"a:replicas=2":               whole(shards.Keyspace{Name: "a", Replicas: 2, MinInSync: 2}),
+		"a:replicas=3,min-in-sync=1": whole(shards.Keyspace{Name: "a", Replicas: 3, MinInSync: 1}),
+		"a:replicas=0":               whole(shards.Keyspace{Name: "a", Replicas: shards.NoReplicas}),
+		"c:max-memory=1gb":           whole(shards.Keyspace{Name: "c", MaxMemory: 1 << 30}),
+		"c:max-memory=9k,eviction=allkeys-lru,shards=16384": whole(shards.Keyspace{Name: "c", Shards: 16384, MaxMemory: 9000, Eviction: shards.EvictAllKeysLRU}),
 	} {
 		got, err := ParseKeyspace(spec)
 		if err != nil || got != want {
@@ -175,6 +219,10 @@ func TestKeyspaceSyntax(t *testing.T) {
 		"a:eviction=lru":         "allkeys-lru",
 		"a:eviction=allkeys-lru": "add max-memory",
 		"a:max-memory=-1":        "no size",
+		"a:replicas=16":          "0 to 15",
+		"a:replicas=few":         "0 to 15",
+		"a:min-in-sync=0":        "1 to 16",
+		"a:min-in-sync=3":        "must be 1 to 2",
 		"a:colour=red":           "known are",
 		"a:,":                    "known are",
 	} {

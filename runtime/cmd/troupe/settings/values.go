@@ -2,11 +2,14 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -111,10 +114,17 @@ func ParseKeyspace(spec string) (shards.Keyspace, error) {
 func setOption(k *shards.Keyspace, key, value string) (err error) {
 	switch key {
 	case "shards":
-		if k.Shards, err = strconv.Atoi(value); err != nil || k.Shards < 1 || k.Shards > shards.Slots {
-			return fmt.Errorf("shards=%s must be a number from 1 to %d", value, shards.Slots)
+		k.Shards, err = within(key, value, 1, shards.Slots)
+		return err
+	case "replicas":
+		k.Replicas, err = within(key, value, 0, shards.MaxReplicas)
+		if k.Replicas == 0 {
+			k.Replicas = shards.NoReplicas
 		}
-		return nil
+		return err
+	case "min-in-sync":
+		k.MinInSync, err = within(key, value, 1, 1+shards.MaxReplicas)
+		return err
 	case "durability":
 		return k.Durability.UnmarshalText([]byte(value))
 	case "max-memory":
@@ -123,12 +133,20 @@ func setOption(k *shards.Keyspace, key, value string) (err error) {
 	case "eviction":
 		return k.Eviction.UnmarshalText([]byte(value))
 	}
-	return fmt.Errorf("unknown option %q; known are shards, durability, max-memory and eviction, as in cache:durability=memory,max-memory=1gb", key)
+	return fmt.Errorf("unknown option %q; known are shards, replicas, min-in-sync, durability, max-memory and eviction, as in cache:durability=memory,max-memory=1gb", key)
+}
+
+func within(key, value string, low, high int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s=%s must be a number from %d to %d", key, value, low, high)
+	}
+	return n, nil
 }
 
 // FormatKeyspace writes a keyspace so that ParseKeyspace reads it back, every option spelled out.
 func FormatKeyspace(k shards.Keyspace) string {
-	spec := fmt.Sprintf("%s:shards=%d,durability=%v", k.Name, k.Shards, k.Durability)
+	spec := fmt.Sprintf("%s:shards=%d,replicas=%d,min-in-sync=%d,durability=%v", k.Name, k.Shards, max(0, k.Replicas), k.MinInSync, k.Durability)
 	if k.MaxMemory > 0 {
 		spec += ",max-memory=" + FormatSize(k.MaxMemory)
 	}
@@ -136,4 +154,69 @@ func FormatKeyspace(k shards.Keyspace) string {
 		spec += ",eviction=" + k.Eviction.String()
 	}
 	return spec
+}
+
+func keyspaceSpecs(n *Node) (specs []string) {
+	for _, k := range n.Keyspaces {
+		specs = append(specs, FormatKeyspace(k))
+	}
+	return specs
+}
+
+// peers appends addresses of other nodes, which may come several at a time.
+func peers(field func(*Node) *[]string) func(*Node, string) error {
+	return func(n *Node, s string) error {
+		for one := range strings.SplitSeq(s, ",") {
+			one = strings.TrimSpace(one)
+			host, port, err := net.SplitHostPort(one)
+			number, errPort := strconv.ParseUint(port, 10, 16)
+			if err != nil || errPort != nil || host == "" || number == 0 {
+				return fmt.Errorf("%q is no address of a node; write host:port of its peer listener, such as 10.0.0.1:7300", one)
+			}
+			if slices.Contains(*field(n), one) {
+				return fmt.Errorf("%s is there twice; leave one out", one)
+			}
+			*field(n) = append(*field(n), one)
+		}
+		return nil
+	}
+}
+
+func roles(n *Node, s string) error {
+	all, err := cluster.ParseRoles(s)
+	if err != nil {
+		return err
+	}
+	n.Roles = strings.Split(all.String(), ",")
+	return nil
+}
+
+func replicas(n *Node, s string) (err error) {
+	n.Replicas, err = within("replicas", s, 0, shards.MaxReplicas)
+	if n.Replicas == 0 {
+		n.Replicas = shards.NoReplicas
+	}
+	return err
+}
+
+func addAttribute(n *Node, s string) error {
+	name, value, found := strings.Cut(s, "=")
+	if !found || name == "" || value == "" {
+		return fmt.Errorf("%q is no attribute; write NAME=VALUE, such as zone=a", s)
+	}
+	if _, twice := n.Attributes[name]; twice {
+		return fmt.Errorf("attribute %q is there twice; leave one out", name)
+	}
+	if n.Attributes == nil {
+		n.Attributes = map[string]string{}
+	}
+	n.Attributes[name] = value
+	return nil
+}
+
+func attributes(n *Node) (pairs []string) {
+	for _, name := range slices.Sorted(maps.Keys(n.Attributes)) {
+		pairs = append(pairs, name+"="+n.Attributes[name])
+	}
+	return pairs
 }
