@@ -12,6 +12,9 @@ type Evidence struct {
 	Leading bool   // false on every other node, and nothing else is set
 	Term    uint64 // of the reign
 	Nodes   []Node // sorted by id
+
+	Ticks      int64         // on the detector's clock, as those of a Status are: when this was shown
+	TickLength time.Duration // of that clock
 }
 
 // Node is what is known of one member. Its times are made from ticks and are for people and traces.
@@ -42,7 +45,7 @@ func (m *Member) show() {
 	e := &Evidence{}
 	if m.reign != nil {
 		d, now := m.reign.detector, time.Now()
-		e.Leading, e.Term = true, m.reign.term
+		e.Leading, e.Term, e.Ticks, e.TickLength = true, m.reign.term, d.Now(), m.c.Liveness.TickLength
 		for _, s := range d.All() {
 			e.Nodes = append(e.Nodes, Node{Status: s,
 				ChangedAt: now.Add(-m.span(d.Now() - s.Since)), HeardAt: now.Add(-m.span(d.Now() - s.Heard))})
