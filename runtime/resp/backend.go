@@ -127,7 +127,8 @@ type Messenger interface {
 }
 
 // Sink takes the results of one call. Result is called from one goroutine at a time and does not block; the result and its
-// Value are valid only until it returns. It does not touch the shard. A Sink never panics.
+// Value are valid only until it returns. It does not touch the shard. A Sink never panics. A backend that runs a call again,
+// elsewhere, begins again with operation 0: what the Sink got before is then void.
 type Sink interface {
 	Result(i int, r *store.Result)
 }

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards/store"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the replies that were given into testdata")
@@ -150,6 +153,35 @@ func write(t *testing.T, path string, blocks []exchange, got [][]string) {
 	}
 	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// doubtful gives every call void results first, as a backend does that loses the primary half-way and runs the call again.
+type doubtful struct{ *localBackend }
+
+func (d doubtful) Do(ctx context.Context, keyspace int, calls []*Call) {
+	for _, call := range calls {
+		for i := range call.Txn.Ops {
+			r := store.Result{Found: true, Changed: true, Value: []byte("void"), Version: 99, ExpireAt: 1 << 50, Int: 99}
+			if call.Slot%2 == 0 {
+				r = store.Result{Err: store.ErrNotNumber}
+			}
+			call.Sink.Result(i, &r)
+			if i == 1 {
+				break
+			}
+		}
+	}
+	d.localBackend.Do(ctx, keyspace, calls)
+}
+
+func TestCallsThatAreRunAgainBeginAgain(t *testing.T) {
+	for _, path := range []string{"cluster", "keys", "strings", "transaction", "version3"} {
+		t.Run(path, func(t *testing.T) {
+			_, addr := startServer(t, doubtful{newLocalBackend(16, "default", "second")}, Config{})
+			blocks, _ := readConversation(t, "testdata/"+path+".txt")
+			compare(t, blocks, talk(t, addr, blocks), "want")
+		})
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *conn) spread(b *batch, q *request) {
 		}
 		part := &request{budget: q.budget}
 		part.reset(q.cmd, args)
-		part.now, part.v3, part.Reach = q.now, q.v3, q.Reach&ReachStale
+		part.now, part.v3, part.part, part.Reach = q.now, q.v3, true, q.Reach&ReachStale
 		if len(args) > store.MaxOps {
 			q.fail(errManyKeys)
 			return
@@ -47,7 +47,6 @@ func (c *conn) spread(b *batch, q *request) {
 			q.fail(err)
 			return
 		}
-		part.out = part.out[:0] // the head of the reply belongs to the whole
 		f.parts = append(f.parts, part)
 		part.Slot = slot
 	}

@@ -19,6 +19,7 @@ type request struct {
 	v3       bool     // protocol 3
 	silent   bool     // CLIENT REPLY OFF or SKIP
 	state    requestState
+	part     bool // of a command over several slots
 	reread   bool // nothing after it in its batch writes, so it may be asked again
 	deferred bool // over the budget: not formatted, to be asked again
 	budget   *budget
@@ -58,7 +59,7 @@ func (q *request) reset(cmd *command, args [][]byte) {
 	q.Txn.Client, q.Txn.Seq = 0, 0
 	q.cmd, q.args, q.out, q.ends, q.fan = cmd, args, q.out[:0], q.ends[:0], nil
 	q.state, q.sum = stateAnswered, 0
-	q.silent, q.reread, q.deferred = false, false, false
+	q.silent, q.part, q.reread, q.deferred = false, false, false, false
 }
 
 // release drops what would keep a read buffer or a large reply alive.
@@ -78,9 +79,13 @@ func (q *request) last(i int) bool { return i == len(q.Txn.Ops)-1 }
 // fail makes the reply an error.
 func (q *request) fail(err error) { q.out = appendError(q.out[:0], errorText(err)) }
 
-// Result formats one result. A panic in it would take the shard down, so it ends here and becomes an error reply.
+// Result formats one result. A panic in it would take the shard down, so it ends here and becomes an error reply. The first
+// operation's begins the reply, also when the call is run again.
 func (q *request) Result(i int, r *store.Result) {
 	defer q.contain()
+	if i == 0 {
+		q.out, q.ends, q.sum, q.Err, q.deferred = q.out[:0], q.ends[:0], 0, nil, false
+	}
 	q.cmd.result(q, i, r)
 }
 

@@ -167,11 +167,13 @@ func compileMGet(q *request) error {
 	for _, key := range q.args[1:] {
 		q.op(store.Op{Kind: store.OpGet, Key: key})
 	}
-	q.out = appendArray(q.out, len(q.args)-1)
 	return nil
 }
 
 func resultItem(q *request, i int, r *store.Result) {
+	if i == 0 && !q.part { // in parts, the head of the reply belongs to the whole
+		q.out = appendArray(q.out, len(q.Txn.Ops))
+	}
 	resultValue(q, i, r)
 	q.ends = append(q.ends, len(q.out))
 }

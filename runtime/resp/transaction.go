@@ -138,6 +138,7 @@ func runWatch(c *conn, q *request) {
 type versionSink []uint64
 
 func (v versionSink) Result(i int, r *store.Result) {
+	v[i] = 0
 	if r.Found {
 		v[i] = r.Version
 	}
