@@ -1,7 +1,6 @@
 package member
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,57 +11,57 @@ import (
 // It relies on the monotonic clock, which on Linux and macOS stands still while the machine sleeps: a machine that is suspended
 // and woken may take its lease for valid for as long as was left of it. Servers do not sleep; laptops that do should not be members.
 type Lease struct {
-	base time.Time
-	end  atomic.Int64 // nanoseconds after base; MaxInt64: for ever
+	base  time.Time
+	end   atomic.Int64 // nanoseconds after base, less a second; 0: none
+	alone atomic.Bool  // the node leads and was the only member: nobody could take anything over
+	lone  func() bool  // whether it is the only member now
 
 	mu      sync.Mutex // of those who write; readers take none
-	held    int64      // as granted
-	alone   bool       // the node leads a cluster of one: nobody could take anything over
-	version uint64     // of the cluster state that says so
 	revoked bool       // for good
 }
 
-// epochOf is where a Lease's clock begins, so that no time of it is 0.
-const epochOf = int64(time.Second)
+// start is where a Lease's clock begins, so that no time of it is 0.
+const start = int64(time.Second)
 
-func newLease(base time.Time) *Lease { return &Lease{base: base} }
+func newLease(base time.Time, lone func() bool) *Lease { return &Lease{base: base, lone: lone} }
 
 // Valid says whether the node may serve reads now. To be sure of a read ask after it was carried out, before it is answered.
-func (l *Lease) Valid() bool { return l.now() < l.end.Load() }
+// A cluster of one, that leads itself, may for ever. Whether it is one is asked each time: another member has no vote
+// before this node itself has applied, and shown, that it joined.
+func (l *Lease) Valid() bool { return l.now() < l.end.Load() || l.forEver() }
+
+func (l *Lease) forEver() bool { return l.alone.Load() && l.lone() }
 
 // Until is when the lease ends, for display: the zero time if there was none, or that of year 9999 if it does not end.
 func (l *Lease) Until() time.Time {
-	switch end := l.end.Load(); end {
-	case 0:
-		return time.Time{}
-	case math.MaxInt64:
+	if l.forEver() {
 		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-	default:
-		return l.base.Add(time.Duration(end - epochOf))
 	}
+	end := l.end.Load()
+	if end == 0 {
+		return time.Time{}
+	}
+	return l.base.Add(time.Duration(end - start))
 }
 
 // now is the monotonic clock that leases are counted on.
 func (l *Lease) now() int64 { return l.at(time.Now()) }
 
-func (l *Lease) at(t time.Time) int64 { return int64(t.Sub(l.base)) + epochOf }
+func (l *Lease) at(t time.Time) int64 { return int64(t.Sub(l.base)) + start }
 
 func (l *Lease) grant(end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = end
-	l.publish()
+	if !l.revoked {
+		l.end.Store(end)
+	}
 }
 
-// setAlone says whether the node is the whole cluster in a version of the cluster state; what an older version says is not
-// listened to, since it may have been looked at before and be told of after.
-func (l *Lease) setAlone(alone bool, version uint64) {
+// setAlone begins or ends the time in which the node leads as the only member.
+func (l *Lease) setAlone(alone bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if version >= l.version {
-		l.alone, l.version = alone, version
-		l.publish()
-	}
+	l.alone.Store(alone && !l.revoked)
 }
 
 // revoke ends the lease for good.
@@ -70,16 +69,6 @@ func (l *Lease) revoke() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.revoked = true
-	l.publish()
-}
-
-func (l *Lease) publish() {
-	end := l.held
-	switch {
-	case l.revoked:
-		end = 0
-	case l.alone:
-		end = math.MaxInt64
-	}
-	l.end.Store(end)
+	l.end.Store(0)
+	l.alone.Store(false)
 }

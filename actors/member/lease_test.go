@@ -2,6 +2,7 @@ package member
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,7 +10,8 @@ import (
 
 func TestLeaseEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease(time.Now())
+		var lone atomic.Bool
+		l := newLease(time.Now(), func() bool { return lone.Load() })
 		if l.Valid() || !l.Until().IsZero() {
 			t.Error("a lease that nobody granted")
 		}
@@ -25,17 +27,16 @@ func TestLeaseEndsByItself(t *testing.T) {
 		if l.Valid() {
 			t.Error("it did not end")
 		}
-		l.setAlone(false, 5)
-		l.setAlone(true, 4)
+		l.setAlone(true)
 		if l.Valid() {
-			t.Error("what an older state said is listened to")
+			t.Error("others have joined, and the lease of one that was alone goes on")
 		}
-		l.setAlone(true, 6)
-		if !l.Valid() {
+		lone.Store(true)
+		if !l.Valid() || l.Until().Year() != 9999 {
 			t.Error("alone, and no lease")
 		}
 		l.revoke()
-		l.setAlone(true, 7)
+		l.setAlone(true)
 		l.grant(l.now() + int64(time.Hour))
 		if l.Valid() {
 			t.Error("it came back after it was revoked")
@@ -46,7 +47,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 // TestLeaseHammer: readers on all sides while it is granted; the race detector looks on. Ends rise, so that what was valid once
 // stays so.
 func TestLeaseHammer(t *testing.T) {
-	l := newLease(time.Now())
+	l := newLease(time.Now(), func() bool { return true })
 	l.grant(l.now() + int64(time.Hour))
 	var readers sync.WaitGroup
 	done := make(chan struct{})
@@ -67,14 +68,14 @@ func TestLeaseHammer(t *testing.T) {
 	}
 	for i := range 20_000 {
 		l.grant(l.now() + int64(time.Hour))
-		l.setAlone(i%2 == 0, uint64(i))
+		l.setAlone(i%2 == 0)
 	}
 	close(done)
 	readers.Wait()
 }
 
 func BenchmarkLeaseValid(b *testing.B) {
-	l := newLease(time.Now())
+	l := newLease(time.Now(), func() bool { return true })
 	l.grant(l.now() + int64(time.Hour))
 	b.ReportAllocs()
 	for b.Loop() {

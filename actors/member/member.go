@@ -47,9 +47,10 @@ func Start(c Config) (*Member, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Member{
-		c: c, lease: newLease(time.Now()), wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
+		c: c, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
 		holder: liveness.NewHolder(c.Liveness.DriftPPM), up: map[shards.NodeID]shards.Epoch{}, malformed: map[shards.NodeID]bool{},
 	}
+	m.lease = newLease(time.Now(), m.lone)
 	m.inbox.filled = make(chan struct{}, 1)
 	m.seen.Store(&Evidence{})
 	m.work.Add(1)
@@ -70,16 +71,12 @@ func (m *Member) Lease() *Lease { return m.lease }
 func (m *Member) Lead(won bool, term uint64) {
 	m.inbox.put(func() {
 		m.lead(won, term)
-		m.settleAlone(m.c.Group.State())
+		m.settleAlone()
 	})
 }
 
-// Applied says that there is a newer cluster state. It must be told of every state in which another member appears before
-// that member can take part in an election.
-func (m *Member) Applied(s *cluster.State) {
-	if len(s.Members) != 1 {
-		m.lease.setAlone(false, s.Version) // before anything else happens: the loop may be late
-	}
+// Applied says that there is a newer cluster state.
+func (m *Member) Applied(*cluster.State) {
 	m.inbox.put(func() { m.applied(m.c.Group.State()) })
 }
 
@@ -146,7 +143,7 @@ func (m *Member) tick() {
 
 // applied takes a newer cluster state.
 func (m *Member) applied(s *cluster.State) {
-	m.settleAlone(s)
+	m.settleAlone()
 	if self := s.Member(m.c.Self); self != nil && self.Down && self.Epoch == m.c.Epoch {
 		m.end("the cluster state says that it is down")
 	}
@@ -157,8 +154,11 @@ func (m *Member) applied(s *cluster.State) {
 }
 
 // settleAlone says whether the lease lasts for ever: this node leads, and is the only member.
-func (m *Member) settleAlone(s *cluster.State) {
-	m.lease.setAlone(m.reign != nil && !m.over && len(s.Members) == 1 && s.Members[0].ID == m.c.Self, s.Version)
+func (m *Member) settleAlone() { m.lease.setAlone(m.reign != nil && !m.over && m.lone()) }
+
+func (m *Member) lone() bool {
+	s := m.c.Group.State()
+	return len(s.Members) == 1 && s.Members[0].ID == m.c.Self
 }
 
 // connection takes what the transport says of a connection.

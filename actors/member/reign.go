@@ -37,7 +37,7 @@ func (m *Member) lead(won bool, term uint64) {
 	d.Members(members)
 	for _, n := range members {
 		if _, connected := m.up[n.ID]; !connected && n.ID != m.c.Self {
-			d.Broken(n.ID, n.Epoch, "there is none at the beginning of the reign")
+			d.Unsure(n.ID, n.Epoch)
 		}
 	}
 	m.carryOut()

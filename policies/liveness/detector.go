@@ -21,7 +21,7 @@ import (
 //  1. Nodes are sorted by ID, each once; the detector's own node is never suspect.
 //  2. A node that was declared dead without proof was so after its last lease had certainly ended, and never gets another
 //     in that epoch.
-//  3. Only suspects are redialed or probed; no node is asked to probe itself, and nobody asks the detector's own node.
+//  3. Only suspects are probed, and redialed but for the first time; no node is asked to probe itself, and nobody asks the detector's own node.
 //  4. Epochs of a node never go back; limits, ill health and holds stay within their bounds.
 type Detector struct {
 	c      Config
@@ -46,6 +46,7 @@ type node struct {
 
 	heard     int64
 	met       bool  // heard in this epoch at all
+	unsure    bool  // it is redialed though it is not suspect
 	granted   int64 // no lease of this epoch was granted after this tick
 	deviation eighths
 	roundTrip eighths
@@ -170,7 +171,7 @@ func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standin
 	if !n.met {
 		n.met, n.reason = true, "its heartbeats come"+n.holding
 	}
-	n.heard, n.granted = d.now, d.now
+	n.heard, n.granted, n.unsure = d.now, d.now, false
 	if n.state == Suspect && n.suspicion.broken != d.now {
 		d.refute(n, fmt.Sprintf("a heartbeat came after %v", d.span(gap)))
 	}
@@ -188,8 +189,18 @@ func (d *Detector) succeeded(n *node, epoch shards.Epoch) {
 	}
 }
 
-// Broken says that the connection to a member's life broke, or that there is none at the beginning of the reign. cause is
-// for people.
+// Unsure says, at the beginning of a reign, that nothing is known of a connection to a member: it is redialed once, without
+// being suspect, so that who died before the reign, or with the leader before, is found out at once.
+func (d *Detector) Unsure(id shards.NodeID, epoch shards.Epoch) {
+	n := d.find(id)
+	if n == nil || n.member.Epoch != epoch || n.state != Alive || n.met || d.own(n) {
+		return
+	}
+	n.unsure = true
+	d.ready.Redials = append(d.ready.Redials, Redial{n.member.ID, epoch, n.member.Peer, int64(d.c.RedialTimeout)})
+}
+
+// Broken says that the connection to a member's life broke. cause is for people.
 func (d *Detector) Broken(id shards.NodeID, epoch shards.Epoch, cause string) {
 	n := d.find(id)
 	if n == nil || n.member.Epoch != epoch || n.state == Dead || d.own(n) {
@@ -212,9 +223,10 @@ func (d *Detector) Redialed(id shards.NodeID, epoch shards.Epoch, answer Answer,
 		d.succeeded(n, by)
 		return
 	}
-	if n.state != Suspect {
+	if n.state != Suspect && !n.unsure {
 		return // it has been heard since it was redialed
 	}
+	n.unsure = false
 	s := &n.suspicion
 	s.redialing, s.reached, s.redialAt = false, false, d.now+int64(d.c.RedialEvery)
 	switch {

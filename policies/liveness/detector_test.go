@@ -154,6 +154,51 @@ func TestRedialed(t *testing.T) {
 	}
 }
 
+func TestUnsure(t *testing.T) {
+	for want, c := range map[string]struct {
+		config Config
+		answer Answer
+		by     shards.Epoch
+		heard  bool
+	}{
+		"dead, proof true":      {answer: Refused},
+		"alive, proof false":    {answer: Refused, config: Config{NoProof: true}},
+		"dead, proof true ":     {answer: Answered, by: 2},
+		"alive, proof false ":   {answer: Answered, by: 1},
+		"alive, proof false  ":  {answer: NoAnswer},
+		"alive, proof false   ": {answer: Refused, heard: true}, // since
+	} {
+		c.config.Self = "n1"
+		d, err := New(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Members(listed(3))
+		d.Ready()
+		d.Unsure("n1", 1)
+		d.Unsure("n3", 7)
+		d.Unsure("n3", 1)
+		r := d.Ready()
+		if len(r.Redials) != 1 || r.Redials[0] != (Redial{"n3", 1, "n3:7300", 8}) || len(r.Changes) != 0 {
+			t.Fatalf("wants %+v", r)
+		}
+		if c.heard {
+			d.Heard("n3", 1, Health{})
+		}
+		d.Redialed("n3", 1, c.answer, c.by)
+		d.check()
+		s := state(t, d, "n3")
+		if got := fmt.Sprintf("%v, proof %v", s.State, s.Proof); got != strings.TrimSpace(want) {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	d := lone(t, 3, Config{})
+	d.Unsure("n3", 1)
+	if r := d.Ready(); !r.Empty() {
+		t.Errorf("a node that has been heard is redialed: %+v", r)
+	}
+}
+
 func TestASuspectIsRedialedAgainAndAgain(t *testing.T) {
 	d := lone(t, 3, Config{})
 	d.Broken("n3", 1, "EOF")

@@ -290,9 +290,7 @@ func (w *world) elect(m *machine) bool {
 	w.leader = m
 	d.Members(w.members)
 	for _, v := range w.nodes {
-		if !v.up && v != m {
-			d.Broken(v.id, w.member(v).Epoch, "there is none")
-		}
+		d.Unsure(v.id, w.member(v).Epoch)
 	}
 	w.carryOut(m)
 	return true
