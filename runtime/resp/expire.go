@@ -47,8 +47,7 @@ func (q *request) deadline() (int64, error) {
 	return base + n*unit, nil
 }
 
-// expireCondition reads NX, XX, GT and LT. XX with GT means GT, since a key without expiry is never before another time;
-// XX with LT is the one pair that would need two conditions at once, and is refused.
+// expireCondition reads NX, XX, GT and LT. XX with GT means GT, since a key without expiry is never before another time.
 func expireCondition(words [][]byte) (store.Condition, error) {
 	var seen [store.IfSooner + 1]bool
 	for _, word := range words {
@@ -65,7 +64,7 @@ func expireCondition(words [][]byte) (store.Condition, error) {
 	case gt && lt:
 		return 0, replyError("ERR GT and LT options at the same time are not compatible")
 	case xx && lt:
-		return 0, replyError("ERR XX and LT options at the same time are not supported")
+		return store.IfHasExpirySooner, nil
 	case nx:
 		return store.IfNoExpiry, nil
 	case gt:

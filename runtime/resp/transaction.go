@@ -238,7 +238,8 @@ func (c *conn) assemble(e *execution, tx *transaction, guards []watched) (*Call,
 	return call, nil
 }
 
-// compileQueued compiles one queued command. MSETNX is refused: its all-or-nothing would undo its neighbours as well.
+// compileQueued compiles one queued command. The all-or-nothing of MSETNX must not undo its neighbours as well, so that its
+// conditions come first, and keep only its own operations from being done.
 func (c *conn) compileQueued(r *request) error {
 	if err := checkKeys(r); err != nil {
 		return err
@@ -248,10 +249,29 @@ func (c *conn) compileQueued(r *request) error {
 		return err
 	}
 	if r.Txn.Atomic {
-		return errNotInside
+		requireFirst(&r.Txn)
 	}
 	r.state = stateCalling
 	return nil
+}
+
+// requireFirst turns an atomic transaction of conditional writes into conditions and unconditional writes.
+func requireFirst(t *store.Txn) {
+	n := len(t.Ops)
+	ops := make([]store.Op, 0, 2*n)
+	for i := range t.Ops {
+		if t.Ops[i].If != store.Always {
+			ops = append(ops, store.Op{Kind: store.OpRequire, If: t.Ops[i].If, Key: t.Ops[i].Key})
+		}
+	}
+	for i := range ops {
+		ops[i].Int = int64(len(ops) - 1 - i + n)
+	}
+	for _, op := range t.Ops {
+		op.If = store.Always
+		ops = append(ops, op)
+	}
+	t.Ops, t.Atomic = ops, false
 }
 
 // replyExec runs the queued commands that are not on keys and lists all replies.

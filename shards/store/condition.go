@@ -6,8 +6,8 @@ import (
 	"github.com/troupe-actors/troupe/shards/radix"
 )
 
-// holds evaluates a condition on a key. expireAt is the expiry that the operation wants to give it, for IfLater and
-// IfSooner.
+// holds evaluates a condition on a key. expireAt is the expiry that the operation wants to give it, for IfLater, IfSooner
+// and IfHasExpirySooner.
 func holds(c Condition, version uint64, compare []byte, expireAt int64, it radix.Item, found bool) bool {
 	switch c {
 	case Always:
@@ -28,6 +28,8 @@ func holds(c Condition, version uint64, compare []byte, expireAt int64, it radix
 		return found && later(expireAt, it.ExpireAt)
 	case IfSooner:
 		return found && later(it.ExpireAt, expireAt)
+	case IfHasExpirySooner:
+		return found && it.ExpireAt != 0 && later(it.ExpireAt, expireAt)
 	}
 	return false
 }

@@ -39,6 +39,8 @@ func (s *Store) run(o *Op, r *Result) {
 		s.relocate(o, r)
 	case OpExpireDue:
 		s.expireDue(o, r)
+	case OpRequire:
+		s.require(o, r)
 	default:
 		r.Err = ErrInvalid
 	}
@@ -214,6 +216,15 @@ func (s *Store) expireAt(o *Op, r *Result) {
 		s.write(o.Key, s.scratch, o.ExpireAt, r)
 	}
 	r.ExpireAt = it.ExpireAt
+}
+
+// require only says whether its condition holds; who runs the operations passes over those that depend on it.
+func (s *Store) require(o *Op, r *Result) {
+	if s.staging || o.Int < 0 {
+		r.Err = ErrInvalid
+		return
+	}
+	s.current(o, r)
 }
 
 // relocate renames or copies: the target gets value and expiry, whatever it had before. The condition speaks of the target.

@@ -74,6 +74,8 @@ func (m *model) holds(c Condition, key string, version uint64, compare string, e
 		return ok && will > was
 	case IfSooner:
 		return ok && will < was
+	case IfHasExpirySooner:
+		return ok && e.expireAt != 0 && will < was
 	}
 	return true
 }
@@ -92,11 +94,20 @@ func (m *model) apply(t *Txn) []string {
 		}
 	}
 	before := maps.Clone(m.keys)
+	passed := 0
 	for i := range t.Ops {
+		if passed > 0 {
+			out[i] = ErrConflict.Error()
+			passed--
+			continue
+		}
 		text, err := m.run(&t.Ops[i])
 		out[i] = text
 		if err == nil {
 			continue
+		}
+		if t.Ops[i].Kind == OpRequire {
+			passed = int(t.Ops[i].Int)
 		}
 		out[i] = err.Error()
 		if t.Atomic {
@@ -128,6 +139,8 @@ func (m *model) run(o *Op) (string, error) {
 	switch o.Kind {
 	case OpGet:
 		return essence(found, false, e.value), nil
+	case OpRequire:
+		return essence(found, false, ""), nil
 	case OpSet:
 		expireAt := o.ExpireAt
 		if o.KeepTTL {
@@ -202,11 +215,11 @@ func (m *model) compute(o *Op, e entry, found bool) (string, error) {
 		m.write(key, strconv.FormatInt(n+o.Int, 10), e.expireAt)
 		return essence(found, true, n+o.Int), nil
 	}
-	f, err := strconv.ParseFloat(e.value, 64)
+	text, err := addFloat(nil, []byte(e.value), o.Float) // the digits of decimal fractions are TestAddFloatPrintsAsRedis' matter
 	if err != nil {
-		return "", ErrNotNumber
+		return "", err
 	}
-	sum := strconv.FormatFloat(f+o.Float, 'f', -1, 64)
+	sum := string(text)
 	m.write(key, sum, e.expireAt)
 	return essence(found, true, sum), nil
 }
@@ -260,7 +273,7 @@ func (v invention) expiry(now int64) int64 {
 func (v invention) op(m *model) Op {
 	key := v.word()
 	e := m.keys[string(key)]
-	o := Op{Kind: OpSet + OpKind(v.IntN(int(OpEvict-OpSet)+1)), Key: key}
+	o := Op{Kind: OpSet + OpKind(v.IntN(int(OpRequire-OpSet)+1)), Key: key}
 	if v.IntN(3) == 0 {
 		o.Kind = OpSet
 	}
@@ -285,7 +298,7 @@ func (v invention) op(m *model) Op {
 	}
 	o.WantOld = (o.Kind == OpSet || o.Kind == OpDelete || o.Kind == OpEvict) && v.IntN(2) == 0
 	if v.IntN(3) == 0 && o.Kind != OpDeletePrefix && o.Kind != OpExpireDue {
-		o.If, o.Version, o.Compare = Condition(v.IntN(int(IfSooner)+1)), e.version, []byte(e.value)
+		o.If, o.Version, o.Compare = Condition(v.IntN(int(IfHasExpirySooner)+1)), e.version, []byte(e.value)
 	}
 	return o
 }
@@ -295,7 +308,7 @@ func (v invention) txn(m *model) *Txn {
 	for range 1 + v.IntN(2)*v.IntN(6) {
 		t.Ops = append(t.Ops, v.op(m))
 	}
-	t.Atomic = v.IntN(2) == 0 && !slices.ContainsFunc(t.Ops, func(o Op) bool { return o.Kind == OpExpireDue })
+	t.Atomic = v.IntN(2) == 0 && !slices.ContainsFunc(t.Ops, func(o Op) bool { return o.Kind == OpExpireDue || o.Kind == OpRequire })
 	if v.IntN(5) == 0 {
 		key := v.word()
 		e := m.keys[string(key)]

@@ -24,6 +24,7 @@ const (
 	OpCopy                             // copies Key to Value (a key of the same shard) with its expiry; If applies to the target
 	OpExpireDue                        // deletes up to Int keys whose expiry is at or before the store's time, the earliest first; not within Atomic; result: Int
 	OpEvict                            // deletes Key because of the memory limit; watchers see the reason
+	OpRequire                          // changes nothing; unless If holds for Key, it and the Int operations after it fail with ErrConflict; not within Atomic, where all do
 )
 
 // Condition guards one operation, or a transaction as a whole (Guard).
@@ -31,15 +32,16 @@ type Condition uint8
 
 // The conditions. A key whose expiry has passed at the transaction's time counts as absent.
 const (
-	Always      Condition = iota
-	IfAbsent              // Redis NX
-	IfPresent             // Redis XX
-	IfVersion             // the key's version is Version; 0 means absent
-	IfEqual               // the key's value is Compare
-	IfNoExpiry            // Redis EXPIRE NX: has no expiry (absent key: false)
-	IfHasExpiry           // Redis EXPIRE XX
-	IfLater               // Redis EXPIRE GT: the new expiry is later; a key without expiry counts as infinitely late
-	IfSooner              // Redis EXPIRE LT
+	Always            Condition = iota
+	IfAbsent                    // Redis NX
+	IfPresent                   // Redis XX
+	IfVersion                   // the key's version is Version; 0 means absent
+	IfEqual                     // the key's value is Compare
+	IfNoExpiry                  // Redis EXPIRE NX: has no expiry (absent key: false)
+	IfHasExpiry                 // Redis EXPIRE XX
+	IfLater                     // Redis EXPIRE GT: the new expiry is later; a key without expiry counts as infinitely late
+	IfSooner                    // Redis EXPIRE LT
+	IfHasExpirySooner           // Redis EXPIRE XX LT: has an expiry, and the new one is sooner
 )
 
 // Op is one operation on one key. Slices are only read, and only until Apply or Read returns.

@@ -176,11 +176,6 @@ func TestSessionsAgreeWithModel(t *testing.T) {
 			numbers := map[uint64]uint64{}
 			for i := range *rounds {
 				txn := v.txn(m)
-				for j := range txn.Ops {
-					if txn.Ops[j].Kind == OpIncrementFloat { // which the model computes in fewer digits
-						txn.Ops[j] = increment("n")
-					}
-				}
 				switch v.IntN(6) {
 				case 0: // again
 					if len(sent) > 0 {

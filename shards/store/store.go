@@ -143,10 +143,7 @@ func (s *Store) applyMany(t *Txn, visit func(i int, r *Result)) {
 	case t.Atomic:
 		s.applyAtomic(t, rs)
 	default:
-		for i := range t.Ops {
-			s.run(&t.Ops[i], &rs[i])
-			s.results.keep(&rs[i])
-		}
+		s.applyInTurn(t, rs)
 	}
 	h := rollTxn(s.rolling, t)
 	for i := range t.Ops {
@@ -159,6 +156,20 @@ func (s *Store) applyMany(t *Txn, visit func(i int, r *Result)) {
 	if visit != nil {
 		for i := range rs {
 			visit(i, &rs[i])
+		}
+	}
+}
+
+// applyInTurn executes operations one after another, but those that an OpRequire keeps from it.
+func (s *Store) applyInTurn(t *Txn, rs []Result) {
+	for i := 0; i < len(t.Ops); i++ {
+		o := &t.Ops[i]
+		s.run(o, &rs[i])
+		s.results.keep(&rs[i])
+		if o.Kind == OpRequire && rs[i].Err != nil {
+			skipped := int(min(max(o.Int, 0), int64(len(t.Ops)-1-i)))
+			failAll(rs[i+1:i+1+skipped], -1, ErrConflict)
+			i += skipped
 		}
 	}
 }

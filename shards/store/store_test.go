@@ -130,3 +130,31 @@ func TestSlotCountsAreExact(t *testing.T) {
 	s.must(t, 1, Op{Kind: OpDeletePrefix, Key: []byte("{a}")})
 	expect(0)
 }
+
+// OpRequire is the condition of the operations after it, as MSETNX needs within a transaction.
+func TestRequirePassesOverWhatDependsOnIt(t *testing.T) {
+	s := New(Options{})
+	s.must(t, 5, put("there", "1"))
+	absent := func(key string, n int64) Op { return Op{Kind: OpRequire, If: IfAbsent, Key: []byte(key), Int: n} }
+	rs := s.do(&Txn{Time: 5, Ops: []Op{
+		absent("a", 3), absent("there", 2), put("a", "x"), put("there", "x"),
+		absent("b", 2), absent("c", 1), put("b", "x"), absent("there", 9), put("d", "x"),
+	}})
+	var failed []bool
+	for _, r := range rs {
+		failed = append(failed, r.Err != nil)
+	}
+	if want := []bool{false, true, true, true, false, false, false, true, true}; fmt.Sprint(failed) != fmt.Sprint(want) {
+		t.Fatalf("failed %v, want %v", failed, want)
+	}
+	for key, want := range map[string]bool{"a": false, "b": true, "d": false} {
+		if _, found := s.find([]byte(key)); found != want {
+			t.Errorf("key %s: %v", key, found)
+		}
+	}
+	for _, txn := range []Txn{{Atomic: true, Ops: []Op{absent("x", 1), put("x", "1")}}, {Ops: []Op{absent("x", -1), put("x", "1")}}} {
+		if rs := s.do(&txn); !errors.Is(rs[0].Err, ErrInvalid) {
+			t.Errorf("%+v: %+v", txn, rs)
+		}
+	}
+}

@@ -272,9 +272,9 @@ func (g *Guard) validate() error {
 
 func (o *Op) validate() error {
 	switch {
-	case o.Kind < OpGet || o.Kind > OpEvict:
+	case o.Kind < OpGet || o.Kind > OpRequire:
 		return fmt.Errorf("%w: kind %d", ErrInvalid, o.Kind)
-	case o.If > IfSooner:
+	case o.If > IfHasExpirySooner:
 		return fmt.Errorf("%w: condition %d", ErrInvalid, o.If)
 	}
 	return o.fits()

@@ -16,9 +16,9 @@ func every() *Txn {
 	t := &Txn{Time: -5, Atomic: true, Client: math.MaxUint64, Seq: 1 << 33, Guards: []Guard{
 		{If: IfEqual, Key: []byte("g"), Compare: []byte("c")}, {If: IfVersion, Key: []byte{}, Version: math.MaxUint64, Compare: []byte{}},
 	}}
-	for kind := OpGet; kind <= OpEvict; kind++ {
+	for kind := OpGet; kind <= OpRequire; kind++ {
 		t.Ops = append(t.Ops, Op{
-			Kind: kind, If: IfSooner, KeepTTL: true, WantOld: true, Key: []byte("key"), Value: []byte("value"), Compare: []byte{0},
+			Kind: kind, If: IfHasExpirySooner, KeepTTL: true, WantOld: true, Key: []byte("key"), Value: []byte("value"), Compare: []byte{0},
 			ExpireAt: math.MinInt64, Version: 1 << 40, Int: math.MaxInt64, Float: math.Copysign(0, -1),
 		}, Op{Kind: kind, Key: []byte{}})
 	}

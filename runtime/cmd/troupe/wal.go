@@ -159,7 +159,7 @@ func operations(payload []byte) string {
 var opNames = map[store.OpKind]string{
 	store.OpGet: "get", store.OpSet: "put", store.OpDelete: "delete", store.OpDeletePrefix: "delete-prefix", store.OpIncrement: "increment",
 	store.OpIncrementFloat: "increment", store.OpAppend: "append", store.OpSetRange: "set-range", store.OpExpireAt: "expire-at",
-	store.OpRename: "rename", store.OpCopy: "copy", store.OpExpireDue: "expire-due", store.OpEvict: "evict",
+	store.OpRename: "rename", store.OpCopy: "copy", store.OpExpireDue: "expire-due", store.OpEvict: "evict", store.OpRequire: "require",
 }
 
 func opText(o *store.Op) string {
