@@ -68,11 +68,15 @@ func (c *calls) end(err error) {
 	}
 }
 
-// result takes what a call that is done brought, and gives the call back for reuse.
-func (c *calls) result(waiting *call) ([]byte, error) {
-	answer, err := waiting.answer, waiting.err
-	waiting.answer, waiting.err = nil, nil
-	c.spare.Put(waiting)
+// result takes what a call that is done brought, and keeps the call for reuse.
+func (c *calls) result(done *call) ([]byte, error) {
+	answer, err := done.answer, done.err
+	done.answer, done.err = nil, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.free) < mostFree {
+		c.free = append(c.free, done)
+	}
 	return answer, err
 }
 

@@ -106,8 +106,8 @@ func (f *frame) readHead(b []byte) (length int, ok bool) {
 	return int(binary.LittleEndian.Uint32(b[4:])), true
 }
 
-// unpack calls each with every frame of a message and its size on the wire, in order. Bodies are copies, of which several
-// small ones may share memory. After an error the frames before it have been given out, and left bytes have not been read.
+// unpack calls each with every frame of a message and its size on the wire, in order. A frame is good until each returns, its
+// body for longer: bodies are copies, of which several small ones may share memory. After an error the frames before it have been given out, and left bytes have not been read.
 func unpack(message mem.BufferSlice, each func(f *frame, size int)) (left int, err error) {
 	if message.Len() <= flatBytes {
 		return unpackFlat(message.Materialize(), each)
@@ -115,8 +115,9 @@ func unpack(message mem.BufferSlice, each func(f *frame, size int)) (left int, e
 	r := message.Reader()
 	defer r.Close()
 	var head [mostHead]byte
+	var f frame
 	for r.Remaining() > 0 {
-		var f frame
+		f = frame{}
 		left = r.Remaining()
 		n, _ := io.ReadFull(r, head[:min(headBytes, left)])
 		if n < headBytes {
@@ -140,11 +141,12 @@ func unpack(message mem.BufferSlice, each func(f *frame, size int)) (left int, e
 }
 
 func unpackFlat(b []byte, each func(f *frame, size int)) (left int, err error) {
+	var f frame
 	for len(b) > 0 {
 		if len(b) < headBytes {
 			return len(b), fmt.Errorf("%w: it ends within a head", errMalformed)
 		}
-		var f frame
+		f = frame{}
 		length, ok := f.readHead(b)
 		head := f.form.headSize()
 		if !ok || length > len(b)-head {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 
@@ -245,7 +246,7 @@ func (l *lane) depart() {
 		return
 	}
 	l.sending = true
-	if l.queued <= directBytes && l.unwritten.Load() <= directBytes {
+	if l.queued <= directBytes && l.unwritten.Load() == 0 {
 		message := l.take()
 		l.mu.Unlock()
 		if err := l.stream.send(message); err != nil {
@@ -267,6 +268,7 @@ func (l *lane) depart() {
 func (l *lane) drain() {
 	defer l.drains.Done()
 	for {
+		goruntime.Gosched()
 		l.mu.Lock()
 		if len(l.queue) == 0 || l.ended {
 			l.sending = false

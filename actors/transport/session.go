@@ -88,8 +88,8 @@ func (t *Transport) accept(s stream, remote string) error {
 func (in *session) cut(cause error) {
 	in.once.Do(func() {
 		in.cause = cause
+		in.lane.end() // first: what is served fails now, and the caller shall hear that the peer is gone
 		in.cancel()
-		in.lane.end()
 		close(in.over)
 	})
 }
@@ -301,7 +301,8 @@ func firstFrame(message mem.BufferSlice) (first *frame, err error) {
 	}
 	_, err = unpack(message, func(f *frame, _ int) {
 		if first == nil {
-			first = f
+			copied := *f
+			first = &copied
 		}
 	})
 	if err == nil && first == nil {

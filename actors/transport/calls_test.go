@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestCancelAndDeadlineTravel(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		ended := make(chan error, 1)
+		began := make(chan time.Duration, 1)
+		a, _ := pair(t, l, func(c *Config) {
+			c.Serve = func(ctx context.Context, _ Hello, _ Kind, _ []byte) ([]byte, error) {
+				deadline, _ := ctx.Deadline()
+				began <- time.Until(deadline)
+				<-ctx.Done()
+				ended <- ctx.Err()
+				return nil, ctx.Err()
+			}
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { <-began; cancel() }()
+		if _, err := a.Call(ctx, "b", KindForward, nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("a cancelled call: %v", err)
+		}
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the server saw %v", err)
+		}
+		ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := a.Call(ctx, "b", KindForward, nil); err == nil {
+			t.Error("a call after its deadline ended without an error")
+		}
+		if left := <-began; left <= 0 || left > 60*time.Millisecond {
+			t.Errorf("%v were left at the server", left)
+		}
+		<-ended
+	})
+}
+
+func TestCallsFailAtOnceWhenThePeerDies(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		const calls = 100
+		began := make(chan struct{}, calls)
+		a, b := pair(t, l, func(c *Config) {
+			c.Serve = func(ctx context.Context, _ Hello, _ Kind, _ []byte) ([]byte, error) {
+				began <- struct{}{}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		failed := make(chan error, calls)
+		for range calls {
+			go func() {
+				_, err := a.Call(soon(t), "b", KindForward, nil)
+				failed <- err
+			}()
+		}
+		for range calls {
+			<-began
+		}
+		died := time.Now()
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for range calls {
+			if err := <-failed; !errors.Is(err, ErrPeerGone) {
+				t.Fatalf("a call in flight: %v", err)
+			}
+		}
+		if took := time.Since(died); took > 50*time.Millisecond && !testing.Short() {
+			t.Errorf("the last failed after %v", took)
+		}
+		if c := a.next(t); c.Up || c.Node != "b" || c.Epoch != 1 || c.Cause == nil {
+			t.Errorf("change: %+v", c)
+		}
+		if _, err := a.Call(soon(t), "b", KindForward, nil); !errors.Is(err, ErrNoPeer) {
+			t.Errorf("a call afterwards: %v", err)
+		}
+		if _, err := a.Probe(soon(t), b.Address()); !errors.Is(err, ErrRefused) {
+			t.Errorf("probe of the closed port: %v", err)
+		}
+	})
+}
+
+func TestServingIsBounded(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		var mu sync.Mutex
+		active, most := 0, 0
+		step := make(chan struct{})
+		a, _ := pair(t, l, func(c *Config) {
+			c.Serving = 3
+			c.Serve = func(context.Context, Hello, Kind, []byte) ([]byte, error) {
+				mu.Lock()
+				active++
+				most = max(most, active)
+				mu.Unlock()
+				<-step
+				mu.Lock()
+				active--
+				mu.Unlock()
+				return nil, nil
+			}
+		})
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				if _, err := a.Call(soon(t), "b", KindForward, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range 20 {
+			step <- struct{}{}
+		}
+		calls.Wait()
+		if most > 3 {
+			t.Errorf("%d were served at once, want 3 at most", most)
+		}
+	})
+}
+
+func TestRestartAtTheSameAddress(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		a := l.start(t, "a", 1)
+		b := l.start(t, "b", 1)
+		a.up(t, b)
+		b.Close()
+		if c := a.next(t); c.Up {
+			t.Fatalf("%+v", c)
+		}
+		again := l.start(t, "b", 2, func(c *Config) { c.Listen = b.Address() })
+		if c := a.next(t); !c.Up || c.Epoch != 2 {
+			t.Fatalf("%+v, want epoch 2 up", c)
+		}
+		if err := a.Send("b", Control, KindRaft, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		again.received(t, 1)
+	})
+}
