@@ -1,10 +1,12 @@
 package metadata
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +33,7 @@ type town struct {
 type house struct {
 	town    *town
 	name    string
+	called  string // for people; default: as it is named
 	fs      *vfs.MemFS
 	number  uint64
 	epoch   shards.Epoch
@@ -67,7 +70,7 @@ func (n *town) build(name string) *house {
 
 func (h *house) member() cluster.Member {
 	return cluster.Member{
-		ID: idOf(h.name), Name: h.name, Epoch: h.epoch, Peer: h.address, Host: h.name, Roles: cluster.DefaultRoles, Release: "test", Format: 1,
+		ID: idOf(h.name), Name: cmp.Or(h.called, h.name), Epoch: h.epoch, Peer: h.address, Host: h.name, Roles: cluster.DefaultRoles, Release: "test", Format: 1,
 	}
 }
 
@@ -220,7 +223,7 @@ func (h *house) set(d time.Duration, name, value string) cluster.Outcome {
 func (h *house) voters(d time.Duration, count int) {
 	h.town.t.Helper()
 	h.wait(d, fmt.Sprintf("%d voters", count), func(s *cluster.State, now Status) bool {
-		return len(now.Voters) == count && !now.Changing && len(s.Voters) == count
+		return len(s.Voters) == count && !now.Changing && slices.Equal(now.Voters, s.Voters)
 	})
 }
 

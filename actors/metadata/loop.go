@@ -37,6 +37,7 @@ type loop struct {
 	connected []transport.Address
 	lost      []uint64 // to whom entries could not be sent
 	lostWhole []uint64 // to whom a snapshot could not be sent
+	dead      map[shards.NodeID]shards.Epoch // leaders' lives that are proven to have ended
 	stand     *time.Timer
 	tries     int
 	voters    voterKeeper
@@ -53,7 +54,7 @@ func newLoop(g *Group, core *Core) loop {
 	stand.Stop()
 	return loop{
 		group: g, core: core, waiting: map[ProposalID][]*waiter{}, barriers: map[uint64]chan struct{}{}, issued: map[uint64]time.Time{},
-		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, stand: stand,
+		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, dead: map[shards.NodeID]shards.Epoch{}, stand: stand,
 	}
 }
 
@@ -222,6 +223,9 @@ func (l *loop) tick() {
 
 // receive takes a message of another member.
 func (l *loop) receive(r received) {
+	if r.peer.Epoch <= l.dead[r.peer.Node] { // its last words, which came after the news of its death
+		return
+	}
 	l.learn(transport.Address{Node: r.peer.Node, Epoch: r.peer.Epoch, Addr: r.peer.Address})
 	from := r.message.GetFrom()
 	if r.message.GetType() != raftpb.MsgReadIndex { // that one is passed on
@@ -346,6 +350,7 @@ func (l *loop) leaderGone(node shards.NodeID, epoch shards.Epoch) {
 	if m == nil || m.Raft != lead.Number || m.Epoch > epoch || node == l.group.config.Self.ID {
 		return
 	}
+	l.dead[node] = epoch
 	l.core.LeaderGone(m.Raft)
 	if l.core.Votes() {
 		l.tries = 0

@@ -1,0 +1,237 @@
+package metadata
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+var (
+	formSeeds = flag.Int("form-seeds", 60, "towns that TestInitialList forms")
+	formSeed  = flag.Uint64("form-seed", 0, "the one town to form, instead of many")
+)
+
+// TestInitialList starts the nodes of one list in any order, with slow and lossy lines, some of them killed on the way, and
+// one of them perhaps with an empty disk again after the cluster was formed: there is one cluster, and all are in it.
+func TestInitialList(t *testing.T) {
+	first, count := uint64(1), *formSeeds
+	if *formSeed != 0 {
+		first, count = *formSeed, 1
+	} else if testing.Short() {
+		count = min(count, 10)
+	}
+	for seed := first; seed < first+uint64(count); seed++ {
+		synctest.Test(t, func(t *testing.T) { form(t, seed) })
+		if t.Failed() {
+			t.Fatalf("repeat with: go test ./actors/metadata -run TestInitialList -form-seed %d", seed)
+		}
+	}
+}
+
+func form(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 17))
+	n := newTown(t)
+	n.network.Seed(seed)
+	size := 1 + random.IntN(5)
+	var list []string
+	for i := range size {
+		h := n.build(fmt.Sprintf("n%d", i+1))
+		list = append(list, h.address)
+	}
+	nodes := []*house{}
+	for i := range size {
+		h := n.houses[fmt.Sprintf("n%d", i+1)]
+		h.initial = slices.Clone(list)
+		random.Shuffle(size, func(a, b int) { h.initial[a], h.initial[b] = h.initial[b], h.initial[a] })
+		nodes = append(nodes, h)
+	}
+	n.trouble(random, nodes)
+	for _, i := range random.Perm(size) {
+		wait(time.Duration(random.IntN(3000)) * time.Millisecond)
+		nodes[i].start()
+		if random.IntN(4) == 0 {
+			wait(time.Duration(random.IntN(2000)) * time.Millisecond)
+			nodes[i].kill()
+			nodes[i].start()
+		}
+	}
+	wait(time.Duration(random.IntN(10_000)) * time.Millisecond)
+	n.quiet(nodes)
+	n.oneCluster(nodes)
+	if size >= 3 && random.IntN(2) == 0 { // the others are a majority of the list, but not of the voters, which is n1
+		nodes[0].vote("n1", "n2", "n3")
+		for _, h := range nodes {
+			h.voters(20*time.Second, 3)
+		}
+		lost := nodes[random.IntN(3)]
+		lost.stop()
+		again := n.build(lost.name + "-again")
+		again.address, again.initial = lost.address, lost.initial
+		again.start()
+		again.waitJoined()
+		nodes[slices.Index(nodes, lost)] = again
+		n.oneCluster(nodes)
+	}
+}
+
+// trouble makes lines slow and lossy, and cuts some.
+func (n *town) trouble(random *rand.Rand, nodes []*house) {
+	for _, a := range nodes {
+		for _, b := range nodes {
+			if a == b {
+				continue
+			}
+			least := time.Duration(random.IntN(20)) * time.Millisecond
+			n.network.Delay(idOf(a.name), idOf(b.name), least, least+time.Duration(random.IntN(50))*time.Millisecond)
+			if random.IntN(4) == 0 {
+				n.network.Lose(idOf(a.name), idOf(b.name), 0.2)
+			}
+			if random.IntN(6) == 0 {
+				n.network.Cut(idOf(a.name), idOf(b.name))
+			}
+		}
+	}
+}
+
+func (n *town) quiet(nodes []*house) {
+	for _, a := range nodes {
+		for _, b := range nodes {
+			n.network.Lose(idOf(a.name), idOf(b.name), 0)
+			n.network.Heal(idOf(a.name), idOf(b.name))
+		}
+	}
+}
+
+func (n *town) oneCluster(nodes []*house) {
+	n.t.Helper()
+	for _, h := range nodes {
+		h.waitJoined()
+	}
+	id := nodes[0].group.State().Cluster
+	for _, h := range nodes {
+		if got := h.group.State().Cluster; got != id {
+			n.t.Errorf("nodes %s and %s are in clusters %q and %q", nodes[0].name, h.name, id, got)
+		}
+	}
+}
+
+// wait lets fake time pass.
+func wait(d time.Duration) { <-time.After(d) }
+
+func TestJoinRefused(t *testing.T) {
+	for _, c := range []struct {
+		why   string
+		build func(n *town, h *house)
+		want  string
+	}{
+		{"a name that is taken", func(n *town, h *house) { h.called = "n1" }, "the name n1 belongs to node"},
+		{"the data of another cluster", func(n *town, h *house) {
+			h.join = nil
+			h.start().waitJoined()
+			h.stop()
+			h.join = func() []string { return []string{"at-n1"} }
+		}, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newTown(t)
+			n.build("n1").start().waitJoined()
+			h := n.build("stranger")
+			h.join = func() []string { return []string{"at-n1"} }
+			c.build(n, h)
+			h.start()
+			if c.want == "" { // it keeps to its own
+				h.waitJoined()
+				if len(h.group.State().Members) != 1 || len(n.houses["n1"].group.State().Members) != 1 {
+					t.Errorf("%s: two clusters have met", c.why)
+				}
+				return
+			}
+			<-h.group.Done()
+			if err := h.group.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %q", c.why, err, c.want)
+			}
+		})
+	}
+}
+
+// A node that stopped between being taken in and hearing from its group goes on to that cluster, and founds none.
+func TestJoinInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTown(t)
+		first := n.build("n1").start()
+		first.waitJoined()
+		h := n.build("n2")
+		h.wal = openWal(t, h.fs)
+		log, err := OpenLog(h.wal, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.SetCluster(first.group.State().Cluster); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.SetCluster("another"); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
+			t.Errorf("a log became another cluster's: %v", err)
+		}
+		if err := h.wal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h.start()
+		wait(10 * time.Second)
+		if got := h.group.State().Cluster; got != "" {
+			t.Fatalf("it founded cluster %s", got)
+		}
+		h.stop()
+		h.join = func() []string { return []string{"at-n1"} }
+		h.start().waitJoined()
+		if got := h.group.State().Cluster; got != first.group.State().Cluster {
+			t.Errorf("it is in cluster %s", got)
+		}
+	})
+}
+
+// The file of peers is read again: a node that was started with the wrong ones joins once they are right.
+func TestJoinReadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTown(t)
+		n.build("n1").start().waitJoined()
+		begun := time.Now()
+		h := n.build("n2")
+		h.join = func() []string {
+			if time.Since(begun) < 7*time.Second {
+				return []string{"nowhere"}
+			}
+			return []string{"nowhere", "at-n1"}
+		}
+		h.start().waitJoined()
+		if took := time.Since(begun); took > 15*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A member that was forgotten is told so when it comes back.
+func TestForgottenMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 1)
+		lost := n.houses["n3"]
+		outcome, err := n.houses["n2"].group.Propose(n.within(time.Second), &cluster.Command{Member: &cluster.MemberChange{Node: idOf("n3"), Forget: true}})
+		if err := errors.Join(err, outcome.Error()); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"n1", "n2"} {
+			n.houses[name].wait(5*time.Second, "one learner", func(_ *cluster.State, s Status) bool { return len(s.Learners) == 1 })
+		}
+		_, err = lost.group.Propose(n.within(20*time.Second), setting("a", "1"))
+		if err == nil {
+			t.Error("a forgotten member changed the state")
+		}
+	})
+}
