@@ -72,11 +72,7 @@ func (c *calls) end(err error) {
 func (c *calls) result(done *call) ([]byte, error) {
 	answer, err := done.answer, done.err
 	done.answer, done.err = nil, nil
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.free) < mostFree {
-		c.free = append(c.free, done)
-	}
+	c.spare.Put(done)
 	return answer, err
 }
 
