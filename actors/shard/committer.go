@@ -28,6 +28,7 @@ type Committer struct {
 	unsynced bool // written without an fsync since the last one; the goroutine's own
 	batch    []*Shard
 	records  []wal.Record
+	named    []wal.Named // records of the node that a round sets
 	rounds   atomic.Int64
 	written  atomic.Int64 // records
 	waits    Waits
@@ -176,11 +177,19 @@ func (c *Committer) write() error {
 	sync := false
 	c.records = c.records[:0]
 	for _, s := range c.batch {
-		c.records = append(c.records, s.seal())
+		c.records = s.seal(c.records)
 		sync = sync || s.space.Durability == shards.DurabilityFsync
 	}
 	begun := time.Now()
-	err := c.log.Append(c.records, sync)
+	errands, err := c.runErrands()
+	sync = sync || errands
+	switch {
+	case err != nil:
+	case len(c.records) > 0:
+		err = c.log.Append(c.records, sync)
+	case errands:
+		err = c.log.Sync()
+	}
 	if errors.Is(err, wal.ErrDiskFull) {
 		return c.writeShrinking(err)
 	}
@@ -189,6 +198,29 @@ func (c *Committer) write() error {
 	}
 	c.settle(err, sync)
 	return err
+}
+
+// runErrands cuts logs and writes what the node notes of its copies, before the records of the round, so that the fsync that
+// makes those durable covers it. It says whether there was any.
+func (c *Committer) runErrands() (any bool, err error) {
+	c.named = c.named[:0]
+	for _, s := range c.batch {
+		cut, record, some := s.errands()
+		if !some {
+			continue
+		}
+		any = true
+		if record.Name != "" {
+			c.named = append(c.named, record)
+		}
+		if cut != 0 {
+			err = errors.Join(err, c.log.TruncateSuffix(s.id, cut))
+		}
+	}
+	if err == nil && len(c.named) > 0 {
+		err = c.log.Write(wal.Batch{Set: c.named}, false)
+	}
+	return any, err
 }
 
 // settle tells every shard of the batch how its round ended.
@@ -221,8 +253,9 @@ func (c *Committer) writeShrinking(cause error) error {
 			s.abort(full)
 			continue
 		}
-		if record, left := s.shed(full); left {
-			kept, c.records = append(kept, s), append(c.records, record)
+		before := len(c.records)
+		if c.records = s.shed(c.records, full); len(c.records) > before {
+			kept = append(kept, s)
 		} else {
 			s.abort(full)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/store"
 )
 
@@ -38,7 +39,7 @@ func (s *Shard) tick(now int64) {
 	if s.down != nil {
 		return
 	}
-	if s.store.Due(now) && s.stuck == nil {
+	if s.store.Due(now) && s.stuck == nil && s.leads.Load() && s.orders() {
 		due := store.Txn{Time: now, Ops: []store.Op{{Kind: store.OpExpireDue, Int: expireBudget}}}
 		s.order(&housekeeping{txns: []store.Txn{due}, count: &s.space.expired})
 	}
@@ -61,6 +62,12 @@ type Stats struct {
 	Writes    uint64       // likewise
 	Available bool
 	Reason    string // why not available
+
+	Copy    shards.CopyID  // in a cluster: what the table calls this copy; 0 if it does not list it
+	Term    shards.Term    // likewise
+	Rolling uint64         // the hash over everything up to Applied
+	Replica replica.Status // in a cluster, as far as the core has been told: see Solo
+	Solo    bool           // the only copy: writes take the short way
 }
 
 // Stats takes a look at the shard.
@@ -74,6 +81,10 @@ func (s *Shard) Stats() Stats {
 	}
 	if s.down != nil {
 		st.Reason = s.down.Error()
+	}
+	st.Rolling = s.store.Rolling()
+	if p := s.part; p != nil {
+		st.Copy, st.Term, st.Replica, st.Solo = p.self, p.core.Term(), p.core.Status(), p.solo
 	}
 	return st
 }

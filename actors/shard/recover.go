@@ -5,11 +5,14 @@ import (
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
-// Recover fills the shard from its newest snapshot file and the log after it, and opens it for work. progress, which may be
+// Recover fills the shard from its newest snapshot file and the log after it, and opens it for work. In a cluster it looks
+// through the log, but applies nothing of it, and the shard refuses work until Configure: what the log's end is worth only the
+// in-sync copies together know. progress, which may be
 // nil, is told the bytes of each chunk and record. It is called once, before anything else, from one goroutine; shards of a
 // node recover side by side. An error leaves the shard refusing work.
 func (s *Shard) Recover(files *wal.Snapshots, progress func(bytes int)) error {
@@ -20,6 +23,11 @@ func (s *Shard) Recover(files *wal.Snapshots, progress func(bytes int)) error {
 		if err := s.load(files, progress); err != nil {
 			return fmt.Errorf("shard %s: snapshot: %w", s.name, err)
 		}
+	}
+	if s.link != nil {
+		return s.join(progress)
+	}
+	if s.log != nil {
 		if err := s.replay(progress); err != nil {
 			return fmt.Errorf("shard %s: log: %w", s.name, err)
 		}
@@ -90,6 +98,71 @@ func (s *Shard) replayRecord(r wal.Record, t *store.Txn) error {
 	return nil
 }
 
+// join makes the copy's part in its cluster, from what is on disk.
+func (s *Shard) join(progress func(int)) error {
+	start := replica.Start{Rolling: s.store.Rolling()}
+	start.Base.Seq = s.saved
+	start.Last = s.saved
+	held := shards.CopyID(0)
+	if s.log != nil {
+		var err error
+		if held, err = s.survey(&start, progress); err != nil {
+			return fmt.Errorf("shard %s: log: %w", s.name, err)
+		}
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.savedTerm, s.logged = start.Base.Term, start.Last
+	if err := s.startPart(start, held); err != nil {
+		return fmt.Errorf("shard %s: %w", s.name, err)
+	}
+	s.settle()
+	return nil
+}
+
+// survey reads which copy this is, the term of its snapshot and where in the log behind it each term begins.
+func (s *Shard) survey(start *replica.Start, progress func(int)) (held shards.CopyID, err error) {
+	held, noted, err := readHolding(s.log, s.id)
+	if err != nil {
+		return 0, err
+	}
+	if noted.Seq == start.Base.Seq {
+		start.Base.Term = noted.Term
+	}
+	err = s.log.ReadFrom(s.id, max(start.Base.Seq, 1), func(r wal.Record) error {
+		progress(len(r.Payload))
+		if r.First <= start.Base.Seq && r.Last >= start.Base.Seq {
+			start.Base.Term = r.Term
+		}
+		if r.Last <= start.Base.Seq {
+			return nil
+		}
+		s.unsave += int64(len(r.Payload))
+		if n := len(start.Runs); n == 0 || start.Runs[n-1].Term != r.Term {
+			start.Runs = append(start.Runs, replica.Position{Term: r.Term, Seq: max(r.First, start.Base.Seq+1)})
+		}
+		start.Last = r.Last
+		return nil
+	})
+	if errors.Is(err, wal.ErrTruncated) && start.Base.Seq > 0 {
+		return held, s.surveyBehind(start, progress)
+	}
+	return held, err
+}
+
+// surveyBehind is survey for a log that no longer holds the snapshot's last transaction.
+func (s *Shard) surveyBehind(start *replica.Start, progress func(int)) error {
+	return s.log.ReadFrom(s.id, start.Base.Seq+1, func(r wal.Record) error {
+		progress(len(r.Payload))
+		s.unsave += int64(len(r.Payload))
+		if n := len(start.Runs); n == 0 || start.Runs[n-1].Term != r.Term {
+			start.Runs = append(start.Runs, replica.Position{Term: r.Term, Seq: r.First})
+		}
+		start.Last = r.Last
+		return nil
+	})
+}
+
 // Unsaved is the log written since the newest snapshot file and the size of what the shard holds, about that of a snapshot,
 // both in bytes, and whether a snapshot would shorten a restart.
 func (s *Shard) Unsaved() (log, live int64, any bool) {
@@ -103,6 +176,8 @@ func (s *Shard) Unsaved() (log, live int64, any bool) {
 // caller at a time. It does nothing when nothing was written since the last one, or when the shard is out of service: a
 // broken store is not worth keeping.
 func (s *Shard) Checkpoint(files *wal.Snapshots) error {
+	s.filing.Lock()
+	defer s.filing.Unlock()
 	s.turn.Lock()
 	if broken := s.down != nil && !errors.Is(s.down, ErrClosed); broken || s.log == nil || s.store.Applied() == s.saved {
 		s.turn.Unlock()
@@ -110,6 +185,10 @@ func (s *Shard) Checkpoint(files *wal.Snapshots) error {
 	}
 	view := &View{Snapshot: s.store.Snapshot(), shard: s}
 	covered := s.unsave
+	term := shards.Term(0)
+	if s.part != nil {
+		term = s.termOf(view.Seq())
+	}
 	s.turn.Unlock()
 
 	seq := view.Seq()
@@ -119,13 +198,38 @@ func (s *Shard) Checkpoint(files *wal.Snapshots) error {
 		return fmt.Errorf("shard %s: snapshot at %d: %w", s.name, seq, err)
 	}
 	s.turn.Lock()
-	s.saved = seq
+	s.saved, s.savedTerm = seq, term
 	s.unsave -= covered
 	s.turn.Unlock()
-	if err := s.committer.truncate(s.id, seq); err != nil {
+	if err := s.shorten(seq); err != nil {
 		return fmt.Errorf("shard %s: truncate the log before %d: %w", s.name, seq, err)
 	}
 	return files.RemoveBefore(s.id, seq)
+}
+
+// shorten drops the log up to seq. Other copies that are catching up may still want some of it, and in a cluster the node's
+// record keeps the term that the log no longer tells.
+func (s *Shard) shorten(seq shards.SeqNo) error {
+	if s.part == nil {
+		return s.committer.truncate(s.id, seq)
+	}
+	return s.committer.ask(func() error {
+		s.turn.Lock()
+		if !s.part.solo {
+			seq = min(seq, s.part.core.Retained())
+		}
+		batch := wal.Batch{Cuts: []wal.Cut{{Shard: s.id, Through: seq}}, Set: []wal.Named{s.holding(s.part.held)}}
+		s.turn.Unlock()
+		return s.log.Write(batch, false)
+	})
+}
+
+// termOf is the term of an applied transaction; 0 if it is not known any more.
+func (s *Shard) termOf(seq shards.SeqNo) shards.Term {
+	if c := s.part.core; seq <= c.End().Seq {
+		return c.TermAt(seq)
+	}
+	return s.term() // solo: the core has not been told of what was written in this term
 }
 
 // save writes the file. The log must hold all that the snapshot holds before the file is there, else a crash between the

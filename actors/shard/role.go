@@ -3,7 +3,7 @@ package shard
 import "github.com/troupe-actors/troupe/shards/store"
 
 // Leads says whether this copy is its shard's primary, as far as it knows: Submit still decides. It takes no turn.
-func (s *Shard) Leads() bool { return true }
+func (s *Shard) Leads() bool { return s.leads.Load() }
 
 // ReadStale answers the reads of a work from what this copy has applied, whatever its role: the answer may lack the latest
 // writes. A work that writes fails as Submit's would.

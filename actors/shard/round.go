@@ -8,13 +8,102 @@ import (
 // maxKeptPayload bounds the buffer that a round keeps for its successor, in bytes: an idle shard holds no large ones.
 const maxKeptPayload = 64 << 10
 
-// seal closes the open round and gives the record to write; a new round opens for later callers. Called by the committer
+// seal closes the open round and appends the record to write; a new round opens for later callers. Called by the committer
 // only, which finishes each sealed round before it seals the next.
-func (s *Shard) seal() wal.Record {
+func (s *Shard) seal(records []wal.Record) []wal.Record {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if s.replicated() {
+		return s.take(records)
+	}
+	s.listed = false
+	if s.part != nil {
+		s.part.taken, s.part.pending = s.part.pending, writes{}
+	}
 	s.open, s.sealed = s.sealed, s.open
-	return s.record()
+	if s.sealed.count == 0 {
+		return records
+	}
+	return append(records, s.record())
+}
+
+// take seals for a copy with company: the open round becomes an entry and is sent on, and whatever the core wants written goes
+// to the committer.
+func (s *Shard) take(records []wal.Record) []wal.Record {
+	p := s.part
+	if s.down == nil && s.open.count > 0 && len(p.flight) < maxFlight && p.core.Room() {
+		s.launch()
+		s.carryOut()
+	}
+	s.listed = false
+	p.taken, p.pending = p.pending, writes{}
+	for i := range p.taken.entries {
+		e := &p.taken.entries[i]
+		records = append(records, wal.Record{Shard: s.id, Term: e.Term, First: e.First, Last: e.Last, Payload: e.Payload, Shrinks: e.Shrinks})
+	}
+	return records
+}
+
+// errands are what the committer does for the shard before it appends: a cut of its log, and the node's record of it.
+func (s *Shard) errands() (cut shards.SeqNo, record wal.Named, any bool) {
+	if s.link == nil {
+		return 0, wal.Named{}, false
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	t := &s.part.taken
+	if t.hold != 0 {
+		record = s.holding(t.hold)
+	}
+	return t.cut, record, t.cut != 0 || t.hold != 0
+}
+
+// written ends a share of a round: err is nil, or why the log did not take it.
+func (s *Shard) written(err error) {
+	p := s.part
+	t := p.taken
+	p.taken = writes{}
+	if err != nil {
+		s.putBack(t, err)
+		return
+	}
+	s.stuck = nil
+	if t.hold != 0 {
+		s.isHeld(t.hold)
+	}
+	for i := range t.entries {
+		s.unsave += int64(len(t.entries[i].Payload))
+		s.logged = t.entries[i].Last
+	}
+	if t.number == 0 || s.down != nil {
+		return
+	}
+	p.core.Persisted(t.number)
+	s.carryOut()
+	s.beginSolo()
+	s.push()
+}
+
+// putBack queues again what a full disk did not take. Until it is taken, growth is refused, and what other copies are sent
+// is not committed.
+func (s *Shard) putBack(t writes, err error) {
+	p := s.part
+	s.stuck = err
+	for n := len(t.entries); n > 0 && p.pending.cut != 0 && t.entries[n-1].First >= p.pending.cut; n-- {
+		t.entries = t.entries[:n-1]
+	}
+	if len(t.entries) > 0 {
+		p.pending.cut = 0
+	}
+	p.pending.entries = append(t.entries, p.pending.entries...)
+	p.pending.number = max(p.pending.number, t.number)
+	if p.pending.hold == 0 {
+		p.pending.hold = t.hold
+	}
+	if !s.listed {
+		s.listed = true
+		s.committer.relist(s)
+	}
 }
 
 // record is the sealed round as the log takes it. A round of interval has no groups, so it never counts as shrinking: its
@@ -25,7 +114,7 @@ func (s *Shard) record() wal.Record {
 		shrinks = shrinks && s.sealed.groups[i].shrinks
 	}
 	return wal.Record{
-		Shard: s.id, First: s.logged + 1, Last: s.logged + shards.SeqNo(s.sealed.count),
+		Shard: s.id, Term: s.term(), First: s.logged + 1, Last: s.logged + shards.SeqNo(s.sealed.count),
 		Payload: s.sealed.payload, Shrinks: shrinks,
 	}
 }
@@ -34,6 +123,12 @@ func (s *Shard) record() wal.Record {
 func (s *Shard) commit() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if s.part != nil {
+		if s.written(nil); !s.part.solo {
+			return
+		}
+		defer s.endSolo()
+	}
 	s.stuck = nil
 	s.logged += shards.SeqNo(s.sealed.count)
 	s.unsave += int64(len(s.sealed.payload))
@@ -50,9 +145,16 @@ func (s *Shard) commit() {
 func (s *Shard) abort(err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if s.part != nil {
+		if s.written(err); !s.part.solo {
+			return
+		}
+		defer s.endSolo()
+	}
 	if s.space.Durability == shards.DurabilityInterval {
 		s.stuck = err
-		if s.open.count == 0 {
+		if s.sealed.count > 0 && !s.listed {
+			s.listed = true
 			s.committer.relist(s)
 		}
 		s.sealed.payload = append(s.sealed.payload, s.open.payload...)
@@ -69,11 +171,14 @@ func (s *Shard) abort(err error) {
 	s.sealed.clear()
 }
 
-// shed fails the parked works that could grow the store, so that deletes get through on a full disk. It says whether
-// anything is left to write, and gives it.
-func (s *Shard) shed(err error) (wal.Record, bool) {
+// shed fails the parked works that could grow the store, so that deletes get through on a full disk. It appends what is left
+// to write; nothing if all of it was failed, or has to wait for a larger disk.
+func (s *Shard) shed(records []wal.Record, err error) []wal.Record {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if s.replicated() {
+		return s.shedEntries(records)
+	}
 	kept := s.sealed.groups[:0]
 	payload := s.sealed.payload[:0]
 	count := 0
@@ -91,7 +196,31 @@ func (s *Shard) shed(err error) (wal.Record, bool) {
 	}
 	clear(s.sealed.groups[len(kept):])
 	s.sealed.groups, s.sealed.payload, s.sealed.count = kept, payload, count
-	return s.record(), count > 0
+	if count == 0 {
+		return records
+	}
+	return append(records, s.record())
+}
+
+// shedEntries keeps entries only if all of them shrink: what the copies were sent cannot be taken back in parts.
+func (s *Shard) shedEntries(records []wal.Record) []wal.Record {
+	before := len(records)
+	for i := range s.part.taken.entries {
+		e := &s.part.taken.entries[i]
+		if !e.Shrinks {
+			return records[:before]
+		}
+		records = append(records, wal.Record{Shard: s.id, Term: e.Term, First: e.First, Last: e.Last, Payload: e.Payload, Shrinks: true})
+	}
+	return records
+}
+
+// term is the term of the records that a copy without company writes.
+func (s *Shard) term() shards.Term {
+	if s.part == nil {
+		return 0
+	}
+	return s.part.core.Term()
 }
 
 func (g *group) answer() {

@@ -19,6 +19,8 @@ type Config struct {
 	Committer *Committer // nil for durability memory
 	Log       *wal.Log   // nil for durability memory
 	Seed      uint64     // for eviction samples and hashing
+	Link      *Link      // nil: the node is alone, and every shard's primary
+	Adopt     bool       // with a Link: what is on disk is of a life before the cluster; take it for the copy that the table names
 }
 
 // Shard is one copy of a shard. Submit, Stats, View and Watch may be called concurrently.
@@ -35,26 +37,35 @@ type Shard struct {
 	space     *Space
 	committer *Committer
 	log       *wal.Log
+	link      *Link
+	adopt     bool
+	filing    sync.Mutex // held while snapshot files of the shard are written and removed; before the turn
 
-	turn   sync.Mutex // whoever holds it is the actor: it guards all below
-	store  *store.Store
-	random *rand.Rand
-	down   error        // why the shard cannot serve; nil while it does
-	stuck  error        // why the log refuses growth (interval only); nil while it does not
-	open   round        // encoded, not yet taken by the committer
-	sealed round        // being written
-	logged shards.SeqNo // the last transaction in the log
-	saved  shards.SeqNo // the last transaction in the newest snapshot file
-	unsave int64        // log bytes since then
-	memory int64        // what this shard has added to its keyspace's use
-	reads  uint64       // operations since the start
-	writes uint64       // likewise
-	worker Work         // whose results visit passes on...
-	index  int          // ...and for which transaction
-	visit  func(op int, r *store.Result)
+	turn      sync.Mutex // whoever holds it is the actor: it guards all below
+	store     *store.Store
+	random    *rand.Rand
+	down      error        // why the shard cannot serve; nil while it does
+	stuck     error        // why the log refuses growth (interval only); nil while it does not
+	open      round        // encoded, not yet taken by the committer
+	sealed    round        // being written
+	logged    shards.SeqNo // the last transaction in the log
+	saved     shards.SeqNo // the last transaction in the newest snapshot file
+	unsave    int64        // log bytes since then
+	memory    int64        // what this shard has added to its keyspace's use
+	reads     uint64       // operations since the start
+	writes    uint64       // likewise
+	part      *part        // nil on a node alone
+	lost      bool         // down is because the copy was given up
+	listed    bool         // the committer will come by
+	savedTerm shards.Term  // term of saved
+	worker    Work         // whose results visit passes on...
+	index     int          // ...and for which transaction
+	visit     func(op int, r *store.Result)
 
 	due   atomic.Int64 // lower bound of the next expiry in Unix ms; 0 = none. For the ticker
 	dirty atomic.Bool  // written since the ticker last looked
+	leads atomic.Bool  // this copy is primary, as far as it knows
+	quiet atomic.Bool  // the protocol needs no ticks
 }
 
 // round is what the committer writes in one append: the encoded transactions and the works that wait for them.
@@ -85,11 +96,13 @@ func New(c Config) *Shard {
 		panic(fmt.Sprintf("shard %v: durability %v and log do not match", c.ID, c.Space.Durability))
 	}
 	s := &Shard{
-		id: c.ID, name: c.Space.ShardName(c.ID.Index()), space: c.Space, committer: c.Committer, log: c.Log,
+		id: c.ID, name: c.Space.ShardName(c.ID.Index()), space: c.Space, committer: c.Committer, log: c.Log, link: c.Link, adopt: c.Adopt,
 		random: rand.New(rand.NewPCG(c.Seed, uint64(c.ID))),
 		store:  store.New(c.Space.storeOptions(c.Seed)),
 	}
 	s.down = s.unavailable(ErrStarting)
+	s.leads.Store(c.Link == nil)
+	s.quiet.Store(true)
 	s.visit = func(op int, r *store.Result) { s.worker.Result(s.index, op, r) }
 	return s
 }
@@ -106,6 +119,16 @@ func (s *Shard) Fail(cause error) {
 	defer s.turn.Unlock()
 	if s.down == nil || errors.Is(s.down, ErrStarting) {
 		s.down = s.unavailable(cause)
+		s.abandon()
+	}
+}
+
+// abandon answers what waits for other copies: they may not answer any more.
+func (s *Shard) abandon() {
+	if s.part != nil {
+		s.leads.Store(false)
+		s.disown()
+		s.stopStreams()
 	}
 }
 
@@ -123,13 +146,17 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 		return
 	}
 	writes, grows := inspect(w, now)
+	if s.inCluster() && !s.guard(w, writes, b) {
+		return
+	}
 	switch {
 	case !writes:
 		s.read(now, w)
+		s.vouch(w)
 		return
 	case grows && !s.admit(now, w):
 		return
-	case s.space.Durability == shards.DurabilityFsync:
+	case s.parks():
 		s.enqueue(w, b)
 	default:
 		s.apply(w)
@@ -213,38 +240,45 @@ func (s *Shard) run(w Work) {
 // apply is the turn of a write that is acknowledged before it is durable.
 func (s *Shard) apply(w Work) {
 	if s.space.Durability == shards.DurabilityInterval {
-		s.encode(w)
+		s.enlist()
+		s.open.encode(w)
 	}
 	s.run(w)
 }
 
-// enqueue is the turn of a write that is acknowledged when it is durable.
+// enqueue is the turn of a write that is acknowledged when it is durable, or when other copies have it.
 func (s *Shard) enqueue(w Work, b *Batch) {
 	if b != nil {
 		b.park()
 	}
-	g := s.encode(w)
+	r := &s.open
+	if s.part != nil && s.part.next != nil && s.space.Durability == shards.DurabilityInterval {
+		r = &s.part.late
+	}
+	g := r.encode(w)
 	g.work, g.batch = w, b
-	s.open.groups = append(s.open.groups, g)
+	r.groups = append(r.groups, g)
+	if s.replicated() {
+		s.push()
+	} else if r == &s.open {
+		s.enlist()
+	}
 }
 
-// encode appends the writes of a work to the open round and has the committer look at it.
-func (s *Shard) encode(w Work) group {
-	if s.open.count == 0 {
-		s.committer.enlist(s)
-	}
-	g := group{from: len(s.open.payload), shrinks: true}
+// encode appends the writes of a work to the round.
+func (r *round) encode(w Work) group {
+	g := group{from: len(r.payload), shrinks: true}
 	for i := range w.Len() {
 		t := w.Txn(i)
 		if readOnly(t) {
 			continue
 		}
-		s.open.payload = store.AppendTxn(s.open.payload, t)
+		r.payload = store.AppendTxn(r.payload, t)
 		g.count++
 		g.shrinks = g.shrinks && shrinks(t)
 	}
-	g.to = len(s.open.payload)
-	s.open.count += g.count
+	g.to = len(r.payload)
+	r.count += g.count
 	return g
 }
 

@@ -92,7 +92,7 @@ func (s *Shard) evict(now, need int64) bool {
 
 // order has the shard run work of its own, which nobody waits for.
 func (s *Shard) order(h *housekeeping) {
-	if s.space.Durability == shards.DurabilityFsync {
+	if s.parks() {
 		s.enqueue(h, nil)
 		return
 	}

@@ -98,6 +98,12 @@ func (t *Target) end(reason string) {
 // Busy says that a stream is under way.
 func (t *Target) Busy() bool { return t.state != idle }
 
+// HasReady says whether Ready would hold anything.
+func (t *Target) HasReady() bool {
+	o := &t.out
+	return len(o.Messages) > 0 || o.Begin || o.Load != nil || o.Install || o.Forget || o.Failed != ""
+}
+
 // Quiet says that ticks would do nothing.
 func (t *Target) Quiet() bool { return t.state == idle && !t.hasLoader }
 

@@ -199,9 +199,18 @@ func (s *Snapshots) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
 	if _, kept := s.sizes.Load(snapshotName{shard, seq}); !kept {
 		return nil
 	}
+	return s.remove(shard, func(other shards.SeqNo) bool { return other < seq })
+}
+
+// RemoveAfter removes the shard's snapshots of more than seq; with 0 all of them.
+func (s *Snapshots) RemoveAfter(shard shards.ShardID, seq shards.SeqNo) error {
+	return s.remove(shard, func(other shards.SeqNo) bool { return other > seq })
+}
+
+func (s *Snapshots) remove(shard shards.ShardID, goes func(shards.SeqNo) bool) error {
 	var old []snapshotName
 	s.sizes.Range(func(key, _ any) bool {
-		if name := key.(snapshotName); name.shard == shard && name.seq < seq {
+		if name := key.(snapshotName); name.shard == shard && goes(name.seq) {
 			old = append(old, name)
 		}
 		return true

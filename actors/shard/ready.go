@@ -1,0 +1,384 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/recovery"
+	"github.com/troupe-actors/troupe/shards/replica"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// maxFlight is how many rounds of a shard are under way at once; what comes then gathers in the open round. In memory a round
+// takes one trip over the network, and a few large ones cost less than many small ones.
+const (
+	maxFlight       = 8
+	maxFlightMemory = 2
+)
+
+// step takes a replication message.
+func (s *Shard) step(from shards.NodeID, m *replica.Message) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	p := s.part
+	if p == nil || s.down != nil || p.solo || p.installing {
+		return
+	}
+	if _, known := p.homes[m.From]; !known {
+		p.homes[m.From] = from // its row is newer than ours
+	}
+	p.core.Step(m)
+	s.carryOut()
+	s.beginSolo()
+	s.push()
+}
+
+// TickReplica lets one tick of the protocol pass: every 50 ms if the defaults of replica.Config are to mean what they say.
+// For a copy with nothing under way it costs a load.
+func (s *Shard) TickReplica() {
+	if s.quiet.Load() {
+		return
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	p := s.part
+	if p == nil || s.down != nil {
+		return
+	}
+	p.core.Tick()
+	p.target.Tick()
+	s.wakeTarget()
+	for _, o := range p.outgoing {
+		o.source.Tick()
+		o.wake()
+	}
+	if p.hand != nil {
+		p.hand.Tick()
+		s.handOver()
+	}
+	s.carryOut()
+	s.push()
+}
+
+// restless says whether ticks are needed.
+func (s *Shard) restless() {
+	p := s.part
+	quiet := p.solo || p.core.Quiet() && p.target.Quiet() && len(p.outgoing) == 0 && p.hand == nil
+	s.quiet.Store(quiet)
+}
+
+// carryOut does what the core wants, until it wants nothing more.
+func (s *Shard) carryOut() {
+	p := s.part
+	for s.down == nil && p.core.HasReady() {
+		r := p.core.Ready()
+		if r.Write != 0 && s.log != nil {
+			s.pend(&r)
+		}
+		s.post(r.Messages)
+		if r.Fenced != 0 {
+			s.roleChanged()
+		}
+		if r.Commit != 0 {
+			s.applyTo(r.Commit)
+		}
+		for _, f := range r.Fetch {
+			s.fetch(f)
+		}
+		for _, c := range r.InSync {
+			s.propose(c)
+		}
+		for _, id := range r.Snapshots {
+			s.stream(id)
+		}
+		if r.Diverged != nil {
+			s.lose(fmt.Errorf("it has diverged: at transaction %d its hash is %016x, the primary's %016x",
+				r.Diverged.Seq, r.Diverged.Here, r.Diverged.Primary))
+		}
+	}
+	if s.down == nil && len(p.waiting) > 0 && p.core.Caught() {
+		s.answerWaiting()
+	}
+	if p.hand != nil && p.hand.Paused() {
+		s.handOver()
+	}
+	s.restless()
+}
+
+func (s *Shard) post(messages []replica.Message) {
+	for i := range messages {
+		if to := s.part.homes[messages[i].To]; to != "" && to != s.link.Node {
+			s.link.Sender.Send(to, replica.Append(nil, &messages[i]))
+		}
+	}
+}
+
+// pend queues what the core wants written.
+func (s *Shard) pend(r *replica.Ready) {
+	w := &s.part.pending
+	if r.Truncate != 0 {
+		n := len(w.entries)
+		for n > 0 && w.entries[n-1].First >= r.Truncate {
+			n--
+		}
+		w.entries = w.entries[:n]
+		if n == 0 && (w.cut == 0 || r.Truncate < w.cut) {
+			w.cut = r.Truncate
+		}
+	}
+	w.entries = append(w.entries, r.Append...)
+	w.number = r.Write
+	s.enlist()
+}
+
+// enlist has the committer come by.
+func (s *Shard) enlist() {
+	if !s.listed {
+		s.listed = true
+		s.committer.enlist(s)
+	}
+}
+
+// push moves the open round on, if it may go: to the committer, which seals it, or in memory at once.
+func (s *Shard) push() {
+	p := s.part
+	if p.solo || s.down != nil || s.open.count == 0 || p.core.Writable() != nil || !p.core.Room() {
+		return
+	}
+	if s.log != nil {
+		if len(p.flight) < maxFlight {
+			s.enlist()
+		}
+		return
+	}
+	for s.open.count > 0 && len(p.flight) < maxFlightMemory && p.core.Writable() == nil {
+		s.launch()
+		s.carryOut()
+	}
+}
+
+// launch makes the open round an entry.
+func (s *Shard) launch() {
+	p := s.part
+	shrinks := true
+	for i := range s.open.groups {
+		shrinks = shrinks && s.open.groups[i].shrinks
+	}
+	e, err := p.core.Propose(s.open.count, s.open.payload, shrinks)
+	if err != nil {
+		return // the works stay where they are, or are answered by what made the core refuse
+	}
+	p.flight = append(p.flight, flight{e.First, e.Last, s.open.groups})
+	s.open = round{}
+}
+
+// applyTo applies everything up to the commit: own rounds with their works, others from what the copy was sent.
+func (s *Shard) applyTo(commit shards.SeqNo) {
+	p := s.part
+	for s.store.Applied() < commit {
+		next := s.store.Applied() + 1
+		if len(p.flight) == 0 || p.flight[0].first != next {
+			through := commit
+			if len(p.flight) > 0 {
+				through = min(through, p.flight[0].first-1)
+			}
+			if err := s.replayEntries(next, through); err != nil {
+				s.lose(err)
+				return
+			}
+			continue
+		}
+		f := p.flight[0]
+		p.flight = p.flight[1:]
+		for i := range f.groups {
+			s.run(f.groups[i].work)
+			f.groups[i].answer()
+		}
+		if s.store.Applied() != f.last {
+			panic(fmt.Sprintf("shard %s: a round that ends at %d brought the store to %d", s.name, f.last, s.store.Applied()))
+		}
+	}
+	if len(p.flight) == 0 {
+		p.flight = nil
+	}
+	p.core.Applied(commit, s.store.Rolling())
+	s.settle()
+	s.dirty.Store(true)
+}
+
+// replayEntries applies transactions of entries in memory, or else of the log.
+func (s *Shard) replayEntries(from, through shards.SeqNo) error {
+	entries, there := s.part.core.Entries(from, through)
+	if !there {
+		return s.replayLog(from, through)
+	}
+	for i := range entries {
+		e := &entries[i]
+		if err := s.replayRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, &s.part.txn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errEnough = errors.New("enough")
+
+func (s *Shard) replayLog(from, through shards.SeqNo) error {
+	if s.log == nil {
+		return fmt.Errorf("transaction %d: %w", from, errMismatch)
+	}
+	err := s.log.ReadFrom(s.id, from, func(r wal.Record) error {
+		if r.First > through {
+			return errEnough
+		}
+		return s.replayRecord(r, &s.part.txn)
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return fmt.Errorf("log: %w", err)
+	}
+	if s.store.Applied() < through {
+		return fmt.Errorf("log: it ends before transaction %d: %w", through, errMismatch)
+	}
+	return nil
+}
+
+// answerWaiting runs the reads of a primary that has caught up with its predecessor.
+func (s *Shard) answerWaiting() {
+	p := s.part
+	waiting := p.waiting
+	p.waiting = nil
+	for i := range waiting {
+		g := &waiting[i]
+		for k := range g.work.Len() {
+			s.readOne(g.work.Txn(k).Time, g.work, k)
+		}
+		s.vouch(g.work)
+		g.answer()
+	}
+}
+
+// fetch reads the log for a laggard, off the turn.
+func (s *Shard) fetch(f replica.Fetch) {
+	s.link.streams.Go(func() {
+		entries, err := s.readLog(f)
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		if s.down != nil {
+			return
+		}
+		if err != nil || len(entries) == 0 {
+			s.part.core.Missing(f.To)
+		} else {
+			s.part.core.Fetched(f.To, entries)
+		}
+		s.carryOut()
+		s.push()
+	})
+}
+
+func (s *Shard) readLog(f replica.Fetch) (entries []replica.Entry, err error) {
+	bytes := 0
+	err = s.log.ReadFrom(s.id, f.From, func(r wal.Record) error {
+		if r.Last > f.Through || len(entries) > 0 && bytes >= f.Bytes {
+			return errEnough
+		}
+		if len(entries) == 0 && r.First != f.From {
+			return errMismatch
+		}
+		e := replica.Entry{Term: r.Term, First: r.First, Last: r.Last, Shrinks: r.Shrinks, Payload: append([]byte(nil), r.Payload...)}
+		entries, bytes = append(entries, e), bytes+e.Size()
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return entries, err
+}
+
+// propose asks for a change of the in-sync set.
+func (s *Shard) propose(c replica.Change) {
+	p := s.part
+	ask := &cluster.InSync{Shard: s.id, Term: p.core.Term(), Primary: p.self, Reason: c.Reason}
+	if c.Add {
+		ask.Add = []shards.CopyID{c.Copy}
+	} else {
+		ask.Remove = []shards.CopyID{c.Copy}
+	}
+	s.link.Events.Propose(cluster.Command{InSync: ask}, func(refused bool, err error) {
+		if err == nil || !refused {
+			return
+		}
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		if s.down != nil || p != s.part {
+			return
+		}
+		p.core.Refused(c)
+		s.carryOut()
+		s.push()
+	})
+}
+
+// handOver moves a relocation of the primary on.
+func (s *Shard) handOver() {
+	p := s.part
+	to, inSync := s.successor()
+	if p.core.Role() != replica.RolePrimary || to == 0 {
+		p.hand = nil
+		p.core.Resume()
+		return
+	}
+	if p.hand == nil || p.hand.To() != to {
+		r := s.link.Recovery
+		r.Shard = s.id
+		hand, err := recovery.NewHandOver(r, to)
+		if err != nil {
+			s.link.Log.Error("a shard is not handed over", "shard", s.name, "err", err)
+			return
+		}
+		p.hand = hand
+	}
+	p.hand.Step(inSync, p.core.AllThere(to))
+	r := p.hand.Ready()
+	switch {
+	case r.Resume != "":
+		s.link.Log.Info("a hand-over is put off", "shard", s.name, "to", to, "reason", r.Resume)
+		p.core.Resume()
+	case r.Pause:
+		p.core.Pause()
+	}
+	if r.Propose {
+		s.proposeHandOver(to)
+	}
+}
+
+// successor is the copy that this primary's was allocated to be replaced by.
+func (s *Shard) successor() (to shards.CopyID, inSync bool) {
+	for _, c := range s.part.row.Copies {
+		if c.Source == s.part.self && s.part.self != 0 {
+			return c.ID, c.InSync
+		}
+	}
+	return 0, false
+}
+
+func (s *Shard) proposeHandOver(to shards.CopyID) {
+	p := s.part
+	hand := p.hand
+	ask := &cluster.HandOver{Shard: s.id, Term: p.core.Term(), From: p.self, To: to}
+	s.link.Events.Propose(cluster.Command{HandOver: ask}, func(refused bool, err error) {
+		if err == nil || !refused {
+			return
+		}
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		if s.down == nil && p == s.part && p.hand == hand {
+			hand.Refused(err.Error())
+			s.handOver()
+			s.carryOut()
+			s.push()
+		}
+	})
+}
