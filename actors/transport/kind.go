@@ -43,14 +43,16 @@ const (
 	KindQuery                          // call: what does this node run; for health, explain and check
 	KindRead                           // call: a read of a shard that is no operation: scans, counts, snapshots
 	KindWatch                          // call: changes of shards, as they happen
+	KindPlacement                      // call: an operator's question to the placement leader
 
-	lastKind = KindWatch
+	lastKind = KindPlacement
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
+	KindPlacement: "placement",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of
