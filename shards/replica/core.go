@@ -32,6 +32,7 @@ type Core struct {
 
 	log       tail
 	commit    shards.SeqNo
+	entered   shards.SeqNo // the commit when this copy entered its term
 	applied   shards.SeqNo
 	persisted shards.SeqNo
 	writes    []write // asked for and not reported yet
@@ -133,6 +134,9 @@ func (c *Core) Configure(row Assignment) {
 	row.Copies = slices.Clone(row.Copies)
 	fresh := row.Term > c.term || c.row.Version == 0
 	moved := row.Self != c.row.Self
+	if fresh {
+		c.entered = c.commit
+	}
 	c.row, c.term = row, row.Term
 	switch {
 	case row.Self == 0:
@@ -172,7 +176,7 @@ func (c *Core) learn(term shards.Term) {
 	if role == RolePrimary {
 		role = RoleFenced
 	}
-	c.term = term
+	c.term, c.entered = term, c.commit
 	c.forgetPrimary()
 	c.follow(role, 0)
 	if role == RoleFenced {
@@ -321,6 +325,7 @@ func (c *Core) Restored(base Position, rolling uint64, lead shards.Term) {
 	c.writes, c.broken = nil, ""
 	c.forgetPrimary()
 	c.out.Truncate, c.out.Append, c.out.Write, c.out.Commit = 0, nil, 0, 0
+	c.entered = base.Seq
 	if lead == c.term {
 		c.joined = true
 		c.acknowledge()

@@ -31,6 +31,12 @@ func (c *Core) stepAppend(m *Message) {
 	if !adjoin(m) {
 		return
 	}
+	if m.Last.Seq < c.entered {
+		// What was committed before this reign is in its log, unless all in-sync copies died and their keyspace does not
+		// fsync: what is here then never happened, however well the rest would fit.
+		c.refuse(m, true)
+		return
+	}
 	if !c.dropBeyond(m) || !c.take(m) {
 		return
 	}
