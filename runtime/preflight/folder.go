@@ -98,6 +98,9 @@ func owner(_ context.Context, in *Input) []Result {
 		return []Result{r}
 	}
 	id, found, err := in.Identity(in.Data)
+	if err == nil && found {
+		in.belongs = id.Cluster
+	}
 	switch {
 	case errors.Is(err, ErrLocked):
 		r.Level, r.Found = Fail, "locked by a running node"

@@ -1,5 +1,5 @@
 // Package preflight finds out what would stop this machine from running a node, before the node is started: addresses, the
-// data folder, the disk's space and its fsync, limits, memory, the clock.
+// data folder, the disk's space and its fsync, limits, memory, the clock, and the cluster that it would join.
 //
 //	Input ──► Run ──► []Result{name, OK | Warn | Fail, found, want, fix} ──► Table, JSON, ExitCode
 //
@@ -53,6 +53,19 @@ type Input struct {
 	// Identity reads the owner of the folder, if it has one. It is called only if the folder exists. Default: not checked.
 	Identity func(data string) (id Identity, found bool, err error)
 
+	// Join are peer addresses of members that the node would ask to let it in. Empty: it would not join.
+	Join []string
+
+	// Advertise is the host under which others would reach this node; empty: that of Peer.
+	Advertise string
+
+	// Ask says who listens at a member's peer address; an error says why this node would not be let in. Default: the addresses
+	// are only dialed.
+	Ask func(ctx context.Context, address string) (Peer, error)
+
+	// Format is the newest format of the wire between nodes that this release speaks. It is compared with what Ask found.
+	Format uint32
+
 	// Node and Cluster are whom the folder should belong to. Empty: whoever it is.
 	Node, Cluster string
 
@@ -67,6 +80,8 @@ type Input struct {
 
 	// Syncs is how many 4-KiB writes with fsync are timed. Default 64.
 	Syncs int
+
+	belongs string // the cluster of the folder, once owner has found it
 }
 
 func (in *Input) fill() {
@@ -84,7 +99,7 @@ func (in *Input) fill() {
 // Run makes every check in a fixed order. If ctx ends, the checks that are left are missing.
 func Run(ctx context.Context, in Input) []Result {
 	in.fill()
-	checks := []func(context.Context, *Input) []Result{addresses, folder, owner, space, fsync, files, memory, hugePages, clock, versions}
+	checks := []func(context.Context, *Input) []Result{addresses, folder, owner, join, space, fsync, files, memory, hugePages, clock, versions}
 	var results []Result
 	for _, check := range checks {
 		if ctx.Err() != nil {

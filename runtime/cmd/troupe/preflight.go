@@ -19,8 +19,8 @@ func preflightCommand(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "preflight", Short: "check what would stop a node on this machine", Args: cobra.NoArgs,
-		Long:    "Checks addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings.\nExit code 1 says that the node would not start. Warnings stop nothing.",
-		Example: "  troupe preflight --data ./data\n  troupe preflight --config troupe.yaml --json",
+		Long:    "Checks addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings,\nand with --join the members that it would ask to let it in.\nExit code 1 says that the node would not start, or not join. Warnings stop nothing.",
+		Example: "  troupe preflight --data ./data\n  troupe preflight --config troupe.yaml --json\n  troupe preflight --data ./data --peer 10.0.0.5:7300 --join 10.0.0.4:7300",
 	}
 	n := withSettings(c, cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -30,7 +30,7 @@ func preflightCommand(c *console) *cobra.Command {
 			return err
 		}
 		in := inputOf(&merged.Node)
-		in.Identity = ownerOf
+		in.Identity, in.Join = ownerOf, merged.Node.Join // a node that starts waits for its members, and need not be told
 		results := preflight.Run(cmd.Context(), in)
 		if asJSON {
 			err = preflight.JSON(c.out, results)
@@ -38,7 +38,7 @@ func preflightCommand(c *console) *cobra.Command {
 			err = preflight.Table(c.out, results)
 		}
 		if err == nil && preflight.ExitCode(results) != 0 {
-			err = errors.New("a node would not start here")
+			err = errors.New("a node would not start here, or not join")
 		}
 		return err
 	}
@@ -47,7 +47,7 @@ func preflightCommand(c *console) *cobra.Command {
 
 // inputOf is what a node with these settings would use.
 func inputOf(s *settings.Node) preflight.Input {
-	in := preflight.Input{RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Data: s.Data, Reserve: s.DiskReserve, Connections: s.MaxClients}
+	in := preflight.Input{RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Advertise: s.Advertise, Data: s.Data, Reserve: s.DiskReserve, Connections: s.MaxClients}
 	for _, k := range s.Keyspaces {
 		in.Memory += k.MaxMemory
 	}
