@@ -1,0 +1,274 @@
+package placement
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/member"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Group is what placement needs of the metadata group. Its methods may be called concurrently.
+type Group interface {
+	// State is the newest cluster state that this node has applied.
+	State() *cluster.State
+	// Leader is who leads, as far as this node knows, and in which term; the empty id if nobody does.
+	Leader() (shards.NodeID, uint64)
+	// ProposeIn has a command ordered if this node leads in that term, and else fails at once. When it returns without an
+	// error, State shows what became of the command.
+	ProposeIn(ctx context.Context, term uint64, c *cluster.Command) (cluster.Outcome, error)
+}
+
+// Members is what placement needs of liveness.
+type Members interface {
+	// Evidence is what is known of the members; not Leading: this node does not lead, and places nothing.
+	Evidence() *member.Evidence
+}
+
+// Config says what a Placement leans on and how often it looks. Group and Members are required.
+type Config struct {
+	Self    shards.NodeID
+	Group   Group
+	Members Members
+
+	// Call takes an operator's request to the Serve of another node's Placement. nil: requests are answered only where this
+	// node leads.
+	Call func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
+
+	Deciders []policies.Decider // default: deciders.All()
+	Scorers  []policies.Scorer
+
+	Period  time.Duration // looks happen at least so often. Default 10 s
+	Pause   time.Duration // and at most so often, unless a member is dead or a shard waits for its promotion. Default 50 ms
+	Timeout time.Duration // for a plan to be committed. Default 5 s
+
+	// Planned is told of each plan that was proposed, and of what became of it, on the Placement's goroutine: it must be
+	// quick. nil: nobody wants to know.
+	Planned func(Planned)
+
+	Log *slog.Logger // default: none
+}
+
+// Planned is a plan that was proposed.
+type Planned struct {
+	Term    uint64 // of the reign
+	Plan    *allocator.Plan
+	Outcome cluster.Outcome
+	Err     error         // it was not committed, or nobody knows
+	Took    time.Duration // to plan
+	Commit  time.Duration // to propose, commit and apply
+}
+
+func (c *Config) validate() error {
+	if c.Group == nil || c.Members == nil || c.Self == "" {
+		return errors.New("placement: Self, Group and Members are required")
+	}
+	if c.Deciders == nil {
+		c.Deciders = deciders.All()
+	}
+	if c.Planned == nil {
+		c.Planned = func(Planned) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Period, c.Pause, c.Timeout = cmp.Or(c.Period, 10*time.Second), cmp.Or(c.Pause, 50*time.Millisecond), cmp.Or(c.Timeout, 5*time.Second)
+	if c.Period < 0 || c.Pause < 0 || c.Timeout < 0 {
+		return errors.New("placement: Period, Pause and Timeout are durations above 0, or 0 for their defaults")
+	}
+	return nil
+}
+
+// Placement looks after where copies live, while its node leads. Its methods may be called concurrently.
+type Placement struct {
+	c      Config
+	wake   chan struct{}
+	asked  chan chan *allocator.Plan // operators who want a look now
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	last   atomic.Pointer[allocator.Plan]
+
+	// The loop's own.
+	policies policies.Set
+	looked   time.Time     // when the last look began
+	took     time.Duration // that it took to plan
+	next     time.Duration // until the next look, if nothing happens
+}
+
+// Start begins to look. The owner calls Close.
+func Start(c Config) (*Placement, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	p := &Placement{c: c, wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan),
+		policies: policies.Set{Deciders: c.Deciders, Scorers: c.Scorers}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.done.Go(p.run)
+	p.Wake()
+	return p, nil
+}
+
+// Close ends the looking, and returns when it has ended. A plan on its way may still be committed.
+func (p *Placement) Close() {
+	p.cancel()
+	p.done.Wait()
+}
+
+// Wake says that the state, the evidence or the lead has changed. It never blocks.
+func (p *Placement) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Last is the newest plan that this node made in a reign of its own, or nil. It is read only.
+func (p *Placement) Last() *allocator.Plan { return p.last.Load() }
+
+func (p *Placement) run() {
+	timer := time.NewTimer(p.c.Period)
+	defer timer.Stop()
+	for {
+		var operator chan *allocator.Plan
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-p.wake:
+		case <-timer.C:
+		case operator = <-p.asked:
+		}
+		e, s := p.c.Members.Evidence(), p.c.Group.State()
+		if wait := p.early(); e.Leading && wait > 0 && operator == nil && !urgent(s, e) {
+			timer.Reset(wait)
+			continue
+		}
+		plan := p.look(s, e)
+		if operator != nil {
+			operator <- plan // it holds one
+		}
+		timer.Reset(p.next)
+	}
+}
+
+// early is how long the next look should wait, so that planning takes a fifth of a processor at most.
+func (p *Placement) early() time.Duration {
+	return time.Until(p.looked.Add(max(p.c.Pause, 5*p.took)))
+}
+
+// urgent says whether a look would find something to do that waits for no pause.
+func urgent(s *cluster.State, e *member.Evidence) bool {
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		if m := s.Member(n.Node); n.State == liveness.Dead && m != nil && !m.Down && m.Epoch == n.Epoch {
+			return true
+		}
+	}
+	for i := range s.Shards {
+		r := &s.Shards[i]
+		if r.Primary == 0 && slices.ContainsFunc(r.Copies, func(c cluster.Copy) bool { return c.InSync && !c.Failed && !s.Member(c.Node).Down }) {
+			return true
+		}
+	}
+	return false
+}
+
+// input is what a plan is made from.
+func (p *Placement) input(s *cluster.State, e *member.Evidence, set *policies.Set) allocator.Input {
+	statuses := make([]liveness.Status, len(e.Nodes))
+	for i := range e.Nodes {
+		statuses[i] = e.Nodes[i].Status
+	}
+	h := fnv.New64a()
+	h.Write([]byte(s.Cluster))
+	return allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength}
+}
+
+// look plans once, proposes what was planned, and gives the plan as far as it was committed; nil where this node does not lead.
+func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
+	p.next = p.c.Period
+	if !e.Leading || s.Cluster == "" {
+		return nil
+	}
+	p.looked = time.Now()
+	in := p.input(s, e, &p.policies)
+	plan := allocator.Make(in)
+	p.took = time.Since(p.looked)
+	p.last.Store(plan)
+	if plan.Next > 0 {
+		p.next = min(p.next, time.Duration(plan.Next-e.Ticks)*e.TickLength)
+	}
+	command := plan.Command()
+	if command == nil {
+		return plan
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(p.ctx, p.c.Timeout)
+	defer cancel()
+	outcome, err := p.c.Group.ProposeIn(ctx, e.Term, &cluster.Command{Reroute: command})
+	done := committed(plan, outcome, err)
+	p.tell(Planned{Term: e.Term, Plan: plan, Outcome: outcome, Err: err, Took: p.took, Commit: time.Since(began)})
+	switch {
+	case err != nil:
+		p.next = min(p.next, 4*p.c.Pause) // no quorum, or no reign any more
+	case plan.Again || len(outcome.Rows) > 0 || outcome.Err != nil:
+		p.Wake()
+	}
+	return done
+}
+
+// committed is the plan with those rows only that were carried out.
+func committed(plan *allocator.Plan, o cluster.Outcome, err error) *allocator.Plan {
+	done := *plan
+	if err != nil || o.Err != nil {
+		done.Rows, done.Down = nil, nil
+		return &done
+	}
+	done.Rows = slices.DeleteFunc(slices.Clone(plan.Rows), func(c cluster.RowChange) bool {
+		return slices.ContainsFunc(o.Rows, func(left cluster.RowOutcome) bool { return left.Shard == c.Shard })
+	})
+	return &done
+}
+
+// tell logs a plan that was proposed, and passes it on.
+func (p *Placement) tell(d Planned) {
+	for _, death := range d.Plan.Down {
+		p.c.Log.Warn("a member is declared dead", "node", death.Node, "epoch", death.Epoch, "reason", death.Reason)
+	}
+	lanes := map[allocator.Lane]int{}
+	for _, x := range d.Plan.Decisions {
+		if x.Move.Kind != 0 {
+			lanes[x.Lane]++
+		}
+	}
+	args := []any{"term", d.Term, "version", d.Plan.Version, "rows", len(d.Plan.Rows), "moves", d.Plan.Moves(), "waiting", d.Plan.Waiting, "planning", d.Took, "commit", d.Commit}
+	for lane := allocator.Emergency; lane <= allocator.Surplus; lane++ {
+		if lanes[lane] > 0 {
+			args = append(args, lane.String(), lanes[lane])
+		}
+	}
+	switch {
+	case d.Err != nil:
+		p.c.Log.Warn("a plan was not committed", append(args, "error", d.Err)...)
+	case d.Outcome.Err != nil:
+		p.c.Log.Info("a plan came too late", append(args, "reason", d.Outcome.Err)...)
+	default:
+		for _, r := range d.Outcome.Rows {
+			p.c.Log.Debug("a row of a plan came too late", "shard", r.Shard, "reason", r.Err)
+		}
+		p.c.Log.Info("rerouted", args...)
+	}
+	p.c.Planned(d)
+}

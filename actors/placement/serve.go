@@ -1,0 +1,107 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// errNotHere: a request reached a node that does not lead.
+var errNotHere = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("placement: this node does not lead; ask again when a leader is known")}
+
+// Reroute has the placement leader, whichever node that is, carry out a request.
+func (p *Placement) Reroute(ctx context.Context, r Request) (*Answer, error) {
+	if p.c.Members.Evidence().Leading {
+		return p.reroute(ctx, &r)
+	}
+	a := &answer{}
+	if err := p.forward(ctx, &question{Reroute: &r}, a); err != nil {
+		return nil, err
+	}
+	return a.Reroute, nil
+}
+
+// Explain has the placement leader say why a shard is where it is, and where it could be.
+func (p *Placement) Explain(ctx context.Context, shard shards.ShardID) (*allocator.Explanation, error) {
+	if p.c.Members.Evidence().Leading {
+		return p.explain(shard)
+	}
+	a := &answer{}
+	if err := p.forward(ctx, &question{Explain: true, Shard: shard}, a); err != nil {
+		return nil, err
+	}
+	return a.Explain, nil
+}
+
+func (p *Placement) explain(shard shards.ShardID) (*allocator.Explanation, error) {
+	e := p.c.Members.Evidence()
+	if !e.Leading {
+		return nil, errNotHere
+	}
+	x, err := allocator.Explain(p.input(p.c.Group.State(), e, &policies.Set{Deciders: p.c.Deciders, Scorers: p.c.Scorers}), shard)
+	if err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	return x, nil
+}
+
+// question is a request on its way to the leader.
+type question struct {
+	Reroute *Request
+	Explain bool
+	Shard   shards.ShardID
+}
+
+// answer is what comes back.
+type answer struct {
+	Reroute *Answer
+	Explain *allocator.Explanation
+}
+
+// limits bound what is decoded: an answer holds a plan of a large cluster at most.
+var limits = wire.Limits{Depth: 12, Elements: 4 << 20}
+
+func (p *Placement) forward(ctx context.Context, q *question, a *answer) error {
+	leader, _ := p.c.Group.Leader()
+	if leader == "" || leader == p.c.Self || p.c.Call == nil {
+		return errNotHere
+	}
+	body, err := p.c.Call(ctx, leader, wire.Marshal(*q))
+	if err != nil {
+		return err
+	}
+	if err := wire.Unmarshal(body, limits, a); err != nil {
+		return fmt.Errorf("placement: the leader's answer: %w", err)
+	}
+	if (q.Reroute != nil) != (a.Reroute != nil) || q.Explain != (a.Explain != nil) {
+		return errors.New("placement: the leader answered another question")
+	}
+	return nil
+}
+
+// Serve answers another node's question, where this node leads.
+func (p *Placement) Serve(ctx context.Context, body []byte) ([]byte, error) {
+	q := &question{}
+	if err := wire.Unmarshal(body, limits, q); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	a := answer{}
+	var err error
+	switch {
+	case q.Reroute != nil && !q.Explain:
+		a.Reroute, err = p.reroute(ctx, q.Reroute)
+	case q.Explain && q.Reroute == nil:
+		a.Explain, err = p.explain(q.Shard)
+	default:
+		err = &shards.Error{Kind: shards.KindInvalid, Err: errors.New("placement: a question is a reroute or an explanation")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire.Marshal(a), nil
+}
