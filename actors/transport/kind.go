@@ -51,7 +51,7 @@ const (
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
-	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch", KindPlacement: "placement",
+	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
 	KindPlacement: "placement",
 }
 
