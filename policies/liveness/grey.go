@@ -4,10 +4,9 @@ import "fmt"
 
 // sick is how long a node's figures have been bad, or good.
 type sick struct {
-	bad    bool  // at or above a limit
-	good   bool  // below half of every limit
-	since  int64 // tick from which they have been so
-	figure string
+	bad   bool  // at or above a limit
+	good  bool  // below half of every limit
+	since int64 // tick from which they have been so
 }
 
 // weigh takes the figures of a heartbeat: a node that is sick for GreyAfter ticks is grey, and one that is well for GreyClear

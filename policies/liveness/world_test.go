@@ -48,17 +48,17 @@ type event struct {
 
 // machine is one node with its process.
 type machine struct {
-	id                       shards.NodeID
-	up, stopped, vanished    bool
-	epoch                    shards.Epoch
-	ppm                      int64
-	holder                   *Holder
-	health                   Health
-	term                     uint64
-	inbox                    []func() // what arrived while it was stopped
-	nextBeat, nextTick, last int64
-	roundTrip                time.Duration
-	hadLease, begins         bool
+	id                    shards.NodeID
+	up, stopped, vanished bool
+	epoch                 shards.Epoch
+	ppm                   int64
+	holder                *Holder
+	health                Health
+	term                  uint64
+	inbox                 []func() // what arrived while it was stopped
+	nextBeat, nextTick    int64
+	roundTrip             time.Duration
+	hadLease, begins      bool
 
 	detector  *Detector
 	reign     uint64 // the term of its detector
