@@ -156,7 +156,11 @@ func (g *rpc) dial(ctx context.Context, addr string) (conn, error) {
 	}
 	if g.dialing != nil {
 		plain := socket
-		if socket, _, err = g.dialing.ClientHandshake(ctx, addr, plain); err != nil {
+		name := addr
+		if asked := g.t.config.TLS.ServerName; asked != "" {
+			name = asked
+		}
+		if socket, _, err = g.dialing.ClientHandshake(ctx, name, plain); err != nil {
 			plain.Close()
 			return nil, fmt.Errorf("TLS: %w", err)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // secure makes the credentials of both directions out of one configuration: TLS 1.3, and certificates both ways. A
-// certificate is valid for the host that is dialed, be it a name or an address.
+// certificate is valid for the host that is dialed, be it a name or an address, or for ServerName if that is given.
 //
 // What is to change while the node runs is asked for at each handshake: the own certificate through GetCertificate and
 // GetClientCertificate; the authorities for incoming connections through GetConfigForClient; those for outgoing ones through

@@ -1,0 +1,154 @@
+package transport
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// authority signs certificates for nodes on the loopback.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	pool        *x509.CertPool
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, plan, plan, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{key: key, pool: x509.NewCertPool()}
+	if a.certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.pool.AddCert(a.certificate)
+	return a
+}
+
+// sign makes a certificate for a node.
+func (a *authority) sign(t *testing.T, serial int64) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, plan, a.certificate, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// config is what a node of this authority is started with.
+func (a *authority) config(t *testing.T) func(*Config) {
+	certificate := a.sign(t, 2)
+	return func(c *Config) {
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}, RootCAs: a.pool}
+	}
+}
+
+var sockets = land{Listen, "127.0.0.1:0"}
+
+func TestMutualTLS(t *testing.T) {
+	ours := newAuthority(t)
+	a, b := sockets.start(t, "a", 1, ours.config(t)), sockets.start(t, "b", 1, ours.config(t))
+	a.up(t, b)
+	body := strings.Repeat("x", 100_000)
+	if answer, err := a.Call(soon(t), "b", KindForward, []byte(body)); err != nil || string(answer) != "echo "+body {
+		t.Fatalf("%d bytes, %v", len(answer), err)
+	}
+	b.Close()
+	if _, err := a.Probe(soon(t), b.Address()); !errors.Is(err, ErrRefused) {
+		t.Errorf("the closed port: %v", err)
+	}
+}
+
+func TestWrongCertificates(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	b := sockets.start(t, "b", 1, ours.config(t))
+	signed := ours.sign(t, 3)
+	for why, change := range map[string]func(*Config){
+		"another authority's": theirs.config(t),
+		"another authority's, and trusts ours": func(c *Config) {
+			c.TLS = &tls.Config{Certificates: []tls.Certificate{*theirs.sign(t, 2)}, RootCAs: ours.pool}
+		},
+		"none":    func(c *Config) { c.TLS = &tls.Config{RootCAs: ours.pool} },
+		"plain":   func(*Config) {},
+		"old TLS": func(c *Config) { c.TLS = &tls.Config{RootCAs: ours.pool, MaxVersion: tls.VersionTLS12} },
+		"the name": func(c *Config) {
+			c.TLS = &tls.Config{Certificates: []tls.Certificate{*signed}, RootCAs: ours.pool, ServerName: "elsewhere"}
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			a := sockets.start(t, "a", 1, change)
+			_, err := a.Probe(soon(t), b.Address())
+			if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrRejected) {
+				t.Fatalf("%v", err)
+			}
+			t.Log(err)
+		})
+	}
+	sockets.start(t, "c", 1, theirs.config(t)).SetPeers([]Address{{"b", 1, b.Address()}})
+	sockets.start(t, "d", 1, ours.config(t)).up(t, b)
+	if n := b.log.count("level=WARN"); n == 0 || n > 6 {
+		t.Errorf("%d lines about wrong certificates:\n%s", n, b.log.text.String())
+	}
+}
+
+// Certificates and authorities can be replaced while nodes run: old connections stay, new ones use what is new.
+func TestRotation(t *testing.T) {
+	old, next := newAuthority(t), newAuthority(t)
+	both := x509.NewCertPool()
+	both.AddCert(old.certificate)
+	both.AddCert(next.certificate)
+	var certificate atomic.Pointer[tls.Certificate]
+	certificate.Store(old.sign(t, 10))
+	rotating := func(c *Config) {
+		c.TLS = &tls.Config{
+			RootCAs:              both,
+			GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.Load(), nil },
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate.Load(), nil },
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				return &tls.Config{ClientCAs: both, Certificates: []tls.Certificate{*certificate.Load()}}, nil
+			},
+		}
+	}
+	a, b := sockets.start(t, "a", 1, rotating), sockets.start(t, "b", 1, rotating)
+	a.up(t, b)
+	certificate.Store(next.sign(t, 11))
+	if _, err := a.Call(soon(t), "b", KindQuery, nil); err != nil {
+		t.Fatalf("on the old connection: %v", err)
+	}
+	onlyNext := sockets.start(t, "c", 1, next.config(t))
+	if _, err := onlyNext.Probe(soon(t), b.Address()); err != nil {
+		t.Fatalf("who knows the new authority only: %v", err)
+	}
+	onlyOld := sockets.start(t, "d", 1, old.config(t))
+	if _, err := onlyOld.Probe(soon(t), b.Address()); err == nil {
+		t.Fatal("b still shows its old certificate")
+	}
+}
