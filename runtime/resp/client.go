@@ -66,6 +66,8 @@ var clientRows = []*command{
 	{name: "client|setname", arity: 3, flags: flagsSession, since: "2.6.9", summary: "Sets the connection name.", syntax: "connection-name", run: runClientSetName},
 	{name: "client|setinfo", arity: 4, flags: flagsSession, since: "7.2.0", summary: "Sets information specific to the client or connection.", syntax: "attr value", run: runClientSetInfo},
 	{name: "client|kill", arity: -3, flags: flagAdmin | flagLoading | flagStale, since: "2.4.0", summary: "Terminates open connections.", syntax: "addr | [ID client-id] [ADDR addr] [LADDR addr] [SKIPME yes/no]", run: runClientKill},
+	{name: "client|pause", arity: -3, flags: flagAdmin | flagLoading | flagStale, since: "3.0.0", summary: "Suspends commands processing.", syntax: "timeout [WRITE | ALL]", run: runClientPause},
+	{name: "client|unpause", arity: 2, flags: flagAdmin | flagLoading | flagStale, since: "6.2.0", summary: "Resumes processing commands from paused clients.", run: runClientUnpause},
 	{name: "client|reply", arity: 3, flags: flagsSession, since: "3.2.0", summary: "Instructs the server whether to reply to commands.", syntax: "ON | OFF | SKIP", run: runClientReply},
 	{name: "client|no-evict", arity: 3, flags: flagAdmin | flagsSession, since: "7.0.0", summary: "Sets the client eviction mode of the connection.", syntax: "ON | OFF", run: runOnOff},
 	{name: "client|no-touch", arity: 3, flags: flagsSession, since: "7.2.0", summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", syntax: "ON | OFF", run: runOnOff},

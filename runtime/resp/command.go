@@ -65,7 +65,7 @@ var table = buildTable()
 
 func buildTable() map[string]*command {
 	t := make(map[string]*command)
-	for _, rows := range [][]command{stringRows, keyRows, transactionRows, pubsubRows, connectionRows, serverRows, clusterRows, replicationRows} {
+	for _, rows := range [][]command{stringRows, keyRows, transactionRows, pubsubRows, connectionRows, serverRows, diagnosisRows, memoryRows, clusterRows, replicationRows} {
 		for i := range rows {
 			cmd := &rows[i]
 			t[cmd.name] = cmd

@@ -59,6 +59,9 @@ type Config struct {
 	// WriteTimeout ends connections that take none of their reply for so long. Default 30 s.
 	WriteTimeout time.Duration
 
+	// SlowerThan is what a command takes that SLOWLOG and LATENCY remember. Default 10 ms, as in Redis. Negative: none is.
+	SlowerThan time.Duration
+
 	// KeepAlive is the interval of TCP keep-alive probes, which find half-open connections. Default 60 s.
 	KeepAlive time.Duration
 
@@ -83,6 +86,7 @@ func (c *Config) validate() error {
 	setDefault(&c.MaxCursors, 1<<14)
 	setDefault(&c.AuthTimeout, 10*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
+	setDefault(&c.SlowerThan, 10*time.Millisecond)
 	setDefault(&c.KeepAlive, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.Default()

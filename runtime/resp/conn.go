@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards/store"
 )
@@ -164,6 +165,9 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 	if err == nil {
 		err = c.admit(cmd)
 	}
+	if err == nil && c.s.paused.Load() != nil {
+		args = c.await(b, cmd, args)
+	}
 	switch {
 	case err != nil:
 		if c.tx != nil {
@@ -179,7 +183,13 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 			c.execute(b)
 		}
 		q := c.request(b, cmd, args)
+		if cmd.flags&flagFast != 0 {
+			cmd.run(c, q)
+			return
+		}
+		begun := time.Now()
 		cmd.run(c, q)
+		c.watchRun(q, begun)
 	}
 }
 
@@ -250,7 +260,9 @@ func (c *conn) execute(b *batch) {
 	}
 	if len(b.calls) > 0 {
 		b.budget.first = b.requests[0]
+		begun := time.Now()
 		c.s.backend.Do(c.s.context, c.space, b.calls)
+		c.watchBatch(b, begun)
 	}
 	for i, q := range b.requests[:b.used] {
 		if q.deferred {

@@ -43,6 +43,9 @@ const (
 	errMaxClients   = replyError("ERR max number of clients reached")
 	errWrongPass    = replyError("WRONGPASS invalid username-password pair or user is disabled.")
 	errNoProto      = replyError("NOPROTO unsupported protocol version")
+	errCounted      = replyError("ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	errNotCounted   = replyError("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	errNotTracked   = replyError("ERR idle time is not tracked: the keyspace has no LRU maxmemory policy")
 	errShuttingDown = replyError("ERR server is shutting down")
 )
 

@@ -49,6 +49,8 @@ var keyRows = []command{
 		subs: []*command{
 			{name: "object|encoding", arity: 3, flags: flagRead, first: 2, final: 2, step: 1, since: "2.2.3", summary: "Returns the internal encoding of a Redis object.", syntax: "key", compile: compileObject, result: resultEncoding},
 			{name: "object|refcount", arity: 3, flags: flagRead, first: 2, final: 2, step: 1, since: "2.2.3", summary: "Returns the reference count of a value of a key.", syntax: "key", compile: compileObject, result: resultRefcount},
+			{name: "object|idletime", arity: 3, flags: flagRead, first: 2, final: 2, step: 1, since: "2.2.3", summary: "Returns the time since the last access to a Redis object.", syntax: "key", compile: compileLook, result: resultIdleTime},
+			{name: "object|freq", arity: 3, flags: flagRead, first: 2, final: 2, step: 1, since: "4.0.0", summary: "Returns the logarithmic access frequency counter of a Redis object.", syntax: "key", compile: compileLook, result: resultFreq},
 		}},
 	{name: "scan", arity: -2, flags: flagRead | flagBarrier | flagNoMulti, group: "generic", since: "2.8.0",
 		summary: "Iterates over the key names in the database.", syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]", run: runScan},
@@ -154,6 +156,40 @@ func resultCopy(q *request, _ int, r *store.Result) {
 func compileObject(q *request) error {
 	q.op(store.Op{Kind: store.OpGet, Key: q.args[2]})
 	return nil
+}
+
+// compileLook reads a key without counting that as an access.
+func compileLook(q *request) error {
+	q.op(store.Op{Kind: store.OpGet, Key: q.args[2], WantOld: true})
+	return nil
+}
+
+// resultIdleTime replies the seconds since the last access, where the keyspace's eviction policy keeps them.
+func resultIdleTime(q *request, _ int, r *store.Result) {
+	idle, tracked := r.IdleTime()
+	_, counted := r.Frequency()
+	switch {
+	case !r.Found:
+		q.out = appendNull(q.out, q.v3)
+	case counted:
+		q.fail(errCounted)
+	case !tracked:
+		q.fail(errNotTracked)
+	default:
+		q.out = appendInt(q.out, idle/1000)
+	}
+}
+
+func resultFreq(q *request, _ int, r *store.Result) {
+	counter, counted := r.Frequency()
+	switch {
+	case !r.Found:
+		q.out = appendNull(q.out, q.v3)
+	case !counted:
+		q.fail(errNotCounted)
+	default:
+		q.out = appendInt(q.out, counter)
+	}
 }
 
 // resultEncoding tells what Redis would choose for such a value; ours are all stored alike.

@@ -20,6 +20,9 @@ type Server struct {
 	cancel    context.CancelFunc
 	hub       *hub
 	cursors   *cursorTable
+	slow      slowness
+	pauses    pauses
+	paused    atomic.Pointer[pause] // nil: no CLIENT PAUSE, or one that has ended
 
 	commands atomic.Int64 // answered since the start
 	accepted atomic.Int64

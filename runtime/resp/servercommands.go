@@ -47,18 +47,15 @@ func runTime(c *conn, q *request) {
 // settings are what CONFIG GET knows, in the order in which it tells.
 func (s *Server) settings() [][2]string {
 	facts := s.backend.Facts()
-	eviction := facts.Eviction
-	if eviction == "" {
-		eviction = "noeviction"
-	}
+	eviction := evictionName(&facts)
 	appendOnly, appendSync := s.durability()
-	return [][2]string{
+	return append([][2]string{
 		{"appendfsync", appendSync}, {"appendonly", appendOnly}, {"bind", ""}, {"cluster-enabled", "yes"},
 		{"databases", strconv.Itoa(len(s.backend.Keyspaces()))}, {"dir", facts.DataDir},
 		{"maxclients", strconv.Itoa(s.config.MaxClients)}, {"maxmemory", strconv.FormatInt(facts.MaxMemory, 10)}, {"maxmemory-policy", eviction},
 		{"proto-max-bulk-len", strconv.Itoa(s.config.MaxBulk)}, {"save", ""},
 		{"tcp-keepalive", strconv.Itoa(int(s.config.KeepAlive / time.Second))}, {"timeout", strconv.Itoa(int(s.config.IdleTimeout / time.Second))},
-	}
+	}, s.slowSettings()...)
 }
 
 func runConfigGet(c *conn, q *request) {
@@ -121,10 +118,7 @@ func infoClients(c *conn, _ *Facts, t *strings.Builder) {
 }
 
 func infoMemory(_ *conn, f *Facts, t *strings.Builder) {
-	eviction := f.Eviction
-	if eviction == "" {
-		eviction = "noeviction"
-	}
+	eviction := evictionName(f)
 	fmt.Fprintf(t, "used_memory:%d\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\n", f.UsedMemory, f.MaxMemory, eviction)
 }
 

@@ -43,6 +43,32 @@ func (a *access) touch(s *Store, key []byte, created bool) {
 	s.tree.Touch(key, lfuWord(now, lfuRaised(counter, next(&a.random))))
 }
 
+// notTracked is the Int of a read with WantOld in a store without Options.Access.
+const notTracked = -1
+
+// accessed is what is known of the accesses to a key: notTracked, the milliseconds since the last one, or, under a policy that
+// counts, the counter below notTracked.
+func (s *Store) accessed(now int64, key []byte) int64 {
+	if !s.options.Access {
+		return notTracked
+	}
+	word := s.tree.Access(key)
+	if lfu(s.options.Eviction) {
+		return notTracked - 1 - int64(lfuDecayed(word, now))
+	}
+	return int64(lruWord(now)-word) * lruUnit
+}
+
+// IdleTime is how long ago the key of a read with WantOld was last accessed before, in milliseconds; ok is false where the
+// eviction policy does not keep that.
+func (r *Result) IdleTime() (ms int64, ok bool) { return r.Int, r.Int > notTracked }
+
+// Frequency is the counter of accesses of the key of a read with WantOld, 0 to 255; ok is false where the eviction policy does
+// not count.
+func (r *Result) Frequency() (counter int64, ok bool) {
+	return notTracked - 1 - r.Int, r.Int < notTracked
+}
+
 func lfu(e shards.Eviction) bool {
 	return e == shards.EvictAllKeysLFU || e == shards.EvictVolatileLFU
 }

@@ -95,3 +95,33 @@ func TestAccessIsNoContent(t *testing.T) {
 	b.must(t, 2, put("k", "w"))
 	mustEqual(t, a, b)
 }
+
+// Redis' OBJECT IDLETIME and FREQ: looking is no access.
+func TestAccessesAreTold(t *testing.T) {
+	look := func(s *Store, now int64) (r Result) {
+		s.Read(now, &Op{Kind: OpGet, Key: []byte("k"), WantOld: true}, &r)
+		return r
+	}
+	for _, c := range []struct {
+		options    Options
+		idle, freq int64 // -1: not kept
+	}{
+		{Options{}, -1, -1}, {Options{Access: true, Eviction: shards.EvictAllKeysLRU}, 3000, -1}, {Options{Access: true, Eviction: shards.EvictVolatileLFU}, -1, lfuStart},
+	} {
+		s := New(c.options)
+		s.must(t, 60_000, put("k", "v"))
+		for range 3 {
+			r := look(s, 63_000)
+			idle, tracked := r.IdleTime()
+			freq, counted := r.Frequency()
+			if tracked != (c.idle >= 0) || tracked && idle != c.idle || counted != (c.freq >= 0) || counted && freq != c.freq || !r.Found {
+				t.Errorf("%+v: idle %d %v, frequency %d %v", c.options, idle, tracked, freq, counted)
+			}
+		}
+		var r Result
+		s.Read(70_000, &Op{Kind: OpGet, Key: []byte("k")}, &r)
+		if r = look(s, 70_000); c.idle >= 0 && r.Int != 0 {
+			t.Errorf("idle for %d ms after a read", r.Int)
+		}
+	}
+}

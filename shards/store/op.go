@@ -49,7 +49,7 @@ type Op struct {
 	Kind     OpKind
 	If       Condition
 	KeepTTL  bool   // OpSet: the present expiry stays
-	WantOld  bool   // OpSet, OpDelete: the result holds the value before
+	WantOld  bool   // OpSet, OpDelete: the result holds the value before; OpGet in a read: Int tells of the accesses before (see IdleTime), and this is none
 	Key      []byte // at most MaxKey bytes; the empty key is a key
 	Value    []byte // at most MaxValue bytes
 	Compare  []byte // for IfEqual

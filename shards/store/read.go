@@ -16,18 +16,21 @@ func (s *Store) Read(now int64, o *Op, r *Result) {
 		return
 	}
 	it, found := s.tree.Get(o.Key)
-	s.answer(s.at(now), o.Key, r, it, found)
+	s.answer(s.at(now), o, r, it, found)
 }
 
 // answer fills the result of a read.
-func (s *Store) answer(now int64, key []byte, r *Result, it radix.Item, found bool) {
+func (s *Store) answer(now int64, o *Op, r *Result, it radix.Item, found bool) {
 	if !found || it.ExpireAt != 0 && it.ExpireAt <= now {
 		return
 	}
 	r.Found, r.Value, r.Version, r.ExpireAt = true, it.Value, it.Version, it.ExpireAt
-	if s.options.Access {
+	switch {
+	case o.WantOld:
+		r.Int = s.accessed(now, o.Key)
+	case s.options.Access:
 		s.access.clock = max(s.access.clock, now)
-		s.access.touch(s, key, false)
+		s.access.touch(s, o.Key, false)
 	}
 }
 
@@ -51,7 +54,7 @@ func (s *Store) ReadBatch(now int64, ops []Op, visit func(i int, r *Result)) {
 			if ops[base+i].Kind != OpGet {
 				r.Err = ErrInvalid
 			} else {
-				s.answer(now, g.keys[i], r, g.items[i], g.found[i])
+				s.answer(now, &ops[base+i], r, g.items[i], g.found[i])
 			}
 			visit(base+i, r)
 		}
