@@ -5,34 +5,33 @@ import (
 	"strings"
 )
 
-// Bugs is a set of planted bugs. Each is a mistake that somebody could make in a core or its shell; a simulator that does
-// not find one within a bounded number of seeds has no teeth.
+// Bugs is a set of planted bugs: mistakes that somebody could make in a shell, a disk or a policy. Those of shards/replica's
+// own are replica.Bug. A simulator that does not find each within a bounded number of seeds has no teeth.
 type Bugs uint32
 
 // The planted bugs.
 const (
-	BugAckBeforeReplicate Bugs = 1 << iota
-	BugNoTermCheck
-	BugPromoteOutside
-	BugShrinkUncommitted
-	BugReadWithoutLease
-	BugSkipFsync
-	BugReorderLog
-	BugApplyTwice
-	BugStalePlacement
-	BugCheckpointOffByOne
-	BugSnapshotRace
-	BugIgnoreCRC
-	BugForgetVote
-	BugKeepEpoch
-	BugLostCopyStays
+	BugAckBeforeReplicate Bugs = 1 << iota // the primary says yes when it has proposed
+	BugPromoteOutside                      // a copy that is not in sync is promoted when no other is there
+	BugReadWithoutLease                    // reads are answered whether the lease is valid or not
+	BugReadBeforeTail                      // a new primary answers reads before what it took over is committed
+	BugReadWhileMoving                     // a primary answers reads while its hand-over may have been carried out
+	BugSkipFsync                           // the log says that it is durable, and is not
+	BugReorderLog                          // neighbours in the log change places
+	BugApplyTwice                          // a write that is sent again is applied again
+	BugStalePlacement                      // a plan is made from an old table, and passed off as made from the new one
+	BugSnapshotRace                        // a snapshot is said to hold what came after it was taken
+	BugIgnoreCRC                           // what is damaged is handed out
+	BugForgetVote                          // Raft's vote, term and entries do not reach the disk
+	BugKeepEpoch                           // a restarted node calls itself by its earlier life
+	BugLostCopyStays                       // a copy that is not there is opened as an empty one
 	bugsEnd
 )
 
-// bugNames name the bugs, for -bug and for the table of seeds to catch.
+// bugNames name the bugs, for -bugs and for the table of seeds to catch.
 var bugNames = []string{
-	"ack-before-replicate", "no-term-check", "promote-outside", "shrink-uncommitted", "read-without-lease", "skip-fsync", "reorder-log",
-	"apply-twice", "stale-placement", "checkpoint-off-by-one", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
+	"ack-before-replicate", "promote-outside", "read-without-lease", "read-before-tail", "read-while-moving", "skip-fsync", "reorder-log",
+	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 }
 
 // String lists the names.
@@ -58,8 +57,11 @@ func ParseBugs(text string) (Bugs, error) {
 			}
 		}
 		if !known {
-			return 0, fmt.Errorf("there is no planted bug %q; there are %s", name, Bugs(bugsEnd-1))
+			return 0, fmt.Errorf("there is no planted bug %q; there are %v", name, bugsEnd-1)
 		}
 	}
 	return b, nil
 }
+
+// bug says whether this world has a planted bug.
+func (n *Node) bug(b Bugs) bool { return n.w.o.Bugs&b != 0 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -67,6 +68,12 @@ func (w *World) addClient() {
 func (c *client) next() {
 	if c.w.quiet {
 		return
+	}
+	if c.w.unserved != nil {
+		if i := slices.IndexFunc(c.w.keys, c.w.unserved); i >= 0 {
+			c.do(Append, c.w.keys[i])
+			return
+		}
 	}
 	key := c.w.keys[c.chance.IntN(len(c.w.keys))]
 	c.do(Action([]Action{Get, Get, Get, Put, Put, Append, Append, Append, Swap, Delete}[c.chance.IntN(10)]), key)

@@ -75,7 +75,7 @@ func (c *committer) put(t *task) error {
 			return err
 		}
 	}
-	if c.n.w.o.Bugs&BugReorderLog != 0 {
+	if c.n.bug(BugReorderLog) {
 		t.entries = swapped(t.entries)
 	}
 	records := make([]wal.Record, len(t.entries))

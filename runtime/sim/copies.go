@@ -54,6 +54,21 @@ func (c *copies) record(shard shards.ShardID, copy shards.CopyID) {
 	}
 }
 
+// setBase notes the term of the last transaction of a snapshot file, which the file does not say.
+func (c *copies) setBase(shard shards.ShardID, at replica.Position) error {
+	value := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(at.Seq)), uint64(at.Term))
+	return c.p.n.disk.Set(recordOf(shard)+"/base", value)
+}
+
+// baseTerm is the term of the snapshot at seq, or 0 if that is not known.
+func (c *copies) baseTerm(shard shards.ShardID, seq shards.SeqNo) shards.Term {
+	v, ok, _ := c.p.n.disk.Get(recordOf(shard) + "/base")
+	if !ok || len(v) != 16 || binary.LittleEndian.Uint64(v) != uint64(seq) {
+		return 0
+	}
+	return shards.Term(binary.LittleEndian.Uint64(v[8:]))
+}
+
 // reconcile makes what runs here what the table says.
 func (c *copies) reconcile(s *cluster.State) {
 	for i := range s.Shards {
@@ -79,7 +94,7 @@ func (c *copies) open(s *cluster.State, row *cluster.Shard, mine *cluster.Copy) 
 	switch {
 	case mine.Failed:
 		return // said so, and nobody has decided yet
-	case mine.InSync && known != mine.ID && !mine.Fresh:
+	case mine.InSync && known != mine.ID && !mine.Fresh && !c.p.n.bug(BugLostCopyStays):
 		c.fail(row.ID, mine.ID, "there is no such copy here")
 		return
 	case mine.InSync && mine.Fresh && known != mine.ID:
@@ -196,7 +211,7 @@ func (c *copies) load(shard shards.ShardID, durability shards.Durability) (*hold
 		h.store = loaded
 	}
 	base := h.store.Applied()
-	start := replica.Start{Base: replica.Position{Seq: base}, Rolling: h.store.Rolling(), Last: base}
+	start := replica.Start{Base: replica.Position{Term: c.baseTerm(shard, base), Seq: base}, Rolling: h.store.Rolling(), Last: base}
 	err := d.ReadFrom(shard, base+1, func(r wal.Record) error {
 		if r.First != start.Last+1 {
 			return fmt.Errorf("the log goes on at %d after %d", r.First, start.Last)

@@ -30,6 +30,7 @@ type disk interface {
 	RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error
 
 	crash(chance *rand.Rand) error                    // the machine stops: what was not synced may be gone, from the end
+	vanish(shard shards.ShardID)                      // loses everything about one shard
 	rot(shard shards.ShardID, chance *rand.Rand) bool // flips a bit in one record of a shard; false if there is none
 }
 
@@ -317,4 +318,14 @@ func (d *forgetful) rot(shard shards.ShardID, chance *rand.Rand) bool {
 	p := place{shard, log[chance.IntN(len(log))].Last}
 	d.kept.rot[p], d.now.rot[p] = true, true
 	return true
+}
+
+func (d *forgetful) vanish(shard shards.ShardID) {
+	d.settle(len(d.unsynced))
+	d.files(func(i *image) {
+		delete(i.logs, shard)
+		delete(i.files, shard)
+		delete(i.names, recordOf(shard))
+		delete(i.names, recordOf(shard)+"/base")
+	})
 }

@@ -37,11 +37,12 @@ const (
 	FaultSplit                     // some nodes on one side, the others on the other
 	FaultStorm                     // packets are lost, late and doubled
 	FaultSlow                      // a disk takes its time
-	FaultRot                       // a bit flips in a log, and the process restarts on it
+	FaultRot                       // a bit flips in a log, or a copy's files vanish, and the process restarts on that
 	FaultClock                     // a wall clock jumps by up to an hour, either way
 	FaultFlap                      // a process dies and comes back, five times
 	FaultTransfer                  // an operator moves the leadership
 	FaultDrain                     // an operator drains a node, and takes it back
+	FaultHand                      // an operator asks primaries to hand over
 	faultKinds
 )
 
@@ -49,9 +50,9 @@ const (
 var (
 	faultNames = [faultKinds]string{
 		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "split", "storm",
-		"slow-disk", "rot", "clock", "flap", "transfer", "drain",
+		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over",
 	}
-	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 5, 2, 2, 2, 3, 2}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 7, 3, 2, 2, 3, 3, 6}
 )
 
 // String is the fault as a reader of a failure sees it.
@@ -133,7 +134,7 @@ func (w *World) begin(f Fault) {
 		w.undo(f.For, a.resume)
 	case FaultStorm, FaultSlow, FaultRot, FaultClock:
 		w.spoil(f, a)
-	case FaultTransfer, FaultDrain:
+	case FaultTransfer, FaultDrain, FaultHand:
 		w.operate(f, a)
 	default:
 		w.isolate(f, a, b)
@@ -173,7 +174,7 @@ func (w *World) spoil(f Fault, a *Node) {
 		a.wallSkew = time.Duration((f.Amount*2 - 1) * float64(time.Hour))
 		w.undo(f.For, func() { a.wallSkew = 0 })
 	case FaultRot:
-		w.rot(a)
+		w.rot(a, f.Amount < 0.5)
 		w.crashFor(a, f.For, false)
 	}
 }
@@ -232,18 +233,27 @@ func (w *World) heal() {
 	w.relink()
 }
 
-// rot flips a bit in a log of a node, of a shard whose copy it holds while another copy is in sync elsewhere.
-func (w *World) rot(n *Node) {
+// rot damages what a node has of a shard of which another copy is in sync elsewhere: a bit flips in its log, or all of it,
+// with the record that it was there, is gone.
+func (w *World) rot(n *Node, bit bool) {
 	if w.watch.newest == nil {
 		return
 	}
 	for i := range w.watch.newest.Shards {
 		row := &w.watch.newest.Shards[(i+n.number)%len(w.watch.newest.Shards)]
 		c := row.CopyOn(n.ID)
-		if c == nil || c.InSync && row.InSync() < 2 || !n.disk.rot(row.ID, n.chance) {
+		switch {
+		case c == nil || c.InSync && row.InSync() < 2:
 			continue
+		case bit && !n.disk.rot(row.ID, n.chance):
+			continue
+		case bit:
+			w.Note("a bit flips in the log of shard %v on %s", row.ID, n.ID)
+		default:
+			w.Note("all that %s had of shard %v vanishes", n.ID, row.ID)
+			n.disk.vanish(row.ID)
+			w.watch.shard(row.ID).gone[c.ID] = true
 		}
-		w.Note("a bit flips in the log of shard %v on %s", row.ID, n.ID)
 		w.watch.shard(row.ID).rotten = true
 		return
 	}
@@ -260,6 +270,10 @@ func (w *World) operate(f Fault, a *Node) {
 		w.push(0, leader, leader.life, func() { meta.input(func() { meta.core.Transfer() }) })
 		return
 	}
+	if f.Kind == FaultHand {
+		w.push(0, leader, leader.life, func() { w.handAround(leader, f) })
+		return
+	}
 	drain := func(yes bool) {
 		if l := w.leader(); l != nil && l.running() {
 			w.push(0, l, l.life, func() {
@@ -269,4 +283,25 @@ func (w *World) operate(f Fault, a *Node) {
 	}
 	drain(true)
 	w.After(f.For, func() { drain(false) })
+}
+
+// handAround asks up to three primaries to hand over to another copy in sync.
+func (w *World) handAround(leader *Node, f Fault) {
+	s := leader.proc.table()
+	if s == nil {
+		return
+	}
+	r := &cluster.Reroute{}
+	for i := range s.Shards {
+		row := &s.Shards[i]
+		for _, c := range row.Copies {
+			if c.InSync && c.ID != row.Primary && row.Primary != 0 && row.HandTo == 0 && len(r.Rows) < 1+f.Other%3 {
+				r.Rows = append(r.Rows, cluster.RowChange{Shard: row.ID, Base: row.Version, Moves: []cluster.Move{{Kind: cluster.MoveHandTo, Copy: c.ID, Reason: "an operator asks"}}})
+				break
+			}
+		}
+	}
+	if len(r.Rows) > 0 {
+		leader.proc.meta.propose(&cluster.Command{Reroute: r}, nil)
+	}
 }

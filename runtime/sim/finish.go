@@ -63,9 +63,10 @@ func (w *World) recover() time.Duration {
 		}
 	}
 	waiting := func(key string) bool { return !served[key] && !w.shardOf(key).rotten }
+	w.unserved = waiting
 	if _, ok = w.Until(serveTime, func() bool { return !slices.ContainsFunc(w.keys, waiting) }); !ok && w.failure == nil {
 		key := w.keys[slices.IndexFunc(w.keys, waiting)]
-		w.Fail(invariantHeal, "%v after the cluster turned green: no write of key %s was acknowledged: %s", serveTime, key, w.statusOf(key))
+		w.Fail(invariantHeal, "%v after the cluster turned green: no write of key %s was acknowledged: %s", serveTime, key, w.statusOf(w.rowOf(key)))
 	}
 	w.quiet = true
 	w.Until(2*clientPatience, func() bool { return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.busy }) })
@@ -132,15 +133,18 @@ func (w *World) unwell() string {
 	}
 	for _, r := range cluster.HealthOf(s).Reasons {
 		row := s.Shard(r.Shard)
-		all = append(all, fmt.Sprintf("%s is %v: %s (%s)", r.Name, r.Status, r.Reason, describe(row)))
+		all = append(all, fmt.Sprintf("%s is %v: %s (%s)", r.Name, r.Status, r.Reason, w.statusOf(row)))
 	}
 	return strings.Join(all, "; ")
 }
 
-// statusOf says what the copies of a key's shard believe.
-func (w *World) statusOf(key string) string {
+func (w *World) rowOf(key string) *cluster.Shard {
 	space := w.spaceOf(w.watch.newest, key)
-	row := w.row(shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key)))))
+	return w.row(shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key)))))
+}
+
+// statusOf says what the copies of a shard believe.
+func (w *World) statusOf(row *cluster.Shard) string {
 	all := []string{describe(row)}
 	for _, c := range row.Copies {
 		if n := w.nodeByID(c.Node); n.running() && n.proc.copies != nil && n.proc.copies.held[row.ID] != nil {

@@ -227,7 +227,7 @@ func (h *holding) applyEntry(e *replica.Entry) {
 			h.c.p.n.w.Fail(invariantEqual, "shard %v: %s cannot read transaction %d: %v", h.shard, h.c.p.n.ID, seq, err)
 			return
 		}
-		if h.c.p.n.w.o.Bugs&BugApplyTwice != 0 {
+		if h.c.p.n.bug(BugApplyTwice) {
 			t.Client, t.Seq = 0, 0
 		}
 		work := h.workAt(seq)
@@ -254,7 +254,7 @@ func (h *holding) workAt(seq shards.SeqNo) *work {
 }
 
 func (h *holding) acknowledge(k work, seq shards.SeqNo, r *store.Result) {
-	h.c.p.n.w.acknowledged(h.c.p.n, h.shard, h.reign, seq)
+	h.c.p.n.w.acknowledged(h.c.p.n, h.row, h.reign, seq)
 	result := *r
 	result.Value = bytes.Clone(r.Value)
 	k.answer(response{result: result, seq: seq})
@@ -291,14 +291,14 @@ func (h *holding) elsewhere() error {
 
 // read answers at once from what is applied: under a lease that is looked at after the read was done.
 func (h *holding) read(k work) {
-	if h.store.Applied() < h.ready {
+	if h.store.Applied() < h.ready && !h.c.p.n.bug(BugReadBeforeTail) {
 		h.reads = append(h.reads, k)
 		return
 	}
 	var r store.Result
 	h.store.Read(h.c.p.n.wall(), &k.q.txn.Ops[0], &r)
 	r.Value = bytes.Clone(r.Value)
-	if !h.c.p.member.leased() && h.c.p.n.w.o.Bugs&BugReadWithoutLease == 0 || h.open > 0 {
+	if !h.c.p.member.leased() && !h.c.p.n.bug(BugReadWithoutLease) || h.open > 0 && !h.c.p.n.bug(BugReadWhileMoving) {
 		k.answer(response{err: errUnavailable})
 		return
 	}
@@ -327,6 +327,13 @@ func (h *holding) seal() {
 		return
 	}
 	h.rounds = append(h.rounds, round2{first: e.First, last: e.Last, works: works})
+	if h.c.p.n.bug(BugAckBeforeReplicate) {
+		for i, k := range works {
+			if op := &k.q.txn.Ops[0]; op.Kind == store.OpSet && op.If == store.Always {
+				h.acknowledge(k, e.First+shards.SeqNo(i), &store.Result{})
+			}
+		}
+	}
 	h.drive()
 }
 

@@ -25,6 +25,7 @@ var Invariants = []Invariant{
 	{"client histories are linearizable", "Writes carry (client, sequence) so that a retry across a failover is applied once."},
 	{"a healed cluster turns green and serves", "Level-triggered: a restart at any point converges."},
 	{"one cluster state per version", "The cluster state is a replicated state machine; it changes only by command."},
+	{"no write with fewer than min_in_sync copies", "min_in_sync refuses writes below it."},
 }
 
 const (
@@ -38,6 +39,7 @@ const (
 	invariantLinear
 	invariantHeal
 	invariantState
+	invariantFew
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.
@@ -122,10 +124,14 @@ func (w *World) applied(n *Node, shard shards.ShardID, seq shards.SeqNo, rolling
 }
 
 // acknowledged notes that a primary has said yes to a write: invariants 2 and 3. Every copy of the committed in-sync set must
-// hold it, as durable as the keyspace asks.
-func (w *World) acknowledged(n *Node, shard shards.ShardID, term shards.Term, seq shards.SeqNo) {
+// hold it, as durable as the keyspace asks. Invariant 11 is about the row that the primary knew.
+func (w *World) acknowledged(n *Node, known *cluster.Shard, term shards.Term, seq shards.SeqNo) {
 	v := &w.watch
 	v.acked++
+	shard := known.ID
+	if least := v.newest.Keyspace(shard.Keyspace()).MinInSync; known.InSync() < least {
+		w.Fail(invariantFew, "shard %v: %s acknowledged transaction %d in term %d with %d copies in sync, and %d are asked for", shard, n.ID, seq, term, known.InSync(), least)
+	}
 	l := v.shard(shard)
 	l.acked = max(l.acked, seq)
 	row := w.row(shard)

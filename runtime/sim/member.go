@@ -73,7 +73,7 @@ func (m *member) tick() {
 	}
 }
 
-// beat asks the leader for a lease; the leader asks itself.
+// beat asks the leader for a lease; the leader asks itself, and hears the same answers.
 func (m *member) beat() {
 	lead := m.p.meta.core.Lead()
 	now := int64(m.p.n.monotonic())
@@ -81,13 +81,9 @@ func (m *member) beat() {
 		return
 	}
 	m.holder.Sent(now)
-	if lead.Number == m.p.n.raftNumber() {
-		if age, ok := m.age(); ok {
-			m.holder.Granted(liveness.Grant{Sent: now, Age: age, Lease: int64(leaseTicks * tickLength), Term: lead.Term})
-		}
-		return
-	}
-	if to := m.p.n.w.nodeByRaft(lead.Number); to != nil {
+	if to := m.p.n.w.nodeByRaft(lead.Number); to == m.p.n {
+		m.answer(m.p.n, m.p.epoch, &beat{sent: now})
+	} else if to != nil {
 		m.p.send(to, classControl, "beat", &beat{sent: now})
 	}
 }
@@ -133,8 +129,12 @@ func (m *member) answer(from *Node, epoch shards.Epoch, b *beat) {
 		}
 		g.Grant = liveness.Grant{Sent: b.sent, Age: age, Lease: int64(leaseTicks * tickLength), Term: m.term}
 	}
-	m.p.send(from, classControl, "grant", g)
 	m.drive()
+	if from == m.p.n {
+		m.granted(g)
+		return
+	}
+	m.p.send(from, classControl, "grant", g)
 }
 
 func (m *member) granted(g *grant) {
@@ -142,11 +142,16 @@ func (m *member) granted(g *grant) {
 	case liveness.Granted:
 		m.holder.Granted(g.Grant)
 	case liveness.Declared:
-		m.p.n.w.Note("%s was declared dead, and begins another life", m.p.n.ID)
-		n := m.p.n
-		m.p.n.crash(false)
-		n.w.After(200*time.Millisecond, n.start)
+		m.end()
 	}
+}
+
+// end ends a life that the cluster holds to be over, and begins another.
+func (m *member) end() {
+	n := m.p.n
+	n.w.Note("%s was declared dead, and begins another life", n.ID)
+	n.crash(false)
+	n.w.After(200*time.Millisecond, n.start)
 }
 
 // lead begins or ends the detector with a reign.
@@ -166,19 +171,26 @@ func (m *member) lead() {
 	}
 	m.detector, m.term = d, lead.Term
 	m.state(m.p.meta.core.State())
-	for _, peer := range m.p.n.w.nodes {
-		if l, known := m.links[peer.ID]; known && !l.up {
-			d.Broken(peer.ID, l.epoch, "it was broken before the reign")
+	for _, other := range m.p.meta.core.State().Members {
+		if l := m.links[other.ID]; other.ID != m.p.n.ID && !l.up {
+			d.Unsure(other.ID, other.Epoch)
 		}
 	}
 	m.drive()
+	m.beats = beatTicks // its own lease, at once
 }
 
-func (m *member) state(s *cluster.State) {
+// state takes a new cluster state, and says whether this life goes on.
+func (m *member) state(s *cluster.State) bool {
+	if self := s.Member(m.p.n.ID); self != nil && self.Down && self.Epoch == m.p.epoch {
+		m.end()
+		return false
+	}
 	if m.detector != nil {
 		m.detector.Members(s.Members)
 		m.drive()
 	}
+	return true
 }
 
 // drive carries out what the detector wants, and tells the placement what it found.
@@ -249,21 +261,38 @@ func (m *member) connection(peer *Node, epoch shards.Epoch, up bool) {
 	m.inquire(peer, epoch)
 }
 
+// inquire redials a leader whose connection broke, until there is proof that it is dead, or another leader, for one lease.
 func (m *member) inquire(peer *Node, epoch shards.Epoch) {
 	lead := m.p.meta.core.Lead()
 	if lead.Number != peer.raftNumber() {
 		return
 	}
-	m.probe(peer.ID, epoch, 400*time.Millisecond, func(a liveness.Answer, by shards.Epoch) {
-		if a == liveness.Refused || a == liveness.Answered && by > epoch {
-			m.p.meta.input(func() { m.p.meta.core.LeaderGone(lead.Number) })
-			m.p.n.after(time.Duration(m.p.n.chance.Int64N(int64(150*time.Millisecond))), func() {
-				m.p.meta.input(func() {
-					if now := m.p.meta.core.Lead(); (now.Number == 0 || now.Number == lead.Number) && m.p.meta.core.Votes() {
-						m.p.meta.core.Campaign()
-					}
-				})
-			})
+	tries := leaseTicks / 2
+	var again func()
+	again = func() {
+		if tries--; tries < 0 || m.p.meta.core.Lead().Number != peer.raftNumber() || m.links[peer.ID].up && m.links[peer.ID].epoch == epoch {
+			return
 		}
+		m.probe(peer.ID, epoch, 400*time.Millisecond, func(a liveness.Answer, by shards.Epoch) {
+			if a == liveness.Refused || a == liveness.Answered && by > epoch {
+				m.p.meta.input(func() { m.p.meta.core.LeaderGone(lead.Number) })
+				m.stand(3)
+				return
+			}
+			m.p.n.after(2*tickLength, again)
+		})
+	}
+	again()
+}
+
+// stand stands for election after a random pause, and again if nothing comes of it.
+func (m *member) stand(tries int) {
+	m.p.n.after(time.Duration(m.p.n.chance.Int64N(int64(100*time.Millisecond))), func() {
+		m.p.meta.input(func() {
+			if m.p.meta.core.Lead().Number == 0 && m.p.meta.core.Votes() && tries > 0 {
+				m.p.meta.core.Campaign()
+				m.stand(tries - 1)
+			}
+		})
 	})
 }

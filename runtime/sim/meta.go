@@ -75,7 +75,7 @@ func (m *meta) input(do func()) {
 
 // drive carries out what the core wants, until it waits for the disk or for the world.
 func (m *meta) drive() {
-	for !m.busy {
+	for !m.busy && m.p.n.proc == m.p {
 		if !m.core.Pending() {
 			if len(m.inputs) == 0 {
 				return

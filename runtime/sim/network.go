@@ -54,13 +54,25 @@ type link struct{ a, b int }
 
 func newNetwork(o Options) network {
 	n := network{
-		chance: stream(o.Seed, streamNetwork, 0), weather: rough, cuts: map[[2]int]int{},
+		chance: stream(o.Seed, streamNetwork, 0), weather: invent(stream(o.Seed, streamNetwork, 1)), cuts: map[[2]int]int{},
 		arrival: map[[3]int]time.Duration{}, linked: map[[2]int]link{},
 	}
 	if o.Calm {
 		n.weather = calm
 	}
 	return n
+}
+
+// invent makes the weather of a world: every second one is rough, some are a good deal worse than that.
+func invent(chance *rand.Rand) Weather {
+	weather := rough
+	if chance.IntN(2) == 0 {
+		x := chance.Float64()
+		weather.Loss, weather.Twice, weather.Late = 0.05*x*chance.Float64(), 0.1*x*chance.Float64(), 0.1*x*chance.Float64()
+		weather.LateMost = time.Duration((1 + 30*chance.Float64()) * float64(100*time.Millisecond))
+		weather.Most = time.Duration((1 + 10*x) * float64(time.Millisecond))
+	}
+	return weather
 }
 
 // brokenAfter is how long a connection over a dead path seems to be there: the keepalive of the transport.
@@ -101,9 +113,9 @@ func (w *World) send(from, to *Node, class int, kind string, body any) {
 	delay := weather.Least + time.Duration(n.Int64N(int64(weather.Most-weather.Least)+1))
 	switch {
 	case roll < weather.Loss+weather.Late:
-		delay += time.Duration(n.Int64N(int64(weather.LateMost)))
+		delay += time.Duration(n.Int64N(int64(weather.LateMost) + 1))
 	case roll < weather.Loss+weather.Late+weather.Twice:
-		second := delay + time.Duration(n.Int64N(int64(300*time.Millisecond)))
+		second := delay + time.Duration(n.Int64N(int64(weather.LateMost)+1))
 		w.After(second, func() { w.deliver(&p) })
 	}
 	if weather.Ordered {

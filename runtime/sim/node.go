@@ -75,7 +75,9 @@ func (n *Node) start() {
 	}
 	n.alive, n.paused, n.hostGone, n.stalled = true, false, false, nil
 	n.life++
-	n.epoch++
+	if n.epoch == 0 || !n.bug(BugKeepEpoch) {
+		n.epoch++
+	}
 	n.w.Note("%s starts, epoch %d", n.ID, n.epoch)
 	n.proc = newProcess(n)
 	n.w.push(0, n, n.life, n.proc.boot)
@@ -128,13 +130,16 @@ func (n *Node) wait(done func()) { n.after(n.syncTime(), done) }
 // fsync makes durable what the disk has been given so far, and then says so. It takes as long as this disk takes.
 func (n *Node) fsync(done func(error)) { n.wait(func() { done(n.disk.Sync()) }) }
 
+// slowest bounds one fsync: a disk that takes longer has to be taken for dead.
+const slowest = 4 * time.Second
+
 func (n *Node) syncTime() time.Duration {
 	took := 100*time.Microsecond + time.Duration(n.chance.Int64N(int64(400*time.Microsecond)))
-	if n.chance.IntN(200) == 0 {
-		took += time.Duration(n.chance.Int64N(int64(20 * time.Millisecond)))
+	if n.chance.IntN(100) == 0 {
+		took += time.Duration(n.chance.Int64N(int64(50 * time.Millisecond)))
 	}
 	if n.slow > 0 {
-		took *= time.Duration(n.slow)
+		took = min(took*time.Duration(n.slow), slowest)
 	}
 	return took
 }

@@ -1,110 +1,134 @@
 package sim
 
 import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// placement is the shell of the allocator: on the leader it compares what is with what should be, and proposes the difference.
+// placement is the shell of the allocator: on the node that leads it compares what is with what should be, whenever
+// something has changed, and proposes the difference. One plan is on its way at a time.
 type placement struct {
-	p       *process
-	ticks   int
-	due     bool
-	waiting bool // a plan is on its way
+	p        *process
+	policies *policies.Set
+	term     uint64
+	due      bool
+	next     int64          // tick of the detector at which to look again
+	waiting  bool           // a plan is on its way
+	stale    *cluster.State // BugStalePlacement: what plans are made from
+	voted    int
 }
 
-func newPlacement(p *process) *placement { return &placement{p: p} }
+func newPlacement(p *process) *placement {
+	return &placement{p: p, policies: &policies.Set{Deciders: deciders.All()}}
+}
 
-func (c *placement) lead() { c.due, c.waiting = true, false }
-func (c *placement) wake() { c.due = true }
+// lead begins or ends a reign.
+func (c *placement) lead() {
+	if lead := c.p.meta.core.Lead(); lead.Won && lead.Term != c.term {
+		c.term, c.waiting, c.next = lead.Term, false, 0
+	}
+	c.wake()
+}
+
+// wake has the next step plan: the state or the evidence has changed.
+func (c *placement) wake() {
+	if !c.due {
+		c.due = true
+		c.p.n.after(0, c.look)
+	}
+}
 
 func (c *placement) tick() {
-	c.ticks++
-	if c.due || c.ticks%20 == 0 {
-		c.due = false
-		c.plan()
+	c.voted++
+	if d := c.p.member.detector; d != nil && (c.next != 0 && d.Now() >= c.next || d.Now()%100 == 0) {
+		c.wake()
 	}
 }
 
-func (c *placement) plan() {
-	lead := c.p.meta.core.Lead()
-	s := c.p.table()
-	d := c.p.member.detector
-	if !lead.Won || s == nil || d == nil || c.waiting || !c.p.present() {
+// look makes a plan, if this node leads and none is on its way.
+func (c *placement) look() {
+	c.due = false
+	d, s := c.p.member.detector, c.p.table()
+	if d == nil || s == nil || c.waiting || !c.p.meta.core.Lead().Won {
 		return
 	}
-	alive := func(id shards.NodeID) bool {
-		m := s.Member(id)
-		if m.Down {
-			return false
-		}
-		st, ok := d.Status(id)
-		return !ok || st.State != liveness.Dead
-	}
-	r := &cluster.Reroute{}
-	for i := range s.Members {
-		m := &s.Members[i]
-		if st, ok := d.Status(m.ID); ok && st.State == liveness.Dead && st.Epoch == m.Epoch && !m.Down {
-			r.Down = append(r.Down, cluster.Death{Node: m.ID, Epoch: m.Epoch, Reason: st.Reason})
-		}
-	}
-	for i := range s.Shards {
-		row := &s.Shards[i]
-		space := s.Keyspace(row.ID.Keyspace())
-		change := cluster.RowChange{Shard: row.ID, Base: row.Version}
-		load := func(id shards.NodeID) int {
-			n := 0
-			for j := range s.Shards {
-				if s.Shards[j].CopyOn(id) != nil {
-					n++
-				}
-			}
-			return n
-		}
-		if len(row.Copies) == 0 {
-			change.Moves = append(change.Moves, cluster.Move{Kind: cluster.MoveCreate, Node: s.Members[i%len(s.Members)].ID})
-		} else if pc := row.PrimaryCopy(); pc == nil || !alive(pc.Node) {
-			for _, k := range row.Copies {
-				if k.InSync && !k.Failed && alive(k.Node) {
-					change.Moves = append(change.Moves, cluster.Move{Kind: cluster.MovePromote, Copy: k.ID})
-					break
-				}
-			}
-		} else if len(row.Copies) < space.Copies() {
-			best, least := shards.NodeID(""), 1<<30
-			for j := range s.Members {
-				m := &s.Members[j]
-				if l := load(m.ID); alive(m.ID) && row.CopyOn(m.ID) == nil && l < least {
-					best, least = m.ID, l
-				}
-			}
-			if best != "" {
-				change.Moves = append(change.Moves, cluster.Move{Kind: cluster.MoveAllocate, Node: best})
-			}
-		}
-		if len(change.Moves) > 0 {
-			r.Rows = append(r.Rows, change)
-		}
-	}
-	if len(r.Down)+len(r.Rows) > 0 {
+	plan := allocator.Make(allocator.Input{
+		State: c.source(s), Evidence: d.All(), Policies: c.policies, Seed: c.p.n.w.o.Seed, Ticks: d.Now(), TickLength: tickLength,
+	})
+	c.next = plan.Next
+	if r := plan.Command(); r != nil {
+		c.spoil(s, r)
 		c.waiting = true
-		c.p.meta.propose(&cluster.Command{Reroute: r}, func(*cluster.Outcome) { c.waiting, c.due = false, true })
+		term := c.term
+		c.p.meta.propose(&cluster.Command{Reroute: r}, func(*cluster.Outcome) {
+			if c.term == term {
+				c.waiting = false
+				c.wake()
+			}
+		})
 		return
 	}
-	if v := cluster.VotersFor(s, alive, c.p.n.ID); !equal(v, s.Voters) {
-		c.p.meta.propose(&cluster.Command{Voters: &cluster.VotersChange{Voters: v}}, nil)
+	c.vote(s, d)
+}
+
+// vote keeps the right number of voters; a member counts as gone once it is dead.
+func (c *placement) vote(s *cluster.State, d *liveness.Detector) {
+	alive := func(id shards.NodeID) bool {
+		status, known := d.Status(id)
+		return !known || status.State != liveness.Dead
+	}
+	if voters := cluster.VotersFor(s, alive, c.p.n.ID); !slices.Equal(voters, s.Voters) && c.voted > 10 {
+		c.voted = 0
+		c.p.meta.propose(&cluster.Command{Voters: &cluster.VotersChange{Voters: voters}}, nil)
 	}
 }
 
-func equal(a, b []uint64) bool {
-	if len(a) != len(b) {
-		return false
+// source is the table that a plan is made from.
+func (c *placement) source(s *cluster.State) *cluster.State {
+	if !c.p.n.bug(BugStalePlacement) {
+		return s
 	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
+	if c.stale == nil || c.stale.Version+5 < s.Version {
+		c.stale = s
+	}
+	return c.stale
+}
+
+// spoil is what two of the planted bugs do to a plan.
+func (c *placement) spoil(s *cluster.State, r *cluster.Reroute) {
+	if c.p.n.bug(BugStalePlacement) {
+		for i := range r.Rows {
+			if row := s.Shard(r.Rows[i].Shard); row != nil {
+				r.Rows[i].Base = row.Version
+			}
 		}
 	}
-	return true
+	if c.p.n.bug(BugPromoteOutside) {
+		for i := range r.Rows {
+			c.outside(s, &r.Rows[i])
+		}
+	}
+}
+
+// outside promotes whatever copy lives, in place of the one that is in sync.
+func (c *placement) outside(s *cluster.State, change *cluster.RowChange) {
+	row := s.Shard(change.Shard)
+	for i := range change.Moves {
+		m := &change.Moves[i]
+		if m.Kind != cluster.MovePromote || row == nil {
+			continue
+		}
+		for _, other := range row.Copies {
+			if !other.InSync {
+				*m = cluster.Move{Kind: cluster.MoveStale, Copy: other.ID, Reason: "it is as good as any"}
+				break
+			}
+		}
+	}
 }

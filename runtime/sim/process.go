@@ -105,8 +105,7 @@ func (p *process) changed(state, lead bool) {
 		p.member.lead()
 		p.place.lead()
 	}
-	if state {
-		p.member.state(p.meta.core.State())
+	if state && p.member.state(p.meta.core.State()) {
 		p.place.wake()
 		if p.present() {
 			p.copies.reconcile(p.meta.core.State())

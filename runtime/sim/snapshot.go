@@ -29,7 +29,7 @@ func (h *holding) snapshot(to shards.CopyID) {
 	}
 	view := h.store.Snapshot()
 	base := replica.Position{Term: h.core.TermAt(view.Seq()), Seq: view.Seq()}
-	if h.c.p.n.w.o.Bugs&BugSnapshotRace != 0 {
+	if h.c.p.n.bug(BugSnapshotRace) {
 		base = h.core.End()
 	}
 	h.stream++
@@ -148,7 +148,7 @@ func (h *holding) install(base replica.Position) error {
 	if err != nil {
 		return err
 	}
-	if h.c.p.n.w.o.Bugs&BugSnapshotRace == 0 && loaded.Applied() != base.Seq {
+	if !h.c.p.n.bug(BugSnapshotRace) && loaded.Applied() != base.Seq {
 		return errors.New("the snapshot is of another place than was offered")
 	}
 	if !h.core.Welcome(base.Seq) {
@@ -158,7 +158,7 @@ func (h *holding) install(base replica.Position) error {
 	h.c.log.cancel(h.shard)
 	if !h.memory {
 		h.c.wipe(h.shard)
-		h.saveFile(base.Seq)
+		h.saveFile(base)
 	}
 	h.saved = base.Seq
 	h.c.p.n.w.applied(h.c.p.n, h.shard, base.Seq, loaded.Rolling())
@@ -176,7 +176,7 @@ func (h *holding) save() {
 		h.c.p.n.w.Fail(0, "%s: %v", h.c.p.n.ID, err)
 		return
 	}
-	h.saveFile(seq)
+	h.saveFile(replica.Position{Term: h.core.TermAt(seq), Seq: seq})
 	h.saved = seq
 	d := h.c.p.n.disk
 	if err := errors.Join(d.TruncatePrefix(h.shard, min(seq, h.core.Retained())), d.RemoveBefore(h.shard, seq)); err != nil {
@@ -187,10 +187,12 @@ func (h *holding) save() {
 // saveEvery is how many transactions lie between two snapshot files.
 const saveEvery = 100
 
-func (h *holding) saveFile(seq shards.SeqNo) {
+// saveFile writes what is applied, and notes the term of its last transaction beside it.
+func (h *holding) saveFile(at replica.Position) {
 	view := h.store.Snapshot()
 	defer view.Close()
-	if _, err := h.c.p.n.disk.Save(h.shard, seq, view.Chunks(nil, 1<<10)); err != nil {
+	_, err := h.c.p.n.disk.Save(h.shard, at.Seq, view.Chunks(nil, 1<<10))
+	if err = errors.Join(err, h.c.setBase(h.shard, at)); err != nil {
 		h.c.p.n.w.Fail(0, "%s: save shard %v: %v", h.c.p.n.ID, h.shard, err)
 	}
 }

@@ -33,6 +33,7 @@ type World struct {
 	history  history
 	lastRead map[string]string // by key, what a client last read: what a swap compares with
 	finished func(*client)     // is told each operation that ends
+	unserved func(string) bool // keys that clients write before all others
 	quiet    bool              // clients begin nothing any more
 	healed   bool              // faults have ended, for good
 
