@@ -60,7 +60,7 @@ func (m *Member) redialLeader(address string) {
 	d.redialing = true
 	d.tries--
 	m.background(m.span(int64(m.c.Liveness.RedialTimeout)), func(ctx context.Context) func() {
-		answer, by := m.look(ctx, d.node, address)
+		answer, by := m.insist(ctx, d.node, address)
 		return func() {
 			if m.doubt == d {
 				m.resolve(d, answer, by)

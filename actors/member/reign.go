@@ -174,7 +174,7 @@ func (m *Member) background(limit time.Duration, work func(context.Context) (new
 func (m *Member) redial(r liveness.Redial) {
 	of := m.reign
 	m.background(m.span(r.Timeout), func(ctx context.Context) func() {
-		answer, by := m.look(ctx, r.Node, r.Address)
+		answer, by := m.insist(ctx, r.Node, r.Address)
 		return m.during(of, func() { of.detector.Redialed(r.Node, r.Epoch, answer, by) })
 	})
 }
@@ -244,4 +244,22 @@ func (m *Member) look(ctx context.Context, node shards.NodeID, address string) (
 		return liveness.Answered, hello.Epoch // it lives, even if it does not want to talk
 	}
 	return liveness.NoAnswer, 0
+}
+
+// insist is look that tries again for a moment when a connection breaks off: a process that is being killed takes
+// connections until the system comes to its listener.
+func (m *Member) insist(ctx context.Context, node shards.NodeID, address string) (answer liveness.Answer, by shards.Epoch) {
+	for pause := time.Millisecond; ; pause *= 2 {
+		answer, by = m.look(ctx, node, address)
+		if answer != liveness.NoAnswer || pause > 16*time.Millisecond {
+			return answer, by
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return answer, by
+		}
+	}
 }
