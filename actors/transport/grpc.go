@@ -155,14 +155,8 @@ func (g *rpc) dial(ctx context.Context, addr string) (conn, error) {
 		return nil, err
 	}
 	if g.dialing != nil {
-		plain := socket
-		name := addr
-		if asked := g.t.config.TLS.ServerName; asked != "" {
-			name = asked
-		}
-		if socket, _, err = g.dialing.ClientHandshake(ctx, name, plain); err != nil {
-			plain.Close()
-			return nil, fmt.Errorf("TLS: %w", err)
+		if socket, err = g.encrypt(ctx, addr, socket); err != nil {
+			return nil, err
 		}
 	}
 	lent := make(chan net.Conn, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"time"
 
@@ -188,5 +189,8 @@ func cause(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	}
-	return err.Error()
+	return ownPort.ReplaceAllString(err.Error(), "")
 }
+
+// ownPort is the near end of a connection in the text of an error: another at each attempt.
+var ownPort = regexp.MustCompile(`\S+->`)

@@ -3,7 +3,10 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 )
@@ -73,4 +76,50 @@ func (s *telling) Clone() credentials.TransportCredentials {
 // ClientHandshake is not used: a server accepts.
 func (s *telling) ClientHandshake(ctx context.Context, authority string, socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return s.TransportCredentials.ClientHandshake(ctx, authority, socket)
+}
+
+// encrypt makes the TLS handshake on a socket that was dialed; if it fails the socket is closed.
+//
+// It then waits for the first byte. In TLS 1.3 a client has done its part before the server has looked at its certificate: what
+// the server thinks of that is the answer to the first read, and would be lost if that read came after a failed write. A server
+// of HTTP/2 speaks first.
+func (g *rpc) encrypt(ctx context.Context, addr string, socket net.Conn) (net.Conn, error) {
+	name := addr
+	if asked := g.t.config.TLS.ServerName; asked != "" {
+		name = asked
+	}
+	secured, _, err := g.dialing.ClientHandshake(ctx, name, socket)
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	deadline, _ := ctx.Deadline() // connect has one
+	begun := &begun{Conn: secured, first: make([]byte, 1)}
+	if err = secured.SetReadDeadline(deadline); err == nil {
+		_, err = io.ReadFull(secured, begun.first)
+	}
+	if err == nil {
+		err = secured.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		secured.Close()
+		return nil, fmt.Errorf("TLS: it does not take this node's certificate: %w", err)
+	}
+	return begun, nil
+}
+
+// begun is a connection whose first byte has been read already.
+type begun struct {
+	net.Conn
+	first []byte
+}
+
+// Read gives the first byte, then what follows.
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.first) > 0 && len(p) > 0 {
+		n := copy(p, b.first)
+		b.first = b.first[n:]
+		return n, nil
+	}
+	return b.Conn.Read(p)
 }
