@@ -83,7 +83,8 @@ type Call struct {
 // Reach is a set of permissions and limits for one call.
 type Reach uint8
 
-// The flags of a Reach. Without any, the call goes to the primary of its shard, wherever that is.
+// The flags of a Reach. Without any, the call goes to the primary of its shard, wherever that is. A backend may treat the calls
+// of one shard alike, by the flags that all of them have: what is lost is a redirection or a stale read, never an answer.
 const (
 	ReachHere  Reach = 1 << iota // do not forward: if the primary is elsewhere, Err is a *shards.NotPrimaryError, or a *HandOverError
 	ReachStale                   // a replica on this node may answer a call that only reads, as far behind as it is

@@ -73,6 +73,7 @@ func buildTable() map[string]*command {
 				continue
 			}
 			cmd.byName = make(map[string]*command)
+			cmd.subs = append(cmd.subs, helpOf(cmd))
 			for _, sub := range cmd.subs {
 				_, name, _ := strings.Cut(sub.name, "|")
 				cmd.byName[name] = sub
