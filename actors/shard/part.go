@@ -29,6 +29,7 @@ type part struct {
 	self      shards.CopyID                   // this copy by the row; 0: not listed
 	homes     map[shards.CopyID]shards.NodeID // where messages go
 	held      shards.CopyID                   // the copy that this node's own record says is here
+	claimed   shards.CopyID                   // the one that it will say, once the log has it: before anything of the copy's own
 
 	solo    bool
 	next    *cluster.Shard // solo, and the row that ends it: carried out when no round is under way
@@ -233,6 +234,7 @@ func (s *Shard) claims(here *cluster.Copy) bool {
 		if here.Fresh {
 			s.link.Events.Opened(s.id, here.ID)
 		}
+	case here.ID == p.claimed:
 	case here.InSync && !here.Fresh:
 		s.lose(fmt.Errorf("the table counts on copy %d, and this node holds %s", here.ID, holds(p.held)))
 		return false
@@ -252,6 +254,7 @@ func holds(id shards.CopyID) string {
 // hold has the node's record name this copy; the committer writes it with its next round.
 func (s *Shard) hold() {
 	p := s.part
+	p.claimed = p.self
 	if s.log == nil {
 		s.isHeld(p.self)
 		return
@@ -279,18 +282,21 @@ func (s *Shard) roleChanged() {
 	}
 }
 
-// disown answers all parked works of a copy that is primary no more: what is on its way has an unknown outcome, what is
-// not has not happened.
-func (s *Shard) disown() {
+// disown answers all parked works of a copy that is primary no more.
+func (s *Shard) disown() { s.release(s.notPrimary()) }
+
+// release answers all parked works: what is on its way has an unknown outcome, what is not has not happened.
+func (s *Shard) release(elsewhere error) {
 	p := s.part
-	elsewhere := s.notPrimary()
 	for _, f := range p.flight {
 		answerAll(f.groups, &shards.Error{Kind: shards.KindOutcomeUnknown, Shard: s.name, Err: errOutcome})
 	}
 	p.flight = nil
 	s.refuseWaiting(elsewhere)
-	answerAll(s.open.groups, elsewhere)
-	s.open = round{}
+	if !p.solo { // else the committer answers, as for a node alone
+		answerAll(s.open.groups, elsewhere)
+		s.open = round{}
+	}
 	answerAll(p.late.groups, elsewhere)
 	p.late = round{}
 }

@@ -47,6 +47,9 @@ func (s *Shard) TickReplica() {
 	if p == nil || s.down != nil {
 		return
 	}
+	if p.core.Role() == replica.RolePrimary && !s.link.Lease.Valid() {
+		s.release(s.unavailable(ErrNoLease)) // nobody may hear of this node for long, nor it of its successor: callers wait no more
+	}
 	p.core.Tick()
 	p.target.Tick()
 	s.wakeTarget()

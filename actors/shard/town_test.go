@@ -1,0 +1,478 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/recovery"
+	"github.com/troupe-actors/troupe/shards/replica"
+	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
+)
+
+// town is some nodes over an in-memory net, with a cluster state that is always right and is heard of a little later. It lives
+// in a synctest bubble: its seconds take no time.
+type town struct {
+	t     *testing.T
+	space shards.Keyspace
+
+	mu     sync.Mutex
+	state  *cluster.State
+	houses []*house
+	alone  map[shards.NodeID]bool // cut off from everybody, the placement leader included
+	failed []string
+}
+
+// house is one life of a node.
+type house struct {
+	*town
+	id     shards.NodeID
+	epoch  shards.Epoch
+	fs     *vfs.MemFS
+	log    *wal.Log
+	files  *wal.Snapshots
+	commit *Committer
+	link   *Link
+	shards []*Shard
+	lease  atomic.Int64 // until then, in Unix ns
+	mail   *queue[letter]
+	bulk   *queue[letter]
+	news   *queue[*cluster.State]
+	over   context.Context
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+}
+
+type letter struct {
+	from shards.NodeID
+	body []byte
+}
+
+// queue is an endless channel with one reader.
+type queue[T any] struct {
+	mu    sync.Mutex
+	all   []T
+	ready chan struct{}
+}
+
+func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
+
+func (q *queue[T]) put(v T) {
+	q.mu.Lock()
+	q.all = append(q.all, v)
+	q.mu.Unlock()
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue[T]) serve(over context.Context, each func(T)) {
+	for {
+		select {
+		case <-over.Done():
+			return
+		case <-q.ready:
+		}
+		q.mu.Lock()
+		all := q.all
+		q.all = nil
+		q.mu.Unlock()
+		for _, v := range all {
+			if over.Err() != nil {
+				return
+			}
+			each(v)
+		}
+	}
+}
+
+// newTown starts nodes n1, n2, ... with one keyspace; n1 is the primary of all its shards, the next copies-1 nodes hold the rest.
+func newTown(t *testing.T, nodes, copies int, k shards.Keyspace) *town {
+	k.Name, k.Replicas = "test", max(copies-1, 1)
+	if copies == 1 {
+		k.Replicas = shards.NoReplicas
+	}
+	if err := k.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	w := &town{t: t, space: k, state: &cluster.State{}, alone: map[shards.NodeID]bool{}}
+	for i := range nodes {
+		m := w.member(i, 1)
+		if i == 0 {
+			w.must(&cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: strings.Repeat("0", 40), Member: m, Keyspaces: []shards.Keyspace{k}}})
+		} else {
+			w.must(&cluster.Command{Join: &cluster.Join{Member: m}})
+		}
+	}
+	for i := range nodes {
+		w.houses = append(w.houses, w.build(w.name(i), 1, vfs.NewCrashableMem()))
+	}
+	for i := range w.state.Shards {
+		w.move(i, cluster.Move{Kind: cluster.MoveCreate, Node: "n1"})
+		for c := 1; c < copies; c++ {
+			w.move(i, cluster.Move{Kind: cluster.MoveAllocate, Node: w.name(c)})
+		}
+	}
+	return w
+}
+
+func (w *town) name(i int) shards.NodeID { return shards.NodeID(fmt.Sprintf("n%d", i+1)) }
+
+func (w *town) member(i int, epoch shards.Epoch) cluster.Member {
+	return cluster.Member{ID: w.name(i), Name: string(w.name(i)), Raft: uint64(i + 1), Epoch: epoch, Roles: cluster.DefaultRoles, Peer: string(w.name(i))}
+}
+
+// apply carries out a command, and has all nodes hear of it.
+func (w *town) apply(c *cluster.Command) cluster.Outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next, outcome := w.state.Apply(c)
+	if outcome.Changed {
+		w.state = next
+		for _, h := range w.houses {
+			if !w.alone[h.id] {
+				h.news.put(next)
+			}
+		}
+	}
+	return outcome
+}
+
+func (w *town) must(c *cluster.Command) {
+	w.t.Helper()
+	if o := w.apply(c); o.Err != nil || len(o.Rows) > 0 {
+		w.t.Fatalf("%+v: %v %v", c, o.Err, o.Rows)
+	}
+}
+
+// move changes the row of a shard by one move.
+func (w *town) move(index int, m cluster.Move) {
+	w.t.Helper()
+	row := w.row(index)
+	m.Reason = "the test wants it"
+	w.must(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: row.ID, Base: row.Version, Moves: []cluster.Move{m}}}}})
+}
+
+func (w *town) row(index int) cluster.Shard {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state.Shards[index]
+}
+
+func (w *town) house(id shards.NodeID) *house {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.houses, func(h *house) bool { return h.id == id })
+	return w.houses[i]
+}
+
+// primary is the shard on the node that the state calls its primary; nil if there is none.
+func (w *town) primary(index int) *Shard {
+	row := w.row(index)
+	i := slices.IndexFunc(row.Copies, func(c cluster.Copy) bool { return c.ID == row.Primary })
+	if i < 0 {
+		return nil
+	}
+	h := w.house(row.Copies[i].Node)
+	if h.over.Err() != nil {
+		return nil
+	}
+	return h.shards[index]
+}
+
+// build begins a life of a node on a disk.
+func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house {
+	h := &house{town: w, id: id, epoch: epoch, fs: fs, mail: newQueue[letter](), bulk: newQueue[letter](), news: newQueue[*cluster.State]()}
+	h.over, h.stop = context.WithCancel(context.Background())
+	h.renew()
+	var err error
+	if h.log, err = wal.Open("data", wal.Options{FS: fs, Reserve: -1}); err != nil {
+		w.t.Fatal(err)
+	}
+	if h.files, err = wal.OpenSnapshots("data", fs); err != nil {
+		w.t.Fatal(err)
+	}
+	h.commit = NewCommitter(h.log, time.Second, func(err error) { w.t.Errorf("%s: %v", id, err) })
+	if h.link, err = NewLink(LinkConfig{
+		Node: id, Sender: h, Lease: h, Events: h, Files: h.files,
+		Replica: replica.Config{LagTicks: 20}, Recovery: recovery.Config{SilenceTicks: 40},
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	space := NewSpace(w.space)
+	for i := range w.space.Shards {
+		c := Config{ID: shards.NewShardID(w.space.ID, i), Space: space, Seed: 1, Link: h.link}
+		if w.space.Durability != shards.DurabilityMemory {
+			c.Committer, c.Log = h.commit, h.log
+		}
+		s := New(c)
+		if err := s.Recover(h.files, nil); err != nil {
+			w.t.Fatal(err)
+		}
+		h.shards = append(h.shards, s)
+	}
+	h.work.Go(func() { h.mail.serve(h.over, func(l letter) { h.check(h.link.Deliver(l.from, l.body, h.find)) }) })
+	h.work.Go(func() {
+		h.bulk.serve(h.over, func(l letter) { h.check(h.link.DeliverRecovery(l.from, l.body, h.find)) })
+	})
+	h.work.Go(func() { h.news.serve(h.over, h.hear) })
+	h.work.Go(h.tick)
+	return h
+}
+
+func (h *house) check(err error) {
+	if err != nil {
+		h.t.Error(err)
+	}
+}
+
+func (h *house) find(id shards.ShardID) *Shard { return h.shards[id.Index()] }
+
+func (h *house) hear(state *cluster.State) {
+	for i := range state.Shards {
+		h.shards[i].Configure(&state.Shards[i], h.space.MinInSync)
+	}
+}
+
+func (h *house) tick() {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.over.Done():
+			return
+		case <-ticker.C:
+		}
+		if !h.cut(h.id) {
+			h.renew()
+		}
+		for _, s := range h.shards {
+			s.TickReplica()
+		}
+	}
+}
+
+func (h *house) renew()      { h.lease.Store(time.Now().Add(leaseTime).UnixNano()) }
+func (h *house) Valid() bool { return time.Now().UnixNano() < h.lease.Load() }
+
+const leaseTime = 1500 * time.Millisecond
+
+func (w *town) cut(id shards.NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.alone[id]
+}
+
+func (h *house) reach(to shards.NodeID) *house {
+	other := h.house(to)
+	if h.cut(h.id) || h.cut(to) || h.over.Err() != nil || other.over.Err() != nil {
+		return nil
+	}
+	return other
+}
+
+func (h *house) Send(to shards.NodeID, body []byte) {
+	if other := h.reach(to); other != nil {
+		other.mail.put(letter{h.id, body})
+	}
+}
+
+func (h *house) SendBulk(_ context.Context, to shards.NodeID, body []byte) error {
+	other := h.reach(to)
+	if other == nil {
+		return errors.New("no connection")
+	}
+	other.bulk.put(letter{h.id, body})
+	return nil
+}
+
+func (h *house) Propose(c cluster.Command, done func(bool, error)) {
+	h.work.Go(func() {
+		if h.cut(h.id) || h.over.Err() != nil {
+			done(false, errors.New("no leader"))
+			return
+		}
+		o := h.apply(&c)
+		done(o.Err != nil, o.Error())
+	})
+}
+
+func (h *house) Opened(id shards.ShardID, copy shards.CopyID) {
+	h.work.Go(func() {
+		h.apply(&cluster.Command{Opened: &cluster.Opened{Node: h.id, Epoch: h.epoch, Copies: []cluster.ShardCopy{{Shard: id, Copy: copy}}}})
+	})
+}
+
+func (h *house) Failed(id shards.ShardID, copy shards.CopyID, cause error) {
+	h.mu.Lock()
+	h.failed = append(h.failed, fmt.Sprintf("%s: copy %d: %v", h.id, copy, cause))
+	h.mu.Unlock()
+	h.work.Go(func() {
+		h.apply(&cluster.Command{Failed: &cluster.Failed{Node: h.id, Epoch: h.epoch, Copies: []cluster.ShardCopy{{Shard: id, Copy: copy}}, Reason: cause.Error()}})
+	})
+}
+
+// end ends a life: with a crash the disk forgets what was not synced.
+func (h *house) end(crash bool) (fs *vfs.MemFS) {
+	fs = h.fs
+	if crash {
+		fs = h.fs.CrashClone(vfs.CrashCloneCfg{})
+	}
+	h.stop()
+	for _, s := range h.shards {
+		s.Fail(ErrClosed)
+	}
+	h.link.Close()
+	h.work.Wait()
+	if err := errors.Join(h.commit.Close(), h.log.Close()); err != nil {
+		h.t.Error(err)
+	}
+	return fs
+}
+
+func (w *town) close() {
+	for _, h := range w.houses {
+		if h.over.Err() == nil {
+			h.end(false)
+		}
+	}
+}
+
+// kill crashes a node; the placement leader has proof of it, and promotes.
+func (w *town) kill(id shards.NodeID) *vfs.MemFS {
+	h := w.house(id)
+	fs := h.end(true)
+	w.bury(h)
+	return fs
+}
+
+// bury declares a node dead and promotes other copies in place of its primaries.
+func (w *town) bury(h *house) {
+	w.must(&cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: h.id, Epoch: h.epoch, Reason: "the test says so"}}}})
+	w.promoteAll()
+}
+
+// promoteAll gives each shard without a primary one.
+func (w *town) promoteAll() {
+	for i := range w.state.Shards {
+		row := w.row(i)
+		for _, c := range row.Copies {
+			alive := !w.cut(c.Node) && w.house(c.Node).over.Err() == nil
+			if w.row(i).Primary == 0 && c.InSync && alive {
+				w.move(i, cluster.Move{Kind: cluster.MovePromote, Copy: c.ID})
+			}
+		}
+	}
+}
+
+// revive begins the next life of a node.
+func (w *town) revive(id shards.NodeID, fs *vfs.MemFS, clean bool) {
+	i := slices.IndexFunc(w.houses, func(h *house) bool { return h.id == id })
+	old := w.house(id)
+	w.must(&cluster.Command{Join: &cluster.Join{Member: w.member(i, old.epoch+1), Clean: clean}})
+	h := w.build(id, old.epoch+1, fs)
+	w.mu.Lock()
+	w.houses[i] = h
+	h.news.put(w.state)
+	w.mu.Unlock()
+	w.promoteAll()
+}
+
+// isolate cuts a node off, or lets it back.
+func (w *town) isolate(id shards.NodeID, cut bool) {
+	w.mu.Lock()
+	w.alone[id] = cut
+	state := w.state
+	w.mu.Unlock()
+	if !cut {
+		w.house(id).news.put(state)
+	}
+}
+
+// await waits until a condition holds.
+func (w *town) await(what string, ok func() bool) {
+	w.t.Helper()
+	limit := time.After(2 * time.Minute)
+	for !ok() {
+		select {
+		case <-limit:
+			w.t.Fatalf("%s does not come: row %+v\n%s", what, w.row(0), w.describe())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (w *town) describe() string {
+	var b strings.Builder
+	for _, h := range w.houses {
+		fmt.Fprintf(&b, "%s %+v\n", h.id, h.shards[0].Stats())
+	}
+	fmt.Fprintln(&b, w.failed)
+	return b.String()
+}
+
+// inSync says that all copies of all rows are in sync, on living nodes.
+func (w *town) inSync() bool {
+	for i := range w.state.Shards {
+		row := w.row(i)
+		for _, c := range row.Copies {
+			if !c.InSync || c.Fresh || c.Source != 0 || row.Primary == 0 || w.house(c.Node).over.Err() != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// whole says that all copies of all rows are in sync, on living nodes, and equal.
+func (w *town) whole() bool {
+	for i := range w.state.Shards {
+		row := w.row(i)
+		p := w.primary(i)
+		if p == nil {
+			return false
+		}
+		want := p.Stats()
+		for _, c := range row.Copies {
+			h := w.house(c.Node)
+			if !c.InSync || c.Fresh || c.Source != 0 || h.over.Err() != nil {
+				return false
+			}
+			if st := h.shards[i].Stats(); st.Applied != want.Applied || st.Rolling != want.Rolling || !st.Available || st.Copy != c.ID {
+				return false
+			}
+		}
+		if want.Applied != want.Replica.Last && !want.Solo {
+			return false
+		}
+	}
+	return true
+}
+
+// equal compares content, not only hashes.
+func (w *town) equal() {
+	w.t.Helper()
+	for i := range w.state.Shards {
+		digests := map[store.Digest]bool{}
+		for _, c := range w.row(i).Copies {
+			if err := w.house(c.Node).shards[i].Inspect(func(s *store.Store) { digests[s.Digest()] = true }); err != nil {
+				w.t.Error(err)
+			}
+		}
+		if len(digests) != 1 {
+			w.t.Errorf("the copies of shard %d hold %d different things", i, len(digests))
+		}
+	}
+}
