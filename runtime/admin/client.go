@@ -198,6 +198,12 @@ func (c *Client) Health(ctx context.Context, waitFor string, timeout time.Durati
 	return h, err
 }
 
+// Banner asks who answers.
+func (c *Client) Banner(ctx context.Context) (b Banner, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/", repeatable: true}, &b)
+	return b, err
+}
+
 // Nodes lists the members.
 func (c *Client) Nodes(ctx context.Context) (nodes []Node, err error) {
 	err = c.json(ctx, call{method: http.MethodGet, path: "/_nodes", repeatable: true}, &nodes)
@@ -221,6 +227,13 @@ func (c *Client) Cat(ctx context.Context, w io.Writer, table string, query url.V
 		return fmt.Errorf("copy /_cat/%s: %w", table, err)
 	}
 	return nil
+}
+
+// CatRows gives a table under /_cat/ as rows: cells by column, sizes in bytes if the query has bytes.
+func (c *Client) CatRows(ctx context.Context, table string, query url.Values) (rows []map[string]string, err error) {
+	query.Set("format", "json")
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_cat/" + url.PathEscape(table), query: query, repeatable: true}, &rows)
+	return rows, err
 }
 
 // json makes a call and decodes its answer.

@@ -45,7 +45,7 @@ func (c *Client) Scan(ctx context.Context, keyspace string, o ScanOptions) iter.
 		for {
 			count := 0
 			left := false
-			err := c.scan(ctx, keyspace, &o, func(f *Found) bool {
+			begun, err := c.scan(ctx, keyspace, &o, func(f *Found) bool {
 				count++
 				o.After = f.Key
 				left = !yield(*f, nil)
@@ -59,7 +59,7 @@ func (c *Client) Scan(ctx context.Context, keyspace string, o ScanOptions) iter.
 			}
 			finished := o.Limit > 0 && count >= o.Limit
 			var failure *Error
-			if !errors.As(err, &failure) || failure.ErrorKind() != shards.KindUnavailable || finished || ctx.Err() != nil || time.Since(progress) > c.patience {
+			if !begun || !errors.As(err, &failure) || failure.ErrorKind() != shards.KindUnavailable || finished || ctx.Err() != nil || time.Since(progress) > c.patience {
 				yield(Found{}, err)
 				return
 			}
@@ -70,26 +70,26 @@ func (c *Client) Scan(ctx context.Context, keyspace string, o ScanOptions) iter.
 	}
 }
 
-// scan makes one scan, and returns nil when it is complete or visit has had enough.
-func (c *Client) scan(ctx context.Context, keyspace string, o *ScanOptions, visit func(*Found) bool) error {
+// scan makes one scan, and returns nil when it is complete or visit has had enough. begun says that a node began to answer.
+func (c *Client) scan(ctx context.Context, keyspace string, o *ScanOptions, visit func(*Found) bool) (begun bool, err error) {
 	lines, err := c.lines(ctx, "/"+url.PathEscape(keyspace)+"/scan", o.query())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer lines.Close()
 	for count := int64(0); ; count++ {
 		var line scanLine
 		if err := lines.next(&line); err != nil {
-			return err
+			return true, err
 		}
 		if line.End {
 			if line.Count != count {
-				return broken("the node counted %d keys, %d came", line.Count, count)
+				err = broken("the node counted %d keys, %d came", line.Count, count)
 			}
-			return nil
+			return true, err
 		}
 		if found := line.found(); !visit(&found) {
-			return nil
+			return true, nil
 		}
 	}
 }

@@ -7,16 +7,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// banner says who answers, as Elasticsearch does.
+// Banner is the answer of /: who answers, as Elasticsearch says it.
+type Banner struct {
+	Name      string `json:"name"`
+	Cluster   string `json:"cluster_name"`
+	ClusterID string `json:"cluster_uuid,omitempty"` // of the cluster that the node belongs to
+	Version   string `json:"version"`
+	ID        string `json:"node_id"`
+	Tagline   string `json:"tagline"`
+}
+
 func (s *Server) banner(x *exchange, _ *query) error {
 	n := s.backend.Node()
-	x.json(http.StatusOK, struct {
-		Name    string `json:"name"`
-		Cluster string `json:"cluster_name"`
-		Version string `json:"version"`
-		ID      string `json:"node_id"`
-		Tagline string `json:"tagline"`
-	}{n.Name, n.Cluster, n.Version, string(n.ID), "shards keep, policies decide, actors act"})
+	b := Banner{Name: n.Name, Cluster: n.Cluster, Version: n.Version, ID: string(n.ID), Tagline: "shards keep, policies decide, actors act"}
+	if c := s.backend.Cluster(); c != nil {
+		state, _ := c.State()
+		b.ClusterID = state.Cluster
+	}
+	x.json(http.StatusOK, b)
 	return nil
 }
 

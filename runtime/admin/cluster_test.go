@@ -19,6 +19,7 @@ func TestClusterRoutes(t *testing.T) {
 		status               int
 		want                 string // within the body
 	}{
+		{"GET", "/", "", 200, `"cluster_uuid":"` + string(nodeID(1)) + `"`},
 		{"GET", "/_cluster/health", "", 200, `"status":"green"`},
 		{"GET", "/_cluster/health", "", 200, `"leader":"n1"`},
 		{"GET", "/_cluster/health", "", 200, `"number_of_nodes":3,"number_of_data_nodes":3,"active_primary_shards":2,"active_shards":4`},

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -27,13 +29,19 @@ type remote struct {
 	json     bool
 }
 
-// withRemote gives a verb the flags that all clients share.
+// withRemote gives a verb the flags that all clients of keys share.
 func withRemote(c *console, cmd *cobra.Command) *remote {
+	r := withCluster(c, cmd)
+	cmd.Flags().StringVar(&r.keyspace, "keyspace", "default", "keyspace to use")
+	return r
+}
+
+// withCluster gives a verb the flags that all clients share.
+func withCluster(c *console, cmd *cobra.Command) *remote {
 	r := &remote{c: c}
 	f := cmd.Flags()
 	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+")")
 	f.StringVar(&r.token, "token", "", "bearer `token` (better as TROUPE_TOKEN)")
-	f.StringVar(&r.keyspace, "keyspace", "default", "keyspace to use")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 	return r
 }
@@ -51,13 +59,68 @@ func (c *console) setting(flag, variable, otherwise string) string {
 
 func (r *remote) addresses() string { return r.c.setting(r.addr, "TROUPE_ADDR", defaultAddr) }
 
-// open makes the client; nothing is connected yet.
-func (r *remote) open() (*admin.Client, error) {
-	client, err := admin.New(strings.Split(r.addresses(), ","), r.c.setting(r.token, "TROUPE_TOKEN", ""))
+// How long a request is repeated while no node can serve it, as in a failover, and how long the members may take to be asked for.
+const (
+	patience   = 10 * time.Second
+	learnLimit = 2 * time.Second
+)
+
+// open makes the client, and asks for the other members: one address is enough to go on when that node dies.
+func (r *remote) open(ctx context.Context) (*admin.Client, error) {
+	client, err := admin.NewClient(admin.ClientConfig{
+		Addresses: strings.Split(r.addresses(), ","), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), Patience: patience,
+	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, learnLimit)
+	defer cancel()
+	_ = client.Learn(ctx) // the verb itself will say what is wrong, if it needs more than one node at all
 	return client, nil
+}
+
+// with runs a verb with a client, and explains its failure.
+func (r *remote) with(ctx context.Context, do func(context.Context, *admin.Client) error) error {
+	client, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return r.explain(do(ctx, client))
+}
+
+// again runs a watch again and again when its node is lost, until ctx ends (which is how a watch does) or none is there.
+func (r *remote) again(ctx context.Context, watch func() error) error {
+	for {
+		began := time.Now()
+		err := watch()
+		var own *fatal
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil || errors.As(err, &own) || !temporary(err) || time.Since(began) < time.Second && unreachable(err.Error()):
+			return err
+		}
+		select {
+		case <-time.After(againPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// againPause is between two watches.
+const againPause = 100 * time.Millisecond
+
+// acknowledge prints that a change was made.
+func (r *remote) acknowledge(a *admin.Acknowledged, done string) error {
+	if r.json {
+		return printJSON(r.c.out, a)
+	}
+	if !a.Changed {
+		done += " (as it was)"
+	}
+	_, err := fmt.Fprintln(r.c.out, done)
+	return err
 }
 
 // explain turns an answer of the API into an error that says what to do, with the exit code that belongs to it.

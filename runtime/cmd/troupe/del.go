@@ -36,7 +36,7 @@ func delCommand(c *console) *cobra.Command {
 		case many && prefix == "" && !all:
 			return usage("an empty --prefix means every key: say --all if that is meant")
 		}
-		client, err := r.open()
+		client, err := r.open(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -76,7 +77,7 @@ func (s *from) job(target string) (load.Job, error) {
 }
 
 // identity names the keyspace that a client reaches, so that a journal is not taken for what another one holds. Of a
-// keyspace in memory each life counts as another.
+// keyspace in memory, what is there after any node has started again counts as another: it may be less.
 func (r *remote) identity(ctx context.Context, client *admin.Client) (string, error) {
 	keyspaces, err := client.Keyspaces(ctx)
 	if err != nil {
@@ -86,13 +87,21 @@ func (r *remote) identity(ctx context.Context, client *admin.Client) (string, er
 	if err != nil {
 		return "", r.explain(err)
 	}
+	banner, err := client.Banner(ctx)
+	if err != nil {
+		return "", r.explain(err)
+	}
 	for _, k := range keyspaces {
 		if k.Name != r.keyspace || len(nodes) == 0 {
 			continue
 		}
-		id := fmt.Sprintf("%s/%s/%s", nodes[0].Cluster, nodes[0].ID, k.Name)
-		if fmt.Sprint(k.Durability) == shards.DurabilityMemory.String() {
-			id += fmt.Sprintf("@%d", nodes[0].Epoch)
+		id := fmt.Sprintf("%s/%s/%s", banner.Cluster, cmp.Or(banner.ClusterID, banner.ID), k.Name)
+		if k.Durability == shards.DurabilityMemory.String() {
+			lives := uint64(0)
+			for _, n := range nodes {
+				lives += uint64(n.Epoch)
+			}
+			id += fmt.Sprintf("@%d", lives)
 		}
 		return id, nil
 	}

@@ -24,7 +24,7 @@ func getCommand(c *console) *cobra.Command {
 	cmd.Flags().BoolVar(&raw, "raw", false, "print bytes that are no text to a terminal, too")
 	r := withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := r.open()
+		client, err := r.open(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,9 @@ func invoke(t *testing.T, env map[string]string, input string, args ...string) (
 
 // The help texts are part of the product: a change shows in review.
 func TestHelpTexts(t *testing.T) {
-	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version"}
+	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
+		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "drain", "maintenance",
+		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "explain", "check", "watch health", "watch routing"}
 	for _, verb := range verbs {
 		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)
 		if code != 0 || errs != "" {
@@ -31,7 +33,7 @@ func TestHelpTexts(t *testing.T) {
 		if strings.Contains(out, "\x1b") {
 			t.Errorf("%s --help is coloured", verb)
 		}
-		if verb != "" && verb != "wal" && !strings.Contains(out, "Examples:") {
+		if verb != "" && verb != "wal" && verb != "keyspace" && verb != "settings" && !strings.Contains(out, "Examples:") {
 			t.Errorf("%s --help has no example", verb)
 		}
 		path := filepath.Join("testdata", "help", strings.ReplaceAll("troupe "+verb, " ", "_")+".txt")
@@ -81,6 +83,22 @@ func TestWrongUsage(t *testing.T) {
 		{"node --keyspace a:shards=0 --check", "1 to 16384"},
 		{"node --config none.yaml", "none.yaml"},
 		{"wal dump --shard x", "no shard"},
+		{"health --wait blue", "green or yellow"},
+		{"health --wait green --watch", "none of the others can be"},
+		{"maintenance n1", "--cluster on"},
+		{"maintenance n1 perhaps", "neither on nor off"},
+		{"maintenance --cluster n1 on", "--cluster on"},
+		{"reroute move orders/1 n1", "accepts 3 arg"},
+		{"reroute move orders n1 n2", "orders/17"},
+		{"reroute allocate-empty orders/1 n1", "--accept-data-loss"},
+		{"reroute move orders/1 n1 n2 --accept-data-loss", "unknown flag"},
+		{"explain orders/x", "orders/17"},
+		{"settings set a", "NAME=VALUE"},
+		{"settings frob", `unknown command "frob"`},
+		{"keyspace create A", "a-z"},
+		{"keyspace update a:shards=0", "1 to 16384"},
+		{"drain", "accepts 1 arg"},
+		{"drain n1 --cancel --no-wait", "none of the others can be"},
 	} {
 		_, errs, code := invoke(t, nil, "", strings.Fields(c.line)...)
 		if code != exitUsage || !strings.Contains(errs, c.want) {
@@ -90,7 +108,8 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestUnreachableNodesAreExplained(t *testing.T) {
-	for _, line := range []string{"get a", "put a b", "del a", "scan", "watch", "load --dir .", "verify --dir ."} {
+	for _, line := range []string{"get a", "put a b", "del a", "scan", "watch", "load --dir .", "verify --dir .", "health", "nodes", "shards", "check", "explain",
+		"settings get", "keyspace list", "drain n1", "maintenance n1 on", "reroute", "leader", "forget n1", "watch health", "watch routing", "health --watch"} {
 		_, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": "127.0.0.1:1"}, "", strings.Fields(line)...)
 		if code != exitFailed || !strings.Contains(errs, "cannot reach 127.0.0.1:1: is a node running?") {
 			t.Errorf("%s: exit code %d, %s", line, code, errs)

@@ -58,7 +58,7 @@ Symbolic links are left out. What cannot be written (over 64 MiB, no key) is rep
 	f.BoolVar(&l.restart, "restart", false, "ignore the journal of an earlier run")
 	l.remote = withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		if l.client, err = l.open(); err != nil {
+		if l.client, err = l.open(cmd.Context()); err != nil {
 			return err
 		}
 		defer l.client.Close()

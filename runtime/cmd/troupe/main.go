@@ -4,7 +4,7 @@
 //	troupe load --dir ./site                      fill it from a folder
 //	troupe get index.html                         read a key
 //
-// Verbs that speak to nodes find them by --addr or TROUPE_ADDR. Output is text for people, or JSON with --json. Exit codes:
+// Verbs that speak to nodes find them by --addr or TROUPE_ADDR: one address is enough to learn the others. Output is text for people, or JSON with --json. Exit codes:
 // 0 done, 1 failed, 2 wrong usage, 3 not found, 4 a condition did not hold or a comparison found differences, 130 stopped
 // by a second signal.
 package main
@@ -102,6 +102,7 @@ func run(ctx context.Context, c *console, args []string) int {
 const overview = `Troupe keeps keys and values in shards: a radix tree each, durable, served to Redis clients and over HTTP.
 
   troupe node --data ./data                 run a node (Redis on 127.0.0.1:7400, HTTP on 127.0.0.1:7500)
+  troupe health                             say how the cluster stands, and why
   troupe load --dir ./site                  fill it from a folder: path = key, content = value
   troupe verify --dir ./site                compare folder and node, every byte
   troupe get index.html                     read a key
@@ -118,7 +119,7 @@ func rootCommand(c *console) *cobra.Command {
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.AddGroup(
-		&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "keys", Title: "Keys:"},
+		&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "cluster", Title: "Cluster:"}, &cobra.Group{ID: "keys", Title: "Keys:"},
 		&cobra.Group{ID: "bulk", Title: "Many keys:"}, &cobra.Group{ID: "tools", Title: "Tools:"},
 	)
 	for _, g := range []struct {
@@ -126,6 +127,10 @@ func rootCommand(c *console) *cobra.Command {
 		verbs []*cobra.Command
 	}{
 		{"run", []*cobra.Command{nodeCommand(c), preflightCommand(c)}},
+		{"cluster", []*cobra.Command{
+			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c),
+			forgetCommand(c), leaderCommand(c), rerouteCommand(c), explainCommand(c), checkCommand(c),
+		}},
 		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
 		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},
 		{"tools", []*cobra.Command{benchCommand(c), walCommand(c), versionCommand(c)}},
@@ -153,3 +158,6 @@ func (c *console) noteStart(verb *cobra.Command) {
 		return do(cmd, args)
 	}
 }
+
+// showHelp is what a verb does that only has others below it.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -43,7 +43,7 @@ func putCommand(c *console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		client, err := r.open()
+		client, err := r.open(cmd.Context())
 		if err != nil {
 			return err
 		}

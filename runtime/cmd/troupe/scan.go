@@ -59,7 +59,7 @@ func scanCommand(c *console) *cobra.Command {
 }
 
 func (r *remote) scan(ctx context.Context, o admin.ScanOptions, keysOnly bool) error {
-	client, err := r.open()
+	client, err := r.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ Folders are compared as they are read; the keys of files are sorted in memory fi
 	cmd.Flags().IntVar(&v.limit, "limit", 20, "name at most this `number` of differences (0: all); all are counted")
 	v.remote = withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, err := v.open()
+		client, err := v.open(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -11,18 +11,21 @@ import (
 )
 
 func watchCommand(c *console) *cobra.Command {
-	var from string
+	var from, under string
 	cmd := &cobra.Command{
 		Use: "watch [PREFIX]", Short: "print changes as they happen", Args: cobra.MaximumNArgs(1),
-		Long: "Prints each change of the keys that start with PREFIX until Ctrl-C. A line \"resync\" says that changes were too many\nto be kept: scan, then go on watching.",
+		Long: "Prints each change of the keys that start with PREFIX until Ctrl-C. A line \"resync\" says that changes were too many\nto be kept: scan, then go on watching. With one of the commands below it is the cluster that is watched.",
 		Example: `  troupe watch
   troupe watch orders/ --json
-  troupe watch --from 0:120,1:98`,
+  troupe watch --from 0:120,1:98
+  troupe watch health`,
 	}
+	cmd.AddCommand(watchHealthCommand(c), watchRoutingCommand(c))
+	cmd.Flags().StringVar(&under, "prefix", "", "the `text` that keys start with, if it is health or routing")
 	cmd.Flags().StringVar(&from, "from", "", "begin at these sequence `numbers`: SHARD:SEQ,... as the changes print them")
 	r := withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		prefix := ""
+		prefix := under
 		if len(args) > 0 {
 			prefix = args[0]
 		}
@@ -32,7 +35,7 @@ func watchCommand(c *console) *cobra.Command {
 }
 
 func (r *remote) watch(ctx context.Context, prefix, from string) error {
-	client, err := r.open()
+	client, err := r.open(ctx)
 	if err != nil {
 		return err
 	}

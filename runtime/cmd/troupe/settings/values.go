@@ -111,6 +111,17 @@ func ParseKeyspace(spec string) (shards.Keyspace, error) {
 	return k, nil
 }
 
+// OptionsOf names the options that a keyspace's text gives.
+func OptionsOf(spec string) (names []string) {
+	_, options, _ := strings.Cut(spec, ":")
+	for option := range strings.SplitSeq(options, ",") {
+		if name, _, found := strings.Cut(option, "="); found {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func setOption(k *shards.Keyspace, key, value string) (err error) {
 	switch key {
 	case "shards":

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// recorded answers like a node whose answers were written down, and notes what it was asked.
+type recorded struct {
+	mu      sync.Mutex
+	answers map[string][]any // by method and path: each in turn, the last for ever
+	asked   []string
+}
+
+func record(t *testing.T, answers map[string][]any) (addr string, r *recorded) {
+	t.Helper()
+	r = &recorded{answers: answers}
+	node := httptest.NewServer(r)
+	t.Cleanup(node.Close)
+	return strings.TrimPrefix(node.URL, "http://"), r
+}
+
+func (r *recorded) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	body, _ := io.ReadAll(request.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := request.Method + " " + request.URL.Path
+	r.asked = append(r.asked, strings.TrimSpace(request.Method+" "+request.URL.RequestURI()+" "+string(body)))
+	list := r.answers[name]
+	if len(list) == 0 {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":{"kind":"not found","reason":"no such thing"},"status":404}`)
+		return
+	}
+	if len(list) > 1 {
+		r.answers[name] = list[1:]
+	}
+	json.NewEncoder(w).Encode(list[0])
+}
+
+// has says whether the node was asked this.
+func (r *recorded) has(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.asked, func(one string) bool { return strings.Contains(one, text) })
+}
+
+var (
+	green = admin.Health{ClusterName: "troupe", Status: "green", Nodes: 3, ActiveShards: 32, Leader: "n1", ActivePercent: 100}
+	red   = admin.Health{
+		ClusterName: "troupe", Status: "red", Nodes: 3, ActiveShards: 29, UnassignedShards: 2, InitializingShards: 1, Down: []string{"n2"}, TimedOut: true, ReadOnly: true,
+		Reasons: []admin.HealthReason{{Shard: "orders/3", Status: "red", Reason: "no in-sync copy is on a living node"}}, Unlisted: 2, NotServed: []string{"orders"},
+	}
+	row3 = admin.Row{Shard: "orders/3", Term: 4, Version: 9, Primary: "c1", Copies: []admin.RowCopy{
+		{Copy: "c1", Node: "n1", InSync: true}, {Copy: "c7", Node: "n3", Source: "c1"}, {Copy: "c8", Node: "n2", Failed: true}, {Copy: "c9", Node: "n4", InSync: true},
+	}}
+	done = admin.Acknowledged{Acknowledged: true, Changed: true, Version: 12}
+	same = admin.Acknowledged{Acknowledged: true, Version: 12}
+)
+
+func TestClusterVerbs(t *testing.T) {
+	planned := admin.RerouteAnswer{DryRun: true, Version: 9, Moves: []admin.PlannedMove{{Shard: "orders/3", Move: "relocate", Node: "n3", Source: "n1", Reason: "even spread"}},
+		Waiting: []admin.HealthReason{{Shard: "orders/4", Reason: "the node may come back"}}}
+	refused := admin.RerouteAnswer{Refused: []admin.RefusedWish{{Reason: "node n3 holds a copy", Verdicts: []admin.Verdict{{Decider: "same_node", Decision: "no", Reason: "it holds c7"}}}}}
+	explained := admin.ExplainAnswer{Shard: row3, Summary: "it has what it needs", Nodes: []admin.ExplainedNode{
+		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1"}, Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
+	}}
+	set := admin.Settings{Version: 3, Persistent: map[string]string{"a.b": "x"}, Defaults: map[string]string{"c.d": "5"}, About: map[string]string{"c.d": "how many"}}
+	for _, c := range []struct {
+		line    string
+		answers map[string][]any
+		code    int
+		want    string // on standard output or standard error
+		asked   string
+	}{
+		{"health", map[string][]any{"GET /_cluster/health": {green}}, 0, "green  cluster troupe, leader n1, 3 nodes, 32 of 32 copies in sync\n", ""},
+		{"health", map[string][]any{"GET /_cluster/health": {red}}, 4, "red    cluster troupe, leader none, 3 nodes, 29 of 32 copies in sync, 1 recovering, 2 without a place, down: n2, read-only for maintenance, not served: orders\n" +
+			"  red    orders/3: no in-sync copy is on a living node\n  and 2 shards more\n", ""},
+		{"health --wait green --timeout 2s", map[string][]any{"GET /_cluster/health": {red}}, 4, "is red and did not become green in 2s", "wait_for_status=green"},
+		{"health --json", map[string][]any{"GET /_cluster/health": {green}}, 0, `"status":"green"`, ""},
+		{"leader", map[string][]any{"GET /_cluster/health": {green}}, 0, "n1\n", ""},
+		{"leader", map[string][]any{"GET /_cluster/health": {red}}, 1, "no node leads", ""},
+		{"leader transfer n2", map[string][]any{"POST /_cluster/leader": {done}}, 0, "n2 leads\n", "?node=n2"},
+		{"shards --bad", map[string][]any{"GET /_cat/shards": {[]map[string]string{
+			{"keyspace": "a", "shard": "0", "prirep": "p", "state": "STARTED", "node": "n1"}, {"keyspace": "a", "shard": "1", "prirep": "r", "state": "UNASSIGNED", "node": "-", "unassigned.reason": "its node is down"},
+		}}}, 0, "SHARD  P/R  STATE       NODE  KEYS  MEMORY  SEQ  TERM  COPY  REASON\na/1    r    unassigned  -                                    its node is down\n", ""},
+		{"drain n2", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 2}}, []admin.Node{{Name: "n2", Copies: 1}}, []admin.Node{{Name: "n2"}}}}, 0,
+			"drain: 2 copies left on n2\ndrain: 1 copy left on n2\n", ""},
+		{"drain n2 --no-wait", map[string][]any{"POST /_nodes/n2/drain": {done}}, 0, "n2 is drained\n", ""},
+		{"drain n2 --cancel", map[string][]any{"POST /_nodes/n2/undrain": {same}}, 0, "n2 may have copies again (as it was)\n", ""},
+		{"drain n9", nil, 3, "no such thing", ""},
+		{"forget n2", map[string][]any{"POST /_nodes/n2/forget": {done}}, 0, "n2 is forgotten\n", ""},
+		{"maintenance n2 on", map[string][]any{"POST /_nodes/n2/maintenance": {done}}, 0, "maintenance of n2 is on\n", "enabled=true"},
+		{"maintenance --cluster off", map[string][]any{"POST /_cluster/maintenance": {done}}, 0, "maintenance of the cluster is off\n", "enabled=false"},
+		{"reroute --dry-run", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "SHARD     MOVE      NODE      REASON\norders/3  relocate  n1 -> n3  even spread\norders/4  waits     -         the node may come back\n" +
+			"1 move planned; nothing was changed (cluster state version 9)\n", `?dry_run=true {"commands":[]}`},
+		{"reroute --retry-failed", map[string][]any{"POST /_cluster/reroute": {admin.RerouteAnswer{}}}, 0, "nothing to move", "retry_failed=true"},
+		{"reroute move orders/3 n1 n3", map[string][]any{"POST /_cluster/reroute": {refused}}, 4, "refused  same_node  no: it holds c7", `{"commands":[{"move":{"keyspace":"orders","shard":3,"from_node":"n1","to_node":"n3"}}]}`},
+		{"reroute allocate-stale orders/3 n3 --accept-data-loss", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "planned", `{"allocate_stale":{"keyspace":"orders","shard":3,"node":"n3","accept_data_loss":true}}`},
+		{"explain orders/3 n1", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0, "orders/3 term 4: n1 primary, n3 recovering for c1, n2 failed, n4 in sync\nit has what it needs\n" +
+			"NODE  COPY  MAY       VERDICT  DECIDER AND REASON\nn1    c1              NO\n            allocate  no       same_node: it holds c1\n", "keyspace=orders&node=n1&shard=3"},
+		{"settings get", map[string][]any{"GET /_cluster/settings": {set}}, 0, "SETTING  VALUE  FROM  ABOUT\na.b      x      set\n", ""},
+		{"settings get --all", map[string][]any{"GET /_cluster/settings": {set}}, 0, "c.d      5      default  how many\n", ""},
+		{"settings get c.d", map[string][]any{"GET /_cluster/settings": {set}}, 0, "5\n", ""},
+		{"settings get none", map[string][]any{"GET /_cluster/settings": {set}}, 3, "no setting", ""},
+		{"settings set a.b=y c.d=", map[string][]any{"PUT /_cluster/settings": {done}}, 0, "2 settings changed\n", `{"persistent":{"a.b":"y","c.d":null}}`},
+		{"keyspace create orders:shards=3,replicas=0,eviction=allkeys-lru,max-memory=1mb", map[string][]any{"PUT /_keyspace/orders": {done}}, 0, "keyspace orders is made\n",
+			`/_keyspace/orders?if=absent {"shards":3,"replicas":0,"max_memory":1048576,"eviction":"allkeys-lru"}`},
+		{"keyspace update orders:replicas=2", map[string][]any{"PUT /_keyspace/orders": {done}}, 0, "keyspace orders is changed\n", `if=present {"replicas":2}`},
+		{"keyspace list", map[string][]any{"GET /_keyspaces": {[]admin.KeyspaceInfo{{Name: "a", Shards: 16, Replicas: 1, MinInSync: 1, Durability: "fsync", Eviction: "noeviction", Keys: 7, Bytes: 2048}}}}, 0,
+			"a         16      1         1            fsync       none        noeviction  7     2.00 KiB\n", ""},
+		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{OK: true, Shards: 16, Nodes: []admin.NodeCheck{{Node: "n1", OK: true, Leader: "n1", Version: 3, Micros: 250}}}}}, 0,
+			"n1    n1      3      250µs        ok\n16 of 16 shards written, read and deleted\n", "timeout=10s"},
+		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{Shards: 2, Problems: []admin.ShardCheck{{Shard: "a/1", Problem: "write: no primary"}}}}}, 4, "shard a/1: write: no primary\n1 of 2 shards", ""},
+	} {
+		if c.answers == nil {
+			c.answers = map[string][]any{}
+		}
+		addr, node := record(t, c.answers)
+		out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": addr}, "", strings.Fields(c.line)...)
+		if code != c.code || !strings.Contains(out+errs, c.want) && !strings.Contains(errs+out, c.want) {
+			t.Errorf("troupe %s: exit code %d, want %d and\n%s\ngot\n%s%s", c.line, code, c.code, c.want, out, errs)
+		}
+		if !node.has(c.asked) {
+			t.Errorf("troupe %s did not ask %s, but %q", c.line, c.asked, node.asked)
+		}
+	}
+}
+
+func TestWatchesPrintWhatChanges(t *testing.T) {
+	first := admin.Routing{Version: 9, Leader: "n1", Whole: true, Shards: []admin.Row{row3}}
+	addr, _ := record(t, map[string][]any{"GET /_watch/routing": {first}, "GET /_watch/health": {green}})
+	for line, want := range map[string]string{
+		"watch routing":       "v9  leader n1\nv9  orders/3 term 4: n1 primary",
+		"watch health":        "green  cluster troupe",
+		"health --watch":      "green  cluster troupe",
+		"watch health --json": `"status":"green"`,
+	} {
+		out := &firstLines{want: want, seen: make(chan struct{})}
+		ctx, stop := contextUntil(t, out.seen)
+		c := &console{in: strings.NewReader(""), out: out, err: io.Discard, env: func(string) (string, bool) { return "", false }}
+		if code := run(ctx, c, append(strings.Fields(line), "--addr", addr)); code != 0 {
+			t.Errorf("troupe %s: exit code %d\n%s", line, code, out.String())
+		}
+		stop()
+		if n := strings.Count(out.String(), "cluster troupe"); n > 1 {
+			t.Errorf("troupe %s says the same %d times", line, n)
+		}
+	}
+}
+
+// firstLines is standard output; seen is closed when it holds want.
+type firstLines struct {
+	safeBuffer
+	want string
+	seen chan struct{}
+	once sync.Once
+}
+
+func (f *firstLines) Write(p []byte) (int, error) {
+	n, err := f.safeBuffer.Write(p)
+	if strings.Contains(f.String(), f.want) {
+		f.once.Do(func() { close(f.seen) })
+	}
+	return n, err
+}
+
+// contextUntil ends when seen is closed, as with Ctrl-C.
+func contextUntil(t *testing.T, seen <-chan struct{}) (context.Context, func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-seen:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	return ctx, func() { cancel(); <-ended }
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+func nodesCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json",
+		Long: "Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds and where it listens.",
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			nodes, err := client.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.out, nodes)
+			}
+			columns := "name,node.role,master,state,shards,pri,docs.count,store.size,resp,http,peer,version"
+			if err := client.Cat(ctx, c.out, "nodes", url.Values{"v": {"true"}, "h": {columns}}); err != nil {
+				return err
+			}
+			for _, n := range nodes {
+				if n.Reason != "" {
+					fmt.Fprintf(c.out, "%s is %s: %s\n", n.Name, n.State, n.Reason)
+				}
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+func shardsCommand(c *console) *cobra.Command {
+	var bad bool
+	cmd := &cobra.Command{
+		Use: "shards [KEYSPACE]", Short: "list the copies of all shards", Args: cobra.MaximumNArgs(1),
+		Long: "Lists each copy of each shard: p primary or r replica, what it is doing, and where. A dash stands for a copy that no node has.",
+		Example: `  troupe shards
+  troupe shards orders --bad
+  troupe shards --json`,
+	}
+	cmd.Flags().BoolVar(&bad, "bad", false, "only shards that lack a copy")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			columns := []string{"keyspace", "shard", "prirep", "state", "docs", "store", "seq", "node", "term", "copy", "unassigned.reason"}
+			rows, err := client.CatRows(ctx, "shards", url.Values{"h": {strings.Join(columns, ",")}})
+			if err != nil {
+				return err
+			}
+			lacking := map[string]bool{}
+			for _, row := range rows {
+				if row["state"] != "STARTED" && row["state"] != "RELOCATING" {
+					lacking[row["keyspace"]+"/"+row["shard"]] = true
+				}
+			}
+			kept, cells := []map[string]string{}, [][]string{}
+			for _, row := range rows {
+				if len(args) > 0 && row["keyspace"] != args[0] || bad && !lacking[row["keyspace"]+"/"+row["shard"]] {
+					continue
+				}
+				kept = append(kept, row)
+				cells = append(cells, []string{
+					row["keyspace"] + "/" + row["shard"], row["prirep"], strings.ToLower(row["state"]), row["node"], row["docs"], row["store"], row["seq"],
+					row["term"], row["copy"], strings.TrimPrefix(row["unassigned.reason"], "-"),
+				})
+			}
+			if r.json {
+				return printJSON(c.out, kept)
+			}
+			return writeTable(c.out, []string{"SHARD", "P/R", "STATE", "NODE", "KEYS", "MEMORY", "SEQ", "TERM", "COPY", "REASON"}, cells)
+		})
+	}
+	return cmd
+}
+
+func drainCommand(c *console) *cobra.Command {
+	var cancel, noWait bool
+	cmd := &cobra.Command{
+		Use: "drain NODE", Short: "move all copies away from a node", Args: cobra.ExactArgs(1),
+		Long: `Gives the node no new copies, moves those it has to others, and returns when it is empty: it can then be stopped without a
+request failing. Ctrl-C ends the waiting, not the draining; --cancel ends that.`,
+		Example: `  troupe drain n3
+  troupe drain n3 --cancel`,
+	}
+	cmd.Flags().BoolVar(&cancel, "cancel", false, "let the node have copies again")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is empty")
+	cmd.MarkFlagsMutuallyExclusive("cancel", "no-wait")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			action := "drain"
+			if cancel {
+				action = "undrain"
+			}
+			a, err := client.ChangeNode(ctx, args[0], action)
+			if err != nil {
+				return err
+			}
+			if !cancel && !noWait {
+				if err := r.awaitEmpty(ctx, client, args[0]); err != nil {
+					return err
+				}
+			}
+			return r.acknowledge(&a, map[bool]string{true: args[0] + " may have copies again", false: args[0] + " is drained"}[cancel])
+		})
+	}
+	return cmd
+}
+
+// drainPause is how often a drain is looked at.
+const drainPause = 250 * time.Millisecond
+
+// awaitEmpty returns when a node holds no copy, and tells on the way how many are left.
+func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string) error {
+	again := time.NewTicker(drainPause)
+	defer again.Stop()
+	left, moved := -1, time.Now()
+	for {
+		nodes, err := client.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		now := 0
+		for _, n := range nodes {
+			if n.Name == name || string(n.ID) == name {
+				now = n.Copies
+			}
+		}
+		if now == 0 {
+			return nil
+		}
+		switch {
+		case now != left:
+			left, moved = now, time.Now()
+			fmt.Fprintf(r.c.err, "drain: %s left on %s\n", plural(now, "copy"), name)
+		case time.Since(moved) > plainPeriod:
+			moved = time.Now()
+			fmt.Fprintf(r.c.err, "drain: still %s on %s; to learn what holds one up: troupe shards, then troupe explain SHARD\n", plural(now, "copy"), name)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
+		}
+	}
+}
+
+func forgetCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "forget NODE", Short: "remove a member for good", Args: cobra.ExactArgs(1),
+		Long:    "Removes a member that is down or empty, with what it held. A living one is drained first, then stopped. It may join again only with an empty data folder.",
+		Example: "  troupe drain n3\n  troupe forget n3",
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			a, err := client.ChangeNode(ctx, args[0], "forget")
+			if err != nil {
+				return err
+			}
+			return r.acknowledge(&a, args[0]+" is forgotten")
+		})
+	}
+	return cmd
+}
+
+func maintenanceCommand(c *console) *cobra.Command {
+	var whole bool
+	cmd := &cobra.Command{
+		Use: "maintenance {NODE|--cluster} {on|off}", Short: "let a node restart, or make the cluster read-only", Args: cobra.RangeArgs(1, 2),
+		Long: `With a node: it may restart, and nothing is allocated in place of its copies while it is down; another copy leads meanwhile.
+With --cluster: keys can be read and not be written, until it is off.`,
+		Example: `  troupe maintenance n2 on
+  troupe maintenance --cluster on`,
+	}
+	cmd.Flags().BoolVar(&whole, "cluster", false, "the whole cluster")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		node, subject := "", "the cluster"
+		if whole == (len(args) == 2) {
+			return usage("say whose maintenance it is: NODE on, or --cluster on")
+		}
+		if !whole {
+			node, subject = args[0], args[0]
+		}
+		word := args[len(args)-1]
+		if word != "on" && word != "off" {
+			return usage("%q is neither on nor off", word)
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			a, err := client.Maintain(ctx, node, word == "on")
+			if err != nil {
+				return err
+			}
+			return r.acknowledge(&a, "maintenance of "+subject+" is "+word)
+		})
+	}
+	return cmd
+}
+
+func leaderCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "leader", Short: "say which node leads, or have another lead", Args: cobra.NoArgs, Example: "  troupe leader\n  troupe leader transfer n2",
+		Long: "Prints the placement leader's name. Exit code 1 says that there is none.",
+	}
+	transfer := &cobra.Command{
+		Use: "transfer NODE", Short: "make a member the placement leader", Args: cobra.ExactArgs(1), Example: "  troupe leader transfer n2",
+		Long: "Hands the leadership over, and returns when the node leads. Reads and writes go on meanwhile.",
+	}
+	cmd.AddCommand(transfer)
+	r, t := withCluster(c, cmd), withCluster(c, transfer)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			h, err := client.Health(ctx, "", 0)
+			switch {
+			case err != nil:
+				return err
+			case h.Leader == "":
+				return fmt.Errorf("no node leads now")
+			case r.json:
+				return printJSON(c.out, map[string]string{"leader": h.Leader})
+			}
+			_, err = fmt.Fprintln(c.out, h.Leader)
+			return err
+		})
+	}
+	transfer.RunE = func(cmd *cobra.Command, args []string) error {
+		return t.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			a, err := client.TransferLeader(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return t.acknowledge(&a, args[0]+" leads")
+		})
+	}
+	return cmd
+}
