@@ -152,6 +152,6 @@ func (s *sessions) stop() {
 	}
 	s.mu.Unlock()
 	for _, in := range running {
-		<-in.reader
+		<-in.ended
 	}
 }

@@ -28,7 +28,11 @@ type link struct {
 	cause   error         // why it ended, once done is closed
 	done    chan struct{} //
 	readers sync.WaitGroup
+	stop    func() bool // of a visit: it is not ended any more by the transport's end
 }
+
+// errBroke is a connection that was accepted and ended before anybody had said who is there.
+var errBroke = errors.New("broken off")
 
 // connect dials and shakes hands. want says who must be there; nil: anyone, for a visit. It ends with ctx at the latest.
 func (t *Transport) connect(ctx context.Context, addr string, want *Address) (*link, error) {
@@ -80,7 +84,7 @@ func (l *link) shake(addr string, want *Address) error {
 			purpose = visit
 		}
 		if err := l.open(class, purpose); err != nil {
-			return fmt.Errorf("transport: open a stream to %s: %w", addr, err)
+			return fmt.Errorf("transport: open a stream to %s: %w: %w", addr, errBroke, err)
 		}
 	}
 	for class := first; class <= last; class++ {
@@ -111,7 +115,7 @@ func (l *link) welcomed(addr string, class Class, want *Address) error {
 	s := l.lanes[class].stream
 	message, err := s.recv()
 	if err != nil {
-		return fmt.Errorf("transport: handshake with %s: %w", addr, err)
+		return fmt.Errorf("transport: handshake with %s: %w: %w", addr, errBroke, err)
 	}
 	f, err := firstFrame(message)
 	if err != nil {

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -135,7 +136,7 @@ func (p *peer) run() {
 			}
 			return
 		case err != nil:
-			p.t.noteOnce("cannot reach a peer", string(p.addr.Node), cause(err), p.addr.Addr)
+			p.t.noteOnce(slog.LevelInfo, "cannot reach a peer", string(p.addr.Node), cause(err), p.addr.Addr)
 		default:
 			p.t.forget(string(p.addr.Node))
 			if began := time.Now(); p.use(l) || time.Since(began) >= steady {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
@@ -63,7 +64,7 @@ type telling struct {
 func (s *telling) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := s.TransportCredentials.ServerHandshake(socket)
 	if err != nil {
-		s.t.noteOnce(refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
+		s.t.noteOnce(slog.LevelWarn, refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
 	}
 	return secured, info, err
 }

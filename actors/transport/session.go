@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type session struct {
 	cause  error
 	over   chan struct{} // closed when cut
 	reader chan struct{} // closed when nothing is read any more
+	ended  chan struct{} // closed when nothing of it runs any more
 	before *session      // the one it replaces, until that has ended
 
 	ctx    context.Context // of what is served for it
@@ -69,7 +71,7 @@ func (t *Transport) accept(s stream, remote string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	in := &session{
 		t: t, remote: remote, stream: s, ctx: ctx, cancel: cancel, calls: map[uint64]*request{},
-		over: make(chan struct{}), reader: make(chan struct{}),
+		over: make(chan struct{}), reader: make(chan struct{}), ended: make(chan struct{}),
 	}
 	in.lane = newLane(s, leastWindow, in.cut)
 	in.lane.silent = func() bool { return t.deafTo(in.peer.Node, true) }
@@ -95,7 +97,7 @@ func (in *session) cut(cause error) {
 }
 
 func (in *session) run() {
-	defer close(in.reader)
+	defer close(in.ended)
 	late := time.AfterFunc(in.t.config.Timeout, func() { in.cut(errQuiet) })
 	err := in.shake()
 	late.Stop()
@@ -103,6 +105,7 @@ func (in *session) run() {
 		err = in.read()
 	}
 	in.cut(err)
+	close(in.reader)
 	in.served.Wait()
 	in.lane.drains.Wait()
 }
@@ -131,7 +134,7 @@ func (in *session) shake() error {
 	}
 	if reason := in.t.admit(in); reason != "" {
 		reject := introduction{window: in.t.config.Window, hello: in.t.self(), reason: reason}
-		in.t.noteOnce(refusedNote, naming(in.peer), reason, in.remote)
+		in.t.noteOnce(slog.LevelWarn, refusedNote, naming(in.peer), reason, in.remote)
 		if err := in.stream.send(single(&frame{form: formReject, body: reject.encode()})); err != nil {
 			return err
 		}
@@ -153,7 +156,7 @@ func (in *session) shake() error {
 
 func (in *session) malformed(err error) error {
 	in.t.counted.malformed.Add(1)
-	in.t.noteOnce(refusedNote, host(in.remote), "it does not introduce itself as a node does", in.remote)
+	in.t.noteOnce(slog.LevelWarn, refusedNote, host(in.remote), "it does not introduce itself as a node does", in.remote)
 	return err
 }
 
@@ -276,7 +279,7 @@ func (in *session) serve(r *request) (body []byte, err error) {
 	}
 	defer func() {
 		if reason := recover(); reason != nil {
-			in.t.noteOnce("serving a call panicked", r.kind.String(), fmt.Sprint(reason), string(debug.Stack()))
+			in.t.noteOnce(slog.LevelError, "serving a call panicked", r.kind.String(), fmt.Sprint(reason), string(debug.Stack()))
 			body, err = nil, failed(shards.KindUnknown, fmt.Sprintf("node %s failed while it served %s: %v", naming(in.t.self()), r.kind, reason))
 		}
 	}()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -160,14 +162,29 @@ func (t *Transport) CallAddress(ctx context.Context, addr string, kind Kind, bod
 
 // Probe says who listens at an address. errors.Is(err, ErrRefused): nobody does. errors.Is(err, ErrRejected): the node in
 // the Hello is there, and does not admit us. Any other error proves nothing.
+//
+// The system of a killed process may close its connections a moment before its listener (measured: in 8 of 10 kills whoever
+// redials at once is still accepted, and then reset). So a connection that breaks before the hello is answered is dialed again,
+// for 30 ms.
 func (t *Transport) Probe(ctx context.Context, addr string) (Hello, error) {
-	l, err := t.visit(ctx, addr)
-	if err != nil {
-		return peerOf(l), err
+	for pause := time.Millisecond; ; pause *= 2 {
+		l, err := t.visit(ctx, addr)
+		if err == nil {
+			t.leave(l)
+			return l.peer, nil
+		}
+		if pause > lastPause || ctx.Err() != nil || !errors.Is(err, errBroke) || errors.Is(err, context.DeadlineExceeded) {
+			return peerOf(l), err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
 	}
-	t.leave(l)
-	return l.peer, nil
 }
+
+// lastPause is the longest pause of a probe between two dials.
+const lastPause = 16 * time.Millisecond
 
 func peerOf(l *link) Hello {
 	if l == nil {
@@ -187,11 +204,14 @@ func (t *Transport) visit(ctx context.Context, addr string) (*link, error) {
 	l, err := t.connect(ctx, addr, nil)
 	if err != nil {
 		t.running.Done()
+		return l, err
 	}
-	return l, err
+	l.stop = context.AfterFunc(t.ctx, func() { l.fail(ErrClosed) })
+	return l, nil
 }
 
 func (t *Transport) leave(l *link) {
+	l.stop()
 	l.fail(ErrClosed)
 	l.wait()
 	t.running.Done()
@@ -254,7 +274,7 @@ const refusedNote = "refused a node"
 const mostNotes = 1024
 
 // noteOnce logs a cause once for each peer, until forget.
-func (t *Transport) noteOnce(what, who, cause, detail string) {
+func (t *Transport) noteOnce(level slog.Level, what, who, cause, detail string) {
 	n := note{what, who, cause}
 	t.mu.Lock()
 	known := t.noted[n]
@@ -264,7 +284,7 @@ func (t *Transport) noteOnce(what, who, cause, detail string) {
 	t.noted[n] = true
 	t.mu.Unlock()
 	if !known {
-		t.config.Log.Warn(what, "peer", who, "cause", cause, "detail", detail)
+		t.config.Log.Log(context.Background(), level, what, "peer", who, "cause", cause, "detail", detail)
 	}
 }
 
@@ -282,6 +302,3 @@ func host(remote string) string {
 	}
 	return remote
 }
-
-// isEnd says that an error is an end that was asked for.
-func isEnd(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) }
