@@ -15,9 +15,9 @@ var clusterRows = []command{
 		subs: append([]*command{
 			{name: "cluster|info", arity: 2, flags: flagsCluster, since: "3.0.0", summary: "Returns information about the state of a node.", run: runClusterInfo},
 			{name: "cluster|myid", arity: 2, flags: flagsCluster, since: "3.0.0", summary: "Returns the ID of a node.", run: runClusterMyID},
-			{name: "cluster|slots", arity: 2, flags: flagsCluster, since: "3.0.0", summary: "Returns the mapping of cluster slots to nodes.", run: runClusterSlots},
-			{name: "cluster|shards", arity: 2, flags: flagsCluster, since: "7.0.0", summary: "Returns the mapping of cluster slots to shards.", run: runClusterShards},
-			{name: "cluster|nodes", arity: 2, flags: flagsCluster, since: "3.0.0", summary: "Returns the cluster configuration for a node.", run: runClusterNodes},
+			{name: "cluster|slots", arity: 2, flags: flagsCluster | flagBarrier, since: "3.0.0", summary: "Returns the mapping of cluster slots to nodes.", run: runClusterSlots},
+			{name: "cluster|shards", arity: 2, flags: flagsCluster | flagBarrier, since: "7.0.0", summary: "Returns the mapping of cluster slots to shards.", run: runClusterShards},
+			{name: "cluster|nodes", arity: 2, flags: flagsCluster | flagBarrier, since: "3.0.0", summary: "Returns the cluster configuration for a node.", run: runClusterNodes},
 			{name: "cluster|replicas", arity: 3, flags: flagAdmin | flagsCluster, since: "5.0.0", summary: "Lists the replica nodes of a master node.", syntax: "node-id", run: runClusterReplicas},
 			{name: "cluster|slaves", arity: 3, flags: flagAdmin | flagsCluster, since: "3.0.0", summary: "Lists the replica nodes of a master node.", syntax: "node-id", run: runClusterReplicas},
 			{name: "cluster|links", arity: 2, flags: flagsCluster, since: "7.0.0", summary: "Returns a list of all TCP links to and from peer nodes.", run: runClusterLinks},
@@ -26,9 +26,9 @@ var clusterRows = []command{
 			{name: "cluster|countkeysinslot", arity: 3, flags: flagsCluster | flagBarrier | flagNoMulti, since: "3.0.0", summary: "Returns the number of keys in a hash slot.", syntax: "slot", run: runCountKeysInSlot},
 			{name: "cluster|getkeysinslot", arity: 4, flags: flagsCluster | flagBarrier | flagNoMulti, since: "3.0.0", summary: "Returns the key names in a hash slot.", syntax: "slot count", run: runGetKeysInSlot},
 		}, operatorRows...)},
-	{name: "readonly", arity: 1, flags: flagsSession, group: "cluster", since: "3.0.0", summary: "Enables read-only queries for a connection to a Redis Cluster replica node.", run: runReadOnly},
-	{name: "readwrite", arity: 1, flags: flagsSession, group: "cluster", since: "3.0.0", summary: "Enables read-write queries for a connection to a Redis Cluster replica node.", run: runReadOnly},
-	{name: "asking", arity: 1, flags: flagFast, group: "cluster", since: "3.0.0", summary: "Signals that a cluster client is following an -ASK redirect.", run: runAsking},
+	{name: "readonly", arity: 1, flags: flagsSession | flagBarrier, group: "cluster", since: "3.0.0", summary: "Enables read-only queries for a connection to a Redis Cluster replica node.", run: runReadOnly},
+	{name: "readwrite", arity: 1, flags: flagsSession | flagBarrier, group: "cluster", since: "3.0.0", summary: "Enables read-write queries for a connection to a Redis Cluster replica node.", run: runReadOnly},
+	{name: "asking", arity: 1, flags: flagFast | flagBarrier, group: "cluster", since: "3.0.0", summary: "Signals that a cluster client is following an -ASK redirect.", run: runAsking},
 }
 
 func runOK(_ *conn, q *request) { q.out = appendStatus(q.out, "OK") }

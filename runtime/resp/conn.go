@@ -177,7 +177,14 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 	case c.tx != nil && cmd.flags&flagImmediate == 0:
 		c.enqueue(b, cmd, args)
 	case cmd.compile != nil:
+		apart := c.goesApart(cmd, args)
+		if apart {
+			c.execute(b)
+		}
 		c.prepare(b, c.request(b, cmd, args))
+		if apart {
+			c.execute(b)
+		}
 	default:
 		if cmd.flags&flagBarrier != 0 {
 			c.execute(b)
@@ -191,6 +198,16 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 		cmd.run(c, q)
 		c.watchRun(q, begun)
 	}
+}
+
+// goesApart says that a command's calls may go farther than those of its neighbours, and must not share a batch with them: a
+// backend may treat the calls of one shard alike.
+func (c *conn) goesApart(cmd *command, args [][]byte) bool {
+	if cmd.flags&flagFan == 0 || !c.redirects() {
+		return false
+	}
+	_, same := cmd.slot(args)
+	return !same
 }
 
 // admit says whether the connection may run a command in its present state.

@@ -260,6 +260,22 @@ func countThrough(t *testing.T, w *world, number int, done map[string]int) {
 	}
 }
 
+// A pipeline in which the client begins to follow redirections, and asks for keys of many nodes in between.
+func TestPipelinesKeepTheirReachesApart(t *testing.T) {
+	w := newWorld(t, 3, 12, Config{})
+	c := dial(t, w.addrs[0])
+	mine, other := w.keyOn(0, "k"), w.keyOn(1, "k")
+	c.send(encode("SET", other, "1") + encode("READWRITE") + encode("SET", mine, "2") + encode("MGET", mine, other, w.keyOn(2, "k")) + encode("GET", mine) +
+		encode("GET", other) + encode("RESET") + encode("GET", other))
+	for _, want := range []string{
+		"+OK\r\n", "+OK\r\n", "+OK\r\n", "*3\r\n$1\r\n2\r\n$1\r\n1\r\n$-1\r\n", "$1\r\n2\r\n", w.moved("MOVED", other, 1), "+RESET\r\n", "$1\r\n1\r\n",
+	} {
+		if got := c.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // What redirects shall be followed by: the texts that clients for a Redis cluster repeat after a pause.
 func TestErrorsThatAreTriedAgain(t *testing.T) {
 	b := newLocalBackend(4, "default")

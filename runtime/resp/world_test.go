@@ -119,6 +119,9 @@ func (m *member) Facts() Facts {
 
 func (m *member) Do(ctx context.Context, keyspace int, calls []*Call) {
 	for _, call := range calls {
+		if call.Reach&ReachHere != calls[0].Reach&ReachHere {
+			panic("calls that may be forwarded and calls that may not, in one batch")
+		}
 		if err := m.admit(call); err != nil {
 			call.Err = err
 			continue
