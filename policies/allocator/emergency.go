@@ -18,6 +18,7 @@ func (p *planner) promoteAll() {
 		if r := p.row(i); r.Primary == 0 && len(r.Copies) > 0 {
 			switch p.heirs(r) {
 			case 0:
+				p.wait(Emergency, i, policies.No, p.name(r.ID)+" has no primary, and no in-sync copy that a living node can open", nil)
 			case 1:
 				p.promote(i)
 			default:

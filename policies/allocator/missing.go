@@ -8,12 +8,15 @@ import (
 	"github.com/troupe-actors/troupe/policies/liveness"
 )
 
-// fillAll gives every shard the number of copies that it should have.
+// fillAll gives every shard the number of copies that it should have. First copies go before all others: once these are
+// spread evenly the others can be, and nothing has to be moved afterwards.
 func (p *planner) fillAll() {
 	for i := range p.in.State.Shards {
 		if len(p.row(i).Copies) == 0 {
 			p.create(i)
 		}
+	}
+	for i := range p.in.State.Shards {
 		if p.row(i).Primary != 0 {
 			p.fill(i)
 			p.trim(i)

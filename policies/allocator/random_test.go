@@ -16,7 +16,7 @@ import (
 
 var (
 	seedFlag = flag.Uint64("seed", 0, "seed of the random tests; 0 draws one")
-	runsFlag = flag.Int("runs", 25, "worlds that the random test plays")
+	runsFlag = flag.Int("runs", 60, "worlds that the random test plays")
 )
 
 // TestRandomWorlds lets nodes die, return, drain, fall ill and join while recoveries go on, end or stand still, and holds
@@ -229,6 +229,37 @@ func TestEmergencySpreads(t *testing.T) {
 	for n, count := range heirs {
 		if count > 4 {
 			t.Errorf("node %s got %d of them", n, count)
+		}
+	}
+}
+
+// elsewhere keeps copies off one node.
+type elsewhere struct{ node shards.NodeID }
+
+func (elsewhere) Name() string   { return "elsewhere" }
+func (elsewhere) PerShard() bool { return false }
+func (d elsewhere) Allocate(v *policies.View, _ *policies.Question, r policies.Row) {
+	r.Raise(v.Node(d.node), policies.Say(policies.No, 1))
+}
+func (d elsewhere) Reason(*policies.View, *policies.Question, int, policies.Answer) string {
+	return "not on node " + string(d.node)
+}
+
+// A node that may hold nothing looks empty for ever: that is no reason to shift copies between the others.
+func TestForbiddenNodeIsNoReasonToMove(t *testing.T) {
+	w := newWorld(t, 1)
+	for i := 1; i <= 3; i++ {
+		w.join(i, "", cluster.DefaultRoles)
+	}
+	w.policies.Deciders = append(w.policies.Deciders, elsewhere{nodeID(3)})
+	w.keyspace("orders", 5, 0)
+	w.settle()
+	if got := w.spread(); got != "N1 3/3, N2 2/2, N3 0/0" && got != "N1 2/2, N2 3/3, N3 0/0" {
+		t.Fatal(got)
+	}
+	for _, m := range w.moves {
+		if m.Kind != cluster.MoveCreate {
+			t.Errorf("needless: %+v", m)
 		}
 	}
 }

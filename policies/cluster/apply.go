@@ -204,7 +204,7 @@ func (r *row) settle() {
 		c := &r.Copies[i]
 		switch j := r.at(c.Source); {
 		case c.Source == 0:
-		case j < 0 || !r.Copies[j].Started:
+		case j < 0:
 			c.Source = 0
 		case c.InSync && r.Primary != 0 && c.Source != r.Primary:
 			c.Source = 0

@@ -22,7 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	cluster N1                                           bootstrap
 //	join N2 [epoch=E] [+clean] [roles=R]                 a member, or its next life
 //	keyspace NAME [shards=N] [replicas=N] [durability=D]
-//	down N1 N2                                           declare members dead, in one reroute
+//	down N1 N2 [epoch=E]                                 declare members dead, in one reroute
 //	move SHARD KIND [cN] [on=N] [for=cN]; KIND …         moves of one row; +stale plans them on an older version
 //	insync SHARD [add=cN] [remove=cN] [term=T]           as the present primary
 //	handover SHARD cN
@@ -232,7 +232,7 @@ func (p *player) play(text string) {
 	case "down":
 		c := &Reroute{}
 		for _, name := range l.words[1:] {
-			c.Down = append(c.Down, Death{Node: l.node(name), Epoch: p.state.Member(l.node(name)).Epoch, Reason: "killed"})
+			c.Down = append(c.Down, Death{Node: l.node(name), Epoch: shards.Epoch(l.number(l.set["epoch"], uint64(p.state.Member(l.node(name)).Epoch))), Reason: "killed"})
 		}
 		p.apply(&Command{Reroute: c})
 	case "move":
