@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"sync"
 )
 
@@ -68,8 +70,16 @@ func (t *Transport) dialError(ctx context.Context, addr string, err error) error
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	case ctx.Err() != nil:
 		err = ctx.Err()
+	case brokenOff(err):
+		err = fmt.Errorf("%w: %w", errBroke, err)
 	}
 	return fmt.Errorf("transport: dial %s: %w", addr, err)
+}
+
+// brokenOff says that a connection ended while it was made, and not by what TLS has to say.
+func brokenOff(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op != "remote error" || errors.Is(err, io.EOF)
 }
 
 // shake opens the streams and exchanges introductions on each. The first that is refused ends it.
