@@ -28,7 +28,7 @@ type session struct {
 
 // sessionSpan is how many numbers apart the transactions of one client may be while they are under way to one shard: the
 // highest number that was ordered, less the lowest that is not. It is part of the format: all copies must agree.
-const sessionSpan = 1 << 15
+const sessionSpan = 1 << 16
 
 // sessionLast is the highest number of a client: far from where additions to it would overflow.
 const sessionLast = 1 << 62

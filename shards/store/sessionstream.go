@@ -14,7 +14,7 @@ import (
 //	client   [ client, used, base, forced, window ]     window: bit i%8 of byte i/8 is number base+1+i
 //	outcome  [ place, number, bytes ]                   place: in the list of clients, from 0; bytes as AppendResults
 //
-// At most 128 clients of 4 KiB each and 64 KiB of outcomes: far below a megabyte, and usually a few kilobytes.
+// At most 128 clients of 8 KiB each and 64 KiB of outcomes: about a megabyte if each of them left holes, and usually a few kilobytes.
 
 // byUse is the places of the clients, the one heard of last at the end.
 func (m *sessions) byUse() []int {
