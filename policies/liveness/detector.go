@@ -45,9 +45,10 @@ type node struct {
 	newer  shards.Epoch // a life after Epoch that has been heard and has not joined yet
 
 	heard     int64
-	met       bool  // heard in this epoch at all
-	unsure    bool  // it is redialed though it is not suspect
-	granted   int64 // no lease of this epoch was granted after this tick
+	met       bool   // heard in this epoch at all
+	unsure    bool   // it is redialed though it is not suspect
+	dialed    string // where it was redialed last
+	granted   int64  // no lease of this epoch was granted after this tick
 	deviation eighths
 	roundTrip eighths
 
@@ -149,8 +150,8 @@ const (
 )
 
 // Heard takes a heartbeat of a member in an epoch, the leader's own included: it too may be sick, or have been declared dead
-// before it was elected, and may then not serve what others have taken over. Only if it answers Granted may a lease be granted for that heartbeat, and
-// only before the next call of Tick.
+// before it was elected, and may then not serve what others have taken over. Only if it answers Granted may a lease be granted
+// for that heartbeat, and only before the next call of Tick.
 func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standing {
 	n := d.find(id)
 	if n == nil {
@@ -196,7 +197,7 @@ func (d *Detector) Unsure(id shards.NodeID, epoch shards.Epoch) {
 	if n == nil || n.member.Epoch != epoch || n.state != Alive || n.met || d.own(n) {
 		return
 	}
-	n.unsure = true
+	n.unsure, n.dialed = true, n.member.Peer
 	d.ready.Redials = append(d.ready.Redials, Redial{n.member.ID, epoch, n.member.Peer, int64(d.c.RedialTimeout)})
 }
 
@@ -230,7 +231,7 @@ func (d *Detector) Redialed(id shards.NodeID, epoch shards.Epoch, answer Answer,
 	s := &n.suspicion
 	s.redialing, s.reached, s.redialAt = false, false, d.now+int64(d.c.RedialEvery)
 	switch {
-	case answer == Refused && !d.c.NoProof:
+	case answer == Refused && !d.c.NoProof && n.dialed == n.member.Peer: // it may have moved since
 		d.die(n, true, fmt.Sprintf("nobody listens on %s, where epoch %d listened", n.member.Peer, epoch))
 	case answer == Answered && by == epoch:
 		s.reached = true // still suspect until its next heartbeat: it may be closing down, and its listener goes last

@@ -154,6 +154,27 @@ func TestRedialed(t *testing.T) {
 	}
 }
 
+// "at the very address where that epoch listened": the answer of an earlier address proves nothing.
+func TestARefusalWhereItListensNoMoreProvesNothing(t *testing.T) {
+	d := lone(t, 3, Config{})
+	d.Broken("n3", 1, "EOF")
+	d.Ready()
+	list := listed(3)
+	list[2].Peer = "elsewhere:7300"
+	d.Members(list)
+	d.Redialed("n3", 1, Refused, 0)
+	if s := state(t, d, "n3"); s.State != Suspect {
+		t.Errorf("%+v", s)
+	}
+	if r := ticks(d, 2, "n3"); len(r.Redials) != 1 || r.Redials[0].Address != "elsewhere:7300" {
+		t.Errorf("redials %+v", r.Redials)
+	}
+	d.Redialed("n3", 1, Refused, 0)
+	if s := state(t, d, "n3"); s.State != Dead {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestUnsure(t *testing.T) {
 	for want, c := range map[string]struct {
 		config Config

@@ -80,7 +80,7 @@ func (d *Detector) redial(n *node) {
 		return
 	}
 	timeout := int64(d.c.RedialTimeout) + d.adapt(n)
-	s.redialing, s.redialBy = true, d.now+timeout
+	s.redialing, s.redialBy, n.dialed = true, d.now+timeout, n.member.Peer
 	d.ready.Redials = append(d.ready.Redials, Redial{n.member.ID, n.member.Epoch, n.member.Peer, timeout})
 }
 
