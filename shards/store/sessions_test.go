@@ -209,8 +209,11 @@ func TestSessionsAgreeWithModel(t *testing.T) {
 						t.Fatalf("seed %d, round %d: %v", seed, i, err)
 					}
 				}
-				mustEqual(t, loaded, s)
+				if i%16 == 0 { // the digest walks over all that is remembered
+					mustEqual(t, loaded, s)
+				}
 			}
+			mustEqual(t, loaded, s)
 			if !reflect.DeepEqual(chunksOf(s, 99), chunksOf(loaded, 99)) {
 				t.Fatalf("seed %d: the copies' snapshots differ", seed)
 			}
