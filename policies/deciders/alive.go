@@ -7,9 +7,10 @@ import (
 	"github.com/troupe-actors/troupe/policies/liveness"
 )
 
-// Alive follows the evidence about members. Nothing goes to the dead. The suspect, and those of whom nothing was heard yet,
-// get no new copy until that is settled, and lead only if nobody else can. The sick get neither if somebody else can. Those
-// that came back too often are kept waiting for new copies and avoided as leaders.
+// Alive follows the evidence about members. Nothing goes to the dead. The suspect get no new copy until that is settled, and
+// lead only if nobody else can. The sick get neither if somebody else can. Those that came back too often are kept waiting for
+// new copies and avoided as leaders. Those of whom nothing was heard yet in this life wait for new copies, but may lead: they
+// have just joined, and after a restart of all of them what each led would else go to whoever was heard first.
 type Alive struct{}
 
 // The codes of its reasons.
@@ -42,11 +43,11 @@ func (Alive) Allocate(v *policies.View, _ *policies.Question, r policies.Row) {
 	}
 }
 
-// Promote says NO on the dead, and NOT_PREFERRED on the uncertain and the sick.
+// Promote says NO on the dead, and NOT_PREFERRED on the suspect, the sick and the unsteady.
 func (Alive) Promote(v *policies.View, _ *policies.Question, r policies.Row) {
 	for i := range v.Nodes {
 		switch code := standing(v, i); code {
-		case 0:
+		case 0, aliveUnheard:
 		case aliveDown, aliveDead:
 			r.Raise(i, policies.Say(policies.No, code))
 		default:
