@@ -44,8 +44,8 @@ func (l *Lease) Until() time.Time {
 	return l.base.Add(time.Duration(end - start))
 }
 
-// now is the monotonic clock that leases are counted on.
-func (l *Lease) now() int64 { return l.at(time.Now()) }
+// now is the monotonic clock that leases are counted on. Since reads that clock alone, and not the wall's.
+func (l *Lease) now() int64 { return int64(time.Since(l.base)) + start }
 
 func (l *Lease) at(t time.Time) int64 { return int64(t.Sub(l.base)) + start }
 
