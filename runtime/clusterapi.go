@@ -1,6 +1,309 @@
 package runtime
 
-import "github.com/troupe-actors/troupe/runtime/admin"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
 
-// Cluster is what the API says about the cluster; nil for a node alone.
-func (a api) Cluster() admin.Cluster { return nil }
+	"github.com/troupe-actors/troupe/actors/metadata"
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// clusterAPI is the cluster as HTTP clients of this node see and change it: it implements admin.Cluster.
+type clusterAPI struct{ node *Node }
+
+// Cluster is the cluster that the node belongs to.
+func (a api) Cluster() admin.Cluster { return clusterAPI(a) }
+
+// State is the newest state, and a channel that is closed when there is something newer.
+func (c clusterAPI) State() (*cluster.State, <-chan struct{}) {
+	return c.node.state(), c.node.news.wait()
+}
+
+// news lets any number of goroutines wait for the next change.
+type news struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (n *news) wait() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch == nil {
+		n.ch = make(chan struct{})
+	}
+	return n.ch
+}
+
+func (n *news) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch != nil {
+		close(n.ch)
+		n.ch = nil
+	}
+}
+
+// Evidence is what this node knows of leader and members: on the leader what its detector says, elsewhere what the leader
+// said when it was last asked, a second ago at most.
+func (c clusterAPI) Evidence() admin.Evidence {
+	e := admin.Evidence{}
+	e.Leader, e.Term = placing(c).Leader()
+	seen := placing(c).Evidence()
+	if seen.Leading {
+		e.Members = map[shards.NodeID]admin.Liveness{}
+		for i := range seen.Nodes {
+			n := &seen.Nodes[i]
+			l := admin.Liveness{State: livenessOf(&n.Status), Heard: n.HeardAt.UnixMilli()}
+			if l.State != admin.Alive {
+				l.Reason = n.Reason
+			}
+			e.Members[n.Node] = l
+		}
+		return e
+	}
+	if e.Leader != "" && e.Leader != c.node.id.Node {
+		e.Members = c.node.hearsay.of(c.node, e.Leader)
+	}
+	return e
+}
+
+func livenessOf(s *liveness.Status) admin.LivenessState {
+	switch {
+	case s.State == liveness.Dead:
+		return admin.Dead
+	case s.State == liveness.Suspect:
+		return admin.Suspect
+	case s.State == liveness.Grey:
+		return admin.Grey
+	}
+	return admin.Alive
+}
+
+// hearsay is the leader's evidence as another node has it.
+type hearsay struct {
+	mu      sync.Mutex
+	at      time.Time
+	from    shards.NodeID
+	members map[shards.NodeID]admin.Liveness
+}
+
+const (
+	hearsayLife  = time.Second
+	hearsayLimit = 300 * time.Millisecond
+)
+
+func (h *hearsay) of(n *Node, leader shards.NodeID) map[shards.NodeID]admin.Liveness {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.from == leader && time.Since(h.at) < hearsayLife {
+		return h.members
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hearsayLimit)
+	defer cancel()
+	var heard map[shards.NodeID]admin.Liveness
+	if err := n.ask(ctx, leader, inquiry{Evidence: true}, &heard); err != nil {
+		heard = nil // nothing is known then
+	}
+	h.at, h.from, h.members = time.Now(), leader, heard
+	return heard
+}
+
+// inquiry is what one node asks another about itself, as JSON in a call of transport.KindQuery.
+type inquiry struct {
+	View     bool          `json:"view,omitempty"`
+	Copies   bool          `json:"copies,omitempty"`
+	Evidence bool          `json:"evidence,omitempty"`
+	Transfer shards.NodeID `json:"transfer,omitempty"`
+}
+
+// ask has another node answer an inquiry.
+func (n *Node) ask(ctx context.Context, to shards.NodeID, q inquiry, answer any) error {
+	body, err := json.Marshal(q)
+	if err == nil {
+		body, err = remote{n}.Call(ctx, to, transport.KindQuery, body)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("node %s does not answer: %w", n.state().NodeName(to), err)
+	}
+	return nil
+}
+
+// answer tells another node about this one.
+func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
+	var q inquiry
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	c := clusterAPI{n}
+	switch {
+	case q.View:
+		return json.Marshal(c.own(q.Copies))
+	case q.Evidence:
+		return json.Marshal(c.Evidence().Members)
+	case q.Transfer != "":
+		return []byte("true"), c.transferHere(ctx, q.Transfer)
+	}
+	return nil, &shards.Error{Kind: shards.KindInvalid, Err: errors.New("an inquiry that this release does not know")}
+}
+
+// View asks a member what it knows.
+func (c clusterAPI) View(ctx context.Context, node shards.NodeID, copies bool) (admin.View, error) {
+	if node == c.node.id.Node {
+		return c.own(copies), nil
+	}
+	var v admin.View
+	return v, c.node.ask(ctx, node, inquiry{View: true, Copies: copies}, &v)
+}
+
+func (c clusterAPI) own(copies bool) admin.View {
+	v := admin.View{Version: c.node.state().Version}
+	v.Leader, v.Term = placing(c).Leader()
+	if g := placing(c).group(); g != nil {
+		v.Digest = g.Status().Digest.Hash
+	}
+	if held := c.node.lease.Load(); held != nil {
+		v.Lease = time.Until(held.Until()).Milliseconds()
+	}
+	if copies {
+		v.Copies = api(c).Shards()
+	}
+	return v
+}
+
+// Propose has the metadata group order a command.
+func (c clusterAPI) Propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
+	return c.node.propose(ctx, command)
+}
+
+// Reroute has the placement leader plan now.
+func (c clusterAPI) Reroute(ctx context.Context, r admin.Reroute) (admin.Rerouted, error) {
+	q := placement.Request{DryRun: r.DryRun, RetryFailed: r.RetryFailed}
+	for _, w := range r.Commands {
+		q.Wishes = append(q.Wishes, placement.Wish{Kind: placement.Kind(w.Kind), Shard: w.Shard, From: w.From, To: w.To})
+	}
+	a, err := c.node.placement.Reroute(ctx, q)
+	if err != nil {
+		return admin.Rerouted{}, err
+	}
+	out := admin.Rerouted{Version: a.Version, Rows: a.Rows}
+	for _, d := range a.Denied {
+		refused := admin.RefusedCommand{Command: d.Wish, Reason: d.Reason}
+		if r.Explain {
+			refused.Verdicts = verdictsOf(&d.Explanation)
+		}
+		out.Refused = append(out.Refused, refused)
+	}
+	for _, w := range a.Waiting {
+		out.Waiting = append(out.Waiting, admin.WaitingCopy{Shard: w.Shard, Reason: w.Reason})
+	}
+	return out, nil
+}
+
+func verdictsOf(e *policies.Explanation) (list []admin.Verdict) {
+	for _, w := range e.Words {
+		list = append(list, admin.Verdict{
+			Question: e.Capability.String(), Decider: w.Decider, Decision: decisionOf(w.Verdict), Reason: w.Reason,
+		})
+	}
+	return list
+}
+
+// decisionOf is a verdict in the words of the HTTP API.
+func decisionOf(v policies.Verdict) string {
+	return strings.ReplaceAll(strings.ToLower(v.String()), " ", "_")
+}
+
+// Explain has the placement leader ask its deciders about a shard.
+func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shards.NodeID) (admin.Explanation, error) {
+	x, err := c.node.placement.Explain(ctx, shard)
+	if err != nil {
+		return admin.Explanation{}, err
+	}
+	return c.explanationOf(x, node), nil
+}
+
+// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, of others
+// whether one may be put there.
+func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
+	out := admin.Explanation{Summary: x.Row}
+	if x.Health.Reason != "" {
+		out.Summary += "; " + x.Health.Reason
+	}
+	for i := range x.Decisions {
+		out.Summary += "; " + x.Decisions[i].Reason
+	}
+	about := map[string]int{}
+	add := func(name string, e *policies.Explanation) {
+		m := c.node.state().MemberByName(name)
+		if m == nil || only != "" && m.ID != only {
+			return
+		}
+		at, known := about[name]
+		if !known {
+			at = len(out.Nodes)
+			about[name] = at
+			out.Nodes = append(out.Nodes, admin.NodeExplanation{Node: m.ID, Decision: decisionOf(e.Verdict)})
+		}
+		out.Nodes[at].Verdicts = append(out.Nodes[at].Verdicts, verdictsOf(e)...)
+	}
+	for i := range x.Copies {
+		add(x.Copies[i].Node, &x.Copies[i].Remain)
+		add(x.Copies[i].Node, &x.Copies[i].Promote)
+	}
+	for i := range x.Nodes {
+		add(x.Nodes[i].Node, &x.Nodes[i])
+	}
+	return out
+}
+
+// Transfer makes another member lead.
+func (c clusterAPI) Transfer(ctx context.Context, to shards.NodeID) error {
+	leader, _ := placing(c).Leader()
+	switch leader {
+	case "":
+		return &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("nobody leads now; an election is under way, or a majority of the voters is missing")}
+	case to:
+		return nil
+	case c.node.id.Node:
+		return c.transferHere(ctx, to)
+	}
+	var done bool
+	return c.node.ask(ctx, leader, inquiry{Transfer: to}, &done)
+}
+
+// transferHere gives up the lead, on the node that has it.
+func (c clusterAPI) transferHere(ctx context.Context, to shards.NodeID) error {
+	g := placing(c).group()
+	if g == nil {
+		return metadata.ErrClosed
+	}
+	if err := g.TransferTo(ctx, to); err != nil {
+		return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("the lead was not handed over: %w", err)}
+	}
+	return nil
+}
+
+// Isolate cuts this node off from others, for fault injection.
+func (c clusterAPI) Isolate(nodes []shards.NodeID, both bool) error {
+	l := c.node.life.Load()
+	if l == nil || l.transport == nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: errors.New("the node listens for no peers: there is nothing to cut")}
+	}
+	l.transport.Isolate(nodes, both)
+	return nil
+}

@@ -29,7 +29,7 @@ func (a api) Node() admin.Node {
 	}
 }
 
-// Nodes is this node alone.
+// Nodes is this node: the others stand in Cluster's state.
 func (a api) Nodes() []admin.Node { return []admin.Node{a.Node()} }
 
 // Keyspace finds a keyspace by name.
@@ -54,14 +54,24 @@ func (a api) Shards() []admin.Shard {
 
 func (a api) describe(k *keyspace, s *shard.Shard) admin.Shard {
 	st := s.Stats()
-	state := admin.ShardStarted
-	if !st.Available {
-		state = admin.ShardUnassigned
+	out := admin.Shard{
+		ID: s.ID(), Keyspace: k.Name, Node: a.node.id.Node, Copy: st.Copy, Primary: s.Leads(), State: admin.ShardStarted,
+		Reason: st.Reason, Term: st.Term, Applied: st.Applied, Keys: st.Keys, Bytes: st.Memory, LogBytes: st.LogBytes,
+		Durability: k.Durability,
 	}
-	return admin.Shard{
-		ID: s.ID(), Keyspace: k.Name, Node: a.node.id.Node, Primary: true, State: state, Reason: st.Reason,
-		Applied: st.Applied, Keys: st.Keys, Bytes: st.Memory, LogBytes: st.LogBytes, Durability: k.Durability,
+	row := a.node.state().Shard(s.ID())
+	if row == nil {
+		return out
 	}
+	c := row.CopyOn(a.node.id.Node)
+	switch {
+	case c == nil || !st.Available:
+		out.State = admin.ShardUnassigned
+	case !c.Started:
+		out.State = admin.ShardInitializing
+	}
+	out.InSync = c != nil && c.InSync
+	return out
 }
 
 // Facts are the node's figures.

@@ -14,16 +14,20 @@ import (
 // identity is what a data folder knows of its node. It is written before anything else, so that a folder is never taken
 // for another node's, and the epoch is raised before the node does anything that others could see.
 type identity struct {
-	Format    int               `json:"format"`
-	Node      shards.NodeID     `json:"node"`    // 40 hex digits, as Redis Cluster has them
-	Cluster   string            `json:"cluster"` // likewise
-	Epoch     shards.Epoch      `json:"epoch"`
-	Keyspaces []shards.Keyspace `json:"keyspaces"`
+	Format  int           `json:"format"`
+	Node    shards.NodeID `json:"node"`    // 40 hex digits, as Redis Cluster has them
+	Cluster string        `json:"cluster"` // likewise; empty until the node has formed or joined one
+	Epoch   shards.Epoch  `json:"epoch"`
+	Clean   bool          `json:"clean"` // the last life ended with everything on disk
+
+	// Keyspaces of a folder of format 1, whose node was no member of anything: their data becomes that of the cluster which
+	// the node forms. Empty from then on.
+	Keyspaces []shards.Keyspace `json:"keyspaces,omitempty"`
 }
 
 const (
 	identityRecord = "identity"
-	identityFormat = 1
+	identityFormat = 2
 )
 
 func newID() string {
@@ -32,9 +36,9 @@ func newID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// newIdentity is that of a node at its first boot: alone, it is a cluster of one.
+// newIdentity is that of a node at its first boot.
 func newIdentity() identity {
-	return identity{Format: identityFormat, Node: shards.NodeID(newID()), Cluster: newID()}
+	return identity{Format: identityFormat, Node: shards.NodeID(newID()), Clean: true}
 }
 
 // Owner tells which node and which cluster a data folder belongs to; found is false for one that no node has used yet. It
@@ -58,31 +62,32 @@ func readIdentity(log *wal.Log) (id identity, found bool, err error) {
 	if err != nil {
 		return id, false, fmt.Errorf("read the node's identity: %w", err)
 	}
-	if found && id.Format != identityFormat {
+	switch {
+	case !found:
+	case id.Format == 1:
+		id.Format, id.Cluster, id.Clean = identityFormat, "", false // that of a cluster of one, which nobody else has seen
+	case id.Format != identityFormat:
 		return id, false, fmt.Errorf("the data folder has format %d, this program reads %d: use the version that wrote it", id.Format, identityFormat)
 	}
 	return id, found, nil
 }
 
-// loadIdentity reads the folder's identity, or makes one, merges the keyspaces that the configuration asks for, raises the
-// epoch and writes it back.
-func loadIdentity(log *wal.Log, c *Config) (identity, error) {
+// loadIdentity reads the folder's identity, or makes one, raises the epoch and writes it back. clean says whether the life
+// before ended with everything on disk.
+func loadIdentity(log *wal.Log, c *Config) (id identity, clean bool, err error) {
 	id, found, err := readIdentity(log)
 	if err != nil {
-		return id, err
+		return id, false, err
 	}
 	if !found {
 		id = newIdentity()
 	}
-	asked := c.Keyspaces
-	if len(id.Keyspaces) == 0 {
-		asked = c.firstKeyspaces()
+	if len(id.Keyspaces) > 0 && (len(c.Join) > 0 || len(c.Initial) > 0) {
+		return id, false, invalid("the folder has the data of a node of its own, which would be lost in another cluster: start it without join and initial, and let the others join it")
 	}
-	if id.Keyspaces, err = mergeKeyspaces(id.Keyspaces, asked); err != nil {
-		return id, err
-	}
+	clean, id.Clean = id.Clean, false
 	id.Epoch++
-	return id, saveIdentity(log, id)
+	return id, clean, saveIdentity(log, id)
 }
 
 func saveIdentity(log *wal.Log, id identity) error {
@@ -96,7 +101,7 @@ func saveIdentity(log *wal.Log, id identity) error {
 	return nil
 }
 
-// mergeKeyspaces gives the keyspaces of the folder with the settings asked for, then the new ones, numbered after all that
+// mergeKeyspaces gives the keyspaces that are known with the settings asked for, then the new ones, numbered after all that
 // ever were. A keyspace that is no longer asked for stays: its data is not thrown away by leaving out a flag.
 func mergeKeyspaces(stored, asked []shards.Keyspace) ([]shards.Keyspace, error) {
 	next := shards.KeyspaceID(0)

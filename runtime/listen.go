@@ -21,20 +21,48 @@ type server struct {
 // stopLimit is how long clients have to take what they are owed when the node stops.
 const stopLimit = 5 * time.Second
 
-// listen opens the configured listeners. The first error ends it; Close closes those that are open by then.
-func (n *Node) listen(background context.Context) error {
+// bind opens the configured listeners, so that others can be told where this node is reached. Nobody answers there yet: who
+// connects waits.
+func (n *Node) bind() (err error) {
 	if n.config.RESP != "" {
-		if err := n.listenRESP(); err != nil {
+		if n.listeners.resp, err = listen("the Redis protocol", n.config.RESP); err != nil {
 			return err
 		}
 	}
 	if n.config.HTTP != "" {
-		return n.listenHTTP(background)
+		n.listeners.http, err = listen("HTTP", n.config.HTTP)
+	}
+	return err
+}
+
+// unbind closes the listeners that nobody has begun to answer.
+func (n *Node) unbind() error {
+	var problems []error
+	for _, l := range []*net.Listener{&n.listeners.resp, &n.listeners.http} {
+		if *l == nil {
+			continue
+		}
+		if err := (*l).Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// serve answers at the listeners.
+func (n *Node) serve(background context.Context) error {
+	if n.listeners.resp != nil {
+		if err := n.serveRESP(); err != nil {
+			return err
+		}
+	}
+	if n.listeners.http != nil {
+		n.serveHTTP(background)
 	}
 	return nil
 }
 
-func bind(what, address string) (net.Listener, error) {
+func listen(what, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot listen: %w: is another node running? choose another address", what, err)
@@ -42,14 +70,17 @@ func bind(what, address string) (net.Listener, error) {
 	return l, nil
 }
 
-func (n *Node) listenRESP() error {
-	l, err := bind("the Redis protocol", n.config.RESP)
-	if err != nil {
+func (n *Node) serveRESP() (err error) {
+	l := n.listeners.resp
+	var redirect resp.Redirect
+	if err := redirect.UnmarshalText([]byte(n.config.Redirect)); err != nil {
 		return err
 	}
-	n.resp, err = resp.New(newRedis(n), resp.Config{Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger})
+	n.resp, err = resp.New(newRedis(n), resp.Config{
+		Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger, Redirect: redirect,
+	})
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	served := make(chan error, 1)
 	go func() { served <- n.resp.Serve(l) }()
@@ -66,16 +97,11 @@ func (n *Node) listenRESP() error {
 		}
 		return err
 	}})
-	n.respAddress = l.Addr().String()
 	return nil
 }
 
-func (n *Node) listenHTTP(background context.Context) error {
-	l, err := bind("HTTP", n.config.HTTP)
-	if err != nil {
-		return err
-	}
-	n.httpAddress = l.Addr().String()
+func (n *Node) serveHTTP(background context.Context) {
+	l := n.listeners.http
 	ctx, cancel := context.WithCancel(background)
 	handler := admin.NewServer(api{n}, admin.ServerConfig{Token: n.config.Token, Dev: n.config.Dev, Logger: n.config.Logger})
 	served := make(chan error, 1)
@@ -87,14 +113,23 @@ func (n *Node) listenHTTP(background context.Context) error {
 		}
 		return nil
 	}})
-	return nil
 }
 
 // RESPAddr is where the node speaks the Redis protocol, as host:port; empty if it does not.
-func (n *Node) RESPAddr() string { return n.respAddress }
+func (n *Node) RESPAddr() string { return addressOf(n.listeners.resp) }
 
 // HTTPAddr is where the node speaks HTTP, as host:port; empty if it does not.
-func (n *Node) HTTPAddr() string { return n.httpAddress }
+func (n *Node) HTTPAddr() string { return addressOf(n.listeners.http) }
+
+// PeerAddr is where other nodes reach this one, as host:port; empty if they do not.
+func (n *Node) PeerAddr() string { return n.peerAddress }
+
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
 
 // Version is the version of Troupe in this program, as in "v0.1.0" or "devel".
 func Version() string {

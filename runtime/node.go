@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors"
 	"github.com/troupe-actors/troupe/actors/directory"
+	"github.com/troupe-actors/troupe/actors/member"
+	"github.com/troupe-actors/troupe/actors/metadata"
+	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/resp"
@@ -20,24 +24,36 @@ import (
 
 // Node is a running Troupe node. Its methods may be called concurrently.
 type Node struct {
-	config    Config
-	id        identity
-	started   time.Time
-	state     atomic.Pointer[cluster.State]
-	catalog   atomic.Pointer[catalog]
-	directory *directory.Directory
+	config  Config
+	id      identity
+	clean   bool // the life before ended with everything on disk
+	started time.Time
 
 	log       *wal.Log       // nil without a data folder
 	files     *wal.Snapshots // likewise
 	committer *shard.Committer
 	keeper    *shard.Keeper
-	system    *actors.System
-	servers   []*server
-	resp      *resp.Server // nil if it is not served
+	groupWAL  *wal.Log // log, or one in memory: where the metadata group keeps its records
+	groupLog  *metadata.NodeLog
 
-	respAddress, httpAddress string // as listened on
+	catalog   atomic.Pointer[catalog]
+	copies    *copies
+	directory *directory.Directory
+	views     *directory.Views
+	watches   *directory.Watches
+	placement *placement.Placement
+	system    *actors.System
+	life      atomic.Pointer[life]
+	lease     atomic.Pointer[member.Lease] // of the present life
+
+	listeners   struct{ resp, http net.Listener }
+	peerAddress string // where other nodes reach this one; empty if they do not
+	servers     []*server
+	resp        *resp.Server // nil if it is not served
 
 	watchers atomic.Int64 // watches that are on
+	news     news         // of the cluster state and of the members
+	hearsay  hearsay
 
 	stop       context.CancelFunc // ends the goroutines of background
 	background sync.WaitGroup
@@ -52,15 +68,16 @@ type Node struct {
 // ErrFailed is wrapped by the error of a node that gave up: its log could not be written, or an invariant broke.
 var ErrFailed = errors.New("runtime: the node has failed")
 
-// Start runs a node until Close. It returns when the node has read its log and listens; ctx bounds only this, and its end
-// makes Start give up. Errors wrap ErrConfig, wal.ErrLocked, *wal.CorruptError or what the operating system says; nothing is
-// left running then.
+// Start runs a node until Close. It returns when the node is a member of its cluster, has read its log and listens; ctx
+// bounds only this, and its end makes Start give up. Errors wrap ErrConfig, wal.ErrLocked, *wal.CorruptError or what the
+// operating system says; nothing is left running then.
 func Start(ctx context.Context, c Config) (*Node, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.Background())
 	n := &Node{config: c, started: time.Now(), stop: stop, done: make(chan struct{})}
+	n.catalog.Store(&catalog{})
 	if err := n.start(ctx, background); err != nil {
 		n.fail(err)
 		return nil, errors.Join(err, n.Close())
@@ -72,100 +89,97 @@ func (n *Node) start(ctx, background context.Context) error {
 	if err := n.open(); err != nil {
 		return err
 	}
-	if err := n.recover(ctx, n.build()); err != nil {
+	if err := n.bind(); err != nil {
 		return err
 	}
-	if err := n.spawn(); err != nil {
+	if err := n.build(); err != nil {
 		return err
 	}
+	l, err := n.live(ctx, n.id.Epoch, n.clean)
+	if err != nil {
+		return err
+	}
+	n.background.Go(func() { n.copies.run(background) })
 	n.background.Go(func() { n.tick(background) })
+	n.background.Go(func() { n.livesOn(background, l) })
 	if n.keeper != nil {
 		n.background.Go(func() { n.keeper.Run(background, time.Second) })
 	}
-	return n.listen(background)
+	if err := n.settle(ctx); err != nil {
+		return err
+	}
+	return n.serve(background)
 }
 
 // open takes the data folder, if there is one, and learns who this node is.
 func (n *Node) open() (err error) {
 	if n.config.Data == "" {
-		n.id = newIdentity()
+		n.id, n.clean = newIdentity(), true
 		n.id.Epoch = 1
-		n.id.Keyspaces, err = mergeKeyspaces(nil, n.config.firstKeyspaces())
+		n.groupWAL, err = wal.OpenMemory(wal.Options{Fatal: n.fail})
+	} else {
+		err = n.openFolder()
+	}
+	if err != nil {
 		return err
 	}
-	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail})
-	if err != nil {
-		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
-	}
-	if n.files, err = wal.OpenSnapshots(n.config.Data, nil); err != nil {
-		return fmt.Errorf("data folder %s: snapshots: %w", n.config.Data, err)
-	}
-	if n.id, err = loadIdentity(n.log, &n.config); err != nil {
+	if n.groupLog, err = metadata.OpenLog(n.groupWAL, 0); err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}
 	return nil
 }
 
-// build makes the shards, which refuse work until they have recovered.
-func (n *Node) build() []*shard.Shard {
+func (n *Node) openFolder() (err error) {
+	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail})
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
+	}
+	n.groupWAL = n.log
+	if n.files, err = wal.OpenSnapshots(n.config.Data, nil); err != nil {
+		return fmt.Errorf("data folder %s: snapshots: %w", n.config.Data, err)
+	}
+	if n.id, n.clean, err = loadIdentity(n.log, &n.config); err != nil {
+		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
+	}
+	return nil
+}
+
+// build makes what a node consists of beside its life in the cluster. Nothing serves yet.
+func (n *Node) build() (err error) {
 	if n.log != nil {
 		n.committer = shard.NewCommitter(n.log, n.config.SyncInterval, n.fail)
+		n.keeper = shard.NewKeeper(n.logged, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
 	}
-	n.found()
-	var all, durable []*shard.Shard
-	for _, k := range n.keyspaces() {
-		for i := range k.copies {
-			c := shard.Config{ID: k.id(i), Space: k.Space, Seed: uint64(n.started.UnixNano())}
-			if k.Durability != shards.DurabilityMemory {
-				c.Committer, c.Log = n.committer, n.log
-			}
-			s := shard.New(c)
-			all = append(all, s)
-			k.copies[i].Store(&held{Shard: s})
-			if c.Log != nil {
-				durable = append(durable, s)
-			}
-		}
-	}
-	if n.log != nil {
-		n.keeper = shard.NewKeeper(func() []*shard.Shard { return durable }, n.files, n.config.SnapshotBytes, n.log.Low, n.config.Logger)
-	}
-	return all
-}
-
-// found makes the cluster state of a cluster of one.
-func (n *Node) found() {
-	state := &cluster.State{Cluster: n.id.Cluster, Version: 1, Members: []cluster.Member{{ID: n.id.Node, Name: n.config.Name, Epoch: n.id.Epoch}}}
-	next := shards.CopyID(0)
-	for _, k := range n.id.Keyspaces {
-		state.Keyspaces = append(state.Keyspaces, cluster.Keyspace{Keyspace: k})
-		for i := range k.Shards {
-			next++
-			state.Shards = append(state.Shards, cluster.Shard{
-				ID: shards.NewShardID(k.ID, i), Term: 1, Primary: next,
-				Copies: []cluster.Copy{{ID: next, Node: n.id.Node, InSync: true, Started: true}},
-			})
-		}
-	}
-	n.state.Store(state)
-	n.catalog.Store(&catalog{})
-	n.learn(state)
-	n.directory = directory.New(directory.Config{
-		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state.Load, Local: n.local,
-		Await: func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() },
-	})
-}
-
-// spawn gives every shard its actor.
-func (n *Node) spawn() error {
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
-	var failed error
-	n.held(func(_ *keyspace, h *held) {
-		if failed == nil {
-			h.ref, failed = n.system.Spawn(h.Name(), h.Shard)
-		}
+	n.directory = directory.New(directory.Config{
+		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state, Await: n.await, Local: n.local, Remote: remote{n},
 	})
-	return failed
+	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
+	if n.copies, err = newCopies(n); err != nil {
+		return err
+	}
+	n.placement, err = n.newPlacement()
+	return err
+}
+
+// state is the newest cluster state that this node has applied.
+func (n *Node) state() *cluster.State {
+	if l := n.life.Load(); l != nil {
+		if group := l.group.Load(); group != nil {
+			return group.State()
+		}
+	}
+	return &cluster.State{}
+}
+
+// await returns when the state's version is above version, or with ctx.
+func (n *Node) await(ctx context.Context, version uint64) error {
+	l := n.life.Load()
+	if l == nil || l.group.Load() == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return l.group.Load().Wait(ctx, func(s *cluster.State, _ metadata.Status) bool { return s.Version > version })
 }
 
 // broken is told of an actor that panicked: its shard serves no more, the others go on.
@@ -187,28 +201,6 @@ func (n *Node) fail(cause error) {
 	})
 }
 
-// tickPeriod is how often shards look for expired keys. Readers do not see expired keys in any case.
-const tickPeriod = 100 * time.Millisecond
-
-// tick sends a message to each shard that has something to tidy.
-func (n *Node) tick(ctx context.Context) {
-	ticker := time.NewTicker(tickPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now().UnixMilli()
-		n.held(func(_ *keyspace, h *held) {
-			if h.NeedsTick(now) {
-				h.ref.Tell(shard.Tick{Now: now})
-			}
-		})
-	}
-}
-
 // Done is closed when the node can no longer serve by itself; Err then says why. Close is still to be called.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
@@ -227,52 +219,6 @@ func (n *Node) Name() string { return n.config.Name }
 
 // ID is the node's id: 40 hexadecimal digits that survive restarts.
 func (n *Node) ID() shards.NodeID { return n.id.Node }
-
-// Close stops the node: clients are disconnected, writes under way end, and snapshots are written so that the next start
-// has no log to replay. After a failure it only lets go of everything. It returns the same error each time it is called,
-// and is safe to call from several goroutines.
-func (n *Node) Close() error {
-	n.closing.Do(func() { n.closed = n.close() })
-	return n.closed
-}
-
-func (n *Node) close() error {
-	var problems []error
-	for _, s := range n.servers {
-		problems = append(problems, s.close())
-	}
-	n.stop()
-	n.background.Wait()
-	if n.catalog.Load() != nil {
-		n.held(func(_ *keyspace, h *held) {
-			if n.system != nil {
-				problems = append(problems, n.system.Stop(h.ref))
-			}
-			h.Fail(shard.ErrClosed)
-		})
-	}
-	problems = append(problems, n.closeLog())
-	if n.system != nil {
-		n.system.Close()
-	}
-	return errors.Join(problems...)
-}
-
-func (n *Node) closeLog() error {
-	if n.log == nil {
-		return nil
-	}
-	var problems []error
-	if n.committer != nil {
-		if n.Err() == nil {
-			problems = append(problems, n.committer.Barrier(), n.keeper.SaveAll(func(done, all int) {
-				n.config.Progress(Progress{Phase: "save", Shards: done, Of: all})
-			}))
-		}
-		problems = append(problems, n.committer.Close())
-	}
-	return errors.Join(append(problems, n.log.Close())...)
-}
 
 func (n *Node) lastSave() time.Time {
 	if n.keeper == nil {

@@ -120,7 +120,7 @@ func TestKeyspacesOfAFolder(t *testing.T) {
 	}
 	again := start(t, Config{Data: folder, Keyspaces: []shards.Keyspace{{Name: "c"}, {Name: "a", Shards: 4, Durability: shards.DurabilityInterval}}})
 	var names []string
-	for _, k := range again.id.Keyspaces {
+	for _, k := range again.catalog.Load().settings {
 		names = append(names, fmt.Sprint(k.Name, k.ID, k.Durability))
 	}
 	if want := []string{"a0 interval", "b1 fsync", "c2 fsync"}; !slices.Equal(names, want) {
@@ -209,8 +209,8 @@ func TestFolderKeepsItsKeyspaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := start(t, Config{Data: folder})
-	if len(again.id.Keyspaces) != 1 || again.id.Keyspaces[0].Name != "only" {
-		t.Errorf("keyspaces %+v", again.id.Keyspaces)
+	if known := again.catalog.Load().settings; len(known) != 1 || known[0].Name != "only" {
+		t.Errorf("keyspaces %+v", known)
 	}
 }
 

@@ -3,9 +3,8 @@ package runtime
 import (
 	"context"
 	"math/rand/v2"
-	"net"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/directory"
@@ -19,6 +18,7 @@ import (
 type redis struct {
 	node    *Node
 	scratch sync.Pool // of *grouping
+	drawn   atomic.Pointer[drawing]
 }
 
 func newRedis(n *Node) *redis {
@@ -88,7 +88,12 @@ func (g *grouping) sort(k *keyspace, calls []*resp.Call) {
 		g.works = append(g.works, g.order[from:])
 	}
 	for i, shard := range g.touched { // tasks point into works, which no longer moves
-		g.tasks = append(g.tasks, directory.Task{Shard: k.id(int(shard)), Work: &g.works[i]})
+		t := directory.Task{Shard: k.id(int(shard)), Work: &g.works[i], Stale: true}
+		for _, c := range g.works[i] {
+			t.Here = t.Here || c.Reach&(resp.ReachHere|resp.ReachAsked) == resp.ReachHere
+			t.Stale = t.Stale && c.Reach&resp.ReachStale != 0 && c.Txn.ReadOnly() && len(c.Txn.Guards) == 0
+		}
+		g.tasks = append(g.tasks, t)
 	}
 }
 
@@ -144,34 +149,13 @@ func (r *redis) RandomKey(ctx context.Context, index int, dst []byte) ([]byte, b
 // Keyspaces lists the keyspaces in the order of SELECT.
 func (r *redis) Keyspaces() []shards.Keyspace { return r.node.catalog.Load().settings }
 
-// Nodes is this node alone, with all slots.
-func (r *redis) Nodes(int) []resp.Node {
-	host, port := hostPort(r.node.RESPAddr())
-	_, bus := hostPort(r.node.config.Peer)
-	return []resp.Node{{
-		ID: string(r.node.id.Node), Name: r.node.config.Name, Host: host, Port: port, Bus: bus,
-		Ranges: []resp.SlotRange{{First: 0, Last: shards.Slots - 1}}, Epoch: uint64(r.node.id.Epoch),
-	}}
-}
-
-func hostPort(address string) (host string, port int) {
-	host, text, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", 0
-	}
-	port, err = strconv.Atoi(text)
-	if err != nil {
-		return host, 0
-	}
-	return host, port
-}
-
 // Facts are the node's figures for INFO.
 func (r *redis) Facts() resp.Facts {
 	n := r.node
 	f := resp.Facts{
 		Version: Version(), NodeID: string(n.id.Node), DataDir: n.config.Data, Started: n.started.UnixMilli(),
 		Eviction: n.keyspaces()[0].Eviction.String(), LastSaveUnix: n.lastSave().Unix(),
+		Epoch: n.state().Version,
 	}
 	for _, k := range n.keyspaces() {
 		f.UsedMemory += k.Used()

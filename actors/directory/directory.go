@@ -145,7 +145,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
 	var others sync.WaitGroup
 	var last *attempt
 	for _, a := range list {
-		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads()) {
+		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
 			d.submit(now, local, a, b)
 			continue
 		}
@@ -163,6 +163,12 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
 	}
 	others.Wait()
 	b.Wait()
+}
+
+// ours says that the table has a shard's primary here. If the copy here does not lead it says why better than the table can.
+func (d *Directory) ours(id shards.ShardID) bool {
+	node, _ := primaryOf(d.config.State(), id)
+	return node == d.config.Self
 }
 
 // elsewhere is the refusal of work that only this node may do, and that is not its own.

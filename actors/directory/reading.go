@@ -96,7 +96,7 @@ func mayAskAgain(err error) bool {
 }
 
 func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shard) error, there func(*answer)) error {
-	if local := d.config.Local(q.shard); local != nil && local.Leads() {
+	if local := d.config.Local(q.shard); local != nil && (local.Leads() || d.ours(q.shard)) {
 		return here(local)
 	}
 	to, err := d.whereElse(q.shard)

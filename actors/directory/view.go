@@ -134,6 +134,9 @@ func (v *Views) Serve(_ context.Context, body []byte) ([]byte, error) {
 		return (&answer{}).encode(), nil
 	}
 	local, err := v.directory.here(q.shard)
+	if err == nil && !local.Leads() {
+		err = v.directory.elsewhere(q.shard)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (g *Group) founded(ctx context.Context) error {
 	if err := g.belong(g.config.Bootstrap.Cluster); err != nil {
 		return err
 	}
-	if err := g.ask(ctx, func(c *Core) { c.Campaign() }); err != nil {
+	if err := g.stand(ctx); err != nil {
 		return err
 	}
 	b := g.config.Bootstrap
@@ -119,8 +119,29 @@ func (g *Group) founded(ctx context.Context) error {
 	return g.renew(ctx)
 }
 
+// stand makes the only voter stand for election until it leads: Raft does not listen before what is committed has been applied.
+func (g *Group) stand(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := g.ask(ctx, func(c *Core) { c.Campaign() }); err != nil {
+			return err
+		}
+		again, cancel := context.WithTimeout(ctx, standDelay)
+		err := g.Wait(again, func(_ *cluster.State, s Status) bool { return s.Leader != "" })
+		cancel()
+		if err == nil || errors.Is(err, ErrClosed) {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 // renew tells the group of this node's new life.
 func (g *Group) renew(ctx context.Context) error {
+	if g.alone(ctx) { // nobody else can win: why wait
+		if err := g.stand(ctx); err != nil {
+			return err
+		}
+	}
 	say := progress5(g)
 	for {
 		patient, cancel := context.WithTimeout(ctx, joinPatience)

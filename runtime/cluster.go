@@ -1,0 +1,292 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// remote is how the directory reaches other nodes: over the wire of the present life.
+type remote struct{ node *Node }
+
+func (r remote) Call(ctx context.Context, to shards.NodeID, kind transport.Kind, body []byte) ([]byte, error) {
+	l := r.node.life.Load()
+	if l == nil {
+		return nil, transport.ErrNoPeer
+	}
+	return l.wire.Call(ctx, to, kind, body)
+}
+
+// epoch is that of the present life.
+func (n *Node) epoch() shards.Epoch { return n.life.Load().epoch }
+
+// attributes are the node's as the cluster state has them.
+func (c *Config) attributes() (list []cluster.Attribute) {
+	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
+		list = append(list, cluster.Attribute{Name: name, Value: c.Attributes[name]})
+	}
+	return list
+}
+
+// bootstrap is what a cluster begins with that this node founds: the keyspaces of its configuration, and the data that its
+// folder has from a time without clusters.
+func (n *Node) bootstrap() (cluster.Bootstrap, error) {
+	asked := n.config.Keyspaces
+	if len(n.id.Keyspaces) == 0 {
+		asked = n.config.firstKeyspaces()
+	}
+	all, err := mergeKeyspaces(n.id.Keyspaces, asked)
+	if err != nil {
+		return cluster.Bootstrap{}, err
+	}
+	b := cluster.Bootstrap{Cluster: n.id.Cluster, Keyspaces: all}
+	if b.Cluster == "" {
+		b.Cluster = newID()
+	}
+	for i := range b.Keyspaces {
+		if err := b.Keyspaces[i].Validate(); err != nil {
+			return b, invalid("%w", err)
+		}
+	}
+	for _, k := range n.id.Keyspaces {
+		if k.Durability == shards.DurabilityMemory {
+			continue
+		}
+		for i := range k.Shards {
+			b.Adopt = append(b.Adopt, shards.NewShardID(k.ID, i))
+		}
+	}
+	return b, nil
+}
+
+// seeds are the addresses at which this node looks for its cluster.
+func (n *Node) seeds() []string {
+	list := slices.Clone(n.config.Join)
+	if n.config.PeersFile == "" {
+		return list
+	}
+	text, err := os.ReadFile(n.config.PeersFile)
+	if err != nil {
+		n.config.Logger.Warn("the list of peers cannot be read", "file", n.config.PeersFile, "err", err)
+		return list
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// belong notes, for good, which cluster this node is of.
+func (n *Node) belong(id string) error {
+	l := n.life.Load()
+	if l.transport != nil {
+		l.transport.SetCluster(id)
+	}
+	if n.id.Cluster == id {
+		return nil
+	}
+	if n.id.Cluster != "" {
+		return fmt.Errorf("the data folder belongs to cluster %s, and this one is %s: use another folder, or the addresses of the folder's own cluster", n.id.Cluster, id)
+	}
+	n.id.Cluster = id
+	if n.log == nil {
+		return nil
+	}
+	return saveIdentity(n.log, n.id)
+}
+
+// settleLimit is how long Start waits for every shard to have a primary before it serves anyway.
+const settleLimit = 5 * time.Second
+
+// settle waits until the copies on this node are read, makes the keyspaces that are asked for, and gives placement a while to
+// have every shard served.
+func (n *Node) settle(ctx context.Context) error {
+	n.copies.nudge()
+	select {
+	case err := <-n.copies.first:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := n.ensureKeyspaces(ctx); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for !n.served(n.state()) {
+		if limited.Err() != nil {
+			n.config.Logger.Warn("not every shard has a primary yet; the node serves those that have")
+			break
+		}
+		n.pause(limited, settlePause)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return n.adopted()
+}
+
+// settlePause is how often Start looks whether the copies here have taken up what the table says.
+const settlePause = 10 * time.Millisecond
+
+// pause returns with the next change of the state, or after a while.
+func (n *Node) pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	_ = n.await(ctx, n.state().Version) // whatever ended the pause, the caller looks again
+}
+
+// served says whether every shard has a primary, and those that are here know it.
+func (n *Node) served(state *cluster.State) bool {
+	for i := range state.Shards {
+		row := &state.Shards[i]
+		c := row.PrimaryCopy()
+		if c == nil {
+			return false
+		}
+		if c.Node != n.id.Node {
+			continue
+		}
+		if h := n.copyOf(row.ID); h == nil || !h.Leads() {
+			return false
+		}
+	}
+	return len(state.Shards) > 0
+}
+
+// adopted forgets the keyspaces of the time before the cluster once it has them.
+func (n *Node) adopted() error {
+	if len(n.id.Keyspaces) == 0 || n.log == nil {
+		return nil
+	}
+	if err := n.committer.Barrier(); err != nil {
+		return err
+	}
+	n.id.Keyspaces = nil
+	return saveIdentity(n.log, n.id)
+}
+
+// ensureKeyspaces has the cluster know the keyspaces of the configuration, as they are configured.
+func (n *Node) ensureKeyspaces(ctx context.Context) error {
+	for _, k := range n.config.Keyspaces {
+		known := n.state().KeyspaceByName(k.Name)
+		if known != nil {
+			k.ID = known.ID
+			if known.Keyspace == k {
+				continue
+			}
+			if _, err := mergeKeyspaces([]shards.Keyspace{known.Keyspace}, []shards.Keyspace{k}); err != nil {
+				return err
+			}
+		}
+		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+		if err == nil && outcome.Err != nil {
+			return invalid("keyspace %q: %w", k.Name, outcome.Err)
+		}
+		if err != nil {
+			return fmt.Errorf("keyspace %q: %w", k.Name, err)
+		}
+	}
+	return nil
+}
+
+// apply is told of each change of the agreed state. It is quick: what takes long is done elsewhere.
+func (n *Node) apply(*cluster.State) {
+	n.copies.nudge()
+	n.placement.Wake()
+	n.news.tell()
+}
+
+// livesOn begins another life whenever the cluster has declared the present one over, until ctx ends. The copies stay where
+// they are, without a role.
+func (n *Node) livesOn(ctx context.Context, l *life) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case reason := <-l.over:
+			n.config.Logger.Warn("the cluster has declared this node dead; it comes back as another epoch", "epoch", l.epoch, "reason", reason)
+		}
+		var err error
+		if l, err = n.revive(ctx, l); err != nil {
+			if ctx.Err() == nil {
+				n.fail(err)
+			}
+			return
+		}
+	}
+}
+
+// revive ends a life and begins the next. What the copies acknowledged is on disk before: the next life says so.
+func (n *Node) revive(ctx context.Context, l *life) (*life, error) {
+	if err := l.end(); err != nil {
+		n.config.Logger.Warn("the end of an epoch was not clean", "err", err)
+	}
+	if n.log != nil {
+		if err := n.committer.Barrier(); err != nil {
+			return l, err
+		}
+	}
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		n.id.Epoch++
+		if n.log != nil {
+			if err := saveIdentity(n.log, n.id); err != nil {
+				return l, err
+			}
+		}
+		next, err := n.live(ctx, n.id.Epoch, true)
+		if err == nil {
+			return next, nil
+		}
+		n.config.Logger.Error("the node could not come back; it tries again", "err", err, "after", pause)
+		select {
+		case <-ctx.Done():
+			return l, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// tickPeriod is how often shards look for expired keys. Readers do not see expired keys in any case.
+const tickPeriod = 100 * time.Millisecond
+
+// replicaTick is the tick of the protocol between copies.
+const replicaTick = 50 * time.Millisecond
+
+// tick has shards tidy up, and lets the time of the protocol between copies pass.
+func (n *Node) tick(ctx context.Context) {
+	ticker := time.NewTicker(replicaTick)
+	defer ticker.Stop()
+	for ticks := 0; ; ticks++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		n.held(func(_ *keyspace, h *held) { h.TickReplica() })
+		if ticks%int(tickPeriod/replicaTick) != 0 {
+			continue
+		}
+		now := time.Now()
+		n.held(func(_ *keyspace, h *held) {
+			if h.NeedsTick(now.UnixMilli()) {
+				h.ref.Tell(shard.Tick{Now: now.UnixMilli()})
+			}
+		})
+		n.views.Expire(now)
+		n.watches.Expire(now)
+	}
+}

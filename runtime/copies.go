@@ -1,0 +1,448 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/metadata"
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// copies brings the copies on this node in line with the committed table: it makes those that are allocated here, tells each
+// its role, and removes those that are not listed any more. It compares and acts, from wherever it is; a change that it slept
+// through makes no difference.
+//
+//	state changed ──► for each row: listed here, not there yet ──► make, read its snapshot and log
+//	                                there ────────────────────────► Configure
+//	                                there, not listed ────────────► Configure (a tombstone answers), later Destroy
+type copies struct {
+	node  *Node
+	link  *shard.Link
+	wake  chan struct{}
+	first chan error // holds how the first comparison ended
+
+	told   map[shards.ShardID]uint64    // version of the row that each copy was told last
+	buried map[shards.ShardID]time.Time // copies that the table does not list, and since when
+
+	mu     sync.Mutex
+	given  map[shards.ShardID]shards.CopyID // copies that were given up, until the table has forgotten them
+	opened []cluster.ShardCopy              // to be reported together
+	failed []failure
+	report chan struct{}
+}
+
+type failure struct {
+	copy  cluster.ShardCopy
+	cause error
+}
+
+// tombstone is how long a copy that moved away stays to answer where its shard went.
+const tombstone = 10 * time.Second
+
+func newCopies(n *Node) (*copies, error) {
+	c := &copies{
+		node: n, wake: make(chan struct{}, 1), first: make(chan error, 1), report: make(chan struct{}, 1),
+		told: map[shards.ShardID]uint64{}, buried: map[shards.ShardID]time.Time{}, given: map[shards.ShardID]shards.CopyID{},
+	}
+	var err error
+	c.link, err = shard.NewLink(shard.LinkConfig{
+		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Log: n.config.Logger,
+	})
+	return c, err
+}
+
+func (c *copies) close() { c.link.Close() }
+
+// nudge has the table looked at.
+func (c *copies) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run compares whenever there is something new, until ctx ends.
+func (c *copies) run(ctx context.Context) {
+	var reporting sync.WaitGroup
+	defer reporting.Wait()
+	reporting.Go(func() { c.tell(ctx) })
+	again := time.NewTicker(tombstone / 4)
+	defer again.Stop()
+	begun := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-again.C:
+			c.bury(time.Now())
+			continue
+		}
+		err := c.compare(ctx, c.node.state())
+		if !begun {
+			begun = true
+			c.first <- err
+		} else if err != nil && ctx.Err() == nil {
+			c.node.config.Logger.Error("a copy could not be read", "err", err)
+		}
+	}
+}
+
+// compare brings the copies in line with one state.
+func (c *copies) compare(ctx context.Context, state *cluster.State) error {
+	if state.Cluster == "" {
+		return nil
+	}
+	c.node.learn(state)
+	c.clearAway(state)
+	made, err := c.make(ctx, state)
+	for i := range state.Shards {
+		row := &state.Shards[i]
+		k := state.Keyspace(row.ID.Keyspace())
+		h := c.node.copyOf(row.ID)
+		if h == nil || c.told[row.ID] >= row.Version && !made[row.ID] {
+			continue
+		}
+		h.Configure(row, k.MinInSync)
+		c.told[row.ID] = row.Version
+		if row.CopyOn(c.node.id.Node) == nil {
+			if _, known := c.buried[row.ID]; !known {
+				c.buried[row.ID] = time.Now()
+			}
+		} else {
+			delete(c.buried, row.ID)
+		}
+	}
+	return err
+}
+
+// clearAway removes copies that were given up and that the table has forgotten, so that others can be made in their place.
+func (c *copies) clearAway(state *cluster.State) {
+	c.mu.Lock()
+	var over []shards.ShardID
+	for id, copy := range c.given {
+		if row := state.Shard(id); row == nil || row.Copy(copy) == nil {
+			over = append(over, id)
+			delete(c.given, id)
+		}
+	}
+	c.mu.Unlock()
+	for _, id := range over {
+		c.remove(id)
+		delete(c.told, id)
+		delete(c.buried, id)
+	}
+}
+
+// make builds the copies that the table lists here and that are not there, several at a time.
+func (c *copies) make(ctx context.Context, state *cluster.State) (made map[shards.ShardID]bool, err error) {
+	made = map[shards.ShardID]bool{}
+	var missing []*held
+	for i := range state.Shards {
+		row := &state.Shards[i]
+		if row.CopyOn(c.node.id.Node) == nil || c.node.copyOf(row.ID) != nil {
+			continue
+		}
+		h, err := c.build(row.ID)
+		if err != nil {
+			return made, err
+		}
+		missing = append(missing, h)
+		made[row.ID] = true
+	}
+	if len(missing) == 0 {
+		return made, nil
+	}
+	r := recovery{node: c.node, of: len(missing)}
+	if r.total, err = c.node.toRead(missing); err != nil {
+		return made, err
+	}
+	return made, r.run(ctx, state, missing)
+}
+
+// build makes a copy with its actor. It refuses work until it has read what is on disk, and has a role.
+func (c *copies) build(id shards.ShardID) (*held, error) {
+	n := c.node
+	k, err := n.numbered(id.Keyspace())
+	if err != nil {
+		return nil, err
+	}
+	config := shard.Config{ID: id, Space: k.Space, Seed: uint64(n.started.UnixNano()), Link: c.link, Adopt: n.adopts(k)}
+	if k.Durability != shards.DurabilityMemory {
+		config.Committer, config.Log = n.committer, n.log
+	}
+	h := &held{Shard: shard.New(config)}
+	if h.ref, err = n.system.Spawn(h.Name(), h.Shard); err != nil {
+		return nil, err
+	}
+	k.copies[id.Index()].Store(h)
+	return h, nil
+}
+
+// bury removes the copies whose tombstones have stood long enough, unless they hold the last data of their shard.
+func (c *copies) bury(now time.Time) {
+	state := c.node.state()
+	for id, since := range c.buried {
+		row := state.Shard(id)
+		if now.Sub(since) < tombstone || row != nil && (row.CopyOn(c.node.id.Node) != nil || row.InSync() == 0) {
+			continue
+		}
+		c.remove(id)
+		delete(c.buried, id)
+		delete(c.told, id)
+	}
+}
+
+func (c *copies) remove(id shards.ShardID) {
+	k, err := c.node.numbered(id.Keyspace())
+	if err != nil {
+		return
+	}
+	h := k.copies[id.Index()].Swap(nil)
+	if h == nil {
+		return
+	}
+	err = errors.Join(c.node.system.Stop(h.ref), h.Destroy())
+	h.Fail(errGone)
+	if err != nil {
+		c.node.config.Logger.Error("a copy that moved away could not be removed", "shard", h.Name(), "err", err)
+	}
+}
+
+var errGone = errors.New("this copy was removed: the shard lives on other nodes")
+
+// copyOf is the copy of a shard on this node, with its actor, or nil.
+func (n *Node) copyOf(id shards.ShardID) *held {
+	k, err := n.numbered(id.Keyspace())
+	if err != nil || id.Index() >= len(k.copies) {
+		return nil
+	}
+	return k.copies[id.Index()].Load()
+}
+
+// logged are the copies on this node that have a log.
+func (n *Node) logged() (list []*shard.Shard) {
+	n.held(func(k *keyspace, h *held) {
+		if k.Durability != shards.DurabilityMemory {
+			list = append(list, h.Shard)
+		}
+	})
+	return list
+}
+
+// adopts says that what the folder has of a keyspace, from the time before its node was a member, is now the cluster's.
+func (n *Node) adopts(k *keyspace) bool {
+	return slices.ContainsFunc(n.id.Keyspaces, func(old shards.Keyspace) bool { return old.ID == k.ID && old.Name == k.Name })
+}
+
+// Propose takes a copy's wish to the metadata group.
+func (c *copies) Propose(command cluster.Command, done func(refused bool, err error)) {
+	c.node.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), proposeLimit)
+		defer cancel()
+		outcome, err := c.node.propose(ctx, &command)
+		if err == nil && outcome.Err != nil {
+			done(true, outcome.Err)
+			return
+		}
+		done(false, err)
+	})
+}
+
+// proposeLimit is how long a copy waits for the group; then it looks at the table and decides again.
+const proposeLimit = 5 * time.Second
+
+// propose has the metadata group order a command.
+func (n *Node) propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
+	l := n.life.Load()
+	if l == nil || l.group.Load() == nil {
+		return cluster.Outcome{}, metadata.ErrClosed
+	}
+	return l.group.Load().Propose(ctx, command)
+}
+
+// Opened notes a copy that began empty and is there.
+func (c *copies) Opened(id shards.ShardID, copy shards.CopyID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opened = append(c.opened, cluster.ShardCopy{Shard: id, Copy: copy})
+	c.toReport()
+}
+
+// Failed notes a copy that was given up.
+func (c *copies) Failed(id shards.ShardID, copy shards.CopyID, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = append(c.failed, failure{cluster.ShardCopy{Shard: id, Copy: copy}, cause})
+	c.given[id] = copy
+	c.toReport()
+}
+
+func (c *copies) toReport() {
+	select {
+	case c.report <- struct{}{}:
+	default:
+	}
+}
+
+// tell reports what copies have told, many at a time, until ctx ends.
+func (c *copies) tell(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.report:
+		}
+		c.mu.Lock()
+		opened, failed := c.opened, c.failed
+		c.opened, c.failed = nil, nil
+		c.mu.Unlock()
+		epoch := c.node.epoch()
+		if len(opened) > 0 {
+			opened = ordered(opened)
+			c.must(ctx, &cluster.Command{Opened: &cluster.Opened{Node: c.node.id.Node, Epoch: epoch, Copies: opened}})
+		}
+		for _, f := range failed {
+			c.must(ctx, &cluster.Command{Failed: &cluster.Failed{
+				Node: c.node.id.Node, Epoch: epoch, Copies: []cluster.ShardCopy{f.copy}, Reason: f.cause.Error(),
+			}})
+		}
+	}
+}
+
+// ordered sorts copies by shard, and leaves one of each shard: the newest.
+func ordered(list []cluster.ShardCopy) []cluster.ShardCopy {
+	slices.SortFunc(list, func(x, y cluster.ShardCopy) int {
+		return cmp.Or(cmp.Compare(x.Shard, y.Shard), cmp.Compare(y.Copy, x.Copy))
+	})
+	return slices.CompactFunc(list, func(x, y cluster.ShardCopy) bool { return x.Shard == y.Shard })
+}
+
+// must proposes until the group has decided: what is reported here is not asked for again.
+func (c *copies) must(ctx context.Context, command *cluster.Command) {
+	for ctx.Err() == nil {
+		limited, cancel := context.WithTimeout(ctx, proposeLimit)
+		outcome, err := c.node.propose(limited, command)
+		cancel()
+		switch {
+		case err == nil && outcome.Err != nil:
+			c.node.config.Logger.Warn("the cluster refuses what this node reports", "err", outcome.Err)
+			return
+		case err == nil || errors.Is(err, metadata.ErrClosed):
+			return
+		}
+		c.node.config.Logger.Warn("the cluster has not heard yet what this node reports", "err", err)
+	}
+}
+
+// sender carries replication to other nodes.
+type sender struct{ node *Node }
+
+// Send may lose a message: replication sends it again.
+func (s sender) Send(to shards.NodeID, body []byte) {
+	if l := s.node.life.Load(); l != nil {
+		_ = l.wire.Send(to, transport.Replicate, transport.KindReplicate, body) // the protocol repeats what is not answered
+	}
+}
+
+func (s sender) SendBulk(ctx context.Context, to shards.NodeID, body []byte) error {
+	l := s.node.life.Load()
+	if l == nil {
+		return transport.ErrNoPeer
+	}
+	return l.wire.SendWait(ctx, to, transport.Bulk, transport.KindRecover, body)
+}
+
+// lease is the lease of the node's present life.
+type lease struct{ node *Node }
+
+func (l lease) Valid() bool {
+	held := l.node.lease.Load()
+	return held != nil && held.Valid()
+}
+
+// replicate hands messages of other nodes' copies to those here.
+func (n *Node) replicate(peer transport.Hello, kind transport.Kind, body []byte) {
+	deliver := n.copies.link.Deliver
+	if kind == transport.KindRecover {
+		deliver = n.copies.link.DeliverRecovery
+	}
+	if err := deliver(peer.Node, body, n.local); err != nil {
+		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
+	}
+}
+
+// recovery reads snapshots and log of several copies at a time.
+type recovery struct {
+	node  *Node
+	total int64
+	of    int
+	next  atomic.Int64
+	bytes atomic.Int64
+	ready atomic.Int64
+}
+
+// toRead is the size of what has to be read, in bytes, as far as it is known.
+func (n *Node) toRead(all []*held) (total int64, err error) {
+	if n.log == nil {
+		return 0, nil
+	}
+	for _, h := range all {
+		if _, size, found := n.files.Newest(h.ID()); found {
+			total += size
+		}
+	}
+	return total + n.log.Bytes(), nil
+}
+
+// run reads all of them. A copy that cannot be read is given up if the table has another in sync; else its damage is the
+// error: there is nothing to rebuild it from.
+func (r *recovery) run(ctx context.Context, state *cluster.State, all []*held) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	for range goruntime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(r.next.Add(1)) - 1
+				if i >= len(all) {
+					return
+				}
+				if err := all[i].Recover(r.node.files, r.read); err != nil {
+					r.node.copies.unreadable(state, all[i], err, cancel)
+				}
+				r.ready.Add(1)
+				r.read(0)
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (c *copies) unreadable(state *cluster.State, h *held, err error, cancel context.CancelCauseFunc) {
+	row := state.Shard(h.ID())
+	here := row.CopyOn(c.node.id.Node)
+	if here == nil || here.InSync && row.InSync() < 2 {
+		cancel(err)
+		return
+	}
+	c.node.config.Logger.Error("a copy is damaged; it is rebuilt from another one", "shard", h.Name(), "err", err)
+	c.Failed(h.ID(), here.ID, fmt.Errorf("its data cannot be read: %w", err))
+}
+
+func (r *recovery) read(bytes int) {
+	r.node.config.Progress(Progress{
+		Phase: "recover", Bytes: r.bytes.Add(int64(bytes)), Total: r.total, Shards: int(r.ready.Load()), Of: r.of,
+	})
+}

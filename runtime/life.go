@@ -1,0 +1,314 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/member"
+	"github.com/troupe-actors/troupe/actors/metadata"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// life is one epoch of a node in its cluster: everything that must begin anew when the cluster has declared the node dead.
+// The copies outlive it: they lose their roles and get new ones from the next life's table.
+//
+//	transport ──► group (the agreed state) ──► Node.apply: keyspaces, copies, member, placement
+//	    └───────► member (lease, heartbeats, who is alive) ──► placement, while this node leads
+type life struct {
+	node      *Node
+	epoch     shards.Epoch
+	wire      wire
+	transport *transport.Transport // nil: this node listens for no peers
+	group     atomic.Pointer[metadata.Group]
+	member    atomic.Pointer[member.Member]
+	over      chan string // holds why the cluster has declared this life over
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// wire is how a node reaches others.
+type wire interface {
+	metadata.Wire
+	Probe(ctx context.Context, addr string) (transport.Hello, error)
+	Isolate(nodes []shards.NodeID, both bool)
+}
+
+// alone is the wire of a node that listens for no peers: it reaches nobody.
+type alone struct{}
+
+func (alone) Send(shards.NodeID, transport.Class, transport.Kind, []byte) error {
+	return transport.ErrNoPeer
+}
+func (alone) SendWait(context.Context, shards.NodeID, transport.Class, transport.Kind, []byte) error {
+	return transport.ErrNoPeer
+}
+func (alone) Call(context.Context, shards.NodeID, transport.Kind, []byte) ([]byte, error) {
+	return nil, transport.ErrNoPeer
+}
+func (alone) CallAddress(context.Context, string, transport.Kind, []byte) (transport.Hello, []byte, error) {
+	return transport.Hello{}, nil, transport.ErrNoPeer
+}
+func (alone) Probe(context.Context, string) (transport.Hello, error) {
+	return transport.Hello{}, transport.ErrNoPeer
+}
+func (alone) Isolate([]shards.NodeID, bool) {}
+
+// live begins a life: the node listens to its peers, and enters its cluster. It returns when the cluster state lists it.
+func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean bool) (*life, error) {
+	l := &life{node: n, epoch: epoch, wire: alone{}, over: make(chan string, 1)}
+	background, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	n.life.Store(l)
+	if err := l.begin(ctx, background, clean); err != nil {
+		return l, errors.Join(err, l.end())
+	}
+	return l, nil
+}
+
+func (l *life) begin(ctx, background context.Context, clean bool) error {
+	if err := l.listen(); err != nil {
+		return err
+	}
+	if err := l.enter(clean); err != nil {
+		return err
+	}
+	if err := l.await(ctx); err != nil {
+		return err
+	}
+	if err := l.keepAlive(); err != nil {
+		return err
+	}
+	changed, stop := l.group.Load().Watch()
+	l.running.Go(func() {
+		defer stop()
+		l.follow(background, changed)
+	})
+	l.running.Go(func() { l.observe(background) })
+	return nil
+}
+
+// listen opens the port for peers, if there is to be one.
+func (l *life) listen() (err error) {
+	n := l.node
+	if n.config.Peer == "" {
+		return nil
+	}
+	tls, err := n.config.peerTLS()
+	if err != nil {
+		return err
+	}
+	l.transport, err = transport.Listen(transport.Config{
+		Self: transport.Hello{
+			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name,
+			Address: n.peerAddress, Release: Version(),
+		},
+		Listen: n.config.Peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
+	})
+	if err != nil {
+		return fmt.Errorf("the peer port cannot listen: %w: is another node running? choose another address with --peer", err)
+	}
+	l.wire = l.transport
+	n.peerAddress = n.config.advertised(l.transport.Address())
+	return nil
+}
+
+// WireFormat is the version of messages between nodes and of the cluster state. A node of a higher one is not let in by older ones.
+const WireFormat = 1
+
+// enter starts this node's part of the metadata group.
+func (l *life) enter(clean bool) error {
+	n := l.node
+	roles, err := n.config.roles()
+	if err != nil {
+		return err
+	}
+	self := cluster.Member{
+		ID: n.id.Node, Name: n.config.Name, Raft: n.groupLog.Number(), Epoch: l.epoch, Peer: n.peerAddress,
+		RESP: n.config.advertised(n.RESPAddr()), HTTP: n.config.advertised(n.HTTPAddr()), Host: n.config.Host, Roles: roles,
+		Attributes: n.config.attributes(), Release: Version(), Format: WireFormat,
+	}
+	bootstrap, err := n.bootstrap()
+	if err != nil {
+		return err
+	}
+	group, err := metadata.Start(metadata.Config{
+		Self: self, Clean: clean, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
+		Initial: n.config.Initial, Join: n.seeds, Adopt: n.belong, Connect: l.connect, Alive: l.alive,
+		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
+		Logger: n.config.Logger, Fatal: n.fail,
+	})
+	if err != nil {
+		return fmt.Errorf("the metadata group: %w", err)
+	}
+	l.group.Store(group)
+	return nil
+}
+
+// await waits until the node is a member, and says now and then that it does.
+func (l *life) await(ctx context.Context) error {
+	group, still := l.group.Load(), time.NewTicker(5*time.Second)
+	defer still.Stop()
+	for {
+		select {
+		case <-group.Joined():
+			return nil
+		case <-group.Done():
+			return fmt.Errorf("the node could not become a member of its cluster: %w", group.Err())
+		case <-ctx.Done():
+			return fmt.Errorf("the node has not become a member of its cluster: %w", ctx.Err())
+		case <-still.C:
+			l.node.config.Logger.Info("waiting for the cluster: a majority of its voters must run and be reached",
+				"join", l.node.seeds(), "initial", l.node.config.Initial)
+		}
+	}
+}
+
+// livenessTick is what the detector's defaults are made for.
+const livenessTick = 50 * time.Millisecond
+
+// keepAlive starts the heartbeats, and with them the lease.
+func (l *life) keepAlive() error {
+	n, lease, own := l.node, int(l.node.config.Lease/livenessTick), new(vitals)
+	m, err := member.Start(member.Config{
+		Self: n.id.Node, Epoch: l.epoch, Wire: l.wire, Group: l.group.Load(), Log: n.config.Logger, Health: func() liveness.Health { return own.health(n) },
+		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6)},
+		Over: func(reason string) {
+			select {
+			case l.over <- reason:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("heartbeats: %w", err)
+	}
+	l.member.Store(m)
+	n.lease.Store(m.Lease())
+	return nil
+}
+
+// follow tells the node of each change of the agreed state, until ctx ends.
+func (l *life) follow(ctx context.Context, changed <-chan struct{}) {
+	group, m := l.group.Load(), l.member.Load()
+	won, term := false, uint64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		state, status := group.State(), group.Status()
+		m.Applied(state)
+		if status.Won != won || status.Term != term {
+			won, term = status.Won, status.Term
+			m.Lead(won, term)
+		}
+		l.node.apply(state)
+	}
+}
+
+// observe tells placement of each change in what is known of the members, until ctx ends.
+func (l *life) observe(ctx context.Context) {
+	m := l.member.Load()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.Wake():
+			l.node.placement.Wake()
+		}
+	}
+}
+
+// receive takes one-way messages of other nodes.
+func (l *life) receive(peer transport.Hello, _ transport.Class, kind transport.Kind, body []byte) {
+	group, m := l.group.Load(), l.member.Load()
+	switch {
+	case kind == transport.KindRaft && group != nil:
+		group.Receive(peer, body)
+	case kind == transport.KindReplicate || kind == transport.KindRecover:
+		l.node.replicate(peer, kind, body)
+	case m != nil:
+		m.Receive(peer, kind, body)
+	}
+}
+
+// errNotYet answers calls that come before the node is ready for them.
+var errNotYet = errors.New("the node is starting; try again")
+
+// serve answers calls of other nodes.
+func (l *life) serve(ctx context.Context, peer transport.Hello, kind transport.Kind, body []byte) ([]byte, error) {
+	group, m := l.group.Load(), l.member.Load()
+	switch {
+	case group == nil || m == nil && kind == transport.KindProbe || l.node.directory == nil:
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: errNotYet}
+	case kind == transport.KindCommand || kind == transport.KindJoin || kind == transport.KindDiscover:
+		return group.Serve(ctx, peer, kind, body)
+	case kind == transport.KindForward:
+		return l.node.directory.Serve(ctx, body)
+	case kind == transport.KindRead:
+		return l.node.views.Serve(ctx, body)
+	case kind == transport.KindWatch:
+		return l.node.watches.Serve(ctx, body)
+	case kind == transport.KindProbe:
+		return m.ServeProbe(ctx, body)
+	case kind == transport.KindPlacement:
+		return l.node.placement.Serve(ctx, body)
+	case kind == transport.KindQuery:
+		return l.node.answer(ctx, body)
+	}
+	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("this release does not serve %v", kind)}
+}
+
+// connection is told of connections made and broken.
+func (l *life) connection(c transport.Change) {
+	if m := l.member.Load(); m != nil {
+		m.Changed(c)
+	}
+	if c.Up {
+		l.node.config.Logger.Debug("connected to a node", "node", c.Node, "epoch", c.Epoch)
+		return
+	}
+	l.node.config.Logger.Info("the connection to a node broke", "node", c.Node, "epoch", c.Epoch, "cause", c.Cause)
+}
+
+func (l *life) connect(peers []transport.Address) {
+	if l.transport != nil {
+		l.transport.SetPeers(peers)
+	}
+}
+
+// alive says whether a member shows signs of life, for the choice of voters.
+func (l *life) alive(id shards.NodeID) bool {
+	m := l.member.Load()
+	if id == l.node.id.Node || m == nil {
+		return true
+	}
+	known, found := m.Evidence().Of(id)
+	return found && known.State != liveness.Dead
+}
+
+// end ends a life: nothing of it runs when it returns. The port is given up last: from then on others may take this node for
+// dead at once, so it must have stopped to serve before.
+func (l *life) end() error {
+	l.stop()
+	l.running.Wait()
+	var problems []error
+	if m := l.member.Load(); m != nil {
+		m.Close()
+	}
+	if group := l.group.Load(); group != nil {
+		problems = append(problems, group.Close())
+	}
+	if l.transport != nil {
+		problems = append(problems, l.transport.Close())
+	}
+	return errors.Join(problems...)
+}

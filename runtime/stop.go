@@ -1,0 +1,95 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+)
+
+// Close stops the node: clients are disconnected, another member takes the lead if this one has it, writes under way end, and
+// snapshots are written so that the next start has no log to replay. Other nodes go on with the copies that they have. After a
+// failure it only lets go of everything. It returns the same error each time it is called, and is safe to call from several
+// goroutines.
+func (n *Node) Close() error {
+	n.closing.Do(func() { n.closed = n.close() })
+	return n.closed
+}
+
+func (n *Node) close() error {
+	var problems []error
+	for _, s := range n.servers {
+		problems = append(problems, s.close())
+	}
+	problems = append(problems, n.unbind())
+	n.leave()
+	n.stop()
+	n.background.Wait()
+	if n.directory != nil {
+		n.views.Close()
+		n.watches.Close()
+	}
+	n.held(func(_ *keyspace, h *held) {
+		h.Fail(shard.ErrClosed) // from here on nothing is served: the port for peers may go
+		problems = append(problems, n.system.Stop(h.ref))
+	})
+	if l := n.life.Load(); l != nil {
+		problems = append(problems, l.end())
+	}
+	if n.copies != nil {
+		n.copies.close()
+	}
+	if n.placement != nil {
+		n.placement.Close()
+	}
+	problems = append(problems, n.closeLog())
+	if n.system != nil {
+		n.system.Close()
+	}
+	return errors.Join(problems...)
+}
+
+// leaveLimit is how long a node that stops tries to have another one lead.
+const leaveLimit = 2 * time.Second
+
+// leave hands the lead of the metadata group to another member, so that nobody has to wait for an election.
+func (n *Node) leave() {
+	l := n.life.Load()
+	if l == nil || n.Err() != nil {
+		return
+	}
+	group := l.group.Load()
+	if group == nil || !group.Status().Won || len(group.Status().Voters) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	if err := group.Transfer(ctx); err != nil {
+		n.config.Logger.Warn("no other member took the lead; they will elect one", "err", err)
+	}
+}
+
+// closeLog writes out what is there and closes the log. A folder whose node has stopped so needs no proof of what it holds.
+func (n *Node) closeLog() error {
+	if n.log == nil {
+		if n.groupWAL == nil {
+			return nil
+		}
+		return n.groupWAL.Close()
+	}
+	var problems []error
+	if n.committer != nil {
+		if n.Err() == nil {
+			problems = append(problems, n.committer.Barrier(), n.keeper.SaveAll(func(done, all int) {
+				n.config.Progress(Progress{Phase: "save", Shards: done, Of: all})
+			}))
+		}
+		problems = append(problems, n.committer.Close())
+		if n.Err() == nil && errors.Join(problems...) == nil {
+			n.id.Clean = true
+			problems = append(problems, saveIdentity(n.log, n.id))
+		}
+	}
+	return errors.Join(append(problems, n.log.Close())...)
+}
