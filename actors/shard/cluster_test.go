@@ -200,6 +200,8 @@ func TestCutOff(t *testing.T) {
 // again is a member's next life, while its process goes on: it was declared dead by mistake, and joins again.
 func (w *town) again(id shards.NodeID) cluster.Member {
 	h := w.house(id)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	h.epoch++
 	m := *w.state.Member(id)
 	m.Epoch = h.epoch

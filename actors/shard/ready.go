@@ -160,6 +160,7 @@ func (s *Shard) push() {
 		s.launch()
 		s.carryOut()
 	}
+	s.beginSolo()
 }
 
 // launch makes the open round an entry.

@@ -119,7 +119,7 @@ func newTown(t *testing.T, nodes, copies int, k shards.Keyspace) *town {
 	for i := range nodes {
 		w.houses = append(w.houses, w.build(w.name(i), 1, vfs.NewCrashableMem()))
 	}
-	for i := range w.state.Shards {
+	for i := range w.space.Shards {
 		w.move(i, cluster.Move{Kind: cluster.MoveCreate, Node: "n1"})
 		for c := 1; c < copies; c++ {
 			w.move(i, cluster.Move{Kind: cluster.MoveAllocate, Node: w.name(c)})
@@ -160,9 +160,16 @@ func (w *town) must(c *cluster.Command) {
 // move changes the row of a shard by one move.
 func (w *town) move(index int, m cluster.Move) {
 	w.t.Helper()
-	row := w.row(index)
 	m.Reason = "the test wants it"
-	w.must(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: row.ID, Base: row.Version, Moves: []cluster.Move{m}}}}})
+	var o cluster.Outcome
+	for range 100 {
+		row := w.row(index)
+		o = w.apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: row.ID, Base: row.Version, Moves: []cluster.Move{m}}}}})
+		if o.Changed {
+			return
+		}
+	}
+	w.t.Fatalf("%+v: %v %v", m, o.Err, o.Rows)
 }
 
 func (w *town) row(index int) cluster.Shard {
@@ -366,7 +373,7 @@ func (w *town) bury(h *house) {
 
 // promoteAll gives each shard without a primary one.
 func (w *town) promoteAll() {
-	for i := range w.state.Shards {
+	for i := range w.space.Shards {
 		row := w.row(i)
 		for _, c := range row.Copies {
 			alive := !w.cut(c.Node) && w.house(c.Node).over.Err() == nil
@@ -425,7 +432,7 @@ func (w *town) describe() string {
 
 // inSync says that all copies of all rows are in sync, on living nodes.
 func (w *town) inSync() bool {
-	for i := range w.state.Shards {
+	for i := range w.space.Shards {
 		row := w.row(i)
 		for _, c := range row.Copies {
 			if !c.InSync || c.Fresh || c.Source != 0 || row.Primary == 0 || w.house(c.Node).over.Err() != nil {
@@ -438,7 +445,7 @@ func (w *town) inSync() bool {
 
 // whole says that all copies of all rows are in sync, on living nodes, and equal.
 func (w *town) whole() bool {
-	for i := range w.state.Shards {
+	for i := range w.space.Shards {
 		row := w.row(i)
 		p := w.primary(i)
 		if p == nil {
@@ -464,7 +471,7 @@ func (w *town) whole() bool {
 // equal compares content, not only hashes.
 func (w *town) equal() {
 	w.t.Helper()
-	for i := range w.state.Shards {
+	for i := range w.space.Shards {
 		digests := map[store.Digest]bool{}
 		for _, c := range w.row(i).Copies {
 			if err := w.house(c.Node).shards[i].Inspect(func(s *store.Store) { digests[s.Digest()] = true }); err != nil {
