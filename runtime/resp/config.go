@@ -67,6 +67,8 @@ type Config struct {
 
 	// Logger receives what an operator should know. Default: slog.Default().
 	Logger *slog.Logger
+
+	arrival time.Duration // how long a shard is waited for that may be about to be led here; tests lengthen it
 }
 
 // ErrConfig is wrapped by every error about a Config.
@@ -88,6 +90,7 @@ func (c *Config) validate() error {
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	setDefault(&c.SlowerThan, 10*time.Millisecond)
 	setDefault(&c.KeepAlive, time.Minute)
+	setDefault(&c.arrival, defaultArrival)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

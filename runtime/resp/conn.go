@@ -278,7 +278,7 @@ func (c *conn) execute(b *batch) {
 	if len(b.calls) > 0 {
 		b.budget.first = b.requests[0]
 		begun := time.Now()
-		c.s.backend.Do(c.s.context, c.space, b.calls)
+		c.do(b.calls)
 		c.watchBatch(b, begun)
 	}
 	for i, q := range b.requests[:b.used] {
@@ -314,7 +314,7 @@ func (c *conn) again(b *batch, i int) {
 			b.calls = append(b.calls, &q.Call)
 		}
 	}
-	c.s.backend.Do(c.s.context, c.space, b.calls)
+	c.do(b.calls)
 }
 
 // emit moves one reply to the output. A long one is written from where it is.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -311,6 +312,25 @@ func TestMessagesReachOtherNodes(t *testing.T) {
 		"*3\r\n$8\r\nsmessage\r\n$4\r\nnews\r\n$3\r\ntwo\r\n",
 	} {
 		if got := listener.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A node that is about to lead a shard waits for its table rather than send the client back where it came from.
+func TestShardArrivesWhileItsClientWaits(t *testing.T) {
+	w := newWorld(t, 3, 12, Config{Redirect: RedirectAlways, arrival: time.Minute})
+	key, other := w.keyOn(0, "k"), w.keyOn(2, "k")
+	c := dial(t, w.addrs[1]) // follows shards of member 0
+	asked := make(chan struct{})
+	w.mu.Lock()
+	w.members[1].seen = func() { close(asked) }
+	w.mu.Unlock()
+	c.send(encode("SET", key, "1") + encode("GET", other) + encode("INCR", key))
+	<-asked
+	w.place(key, func(p *placing) { p.primary, p.replicas = 1, []int{0} })
+	for _, want := range []string{"+OK\r\n", w.moved("MOVED", other, 2), ":2\r\n"} {
+		if got := c.reply(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -125,7 +125,7 @@ func runWatch(c *conn, q *request) {
 		}
 		call.Txn.Ops = append(call.Txn.Ops, store.Op{Kind: store.OpGet, Key: key})
 	}
-	if c.s.backend.Do(c.s.context, c.space, []*Call{call}); call.Err != nil {
+	if c.do([]*Call{call}); call.Err != nil {
 		q.fail(c.redirection(call.Reach, slot, call.Err))
 		return
 	}
@@ -183,7 +183,7 @@ func runExec(c *conn, q *request) {
 			call.Reach &^= ReachStale
 			c.wrote = 1 + int(call.Slot)
 		}
-		c.s.backend.Do(c.s.context, c.space, []*Call{call})
+		c.do([]*Call{call})
 		err = c.redirection(call.Reach, call.Slot, call.Err)
 	}
 	switch {

@@ -42,6 +42,7 @@ type member struct {
 	asked     []string // what Operator was asked for
 	suspect   bool
 	down      bool
+	seen      func() // called once, when a call has been refused
 }
 
 // newWorld starts n servers; shard i is led by member i modulo n and followed by the next one.
@@ -147,6 +148,10 @@ func (m *member) admit(call *Call) error {
 		m.count(&m.stale)
 		return nil
 	case call.Reach&ReachHere != 0 && p.primary != m.self:
+		if m.seen != nil {
+			m.seen()
+			m.seen = nil
+		}
 		return &shards.NotPrimaryError{Shard: id, Primary: shards.NodeID(nodeID(p.primary)), Term: 3}
 	case call.Reach&ReachHere != 0 && p.to >= 0:
 		return &HandOverError{Shard: id, To: nodeID(p.to)}
