@@ -358,10 +358,12 @@ func (s *Shard) handOver() {
 	}
 }
 
-// successor is the copy that this primary's was allocated to be replaced by.
+// successor is the copy that this primary is to hand over to: the one that the row names, or the one that was allocated in
+// its place.
 func (s *Shard) successor() (to shards.CopyID, inSync bool) {
-	for _, c := range s.part.row.Copies {
-		if c.Source == s.part.self && s.part.self != 0 {
+	row := &s.part.row
+	for _, c := range row.Copies {
+		if c.ID == row.HandTo && row.HandTo != s.part.self || c.Source == s.part.self && s.part.self != 0 && row.HandTo == 0 {
 			return c.ID, c.InSync
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type town struct {
 	houses []*house
 	alone  map[shards.NodeID]bool // cut off from everybody, the placement leader included
 	failed []string
+	loss   atomic.Int32 // of a hundred messages, so many do not arrive
 }
 
 // house is one life of a node.
@@ -284,6 +286,9 @@ func (w *town) cut(id shards.NodeID) bool {
 
 func (h *house) reach(to shards.NodeID) *house {
 	other := h.house(to)
+	if loss := h.loss.Load(); loss > 0 && rand.Int32N(100) < loss {
+		return nil
+	}
 	if h.cut(h.id) || h.cut(to) || h.over.Err() != nil || other.over.Err() != nil {
 		return nil
 	}
