@@ -251,11 +251,16 @@ func (c *copies) Propose(command cluster.Command, done func(refused bool, err er
 		ctx, cancel := context.WithTimeout(context.Background(), proposeLimit)
 		defer cancel()
 		outcome, err := c.node.propose(ctx, &command)
-		if err == nil && outcome.Err != nil {
+		switch {
+		case err != nil:
+			c.node.config.Logger.Info("a shard has asked for a change of its row and does not know what became of it", "err", err)
+			done(false, err)
+		case outcome.Err != nil:
+			c.node.config.Logger.Debug("a change of a shard's row was refused", "err", outcome.Err)
 			done(true, outcome.Err)
-			return
+		default:
+			done(false, nil)
 		}
-		done(false, err)
 	})
 }
 

@@ -301,9 +301,13 @@ func (s *Shard) readLog(f replica.Fetch) (entries []replica.Entry, err error) {
 	return entries, err
 }
 
-// propose asks for a change of the in-sync set.
+// propose asks for a change of the in-sync set. A copy is not accused without a lease: a node that hears nobody would take
+// all others out of the set before it is itself found dead, and leave nobody to take over. The core asks again.
 func (s *Shard) propose(c replica.Change) {
 	p := s.part
+	if !c.Add && !s.link.Lease.Valid() {
+		return
+	}
 	ask := &cluster.InSync{Shard: s.id, Term: p.core.Term(), Primary: p.self, Reason: c.Reason}
 	if c.Add {
 		ask.Add = []shards.CopyID{c.Copy}
@@ -374,12 +378,17 @@ func (s *Shard) proposeHandOver(to shards.CopyID) {
 	p := s.part
 	hand := p.hand
 	ask := &cluster.HandOver{Shard: s.id, Term: p.core.Term(), From: p.self, To: to}
+	p.moving++
+	term := p.core.Term()
 	s.link.Events.Propose(cluster.Command{HandOver: ask}, func(refused bool, err error) {
 		if err == nil || !refused {
 			return
 		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
+		if p.core.Term() == term {
+			p.moving--
+		}
 		if s.down == nil && p == s.part && p.hand == hand {
 			hand.Refused(err.Error())
 			s.handOver()
