@@ -35,7 +35,7 @@ type part struct {
 	next    *cluster.Shard // solo, and the row that ends it: carried out when no round is under way
 	late    round          // interval, while next waits: works that come meanwhile
 	flight  []flight
-	waiting []group // reads that wait until what the reign began with is committed
+	waiting []group // reads that wait until current
 
 	pending writes // for the committer to take
 	taken   writes // being written
@@ -47,7 +47,9 @@ type part struct {
 	outgoing   map[shards.CopyID]*outgoing
 	streams    uint64
 	hand       *recovery.HandOver
-	txn        store.Txn // scratch
+	moving     int         // hand-overs that were proposed and not refused: each may have been carried out
+	movingIn   shards.Term // the reign that they are of
+	txn        store.Txn   // scratch
 }
 
 // flight is one round of this primary that the copies have not all got yet.
@@ -343,7 +345,7 @@ func (s *Shard) guard(w Work, writes bool, b *Batch) bool {
 		}
 		return true
 	}
-	if !p.core.Caught() {
+	if !s.current() {
 		if b != nil {
 			b.park()
 		}
@@ -351,6 +353,13 @@ func (s *Shard) guard(w Work, writes bool, b *Batch) bool {
 		return false
 	}
 	return true
+}
+
+// current says that what this primary holds is all that has been acknowledged: its reign has caught up with what it took
+// over, and no successor can have begun. One that replaces this copy does not wait for it, and the lease is this node's
+// still: so reads wait until it is known what became of a hand-over.
+func (s *Shard) current() bool {
+	return s.part.core.Caught() && (s.part.moving == 0 || s.part.movingIn != s.part.core.Term())
 }
 
 // vouch takes back the answers of a read during which the lease ran out.

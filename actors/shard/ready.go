@@ -101,7 +101,7 @@ func (s *Shard) carryOut() {
 				r.Diverged.Seq, r.Diverged.Here, r.Diverged.Primary))
 		}
 	}
-	if s.down == nil && len(p.waiting) > 0 && p.core.Caught() {
+	if s.down == nil && len(p.waiting) > 0 && s.current() {
 		s.answerWaiting()
 	}
 	if p.hand != nil && p.hand.Paused() {
@@ -378,15 +378,18 @@ func (s *Shard) proposeHandOver(to shards.CopyID) {
 	p := s.part
 	hand := p.hand
 	ask := &cluster.HandOver{Shard: s.id, Term: p.core.Term(), From: p.self, To: to}
-	p.moving++
 	term := p.core.Term()
+	if p.movingIn != term {
+		p.moving, p.movingIn = 0, term
+	}
+	p.moving++
 	s.link.Events.Propose(cluster.Command{HandOver: ask}, func(refused bool, err error) {
 		if err == nil || !refused {
 			return
 		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		if p.core.Term() == term {
+		if p.movingIn == term {
 			p.moving--
 		}
 		if s.down == nil && p == s.part && p.hand == hand {
