@@ -32,7 +32,7 @@ func (c *Core) Propose(p Proposal) error {
 	if _, err := cluster.DecodeCommand(encoded); err != nil { // in the log it would end every member
 		return fmt.Errorf("metadata: the command cannot be proposed: %w", err)
 	}
-	parts := cut(p.ID, p.Since, encoded)
+	parts := cut(p.ID, p.Since, encoded, c.config.EntryBytes)
 	m := &raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(c.config.Number)}
 	for i := range parts {
 		m.Entries = append(m.Entries, &raftpb.Entry{Data: parts[i].encode()})

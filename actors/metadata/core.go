@@ -21,6 +21,8 @@ type CoreConfig struct {
 	HeartbeatTicks  int    // ticks between two heartbeats of a leader; default 2
 	SnapshotEntries uint64 // applied entries from one snapshot to the next; default 4096
 	SnapshotBytes   int    // bytes of applied entries after which there is a snapshot anyway; default 8 MiB
+	EntryBytes      int    // of a command in one entry, a longer one takes several; default and most MaxEntry, less some bytes for a head
+	MessageBytes    int    // of entries in one message, or one entry; default 1 MiB. A sixteenth of what is applied between two writes
 	Logf            func(format string, args ...any)
 }
 
@@ -29,7 +31,6 @@ const (
 	MaxEntry   = 1 << 20 // bytes of an entry: a larger command takes several, so that no message is long
 	MaxCommand = cluster.MaxCommandBytes
 	maxPending = 128 << 20 // bytes that may wait for a quorum
-	maxMessage = 1 << 20   // bytes of entries in one message, or one entry
 	maxFlight  = 64        // messages to one follower that it has not answered
 )
 
@@ -46,6 +47,12 @@ func (c *CoreConfig) validate() error {
 	if c.SnapshotBytes == 0 {
 		c.SnapshotBytes = 8 << 20
 	}
+	if c.EntryBytes == 0 {
+		c.EntryBytes = MaxEntry - entryHead
+	}
+	if c.MessageBytes == 0 {
+		c.MessageBytes = 1 << 20
+	}
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
 	}
@@ -56,6 +63,10 @@ func (c *CoreConfig) validate() error {
 		return errors.New("metadata: epochs begin at 1")
 	case c.Log == nil:
 		return errors.New("metadata: no log")
+	case c.EntryBytes < 1 || c.EntryBytes > MaxEntry-entryHead:
+		return fmt.Errorf("metadata: %d bytes of a command in an entry; must be 1 to %d", c.EntryBytes, MaxEntry-entryHead)
+	case c.MessageBytes < 1 || c.SnapshotBytes < 1:
+		return errors.New("metadata: a number of bytes that is not positive")
 	case c.HeartbeatTicks < 1 || c.ElectionTicks < 3*c.HeartbeatTicks:
 		return fmt.Errorf("metadata: an election after %d ticks with a heartbeat every %d; it must wait for three heartbeats at least", c.ElectionTicks, c.HeartbeatTicks)
 	}
@@ -179,8 +190,8 @@ func (c *Core) raftConfig() *raft.Config {
 		HeartbeatTick:             c.config.HeartbeatTicks,
 		Storage:                   c.store,
 		Applied:                   c.applied,
-		MaxSizePerMsg:             maxMessage,
-		MaxCommittedSizePerReady:  16 << 20,
+		MaxSizePerMsg:             uint64(c.config.MessageBytes),
+		MaxCommittedSizePerReady:  16 * uint64(c.config.MessageBytes),
 		MaxUncommittedEntriesSize: maxPending,
 		MaxInflightMsgs:           maxFlight,
 		CheckQuorum:               true,

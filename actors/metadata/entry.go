@@ -18,7 +18,7 @@ import (
 const (
 	entryFormat = 1
 	entryFields = 8
-	entryRoom   = MaxEntry - 128 // bytes of a command in one entry
+	entryHead   = 128 // bytes of an entry beside the command's, at most
 )
 
 // entry is a part of a command in the log.
@@ -60,20 +60,19 @@ func decodeEntry(data []byte) (entry, error) {
 	e := entry{id: ProposalID{Proposer: r.Uint(), Epoch: shards.Epoch(r.Uint()), Sequence: r.Uint()}, since: r.Uint()}
 	part, parts := r.Uint(), r.Uint()
 	e.bytes = r.Bytes()
-	if r.Err() == nil && (parts == 0 || part >= parts || parts > MaxCommand/entryRoom+1) {
+	if r.Err() == nil && (parts == 0 || part >= parts || parts > MaxCommand) {
 		r.Refuse("no part of a command")
 	}
 	e.part, e.parts = int(part), int(parts)
 	return e, r.Finish()
 }
 
-// cut makes entries of an encoded command.
-func cut(id ProposalID, since uint64, command []byte) []entry {
-	parts := max(1, (len(command)+entryRoom-1)/entryRoom)
+// cut makes entries of an encoded command, with so many bytes of it in each.
+func cut(id ProposalID, since uint64, command []byte, room int) []entry {
+	parts := max(1, (len(command)+room-1)/room)
 	entries := make([]entry, parts)
 	for i := range entries {
-		end := min(len(command), (i+1)*entryRoom)
-		entries[i] = entry{id: id, since: since, part: i, parts: parts, bytes: command[i*entryRoom : end]}
+		entries[i] = entry{id: id, since: since, part: i, parts: parts, bytes: command[i*room : min(len(command), (i+1)*room)]}
 	}
 	return entries
 }

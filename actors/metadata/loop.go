@@ -35,8 +35,8 @@ type loop struct {
 	book      map[shards.NodeID]transport.Address // learnt from others, and not in the state, or older there
 	numbers   map[uint64]shards.NodeID            // who has said that it is which number
 	connected []transport.Address
-	lost      []uint64 // to whom entries could not be sent
-	lostWhole []uint64 // to whom a snapshot could not be sent
+	lost      []uint64                       // to whom entries could not be sent
+	lostWhole []uint64                       // to whom a snapshot could not be sent
 	dead      map[shards.NodeID]shards.Epoch // leaders' lives that are proven to have ended
 	stand     *time.Timer
 	tries     int
