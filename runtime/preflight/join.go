@@ -15,6 +15,9 @@ type Peer struct {
 	Format                 uint32 // of the wire between nodes, as the member speaks it
 }
 
+// ErrRefused is what Input.Ask returns, wrapped or not, if nobody listens at the address.
+var ErrRefused = errors.New("connection refused")
+
 // patience is how long a member has to answer.
 const patience = 3 * time.Second
 
@@ -76,7 +79,7 @@ func described(p Peer) string {
 func adviceOf(err error) string {
 	var timeout net.Error
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, ErrRefused):
 		return "nobody listens there: start that node first, or correct the address (it is the peer address, port 7300 unless changed)"
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return "nothing answers: correct the address, or open the port in the firewall between the two machines, in both directions"

@@ -109,6 +109,7 @@ func TestJoinByDialing(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	for want, err := range map[string]error{
 		"firewall":            fmt.Errorf("dial: %w", context.DeadlineExceeded),
+		"start that node":     fmt.Errorf("visit: %w", ErrRefused),
 		"what that node logs": errors.New("certificate refused"),
 	} {
 		if got := adviceOf(err); !strings.Contains(got, want) {

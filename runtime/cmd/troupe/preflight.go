@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
 	"github.com/troupe-actors/troupe/runtime/preflight"
@@ -31,6 +32,7 @@ func preflightCommand(c *console) *cobra.Command {
 		}
 		in := inputOf(&merged.Node)
 		in.Identity, in.Join = ownerOf, merged.Node.Join // a node that starts waits for its members, and need not be told
+		in.Ask, in.Format = visitorOf(&merged.Node), runtime.WireFormat
 		results := preflight.Run(cmd.Context(), in)
 		if asJSON {
 			err = preflight.JSON(c.out, results)
@@ -65,6 +67,22 @@ func ownerOf(data string) (id preflight.Identity, found bool, err error) {
 		return id, false, preflight.ErrLocked
 	}
 	return preflight.Identity{Node: string(node), Cluster: cluster}, found, err
+}
+
+// visitorOf asks members who they are, as a node with these settings would. One of a format from the future refuses to talk,
+// and has said enough.
+func visitorOf(s *settings.Node) func(context.Context, string) (preflight.Peer, error) {
+	config := configOf(s, nil, nil)
+	return func(ctx context.Context, address string) (preflight.Peer, error) {
+		v, err := runtime.Visit(ctx, config, address)
+		switch {
+		case v.Format > runtime.WireFormat:
+			err = nil
+		case errors.Is(err, transport.ErrRefused):
+			err = fmt.Errorf("%w: nobody listens on %s", preflight.ErrRefused, address)
+		}
+		return preflight.Peer(v), err
+	}
 }
 
 // mustBeFit makes the checks before a node starts: what fails is printed, and what only warns is printed, too.
