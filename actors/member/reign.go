@@ -146,7 +146,10 @@ func (m *Member) carryOut() {
 
 func (m *Member) tell(c liveness.Change) {
 	level := slog.LevelInfo
-	if c.State == liveness.Suspect || c.State == liveness.Dead {
+	switch {
+	case c.From == 0:
+		level = slog.LevelDebug // the leader has begun to look at it
+	case c.State == liveness.Suspect || c.State == liveness.Dead:
 		level = slog.LevelWarn
 	}
 	m.c.Log.Log(m.ctx, level, "a member is "+c.State.String(), "node", c.Name, "id", c.Node, "epoch", c.Epoch,
