@@ -214,7 +214,7 @@ func (c *Committer) runErrands() (any bool, err error) {
 			c.named = append(c.named, record)
 		}
 		if cut != 0 {
-			err = errors.Join(err, c.log.TruncateSuffix(s.id, cut))
+			err = errors.Join(err, s.cutLog(cut))
 		}
 	}
 	if err == nil && len(c.named) > 0 {

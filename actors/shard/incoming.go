@@ -177,10 +177,14 @@ func (s *Shard) Destroy() error {
 	s.turn.Lock()
 	p := s.part
 	s.leads.Store(false)
-	s.disown()
-	for _, o := range p.outgoing {
-		o.source.Stop("the copy is deleted")
-		o.wake()
+	if p != nil {
+		s.disown()
+		for _, o := range p.outgoing {
+			o.source.Stop("the copy is deleted")
+			o.wake()
+		}
+	} else {
+		p = &part{} // what was on disk could not be read
 	}
 	s.turn.Unlock()
 	if s.log == nil {
@@ -214,7 +218,10 @@ func (s *Shard) begin(old *part) error {
 	if err := s.startPart(replica.Start{Rolling: s.store.Rolling()}, 0); err != nil {
 		return err
 	}
-	s.part.row, s.part.homes, s.part.minInSync = old.row, old.homes, old.minInSync
+	s.part.row, s.part.minInSync = old.row, old.minInSync
+	for _, c := range old.row.Copies {
+		s.part.homes[c.ID] = c.Node
+	}
 	if s.down != nil && s.lost {
 		s.down, s.lost = nil, false
 	}

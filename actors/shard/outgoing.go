@@ -151,6 +151,7 @@ func (s *Shard) streamOver(o *outgoing, r *recovery.SourceReady) {
 func (s *Shard) stepRecovery(from shards.NodeID, m *recovery.Message) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	p := s.part
 	if p == nil || s.down != nil || p.solo {
 		return

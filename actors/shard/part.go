@@ -40,16 +40,15 @@ type part struct {
 	pending writes // for the committer to take
 	taken   writes // being written
 
-	target     *recovery.Target
-	incoming   bool          // a goroutine serves target
-	nudged     chan struct{} // wakes it
-	installing bool          // messages are not taken while store and log are exchanged
-	outgoing   map[shards.CopyID]*outgoing
-	streams    uint64
-	hand       *recovery.HandOver
-	moving     int         // hand-overs that were proposed and not refused: each may have been carried out
-	movingIn   shards.Term // the reign that they are of
-	txn        store.Txn   // scratch
+	target   *recovery.Target
+	incoming bool          // a goroutine serves target
+	nudged   chan struct{} // wakes it
+	outgoing map[shards.CopyID]*outgoing
+	streams  uint64
+	hand     *recovery.HandOver
+	moving   int         // hand-overs that were proposed and not refused: each may have been carried out
+	movingIn shards.Term // the reign that they are of
+	txn      store.Txn   // scratch
 }
 
 // flight is one round of this primary that the copies have not all got yet.
@@ -119,8 +118,15 @@ func (s *Shard) Configure(row *cluster.Shard, minInSync int) {
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	p := s.part
-	if p == nil || s.down != nil && !errors.Is(s.down, ErrStarting) || row.Version < p.row.Version {
+	if p == nil || row.Version < p.row.Version {
+		return
+	}
+	if s.down != nil && !errors.Is(s.down, ErrStarting) {
+		if here := s.copyHere(row); s.lost && here != nil && here.ID == p.self && !here.Failed {
+			s.link.Events.Failed(s.id, p.self, s.down) // the table has not heard
+		}
 		return
 	}
 	p.minInSync = minInSync
@@ -227,7 +233,7 @@ func (s *Shard) configure(row *cluster.Shard) {
 // claims compares what the table says of this copy with the node's own record, and says whether the copy may take part.
 func (s *Shard) claims(here *cluster.Copy) bool {
 	p := s.part
-	if p.held == 0 && s.adopt {
+	if p.held == 0 && s.adopt && p.row.Term <= 1 {
 		p.held, s.adopt = here.ID, false // the record follows
 		s.hold()
 	}

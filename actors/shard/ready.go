@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -22,8 +23,9 @@ const (
 func (s *Shard) step(from shards.NodeID, m *replica.Message) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	p := s.part
-	if p == nil || s.down != nil || p.solo || p.installing {
+	if p == nil || s.down != nil || p.solo {
 		return
 	}
 	if _, known := p.homes[m.From]; !known {
@@ -35,6 +37,14 @@ func (s *Shard) step(from shards.NodeID, m *replica.Message) {
 	s.push()
 }
 
+// contain gives up a copy whose core has found an invariant broken: it must not go on, but the node's other shards may.
+func (s *Shard) contain() {
+	if reason := recover(); reason != nil {
+		s.link.Log.Error("a copy broke an invariant", "shard", s.name, "reason", reason, "stack", string(debug.Stack()))
+		s.lose(fmt.Errorf("it broke an invariant: %v", reason))
+	}
+}
+
 // TickReplica lets one tick of the protocol pass: every 50 ms if the defaults of replica.Config are to mean what they say.
 // For a copy with nothing under way it costs a load.
 func (s *Shard) TickReplica() {
@@ -43,6 +53,7 @@ func (s *Shard) TickReplica() {
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	p := s.part
 	if p == nil || s.down != nil {
 		return
@@ -113,7 +124,7 @@ func (s *Shard) carryOut() {
 func (s *Shard) post(messages []replica.Message) {
 	for i := range messages {
 		if to := s.part.homes[messages[i].To]; to != "" && to != s.link.Node {
-			s.link.Sender.Send(to, replica.Append(nil, &messages[i]))
+			s.link.Sender.Send(to, replica.Append(make([]byte, 0, messages[i].Size()), &messages[i]))
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package shard
 
 import (
+	"errors"
+	"math"
+
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
@@ -56,6 +59,22 @@ func (s *Shard) errands() (cut shards.SeqNo, record wal.Named, any bool) {
 		record = s.holding(t.hold)
 	}
 	return t.cut, record, t.cut != 0 || t.hold != 0
+}
+
+// cutLog drops the shard's log from a transaction on. A snapshot may end inside a record, if it was taken when nobody else had
+// a copy: then all of the log that may stay is in the snapshot.
+func (s *Shard) cutLog(from shards.SeqNo) error {
+	err := s.log.TruncateSuffix(s.id, from)
+	if errors.Is(err, wal.ErrInsideRecord) && s.coveredBySnapshot(from-1) {
+		return s.log.TruncatePrefix(s.id, math.MaxUint64)
+	}
+	return err
+}
+
+func (s *Shard) coveredBySnapshot(seq shards.SeqNo) bool {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return seq <= s.saved
 }
 
 // written ends a share of a round: err is nil, or why the log did not take it.

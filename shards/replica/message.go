@@ -40,3 +40,12 @@ type Message struct {
 	Reset   bool         // refuse: no entries can help, the logs differ below what is committed here
 	Entries []Entry      // append
 }
+
+// Size is about what the message takes in a body, in bytes; seldom less.
+func (m *Message) Size() int {
+	size := 96
+	for i := range m.Entries {
+		size += m.Entries[i].Size()
+	}
+	return size
+}

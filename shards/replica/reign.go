@@ -206,7 +206,7 @@ func (c *Core) probe(p *progress) {
 
 // fetch asks the shell for entries that are in the log only.
 func (c *Core) fetch(p *progress) {
-	if c.config.Memory || p.next <= c.log.base.Seq {
+	if c.config.Memory || p.next <= c.log.base.Seq || c.log.termAt(p.next) == 0 { // 0: of a life before the cluster
 		c.giveUp(p)
 		return
 	}
