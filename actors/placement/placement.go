@@ -106,6 +106,7 @@ type Placement struct {
 	looked   time.Time     // when the last look began
 	took     time.Duration // that it took to plan
 	next     time.Duration // until the next look, if nothing happens
+	failing  bool          // the newest plan was not committed
 }
 
 // Start begins to look. The owner calls Close.
@@ -244,9 +245,6 @@ func committed(plan *allocator.Plan, o cluster.Outcome, err error) *allocator.Pl
 
 // tell logs a plan that was proposed, and passes it on.
 func (p *Placement) tell(d Planned) {
-	for _, death := range d.Plan.Down {
-		p.c.Log.Warn("a member is declared dead", "node", death.Node, "epoch", death.Epoch, "reason", death.Reason)
-	}
 	lanes := map[allocator.Lane]int{}
 	for _, x := range d.Plan.Decisions {
 		if x.Move.Kind != 0 {
@@ -259,12 +257,19 @@ func (p *Placement) tell(d Planned) {
 			args = append(args, lane.String(), lanes[lane])
 		}
 	}
+	again := p.failing && d.Err != nil // it has been said
+	p.failing = d.Err != nil
 	switch {
+	case again:
+		p.c.Log.Debug("a plan was not committed again", append(args, "error", d.Err)...)
 	case d.Err != nil:
-		p.c.Log.Warn("a plan was not committed", append(args, "error", d.Err)...)
+		p.c.Log.Warn("a plan was not committed; it is tried again as long as this node leads", append(args, "error", d.Err)...)
 	case d.Outcome.Err != nil:
 		p.c.Log.Info("a plan came too late", append(args, "reason", d.Outcome.Err)...)
 	default:
+		for _, death := range d.Plan.Down {
+			p.c.Log.Warn("a member is declared dead", "node", p.c.Group.State().NodeName(death.Node), "id", death.Node, "epoch", death.Epoch, "reason", death.Reason)
+		}
 		for _, r := range d.Outcome.Rows {
 			p.c.Log.Debug("a row of a plan came too late", "shard", r.Shard, "reason", r.Err)
 		}

@@ -410,9 +410,13 @@ func TestComesBackAfterALostQuorum(t *testing.T) {
 		w.refusing = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("no quorum")}
 		w.mu.Unlock()
 		w.keyspace("orders", 6, 1)
+		w.judge("n3", liveness.Dead)
 		<-time.After(time.Second)
 		w.mu.Lock()
 		w.refusing = nil
+		if got := w.log.String(); strings.Count(got, "was not committed") != 1 || strings.Contains(got, "declared dead") {
+			t.Errorf("logged:\n%s", got)
+		}
 		w.mu.Unlock()
 		w.green(time.Second)
 	})
