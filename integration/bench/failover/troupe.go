@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/integration/harness"
+)
+
+// troupe is three nodes with one replica of each shard, and fsync before each answer.
+type troupe struct{ cluster *harness.Cluster }
+
+func startTroupe(ctx context.Context, o *options, dir string) (system, error) {
+	program := o.program
+	if program == "" {
+		var err error
+		if program, err = harness.Build(ctx, dir, false); err != nil {
+			return nil, err
+		}
+	}
+	c, err := harness.StartCluster(ctx, harness.ClusterConfig{Program: program, Dir: dir, Args: strings.Fields(o.troupe)})
+	if err != nil {
+		return nil, err
+	}
+	return &troupe{c}, nil
+}
+
+func (t *troupe) name() string { return "troupe" }
+
+func (t *troupe) whole(ctx context.Context) error {
+	if err := t.cluster.WaitHealth(ctx, "green"); err != nil {
+		return fmt.Errorf("%w\n%s", err, t.cluster.Output())
+	}
+	return nil
+}
+
+func (t *troupe) aims() []string { return []string{"primary", "leader"} }
+
+// target finds a slot whose primary is on the placement leader, or on another node.
+func (t *troupe) target(ctx context.Context, aim, tag string) (string, victim, error) {
+	leader, err := t.cluster.Leader(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	for n := range 1000 {
+		candidate := fmt.Sprintf("%s%d", tag, n)
+		m, err := t.cluster.Primary(ctx, "default", candidate)
+		if err != nil {
+			return "", nil, err
+		}
+		if (m == leader) == (aim == "leader") {
+			return candidate, m, nil
+		}
+	}
+	return "", nil, fmt.Errorf("no shard has its primary where %q asks for; the leader is %s", aim, leader.Name)
+}
+
+func (t *troupe) store(attempt time.Duration) harness.Store {
+	return harness.Follow(t.cluster.RESP(), attempt)
+}
+
+func (t *troupe) close() { t.cluster.Kill() }
