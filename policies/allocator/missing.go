@@ -95,7 +95,8 @@ func (p *planner) present(i int) int {
 
 func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.nodes[c.Node]].Down }
 
-// awaited says whether a copy on a dead node is still waited for, and asks for a look at the end of the wait.
+// awaited says whether a copy on a dead node is still waited for, and asks for a look at the end of the wait, which begins
+// anew with a new leader: it knows of the death, and not since when. For a node in maintenance there is no end.
 func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
 	n := &p.view.Nodes[p.nodes[c.Node]]
 	switch {

@@ -308,3 +308,30 @@ func TestOperatorsMovesAreJudged(t *testing.T) {
 		t.Error("a shard that is none was explained")
 	}
 }
+
+// T26: "leader dies mid-plan: plan resumed; no double move". Two leaders that plan on one state do the work of one.
+func TestTwoLeadersPlanOnce(t *testing.T) {
+	w := newWorld(t, 5)
+	for i := 1; i <= 5; i++ {
+		w.join(i, "", cluster.DefaultRoles)
+	}
+	w.keyspace("orders", 40, 1)
+	w.settle()
+	w.judge(nodeID(2), liveness.Dead, "killed")
+	first, second := Make(w.input()), Make(w.input())
+	w.must(&cluster.Command{Reroute: first.Command()})
+	after := w.state
+	o := w.apply(&cluster.Command{Reroute: second.Command()})
+	if o.Err != nil || o.Changed || len(o.Rows) != len(second.Rows) || w.state != after {
+		t.Errorf("a second leader changed something, or was not told: %+v", o)
+	}
+	w.ticks += w.state.Duration(cluster.SettingNodeLeftDelay).Nanoseconds() / tickLength.Nanoseconds()
+	half, whole := Make(w.input()), Make(w.input())
+	half.Rows = half.Rows[:len(half.Rows)/2] // all that the first leader could commit
+	w.must(&cluster.Command{Reroute: half.Command()})
+	if o := w.apply(&cluster.Command{Reroute: whole.Command()}); len(o.Rows) != len(half.Rows) {
+		t.Errorf("of %d rows %d were left out, want those %d that were done", len(whole.Rows), len(o.Rows), len(half.Rows))
+	}
+	w.settle()
+	w.evenAndGreen("in the end")
+}
