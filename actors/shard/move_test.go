@@ -17,6 +17,7 @@ import (
 // fill writes n keys of a kilobyte.
 func (w *town) fill(from, n int) {
 	w.t.Helper()
+	w.await("the primary", func() bool { s := w.primary(0); return s != nil && s.Leads() })
 	value := strings.Repeat("v", 1000)
 	for i := from; i < from+n; i++ {
 		if err := ask(w.primary(0), set(fmt.Sprintf("filled/%06d", i), value)).err; err != nil {

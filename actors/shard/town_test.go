@@ -27,6 +27,7 @@ import (
 type town struct {
 	t     *testing.T
 	space shards.Keyspace
+	adopt bool // of the next node that is built
 
 	mu     sync.Mutex
 	state  *cluster.State
@@ -222,7 +223,7 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	}
 	space := NewSpace(w.space)
 	for i := range w.space.Shards {
-		c := Config{ID: shards.NewShardID(w.space.ID, i), Space: space, Seed: 1, Link: h.link}
+		c := Config{ID: shards.NewShardID(w.space.ID, i), Space: space, Seed: 1, Link: h.link, Adopt: w.adopt}
 		if w.space.Durability != shards.DurabilityMemory {
 			c.Committer, c.Log = h.commit, h.log
 		}
