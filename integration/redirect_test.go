@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
@@ -35,6 +36,7 @@ type trio struct {
 	to      []int // the server that a shard is being handed over to; -1: none
 	moved   int   // calls that got a redirection
 	stale   int   // calls that a replica answered
+	hops    int   // calls that would have been forwarded
 }
 
 // server is one of the three; it implements resp.Backend.
@@ -113,6 +115,9 @@ func (s server) Do(_ context.Context, _ int, calls []*resp.Call) {
 
 func (s server) admit(c *resp.Call, shard int) error {
 	id, primary, to := shards.NewShardID(0, shard), s.primary[shard], s.to[shard]
+	if c.Reach&resp.ReachHere == 0 && primary != s.self {
+		s.hops++
+	}
 	switch {
 	case to == s.self && c.Reach&resp.ReachAsked != 0, c.Reach&resp.ReachHere == 0:
 		return nil
@@ -322,6 +327,47 @@ func goRedisMoving(t *testing.T, w *trio) {
 		same(t, c.Get(ctx, fmt.Sprintf("{tx%d}a", i)).Val()+" "+c.Get(ctx, fmt.Sprintf("{tx%d}b", i)).Val(), fmt.Sprintf("%d %d", rounds, rounds))
 	}
 	t.Logf("%d moves", moves.Load())
+}
+
+// TestGoRedisReadsTheMapWhenShardsMove: served by forwarding, a client sees no MOVED, and by default reads the map again after
+// a minute. The push tells it at once, if MaintNotificationsConfig is set.
+func TestGoRedisReadsTheMapWhenShardsMove(t *testing.T) {
+	ctx := soon(t)
+	w := newTrio(t, resp.RedirectNever)
+	changed := func() {
+		for _, s := range w.servers {
+			s.MapChanged()
+		}
+	}
+	changed()
+	c := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: w.addrs[:], MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeEnabled},
+	})
+	defer c.Close()
+	hops := func() int {
+		w.mu.Lock()
+		before := w.hops
+		w.mu.Unlock()
+		for i := range 50 {
+			must(t, c.Set(ctx, fmt.Sprint("map:", i), "v", 0).Err())
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.hops - before
+	}
+	if n := hops(); n != 0 {
+		t.Fatalf("%d of 50 writes of a client with a new map were forwarded", n)
+	}
+	begun := time.Now()
+	for shard := range trioShards {
+		w.move(shard)
+		w.move(shard)
+	}
+	changed()
+	until(t, "no write is forwarded", func() bool { return hops() == 0 })
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("the client read the map after %v", took)
+	}
 }
 
 // ioredisCluster reads from replicas as well, but in mode always: ioredis takes a node that leads any slot for a master, sends

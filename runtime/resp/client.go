@@ -71,6 +71,7 @@ var clientRows = []*command{
 	{name: "client|reply", arity: 3, flags: flagsSession, since: "3.2.0", summary: "Instructs the server whether to reply to commands.", syntax: "ON | OFF | SKIP", run: runClientReply},
 	{name: "client|no-evict", arity: 3, flags: flagAdmin | flagsSession, since: "7.0.0", summary: "Sets the client eviction mode of the connection.", syntax: "ON | OFF", run: runOnOff},
 	{name: "client|no-touch", arity: 3, flags: flagsSession, since: "7.2.0", summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", syntax: "ON | OFF", run: runOnOff},
+	{name: "client|maint_notifications", arity: -3, flags: flagsSession, since: "8.4.0", summary: "Has the connection told when shards have another primary.", syntax: "ON | OFF [MOVING-ENDPOINT-TYPE type]", run: runMaintNotifications},
 	{name: "client|tracking", arity: -3, flags: flagsSession, since: "6.0.0", summary: "Controls server-assisted client-side caching for the connection.", syntax: "ON | OFF", run: runTracking},
 }
 

@@ -43,6 +43,8 @@ type conn struct {
 
 	mapReader bool // has asked for the map of the cluster: see Redirect
 	readonly  bool // READONLY: a replica will do for reads
+	notices   bool // wants to hear of moves
+	noticed   int64
 
 	idle atomic.Int64 // seconds without a read; set by the sweep
 
@@ -112,6 +114,7 @@ func (c *conn) turn() {
 	b := batches.Get().(*batch)
 	b.budget.soft, b.budget.hard = c.s.config.BatchReply, c.s.config.MaxReply
 	c.batch, c.now = b, c.s.backend.Now()
+	c.tellMoves(b)
 	commands := int64(0)
 	for c.lost == nil && !c.quit {
 		from := len(b.args)

@@ -48,7 +48,7 @@ func runQuit(c *conn, q *request) {
 // runReset brings the connection back to its first state, authentication included.
 func runReset(c *conn, q *request) {
 	c.tx, c.watched, c.space, c.replies = nil, nil, 0, replyOn
-	c.mapReader, c.readonly, c.wrote = false, false, 0
+	c.mapReader, c.readonly, c.notices, c.wrote = false, false, false, 0
 	if c.sub != nil {
 		c.s.hub.leave(c.sub)
 	}

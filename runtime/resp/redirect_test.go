@@ -335,3 +335,66 @@ func TestShardArrivesWhileItsClientWaits(t *testing.T) {
 		}
 	}
 }
+
+// A connection that asked for it hears, with its next reply, which slots have another primary.
+func TestConnectionsAreToldOfMoves(t *testing.T) {
+	w := newWorld(t, 3, 4, Config{}) // shards of 4096 slots, led by 0 1 2 0
+	w.data.now.Store(1000)
+	for _, s := range w.servers {
+		s.MapChanged()
+	}
+	c, deaf := dial(t, w.addrs[1]), dial(t, w.addrs[1])
+	c.expect("-ERR maintenance notifications need protocol 3", "CLIENT", "MAINT_NOTIFICATIONS", "ON")
+	for _, one := range []*client{c, deaf} {
+		one.expect("%7", "HELLO", "3")
+	}
+	c.expect("-ERR syntax", "CLIENT", "MAINT_NOTIFICATIONS", "MAYBE")
+	c.expect("+OK", "CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "internal-ip")
+	for _, s := range w.servers {
+		s.MapChanged() // nothing has
+	}
+	c.expect("+PONG", "PING")
+	w.mu.Lock()
+	w.table[0].primary, w.table[2].primary, w.table[3].replicas = 2, 0, nil
+	w.mu.Unlock()
+	for _, s := range w.servers {
+		s.MapChanged()
+	}
+	deaf.expect("+PONG", "PING")
+	want := fmt.Sprintf(">3\r\n+SMIGRATED\r\n:1000\r\n*2\r\n*3\r\n+%s\r\n+%s\r\n+0-4095\r\n*3\r\n+%s\r\n+%s\r\n+8192-12287\r\n", w.addrs[1], w.addrs[2], w.addrs[1], w.addrs[0])
+	if got := c.do("PING"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := c.reply(); got != "+PONG\r\n" {
+		t.Errorf("after the notice: %q", got)
+	}
+	c.expect("+PONG", "PING") // once
+	c.expect("+OK", "CLIENT", "MAINT_NOTIFICATIONS", "OFF")
+	w.mu.Lock()
+	w.table[0].primary = 0
+	w.mu.Unlock()
+	w.servers[1].MapChanged()
+	c.expect("+PONG", "PING")
+}
+
+func TestMovedSlots(t *testing.T) {
+	nodes := []Node{{ID: "a", Host: "a", Port: 1}, {ID: "b", Host: "b", Port: 2}}
+	own := func(first, last shards.Slot, i int) owned { return owned{first: first, last: last, master: &nodes[i]} }
+	for name, c := range map[string]struct {
+		before, after []owned
+		want          string
+	}{
+		"nothing":           {[]owned{own(0, 9, 0)}, []owned{own(0, 9, 0)}, "[]"},
+		"cut in two":        {[]owned{own(0, 9, 0)}, []owned{own(0, 4, 0), own(5, 9, 0)}, "[]"},
+		"the end":           {[]owned{own(0, 9, 0)}, []owned{own(0, 4, 0), own(5, 9, 1)}, "[{b:2 5-9}]"},
+		"the middle":        {[]owned{own(0, 3, 0), own(4, 4, 1), own(5, 9, 0)}, []owned{own(0, 9, 0)}, "[{a:1 4}]"},
+		"both ends":         {[]owned{own(0, 2, 1), own(3, 5, 0), own(6, 9, 1)}, []owned{own(0, 9, 0)}, "[{a:1 0-2,6-9}]"},
+		"a primary is back": {[]owned{own(5, 9, 0)}, []owned{own(0, 9, 0)}, "[{a:1 0-4}]"},
+		"a primary is lost": {[]owned{own(0, 9, 0)}, []owned{own(5, 9, 0)}, "[]"},
+		"exchanged":         {[]owned{own(0, 4, 0), own(5, 9, 1)}, []owned{own(0, 4, 1), own(5, 9, 0)}, "[{b:2 0-4} {a:1 5-9}]"},
+	} {
+		if got := fmt.Sprint(moved(c.before, c.after)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

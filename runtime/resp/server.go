@@ -21,6 +21,7 @@ type Server struct {
 	hub       *hub
 	cursors   *cursorTable
 	slow      slowness
+	moves     moves
 	pauses    pauses
 	paused    atomic.Pointer[pause] // nil: no CLIENT PAUSE, or one that has ended
 

@@ -25,8 +25,10 @@ type owned struct {
 	replicas    []*Node // that live, in the order of nodes
 }
 
-func (c *conn) topology() *topology {
-	t := &topology{nodes: c.s.backend.Nodes(c.space)}
+func (c *conn) topology() *topology { return topologyOf(c.s.backend.Nodes(c.space)) }
+
+func topologyOf(nodes []Node) *topology {
+	t := &topology{nodes: nodes}
 	places := make(map[string]int, len(t.nodes))
 	for i := range t.nodes {
 		places[t.nodes[i].ID] = i
