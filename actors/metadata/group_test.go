@@ -222,7 +222,7 @@ func TestVotersFollowTheLiving(t *testing.T) {
 		n := newTown(t)
 		for i := range 4 {
 			h := n.build(fmt.Sprintf("n%d", i+1))
-			h.alive = func(id shards.NodeID) bool { return n.byID(id).group != nil }
+			h.alive = func(id shards.NodeID) bool { return n.byID(id).taken.Load() != nil }
 			if i > 0 {
 				h.join = func() []string { return []string{"at-n1"} }
 			}

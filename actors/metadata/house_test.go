@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ var verbose = flag.Bool("group-log", false, "print what the Groups log")
 type town struct {
 	t       *testing.T
 	network *transport.Network
+	mu      sync.Mutex // of houses, where goroutines of nodes ask
 	houses  map[string]*house
 	logger  *slog.Logger
 }
@@ -64,6 +66,8 @@ func idOf(name string) shards.NodeID { return shards.NodeID("id-" + name) }
 // build makes a node with an empty disk, and does not start it.
 func (n *town) build(name string) *house {
 	h := &house{town: n, name: name, fs: vfs.NewCrashableMem(), address: "at-" + name}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.houses[name] = h
 	return h
 }
@@ -127,6 +131,8 @@ func (h *house) start() *house {
 }
 
 func (n *town) addressOf(id shards.NodeID) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, h := range n.houses {
 		if idOf(h.name) == id {
 			return h.address
@@ -137,6 +143,7 @@ func (n *town) addressOf(id shards.NodeID) string {
 
 // stop ends the node in order; kill takes its power away.
 func (h *house) stop() {
+	h.taken.Store(nil)
 	h.group.Close()
 	if err := h.wire.Close(); err != nil {
 		h.town.t.Error(err)
@@ -193,6 +200,8 @@ func (h *house) waitLeader(d time.Duration) *house {
 }
 
 func (n *town) byID(id shards.NodeID) *house {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, h := range n.houses {
 		if idOf(h.name) == id {
 			return h
