@@ -53,8 +53,8 @@ func (a *attempt) mayRepeat() bool {
 	return false
 }
 
-// hopeless says that a shard refuses for a reason that does not go away while this node lives.
-func hopeless(err error) bool { return errors.Is(err, shard.ErrClosed) }
+// hopeless says that work is refused for a reason that does not go away while this node lives, or while anybody would wait.
+func hopeless(err error) bool { return errors.Is(err, shard.ErrClosed) || errors.Is(err, ErrReadOnly) }
 
 // reads says that the work changes nothing.
 func (a *attempt) reads() bool {

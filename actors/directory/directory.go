@@ -41,6 +41,7 @@ type Directory struct {
 	attempts sync.Pool // of *attempts
 	forwards atomic.Int64
 	retries  atomic.Int64
+	newest   atomic.Pointer[edict]
 }
 
 // New makes a directory.
@@ -144,7 +145,11 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
 	b.Begin()
 	var others sync.WaitGroup
 	var last *attempt
+	edict := d.edict()
 	for _, a := range list {
+		if a.err = edict.work(a); a.err != nil {
+			continue
+		}
 		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
 			d.submit(now, local, a, b)
 			continue

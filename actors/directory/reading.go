@@ -96,6 +96,9 @@ func mayAskAgain(err error) bool {
 }
 
 func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shard) error, there func(*answer)) error {
+	if err := d.edict().reads(q.shard); err != nil {
+		return err
+	}
 	if local := d.config.Local(q.shard); local != nil && (local.Leads() || d.ours(q.shard)) {
 		return here(local)
 	}
