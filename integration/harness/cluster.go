@@ -168,6 +168,9 @@ func (m *Member) Node() *Node {
 	return m.node
 }
 
+// Address is where Redis' clients reach the member.
+func (m *Member) Address() string { return m.Config.RESP }
+
 // Kill ends the member without a chance to tidy up. It does nothing to one that does not run.
 func (m *Member) Kill() {
 	m.mu.Lock()

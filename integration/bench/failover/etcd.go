@@ -71,6 +71,9 @@ func (n *etcdNode) Start() (err error) {
 	return err
 }
 
+// Address is none: it does not speak Redis' protocol.
+func (n *etcdNode) Address() string { return "" }
+
 // etcdStatus is what a node says of itself; numbers are texts in etcd's JSON.
 type etcdStatus struct {
 	Header struct {

@@ -7,7 +7,7 @@
 //
 // Clients write without a pause to one slot, through a client that goes where it is sent. The node that matters for the slot is
 // killed. What counts is the time from the kill to the first acknowledged write that began after it, and whether every acknowledged
-// write is there once the cluster is whole again.
+// write is there once the cluster is whole again. With pause, a client that has slept through it all writes to the node as it wakes.
 //
 //	write write write ✗ · · · · · · · write write write ... restart, whole again, read all that was acknowledged
 //	                  └─ kill         └─ acknowledged
@@ -87,7 +87,8 @@ type victim interface {
 	Kill()
 	Pause() error
 	Resume() error
-	Start() error // after Kill
+	Start() error    // after Kill
+	Address() string // where it speaks Redis' protocol; empty if it does not
 }
 
 // run starts the systems, one after another in each round, and prints one table.
@@ -122,7 +123,8 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 					return fmt.Errorf("%s, trial %d: %w", row, round+1, err)
 				}
 				results[row].add(t)
-				fmt.Fprintf(progress, "%s, %s %d of %d: %v, %d acknowledged, %d lost\n", row, o.fault, round+1, o.kills, t.first.Round(time.Millisecond), t.acked, t.lost)
+				fmt.Fprintf(progress, "%s, %s %d of %d: %v, all clients %v, %d acknowledged (%d by whom had slept), %d lost\n",
+					row, o.fault, round+1, o.kills, t.first.Round(time.Millisecond), t.all.Round(time.Millisecond), t.acked, t.zombies, t.lost)
 			}
 		}
 	}
@@ -165,10 +167,11 @@ func (o *options) start(ctx context.Context, dir string) (systems []system, err 
 
 // outcome is one trial.
 type outcome struct {
-	first time.Duration // from the fault to the first acknowledgement of a write that began after it
-	all   time.Duration // ...until every client had one
-	acked int
-	lost  int
+	first   time.Duration // from the fault to the first acknowledgement of a write that began after it
+	all     time.Duration // ...until every client had one
+	acked   int
+	zombies int // of acked: by a node that woke up and did not know what had happened
+	lost    int
 }
 
 // trial befalls a system with one fault.
@@ -195,7 +198,13 @@ func (o *options) trial(ctx context.Context, s system, aim, tag string) (out out
 	case <-ctx.Done():
 		return out, ctx.Err()
 	}
-	fault, err := o.strike(ctx, victim, writers)
+	var stale *zombie
+	if o.fault == "pause" {
+		if stale, err = raise(ctx, victim.Address()); err != nil {
+			return out, err
+		}
+	}
+	struck, gone, err := o.strike(ctx, victim, writers)
 	if err != nil {
 		return out, err
 	}
@@ -204,60 +213,75 @@ func (o *options) trial(ctx context.Context, s system, aim, tag string) (out out
 		w.Stop()
 		acks = append(acks, w.Acks())
 	}
-	out.first, out.all = delays(writers, fault)
-	if err := o.repair(victim); err != nil {
+	out.first, out.all = delays(writers, struck, gone)
+	keys := harness.Keys(slices.Concat(acks...))
+	awake, err := o.repair(victim, stale, tag)
+	if err != nil {
 		return out, err
 	}
+	keys = append(keys, awake...)
 	if err := s.whole(ctx); err != nil {
 		return out, fmt.Errorf("after the fault: %w", err)
 	}
-	keys := harness.Keys(slices.Concat(acks...))
 	missing, err := stores[0].Missing(ctx, keys)
 	if err != nil {
 		return out, fmt.Errorf("read back: %w", err)
 	}
-	out.acked, out.lost = len(keys), len(missing)
+	out.acked, out.zombies, out.lost = len(keys), len(awake), len(missing)
 	return out, nil
 }
 
-// strike lets the fault happen and waits until all clients write again.
-func (o *options) strike(ctx context.Context, v victim, writers []*harness.Writer) (fault time.Time, err error) {
+// strike lets the fault happen and waits until all clients write again. It struck at one time, and at another the victim was
+// certainly gone: a write that began in between may have been acknowledged with its last breath.
+func (o *options) strike(ctx context.Context, v victim, writers []*harness.Writer) (struck, gone time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	for _, w := range writers {
 		if err := w.Await(ctx, 1, time.Time{}); err != nil {
-			return fault, fmt.Errorf("before the fault: %w", err)
+			return struck, gone, fmt.Errorf("before the fault: %w", err)
 		}
 	}
-	fault = time.Now()
+	struck = time.Now()
 	if o.fault == "pause" {
 		err = v.Pause()
 	} else {
 		v.Kill()
 	}
+	gone = time.Now()
 	if err != nil {
-		return fault, err
+		return struck, gone, err
 	}
 	for _, w := range writers {
-		if err := w.Await(ctx, o.after, fault); err != nil {
-			return fault, fmt.Errorf("after the fault: %w", err)
+		if err := w.Await(ctx, o.after, gone); err != nil {
+			return struck, gone, fmt.Errorf("after the fault: %w", err)
 		}
 	}
-	return fault, nil
+	return struck, gone, nil
 }
 
-func (o *options) repair(v victim) error {
-	if o.fault == "pause" {
-		return v.Resume()
+// repair brings the victim back. What a zombie got acknowledged is returned.
+func (o *options) repair(v victim, stale *zombie, tag string) (awake []string, err error) {
+	switch {
+	case o.fault != "pause":
+		return nil, v.Start()
+	case stale == nil:
+		return nil, v.Resume()
 	}
-	return v.Start()
+	if err := stale.write(tag); err != nil {
+		return nil, err
+	}
+	if err := v.Resume(); err != nil {
+		return nil, err
+	}
+	return stale.acknowledged(tag), nil
 }
 
-// delays are the times until the first of the writers, and the last of them, had a write acknowledged that began after the fault.
-func delays(writers []*harness.Writer, fault time.Time) (first, all time.Duration) {
+// delays are the times from the blow until the first of the writers, and the last of them, had a write acknowledged that began
+// when the victim was gone.
+func delays(writers []*harness.Writer, struck, gone time.Time) (first, all time.Duration) {
 	first = 1<<63 - 1
 	for _, w := range writers {
-		own := w.Since(fault)[0].Ended.Sub(fault)
+		own := w.Since(gone)[0].Ended.Sub(struck)
 		first, all = min(first, own), max(all, own)
 	}
 	return first, all

@@ -82,6 +82,9 @@ func (n *redisNode) Start() error {
 	return err
 }
 
+// Address is where clients reach the node.
+func (n *redisNode) Address() string { return n.addr }
+
 func (n *redisNode) answers(ctx context.Context) error {
 	_, err := n.ask(ctx, "PING")
 	return err

@@ -27,6 +27,7 @@ type result struct {
 	target     goal
 	first, all []time.Duration
 	acked      int
+	zombies    int
 	lost       int
 }
 
@@ -34,6 +35,7 @@ func (r *result) add(t outcome) {
 	r.first = append(r.first, t.first)
 	r.all = append(r.all, t.all)
 	r.acked += t.acked
+	r.zombies += t.zombies
 	r.lost += t.lost
 }
 
@@ -67,10 +69,10 @@ func ms(d time.Duration) string {
 func printTable(out io.Writer, o *options, rows []*result) error {
 	fmt.Fprintf(out, "%d times %s of each, %d clients that write without a pause, ms until a write that began after the fault was acknowledged\n\n", o.kills, o.fault, o.writers)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tfirst client\t\tall clients\t\twrites\t\t\t")
-	fmt.Fprintln(w, "\tmedian\tworst\tmedian\tworst\tacknowledged\tlost\ttarget\t")
+	fmt.Fprintln(w, "\tfirst client\t\tall clients\t\twrites\t\t\t\t")
+	fmt.Fprintln(w, "\tmedian\tworst\tmedian\tworst\tacknowledged\tby sleepers\tlost\ttarget\t")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t\n", r.name, ms(median(r.first)), ms(slices.Max(r.first)), ms(median(r.all)), ms(slices.Max(r.all)), r.acked, r.lost, r.verdict())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t\n", r.name, ms(median(r.first)), ms(slices.Max(r.first)), ms(median(r.all)), ms(slices.Max(r.all)), r.acked, r.zombies, r.lost, r.verdict())
 	}
 	return w.Flush()
 }
