@@ -217,7 +217,12 @@ func (c *Core) fetch(p *progress) {
 // Fetched brings entries that Fetch asked for: as the log has them, the first beginning at From.
 func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
 	p := c.peer(to)
-	if p == nil || p.phase != fetching || len(entries) == 0 || entries[0].First != p.next {
+	if p == nil || p.phase != fetching {
+		return
+	}
+	if len(entries) == 0 || entries[0].First != p.next {
+		p.phase = streaming // the copy has acknowledged more meanwhile: from there on
+		c.feed(p)
 		return
 	}
 	for i := range entries {

@@ -1,0 +1,52 @@
+package replica
+
+import (
+	"testing"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// A copy comes back with most of the log, in answers that overtake each other: while the primary reads for it from the log,
+// it acknowledges that it has some of that already. What was read is then of no use, and the copy must not wait for ever.
+func TestFetchedEntriesThatAreNotNeededAnyMore(t *testing.T) {
+	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
+	ready(c)
+	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 5}})
+	asked := ready(c)
+	if len(asked.Fetch) != 1 || asked.Fetch[0].From != 6 {
+		t.Fatalf("the primary asks for %+v, want what follows 5", asked.Fetch)
+	}
+	c.Step(&Message{Shard: 9, Kind: KindAck, From: 2, To: 1, Term: 1, Last: Position{1, 10}})
+	ready(c)
+	c.Fetched(2, logged(6, 10))
+	asked = ready(c)
+	if len(asked.Fetch) != 1 || asked.Fetch[0].From != 11 {
+		t.Fatalf("after what is not needed any more it asks for %+v, want what follows 10", asked.Fetch)
+	}
+	c.Fetched(2, logged(11, 20))
+	if r := ready(c); len(r.Messages) != 1 || len(r.Messages[0].Entries) != 1 {
+		t.Fatalf("it sends %+v, want 11 to 20", r.Messages)
+	}
+	c.Step(&Message{Shard: 9, Kind: KindAck, From: 2, To: 1, Term: 1, Last: Position{1, 20}})
+	if r := ready(c); len(r.InSync) != 1 || !r.InSync[0].Add {
+		t.Fatalf("the copy has all there is, and is not proposed: %+v", r)
+	}
+}
+
+// ready takes what the core wants, as a shell does that applies and commits at once.
+func ready(c *Core) Ready {
+	r := c.Ready()
+	if r.Commit != 0 {
+		c.Applied(r.Commit, uint64(r.Commit))
+	}
+	return r
+}
+
+// logged is one entry as it stands in the log.
+func logged(first, last shards.SeqNo) []Entry {
+	return []Entry{{Term: 1, First: first, Last: last, Payload: []byte("x")}}
+}
