@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -33,7 +32,9 @@ type client struct {
 	hint    shards.NodeID // where the last refusal pointed
 	busy    bool
 	told    shards.SeqNo
-	written int // values so far
+	sent    time.Duration // when the attempt was made that was answered
+	key     string        // if set, the only one that this client cares for
+	written int           // values so far
 }
 
 // Times of a client.
@@ -56,9 +57,9 @@ type response struct {
 	result store.Result // its Value is the receiver's
 }
 
-func (w *World) addClient() {
+func (w *World) addClient(key string) {
 	n := len(w.clients)
-	c := &client{w: w, number: n, chance: stream(w.o.Seed, streamClients, n), numbers: map[shards.ShardID]uint64{}}
+	c := &client{w: w, number: n, chance: stream(w.o.Seed, streamClients, n), numbers: map[shards.ShardID]uint64{}, key: key}
 	c.life = c.chance.Uint64() | 1
 	w.clients = append(w.clients, c)
 	w.After(time.Duration(c.chance.Int64N(int64(100*time.Millisecond))), c.next)
@@ -70,12 +71,15 @@ func (c *client) next() {
 		return
 	}
 	if c.w.unserved != nil {
-		if i := slices.IndexFunc(c.w.keys, c.w.unserved); i >= 0 {
-			c.do(Append, c.w.keys[i])
+		if key, any := c.w.unserved(); any {
+			c.do(Append, key)
 			return
 		}
 	}
-	key := c.w.keys[c.chance.IntN(len(c.w.keys))]
+	key := c.key
+	if key == "" {
+		key = c.w.keys[c.chance.IntN(len(c.w.keys))]
+	}
 	c.do(Action([]Action{Get, Get, Get, Put, Put, Append, Append, Append, Swap, Delete}[c.chance.IntN(10)]), key)
 }
 
@@ -108,6 +112,7 @@ func (c *client) try() {
 	}
 	c.attempt++
 	this := c.attempt
+	c.sent = c.w.now
 	n := c.target()
 	if n == nil || !n.alive {
 		c.again(this, c.backoff())

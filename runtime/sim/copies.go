@@ -24,11 +24,12 @@ import (
 //	copy, not in sync      anything                            keep it as a base, record the new id, recover
 //	no copy here           something                           remove it, unless the shard has no other in-sync copy
 type copies struct {
-	p     *process
-	held  map[shards.ShardID]*holding
-	order []shards.ShardID // of held, ascending
-	log   committer
-	ticks int
+	p       *process
+	held    map[shards.ShardID]*holding
+	order   []shards.ShardID // of held, ascending
+	log     committer
+	touched []*holding // since the last check
+	ticks   int
 }
 
 func newCopies(p *process) *copies {
@@ -259,19 +260,32 @@ func (c *copies) receive(body any) {
 	}
 }
 
-func (c *copies) check() error {
-	for _, id := range c.order {
-		h := c.held[id]
-		if err := h.core.Check(); err != nil {
-			return fmt.Errorf("shard %v: replica: %w", id, err)
+// checkTouched runs the cores' own checks on the copies that something has happened to since the last time.
+func (c *copies) checkTouched() error {
+	touched := c.touched
+	c.touched = c.touched[:0]
+	for _, h := range touched {
+		h.touched = false
+		if h.failed {
+			continue
 		}
-		if err := h.target.Check(); err != nil {
-			return fmt.Errorf("shard %v: recovery target: %w", id, err)
+		if err := h.check(); err != nil {
+			return fmt.Errorf("shard %v: %w", h.shard, err)
 		}
-		for _, s := range h.sends {
-			if err := s.source.Check(); err != nil {
-				return fmt.Errorf("shard %v: recovery source: %w", id, err)
-			}
+	}
+	return nil
+}
+
+func (h *holding) check() error {
+	if err := h.core.Check(); err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	if err := h.target.Check(); err != nil {
+		return fmt.Errorf("recovery target: %w", err)
+	}
+	for _, s := range h.sends {
+		if err := s.source.Check(); err != nil {
+			return fmt.Errorf("recovery source: %w", err)
 		}
 	}
 	return nil

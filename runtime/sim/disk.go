@@ -116,9 +116,6 @@ func (d *forgetful) settle(n int) {
 	d.unsynced = slices.Delete(d.unsynced, 0, n)
 }
 
-// mark says how far the log has come, for settleTo.
-func (d *forgetful) mark() int { return len(d.unsynced) }
-
 func (d *forgetful) Last(shard shards.ShardID) (wal.Record, bool, error) {
 	log := d.now.logs[shard]
 	if len(log) == 0 {

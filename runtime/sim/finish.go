@@ -56,15 +56,20 @@ func (w *World) recover() time.Duration {
 		return took
 	}
 	w.Note("whole again after %v", took)
-	served := map[string]bool{}
+	served, next := map[string]bool{}, 0
 	w.finished = func(c *client) {
 		if c.call.action != Get && !c.call.got.unknown {
 			served[c.call.key] = true
 		}
 	}
 	waiting := func(key string) bool { return !served[key] && !w.shardOf(key).rotten }
-	w.unserved = waiting
-	if _, ok = w.Until(serveTime, func() bool { return !slices.ContainsFunc(w.keys, waiting) }); !ok && w.failure == nil {
+	w.unserved = func() (string, bool) {
+		for next < len(w.keys) && !waiting(w.keys[next]) {
+			next++
+		}
+		return w.keys[next%len(w.keys)], next < len(w.keys)
+	}
+	if _, ok = w.Until(serveTime, func() bool { _, any := w.unserved(); return !any }); !ok && w.failure == nil {
 		key := w.keys[slices.IndexFunc(w.keys, waiting)]
 		w.Fail(invariantHeal, "%v after the cluster turned green: no write of key %s was acknowledged: %s", serveTime, key, w.statusOf(w.rowOf(key)))
 	}
@@ -102,13 +107,20 @@ func (w *World) whole() bool {
 			return false
 		}
 	}
-	health := cluster.HealthOf(s)
-	for _, r := range health.Reasons {
+	for _, r := range w.watch.healthOf(s).Reasons {
 		if !w.watch.shard(r.Shard).rotten {
 			return false
 		}
 	}
 	return true
+}
+
+// healthOf judges a state once, however often it is asked for.
+func (v *watch) healthOf(s *cluster.State) *cluster.Health {
+	if v.judged != s {
+		v.judged, v.health = s, cluster.HealthOf(s)
+	}
+	return &v.health
 }
 
 // unwell says what is wrong with a world that should be whole.

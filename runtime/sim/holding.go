@@ -23,15 +23,15 @@ type holding struct {
 	store      *store.Store
 	core       *replica.Core
 	opened     bool // has said so
+	touched    bool // since the last check
 	failed     bool
 	row        *cluster.Shard
 	minInSync  int
 
-	reign  shards.Term  // the term in which this copy is primary; 0: it is not
-	ready  shards.SeqNo // reads wait until this is applied: what an earlier primary may have acknowledged
-	gather []work       // not proposed yet
-	rounds []round2     // proposed, not applied
-	reads  []work       // that wait for ready
+	reign  shards.Term // the term in which this copy is primary; 0: it is not
+	gather []work      // not proposed yet
+	rounds []round2    // proposed, not applied
+	reads  []work      // that wait until the reign has caught up with what it took over
 	saved  shards.SeqNo
 	hand   *recovery.HandOver
 	open   int // hand-overs of this reign that were proposed, and may be carried out
@@ -101,6 +101,10 @@ func (h *holding) tick(ticks int) {
 
 // drive carries out what the core wants.
 func (h *holding) drive() {
+	if !h.touched {
+		h.touched = true
+		h.c.touched = append(h.c.touched, h)
+	}
 	h.welcome(!h.mine().InSync)
 	for !h.failed && (h.driveStreams() || h.core.HasReady()) {
 		ready := h.core.Ready()
@@ -146,10 +150,10 @@ func (h *holding) settle() {
 	}
 	if h.reign != h.core.Term() {
 		h.fence()
-		h.reign, h.ready, h.open = h.core.Term(), h.core.End().Seq, 0
+		h.reign, h.open = h.core.Term(), 0
 		h.c.p.n.w.reigns(h.c.p.n, h.shard, h.reign, h.copy)
 	}
-	if h.store.Applied() >= h.ready && len(h.reads) > 0 {
+	if h.core.Caught() && len(h.reads) > 0 {
 		reads := h.reads
 		h.reads = nil
 		for _, r := range reads {
@@ -291,7 +295,7 @@ func (h *holding) elsewhere() error {
 
 // read answers at once from what is applied: under a lease that is looked at after the read was done.
 func (h *holding) read(k work) {
-	if h.store.Applied() < h.ready && !h.c.p.n.bug(BugReadBeforeTail) {
+	if !h.core.Caught() && !h.c.p.n.bug(BugReadBeforeTail) {
 		h.reads = append(h.reads, k)
 		return
 	}
@@ -367,8 +371,12 @@ func (h *holding) damaged(err error) {
 	h.c.fail(h.shard, h.copy, err.Error())
 }
 
-// propose asks the metadata group for a change of the in-sync set.
+// propose asks the metadata group for a change of the in-sync set. Without a lease no copy is accused: a node that hears
+// nobody would take all others out of the set before it is itself found dead.
 func (h *holding) propose(change replica.Change) {
+	if !change.Add && !h.c.p.member.leased() {
+		return
+	}
 	command := &cluster.InSync{Shard: h.shard, Term: h.core.Term(), Primary: h.copy, Reason: change.Reason}
 	if change.Add {
 		command.Add = []shards.CopyID{change.Copy}

@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"cmp"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -247,14 +245,4 @@ func (w *World) probe(from, to *Node, timeout time.Duration, found func(*answer)
 			}
 		})
 	})
-}
-
-// cutsNow lists the directions that are cut, for a failure's text.
-func (w *World) cutsNow() [][2]int {
-	var all [][2]int
-	for k := range w.net.cuts {
-		all = append(all, k)
-	}
-	slices.SortFunc(all, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], a[1]-b[1]) })
-	return all
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -32,7 +33,7 @@ type Node struct {
 	wallSkew time.Duration // of its wall clock against the world's
 	slow     int           // fsyncs take this many times longer; 0: as usual
 	proc     *process
-	wasFresh bool // its disk holds nothing of the cluster yet
+	roles    cluster.Roles
 }
 
 // monotonic is the node's own clock, which no jump touches.
@@ -149,7 +150,7 @@ func (w *World) AddNode() *Node {
 	number := len(w.nodes)
 	n := &Node{
 		ID: shards.NodeID(fmt.Sprintf("n%d", number+1)), number: number, w: w,
-		chance: stream(w.o.Seed, streamNode, number), wasFresh: true,
+		chance: stream(w.o.Seed, streamNode, number), roles: cluster.DefaultRoles,
 	}
 	n.disk, n.raft = newForgetful(w.o.Bugs), newRaftLog(w.o.Bugs)
 	if w.o.Drift > 0 {

@@ -21,6 +21,8 @@ type Options struct {
 	Clients int           // default 2 to 6
 	Think   time.Duration // a client's pause between two operations, at most; default 20 to 200 ms
 	Spaces  []shards.Keyspace
+	PerKey  bool    // in place of Clients: one for each key, which does nothing else
+	Data    int     // how many nodes may hold copies, the last ones; default all
 	Drift   float64 // of clocks, either way; default up to 500 ppm
 	Calm    bool    // the network neither loses nor delays, but for faults
 	Faults  []Fault // nil: Faults invents them
@@ -94,10 +96,19 @@ func New(o Options) *World {
 	}
 	w.nodes[0].raft.sync()
 	for _, n := range w.nodes {
+		if o.Data > 0 && n.number < o.Nodes-o.Data {
+			n.roles = cluster.RoleMeta
+		}
 		n.start()
 	}
-	for range o.Clients {
-		w.addClient()
+	if o.PerKey {
+		for _, key := range w.keys {
+			w.addClient(key)
+		}
+	} else {
+		for range o.Clients {
+			w.addClient("")
+		}
 	}
 	w.plan(o.Faults)
 	return w
@@ -119,7 +130,7 @@ func (w *World) nodeByRaft(number uint64) *Node {
 func (n *Node) asMember() cluster.Member {
 	return cluster.Member{
 		ID: n.ID, Name: string(n.ID), Raft: n.raftNumber(), Epoch: n.epoch, Peer: string(n.ID) + ":1", Host: string(n.ID),
-		Roles: cluster.DefaultRoles, Release: "sim", Format: 1,
+		Roles: n.roles, Release: "sim", Format: 1,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // World is one simulated cluster: a heap of events, nodes, the network between them, and everything that is known about
@@ -31,11 +33,12 @@ type World struct {
 	keys     []string
 	clients  []*client
 	history  history
-	lastRead map[string]string // by key, what a client last read: what a swap compares with
-	finished func(*client)     // is told each operation that ends
-	unserved func(string) bool // keys that clients write before all others
-	quiet    bool              // clients begin nothing any more
-	healed   bool              // faults have ended, for good
+	lastRead map[string]string                  // by key, what a client last read: what a swap compares with
+	finished func(*client)                      // is told each operation that ends
+	stepped  func(before, after *cluster.State) // is told each newest cluster state
+	unserved func() (string, bool)              // a key that clients write before all others, if there is one
+	quiet    bool                               // clients begin nothing any more
+	healed   bool                               // faults have ended, for good
 
 	chance  *rand.Rand // what belongs to nothing else
 	failure *Failure   // the first; the world ends with it

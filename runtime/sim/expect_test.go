@@ -1,0 +1,211 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// operate does what an operator does, through the leader, and waits until it is committed.
+func (s *script) operate(words []string) {
+	command := &cluster.Command{}
+	yes := words[0] == "drain"
+	switch words[0] {
+	case "drain", "undrain":
+		command.Member = &cluster.MemberChange{Node: s.node(words[1]).ID, Draining: &yes}
+	case "set":
+		command.Settings = &cluster.SettingsChange{Set: []cluster.Setting{{Name: words[1], Value: words[2]}}}
+	case "keyspace":
+		command.Keyspace = &cluster.KeyspaceChange{Keyspace: shards.Keyspace{Name: words[1], Shards: s.number(words[2])}}
+		s.w.keys = append(s.w.keys, words[1]+":0", words[1]+":1", words[1]+":2")
+		for _, key := range s.w.keys[len(s.w.keys)-3:] {
+			s.w.addClient(key)
+		}
+	case "stale":
+		id := s.shard(words[1])
+		row := s.w.row(id)
+		copy := row.CopyOn(s.node(words[2]).ID)
+		if copy == nil {
+			s.fail("no copy there: %s", describe(row))
+		}
+		s.w.watch.shard(id).forgiven = true
+		command.Reroute = &cluster.Reroute{Rows: []cluster.RowChange{{
+			Shard: id, Base: row.Version, Moves: []cluster.Move{{Kind: cluster.MoveStale, Copy: copy.ID, Reason: "an operator accepts the loss"}},
+		}}}
+	}
+	var outcome *cluster.Outcome
+	leader := s.w.leader()
+	if leader == nil {
+		s.fail("nobody leads")
+	}
+	s.w.push(0, leader, leader.life, func() {
+		leader.proc.meta.propose(command, func(o *cluster.Outcome) { outcome = o })
+	})
+	if _, ok := s.w.Until(5*time.Second, func() bool { return outcome != nil }); !ok || outcome.Err != nil {
+		s.fail("it was not done: %+v", outcome)
+	}
+}
+
+func (s *script) expect(words []string) {
+	bound := func(word string) (time.Duration, bool) {
+		at := slices.Index(words, word)
+		if at < 0 {
+			return 0, false
+		}
+		return s.span(words[at+1]), true
+	}
+	most := func() int { return s.number(words[len(words)-1]) }
+	count := func(what string, n int) {
+		if n > most() {
+			s.fail("%d %s", n, what)
+		}
+	}
+	switch words[0] {
+	case "elections":
+		count("elections", int(s.w.highestTerm()-s.elections))
+	case "promotions":
+		count("promotions", s.promotions)
+	case "allocations":
+		count("allocations", s.allocations)
+	case "deaths":
+		count("deaths", s.deaths)
+	case "pause":
+		if d := s.span(words[2]); s.slowest >= d {
+			s.fail("an operation took %v", s.slowest)
+		}
+		s.t.Logf("%s: %v", s.line, s.slowest)
+	case "spread":
+		s.spread(most())
+	case "version":
+		if x, y := s.node(words[2]), s.node(words[4]); x.proc.table().Version >= y.proc.table().Version {
+			s.fail("%s knows version %d, and %s %d", x.ID, x.proc.table().Version, y.ID, y.proc.table().Version)
+		}
+	case "not":
+		if m := s.w.watch.newest.Member(s.node(words[2]).ID); m.Down {
+			s.fail("%s is down", m.Name)
+		}
+	default:
+		s.await(words, bound)
+	}
+}
+
+// await looks at a condition after every event, for as long as the line says.
+func (s *script) await(words []string, bound func(string) (time.Duration, bool)) {
+	holds := s.condition(words)
+	if d, ok := bound("for"); ok {
+		if took, broke := s.w.Until(d, func() bool { return !holds() }); broke {
+			s.fail("it ended after %v: %s", took, s.w.unwell())
+		}
+		return
+	}
+	d, _ := bound("within")
+	if _, ok := s.w.Until(max(0, s.at+d-s.w.now), holds); !ok {
+		if s.missing != nil {
+			s.fail("it took longer: shard %v: %s", s.missing.ID, s.w.statusOf(s.w.row(s.missing.ID)))
+		}
+		s.fail("it took longer: %s", s.w.unwell())
+	}
+	s.t.Logf("%s: %v", s.line, s.w.now-s.at)
+}
+
+// condition is what an expectation with a time is about.
+func (s *script) condition(words []string) func() bool {
+	state := func() *cluster.State { return s.w.watch.newest }
+	begun := s.w.now
+	switch words[0] {
+	case "writes":
+		space := shards.KeyspaceID(1)
+		if words[1] != "within" {
+			space = state().KeyspaceByName(words[1]).ID
+		}
+		return func() bool {
+			for _, row := range state().ShardsOf(space) {
+				if _, ok := s.written[row.ID]; !ok && s.hasKey(row.ID) {
+					s.missing = &row
+					return false
+				}
+			}
+			return true
+		}
+	case "refusal":
+		id := s.shard(words[2])
+		return func() bool { return s.lastWrite[id] <= begun }
+	case "no":
+		id := s.shard(words[3])
+		return func() bool { return s.lastRead[id] <= begun }
+	case "leader":
+		var but *Node
+		if words[1] == "not" {
+			but = s.node(words[2])
+		}
+		return func() bool { l := s.w.leader(); return l != nil && l.running() && l != but }
+	case "health":
+		return func() bool { return s.w.watch.healthOf(state()).Status.String() == words[1] }
+	case "down":
+		n := s.node(words[1])
+		return func() bool { return state().Member(n.ID).Down }
+	case "voters":
+		n := s.number(words[1])
+		return func() bool { return len(state().Voters) == n && s.w.votersFollow() }
+	case "drained":
+		n := s.node(words[1])
+		return func() bool {
+			return !slices.ContainsFunc(state().Shards, func(r cluster.Shard) bool { return r.CopyOn(n.ID) != nil })
+		}
+	}
+	s.t.Fatalf("%s: unknown expectation", s.line)
+	return nil
+}
+
+// hasKey says whether some client writes to the shard.
+func (s *script) hasKey(id shards.ShardID) bool {
+	return slices.ContainsFunc(s.w.clients, func(c *client) bool {
+		space := s.w.spaceOf(s.w.watch.newest, c.key)
+		return c.key == "" || space != nil && shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(c.key)))) == id
+	})
+}
+
+// spread checks that primaries are even: nobody leads more than so many above the average.
+func (s *script) spread(above int) {
+	led := map[shards.NodeID]int{}
+	state := s.w.watch.newest
+	for i := range state.Shards {
+		if c := state.Shards[i].PrimaryCopy(); c != nil {
+			led[c.Node]++
+		}
+	}
+	holders := 0
+	for _, m := range state.Members {
+		if m.Has(cluster.RoleData) && !m.Down {
+			holders++
+		}
+	}
+	var all []string
+	for _, n := range s.w.nodes {
+		all = append(all, string(n.ID))
+		if led[n.ID] > len(state.Shards)/holders+above {
+			s.fail("%s leads %d of %d shards", n.ID, led[n.ID], len(state.Shards))
+		}
+	}
+	s.t.Logf("%s: %s lead %v", s.line, strings.Join(all, " "), led)
+}
+
+// highestTerm is the newest term of the metadata group that any node knows.
+func (w *World) highestTerm() uint64 {
+	highest := uint64(0)
+	for _, n := range w.nodes {
+		if n.alive && n.proc.meta != nil {
+			highest = max(highest, n.proc.meta.core.Lead().Term)
+		}
+	}
+	return highest
+}
+
+// votersFollow says whether Raft's configuration has become what the state asks for.
+func (w *World) votersFollow() bool {
+	l := w.leader()
+	return l != nil && slices.Equal(l.proc.meta.core.Voters().GetVoters(), l.proc.table().Voters) && len(l.proc.meta.core.Voters().GetVotersOutgoing()) == 0
+}
