@@ -211,6 +211,9 @@ func (l *life) follow(ctx context.Context, changed <-chan struct{}) {
 			m.Lead(won, term)
 		}
 		l.node.apply(state)
+		if s := l.node.speaker.Load(); s != nil {
+			s.MapChanged()
+		}
 	}
 }
 
@@ -235,6 +238,8 @@ func (l *life) receive(peer transport.Hello, _ transport.Class, kind transport.K
 		group.Receive(peer, body)
 	case kind == transport.KindReplicate || kind == transport.KindRecover:
 		l.node.replicate(peer, kind, body)
+	case kind == transport.KindPublish:
+		l.node.hear(body)
 	case m != nil:
 		m.Receive(peer, kind, body)
 	}

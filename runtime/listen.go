@@ -82,6 +82,8 @@ func (n *Node) serveRESP() (err error) {
 	if err != nil {
 		return err
 	}
+	n.resp.MapChanged() // what clients hear of later are the differences
+	n.speaker.Store(n.resp)
 	served := make(chan error, 1)
 	go func() { served <- n.resp.Serve(l) }()
 	n.servers = append(n.servers, &server{close: func() error {

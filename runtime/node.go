@@ -49,7 +49,8 @@ type Node struct {
 	listeners   struct{ resp, http net.Listener }
 	peerAddress string // where other nodes reach this one; empty if they do not
 	servers     []*server
-	resp        *resp.Server // nil if it is not served
+	resp        *resp.Server                // nil if it is not served
+	speaker     atomic.Pointer[resp.Server] // the same, for goroutines that may be there before it
 
 	watchers atomic.Int64 // watches that are on
 	news     news         // of the cluster state and of the members

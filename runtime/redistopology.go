@@ -61,6 +61,10 @@ func (r *redis) draw(state *cluster.State, k *keyspace) []resp.Node {
 	if own, found := place[r.node.id.Node]; found {
 		nodes[0], nodes[own] = nodes[own], nodes[0]
 		slices.SortStableFunc(nodes[1:], func(a, b resp.Node) int { return compareText(a.Name, b.Name) })
+	} else { // forgotten, or not a member yet
+		host, port := hostPort(r.node.RESPAddr())
+		self := resp.Node{ID: string(r.node.id.Node), Name: r.node.config.Name, Host: host, Port: port, Epoch: uint64(r.node.id.Epoch)}
+		nodes = slices.Insert(nodes, 0, self)
 	}
 	return nodes
 }

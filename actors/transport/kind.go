@@ -44,15 +44,16 @@ const (
 	KindRead                           // call: a read of a shard that is no operation: scans, counts, snapshots
 	KindWatch                          // call: changes of shards, as they happen
 	KindPlacement                      // call: an operator's question to the placement leader
+	KindPublish                        // one-way, Bulk: a message to a channel, for the subscribers on that node
 
-	lastKind = KindPlacement
+	lastKind = KindPublish
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
-	KindPlacement: "placement",
+	KindPlacement: "placement", KindPublish: "publish",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of
