@@ -53,11 +53,12 @@ func (d *Directory) KeysInSlot(ctx context.Context, id shards.ShardID, slot shar
 // RandomKey appends some key of a shard to dst; found is false if it has none.
 func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte, chance uint64) (key []byte, found bool, err error) {
 	q := query{op: opRandom, shard: id, chance: chance}
+	before := len(dst)
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
 		return s.Inspect(func(st *store.Store) {
 			var some []byte
 			if some, found = st.RandomKey(time.Now().UnixMilli(), chance); found {
-				dst = append(dst, some...)
+				dst = append(dst[:before], some...)
 			}
 		})
 	}, func(a *answer) {

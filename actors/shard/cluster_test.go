@@ -145,6 +145,9 @@ func TestEveryCopyHasIt(t *testing.T) {
 			if err := ask(s, get("k")).err; !errors.As(err, &moved) || moved.Primary != "n1" || s.Leads() {
 				t.Errorf("%s: %v, leads %v", h.id, err, s.Leads())
 			}
+			if err := s.Inspect(func(*store.Store) {}); !errors.As(err, &moved) || moved.Primary != "n1" {
+				t.Errorf("%s: looking inside gives %v", h.id, err)
+			}
 			stale := &answers{txns: []store.Txn{{Ops: []store.Op{get("k")}}}}
 			s.ReadStale(time.Now().UnixMilli(), stale)
 			if stale.err != nil || string(stale.results[0].Value) != "two" {
@@ -186,6 +189,9 @@ func TestCutOff(t *testing.T) {
 			var failure *shards.Error
 			if err := ask(old, get("k")).err; !errors.As(err, &failure) || failure.Kind != shards.KindUnavailable {
 				w.t.Fatalf("a read without a lease gives %v", err)
+			}
+			if _, err := old.View(); !errors.As(err, &failure) || failure.Kind != shards.KindUnavailable {
+				w.t.Fatalf("a view without a lease gives %v", err)
 			}
 			w.bury(w.house(old.link.Node))
 			c.more(50)

@@ -104,8 +104,20 @@ func (s *Shard) Stats() Stats {
 }
 
 // Inspect runs f in the shard's turn with its store, for reads that are not operations: cursors, slot counts, samples. f
-// is short and changes nothing. The error says why the shard cannot serve.
+// is short and changes nothing. The error says why the shard cannot serve, and what f has seen is then worth nothing: only a
+// primary answers, and its lease must hold to the end.
 func (s *Shard) Inspect(f func(*store.Store)) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if err := s.readable(); err != nil {
+		return err
+	}
+	f(s.store)
+	return s.readable()
+}
+
+// InspectStale is Inspect for whatever this copy has applied, and whatever its role.
+func (s *Shard) InspectStale(f func(*store.Store)) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	if s.down != nil {
@@ -121,14 +133,19 @@ type View struct {
 	shard *Shard
 }
 
-// View takes a snapshot in constant time. It holds memory until Close.
+// View takes a snapshot in constant time. It holds memory until Close. Errors are those of Inspect.
 func (s *Shard) View() (*View, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	if s.down != nil {
-		return nil, s.down
+	if err := s.readable(); err != nil {
+		return nil, err
 	}
-	return &View{Snapshot: s.store.Snapshot(), shard: s}, nil
+	snapshot := s.store.Snapshot()
+	if err := s.readable(); err != nil { // the process may have slept in between
+		snapshot.Close()
+		return nil, err
+	}
+	return &View{Snapshot: snapshot, shard: s}, nil
 }
 
 // Close gives the snapshot's memory back to the shard. It may be called once.

@@ -68,6 +68,9 @@ type writes struct {
 // ErrNoLease is why a primary does not serve: it has not heard of the placement leader for so long that another may be primary.
 var ErrNoLease = errors.New("this node has lost touch with the placement leader, and may have been replaced; try again")
 
+// errCatchingUp is why a new primary does not answer reads that cannot wait.
+var errCatchingUp = errors.New("the new primary is taking over what its predecessor left; try again")
+
 // errOutcome is why a parked work fails when its copy is primary no more.
 var errOutcome = errors.New("the copy lost its place while the write was on its way: it may have happened or not")
 
@@ -359,6 +362,23 @@ func (s *Shard) guard(w Work, writes bool, b *Batch) bool {
 		return false
 	}
 	return true
+}
+
+// readable is nil, or why a read that cannot wait is not answered here.
+func (s *Shard) readable() error {
+	switch p := s.part; {
+	case s.down != nil:
+		return s.down
+	case p == nil:
+		return nil
+	case p.core.Role() != replica.RolePrimary:
+		return s.notPrimary()
+	case !s.link.Lease.Valid():
+		return s.unavailable(ErrNoLease)
+	case !p.solo && !s.current():
+		return s.unavailable(errCatchingUp)
+	}
+	return nil
 }
 
 // current says that what this primary holds is all that has been acknowledged: its reign has caught up with what it took

@@ -169,7 +169,9 @@ func (s *Shard) Unsaved() (log, live int64, any bool) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	st := s.store.Stats()
-	return s.unsave, st.LiveBytes + 32*st.Keys + 512, s.logged > s.saved // what frames and file add, rounded up
+	serves := s.down == nil || errors.Is(s.down, ErrClosed)
+	any = serves && s.logged > s.saved && s.store.Applied() > s.saved
+	return s.unsave, st.LiveBytes + 32*st.Keys + 512, any // what frames and file add, rounded up
 }
 
 // Checkpoint writes a snapshot file of the shard and then drops the log before it. Shard and callers go on meanwhile. One

@@ -480,7 +480,7 @@ func (w *town) equal() {
 	for i := range w.space.Shards {
 		digests := map[store.Digest]bool{}
 		for _, c := range w.row(i).Copies {
-			if err := w.house(c.Node).shards[i].Inspect(func(s *store.Store) { digests[s.Digest()] = true }); err != nil {
+			if err := w.house(c.Node).shards[i].InspectStale(func(s *store.Store) { digests[s.Digest()] = true }); err != nil {
 				w.t.Error(err)
 			}
 		}

@@ -44,8 +44,8 @@ func NewWatch(all []*Shard, prefix []byte, from func(index int) shards.SeqNo, ca
 func (w *Watch) add(i int, s *Shard, prefix []byte, from shards.SeqNo, capacity int) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	if s.down != nil {
-		return s.down
+	if err := s.readable(); err != nil {
+		return err
 	}
 	inner := s.store.Watch(prefix, from, capacity)
 	inner.OnReady = func() { w.nudge(i) }

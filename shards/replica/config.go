@@ -15,7 +15,7 @@ type Config struct {
 	WindowEntries int // likewise; default 256
 	MessageBytes  int // entries in one message, default 512 KiB; one entry may exceed it
 	TailBytes     int // entries that are not committed yet, default 32 MiB; beyond it Room says no
-	HistoryBytes  int // committed entries kept in memory for laggards; default 64 KiB, with Memory 1 MiB
+	HistoryBytes  int // committed entries kept in memory for laggards; default 64 KiB, with Memory 256 KiB
 
 	LagTicks    int // an in-sync copy that owes an entry for so long is proposed for removal; default 30: 1.5 s of 50 ms ticks
 	ResendTicks int // unanswered messages are sent again after so many ticks, later with doubled pauses up to 16 times; default 4
@@ -27,7 +27,7 @@ type Config struct {
 func (c *Config) validate() error {
 	history := 64 << 10
 	if c.Memory {
-		history = 1 << 20
+		history = 256 << 10
 	}
 	for _, field := range []struct {
 		name     string
