@@ -22,7 +22,7 @@ type CoreConfig struct {
 	SnapshotEntries uint64 // applied entries from one snapshot to the next; default 4096
 	SnapshotBytes   int    // bytes of applied entries after which there is a snapshot anyway; default 8 MiB
 	EntryBytes      int    // of a command in one entry, a longer one takes several; default and most MaxEntry, less some bytes for a head
-	MessageBytes    int    // of entries in one message, or one entry; default 1 MiB. A sixteenth of what is applied between two writes
+	MessageBytes    int    // of entries in one message, or one entry; default 1 MiB. 16 times as much goes to a follower, or is applied, at once
 	Logf            func(format string, args ...any)
 }
 
@@ -194,6 +194,7 @@ func (c *Core) raftConfig() *raft.Config {
 		MaxCommittedSizePerReady:  16 * uint64(c.config.MessageBytes),
 		MaxUncommittedEntriesSize: maxPending,
 		MaxInflightMsgs:           maxFlight,
+		MaxInflightBytes:          16 * uint64(c.config.MessageBytes),
 		CheckQuorum:               true,
 		PreVote:                   true,
 		ReadOnlyOption:            raft.ReadOnlySafe,

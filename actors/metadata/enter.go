@@ -56,7 +56,7 @@ func (g *Group) enter(ctx context.Context) error {
 		return g.join(ctx, log.Cluster())
 	case len(g.config.Initial) > 0:
 		return g.gather(ctx)
-	case len(g.config.Join()) > 0:
+	case g.config.MustJoin || len(g.seeds()) > 0:
 		return g.join(ctx, "")
 	}
 	return g.found(ctx)
@@ -252,9 +252,9 @@ func (g *Group) discover(ctx context.Context, address string) (f finding) {
 func (g *Group) join(ctx context.Context, want string) error {
 	say := progress5(g)
 	for {
-		seeds := append(slices.Clone(g.config.Join()), g.config.Initial...)
+		seeds := g.seeds()
 		if len(seeds) == 0 {
-			say.line("this node has begun to join a cluster and knows none of its members: give --join with the address of one", "cluster", want)
+			say.line("this node is to join a cluster and knows none of its members: give --join, or a file of peers, with the address of one", "cluster", want)
 		}
 		var last error
 		for _, address := range seeds {
@@ -274,6 +274,14 @@ func (g *Group) join(ctx context.Context, want string) error {
 			return err
 		}
 	}
+}
+
+// seeds are the addresses that this node was given, as of now.
+func (g *Group) seeds() (list []string) {
+	if g.config.Join != nil {
+		list = slices.Clone(g.config.Join())
+	}
+	return append(list, g.config.Initial...)
 }
 
 // joinAt asks one address, and waits until this node has heard from its group.
@@ -325,7 +333,7 @@ func (g *Group) seek(ctx context.Context) {
 		if leader, _ := g.Leader(); leader != "" || g.belongs.Load() == nil {
 			continue
 		}
-		for _, f := range g.askAll(ctx, append(slices.Clone(g.config.Join()), g.config.Initial...)) {
+		for _, f := range g.askAll(ctx, g.seeds()) {
 			if f.err == nil && f.cluster == *g.belongs.Load() {
 				g.meet(f.members)
 			}

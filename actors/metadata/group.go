@@ -41,8 +41,13 @@ type Config struct {
 	Initial []string
 
 	// Join gives the addresses of members to join, or to find again after all have moved; it is asked before each try, so that
-	// a file may stand behind it. nil or no addresses at the first start of a node without Initial: it forms a cluster of one.
+	// a file may stand behind it. nil or no addresses at the first start of a node without Initial and MustJoin: it forms a
+	// cluster of one.
 	Join func() []string
+
+	// MustJoin keeps a node from forming a cluster of one while Join gives no addresses: the file behind it may not be there
+	// yet. It is not for Initial.
+	MustJoin bool
 
 	// Adopt is told the cluster that this node is about to become part of, before anything else happens; what it must keep is
 	// durable when it returns. It is told again at each start. nil: nobody wants to know.
@@ -80,9 +85,6 @@ func (c *Config) validate() error {
 	}
 	if c.Patience == 0 {
 		c.Patience = time.Second
-	}
-	if c.Join == nil {
-		c.Join = func() []string { return nil }
 	}
 	if c.Adopt == nil {
 		c.Adopt = func(string) error { return nil }

@@ -307,6 +307,32 @@ func TestRestartFromDisk(t *testing.T) {
 	})
 }
 
+// A leader that hangs holds up those who have called it no longer than until another one leads.
+func TestLeaderHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 3)
+		old := n.houses["n1"].waitLeader(5 * time.Second)
+		others := []*house{}
+		for _, h := range n.houses {
+			if h != old {
+				n.network.Cut(idOf(old.name), idOf(h.name)) // it hears, and nobody hears it
+				others = append(others, h)
+			}
+		}
+		begun := time.Now()
+		var all sync.WaitGroup
+		for _, h := range others {
+			all.Go(func() {
+				h.set(5*time.Second, h.name, "1")
+				if took := time.Since(begun); took > 1300*time.Millisecond {
+					t.Errorf("node %s waited %v", h.name, took)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
 func TestConfirmedIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := village(t, 3, 3)

@@ -116,7 +116,7 @@ func (h *house) start() *house {
 		t.Fatal(err)
 	}
 	h.group, err = Start(Config{
-		Self: h.member(), Log: log, Wire: h.wire, Initial: h.initial, Join: h.join, Alive: h.alive, SnapshotEntries: h.every,
+		Self: h.member(), Log: log, Wire: h.wire, Initial: h.initial, Join: h.join, MustJoin: h.join != nil, Alive: h.alive, SnapshotEntries: h.every,
 		Bootstrap: cluster.Bootstrap{Cluster: fmt.Sprintf("%040x", h.number)},
 		Adopt:     func(id string) error { h.wire.SetCluster(id); return nil },
 		Connect:   func(list []transport.Address) { h.wire.SetPeers(list) },

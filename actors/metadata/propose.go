@@ -34,7 +34,7 @@ func (g *Group) Propose(ctx context.Context, command *cluster.Command) (cluster.
 	changed, stop := g.Watch()
 	defer stop()
 	for pause, tried := leastPause, false; ; pause = min(2*pause, mostPause) {
-		a, err := g.try(ctx, p, here)
+		a, err := g.try(ctx, p, here, changed)
 		switch a.verdict {
 		case verdictApplied:
 			return settle(a.applied)
@@ -93,8 +93,8 @@ func (g *Group) lull(ctx context.Context, changed <-chan struct{}, pause time.Du
 	}
 }
 
-// try proposes once, to whoever leads as far as this node knows. verdictElsewhere: to nobody.
-func (g *Group) try(ctx context.Context, p Proposal, here *waiter) (answer, error) {
+// try proposes once, to whoever leads as far as this node knows, and gives up when another one does. verdictElsewhere: to nobody.
+func (g *Group) try(ctx context.Context, p Proposal, here *waiter, changed <-chan struct{}) (answer, error) {
 	leader, _ := g.Leader()
 	switch leader {
 	case "":
@@ -103,6 +103,7 @@ func (g *Group) try(ctx context.Context, p Proposal, here *waiter) (answer, erro
 		return g.submit(ctx, p, here)
 	}
 	patient, cancel := context.WithTimeout(ctx, g.config.Patience)
+	defer cancel()
 	called := make(chan struct{})
 	var body []byte
 	var failed error
@@ -110,13 +111,19 @@ func (g *Group) try(ctx context.Context, p Proposal, here *waiter) (answer, erro
 		defer close(called)
 		body, failed = g.config.Wire.Call(patient, leader, transport.KindCommand, encodeProposal(&p))
 	}()
-	select {
-	case a := <-here.heard:
-		cancel()
-		<-called
-		return a, nil
-	case <-called:
-		cancel()
+	for waiting := true; waiting; {
+		select {
+		case a := <-here.heard:
+			cancel()
+			<-called
+			return a, nil
+		case <-changed:
+			if now, _ := g.Leader(); now != leader {
+				cancel()
+			}
+		case <-called:
+			waiting = false
+		}
 	}
 	a, err := judge(body, failed)
 	if a.verdict != verdictApplied {

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	worldSeeds = flag.Int("world-seeds", 150, "worlds that TestWorlds runs through")
+	worldSeeds = flag.Int("world-seeds", 100, "worlds that TestWorlds runs through")
 	worldSeed  = flag.Uint64("world-seed", 0, "the one world to run, instead of many")
 )
 
