@@ -140,7 +140,7 @@ func (l *life) enter(clean bool) error {
 	}
 	group, err := metadata.Start(metadata.Config{
 		Self: self, Clean: clean, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
-		Initial: n.config.Initial, Join: n.seeds, Adopt: n.belong, Connect: l.connect, Alive: l.alive,
+		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: n.belong, Connect: l.connect, Alive: l.alive,
 		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
 		Logger: n.config.Logger, Fatal: n.fail,
 	})
