@@ -51,7 +51,7 @@ type Config struct {
 	Scorers  []policies.Scorer
 
 	Period  time.Duration // looks happen at least so often. Default 10 s
-	Pause   time.Duration // and at most so often, unless a member is dead or a shard waits for its promotion. Default 50 ms
+	Pause   time.Duration // and at most so often, unless a member is dead or a shard waits for its promotion. Default 25 ms
 	Timeout time.Duration // for a plan to be committed. Default 5 s
 
 	// Planned is told of each plan that was proposed, and of what became of it, on the Placement's goroutine: it must be
@@ -84,7 +84,7 @@ func (c *Config) validate() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Period, c.Pause, c.Timeout = cmp.Or(c.Period, 10*time.Second), cmp.Or(c.Pause, 50*time.Millisecond), cmp.Or(c.Timeout, 5*time.Second)
+	c.Period, c.Pause, c.Timeout = cmp.Or(c.Period, 10*time.Second), cmp.Or(c.Pause, 25*time.Millisecond), cmp.Or(c.Timeout, 5*time.Second)
 	if c.Period < 0 || c.Pause < 0 || c.Timeout < 0 {
 		return errors.New("placement: Period, Pause and Timeout are durations above 0, or 0 for their defaults")
 	}
@@ -223,7 +223,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.tell(Planned{Term: e.Term, Plan: plan, Outcome: outcome, Err: err, Took: p.took, Commit: time.Since(began)})
 	switch {
 	case err != nil:
-		p.next = min(p.next, 4*p.c.Pause) // no quorum, or no reign any more
+		p.next = min(p.next, 8*p.c.Pause) // no quorum, or no reign any more
 	case plan.Again || len(outcome.Rows) > 0 || outcome.Err != nil:
 		p.Wake()
 	}

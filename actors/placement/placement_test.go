@@ -347,8 +347,8 @@ func TestManyWakesAreOne(t *testing.T) {
 				looks, last = looks+1, now
 			}
 		}
-		if looks > 5 {
-			t.Errorf("%d looks in 200 ms, with a pause of 50 ms", looks)
+		if looks > 9 || looks < 6 {
+			t.Errorf("%d looks in 200 ms, with a pause of 25 ms", looks)
 		}
 	})
 }

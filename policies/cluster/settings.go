@@ -55,7 +55,7 @@ var settingRules = []SettingRule{
 		Doc: "which copies may be allocated; an in-sync copy is promoted whatever it says"},
 	{Name: SettingMaxRetries, Default: "5", Min: 1, Max: 1000,
 		Doc: "failed copies of a shard in a row after which it is left alone until somebody retries it"},
-	{Name: SettingConcurrentRecoveries, Default: "8", Min: 1, Max: 1000,
+	{Name: SettingConcurrentRecoveries, Default: "16", Min: 1, Max: 1000,
 		Doc: "recoveries into a node, and out of one, at a time; shards are smaller here than where the name comes from, whose default is 2"},
 	{Name: SettingNodeLeftDelay, Default: "1m", Max: int64(24 * time.Hour), Time: true,
 		Doc: "how long the copies of a dead node are waited for before they are replaced"},
