@@ -96,8 +96,7 @@ func (p *planner) relieve(from int, held []int, width int) bool {
 	}
 	a, b := &p.view.Nodes[from], &p.view.Nodes[best.to]
 	reason := fmt.Sprintf("node %s has %d copies and %s %d: copy c%d of %s evens them out", a.Name, a.Copies, b.Name, b.Copies, best.copy.ID, p.name(p.row(best.i).ID))
-	p.do(Balance, best.i, cluster.Move{Kind: cluster.MoveAllocate, Node: b.ID, Source: best.copy.ID, Reason: reason}, best.rank.verdict, nil)
-	return true
+	return p.do(Balance, best.i, cluster.Move{Kind: cluster.MoveAllocate, Node: b.ID, Source: best.copy.ID, Reason: reason}, best.rank.verdict, nil)
 }
 
 // mayLeave asks whether a copy may leave its node for balance.

@@ -67,7 +67,9 @@ func (p *planner) fill(i int) {
 		node := &p.view.Nodes[n]
 		reason := fmt.Sprintf("%s has %d of %d copies; node %s has fewest of those that may have another (%d of its keyspace, %d in all)",
 			name, have, k.Copies(), node.Name, p.copies[p.keyspaceOf[i]][n], node.Copies)
-		p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: reason}, verdict, candidates)
+		if !p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: reason}, verdict, candidates) {
+			return
+		}
 	}
 }
 
@@ -185,7 +187,9 @@ func (p *planner) trim(i int) {
 		}
 		c := r.Copies[at]
 		reason := fmt.Sprintf("%s has %d copies in sync, and %d are wanted; copy c%d on node %s is needless", p.name(r.ID), good, wanted, c.ID, p.view.Nodes[p.nodes[c.Node]].Name)
-		p.do(Surplus, i, cluster.Move{Kind: cluster.MoveDrop, Copy: c.ID, Reason: reason}, policies.Yes, nil)
+		if !p.do(Surplus, i, cluster.Move{Kind: cluster.MoveDrop, Copy: c.ID, Reason: reason}, policies.Yes, nil) {
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 
@@ -172,21 +173,25 @@ func (p *planner) full(i int) bool {
 	return true
 }
 
-// do plans a move of the shard at i. What the state itself refuses is a mistake in here.
-func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict, candidates []policies.Explanation) {
+// do plans a move of the shard at i, and says whether the state itself allows it. It does if the deciders are as careful as
+// the built-in ones; a set without them must not stop the planning of everything else.
+func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict, candidates []policies.Explanation) bool {
 	r, k := p.row(i), p.keyspaceOf[i]
 	id := r.ID
 	m.Reason = m.Reason[:min(len(m.Reason), cluster.MaxReason)]
 	p.count(k, r, -1)
-	if err := p.trial.Move(id, &m); err != nil {
-		panic("allocator: planned what is refused: " + err.Error())
-	}
+	err := p.trial.Move(id, &m)
 	p.count(k, p.row(i), 1)
+	if err != nil {
+		p.wait(lane, i, policies.No, fmt.Sprintf("%s; deciders allowed it, and the state does not: %v", m.Reason, err), candidates)
+		return false
+	}
 	if len(p.moves[i]) == 0 {
 		p.planned++
 	}
 	p.moves[i] = append(p.moves[i], m)
 	p.plan.Decisions = append(p.plan.Decisions, Decision{Lane: lane, Shard: id, Name: p.name(id), Verdict: verdict, Move: m, Reason: m.Reason, Candidates: candidates})
+	return true
 }
 
 // wait records what is wanted and cannot be done now.

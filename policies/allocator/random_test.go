@@ -335,3 +335,37 @@ func TestTwoLeadersPlanOnce(t *testing.T) {
 	w.settle()
 	w.evenAndGreen("in the end")
 }
+
+// A set of deciders that says YES to everything makes plans that the state refuses: these are not proposed, they are told of,
+// and what can be done is done.
+func TestStateHasTheLastWord(t *testing.T) {
+	w := newWorld(t, 1)
+	for i := 1; i <= 4; i++ {
+		w.join(i, "", cluster.DefaultRoles)
+	}
+	w.join(5, "", cluster.RoleGateway)
+	w.keyspace("orders", 10, 1)
+	w.settle()
+	w.policies = &policies.Set{}
+	w.keyspace("carts", 10, 2)
+	w.judge(nodeID(2), liveness.Dead, "killed")
+	w.ticks += 100000
+	refused := 0
+	for range 20 {
+		p := w.reroute()
+		w.work()
+		for _, d := range p.Decisions {
+			if d.Move.Kind == 0 && d.Verdict == policies.No {
+				refused++
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused: the test is too mild")
+	}
+	for _, r := range w.state.Shards {
+		if r.ID.Keyspace() == 0 && r.Primary == 0 {
+			t.Errorf("not promoted: %s", w.state.Describe(&r))
+		}
+	}
+}
