@@ -115,7 +115,7 @@ func TestEtcdStore(t *testing.T) {
 }
 
 func TestFlagsAreChecked(t *testing.T) {
-	for _, o := range []options{{fault: "flood"}, {fault: "kill", systems: "mongo"}} {
+	for _, o := range []options{{fault: "flood"}, {fault: "kill", systems: "mongo"}, {fault: "cut", systems: "troupe,redis"}} {
 		if err := run(t.Context(), &o, io.Discard, io.Discard); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

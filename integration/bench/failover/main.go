@@ -3,11 +3,13 @@
 //
 //	go run ./integration/bench/failover                          20 kills each: of a primary's node, and of the leader
 //	go run ./integration/bench/failover -fault pause             SIGSTOP in place of SIGKILL
+//	go run ./integration/bench/failover -fault cut -systems troupe   the node loses all that other nodes send it, and it them
 //	go run ./integration/bench/failover -systems troupe -kills 5
 //
 // Clients write without a pause to one slot, through a client that goes where it is sent. The node that matters for the slot is
 // killed. What counts is the time from the kill to the first acknowledged write that began after it, and whether every acknowledged
-// write is there once the cluster is whole again. With pause, a client that has slept through it all writes to the node as it wakes.
+// write is there once the cluster is whole again. With pause and cut, a
+// client that has slept through it all writes to the node as it comes back.
 //
 //	write write write ✗ · · · · · · · write write write ... restart, whole again, read all that was acknowledged
 //	                  └─ kill         └─ acknowledged
@@ -49,7 +51,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.kills, "kills", 20, "faults of each kind for each system")
 	flag.StringVar(&o.systems, "systems", "troupe,redis,etcd", "which, comma separated")
-	flag.StringVar(&o.fault, "fault", "kill", "kill (SIGKILL) or pause (SIGSTOP)")
+	flag.StringVar(&o.fault, "fault", "kill", "kill (SIGKILL), pause (SIGSTOP) or cut (from the other nodes, not from clients; troupe alone)")
 	flag.IntVar(&o.writers, "writers", 8, "clients that write at the same time")
 	flag.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "of writing before the fault")
 	flag.IntVar(&o.after, "after", 25, "acknowledged writes of each client to wait for after the fault")
@@ -91,10 +93,19 @@ type victim interface {
 	Address() string // where it speaks Redis' protocol; empty if it does not
 }
 
+// cuttable is a victim that can be cut off from the other nodes. Clients still reach it.
+type cuttable interface {
+	Cut(ctx context.Context, from []string, both bool) error
+	Heal(ctx context.Context) error
+}
+
 // run starts the systems, one after another in each round, and prints one table.
 func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
-	if o.fault != "kill" && o.fault != "pause" {
-		return fmt.Errorf("-fault %s: must be kill or pause", o.fault)
+	if !slices.Contains([]string{"kill", "pause", "cut"}, o.fault) {
+		return fmt.Errorf("-fault %s: must be kill, pause or cut", o.fault)
+	}
+	if o.fault == "cut" && o.systems != "troupe" {
+		return errors.New("-fault cut: only troupe nodes can be told to lose messages; add -systems troupe")
 	}
 	dir, err := os.MkdirTemp("", "troupe-failover-")
 	if err != nil {
@@ -199,7 +210,7 @@ func (o *options) trial(ctx context.Context, s system, aim, tag string) (out out
 		return out, ctx.Err()
 	}
 	var stale *zombie
-	if o.fault == "pause" {
+	if o.fault != "kill" {
 		if stale, err = raise(ctx, victim.Address()); err != nil {
 			return out, err
 		}
@@ -215,7 +226,7 @@ func (o *options) trial(ctx context.Context, s system, aim, tag string) (out out
 	}
 	out.first, out.all = delays(writers, struck, gone)
 	keys := harness.Keys(slices.Concat(acks...))
-	awake, err := o.repair(victim, stale, tag)
+	awake, err := o.repair(ctx, victim, stale, tag)
 	if err != nil {
 		return out, err
 	}
@@ -242,10 +253,13 @@ func (o *options) strike(ctx context.Context, v victim, writers []*harness.Write
 		}
 	}
 	struck = time.Now()
-	if o.fault == "pause" {
-		err = v.Pause()
-	} else {
+	switch o.fault {
+	case "kill":
 		v.Kill()
+	case "pause":
+		err = v.Pause()
+	case "cut":
+		err = v.(cuttable).Cut(ctx, nil, true)
 	}
 	gone = time.Now()
 	if err != nil {
@@ -260,17 +274,21 @@ func (o *options) strike(ctx context.Context, v victim, writers []*harness.Write
 }
 
 // repair brings the victim back. What a zombie got acknowledged is returned.
-func (o *options) repair(v victim, stale *zombie, tag string) (awake []string, err error) {
-	switch {
-	case o.fault != "pause":
-		return nil, v.Start()
-	case stale == nil:
-		return nil, v.Resume()
+func (o *options) repair(ctx context.Context, v victim, stale *zombie, tag string) (awake []string, err error) {
+	if stale != nil {
+		if err := stale.write(tag); err != nil {
+			return nil, err
+		}
 	}
-	if err := stale.write(tag); err != nil {
-		return nil, err
+	switch o.fault {
+	case "kill":
+		err = v.Start()
+	case "pause":
+		err = v.Resume()
+	case "cut":
+		err = v.(cuttable).Heal(ctx)
 	}
-	if err := v.Resume(); err != nil {
+	if err != nil || stale == nil {
 		return nil, err
 	}
 	return stale.acknowledged(tag), nil

@@ -19,6 +19,8 @@ var targets = map[string]goal{
 	"troupe, leader, kill":   {800 * time.Millisecond, 3 * time.Second},
 	"troupe, primary, pause": {0, lease + time.Second},
 	"troupe, leader, pause":  {0, lease + time.Second},
+	"troupe, primary, cut":   {0, lease + time.Second},
+	"troupe, leader, cut":    {0, lease + time.Second},
 }
 
 // result is one row: all trials of one system and aim.

@@ -20,7 +20,11 @@ func startTroupe(ctx context.Context, o *options, dir string) (system, error) {
 			return nil, err
 		}
 	}
-	c, err := harness.StartCluster(ctx, harness.ClusterConfig{Program: program, Dir: dir, Args: strings.Fields(o.troupe)})
+	args := strings.Fields(o.troupe)
+	if o.fault == "cut" { // paths for it, and the times of a node without --dev
+		args = append([]string{"--dev", "--tick", "50ms", "--election", "500ms"}, args...)
+	}
+	c, err := harness.StartCluster(ctx, harness.ClusterConfig{Program: program, Dir: dir, Args: args})
 	if err != nil {
 		return nil, err
 	}

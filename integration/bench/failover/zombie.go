@@ -8,10 +8,10 @@ import (
 	"github.com/troupe-actors/troupe/integration/harness"
 )
 
-// A zombie is a client that knows nothing of a failover: its connection to a node that stood still has lived on, and what it
-// has written is the first thing that the node finds when it wakes.
+// A zombie is a client that knows nothing of a failover: its connection to a node that stood still, or was cut off, has lived
+// on, and what it has written is the first thing that the node finds when it wakes.
 //
-//	pause ─── failover ─── zombie writes ─── resume ─── +OK? then it must be there when all is over
+//	pause, cut ─── failover ─── zombie writes ─── resume, heal ─── +OK? then it must be there when all is over
 type zombie struct{ conn *harness.Conn }
 
 // raise connects to a node before it is paused; nil for a node that does not speak Redis' protocol.
@@ -33,7 +33,7 @@ func raise(ctx context.Context, addr string) (*zombie, error) {
 // zombieWrites is how many writes wait for the node to wake.
 const zombieWrites = 100
 
-// write queues writes at the paused node.
+// write queues writes at the node.
 func (z *zombie) write(tag string) error {
 	for i := range zombieWrites {
 		key := zombieKey(tag, i)
