@@ -180,7 +180,9 @@ func (c *copies) remove(row *cluster.Shard, h *holding) {
 	c.record(row.ID, 0)
 }
 
+// drop forgets a copy, and what it wanted written.
 func (c *copies) drop(shard shards.ShardID) {
+	c.log.cancel(shard)
 	delete(c.held, shard)
 	if at, found := slices.BinarySearch(c.order, shard); found {
 		c.order = slices.Delete(c.order, at, at+1)

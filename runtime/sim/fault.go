@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ const (
 	FaultSplit                     // some nodes on one side, the others on the other
 	FaultStorm                     // packets are lost, late and doubled
 	FaultSlow                      // a disk takes its time
-	FaultRot                       // a bit flips in a log, or a copy's files vanish, and the process restarts on that
+	FaultRot                       // a bit flips in a log, or a copy vanishes, and the process restarts on that
 	FaultClock                     // a wall clock jumps by up to an hour, either way
 	FaultFlap                      // a process dies and comes back, five times
 	FaultTransfer                  // an operator moves the leadership
@@ -68,8 +69,9 @@ const settleTime = 3 * time.Second
 // Each takes 30 ms to 9 s, spread evenly over the orders of magnitude.
 func Faults(o Options) []Fault {
 	chance := stream(o.Seed, streamFaults, 0)
+	weights := temper(chance)
 	total := 0
-	for _, w := range faultWeights {
+	for _, w := range weights {
 		total += w
 	}
 	var all []Fault
@@ -78,13 +80,23 @@ func Faults(o Options) []Fault {
 		f := Fault{At: at, Who: chance.IntN(64), Other: chance.IntN(64), Amount: chance.Float64()}
 		f.For = time.Duration(math.Pow(300, chance.Float64()) * float64(30*time.Millisecond))
 		roll := chance.IntN(total)
-		for roll >= faultWeights[f.Kind] {
-			roll -= faultWeights[f.Kind]
+		for roll >= weights[f.Kind] {
+			roll -= weights[f.Kind]
 			f.Kind++
 		}
 		all = append(all, f)
 	}
 	return all
+}
+
+// temper gives a world faults of its own mixture: three kinds come five times as often as elsewhere, so that what only a
+// conjunction of the same few brings about is met as well.
+func temper(chance *rand.Rand) [faultKinds]int {
+	weights := faultWeights
+	for range 3 {
+		weights[chance.IntN(int(faultKinds))] *= 5
+	}
+	return weights
 }
 
 // plan has the faults happen: all, or those that Options.Only lists.
@@ -233,17 +245,18 @@ func (w *World) heal() {
 	w.relink()
 }
 
-// rot damages what a node has of a shard of which another copy is in sync elsewhere: a bit flips in its log, or all of it,
-// with the record that it was there, is gone.
+// rot damages a copy, of a shard of which another copy is in sync and sound: a bit flips in its log, or all of it, with the
+// record that it was there, is gone.
 func (w *World) rot(n *Node, bit bool) {
 	if w.watch.newest == nil {
 		return
 	}
 	for i := range w.watch.newest.Shards {
 		row := &w.watch.newest.Shards[(i+n.number)%len(w.watch.newest.Shards)]
-		c := row.CopyOn(n.ID)
+		c, l := row.CopyOn(n.ID), w.watch.shard(row.ID)
+		sound := slices.ContainsFunc(row.Copies, func(o cluster.Copy) bool { return o.Node != n.ID && o.InSync && !l.damaged[o.ID] && !l.gone[o.ID] })
 		switch {
-		case c == nil || c.InSync && row.InSync() < 2:
+		case c == nil || !sound:
 			continue
 		case bit && !n.disk.rot(row.ID, n.chance):
 			continue
@@ -252,9 +265,9 @@ func (w *World) rot(n *Node, bit bool) {
 		default:
 			w.Note("all that %s had of shard %v vanishes", n.ID, row.ID)
 			n.disk.vanish(row.ID)
-			w.watch.shard(row.ID).gone[c.ID] = true
+			l.gone[c.ID] = true
 		}
-		w.watch.shard(row.ID).rotten = true
+		l.damaged[c.ID] = true
 		return
 	}
 }

@@ -62,7 +62,7 @@ func (w *World) recover() time.Duration {
 			served[c.call.key] = true
 		}
 	}
-	waiting := func(key string) bool { return !served[key] && !w.shardOf(key).rotten }
+	waiting := func(key string) bool { return !served[key] && !w.excused(w.rowOf(key).ID) }
 	w.unserved = func() (string, bool) {
 		for next < len(w.keys) && !waiting(w.keys[next]) {
 			next++
@@ -95,8 +95,8 @@ func (w *World) undrain() {
 	w.After(time.Second, w.undrain)
 }
 
-// whole says that every node has joined in its present life and knows the newest state, and that it is green but for shards
-// whose logs a fault has damaged beyond what the other copies could mend.
+// whole says that every node has joined in its present life and knows the newest state, and that it is green, or
+// excused.
 func (w *World) whole() bool {
 	s := w.watch.newest
 	if s == nil || w.leader() == nil {
@@ -108,11 +108,19 @@ func (w *World) whole() bool {
 		}
 	}
 	for _, r := range w.watch.healthOf(s).Reasons {
-		if !w.watch.shard(r.Shard).rotten {
+		if !w.excused(r.Shard) {
 			return false
 		}
 	}
 	return true
+}
+
+// excused says that a shard waits for an operator, and may: a fault damaged one copy, and before that was found the others
+// died and left the in-sync set to it.
+func (w *World) excused(shard shards.ShardID) bool {
+	row := w.row(shard)
+	failed := slices.ContainsFunc(row.Copies, func(c cluster.Copy) bool { return c.Failed })
+	return failed && len(w.watch.shard(shard).damaged) > 0
 }
 
 // healthOf judges a state once, however often it is asked for.
@@ -181,14 +189,11 @@ func (w *World) shardOf(key string) *lineage {
 func (w *World) judge() (undecided bool) {
 	for i := range w.watch.newest.Shards {
 		row := &w.watch.newest.Shards[i]
-		if l := w.watch.shard(row.ID); !l.rotten {
-			w.judgeShard(row, l)
+		if !w.excused(row.ID) {
+			w.judgeShard(row, w.watch.shard(row.ID))
 		}
 	}
-	counts := func(key string) bool {
-		l := w.shardOf(key)
-		return !l.forgiven && !l.rotten
-	}
+	counts := func(key string) bool { return !w.shardOf(key).forgiven }
 	key, calls, decided := w.history.check(counts, checkTime)
 	if key != "" {
 		var lines []string

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -69,12 +70,12 @@ type seat struct {
 
 // lineage is the one true order of a shard: what the first copy to apply a transaction made of it.
 type lineage struct {
-	rolling  []uint64     // by sequence number; 0: nobody has applied it
-	acked    shards.SeqNo // a primary has said so
-	told     shards.SeqNo // a client has heard so
-	forgiven bool         // all copies that held its acknowledged writes have died, which memory and interval allow; or an operator accepted a loss
-	rotten   bool         // a fault damaged one of its logs
-	gone     map[shards.CopyID]bool
+	rolling  []uint64               // by sequence number; 0: nobody has applied it
+	acked    shards.SeqNo           // a primary has said so
+	told     shards.SeqNo           // a client has heard so
+	forgiven bool                   // all copies that held its acknowledged writes have died, which memory and interval allow; or an operator accepted a loss
+	gone     map[shards.CopyID]bool // copies that have lost what they held
+	damaged  map[shards.CopyID]bool // copies whose log a fault has damaged
 }
 
 func newWatch() watch {
@@ -87,7 +88,7 @@ func newWatch() watch {
 func (v *watch) shard(id shards.ShardID) *lineage {
 	l := v.shards[id]
 	if l == nil {
-		l = &lineage{gone: map[shards.CopyID]bool{}}
+		l = &lineage{gone: map[shards.CopyID]bool{}, damaged: map[shards.CopyID]bool{}}
 		v.shards[id] = l
 	}
 	return l
@@ -205,6 +206,9 @@ func (w *World) compare(before, after *cluster.State) {
 		if old == nil {
 			continue
 		}
+		if !w.watch.fsyncs(row) {
+			w.forgive(row)
+		}
 		if row.Term < old.Term || row.Version < old.Version {
 			w.Fail(invariantForward, "shard %v goes from term %d and version %d to %d and %d", row.ID, old.Term, old.Version, row.Term, row.Version)
 		}
@@ -252,8 +256,7 @@ func (w *World) row(shard shards.ShardID) *cluster.Shard {
 	return w.watch.newest.Shard(shard)
 }
 
-// died notes what a crash takes with it. A keyspace that does not fsync may lose what was acknowledged when the last copy
-// that held it dies, and only then.
+// died notes what a crash takes with it: what copies held whose keyspace does not fsync.
 func (v *watch) died(w *World, n *Node) {
 	delete(v.seen, n.ID)
 	if v.newest == nil {
@@ -261,25 +264,29 @@ func (v *watch) died(w *World, n *Node) {
 	}
 	for i := range v.newest.Shards {
 		row := &v.newest.Shards[i]
-		space := v.newest.Keyspace(row.ID.Keyspace())
-		if space == nil || space.Durability == shards.DurabilityFsync {
-			continue
-		}
-		l := v.shard(row.ID)
-		left := 0
-		for _, c := range row.Copies {
-			if c.Node == n.ID {
-				l.gone[c.ID] = true
-			}
-			if c.InSync && !l.gone[c.ID] {
-				left++
-			}
-		}
-		if left == 0 && !l.forgiven {
-			l.forgiven = true
-			w.Note("shard %v: the last copy in sync has died, and %v does not promise to keep it", row.ID, space.Durability)
+		if c := row.CopyOn(n.ID); c != nil && !v.fsyncs(row) {
+			v.shard(row.ID).gone[c.ID] = true
+			w.forgive(row)
 		}
 	}
+}
+
+func (v *watch) fsyncs(row *cluster.Shard) bool {
+	space := v.newest.Keyspace(row.ID.Keyspace())
+	return space == nil || space.Durability == shards.DurabilityFsync
+}
+
+// forgive notes that a shard may lose what it had acknowledged: no copy is left in sync that has not died since it was put
+// there. The set may come to that after the death, when a change commits that was decided before: of a primary that took out
+// all others and died, or of a leader that took out a node it could not reach and did not know yet that the last one had died.
+func (w *World) forgive(row *cluster.Shard) {
+	l := w.watch.shard(row.ID)
+	whole := func(c cluster.Copy) bool { return c.InSync && !l.gone[c.ID] }
+	if l.forgiven || len(row.Copies) == 0 || slices.ContainsFunc(row.Copies, whole) {
+		return
+	}
+	l.forgiven = true
+	w.Note("shard %v: no copy is left that held everything, which its durability does not promise to keep", row.ID)
 }
 
 // afterStep runs the cores' own checks on the node that something has just happened to.

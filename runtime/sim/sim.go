@@ -63,15 +63,18 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+// inventSpaces makes one keyspace that fsyncs, and in a third of the worlds another one of any durability. Now and then a
+// keyspace has no replicas: then its primaries move by relocation alone.
 func inventSpaces(chance *rand.Rand) []shards.Keyspace {
-	first := shards.Keyspace{Name: "a", ID: 1, Shards: 1 + chance.IntN(4), Replicas: 1 + chance.IntN(2)}
+	replicas := func() int { return []int{1, 1, 1, 2, 2, shards.NoReplicas}[chance.IntN(6)] }
+	first := shards.Keyspace{Name: "a", ID: 1, Shards: 1 + chance.IntN(4), Replicas: replicas()}
 	if chance.IntN(4) == 0 {
-		first.MinInSync = 1 + chance.IntN(2)
+		first.MinInSync = 1 + chance.IntN(first.Copies())
 	}
 	spaces := []shards.Keyspace{first}
 	if chance.IntN(3) == 0 {
 		spaces = append(spaces, shards.Keyspace{
-			Name: "b", ID: 2, Shards: 1 + chance.IntN(2), Replicas: 1 + chance.IntN(2), Durability: shards.Durability(chance.IntN(3)),
+			Name: "b", ID: 2, Shards: 1 + chance.IntN(2), Replicas: replicas(), Durability: shards.Durability(chance.IntN(3)),
 		})
 	}
 	return spaces
