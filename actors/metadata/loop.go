@@ -21,6 +21,7 @@ const (
 	standAgain = 40 * time.Millisecond
 	standTries = 12
 	large      = 64 << 10 // bytes of a message that heartbeats shall not wait behind
+	mostTasks  = 256      // of callers, between two writes of the log
 )
 
 // loop is the goroutine that owns the Core. All of its fields are its own.
@@ -74,8 +75,7 @@ func (l *loop) run() {
 				l.receive(<-g.inbox)
 			}
 		case t := <-g.tasks:
-			t.do(l.core)
-			close(t.done)
+			l.serve(t)
 		case dead := <-g.gone:
 			l.leaderGone(dead.node, dead.epoch)
 		case <-ticker.C:
@@ -86,6 +86,22 @@ func (l *loop) run() {
 		if err := l.pump(); err != nil {
 			g.fail(err)
 			g.config.Fatal(err)
+			return
+		}
+	}
+}
+
+// serve does what callers want, all who wait: their commands share one write of the log.
+func (l *loop) serve(t task) {
+	for n := 0; ; n++ {
+		t.do(l.core)
+		close(t.done)
+		if n == mostTasks {
+			return
+		}
+		select {
+		case t = <-l.group.tasks:
+		default:
 			return
 		}
 	}
