@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestKillOfAProcess(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	var worst, proven time.Duration
+	var noticed, proven []time.Duration
 	for range rounds {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), childVariable+"=1")
@@ -95,16 +96,18 @@ func TestKillOfAProcess(t *testing.T) {
 		if c := a.next(t); c.Up {
 			t.Fatalf("%+v", c)
 		}
-		worst = max(worst, time.Since(killed))
+		noticed = append(noticed, time.Since(killed))
 		if _, err := a.Probe(soon(t), addr); !errors.Is(err, ErrRefused) {
 			t.Errorf("a probe after the connection broke: %v", err)
 		}
-		proven = max(proven, time.Since(killed))
+		proven = append(proven, time.Since(killed))
 		child.Wait()
 		a.Close()
 	}
-	t.Logf("%d kills: noticed after %v at worst, proven after %v", rounds, worst, proven)
-	if worst > 50*time.Millisecond {
-		t.Errorf("noticed after %v, want 50 ms at most", worst)
+	slices.Sort(noticed)
+	slices.Sort(proven)
+	t.Logf("%d kills: noticed after %v, proven after %v; at worst %v and %v", rounds, noticed[rounds/2], proven[rounds/2], noticed[rounds-1], proven[rounds-1])
+	if noticed[rounds/2] > 50*time.Millisecond { // the median: a busy machine may stop a test for longer
+		t.Errorf("noticed after %v, want 50 ms at most", noticed[rounds/2])
 	}
 }
