@@ -1,0 +1,108 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+func TestWriterReportsEachWriteInTheOrderOfItsKey(t *testing.T) {
+	n := start(t, Config{})
+	s := open(t, n, "default")
+	w := must[*Writer](t)(s.Writer(WriterOptions{BatchOps: 7, MaxPending: 50}))
+	var mu sync.Mutex
+	seen := map[string][]int64{}
+	for i := range 3000 {
+		key := fmt.Sprint("key ", i%23)
+		err := w.Write(t.Context(), Increment(key, 1), func(o Outcome, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[key] = append(seen[key], o.Int)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for key, values := range seen {
+		total += len(values)
+		for i, v := range values {
+			if v != int64(i+1) {
+				t.Fatalf("%s was reported as %v", key, values)
+			}
+		}
+	}
+	if total != 3000 {
+		t.Errorf("%d reports of 3000 writes", total)
+	}
+	if err := w.Write(t.Context(), Put("k", nil), nil); !errors.Is(err, ErrWriterClosed) {
+		t.Errorf("a closed writer answered %v", err)
+	}
+}
+
+func TestWriterRefusesAndReportsErrors(t *testing.T) {
+	n := start(t, Config{})
+	s := open(t, n, "default")
+	w := must[*Writer](t)(s.Writer(WriterOptions{}))
+	if err := w.Write(t.Context(), Require("k", 1), nil); !errors.As(err, new(*shards.Error)) {
+		t.Errorf("a condition alone: %v", err)
+	}
+	must[uint64](t)(s.Put(t.Context(), "text", []byte("no number")))
+	results := make(chan error, 2)
+	for _, op := range []Op{Put("k", nil, IfPresent()), Increment("text", 1)} {
+		if err := w.Write(t.Context(), op, func(_ Outcome, err error) { results <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-results; !errors.Is(err, ErrConflict) && !errors.Is(err, store.ErrNotNumber) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := s.Writer(WriterOptions{BatchOps: -1}); !errors.Is(err, ErrConfig) {
+		t.Errorf("a batch of -1 operations: %v", err)
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whoever is faster than the shards waits: what is pending stays bounded, and nothing is lost.
+func TestWriterPushesBack(t *testing.T) {
+	n := start(t, Config{})
+	s := open(t, n, "default")
+	w := must[*Writer](t)(s.Writer(WriterOptions{MaxPending: 3, Linger: time.Hour, BatchOps: 1000}))
+	var reported atomic.Int32
+	for range 3 {
+		if err := w.Write(t.Context(), Increment("n", 1), func(Outcome, error) { reported.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Write(ended, Increment("n", 1), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a fourth write was taken: %v", err)
+	}
+	if err := w.Flush(ended); !errors.Is(err, context.Canceled) && reported.Load() != 3 {
+		t.Errorf("flush with an ended context: %v, %d reported", err, reported.Load())
+	}
+	if err := w.Close(t.Context()); err != nil || reported.Load() != 3 {
+		t.Errorf("close: %v, %d reported", err, reported.Load())
+	}
+}
