@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +101,7 @@ func checkNodes(ctx context.Context, c Cluster, state *cluster.State, evidence *
 		}
 		n.OK = n.Problem == ""
 	}
+	slices.SortFunc(checks, func(x, y NodeCheck) int { return strings.Compare(x.Node, y.Node) })
 	return checks
 }
 

@@ -38,22 +38,59 @@ func (c *Client) add(base string) {
 	}
 }
 
-// Learn asks for the members and takes in their addresses, so that one address given is enough to find the others.
+// Learn asks for the members and takes in their addresses, so that one address given is enough to find the others. All known
+// nodes are asked at once; the first that answers is asked first from then on, and those that cannot be reached last.
 func (c *Client) Learn(ctx context.Context) error {
-	nodes, err := c.Nodes(ctx)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type told struct {
+		by    *endpoint
+		nodes []Node
+		err   error
 	}
-	scheme, _, _ := strings.Cut(c.list()[0].base, "://")
-	for _, n := range nodes {
-		if n.HTTP == "" || n.State == Dead {
+	known := c.list()
+	answers := make(chan told, len(known)) // so that nobody waits for who no longer listens
+	for _, e := range known {
+		go func() {
+			nodes, err := c.nodesOf(ctx, e)
+			answers <- told{e, nodes, err}
+		}()
+	}
+	var problems []error
+	for range known {
+		answer := <-answers
+		if answer.err != nil {
+			problems = append(problems, answer.err)
 			continue
 		}
-		if base, err := baseURL(scheme + "://" + n.HTTP); err == nil { // else it is of no use to us
-			c.add(base)
+		c.note(answer.by, true)
+		scheme, _, _ := strings.Cut(answer.by.base, "://")
+		for _, n := range answer.nodes {
+			if n.HTTP == "" || n.State == Dead {
+				continue
+			}
+			if base, err := baseURL(scheme + "://" + n.HTTP); err == nil { // else it is of no use to us
+				c.add(base)
+			}
 		}
+		return nil
 	}
-	return nil
+	return errors.Join(problems...)
+}
+
+// nodesOf asks one address for the members.
+func (c *Client) nodesOf(ctx context.Context, e *endpoint) (nodes []Node, err error) {
+	request := call{method: http.MethodGet, path: "/_nodes", repeatable: true}
+	response, err := c.try(ctx, &request, e.base)
+	if err != nil {
+		var failure *Error
+		if errors.As(err, &failure) && failure.Status == 0 && ctx.Err() == nil {
+			c.note(e, false)
+		}
+		return nil, err
+	}
+	defer response.Body.Close()
+	return nodes, json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&nodes)
 }
 
 // Addresses are the nodes that the client knows, those that it was given first.

@@ -57,6 +57,29 @@ func TestLearnFindsTheOthers(t *testing.T) {
 	}
 }
 
+// A node that hangs does not keep the others from being found, nor is it asked first then.
+func TestLearnBesideANodeThatHangs(t *testing.T) {
+	_, _, address := serve(t, ServerConfig{})
+	hold := make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
+	defer hangs.Close()
+	defer close(hold)
+	client, err := New([]string{hangs.URL, deadAddress(t), address}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Learn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if first := client.list()[0].base; first != address {
+		t.Errorf("%s is asked first, not %s, which answered", first, address)
+	}
+	none, _ := New([]string{deadAddress(t)}, "")
+	if err := none.Learn(t.Context()); err == nil {
+		t.Error("nobody was there, and was learnt from")
+	}
+}
+
 // A node that is there and cannot serve yet is asked again, as long as patience allows and no longer.
 func TestPatience(t *testing.T) {
 	var asked atomic.Int32

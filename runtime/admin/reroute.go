@@ -3,6 +3,8 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -280,5 +282,6 @@ func explained(state *cluster.State, row *cluster.Shard, e *Explanation) Explain
 		}
 		a.Nodes = append(a.Nodes, one)
 	}
+	slices.SortFunc(a.Nodes, func(x, y ExplainedNode) int { return strings.Compare(x.Node, y.Node) })
 	return a
 }

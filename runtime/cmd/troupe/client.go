@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +21,9 @@ import (
 
 // defaultAddr is where a node listens for HTTP unless it is told otherwise.
 const defaultAddr = "127.0.0.1:7500"
+
+// devAddrs are where the first nodes of troupe dev do.
+var devAddrs = []string{"127.0.0.1:7501", "127.0.0.1:7502", "127.0.0.1:7503"}
 
 // remote is the cluster that a verb speaks to, as its flags say.
 type remote struct {
@@ -40,7 +45,7 @@ func withRemote(c *console, cmd *cobra.Command) *remote {
 func withCluster(c *console, cmd *cobra.Command) *remote {
 	r := &remote{c: c}
 	f := cmd.Flags()
-	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+")")
+	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+", or those of troupe dev)")
 	f.StringVar(&r.token, "token", "", "bearer `token` (better as TROUPE_TOKEN)")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 	return r
@@ -57,18 +62,42 @@ func (c *console) setting(flag, variable, otherwise string) string {
 	return otherwise
 }
 
+// addresses are those that the flag or the environment says, or the default.
 func (r *remote) addresses() string { return r.c.setting(r.addr, "TROUPE_ADDR", defaultAddr) }
 
-// How long a request is repeated while no node can serve it, as in a failover, and how long the members may take to be asked for.
+// first are the addresses to begin with. If none are said it is the default one if somebody listens there, and else those of
+// troupe dev: not both, since they may be two clusters.
+func (r *remote) first() []string {
+	if r.c.setting(r.addr, "TROUPE_ADDR", "") != "" {
+		return strings.Split(r.addresses(), ",")
+	}
+	if listens(defaultAddr) || !slices.ContainsFunc(devAddrs, listens) {
+		return []string{defaultAddr}
+	}
+	return devAddrs
+}
+
+// listens says whether somebody takes connections at an address of this machine.
+func listens(addr string) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
+// How long a request is repeated while no node can serve it, as in a failover; how long a node may take to begin its answer; and
+// how long the members may take to be asked for.
 const (
 	patience   = 10 * time.Second
+	attempt    = 5 * time.Second
 	learnLimit = 2 * time.Second
 )
 
 // open makes the client, and asks for the other members: one address is enough to go on when that node dies.
 func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: strings.Split(r.addresses(), ","), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), Patience: patience,
+		Addresses: r.first(), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), Patience: patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
@@ -131,7 +160,7 @@ func (r *remote) explain(err error) error {
 	}
 	switch {
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
-		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data (or say where with --addr)\n  %s", r.addresses(), e.Reason)
+		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
 	case e.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%s asks for a token: give it as TROUPE_TOKEN or --token", r.addresses())
 	case e.Kind == admin.KindNotFound:

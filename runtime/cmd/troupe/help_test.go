@@ -24,7 +24,8 @@ func invoke(t *testing.T, env map[string]string, input string, args ...string) (
 func TestHelpTexts(t *testing.T) {
 	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
 		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "drain", "maintenance",
-		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "explain", "check", "watch health", "watch routing"}
+		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "explain", "check", "watch health", "watch routing",
+		"dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
 	for _, verb := range verbs {
 		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)
 		if code != 0 || errs != "" {
@@ -98,6 +99,10 @@ func TestWrongUsage(t *testing.T) {
 		{"keyspace create A", "a-z"},
 		{"keyspace update a:shards=0", "1 to 16384"},
 		{"drain", "accepts 1 arg"},
+		{"dev frob", `unknown command "frob"`},
+		{"dev --nodes 10", "1 to 9"},
+		{"dev --base-port 65500", "--base-port"},
+		{"dev kill", "accepts 1 arg"},
 		{"drain n1 --cancel --no-wait", "none of the others can be"},
 	} {
 		_, errs, code := invoke(t, nil, "", strings.Fields(c.line)...)
@@ -129,6 +134,15 @@ func TestCheckPrintsOriginsAndHidesSecrets(t *testing.T) {
 	for _, want := range []string{"name: n1 # flag --name", "http: 127.0.0.1:2 # env TROUPE_HTTP", "token: \"********\" # " + file + ":1", "data: ./data # default"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestDevVerbsNeedADevCluster(t *testing.T) {
+	env := map[string]string{"XDG_RUNTIME_DIR": t.TempDir()}
+	for _, line := range []string{"dev status", "dev kill n1", "dev cut n1 --one-way", "dev heal", "dev status --base-port 9300"} {
+		if _, errs, code := invoke(t, env, "", strings.Fields(line)...); code != exitFailed || !strings.Contains(errs, "start one with: troupe dev") {
+			t.Errorf("%s: exit code %d, %s", line, code, errs)
 		}
 	}
 }

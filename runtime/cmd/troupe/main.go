@@ -1,12 +1,13 @@
 // Command troupe is the binary of Troupe: it runs a node, and speaks to running ones.
 //
+//	troupe dev                                    run three nodes on this machine
 //	troupe node --data ./data                     run a node
 //	troupe load --dir ./site                      fill it from a folder
 //	troupe get index.html                         read a key
 //
-// Verbs that speak to nodes find them by --addr or TROUPE_ADDR: one address is enough to learn the others. Output is text for people, or JSON with --json. Exit codes:
-// 0 done, 1 failed, 2 wrong usage, 3 not found, 4 a condition did not hold or a comparison found differences, 130 stopped
-// by a second signal.
+// Verbs that speak to nodes find them by --addr or TROUPE_ADDR: one address is enough to learn the others. Output is text for
+// people, or JSON with --json. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 a condition did not hold or a
+// comparison found differences, 130 stopped by a second signal.
 package main
 
 import (
@@ -101,6 +102,7 @@ func run(ctx context.Context, c *console, args []string) int {
 
 const overview = `Troupe keeps keys and values in shards: a radix tree each, durable, served to Redis clients and over HTTP.
 
+  troupe dev                                run three nodes on this machine, for trying things out
   troupe node --data ./data                 run a node (Redis on 127.0.0.1:7400, HTTP on 127.0.0.1:7500)
   troupe health                             say how the cluster stands, and why
   troupe load --dir ./site                  fill it from a folder: path = key, content = value
@@ -126,7 +128,7 @@ func rootCommand(c *console) *cobra.Command {
 		id    string
 		verbs []*cobra.Command
 	}{
-		{"run", []*cobra.Command{nodeCommand(c), preflightCommand(c)}},
+		{"run", []*cobra.Command{devCommand(c), nodeCommand(c), preflightCommand(c)}},
 		{"cluster", []*cobra.Command{
 			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c),
 			forgetCommand(c), leaderCommand(c), rerouteCommand(c), explainCommand(c), checkCommand(c),

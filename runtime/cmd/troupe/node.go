@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 func nodeCommand(c *console) *cobra.Command {
-	var check, skip bool
+	var check, skip, withInput bool
 	cmd := &cobra.Command{
 		Use: "node", Short: "run a node", Args: cobra.NoArgs,
 		Long: `Runs a node until Ctrl-C or SIGTERM, which stop it cleanly; a second one ends it at once, and the next start then replays
@@ -34,6 +35,7 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 	n := withSettings(c, cmd)
 	cmd.Flags().BoolVar(&check, "check", false, "print the merged configuration and where each value comes from, then exit")
 	cmd.Flags().BoolVar(&skip, "skip-preflight", false, "start even if the preflight check would refuse")
+	cmd.Flags().BoolVar(&withInput, "stop-with-stdin", false, "stop when standard input ends, so that the node does not outlive what started it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		merged, err := n.merge()
 		if err != nil {
@@ -41,6 +43,9 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 		}
 		if check {
 			return merged.WriteYAML(c.out)
+		}
+		if withInput {
+			cmd.SetContext(c.untilInputEnds(cmd.Context()))
 		}
 		if !skip {
 			if err := c.mustBeFit(cmd.Context(), &merged.Node); err != nil {
@@ -50,6 +55,20 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 		return c.serve(cmd.Context(), &merged.Node)
 	}
 	return cmd
+}
+
+// lastWord is how long a node may take to stop after its standard input has ended; nobody may be there any more to kill it.
+const lastWord = 30 * time.Second
+
+// untilInputEnds ends when standard input does. What reads it runs as long as the process.
+func (c *console) untilInputEnds(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, c.in) // a failure is an end, too
+		cancel()
+		time.AfterFunc(lastWord, func() { os.Exit(exitKilled) })
+	}()
+	return ctx
 }
 
 // configOf turns the merged settings into the runtime's.

@@ -199,7 +199,11 @@ func (r *remote) printExplanation(a *admin.ExplainAnswer) error {
 		}
 		rows = append(rows, []string{n.Node, holds, "", strings.ToUpper(n.Decision), ""})
 		for _, v := range n.Verdicts {
-			rows = append(rows, []string{"", "", v.Question, v.Decision, v.Decider + ": " + v.Reason})
+			why := v.Decider
+			if v.Reason != "" {
+				why += ": " + v.Reason
+			}
+			rows = append(rows, []string{"", "", v.Question, v.Decision, why})
 		}
 	}
 	return writeTable(r.c.out, []string{"NODE", "COPY", "MAY", "VERDICT", "DECIDER AND REASON"}, rows)
