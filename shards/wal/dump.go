@@ -14,10 +14,10 @@ import (
 
 // DumpOptions say what Dump prints. The zero value prints everything as text.
 type DumpOptions struct {
-	FS     vfs.FS                      // nil: the disk
-	Shard  func(shards.ShardID) bool   // nil: every shard, and the node's own records
-	Decode func(payload []byte) string // what a payload says, on the record's line; nil: its size only
-	JSON   bool                        // one JSON object a line
+	FS     vfs.FS                                            // nil: the disk
+	Shard  func(shards.ShardID) bool                         // nil: every shard, and the node's own records
+	Decode func(shard shards.ShardID, payload []byte) string // what a payload says, on the record's line; nil: its size only
+	JSON   bool                                              // one JSON object a line
 }
 
 // Dump prints the log in dir/log, one line per record, without changing it. No process may have it open (ErrLocked). Damage
@@ -149,7 +149,7 @@ func (d *dumper) record(key, value []byte) error {
 	}
 	text := ""
 	if d.options.Decode != nil {
-		text = d.options.Decode(r.Payload)
+		text = d.options.Decode(r.Shard, r.Payload)
 	}
 	if d.options.JSON {
 		return d.json(dumpLine{

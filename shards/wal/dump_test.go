@@ -38,7 +38,7 @@ func TestDump(t *testing.T) {
 	closeLog(t, l)
 
 	var text bytes.Buffer
-	err := Dump(&text, "data", DumpOptions{FS: fs, Decode: func(p []byte) string { return string(p) }})
+	err := Dump(&text, "data", DumpOptions{FS: fs, Decode: func(_ shards.ShardID, p []byte) string { return string(p) }})
 	var corrupt *CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Shard != 8 || corrupt.Seq != 1 {
 		t.Errorf("got %v, want the damage in shard 8", err)
