@@ -243,9 +243,11 @@ func (c *Committer) settle(err error, synced bool) {
 	clear(c.records)
 }
 
-// writeShrinking is the second try on a full disk, with the deletes alone.
+// writeShrinking is the second try on a full disk, with the deletes alone, and with what was sent to other copies: that cannot
+// be taken back, and is little, since no more growth is let in.
 func (c *Committer) writeShrinking(cause error) error {
 	full := c.explain(cause)
+	c.writeSent(full)
 	kept := c.batch[:0]
 	c.records = c.records[:0]
 	for _, s := range c.batch {
@@ -266,6 +268,36 @@ func (c *Committer) writeShrinking(cause error) error {
 	}
 	c.settle(c.log.Append(c.records, true), true)
 	return full
+}
+
+// writeSent writes and settles the shares of primaries, out of the disk's reserve, and leaves the others in the batch.
+func (c *Committer) writeSent(full error) {
+	c.records = c.records[:0]
+	var sent, others []*Shard
+	for _, s := range c.batch {
+		before := len(c.records)
+		if c.records = s.sent(c.records); len(c.records) > before {
+			sent = append(sent, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	c.batch = others
+	if len(sent) == 0 {
+		return
+	}
+	err := c.log.Write(wal.Batch{Records: c.records}, true)
+	if err != nil {
+		err = c.explain(err)
+	}
+	for _, s := range sent {
+		if err != nil {
+			s.abort(err)
+			continue
+		}
+		s.commit()
+		s.refuseGrowth(full)
+	}
 }
 
 // explain turns an error of the log into what callers get. Anything but a full disk is the end of the log.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
@@ -40,11 +41,7 @@ func (s *Shard) take(records []wal.Record) []wal.Record {
 	}
 	s.listed = false
 	p.taken, p.pending = p.pending, writes{}
-	for i := range p.taken.entries {
-		e := &p.taken.entries[i]
-		records = append(records, wal.Record{Shard: s.id, Term: e.Term, First: e.First, Last: e.Last, Payload: e.Payload, Shrinks: e.Shrinks})
-	}
-	return records
+	return s.share(records)
 }
 
 // errands are what the committer does for the shard before it appends: a cut of its log, and the node's record of it.
@@ -221,17 +218,41 @@ func (s *Shard) shed(records []wal.Record, err error) []wal.Record {
 	return append(records, s.record())
 }
 
-// shedEntries keeps entries only if all of them shrink: what the copies were sent cannot be taken back in parts.
-func (s *Shard) shedEntries(records []wal.Record) []wal.Record {
-	before := len(records)
+// sent appends what the shard's primary has sent to other copies and not written; nothing for any other copy.
+func (s *Shard) sent(records []wal.Record) []wal.Record {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if !s.replicated() || s.part.core.Role() != replica.RolePrimary {
+		return records
+	}
+	return s.share(records)
+}
+
+// share appends the records of what the committer has taken.
+func (s *Shard) share(records []wal.Record) []wal.Record {
 	for i := range s.part.taken.entries {
 		e := &s.part.taken.entries[i]
-		if !e.Shrinks {
-			return records[:before]
-		}
-		records = append(records, wal.Record{Shard: s.id, Term: e.Term, First: e.First, Last: e.Last, Payload: e.Payload, Shrinks: true})
+		records = append(records, wal.Record{Shard: s.id, Term: e.Term, First: e.First, Last: e.Last, Payload: e.Payload, Shrinks: e.Shrinks})
 	}
 	return records
+}
+
+// refuseGrowth lets no write in that grows, until the disk has space; see admit.
+func (s *Shard) refuseGrowth(err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.stuck = err
+}
+
+// shedEntries keeps a replica's entries only if all of them shrink: its log has no gaps. The rest waits for a larger disk, and
+// the primary sees a copy that lags.
+func (s *Shard) shedEntries(records []wal.Record) []wal.Record {
+	for i := range s.part.taken.entries {
+		if !s.part.taken.entries[i].Shrinks {
+			return records
+		}
+	}
+	return s.share(records)
 }
 
 // term is the term of the records that a copy without company writes.

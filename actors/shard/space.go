@@ -53,6 +53,9 @@ const maxEvictions = 64
 // admit says whether a work that may grow the store goes ahead; if not it has been answered. Over the memory limit it
 // first gives up keys as the keyspace's policy says: those deletes are ordered before the work, like any write.
 func (s *Shard) admit(now int64, w Work) bool {
+	if s.stuck != nil && s.replicated() && !s.log.Low() {
+		s.stuck = nil // nothing need be under way that would notice
+	}
 	if s.stuck != nil {
 		failAll(w, s.stuck)
 		return false

@@ -49,6 +49,7 @@ type house struct {
 	link   *Link
 	shards []*Shard
 	lease  atomic.Int64 // until then, in Unix ns
+	free   atomic.Int64 // of its disk, in bytes
 	mail   *queue[letter]
 	bulk   *queue[letter]
 	news   *queue[*cluster.State]
@@ -208,7 +209,9 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	h.over, h.stop = context.WithCancel(context.Background())
 	h.renew()
 	var err error
-	if h.log, err = wal.Open("data", wal.Options{FS: fs, Reserve: -1}); err != nil {
+	h.free.Store(plenty)
+	space := func() (int64, error) { return h.free.Load(), nil }
+	if h.log, err = wal.Open("data", wal.Options{FS: fs, Reserve: 1 << 20, FreeBytes: space}); err != nil {
 		w.t.Fatal(err)
 	}
 	if h.files, err = wal.OpenSnapshots("data", fs); err != nil {
@@ -221,9 +224,9 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	}); err != nil {
 		w.t.Fatal(err)
 	}
-	space := NewSpace(w.space)
+	keyspace := NewSpace(w.space)
 	for i := range w.space.Shards {
-		c := Config{ID: shards.NewShardID(w.space.ID, i), Space: space, Seed: 1, Link: h.link, Adopt: w.adopt}
+		c := Config{ID: shards.NewShardID(w.space.ID, i), Space: keyspace, Seed: 1, Link: h.link, Adopt: w.adopt}
 		if w.space.Durability != shards.DurabilityMemory {
 			c.Committer, c.Log = h.commit, h.log
 		}
