@@ -174,7 +174,8 @@ func (c clusterAPI) own(copies bool) admin.View {
 	v := admin.View{Version: c.node.state().Version}
 	v.Leader, v.Term = placing(c).Leader()
 	if g := placing(c).group(); g != nil {
-		v.Digest = g.Status().Digest.Hash
+		digest := g.Status().Digest
+		v.Applied, v.Digest = digest.Index, digest.Hash
 	}
 	if held := c.node.lease.Load(); held != nil {
 		v.Lease = time.Until(held.Until()).Milliseconds()

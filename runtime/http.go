@@ -56,7 +56,7 @@ func (a api) describe(k *keyspace, s *shard.Shard) admin.Shard {
 	st := s.Stats()
 	out := admin.Shard{
 		ID: s.ID(), Keyspace: k.Name, Node: a.node.id.Node, Copy: st.Copy, Primary: s.Leads(), State: admin.ShardStarted,
-		Reason: st.Reason, Term: st.Term, Applied: st.Applied, Keys: st.Keys, Bytes: st.Memory, LogBytes: st.LogBytes,
+		Reason: st.Reason, Term: st.Term, Applied: st.Applied, Rolling: st.Rolling, Keys: st.Keys, Bytes: st.Memory, LogBytes: st.LogBytes,
 		Durability: k.Durability,
 	}
 	row := a.node.state().Shard(s.ID())

@@ -69,7 +69,8 @@ type View struct {
 	Leader  shards.NodeID `json:"leader"` // whom it takes for the leader; empty if nobody
 	Term    uint64        `json:"term"`   // of the metadata group
 	Version uint64        `json:"version"`
-	Digest  uint64        `json:"digest"`           // of the state at Version: equal on all members; 0 if it has none
+	Applied uint64        `json:"applied"`          // the last entry of the metadata group's log that it has carried out
+	Digest  uint64        `json:"digest"`           // of all entries up to Applied: equal on all members that have the same Applied; 0 if it has none
 	Lease   int64         `json:"lease"`            // milliseconds for which its lease is still good; 0 or less: it serves no reads
 	Copies  []Shard       `json:"copies,omitempty"` // on that member
 }

@@ -116,13 +116,13 @@ func (a *agreed) View(_ context.Context, node shards.NodeID, copies bool) (View,
 	}
 	sum := fnv.New64a()
 	sum.Write(a.state.Encode())
-	v := View{Leader: a.evidence.Leader, Term: a.evidence.Term, Version: a.state.Version - a.behind, Digest: sum.Sum64(), Lease: 1000}
+	v := View{Leader: a.evidence.Leader, Term: a.evidence.Term, Version: a.state.Version - a.behind, Applied: 100 + a.state.Version, Digest: sum.Sum64(), Lease: 1000}
 	if !copies {
 		return v, nil
 	}
 	for _, r := range a.state.Shards {
 		if c := r.CopyOn(node); c != nil {
-			s := Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, LogBytes: 7}
+			s := Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7}
 			if !c.InSync {
 				s.Recovery = &Recovery{Source: r.PrimaryCopy().Node, Stage: "snapshot", Bytes: 512, Total: 2048, Operations: 5, Began: testNow - 1500}
 			}

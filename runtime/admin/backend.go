@@ -111,6 +111,7 @@ type Shard struct {
 	Reason     string // why it is not started; empty otherwise
 	Term       shards.Term
 	Applied    shards.SeqNo
+	Rolling    uint64 // hash over all that was applied: equal on all copies that have the same Applied
 	Keys       int64
 	Bytes      int64 // of memory
 	LogBytes   int64 // of its records in the log: about what a restart would replay

@@ -115,11 +115,14 @@ func nodeRows(o *overview) (rows [][]string) {
 		rows = append(rows, []string{
 			n.Name, string(n.ID[:min(8, len(n.ID))]), roleLetters(n.Roles), mark(n.Leader), n.condition(), number(s.copies), number(s.keys), number(s.bytes),
 			dash(n.RESP), dash(n.HTTP), dash(n.Peer), n.Version, number(uint64(n.Epoch)), uptime, string(n.ID), number(s.primaries),
-			voterMark(n), dash(n.Host), attributeText(n.Attributes), dash(n.Reason),
+			voterMark(n), dash(n.Host), attributeText(n.Attributes), dash(n.Reason), number(o.views[n.ID].Applied), hashText(o.views[n.ID].Digest),
 		})
 	}
 	return rows
 }
+
+// hashText is a hash as all tables show it.
+func hashText(hash uint64) string { return fmt.Sprintf("%016x", hash) }
 
 func voterMark(n *Node) string {
 	if n.Excluded {
@@ -196,7 +199,7 @@ func shardRows(o *overview) (rows [][]string) {
 		rows = append(rows, []string{
 			c.Keyspace, number(c.ID.Index()), role, strings.ToUpper(string(c.State)), number(c.Keys), number(c.Bytes),
 			number(uint64(c.Applied)), number(c.LogBytes), dash(cmp.Or(names[c.Node], string(c.Node))), number(uint64(c.Term)), c.Durability.String(),
-			dash(c.Reason), slots, dash(copyName(c.Copy)), mark(c.InSync),
+			dash(c.Reason), slots, dash(copyName(c.Copy)), mark(c.InSync), hashText(c.Rolling),
 		})
 	}
 	return rows

@@ -45,6 +45,8 @@ var catTables = []catTable{
 		{name: "full_id", about: "its id", extra: true}, {name: "pri", about: "primaries that it holds", right: true, extra: true},
 		{name: "voter", about: "* votes in the metadata group, x shall not", extra: true}, {name: "host", about: "machine that it runs on", extra: true},
 		{name: "attributes", about: "that it was started with", extra: true}, {name: "reason", about: "why it is not alive", extra: true},
+		{name: "applied", about: "last entry of the metadata group that it has carried out", right: true, extra: true},
+		{name: "digest", about: "hash over all entries so far: equal on nodes that have applied the same", extra: true},
 	}},
 	{name: "recovery", rows: recoveryRows, figures: true, columns: []column{
 		{name: "keyspace", about: "name of the keyspace"}, {name: "shard", about: "index within the keyspace", right: true},
@@ -63,6 +65,7 @@ var catTables = []catTable{
 		{name: "durability", about: "when a write is acknowledged", extra: true}, {name: "unassigned.reason", about: "why it is not started", extra: true},
 		{name: "slots", about: "slots that it owns", extra: true}, {name: "copy", about: "number of the copy", extra: true},
 		{name: "insync", about: "* holds every acknowledged write", extra: true},
+		{name: "hash", about: "hash over all that was applied: equal on copies with the same seq", extra: true},
 	}},
 }
 

@@ -91,13 +91,13 @@ func checkNodes(ctx context.Context, c Cluster, state *cluster.State, evidence *
 		})
 	}
 	asked.Wait()
-	digests := map[uint64]uint64{} // by version: equal versions must be equal states
+	digests := map[uint64]uint64{} // by entry: who has carried out the same entries must have the same state
 	for i := range checks {
 		n, view := &checks[i], &views[i]
-		if first, seen := digests[view.Version]; seen && view.Digest != 0 && first != view.Digest {
-			n.Problem = fmt.Sprintf("its state at version %d is not that of the others (digest %x, not %x): stop it and start it with an empty data folder", view.Version, view.Digest, first)
+		if first, seen := digests[view.Applied]; seen && view.Digest != 0 && first != view.Digest {
+			n.Problem = fmt.Sprintf("its state at entry %d is not that of the others (digest %x, not %x): stop it and start it with an empty data folder", view.Applied, view.Digest, first)
 		} else if view.Digest != 0 {
-			digests[view.Version] = view.Digest
+			digests[view.Applied] = view.Digest
 		}
 		n.OK = n.Problem == ""
 	}

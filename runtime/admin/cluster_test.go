@@ -218,6 +218,8 @@ func TestTablesOfACluster(t *testing.T) {
 			"default      1 p      UNASSIGNED      0 -    -    -\n" +
 			"default      1 r      STARTED        11 n3   c4   *\n" +
 			"default      1 r      UNASSIGNED      0 n2   c7   -\n",
+		"/_cat/shards?h=shard,node,seq,hash&s=node,shard": "1 -   0 0000000000000000\n0 n1 42 0000000000000abc\n0 n2  0 0000000000000000\n" +
+			"1 n2  0 0000000000000000\n0 n3 42 0000000000000abc\n1 n3 42 0000000000000abc\n",
 		"/_cat/recovery?v": "keyspace shard copy type       stage    time source_node target_node bytes_recovered bytes_total bytes_percent ops_recovered\n" +
 			"default      0 c5   relocation snapshot 1.5s n1          n3                     512b         2kb         25.0%             5\n",
 		"/_cat/allocation?v": "shards pri init docs.count store.size host node       node.role state\n" +
@@ -229,7 +231,7 @@ func TestTablesOfACluster(t *testing.T) {
 			"n1   alive -                    *     zone=a\nn2   dead  its connection broke -     zone=b\nn3   grey  its disk is slow     -     zone=c\n",
 		"/_cat/keyspaces?h=health,keyspace,pri,rep":                        "red default 2 1\n",
 		"/_cat/leader?h=node,term,version":                                 "n1 3 11\n",
-		"/_cat/health?h=status,node.total,shards,pri,relo,unassign,leader": "red 3 2 1 1 3 n1\n",
+		"/_cat/health?h=status,node.total,shards,pri,relo,unassign,leader": "red 3 2 1 1 2 n1\n",
 	} {
 		if w := ask(s, "GET", target, ""); w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: %d\n%s\nwant\n%s", target, w.Code, w.Body, want)

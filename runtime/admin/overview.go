@@ -22,6 +22,7 @@ type overview struct {
 	now       int64
 	evidence  Evidence
 	state     *cluster.State // nil for a node without cluster
+	views     map[shards.NodeID]View
 }
 
 // overview looks at the cluster as this node knows it. It asks nobody; figures of copies are there only for a node alone.
@@ -188,7 +189,9 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 		node  shards.NodeID
 	}
 	told := map[place]*Shard{}
+	o.views = map[shards.NodeID]View{}
 	for i := range views {
+		o.views[o.state.Members[i].ID] = views[i]
 		for j := range views[i].Copies {
 			c := &views[i].Copies[j]
 			told[place{c.ID, o.state.Members[i].ID}] = c
@@ -197,7 +200,7 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 	for i := range o.copies {
 		c := &o.copies[i]
 		if t := told[place{c.ID, c.Node}]; t != nil {
-			c.Applied, c.Keys, c.Bytes, c.LogBytes, c.Recovery = t.Applied, t.Keys, t.Bytes, t.LogBytes, t.Recovery
+			c.Applied, c.Rolling, c.Keys, c.Bytes, c.LogBytes, c.Recovery = t.Applied, t.Rolling, t.Keys, t.Bytes, t.LogBytes, t.Recovery
 			c.Reason = cmp.Or(t.Reason, c.Reason)
 		}
 	}
