@@ -16,7 +16,7 @@ var (
 	chaosTowns = flag.Int("chaos-towns", 3, "how many towns do, for each durability")
 )
 
-// TestChaos: kills, cuts, whimsical promotions, moves and snapshots, over a net that loses messages, while clients write. The
+// TestChaos: kills, stops, cuts, whimsical promotions, moves and snapshots, over a net that loses messages, while clients write. The
 // scheduler is not seeded: a seed repeats what is done, not its outcome.
 func TestChaos(t *testing.T) {
 	eachDurability(t, func(t *testing.T, d shards.Durability) {
@@ -46,7 +46,7 @@ func (c *clients) trouble(chance *rand.Rand) {
 	node := c.name(chance.IntN(3))
 	index := chance.IntN(c.space.Shards)
 	row := c.row(index)
-	switch chance.IntN(6) {
+	switch chance.IntN(8) {
 	case 0:
 		fs := c.kill(node)
 		c.pause(chance, 3000)
@@ -72,6 +72,8 @@ func (c *clients) trouble(chance *rand.Rand) {
 		if err := c.house(node).shards[index].Checkpoint(c.house(node).files); err != nil {
 			c.t.Error(err)
 		}
+	case 5, 6:
+		c.stopFor(c.house(node), time.Duration(chance.IntN(4000))*time.Millisecond)
 	default:
 		c.pause(chance, 500)
 	}

@@ -50,9 +50,11 @@ type house struct {
 	shards []*Shard
 	lease  atomic.Int64 // until then, in Unix ns
 	free   atomic.Int64 // of its disk, in bytes
+	buried atomic.Bool  // declared dead, and not yet member again: no lease
 	mail   *queue[letter]
 	bulk   *queue[letter]
 	news   *queue[*cluster.State]
+	asleep sync.RWMutex // held by whoever stops the process
 	over   context.Context
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -236,11 +238,13 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 		}
 		h.shards = append(h.shards, s)
 	}
-	h.work.Go(func() { h.mail.serve(h.over, func(l letter) { h.check(h.link.Deliver(l.from, l.body, h.find)) }) })
 	h.work.Go(func() {
-		h.bulk.serve(h.over, func(l letter) { h.check(h.link.DeliverRecovery(l.from, l.body, h.find)) })
+		h.mail.serve(h.over, func(l letter) { h.awake(func() { h.check(h.link.Deliver(l.from, l.body, h.find)) }) })
 	})
-	h.work.Go(func() { h.news.serve(h.over, h.hear) })
+	h.work.Go(func() {
+		h.bulk.serve(h.over, func(l letter) { h.awake(func() { h.check(h.link.DeliverRecovery(l.from, l.body, h.find)) }) })
+	})
+	h.work.Go(func() { h.news.serve(h.over, func(state *cluster.State) { h.awake(func() { h.hear(state) }) }) })
 	h.work.Go(h.tick)
 	return h
 }
@@ -268,12 +272,44 @@ func (h *house) tick() {
 			return
 		case <-ticker.C:
 		}
-		if !h.cut(h.id) {
-			h.renew()
-		}
-		for _, s := range h.shards {
-			s.TickReplica()
-		}
+		h.awake(func() {
+			if !h.cut(h.id) && !h.buried.Load() {
+				h.renew()
+			}
+			for _, s := range h.shards {
+				s.TickReplica()
+			}
+		})
+	}
+}
+
+// awake runs f while the process is not stopped.
+func (h *house) awake(f func()) {
+	for !h.asleep.TryRLock() { // a mutex would hold the bubble's clock
+		<-time.After(time.Millisecond)
+	}
+	defer h.asleep.RUnlock()
+	f()
+}
+
+// stopFor is SIGSTOP, and SIGCONT after a while: messages wait in their queues. A node that is gone longer than its lease is declared
+// dead, and joins again when it wakes.
+func (w *town) stopFor(h *house, d time.Duration) {
+	for !h.asleep.TryLock() {
+		<-time.After(time.Millisecond)
+	}
+	<-time.After(min(d, leaseTime+10*time.Millisecond))
+	dead := d > leaseTime
+	if dead {
+		h.buried.Store(true)
+		w.bury(h)
+		<-time.After(d - leaseTime)
+	}
+	h.asleep.Unlock()
+	if dead {
+		w.must(&cluster.Command{Join: &cluster.Join{Member: w.again(h.id), Clean: true}})
+		h.buried.Store(false)
+		w.promoteAll()
 	}
 }
 
