@@ -2,9 +2,8 @@ package shard
 
 import (
 	"context"
-	"sync"
-
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
