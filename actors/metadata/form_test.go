@@ -82,6 +82,41 @@ func form(t *testing.T, seed uint64) {
 	}
 }
 
+// The first of the list, alone with an empty disk, founds nothing while it cannot ask a majority: there may be a cluster, and
+// here there is one.
+func TestFirstAsksAMajority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newTown(t)
+		nodes := []*house{}
+		for _, name := range []string{"n1", "n2", "n3"} {
+			h := n.build(name)
+			h.initial = []string{"at-n1", "at-n2", "at-n3"}
+			nodes = append(nodes, h.start())
+		}
+		n.oneCluster(nodes)
+		nodes[1].vote("n1", "n2", "n3")
+		for _, h := range nodes {
+			h.voters(20*time.Second, 3)
+		}
+		nodes[0].stop()
+		again := n.build("n1-again")
+		again.address, again.initial = "at-n1", nodes[0].initial
+		for _, other := range nodes[1:] {
+			n.cut(again, other, true)
+		}
+		again.start()
+		wait(30 * time.Second)
+		if got := again.group.State().Cluster; got != "" {
+			t.Fatalf("it founded %s", got)
+		}
+		for _, other := range nodes[1:] {
+			n.cut(again, other, false)
+		}
+		nodes[0] = again
+		n.oneCluster(nodes)
+	})
+}
+
 // trouble makes lines slow and lossy, and cuts some.
 func (n *town) trouble(random *rand.Rand, nodes []*house) {
 	for _, a := range nodes {
