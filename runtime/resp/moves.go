@@ -62,11 +62,18 @@ func moved(before, after []owned) (all []target) {
 		}
 		slots[at] = append(slots[at], text)
 	}
+	old := 0 // the first range of before that does not end before the one of after: both are ascending
 	for _, now := range after {
 		next := int(now.first)
-		for _, was := range before {
+		for old < len(before) && before[old].last < now.first {
+			old++
+		}
+		for _, was := range before[old:] {
+			if was.first > now.last {
+				break
+			}
 			low, high := max(int(was.first), int(now.first)), min(int(was.last), int(now.last))
-			if low > high || was.master.ID != now.master.ID {
+			if was.master.ID != now.master.ID {
 				continue
 			}
 			if next < low {

@@ -398,3 +398,19 @@ func TestMovedSlots(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkMapChanged(b *testing.B) {
+	local := newLocalBackend(1000, "default")
+	w := &world{data: local, addrs: make([]string, 3)}
+	for i := range 1000 {
+		w.table = append(w.table, placing{primary: i % 3, to: -1, replicas: []int{(i + 1) % 3}})
+	}
+	for i := range 3 {
+		w.members = append(w.members, &member{localBackend: local, world: w, self: i})
+	}
+	s, _ := startServer(b, w.members[0], Config{})
+	drawn := s.backend.Nodes(0)
+	for b.Loop() {
+		moved(topologyOf(drawn).ranges, topologyOf(drawn).ranges)
+	}
+}
