@@ -18,7 +18,7 @@ import (
 type meta struct {
 	p      *process
 	core   *metadata.Core
-	log    *raftLog
+	log    raftDisk
 	busy   bool     // an fsync is under way
 	inputs []func() // that came meanwhile
 
@@ -91,7 +91,7 @@ func (m *meta) drive() {
 			m.p.n.w.Fail(0, "%s: metadata: %v", m.p.n.ID, err)
 			return
 		}
-		if !m.log.pending {
+		if !m.log.waits() {
 			m.release(&out)
 			continue
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -19,7 +20,7 @@ type Node struct {
 	number int // from 0, its place in World.nodes
 	w      *World
 	disk   disk
-	raft   *raftLog
+	raft   raftDisk
 	chance *rand.Rand // the disk's and the process'
 
 	alive    bool
@@ -97,8 +98,7 @@ func (n *Node) crash(silent bool) {
 	n.w.lose(n, silent)
 	n.life++
 	n.proc = nil
-	n.raft.crash(n.chance)
-	if err := n.disk.crash(n.chance); err != nil {
+	if err := errors.Join(n.disk.crash(n.chance), n.raft.crash(n.chance)); err != nil {
 		n.w.Fail(0, "%s: its disk cannot be opened after a crash: %v", n.ID, err)
 	}
 }
@@ -153,6 +153,9 @@ func (w *World) AddNode() *Node {
 		chance: stream(w.o.Seed, streamNode, number), roles: cluster.DefaultRoles,
 	}
 	n.disk, n.raft = newForgetful(w.o.Bugs), newRaftLog(w.o.Bugs)
+	if w.o.Pebble {
+		n.disk, n.raft = w.o.disks(n)
+	}
 	if w.o.Drift > 0 {
 		n.drift = (n.chance.Float64()*2 - 1) * w.o.Drift
 	}

@@ -10,6 +10,14 @@ import (
 	"github.com/troupe-actors/troupe/actors/metadata"
 )
 
+// raftDisk is where a node's member of the Raft group writes: a metadata.Log that says when an fsync has to be waited for.
+type raftDisk interface {
+	metadata.Log
+	waits() bool                   // something was written that nobody may hear of before sync
+	sync()                         // the time for it has passed
+	crash(chance *rand.Rand) error // what was not synced may be gone
+}
+
 // raftLog is a metadata.Log in memory that forgets, after a crash, what was not synced: the newest writes first.
 //
 //	kept ──(unsynced batches, in order)──► now
@@ -119,6 +127,8 @@ func (l *raftLog) do(change func(*raftImage)) {
 	l.unsynced = append(l.unsynced, change)
 }
 
+func (l *raftLog) waits() bool { return l.pending }
+
 // sync makes all of it durable.
 func (l *raftLog) sync() {
 	l.pending = false
@@ -135,11 +145,12 @@ func (l *raftLog) settle(n int) {
 	l.unsynced = slices.Clone(l.unsynced[n:])
 }
 
-func (l *raftLog) crash(chance *rand.Rand) {
+func (l *raftLog) crash(chance *rand.Rand) error {
 	if n := len(l.unsynced); n > 0 && l.bugs&BugForgetVote == 0 {
 		l.settle(chance.IntN(n + 1))
 	}
 	l.unsynced, l.pending = nil, false
 	l.now = l.kept
 	l.now.entries = append([]*raftpb.Entry(nil), l.kept.entries...)
+	return nil
 }

@@ -27,11 +27,12 @@ type Options struct {
 	Calm    bool    // the network neither loses nor delays, but for faults
 	Faults  []Fault // nil: Faults invents them
 	Only    []int   // of the faults, these alone; nil: all
-	Pebble  bool    // the nodes' logs are the real ones, on a file system that crashes
+	Pebble  bool    // the nodes' logs are the real ones, on a file system that crashes; else in one world of 16
 	Bugs    Bugs
 	Replica replica.Bug
-	Panics  bool         // let a core's panic through, for a debugger
-	Tell    func(string) // is told each note of the world as it comes
+	Panics  bool                         // let a core's panic through, for a debugger
+	Tell    func(string)                 // is told each note of the world as it comes
+	disks   func(*Node) (disk, raftDisk) // makes the real ones, with Pebble
 }
 
 // fill derives what is not given from the seed.
@@ -48,6 +49,7 @@ func (o *Options) fill() {
 	setDefault(&o.Think, think)
 	setDefault(&o.Drift, drift)
 	o.Calm = o.Calm || calmly
+	o.Pebble = o.Pebble || o.disks != nil && chance.IntN(16) == 0
 	if o.Spaces == nil {
 		o.Spaces = spaces
 	}

@@ -51,6 +51,9 @@ func asked(t *testing.T, seed uint64) Options {
 
 // play makes a world and lets it happen. Raft draws its election timeouts from crypto/rand, which only a test can seed.
 func play(t *testing.T, o Options) (*World, Report) {
+	disks, done := realDisks(t)
+	defer done()
+	o.disks = disks
 	cryptotest.SetGlobalRandom(t, o.Seed)
 	w := New(o)
 	return w, w.Play()
