@@ -64,6 +64,11 @@ func (o *overview) health() Health {
 	}
 	judged := cluster.HealthOf(o.state)
 	h.Status, h.ReadOnly, h.Version = judged.Status.String(), judged.ReadOnly, o.state.Version
+	h.ActivePrimaryShards, h.ActiveShards, h.RelocatingShards, h.InitializingShards = judged.Primaries, judged.Copies, judged.Relocating, judged.Initializing
+	h.UnassignedShards = max(0, judged.Missing-judged.Initializing)
+	if all := judged.Copies + judged.Missing; all > 0 {
+		h.ActivePercent = 100 * float64(judged.Copies) / float64(all)
+	}
 	slices.SortStableFunc(judged.Reasons, func(a, b cluster.ShardHealth) int { return int(b.Status) - int(a.Status) })
 	for _, r := range judged.Reasons[:min(maxReasons, len(judged.Reasons))] {
 		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason})

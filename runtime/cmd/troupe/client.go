@@ -74,6 +74,7 @@ func (r *remote) first() []string {
 	if listens(defaultAddr) || !slices.ContainsFunc(devAddrs, listens) {
 		return []string{defaultAddr}
 	}
+	r.addr = strings.Join(devAddrs, ",") // which is what messages then name
 	return devAddrs
 }
 

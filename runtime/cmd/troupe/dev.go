@@ -191,9 +191,11 @@ func (c *console) greetDev(cluster *dev.Cluster, data string, temporary bool) er
 	if nodes[0].HTTP != devAddrs[0] {
 		addr = " --addr " + nodes[0].HTTP
 	}
-	_, err := fmt.Fprintf(c.out, `Data and logs are in %s, %s.
-  redis-cli -c -p %s SET hello world      troupe load%s --dir FOLDER
-  troupe nodes%s                          troupe dev kill %s    (from another terminal; see troupe dev --help)
+	_, err := fmt.Fprintf(c.out, `Data and logs are in %s, %s. From another terminal:
+  redis-cli -c -p %s SET hello world
+  troupe load%s --dir FOLDER
+  troupe nodes%s
+  troupe dev kill %s        (or pause, cut, ...: see troupe dev --help)
 Ctrl-C stops all.
 `, data, kept, port, addr, addr, last)
 	return err

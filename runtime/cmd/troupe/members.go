@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,7 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 			fmt.Fprintf(r.c.err, "drain: %s left on %s\n", plural(now, "copy"), name)
 		case time.Since(moved) > plainPeriod:
 			moved = time.Now()
-			fmt.Fprintf(r.c.err, "drain: still %s on %s; to learn what holds one up: troupe shards, then troupe explain SHARD\n", plural(now, "copy"), name)
+			fmt.Fprintf(r.c.err, "drain: still %s on %s%s\n", plural(now, "copy"), name, r.whyStuck(ctx, client, name))
 		}
 		select {
 		case <-again.C:
@@ -156,6 +157,45 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 			return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
 		}
 	}
+}
+
+// whyStuck says for one copy on a node why no other node takes it: what the first decider that objects has to say about each.
+func (r *remote) whyStuck(ctx context.Context, client *admin.Client, name string) string {
+	state, err := client.State(ctx)
+	if err != nil {
+		return "" // it is only advice
+	}
+	for _, row := range state.Shards {
+		if !slices.ContainsFunc(row.Copies, func(c admin.RowCopy) bool { return c.Node == name }) {
+			continue
+		}
+		keyspace, index, err := shardName(row.Shard)
+		if err != nil {
+			return ""
+		}
+		e, err := client.Explain(ctx, keyspace, index, "")
+		if err != nil {
+			return ""
+		}
+		text := "; of shard " + row.Shard + " no other copy is begun (troupe explain " + row.Shard + " says more):"
+		for _, n := range e.Nodes {
+			if reason := objection(&n); n.Node != name && reason != "" {
+				text += "\n  " + n.Node + ": " + reason
+			}
+		}
+		return text
+	}
+	return ""
+}
+
+// objection is why a node takes no copy of a shard; empty if it would.
+func objection(n *admin.ExplainedNode) string {
+	for _, v := range n.Verdicts {
+		if v.Question == "allocate" && (v.Decision == "no" || v.Decision == "throttle") {
+			return v.Reason
+		}
+	}
+	return ""
 }
 
 func forgetCommand(c *console) *cobra.Command {
