@@ -129,16 +129,21 @@ func (c *Core) applyCommand(index uint64, e *entry, command *cluster.Command) Ap
 
 // memento is all that a snapshot holds beside what Raft keeps of it.
 //
-//	[ format 1, state, hash, floor, [ [proposer, epoch, sequence, index, outcome] … ] ]      msgpack; state as package cluster encodes it
+//	[ 1, state, hash, floor, [ [proposer, epoch, sequence, index, outcome] … ], proposer, epoch, sequence, next, bytes ]
+//	                   └──────────────── memory ───────────────────────────┘  └───────────── staged ─────────────────┘
+//
+// in msgpack; package cluster encodes state and outcomes. The parts of a command that have come so far belong to it: the rest
+// may not be committed before a member has this very snapshot.
 type memento struct {
 	state  *cluster.State
 	hash   uint64
 	memory memory
+	staged staging
 }
 
 const (
 	mementoFormat = 1
-	mementoFields = 5
+	mementoFields = 10
 )
 
 func (m *memento) snapshot(index, term uint64, conf *raftpb.ConfState) *raftpb.Snapshot {
@@ -148,6 +153,7 @@ func (m *memento) snapshot(index, term uint64, conf *raftpb.ConfState) *raftpb.S
 	w.Bytes(m.state.Encode())
 	w.Uint(m.hash)
 	m.memory.encode(&w)
+	m.staged.encode(&w)
 	return &raftpb.Snapshot{Data: w.Buffer(), Metadata: &raftpb.SnapshotMetadata{
 		Index: new(index), Term: new(term), ConfState: proto.Clone(conf).(*raftpb.ConfState),
 	}}
@@ -164,7 +170,7 @@ func decodeMemento(data []byte) (m memento, err error) {
 	}
 	encoded := r.Bytes()
 	m.hash = r.Uint()
-	m.memory = decodeMemory(&r)
+	m.memory, m.staged = decodeMemory(&r), decodeStaging(&r)
 	if err := r.Finish(); err != nil {
 		return m, err
 	}
@@ -174,7 +180,7 @@ func decodeMemento(data []byte) (m memento, err error) {
 
 // snapshot is what this node has applied, as of now.
 func (c *Core) snapshot() *raftpb.Snapshot {
-	m := memento{state: c.state, hash: c.digests.last.Hash, memory: c.memory}
+	m := memento{state: c.state, hash: c.digests.last.Hash, memory: c.memory, staged: c.staged}
 	return m.snapshot(c.applied, c.appliedIn, c.conf)
 }
 
@@ -184,7 +190,7 @@ func (c *Core) restore(s *raftpb.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("metadata: read the snapshot at %d: %w", s.GetMetadata().GetIndex(), err)
 	}
-	c.state, c.memory, c.staged = m.state, m.memory, staging{}
+	c.state, c.memory, c.staged = m.state, m.memory, m.staged
 	c.applied, c.appliedIn = s.GetMetadata().GetIndex(), s.GetMetadata().GetTerm()
 	c.conf = proto.Clone(s.GetMetadata().GetConfState()).(*raftpb.ConfState)
 	c.digests = digests{last: Digest{Index: c.applied}}
@@ -205,7 +211,7 @@ func (c *Core) install(s *raftpb.Snapshot) error {
 // compact takes a snapshot and shortens the log, once enough has been applied. Followers that are a little behind are still
 // served from the log: as many entries as make a snapshot stay.
 func (c *Core) compact() error {
-	if c.since.entries < c.config.SnapshotEntries && c.since.bytes < c.config.SnapshotBytes || !c.staged.empty() {
+	if c.since.entries < c.config.SnapshotEntries && c.since.bytes < c.config.SnapshotBytes {
 		return nil
 	}
 	first := c.applied + 1

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
@@ -104,4 +105,22 @@ func (s *staging) add(e *entry) (command []byte, whole bool) {
 	command = s.bytes
 	*s = staging{}
 	return command, true
+}
+
+func (s *staging) encode(w *wire.Encoder) {
+	w.Uint(s.id.Proposer)
+	w.Uint(uint64(s.id.Epoch))
+	w.Uint(s.id.Sequence)
+	w.Uint(uint64(s.next))
+	w.Bytes(s.bytes)
+}
+
+func decodeStaging(r *wire.Decoder) staging {
+	s := staging{id: ProposalID{Proposer: r.Uint(), Epoch: shards.Epoch(r.Uint()), Sequence: r.Uint()}}
+	next := r.Uint()
+	if r.Err() == nil && next > MaxCommand {
+		r.Refuse("no part of a command")
+	}
+	s.next, s.bytes = int(next), slices.Clone(r.Bytes())
+	return s
 }

@@ -33,9 +33,9 @@ func (s *storage) FirstIndex() (uint64, error) { return s.log.First(), nil }
 func (s *storage) LastIndex() (uint64, error)  { return s.log.Last(), nil }
 
 // Snapshot is what this node has applied, taken now: its ConfState names every member, the one that needs it among them. A
-// kept snapshot may be older than that member, which would refuse it.
+// kept snapshot may be older than that member, which would refuse it. In the middle of a step ConfState may be about to change.
 func (s *storage) Snapshot() (*raftpb.Snapshot, error) {
-	if s.core.ready != nil || !s.core.staged.empty() {
+	if s.core.ready != nil {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	return s.core.snapshot(), nil
