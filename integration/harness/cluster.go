@@ -70,7 +70,8 @@ func NewCluster(c ClusterConfig) (*Cluster, error) {
 	return cluster, nil
 }
 
-// StartCluster starts all members and waits until every one says that all is green; what it started it kills if that fails.
+// StartCluster starts all members and waits until every one says that all is green, and enough of them vote; what it started it
+// kills if that fails.
 func StartCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 	c, err := NewCluster(config)
 	if err != nil {
@@ -82,7 +83,11 @@ func StartCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	if err := c.WaitHealth(ctx, "green"); err != nil {
+	err = c.WaitHealth(ctx, "green")
+	if err == nil {
+		err = c.WaitVoters(ctx)
+	}
+	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, c.Output())
 		c.Kill()
 		return nil, err

@@ -260,7 +260,8 @@ func TestAskingACluster(t *testing.T) {
 		"/_cat/shards": `[{"keyspace":"default","shard":"0","prirep":"p","state":"STARTED","node":"n1","slots":"0-8191","insync":"*"},
 			{"keyspace":"default","shard":"1","prirep":"r","state":"STARTED","node":"n1","slots":"8192-16383","insync":"*"},
 			{"keyspace":"default","shard":"1","prirep":"p","state":"STARTED","node":"n2","slots":"8192-16383","insync":"*"}]`,
-		"/_dev/heal": `{}`,
+		"/_cat/nodes": `[{"name":"n1","node.role":"dm","voter":"*"},{"name":"n2","node.role":"dm","voter":"-"},{"name":"n3","node.role":"dm","voter":"*"}]`,
+		"/_dev/heal":  `{}`,
 	}
 	c := &Cluster{Members: []*Member{fakeMember(t, "n1", map[string]string{}), fakeMember(t, "n2", pages), {Name: "n3"}}}
 	leader, err := c.Leader(t.Context())
@@ -284,6 +285,14 @@ func TestAskingACluster(t *testing.T) {
 	c.Members[0] = fakeMember(t, "n1", pages)
 	if err := c.WaitHealth(t.Context(), "green"); err != nil {
 		t.Errorf("two of two: %v", err)
+	}
+	if err := c.WaitVoters(t.Context()); err != nil { // one of the two that run
+		t.Error(err)
+	}
+	for eligible, want := range []int{1: 1, 2: 1, 3: 3, 4: 3, 5: 5, 7: 7, 8: 7, 9: 7} {
+		if got := wantedVoters(eligible); want > 0 && got != want {
+			t.Errorf("%d of %d vote, want %d", got, eligible, want)
+		}
 	}
 	if err := leader.Heal(t.Context()); err != nil {
 		t.Error(err)

@@ -40,6 +40,9 @@ type ShardRow struct {
 	Term     string `json:"term"`
 	Slots    string `json:"slots"` // first-last
 	InSync   string `json:"insync"`
+	Keys     string `json:"docs"`
+	Applied  string `json:"seq"`  // transactions
+	Hash     string `json:"hash"` // over all of them
 }
 
 // holds says whether the copy's shard owns a slot.
@@ -99,7 +102,7 @@ func (c *Cluster) Health(ctx context.Context) (h Health, err error) {
 func (c *Cluster) Shards(ctx context.Context) (rows []ShardRow, err error) {
 	return rows, c.anyone(func(m *Member) error {
 		rows = nil
-		return m.ask(ctx, "/_cat/shards?format=json&h=keyspace,shard,prirep,state,node,term,slots,insync", &rows)
+		return m.ask(ctx, "/_cat/shards?format=json&h=keyspace,shard,prirep,state,node,term,slots,insync,docs,seq,hash", &rows)
 	})
 }
 
@@ -151,6 +154,46 @@ func (c *Cluster) WaitHealth(ctx context.Context, status string) error {
 	})
 }
 
+// WaitVoters waits until as many of the members that run vote in the metadata group as should: the largest odd number up to 7
+// of those that may lead. A cluster that has just formed begins with one, whose death it would not survive.
+func (c *Cluster) WaitVoters(ctx context.Context) error {
+	return c.Wait(ctx, func(ctx context.Context) error {
+		var rows []struct {
+			Name  string `json:"name"`
+			Roles string `json:"node.role"`
+			Voter string `json:"voter"`
+		}
+		err := c.anyone(func(m *Member) error {
+			rows = nil
+			return m.ask(ctx, "/_cat/nodes?format=json&h=name,node.role,voter", &rows)
+		})
+		if err != nil {
+			return err
+		}
+		eligible, voters := 0, 0
+		for _, r := range rows {
+			m, err := c.Member(r.Name)
+			if err != nil {
+				return err
+			}
+			if m.Node() == nil || !strings.Contains(r.Roles, "m") {
+				continue
+			}
+			eligible++
+			if r.Voter == "*" {
+				voters++
+			}
+		}
+		if want := wantedVoters(eligible); voters != want {
+			return fmt.Errorf("%d members vote, want %d of %d", voters, want, eligible)
+		}
+		return nil
+	})
+}
+
+// wantedVoters is the largest odd number up to the number of members that may vote, and up to 7.
+func wantedVoters(eligible int) int { return min(7, eligible-(eligible+1)%2) }
+
 // Wait asks again and again until the answer is nil or ctx ends.
 func (c *Cluster) Wait(ctx context.Context, done func(context.Context) error) error {
 	again := time.NewTicker(10 * time.Millisecond)
@@ -187,6 +230,11 @@ func (m *Member) Cut(ctx context.Context, from []string, both bool) error {
 
 // Heal ends what Cut began.
 func (m *Member) Heal(ctx context.Context) error { return m.post(ctx, "/_dev/heal", nil) }
+
+// Post has any running member carry out what an operator asks for; body may be nil.
+func (c *Cluster) Post(ctx context.Context, path string, body []byte) error {
+	return c.anyone(func(m *Member) error { return m.post(ctx, path, body) })
+}
 
 func (m *Member) post(ctx context.Context, path string, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)

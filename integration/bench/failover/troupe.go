@@ -34,7 +34,11 @@ func startTroupe(ctx context.Context, o *options, dir string) (system, error) {
 func (t *troupe) name() string { return "troupe" }
 
 func (t *troupe) whole(ctx context.Context) error {
-	if err := t.cluster.WaitHealth(ctx, "green"); err != nil {
+	err := t.cluster.WaitHealth(ctx, "green")
+	if err == nil {
+		err = t.cluster.WaitVoters(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("%w\n%s", err, t.cluster.Output())
 	}
 	return nil
