@@ -221,6 +221,13 @@ func (c *copies) remove(id shards.ShardID) {
 
 var errGone = errors.New("this copy was removed: the shard lives on other nodes")
 
+// up has the copies send at once what a node that can be reached again has not answered.
+func (c *copies) up(node shards.NodeID) {
+	var all []*shard.Shard
+	c.node.held(func(_ *keyspace, h *held) { all = append(all, h.Shard) })
+	c.link.Up(node, all)
+}
+
 // copyOf is the copy of a shard on this node, with its actor, or nil.
 func (n *Node) copyOf(id shards.ShardID) *held {
 	k, err := n.numbered(id.Keyspace())
@@ -353,11 +360,24 @@ func (c *copies) must(ctx context.Context, command *cluster.Command) {
 // sender carries replication to other nodes.
 type sender struct{ node *Node }
 
-// Send may lose a message: replication sends it again.
-func (s sender) Send(to shards.NodeID, body []byte) {
-	if l := s.node.life.Load(); l != nil {
-		_ = l.wire.Send(to, transport.Replicate, transport.KindReplicate, body) // the protocol repeats what is not answered
+func (s sender) Send(to shards.NodeID, body []byte) error {
+	l := s.node.life.Load()
+	if l == nil {
+		return transport.ErrNoPeer
 	}
+	err := l.wire.Send(to, transport.Replicate, transport.KindReplicate, body)
+	if errors.Is(err, transport.ErrFull) {
+		return shard.ErrBusy
+	}
+	return err
+}
+
+func (s sender) SendWait(ctx context.Context, to shards.NodeID, body []byte) error {
+	l := s.node.life.Load()
+	if l == nil {
+		return transport.ErrNoPeer
+	}
+	return l.wire.SendWait(ctx, to, transport.Replicate, transport.KindReplicate, body)
 }
 
 func (s sender) SendBulk(ctx context.Context, to shards.NodeID, body []byte) error {

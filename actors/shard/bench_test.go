@@ -85,8 +85,14 @@ type end struct {
 	here int
 }
 
-func (e end) Valid() bool                                           { return true }
-func (e end) Send(to shards.NodeID, body []byte)                    { e.mail[e.at[to]] <- body }
+func (e end) Valid() bool { return true }
+func (e end) Send(to shards.NodeID, body []byte) error {
+	e.mail[e.at[to]] <- body
+	return nil
+}
+func (e end) SendWait(_ context.Context, to shards.NodeID, body []byte) error {
+	return e.Send(to, body)
+}
 func (e end) Opened(shards.ShardID, shards.CopyID)                  {}
 func (e end) Failed(_ shards.ShardID, _ shards.CopyID, cause error) { panic(cause) }
 func (e end) SendBulk(context.Context, shards.NodeID, []byte) error { return nil }

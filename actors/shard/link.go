@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -15,9 +16,11 @@ import (
 
 // Sender carries bodies to the copies on other nodes.
 type Sender interface {
-	// Send hands over a body of replication messages. It is called in a shard's turn: it must not block, and may lose what
-	// cannot be sent now. The body is the sender's.
-	Send(to shards.NodeID, body []byte)
+	// Send hands over a body of replication messages. It is called in a shard's turn: it must not block. The body is the
+	// sender's, unless the answer is ErrBusy: then it comes again by SendWait. After any other error it is lost.
+	Send(to shards.NodeID, body []byte) error
+	// SendWait is Send that waits until the receiver takes the body, or ctx ends. It is called for one body at a time.
+	SendWait(ctx context.Context, to shards.NodeID, body []byte) error
 	// SendBulk hands over a recovery message and may wait for its turn until ctx ends. What was lost is sent again.
 	SendBulk(ctx context.Context, to shards.NodeID, body []byte) error
 }
@@ -58,6 +61,8 @@ type Link struct {
 	context context.Context // ends with Close
 	stop    context.CancelFunc
 	streams sync.WaitGroup
+	boxes   sync.Map     // shards.NodeID -> *outbox
+	sending atomic.Int32 // snapshots on their way to other nodes
 }
 
 // NewLink makes a link.

@@ -50,6 +50,7 @@ func (s *Shard) stream(id shards.CopyID) {
 	}
 	o := &outgoing{source: source, to: p.homes[id], view: s.store.Snapshot(), nudged: make(chan struct{}, 1)}
 	p.outgoing[id] = o
+	s.link.sending.Add(1)
 	p.core.Retain(id, base.Seq)
 	s.link.streams.Go(func() { s.pump(o) })
 }
@@ -130,6 +131,7 @@ func (s *Shard) streamOver(o *outgoing, r *recovery.SourceReady) {
 	if o.stop != nil {
 		o.stop()
 	}
+	s.link.sending.Add(-1)
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	o.view.Close()

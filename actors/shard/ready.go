@@ -65,6 +65,7 @@ func (s *Shard) TickReplica() {
 	p.target.Tick()
 	s.wakeTarget()
 	for _, o := range p.outgoing {
+		o.source.Limit(s.link.shared())
 		o.source.Tick()
 		o.wake()
 	}
@@ -124,7 +125,7 @@ func (s *Shard) carryOut() {
 func (s *Shard) post(messages []replica.Message) {
 	for i := range messages {
 		if to := s.part.homes[messages[i].To]; to != "" && to != s.link.Node {
-			s.link.Sender.Send(to, replica.Append(make([]byte, 0, messages[i].Size()), &messages[i]))
+			s.link.send(to, replica.Append(make([]byte, 0, messages[i].Size()), &messages[i]))
 		}
 	}
 }

@@ -335,10 +335,21 @@ func (h *house) reach(to shards.NodeID) *house {
 	return other
 }
 
-func (h *house) Send(to shards.NodeID, body []byte) {
-	if other := h.reach(to); other != nil {
-		other.mail.put(letter{h.id, body})
+// Send is now and then busy, as a transport with credits is.
+func (h *house) Send(to shards.NodeID, body []byte) error {
+	if rand.Int32N(50) == 0 {
+		return ErrBusy
 	}
+	return h.SendWait(h.over, to, body)
+}
+
+func (h *house) SendWait(_ context.Context, to shards.NodeID, body []byte) error {
+	other := h.reach(to)
+	if other == nil {
+		return errors.New("no connection")
+	}
+	other.mail.put(letter{h.id, body})
+	return nil
 }
 
 func (h *house) SendBulk(_ context.Context, to shards.NodeID, body []byte) error {
@@ -448,8 +459,13 @@ func (w *town) isolate(id shards.NodeID, cut bool) {
 	w.alone[id] = cut
 	state := w.state
 	w.mu.Unlock()
-	if !cut {
-		w.house(id).news.put(state)
+	if cut {
+		return
+	}
+	w.house(id).news.put(state)
+	for _, h := range w.houses {
+		h.link.Up(id, h.shards)
+		w.house(id).link.Up(h.id, w.house(id).shards)
 	}
 }
 

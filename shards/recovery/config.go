@@ -12,7 +12,7 @@ type Config struct {
 
 	Window       int // chunks sent and not loaded yet, default 16
 	WindowBytes  int // likewise in bytes, default 4 MiB; one chunk is always allowed
-	BytesPerTick int // what one source sends on average, default 2 MiB: 40 MiB a second of 50 ms ticks
+	BytesPerTick int // what one source sends on average, see Limit; default 2 MiB: 40 MiB a second of 50 ms ticks
 	ResendTicks  int // what is unanswered goes out again, then after doubled pauses; default 10
 	SilenceTicks int // a silent peer ends the stream, default 200: 10 s
 

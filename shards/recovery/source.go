@@ -84,6 +84,12 @@ func (s *Source) Progress() int64 { return s.total }
 // Ended says that the stream is over.
 func (s *Source) Ended() bool { return s.state == ended }
 
+// Limit changes what the source may send in a tick, from the next one on: several share what a node may send.
+func (s *Source) Limit(bytes int) {
+	s.config.BytesPerTick = max(bytes, 1)
+	s.budget = min(s.budget, s.config.BytesPerTick)
+}
+
 // Stop ends the stream: the reign, the copy or the node is over.
 func (s *Source) Stop(reason string) {
 	if s.state != ended {
@@ -179,7 +185,7 @@ func (s *Source) Tick() {
 	}
 	s.heard++
 	s.idle++
-	s.budget = min(s.budget+s.config.BytesPerTick, s.config.BytesPerTick)
+	s.budget = min(s.budget, 0) + s.config.BytesPerTick
 	if s.heard >= s.config.SilenceTicks {
 		s.Stop(fmt.Sprintf("the copy has been silent for %d ticks", s.heard))
 		return

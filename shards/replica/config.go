@@ -11,7 +11,7 @@ type Config struct {
 	Shard  shards.ShardID
 	Memory bool // durability memory: no log. Entries are durable as soon as they are there, and a laggard gets history or a snapshot
 
-	WindowBytes   int // sent to one copy and not acknowledged; default 4 MiB. One entry is always allowed
+	WindowBytes   int // sent to one copy and not acknowledged; default 2 MiB. One entry is always allowed
 	WindowEntries int // likewise; default 256
 	MessageBytes  int // entries in one message, default 512 KiB; one entry may exceed it
 	TailBytes     int // entries that are not committed yet, default 32 MiB; beyond it Room says no
@@ -34,7 +34,7 @@ func (c *Config) validate() error {
 		value    *int
 		standard int
 	}{
-		{"WindowBytes", &c.WindowBytes, 4 << 20}, {"WindowEntries", &c.WindowEntries, 256}, {"MessageBytes", &c.MessageBytes, 512 << 10},
+		{"WindowBytes", &c.WindowBytes, 2 << 20}, {"WindowEntries", &c.WindowEntries, 256}, {"MessageBytes", &c.MessageBytes, 512 << 10},
 		{"TailBytes", &c.TailBytes, 32 << 20}, {"HistoryBytes", &c.HistoryBytes, history},
 		{"LagTicks", &c.LagTicks, 30}, {"ResendTicks", &c.ResendTicks, 4}, {"RetryTicks", &c.RetryTicks, 10},
 	} {

@@ -408,6 +408,30 @@ func (c *Core) greeted(p *progress, m *Message) {
 	c.meet(p, m)
 }
 
+// Reached says that a copy can be reached again, after it could not: what it has not answered goes out at once.
+func (c *Core) Reached(id shards.CopyID) {
+	if id == c.lead {
+		c.greet()
+	}
+	p := c.peer(id)
+	if c.role != RolePrimary || p == nil {
+		return
+	}
+	p.pause = c.config.ResendTicks
+	if (p.phase == probing || p.phase == streaming) && (c.owes(p) || p.knows < c.commit) {
+		c.again(p)
+	}
+}
+
+// again begins anew where a copy is known to be.
+func (c *Core) again(p *progress) {
+	p.phase = probing
+	if p.answered {
+		p.next = p.match + 1
+	}
+	c.probe(p)
+}
+
 // tickPeers repeats what was not answered, tells the commit, and looks after the in-sync set.
 func (c *Core) tickPeers() {
 	for _, p := range c.peers {
@@ -415,11 +439,7 @@ func (c *Core) tickPeers() {
 		switch {
 		case waiting && c.owes(p) && c.now-p.tried >= p.pause:
 			p.pause = min(2*p.pause, 16*c.config.ResendTicks)
-			p.phase = probing
-			if p.answered {
-				p.next = p.match + 1
-			}
-			c.probe(p)
+			c.again(p)
 		case p.phase == streaming && len(p.flight) == 0 && (p.told != c.commit || p.knows < c.commit && c.now-p.tried >= p.pause):
 			p.tried = c.now
 			c.send(c.appendTo(p, KindSync, nil))

@@ -19,12 +19,14 @@ type world struct {
 	homes  map[shards.CopyID]int
 	nextID shards.CopyID
 	mail   []Message
+	later  []func()              // reads of logs and snapshots that are under way
 	rough  bool                  // the net loses, nodes fail
 	truth  map[shards.SeqNo]byte // what was applied anywhere at each number
 	acked  shards.SeqNo          // the highest number that a primary has acknowledged
 	wrong  error                 // the first violation
 	trace  []string
 	keep   bool     // keep the trace
+	random bool     // no scenario
 	held   []func() // scenarios: proposals that wait; nil: they do not
 }
 
@@ -169,7 +171,12 @@ func (w *world) settle(n *node) {
 			w.apply(n, r.Commit)
 		}
 		for _, f := range r.Fetch {
-			w.fetch(n, f)
+			core := n.core
+			w.delay(func() {
+				if n.up && n.core == core {
+					w.fetch(n, f)
+				}
+			})
 		}
 		for _, c := range r.InSync {
 			w.note("n%d proposes: copy %d in sync: %v, because %s", n.at, c.Copy, c.Add, c.Reason)
@@ -180,7 +187,7 @@ func (w *world) settle(n *node) {
 			w.propose(n, c)
 		}
 		for _, id := range r.Snapshots {
-			w.snapshot(n, id)
+			w.begin(n, id)
 		}
 		if r.Fenced != 0 {
 			w.note("n%d is fenced by term %d", n.at, r.Fenced)
@@ -273,9 +280,10 @@ func (w *world) fetch(n *node, f Fetch) {
 	}
 	if len(found) == 0 {
 		n.core.Missing(f.To)
-		return
+	} else {
+		n.core.Fetched(f.To, found)
 	}
-	n.core.Fetched(f.To, found)
+	w.settle(n)
 }
 
 // propose carries out a change of the in-sync set now, later, or with an unknown outcome; or refuses it.
@@ -308,23 +316,42 @@ func (w *world) demote(row *Assignment, id shards.CopyID) {
 	w.nextID++
 }
 
-// snapshot carries a snapshot over; package recovery does it in pieces.
-func (w *world) snapshot(n *node, id shards.CopyID) {
-	to := w.nodes[w.homes[id]]
-	known := to.up && to.core.row.Self == id && to.core.role != RolePrimary
-	if !known || !to.core.Welcome(shards.SeqNo(len(n.store))) || w.rough && w.chance.IntN(3) == 0 {
-		n.core.SnapshotEnded(id, false)
+// delay has something happen now or later; in scenarios now.
+func (w *world) delay(f func()) {
+	if w.keep && !w.random {
+		f()
 		return
 	}
-	base := Position{n.core.TermAt(shards.SeqNo(len(n.store))), shards.SeqNo(len(n.store))}
+	w.later = append(w.later, f)
+}
+
+// begin takes a snapshot and carries it over in its time; package recovery does it in pieces.
+func (w *world) begin(n *node, id shards.CopyID) {
+	store, core, term := slices.Clone(n.store), n.core, n.core.Term()
+	base := Position{n.core.TermAt(shards.SeqNo(len(store))), shards.SeqNo(len(store))}
 	n.core.Retain(id, base.Seq)
+	w.delay(func() {
+		there := w.install(w.nodes[w.homes[id]], id, store, base, term)
+		if n.up && n.core == core {
+			n.core.SnapshotEnded(id, there)
+			w.settle(n)
+		}
+	})
+}
+
+// install puts a snapshot in the place of what a node has, if it is welcome.
+func (w *world) install(to *node, id shards.CopyID, store []byte, base Position, term shards.Term) bool {
+	known := to.up && to.core.row.Self == id && to.core.Term() == term
+	if !known || !to.core.Welcome(base.Seq) || w.rough && w.chance.IntN(3) == 0 {
+		return false
+	}
 	w.note("n%d gets a snapshot at %v", to.at, base)
 	to.queue = nil
-	to.store = slices.Clone(n.store)
-	to.disk = disk{base: base, saved: slices.Clone(n.store)}
-	to.core.Restored(base, rolling(to.store), n.core.Term())
+	to.store = slices.Clone(store)
+	to.disk = disk{base: base, saved: slices.Clone(store)}
+	to.core.Restored(base, rolling(to.store), term)
 	w.settle(to)
-	n.core.SnapshotEnded(id, true)
+	return true
 }
 
 // save writes a snapshot file and drops the log before it.
