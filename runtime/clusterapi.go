@@ -60,6 +60,7 @@ func (n *news) tell() {
 func (c clusterAPI) Evidence() admin.Evidence {
 	e := admin.Evidence{}
 	e.Leader, e.Term = placing(c).Leader()
+	e.Voters = voting(placing(c).group())
 	seen := placing(c).Evidence()
 	if seen.Leading {
 		e.Members = map[shards.NodeID]admin.Liveness{}
@@ -77,6 +78,19 @@ func (c clusterAPI) Evidence() admin.Evidence {
 		e.Members = c.node.hearsay.of(c.node, e.Leader)
 	}
 	return e
+}
+
+// voting are the members that vote now, by Raft number. While the voters change, both the old and the new ones must agree, so
+// that none counts as a voter on whom the group can lean yet.
+func voting(g *metadata.Group) []uint64 {
+	if g == nil {
+		return nil
+	}
+	status := g.Status()
+	if status.Changing {
+		return []uint64{}
+	}
+	return status.Voters
 }
 
 func livenessOf(s *liveness.Status) admin.LivenessState {

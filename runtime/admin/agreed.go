@@ -43,6 +43,7 @@ type Cluster interface {
 type Evidence struct {
 	Leader  shards.NodeID // the placement leader; empty if none is known
 	Term    uint64        // of its reign in the metadata group
+	Voters  []uint64      // members by Raft number that vote there now; nil: those that the state wants
 	Members map[shards.NodeID]Liveness
 }
 

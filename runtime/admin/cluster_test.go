@@ -237,6 +237,10 @@ func TestTablesOfACluster(t *testing.T) {
 			t.Errorf("%s: %d\n%s\nwant\n%s", target, w.Code, w.Body, want)
 		}
 	}
+	m.cluster.evidence.Voters = []uint64{1, 3}
+	if w := ask(s, "GET", "/_cat/nodes?h=name,voter", ""); w.Body.String() != "n1 *\nn2 -\nn3 *\n" {
+		t.Errorf("those that vote, not those that shall:\n%s", w.Body)
+	}
 	h := NewServer(m, ServerConfig{}).judge()
 	if h.Status != Red || len(h.Reasons) != 2 || h.Reasons[0].Shard != "default/1" || !strings.Contains(h.Reasons[0].Reason, "will be promoted") ||
 		h.Reasons[1].Status != Yellow || !strings.Contains(h.Reasons[1].Reason, "n2, which is down") || len(h.Down) != 1 {

@@ -75,10 +75,14 @@ func (o *overview) members() {
 }
 
 func (o *overview) describe(m *cluster.Member) Node {
+	voters := o.state.Voters
+	if o.evidence.Voters != nil {
+		voters = o.evidence.Voters
+	}
 	n := Node{
 		ID: m.ID, Name: m.Name, Cluster: o.node.Cluster, RESP: m.RESP, HTTP: m.HTTP, Peer: m.Peer, Version: m.Release, Epoch: m.Epoch,
 		Roles: strings.Split(m.Roles.String(), ","), Leader: m.ID == o.evidence.Leader, Host: m.Host,
-		Draining: m.Draining, Maintenance: m.Maintained, Excluded: m.Excluded, Voter: slices.Contains(o.state.Voters, m.Raft),
+		Draining: m.Draining, Maintenance: m.Maintained, Excluded: m.Excluded, Voter: slices.Contains(voters, m.Raft),
 	}
 	if m.ID == o.node.ID {
 		n.Started = o.node.Started
