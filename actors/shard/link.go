@@ -63,6 +63,7 @@ type Link struct {
 	streams sync.WaitGroup
 	boxes   sync.Map     // shards.NodeID -> *outbox
 	sending atomic.Int32 // snapshots on their way to other nodes
+	busy    atomic.Int64 // copies that need ticks
 }
 
 // NewLink makes a link.
@@ -77,6 +78,9 @@ func NewLink(c LinkConfig) (*Link, error) {
 	l.context, l.stop = context.WithCancel(context.Background())
 	return l, nil
 }
+
+// Restless says whether any copy needs ticks; if not, TickReplica would do nothing anywhere.
+func (l *Link) Restless() bool { return l.busy.Load() > 0 }
 
 // Close ends the streams and waits for their goroutines. The shards have been told to Fail before.
 func (l *Link) Close() {

@@ -122,6 +122,7 @@ func TestAllAtOnce(t *testing.T) {
 				w := newTown(t, 3, 3, shards.Keyspace{Shards: 3})
 				defer w.close()
 				w.await("the first peace", w.whole)
+				w.fill(0, 1500) // more than a copy applies in one turn when it catches up
 				c := w.write(6)
 				for round := range 3 {
 					c.more(100)
@@ -138,6 +139,10 @@ func TestAllAtOnce(t *testing.T) {
 					}
 					for _, id := range []shards.NodeID{"n1", "n2", "n3"} {
 						w.revive(id, disks[id], !crash)
+					}
+					w.await("a primary", func() bool { s := w.primary(0); return s != nil && s.Leads() })
+					if a := ask(w.primary(0), get("filled/001499")); a.err != nil || !a.results[0].Found {
+						t.Errorf("the first read after the restart: %+v", a)
 					}
 					w.await("the return", w.inSync)
 				}

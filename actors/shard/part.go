@@ -31,11 +31,12 @@ type part struct {
 	held      shards.CopyID                   // the copy that this node's own record says is here
 	claimed   shards.CopyID                   // the one that it will say, once the log has it: before anything of the copy's own
 
-	solo    bool
-	next    *cluster.Shard // solo, and the row that ends it: carried out when no round is under way
-	late    round          // interval, while next waits: works that come meanwhile
-	flight  []flight
-	waiting []group // reads that wait until current
+	solo     bool
+	next     *cluster.Shard // solo, and the row that ends it: carried out when no round is under way
+	late     round          // interval, while next waits: works that come meanwhile
+	flight   []flight
+	waiting  []group // reads that wait until current
+	catching bool    // a goroutine applies what the log alone has
 
 	pending writes // for the committer to take
 	taken   writes // being written

@@ -81,7 +81,12 @@ func (s *Shard) TickReplica() {
 func (s *Shard) restless() {
 	p := s.part
 	quiet := p.solo || p.core.Quiet() && p.target.Quiet() && len(p.outgoing) == 0 && p.hand == nil
-	s.quiet.Store(quiet)
+	switch was := s.quiet.Swap(quiet); {
+	case was && !quiet:
+		s.link.busy.Add(1)
+	case quiet && !was:
+		s.link.busy.Add(-1)
+	}
 }
 
 // carryOut does what the core wants, until it wants nothing more.
@@ -188,76 +193,6 @@ func (s *Shard) launch() {
 	}
 	p.flight = append(p.flight, flight{e.First, e.Last, s.open.groups})
 	s.open = round{}
-}
-
-// applyTo applies everything up to the commit: own rounds with their works, others from what the copy was sent.
-func (s *Shard) applyTo(commit shards.SeqNo) {
-	p := s.part
-	for s.store.Applied() < commit {
-		next := s.store.Applied() + 1
-		if len(p.flight) == 0 || p.flight[0].first != next {
-			through := commit
-			if len(p.flight) > 0 {
-				through = min(through, p.flight[0].first-1)
-			}
-			if err := s.replayEntries(next, through); err != nil {
-				s.lose(err)
-				return
-			}
-			continue
-		}
-		f := p.flight[0]
-		p.flight = p.flight[1:]
-		for i := range f.groups {
-			s.run(f.groups[i].work)
-			f.groups[i].answer()
-		}
-		if s.store.Applied() != f.last {
-			panic(fmt.Sprintf("shard %s: a round that ends at %d brought the store to %d", s.name, f.last, s.store.Applied()))
-		}
-	}
-	if len(p.flight) == 0 {
-		p.flight = nil
-	}
-	p.core.Applied(commit, s.store.Rolling())
-	s.settle()
-	s.dirty.Store(true)
-}
-
-// replayEntries applies transactions of entries in memory, or else of the log.
-func (s *Shard) replayEntries(from, through shards.SeqNo) error {
-	entries, there := s.part.core.Entries(from, through)
-	if !there {
-		return s.replayLog(from, through)
-	}
-	for i := range entries {
-		e := &entries[i]
-		if err := s.replayRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, &s.part.txn); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-var errEnough = errors.New("enough")
-
-func (s *Shard) replayLog(from, through shards.SeqNo) error {
-	if s.log == nil {
-		return fmt.Errorf("transaction %d: %w", from, errMismatch)
-	}
-	err := s.log.ReadFrom(s.id, from, func(r wal.Record) error {
-		if r.First > through {
-			return errEnough
-		}
-		return s.replayRecord(r, &s.part.txn)
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return fmt.Errorf("log: %w", err)
-	}
-	if s.store.Applied() < through {
-		return fmt.Errorf("log: it ends before transaction %d: %w", through, errMismatch)
-	}
-	return nil
 }
 
 // answerWaiting runs the reads of a primary that has caught up with its predecessor.

@@ -164,14 +164,16 @@ func (s *Shard) surveyBehind(start *replica.Start, progress func(int)) error {
 }
 
 // Unsaved is the log written since the newest snapshot file and the size of what the shard holds, about that of a snapshot,
-// both in bytes, and whether a snapshot would shorten a restart.
+// both in bytes, and whether a snapshot would shorten a restart; else the size is left out.
 func (s *Shard) Unsaved() (log, live int64, any bool) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	st := s.store.Stats()
 	serves := s.down == nil || errors.Is(s.down, ErrClosed)
-	any = serves && s.logged > s.saved && s.store.Applied() > s.saved
-	return s.unsave, st.LiveBytes + 32*st.Keys + 512, any // what frames and file add, rounded up
+	if !serves || s.logged <= s.saved || s.store.Applied() <= s.saved {
+		return s.unsave, 0, false
+	}
+	st := s.store.Stats()
+	return s.unsave, st.LiveBytes + 32*st.Keys + 512, true // what frames and file add, rounded up
 }
 
 // Checkpoint writes a snapshot file of the shard and then drops the log before it. Shard and callers go on meanwhile. One

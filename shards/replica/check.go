@@ -91,9 +91,9 @@ func (c *Core) Term() shards.Term { return c.term }
 // End is where the log ends, committed or not.
 func (c *Core) End() Position { return c.log.end() }
 
-// Caught says that a primary has committed all that its log held when its reign began. Until then it may lack what its
+// Caught says that a primary has applied all that its log held when its reign began. Until then it may lack what its
 // predecessor acknowledged, and must not answer reads.
-func (c *Core) Caught() bool { return c.role == RolePrimary && c.commit >= c.inherited }
+func (c *Core) Caught() bool { return c.role == RolePrimary && c.applied >= c.inherited }
 
 // TermAt is the term of a number that is not below the store's at the start; 0 if it is not known.
 func (c *Core) TermAt(seq shards.SeqNo) shards.Term { return c.log.termAt(seq) }
