@@ -1,0 +1,205 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/integration/harness"
+)
+
+// devCluster is a running "troupe dev".
+type devCluster struct {
+	*harness.Process
+	base int
+	env  []string
+}
+
+// startDev runs "troupe dev" on free ports until it is green. What it started ends with the test.
+func startDev(t *testing.T, flags ...string) *devCluster {
+	t.Helper()
+	binary, err := program()
+	must(t, err)
+	d := &devCluster{base: freeBase(t), env: []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "TMPDIR=" + t.TempDir()}}
+	d.Process, err = harness.Start("", d.env, binary, append([]string{"dev", "--base-port", fmt.Sprint(d.base)}, flags...)...)
+	must(t, err)
+	t.Cleanup(func() {
+		d.Kill()
+		if t.Failed() {
+			t.Logf("the last words of troupe dev:\n%s", d.Output())
+		}
+	})
+	for i := 1; i <= 3; i++ {
+		must(t, d.Until(soon(t), func(context.Context) error {
+			conn, err := net.Dial("tcp", d.http(i))
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		}))
+	}
+	d.troupe(t, 0, "health", "--wait", "green", "--timeout", "60s")
+	must(t, d.Until(soon(t), func(context.Context) error { return d.voters(t, 3) }))
+	return d
+}
+
+// voters is nil once so many nodes vote: before that the cluster may not outlive its first.
+func (d *devCluster) voters(t *testing.T, want int) error {
+	if got := strings.Count(d.troupe(t, 0, "nodes", "--json"), `"voter":true`); got != want {
+		return fmt.Errorf("%d voters", got)
+	}
+	return nil
+}
+
+func (d *devCluster) http(i int) string { return fmt.Sprintf("127.0.0.1:%d", d.base+200+i) }
+
+// command prepares a verb, told of the third node only: it is never killed here.
+func (d *devCluster) command(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	binary, err := program()
+	must(t, err)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(append(os.Environ(), d.env...), "TROUPE_ADDR="+d.http(3), "XDG_CACHE_HOME="+t.TempDir())
+	return cmd
+}
+
+// troupe runs a verb, which must end with this exit code.
+func (d *devCluster) troupe(t *testing.T, code int, args ...string) string {
+	t.Helper()
+	cmd := d.command(soon(t), t, args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
+		t.Fatalf("troupe %s ended with %v, want %d\n%s", strings.Join(args, " "), err, code, out)
+	}
+	return string(out)
+}
+
+// freeBase is a base port at which the ports of three nodes are free.
+func freeBase(t *testing.T) int {
+	t.Helper()
+	for base := 20000 + os.Getpid()%1000*10; base < 32000; base += 10 {
+		free := true
+		for i := 1; i <= 3 && free; i++ {
+			for _, offset := range []int{0, 100, 200} {
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+offset+i))
+				if free = err == nil; !free {
+					break
+				}
+				l.Close()
+			}
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+// TestDevMainJob does what the issue's user would: a node is killed in the middle of a load, and nobody notices.
+func TestDevMainJob(t *testing.T) {
+	d := startDev(t)
+	tree := sourceTree(t)
+	load := d.command(t.Context(), t, "load", "--dir", tree, "--batch", "8", "--concurrency", "2")
+	var said strings.Builder
+	load.Stdout, load.Stderr = &said, &said
+	must(t, load.Start())
+	must(t, d.Until(soon(t), func(context.Context) error { return d.holds(t, 50) }))
+	d.troupe(t, 0, "dev", "kill", "n2")
+	if err := load.Wait(); err != nil {
+		t.Fatalf("the load ended with %v\n%s", err, said.String())
+	}
+	d.troupe(t, 0, "verify", "--dir", tree, "--extra")
+	if health := d.troupe(t, 0, "health"); !strings.Contains(health, "n2") {
+		t.Errorf("health does not know that n2 is gone: %s", health)
+	}
+	d.troupe(t, 0, "dev", "start", "n2")
+	d.troupe(t, 0, "health", "--wait", "green", "--timeout", "60s")
+	d.troupe(t, 0, "check")
+	d.troupe(t, 0, "verify", "--dir", tree, "--extra")
+}
+
+// holds is nil once the cluster holds so many keys.
+func (d *devCluster) holds(t *testing.T, want int64) error {
+	var all []struct{ Keys int64 }
+	if err := json.Unmarshal([]byte(d.troupe(t, 0, "keyspace", "list", "--json")), &all); err != nil {
+		return err
+	}
+	if all[0].Keys < want {
+		return fmt.Errorf("%d keys", all[0].Keys)
+	}
+	return nil
+}
+
+// TestDevFaults pauses, cuts and stops nodes, and finds the cluster whole again each time.
+func TestDevFaults(t *testing.T) {
+	d := startDev(t)
+	d.troupe(t, 0, "put", "before", "1")
+	whole := func() {
+		t.Helper()
+		d.troupe(t, 0, "health", "--wait", "green", "--timeout", "60s")
+		d.troupe(t, 0, "check")
+	}
+	if goruntime.GOOS != "windows" {
+		d.troupe(t, 0, "dev", "pause", "n1")
+		d.troupe(t, 0, "put", "during", "2")
+		d.troupe(t, 0, "dev", "resume", "n1")
+		whole()
+	}
+	d.troupe(t, 0, "dev", "cut", "n1")
+	if status := d.troupe(t, 0, "dev", "status"); !strings.Contains(status, "cut off from all others") {
+		t.Errorf("the status does not tell of the cut: %s", status)
+	}
+	d.troupe(t, 0, "put", "behind", "3")
+	d.troupe(t, 0, "dev", "heal")
+	whole()
+	d.troupe(t, 0, "drain", "n2")
+	d.troupe(t, 0, "dev", "stop", "n2")
+	d.troupe(t, 0, "forget", "n2")
+	d.troupe(t, 0, "check")
+	for key, want := range map[string]string{"before": "1", "behind": "3"} {
+		if got := d.troupe(t, 0, "get", key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	must(t, d.Stop(soon(t)))
+	if left, _ := filepath.Glob(filepath.Join(strings.TrimPrefix(d.env[1], "TMPDIR="), "*")); len(left) > 0 && goruntime.GOOS != "windows" {
+		t.Errorf("Ctrl-C leaves %v", left)
+	}
+}
+
+// TestDevNodesEndWithTheirParent: kill -9 of troupe dev leaves no node behind, not even a paused one where the system can help.
+func TestDevNodesEndWithTheirParent(t *testing.T) {
+	d := startDev(t)
+	if goruntime.GOOS == "linux" {
+		d.troupe(t, 0, "dev", "pause", "n2")
+	}
+	d.Kill()
+	ctx, again := soon(t), time.NewTicker(20*time.Millisecond)
+	defer again.Stop()
+	for i := 1; i <= 3; i++ {
+		for {
+			conn, err := net.DialTimeout("tcp", d.http(i), time.Second)
+			if err != nil {
+				break
+			}
+			conn.Close()
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				t.Fatalf("n%d outlives its parent", i)
+			}
+		}
+	}
+	if out := d.troupe(t, 1, "dev", "status"); !strings.Contains(out, "no dev cluster runs here") {
+		t.Errorf("status after the end: %s", out)
+	}
+}
