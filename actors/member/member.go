@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -102,15 +103,16 @@ func (m *Member) Receive(peer transport.Hello, kind transport.Kind, body []byte)
 func (m *Member) run() {
 	defer m.work.Done()
 	defer m.lease.revoke()
-	ticker := time.NewTicker(m.c.Liveness.TickLength)
+	ticker := actors.NewTicker(m.c.Self, m.c.Liveness.TickLength)
 	defer ticker.Stop()
-	m.due = time.Now().Add(m.c.Liveness.TickLength)
+	m.due = ticker.Due()
 	m.applied(m.c.Group.State())
 	for {
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-ticker.C:
+			ticker.Next()
 			m.tick()
 		case <-m.inbox.filled:
 			for _, news := range m.inbox.take() {

@@ -205,8 +205,10 @@ func Start(c Config) (*Group, error) {
 
 func (g *Group) newCore() (*Core, error) {
 	c := &g.config
+	// Each round of issue is a heartbeat, too; Raft's own, besides, count only until the reign has committed its first entry.
+	own := max(c.HeartbeatTicks, c.ElectionTicks/3)
 	return NewCore(CoreConfig{
-		Number: c.Log.Number(), Epoch: c.Self.Epoch, Log: c.Log, ElectionTicks: c.ElectionTicks, HeartbeatTicks: c.HeartbeatTicks,
+		Number: c.Log.Number(), Epoch: c.Self.Epoch, Log: c.Log, ElectionTicks: c.ElectionTicks, HeartbeatTicks: own,
 		SnapshotEntries: c.SnapshotEntries, SnapshotBytes: c.SnapshotBytes,
 		Logf: func(format string, args ...any) { c.Logger.Debug("raft: " + fmt.Sprintf(format, args...)) },
 	})

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/troupe-actors/troupe/actors"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -62,7 +63,7 @@ func newLoop(g *Group, core *Core) loop {
 func (l *loop) run() {
 	g := l.group
 	defer close(g.done)
-	ticker := time.NewTicker(g.config.Tick)
+	ticker := actors.NewTicker(g.config.Self.ID, g.config.Tick)
 	defer ticker.Stop()
 	defer l.stand.Stop()
 	for {
@@ -79,6 +80,7 @@ func (l *loop) run() {
 		case dead := <-g.gone:
 			l.leaderGone(dead.node, dead.epoch)
 		case <-ticker.C:
+			ticker.Next()
 			l.tick()
 		case <-l.stand.C:
 			l.campaign()
