@@ -69,7 +69,7 @@ const settleTime = 3 * time.Second
 // Each takes 30 ms to 9 s, spread evenly over the orders of magnitude.
 func Faults(o Options) []Fault {
 	chance := stream(o.Seed, streamFaults, 0)
-	weights := temper(chance)
+	weights := temper(o, chance)
 	total := 0
 	for _, w := range weights {
 		total += w
@@ -91,10 +91,13 @@ func Faults(o Options) []Fault {
 
 // temper gives a world faults of its own mixture: three kinds come five times as often as elsewhere, so that what only a
 // conjunction of the same few brings about is met as well.
-func temper(chance *rand.Rand) [faultKinds]int {
+func temper(o Options, chance *rand.Rand) [faultKinds]int {
 	weights := faultWeights
 	for range 3 {
 		weights[chance.IntN(int(faultKinds))] *= 5
+	}
+	for _, kind := range o.Temper {
+		weights[kind] = 100
 	}
 	return weights
 }

@@ -47,12 +47,12 @@ func (w *World) Play() Report {
 func (w *World) recover() time.Duration {
 	w.heal()
 	w.undrain()
-	took, ok := w.Until(healTime, w.whole)
+	took, ok := w.Until(w.o.Heal, w.whole)
 	if w.failure != nil {
 		return took
 	}
 	if !ok {
-		w.Fail(invariantHeal, "%v after the last fault: %s", healTime, w.unwell())
+		w.Fail(invariantHeal, "%v after the last fault: %s", w.o.Heal, w.unwell())
 		return took
 	}
 	w.Note("whole again after %v", took)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
@@ -23,6 +24,9 @@ type placement struct {
 	stale    *cluster.State // BugStalePlacement: what plans are made from
 	voted    int
 }
+
+// pausePlanning is how long a leader waits after a plan of which nothing was carried out.
+const pausePlanning = 20 * time.Millisecond
 
 func newPlacement(p *process) *placement {
 	return &placement{p: p, policies: &policies.Set{Deciders: deciders.All()}}
@@ -66,11 +70,16 @@ func (c *placement) look() {
 		c.spoil(s, r)
 		c.waiting = true
 		term := c.term
-		c.p.meta.propose(&cluster.Command{Reroute: r}, func(*cluster.Outcome) {
-			if c.term == term {
-				c.waiting = false
-				c.wake()
+		c.p.meta.propose(&cluster.Command{Reroute: r}, func(o *cluster.Outcome) {
+			if c.term != term {
+				return
 			}
+			c.waiting = false
+			if o == nil || !o.Changed { // nothing came of it: look again, but not at once
+				c.p.n.after(pausePlanning, c.wake)
+				return
+			}
+			c.wake()
 		})
 		return
 	}

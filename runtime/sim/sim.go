@@ -21,13 +21,15 @@ type Options struct {
 	Clients int           // default 2 to 6
 	Think   time.Duration // a client's pause between two operations, at most; default 20 to 200 ms
 	Spaces  []shards.Keyspace
-	PerKey  bool    // in place of Clients: one for each key, which does nothing else
-	Data    int     // how many nodes may hold copies, the last ones; default all
-	Drift   float64 // of clocks, either way; default up to 500 ppm
-	Calm    bool    // the network neither loses nor delays, but for faults
-	Faults  []Fault // nil: Faults invents them
-	Only    []int   // of the faults, these alone; nil: all
-	Pebble  bool    // the nodes' logs are the real ones, on a file system that crashes; else in one world of 16
+	PerKey  bool          // in place of Clients: one for each key, which does nothing else
+	Data    int           // how many nodes may hold copies, the last ones; default all
+	Heal    time.Duration // how long a healed cluster may take to turn green; default 60 s
+	Drift   float64       // of clocks, either way; default up to 500 ppm
+	Calm    bool          // the network neither loses nor delays, but for faults
+	Faults  []Fault       // nil: Faults invents them
+	Temper  []FaultKind   // kinds that come much more often than others; nil: three, by the seed
+	Only    []int         // of the faults, these alone; nil: all
+	Pebble  bool          // the nodes' logs are the real ones, on a file system that crashes; else in one world of 16
 	Bugs    Bugs
 	Replica replica.Bug
 	Panics  bool                         // let a core's panic through, for a debugger
@@ -45,6 +47,7 @@ func (o *Options) fill() {
 	calmly := chance.IntN(3) == 0
 	setDefault(&o.Length, 60*time.Second)
 	setDefault(&o.Nodes, nodes)
+	setDefault(&o.Heal, healTime)
 	setDefault(&o.Clients, clients)
 	setDefault(&o.Think, think)
 	setDefault(&o.Drift, drift)

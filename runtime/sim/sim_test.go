@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 100, 20 with -short")
+	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 40, 10 with -short")
 	flagFirst   = flag.Uint64("seed", 1, "seed of the first world; each further one has the next number")
 	flagSeconds = flag.Int("seconds", 60, "simulated seconds in which things go wrong, in each world")
 	flagOnly    = flag.String("only", "", "the faults to let happen, by number, such as 3,7; none for none")
@@ -78,9 +78,9 @@ func fail(t *testing.T, o Options, w *World) {
 func TestSeeds(t *testing.T) {
 	n := *flagSeeds
 	if n == 0 {
-		n = 100
+		n = 40
 		if testing.Short() {
-			n = 20
+			n = 10
 		}
 	}
 	begun := time.Now()
