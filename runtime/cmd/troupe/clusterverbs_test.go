@@ -6,10 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
@@ -155,6 +157,68 @@ func TestWatchesPrintWhatChanges(t *testing.T) {
 		if n := strings.Count(out.String(), "cluster troupe"); n > 1 {
 			t.Errorf("troupe %s says the same %d times", line, n)
 		}
+	}
+}
+
+// The verbs on a node that is a cluster of its own.
+func TestClusterVerbsOnANode(t *testing.T) {
+	r := startNode(t, filepath.Join(t.TempDir(), "data"), "--name", "n1", "--attr", "zone=a", "--replicas", "0")
+	for _, c := range []struct {
+		line string
+		code int
+		want string
+	}{
+		{"health --wait green", 0, "green  cluster troupe, leader n1, 1 node, 16 of 16 copies in sync"},
+		{"nodes", 0, "n1   dm        *      alive     16  16"},
+		{"nodes --json", 0, `"attributes":{"zone":"a"}`},
+		{"shards", 0, "default/15  p    started  n1"},
+		{"leader", 0, "n1\n"},
+		{"check", 0, "16 of 16 shards written, read and deleted"},
+		{"settings set cluster.coverage=full", 0, "1 setting changed"},
+		{"settings get cluster.coverage", 0, "full\n"},
+		{"settings set cluster.coverage=much", 1, "must be one of partial, full"},
+		{"settings set cluster.coverage=", 0, "1 setting changed"},
+		{"keyspace create orders:shards=2,replicas=0,durability=memory", 0, "keyspace orders is made"},
+		{"keyspace create orders", 4, "is there already"},
+		{"keyspace update none:replicas=0", 3, "no keyspace"},
+		{"keyspace list", 0, "orders    2       0         1            memory"},
+		{"health --wait green", 0, "18 of 18 copies in sync"},
+		{"put k v --keyspace orders", 0, "version 1"},
+		{"maintenance --cluster on", 0, "maintenance of the cluster is on"},
+		{"check", 0, "the cluster is in maintenance"},
+		{"maintenance --cluster off", 0, "maintenance of the cluster is off"},
+		{"get k --keyspace orders", 0, "v"},
+		{"maintenance n1 on", 0, "maintenance of n1 is on"},
+		{"nodes", 0, "alive,maintenance"},
+		{"maintenance n1 off", 0, "maintenance of n1 is off"},
+		{"reroute --dry-run", 0, "nothing to move"},
+		{"explain", 3, "every shard is green"},
+		{"explain default/0", 0, "default/0 term 1: n1 primary"},
+		{"forget n1", 1, "n1"},
+		{"forget n7", 3, "there are n1"},
+	} {
+		out, errs := r.at(t, c.code, "", strings.Fields(c.line)...)
+		if !strings.Contains(out+errs, c.want) {
+			t.Errorf("troupe %s says\n%s%s\nwant %q", c.line, out, errs, c.want)
+		}
+	}
+}
+
+func TestLiveLine(t *testing.T) {
+	var plain, screen strings.Builder
+	for _, l := range []*liveLine{{out: &plain}, {out: &screen, terminal: true}} {
+		l.say("before")
+		l.set("green")
+		l.set("green")
+		l.say("n1 died")
+		l.set(strings.Repeat("x", 200))
+	}
+	if got := plain.String(); strings.Count(got, "green\n") != 1 || !strings.Contains(got, "n1 died\n") || strings.Contains(got, "\x1b") {
+		t.Errorf("plain: %q", got)
+	}
+	lines := strings.Split(screen.String(), "\r\x1b[K")
+	if got := screen.String(); strings.Count(got, "green") != 2 || !strings.Contains(got, "\r\x1b[Kn1 died\n\r\x1b[K") || utf8.RuneCountInString(lines[len(lines)-1]) != 79 {
+		t.Errorf("on a terminal: %q", got)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/dev"
@@ -292,7 +293,25 @@ func (l *liveLine) say(lines string) {
 	}
 }
 
-// draw writes the line over what is there. mu is held.
+// draw writes the line over what is there, cut to the terminal's width: what wraps could not be written over. mu is held.
 func (l *liveLine) draw() {
-	fmt.Fprintf(l.out, "\r\x1b[K%s  %s", time.Now().Format("15:04:05"), l.text)
+	text := []rune(time.Now().Format("15:04:05") + "  " + l.text)
+	if width := widthOf(l.out); len(text) >= width {
+		text = append(text[:width-2], '…')
+	}
+	fmt.Fprintf(l.out, "\r\x1b[K%s", string(text))
+}
+
+// narrow is the width that a terminal has at least.
+const narrow = 40
+
+// widthOf is how many characters a line of the terminal has; 80 if it does not say.
+func widthOf(stream any) int {
+	width := 80
+	if file, ok := stream.(*os.File); ok {
+		if w, _, err := term.GetSize(int(file.Fd())); err == nil {
+			width = w
+		}
+	}
+	return max(width, narrow)
 }
