@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -26,8 +28,13 @@ func (r remote) Call(ctx context.Context, to shards.NodeID, kind transport.Kind,
 	return l.wire.Call(ctx, to, kind, body)
 }
 
-// epoch is that of the present life.
-func (n *Node) epoch() shards.Epoch { return n.life.Load().epoch }
+// epoch is that of the present life; 0 before the first.
+func (n *Node) epoch() shards.Epoch {
+	if l := n.life.Load(); l != nil {
+		return l.epoch
+	}
+	return 0
+}
 
 // attributes are the node's as the cluster state has them.
 func (c *Config) attributes() (list []cluster.Attribute) {
@@ -88,16 +95,16 @@ func (n *Node) seeds() []string {
 }
 
 // belong notes, for good, which cluster this node is of.
-func (n *Node) belong(id string) error {
-	l := n.life.Load()
+func (l *life) belong(id string) error {
+	n := l.node
+	if n.id.Cluster != id && n.id.Cluster != "" {
+		return fmt.Errorf("the data folder belongs to cluster %s, and this one is %s: use another folder, or the addresses of the folder's own cluster", n.id.Cluster, id)
+	}
 	if l.transport != nil {
 		l.transport.SetCluster(id)
 	}
 	if n.id.Cluster == id {
 		return nil
-	}
-	if n.id.Cluster != "" {
-		return fmt.Errorf("the data folder belongs to cluster %s, and this one is %s: use another folder, or the addresses of the folder's own cluster", n.id.Cluster, id)
 	}
 	n.id.Cluster = id
 	if n.log == nil {
@@ -112,6 +119,9 @@ const settleLimit = 5 * time.Second
 // settle waits until the copies on this node are read, makes the keyspaces that are asked for, and gives placement a while to
 // have every shard served.
 func (n *Node) settle(ctx context.Context) error {
+	if err := n.folderless(n.state()); err != nil {
+		return err
+	}
 	n.copies.nudge()
 	select {
 	case err := <-n.copies.first:
@@ -119,7 +129,7 @@ func (n *Node) settle(ctx context.Context) error {
 			return err
 		}
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if err := n.ensureKeyspaces(ctx); err != nil {
 		return err
@@ -134,10 +144,25 @@ func (n *Node) settle(ctx context.Context) error {
 		n.pause(limited, settlePause)
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
-	return n.adopted()
+	return n.disinherit()
 }
+
+// folderless refuses a node that may be given copies of keyspaces which it cannot keep.
+func (n *Node) folderless(state *cluster.State) error {
+	if n.log != nil || !slices.Contains(n.config.Roles, "data") {
+		return nil
+	}
+	for i := range state.Keyspaces {
+		if k := &state.Keyspaces[i]; k.Durability != shards.DurabilityMemory {
+			return invalid("keyspace %q of this cluster has durability %v: %w, or roles without data", k.Name, k.Durability, errFolderless)
+		}
+	}
+	return nil
+}
+
+var errFolderless = errors.New("a node that holds copies of it needs a data folder")
 
 // settlePause is how often Start looks whether the copies here have taken up what the table says.
 const settlePause = 10 * time.Millisecond
@@ -167,15 +192,17 @@ func (n *Node) served(state *cluster.State) bool {
 	return len(state.Shards) > 0
 }
 
-// adopted forgets the keyspaces of the time before the cluster once it has them.
-func (n *Node) adopted() error {
-	if len(n.id.Keyspaces) == 0 || n.log == nil {
+// disinherit forgets the keyspaces of the time before the cluster once every shard of theirs is served from what the folder
+// had. Until then the next start has to know of them.
+func (n *Node) disinherit() error {
+	if len(n.id.Keyspaces) == 0 || n.log == nil || !n.served(n.state()) {
 		return nil
 	}
 	if err := n.committer.Barrier(); err != nil {
 		return err
 	}
 	n.id.Keyspaces = nil
+	n.inherited.Store(nil)
 	return saveIdentity(n.log, n.id)
 }
 
@@ -221,7 +248,7 @@ func (n *Node) livesOn(ctx context.Context, l *life) {
 			n.config.Logger.Warn("the cluster has declared this node dead; it comes back as another epoch", "epoch", l.epoch, "reason", reason)
 		}
 		var err error
-		if l, err = n.revive(ctx, l); err != nil {
+		if l, err = n.revive(ctx, l); err != nil { // until ctx ends it is the log that failed
 			if ctx.Err() == nil {
 				n.fail(err)
 			}
@@ -230,7 +257,8 @@ func (n *Node) livesOn(ctx context.Context, l *life) {
 	}
 }
 
-// revive ends a life and begins the next. What the copies acknowledged is on disk before: the next life says so.
+// revive ends a life and begins the next, however long that takes: the port may be taken, and the cluster out of reach. What the
+// copies acknowledged is on disk before: the next life says so.
 func (n *Node) revive(ctx context.Context, l *life) (*life, error) {
 	if err := l.end(); err != nil {
 		n.config.Logger.Warn("the end of an epoch was not clean", "err", err)
@@ -252,11 +280,20 @@ func (n *Node) revive(ctx context.Context, l *life) (*life, error) {
 			return next, nil
 		}
 		n.config.Logger.Error("the node could not come back; it tries again", "err", err, "after", pause)
-		select {
-		case <-ctx.Done():
+		rest(ctx, pause)
+		if ctx.Err() != nil {
 			return l, ctx.Err()
-		case <-time.After(pause):
 		}
+	}
+}
+
+// rest returns after a while, or with ctx.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -268,15 +305,18 @@ const replicaTick = 50 * time.Millisecond
 
 // tick has shards tidy up, and lets the time of the protocol between copies pass.
 func (n *Node) tick(ctx context.Context) {
-	ticker := time.NewTicker(replicaTick)
+	ticker := actors.NewTicker(n.id.Node, replicaTick)
 	defer ticker.Stop()
 	for ticks := 0; ; ticks++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			ticker.Next()
 		}
-		n.held(func(_ *keyspace, h *held) { h.TickReplica() })
+		if n.copies.link.Restless() {
+			n.held(func(_ *keyspace, h *held) { h.TickReplica() })
+		}
 		if ticks%int(tickPeriod/replicaTick) != 0 {
 			continue
 		}
