@@ -126,7 +126,7 @@ type Status struct {
 	Votes    bool // this node does
 }
 
-// ErrClosed: the Group was closed, or stopped because its log failed.
+// ErrClosed says that the Group was closed, or stopped because its log failed.
 var ErrClosed = errors.New("metadata: the group is closed on this node")
 
 // Group is this node's part of the metadata group. Its methods may be called concurrently, also from the transport's
@@ -205,10 +205,8 @@ func Start(c Config) (*Group, error) {
 
 func (g *Group) newCore() (*Core, error) {
 	c := &g.config
-	// Each round of issue is a heartbeat, too; Raft's own, besides, count only until the reign has committed its first entry.
-	own := max(c.HeartbeatTicks, c.ElectionTicks/3)
 	return NewCore(CoreConfig{
-		Number: c.Log.Number(), Epoch: c.Self.Epoch, Log: c.Log, ElectionTicks: c.ElectionTicks, HeartbeatTicks: own,
+		Number: c.Log.Number(), Epoch: c.Self.Epoch, Log: c.Log, ElectionTicks: c.ElectionTicks, HeartbeatTicks: c.HeartbeatTicks,
 		SnapshotEntries: c.SnapshotEntries, SnapshotBytes: c.SnapshotBytes,
 		Logf: func(format string, args ...any) { c.Logger.Debug("raft: " + fmt.Sprintf(format, args...)) },
 	})

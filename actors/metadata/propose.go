@@ -276,7 +276,7 @@ func (g *Group) LeaderGone(node shards.NodeID, epoch shards.Epoch) {
 	}
 }
 
-// ErrNoSuccessor: there is no other voter to hand the lead to.
+// ErrNoSuccessor says that there is no other voter to hand the lead to.
 var ErrNoSuccessor = errors.New("metadata: no other voter is there to lead the metadata group")
 
 // Transfer hands the lead to another voter, and returns once another node leads, or at once if this one does not. A node calls

@@ -66,7 +66,6 @@ type node struct {
 	sequence uint64
 	pending  []Proposal        // not heard of yet
 	reads    map[uint64]uint64 // round -> what was applied somewhere when it began
-	gone     bool              // forgotten by the others
 }
 
 // disk is a Log that a crash of its node leaves something of.

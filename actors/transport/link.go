@@ -197,11 +197,6 @@ func (l *link) answered(f *frame, _ int) bool {
 	return false
 }
 
-// send posts a one-way message.
-func (l *link) send(class Class, kind Kind, body []byte) error {
-	return l.lanes[class].post(&frame{form: formMessage, kind: kind, body: body})
-}
-
 // fail ends the link, with the first cause that comes.
 func (l *link) fail(cause error) {
 	l.once.Do(func() {

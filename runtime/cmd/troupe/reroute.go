@@ -23,7 +23,7 @@ func shardName(text string) (keyspace string, index int, err error) {
 
 // rerouteFlags are those of reroute and of each command below it.
 type rerouteFlags struct {
-	dryRun, explain, accept bool
+	dryRun, accept bool
 }
 
 // wishes are the commands of reroute. from and to are the places of the nodes among the arguments; 0: none.
