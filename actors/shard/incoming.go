@@ -61,7 +61,7 @@ func (s *Shard) receive(p *part) {
 			s.load1(p, loader, &r)
 			continue
 		case r.Install:
-			s.install(p, loader, r.Base)
+			s.install(p, loader, &r)
 			loader = nil
 			continue
 		case len(r.Messages) > 0 || r.Begin || r.Forget:
@@ -85,7 +85,8 @@ func (s *Shard) load1(p *part, loader *store.Loader, r *recovery.TargetReady) {
 // install puts a snapshot that has come whole in the place of what is here. First it is written to a file of its own; then,
 // between two rounds of the log, store and log are exchanged. A crash in between finds the new file with the old log, whose
 // records either lie before it, or do not fit the primary's and are dropped like any other tail.
-func (s *Shard) install(p *part, loader *store.Loader, base replica.Position) {
+func (s *Shard) install(p *part, loader *store.Loader, r *recovery.TargetReady) {
+	base := r.Base
 	s.filing.Lock()
 	defer s.filing.Unlock()
 	loaded, err := loader.Finish()
@@ -96,7 +97,7 @@ func (s *Shard) install(p *part, loader *store.Loader, base replica.Position) {
 		err = s.saveLoaded(loaded, base)
 	}
 	if err == nil {
-		err = s.exchange(p, loaded, base)
+		err = s.exchange(p, loaded, base, r.Term)
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -120,16 +121,16 @@ func (s *Shard) saveLoaded(loaded *store.Store, base replica.Position) error {
 }
 
 // exchange is the step between two rounds.
-func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position) error {
+func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position, term shards.Term) error {
 	if s.log == nil {
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		return s.swap(p, loaded, base)
+		return s.swap(p, loaded, base, term)
 	}
 	err := s.committer.ask(func() error {
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		if err := s.swappable(p, base); err != nil {
+		if err := s.swappable(p, base, term); err != nil {
 			return err
 		}
 		if err := s.log.TruncatePrefix(s.id, math.MaxUint64); err != nil {
@@ -137,7 +138,7 @@ func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position) er
 		}
 		p.pending.cut, p.pending.entries = 0, nil
 		s.saved, s.savedTerm, s.unsave = base.Seq, base.Term, 0
-		return s.swap(p, loaded, base)
+		return s.swap(p, loaded, base, term)
 	})
 	if err != nil {
 		return err
@@ -146,8 +147,10 @@ func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position) er
 }
 
 // swappable says why the snapshot may not take the place of what is here.
-func (s *Shard) swappable(p *part, base replica.Position) error {
+func (s *Shard) swappable(p *part, base replica.Position, term shards.Term) error {
 	switch {
+	case p == s.part && p.core.Term() != term:
+		return fmt.Errorf("the reign of its source is over")
 	case p != s.part || s.down != nil:
 		return errMismatch
 	case !p.core.Welcome(base.Seq):
@@ -156,8 +159,8 @@ func (s *Shard) swappable(p *part, base replica.Position) error {
 	return nil
 }
 
-func (s *Shard) swap(p *part, loaded *store.Store, base replica.Position) error {
-	if err := s.swappable(p, base); err != nil {
+func (s *Shard) swap(p *part, loaded *store.Store, base replica.Position, term shards.Term) error {
+	if err := s.swappable(p, base, term); err != nil {
 		return err
 	}
 	s.store = loaded
@@ -166,7 +169,7 @@ func (s *Shard) swap(p *part, loaded *store.Store, base replica.Position) error 
 		p.pending.hold = p.self
 		s.enlist()
 	}
-	p.core.Restored(base, loaded.Rolling(), p.core.Term())
+	p.core.Restored(base, loaded.Rolling(), term)
 	s.carryOut()
 	return nil
 }

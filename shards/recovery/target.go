@@ -58,8 +58,9 @@ type TargetReady struct {
 	Last     bool   // it is the last
 	Install  bool   // the loader is full: check it, make it durable, let it take the place of store and log, call Installed
 	Base     replica.Position
-	Forget   bool   // let go of the loader: its stream is over, and nobody went on with it
-	Failed   string // why a stream ended; the loader is kept, in case that another goes on
+	Term     shards.Term // with Install: of the reign whose primary has sent it
+	Forget   bool        // let go of the loader: its stream is over, and nobody went on with it
+	Failed   string      // why a stream ended; the loader is kept, in case that another goes on
 }
 
 // NewTarget makes the target of a copy.
@@ -219,7 +220,7 @@ func (t *Target) Loaded(after []byte, last bool, err error) {
 	t.send(Message{Kind: KindGot, Index: t.next})
 	if last {
 		t.state, t.waiting = installing, nil
-		t.out.Install, t.out.Base = true, t.base
+		t.out.Install, t.out.Base, t.out.Term = true, t.base, t.term
 		return
 	}
 	t.load()

@@ -74,6 +74,10 @@ func adjoin(m *Message) bool {
 // dropBeyond drops what no log of the primary's reign can hold: entries of terms between that of the primary's last and its
 // own, and entries of its last's term behind that. It says whether the message is of use after that.
 func (c *Core) dropBeyond(m *Message) bool {
+	if c.commit > m.Last.Seq && c.log.termAt(c.commit) < m.Term {
+		c.refuse(m, true) // an operator has accepted a loss: what is committed here is not there
+		return false
+	}
 	if m.Last.Term == 0 && m.Last.Seq != 0 {
 		return true // its end is a snapshot of unknown term: what does not fit will show when entries come
 	}

@@ -73,8 +73,12 @@ func (w *world) deliver() {
 		}
 	}
 	m := w.mail[i]
-	if !w.rough || w.chance.IntN(20) > 0 {
+	switch {
+	case w.rough && len(w.old) > 0 && w.chance.IntN(20) == 0:
+		m = w.old[w.chance.IntN(len(w.old))] // it was sent twice, and the other took the long way
+	case !w.rough || w.chance.IntN(20) > 0:
 		w.mail = slices.Delete(w.mail, i, i+1)
+		w.old = append(w.old[max(0, len(w.old)-60):], m)
 	}
 	if len(w.mail) > 400 {
 		w.mail = w.mail[100:]

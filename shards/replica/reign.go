@@ -330,8 +330,12 @@ func (c *Core) stepAnswer(m *Message) {
 }
 
 func (c *Core) acked(p *progress, seq shards.SeqNo) {
-	if seq > c.log.last {
+	if seq > c.log.last && (p.inSync || p.pending) {
 		panic(fmt.Sprintf("replica: shard %v: copy %d acknowledges %d, the log ends at %d", c.config.Shard, p.id, seq, c.log.last))
+	}
+	if seq > c.log.last {
+		c.giveUp(p) // what it holds is of a past that an operator has given up
+		return
 	}
 	p.answered = true
 	if seq > p.match {

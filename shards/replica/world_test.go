@@ -19,6 +19,7 @@ type world struct {
 	homes  map[shards.CopyID]int
 	nextID shards.CopyID
 	mail   []Message
+	old    []Message             // delivered of late
 	later  []func()              // reads of logs and snapshots that are under way
 	rough  bool                  // the net loses, nodes fail
 	truth  map[shards.SeqNo]byte // what was applied anywhere at each number
