@@ -303,30 +303,40 @@ const tickPeriod = 100 * time.Millisecond
 // replicaTick is the tick of the protocol between copies.
 const replicaTick = 50 * time.Millisecond
 
-// tick has shards tidy up, and lets the time of the protocol between copies pass.
+// tick has shards tidy up, and lets the time of the protocol between copies pass while any copy needs it.
 func (n *Node) tick(ctx context.Context) {
-	ticker := actors.NewTicker(n.id.Node, replicaTick)
-	defer ticker.Stop()
-	for ticks := 0; ; ticks++ {
+	protocol, tidy := actors.NewTicker(n.id.Node, replicaTick), actors.NewTicker(n.id.Node, tickPeriod)
+	defer protocol.Stop()
+	defer tidy.Stop()
+	resting := false
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			ticker.Next()
-		}
-		if n.copies.link.Restless() {
-			n.held(func(_ *keyspace, h *held) { h.TickReplica() })
-		}
-		if ticks%int(tickPeriod/replicaTick) != 0 {
-			continue
-		}
-		now := time.Now()
-		n.held(func(_ *keyspace, h *held) {
-			if h.NeedsTick(now.UnixMilli()) {
-				h.ref.Tell(shard.Tick{Now: now.UnixMilli()})
+		case <-protocol.C:
+			resting = !n.copies.link.Restless()
+			if !resting {
+				protocol.Next()
+				n.held(func(_ *keyspace, h *held) { h.TickReplica() })
 			}
-		})
-		n.views.Expire(now)
-		n.watches.Expire(now)
+		case <-tidy.C:
+			tidy.Next()
+			if resting && n.copies.link.Restless() {
+				resting = false
+				protocol.Next()
+			}
+			n.tidyUp(time.Now())
+		}
 	}
+}
+
+// tidyUp has shards look for expired keys and the like.
+func (n *Node) tidyUp(now time.Time) {
+	n.held(func(_ *keyspace, h *held) {
+		if h.NeedsTick(now.UnixMilli()) {
+			h.ref.Tell(shard.Tick{Now: now.UnixMilli()})
+		}
+	})
+	n.views.Expire(now)
+	n.watches.Expire(now)
 }

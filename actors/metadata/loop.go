@@ -304,9 +304,20 @@ func (l *loop) connect() {
 	}
 }
 
+// superseded says that the message is a heartbeat, and that another one follows to the same node: a round that confirms the lead
+// is a heartbeat, too, and begins in the tick of one.
+func superseded(m *raftpb.Message, later []*raftpb.Message) bool {
+	return m.GetType() == raftpb.MsgHeartbeat && slices.ContainsFunc(later, func(n *raftpb.Message) bool {
+		return n.GetType() == raftpb.MsgHeartbeat && n.GetTo() == m.GetTo()
+	})
+}
+
 // send posts messages; one that cannot be sent is lost, and Raft told.
 func (l *loop) send(messages []*raftpb.Message) {
-	for _, m := range messages {
+	for i, m := range messages {
+		if superseded(m, messages[i+1:]) {
+			continue
+		}
 		to := l.nodeOf(m.GetTo())
 		if to == "" {
 			l.unsent(m)
