@@ -28,7 +28,8 @@ func (a api) Cluster() admin.Cluster { return clusterAPI(a) }
 
 // State is the newest state, and a channel that is closed when there is something newer.
 func (c clusterAPI) State() (*cluster.State, <-chan struct{}) {
-	return c.node.state(), c.node.news.wait()
+	newer := c.node.news.wait() // before the state is looked at: what comes in between must not go unnoticed
+	return c.node.state(), newer
 }
 
 // news lets any number of goroutines wait for the next change.
@@ -60,37 +61,28 @@ func (n *news) tell() {
 func (c clusterAPI) Evidence() admin.Evidence {
 	e := admin.Evidence{}
 	e.Leader, e.Term = placing(c).Leader()
-	e.Voters = voting(placing(c).group())
-	seen := placing(c).Evidence()
-	if seen.Leading {
-		e.Members = map[shards.NodeID]admin.Liveness{}
-		for i := range seen.Nodes {
-			n := &seen.Nodes[i]
-			l := admin.Liveness{State: livenessOf(&n.Status), Heard: n.HeardAt.UnixMilli()}
-			if l.State != admin.Alive {
-				l.Reason = n.Reason
-			}
-			e.Members[n.Node] = l
-		}
-		return e
-	}
-	if e.Leader != "" && e.Leader != c.node.id.Node {
+	if e.Members = c.seen(); e.Members == nil && e.Leader != "" && e.Leader != c.node.id.Node {
 		e.Members = c.node.hearsay.of(c.node, e.Leader)
 	}
 	return e
 }
 
-// voting are the members that vote now, by Raft number. While the voters change, both the old and the new ones must agree, so
-// that none counts as a voter on whom the group can lean yet.
-func voting(g *metadata.Group) []uint64 {
-	if g == nil {
+// seen is what this node's own detector says, if it leads; else nil.
+func (c clusterAPI) seen() map[shards.NodeID]admin.Liveness {
+	seen := placing(c).Evidence()
+	if !seen.Leading {
 		return nil
 	}
-	status := g.Status()
-	if status.Changing {
-		return []uint64{}
+	members := map[shards.NodeID]admin.Liveness{}
+	for i := range seen.Nodes {
+		n := &seen.Nodes[i]
+		l := admin.Liveness{State: livenessOf(&n.Status), Heard: n.HeardAt.UnixMilli()}
+		if l.State != admin.Alive {
+			l.Reason = n.Reason
+		}
+		members[n.Node] = l
 	}
-	return status.Voters
+	return members
 }
 
 func livenessOf(s *liveness.Status) admin.LivenessState {
@@ -105,12 +97,14 @@ func livenessOf(s *liveness.Status) admin.LivenessState {
 	return admin.Alive
 }
 
-// hearsay is the leader's evidence as another node has it.
+// hearsay is the leader's evidence as another node has it. One goroutine asks; who comes meanwhile waits for it, as long as an
+// answer may take.
 type hearsay struct {
 	mu      sync.Mutex
-	at      time.Time
+	at      time.Time // when the answer came
 	from    shards.NodeID
 	members map[shards.NodeID]admin.Liveness
+	asking  chan struct{} // closed when the answer is there; nil: nobody asks
 }
 
 const (
@@ -121,17 +115,32 @@ const (
 func (h *hearsay) of(n *Node, leader shards.NodeID) map[shards.NodeID]admin.Liveness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.from == leader && time.Since(h.at) < hearsayLife {
-		return h.members
+	for h.from != leader || time.Since(h.at) >= hearsayLife {
+		if answered := h.asking; answered != nil {
+			h.mu.Unlock()
+			<-answered
+			h.mu.Lock()
+			return h.members // of this leader or the one before: the next look knows better
+		}
+		answered := make(chan struct{})
+		h.asking = answered
+		h.mu.Unlock()
+		heard := n.heardFrom(leader)
+		h.mu.Lock()
+		h.at, h.from, h.members, h.asking = time.Now(), leader, heard, nil
+		close(answered)
 	}
+	return h.members
+}
+
+// heardFrom is what the leader says of the members; nil if it does not answer in time.
+func (n *Node) heardFrom(leader shards.NodeID) (members map[shards.NodeID]admin.Liveness) {
 	ctx, cancel := context.WithTimeout(context.Background(), hearsayLimit)
 	defer cancel()
-	var heard map[shards.NodeID]admin.Liveness
-	if err := n.ask(ctx, leader, inquiry{Evidence: true}, &heard); err != nil {
-		heard = nil // nothing is known then
+	if n.ask(ctx, leader, inquiry{Evidence: true}, &members) != nil {
+		return nil // nothing is known then
 	}
-	h.at, h.from, h.members = time.Now(), leader, heard
-	return heard
+	return members
 }
 
 // inquiry is what one node asks another about itself, as JSON in a call of transport.KindQuery.
@@ -168,7 +177,7 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 	case q.View:
 		return json.Marshal(c.own(q.Copies))
 	case q.Evidence:
-		return json.Marshal(c.Evidence().Members)
+		return json.Marshal(c.seen()) // null where nobody leads: hearsay is not passed on
 	case q.Transfer != "":
 		return []byte("true"), c.transferHere(ctx, q.Transfer)
 	}

@@ -46,6 +46,7 @@ func (c *Config) fillCluster() {
 	setDefault(&c.Heartbeat, 100*time.Millisecond)
 	setDefault(&c.Election, election)
 	setDefault(&c.Lease, 1500*time.Millisecond)
+	setDefault(&c.Patience, 5*time.Second)
 	setDefault(&c.Redirect, RedirectAuto)
 	c.Join, c.Initial, c.Roles = slices.Clone(c.Join), slices.Clone(c.Initial), slices.Clone(c.Roles)
 	c.Attributes = maps.Clone(c.Attributes)
@@ -68,6 +69,9 @@ func (c *Config) validateCluster() error {
 	}
 	if !slices.Contains([]string{RedirectAuto, RedirectAlways, RedirectNever}, c.Redirect) {
 		return invalid("redirect %q; must be auto, always or never", c.Redirect)
+	}
+	if c.Patience < 0 {
+		return invalid("patience %v must not be negative", c.Patience)
 	}
 	if _, err := c.peerTLS(); err != nil {
 		return err

@@ -27,8 +27,9 @@ type Config struct {
 	// Redis protocol, HTTP the admin API. Peer is where other nodes reach this one.
 	RESP, HTTP, Peer string
 
-	// Keyspaces of the node. Those of the data folder are there as well: they come first, and what is said here changes their
-	// settings, but for the shard count. Default: those of the folder; in a new one, or without, one named "default" with 16
+	// Keyspaces of the cluster. Those that it has are there as well: they come first, and what is said here changes their
+	// settings, but for the shard count. Replicas and MinInSync take effect at once, everywhere; a changed Durability, MaxMemory
+	// or Eviction on each node when it starts the next time. Default: those of the folder; in a new one, or without, one named "default" with 16
 	// shards, of durability fsync with a data folder and memory without. Redis clients start in the first.
 	Keyspaces []shards.Keyspace
 
@@ -57,7 +58,8 @@ type Config struct {
 	// Attributes that policies may ask for, such as zone or rack, by name. Default: none.
 	Attributes map[string]string
 
-	// Host is the machine that the node runs on: copies of one shard are kept on different ones. Default: the host name.
+	// Host is the machine that the node runs on. Copies of one shard are on different nodes in any case; on different hosts as
+	// well while the cluster's setting cluster.routing.allocation.same_shard.host is true. Default: the host name.
 	Host string
 
 	// Advertise is the host name or address, without port, under which other machines reach this node's listeners. Default:
@@ -74,6 +76,15 @@ type Config struct {
 	// may serve reads without word of the placement leader, which it asks for six times within one. Heartbeat, Election and
 	// Lease are rounded up to whole ticks. Defaults: 50 ms, 100 ms, 500 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
 	Tick, Heartbeat, Election, Lease time.Duration
+
+	// NoProof switches off that a refused connection to the address of a node that has just hung up proves its death. It is for
+	// nodes behind proxies or filters that refuse in a node's stead; a death is then noticed when heartbeats have been missing for
+	// about Lease. It must be the same on all nodes. Default: false.
+	NoProof bool
+
+	// Patience is how long an operation of a Store, or of a Redis or HTTP client, is tried again while its shard has no primary
+	// that answers, if its own context does not end before. Default 5 s.
+	Patience time.Duration
 
 	// Redirect says what a node does with a Redis command whose shard's primary is elsewhere: "always" answers MOVED, "never"
 	// forwards it, "auto" answers MOVED to connections that have asked for the cluster's slots and forwards for all others.

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	goruntime "runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/metadata"
@@ -31,15 +28,23 @@ type copies struct {
 	wake  chan struct{}
 	first chan error // holds how the first comparison ended
 
-	told   map[shards.ShardID]uint64    // version of the row that each copy was told last
+	told   map[shards.ShardID]told      // what each copy was told last
 	buried map[shards.ShardID]time.Time // copies that the table does not list, and since when
 
+	proposing context.Context // ends with close
+	stop      context.CancelFunc
+	proposals sync.WaitGroup
+
 	mu     sync.Mutex
+	closed bool                             // no more proposals
 	given  map[shards.ShardID]shards.CopyID // copies that were given up, until the table has forgotten them
 	opened []cluster.ShardCopy              // to be reported together
 	failed []failure
 	report chan struct{}
 }
+
+// told are versions: of a row, and of its keyspace, whose settings matter as well.
+type told struct{ row, keyspace uint64 }
 
 type failure struct {
 	copy  cluster.ShardCopy
@@ -52,8 +57,9 @@ const tombstone = 10 * time.Second
 func newCopies(n *Node) (*copies, error) {
 	c := &copies{
 		node: n, wake: make(chan struct{}, 1), first: make(chan error, 1), report: make(chan struct{}, 1),
-		told: map[shards.ShardID]uint64{}, buried: map[shards.ShardID]time.Time{}, given: map[shards.ShardID]shards.CopyID{},
+		told: map[shards.ShardID]told{}, buried: map[shards.ShardID]time.Time{}, given: map[shards.ShardID]shards.CopyID{},
 	}
+	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.link, err = shard.NewLink(shard.LinkConfig{
 		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Log: n.config.Logger,
@@ -61,7 +67,17 @@ func newCopies(n *Node) (*copies, error) {
 	return c, err
 }
 
-func (c *copies) close() { c.link.Close() }
+// close waits for the copies' proposals and snapshots on their way. They have been told to fail before, and the group is closed.
+func (c *copies) close() {
+	c.stop()
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.proposals.Wait()
+	if c.link != nil {
+		c.link.Close()
+	}
+}
 
 // nudge has the table looked at.
 func (c *copies) nudge() {
@@ -109,12 +125,12 @@ func (c *copies) compare(ctx context.Context, state *cluster.State) error {
 	for i := range state.Shards {
 		row := &state.Shards[i]
 		k := state.Keyspace(row.ID.Keyspace())
-		h := c.node.copyOf(row.ID)
-		if h == nil || c.told[row.ID] >= row.Version && !made[row.ID] {
+		h, news := c.node.copyOf(row.ID), told{row.Version, k.Version}
+		if h == nil || c.told[row.ID] == news && !made[row.ID] {
 			continue
 		}
 		h.Configure(row, k.MinInSync)
-		c.told[row.ID] = row.Version
+		c.told[row.ID] = news
 		if row.CopyOn(c.node.id.Node) == nil {
 			if _, known := c.buried[row.ID]; !known {
 				c.buried[row.ID] = time.Now()
@@ -154,6 +170,10 @@ func (c *copies) make(ctx context.Context, state *cluster.State) (made map[shard
 			continue
 		}
 		h, err := c.build(row.ID)
+		if errors.Is(err, errFolderless) {
+			c.decline(row.ID, row.CopyOn(c.node.id.Node).ID, err)
+			continue
+		}
 		if err != nil {
 			return made, err
 		}
@@ -177,8 +197,12 @@ func (c *copies) build(id shards.ShardID) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
+	durable := k.Durability != shards.DurabilityMemory
+	if durable && n.log == nil {
+		return nil, errFolderless
+	}
 	config := shard.Config{ID: id, Space: k.Space, Seed: uint64(n.started.UnixNano()), Link: c.link, Adopt: n.adopts(k)}
-	if k.Durability != shards.DurabilityMemory {
+	if durable {
 		config.Committer, config.Log = n.committer, n.log
 	}
 	h := &held{Shard: shard.New(config)}
@@ -192,6 +216,9 @@ func (c *copies) build(id shards.ShardID) (*held, error) {
 // bury removes the copies whose tombstones have stood long enough, unless they hold the last data of their shard.
 func (c *copies) bury(now time.Time) {
 	state := c.node.state()
+	if state.Cluster == "" { // it says nothing of any copy
+		return
+	}
 	for id, since := range c.buried {
 		row := state.Shard(id)
 		if now.Sub(since) < tombstone || row != nil && (row.CopyOn(c.node.id.Node) != nil || row.InSync() == 0) {
@@ -212,9 +239,8 @@ func (c *copies) remove(id shards.ShardID) {
 	if h == nil {
 		return
 	}
-	err = errors.Join(c.node.system.Stop(h.ref), h.Destroy())
 	h.Fail(errGone)
-	if err != nil {
+	if err = errors.Join(c.node.system.Stop(h.ref), h.Destroy()); err != nil {
 		c.node.config.Logger.Error("a copy that moved away could not be removed", "shard", h.Name(), "err", err)
 	}
 }
@@ -249,13 +275,19 @@ func (n *Node) logged() (list []*shard.Shard) {
 
 // adopts says that what the folder has of a keyspace, from the time before its node was a member, is now the cluster's.
 func (n *Node) adopts(k *keyspace) bool {
-	return slices.ContainsFunc(n.id.Keyspaces, func(old shards.Keyspace) bool { return old.ID == k.ID && old.Name == k.Name })
+	inherited := n.inherited.Load()
+	return inherited != nil && slices.ContainsFunc(*inherited, func(old shards.Keyspace) bool { return old.ID == k.ID && old.Name == k.Name })
 }
 
-// Propose takes a copy's wish to the metadata group.
+// Propose takes a copy's wish to the metadata group. A node that stops has no wishes any more: done is not called then.
 func (c *copies) Propose(command cluster.Command, done func(refused bool, err error)) {
-	c.node.background.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), proposeLimit)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.proposals.Go(func() {
+		ctx, cancel := context.WithTimeout(c.proposing, proposeLimit)
 		defer cancel()
 		outcome, err := c.node.propose(ctx, &command)
 		switch {
@@ -277,7 +309,7 @@ const proposeLimit = 5 * time.Second
 // propose has the metadata group order a command.
 func (n *Node) propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
 	l := n.life.Load()
-	if l == nil || l.group.Load() == nil {
+	if l == nil {
 		return cluster.Outcome{}, metadata.ErrClosed
 	}
 	return l.group.Load().Propose(ctx, command)
@@ -300,6 +332,16 @@ func (c *copies) Failed(id shards.ShardID, copy shards.CopyID, cause error) {
 	c.toReport()
 }
 
+// decline gives up, once, a copy that cannot be made.
+func (c *copies) decline(id shards.ShardID, copy shards.CopyID, cause error) {
+	c.mu.Lock()
+	known := c.given[id] == copy
+	c.mu.Unlock()
+	if !known {
+		c.Failed(id, copy, cause)
+	}
+}
+
 func (c *copies) toReport() {
 	select {
 	case c.report <- struct{}{}:
@@ -319,15 +361,18 @@ func (c *copies) tell(ctx context.Context) {
 		opened, failed := c.opened, c.failed
 		c.opened, c.failed = nil, nil
 		c.mu.Unlock()
-		epoch := c.node.epoch()
 		if len(opened) > 0 {
 			opened = ordered(opened)
-			c.must(ctx, &cluster.Command{Opened: &cluster.Opened{Node: c.node.id.Node, Epoch: epoch, Copies: opened}})
+			c.must(ctx, func(epoch shards.Epoch) *cluster.Command {
+				return &cluster.Command{Opened: &cluster.Opened{Node: c.node.id.Node, Epoch: epoch, Copies: opened}}
+			})
 		}
 		for _, f := range failed {
-			c.must(ctx, &cluster.Command{Failed: &cluster.Failed{
-				Node: c.node.id.Node, Epoch: epoch, Copies: []cluster.ShardCopy{f.copy}, Reason: f.cause.Error(),
-			}})
+			c.must(ctx, func(epoch shards.Epoch) *cluster.Command {
+				return &cluster.Command{Failed: &cluster.Failed{
+					Node: c.node.id.Node, Epoch: epoch, Copies: []cluster.ShardCopy{f.copy}, Reason: f.cause.Error(),
+				}}
+			})
 		}
 	}
 }
@@ -340,22 +385,29 @@ func ordered(list []cluster.ShardCopy) []cluster.ShardCopy {
 	return slices.CompactFunc(list, func(x, y cluster.ShardCopy) bool { return x.Shard == y.Shard })
 }
 
-// must proposes until the group has decided: what is reported here is not asked for again.
-func (c *copies) must(ctx context.Context, command *cluster.Command) {
+// must proposes until the group has decided: what is reported here is not asked for again. A life that ends meanwhile is not
+// the end of it: the next one says it in its own name.
+func (c *copies) must(ctx context.Context, command func(shards.Epoch) *cluster.Command) {
 	for ctx.Err() == nil {
+		epoch := c.node.epoch()
 		limited, cancel := context.WithTimeout(ctx, proposeLimit)
-		outcome, err := c.node.propose(limited, command)
+		outcome, err := c.node.propose(limited, command(epoch))
 		cancel()
 		switch {
-		case err == nil && outcome.Err != nil:
+		case err == nil && outcome.Err == nil:
+			return
+		case err == nil && epoch == c.node.epoch():
 			c.node.config.Logger.Warn("the cluster refuses what this node reports", "err", outcome.Err)
 			return
-		case err == nil || errors.Is(err, metadata.ErrClosed):
-			return
+		case err != nil:
+			c.node.config.Logger.Info("the cluster has not heard yet what this node reports", "err", err)
 		}
-		c.node.config.Logger.Warn("the cluster has not heard yet what this node reports", "err", err)
+		rest(ctx, mustPause)
 	}
 }
+
+// mustPause is the pause between two tries to report.
+const mustPause = 100 * time.Millisecond
 
 // sender carries replication to other nodes.
 type sender struct{ node *Node }
@@ -405,69 +457,4 @@ func (n *Node) replicate(peer transport.Hello, kind transport.Kind, body []byte)
 	if err := deliver(peer.Node, body, n.local); err != nil {
 		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
 	}
-}
-
-// recovery reads snapshots and log of several copies at a time.
-type recovery struct {
-	node  *Node
-	total int64
-	of    int
-	next  atomic.Int64
-	bytes atomic.Int64
-	ready atomic.Int64
-}
-
-// toRead is the size of what has to be read, in bytes, as far as it is known.
-func (n *Node) toRead(all []*held) (total int64, err error) {
-	if n.log == nil {
-		return 0, nil
-	}
-	for _, h := range all {
-		if _, size, found := n.files.Newest(h.ID()); found {
-			total += size
-		}
-	}
-	return total + n.log.Bytes(), nil
-}
-
-// run reads all of them. A copy that cannot be read is given up if the table has another in sync; else its damage is the
-// error: there is nothing to rebuild it from.
-func (r *recovery) run(ctx context.Context, state *cluster.State, all []*held) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var workers sync.WaitGroup
-	for range goruntime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				i := int(r.next.Add(1)) - 1
-				if i >= len(all) {
-					return
-				}
-				if err := all[i].Recover(r.node.files, r.read); err != nil {
-					r.node.copies.unreadable(state, all[i], err, cancel)
-				}
-				r.ready.Add(1)
-				r.read(0)
-			}
-		})
-	}
-	workers.Wait()
-	return context.Cause(ctx)
-}
-
-func (c *copies) unreadable(state *cluster.State, h *held, err error, cancel context.CancelCauseFunc) {
-	row := state.Shard(h.ID())
-	here := row.CopyOn(c.node.id.Node)
-	if here == nil || here.InSync && row.InSync() < 2 {
-		cancel(err)
-		return
-	}
-	c.node.config.Logger.Error("a copy is damaged; it is rebuilt from another one", "shard", h.Name(), "err", err)
-	c.Failed(h.ID(), here.ID, fmt.Errorf("its data cannot be read: %w", err))
-}
-
-func (r *recovery) read(bytes int) {
-	r.node.config.Progress(Progress{
-		Phase: "recover", Bytes: r.bytes.Add(int64(bytes)), Total: r.total, Shards: int(r.ready.Load()), Of: r.of,
-	})
 }

@@ -23,7 +23,7 @@ func (a api) Node() admin.Node {
 	n := a.node
 	return admin.Node{
 		ID: n.id.Node, Name: n.config.Name, Cluster: n.config.ClusterName, RESP: n.config.advertised(n.RESPAddr()),
-		HTTP: n.config.advertised(n.HTTPAddr()), Peer: n.config.advertised(n.config.Peer), Version: Version(), Epoch: n.id.Epoch,
+		HTTP: n.config.advertised(n.HTTPAddr()), Peer: n.PeerAddr(), Version: Version(), Epoch: n.epoch(),
 		Roles: n.config.Roles, Leader: true,
 		Started: n.started.UnixMilli(),
 	}
@@ -45,7 +45,7 @@ func (a api) Keyspace(name string) (shards.Keyspace, bool) {
 // Keyspaces lists the keyspaces by number.
 func (a api) Keyspaces() []shards.Keyspace { return a.node.catalog.Load().settings }
 
-// Shards lists the copies on this node, which are all there are.
+// Shards lists the copies on this node.
 func (a api) Shards() []admin.Shard {
 	var all []admin.Shard
 	a.node.held(func(k *keyspace, h *held) { all = append(all, a.describe(k, h.Shard)) })

@@ -82,8 +82,8 @@ func loadIdentity(log *wal.Log, c *Config) (id identity, clean bool, err error) 
 	if !found {
 		id = newIdentity()
 	}
-	if len(id.Keyspaces) > 0 && (len(c.Join) > 0 || len(c.Initial) > 0) {
-		return id, false, invalid("the folder has the data of a node of its own, which would be lost in another cluster: start it without join and initial, and let the others join it")
+	if len(id.Keyspaces) > 0 && (len(c.Join) > 0 || len(c.Initial) > 0 || c.PeersFile != "") {
+		return id, false, invalid("the folder has the data of a node of its own, which would be lost in another cluster: start it without join, initial and a file of peers, and let the others join it")
 	}
 	clean, id.Clean = id.Clean, false
 	id.Epoch++

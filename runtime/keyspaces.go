@@ -92,10 +92,21 @@ func (n *Node) learn(state *cluster.State) {
 		if next.numbered[k.ID] == nil {
 			next.numbered[k.ID] = &keyspace{Space: shard.NewSpace(k), copies: make([]atomic.Pointer[held], k.Shards)}
 		}
+		if i := len(next.settings); i < len(known.settings) {
+			n.waitsForRestart(&known.settings[i], &k)
+		}
 		next.ordered = append(next.ordered, next.numbered[k.ID])
 		next.settings = append(next.settings, k)
 	}
 	n.catalog.Store(next)
+}
+
+// waitsForRestart says that a keyspace has got settings which copies take up when they are made.
+func (n *Node) waitsForRestart(was, is *shards.Keyspace) {
+	if was.Durability != is.Durability || was.MaxMemory != is.MaxMemory || was.Eviction != is.Eviction {
+		n.config.Logger.Warn("a keyspace has new settings, which take effect here when this node starts the next time", "keyspace", is.Name,
+			"durability", is.Durability, "max_memory", is.MaxMemory, "eviction", is.Eviction)
+	}
 }
 
 // tasks are one piece of work for each shard of a keyspace.

@@ -17,7 +17,8 @@ import (
 )
 
 // life is one epoch of a node in its cluster: everything that must begin anew when the cluster has declared the node dead.
-// The copies outlive it: they lose their roles and get new ones from the next life's table.
+// The copies outlive it: with its lease they lose the right to serve, and the next life's table gives them their roles. Others
+// see a life once it has wire and group; until then, and after its end, the one before tells what is known.
 //
 //	transport ──► group (the agreed state) ──► Node.apply: keyspaces, copies, member, placement
 //	    └───────► member (lease, heartbeats, who is alive) ──► placement, while this node leads
@@ -26,11 +27,16 @@ type life struct {
 	epoch     shards.Epoch
 	wire      wire
 	transport *transport.Transport // nil: this node listens for no peers
+	address   string               // where other nodes reach this one; empty if they do not
 	group     atomic.Pointer[metadata.Group]
 	member    atomic.Pointer[member.Member]
 	over      chan string // holds why the cluster has declared this life over
 	stop      context.CancelFunc
 	running   sync.WaitGroup
+	begun     bool // it was a member
+
+	ending sync.Once
+	ended  error
 }
 
 // wire is how a node reaches others.
@@ -65,7 +71,6 @@ func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean bool) (*life,
 	l := &life{node: n, epoch: epoch, wire: alone{}, over: make(chan string, 1)}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	n.life.Store(l)
 	if err := l.begin(ctx, background, clean); err != nil {
 		return l, errors.Join(err, l.end())
 	}
@@ -79,6 +84,7 @@ func (l *life) begin(ctx, background context.Context, clean bool) error {
 	if err := l.enter(clean); err != nil {
 		return err
 	}
+	l.node.life.Store(l)
 	if err := l.await(ctx); err != nil {
 		return err
 	}
@@ -91,6 +97,7 @@ func (l *life) begin(ctx, background context.Context, clean bool) error {
 		l.follow(background, changed)
 	})
 	l.running.Go(func() { l.observe(background) })
+	l.begun = true
 	return nil
 }
 
@@ -104,18 +111,21 @@ func (l *life) listen() (err error) {
 	if err != nil {
 		return err
 	}
+	if n.peer == "" {
+		n.peer = n.config.Peer
+	}
 	l.transport, err = transport.Listen(transport.Config{
 		Self: transport.Hello{
-			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name,
-			Address: n.peerAddress, Release: Version(),
+			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name, Release: Version(),
 		},
-		Listen: n.config.Peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
+		Advertise: n.config.advertised,
+		Listen:    n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
 	})
 	if err != nil {
 		return fmt.Errorf("the peer port cannot listen: %w: is another node running? choose another address with --peer", err)
 	}
 	l.wire = l.transport
-	n.peerAddress = n.config.advertised(l.transport.Address())
+	n.peer, l.address = l.transport.Address(), n.config.advertised(l.transport.Address())
 	return nil
 }
 
@@ -130,7 +140,7 @@ func (l *life) enter(clean bool) error {
 		return err
 	}
 	self := cluster.Member{
-		ID: n.id.Node, Name: n.config.Name, Raft: n.groupLog.Number(), Epoch: l.epoch, Peer: n.peerAddress,
+		ID: n.id.Node, Name: n.config.Name, Raft: n.groupLog.Number(), Epoch: l.epoch, Peer: l.address,
 		RESP: n.config.advertised(n.RESPAddr()), HTTP: n.config.advertised(n.HTTPAddr()), Host: n.config.Host, Roles: roles,
 		Attributes: n.config.attributes(), Release: Version(), Format: WireFormat,
 	}
@@ -140,7 +150,7 @@ func (l *life) enter(clean bool) error {
 	}
 	group, err := metadata.Start(metadata.Config{
 		Self: self, Clean: clean, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
-		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: n.belong, Connect: l.connect, Alive: l.alive,
+		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: l.belong, Connect: l.connect, Alive: l.alive,
 		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
 		Logger: n.config.Logger, Fatal: n.fail,
 	})
@@ -178,7 +188,7 @@ func (l *life) keepAlive() error {
 	n, lease, own := l.node, int(l.node.config.Lease/livenessTick), new(vitals)
 	m, err := member.Start(member.Config{
 		Self: n.id.Node, Epoch: l.epoch, Wire: l.wire, Group: l.group.Load(), Log: n.config.Logger, Health: func() liveness.Health { return own.health(n) },
-		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6)},
+		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6), NoProof: n.config.NoProof},
 		Over: func(reason string) {
 			select {
 			case l.over <- reason:
@@ -217,7 +227,7 @@ func (l *life) follow(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// observe tells placement of each change in what is known of the members, until ctx ends.
+// observe tells placement, and whoever waits for news, of each change in what is known of the members, until ctx ends.
 func (l *life) observe(ctx context.Context) {
 	m := l.member.Load()
 	for {
@@ -226,6 +236,7 @@ func (l *life) observe(ctx context.Context) {
 			return
 		case <-m.Wake():
 			l.node.placement.Wake()
+			l.node.news.tell()
 		}
 	}
 }
@@ -252,7 +263,7 @@ var errNotYet = errors.New("the node is starting; try again")
 func (l *life) serve(ctx context.Context, peer transport.Hello, kind transport.Kind, body []byte) ([]byte, error) {
 	group, m := l.group.Load(), l.member.Load()
 	switch {
-	case group == nil || m == nil && kind == transport.KindProbe || l.node.directory == nil:
+	case group == nil || m == nil && kind == transport.KindProbe:
 		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: errNotYet}
 	case kind == transport.KindCommand || kind == transport.KindJoin || kind == transport.KindDiscover:
 		return group.Serve(ctx, peer, kind, body)
@@ -301,20 +312,23 @@ func (l *life) alive(id shards.NodeID) bool {
 	return found && known.State != liveness.Dead
 }
 
-// end ends a life: nothing of it runs when it returns. The port is given up last: from then on others may take this node for
-// dead at once, so it must have stopped to serve before.
+// end ends a life: nothing of it runs when it returns. The lease goes first and the port last: from then on others may take this
+// node for dead at once, so it must have stopped to serve before. It may be called again, and concurrently.
 func (l *life) end() error {
-	l.stop()
-	l.running.Wait()
-	var problems []error
-	if m := l.member.Load(); m != nil {
-		m.Close()
-	}
-	if group := l.group.Load(); group != nil {
-		problems = append(problems, group.Close())
-	}
-	if l.transport != nil {
-		problems = append(problems, l.transport.Close())
-	}
-	return errors.Join(problems...)
+	l.ending.Do(func() {
+		l.stop()
+		l.running.Wait()
+		if m := l.member.Load(); m != nil {
+			m.Close()
+		}
+		if group := l.group.Load(); group != nil {
+			if err := group.Close(); l.begun { // else it is why the life did not begin, and has been told
+				l.ended = err
+			}
+		}
+		if l.transport != nil {
+			l.ended = errors.Join(l.ended, l.transport.Close())
+		}
+	})
+	return l.ended
 }

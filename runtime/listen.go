@@ -124,7 +124,12 @@ func (n *Node) RESPAddr() string { return addressOf(n.listeners.resp) }
 func (n *Node) HTTPAddr() string { return addressOf(n.listeners.http) }
 
 // PeerAddr is where other nodes reach this one, as host:port; empty if they do not.
-func (n *Node) PeerAddr() string { return n.peerAddress }
+func (n *Node) PeerAddr() string {
+	if l := n.life.Load(); l != nil {
+		return l.address
+	}
+	return ""
+}
 
 func addressOf(l net.Listener) string {
 	if l == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,9 +26,11 @@ import (
 // Node is a running Troupe node. Its methods may be called concurrently.
 type Node struct {
 	config  Config
-	id      identity
-	clean   bool // the life before ended with everything on disk
+	id      identity // Node never changes; the rest belongs to Start, then to the life that begins or ends
+	clean   bool     // the life before ended with everything on disk
 	started time.Time
+
+	inherited atomic.Pointer[[]shards.Keyspace] // id.Keyspaces, for those who make copies
 
 	log       *wal.Log       // nil without a data folder
 	files     *wal.Snapshots // likewise
@@ -46,11 +49,11 @@ type Node struct {
 	life      atomic.Pointer[life]
 	lease     atomic.Pointer[member.Lease] // of the present life
 
-	listeners   struct{ resp, http net.Listener }
-	peerAddress string // where other nodes reach this one; empty if they do not
-	servers     []*server
-	resp        *resp.Server                // nil if it is not served
-	speaker     atomic.Pointer[resp.Server] // the same, for goroutines that may be there before it
+	listeners struct{ resp, http net.Listener }
+	peer      string // what the next life listens on; belongs to whoever begins it
+	servers   []*server
+	resp      *resp.Server                // nil if it is not served
+	speaker   atomic.Pointer[resp.Server] // the same, for goroutines that may be there before it
 
 	watchers atomic.Int64 // watches that are on
 	news     news         // of the cluster state and of the members
@@ -79,6 +82,15 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	background, stop := context.WithCancel(context.Background())
 	n := &Node{config: c, started: time.Now(), stop: stop, done: make(chan struct{})}
 	n.catalog.Store(&catalog{})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	n.background.Go(func() { // a node that has failed waits for nobody
+		select {
+		case <-n.done:
+			cancel(n.failure)
+		case <-ctx.Done():
+		}
+	})
 	if err := n.start(ctx, background); err != nil {
 		n.fail(err)
 		return nil, errors.Join(err, n.Close())
@@ -142,6 +154,10 @@ func (n *Node) openFolder() (err error) {
 	if n.id, n.clean, err = loadIdentity(n.log, &n.config); err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}
+	if len(n.id.Keyspaces) > 0 {
+		inherited := slices.Clone(n.id.Keyspaces)
+		n.inherited.Store(&inherited)
+	}
 	return nil
 }
 
@@ -154,6 +170,7 @@ func (n *Node) build() (err error) {
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
 	n.directory = directory.New(directory.Config{
 		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state, Await: n.await, Local: n.local, Remote: remote{n},
+		Patience: n.config.Patience,
 	})
 	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
 	if n.copies, err = newCopies(n); err != nil {
@@ -163,24 +180,27 @@ func (n *Node) build() (err error) {
 	return err
 }
 
-// state is the newest cluster state that this node has applied.
+// state is the newest cluster state that this node has applied; between two lives the last one of the first. It is never nil.
 func (n *Node) state() *cluster.State {
 	if l := n.life.Load(); l != nil {
-		if group := l.group.Load(); group != nil {
-			return group.State()
-		}
+		return l.group.Load().State()
 	}
 	return &cluster.State{}
 }
 
-// await returns when the state's version is above version, or with ctx.
+// await returns when the state's version is above version, or with ctx. Lives may end and begin meanwhile.
 func (n *Node) await(ctx context.Context, version uint64) error {
-	l := n.life.Load()
-	if l == nil || l.group.Load() == nil {
-		<-ctx.Done()
-		return ctx.Err()
+	for {
+		changed := n.news.wait()
+		if n.state().Version > version {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return l.group.Load().Wait(ctx, func(s *cluster.State, _ metadata.Status) bool { return s.Version > version })
 }
 
 // broken is told of an actor that panicked: its shard serves no more, the others go on.

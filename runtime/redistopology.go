@@ -63,7 +63,7 @@ func (r *redis) draw(state *cluster.State, k *keyspace) []resp.Node {
 		slices.SortStableFunc(nodes[1:], func(a, b resp.Node) int { return compareText(a.Name, b.Name) })
 	} else { // forgotten, or not a member yet
 		host, port := hostPort(r.node.RESPAddr())
-		self := resp.Node{ID: string(r.node.id.Node), Name: r.node.config.Name, Host: host, Port: port, Epoch: uint64(r.node.id.Epoch)}
+		self := resp.Node{ID: string(r.node.id.Node), Name: r.node.config.Name, Host: host, Port: port, Epoch: uint64(r.node.epoch())}
 		nodes = slices.Insert(nodes, 0, self)
 	}
 	return nodes
@@ -82,7 +82,7 @@ func compareText(a, b string) int {
 // doubt marks the members that this node, if it is the placement leader, suspects.
 func (r *redis) doubt(nodes []resp.Node, place map[shards.NodeID]int) {
 	l := r.node.life.Load()
-	if l == nil || l.member.Load() == nil {
+	if l == nil || l.member.Load() == nil { // not a member yet
 		return
 	}
 	for _, known := range l.member.Load().Evidence().Nodes {

@@ -34,7 +34,7 @@ func (n *Node) close() error {
 		h.Fail(shard.ErrClosed) // from here on nothing is served: the port for peers may go
 		problems = append(problems, n.system.Stop(h.ref))
 	})
-	if l := n.life.Load(); l != nil {
+	if l := n.life.Load(); l != nil { // nil: the first one has ended itself
 		problems = append(problems, l.end())
 	}
 	if n.copies != nil {
@@ -60,7 +60,7 @@ func (n *Node) leave() {
 		return
 	}
 	group := l.group.Load()
-	if group == nil || !group.Status().Won || len(group.Status().Voters) < 2 {
+	if !group.Status().Won || len(group.Status().Voters) < 2 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)

@@ -40,10 +40,13 @@ type Change struct {
 // Config says how a transport listens, whom it admits and what it does with what arrives. Self, Receive, Serve and, for
 // Listen, the address are required.
 type Config struct {
-	Self   Hello       // Address is filled with the listener's if empty
+	Self   Hello       // Address is filled if empty: with what Advertise makes of the listener's
 	Listen string      // host:port; port 0 takes a free one. For Network.Join it may be any name, and is chosen if empty
 	TLS    *tls.Config // nil: no encryption. Else TLS 1.3, both sides show certificates; see secure for what is read when
 	Log    *slog.Logger
+
+	// Advertise makes of the address that was bound the one under which others reach this node. nil: it is the same.
+	Advertise func(bound string) string
 
 	// Admit is asked about every node that introduces itself, dialed or dialing, after the checks that need no knowledge:
 	// another cluster, a format from the future, an epoch below one seen before. An error is its refusal: one sentence,
@@ -85,6 +88,9 @@ const (
 func (c *Config) validate() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Advertise == nil {
+		c.Advertise = func(bound string) string { return bound }
 	}
 	if c.Admit == nil {
 		c.Admit = func(Hello) error { return nil }

@@ -40,7 +40,7 @@ func Listen(c Config) (*Transport, error) {
 		return nil, fmt.Errorf("transport: listen on %s: %w", c.Listen, err)
 	}
 	if c.Self.Address == "" {
-		c.Self.Address = l.Addr().String()
+		c.Self.Address = c.Advertise(l.Addr().String())
 	}
 	t := newTransport(c)
 	g := &rpc{t: t, listener: &held{Listener: l}}

@@ -66,7 +66,7 @@ func (n *Network) Join(c Config) (*Transport, error) {
 		return nil, fmt.Errorf("transport: listen %s: address already in use", c.Listen)
 	}
 	if c.Self.Address == "" {
-		c.Self.Address = c.Listen
+		c.Self.Address = c.Advertise(c.Listen)
 	}
 	t := newTransport(c)
 	m := &memory{network: n, t: t, addr: c.Listen}
