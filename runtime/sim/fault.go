@@ -44,6 +44,9 @@ const (
 	FaultTransfer                  // an operator moves the leadership
 	FaultDrain                     // an operator drains a node, and takes it back
 	FaultHand                      // an operator asks primaries to hand over
+	FaultStop                      // an operator stops a node, which writes everything out first, and starts it again
+	FaultJoin                      // a new node joins, and stays
+	FaultReplicas                  // an operator changes a keyspace's number of replicas
 	faultKinds
 )
 
@@ -51,9 +54,9 @@ const (
 var (
 	faultNames = [faultKinds]string{
 		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "split", "storm",
-		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over",
+		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas",
 	}
-	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 7, 3, 2, 2, 3, 3, 6}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2}
 )
 
 // String is the fault as a reader of a failure sees it.
@@ -149,12 +152,22 @@ func (w *World) begin(f Fault) {
 		w.undo(f.For, a.resume)
 	case FaultStorm, FaultSlow, FaultRot, FaultClock:
 		w.spoil(f, a)
-	case FaultTransfer, FaultDrain, FaultHand:
+	case FaultStop:
+		a.stop()
+		w.undo(f.For, a.start)
+	case FaultJoin:
+		if len(w.nodes) < mostNodes {
+			w.AddNode().start()
+		}
+	case FaultTransfer, FaultDrain, FaultHand, FaultReplicas:
 		w.operate(f, a)
 	default:
 		w.isolate(f, a, b)
 	}
 }
+
+// mostNodes bounds a world that new nodes join.
+const mostNodes = 7
 
 // undo ends a fault after its time, unless all of them have been ended before.
 func (w *World) undo(d time.Duration, do func()) {
@@ -290,6 +303,10 @@ func (w *World) operate(f Fault, a *Node) {
 		w.push(0, leader, leader.life, func() { w.handAround(leader, f) })
 		return
 	}
+	if f.Kind == FaultReplicas {
+		w.push(0, leader, leader.life, func() { w.resize(leader, f) })
+		return
+	}
 	drain := func(yes bool) {
 		if l := w.leader(); l != nil && l.running() {
 			w.push(0, l, l.life, func() {
@@ -320,4 +337,18 @@ func (w *World) handAround(leader *Node, f Fault) {
 	if len(r.Rows) > 0 {
 		leader.proc.meta.propose(&cluster.Command{Reroute: r}, nil)
 	}
+}
+
+// resize gives a keyspace another number of replicas: as many as it has copies to be in sync, and nodes to hold them.
+func (w *World) resize(leader *Node, f Fault) {
+	s := leader.proc.table()
+	if s == nil || len(s.Keyspaces) == 0 {
+		return
+	}
+	space := s.Keyspaces[f.Other%len(s.Keyspaces)].Keyspace
+	space.Replicas = 1 + f.Who%2
+	if space.MinInSync > space.Copies() {
+		return
+	}
+	leader.proc.meta.propose(&cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}}, nil)
 }

@@ -264,7 +264,8 @@ func (v *watch) died(w *World, n *Node) {
 	}
 	for i := range v.newest.Shards {
 		row := &v.newest.Shards[i]
-		if c := row.CopyOn(n.ID); c != nil && !v.fsyncs(row) {
+		kept := n.clean && v.newest.Keyspace(row.ID.Keyspace()).Durability == shards.DurabilityInterval
+		if c := row.CopyOn(n.ID); c != nil && !v.fsyncs(row) && !kept {
 			v.shard(row.ID).gone[c.ID] = true
 			w.forgive(row)
 		}

@@ -81,10 +81,12 @@ func (m *member) beat() {
 		return
 	}
 	m.holder.Sent(now)
+	b := &beat{sent: now, health: liveness.Health{Fsync: m.p.n.worst}}
+	m.p.n.worst = 0
 	if to := m.p.n.w.nodeByRaft(lead.Number); to == m.p.n {
-		m.answer(m.p.n, m.p.epoch, &beat{sent: now})
+		m.answer(m.p.n, m.p.epoch, b)
 	} else if to != nil {
-		m.p.send(to, classControl, "beat", &beat{sent: now})
+		m.p.send(to, classControl, "beat", b)
 	}
 }
 

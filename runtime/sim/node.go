@@ -35,6 +35,8 @@ type Node struct {
 	slow     int           // fsyncs take this many times longer; 0: as usual
 	proc     *process
 	roles    cluster.Roles
+	clean    bool          // the last life ended in order
+	worst    time.Duration // the longest fsync since the last heartbeat
 }
 
 // monotonic is the node's own clock, which no jump touches.
@@ -75,13 +77,13 @@ func (n *Node) start() {
 	if n.alive {
 		return
 	}
-	n.alive, n.paused, n.hostGone, n.stalled = true, false, false, nil
+	n.alive, n.paused, n.hostGone, n.stalled, n.worst = true, false, false, nil, 0
 	n.life++
 	if n.epoch == 0 || !n.bug(BugKeepEpoch) {
 		n.epoch++
 	}
 	n.w.Note("%s starts, epoch %d", n.ID, n.epoch)
-	n.proc = newProcess(n)
+	n.proc, n.clean = newProcess(n), false
 	n.w.push(0, n, n.life, n.proc.boot)
 	n.w.relink()
 }
@@ -101,6 +103,19 @@ func (n *Node) crash(silent bool) {
 	if err := errors.Join(n.disk.crash(n.chance), n.raft.crash(n.chance)); err != nil {
 		n.w.Fail(0, "%s: its disk cannot be opened after a crash: %v", n.ID, err)
 	}
+}
+
+// stop ends the life of the process in order: everything is written out, and the next life says so.
+func (n *Node) stop() {
+	if !n.running() {
+		return
+	}
+	if err := n.disk.Sync(); err != nil {
+		n.w.Fail(0, "%s: %v", n.ID, err)
+	}
+	n.raft.sync()
+	n.clean = true
+	n.crash(false)
 }
 
 // pause stops the process without ending it.
@@ -142,6 +157,7 @@ func (n *Node) syncTime() time.Duration {
 	if n.slow > 0 {
 		took = min(took*time.Duration(n.slow), slowest)
 	}
+	n.worst = max(n.worst, took)
 	return took
 }
 

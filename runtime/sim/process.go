@@ -23,6 +23,7 @@ type process struct {
 	place  *placement
 	copies *copies
 	joined time.Duration // when the join was last asked for
+	clean  bool          // the life before this one ended in order
 }
 
 // Classes of traffic, as the transport has streams.
@@ -36,7 +37,7 @@ const (
 // tickLength is the length of every core's tick.
 const tickLength = 50 * time.Millisecond
 
-func newProcess(n *Node) *process { return &process{n: n, epoch: n.epoch} }
+func newProcess(n *Node) *process { return &process{n: n, epoch: n.epoch, clean: n.clean} }
 
 // boot opens what the disk holds, and begins.
 func (p *process) boot() {
@@ -93,7 +94,7 @@ func (p *process) join() {
 		}
 		return
 	}
-	p.meta.propose(&cluster.Command{Join: &cluster.Join{Member: p.n.asMember()}}, nil)
+	p.meta.propose(&cluster.Command{Join: &cluster.Join{Member: p.n.asMember(), Clean: p.clean}}, nil)
 }
 
 // changed carries a new cluster state, or a new leader, to all parts.
