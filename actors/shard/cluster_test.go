@@ -118,13 +118,18 @@ func (c *clients) finish() {
 // inTown plays a test in a bubble, for each durability.
 func inTown(t *testing.T, nodes, copies int, k shards.Keyspace, play func(w *town)) {
 	eachDurability(t, func(t *testing.T, d shards.Durability) {
-		synctest.Test(t, func(t *testing.T) {
-			k.Durability = d
-			w := newTown(t, nodes, copies, k)
-			defer w.close()
-			w.await("the first peace", w.whole)
-			play(w)
-		})
+		k.Durability = d
+		inTownOf(t, nodes, copies, k, play)
+	})
+}
+
+// inTownOf plays a test in a bubble.
+func inTownOf(t *testing.T, nodes, copies int, k shards.Keyspace, play func(w *town)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, nodes, copies, k)
+		defer w.close()
+		w.await("the first peace", w.whole)
+		play(w)
 	})
 }
 
