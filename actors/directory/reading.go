@@ -22,7 +22,7 @@ func (d *Directory) Scan(ctx context.Context, id shards.ShardID, after, prefix [
 	q := query{op: opScan, shard: id, after: after, low: prefix, limit: limit}
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
 		return s.Inspect(func(st *store.Store) { next = q.scan(st, visit) })
-	}, func(a *answer) {
+	}, func(_ shards.NodeID, a *answer) {
 		next = a.next
 		for _, e := range a.entries {
 			visit(e.Key)
@@ -36,14 +36,14 @@ func (d *Directory) Count(ctx context.Context, id shards.ShardID, first, last sh
 	q := query{op: opCount, shard: id, first: first, last: last}
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
 		return s.Inspect(func(st *store.Store) { n = d.count(st, &q) })
-	}, func(a *answer) { n = a.count })
+	}, func(_ shards.NodeID, a *answer) { n = a.count })
 	return n, err
 }
 
 // KeysInSlot visits up to limit keys of one slot of a shard. A key is valid only inside visit.
 func (d *Directory) KeysInSlot(ctx context.Context, id shards.ShardID, slot shards.Slot, limit int, visit func(key []byte)) error {
 	q := query{op: opSlot, shard: id, first: slot, limit: limit}
-	return d.ask(ctx, &q, func(s *shard.Shard) error { return keysInSlot(s, &q, visit) }, func(a *answer) {
+	return d.ask(ctx, &q, func(s *shard.Shard) error { return keysInSlot(s, &q, visit) }, func(_ shards.NodeID, a *answer) {
 		for _, e := range a.entries {
 			visit(e.Key)
 		}
@@ -61,7 +61,7 @@ func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte
 				dst = append(dst[:before], some...)
 			}
 		})
-	}, func(a *answer) {
+	}, func(_ shards.NodeID, a *answer) {
 		if found = len(a.entries) > 0; found {
 			dst = append(dst, a.entries[0].Key...)
 		}
@@ -70,8 +70,8 @@ func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte
 }
 
 // ask takes a query to the shard's primary until it is answered, cannot be, or patience ends. Neither here nor there is
-// called before the query has succeeded there, so that nothing is visited twice.
-func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) error, there func(*answer)) error {
+// called before the query has succeeded there, so that nothing is visited twice; there is told who answered.
+func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) error, there func(shards.NodeID, *answer)) error {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Patience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -96,7 +96,7 @@ func mayAskAgain(err error) bool {
 	return false
 }
 
-func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shard) error, there func(*answer)) error {
+func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shard) error, there func(shards.NodeID, *answer)) error {
 	if err := d.edict().reads(q.shard); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shar
 	}
 	a, err := d.call(ctx, to, q)
 	if err == nil {
-		there(a)
+		there(to, a)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,10 +28,7 @@ func (d *Directory) View(ctx context.Context, id shards.ShardID, low, high []byt
 		err := d.ask(ctx, &q, func(s *shard.Shard) (err error) {
 			local, err = s.View()
 			return err
-		}, func(a *answer) {
-			page = a
-			from, _ = primaryOf(d.config.State(), id)
-		})
+		}, func(node shards.NodeID, a *answer) { from, page = node, a })
 		switch {
 		case err != nil:
 			yield(Entry{}, err)
@@ -118,7 +116,13 @@ var errNoView = errors.New("the snapshot is no longer held: begin the scan again
 var errViews = errors.New("this node holds as many snapshots for scans as it can: try again later")
 
 // NewViews makes the answering side of d.
-func NewViews(d *Directory) *Views { return &Views{directory: d, open: map[uint64]*heldView{}} }
+func NewViews(d *Directory) *Views {
+	return &Views{directory: d, last: beginning(), open: map[uint64]*heldView{}}
+}
+
+// beginning is where the numbers of a life's views begin. It is random, so that whoever goes on with a view of an earlier life is
+// not handed another's.
+func beginning() uint64 { return rand.Uint64() >> 1 }
 
 // Serve answers a call of transport.KindRead. The errors have kinds.
 func (v *Views) Serve(_ context.Context, body []byte) ([]byte, error) {

@@ -38,7 +38,9 @@ var errNoWatch = errors.New("the watch has ended: begin again from the last chan
 var errWatches = errors.New("this node follows as many watches of others as it can: try again later")
 
 // NewWatches makes the answering side of d.
-func NewWatches(d *Directory) *Watches { return &Watches{directory: d, open: map[uint64]*heldWatch{}} }
+func NewWatches(d *Directory) *Watches {
+	return &Watches{directory: d, last: beginning(), open: map[uint64]*heldWatch{}}
+}
 
 // Serve answers a call of transport.KindWatch. The errors have kinds.
 func (w *Watches) Serve(ctx context.Context, body []byte) ([]byte, error) {

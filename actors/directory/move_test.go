@@ -1,0 +1,116 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// A copy that the table has left says nothing any more, and nobody tells its followers.
+func TestWatchLeavesANodeThatLostTheShard(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	w.lead("b", "b", "b", "b")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := make(chan string, 1000)
+	ended := make(chan error, 1)
+	go func() {
+		var failed error
+		for c, err := range w.nodes["a"].Watch(ctx, WatchOptions{Shards: shardsInTown, From: func(int) shards.SeqNo { return 0 }, Capacity: 100}) {
+			if failed = err; err == nil && c.Kind == store.ChangePut {
+				seen <- string(c.Key)
+			}
+		}
+		ended <- failed
+	}()
+	hear := func(key string) {
+		t.Helper()
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for deadline := time.After(30 * time.Second); ; {
+			select {
+			case got := <-seen:
+				if got == key {
+					return
+				}
+			case <-again.C:
+				w.nodes["a"].do(0, set(key, "v"))
+			case <-deadline:
+				t.Fatalf("no word of %s", key)
+			}
+		}
+	}
+	hear("at b")
+	w.lead("c", "b", "b", "b")
+	hear("at c")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// The pages of a view come from the node that holds it, whoever leads meanwhile.
+func TestViewStaysWithItsNode(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	w.lead("b", "b", "b", "b")
+	for i := range pageKeys + 1 {
+		submit(t, w.nodes["b"].shards[0], set(fmt.Sprint(i), "b"))
+		submit(t, w.nodes["c"].shards[0], set(fmt.Sprint(i), "c"))
+	}
+	w.mu.Lock()
+	w.spoil = func(to shards.NodeID, kind transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
+		body, err := serve()
+		w.lead("c", "c", "c", "c")
+		return body, err
+	}
+	w.mu.Unlock()
+	entries := 0
+	for e, err := range w.nodes["a"].View(t.Context(), 0, nil, nil, false) {
+		if err != nil || string(e.Value) != "b" {
+			t.Fatalf("%q of %s, %v", e.Value, e.Key, err)
+		}
+		entries++
+	}
+	if entries != pageKeys+1 {
+		t.Errorf("%d entries", entries)
+	}
+}
+
+// Numbers of an earlier life mean nothing in the next.
+func TestViewsAndWatchesEndWithTheirLife(t *testing.T) {
+	w := newTown(t, "a", "b")
+	w.lead("b", "b", "b", "b")
+	for i := range pageKeys + 1 {
+		submit(t, w.nodes["b"].shards[0], set(fmt.Sprint(i), ""))
+	}
+	a, b := w.nodes["a"], w.nodes["b"]
+	open := &watchQuery{op: watchOpen, capacity: 1, shards: []shards.ShardID{0}, from: []shards.SeqNo{0}}
+	view, err := a.call(t.Context(), "b", &query{op: opOpen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch, err := a.callWatch(t.Context(), "b", open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.views, b.watches = NewViews(b.Directory), NewWatches(b.Directory)
+	defer b.views.Close()
+	defer b.watches.Close()
+	if _, err := a.call(t.Context(), "b", &query{op: opOpen}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.callWatch(t.Context(), "b", open); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.call(t.Context(), "b", &query{op: opNext, view: view.view}); kindOf(err) != shards.KindInvalid {
+		t.Errorf("a view of an earlier life: %v", err)
+	}
+	if _, err := a.callWatch(t.Context(), "b", &watchQuery{op: watchNext, watch: watch.watch}); kindOf(err) != shards.KindInvalid {
+		t.Errorf("a watch of an earlier life: %v", err)
+	}
+}
