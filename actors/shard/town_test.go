@@ -18,7 +18,6 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
-	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
@@ -466,81 +465,5 @@ func (w *town) isolate(id shards.NodeID, cut bool) {
 	for _, h := range w.houses {
 		h.link.Up(id, h.shards)
 		w.house(id).link.Up(h.id, w.house(id).shards)
-	}
-}
-
-// await waits until a condition holds.
-func (w *town) await(what string, ok func() bool) {
-	w.t.Helper()
-	limit := time.After(2 * time.Minute)
-	for !ok() {
-		select {
-		case <-limit:
-			w.t.Fatalf("%s does not come: row %+v\n%s", what, w.row(0), w.describe())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-func (w *town) describe() string {
-	var b strings.Builder
-	for _, h := range w.houses {
-		fmt.Fprintf(&b, "%s %+v\n", h.id, h.shards[0].Stats())
-	}
-	fmt.Fprintln(&b, w.failed)
-	return b.String()
-}
-
-// inSync says that all copies of all rows are in sync, on living nodes.
-func (w *town) inSync() bool {
-	for i := range w.space.Shards {
-		row := w.row(i)
-		for _, c := range row.Copies {
-			if !c.InSync || c.Fresh || c.Source != 0 || row.Primary == 0 || w.house(c.Node).over.Err() != nil {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// whole says that all copies of all rows are in sync, on living nodes, and equal.
-func (w *town) whole() bool {
-	for i := range w.space.Shards {
-		row := w.row(i)
-		p := w.primary(i)
-		if p == nil {
-			return false
-		}
-		want := p.Stats()
-		for _, c := range row.Copies {
-			h := w.house(c.Node)
-			if !c.InSync || c.Fresh || c.Source != 0 || h.over.Err() != nil {
-				return false
-			}
-			if st := h.shards[i].Stats(); st.Applied != want.Applied || st.Rolling != want.Rolling || !st.Available || st.Copy != c.ID {
-				return false
-			}
-		}
-		if want.Applied != want.Replica.Last && !want.Solo {
-			return false
-		}
-	}
-	return true
-}
-
-// equal compares content, not only hashes.
-func (w *town) equal() {
-	w.t.Helper()
-	for i := range w.space.Shards {
-		digests := map[store.Digest]bool{}
-		for _, c := range w.row(i).Copies {
-			if err := w.house(c.Node).shards[i].InspectStale(func(s *store.Store) { digests[s.Digest()] = true }); err != nil {
-				w.t.Error(err)
-			}
-		}
-		if len(digests) != 1 {
-			w.t.Errorf("the copies of shard %d hold %d different things", i, len(digests))
-		}
 	}
 }
