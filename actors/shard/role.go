@@ -6,7 +6,8 @@ import "github.com/troupe-actors/troupe/shards/store"
 func (s *Shard) Leads() bool { return s.leads.Load() }
 
 // ReadStale answers the reads of a work from what this copy has applied, whatever its role: the answer may lack the latest
-// writes. A work that writes fails as Submit's would.
+// writes. While the primary's node is in reach it lacks what the last tick of the protocol (50 ms) and the way here have kept
+// back; when it is not, nobody can say. A work that writes fails as Submit's would.
 func (s *Shard) ReadStale(now int64, w Work) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
