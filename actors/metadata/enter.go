@@ -17,7 +17,8 @@ import (
 
 // How a node becomes a member at its start:
 //
-//	its log holds a group ────────────────────────► tell the others of its new life (Join with a higher epoch)
+//	its log holds a group ────────────────────────► tell the others of its new life (Join with a higher epoch); refuse to
+//	                                                start if the addresses it was given lead to another cluster only
 //	it was told to be part of a cluster, once ────► join that one
 //	--join, or a file of peers ───────────────────► ask one after the other; any member passes it on to the leader
 //	--initial A,B,C ──► ask all: one has a cluster? ► join there
@@ -48,6 +49,9 @@ func (g *Group) enter(ctx context.Context) error {
 		if err := g.belong(log.Cluster()); err != nil {
 			return err
 		}
+		if err := g.sameCluster(ctx); err != nil {
+			return err
+		}
 		if len(log.Cluster()) > 0 && g.State().Cluster == "" && g.alone(ctx) {
 			return g.founded(ctx)
 		}
@@ -60,6 +64,27 @@ func (g *Group) enter(ctx context.Context) error {
 		return g.join(ctx, "")
 	}
 	return g.found(ctx)
+}
+
+// sameCluster is an error if the addresses that this node was given lead to another cluster, and none to its own: then either
+// they or the data folder are not the ones that were meant, and to go on with the folder's cluster would look like a success.
+func (g *Group) sameCluster(ctx context.Context) error {
+	own, foreign := g.config.Log.Cluster(), error(nil)
+	for _, f := range g.askAll(ctx, g.seeds()) {
+		rejected, another := (*transport.RejectedError)(nil), f.cluster
+		if errors.As(f.err, &rejected) {
+			another = rejected.Peer.Cluster
+		}
+		switch {
+		case f.node == g.config.Self.ID:
+		case another == own:
+			return nil
+		case another != "":
+			foreign = fmt.Errorf("metadata: the data folder belongs to cluster %s, and %s is a member of cluster %s: use another folder, or the addresses of the folder's own cluster",
+				own, f.address, another)
+		}
+	}
+	return foreign
 }
 
 // alone says whether this node is the only voter of its group.

@@ -173,6 +173,15 @@ func TestJoinRefused(t *testing.T) {
 			h.start().waitJoined()
 			h.stop()
 			h.join = func() []string { return []string{"at-n1"} }
+		}, "use another folder"},
+		{"the data of another cluster, which is there", func(n *town, h *house) {
+			h.join = nil
+			h.start().waitJoined()
+			friend := n.build("friend")
+			friend.join = func() []string { return []string{"at-stranger"} }
+			friend.start().waitJoined()
+			h.stop()
+			h.join = func() []string { return []string{"at-n1", "at-friend"} }
 		}, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -184,7 +193,7 @@ func TestJoinRefused(t *testing.T) {
 			h.start()
 			if c.want == "" { // it keeps to its own
 				h.waitJoined()
-				if len(h.group.State().Members) != 1 || len(n.houses["n1"].group.State().Members) != 1 {
+				if len(h.group.State().Members) != 2 || len(n.houses["n1"].group.State().Members) != 1 {
 					t.Errorf("%s: two clusters have met", c.why)
 				}
 				return
