@@ -31,6 +31,9 @@ func TestClusterDefaults(t *testing.T) {
 	if roles, err := c.roles(); err != nil || roles != cluster.DefaultRoles {
 		t.Errorf("roles %v, %v", roles, err)
 	}
+	if c.Patience != 5*time.Second || c.NoProof {
+		t.Errorf("patience %v, no proof %v", c.Patience, c.NoProof)
+	}
 	if c.Host == "" || c.Redirect != RedirectAuto || c.Replicas != 1 || c.firstKeyspaces()[0].Replicas != 1 {
 		t.Errorf("%+v", c)
 	}
@@ -56,6 +59,7 @@ func TestClusterConfigIsChecked(t *testing.T) {
 		"attribute \"zone\"=\"\"":               {Attributes: map[string]string{"zone": ""}},
 		"17 replicas":                           {Replicas: 17},
 		"must be auto, always or never":         {Redirect: "sometimes"},
+		"patience -1s":                          {Patience: -time.Second},
 		"tick 1µs":                              {Tick: time.Microsecond},
 		"heartbeat 10ms must be from 50ms":      {Heartbeat: 10 * time.Millisecond},
 		"election 100ms must be from 200ms":     {Election: 100 * time.Millisecond},

@@ -42,6 +42,8 @@ type Node struct {
 	Heartbeat    time.Duration
 	Election     time.Duration
 	Lease        time.Duration
+	NoProof      bool
+	Patience     time.Duration
 	Redirect     string // auto, always or never
 	Dev          bool
 	Password     string
@@ -100,6 +102,8 @@ var All = []Setting{
 	{Name: "heartbeat", Default: "100ms", Hint: "TIME", Usage: "pause between messages of the leader", set: span(func(n *Node) *time.Duration { return &n.Heartbeat })},
 	{Name: "election", Hint: "TIME", Usage: "silence after which another leader is elected (default 500ms; 300ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Election })},
 	{Name: "lease", Default: "1.5s", Hint: "TIME", Usage: "how long a node may serve reads without word of the leader", set: span(func(n *Node) *time.Duration { return &n.Lease })},
+	{Name: "no-proof", Default: "false", Switch: true, Usage: "take no refused connection for proof of death: proxies or filters stand between nodes", set: truth(func(n *Node) *bool { return &n.NoProof })},
+	{Name: "patience", Default: "5s", Hint: "TIME", Usage: "how long an operation is tried again while its shard has no primary", set: span(func(n *Node) *time.Duration { return &n.Patience })},
 	{Name: "redirect", Default: "auto", Hint: "WHEN", Usage: "answer MOVED to Redis clients whose key is elsewhere: auto, always, never", set: oneOf(func(n *Node) *string { return &n.Redirect }, "auto", "always", "never")},
 	{Name: "dev", Default: "false", Switch: true, Usage: "for trying out: short times, and HTTP paths that cut the node off from others", set: truth(func(n *Node) *bool { return &n.Dev })},
 	{Name: "password", Hint: "TEXT", Secret: true, Usage: "ask Redis clients for it (better as TROUPE_PASSWORD or in the file)", set: text(func(n *Node) *string { return &n.Password })},
