@@ -196,7 +196,7 @@ func (p *town) unnoticed() {
 }
 
 // reckon ends the writing and holds the cluster to what it acknowledged: all of it is there, on all copies.
-func (p *town) reckon() {
+func (p *town) reckon() harness.Comparison {
 	p.t.Helper()
 	total := 0
 	for _, w := range p.writers {
@@ -208,6 +208,7 @@ func (p *town) reckon() {
 	p.writers = nil
 	sum := p.equal()
 	p.t.Logf("%d writes were acknowledged; %d copies of %d shards hold the same", total, sum.Copies, sum.Shards)
+	return sum
 }
 
 // equal waits until all copies are equal, and fails the test if they never will be.
