@@ -46,6 +46,8 @@ type Core struct {
 	joined    bool         // replica: the primary has answered for the log up to matched
 	matched   shards.SeqNo // replica: the log is the primary's up to here
 	promised  shards.SeqNo // replica: the primary's commit, which may be beyond what is matched and persisted here
+	vouched   shards.SeqNo // what was acknowledged at most...
+	vouchedIn shards.Term  // ...in this term
 	broken    string       // why this copy takes no part any more
 
 	out Ready
@@ -306,10 +308,11 @@ func (c *Core) compare(d *Divergence) {
 }
 
 // Welcome says that a snapshot that ends at seq may take the place of what is here. It may not once the copy has acknowledged
-// as much in the present term: the primary may count on that. The shell asks when a snapshot is offered, and again before it
+// as much in the present term: somebody may count on that, even if that primary is gone. Nor may it when the copy is in sync. The shell asks when a snapshot is offered, and again before it
 // lets go of the old content.
 func (c *Core) Welcome(seq shards.SeqNo) bool {
-	return c.role == RoleReplica && !(c.joined && min(c.durable(), c.matched) >= seq)
+	i := slices.IndexFunc(c.row.Copies, func(p Peer) bool { return p.ID == c.row.Self })
+	return c.role == RoleReplica && (c.vouchedIn != c.term || c.vouched < seq) && i >= 0 && !c.row.Copies[i].InSync
 }
 
 // Restored says that a snapshot of the primary of term lead has taken the place of store and log.

@@ -183,6 +183,10 @@ func (c *Core) acknowledge() {
 		return
 	}
 	seq := min(c.durable(), c.matched)
+	if c.vouchedIn != c.term {
+		c.vouched, c.vouchedIn = 0, c.term
+	}
+	c.vouched = max(c.vouched, seq)
 	c.send(Message{Kind: KindAck, To: c.lead, Last: Position{c.log.termAt(seq), seq}, Commit: c.commit})
 }
 

@@ -38,3 +38,24 @@ func TestAcceptedLoss(t *testing.T) {
 		}
 	}
 }
+
+// TestLateSnapshot: a copy that has acknowledged more than a snapshot holds does not take it, even when the row has left it
+// without a primary since (random world 115264).
+func TestLateSnapshot(t *testing.T) {
+	c, err := New(Config{Shard: 9}, Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := Assignment{Self: 2, Term: 4, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1}
+	c.Configure(row)
+	c.Step(&Message{Shard: 9, Kind: KindAppend, From: 1, To: 2, Term: 4, Last: Position{4, 20}, Entries: []Entry{{Term: 4, First: 1, Last: 20}}})
+	if !c.Welcome(10) {
+		t.Error("before it has acknowledged anything, a snapshot is not welcome")
+	}
+	c.Persisted(ready(c).Write)
+	row.Version, row.Primary = 2, 0
+	c.Configure(row)
+	if c.Welcome(10) || c.Welcome(20) || !c.Welcome(21) {
+		t.Errorf("20 are acknowledged; welcome are 10: %v, 20: %v, 21: %v", c.Welcome(10), c.Welcome(20), c.Welcome(21))
+	}
+}
