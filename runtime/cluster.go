@@ -233,6 +233,7 @@ func (n *Node) ensureKeyspaces(ctx context.Context) error {
 // apply is told of each change of the agreed state. It is quick: what takes long is done elsewhere.
 func (n *Node) apply(*cluster.State) {
 	n.copies.nudge()
+	n.directory.Changed()
 	n.placement.Wake()
 	n.news.tell()
 }

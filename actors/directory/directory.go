@@ -39,6 +39,7 @@ type Directory struct {
 	config   Config
 	writes   sync.Map  // ShardID -> *atomic.Uint64, the last number given to a write
 	attempts sync.Pool // of *attempts
+	flights  flights
 	forwards atomic.Int64
 	retries  atomic.Int64
 	newest   atomic.Pointer[edict]
@@ -49,7 +50,10 @@ func New(c Config) *Directory {
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Second
 	}
-	return &Directory{config: c, attempts: sync.Pool{New: func() any { return new(attempts) }}}
+	return &Directory{
+		config: c, attempts: sync.Pool{New: func() any { return new(attempts) }},
+		flights: flights{all: map[*flight]struct{}{}},
+	}
 }
 
 // Task is work for one shard. The directory answers it as a shard does: every Result, or Fail for each transaction.

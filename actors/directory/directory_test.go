@@ -86,6 +86,9 @@ func (w *town) lead(nodes ...shards.NodeID) {
 	w.state = next
 	close(w.changed)
 	w.changed = make(chan struct{})
+	for _, h := range w.nodes {
+		go h.Changed() // as a node is told: after the table has changed, from elsewhere
+	}
 }
 
 func (w *town) table() *cluster.State {
@@ -135,10 +138,24 @@ func (r remote) Call(ctx context.Context, to shards.NodeID, kind transport.Kind,
 			return h.watches.Serve(ctx, body)
 		}
 	}
-	if spoil != nil {
-		return spoil(to, kind, serve)
+	if spoil == nil {
+		return serve()
 	}
-	return serve()
+	type answer struct {
+		body []byte
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		body, err := spoil(to, kind, serve)
+		answered <- answer{body, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.body, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // onlyAsk is a task's work with one transaction, and what came of it.
@@ -237,6 +254,34 @@ func TestWorkFollowsThePrimary(t *testing.T) {
 	}
 	if w.nodes["a"].Figures().Retries == 0 {
 		t.Error("nothing was tried again")
+	}
+}
+
+// A node that stands still keeps its connections. Who waits for its answer goes to the successor as soon as there is one.
+func TestNobodyWaitsForANodeThatWasReplaced(t *testing.T) {
+	w := newTown(t, "a", "b", "c")
+	w.lead("b", "b", "b", "b")
+	asked := make(chan struct{}, 2)
+	w.spoil = func(to shards.NodeID, _ transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
+		if to != "b" {
+			return serve()
+		}
+		asked <- struct{}{}
+		<-t.Context().Done() // the real one ends with its context, too: see remote.Call below
+		return nil, t.Context().Err()
+	}
+	for name, ask := range map[string]func() error{
+		"a write": func() error { return w.nodes["a"].do(0, increment("n")).err },
+		"a read":  func() error { _, err := w.nodes["a"].Count(t.Context(), shards.NewShardID(0, 1), 0, 0); return err },
+	} {
+		w.lead("b", "b", "b", "b")
+		done := make(chan error, 1)
+		go func() { done <- ask() }()
+		<-asked
+		w.lead("c", "c", "c", "c")
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (d *Directory) forward(ctx context.Context, a *attempt) {
 	}
 	d.number(a)
 	d.forwards.Add(1)
-	body, err := d.config.Remote.Call(ctx, to, transport.KindForward, request(a))
+	body, err := d.callLeader(ctx, a.task.Shard, to, transport.KindForward, request(a))
 	if err != nil {
 		a.Fail(0, callError(err))
 		return

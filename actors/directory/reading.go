@@ -114,13 +114,18 @@ func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shar
 	return err
 }
 
-// call asks another node.
-func (d *Directory) call(ctx context.Context, to shards.NodeID, q *query) (*answer, error) {
-	body, err := d.config.Remote.Call(ctx, to, transport.KindRead, q.encode())
+// call asks another node: of a shard the one that leads it, of a view the one that holds it.
+func (d *Directory) call(ctx context.Context, to shards.NodeID, q *query) (a *answer, err error) {
+	var body []byte
+	if q.view == 0 {
+		body, err = d.callLeader(ctx, q.shard, to, transport.KindRead, q.encode())
+	} else {
+		body, err = d.config.Remote.Call(ctx, to, transport.KindRead, q.encode())
+	}
 	if err != nil {
 		return nil, callError(err)
 	}
-	a := new(answer)
+	a = new(answer)
 	if err := a.decode(body); err != nil {
 		return nil, &shards.Error{Kind: shards.KindUnknown, Err: err}
 	}
