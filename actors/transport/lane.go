@@ -20,8 +20,8 @@ type stream interface {
 // lane is the sending half of one stream: it spends the credit that the receiver granted, and gathers frames into messages.
 // All methods may be called concurrently.
 //
-//	post ─► queue ─┬─ idle: sent at once, by whoever posted
-//	               └─ busy: by drain, which takes all that has gathered as one message
+//	post ─► queue ─┬─ idle: sent at once, by whoever posted, unless gather is set
+//	               └─ else: by drain, which takes all that has gathered as one message
 //
 // Invariants, under mu:
 //
@@ -33,12 +33,15 @@ type lane struct {
 	window int
 	broken func(error) // tells the owner that the stream failed
 	silent func() bool // isolation: what is posted vanishes
+	gather bool        // many post at the same time: let those who are about to share one message
 
 	mu      sync.Mutex
 	credit  int // what may be posted yet; below zero after a long message
 	queue   []part
 	queued  int // bytes in queue
 	sending bool
+	running bool          // drain has been started
+	wake    chan struct{} // drain's; holds one
 	ended   bool
 	line    []*waiter
 	gone    chan struct{} // closed with ended
@@ -69,7 +72,7 @@ const (
 )
 
 func newLane(s stream, window int, broken func(error)) *lane {
-	l := &lane{stream: s, window: window, credit: window, broken: broken, silent: never, gone: make(chan struct{})}
+	l := &lane{stream: s, window: window, credit: window, broken: broken, silent: never, wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	l.pools = [2]written{{lane: l}, {lane: l, pooled: true}}
 	return l
 }
@@ -246,7 +249,7 @@ func (l *lane) depart() {
 		return
 	}
 	l.sending = true
-	if l.queued <= directBytes && l.unwritten.Load() == 0 {
+	if !l.gather && l.queued <= directBytes && l.unwritten.Load() == 0 {
 		message := l.take()
 		l.mu.Unlock()
 		if err := l.stream.send(message); err != nil {
@@ -259,28 +262,43 @@ func (l *lane) depart() {
 			return
 		}
 	}
-	l.drains.Add(1)
+	if !l.running && !l.ended {
+		l.running = true
+		l.drains.Go(l.drain)
+	}
 	l.mu.Unlock()
-	go l.drain()
+	l.wake <- struct{}{} // it has taken the last one, since it has emptied the queue
 }
 
-// drain sends until the queue is empty.
+// drain sends whenever it is woken, until the queue is empty, and ends with the lane. It is one goroutine for all of the lane's
+// life: a new one each time would have to grow its stack again.
 func (l *lane) drain() {
-	defer l.drains.Done()
 	for {
-		goruntime.Gosched()
-		l.mu.Lock()
-		if len(l.queue) == 0 || l.ended {
-			l.sending = false
-			l.mu.Unlock()
+		select {
+		case <-l.wake:
+		case <-l.gone:
 			return
 		}
-		message := l.take()
-		l.mu.Unlock()
-		if err := l.stream.send(message); err != nil {
-			l.broken(err)
+		for l.drainOnce() {
 		}
 	}
+}
+
+// drainOnce sends one message, and says whether there may be more.
+func (l *lane) drainOnce() bool {
+	goruntime.Gosched() // those who are about to post join this message
+	l.mu.Lock()
+	if len(l.queue) == 0 || l.ended {
+		l.sending = false
+		l.mu.Unlock()
+		return false
+	}
+	message := l.take()
+	l.mu.Unlock()
+	if err := l.stream.send(message); err != nil {
+		l.broken(err)
+	}
+	return true
 }
 
 // take makes the next message of whole frames. Under mu.
