@@ -12,3 +12,6 @@ func (p *Process) Memory() (int64, error) { return 0, errors.ErrUnsupported }
 
 // CPU is known on Linux only.
 func (p *Process) CPU() (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// stopped cannot be seen here: the signal has been sent.
+func (p *Process) stopped() (bool, error) { return true, nil }

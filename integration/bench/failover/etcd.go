@@ -149,6 +149,11 @@ func (e *etcdCluster) target(ctx context.Context, _, tag string) (string, victim
 	return "", nil, errors.New("no node says that it leads")
 }
 
+func (e *etcdCluster) still(ctx context.Context, aim, tag string, v victim) bool {
+	_, now, err := e.target(ctx, aim, tag)
+	return err == nil && now == v
+}
+
 func (e *etcdCluster) close() {
 	for _, n := range e.nodes {
 		n.Kill()

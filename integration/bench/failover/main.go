@@ -79,6 +79,8 @@ type system interface {
 	aims() []string
 	// target finds the node that an aim means for the slot of a tag. It may choose the tag's end until one fits.
 	target(ctx context.Context, aim, tag string) (slotTag string, victim victim, err error)
+	// still says whether the victim is still the one that the aim means for the tag: shards move.
+	still(ctx context.Context, aim, tag string, v victim) bool
 	// store makes a client.
 	store(attempt time.Duration) harness.Store
 	close()
@@ -130,6 +132,9 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 					order = append(order, row)
 				}
 				t, err := o.trial(ctx, s, aim, fmt.Sprintf("t%d", round))
+				for again := 1; errors.Is(err, errMoved) && again < 10; again++ {
+					t, err = o.trial(ctx, s, aim, fmt.Sprintf("t%d-%d", round, again))
+				}
 				if err != nil {
 					return fmt.Errorf("%s, trial %d: %w", row, round+1, err)
 				}
@@ -185,6 +190,9 @@ type outcome struct {
 	lost    int
 }
 
+// errMoved is a trial that ended before its fault: its shard, or the lead, had gone elsewhere.
+var errMoved = errors.New("what was aimed at has moved")
+
 // trial befalls a system with one fault.
 func (o *options) trial(ctx context.Context, s system, aim, tag string) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*o.limit)
@@ -208,6 +216,9 @@ func (o *options) trial(ctx context.Context, s system, aim, tag string) (out out
 	case <-time.After(o.warmup):
 	case <-ctx.Done():
 		return out, ctx.Err()
+	}
+	if !s.still(ctx, aim, tag, victim) {
+		return out, errMoved
 	}
 	var stale *zombie
 	if o.fault != "kill" {

@@ -187,6 +187,11 @@ func (r *redisCluster) target(ctx context.Context, _, tag string) (string, victi
 	return "", nil, fmt.Errorf("no master serves %s", tag)
 }
 
+func (r *redisCluster) still(ctx context.Context, aim, tag string, v victim) bool {
+	_, now, err := r.target(ctx, aim, tag)
+	return err == nil && now == v
+}
+
 func (r *redisCluster) store(attempt time.Duration) harness.Store {
 	var addresses []string
 	for _, n := range r.nodes {

@@ -65,6 +65,15 @@ func (t *troupe) target(ctx context.Context, aim, tag string) (string, victim, e
 	return "", nil, fmt.Errorf("no shard has its primary where %q asks for; the leader is %s", aim, leader.Name)
 }
 
+func (t *troupe) still(ctx context.Context, aim, tag string, v victim) bool {
+	leader, err := t.cluster.Leader(ctx)
+	if err != nil {
+		return false
+	}
+	m, err := t.cluster.Primary(ctx, "default", tag)
+	return err == nil && m == v && (m == leader) == (aim == "leader")
+}
+
 func (t *troupe) store(attempt time.Duration) harness.Store {
 	return harness.Follow(t.cluster.RESP(), attempt)
 }
