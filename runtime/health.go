@@ -7,7 +7,15 @@ import (
 )
 
 // vitals measure the node's own health between two looks. One goroutine uses them.
-type vitals struct{ counts []uint64 }
+type vitals struct {
+	counts []uint64
+	fsync  time.Duration // the newest figure
+	old    int           // for how many looks there has been no other
+}
+
+// keepFigure is for how many looks a figure stands when no newer one has come: a disk that takes longer for an fsync than lies
+// between two looks would else seem well in every other one, and a node that writes nothing would stay ill.
+const keepFigure = 20
 
 // health is what the placement leader should know of this node, from the last look to now.
 func (v *vitals) health(n *Node) liveness.Health {
@@ -20,7 +28,15 @@ func (v *vitals) health(n *Node) liveness.Health {
 	if before == nil {
 		return liveness.Health{}
 	}
-	return liveness.Health{Fsync: percentile99(bounds, before, counts)}
+	v.note(percentile99(bounds, before, counts))
+	return liveness.Health{Fsync: v.fsync}
+}
+
+// note takes the figure of one look; 0: there was nothing to measure.
+func (v *vitals) note(fsync time.Duration) {
+	if v.old++; fsync > 0 || v.old > keepFigure {
+		v.fsync, v.old = fsync, 0
+	}
 }
 
 // percentile99 is the upper bound of the bucket that holds the 99th percentile of what has been counted since before; twice the
