@@ -248,17 +248,26 @@ func (c *copies) tick() {
 	}
 }
 
-// receive takes a message between copies.
-func (c *copies) receive(body any) {
-	switch m := body.(type) {
-	case *replica.Message:
+// receive takes a message between copies, as the wire carries it.
+func (c *copies) receive(kind string, body []byte) {
+	if kind == "recovery" {
+		m, err := recovery.Decode(body)
+		if h := c.held[m.Shard]; h != nil && err == nil {
+			h.stepStream(&m)
+		}
+		c.refuse(kind, err)
+		return
+	}
+	c.refuse(kind, replica.Decode(body, func(m *replica.Message) {
 		if h := c.held[m.Shard]; h != nil {
 			h.step(m)
 		}
-	case *recovery.Message:
-		if h := c.held[m.Shard]; h != nil {
-			h.stepStream(m)
-		}
+	}))
+}
+
+func (c *copies) refuse(kind string, err error) {
+	if err != nil {
+		c.p.n.w.Fail(0, "%s cannot read a %s message: %v", c.p.n.ID, kind, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -150,6 +151,16 @@ func (s *script) condition(words []string) func() bool {
 	case "voters":
 		n := s.number(words[1])
 		return func() bool { return len(state().Voters) == n && s.w.votersFollow() }
+	case "grey":
+		n := s.node(words[1])
+		return func() bool {
+			l := s.w.leader()
+			if l == nil || l.proc.member.detector == nil {
+				return false
+			}
+			status, _ := l.proc.member.detector.Status(n.ID)
+			return status.State == liveness.Grey
+		}
 	case "drained":
 		n := s.node(words[1])
 		return func() bool {

@@ -181,7 +181,7 @@ func (h *holding) write(ready *replica.Ready) {
 
 func (h *holding) send(m *replica.Message) {
 	if to := h.nodeOf(m.To); to != nil {
-		h.c.p.send(to, classReplicate, "replica", m)
+		h.c.p.send(to, classReplicate, "replica", replica.Append(nil, m))
 	}
 }
 

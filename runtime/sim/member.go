@@ -81,8 +81,7 @@ func (m *member) beat() {
 		return
 	}
 	m.holder.Sent(now)
-	b := &beat{sent: now, health: liveness.Health{Fsync: m.p.n.worst}}
-	m.p.n.worst = 0
+	b := &beat{sent: now, health: liveness.Health{Fsync: m.p.n.health()}}
 	if to := m.p.n.w.nodeByRaft(lead.Number); to == m.p.n {
 		m.answer(m.p.n, m.p.epoch, b)
 	} else if to != nil {

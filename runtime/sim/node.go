@@ -36,7 +36,9 @@ type Node struct {
 	proc     *process
 	roles    cluster.Roles
 	clean    bool          // the last life ended in order
-	worst    time.Duration // the longest fsync since the last heartbeat
+	worst    time.Duration // the longest fsync that has ended since the last heartbeat
+	figure   time.Duration // what the node says of it
+	old      int           // for how many heartbeats there has been none
 }
 
 // monotonic is the node's own clock, which no jump touches.
@@ -77,7 +79,7 @@ func (n *Node) start() {
 	if n.alive {
 		return
 	}
-	n.alive, n.paused, n.hostGone, n.stalled, n.worst = true, false, false, nil, 0
+	n.alive, n.paused, n.hostGone, n.stalled, n.worst, n.figure = true, false, false, nil, 0, 0
 	n.life++
 	if n.epoch == 0 || !n.bug(BugKeepEpoch) {
 		n.epoch++
@@ -141,7 +143,22 @@ func (n *Node) resume() {
 }
 
 // wait is one fsync's time.
-func (n *Node) wait(done func()) { n.after(n.syncTime(), done) }
+func (n *Node) wait(done func()) {
+	took := n.syncTime()
+	n.after(took, func() {
+		n.worst = max(n.worst, took)
+		done()
+	})
+}
+
+// health is the figure of an fsync: the newest there is, for up to twenty heartbeats.
+func (n *Node) health() time.Duration {
+	if n.old++; n.worst > 0 || n.old > 20 {
+		n.figure, n.old = n.worst, 0
+	}
+	n.worst = 0
+	return n.figure
+}
 
 // fsync makes durable what the disk has been given so far, and then says so. It takes as long as this disk takes.
 func (n *Node) fsync(done func(error)) { n.wait(func() { done(n.disk.Sync()) }) }
@@ -157,7 +174,6 @@ func (n *Node) syncTime() time.Duration {
 	if n.slow > 0 {
 		took = min(took*time.Duration(n.slow), slowest)
 	}
-	n.worst = max(n.worst, took)
 	return took
 }
 

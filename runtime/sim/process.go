@@ -143,7 +143,7 @@ func (p *process) dispatch(from *Node, epoch shards.Epoch, kind string, body any
 	case "beat", "grant", "probe", "probed":
 		p.member.receive(from, epoch, body)
 	default:
-		p.copies.receive(body)
+		p.copies.receive(kind, body.([]byte))
 	}
 }
 

@@ -40,6 +40,7 @@ import (
 //	expect health red for 10s
 //	expect down x within 3s         the table says so; expect not down x
 //	expect voters 3 within 5s
+//	expect grey x within 5s         the leader takes it for sick; also: drained x
 //	expect elections at most 1      since the mark
 //	expect promotions at most 0
 //	expect allocations at most 4

@@ -74,6 +74,9 @@ func fail(t *testing.T, o Options, w *World) {
 	t.Error(explain(smaller, f, last.story.last(80)))
 }
 
+// slowHealing is worth a line.
+const slowHealing = 10 * time.Second
+
 // TestSeeds plays one world for each seed: invented faults, then healing, and every invariant all the time.
 func TestSeeds(t *testing.T) {
 	n := *flagSeeds
@@ -97,6 +100,9 @@ func TestSeeds(t *testing.T) {
 		}
 		if r.Undecided {
 			t.Logf("seed %d: the history of some key could not be decided in %v", o.Seed, checkTime)
+		}
+		if r.Healed > slowHealing {
+			t.Logf("seed %d took %v to heal", o.Seed, r.Healed)
 		}
 		simulated += r.Simulated
 		total.Events, total.Acked, total.Reads, total.Calls = total.Events+r.Events, total.Acked+r.Acked, total.Reads+r.Reads, total.Calls+r.Calls

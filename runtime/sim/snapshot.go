@@ -118,7 +118,7 @@ func (h *holding) stopSending(reason string) {
 
 func (h *holding) sendStream(m *recovery.Message) {
 	if to := h.nodeOf(m.To); to != nil {
-		h.c.p.send(to, classBulk, "recovery", m)
+		h.c.p.send(to, classBulk, "recovery", recovery.Append(nil, m))
 	}
 }
 
