@@ -12,7 +12,7 @@ import (
 
 // Bounds on what comes after the last fault, in simulated time.
 const (
-	healTime  = 60 * time.Second // until every shard has all its copies, in sync, and a primary
+	healTime  = 3 * time.Minute  // until every shard has all its copies, in sync, and a primary; a node that flapped may be kept waiting
 	serveTime = 30 * time.Second // until every key has taken a write after that
 	checkTime = 20 * time.Second // of this machine, for one key's history
 )

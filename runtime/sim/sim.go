@@ -23,7 +23,7 @@ type Options struct {
 	Spaces  []shards.Keyspace
 	PerKey  bool          // in place of Clients: one for each key, which does nothing else
 	Data    int           // how many nodes may hold copies, the last ones; default all
-	Heal    time.Duration // how long a healed cluster may take to turn green; default 60 s
+	Heal    time.Duration // how long a healed cluster may take to turn green; default 3 minutes
 	Drift   float64       // of clocks, either way; default up to 500 ppm
 	Calm    bool          // the network neither loses nor delays, but for faults
 	Faults  []Fault       // nil: Faults invents them
