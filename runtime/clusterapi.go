@@ -61,6 +61,12 @@ func (n *news) tell() {
 func (c clusterAPI) Evidence() admin.Evidence {
 	e := admin.Evidence{}
 	e.Leader, e.Term = placing(c).Leader()
+	if g := placing(c).group(); g != nil {
+		e.Voters = []uint64{} // while they change, nobody is sure to be one
+		if status := g.Status(); !status.Changing {
+			e.Voters = append(e.Voters, status.Voters...)
+		}
+	}
 	if e.Members = c.seen(); e.Members == nil && e.Leader != "" && e.Leader != c.node.id.Node {
 		e.Members = c.node.hearsay.of(c.node, e.Leader)
 	}

@@ -38,7 +38,7 @@ func (c *Config) fillCluster() {
 	if len(c.Roles) == 0 {
 		c.Roles = []string{"meta", "data"}
 	}
-	tick, election := 50*time.Millisecond, 500*time.Millisecond
+	tick, election := 50*time.Millisecond, 400*time.Millisecond
 	if c.Dev {
 		tick, election = 20*time.Millisecond, 300*time.Millisecond
 	}

@@ -25,7 +25,7 @@ func TestClusterDefaults(t *testing.T) {
 	if err := c.validate(); err != nil {
 		t.Fatal(err)
 	}
-	if c.Tick != 50*time.Millisecond || c.Heartbeat != 100*time.Millisecond || c.Election != 500*time.Millisecond || c.Lease != 1500*time.Millisecond {
+	if c.Tick != 50*time.Millisecond || c.Heartbeat != 100*time.Millisecond || c.Election != 400*time.Millisecond || c.Lease != 1500*time.Millisecond {
 		t.Errorf("times %v %v %v %v", c.Tick, c.Heartbeat, c.Election, c.Lease)
 	}
 	if roles, err := c.roles(); err != nil || roles != cluster.DefaultRoles {

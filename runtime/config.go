@@ -74,7 +74,7 @@ type Config struct {
 	// Tick is the unit in which the node counts time between nodes. Heartbeat is the pause between the metadata leader's
 	// messages to its followers; after Election up to twice Election without one they elect another. Lease is how long a node
 	// may serve reads without word of the placement leader, which it asks for six times within one. Heartbeat, Election and
-	// Lease are rounded up to whole ticks. Defaults: 50 ms, 100 ms, 500 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
+	// Lease are rounded up to whole ticks. Defaults: 50 ms, 100 ms, 400 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
 	Tick, Heartbeat, Election, Lease time.Duration
 
 	// NoProof switches off that a refused connection to the address of a node that has just hung up proves its death. It is for

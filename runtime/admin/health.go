@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -27,7 +28,7 @@ type Health struct {
 	Down      []string       `json:"down_nodes,omitempty"` // names of members that were declared dead
 	ReadOnly  bool           `json:"read_only"`            // maintenance of the whole cluster
 	Version   uint64         `json:"version"`              // of the cluster state; 0 for a node without cluster
-	Reasons   []HealthReason `json:"reasons,omitempty"`    // of the shards that are not green, the worst first; at most maxReasons
+	Reasons   []HealthReason `json:"reasons,omitempty"`    // of the shards that are not green, the worst first; at most maxReasons, and one of the metadata group
 	Unlisted  int            `json:"unlisted,omitempty"`   // shards that are not green beyond those
 	NotServed []string       `json:"not_served,omitempty"` // keyspaces that serve nothing since they lack a shard
 }
@@ -52,6 +53,25 @@ const (
 // rank orders statuses: higher is worse. Unknown ones are 0, below all.
 var rank = map[string]int{Green: 1, Yellow: 2, Red: 3}
 
+// fewVoters says that not as many members vote yet as should: the loss of one could then stop all changes, though every copy
+// is in sync. It is so for a moment when a cluster forms.
+func (o *overview) fewVoters() string {
+	if o.evidence.Voters == nil {
+		return ""
+	}
+	able := 0
+	for i := range o.state.Members {
+		if m := &o.state.Members[i]; m.Has(cluster.RoleMeta) && !m.Down && !m.Excluded {
+			able++
+		}
+	}
+	wanted := min(7, able-1+able%2) // the largest odd number
+	if len(o.evidence.Voters) >= wanted {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d members vote so far: until the others do, the loss of one could stop all changes", len(o.evidence.Voters), wanted)
+}
+
 // health judges what the overview shows.
 func (o *overview) health() Health {
 	h := healthOf(o.node.Cluster, o.nodes, o.copies)
@@ -74,6 +94,10 @@ func (o *overview) health() Health {
 		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason})
 	}
 	h.Unlisted = len(judged.Reasons) - len(h.Reasons)
+	if reason := o.fewVoters(); reason != "" && h.Status == Green {
+		h.Status = Yellow
+		h.Reasons = append(h.Reasons, HealthReason{Shard: "metadata group", Status: Yellow, Reason: reason})
+	}
 	for i := range o.state.Members {
 		if m := &o.state.Members[i]; m.Down {
 			h.Down = append(h.Down, m.Name)

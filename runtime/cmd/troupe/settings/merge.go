@@ -55,7 +55,7 @@ func Merge(p Places) (*Merged, error) {
 
 // fillTimes gives the times that were not set the defaults that belong to dev or to the other way of running.
 func (m *Merged) fillTimes() error {
-	texts, from := map[string]string{"tick": "50ms", "election": "500ms"}, "default"
+	texts, from := map[string]string{"tick": "50ms", "election": "400ms"}, "default"
 	if m.Node.Dev {
 		texts, from = map[string]string{"tick": "20ms", "election": "300ms"}, "default with dev"
 	}

@@ -100,7 +100,7 @@ var All = []Setting{
 	{Name: "tls-ca", Hint: "FILE", Usage: "authority that has signed the certificates of all nodes", set: text(func(n *Node) *string { return &n.TLSCA })},
 	{Name: "tick", Hint: "TIME", Usage: "unit of time between nodes (default 50ms; 20ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Tick })},
 	{Name: "heartbeat", Default: "100ms", Hint: "TIME", Usage: "pause between messages of the leader", set: span(func(n *Node) *time.Duration { return &n.Heartbeat })},
-	{Name: "election", Hint: "TIME", Usage: "silence after which another leader is elected (default 500ms; 300ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Election })},
+	{Name: "election", Hint: "TIME", Usage: "silence after which another leader is elected (default 400ms; 300ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Election })},
 	{Name: "lease", Default: "1.5s", Hint: "TIME", Usage: "how long a node may serve reads without word of the leader", set: span(func(n *Node) *time.Duration { return &n.Lease })},
 	{Name: "no-proof", Default: "false", Switch: true, Usage: "take no refused connection for proof of death: proxies or filters stand between nodes", set: truth(func(n *Node) *bool { return &n.NoProof })},
 	{Name: "patience", Default: "5s", Hint: "TIME", Usage: "how long an operation is tried again while its shard has no primary", set: span(func(n *Node) *time.Duration { return &n.Patience })},

@@ -103,7 +103,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil || len(n.Keyspaces) != 0 || n.Replicas != 1 || n.Redirect != "auto" || strings.Join(n.Roles, " ") != "meta data" {
 		t.Errorf("%+v, %v", n, err)
 	}
-	if n.Tick != 50*time.Millisecond || n.Heartbeat != 100*time.Millisecond || n.Election != 500*time.Millisecond || n.Lease != 1500*time.Millisecond {
+	if n.Tick != 50*time.Millisecond || n.Heartbeat != 100*time.Millisecond || n.Election != 400*time.Millisecond || n.Lease != 1500*time.Millisecond {
 		t.Errorf("times %v %v %v %v", n.Tick, n.Heartbeat, n.Election, n.Lease)
 	}
 	dev, err := Merge(places(map[string][]string{"dev": {"true"}, "replicas": {"0"}}, map[string]string{"TROUPE_ELECTION": "400ms"}, ""))
