@@ -9,7 +9,6 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/transport"
-	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 )
@@ -24,9 +23,8 @@ type WatchOptions struct {
 }
 
 // Watch follows the changes of keys under a prefix in all shards of a keyspace, wherever they are, until ctx ends. Changes
-// of one shard come in order. A shard is followed on the copy here if it is in sync, else at its primary; when that copy goes
-// away, or out of sync, another one is followed from where it was left, with a ChangeResync if changes may have been missed. Keys
-// and values are the caller's. The error is yielded last; the end of ctx is none.
+// of one shard come in order. A shard is followed at its primary; when another copy takes its place, that one is followed from
+// where the last one was left, with a ChangeResync if changes may have been missed. Keys and values are the caller's. The error is yielded last; the end of ctx is none.
 func (d *Directory) Watch(ctx context.Context, o WatchOptions) iter.Seq2[shard.Change, error] {
 	return func(yield func(shard.Change, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -138,7 +136,7 @@ func (w *watching) begin(e watchEvent, yield func(shard.Change, error) bool) boo
 // unknown stands for the place of a shard that has been followed, and had no transaction then.
 const unknown = ^shards.SeqNo(0)
 
-// leaveMoved ends followers of copies that the table no longer counts on: they may be behind, and those that are gone say nothing.
+// leaveMoved ends followers of copies that lead no longer: they may be behind, and those that are gone say nothing.
 func (w *watching) leaveMoved() {
 	state := w.directory.config.State()
 	for _, f := range w.at {
@@ -147,22 +145,12 @@ func (w *watching) leaveMoved() {
 		}
 		for place, index := range f.indexes {
 			id := w.id(index)
-			if !inSyncOn(state, id, f.node) || f.locals != nil && w.directory.config.Local(id) != f.locals[place] {
+			if node, _ := primaryOf(state, id); node != f.node || f.locals != nil && w.directory.config.Local(id) != f.locals[place] {
 				f.end()
 				break
 			}
 		}
 	}
-}
-
-// inSyncOn says that the table has an in-sync copy of a shard on a node.
-func inSyncOn(state *cluster.State, id shards.ShardID, node shards.NodeID) bool {
-	row := state.Shard(id)
-	if row == nil {
-		return false
-	}
-	c := row.CopyOn(node)
-	return c != nil && c.InSync
 }
 
 func (w *watching) id(index int) shards.ShardID { return shards.NewShardID(w.o.Keyspace, index) }
@@ -214,14 +202,14 @@ func (w *watching) follow(ctx context.Context, indexes []int) {
 	var groups []*follower
 	var nowhere []int
 	for _, index := range indexes {
-		local := w.directory.config.Local(w.id(index))
-		node := w.directory.config.Self
-		if local == nil || !inSyncOn(state, w.id(index), node) {
-			local = nil
-			if node, _ = primaryOf(state, w.id(index)); node == "" || node == w.directory.config.Self || w.directory.config.Remote == nil {
-				nowhere = append(nowhere, index)
-				continue
-			}
+		node, _ := primaryOf(state, w.id(index))
+		var local *shard.Shard
+		if node == w.directory.config.Self {
+			local = w.directory.config.Local(w.id(index))
+		}
+		if node == "" || local == nil && (node == w.directory.config.Self || w.directory.config.Remote == nil) {
+			nowhere = append(nowhere, index)
+			continue
 		}
 		groups = place(groups, node, index, local)
 	}

@@ -1,0 +1,553 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// troop is a cluster of three in this process.
+type troop struct {
+	t       *testing.T
+	configs []Config
+	nodes   []*Node // nil: not running
+}
+
+// newTroop starts three nodes from one initial list. Without folders everything is in memory.
+func newTroop(t *testing.T, folders bool, keyspaces ...shards.Keyspace) *troop {
+	t.Helper()
+	c := &troop{t: t, nodes: make([]*Node, 3)}
+	var initial []string
+	for range 3 {
+		initial = append(initial, freeAddress(t))
+	}
+	for i, address := range initial {
+		config := Config{
+			Name: fmt.Sprint("n", i+1), Peer: address, RESP: "127.0.0.1:0", Dev: true, Initial: initial, Keyspaces: keyspaces, Redirect: RedirectNever,
+			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With("on", fmt.Sprint("n", i+1)),
+		}
+		if folders {
+			config.Data = t.TempDir()
+		}
+		c.configs = append(c.configs, config)
+	}
+	t.Cleanup(func() {
+		for i, n := range c.nodes {
+			if n == nil {
+				continue
+			}
+			if err := n.Close(); err != nil {
+				t.Errorf("close %s: %v", c.configs[i].Name, err)
+			}
+		}
+	})
+	c.startAll()
+	return c
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startAll starts the nodes that do not run, together, and waits until each sees all shards served.
+func (c *troop) startAll() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	failed := make([]error, len(c.nodes))
+	var starting sync.WaitGroup
+	for i := range c.nodes {
+		if c.nodes[i] == nil {
+			starting.Go(func() { c.nodes[i], failed[i] = Start(ctx, c.configs[i]) })
+		}
+	}
+	starting.Wait()
+	if err := errors.Join(failed...); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, n := range c.nodes {
+		eventually(c.t, "all vote", func() bool {
+			s := placing{n}.group().Status()
+			return len(s.Voters) == len(c.nodes) && !s.Changing
+		})
+	}
+	c.whole()
+}
+
+// running are the nodes that run.
+func (c *troop) running() (list []*Node) {
+	for _, n := range c.nodes {
+		if n != nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// whole waits until every node sees every shard with the copies that it should have, as far as there are nodes for them.
+func (c *troop) whole() {
+	c.t.Helper()
+	for _, n := range c.running() {
+		eventually(c.t, n.Name()+" sees every shard whole", func() bool {
+			state := n.state()
+			for i := range state.Shards {
+				row := &state.Shards[i]
+				k := state.Keyspace(row.ID.Keyspace())
+				if row.Primary == 0 || row.InSync() < min(k.Copies(), len(c.running())) {
+					return false
+				}
+			}
+			return len(state.Shards) > 0
+		})
+	}
+}
+
+// stop closes a node in order.
+func (c *troop) stop(i int) {
+	c.t.Helper()
+	n := c.nodes[i]
+	c.nodes[i] = nil
+	if err := n.Close(); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// kill ends a node as a crash does: it serves no more and hangs up, without a word to anybody. What it holds is let go of later.
+func (c *troop) kill(i int) {
+	c.t.Helper()
+	n := c.nodes[i]
+	c.nodes[i] = nil
+	n.held(func(_ *keyspace, h *held) { h.Fail(shard.ErrClosed) })
+	n.fail(errors.New("killed by the test"))
+	if err := n.life.Load().transport.Close(); err != nil {
+		c.t.Error(err)
+	}
+	c.t.Cleanup(func() { _ = n.Close() }) // it has failed, and says so
+}
+
+// leaderOf is the place of the node that leads the group, and of one that does not.
+func (c *troop) leader() (leads, follows int) {
+	c.t.Helper()
+	eventually(c.t, "somebody leads", func() bool {
+		leads, follows = -1, -1
+		for i, n := range c.nodes {
+			switch {
+			case n == nil:
+			case placing{n}.group().Status().Won:
+				leads = i
+			default:
+				follows = i
+			}
+		}
+		return leads >= 0
+	})
+	return leads, follows
+}
+
+func volatileSpace(name string, replicas int) shards.Keyspace {
+	return shards.Keyspace{Name: name, Shards: 6, Replicas: replicas, Durability: shards.DurabilityMemory}
+}
+
+func TestAnyNodeServesEveryKey(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	const keys = 60
+	for i := range keys {
+		s := open(t, c.nodes[i%3], "default")
+		if _, err := s.Put(t.Context(), fmt.Sprint("key ", i), []byte(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range c.nodes {
+			if v, err := open(t, n, "default").Get(t.Context(), fmt.Sprint("key ", i)); err != nil || string(v.Bytes) != fmt.Sprint(i) {
+				t.Fatalf("%s reads key %d as %q, %v", n.Name(), i, v.Bytes, err)
+			}
+		}
+	}
+	for _, n := range c.nodes {
+		seen := 0
+		for e, err := range open(t, n, "default").Scan(t.Context(), ScanOptions{Prefix: "key "}) {
+			if err != nil || !strings.HasPrefix(string(e.Key), "key ") {
+				t.Fatal(err, e.Key)
+			}
+			seen++
+		}
+		if seen != keys {
+			t.Errorf("%s scans %d keys of %d", n.Name(), seen, keys)
+		}
+	}
+	if deleted, err := open(t, c.nodes[1], "default").DeletePrefix(t.Context(), "key "); err != nil || deleted != keys {
+		t.Errorf("deleted %d of %d keys, %v", deleted, keys, err)
+	}
+}
+
+// load increments counters through some nodes until it is told to end.
+type load struct {
+	ending  atomic.Bool
+	running sync.WaitGroup
+	rounds  atomic.Int64
+	counts  [12]atomic.Int64
+}
+
+func (l *load) begin(t *testing.T, nodes ...*Node) {
+	for _, n := range nodes {
+		s := open(t, n, "default")
+		for worker := range 3 {
+			l.running.Go(func() {
+				for i := worker; !l.ending.Load(); i++ {
+					key := i % len(l.counts)
+					if _, err := s.Increment(t.Context(), fmt.Sprint("counter ", key), 1); err != nil {
+						t.Errorf("%s: %v", n.Name(), err)
+						return
+					}
+					l.counts[key].Add(1)
+					l.rounds.Add(1)
+				}
+			})
+		}
+	}
+}
+
+// more waits until so many more increments were acknowledged.
+func (l *load) more(t *testing.T, n int64) {
+	t.Helper()
+	from := l.rounds.Load()
+	eventually(t, "more increments", func() bool { return t.Failed() || l.rounds.Load() >= from+n })
+}
+
+// end stops, and compares what was acknowledged with what each node reads.
+func (l *load) end(t *testing.T, nodes ...*Node) {
+	t.Helper()
+	l.ending.Store(true)
+	l.running.Wait()
+	for _, n := range nodes {
+		for key := range l.counts {
+			v, err := open(t, n, "default").Get(t.Context(), fmt.Sprint("counter ", key))
+			if want := fmt.Sprint(l.counts[key].Load()); err != nil || string(v.Bytes) != want {
+				t.Errorf("%s reads counter %d as %s, %v; acknowledged %s", n.Name(), key, v.Bytes, err, want)
+			}
+		}
+	}
+}
+
+// watched keeps what a watch tells of each counter: the last value, or that it has to be read again.
+type watched struct {
+	mu     sync.Mutex
+	values map[string]string
+	resync map[int]bool
+	ended  chan error
+}
+
+func watchCounters(t *testing.T, ctx context.Context, n *Node) *watched {
+	w := &watched{values: map[string]string{}, resync: map[int]bool{}, ended: make(chan error, 1)}
+	s := open(t, n, "default")
+	go func() {
+		var failed error
+		for c, err := range s.Watch(ctx, "counter ", nil) {
+			if failed = err; err != nil {
+				break
+			}
+			w.mu.Lock()
+			if c.Kind == store.ChangeResync {
+				w.resync[c.Shard] = true
+			} else {
+				w.values[c.Key] = string(c.Value)
+			}
+			w.mu.Unlock()
+		}
+		w.ended <- failed
+	}()
+	return w
+}
+
+// sees says whether the watch has told of a counter's value.
+func (w *watched) sees(key int, value string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.values[fmt.Sprint("counter ", key)] == value
+}
+
+// DESIGN.md section 4: "Writes carry (client, sequence) so that a retry across a failover is applied once."
+func TestFailoverCostsNoOperation(t *testing.T) {
+	for name, end := range map[string]func(*troop, int){"closed": (*troop).stop, "killed": (*troop).kill} {
+		for _, victim := range []string{"leader", "follower"} {
+			t.Run(name+" "+victim, func(t *testing.T) {
+				c := newTroop(t, false, volatileSpace("default", 1))
+				leads, follows := c.leader()
+				c.propose(c.nodes[follows], &cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: cluster.SettingNodeLeftDelay, Value: "100ms"}}}})
+				at := follows
+				if victim == "leader" {
+					at = leads
+				}
+				var l load
+				survivors := []*Node{c.nodes[(at+1)%3], c.nodes[(at+2)%3]}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				w := watchCounters(t, ctx, survivors[1])
+				l.begin(t, survivors...)
+				l.more(t, 300)
+				end(c, at)
+				l.more(t, 300)
+				c.whole()
+				l.more(t, 100)
+				l.end(t, survivors...)
+				for key := range l.counts { // the watch begins at some time, and goes on from node to node: one more of each must be seen
+					n, err := open(t, survivors[0], "default").Increment(t.Context(), fmt.Sprint("counter ", key), 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					eventually(t, "the watch goes on", func() bool { return w.sees(key, fmt.Sprint(n)) })
+				}
+				cancel()
+				if err := <-w.ended; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A scan shows one moment of each shard. If that is lost with its node the scan says so, and goes on after its last key when asked.
+func TestScanAcrossAFailover(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	leads, follows := c.leader()
+	s := open(t, c.nodes[leads], "default")
+	const keys = 30000
+	w := must[*Writer](t)(s.Writer(WriterOptions{}))
+	for i := range keys {
+		if err := w.Write(t.Context(), Put(fmt.Sprintf("key %05d", i), nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next, last, interrupted := 0, "", 0
+	for done := false; !done; {
+		done = true
+		for e, err := range s.Scan(t.Context(), ScanOptions{After: last}) {
+			if err != nil {
+				interrupted++
+				done = false
+				break
+			}
+			if string(e.Key) != fmt.Sprintf("key %05d", next) {
+				t.Fatalf("%s comes after %s", e.Key, last)
+			}
+			last = string(e.Key)
+			if next++; next == 100 {
+				c.kill(follows)
+			}
+		}
+	}
+	if next != keys || interrupted > 1 {
+		t.Errorf("%d keys of %d, interrupted %d times", next, keys, interrupted)
+	}
+}
+
+func (c *troop) propose(n *Node, command *cluster.Command) {
+	c.t.Helper()
+	if outcome, err := (clusterAPI{n}).Propose(c.t.Context(), command); err != nil || outcome.Err != nil {
+		c.t.Fatal(err, outcome.Err)
+	}
+}
+
+// A keyspace that one node makes is served by all, and has as many copies as it is told to.
+func TestKeyspacesChangeLive(t *testing.T) {
+	c := newTroop(t, true, shards.Keyspace{Name: "default", Shards: 2})
+	k := shards.Keyspace{Name: "late", Shards: 5, Replicas: 1}
+	c.propose(c.nodes[1], &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+	for _, n := range c.nodes {
+		eventually(t, "the keyspace comes to "+n.Name(), func() bool { _, err := n.Store("late"); return err == nil })
+	}
+	for i := range 40 {
+		if _, err := open(t, c.nodes[i%3], "late").Put(t.Context(), fmt.Sprint("key ", i), []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.whole()
+	copies := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprint(n, " copies of each shard"), func() bool {
+			state := c.nodes[0].state()
+			for _, row := range state.ShardsOf(state.KeyspaceByName("late").ID) {
+				if len(row.Copies) != n || row.InSync() != n || row.Primary == 0 {
+					return false
+				}
+			}
+			return true
+		})
+		for i := range 40 {
+			if v, err := open(t, c.nodes[i%3], "late").Get(t.Context(), fmt.Sprint("key ", i)); err != nil || string(v.Bytes) != "v" {
+				t.Fatalf("key %d is %q, %v", i, v.Bytes, err)
+			}
+		}
+	}
+	copies(2)
+	for _, replicas := range []int{2, shards.NoReplicas, 1} {
+		k.Replicas, k.MinInSync = replicas, 0
+		c.propose(c.nodes[2], &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+		copies(max(1, 1+replicas))
+	}
+	// Two copies that must both have a write: without the third node to make up for one that stops, there are none.
+	k.Replicas, k.MinInSync = 2, 3
+	c.propose(c.nodes[0], &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+	copies(3)
+	c.stop(2)
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := open(t, c.nodes[0], "late").Put(soon, "key 0", []byte("refused"))
+	if err == nil {
+		t.Fatal("a write is acknowledged with two of three copies that are asked for")
+	}
+	k.MinInSync = 2
+	c.propose(c.nodes[0], &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+	if _, err := open(t, c.nodes[0], "late").Put(t.Context(), "key 1", []byte("taken")); err != nil {
+		t.Errorf("fewer are asked for, and a write is not taken: %v", err)
+	}
+}
+
+// declareDead has the cluster take a running node for dead, and waits until it has come back as another epoch.
+func (c *troop) declareDead(by, at int) {
+	c.t.Helper()
+	n := c.nodes[at]
+	epoch := n.epoch()
+	c.propose(c.nodes[by], &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: n.ID(), Epoch: epoch, Reason: "the test says so"}}}})
+	for _, other := range c.running() {
+		eventually(c.t, other.Name()+" sees the next epoch", func() bool {
+			m := other.state().Member(n.ID())
+			return m != nil && !m.Down && m.Epoch > epoch
+		})
+	}
+}
+
+func TestNodeDeclaredDeadComesBack(t *testing.T) {
+	c := newTroop(t, true, shards.Keyspace{Name: "default", Shards: 6}, shards.Keyspace{Name: "single", Shards: 3, Replicas: shards.NoReplicas})
+	for i := range 20 {
+		if _, err := open(t, c.nodes[0], "single").Put(t.Context(), fmt.Sprint("key ", i), []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leads, follows := c.leader()
+	n := c.nodes[follows]
+	address, epoch := n.PeerAddr(), n.epoch()
+	redis := speak(t, n)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := watchCounters(t, ctx, n) // goes on through lives of its own node
+	var l load
+	l.begin(t, c.nodes[leads])
+	for range 2 {
+		l.more(t, 30)
+		c.declareDead(leads, follows)
+		if got := redis.do("SET", "from redis", "v"); got != "OK" {
+			t.Errorf("SET through the node that was dead: %q", got)
+		}
+	}
+	if n.PeerAddr() != address || n.epoch() != epoch+2 {
+		t.Errorf("it came back at %s as epoch %d; it was at %s, epoch %d", n.PeerAddr(), n.epoch(), address, epoch)
+	}
+	c.whole()
+	l.more(t, 30)
+	l.end(t, c.nodes...)
+	for i := range 20 {
+		if v, err := open(t, n, "single").Get(t.Context(), fmt.Sprint("key ", i)); err != nil || string(v.Bytes) != "v" {
+			t.Errorf("key %d without a replica is %q, %v", i, v.Bytes, err)
+		}
+	}
+	for key := range l.counts {
+		sum, err := open(t, c.nodes[leads], "default").Increment(t.Context(), fmt.Sprint("counter ", key), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the watch goes on", func() bool { return w.sees(key, fmt.Sprint(sum)) })
+	}
+	cancel()
+	if err := <-w.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A node whose port was taken when it came to life again waits for it; and can be closed meanwhile.
+func TestNodeComesBackWhenItsPortIsFree(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		c := newTroop(t, false, volatileSpace("default", 1))
+		leads, follows := c.leader()
+		n := c.nodes[follows]
+		squatter, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer squatter.Close()
+		epoch := n.epoch()
+		n.peer = squatter.Addr().String() // what the next life will listen on
+		c.propose(c.nodes[leads], &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: n.ID(), Epoch: epoch}}}})
+		eventually(t, "the old life has ended", func() bool { return placing{n}.group().Status().Leader == "" || groupEnded(n) })
+		if n.state().Cluster == "" {
+			t.Error("between two lives the node knows nothing of its cluster")
+		}
+		if closed {
+			c.stop(follows)
+			continue
+		}
+		squatter.Close()
+		eventually(t, "it is back", func() bool {
+			m := c.nodes[leads].state().Member(n.ID())
+			return !m.Down && m.Epoch > epoch && m.Peer == squatter.Addr().String()
+		})
+	}
+}
+
+func groupEnded(n *Node) bool {
+	select {
+	case <-placing{n}.group().Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// The leader's word on the members reaches the others, and is asked for once however many want it.
+func TestEvidenceIsTheLeaders(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	leads, follows := c.leader()
+	eventually(t, "all are alive in the leader's eyes", func() bool {
+		seen := clusterAPI{c.nodes[leads]}.Evidence()
+		for _, n := range c.nodes {
+			if seen.Members[n.ID()].State != admin.Alive {
+				return false
+			}
+		}
+		return len(seen.Members) == 3
+	})
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() {
+			if seen := (clusterAPI{c.nodes[follows]}).Evidence(); len(seen.Members) != 3 {
+				t.Errorf("a node that does not lead knows of %v", seen.Members)
+			}
+		})
+	}
+	asking.Wait()
+	if body, err := c.nodes[follows].answer(t.Context(), []byte(`{"evidence":true}`)); err != nil || string(body) != "null" {
+		t.Errorf("hearsay is passed on: %s, %v", body, err)
+	}
+}
