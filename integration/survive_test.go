@@ -190,7 +190,7 @@ func TestMainJobOfACluster(t *testing.T) {
 		}
 		prefix := fmt.Sprintf("round%d/", round)
 		before := p.keys()
-		load := p.run("load", "--dir", tree, "--prefix", prefix, "--resume", filepath.Join(t.TempDir(), "journal"))
+		load := p.run(t.Context(), "load", "--dir", tree, "--prefix", prefix, "--resume", filepath.Join(t.TempDir(), "journal"))
 		done := background(load)
 		p.waitFor("that many keys", func() bool { return p.keys() >= before+few })
 		select {

@@ -64,6 +64,9 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 	}
 	p := &town{Cluster: c, t: t}
 	p.green()
+	if len(c.Running()) < len(c.Members) {
+		t.Fatal("a node has ended by itself")
+	}
 	return p
 }
 
@@ -251,8 +254,8 @@ func (p *town) restart(members ...*harness.Member) {
 	p.green()
 }
 
-// run starts a verb of the binary that knows all nodes.
-func (p *town) run(args ...string) *exec.Cmd {
+// run prepares a verb of the binary that knows all nodes.
+func (p *town) run(ctx context.Context, args ...string) *exec.Cmd {
 	p.t.Helper()
 	binary, err := program()
 	must(p.t, err)
@@ -260,7 +263,7 @@ func (p *town) run(args ...string) *exec.Cmd {
 	for _, m := range p.Members {
 		addresses = append(addresses, m.Config.HTTP)
 	}
-	cmd := exec.CommandContext(p.t.Context(), binary, args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), "TROUPE_ADDR="+strings.Join(addresses, ","))
 	return cmd
 }
@@ -268,7 +271,7 @@ func (p *town) run(args ...string) *exec.Cmd {
 // troupe runs a verb that must succeed, and returns what it printed.
 func (p *town) troupe(args ...string) string {
 	p.t.Helper()
-	out, err := p.run(args...).CombinedOutput()
+	out, err := p.run(soon(p.t), args...).CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("troupe %q: %v\n%s", args, err, out)
 	}

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -94,13 +96,42 @@ func (p *Process) Until(ctx context.Context, ready func(context.Context) error) 
 	}
 }
 
-// FreeAddress is a loopback address on which nothing listened a moment ago.
+// Ports for servers are below those that the systems give to whoever dials: a node that is down for a moment would lose its own
+// to a connection of another one, now and then.
+const (
+	firstPort = 20000
+	portCount = 12000
+)
+
+// given are the ports that this process has handed out.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// FreeAddress is a loopback address on which nothing listened a moment ago, and that this process has not been given before.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
 	}
-	return l.Addr().String(), l.Close()
+	var last error
+	for range portCount {
+		port := firstPort + rand.IntN(portCount)
+		if given.ports[port] {
+			continue
+		}
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			last = err
+			continue
+		}
+		given.ports[port] = true
+		return address, l.Close()
+	}
+	return "", fmt.Errorf("no port is free from %d on: %w", firstPort, last)
 }
 
 // tail keeps the last bytes written to it.
