@@ -28,7 +28,7 @@ func newLease(base time.Time, lone func() bool) *Lease { return &Lease{base: bas
 // Valid says whether the node may serve reads now. To be sure of a read ask after it was carried out, before it is answered.
 // A cluster of one, that leads itself, may for ever. Whether it is one is asked each time: another member has no vote
 // before this node itself has applied, and shown, that it joined.
-func (l *Lease) Valid() bool { return l.now() < l.end.Load() || l.forEver() }
+func (l *Lease) Valid() bool { return l.forEver() || l.now() < l.end.Load() }
 
 func (l *Lease) forEver() bool { return l.alone.Load() && l.lone() }
 
