@@ -129,9 +129,10 @@ func (r *redis) Primary(index int, slot shards.Slot) (node string, here bool) {
 // errNoReplica is why a failover has nothing to do.
 var errNoReplica = errors.New("this node holds no in-sync replica whose primary is elsewhere")
 
-// Failover asks the primaries of all shards of a keyspace of which this node holds an in-sync replica to hand over to it. With
-// force the replicas are promoted at once, which costs their writes under way an unknown outcome, and no acknowledged one.
-func (r *redis) Failover(ctx context.Context, index int, force bool) error {
+// Failover asks the primaries of all shards of a keyspace of which this node holds an in-sync replica to hand over to it; of
+// shards without a primary the replica is promoted. force changes nothing: a living primary is never replaced behind its back,
+// since it could still answer reads under its lease, and a dead one is replaced without being asked.
+func (r *redis) Failover(ctx context.Context, index int, _ bool) error {
 	state := r.node.state()
 	command := &cluster.Reroute{}
 	rows := state.ShardsOf(r.node.keyspaces()[index].ID)
@@ -141,7 +142,7 @@ func (r *redis) Failover(ctx context.Context, index int, force bool) error {
 			continue
 		}
 		move := cluster.Move{Kind: cluster.MoveHandTo, Copy: c.ID, Reason: "CLUSTER FAILOVER"}
-		if force || rows[i].Primary == 0 {
+		if rows[i].Primary == 0 {
 			move.Kind = cluster.MovePromote
 		}
 		command.Rows = append(command.Rows, cluster.RowChange{Shard: rows[i].ID, Base: rows[i].Version, Moves: []cluster.Move{move}})

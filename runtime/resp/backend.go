@@ -113,7 +113,7 @@ var ErrLoading = errors.New("the node is reading its log")
 // it answer how it is done otherwise.
 type Operator interface {
 	// Failover asks for a hand-over of all shards of one keyspace of which this node holds an in-sync replica, to this
-	// node, and returns when it is asked for. force: without waiting for the present primary's agreement.
+	// node, and returns when it is asked for. force: what a living primary must agree to may be asked for more urgently, and no more.
 	Failover(ctx context.Context, keyspace int, force bool) error
 
 	// Forget removes a member from the cluster, by Node.ID.
