@@ -223,3 +223,43 @@ func TestIdle(t *testing.T) {
 	t.Logf("1024 empty shards use %s %% of one core", strconv.FormatFloat(100*float64(after-before)/float64(watched), 'f', 2, 64))
 	bounded(t, n, 60<<20)
 }
+
+// TestIdleCluster: the same for three nodes, of whose thousand shards each has a copy on two.
+func TestIdleCluster(t *testing.T) {
+	binary, err := program()
+	must(t, err)
+	c, err := harness.StartCluster(t.Context(), harness.ClusterConfig{
+		Program: binary, Dir: t.TempDir(), Keyspaces: []string{"default:shards=1000,replicas=1"},
+	})
+	must(t, err)
+	t.Cleanup(c.Kill)
+	const settled, watched = 5 * time.Second, 5 * time.Second // the first rounds of placement end soon after all is green
+	wait := func(d time.Duration) {
+		t.Helper()
+		ended := time.NewTimer(d)
+		defer ended.Stop()
+		select {
+		case <-c.Members[0].Node().Exited():
+			t.Fatalf("a node ended\n%s", c.Output())
+		case <-ended.C:
+		}
+	}
+	wait(settled)
+	var before []time.Duration
+	for _, m := range c.Members {
+		used, err := m.Node().CPU()
+		must(t, err)
+		before = append(before, used)
+	}
+	wait(watched)
+	leader, err := c.Leader(t.Context())
+	must(t, err)
+	for i, m := range c.Members {
+		used, err := m.Node().CPU()
+		must(t, err)
+		memory, err := m.Node().Memory()
+		must(t, err)
+		t.Logf("%s uses %.2f %% of one core and %d MB (leader: %v)", m.Name, 100*float64(used-before[i])/float64(watched), memory>>20, m == leader)
+	}
+	must(t, c.WaitHealth(t.Context(), "green"))
+}
