@@ -54,6 +54,9 @@ func TestDrainedLeaderLeaves(t *testing.T) {
 
 // TestRollingRestart: each node is stopped in order and started again; the load goes on.
 func TestRollingRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three nodes that leave; one is enough")
+	}
 	p := newTown(t, harness.ClusterConfig{})
 	p.writeEverywhere(1)
 	for _, m := range p.Members {

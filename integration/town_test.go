@@ -62,11 +62,15 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 	for _, m := range c.Members {
 		must(t, m.Start())
 	}
+	for _, m := range c.Members {
+		n := m.Node()
+		if n == nil {
+			t.Fatalf("%s has ended by itself", m.Name)
+		}
+		must(t, n.Until(soon(t), n.Healthy)) // it fails as soon as the node ends
+	}
 	p := &town{Cluster: c, t: t}
 	p.green()
-	if len(c.Running()) < len(c.Members) {
-		t.Fatal("a node has ended by itself")
-	}
 	return p
 }
 

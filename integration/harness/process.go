@@ -97,41 +97,59 @@ func (p *Process) Until(ctx context.Context, ready func(context.Context) error) 
 }
 
 // Ports for servers are below those that the systems give to whoever dials: a node that is down for a moment would lose its own
-// to a connection of another one, now and then.
+// to a connection of another one, now and then. They are claimed by blocks, so that several test programs can run at a time:
+//
+//	20000      20001 ... 20099 │ 20100      20101 ...
+//	└ listened on, as a claim  │
 const (
-	firstPort = 20000
-	portCount = 12000
+	firstPort  = 20000
+	blockPorts = 100
+	blocks     = 120
 )
 
-// given are the ports that this process has handed out.
-var given struct {
+// claimed is the block that this process hands out ports of.
+var claimed struct {
 	sync.Mutex
-	ports map[int]bool
+	claims []net.Listener // held to the end of the process
+	next   int            // port
+	end    int
 }
 
-// FreeAddress is a loopback address on which nothing listened a moment ago, and that this process has not been given before.
+// FreeAddress is a loopback address on which nothing listened a moment ago, and that nobody else has been given.
 func FreeAddress() (string, error) {
-	given.Lock()
-	defer given.Unlock()
-	if given.ports == nil {
-		given.ports = map[int]bool{}
-	}
-	var last error
-	for range portCount {
-		port := firstPort + rand.IntN(portCount)
-		if given.ports[port] {
-			continue
+	c := &claimed
+	c.Lock()
+	defer c.Unlock()
+	for {
+		if c.next == c.end {
+			if err := claimPorts(); err != nil {
+				return "", err
+			}
 		}
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			last = err
-			continue
+		l, err := listenOn(c.next)
+		c.next++
+		if err == nil {
+			return l.Addr().String(), l.Close()
 		}
-		given.ports[port] = true
-		return address, l.Close()
 	}
-	return "", fmt.Errorf("no port is free from %d on: %w", firstPort, last)
+}
+
+// claimPorts takes a block that no other process has.
+func claimPorts() (last error) {
+	for _, i := range rand.Perm(blocks) {
+		first := firstPort + i*blockPorts
+		claim, err := listenOn(first)
+		if err == nil {
+			claimed.claims, claimed.next, claimed.end = append(claimed.claims, claim), first+1, first+blockPorts
+			return nil
+		}
+		last = err
+	}
+	return fmt.Errorf("no block of ports is free from %d on: %w", firstPort, last)
+}
+
+func listenOn(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 // tail keeps the last bytes written to it.
