@@ -24,6 +24,9 @@ func (n *Node) close() error {
 	}
 	problems = append(problems, n.unbind())
 	n.leave()
+	if n.directory != nil {
+		n.directory.Close()
+	}
 	n.stop()
 	n.background.Wait()
 	if n.directory != nil {

@@ -43,6 +43,8 @@ type Directory struct {
 	forwards atomic.Int64
 	retries  atomic.Int64
 	newest   atomic.Pointer[edict]
+	open     context.Context // ends with Close
+	close    context.CancelFunc
 }
 
 // New makes a directory.
@@ -50,10 +52,22 @@ func New(c Config) *Directory {
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Second
 	}
-	return &Directory{
+	d := &Directory{
 		config: c, attempts: sync.Pool{New: func() any { return new(attempts) }},
 		flights: flights{all: map[*flight]struct{}{}},
 	}
+	d.open, d.close = context.WithCancel(context.Background())
+	return d
+}
+
+// Close ends all trying again: the node stops. Work is still answered, as well as one try can.
+func (d *Directory) Close() { d.close() }
+
+// patient is ctx for as long as work is tried again.
+func (d *Directory) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Patience)
+	stop := context.AfterFunc(d.open, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Task is work for one shard. The directory answers it as a shard does: every Result, or Fail for each transaction.
@@ -89,7 +103,7 @@ func (d *Directory) Do(ctx context.Context, tasks []Task, b *shard.Batch) {
 
 // again tries what failed until it is answered, cannot be, or patience ends.
 func (d *Directory) again(ctx context.Context, left []*attempt, b *shard.Batch) {
-	ctx, cancel := context.WithTimeout(ctx, d.config.Patience)
+	ctx, cancel := d.patient(ctx)
 	defer cancel()
 	for pause := firstPause; len(left) > 0; pause = min(2*pause, longestPause) {
 		left = d.keepHopeful(ctx, left)

@@ -411,55 +411,6 @@ func submit(t *testing.T, s *shard.Shard, op store.Op) {
 	}
 }
 
-func TestWatchFollowsItsShardsAcrossNodes(t *testing.T) {
-	w := newTown(t, "a", "b")
-	w.lead("b", "a", "", "b")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	changes := make(chan shard.Change)
-	done := make(chan error, 1)
-	go func() {
-		defer close(done)
-		o := WatchOptions{Shards: shardsInTown, Prefix: []byte("p"), From: func(int) shards.SeqNo { return 0 }, Capacity: 100}
-		for c, err := range w.nodes["a"].Watch(ctx, o) {
-			if err != nil {
-				done <- err
-				return
-			}
-			changes <- c
-		}
-	}()
-	expect := func(index int, key string) {
-		t.Helper()
-		// A watch from now on begins at some moment after the call: write until it has.
-		write := func() { w.nodes["a"].do(index, set(key, "v")) }
-		write()
-		again := time.NewTicker(20 * time.Millisecond)
-		defer again.Stop()
-		for {
-			select {
-			case c := <-changes:
-				if c.Shard == index && string(c.Key) == key && c.Kind == store.ChangePut {
-					return
-				}
-			case err := <-done:
-				t.Fatal(err)
-			case <-again.C:
-				write()
-			}
-		}
-	}
-	expect(0, "p there")
-	expect(1, "p here")
-	w.lead("b", "b", "a", "b")
-	expect(2, "p comes")
-	expect(1, "p moved")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
 func FuzzServe(f *testing.F) {
 	a := &attempt{task: &Task{Shard: 3, Work: &onlyAsk{txn: store.Txn{Ops: []store.Op{set("k", "v")}}}}}
 	f.Add(request(a))

@@ -3,9 +3,11 @@ package directory
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -112,5 +114,73 @@ func TestViewsAndWatchesEndWithTheirLife(t *testing.T) {
 	}
 	if _, err := a.callWatch(t.Context(), "b", &watchQuery{op: watchNext, watch: watch.watch}); kindOf(err) != shards.KindInvalid {
 		t.Errorf("a watch of an earlier life: %v", err)
+	}
+}
+
+func TestWatchFollowsItsShardsAcrossNodes(t *testing.T) {
+	w := newTown(t, "a", "b")
+	w.lead("b", "a", "", "b")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes := make(chan shard.Change)
+	done := make(chan error, 1)
+	go func() {
+		defer close(done)
+		o := WatchOptions{Shards: shardsInTown, Prefix: []byte("p"), From: func(int) shards.SeqNo { return 0 }, Capacity: 100}
+		for c, err := range w.nodes["a"].Watch(ctx, o) {
+			if err != nil {
+				done <- err
+				return
+			}
+			changes <- c
+		}
+	}()
+	expect := func(index int, key string) {
+		t.Helper()
+		// A watch from now on begins at some moment after the call: write until it has.
+		write := func() { w.nodes["a"].do(index, set(key, "v")) }
+		write()
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for {
+			select {
+			case c := <-changes:
+				if c.Shard == index && string(c.Key) == key && c.Kind == store.ChangePut {
+					return
+				}
+			case err := <-done:
+				t.Fatal(err)
+			case <-again.C:
+				write()
+			}
+		}
+	}
+	expect(0, "p there")
+	expect(1, "p here")
+	w.lead("b", "b", "a", "b")
+	expect(2, "p comes")
+	expect(1, "p moved")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseEndsPatience(t *testing.T) {
+	w := newTown(t, "a")
+	w.lead("", "a")
+	a := w.nodes["a"]
+	refused := make(chan *onlyAsk, 1)
+	go func() { refused <- a.do(0, set("k", "v")) }()
+	for a.Figures().Retries == 0 { // until it is being tried again
+		goruntime.Gosched()
+	}
+	a.Close()
+	began := time.Now()
+	if r := <-refused; kindOf(r.err) != shards.KindUnavailable || time.Since(began) > a.config.Patience/2 {
+		t.Errorf("after %v: %v", time.Since(began), r.err)
+	}
+	if r := a.do(1, set("k", "v")); r.err != nil {
+		t.Errorf("what one try can do is done: %v", r.err)
 	}
 }
