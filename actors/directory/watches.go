@@ -97,7 +97,7 @@ func (w *Watches) next(ctx context.Context, id uint64) ([]byte, error) {
 
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	changes, _ := h.watch.Next(ctx, nil) // its only error is the end of the wait, and no changes say that as well
+	changes, err := h.watch.Next(ctx, nil)
 
 	w.mu.Lock()
 	h.busy, h.used = false, time.Now()
@@ -105,6 +105,9 @@ func (w *Watches) next(ctx context.Context, id uint64) ([]byte, error) {
 	w.mu.Unlock()
 	if gone {
 		h.watch.Close()
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err // the watch has ended; the asker begins another
 	}
 	return (&watchAnswer{watch: id, changes: changes}).encode(), nil
 }

@@ -163,6 +163,7 @@ func (s *Shard) swap(p *part, loaded *store.Store, base replica.Position, term s
 	if err := s.swappable(p, base, term); err != nil {
 		return err
 	}
+	s.endWatches()
 	s.store = loaded
 	s.settle()
 	if s.log != nil {
@@ -216,6 +217,7 @@ func (s *Shard) Destroy() error {
 
 // begin makes the copy an empty one that no row lists.
 func (s *Shard) begin(old *part) error {
+	s.endWatches()
 	s.store = store.New(s.space.storeOptions(s.random.Uint64()))
 	s.saved, s.savedTerm, s.unsave, s.logged, s.stuck, s.adopt = 0, 0, 0, 0, nil, false
 	if err := s.startPart(replica.Start{Rolling: s.store.Rolling()}, 0); err != nil {

@@ -58,8 +58,9 @@ type Shard struct {
 	lost      bool         // down is because the copy was given up
 	listed    bool         // the committer will come by
 	savedTerm shards.Term  // term of saved
-	worker    Work         // whose results visit passes on...
-	index     int          // ...and for which transaction
+	watches   map[*Watch]bool
+	worker    Work // whose results visit passes on...
+	index     int  // ...and for which transaction
 	visit     func(op int, r *store.Result)
 
 	due   atomic.Int64 // lower bound of the next expiry in Unix ms; 0 = none. For the ticker

@@ -3,6 +3,7 @@ package shard
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -18,7 +19,11 @@ type Watch struct {
 
 	mu    sync.Mutex
 	dirty []int // places in shards that have something to read
+	lost  error // why the watch can go on no more
 }
+
+// errExchanged is why a watch ends whose shard's content has been exchanged: what it saw last is still the place to go on from.
+var errExchanged = errors.New("the copy's content was exchanged for a snapshot: follow again from the last change seen")
 
 // Change is a change together with the index of its shard.
 type Change struct {
@@ -50,6 +55,10 @@ func (w *Watch) add(i int, s *Shard, prefix []byte, from shards.SeqNo, capacity 
 	inner := s.store.Watch(prefix, from, capacity)
 	inner.OnReady = func() { w.nudge(i) }
 	w.watchers = append(w.watchers, inner)
+	if s.watches == nil {
+		s.watches = map[*Watch]bool{}
+	}
+	s.watches[w] = true
 	w.nudge(i) // there may be history to read
 	return nil
 }
@@ -65,8 +74,22 @@ func (w *Watch) nudge(i int) {
 	}
 }
 
+// endWatches ends the watches of a store that is about to be exchanged. Called in the turn.
+func (s *Shard) endWatches() {
+	for w := range s.watches {
+		w.mu.Lock()
+		w.lost = s.unavailable(errExchanged)
+		w.mu.Unlock()
+		select {
+		case w.ready <- struct{}{}:
+		default:
+		}
+	}
+	s.watches = nil
+}
+
 // Next appends the changes that have come to dst, waiting for at least one. Keys and values are the caller's. The error is
-// that of ctx.
+// that of ctx, or of KindUnavailable when the watch can go on no more.
 func (w *Watch) Next(ctx context.Context, dst []Change) ([]Change, error) {
 	before := len(dst)
 	for len(dst) == before {
@@ -76,9 +99,12 @@ func (w *Watch) Next(ctx context.Context, dst []Change) ([]Change, error) {
 		case <-w.ready:
 		}
 		w.mu.Lock()
-		dirty := w.dirty
+		dirty, lost := w.dirty, w.lost
 		w.dirty = nil
 		w.mu.Unlock()
+		if lost != nil {
+			return dst, lost
+		}
 		for _, i := range dirty {
 			dst = w.drain(i, dst)
 		}
@@ -104,6 +130,7 @@ func (w *Watch) drain(i int, dst []Change) []Change {
 func (w *Watch) Close() {
 	for i, inner := range w.watchers {
 		w.shards[i].turn.Lock()
+		delete(w.shards[i].watches, w)
 		inner.Close()
 		w.shards[i].turn.Unlock()
 	}
