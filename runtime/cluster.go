@@ -309,7 +309,7 @@ func (n *Node) tick(ctx context.Context) {
 	protocol, tidy := actors.NewTicker(n.id.Node, replicaTick), actors.NewTicker(n.id.Node, tickPeriod)
 	defer protocol.Stop()
 	defer tidy.Stop()
-	resting := false
+	resting, serves := false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -327,6 +327,10 @@ func (n *Node) tick(ctx context.Context) {
 				protocol.Next()
 			}
 			n.tidyUp(time.Now())
+			if valid := (lease{n}).Valid(); valid != serves {
+				serves = valid
+				n.config.Logger.Info("the right of this node's primaries to serve", "lease", valid, "epoch", n.epoch())
+			}
 		}
 	}
 }
