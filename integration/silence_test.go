@@ -118,10 +118,10 @@ func TestMinorityIsCutOff(t *testing.T) {
 			p.set(late, "old")
 			p.goesOn(leaseLimit, func() {
 				must(t, victim.Cut(soon(t), nil, true))
-				early.send(4) // it is primary still, and cannot have them acknowledged
+				early.send(2) // it is primary still, and cannot have them acknowledged
 			})
 			p.set(late, "new")
-			late.send(4)
+			late.send(1)
 			late.receive("new")
 			early.receive("")
 			for _, i := range []*intruder{early, late} {
