@@ -388,13 +388,13 @@ func (h *house) Failed(id shards.ShardID, copy shards.CopyID, cause error) {
 
 // end ends a life: with a crash the disk forgets what was not synced.
 func (h *house) end(crash bool) (fs *vfs.MemFS) {
-	fs = h.fs
-	if crash {
-		fs = h.fs.CrashClone(vfs.CrashCloneCfg{})
-	}
 	h.stop()
 	for _, s := range h.shards {
 		s.Fail(ErrClosed)
+	}
+	fs = h.fs
+	if crash { // not earlier: what is acknowledged after the picture of the disk is taken is not in it
+		fs = h.fs.CrashClone(vfs.CrashCloneCfg{})
 	}
 	h.link.Close()
 	h.work.Wait()
