@@ -276,7 +276,7 @@ func (n *Node) revive(ctx context.Context, l *life) (*life, error) {
 				return l, err
 			}
 		}
-		next, err := n.live(ctx, n.id.Epoch, true)
+		next, err := n.live(ctx, n.id.Epoch, true, true)
 		if err == nil {
 			return next, nil
 		}

@@ -25,6 +25,8 @@ import (
 type life struct {
 	node      *Node
 	epoch     shards.Epoch
+	clean     bool // the one before ended with everything on disk...
+	awake     bool // ...and in memory: the process has gone on
 	wire      wire
 	transport *transport.Transport // nil: this node listens for no peers
 	address   string               // where other nodes reach this one; empty if they do not
@@ -66,22 +68,23 @@ func (alone) Probe(context.Context, string) (transport.Hello, error) {
 }
 func (alone) Isolate([]shards.NodeID, bool) {}
 
-// live begins a life: the node listens to its peers, and enters its cluster. It returns when the cluster state lists it.
-func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean bool) (*life, error) {
-	l := &life{node: n, epoch: epoch, wire: alone{}, over: make(chan string, 1)}
+// live begins a life: the node listens to its peers, and enters its cluster. It returns when the cluster state lists it. clean:
+// all that the life before had is on disk. awake: and in memory.
+func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean, awake bool) (*life, error) {
+	l := &life{node: n, epoch: epoch, clean: clean, awake: awake, wire: alone{}, over: make(chan string, 1)}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	if err := l.begin(ctx, background, clean); err != nil {
+	if err := l.begin(ctx, background); err != nil {
 		return l, errors.Join(err, l.end())
 	}
 	return l, nil
 }
 
-func (l *life) begin(ctx, background context.Context, clean bool) error {
+func (l *life) begin(ctx, background context.Context) error {
 	if err := l.listen(); err != nil {
 		return err
 	}
-	if err := l.enter(clean); err != nil {
+	if err := l.enter(); err != nil {
 		return err
 	}
 	l.node.life.Store(l)
@@ -133,7 +136,7 @@ func (l *life) listen() (err error) {
 const WireFormat = 1
 
 // enter starts this node's part of the metadata group.
-func (l *life) enter(clean bool) error {
+func (l *life) enter() error {
 	n := l.node
 	roles, err := n.config.roles()
 	if err != nil {
@@ -149,7 +152,7 @@ func (l *life) enter(clean bool) error {
 		return err
 	}
 	group, err := metadata.Start(metadata.Config{
-		Self: self, Clean: clean, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
+		Self: self, Clean: l.clean, Awake: l.awake, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
 		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: l.belong, Connect: l.connect, Alive: l.alive,
 		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
 		Logger: n.config.Logger, Fatal: n.fail,

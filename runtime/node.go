@@ -108,7 +108,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	if err := n.build(); err != nil {
 		return err
 	}
-	l, err := n.live(ctx, n.id.Epoch, n.clean)
+	l, err := n.live(ctx, n.id.Epoch, n.clean, false)
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (g *Group) renew(ctx context.Context) error {
 	say := progress5(g)
 	for {
 		patient, cancel := context.WithTimeout(ctx, joinPatience)
-		outcome, err := g.Propose(patient, &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean}})
+		outcome, err := g.Propose(patient, &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}})
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -313,7 +313,7 @@ func (g *Group) seeds() (list []string) {
 func (g *Group) joinAt(ctx context.Context, address, want string) (err error, final bool) {
 	patient, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
-	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(&cluster.Join{Member: g.config.Self, Clean: g.config.Clean}))
+	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(&cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err), false
 	}

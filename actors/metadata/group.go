@@ -29,6 +29,7 @@ type Wire interface {
 type Config struct {
 	Self  cluster.Member // this node, in this life; Raft is the Log's Number
 	Clean bool           // its last life ended with everything on disk
+	Awake bool           // the process of its last life goes on; see cluster.Join
 	Log   *NodeLog
 	Wire  Wire
 

@@ -64,9 +64,10 @@ func (c *codec) bootstrap(b *Bootstrap) {
 }
 
 func (c *codec) join(j *Join) {
-	c.fields(2)
+	c.fields(3)
 	c.member(&j.Member)
 	c.bool(&j.Clean)
+	c.bool(&j.Awake)
 }
 
 func (c *codec) reroute(r *Reroute) {

@@ -36,13 +36,15 @@ type Bootstrap struct {
 // same epoch is a repetition and changes addresses only). Its primaries of the earlier life are deposed: Primary becomes 0
 // until a reroute promotes a copy, perhaps the same one.
 //
-// What it kept on disk keeps its place: of a keyspace of durability fsync always; of interval if Clean; of memory never.
+// What it kept keeps its place: all of it if Awake; else of a keyspace of durability fsync always; of interval if Clean; of
+// memory never.
 // A copy that lost its data leaves the in-sync set if another copy is in it, and is recovered under a new id. The last in-sync
 // copy stays: of interval with what its disk has, of memory Fresh under a new id, since its writes are gone everywhere. A
 // copy that was not in sync and is not kept gets a new id too: nobody may count on what it once acknowledged.
 type Join struct {
 	Member Member
 	Clean  bool // its last life ended with everything on disk
+	Awake  bool // the process of its last life goes on, with everything in memory: the cluster had taken it for dead
 }
 
 // Reroute carries out a plan of the placement leader, all of it in one step: a row whose Version, as it was before the

@@ -102,7 +102,7 @@ func (d *draft) join(j *Join) error {
 	}
 	m.Down = false
 	d.putMember(i, m)
-	d.revive(&m, j.Clean)
+	d.revive(&m, j)
 	return nil
 }
 
@@ -126,14 +126,14 @@ func (d *draft) welcome(i int, m Member) error {
 	return nil
 }
 
-// revive deposes the primaries of a member's earlier life, and keeps of its copies what its disk kept; see Join.
-func (d *draft) revive(m *Member, clean bool) {
+// revive deposes the primaries of a member's earlier life, and keeps of its copies what the node kept; see Join.
+func (d *draft) revive(m *Member, j *Join) {
 	for i := range d.Shards {
 		if d.Shards[i].CopyOn(m.ID) == nil {
 			continue
 		}
 		durability := d.Keyspace(d.Shards[i].ID.Keyspace()).Durability
-		kept := durability == shards.DurabilityFsync || durability == shards.DurabilityInterval && clean
+		kept := j.Awake || durability == shards.DurabilityFsync || durability == shards.DurabilityInterval && j.Clean
 		mustEdit(d.edit(i, func(r *row) error {
 			at := r.on(m.ID)
 			c := &r.Copies[at]
