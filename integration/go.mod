@@ -13,4 +13,5 @@ require (
 	github.com/hashicorp/golang-lru/v2 v2.0.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
+	google.golang.org/genproto v0.0.0-20261026165753-2ffab32bce7e
 )
