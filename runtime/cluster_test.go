@@ -36,7 +36,7 @@ func newTroop(t *testing.T, folders bool, keyspaces ...shards.Keyspace) *troop {
 	}
 	for i, address := range initial {
 		config := Config{
-			Name: fmt.Sprint("n", i+1), Peer: address, RESP: "127.0.0.1:0", Dev: true, Initial: initial, Keyspaces: keyspaces, Redirect: RedirectNever,
+			Name: fmt.Sprint("n", i+1), Peer: address, RESP: "127.0.0.1:0", Dev: true, Lease: 5 * time.Second /* a busy machine is not a dead one */, Initial: initial, Keyspaces: keyspaces, Redirect: RedirectNever,
 			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With("on", fmt.Sprint("n", i+1)),
 		}
 		if folders {
@@ -107,19 +107,33 @@ func (c *troop) running() (list []*Node) {
 // whole waits until every node sees every shard with the copies that it should have, as far as there are nodes for them.
 func (c *troop) whole() {
 	c.t.Helper()
+	lacks := ""
+	defer func() {
+		if lacks != "" {
+			c.t.Log(lacks)
+		}
+	}()
 	for _, n := range c.running() {
 		eventually(c.t, n.Name()+" sees every shard whole", func() bool {
 			state := n.state()
+			lacks = "no shards"
 			for i := range state.Shards {
 				row := &state.Shards[i]
 				k := state.Keyspace(row.ID.Keyspace())
 				if row.Primary == 0 || row.InSync() < min(k.Copies(), len(c.running())) {
+					lacks = fmt.Sprintf("%s: %+v", state.ShardName(row.ID), *row)
+					for _, at := range c.running() {
+						if h := at.copyOf(row.ID); h != nil {
+							lacks += fmt.Sprintf("\n%s: %+v", at.Name(), h.Stats())
+						}
+					}
 					return false
 				}
 			}
 			return len(state.Shards) > 0
 		})
 	}
+	lacks = ""
 }
 
 // stop closes a node in order.

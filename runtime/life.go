@@ -100,6 +100,11 @@ func (l *life) begin(ctx, background context.Context) error {
 		l.follow(background, changed)
 	})
 	l.running.Go(func() { l.observe(background) })
+	for _, m := range l.node.state().Members { // whoever was connected before others could see this life
+		if m.ID != l.node.id.Node {
+			l.node.copies.up(m.ID)
+		}
+	}
 	l.begun = true
 	return nil
 }
