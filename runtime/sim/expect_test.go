@@ -25,6 +25,10 @@ func (s *script) operate(words []string) {
 		for _, key := range s.w.keys[len(s.w.keys)-3:] {
 			s.w.addClient(key)
 		}
+	case "replicas":
+		space := s.w.watch.newest.KeyspaceByName(words[1]).Keyspace
+		space.Replicas = s.number(words[2])
+		command.Keyspace = &cluster.KeyspaceChange{Keyspace: space}
 	case "stale":
 		id := s.shard(words[1])
 		row := s.w.row(id)

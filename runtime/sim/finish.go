@@ -12,7 +12,8 @@ import (
 
 // Bounds on what comes after the last fault, in simulated time.
 const (
-	healTime  = 3 * time.Minute  // until every shard has all its copies, in sync, and a primary; a node that flapped may be kept waiting
+	healTime  = 3 * time.Minute  // until every shard has all its copies, in sync, and a primary; again, after a node was kept waiting
+	holdTime  = 10 * time.Minute // that a node which came back too often is kept waiting: HoldMax of policies/liveness
 	serveTime = 30 * time.Second // until every key has taken a write after that
 	checkTime = 20 * time.Second // of this machine, for one key's history
 )
@@ -47,12 +48,12 @@ func (w *World) Play() Report {
 func (w *World) recover() time.Duration {
 	w.heal()
 	w.undrain()
-	took, ok := w.Until(w.o.Heal, w.whole)
+	took, ok := w.mend()
 	if w.failure != nil {
 		return took
 	}
 	if !ok {
-		w.Fail(invariantHeal, "%v after the last fault: %s", w.o.Heal, w.unwell())
+		w.Fail(invariantHeal, "%v after the last fault: %s", took, w.unwell())
 		return took
 	}
 	w.Note("whole again after %v", took)
@@ -79,6 +80,19 @@ func (w *World) recover() time.Duration {
 	return took
 }
 
+// mend waits until the cluster is whole, for the time that it may take to heal. Where all that is lacking then are copies that
+// only a node could take which is kept from new ones, that time begins anew once it is kept no longer.
+func (w *World) mend() (time.Duration, bool) {
+	begun := w.now
+	_, ok := w.Until(w.o.Heal, w.whole)
+	if !ok && w.failure == nil && w.kept() {
+		w.Note("a node that came back too often is waited for")
+		w.Until(holdTime, func() bool { return !slices.ContainsFunc(w.watch.newest.Members, w.isHeld) })
+		_, ok = w.Until(w.o.Heal, w.whole)
+	}
+	return w.now - begun, ok
+}
+
 // undrain takes back what operators began.
 func (w *World) undrain() {
 	if w.quiet {
@@ -98,6 +112,33 @@ func (w *World) undrain() {
 // whole says that every node has joined in its present life and knows the newest state, and that it is green, or
 // excused.
 func (w *World) whole() bool {
+	return w.stands(func(r cluster.ShardHealth) bool { return w.excused(r.Shard) })
+}
+
+// kept is whole, but that shards may lack copies which nobody can take: each node for data has one, or came back too often and
+// is kept from new ones.
+func (w *World) kept() bool {
+	return w.stands(func(r cluster.ShardHealth) bool {
+		row := w.row(r.Shard)
+		free := func(m cluster.Member) bool { return m.Has(cluster.RoleData) && row.CopyOn(m.ID) == nil && !w.isHeld(m) }
+		recovers := func(c cluster.Copy) bool { return !c.InSync }
+		return w.excused(r.Shard) || r.Status == cluster.Yellow && !slices.ContainsFunc(row.Copies, recovers) && !slices.ContainsFunc(w.watch.newest.Members, free)
+	})
+}
+
+// isHeld says that who leads keeps a member from new copies, since it came back too often.
+func (w *World) isHeld(m cluster.Member) bool {
+	l := w.leader()
+	if l == nil || !l.running() || l.proc.member.detector == nil {
+		return false
+	}
+	status, known := l.proc.member.detector.Status(m.ID)
+	return known && status.Held > l.proc.member.detector.Now()
+}
+
+// stands says that somebody leads, that every node has joined in its present life and knows the newest state, and that
+// whatever keeps that state from being green may be.
+func (w *World) stands(may func(cluster.ShardHealth) bool) bool {
 	s := w.watch.newest
 	if s == nil || w.leader() == nil {
 		return false
@@ -107,12 +148,7 @@ func (w *World) whole() bool {
 			return false
 		}
 	}
-	for _, r := range w.watch.healthOf(s).Reasons {
-		if !w.excused(r.Shard) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(w.watch.healthOf(s).Reasons, func(r cluster.ShardHealth) bool { return !may(r) })
 }
 
 // excused says that a shard waits for an operator, and may: a fault damaged one copy, and before that was found the others

@@ -28,7 +28,7 @@ import (
 //	split x y …                     those nodes on one side, all others on the other
 //	heal                            undo all cuts
 //	slow x 1000 | clock x 1h | drift x 0.0005 | rot x a/0
-//	drain x | undrain x | set name value | keyspace b 2 | stale a/0 x      what an operator does
+//	drain x | undrain x | set name value | keyspace b 2 | replicas a 2 | stale a/0 x      what an operator does
 //	mark                            begin to measure; so does every fault
 //	expect writes within 500ms      each shard has acknowledged a write that was sent after the mark
 //	expect writes b within 1s       the same of one keyspace
@@ -186,7 +186,7 @@ func (s *script) do(words []string) {
 		s.expect(words[1:])
 	case "end":
 		s.end()
-	case "drain", "undrain", "set", "keyspace", "stale":
+	case "drain", "undrain", "set", "keyspace", "replicas", "stale":
 		s.operate(words)
 	default:
 		s.fault(words, arg)
