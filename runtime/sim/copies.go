@@ -21,19 +21,21 @@ import (
 //	copy, in sync          the record of that id               open what the disk has
 //	copy, in sync, fresh   no such record                      begin empty, record it, propose Opened
 //	copy, in sync          no such record, or damage           propose Failed
-//	copy, not in sync      anything                            keep it as a base, record the new id, recover
+//	copy, not in sync      the record of that id, and damage   propose Failed: what it once acknowledged may be counted on
+//	copy, not in sync      anything else                       keep it as a base, record the new id, recover
 //	no copy here           something                           remove it, unless the shard has no other in-sync copy
 type copies struct {
 	p       *process
 	held    map[shards.ShardID]*holding
 	order   []shards.ShardID // of held, ascending
 	log     committer
-	touched []*holding // since the last check
+	touched []*holding                       // since the last check
+	given   map[shards.ShardID]shards.CopyID // given up in this life, until the table has another one here
 	ticks   int
 }
 
 func newCopies(p *process) *copies {
-	c := &copies{p: p, held: map[shards.ShardID]*holding{}}
+	c := &copies{p: p, held: map[shards.ShardID]*holding{}, given: map[shards.ShardID]shards.CopyID{}}
 	c.log.n = p.n
 	return c
 }
@@ -95,6 +97,9 @@ func (c *copies) open(s *cluster.State, row *cluster.Shard, mine *cluster.Copy) 
 	switch {
 	case mine.Failed:
 		return // said so, and nobody has decided yet
+	case c.given[row.ID] == mine.ID:
+		c.fail(row.ID, mine.ID, "it was given up") // the table has not heard
+		return
 	case mine.InSync && known != mine.ID && !mine.Fresh && !c.p.n.bug(BugLostCopyStays):
 		c.fail(row.ID, mine.ID, "there is no such copy here")
 		return
@@ -102,8 +107,12 @@ func (c *copies) open(s *cluster.State, row *cluster.Shard, mine *cluster.Copy) 
 		c.wipe(row.ID)
 		c.record(row.ID, mine.ID)
 	}
+	if c.given[row.ID] != 0 {
+		c.wipe(row.ID)
+		delete(c.given, row.ID)
+	}
 	h, err := c.load(row.ID, space.Durability)
-	if err != nil && !mine.InSync {
+	if err != nil && !mine.InSync && known != mine.ID {
 		c.wipe(row.ID)
 		h, err = c.load(row.ID, space.Durability)
 	}
@@ -159,8 +168,10 @@ func (c *copies) propose(command *cluster.Command, done func(*cluster.Outcome)) 
 	c.p.meta.propose(command, done)
 }
 
-// fail gives a copy up.
+// fail gives a copy up. What it held stays until the table has decided: beginning anew under the same id would pass for what
+// the id has acknowledged, and a proposal to take it into the in-sync set may be on its way.
 func (c *copies) fail(shard shards.ShardID, copy shards.CopyID, reason string) {
+	c.given[shard] = copy
 	c.p.n.w.Note("%s gives up copy %d of shard %v: %s", c.p.n.ID, copy, shard, reason)
 	c.propose(&cluster.Command{Failed: &cluster.Failed{
 		Node: c.p.n.ID, Epoch: c.p.epoch, Copies: []cluster.ShardCopy{{Shard: shard, Copy: copy}}, Reason: reason,

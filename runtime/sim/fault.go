@@ -262,7 +262,7 @@ func (w *World) heal() {
 }
 
 // rot damages a copy, of a shard of which another copy is in sync and sound: a bit flips in its log, or all of it, with the
-// record that it was there, is gone.
+// record that it was there, is gone. Only of a copy in sync everything goes: of another one nobody could tell afterwards.
 func (w *World) rot(n *Node, bit bool) {
 	if w.watch.newest == nil {
 		return
@@ -272,7 +272,7 @@ func (w *World) rot(n *Node, bit bool) {
 		c, l := row.CopyOn(n.ID), w.watch.shard(row.ID)
 		sound := slices.ContainsFunc(row.Copies, func(o cluster.Copy) bool { return o.Node != n.ID && o.InSync && !l.damaged[o.ID] && !l.gone[o.ID] })
 		switch {
-		case c == nil || !sound:
+		case c == nil || !sound || !bit && !c.InSync:
 			continue
 		case bit && !n.disk.rot(row.ID, n.chance):
 			continue

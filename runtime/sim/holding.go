@@ -362,12 +362,10 @@ func (h *holding) stop(reason string) {
 	h.failed = true
 }
 
-// damaged gives the copy up, and with it what the disk has.
+// damaged gives the copy up.
 func (h *holding) damaged(err error) {
 	h.stop(err.Error())
 	h.c.drop(h.shard)
-	h.c.wipe(h.shard)
-	h.c.record(h.shard, 0)
 	h.c.fail(h.shard, h.copy, err.Error())
 }
 
