@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,10 +248,13 @@ func goScan(ctx context.Context, t *testing.T, c redis.UniversalClient, masters 
 		want = append(want, fmt.Sprintf("walk:%03d", i))
 		must(t, c.Set(ctx, want[i], "x", 0).Err())
 	}
+	var mu sync.Mutex // a cluster's masters are asked at the same time
 	must(t, masters(ctx, func(one *redis.Client) error {
 		walk := one.Scan(ctx, 0, "walk:*", 20).Iterator()
 		for walk.Next(ctx) {
+			mu.Lock()
 			got = append(got, walk.Val())
+			mu.Unlock()
 		}
 		return walk.Err()
 	}))
