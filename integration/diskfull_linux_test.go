@@ -18,7 +18,7 @@ import (
 // Writes then fail with an error that says so, reads and deletes go on, and when there is space again, so do writes.
 func TestDiskFull(t *testing.T) {
 	config := newNode(t)
-	config.Data = smallDisk(t, 480<<20) // an empty log keeps up to 110 MiB of files to write into again
+	config.Data = smallDisk(t, 480<<20)               // an empty log keeps up to 110 MiB of files to write into again
 	config.Args = []string{"--disk-reserve", "180mb"} // what snapshots and compactions take for a while, on the way to give more back
 	n := start(t, config)
 	c := connect(t, n.RESP)
