@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -60,23 +61,13 @@ func (r *redis) draw(state *cluster.State, k *keyspace) []resp.Node {
 	}
 	if own, found := place[r.node.id.Node]; found {
 		nodes[0], nodes[own] = nodes[own], nodes[0]
-		slices.SortStableFunc(nodes[1:], func(a, b resp.Node) int { return compareText(a.Name, b.Name) })
+		slices.SortStableFunc(nodes[1:], func(a, b resp.Node) int { return strings.Compare(a.Name, b.Name) })
 	} else { // forgotten, or not a member yet
 		host, port := hostPort(r.node.RESPAddr())
 		self := resp.Node{ID: string(r.node.id.Node), Name: r.node.config.Name, Host: host, Port: port, Epoch: uint64(r.node.epoch())}
 		nodes = slices.Insert(nodes, 0, self)
 	}
 	return nodes
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // doubt marks the members that this node, if it is the placement leader, suspects.
