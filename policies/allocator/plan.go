@@ -17,6 +17,8 @@ type Input struct {
 	Seed       uint64            // breaks ties between nodes that are equal, so that they do not all go to the first
 	Ticks      int64             // now
 	TickLength time.Duration     // default 100 ms
+	Now        time.Time         // the same by the leader's calendar, in UTC: for windows of maintenance, and nothing else
+	Loads      policies.Loads    // what members have measured
 	Explain    bool              // fill in Candidates of every decision, not only of the emergency's
 	NoBalance  bool              // leave lane 4 out
 }
