@@ -6,7 +6,7 @@ import (
 )
 
 // Decider is a rule. It has a word on some of the questions: it implements one or more of Allocator, Remainer, Rebalancer,
-// Promoter and Starter, each of which raises the answers in a row that begins as all YES.
+// Promoter and Starter, or Mind, each of which raises the answers in a row that begins as all YES.
 type Decider interface {
 	// Name is how settings, explanations and traces call it.
 	Name() string
@@ -39,6 +39,14 @@ type Promoter interface {
 // Starter says into which nodes a recovery of the copy may start now.
 type Starter interface {
 	Start(v *View, q *Question, r Row)
+}
+
+// Mind is a decider whose rule is no Go: which questions it has a word on is known only once it is loaded, so it says so
+// itself and takes all of them in one place.
+type Mind interface {
+	Decider
+	Has(c Capability) bool
+	Answer(v *View, q *Question, r Row) // of a capability that it has
 }
 
 // Scorer ranks the nodes that deciders allow: it adds its figure for each to scores, in the order of View.Nodes. Lower is
@@ -109,6 +117,12 @@ func (s *Set) sharedRow(v *View, q *Question) Row {
 
 // ask puts the question to one decider; one that has no word on it says YES.
 func ask(d Decider, v *View, q *Question, r Row) {
+	if m, ok := d.(Mind); ok {
+		if m.Has(q.Capability) {
+			m.Answer(v, q, r)
+		}
+		return
+	}
 	switch q.Capability {
 	case Allocate:
 		if d, ok := d.(Allocator); ok {
@@ -189,6 +203,9 @@ func (s *Set) Explain(v *View, q *Question, node int) Explanation {
 }
 
 func has(d Decider, c Capability) (ok bool) {
+	if m, ok := d.(Mind); ok {
+		return m.Has(c)
+	}
 	switch c {
 	case Allocate:
 		_, ok = d.(Allocator)

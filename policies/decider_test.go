@@ -143,3 +143,23 @@ func TestCodesAreBounded(t *testing.T) {
 	}()
 	Say(No, MaxCode+1)
 }
+
+// late is a rule that learns only when it is loaded what it has a word on.
+type late struct {
+	stern
+	has Capability
+}
+
+func (d late) Has(c Capability) bool              { return c == d.has }
+func (d late) Answer(v *View, q *Question, r Row) { d.Allocate(v, q, r) }
+
+func TestAMindSaysItselfWhatItHasAWordOn(t *testing.T) {
+	v, asked := view(), 0
+	s := Set{Deciders: []Decider{late{stern{"one", No, false, &asked}, Promote}}}
+	for _, c := range []Capability{Allocate, Remain, Rebalance, Promote, Start} {
+		words := s.Explain(v, question(v, c, 0, 0), 0).Words
+		if no := s.Ask(v, question(v, c, 0, 0))[0].Verdict() == No; no != (c == Promote) || len(words) == 1 != (c == Promote) {
+			t.Errorf("%v: NO is %v, words %v", c, no, words)
+		}
+	}
+}
