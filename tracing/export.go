@@ -1,0 +1,229 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// queued bounds the traces that wait for a collector; what comes after is dropped and counted. A trace has at most about a
+// thousand spans, so that a collector which is away costs a few megabytes.
+const queued = 16
+
+// exportLimit is how long one trace may take to be exported before it is given up.
+const exportLimit = 10 * time.Second
+
+// Exporter sends finished traces to a collector, on a goroutine of its own: whoever has a trace never waits for one.
+type Exporter struct {
+	service string
+	out     sdktrace.SpanExporter // nil: traces go nowhere
+	where   string
+	failed  func(error)
+	queue   chan []Span
+	dropped atomic.Uint64
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// NewExporter reads the standard variables through env and makes an exporter, or one that is off:
+//
+//	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   where to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
+//	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc or http/protobuf (default)
+//	OTEL_TRACES_EXPORTER=none, OTEL_SDK_DISABLED=true                 off, whatever else is set
+//	OTEL_SERVICE_NAME                                                 default troupe
+//
+// Headers, certificates and timeouts are read by the exporters of OpenTelemetry themselves. failed is told, on the exporter's
+// goroutine, of what a collector did not take; nil: nobody wants to know. The owner calls Close.
+func NewExporter(ctx context.Context, env func(string) string, failed func(error)) (*Exporter, error) {
+	e := &Exporter{service: env("OTEL_SERVICE_NAME"), failed: failed, where: "traces stay on the nodes: set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"}
+	if e.service == "" {
+		e.service = "troupe"
+	}
+	if e.failed == nil {
+		e.failed = func(error) {}
+	}
+	endpoint, on, err := destination(env)
+	if err != nil || !on {
+		return e, err
+	}
+	protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+	switch protocol {
+	case "grpc":
+		e.out, err = otlptracegrpc.New(ctx)
+	case "", "http/protobuf":
+		protocol = "http/protobuf"
+		e.out, err = otlptracehttp.New(ctx)
+	default:
+		return e, fmt.Errorf("tracing: OTEL_EXPORTER_OTLP_PROTOCOL is %q; it is one of grpc, http/protobuf", protocol)
+	}
+	if err != nil {
+		return e, fmt.Errorf("tracing: %w", err)
+	}
+	e.where = fmt.Sprintf("traces go to %s by %s", endpoint, protocol)
+	e.start()
+	return e, nil
+}
+
+func (e *Exporter) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel, e.queue = cancel, make(chan []Span, queued)
+	e.done.Go(func() { e.run(ctx) })
+}
+
+// destination says where traces go, and whether they go anywhere.
+func destination(env func(string) string) (endpoint string, on bool, err error) {
+	kind := env("OTEL_TRACES_EXPORTER")
+	endpoint = first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	switch {
+	case strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || kind == "none":
+		return "", false, nil
+	case kind != "" && kind != "otlp":
+		return "", false, fmt.Errorf("tracing: OTEL_TRACES_EXPORTER is %q; it is one of otlp, none", kind)
+	case endpoint != "":
+		return endpoint, true, nil
+	}
+	return "the collector on this machine", kind == "otlp", nil
+}
+
+func first(env func(string) string, names ...string) string {
+	for _, name := range names {
+		if v := env(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// Where is a line that says where traces go.
+func (e *Exporter) Where() string { return e.where }
+
+// Service is the name under which traces are exported.
+func (e *Exporter) Service() string { return e.service }
+
+// Dropped counts traces that no collector took.
+func (e *Exporter) Dropped() uint64 { return e.dropped.Load() }
+
+// Export hands over the spans of one trace. It never blocks.
+func (e *Exporter) Export(spans []Span) {
+	if e.out == nil || len(spans) == 0 {
+		return
+	}
+	select {
+	case e.queue <- spans:
+	default:
+		e.dropped.Add(1)
+	}
+}
+
+func (e *Exporter) run(ctx context.Context) {
+	for {
+		select {
+		case spans := <-e.queue:
+			e.send(ctx, spans)
+		case <-ctx.Done():
+			for {
+				select {
+				case spans := <-e.queue:
+					e.send(context.Background(), spans)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (e *Exporter) send(ctx context.Context, spans []Span) {
+	ctx, cancel := context.WithTimeout(ctx, exportLimit)
+	defer cancel()
+	if err := e.out.ExportSpans(ctx, snapshots(e.service, spans)); err != nil {
+		e.dropped.Add(1)
+		e.failed(fmt.Errorf("a trace was not exported: %w", err))
+	}
+}
+
+// Close sends what waits, for as long as ctx allows, and ends.
+func (e *Exporter) Close(ctx context.Context) error {
+	if e.out == nil {
+		return nil
+	}
+	e.cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.done.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err := errors.Join(ctx.Err(), e.out.Shutdown(ctx))
+		<-ended // the exporter has been shut down, so the rest fails at once
+		return err
+	}
+	return e.out.Shutdown(ctx)
+}
+
+// snapshots are the spans as OpenTelemetry's exporters take them.
+func snapshots(service string, spans []Span) []sdktrace.ReadOnlySpan {
+	var stubs tracetest.SpanStubs
+	for _, group := range byNode(spans) {
+		res := resource.NewSchemaless(keyValues(resourceOf(service, group[0]))...)
+		for _, s := range group {
+			stubs = append(stubs, stub(s, res))
+		}
+	}
+	return stubs.Snapshots()
+}
+
+func stub(s *Span, res *resource.Resource) tracetest.SpanStub {
+	x := tracetest.SpanStub{
+		Name: s.Name, SpanContext: spanContext(s.Trace, s.ID), SpanKind: [...]trace.SpanKind{Internal: trace.SpanKindInternal, Client: trace.SpanKindClient, Server: trace.SpanKindServer}[s.Kind],
+		StartTime: time.Unix(0, s.Start), EndTime: time.Unix(0, s.End), Attributes: keyValues(s.Attributes), Resource: res,
+		InstrumentationScope: instrumentation.Scope{Name: scope},
+	}
+	if s.Parent != (SpanID{}) {
+		x.Parent = spanContext(s.Trace, s.Parent)
+	}
+	for _, e := range s.Events {
+		x.Events = append(x.Events, sdktrace.Event{Name: e.Name, Time: time.Unix(0, e.At), Attributes: keyValues(e.Attributes)})
+	}
+	for _, l := range s.Links {
+		x.Links = append(x.Links, sdktrace.Link{SpanContext: spanContext(l.Trace, l.Span), Attributes: []attribute.KeyValue{attribute.String("why", l.Why)}})
+	}
+	if s.Error != "" {
+		x.Status = sdktrace.Status{Code: codes.Error, Description: s.Error}
+	}
+	return x
+}
+
+func spanContext(t TraceID, s SpanID) trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(t), SpanID: trace.SpanID(s), TraceFlags: trace.FlagsSampled})
+}
+
+func keyValues(list []Attribute) (out []attribute.KeyValue) {
+	for _, a := range list {
+		switch a.Type {
+		case TypeInt:
+			out = append(out, attribute.Int64(a.Name, a.Int))
+		case TypeBool:
+			out = append(out, attribute.Bool(a.Name, a.Int != 0))
+		default:
+			out = append(out, attribute.String(a.Name, a.Text))
+		}
+	}
+	return out
+}

@@ -1,0 +1,311 @@
+package tracing
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Names of attributes. They are a public format: searches, dashboards and alerts hold them.
+const (
+	AttributeFailover    = "troupe.failover.id" // the same on everything that a failover touched: search for it
+	attributeReason      = "troupe.failover.reason"
+	attributeOutcome     = "troupe.failover.outcome"
+	attributeShards      = "troupe.failover.shards"
+	attributeUnavailable = "troupe.failover.unavailable_ms"
+	attributeNode        = "troupe.node.id"
+	attributeEpoch       = "troupe.node.incarnation"
+	attributeProof       = "troupe.detector.proof"
+	attributeTerm        = "troupe.raft.term"
+	attributeVersion     = "troupe.state.version"
+	attributeShard       = "troupe.shard.id"
+	attributeFrom        = "troupe.shard.from"
+	attributeTo          = "troupe.shard.to"
+	attributeShardTerm   = "troupe.shard.term"
+	attributeGap         = "troupe.shard.unavailable_ms"
+	attributeEntries     = "troupe.shard.resent"
+	attributeWaited      = "troupe.shard.waiting_requests"
+	attributeDecider     = "troupe.decider.name"
+	attributeVerdict     = "troupe.decider.verdict"
+	attributeSentence    = "troupe.decider.reason"
+	attributeModule      = "troupe.decider.module"
+	attributeFuel        = "troupe.wasm.fuel"
+	attributeCandidate   = "troupe.candidate"
+	attributeRawStart    = "troupe.clock.raw_start"
+)
+
+// A trace with more shards than grouped shows one span per target node instead, and the slowest by themselves.
+const (
+	grouped = 200
+	slowest = 20
+)
+
+// Spans projects the record: the root first, then each step before its own steps. A record that is still open gives what is
+// known so far, without a root: a root is told once, at the end.
+func (f *Failover) Spans() []Span {
+	p := &projection{f: f, trace: f.Trace()}
+	p.end = f.Done
+	if f.Done != 0 {
+		p.root()
+	}
+	p.detect()
+	for i := range f.Elections {
+		p.elect(&f.Elections[i])
+	}
+	for i := range f.Plans {
+		p.plan(i)
+	}
+	if len(f.Shards) > grouped {
+		p.groups()
+	} else {
+		for i := range f.Shards {
+			p.shard(&f.Shards[i])
+		}
+	}
+	return p.spans
+}
+
+type projection struct {
+	f     *Failover
+	trace TraceID
+	end   int64
+	spans []Span
+}
+
+// add appends a step. A start before that of its parent is another clock's: it is moved, and kept as an attribute.
+func (p *projection) add(step, parent string, s Span) *Span {
+	s.Trace, s.ID = p.trace, p.trace.Span(step)
+	if parent != "" {
+		s.Parent = p.trace.Span(parent)
+		for i := range p.spans {
+			if p.spans[i].ID == s.Parent && s.Start < p.spans[i].Start {
+				s.Attributes = append(s.Attributes, num(attributeRawStart, s.Start))
+				s.Start = p.spans[i].Start
+			}
+		}
+	}
+	s.End = max(s.End, s.Start)
+	s.Attributes = append(s.Attributes, str(AttributeFailover, p.f.ID()))
+	p.spans = append(p.spans, s)
+	return &p.spans[len(p.spans)-1]
+}
+
+// begun is when the trouble began, as far as it is known.
+func (f *Failover) begun() int64 {
+	for _, t := range []int64{f.Heard, f.Suspected, f.Declared} {
+		if t != 0 {
+			return t
+		}
+	}
+	return f.Done
+}
+
+func (p *projection) root() {
+	f := p.f
+	name, s := fmt.Sprintf("%s %s", f.Kind, f.Name), Span{Start: f.begun(), End: f.Done, NodeID: p.by(), Node: p.byName()}
+	s.Name = name
+	s.Attributes = []Attribute{
+		str(attributeReason, f.Reason), str(attributeOutcome, f.Outcome.String()), str(attributeNode, f.Node),
+		num(attributeEpoch, f.Epoch), num(attributeShards, len(f.Shards)+f.Omitted), num(attributeUnavailable, f.Unavailable()/1e6),
+	}
+	if f.Outcome == OutcomeRed || f.Outcome == OutcomeGivenUp {
+		s.Error = "outcome " + f.Outcome.String()
+	}
+	p.add("root", "", s)
+}
+
+// by is who told the story: whoever made the last plan, or noticed.
+func (p *projection) by() string {
+	if n := len(p.f.Plans); n > 0 {
+		return p.f.Plans[n-1].ByID
+	}
+	return p.f.Detector
+}
+
+func (p *projection) byName() string {
+	if n := len(p.f.Plans); n > 0 {
+		return p.f.Plans[n-1].By
+	}
+	return p.f.Detector
+}
+
+func (p *projection) detect() {
+	f := p.f
+	if f.Suspected == 0 && f.Declared == 0 {
+		return
+	}
+	s := Span{Name: fmt.Sprintf("detect %s @%s", f.Name, f.Detector), NodeID: p.firstBy(), Node: f.Detector, Start: f.begun(), End: cmp.Or(f.Declared, f.Done, f.Suspected)}
+	s.Attributes = []Attribute{str(attributeReason, f.Reason), truth(attributeProof, f.Proof)}
+	if f.Suspected != 0 {
+		s.Events = append(s.Events, Event{At: f.Suspected, Name: "suspect"})
+	}
+	for _, c := range f.Checks {
+		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
+	}
+	slices.SortStableFunc(s.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	p.add("detect", "root", s)
+}
+
+// firstBy is the id of the node that noticed, where a plan names it.
+func (p *projection) firstBy() string {
+	for _, x := range p.f.Plans {
+		if x.By == p.f.Detector {
+			return x.ByID
+		}
+	}
+	return p.f.Detector
+}
+
+func (p *projection) elect(e *Election) {
+	name := fmt.Sprintf("elect term %d @%s", e.Term, e.By)
+	if e.Resume {
+		name = fmt.Sprintf("resume in term %d @%s", e.Term, e.By)
+	}
+	p.add(fmt.Sprintf("election/%d", e.Term), "root", Span{Name: name, NodeID: e.ByID, Node: e.By, Start: cmp.Or(e.Began, e.Won), End: e.Won,
+		Attributes: []Attribute{num(attributeTerm, e.Term)}})
+}
+
+func (p *projection) plan(i int) {
+	x := &p.f.Plans[i]
+	step := fmt.Sprintf("plan/%d/%d", x.Term, x.Version)
+	p.add(step, "root", Span{Name: fmt.Sprintf("plan %d moves @%s", x.Moves, x.By), NodeID: x.ByID, Node: x.By, Start: x.Began, End: x.Began + x.Took,
+		Attributes: []Attribute{num(attributeVersion, x.Version), num(attributeTerm, x.Term)}})
+	if x.Committed != 0 || x.Error != "" {
+		p.add(fmt.Sprintf("commit/%d/%d", x.Term, x.Version), "root", Span{Name: "commit @" + x.By, NodeID: x.ByID, Node: x.By, Start: x.Began + x.Took,
+			End: cmp.Or(x.Committed, x.Began+x.Took), Error: x.Error})
+	}
+}
+
+// shard adds the span of one shard, from the decision to the first write, with its decision and its promotions below.
+func (p *projection) shard(s *Shard) {
+	step := "shard/" + s.Name
+	to, end, failed := "nobody", cmp.Or(p.end, s.Decided), s.Problem
+	if a := s.Last(); a != nil {
+		to, end = a.To, cmp.Or(a.Written, a.Served, p.end, a.Told)
+		if s.Serving() {
+			failed = ""
+		}
+	}
+	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
+	x.Attributes = []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to)}
+	if a := s.Last(); a != nil && a.Served != 0 {
+		x.Attributes = append(x.Attributes, num(attributeGap, (a.Served-p.f.begun())/1e6), num(attributeShardTerm, a.Term))
+	}
+	p.add(step, "root", x)
+	p.decide(s, step)
+	for i := range s.Attempts {
+		p.attempt(s, i, step)
+	}
+}
+
+// decide shows what every decider said of every candidate.
+func (p *projection) decide(s *Shard, parent string) {
+	if s.Plan < 0 || s.Plan >= len(p.f.Plans) {
+		return
+	}
+	plan := &p.f.Plans[s.Plan]
+	at := cmp.Or(plan.Began+plan.Took, s.Decided)
+	x := Span{Name: "decide " + s.Name + " @" + plan.By, NodeID: plan.ByID, Node: plan.By, Start: at, End: at,
+		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeReason, s.Reason)}}
+	for _, c := range s.Candidates {
+		name := c.Node + " " + c.Verdict
+		if c.Chosen {
+			name = "chosen: " + name
+		}
+		x.Events = append(x.Events, Event{At: at, Name: name, Attributes: []Attribute{str(attributeCandidate, c.Node), str(attributeVerdict, c.Verdict)}})
+		for _, w := range c.Words {
+			if w < 0 || w >= len(p.f.Words) {
+				continue
+			}
+			x.Events = append(x.Events, p.f.Words[w].event(at, c.Node))
+		}
+	}
+	p.add("decide/"+s.Name, parent, x)
+}
+
+func (w *Word) event(at int64, candidate string) Event {
+	e := Event{At: at, Name: fmt.Sprintf("%s: %s %s", candidate, w.Decider, w.Verdict), Attributes: []Attribute{
+		str(attributeCandidate, candidate), str(attributeDecider, w.Decider), str(attributeVerdict, w.Verdict)}}
+	if w.Reason != "" {
+		e.Attributes = append(e.Attributes, str(attributeSentence, w.Reason))
+	}
+	if w.Module != "" {
+		e.Attributes = append(e.Attributes, str(attributeModule, w.Module), num(attributeFuel, w.Fuel))
+	}
+	return e
+}
+
+// attempt shows one promotion: the leader's side from the commit on, and below it the target's own, by the target's clock.
+func (p *projection) attempt(s *Shard, i int, parent string) {
+	a := &s.Attempts[i]
+	step := fmt.Sprintf("promote/%s/%d", s.Name, i+1)
+	name := fmt.Sprintf("promote %s @%s", s.Name, a.To)
+	if i > 0 {
+		name = fmt.Sprintf("promote %s again @%s", s.Name, a.To)
+	}
+	end := cmp.Or(a.Served, p.end, a.Told)
+	if a.Failed != "" && i+1 < len(s.Attempts) {
+		end = s.Attempts[i+1].Told
+	}
+	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: a.Told, End: max(end, a.Told), Error: a.Failed,
+		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeTo, a.To), num(attributeShardTerm, a.Term)}})
+	if a.Served == 0 {
+		return
+	}
+	p.add(step+"/serve", step, Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, a.Told), End: a.Served,
+		Attributes: []Attribute{str(attributeShard, s.Name), num(attributeEntries, a.Entries), num(attributeWaited, a.Waited)}})
+	if a.Written != 0 {
+		p.add(step+"/write", step, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
+			Attributes: []Attribute{str(attributeShard, s.Name)}})
+	}
+}
+
+// groups shows very many shards: the slowest and those in trouble by themselves, the rest by target node.
+func (p *projection) groups() {
+	order := make([]int, len(p.f.Shards))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p.f.Shards[b].last(), p.f.Shards[a].last()) })
+	single := map[int]bool{}
+	for i, at := range order {
+		if s := &p.f.Shards[at]; i < slowest || !s.Serving() || len(s.Attempts) > 1 {
+			single[at] = true
+		}
+	}
+	groups := map[string][]int{} // asked by key only: order decides who is next
+	var targets []string
+	for i := range p.f.Shards {
+		if single[i] {
+			p.shard(&p.f.Shards[i])
+			continue
+		}
+		to := p.f.Shards[i].Last().To
+		if groups[to] == nil {
+			targets = append(targets, to)
+		}
+		groups[to] = append(groups[to], i)
+	}
+	slices.Sort(targets)
+	for _, to := range targets {
+		p.group(to, groups[to])
+	}
+}
+
+func (s *Shard) last() int64 {
+	if a := s.Last(); a != nil {
+		return cmp.Or(a.Served, a.Told)
+	}
+	return 1 << 62 // nobody leads it: the slowest of all
+}
+
+func (p *projection) group(to string, members []int) {
+	first := &p.f.Shards[members[0]]
+	x := Span{Name: fmt.Sprintf("promote %d shards @%s", len(members), to), Kind: Client, NodeID: p.by(), Node: p.byName(), Start: first.Decided}
+	for _, i := range members {
+		s := &p.f.Shards[i]
+		x.Start, x.End = min(x.Start, s.Decided), max(x.End, s.Last().Served)
+		x.Attributes = append(x.Attributes[:0], str(attributeTo, to), num(attributeShards, len(members)))
+	}
+	p.add("group/"+to, "root", x)
+}

@@ -1,0 +1,221 @@
+package tracing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind says what a record is about.
+type Kind uint8
+
+// The kinds. The numbers are written to disk: never reorder, only append.
+const (
+	KindFailover  Kind = iota + 1 // a node died, and others took over what it led
+	KindSuspicion                 // a node was suspected, and was alive
+	KindDrain                     // a node was emptied because an operator asked for it
+)
+
+// String is the kind's name in ids, spans and lists.
+func (k Kind) String() string {
+	if names := [...]string{"", "failover", "suspicion", "drain"}; int(k) < len(names) && k > 0 {
+		return names[k]
+	}
+	return "unknown"
+}
+
+// Failover is the record of one: all that its trace is made from. Times are nanoseconds since 1970 by the clock of the node
+// that the field is about; 0 says that it has not happened, or is not known. Names of nodes are those for people.
+type Failover struct {
+	Kind    Kind
+	Cluster string
+	Node    string // id
+	Name    string
+	Epoch   uint64 // the life that ended
+
+	Heard     int64 // last sign of life
+	Suspected int64
+	Declared  int64 // its death was decided
+	Detector  string
+	Reason    string // a sentence
+	Proof     bool   // the death was proven, and not only waited for
+	Checks    []Check
+
+	Elections []Election
+	Plans     []Plan
+	Words     []Word // what deciders said, each once; Shard.Candidates name them by place
+	Shards    []Shard
+	Omitted   int // shards that are not in Shards since the record would have become too large
+
+	Done    int64
+	Outcome Outcome
+}
+
+// Outcome says how it ended.
+type Outcome uint8
+
+// The outcomes. The numbers are written to disk: never reorder, only append.
+const (
+	OutcomeOpen      Outcome = iota // it goes on
+	OutcomeRecovered                // every shard takes writes again
+	OutcomeRefuted                  // the node was alive after all
+	OutcomeReturned                 // the node came back before everything had been taken over
+	OutcomeRed                      // a shard has no copy that may lead
+	OutcomeGivenUp                  // it took too long: what was known by then is here
+)
+
+// String is the outcome's name in attributes and lists.
+func (o Outcome) String() string {
+	if names := [...]string{"open", "recovered", "refuted", "returned", "red", "given_up"}; int(o) < len(names) {
+		return names[o]
+	}
+	return "unknown"
+}
+
+// Check is a sign for or against the life of a node.
+type Check struct {
+	At   int64
+	Text string
+}
+
+// Election is how another leader came to office because the dead node had led.
+type Election struct {
+	Term   uint64
+	By     string // who won
+	ByID   string
+	Began  int64 // when the winner began to miss its leader
+	Won    int64
+	Resume bool // the winner goes on with what another leader had begun
+}
+
+// Plan is a plan of the placement leader that is part of the failover.
+type Plan struct {
+	Version   uint64 // of the cluster state that it was made for
+	Term      uint64 // of the reign
+	By        string
+	ByID      string
+	Began     int64
+	Took      int64 // nanoseconds
+	Committed int64
+	Moves     int
+	Error     string // it was not committed
+}
+
+// Word is what a decider said: verdict and reason as its author worded it.
+type Word struct {
+	Decider string
+	Verdict string
+	Reason  string
+	Module  string // digest of the guest module; empty for a built-in
+	Fuel    int64
+}
+
+// Shard is one shard of the failover.
+type Shard struct {
+	ID         uint32
+	Name       string // as in "orders/17"
+	From       string // who led it
+	Plan       int    // place in Plans of the plan that decided; -1: none has yet
+	Decided    int64
+	Reason     string // why this copy
+	Candidates []Candidate
+	Attempts   []Attempt
+	Problem    string // why nobody can lead it
+}
+
+// Candidate is a node whose copy might have been promoted.
+type Candidate struct {
+	Node    string
+	Verdict string
+	Words   []int // places in Failover.Words
+	Chosen  bool
+}
+
+// Attempt is one promotion. A second one follows when the node of the first has died as well.
+type Attempt struct {
+	To      string
+	ToID    string
+	Term    uint64 // primary term
+	Told    int64  // committed, by the leader's clock
+	Heard   int64  // the node knows, by its own clock, like the three below
+	Served  int64  // it takes writes
+	Written int64  // first write of a client acknowledged; 0: none came in time
+	Entries int    // uncommitted writes that it sent again
+	Waited  int    // requests that waited for the shard on that node
+	Failed  string // why it came to nothing
+}
+
+// ID names the record for people, as in n2@7.
+func (f *Failover) ID() string { return fmt.Sprintf("%s@%d", f.Name, f.Epoch) }
+
+// Trace is the id of its trace.
+func (f *Failover) Trace() TraceID { return f.Kind.Trace(f.Cluster, f.Node, f.Epoch) }
+
+// Last is the newest attempt for the shard, or nil.
+func (s *Shard) Last() *Attempt {
+	if len(s.Attempts) == 0 {
+		return nil
+	}
+	return &s.Attempts[len(s.Attempts)-1]
+}
+
+// Serving says whether the shard takes writes again.
+func (s *Shard) Serving() bool {
+	a := s.Last()
+	return a != nil && a.Served != 0 && a.Failed == ""
+}
+
+// Settled says whether every shard either takes writes or cannot.
+func (f *Failover) Settled() bool {
+	return !slices.ContainsFunc(f.Shards, func(s Shard) bool { return !s.Serving() && s.Problem == "" })
+}
+
+// Shard finds a shard by its name; nil if it is not part of this.
+func (f *Failover) Shard(name string) *Shard {
+	for i := range f.Shards {
+		if f.Shards[i].Name == name {
+			return &f.Shards[i]
+		}
+	}
+	return nil
+}
+
+// Say puts a word into Words, once, and returns its place.
+func (f *Failover) Say(w Word) int {
+	if at := slices.Index(f.Words, w); at >= 0 {
+		return at
+	}
+	f.Words = append(f.Words, w)
+	return len(f.Words) - 1
+}
+
+// Unavailable is the time from the last sign of life to the last shard that takes writes again, in nanoseconds.
+func (f *Failover) Unavailable() int64 {
+	last := f.Declared
+	for i := range f.Shards {
+		if a := f.Shards[i].Last(); a != nil {
+			last = max(last, a.Served)
+		}
+	}
+	return max(0, last-f.Heard)
+}
+
+// Summary is the record in one line, as in
+//
+//	n2@7 recovered: 32 shards from n2, writes back after 212ms (detected in 160ms by n1)
+func (f *Failover) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", f.ID(), f.Outcome)
+	if f.Kind == KindSuspicion {
+		fmt.Fprintf(&b, ": suspected by %s, %s", f.Detector, f.Reason)
+		return b.String()
+	}
+	fmt.Fprintf(&b, ": %d shards", len(f.Shards)+f.Omitted)
+	if len(f.Shards) > 0 && f.Settled() {
+		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
+	}
+	if f.Declared > 0 {
+		fmt.Fprintf(&b, " (detected in %v by %s)", short(f.Declared-f.Heard), f.Detector)
+	}
+	return b.String()
+}

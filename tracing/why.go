@@ -1,0 +1,60 @@
+package tracing
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Why prints why a shard went where it went: each candidate with what each decider said of it.
+func (f *Failover) Why(w io.Writer, shard string) error {
+	s := f.Shard(shard)
+	if s == nil {
+		return fmt.Errorf("failover %s has no shard %q; it has %s", f.ID(), shard, f.names())
+	}
+	fmt.Fprintf(w, "%s: %s\n", s.Name, s.Reason)
+	if s.Problem != "" {
+		fmt.Fprintf(w, "problem: %s\n", s.Problem)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tVERDICT\tDECIDER\tSAYS\tREASON")
+	for _, c := range s.Candidates {
+		verdict := c.Verdict
+		if c.Chosen {
+			verdict += " ← chosen"
+		}
+		fmt.Fprintf(t, "%s\t%s\t\t\t\n", c.Node, verdict)
+		for _, at := range c.Words {
+			if at >= 0 && at < len(f.Words) {
+				x := &f.Words[at]
+				fmt.Fprintf(t, "\t\t%s\t%s\t%s\n", x.Decider, x.Verdict, x.Reason)
+			}
+		}
+	}
+	for i, a := range s.Attempts {
+		switch {
+		case a.Failed != "":
+			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\n", i+1, a.To, a.Failed)
+		case a.Served != 0:
+			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after the last sign of life\n", i+1, a.To, a.Term, short(a.Served-f.begun()))
+		default:
+			fmt.Fprintf(t, "promotion %d\t@%s\t\twaits\tin term %d\n", i+1, a.To, a.Term)
+		}
+	}
+	return t.Flush()
+}
+
+// names lists the first shards, for people who mistyped one.
+func (f *Failover) names() string {
+	switch n := len(f.Shards); {
+	case n == 0:
+		return "none"
+	case n > 3:
+		return fmt.Sprintf("%s, %s and %d more", f.Shards[0].Name, f.Shards[1].Name, n-2)
+	}
+	text := f.Shards[0].Name
+	for _, s := range f.Shards[1:] {
+		text += ", " + s.Name
+	}
+	return text
+}
