@@ -1,0 +1,80 @@
+package abi
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A Part is some columns of an Image, laid out as an image of their own:
+//
+//	whole   head │ a │ b │ c │ d │ e         made once for all guests
+//	part    head │ b │ e                     what one of them needs, copied straight into its memory
+//
+// The values stay the Image's: Write copies those of the moment.
+type Part struct {
+	whole  *Image
+	head   []byte
+	size   int
+	places [columns]uint32 // offsets in the part; 0: it does not have the column
+	pieces []piece
+}
+
+// piece is a column: where it is in the whole, where in the part, and how long.
+type piece struct{ from, to, length uint32 }
+
+// Part makes one of the columns that needs names, with what belongs to them, as far as the image has them.
+func (m *Image) Part(needs []Column) (*Part, error) {
+	declared, err := complete(needs)
+	if err != nil {
+		return nil, err
+	}
+	declared = slices.DeleteFunc(declared, func(c Column) bool { return !m.Has(c) })
+	p := &Part{whole: m, size: int(aligned(uint64(HeaderSize + EntrySize*len(declared))))}
+	p.head = append([]byte(nil), m.data[:HeaderSize]...)
+	binary.LittleEndian.PutUint32(p.head[32:], uint32(len(declared)))
+	entry := HeaderSize
+	for _, c := range declared {
+		at := &m.places[c]
+		for Column(binary.LittleEndian.Uint16(m.data[entry:])) != c { // both are sorted
+			entry += EntrySize
+		}
+		p.head = append(p.head, m.data[entry:entry+EntrySize]...)
+		binary.LittleEndian.PutUint32(p.head[len(p.head)-EntrySize+4:], uint32(p.size))
+		length := at.values * uint32(at.kind.Size())
+		p.places[c] = uint32(p.size)
+		p.pieces = append(p.pieces, piece{at.offset, uint32(p.size), length})
+		p.size = int(aligned(uint64(p.size) + uint64(length)))
+	}
+	return p, nil
+}
+
+// Size is the length of the part in bytes.
+func (p *Part) Size() int { return p.size }
+
+// Write puts the part into memory of that length.
+func (p *Part) Write(memory []byte) {
+	clear(memory[copy(memory, p.head):aligned(uint64(len(p.head)))])
+	for _, x := range p.pieces {
+		n := copy(memory[x.to:p.size], p.whole.data[x.from:x.from+x.length])
+		clear(memory[int(x.to)+n : aligned(uint64(x.to)+uint64(n))])
+	}
+}
+
+// Has says whether the part has a column.
+func (p *Part) Has(c Column) bool { return c < columns && p.places[c] != 0 }
+
+// Copy puts one value, as it now is in the whole, into memory that Write has filled, and says whether the part has its column.
+func (p *Part) Copy(memory []byte, c Change) bool {
+	if !p.Has(c.Column) {
+		return false
+	}
+	at := &p.whole.places[c.Column]
+	switch size := uint32(at.kind.Size()); size {
+	case 4:
+		from, to := at.offset+4*c.Row, p.places[c.Column]+4*c.Row
+		*(*[4]byte)(memory[to:]) = [4]byte(p.whole.data[from:])
+	default:
+		copy(memory[p.places[c.Column]+size*c.Row:][:size], p.whole.data[at.offset+size*c.Row:])
+	}
+	return true
+}
