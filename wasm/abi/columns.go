@@ -59,6 +59,8 @@ const (
 	Ticks       Column = 2
 	TickLength  Column = 3
 	Relocating  Column = 4
+	Unled       Column = 5
+	Unwhole     Column = 6
 	TextStarts  Column = 16
 	TextContent Column = 17
 
@@ -88,6 +90,12 @@ const (
 	NodeAttributes     Column = 55
 	AttributeName      Column = 56
 	AttributeValue     Column = 57
+	NodeComingCPU      Column = 58
+	NodeComingMemory   Column = 59
+	NodeComingDisk     Column = 60
+	NodeLeavingCPU     Column = 61
+	NodeLeavingMemory  Column = 62
+	NodeLeavingDisk    Column = 63
 
 	KeyspaceName          Column = 96
 	KeyspaceShards        Column = 97
@@ -109,10 +117,12 @@ const (
 	ShardReplicaCPU    Column = 137
 	ShardReplicaMemory Column = 138
 	ShardReplicaDisk   Column = 139
+	ShardSetback       Column = 140
 
 	CopyNode   Column = 160
 	CopyFlags  Column = 161
 	CopySource Column = 162
+	CopyID     Column = 163
 
 	columns = 256 // bounds the numbers of version 1
 )
@@ -174,6 +184,8 @@ var specs = []Spec{
 	{Ticks, "ticks", I64, Global, false, false, 0, "the placement leader's clock, in ticks"},
 	{TickLength, "tick_length", U32, Global, false, false, 0, "length of a tick in milliseconds"},
 	{Relocating, "relocating", U32, Global, false, true, 0, "relocations for balance alone that are under way in the cluster"},
+	{Unled, "unled", U32, Global, false, true, 0, "shards without a primary"},
+	{Unwhole, "unwhole", U32, Global, false, true, 0, "shards with fewer copies in sync than their keyspace wants"},
 	{TextStarts, "text_starts", U32, TextOffsets, false, false, 0, "where each string begins in text; string 0 is empty"},
 	{TextContent, "text", U8, Text, false, false, 0, "the bytes of all strings, UTF-8, without separators"},
 
@@ -203,6 +215,12 @@ var specs = []Spec{
 	{NodeAttributes, "node_attributes", U32, NodeOffsets, false, false, 0, "where each node's attributes begin in attribute_name and attribute_value"},
 	{AttributeName, "attribute_name", U32, Attributes, true, false, 0, "name of an attribute that a node was started with"},
 	{AttributeValue, "attribute_value", U32, Attributes, true, false, 0, "its value"},
+	{NodeComingCPU, "node_coming_cpu", F64, Nodes, false, true, 0, "cores that recoveries into it will add to node_used_cpu, as far as their shards have been measured"},
+	{NodeComingMemory, "node_coming_memory", F64, Nodes, false, true, 0, "bytes of memory that they will add"},
+	{NodeComingDisk, "node_coming_disk", F64, Nodes, false, true, 0, "bytes of disk that they will add"},
+	{NodeLeavingCPU, "node_leaving_cpu", F64, Nodes, false, true, 0, "cores that copies on it free when others have taken their place"},
+	{NodeLeavingMemory, "node_leaving_memory", F64, Nodes, false, true, 0, "bytes of memory that they free"},
+	{NodeLeavingDisk, "node_leaving_disk", F64, Nodes, false, true, 0, "bytes of disk that they free"},
 
 	{KeyspaceName, "keyspace_name", U32, Keyspaces, true, false, 0, "the keyspace's name"},
 	{KeyspaceShards, "keyspace_shards", U32, Keyspaces, false, false, 0, "its shards"},
@@ -224,10 +242,12 @@ var specs = []Spec{
 	{ShardReplicaCPU, "shard_replica_cpu", F64, Shards, false, false, 0, "cores that a copy which does not lead takes"},
 	{ShardReplicaMemory, "shard_replica_memory", F64, Shards, false, false, 0, "bytes of memory that it takes"},
 	{ShardReplicaDisk, "shard_replica_disk", F64, Shards, false, false, 0, "bytes of disk that it takes"},
+	{ShardSetback, "shard_setback", I64, Shards, false, false, 0, "tick at which a copy was last seen to fail; the least number if none was"},
 
 	{CopyNode, "copy_node", U32, Copies, false, true, Nodes, "the node that holds the copy; none if the slot is free"},
 	{CopyFlags, "copy_flags", U8, Copies, false, true, 0, "bits: 1 in sync, 2 started, 4 fresh, 8 failed"},
 	{CopySource, "copy_source", U32, Copies, false, true, Copies, "relocation: the copy whose place it takes; else none"},
+	{CopyID, "copy_id", I64, Copies, false, true, 0, "the copy's number, as people see it in c7: the smaller is the older; 0 if the slot is free"},
 }
 
 // byID finds a spec by number in one step.

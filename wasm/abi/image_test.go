@@ -245,7 +245,7 @@ func TestBuilderRefuses(t *testing.T) {
 	}{
 		{Counts{Nodes: -1}, nil, "-1 nodes"},
 		{Counts{Shards: 1 << 20, Slots: 1 << 20}, nil, "declare fewer columns"},
-		{Counts{}, []Column{5}, "column 5 is not known"},
+		{Counts{}, []Column{15}, "column 15 is not known"},
 	} {
 		if _, err := NewBuilder(c.counts, 1, c.needs); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: %v; should say %q", c.counts, err, c.says)
