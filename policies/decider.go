@@ -1,16 +1,13 @@
 package policies
 
-import (
-	"fmt"
-	"math"
-)
-
 // Decider is a rule. It has a word on some of the questions: it implements one or more of Allocator, Remainer, Rebalancer,
 // Promoter and Starter, or Mind, each of which raises the answers in a row that begins as all YES.
 type Decider interface {
 	// Name is how settings, explanations and traces call it.
 	Name() string
-	// PerShard says that answers depend on the shard's own copies, so that they cannot be shared by a keyspace's shards.
+	// PerShard says that answers depend on the shard's own copies, so that they cannot be shared by a keyspace's shards; see
+	// Classifier for those that can be after all. Without it answers depend on the question's capability, keyspace, Primary
+	// and New, and on what is fixed in the view: sums change, and only Start and Metered may look at them.
 	PerShard() bool
 	// Reason is the sentence behind an answer that it gave about a node; it is asked for no others.
 	Reason(v *View, q *Question, node int, a Answer) string
@@ -49,70 +46,41 @@ type Mind interface {
 	Answer(v *View, q *Question, r Row) // of a capability that it has
 }
 
+// Classifier is a Decider with PerShard that puts shards into classes. Questions of one kind about shards of one keyspace and
+// class have the same row, which a Set then asks for once. Class 0 is that of shards which the decider treats like those of a
+// keyspace without copies; ok is false for a shard that is a class of its own. It must be cheap: it is called for each question.
+type Classifier interface {
+	Class(v *View, q *Question) (class uint64, ok bool)
+}
+
+// Metered is a Decider whose answer about a node depends on the sums of that node, and on those of no other. Meter gives it;
+// it equals what the row would hold. A Set asks for it again when View.Count has changed the node.
+type Metered interface {
+	Meter(v *View, q *Question, node int) Answer
+}
+
+// Observer is told that a row of the shard table has changed in a view that it has been asked about; shard is the row's place.
+// A view that it has not seen yet is another matter: everything in it may be new.
+type Observer interface {
+	Changed(v *View, shard int)
+}
+
+// Timer is a Decider whose answers may change by time alone. Next is the tick at which they do next, or 0.
+type Timer interface {
+	Next(v *View) int64
+}
+
+// Digested is a Decider or Scorer whose mind is a module; the digest says which.
+type Digested interface {
+	Digest() string
+}
+
 // Scorer ranks the nodes that deciders allow: it adds its figure for each to scores, in the order of View.Nodes. Lower is
 // better; Scale is what a difference of one copy on a node is worth, so that figures of several scorers can be added.
 type Scorer interface {
 	Name() string
 	Scale() float64
 	Score(v *View, q *Question, scores []float64)
-}
-
-// Set is a list of deciders and scorers that are asked together. It keeps the rows that shards of one keyspace share until
-// Forget, which whoever changes the view calls; what only the sums in the view change is asked anew each time (Start).
-type Set struct {
-	Deciders []Decider
-	Scorers  []Scorer
-	shared   map[class]Row
-	row      Row
-}
-
-// class is what shards have in common that no decider without PerShard can tell apart.
-type class struct {
-	capability   Capability
-	keyspace     uint16
-	primary, new bool
-}
-
-// Forget drops the rows that are kept.
-func (s *Set) Forget() { s.shared = nil }
-
-// Ask folds the answers of all deciders: the strictest wins. The row is valid until the next Ask.
-func (s *Set) Ask(v *View, q *Question) Row {
-	if len(s.row) != len(v.Nodes) {
-		s.row = make(Row, len(v.Nodes))
-	}
-	if q.Capability == Start {
-		clear(s.row)
-		for _, d := range s.Deciders {
-			ask(d, v, q, s.row)
-		}
-		return s.row
-	}
-	copy(s.row, s.sharedRow(v, q))
-	for _, d := range s.Deciders {
-		if d.PerShard() {
-			ask(d, v, q, s.row)
-		}
-	}
-	return s.row
-}
-
-func (s *Set) sharedRow(v *View, q *Question) Row {
-	key := class{q.Capability, uint16(q.Keyspace.ID), q.Primary, q.New}
-	if row, known := s.shared[key]; known {
-		return row
-	}
-	row := make(Row, len(v.Nodes))
-	for _, d := range s.Deciders {
-		if !d.PerShard() {
-			ask(d, v, q, row)
-		}
-	}
-	if s.shared == nil {
-		s.shared = map[class]Row{}
-	}
-	s.shared[key] = row
-	return row
 }
 
 // ask puts the question to one decider; one that has no word on it says YES.
@@ -147,61 +115,7 @@ func ask(d Decider, v *View, q *Question, r Row) {
 	}
 }
 
-// Scores adds up what the scorers say, in units of one copy. A figure that is no number, or not finite, counts as 0: a soft
-// rule that fails is ignored.
-func (s *Set) Scores(v *View, q *Question) []float64 {
-	if len(s.Scorers) == 0 {
-		return nil
-	}
-	sum := make([]float64, len(v.Nodes))
-	each := make([]float64, len(v.Nodes))
-	for _, scorer := range s.Scorers {
-		clear(each)
-		scorer.Score(v, q, each)
-		for i, x := range each {
-			if x = x / scorer.Scale(); !math.IsNaN(x) && !math.IsInf(x, 0) {
-				sum[i] += x
-			}
-		}
-	}
-	return sum
-}
-
-// Explanation is what all deciders say about one node.
-type Explanation struct {
-	Capability Capability
-	Node       string // its name
-	Verdict    Verdict
-	Words      []Word // of every decider with this capability, in the set's order
-}
-
-// Word is one decider's verdict and why.
-type Word struct {
-	Decider string
-	Verdict Verdict
-	Reason  string // empty for a plain YES
-}
-
-// Explain asks every decider about one node, and for the reasons of all that are not a plain YES.
-func (s *Set) Explain(v *View, q *Question, node int) Explanation {
-	e := Explanation{Capability: q.Capability, Node: v.Nodes[node].Name}
-	row := make(Row, len(v.Nodes))
-	for _, d := range s.Deciders {
-		if !has(d, q.Capability) {
-			continue
-		}
-		clear(row)
-		ask(d, v, q, row)
-		w := Word{Decider: d.Name(), Verdict: row[node].Verdict()}
-		if row[node] != 0 {
-			w.Reason = d.Reason(v, q, node, row[node])
-		}
-		e.Words = append(e.Words, w)
-		e.Verdict = max(e.Verdict, w.Verdict)
-	}
-	return e
-}
-
+// has says whether a decider has a word on a kind of question.
 func has(d Decider, c Capability) (ok bool) {
 	if m, ok := d.(Mind); ok {
 		return m.Has(c)
@@ -219,29 +133,4 @@ func has(d Decider, c Capability) (ok bool) {
 		_, ok = d.(Starter)
 	}
 	return ok
-}
-
-// Decisive is the first of the strictest words, or one without a decider if all said a plain YES.
-func (e *Explanation) Decisive() Word {
-	for _, w := range e.Words {
-		if w.Verdict == e.Verdict && w.Reason != "" {
-			return w
-		}
-	}
-	return Word{Verdict: e.Verdict}
-}
-
-// String prints the verdict with the words that led to it, as in
-//
-//	n2 allocate NO: [draining NO] node n2 is draining
-func (e *Explanation) String() string {
-	text := fmt.Sprintf("%s %v %v", e.Node, e.Capability, e.Verdict)
-	separator := ":"
-	for _, w := range e.Words {
-		if w.Reason != "" {
-			text += fmt.Sprintf("%s [%s %v] %s", separator, w.Decider, w.Verdict, w.Reason)
-			separator = ";"
-		}
-	}
-	return text
 }

@@ -35,7 +35,8 @@ func (d stern) Reason(v *View, _ *Question, node int, a Answer) string {
 func view() *View {
 	s := &cluster.State{Members: []cluster.Member{{ID: "a", Name: "A", Epoch: 2}, {ID: "b", Name: "B", Epoch: 1}, {ID: "c", Name: "C", Epoch: 1}},
 		Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "k"}}, {Keyspace: shards.Keyspace{ID: 1, Name: "l"}}}, Shards: []cluster.Shard{{ID: 0}, {ID: 1}}}
-	return NewView(s, []liveness.Status{{Node: "a", Epoch: 1, State: liveness.Dead}, {Node: "b", Epoch: 1, State: liveness.Alive}}, 7, time.Second)
+	return NewView(s, Facts{Ticks: 7, TickLength: time.Second,
+		Evidence: []liveness.Status{{Node: "a", Epoch: 1, State: liveness.Dead}, {Node: "b", Epoch: 1, State: liveness.Alive}}})
 }
 
 func question(v *View, c Capability, keyspace, shard int) *Question {

@@ -18,6 +18,12 @@ func (l Load) Vector() [Dimensions]float64 { return [Dimensions]float64{l.CPU, l
 // Plus adds two loads.
 func (l Load) Plus(m Load) Load { return Load{l.CPU + m.CPU, l.Memory + m.Memory, l.Disk + m.Disk} }
 
+// Times multiplies a load by a whole number.
+func (l Load) Times(n int) Load {
+	f := float64(n)
+	return Load{l.CPU * f, l.Memory * f, l.Disk * f}
+}
+
 // NodeLoad is what a member measured of itself. A capacity of 0 is not known.
 type NodeLoad struct {
 	Node     shards.NodeID

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -10,17 +11,47 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// View is what deciders see: the cluster state with what has been planned so far, the evidence about its members, and sums
-// over the shard table. Deciders only read it.
+// View is what deciders see: the cluster state with what has been planned so far, the evidence about its members, what they
+// measured, and sums over the shard table. Deciders only read it. It belongs to one goroutine.
 type View struct {
 	State      *cluster.State
-	Nodes      []Node // one per member, in the order of State.Members; rows have the same order
-	Ticks      int64  // now
+	Nodes      []Node   // one per member, in the order of State.Members; rows have the same order
+	Spread     []Spread // one per keyspace, in the order of State.Keyspaces
+	Relocating int      // copies on their way to take another's place
+	Unled      int      // shards without a primary
+	Unwhole    int      // shards with fewer copies in sync than their keyspace wants
+
+	Ticks      int64 // now, as the placement leader counts
 	TickLength time.Duration
+	Now        time.Time // the same by the wall clock, in UTC; zero: not known
 	Settings   Settings
+
+	loads    []ShardLoad
+	setbacks []Setback
+	places   map[shards.NodeID]int // in Nodes; only asked, never visited
+	touched  []int32               // nodes whose sums Count has changed, in order: what the rows of a Set have to catch up with
+	derived  []derivative
 }
 
-// Settings are the dynamic settings that the built-in deciders ask for, read once per plan.
+// Facts are what a view knows beside the cluster state: all that was measured, and the time.
+type Facts struct {
+	Evidence   []liveness.Status // sorted by node; a member without one has not been heard of
+	Loads      Loads
+	Setbacks   []Setback // sorted by shard
+	Ticks      int64
+	TickLength time.Duration
+	Now        time.Time // zero: not known, and what depends on it does not hold
+}
+
+// Setback says when the placement leader last saw a copy of a shard fail. A leader that has just begun takes the failures that
+// it finds for new.
+type Setback struct {
+	Shard shards.ShardID
+	Ticks int64
+}
+
+// Settings are the dynamic settings of the whole cluster that planner and deciders ask for most, read once per view. What a
+// keyspace says for itself is found by View.Setting.
 type Settings struct {
 	AllocationEnable string
 	RebalanceEnable  string
@@ -37,36 +68,103 @@ type Node struct {
 	Primaries int             // that it will lead when all hand-overs have ended
 	Incoming  int             // recoveries into it
 	Outgoing  int             // recoveries that it, as a primary, feeds
+	Capacity  Load            // what it can bear, as it measured in this life; 0: not known
+	Used      Load            // what is used of that
+	Coming    Load            // what recoveries into it will add to Used, as far as their shards have been measured
+	Leaving   Load            // what copies on it free when others have taken their place
 }
 
-// NewView reads settings and evidence, which is sorted by node; the sums are its owner's to keep.
-func NewView(s *cluster.State, evidence []liveness.Status, ticks int64, length time.Duration) *View {
-	v := &View{State: s, Ticks: ticks, TickLength: length, Settings: Settings{
+// Spread is how the copies of one keyspace are spread over the nodes, in the order of View.Nodes.
+type Spread struct{ Copies, Primaries []int }
+
+// NewView reads settings and facts, and adds up the shard table. Who changes the table afterwards calls Count.
+func NewView(s *cluster.State, f Facts) *View {
+	v := &View{State: s, Ticks: f.Ticks, TickLength: f.TickLength, Now: f.Now, loads: f.Loads.Shards, setbacks: f.Setbacks, Settings: Settings{
 		AllocationEnable: s.Value(cluster.SettingAllocationEnable),
 		RebalanceEnable:  s.Value(cluster.SettingRebalanceEnable),
 		Recoveries:       s.Number(cluster.SettingConcurrentRecoveries),
 		SameHost:         s.Value(cluster.SettingSameHost) == "true",
 		MaxRetries:       s.Number(cluster.SettingMaxRetries),
 	}}
-	v.Nodes = make([]Node, len(s.Members))
+	v.Nodes, v.places = make([]Node, len(s.Members)), make(map[shards.NodeID]int, len(s.Members))
 	for i := range s.Members {
 		m := &s.Members[i]
-		v.Nodes[i].Member = m
-		at, found := slices.BinarySearchFunc(evidence, m.ID, func(e liveness.Status, id shards.NodeID) int { return strings.Compare(string(e.Node), string(id)) })
-		if found && evidence[at].Epoch == m.Epoch {
-			v.Nodes[i].Evidence = evidence[at]
+		n := &v.Nodes[i]
+		n.Member, v.places[m.ID] = m, i
+		at, found := slices.BinarySearchFunc(f.Evidence, m.ID, func(e liveness.Status, id shards.NodeID) int { return strings.Compare(string(e.Node), string(id)) })
+		if found && f.Evidence[at].Epoch == m.Epoch {
+			n.Evidence = f.Evidence[at]
+		}
+		at, found = slices.BinarySearchFunc(f.Loads.Nodes, m.ID, func(l NodeLoad, id shards.NodeID) int { return strings.Compare(string(l.Node), string(id)) })
+		if found && f.Loads.Nodes[at].Epoch == m.Epoch {
+			n.Capacity, n.Used = f.Loads.Nodes[at].Capacity, f.Loads.Nodes[at].Used
 		}
 	}
+	v.Spread = make([]Spread, len(s.Keyspaces))
+	for k := range v.Spread {
+		v.Spread[k] = Spread{make([]int, len(s.Members)), make([]int, len(s.Members))}
+	}
+	for i := range s.Shards {
+		v.Count(&s.Shards[i], 1)
+	}
+	v.touched = v.touched[:0]
 	return v
 }
 
 // Node is the place of a member in Nodes, or -1.
 func (v *View) Node(id shards.NodeID) int {
-	at, found := slices.BinarySearchFunc(v.Nodes, id, func(n Node, id shards.NodeID) int { return strings.Compare(string(n.ID), string(id)) })
-	if !found {
-		return -1
+	if at, found := v.places[id]; found {
+		return at
 	}
+	return -1
+}
+
+// Place is where the question's shard is in State.Shards.
+func (v *View) Place(q *Question) int {
+	if at := q.Place; at < len(v.State.Shards) && v.State.Shards[at].ID == q.Shard.ID {
+		return at
+	}
+	at, _ := slices.BinarySearchFunc(v.State.Shards, q.Shard.ID, func(r cluster.Shard, id shards.ShardID) int { return cmp.Compare(r.ID, id) })
 	return at
+}
+
+// Keyspace is the place of a keyspace that exists in State.Keyspaces and Spread.
+func (v *View) Keyspace(id shards.KeyspaceID) int {
+	at, _ := slices.BinarySearchFunc(v.State.Keyspaces, id, func(k cluster.Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
+	return at
+}
+
+// ShardLoad is what a shard's copies cost, or nil if nobody has measured it.
+func (v *View) ShardLoad(id shards.ShardID) *ShardLoad {
+	if len(v.loads) == 0 {
+		return nil
+	}
+	at, found := slices.BinarySearchFunc(v.loads, id, func(l ShardLoad, id shards.ShardID) int { return cmp.Compare(l.Shard, id) })
+	if !found {
+		return nil
+	}
+	return &v.loads[at]
+}
+
+// Setback is the tick at which a copy of the shard was last seen to fail; known is false if none was.
+func (v *View) Setback(id shards.ShardID) (tick int64, known bool) {
+	at, known := slices.BinarySearchFunc(v.setbacks, id, func(s Setback, id shards.ShardID) int { return cmp.Compare(s.Shard, id) })
+	if !known {
+		return 0, false
+	}
+	return v.setbacks[at].Ticks, true
+}
+
+// Setbacks lists all of them, sorted by shard: read only.
+func (v *View) Setbacks() []Setback { return v.setbacks }
+
+// Setting is the value in force of a setting, for a keyspace if one is given: what the keyspace says for itself, else what the
+// cluster says, else the default. from is the name under which it was found.
+func (v *View) Setting(k *cluster.Keyspace, name string) (value, from string) {
+	if k == nil {
+		return v.State.Value(name), name
+	}
+	return v.State.Scoped(k.Name, name)
 }
 
 // Ago prints how long ago a tick was.
@@ -80,4 +178,5 @@ type Question struct {
 	Copy       *cluster.Copy // remain, rebalance and promote: the copy; allocate and start: the copy that is to be replaced, or nil
 	Primary    bool          // the copy leads, or will
 	New        bool          // allocate: it is the shard's first
+	Place      int           // of the shard in State.Shards, if who asks knows it: see View.Place
 }

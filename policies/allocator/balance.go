@@ -13,7 +13,7 @@ import (
 // that differ by band or more closer together, so the sum of the squares falls, and there is an end.
 func (p *planner) balanceCopies() {
 	limit := p.in.State.Number(cluster.SettingConcurrentRebalance)
-	for p.relocating < limit {
+	for p.view.Relocating < limit {
 		if !p.moveOne() {
 			return
 		}

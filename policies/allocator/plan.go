@@ -19,8 +19,9 @@ type Input struct {
 	TickLength time.Duration     // default 100 ms
 	Now        time.Time         // the same by the leader's calendar, in UTC: for windows of maintenance, and nothing else
 	Loads      policies.Loads    // what members have measured
-	Explain    bool              // fill in Candidates of every decision, not only of the emergency's
-	NoBalance  bool              // leave lane 4 out
+	Setbacks   []policies.Setback
+	Explain    bool // fill in Candidates of every decision, not only of the emergency's
+	NoBalance  bool // leave lane 4 out
 }
 
 // MaxRows bounds the rows of one plan, and with it one entry of the metadata log. The rest follows in the next.

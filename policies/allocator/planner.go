@@ -25,12 +25,11 @@ type planner struct {
 
 	keyspaceOf []int // by place of the shard: the place of its keyspace
 
-	copies     [][]int // by place of the keyspace, then of the node: its copies there
-	primaries  [][]int // the same of its primaries
-	pairs      []int   // primary's node · nodes + replica's node: shards that both have
-	relocating int     // copies on their way to take another's place
-	handing    []int   // by node: shards that it is to hand over
-	delay      int64   // ticks that a dead node's copies are waited for
+	copies    [][]int // by place of the keyspace, then of the node: its copies there
+	primaries [][]int // the same of its primaries
+	pairs     []int   // primary's node · nodes + replica's node: shards that both have
+	handing   []int   // by node: shards that it is to hand over
+	delay     int64   // ticks that a dead node's copies are waited for
 }
 
 func newPlanner(in Input) *planner {
@@ -60,14 +59,18 @@ func (p *planner) declare() {
 func (p *planner) look() {
 	s := p.trial.State()
 	p.in.Policies.Forget()
-	p.view = policies.NewView(s, p.in.Evidence, p.in.Ticks, p.in.TickLength)
+	p.view = policies.NewView(s, policies.Facts{Evidence: p.in.Evidence, Loads: p.in.Loads, Setbacks: p.in.Setbacks,
+		Ticks: p.in.Ticks, TickLength: p.in.TickLength, Now: p.in.Now})
+	if next := p.in.Policies.Next(p.view); next > 0 {
+		p.lookAgain(next)
+	}
 	p.nodes = make(map[shards.NodeID]int, len(s.Members))
 	for i := range s.Members {
 		p.nodes[s.Members[i].ID] = i
 	}
 	p.copies, p.primaries = make([][]int, len(s.Keyspaces)), make([][]int, len(s.Keyspaces))
 	for k := range s.Keyspaces {
-		p.copies[k], p.primaries[k] = make([]int, len(s.Members)), make([]int, len(s.Members))
+		p.copies[k], p.primaries[k] = p.view.Spread[k].Copies, p.view.Spread[k].Primaries
 	}
 	p.keyspaceOf = make([]int, len(s.Shards))
 	p.pairs, p.handing = make([]int, len(s.Members)*len(s.Members)), make([]int, len(s.Members))
@@ -77,80 +80,34 @@ func (p *planner) look() {
 			k++
 		}
 		p.keyspaceOf[i] = k
-		p.count(k, &s.Shards[i], 1)
+		p.count(&s.Shards[i], 1)
 	}
 }
 
-// count adds a row to the sums, or with -1 takes it out.
-func (p *planner) count(k int, r *cluster.Shard, by int) {
-	lead, recovering := p.leader(r), 0
-	for i := range r.Copies {
-		c := &r.Copies[i]
-		n := p.nodes[c.Node]
-		node := &p.view.Nodes[n]
-		if c.Source != 0 {
-			p.relocating += by
-		}
-		if !replaced(r, c.ID) {
-			node.Copies += by
-			p.copies[k][n] += by
-			if lead >= 0 && lead != n {
-				p.pairs[lead*len(p.view.Nodes)+n] += by
-			}
-		}
-		if !c.InSync && !node.Down {
-			node.Incoming += by
-			recovering++
-		}
-	}
+// count adds a row to the planner's own sums, or with -1 takes it out.
+func (p *planner) count(r *cluster.Shard, by int) {
+	lead := p.leader(r)
 	if lead < 0 {
 		return
 	}
-	p.view.Nodes[lead].Primaries += by
-	p.primaries[k][lead] += by
-	c := r.PrimaryCopy()
-	n := p.nodes[c.Node]
-	if !c.Fresh {
-		p.view.Nodes[n].Outgoing += by * recovering
+	for i := range r.Copies {
+		if n := p.nodes[r.Copies[i].Node]; n != lead && !replaced(r, r.Copies[i].ID) {
+			p.pairs[lead*len(p.view.Nodes)+n] += by
+		}
 	}
 	if r.HandTo != 0 {
-		p.handing[n] += by
+		p.handing[p.nodes[r.PrimaryCopy().Node]] += by
 	}
 }
 
 // leader is the node that leads the shard, or will when the hand-over that is under way has ended; -1 if none does.
-func (p *planner) leader(r *cluster.Shard) int {
-	if r.Primary == 0 {
-		return -1
-	}
-	c := r.PrimaryCopy()
-	if r.HandTo != 0 {
-		c = r.Copy(r.HandTo)
-	} else if s := successor(r); s != nil {
-		c = s
-	}
-	return p.nodes[c.Node]
-}
+func (p *planner) leader(r *cluster.Shard) int { return p.view.Leader(r) }
 
 // successor is the copy that is to take the primary's place, or nil.
-func successor(r *cluster.Shard) *cluster.Copy {
-	for i := range r.Copies {
-		if c := &r.Copies[i]; c.Source != 0 && c.Source == r.Primary {
-			return c
-		}
-	}
-	return nil
-}
+func successor(r *cluster.Shard) *cluster.Copy { return policies.Successor(r) }
 
 // replaced says whether another copy is to take this one's place.
-func replaced(r *cluster.Shard, id shards.CopyID) bool {
-	for i := range r.Copies {
-		if r.Copies[i].Source == id {
-			return true
-		}
-	}
-	return false
-}
+func replaced(r *cluster.Shard, id shards.CopyID) bool { return policies.Replaced(r, id) }
 
 // named says whether a move may name a copy: one that this plan makes gets its id only when the plan is carried out, row by
 // row, and not in the order in which it was planned.
@@ -176,12 +133,15 @@ func (p *planner) full(i int) bool {
 // do plans a move of the shard at i, and says whether the state itself allows it. It does if the deciders are as careful as
 // the built-in ones; a set without them must not stop the planning of everything else.
 func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict, candidates []policies.Explanation) bool {
-	r, k := p.row(i), p.keyspaceOf[i]
+	r := p.row(i)
 	id := r.ID
 	m.Reason = m.Reason[:min(len(m.Reason), cluster.MaxReason)]
-	p.count(k, r, -1)
+	p.count(r, -1)
+	p.view.Count(r, -1)
 	err := p.trial.Move(id, &m)
-	p.count(k, p.row(i), 1)
+	p.view.Count(p.row(i), 1)
+	p.count(p.row(i), 1)
+	p.in.Policies.Changed(p.view, i)
 	if err != nil {
 		p.wait(lane, i, policies.No, fmt.Sprintf("%s; deciders allowed it, and the state does not: %v", m.Reason, err), candidates)
 		return false

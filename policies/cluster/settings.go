@@ -42,6 +42,7 @@ type SettingRule struct {
 	Min     int64    // of a number, or nanoseconds of a duration
 	Max     int64
 	Time    bool // a duration, as in "1m30s"
+	Scoped  bool // a keyspace may say otherwise for itself: see ScopedName
 	Doc     string
 }
 
@@ -51,7 +52,7 @@ var settingRules = []SettingRule{
 		Doc: "what a keyspace serves while one of its shards is red: partial, the others; full, nothing"},
 	{Name: SettingConcurrentRebalance, Default: "4", Min: 0, Max: 1000,
 		Doc: "relocations for balance alone that may go on in the whole cluster at a time"},
-	{Name: SettingAllocationEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableNewPrimaries, EnableNone},
+	{Name: SettingAllocationEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableNewPrimaries, EnableNone}, Scoped: true,
 		Doc: "which copies may be allocated; an in-sync copy is promoted whatever it says"},
 	{Name: SettingMaxRetries, Default: "5", Min: 1, Max: 1000,
 		Doc: "failed copies of a shard in a row after which it is left alone until somebody retries it"},
@@ -61,7 +62,7 @@ var settingRules = []SettingRule{
 		Doc: "how long the copies of a dead node are waited for before they are replaced"},
 	{Name: SettingSameHost, Default: "false", Values: []string{"false", "true"},
 		Doc: "whether two copies of a shard are kept off one host, not only off one node"},
-	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone},
+	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone}, Scoped: true,
 		Doc: "which copies may be moved for balance alone"},
 	{Name: SettingVoterGrace, Default: "3s", Max: int64(24 * time.Hour), Time: true,
 		Doc: "how long a dead voter is waited for before another votes in its place"},
@@ -75,7 +76,22 @@ func ruleOf(name string) *SettingRule {
 	if _, found := strings.CutPrefix(name, SettingCoverage+"."); found {
 		name = SettingCoverage
 	}
+	if rest, found := strings.CutPrefix(name, "keyspace."); found {
+		return scopedRule(rest)
+	}
 	return first(settingRules, func(r *SettingRule) bool { return r.Name == name })
+}
+
+// scopedRule finds the rule for what follows "keyspace.": the keyspace's name may contain dots.
+func scopedRule(rest string) *SettingRule {
+	for at := range rest {
+		if tail, found := strings.CutPrefix(rest[at:], ".routing."); found && at > 0 {
+			if r := first(settingRules, func(r *SettingRule) bool { return r.Scoped && r.Name == routing+tail }); r != nil {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // CheckSetting refuses a value that nobody could read, with a sentence that says what is taken. The empty value, which
@@ -118,6 +134,31 @@ func (s *State) Value(name string) string {
 		return r.Default
 	}
 	return set
+}
+
+// routing begins the names of the settings that a keyspace may say for itself, as "keyspace.NAME.routing." and so on.
+const routing = "cluster.routing."
+
+// ScopedName is the name under which a keyspace says a setting of the cluster for itself, or "" if it cannot.
+func ScopedName(keyspace, name string) string {
+	rest, found := strings.CutPrefix(name, routing)
+	if !found {
+		return ""
+	}
+	return "keyspace." + keyspace + ".routing." + rest
+}
+
+// Scoped is the value in force of a setting for a keyspace: what was set for it, else for the cluster, else the default. from
+// is the name that it was set by.
+func (s *State) Scoped(keyspace, name string) (value, from string) {
+	if scoped := ScopedName(keyspace, name); scoped != "" {
+		if set := s.Setting(scoped); set != "" {
+			if known, err := CheckSetting(scoped, set); known && err == nil {
+				return set, scoped
+			}
+		}
+	}
+	return s.Value(name), name
 }
 
 // Number is the value in force of a setting that is a number.

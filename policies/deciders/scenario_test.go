@@ -79,7 +79,7 @@ func (w *world) ask(d policies.Decider, line string) (out []string) {
 	if bare[0] != "ask" {
 		w.Fatalf("unknown line %q", line)
 	}
-	v := policies.NewView(&w.state, w.evidence, int64(w.number(set["ticks"], 0)), tickLength)
+	v := policies.NewView(&w.state, policies.Facts{Evidence: w.evidence, Ticks: int64(w.number(set["ticks"], 0)), TickLength: tickLength})
 	for i := range v.Nodes {
 		v.Nodes[i].Incoming, v.Nodes[i].Outgoing = w.number(set["in"], 0), w.number(set["out"], 0)
 	}
@@ -108,7 +108,7 @@ func TestSharedRows(t *testing.T) {
 		"shard orders/0 primary@N1 sync@N2", "shard orders/1 primary@N3 init@N1 failures=9", "shard orders/2 fresh@N2"} {
 		w.build(line)
 	}
-	v := policies.NewView(&w.state, w.evidence, 0, tickLength)
+	v := policies.NewView(&w.state, policies.Facts{Evidence: w.evidence, TickLength: tickLength})
 	for _, d := range All() {
 		if d.PerShard() {
 			continue

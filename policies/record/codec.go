@@ -91,7 +91,7 @@ func (c *codec) record(r *Record) (image []byte) {
 }
 
 func (c *codec) input(in *allocator.Input) (image []byte) {
-	c.fields(9)
+	c.fields(10)
 	if c.d == nil {
 		c.e.Bytes(in.State.Encode())
 	} else {
@@ -101,6 +101,11 @@ func (c *codec) input(in *allocator.Input) (image []byte) {
 	c.fields(2)
 	list(c, &in.Loads.Nodes, (*codec).nodeLoad)
 	list(c, &in.Loads.Shards, (*codec).shardLoad)
+	list(c, &in.Setbacks, func(c *codec, s *policies.Setback) {
+		c.fields(2)
+		number(c, &s.Shard)
+		integer(c, &s.Ticks)
+	})
 	number(c, &in.Seed)
 	integer(c, &in.Ticks)
 	integer(c, &in.TickLength)
