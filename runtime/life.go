@@ -137,7 +137,8 @@ func (l *life) listen() (err error) {
 	return nil
 }
 
-// WireFormat is the version of messages between nodes and of the cluster state. A node of a higher one is not let in by older ones.
+// WireFormat is the version of messages between nodes. A node of a higher one is not let in by older ones. What a node reads of
+// the cluster state is cluster.Format.
 const WireFormat = 1
 
 // enter starts this node's part of the metadata group.
@@ -150,7 +151,7 @@ func (l *life) enter() error {
 	self := cluster.Member{
 		ID: n.id.Node, Name: n.config.Name, Raft: n.groupLog.Number(), Epoch: l.epoch, Peer: l.address,
 		RESP: n.config.advertised(n.RESPAddr()), HTTP: n.config.advertised(n.HTTPAddr()), Host: n.config.Host, Roles: roles,
-		Attributes: n.config.attributes(), Release: Version(), Format: WireFormat,
+		Attributes: n.config.attributes(), Release: Version(), Format: cluster.Format,
 	}
 	bootstrap, err := n.bootstrap()
 	if err != nil {

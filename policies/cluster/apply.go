@@ -34,12 +34,13 @@ func refusal(err error) *Refusal {
 // draft is a state in the making. Its slices are the old state's until they are owned.
 type draft struct {
 	State
-	old         *State
-	ownsMembers bool
-	ownsShards  bool
-	changed     bool
-	left        []RowOutcome
-	keyspace    shards.KeyspaceID
+	old                       *State
+	ownsMembers               bool
+	ownsShards                bool
+	ownsModules, ownsPolicies bool
+	changed                   bool
+	left                      []RowOutcome
+	keyspace                  shards.KeyspaceID
 }
 
 func (d *draft) apply(c *Command) error {
@@ -73,8 +74,32 @@ func (d *draft) apply(c *Command) error {
 		return d.changeKeyspace(c.Keyspace)
 	case c.Settings != nil:
 		return d.changeSettings(c.Settings)
-	default:
+	case c.Voters != nil:
 		return d.changeVoters(c.Voters)
+	default:
+		return d.applyPolicies(c)
+	}
+}
+
+// applyPolicies carries out the commands about policies and their modules.
+func (d *draft) applyPolicies(c *Command) error {
+	switch {
+	case c.Push != nil:
+		return d.push(c.Push)
+	case c.Stage != nil:
+		return d.stage(c.Stage)
+	case c.Register != nil:
+		return d.register(c.Register)
+	case c.Activate != nil:
+		return d.activate(c.Activate)
+	case c.Shadow != nil:
+		return d.shadow(c.Shadow)
+	case c.Retire != nil:
+		return d.retire(c.Retire)
+	case c.Quarantine != nil:
+		return d.quarantine(c.Quarantine)
+	default:
+		return d.forgetPolicies(c.Forget)
 	}
 }
 
@@ -82,7 +107,8 @@ func (d *draft) apply(c *Command) error {
 func (c *Command) parts() int {
 	n := 0
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
-		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil} {
+		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
+		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil} {
 		if set {
 			n++
 		}

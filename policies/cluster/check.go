@@ -29,7 +29,17 @@ func Check(s *State) error {
 			return fmt.Errorf("invariant 10: setting %q is empty or out of order", x.Name)
 		}
 	}
-	return nil
+	if s.format() >= FormatPolicies {
+		for i := range s.Members {
+			if m := &s.Members[i]; m.Format < FormatPolicies {
+				return fmt.Errorf("invariant 13: node %s reads format %d, and the state is of %d", m.Name, m.Format, s.format())
+			}
+		}
+	}
+	if err := s.checkModules(); err != nil {
+		return err
+	}
+	return s.checkPolicies()
 }
 
 func (s *State) checkMembers() error {
@@ -141,6 +151,9 @@ func CheckStep(before, after *State) error {
 	if after.Version < before.Version || after.NextCopy < before.NextCopy || after.NextKeyspace < before.NextKeyspace {
 		return fmt.Errorf("invariant 6: version, copy or keyspace ids went back: %d c%d k%d, then %d c%d k%d",
 			before.Version, before.NextCopy, before.NextKeyspace, after.Version, after.NextCopy, after.NextKeyspace)
+	}
+	if after.PoliciesAt < before.PoliciesAt {
+		return fmt.Errorf("invariant 6: policies changed at %d, then at %d", before.PoliciesAt, after.PoliciesAt)
 	}
 	for i := range before.Members {
 		m := &before.Members[i]

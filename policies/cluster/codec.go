@@ -10,15 +10,23 @@ import (
 // A state or a command is one msgpack array; every struct within is an array of its fields in the order of their
 // declaration, every list an array of its elements, an absent pointer nil:
 //
-//	state    [format, cluster, version, [member…], [keyspace…], [shard…], [setting…], [voter…], next copy, next keyspace, read only]
+//	state    [format, cluster, version, [member…], [keyspace…], [shard…], [setting…], [voter…], next copy, next keyspace, read only,
+//	          [module…], [policy…], [quarantined…], policies changed at]       the last four from format 2 on
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
+//
+// What stands alone is written in the lowest format that can hold it, so that nodes of the release before go on reading the log
+// and the snapshots of a cluster that uses nothing new; Apply refuses what is new while such a node is a member.
 //
 // Equal values are equal bytes: nil and empty lists are the same, numbers are as short as they can be. Each struct is
 // described once, by a function that reads or writes it, so that the two cannot differ.
 
-// Format is the version of these encodings. It is raised when they change, and never lowered.
-const Format = 1
+// Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
+// never lowered.
+const (
+	Format         = 2
+	FormatPolicies = 2 // the first with modules and policies
+)
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.
 const (
@@ -28,7 +36,13 @@ const (
 
 // Encode writes the state.
 func (s *State) Encode() []byte {
-	e := wire.NewEncoder(nil)
+	room := 0
+	for i := range s.Modules { // they are most of a large state; grown into, it would be copied again and again
+		for _, chunk := range s.Modules[i].Chunks {
+			room += len(chunk)
+		}
+	}
+	e := wire.NewEncoder(make([]byte, 0, room+len(s.Shards)*64+4096))
 	c := codec{e: &e}
 	c.state(s)
 	return e.Buffer()
@@ -107,13 +121,27 @@ func (c *codec) fields(n int) {
 	}
 }
 
-// format is the first field of whatever stands alone.
-func (c *codec) format() {
-	v := uint32(Format)
-	number(c, &v)
-	if c.d != nil && v != Format {
-		c.d.Refuse(fmt.Sprintf("format %d; this version knows %d", v, Format))
+// eitherFields is fields for a struct that has grown: it writes n, or reads one of the two and gives it; 0: neither.
+func (c *codec) eitherFields(n, before, now int) int {
+	if c.d == nil {
+		c.e.Array(n)
+		return n
 	}
+	got := c.d.Array()
+	if got != before && got != now {
+		c.d.Refuse(fmt.Sprintf("%d fields where %d or %d belong", got, before, now))
+		return 0
+	}
+	return got
+}
+
+// format is the first field of whatever stands alone: it writes v, or gives what is read.
+func (c *codec) format(v uint32) uint32 {
+	number(c, &v)
+	if c.d != nil && (v < 1 || v > Format) {
+		c.d.Refuse(fmt.Sprintf("format %d; this version knows 1 to %d", v, Format))
+	}
+	return v
 }
 
 func (c *codec) bool(v *bool) {
@@ -203,7 +231,7 @@ func maybe[T any](c *codec, v **T, present func(*codec, *T)) {
 
 func (c *codec) outcome(o *Outcome) {
 	c.fields(6)
-	c.format()
+	c.format(1)
 	number(c, &o.Version)
 	c.bool(&o.Changed)
 	maybe(c, &o.Err, (*codec).refusal)

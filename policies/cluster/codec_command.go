@@ -21,7 +21,15 @@ func changesOf(c *Command) []change {
 		changeOf(&c.Member, (*codec).memberChange),
 		changeOf(&c.Keyspace, (*codec).keyspaceChange),
 		changeOf(&c.Settings, (*codec).settingsChange),
-		changeOf(&c.Voters, (*codec).votersChange),
+		changeOf(&c.Voters, (*codec).votersChange), // the last of format 1
+		changeOf(&c.Push, (*codec).pushChunk),
+		changeOf(&c.Stage, (*codec).stageReport),
+		changeOf(&c.Register, (*codec).registerPolicy),
+		changeOf(&c.Activate, (*codec).activatePolicy),
+		changeOf(&c.Shadow, (*codec).shadowPolicy),
+		changeOf(&c.Retire, (*codec).retirePolicy),
+		changeOf(&c.Quarantine, (*codec).quarantineModule),
+		changeOf(&c.Forget, (*codec).forgetPolicies),
 	}
 }
 
@@ -29,10 +37,18 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
 }
 
+// firstOfPolicies is the number of the first change that FormatPolicies has and format 1 has not.
+const firstOfPolicies = 11
+
+// formatOf is the format of a command with this change.
+func formatOf(which uint8) uint32 {
+	if which >= firstOfPolicies {
+		return FormatPolicies
+	}
+	return 1
+}
+
 func (c *codec) command(v *Command) {
-	c.fields(4)
-	c.format()
-	text(c, &v.Trace)
 	changes := changesOf(v)
 	which := uint8(len(changes)) // none, which Apply refuses
 	for i, x := range changes {
@@ -43,7 +59,14 @@ func (c *codec) command(v *Command) {
 	if c.d == nil && v.parts() != 1 {
 		panic(fmt.Sprintf("cluster: a command is one change; this one has %d", v.parts()))
 	}
+	c.fields(4)
+	format := c.format(formatOf(which))
+	text(c, &v.Trace)
 	number(c, &which)
+	if c.d != nil && formatOf(which) != format {
+		c.d.Refuse(fmt.Sprintf("change %d in format %d; it belongs to %d", which, format, formatOf(which)))
+		return
+	}
 	if int(which) >= len(changes) {
 		c.d.Refuse(fmt.Sprintf("change %d is unknown", which))
 		return

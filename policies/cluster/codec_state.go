@@ -1,10 +1,24 @@
 package cluster
 
-import "github.com/troupe-actors/troupe/shards"
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+)
 
 func (c *codec) state(s *State) {
-	c.fields(11)
-	c.format()
+	fields := stateFields
+	if c.d == nil && s.format() >= FormatPolicies {
+		fields = stateFieldsPolicies
+	}
+	if fields = c.eitherFields(fields, stateFields, stateFieldsPolicies); fields == 0 {
+		return
+	}
+	format := c.format(s.format())
+	if c.d != nil && (fields == stateFieldsPolicies) != (format == FormatPolicies) {
+		c.d.Refuse(fmt.Sprintf("%d fields in format %d", fields, format))
+		return
+	}
 	text(c, &s.Cluster)
 	number(c, &s.Version)
 	list(c, &s.Members, (*codec).member)
@@ -15,6 +29,30 @@ func (c *codec) state(s *State) {
 	number(c, &s.NextCopy)
 	number(c, &s.NextKeyspace)
 	c.bool(&s.ReadOnly)
+	if fields == stateFields {
+		return
+	}
+	list(c, &s.Modules, (*codec).module)
+	list(c, &s.Policies, (*codec).policy)
+	list(c, &s.Quarantine, (*codec).quarantined)
+	number(c, &s.PoliciesAt)
+	if c.d != nil && s.format() != FormatPolicies {
+		c.d.Refuse("a state without policies in a format that has them")
+	}
+}
+
+// Fields of a state in format 1, and in FormatPolicies.
+const (
+	stateFields         = 11
+	stateFieldsPolicies = 15
+)
+
+// format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
+func (s *State) format() uint32 {
+	if len(s.Modules)+len(s.Policies)+len(s.Quarantine) > 0 || s.PoliciesAt > 0 {
+		return FormatPolicies
+	}
+	return 1
 }
 
 func (c *codec) member(m *Member) {

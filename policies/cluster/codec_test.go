@@ -97,10 +97,10 @@ func TestDecodingIsBounded(t *testing.T) {
 	}
 	future := (&Command{Voters: &VotersChange{Voters: []uint64{1}}}).Encode()
 	future[1] = Format + 1
-	if _, err := DecodeCommand(future); err == nil || !strings.Contains(err.Error(), "format 2; this version knows 1") {
+	if _, err := DecodeCommand(future); err == nil || !strings.Contains(err.Error(), "format 3; this version knows 1 to 2") {
 		t.Fatalf("a command of another format: %v", err)
 	}
-	announced := []byte{0x94, Format, 0xa0, 10, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}
+	announced := []byte{0x94, 1, 0xa0, 10, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}
 	if _, err := DecodeCommand(announced); err == nil {
 		t.Fatal("two billion voters were believed in")
 	}

@@ -21,6 +21,16 @@ type Command struct {
 	Keyspace  *KeyspaceChange
 	Settings  *SettingsChange
 	Voters    *VotersChange
+
+	// What follows is of FormatPolicies.
+	Push       *PushChunk
+	Stage      *StageReport
+	Register   *RegisterPolicy
+	Activate   *ActivatePolicy
+	Shadow     *ShadowPolicy
+	Retire     *RetirePolicy
+	Quarantine *QuarantineModule
+	Forget     *ForgetPolicies
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.

@@ -84,6 +84,9 @@ func (d *draft) join(j *Join) error {
 			return refuse(WhyTaken, "the number %d in the metadata group belongs to node %s", m.Raft, other.Name)
 		}
 	}
+	if d.format() > m.Format {
+		return refuse(WhyInvalid, "the cluster has policies that were pushed, which need format %d; node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
+	}
 	i, found := d.findMember(m.ID)
 	if !found {
 		return d.welcome(i, m)
@@ -219,6 +222,7 @@ func (d *draft) forget(i int) error {
 			return nil
 		}))
 	}
+	d.unstage(m.ID)
 	d.ownMembers()
 	d.Members, d.changed = slices.Delete(d.Members, i, i+1), true
 	d.Voters = slices.DeleteFunc(slices.Clone(d.Voters), func(v uint64) bool { return v == m.Raft })

@@ -30,6 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	member N2 [+forget] [draining=B] [maintained=B] [excluded=B]
 //	set NAME VALUE, readonly B
 //	health, serves KEYSPACE, members
+//	and those about policies: see line.policies
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -293,6 +294,6 @@ func (l line) report() {
 		}
 		p.say("voters %v", p.state.Voters)
 	default:
-		p.Fatalf("unknown command %q", l.words[0])
+		l.policies()
 	}
 }

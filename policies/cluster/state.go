@@ -17,6 +17,9 @@ import "github.com/troupe-actors/troupe/shards"
 //  9. HandTo is 0 or an in-sync copy beside the primary, on a member that is not Down.
 //
 // 10. Voters ascend and belong to members; Settings are sorted by Name, without an empty value.
+// 11. Modules are sorted by Digest and within their bounds; a whole one has the digest that it is named by; members report on whole ones.
+// 12. Policies are sorted by Name, with versions that ascend, each a whole module; what is in use is there and not quarantined.
+// 13. With a module, a policy or a quarantine every member reads FormatPolicies.
 type State struct {
 	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
 	Version      uint64        // raised by one with each command that changed anything
@@ -28,6 +31,12 @@ type State struct {
 	NextCopy     shards.CopyID // what the next allocated copy is called
 	NextKeyspace shards.KeyspaceID
 	ReadOnly     bool // maintenance of the whole cluster: reads only
+
+	// What follows is of FormatPolicies.
+	Modules    []Module      // sorted by Digest
+	Policies   []Policy      // sorted by Name
+	Quarantine []Quarantined // sorted by Digest: modules that must not be in force, built-in ones among them
+	PoliciesAt uint64        // Version at the last change of Policies or Quarantine; 0: never
 }
 
 // Keyspace is a keyspace with what the cluster has to know of it beside its settings.

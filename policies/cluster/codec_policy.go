@@ -1,0 +1,129 @@
+package cluster
+
+import "slices"
+
+func (c *codec) bytes(v *[]byte) {
+	if c.d == nil {
+		c.e.Bytes(*v)
+		return
+	}
+	*v = slices.Clone(c.d.Bytes())
+}
+
+func digest(c *codec, v *Digest)        { text(c, v) }
+func versionNumber(c *codec, v *uint32) { number(c, v) }
+
+func (c *codec) module(m *Module) {
+	c.fields(5)
+	text(c, &m.Digest)
+	c.int(&m.Size)
+	list(c, &m.Chunks, (*codec).bytes)
+	c.int64(&m.Pushed)
+	list(c, &m.Staged, func(c *codec, s *Staged) {
+		c.fields(3)
+		text(c, &s.Node)
+		number(c, &s.Epoch)
+		text(c, &s.Problem)
+	})
+}
+
+func (c *codec) policy(p *Policy) {
+	c.fields(9)
+	text(c, &p.Name)
+	c.int(&p.Order)
+	number(c, &p.Next)
+	list(c, &p.Versions, func(c *codec, v *PolicyVersion) {
+		c.fields(4)
+		number(c, &v.Number)
+		text(c, &v.Digest)
+		text(c, &v.Label)
+		c.int64(&v.Pushed)
+	})
+	c.policyUse(&p.Active)
+	c.policyUse(&p.Previous)
+	c.policyUse(&p.Shadow)
+	number(c, &p.Version)
+	text(c, &p.Note)
+}
+
+func (c *codec) policyUse(u *PolicyUse) {
+	c.fields(2)
+	number(c, &u.Version)
+	text(c, &u.Settings)
+}
+
+func (c *codec) quarantined(q *Quarantined) {
+	c.fields(4)
+	text(c, &q.Digest)
+	text(c, &q.Policy)
+	text(c, &q.Reason)
+	c.int64(&q.At)
+}
+
+func (c *codec) pushChunk(p *PushChunk) {
+	c.fields(5)
+	text(c, &p.Digest)
+	c.int(&p.Size)
+	c.int(&p.Part)
+	c.bytes(&p.Bytes)
+	c.int64(&p.At)
+}
+
+func (c *codec) stageReport(s *StageReport) {
+	c.fields(3)
+	text(c, &s.Node)
+	number(c, &s.Epoch)
+	list(c, &s.Modules, func(c *codec, m *StagedModule) {
+		c.fields(2)
+		text(c, &m.Digest)
+		text(c, &m.Problem)
+	})
+}
+
+func (c *codec) registerPolicy(r *RegisterPolicy) {
+	c.fields(5)
+	text(c, &r.Name)
+	text(c, &r.Digest)
+	text(c, &r.Label)
+	c.int(&r.Order)
+	c.int64(&r.At)
+}
+
+func (c *codec) activatePolicy(a *ActivatePolicy) {
+	c.fields(4)
+	text(c, &a.Name)
+	number(c, &a.Version)
+	text(c, &a.Settings)
+	text(c, &a.Note)
+}
+
+func (c *codec) shadowPolicy(s *ShadowPolicy) {
+	c.fields(3)
+	text(c, &s.Name)
+	number(c, &s.Version)
+	text(c, &s.Settings)
+}
+
+func (c *codec) retirePolicy(r *RetirePolicy) {
+	c.fields(4)
+	text(c, &r.Name)
+	number(c, &r.How)
+	number(c, &r.If)
+	text(c, &r.Note)
+}
+
+func (c *codec) quarantineModule(q *QuarantineModule) {
+	c.fields(5)
+	text(c, &q.Digest)
+	text(c, &q.Policy)
+	text(c, &q.Reason)
+	c.int64(&q.At)
+	c.bool(&q.Lift)
+}
+
+func (c *codec) forgetPolicies(f *ForgetPolicies) {
+	c.fields(3)
+	text(c, &f.Name)
+	list(c, &f.Versions, versionNumber)
+	list(c, &f.Modules, digest)
+}

@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// policies plays the commands about policies. A module is called by a word, which is all that it holds.
+//
+//	push WORD [register=POLICY] [label=L] [order=N]   a module, as a version of a policy
+//	ready N1 WORD [problem=P]                         what a node says of it; _ is a space
+//	activate POLICY [version=N] [settings=JSON]
+//	shadow POLICY [version=N]
+//	rollback POLICY [if=N], deactivate POLICY, reset POLICY
+//	quarantine WORD reason=R, lift WORD
+//	forget POLICY [version=N]
+//	policies                                          what is there
+func (l line) policies() {
+	p := l.player
+	spaced := func(name string) string { return strings.ReplaceAll(l.set[name], "_", " ") }
+	version := uint32(l.number(l.set["version"], 0))
+	retreats := map[string]Retreat{"rollback": RetreatRollback, "deactivate": RetreatDeactivate, "reset": RetreatReset}
+	switch verb := l.words[0]; verb {
+	case "push":
+		for _, c := range pushes([]byte(l.words[1])) {
+			p.apply(c)
+		}
+		if name := l.set["register"]; name != "" {
+			p.apply(&Command{Register: &RegisterPolicy{Name: name, Digest: DigestOf([]byte(l.words[1])), Label: l.set["label"], Order: int(l.number(l.set["order"], 0)), At: 1}})
+		}
+	case "ready":
+		n := p.state.Member(l.node(l.words[1]))
+		p.apply(&Command{Stage: &StageReport{Node: n.ID, Epoch: n.Epoch, Modules: []StagedModule{{DigestOf([]byte(l.words[2])), spaced("problem")}}}})
+	case "activate":
+		p.apply(&Command{Activate: &ActivatePolicy{Name: l.words[1], Version: version, Settings: l.set["settings"]}})
+	case "shadow":
+		p.apply(&Command{Shadow: &ShadowPolicy{Name: l.words[1], Version: version}})
+	case "rollback", "deactivate", "reset":
+		p.apply(&Command{Retire: &RetirePolicy{Name: l.words[1], How: retreats[verb], If: uint32(l.number(l.set["if"], 0))}})
+	case "quarantine", "lift":
+		p.apply(&Command{Quarantine: &QuarantineModule{Digest: DigestOf([]byte(l.words[1])), Policy: "?", Reason: spaced("reason"), At: 1, Lift: verb == "lift"}})
+	case "forget":
+		c := &ForgetPolicies{Name: l.words[1]}
+		if version != 0 {
+			c.Versions = []uint32{version}
+		}
+		p.apply(&Command{Forget: c})
+	case "policies":
+		l.listPolicies()
+	default:
+		p.Fatalf("unknown command %q", verb)
+	}
+}
+
+func (l line) listPolicies() {
+	s := l.state
+	for _, p := range s.Policies {
+		text := p.Name
+		for _, v := range p.Versions {
+			text += fmt.Sprintf(" %d=%s", v.Number, s.Module(v.Digest).Bytes())
+			if v.Label != "" {
+				text += "(" + v.Label + ")"
+			}
+		}
+		for _, use := range []struct {
+			what string
+			PolicyUse
+		}{{"active", p.Active}, {"previous", p.Previous}, {"shadow", p.Shadow}} {
+			if use.Version != 0 {
+				text += fmt.Sprintf(", %s %d%s", use.what, use.Version, use.Settings)
+			}
+		}
+		if p.Note != "" {
+			text += "; " + p.Note
+		}
+		l.say("%s", text)
+	}
+	for _, q := range s.Quarantine {
+		l.say("quarantined %s: %s", q.Digest.Short(), q.Reason)
+	}
+	for i := range s.Modules {
+		if m := &s.Modules[i]; !s.Used(m.Digest) {
+			l.say("module %s belongs to no policy", m.Bytes())
+		}
+	}
+}
