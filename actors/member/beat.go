@@ -14,7 +14,7 @@ func (m *Member) beat() {
 	if m.over || m.leader == "" {
 		return
 	}
-	h := heartbeat{sent: m.lease.now(), health: m.c.Health()}
+	h := heartbeat{sent: m.lease.now(), health: m.c.Health(), flood: m.flood}
 	h.health.Late, h.health.RoundTrip = max(h.health.Late, m.late), m.roundTrip
 	m.late = 0
 	m.holder.Sent(h.sent)
@@ -38,10 +38,30 @@ func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
 	case r.standing == liveness.Declared:
 		m.end(fmt.Sprintf("the placement leader %s has declared epoch %d dead", peer.Name, m.c.Epoch))
 	case r.standing == liveness.Granted:
-		if m.holder.Granted(r.grant) {
-			m.lease.grant(m.holder.Until())
-			m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
-		}
+		m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
+		m.granted(r)
+		m.flooded(r.flood)
+		m.heardBack(r.grant.Term, r.report, r.grant.Sent)
+	}
+}
+
+// granted takes a lease, if this node knows all that its leader did when it gave it: a row that has made another copy primary
+// must be heard before the right to serve is renewed. Else the grant waits for the state; a later one takes its place.
+func (m *Member) granted(r reply) {
+	if m.c.Group.State().Version < r.version {
+		m.pending = r
+		return
+	}
+	m.pending = reply{}
+	if m.holder.Granted(r.grant) {
+		m.lease.grant(m.holder.Until())
+	}
+}
+
+// catchUp takes the grant that waited for a version of the state.
+func (m *Member) catchUp(version uint64) {
+	if r := m.pending; r.epoch != 0 && r.version <= version && !m.over && r.grant.Term >= m.holder.Term() {
+		m.granted(r)
 	}
 }
 

@@ -3,10 +3,12 @@ package member
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
@@ -35,7 +37,7 @@ type Group interface {
 	LeaderGone(node shards.NodeID, epoch shards.Epoch)
 }
 
-// Config says who the node is and what it leans on. All fields but Log, Health, Over and Changed are required.
+// Config says who the node is and what it leans on. Self, Epoch, Wire and Group are required.
 type Config struct {
 	Self  shards.NodeID
 	Epoch shards.Epoch
@@ -50,6 +52,22 @@ type Config struct {
 	// Health gives the node's figures, of which Late and RoundTrip are measured here. It is called before each heartbeat, on
 	// the Member's goroutine, and must be quick. nil: none.
 	Health func() liveness.Health
+
+	// Loads measures the node and its copies. It is called about every LoadPeriod, on a goroutine of its own, one call at a time;
+	// what has changed noticeably is told the placement leader, and the node's own figures every LoadRefresh in any case.
+	// nil: nothing is measured.
+	Loads       func() Sample
+	LoadPeriod  time.Duration // default 5 s; at least one tick
+	LoadRefresh time.Duration // default 30 s
+
+	// Full decides on the leader whether a member is so full that shards with a copy there shall take no writes that grow: a
+	// sentence that says why, or nothing. was says that it was full before: it shall not change its mind at every byte. It is
+	// called on the Member's goroutine, and must be quick. nil: nobody ever is.
+	Full func(s *cluster.State, l *policies.NodeLoad, was bool) (why string)
+
+	// Flooded is told, on every member, which nodes are full, whenever that changes, and once after the first lease. It is called
+	// on the Member's goroutine, and must be quick. nil: nobody wants to know.
+	Flooded func(full []Flood)
 
 	// Over is called once when this life was declared dead: the lease has been dropped, no more heartbeats are sent, and the
 	// node must begin another epoch, with another Member, to serve again. It is called on the Member's goroutine: it must be
@@ -78,6 +96,21 @@ func (c Config) validate() (Config, error) {
 	}
 	if c.Health == nil {
 		c.Health = func() liveness.Health { return liveness.Health{} }
+	}
+	if c.LoadPeriod == 0 {
+		c.LoadPeriod = 5 * time.Second
+	}
+	if c.LoadRefresh == 0 {
+		c.LoadRefresh = 30 * time.Second
+	}
+	if c.LoadPeriod < c.Liveness.TickLength || c.LoadRefresh < 0 {
+		return c, fmt.Errorf("member: LoadPeriod is %v and LoadRefresh %v; the one is at least a tick of %v, the other not negative", c.LoadPeriod, c.LoadRefresh, c.Liveness.TickLength)
+	}
+	if c.Full == nil {
+		c.Full = func(*cluster.State, *policies.NodeLoad, bool) string { return "" }
+	}
+	if c.Flooded == nil {
+		c.Flooded = func([]Flood) {}
 	}
 	if c.Over == nil {
 		c.Over = func(string) {}

@@ -3,6 +3,7 @@ package member
 import (
 	"time"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -15,6 +16,8 @@ type Evidence struct {
 
 	Ticks      int64         // on the detector's clock, as those of a Status are: when this was shown
 	TickLength time.Duration // of that clock
+
+	Loads *policies.Loads // what the members have reported of themselves in this reign; not nil where Leading
 }
 
 // Node is what is known of one member. Its times are made from ticks and are for people and traces.
@@ -45,6 +48,7 @@ func (m *Member) show() {
 	e := &Evidence{}
 	if m.reign != nil {
 		d, now := m.reign.detector, time.Now()
+		e.Loads = m.reign.loads()
 		e.Leading, e.Term, e.Ticks, e.TickLength = true, m.reign.term, d.Now(), m.c.Liveness.TickLength
 		for _, s := range d.All() {
 			e.Nodes = append(e.Nodes, Node{Status: s,

@@ -38,6 +38,12 @@ type Member struct {
 	reign     *reign // nil unless this node leads
 	doubt     *doubt // nil unless the connection to the leader is broken
 	malformed map[shards.NodeID]bool
+	teller    teller
+	measuring bool   // a goroutine measures loads
+	loadIn    int    // ticks until the next measurement
+	refresh   int    // measurements after which the node's figures are told though they have hardly changed
+	flood     uint64 // hash of the list of full nodes that the node was told of
+	pending   reply  // a grant that waits for the state that it speaks of; of epoch 0: none
 }
 
 // Start begins. The caller then passes on what the group and the transport tell, and in the end calls Close.
@@ -50,6 +56,7 @@ func Start(c Config) (*Member, error) {
 	m := &Member{
 		c: c, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
 		holder: liveness.NewHolder(c.Liveness.DriftPPM), up: map[shards.NodeID]shards.Epoch{}, malformed: map[shards.NodeID]bool{},
+		flood: unheard, refresh: int(max(1, c.LoadRefresh/c.LoadPeriod)),
 	}
 	m.lease = newLease(time.Now(), m.lone)
 	m.inbox.filled = make(chan struct{}, 1)
@@ -84,7 +91,7 @@ func (m *Member) Applied(*cluster.State) {
 // Changed takes the transport's news of a connection.
 func (m *Member) Changed(c transport.Change) { m.inbox.put(func() { m.connection(c) }) }
 
-// Receive takes a heartbeat or a reply; other kinds are none of its business, and false is returned.
+// Receive takes a heartbeat, a reply or a report of loads; other kinds are none of its business, and false is returned.
 func (m *Member) Receive(peer transport.Hello, kind transport.Kind, body []byte) bool {
 	switch kind {
 	case transport.KindHeartbeat:
@@ -94,6 +101,9 @@ func (m *Member) Receive(peer transport.Hello, kind transport.Kind, body []byte)
 		at := m.lease.now()
 		r, err := decodeReply(body)
 		m.inbox.offer(func() { m.answered(peer, r, at, err) })
+	case transport.KindLoads:
+		r, err := decodeReport(body)
+		m.inbox.offer(func() { m.reported(peer, r, err) })
 	default:
 		return false
 	}
@@ -141,6 +151,10 @@ func (m *Member) tick() {
 		m.beatIn, m.leader = m.c.Liveness.Heartbeat, leader
 		m.beat()
 	}
+	if m.loadIn--; m.loadIn <= 0 {
+		m.loadIn = int(m.c.LoadPeriod / length)
+		m.measure()
+	}
 }
 
 // applied takes a newer cluster state.
@@ -151,8 +165,11 @@ func (m *Member) applied(s *cluster.State) {
 	}
 	if m.reign != nil {
 		m.reign.detector.Members(s.Members)
+		m.reign.ledger.members(s.Members)
+		m.gaugeAll()
 		m.carryOut()
 	}
+	m.catchUp(s.Version)
 }
 
 // settleAlone says whether the lease lasts for ever: this node leads, and is the only member.

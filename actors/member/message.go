@@ -11,16 +11,22 @@ import (
 
 // The messages, in msgpack. Who sends one, in which epoch, the transport's handshake has said.
 //
-//	heartbeat        [sent, fsync, queue, late, round trip]         member to placement leader
-//	heartbeat reply  [epoch, sent, standing, age, lease, term]      and back
-//	probe            [target, epoch, timeout]                       leader to another member
-//	probe answer     [answer, epoch]                                and back
+//	heartbeat        [sent, fsync, queue, late, round trip, flood]     member to placement leader
+//	heartbeat reply  [epoch, sent, standing, age, lease, term,         and back
+//	                  version, report, flood, full]
+//	probe            [target, epoch, timeout]                          leader to another member
+//	probe answer     [answer, epoch]                                   and back
+//
+// version is that of the leader's cluster state: who has an older one gets no lease of this reply until it has caught up. report
+// is the number of the newest report of loads that has arrived, flood the hash of the list of full nodes; full is that list, a
+// node and a sentence in turn, or empty if the member has it already.
 //
 // Times are nanoseconds: sent on the member's monotonic clock, which only the member itself may interpret; durations from 0 to
 // an hour. A standing or an answer is the number of its constant in policies/liveness.
 
 const (
-	maxMessage = 256              // bytes of any of them; a node's id has 64 at most
+	maxMessage = 256              // bytes of any but a reply; a node's id has 64 at most
+	maxReply   = 4 << 20          // bytes; what a list of full nodes takes
 	maxNode    = 64               //
 	maxTimeout = 10 * time.Second // of a probe: what a prober is willing to wait
 )
@@ -28,23 +34,26 @@ const (
 type heartbeat struct {
 	sent   int64
 	health liveness.Health
+	flood  uint64
 }
 
 func (h heartbeat) encode() []byte {
 	e := wire.NewEncoder(nil)
-	e.Array(5)
+	e.Array(6)
 	e.Int(h.sent)
 	for _, d := range []time.Duration{h.health.Fsync, h.health.Queue, h.health.Late, h.health.RoundTrip} {
 		e.Int(int64(min(max(d, 0), time.Hour)))
 	}
+	e.Uint(h.flood)
 	return e.Buffer()
 }
 
 func decodeHeartbeat(body []byte) (h heartbeat, err error) {
-	d, err := open(body, 5)
+	d, err := open(body, 6, maxMessage)
 	h.sent = span(&d, 0)
 	h.health.Fsync, h.health.Queue = time.Duration(span(&d, time.Hour)), time.Duration(span(&d, time.Hour))
 	h.health.Late, h.health.RoundTrip = time.Duration(span(&d, time.Hour)), time.Duration(span(&d, time.Hour))
+	h.flood = d.Uint()
 	return h, done(&d, err)
 }
 
@@ -52,28 +61,61 @@ type reply struct {
 	epoch    shards.Epoch
 	standing liveness.Standing // Granted or Declared
 	grant    liveness.Grant
+	version  uint64
+	report   uint64
+	flood    flood
 }
 
 func (r reply) encode() []byte {
 	e := wire.NewEncoder(nil)
-	e.Array(6)
+	e.Array(10)
 	e.Uint(uint64(r.epoch))
 	e.Int(r.grant.Sent)
 	e.Uint(uint64(r.standing))
 	e.Int(r.grant.Age)
 	e.Int(r.grant.Lease)
 	e.Uint(r.grant.Term)
+	e.Uint(r.version)
+	e.Uint(r.report)
+	e.Uint(r.flood.hash)
+	e.Array(2 * len(r.flood.list))
+	for _, f := range r.flood.list {
+		e.Str(string(f.Node))
+		e.Str(f.Why)
+	}
 	return e.Buffer()
 }
 
 func decodeReply(body []byte) (r reply, err error) {
-	d, err := open(body, 6)
+	d, err := open(body, 10, maxReply)
 	r.epoch = shards.Epoch(d.Uint())
 	r.grant.Sent = span(&d, 0)
 	r.standing = liveness.Standing(number(&d, uint64(liveness.Granted)))
 	r.grant.Age, r.grant.Lease = span(&d, time.Hour), span(&d, time.Hour)
 	r.grant.Term = d.Uint()
+	r.version, r.report, r.flood.hash = d.Uint(), d.Uint(), d.Uint()
+	for range length(&d, 2) {
+		r.flood.list = append(r.flood.list, Flood{nodeID(&d), text(&d, maxWhy)})
+	}
 	return r, done(&d, err)
+}
+
+// nodeID reads the id of a node.
+func nodeID(d *wire.Decoder) shards.NodeID {
+	id := text(d, maxNode)
+	if id == "" {
+		d.Refuse("a node's id of no bytes")
+	}
+	return shards.NodeID(id)
+}
+
+func text(d *wire.Decoder, most int) string {
+	t := d.Bytes()
+	if len(t) > most {
+		d.Refuse(fmt.Sprintf("a text of %d bytes; up to %d are allowed", len(t), most))
+		return ""
+	}
+	return string(t)
 }
 
 type probe struct {
@@ -92,12 +134,8 @@ func (p probe) encode() []byte {
 }
 
 func decodeProbe(body []byte) (p probe, err error) {
-	d, err := open(body, 3)
-	target := d.Bytes()
-	if len(target) == 0 || len(target) > maxNode {
-		d.Refuse(fmt.Sprintf("a node's id of %d bytes; 1 to %d are allowed", len(target), maxNode))
-	}
-	p.target = shards.NodeID(target)
+	d, err := open(body, 3, maxMessage)
+	p.target = nodeID(&d)
 	p.epoch = shards.Epoch(d.Uint())
 	p.timeout = time.Duration(span(&d, maxTimeout))
 	return p, done(&d, err)
@@ -117,17 +155,17 @@ func (p probed) encode() []byte {
 }
 
 func decodeProbed(body []byte) (p probed, err error) {
-	d, err := open(body, 2)
+	d, err := open(body, 2, maxMessage)
 	p.answer = liveness.Answer(number(&d, uint64(liveness.Answered)))
 	p.epoch = shards.Epoch(d.Uint())
 	return p, done(&d, err)
 }
 
-// open begins a message that is an array of n values.
-func open(body []byte, n int) (wire.Decoder, error) {
+// open begins a message that is an array of n values, in so many bytes at most.
+func open(body []byte, n, most int) (wire.Decoder, error) {
 	d := wire.NewDecoder(body)
-	if len(body) > maxMessage {
-		return d, fmt.Errorf("member: a message of %d bytes; %d are allowed", len(body), maxMessage)
+	if len(body) > most {
+		return d, fmt.Errorf("member: a message of %d bytes; %d are allowed", len(body), most)
 	}
 	if got := d.Array(); d.Err() == nil && got != n {
 		d.Refuse(fmt.Sprintf("%d values where %d belong", got, n))

@@ -1,25 +1,45 @@
 package member
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 var (
-	someHeartbeat = heartbeat{sent: 1 << 40, health: liveness.Health{Fsync: time.Millisecond, Queue: time.Hour, Late: 3, RoundTrip: 0}}
-	someReply     = reply{epoch: 7, standing: liveness.Granted, grant: liveness.Grant{Sent: 1 << 40, Age: 12345, Lease: int64(1500 * time.Millisecond), Term: 1 << 50}}
-	someProbe     = probe{target: "n3", epoch: 4, timeout: 400 * time.Millisecond}
-	someProbed    = probed{answer: liveness.Answered, epoch: 5}
+	someHeartbeat = heartbeat{sent: 1 << 40, flood: 1 << 63, health: liveness.Health{Fsync: time.Millisecond, Queue: time.Hour, Late: 3, RoundTrip: 0}}
+	someReply     = reply{
+		epoch: 7, standing: liveness.Granted, grant: liveness.Grant{Sent: 1 << 40, Age: 12345, Lease: int64(1500 * time.Millisecond), Term: 1 << 50},
+		version: 99, report: 5, flood: newFlood(map[shards.NodeID]string{"n3": "its disk is full", "n1": "its memory is"}),
+	}
+	someReport = report{
+		number: 3, first: true, gone: []shards.ShardID{1, 1<<32 - 1},
+		node: &policies.NodeLoad{Capacity: policies.Load{CPU: 4, Memory: 1 << 34, Disk: 1 << 40}, Used: policies.Load{CPU: 0.25, Memory: 1 << 30, Disk: 5}},
+		copies: []CopyLoad{
+			{Shard: 7, Primary: true, Cost: policies.Load{CPU: 0.5, Memory: 100, Disk: 1 << 50}, Apply: 0.125},
+			{Shard: 8, Cost: policies.Load{Memory: 1}},
+		},
+	}
+	someProbe  = probe{target: "n3", epoch: 4, timeout: 400 * time.Millisecond}
+	someProbed = probed{answer: liveness.Answered, epoch: 5}
 )
 
 func TestMessagesComeBack(t *testing.T) {
 	if h, err := decodeHeartbeat(someHeartbeat.encode()); err != nil || h != someHeartbeat {
 		t.Errorf("%+v, %v", h, err)
 	}
-	if r, err := decodeReply(someReply.encode()); err != nil || r != someReply {
+	if r, err := decodeReply(someReply.encode()); err != nil || !reflect.DeepEqual(r, someReply) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := decodeReport(someReport.encode()); err != nil || !reflect.DeepEqual(r, someReport) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := decodeReport((&report{number: 9}).encode()); err != nil || !reflect.DeepEqual(r, report{number: 9}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if p, err := decodeProbe(someProbe.encode()); err != nil || p != someProbe {
@@ -47,7 +67,24 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		"a standing of 9":      func() error { _, err := decodeReply(reply{standing: 9}.encode()); return err },
 		"an answer of 9":       func() error { _, err := decodeProbed(probed{answer: 9}.encode()); return err },
 		"a target with no id":  func() error { _, err := decodeProbe(probe{epoch: 1}.encode()); return err },
-		"a target's long id":   func() error { _, err := decodeProbe(long.encode()); return err },
+		"a long sentence": func() error {
+			_, err := decodeReply(reply{flood: flood{list: []Flood{{"n1", strings.Repeat("x", maxWhy+1)}}}}.encode())
+			return err
+		},
+		"a full node of no id": func() error {
+			_, err := decodeReply(reply{flood: flood{list: []Flood{{"", "full"}}}}.encode())
+			return err
+		},
+		"half a report": func() error { b := someReport.encode(); _, err := decodeReport(b[:len(b)-3]); return err },
+		"too many copies": func() error {
+			_, err := decodeReport((&report{copies: make([]CopyLoad, maxCopies+1)}).encode())
+			return err
+		},
+		"a shard of 33 bits": func() error {
+			_, err := decodeReport([]byte{0x95, 1, 0xc2, 0x90, 0x91, 0xcf, 0, 0, 0, 1, 0, 0, 0, 0, 0x90})
+			return err
+		},
+		"a target's long id": func() error { _, err := decodeProbe(long.encode()); return err },
 	} {
 		if err := decode(); err == nil {
 			t.Errorf("%s is taken", name)
@@ -59,7 +96,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 
 // FuzzMessages: what is decoded is within its bounds, and what is encoded again is the same.
 func FuzzMessages(f *testing.F) {
-	for _, m := range [][]byte{someHeartbeat.encode(), someReply.encode(), someProbe.encode(), someProbed.encode(), nil, {0x95}} {
+	for _, m := range [][]byte{someHeartbeat.encode(), someReply.encode(), someProbe.encode(), someProbed.encode(), someReport.encode(), nil, {0x95}} {
 		f.Add(m)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -69,7 +106,12 @@ func FuzzMessages(f *testing.F) {
 			}
 		}
 		if r, err := decodeReply(body); err == nil {
-			if again, err := decodeReply(r.encode()); err != nil || again != r || r.grant.Age < 0 || r.grant.Lease > liveness.MaxLease || r.standing > liveness.Granted {
+			if again, err := decodeReply(r.encode()); err != nil || !reflect.DeepEqual(again, r) || r.grant.Age < 0 || r.grant.Lease > liveness.MaxLease || r.standing > liveness.Granted {
+				t.Errorf("%+v, %+v, %v", r, again, err)
+			}
+		}
+		if r, err := decodeReport(body); err == nil {
+			if again, err := decodeReport(r.encode()); err != nil || len(again.copies) != len(r.copies) || again.number != r.number || len(r.copies) > maxCopies {
 				t.Errorf("%+v, %+v, %v", r, again, err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -16,6 +17,23 @@ type reign struct {
 	term     uint64
 	detector *liveness.Detector
 	showIn   int // ticks until evidence is shown anew though nothing changed
+
+	ledger  *ledger
+	loadsAt int64                    // tick from which the ledger is summed up anew, if anything has come
+	full    map[shards.NodeID]string // nodes that take no writes that grow, and why
+	flood   flood                    // the same, for the members
+}
+
+// loadsEvery is how many ticks lie between two sums of the loads: deciders look at them every few seconds.
+const loadsEvery = 20
+
+// loads is what the members have reported, a second old at most.
+func (r *reign) loads() *policies.Loads {
+	if now := r.detector.Now(); now >= r.loadsAt {
+		r.loadsAt = now + loadsEvery
+		return r.ledger.loads()
+	}
+	return r.ledger.shown
 }
 
 // lead begins a reign, or ends the one that there is.
@@ -32,7 +50,7 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]string{}}
 	members := m.c.Group.State().Members
 	d.Members(members)
 	for _, n := range members {
@@ -72,7 +90,7 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	}
 	standing := m.reign.detector.Heard(peer.Node, peer.Epoch, h.health)
 	m.carryOut()
-	r := reply{epoch: peer.Epoch, standing: standing, grant: liveness.Grant{Sent: h.sent, Term: m.reign.term}}
+	r := reply{epoch: peer.Epoch, standing: standing, grant: liveness.Grant{Sent: h.sent, Term: m.reign.term}, version: m.c.Group.State().Version}
 	switch standing {
 	case liveness.Granted:
 		grant, ok := m.grant(h.sent)
@@ -80,6 +98,10 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 			return
 		}
 		r.grant = grant
+		r.report, r.flood = m.reign.ledger.number(peer.Node, peer.Epoch), m.reign.flood
+		if h.flood == r.flood.hash {
+			r.flood.list = nil
+		}
 	case liveness.Declared:
 	default:
 		return // it has to join first, or is history
@@ -102,6 +124,8 @@ func (m *Member) hearSelf(h heartbeat) {
 	case liveness.Granted:
 		if grant, ok := m.grant(h.sent); ok && m.holder.Granted(grant) {
 			m.lease.grant(m.holder.Until())
+			m.flooded(m.reign.flood)
+			m.heardBack(grant.Term, m.reign.ledger.number(m.c.Self, m.c.Epoch), grant.Sent)
 		}
 	}
 }
@@ -135,6 +159,9 @@ func (m *Member) carryOut() {
 	}
 	for _, c := range r.Changes {
 		m.tell(c)
+		if c.State == liveness.Dead && m.gauge(c.Node) {
+			m.reign.flood = newFlood(m.reign.full)
+		}
 	}
 	if len(r.Changes) > 0 {
 		select {

@@ -49,6 +49,12 @@ type resident struct {
 	gone    []shards.Epoch // of leaders
 	over    string
 	closed  bool
+	sample  Sample // what Loads measures
+	reports int    // of loads, that have arrived here
+	bytes   int    // of these
+	full    []Flood
+	told    int            // how often Flooded was called
+	behind  *cluster.State // what State says here, if it is not what the council has decided
 }
 
 type safeBuffer struct {
@@ -108,6 +114,12 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 		Self:   transport.Hello{Cluster: "c", Node: id, Epoch: epoch, Name: string(id)},
 		Listen: "home of " + string(id),
 		Receive: func(peer transport.Hello, _ transport.Class, kind transport.Kind, body []byte) {
+			if kind == transport.KindLoads {
+				r.mu.Lock()
+				r.reports++
+				r.bytes += len(body)
+				r.mu.Unlock()
+			}
 			if m := r.member.Load(); m != nil && !m.Receive(peer, kind, body) {
 				w.Errorf("%s got a %v", id, kind)
 			}
@@ -132,6 +144,9 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 		Log:     slog.New(slog.NewTextHandler(&r.log, nil)),
 		Over:    func(reason string) { r.mu.Lock(); r.over = reason; r.mu.Unlock() },
 		Changed: func(_ uint64, c liveness.Change) { r.note(c) },
+		Loads:   func() Sample { r.mu.Lock(); defer r.mu.Unlock(); return r.sample },
+		Full:    fuller,
+		Flooded: func(full []Flood) { r.mu.Lock(); defer r.mu.Unlock(); r.full, r.told = full, r.told+1 },
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -210,6 +225,12 @@ func (r *resident) known(id shards.NodeID) Node {
 // The council.
 
 func (r *resident) State() *cluster.State {
+	r.mu.Lock()
+	behind := r.behind
+	r.mu.Unlock()
+	if behind != nil {
+		return behind
+	}
 	r.town.mu.Lock()
 	defer r.town.mu.Unlock()
 	return r.town.state

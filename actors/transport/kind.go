@@ -45,15 +45,16 @@ const (
 	KindWatch                          // call: changes of shards, as they happen
 	KindPlacement                      // call: an operator's question to the placement leader
 	KindPublish                        // one-way, Bulk: a message to a channel, for the subscribers on that node
+	KindLoads                          // one-way, Control: member to placement leader, what node and copies use
 
-	lastKind = KindPublish
+	lastKind = KindLoads
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
-	KindPlacement: "placement", KindPublish: "publish",
+	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of

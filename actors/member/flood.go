@@ -1,0 +1,114 @@
+package member
+
+import (
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Flood is a node that is too full to take writes that grow, and the sentence that says why.
+type Flood struct {
+	Node shards.NodeID
+	Why  string
+}
+
+// flood is the list of full nodes as a leader holds it, and as every member has heard it. What is sent again and again is its
+// hash: the list goes to who has another one.
+//
+//	heartbeat (hash of the list that I have) ──► another hash? ──► reply (hash, list)
+//	                                             the same      ──► reply (hash)
+type flood struct {
+	hash uint64 // 0 if the list is empty
+	list []Flood
+}
+
+// unheard is the hash of a list that nobody has, so that the first reply brings one.
+const unheard = ^uint64(0)
+
+const (
+	maxFloods = 4096
+	maxWhy    = 512 // bytes
+)
+
+func newFlood(why map[shards.NodeID]string) flood {
+	f := flood{}
+	h := fnv.New64a()
+	for _, node := range slices.Sorted(maps.Keys(why)) {
+		if len(f.list) == maxFloods {
+			break
+		}
+		text := why[node]
+		f.list = append(f.list, Flood{node, text[:min(len(text), maxWhy)]})
+		h.Write([]byte(node))
+		h.Write([]byte{0})
+	}
+	if len(f.list) > 0 {
+		f.hash = max(1, min(h.Sum64(), unheard-1))
+	}
+	return f
+}
+
+// gauge decides anew whether a node is full, and says whether that changed anything. What is not known, or of a dead node, is
+// nobody's hindrance.
+func (m *Member) gauge(node shards.NodeID) bool {
+	r := m.reign
+	was := r.full[node]
+	why := ""
+	if s, known := r.detector.Status(node); known && s.State != liveness.Dead {
+		if b := r.ledger.books[node]; b != nil && b.known && b.epoch == s.Epoch {
+			why = m.c.Full(m.c.Group.State(), &b.load, was != "")
+		}
+	}
+	if (why == "") == (was == "") {
+		return false
+	}
+	if why == "" {
+		delete(r.full, node)
+		m.c.Log.Info("a node has room again", "node", m.c.Group.State().NodeName(node))
+		return true
+	}
+	r.full[node] = why
+	m.c.Log.Warn("a node is full: shards with a copy there take no writes that grow", "node", m.c.Group.State().NodeName(node), "reason", why)
+	return true
+}
+
+// gaugeAll is gauge of every node: settings or members have changed.
+func (m *Member) gaugeAll() {
+	r := m.reign
+	nodes := slices.Sorted(maps.Keys(r.ledger.books))
+	for node := range r.full {
+		if r.ledger.books[node] == nil {
+			nodes = append(nodes, node)
+		}
+	}
+	changed := false
+	for _, node := range nodes {
+		changed = m.gauge(node) || changed
+	}
+	if changed {
+		r.flood = newFlood(r.full)
+	}
+}
+
+// take notes a report of a member's present life.
+func (m *Member) take(node shards.NodeID, epoch shards.Epoch, what *report) {
+	r := m.reign
+	if s, known := r.detector.Status(node); !known || s.Epoch != epoch || s.State == liveness.Dead {
+		return
+	}
+	if r.ledger.take(node, epoch, what) && what.node != nil && m.gauge(node) {
+		r.flood = newFlood(r.full)
+	}
+}
+
+// flooded takes the list of full nodes that a leader sent, if it is another than this node has.
+func (m *Member) flooded(f flood) {
+	if f.hash == m.flood {
+		return
+	}
+	m.flood = f.hash
+	m.c.Flooded(f.list)
+}
