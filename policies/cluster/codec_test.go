@@ -5,10 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -177,35 +175,4 @@ func FuzzDecodeState(f *testing.F) {
 		HealthOf(s)
 		VotersFor(s, func(shards.NodeID) bool { return true })
 	})
-}
-
-func TestSettings(t *testing.T) {
-	rules := SettingRules()
-	if !slices.IsSortedFunc(rules, func(a, b SettingRule) int { return strings.Compare(a.Name, b.Name) }) {
-		t.Error("the rules are not sorted by name")
-	}
-	for _, r := range rules {
-		if known, err := CheckSetting(r.Name, r.Default); !known || err != nil || r.Doc == "" {
-			t.Errorf("%s: the default %q is refused, or it has no doc: %v", r.Name, r.Default, err)
-		}
-		if known, err := CheckSetting(r.Name, "rubbish"); !known || err == nil || !strings.Contains(err.Error(), r.Name) {
-			t.Errorf("%s takes rubbish: %v", r.Name, err)
-		}
-	}
-	if known, err := CheckSetting("somebody.else", "x"); known || err != nil {
-		t.Errorf("a setting of others: %t %v", known, err)
-	}
-	s := &State{Settings: []Setting{{SettingMaxRetries, "many"}, {SettingConcurrentRecoveries, "3"}, {SettingNodeLeftDelay, "90s"}}}
-	if got := s.Number(SettingConcurrentRecoveries); got != 3 {
-		t.Errorf("recoveries %d", got)
-	}
-	if got := s.Number(SettingMaxRetries); got != 5 {
-		t.Errorf("what nobody can read stands for the default: %d", got)
-	}
-	if got := s.Duration(SettingNodeLeftDelay); got != 90*time.Second {
-		t.Errorf("delay %v", got)
-	}
-	if got := s.Value(SettingAllocationEnable); got != EnableAll {
-		t.Errorf("enable %q", got)
-	}
 }

@@ -10,66 +10,31 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Names of the dynamic settings that placement reads. They are Elasticsearch's where the thing is the same.
-const (
-	SettingAllocationEnable     = "cluster.routing.allocation.enable"
-	SettingRebalanceEnable      = "cluster.routing.rebalance.enable"
-	SettingConcurrentRecoveries = "cluster.routing.allocation.node_concurrent_recoveries"
-	SettingConcurrentRebalance  = "cluster.routing.allocation.cluster_concurrent_rebalance"
-	SettingSameHost             = "cluster.routing.allocation.same_shard.host"
-	SettingMaxRetries           = "cluster.routing.allocation.max_retries"
-	SettingNodeLeftDelay        = "cluster.routing.allocation.node_left.delayed_timeout"
-	SettingVoterGrace           = "cluster.voters.grace"
-	SettingCoverage             = "cluster.coverage" // followed by "." and a keyspace's name: for that keyspace alone
-)
-
-// Values of the settings that choose.
-const (
-	EnableAll          = "all"
-	EnablePrimaries    = "primaries"
-	EnableNewPrimaries = "new_primaries"
-	EnableReplicas     = "replicas"
-	EnableNone         = "none"
-	CoveragePartial    = "partial" // a keyspace serves the shards that it has
-	CoverageFull       = "full"    // a keyspace serves nothing while one of its shards is red
-)
-
 // SettingRule says what a setting is for and which values it takes.
 type SettingRule struct {
-	Name    string
-	Default string
-	Values  []string // the values it takes; empty for a number or a duration
+	Name    string   // may have one part that who sets it chooses, in braces, as in "cluster.routing.replace.{NODE}"
+	Default string   // empty: unless it is set it does nothing
+	Values  []string // the values it takes; empty for a number, a duration or what Form says
 	Min     int64    // of a number, or nanoseconds of a duration
 	Max     int64
-	Time    bool // a duration, as in "1m30s"
-	Scoped  bool // a keyspace may say otherwise for itself: see ScopedName
+	Time    bool   // a duration, as in "1m30s"
+	Form    string // what it takes, in words, if it is neither of these
+	Scoped  bool   // a keyspace may say it for itself: see ScopedName
 	Doc     string
-}
-
-// settingRules are sorted by name.
-var settingRules = []SettingRule{
-	{Name: SettingCoverage, Default: CoveragePartial, Values: []string{CoveragePartial, CoverageFull},
-		Doc: "what a keyspace serves while one of its shards is red: partial, the others; full, nothing"},
-	{Name: SettingConcurrentRebalance, Default: "4", Min: 0, Max: 1000,
-		Doc: "relocations for balance alone that may go on in the whole cluster at a time"},
-	{Name: SettingAllocationEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableNewPrimaries, EnableNone}, Scoped: true,
-		Doc: "which copies may be allocated; an in-sync copy is promoted whatever it says"},
-	{Name: SettingMaxRetries, Default: "5", Min: 1, Max: 1000,
-		Doc: "failed copies of a shard in a row after which it is left alone until somebody retries it"},
-	{Name: SettingConcurrentRecoveries, Default: "16", Min: 1, Max: 1000,
-		Doc: "recoveries into a node, and out of one, at a time; shards are smaller here than where the name comes from, whose default is 2"},
-	{Name: SettingNodeLeftDelay, Default: "1m", Max: int64(24 * time.Hour), Time: true,
-		Doc: "how long the copies of a dead node are waited for before they are replaced"},
-	{Name: SettingSameHost, Default: "false", Values: []string{"false", "true"},
-		Doc: "whether two copies of a shard are kept off one host, not only off one node"},
-	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone}, Scoped: true,
-		Doc: "which copies may be moved for balance alone"},
-	{Name: SettingVoterGrace, Default: "3s", Max: int64(24 * time.Hour), Time: true,
-		Doc: "how long a dead voter is waited for before another votes in its place"},
+	check   func(value string) error // of what Form says
+	special []string                 // what the chosen part may be that begins with "_"
 }
 
 // SettingRules lists the settings that this package knows, sorted by name.
 func SettingRules() []SettingRule { return slices.Clone(settingRules) }
+
+// RuleOf is the rule for a name that was set, if this package knows one. A name may be that of a keyspace's own setting.
+func RuleOf(name string) (r SettingRule, known bool) {
+	if r := ruleOf(name); r != nil {
+		return *r, true
+	}
+	return r, false
+}
 
 // ruleOf finds the rule for a name; coverage may carry a keyspace's.
 func ruleOf(name string) *SettingRule {
@@ -79,14 +44,26 @@ func ruleOf(name string) *SettingRule {
 	if rest, found := strings.CutPrefix(name, "keyspace."); found {
 		return scopedRule(rest)
 	}
-	return first(settingRules, func(r *SettingRule) bool { return r.Name == name })
+	return first(settingRules, func(r *SettingRule) bool { return r.named(name) })
+}
+
+// named says whether the rule is for a name.
+func (r *SettingRule) named(name string) bool {
+	before, after, chosen := strings.Cut(r.Name, "{")
+	if !chosen {
+		return r.Name == name
+	}
+	_, after, _ = strings.Cut(after, "}")
+	part, found := strings.CutPrefix(name, before)
+	part, closed := strings.CutSuffix(part, after)
+	return found && closed && part != "" && (part[0] != '_' || slices.Contains(r.special, part))
 }
 
 // scopedRule finds the rule for what follows "keyspace.": the keyspace's name may contain dots.
 func scopedRule(rest string) *SettingRule {
 	for at := range rest {
 		if tail, found := strings.CutPrefix(rest[at:], ".routing."); found && at > 0 {
-			if r := first(settingRules, func(r *SettingRule) bool { return r.Scoped && r.Name == routing+tail }); r != nil {
+			if r := first(settingRules, func(r *SettingRule) bool { return r.Scoped && r.named(routing+tail) }); r != nil {
 				return r
 			}
 		}
@@ -113,6 +90,10 @@ func CheckSetting(name, value string) (known bool, err error) {
 		v, err := time.ParseDuration(value)
 		if err != nil || int64(v) < r.Min || int64(v) > r.Max {
 			return true, refuse(WhyInvalid, "setting %s is %q; must be a duration from %v to %v, as in %q", name, value, time.Duration(r.Min), time.Duration(r.Max), r.Default)
+		}
+	case r.check != nil:
+		if err := r.check(value); err != nil {
+			return true, refuse(WhyInvalid, "setting %s is %q: %v; must be %s", name, value, err, r.Form)
 		}
 	default:
 		v, err := strconv.ParseInt(value, 10, 64)

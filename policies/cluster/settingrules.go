@@ -1,0 +1,137 @@
+package cluster
+
+import "time"
+
+// Names of the dynamic settings that placement reads. They are Elasticsearch's where the thing is the same. A name that ends
+// with a dot is completed by whoever sets it.
+const (
+	SettingAllocationEnable     = "cluster.routing.allocation.enable"
+	SettingAllowRebalance       = "cluster.routing.allocation.allow_rebalance"
+	SettingAwareness            = "cluster.routing.allocation.awareness.attributes"
+	SettingAwarenessForce       = "cluster.routing.allocation.awareness.force."
+	SettingAwarenessForceEnd    = ".values" // follows the attribute
+	SettingConcurrentIncoming   = "cluster.routing.allocation.node_concurrent_incoming_recoveries"
+	SettingConcurrentOutgoing   = "cluster.routing.allocation.node_concurrent_outgoing_recoveries"
+	SettingConcurrentRebalance  = "cluster.routing.allocation.cluster_concurrent_rebalance"
+	SettingConcurrentRecoveries = "cluster.routing.allocation.node_concurrent_recoveries"
+	SettingCoverage             = "cluster.coverage" // followed by "." and a keyspace's name: for that keyspace alone
+	SettingDiskEnabled          = "cluster.routing.allocation.disk.threshold_enabled"
+	SettingDiskWatermark        = "cluster.routing.allocation.disk.watermark." // low, high and flood_stage, each also with ".max_headroom"
+	SettingExclude              = "cluster.routing.allocation.exclude."
+	SettingInclude              = "cluster.routing.allocation.include."
+	SettingInitialPrimaries     = "cluster.routing.allocation.node_initial_primaries_recoveries"
+	SettingMaxRetries           = "cluster.routing.allocation.max_retries"
+	SettingMemoryEnabled        = "cluster.routing.allocation.memory.threshold_enabled"
+	SettingMemoryWatermark      = "cluster.routing.allocation.memory.watermark." // as of the disk
+	SettingNodeLeftDelay        = "cluster.routing.allocation.node_left.delayed_timeout"
+	SettingRebalanceEnable      = "cluster.routing.rebalance.enable"
+	SettingRebalanceWindows     = "cluster.routing.rebalance.windows"
+	SettingReplace              = "cluster.routing.replace."
+	SettingRequire              = "cluster.routing.allocation.require."
+	SettingRetryBackoff         = "cluster.routing.allocation.retry_backoff"
+	SettingSameHost             = "cluster.routing.allocation.same_shard.host"
+	SettingShardsPerNode        = "cluster.routing.allocation.total_shards_per_node"
+	SettingVoterGrace           = "cluster.voters.grace"
+)
+
+// Values of the settings that choose.
+const (
+	EnableAll              = "all"
+	EnablePrimaries        = "primaries"
+	EnableNewPrimaries     = "new_primaries"
+	EnableReplicas         = "replicas"
+	EnableNone             = "none"
+	CoveragePartial        = "partial" // a keyspace serves the shards that it has
+	CoverageFull           = "full"    // a keyspace serves nothing while one of its shards is red
+	RebalanceAlways        = "always"
+	RebalanceWithAll       = "indices_all_active"
+	RebalanceWithPrimaries = "indices_primaries_active"
+)
+
+// What filters look at beside attributes.
+const (
+	FilterName = "_name"
+	FilterID   = "_id"
+	FilterHost = "_host" // the machine that the node runs on
+	FilterIP   = "_ip"   // of the address where other nodes reach it
+)
+
+// settingRules are sorted by name.
+var settingRules = []SettingRule{
+	{Name: SettingCoverage, Default: CoveragePartial, Values: []string{CoveragePartial, CoverageFull},
+		Doc: "what a keyspace serves while one of its shards is red: partial, the others; full, nothing"},
+	{Name: SettingAllowRebalance, Default: RebalanceAlways, Values: []string{RebalanceAlways, RebalanceWithPrimaries, RebalanceWithAll},
+		Doc: "what must be true of all shards before copies are moved for balance alone: always, nothing; indices_primaries_active, each has a primary; indices_all_active, each has all its copies"},
+	{Name: SettingAwareness, Form: "names of attributes, as in zone,rack", Scoped: true, check: checkNames,
+		Doc: "attributes of nodes over whose values the copies of a shard are spread"},
+	{Name: SettingAwarenessForce + "{ATTRIBUTE}" + SettingAwarenessForceEnd, Form: "values, as in a,b,c", check: checkNames,
+		Doc: "values of the attribute that there should be, whether or not nodes with them are there: the others do not take over their copies"},
+	{Name: SettingConcurrentRebalance, Default: "4", Min: 0, Max: 1000,
+		Doc: "relocations for balance alone that may go on in the whole cluster at a time"},
+	{Name: SettingDiskEnabled, Default: "true", Values: []string{"false", "true"},
+		Doc: "whether the watermarks of the disk hold"},
+	watermark(SettingDiskWatermark, "flood_stage", "95%", "writes to shards with a copy on the node are refused, deletes are not, until the disk is below the high watermark again"),
+	headroom(SettingDiskWatermark, "flood_stage", "10gb"),
+	watermark(SettingDiskWatermark, "high", "90%", "copies are moved out of the node"),
+	headroom(SettingDiskWatermark, "high", "15gb"),
+	watermark(SettingDiskWatermark, "low", "85%", "the node gets no more copies"),
+	headroom(SettingDiskWatermark, "low", "20gb"),
+	{Name: SettingAllocationEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableNewPrimaries, EnableNone}, Scoped: true,
+		Doc: "which copies may be allocated; an in-sync copy is promoted whatever it says"},
+	filter(SettingExclude, "nodes that hold no copies: those of which one of these says one of the values"),
+	filter(SettingInclude, "nodes that hold copies, and no others: those of which one of these says one of the values"),
+	{Name: SettingMaxRetries, Default: "5", Min: 1, Max: 1000, Scoped: true,
+		Doc: "failed copies of a shard in a row after which it is left alone until somebody retries it"},
+	{Name: SettingMemoryEnabled, Default: "true", Values: []string{"false", "true"},
+		Doc: "whether the watermarks of the memory hold"},
+	watermark(SettingMemoryWatermark, "flood_stage", "97%", "writes to shards with a copy on the node are refused, deletes are not, until the memory is below the high watermark again"),
+	headroom(SettingMemoryWatermark, "flood_stage", "2gb"),
+	watermark(SettingMemoryWatermark, "high", "92%", "copies are moved out of the node"),
+	headroom(SettingMemoryWatermark, "high", "4gb"),
+	watermark(SettingMemoryWatermark, "low", "85%", "the node gets no more copies"),
+	headroom(SettingMemoryWatermark, "low", "8gb"),
+	{Name: SettingConcurrentIncoming, Form: "a number from 1 to 1000", check: checkNumber(1, 1000),
+		Doc: "recoveries into a node at a time; unless it is set what node_concurrent_recoveries says"},
+	{Name: SettingConcurrentOutgoing, Form: "a number from 1 to 1000", check: checkNumber(1, 1000),
+		Doc: "recoveries out of a node at a time; unless it is set what node_concurrent_recoveries says"},
+	{Name: SettingConcurrentRecoveries, Default: "16", Min: 1, Max: 1000,
+		Doc: "recoveries into a node, and out of one, at a time; shards are smaller here than where the name comes from, whose default is 2"},
+	{Name: SettingInitialPrimaries, Default: "0", Min: 0, Max: 100000,
+		Doc: "first copies of shards that may begin on a node at a time; 0, as many as there are: they begin empty here"},
+	{Name: SettingNodeLeftDelay, Default: "1m", Max: int64(24 * time.Hour), Time: true,
+		Doc: "how long the copies of a dead node are waited for before they are replaced"},
+	filter(SettingRequire, "nodes that hold copies, and no others: those of which each of these says all of the values"),
+	{Name: SettingRetryBackoff, Default: "1s", Max: int64(time.Hour), Time: true, Scoped: true,
+		Doc: "how long a shard is left alone after a copy of it failed; twice as long after each further one in a row"},
+	{Name: SettingSameHost, Default: "false", Values: []string{"false", "true"},
+		Doc: "whether two copies of a shard are kept off one host, not only off one node"},
+	{Name: SettingShardsPerNode, Default: "-1", Min: -1, Max: MaxShards, Scoped: true,
+		Doc: "copies that a node may hold, of all keyspaces or, said for a keyspace, of that one; -1, any number"},
+	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone}, Scoped: true,
+		Doc: "which copies may be moved for balance alone"},
+	{Name: SettingRebalanceWindows, Form: `times of the week in UTC, as in "Mon-Fri 22:00-06:00, Sun 00:00-24:00"`, Scoped: true,
+		check: func(value string) error { _, err := ParseWindows(value); return err },
+		Doc:   "when copies may be moved for balance alone; unless it is set, always"},
+	{Name: SettingReplace + "{NODE}", Form: "the name of the node that takes its place", check: checkName,
+		Doc: "copies leave the node for this one alone, which takes no others until the node is forgotten or the setting removed"},
+	{Name: SettingVoterGrace, Default: "3s", Max: int64(24 * time.Hour), Time: true,
+		Doc: "how long a dead voter is waited for before another votes in its place"},
+}
+
+func watermark(prefix, stage, otherwise, then string) SettingRule {
+	return SettingRule{Name: prefix + stage, Default: otherwise, Form: "a part that is used, as in 85%, or what is left, as in 20gb",
+		check: func(value string) error { _, err := ParseWatermark(value); return err },
+		Doc:   "when more is used, or less is left, " + then}
+}
+
+func headroom(prefix, stage, otherwise string) SettingRule {
+	return SettingRule{Name: prefix + stage + ".max_headroom", Default: otherwise, Form: "a size, as in 20gb, or -1 for none",
+		check: func(value string) error { _, err := ParseHeadroom(value); return err },
+		Doc:   "what a watermark that is a part leaves at most: a large node need not leave more; -1, there is no such limit"}
+}
+
+func filter(prefix, doc string) SettingRule {
+	return SettingRule{Name: prefix + "{ATTRIBUTE}", Form: "values, as in a,b*; * stands for any text", Scoped: true, check: checkNames,
+		special: []string{FilterName, FilterID, FilterHost, FilterIP},
+		Doc:     doc + "; beside attributes there are _name, _id, _host and _ip"}
+}
