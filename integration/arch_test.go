@@ -109,7 +109,7 @@ var effects = []effect{
 	{pure, []string{"sync", "sync/atomic"},
 		"state belongs to one actor, and its turn is the lock; a mutex here would hide a second owner", "shards/wal"},
 	{pure, []string{"context"},
-		"a core does not wait, so it has nothing to cancel", ""},
+		"a core does not wait, so it has nothing to cancel; only the compilation of a guest is bounded by one", hostedOnly},
 	{pure, []string{"log", "log/slog"},
 		"a core returns what happened; its shell decides whether that is a line, a span or a metric", ""},
 	{pure, []string{"math/rand", "crypto/rand"},

@@ -18,6 +18,7 @@ const (
 	ExportStart      = "can_start"
 	ExportScore      = "score"
 	ExportExplain    = "explain"
+	ExportMeter      = "meter"       // func(capability, shard, copy, flags, node i32) -> i32: one byte of the row; says that it depends on that node's sums alone
 	ExportInitialize = "_initialize" // of modules built by Go; called before all others
 )
 

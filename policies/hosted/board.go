@@ -1,0 +1,237 @@
+package hosted
+
+import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// board is what the guests of one set look at: the view as columns, made once when the view changes, of which each guest is
+// given its part. A row that changes afterwards is put into the columns once, and listed for the guests:
+//
+//	view ──► image  node_flags │ node_copies │ … │ copy_node │ copy_flags
+//	            │                    │                  │
+//	            │   Changed(shard) ──┴── log: node_copies 3, copy_node 17, … ──► each guest, before its next question
+//	            └──► parts
+//
+// A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again.
+type board struct {
+	needs  []abi.Column // of all guests
+	view   *policies.View
+	image  *abi.Image
+	epoch  uint64 // of the image
+	log    []abi.Change
+	heard  int // changes that were told, since the image was made
+	slots  int // of each shard
+	copies []shards.CopyID
+	homes  []int32 // the nodes of copies; nil if no column needs them
+	err    error   // why there is no image
+}
+
+// usualSlots is the room for the copies of a shard. Where keyspaces want more than half of that, it is doubled until they have
+// it: when all copies of a shard move at once there are two of each.
+const usualSlots = 8
+
+// maxLog bounds the list of changes. One more, and all guests get their parts anew.
+const maxLog = 1 << 18
+
+// need adds a column to those that are drawn.
+func (b *board) need(c abi.Column) {
+	if at, found := slices.BinarySearch(b.needs, c); !found {
+		b.needs = slices.Insert(b.needs, at, c)
+	}
+}
+
+// look makes the image of a view, if it is another than before.
+func (b *board) look(v *policies.View) error {
+	if b.view == v {
+		return b.err
+	}
+	b.view, b.slots, b.heard = v, usualSlots, 0
+	for i := range v.State.Keyspaces {
+		for b.slots < 2*v.State.Keyspaces[i].Copies() {
+			b.slots *= 2
+		}
+	}
+	b.err = b.draw()
+	return b.err
+}
+
+// draw makes the image.
+func (b *board) draw() error {
+	b.epoch++
+	b.log, b.copies, b.homes = b.log[:0], nil, nil
+	s := b.view.State
+	for i := range s.Shards {
+		for b.slots < len(s.Shards[i].Copies) {
+			b.slots *= 2
+		}
+	}
+	x, err := abi.NewBuilder(abi.Counts{Nodes: len(s.Members), Keyspaces: len(s.Keyspaces), Shards: len(s.Shards), Slots: b.slots}, b.epoch, b.needs)
+	if err != nil {
+		return err
+	}
+	p := painter{b, x, b.view}
+	p.globals()
+	p.nodes()
+	p.keyspaces()
+	if b.needsAny(abi.Copies, abi.Shards) || b.moves() {
+		b.seat()
+		p.shards()
+	}
+	b.image, err = x.Finish()
+	return err
+}
+
+// needsAny says whether a column of these tables is looked at.
+func (b *board) needsAny(tables ...abi.Table) bool {
+	return slices.ContainsFunc(b.needs, func(c abi.Column) bool { return slices.Contains(tables, spec(c).Table) })
+}
+
+// moves says whether a column is looked at that can change while a plan is made.
+func (b *board) moves() bool {
+	return slices.ContainsFunc(b.needs, func(c abi.Column) bool { return spec(c).Moves })
+}
+
+var specs = abi.Specs()
+
+func spec(c abi.Column) *abi.Spec {
+	at, _ := slices.BinarySearchFunc(specs, c, func(s abi.Spec, c abi.Column) int { return int(s.ID) - int(c) })
+	return &specs[at]
+}
+
+// seat gives every copy a slot.
+func (b *board) seat() {
+	s := b.view.State
+	b.copies = make([]shards.CopyID, len(s.Shards)*b.slots)
+	b.homes = make([]int32, len(b.copies))
+	for i := range s.Shards {
+		for at := range s.Shards[i].Copies {
+			c := &s.Shards[i].Copies[at]
+			b.copies[i*b.slots+at], b.homes[i*b.slots+at] = c.ID, int32(b.view.Node(c.Node))
+		}
+	}
+}
+
+// slot is the row of a copy in the table Copies, or abi.NoCopy.
+func (b *board) slot(shard int, id shards.CopyID) int {
+	if id != 0 && b.copies != nil {
+		row := b.copies[shard*b.slots:][:b.slots]
+		for at := range row {
+			if row[at] == id {
+				return shard*b.slots + at
+			}
+		}
+	}
+	return abi.NoCopy
+}
+
+// changed takes a row that is another now, and the sums of the nodes that have to do with it. Each guest tells of each change:
+// who is the first to tell of it has it taken.
+func (b *board) changed(v *policies.View, shard int, told int) {
+	if v != b.view || b.image == nil || told <= b.heard {
+		return
+	}
+	b.heard = told
+	if b.copies == nil {
+		return
+	}
+	if len(b.log) > maxLog {
+		b.err = b.draw()
+		return
+	}
+	r := &v.State.Shards[shard]
+	var nodes [2 * usualSlots]int32
+	touched := nodes[:0]
+	for row := shard * b.slots; row < (shard+1)*b.slots; row++ {
+		if id := b.copies[row]; id != 0 {
+			touched = append(touched, b.homes[row])
+			if r.Copy(id) == nil {
+				b.copies[row] = 0
+			}
+		}
+	}
+	for at := range r.Copies {
+		c := &r.Copies[at]
+		if b.slot(shard, c.ID) >= 0 {
+			continue
+		}
+		free := slices.Index(b.copies[shard*b.slots:][:b.slots], 0)
+		if free < 0 {
+			b.err = b.draw()
+			return
+		}
+		n := int32(v.Node(c.Node))
+		b.copies[shard*b.slots+free], b.homes[shard*b.slots+free] = c.ID, n
+		touched = append(touched, n)
+	}
+	b.put(r, shard)
+	for i, n := range touched {
+		if n >= 0 && !slices.Contains(touched[:i], n) {
+			b.sums(int(n), v.Keyspace(r.ID.Keyspace()))
+		}
+	}
+	b.u32(abi.Relocating, 0, v.Relocating)
+	b.u32(abi.Unled, 0, v.Unled)
+	b.u32(abi.Unwhole, 0, v.Unwhole)
+}
+
+// put writes a row of the shard table, and its copies.
+func (b *board) put(r *cluster.Shard, shard int) {
+	b.u32(abi.ShardPrimary, shard, b.slot(shard, r.Primary))
+	b.u32(abi.ShardHandTo, shard, b.slot(shard, r.HandTo))
+	b.u32(abi.ShardFailures, shard, int(r.Failures))
+	b.u32(abi.ShardCopies, shard, len(r.Copies))
+	for row := shard * b.slots; row < (shard+1)*b.slots; row++ {
+		home, flags, source := -1, uint8(0), abi.NoCopy
+		if id := b.copies[row]; id != 0 {
+			c := r.Copy(id)
+			home, flags, source = int(b.homes[row]), copyFlags(c), b.slot(shard, c.Source)
+		}
+		b.u32(abi.CopyNode, row, home)
+		b.u32(abi.CopySource, row, source)
+		if b.image.Has(abi.CopyFlags) && b.image.U8(abi.CopyFlags, row) != flags {
+			b.image.PutU8(abi.CopyFlags, row, flags)
+			b.log = append(b.log, abi.Change{Column: abi.CopyFlags, Row: uint32(row)})
+		}
+		if id := int64(b.copies[row]); b.image.Has(abi.CopyID) && b.image.I64(abi.CopyID, row) != id {
+			b.image.PutI64(abi.CopyID, row, id)
+			b.log = append(b.log, abi.Change{Column: abi.CopyID, Row: uint32(row)})
+		}
+	}
+}
+
+// sums writes what is added up for a node.
+func (b *board) sums(n, keyspace int) {
+	node, spread := &b.view.Nodes[n], &b.view.Spread[keyspace]
+	b.u32(abi.NodeCopies, n, node.Copies)
+	b.u32(abi.NodePrimaries, n, node.Primaries)
+	b.u32(abi.NodeIncoming, n, node.Incoming)
+	b.u32(abi.NodeOutgoing, n, node.Outgoing)
+	row := keyspace*len(b.view.Nodes) + n
+	b.u32(abi.KeyspaceNodeCopies, row, spread.Copies[n])
+	b.u32(abi.KeyspaceNodePrimaries, row, spread.Primaries[n])
+	for d, x := range node.Coming.Vector() {
+		b.f64(abi.NodeComingCPU+abi.Column(d), n, x)
+	}
+	for d, x := range node.Leaving.Vector() {
+		b.f64(abi.NodeLeavingCPU+abi.Column(d), n, x)
+	}
+}
+
+func (b *board) u32(c abi.Column, row, v int) {
+	if b.image.Has(c) && b.image.U32(c, row) != uint32(v) {
+		b.image.PutU32(c, row, uint32(v))
+		b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
+	}
+}
+
+func (b *board) f64(c abi.Column, row int, v float64) {
+	if b.image.Has(c) && b.image.F64(c, row) != v {
+		b.image.PutF64(c, row, v)
+		b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
+	}
+}

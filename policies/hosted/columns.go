@@ -1,0 +1,184 @@
+package hosted
+
+import (
+	"math"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// painter fills the columns of an image from a view. The builder keeps those that somebody needs.
+type painter struct {
+	*board
+	to *abi.Builder
+	v  *policies.View
+}
+
+func (p *painter) globals() {
+	if !p.v.Now.IsZero() {
+		p.to.I64(abi.Now, 0, p.v.Now.Unix())
+	}
+	p.to.I64(abi.Ticks, 0, p.v.Ticks)
+	p.to.U32(abi.TickLength, 0, uint32(p.v.TickLength.Milliseconds()))
+	p.to.U32(abi.Relocating, 0, uint32(p.v.Relocating))
+	p.to.U32(abi.Unled, 0, uint32(p.v.Unled))
+	p.to.U32(abi.Unwhole, 0, uint32(p.v.Unwhole))
+}
+
+func (p *painter) nodes() {
+	if !p.needsAny(abi.Nodes, abi.NodeOffsets, abi.Attributes) {
+		return
+	}
+	for i := range p.v.Nodes {
+		n := &p.v.Nodes[i]
+		p.to.Text(abi.NodeID, i, string(n.ID))
+		p.to.Text(abi.NodeName, i, n.Name)
+		p.to.Text(abi.NodeHost, i, n.Host)
+		p.to.Text(abi.NodeAddress, i, n.Peer)
+		p.to.Text(abi.NodeRelease, i, n.Release)
+		p.to.U32(abi.NodeFormat, i, n.Format)
+		p.to.I64(abi.NodeEpoch, i, int64(n.Epoch))
+		p.to.U8(abi.NodeRoles, i, uint8(n.Roles))
+		p.to.U8(abi.NodeFlags, i, nodeFlags(n.Member))
+		p.to.U8(abi.NodeEvidence, i, evidence(n.Evidence.State))
+		p.to.I64(abi.NodeSince, i, n.Evidence.Since)
+		p.to.I64(abi.NodeHeld, i, n.Evidence.Held)
+		p.to.Text(abi.NodeReason, i, n.Evidence.Reason)
+		p.to.U32(abi.NodeCopies, i, uint32(n.Copies))
+		p.to.U32(abi.NodePrimaries, i, uint32(n.Primaries))
+		p.to.U32(abi.NodeIncoming, i, uint32(n.Incoming))
+		p.to.U32(abi.NodeOutgoing, i, uint32(n.Outgoing))
+		p.load(abi.NodeCapacityCPU, i, n.Capacity)
+		p.load(abi.NodeUsedCPU, i, n.Used)
+		p.load(abi.NodeComingCPU, i, n.Coming)
+		p.load(abi.NodeLeavingCPU, i, n.Leaving)
+		for _, a := range n.Attributes {
+			p.to.Attribute(i, a.Name, a.Value)
+		}
+	}
+}
+
+// load fills three columns, of which the first is named: the figures of a load have columns beside each other.
+func (p *painter) load(first abi.Column, row int, l policies.Load) {
+	for d, x := range l.Vector() {
+		p.to.F64(first+abi.Column(d), row, x)
+	}
+}
+
+func (p *painter) keyspaces() {
+	if !p.needsAny(abi.Keyspaces, abi.NodesInKey) {
+		return
+	}
+	for i := range p.v.State.Keyspaces {
+		k := &p.v.State.Keyspaces[i]
+		p.to.Text(abi.KeyspaceName, i, k.Name)
+		p.to.U32(abi.KeyspaceShards, i, uint32(k.Shards))
+		p.to.U32(abi.KeyspaceReplicas, i, uint32(k.Copies()-1))
+		p.to.U32(abi.KeyspaceMinInSync, i, uint32(k.MinInSync))
+		p.to.U8(abi.KeyspaceDurability, i, durability(k.Durability))
+		for n := range p.v.Nodes {
+			p.to.U32(abi.KeyspaceNodeCopies, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Copies[n]))
+			p.to.U32(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Primaries[n]))
+		}
+	}
+}
+
+func (p *painter) shards() {
+	s, k := p.v.State, 0
+	measured := p.needsAnyLoad()
+	for i := range s.Shards {
+		r := &s.Shards[i]
+		for s.Keyspaces[k].ID != r.ID.Keyspace() {
+			k++
+		}
+		p.to.U32(abi.ShardKeyspace, i, uint32(k))
+		p.to.U32(abi.ShardNumber, i, uint32(r.ID.Index()))
+		p.to.U32(abi.ShardFailures, i, r.Failures)
+		p.to.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
+		p.to.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
+		p.to.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
+		if p.to.Has(abi.ShardSetback) {
+			tick, known := p.v.Setback(r.ID)
+			if !known {
+				tick = math.MinInt64
+			}
+			p.to.I64(abi.ShardSetback, i, tick)
+		}
+		if measured {
+			if l := p.v.ShardLoad(r.ID); l != nil {
+				p.load(abi.ShardPrimaryCPU, i, l.Primary)
+				p.load(abi.ShardReplicaCPU, i, l.Replica)
+			}
+		}
+		if p.needsAny(abi.Copies) {
+			p.seats(i, r)
+		}
+	}
+}
+
+// seats fills the slots of a shard.
+func (p *painter) seats(i int, r *cluster.Shard) {
+	for at := range r.Copies {
+		c, row := &r.Copies[at], i*p.slots+at
+		p.to.Row(abi.CopyNode, row, int(p.homes[row]))
+		p.to.U8(abi.CopyFlags, row, copyFlags(c))
+		p.to.I64(abi.CopyID, row, int64(c.ID))
+		if c.Source != 0 {
+			p.to.Row(abi.CopySource, row, p.slot(i, c.Source))
+		}
+	}
+}
+
+func (p *painter) needsAnyLoad() bool {
+	for c := abi.ShardPrimaryCPU; c <= abi.ShardReplicaDisk; c++ {
+		if p.to.Has(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func nodeFlags(m *cluster.Member) (bits uint8) {
+	for i, set := range [...]bool{m.Down, m.Draining, m.Maintained, m.Excluded} {
+		if set {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+func copyFlags(c *cluster.Copy) (bits uint8) {
+	for i, set := range [...]bool{c.InSync, c.Started, c.Fresh, c.Failed} {
+		if set {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+func evidence(s liveness.State) uint8 {
+	switch s {
+	case liveness.Alive:
+		return abi.EvidenceAlive
+	case liveness.Grey:
+		return abi.EvidenceGrey
+	case liveness.Suspect:
+		return abi.EvidenceSuspect
+	case liveness.Dead:
+		return abi.EvidenceDead
+	}
+	return abi.EvidenceNone
+}
+
+func durability(d shards.Durability) uint8 {
+	switch d {
+	case shards.DurabilityInterval:
+		return abi.DurabilityInterval
+	case shards.DurabilityMemory:
+		return abi.DurabilityMemory
+	}
+	return abi.DurabilityFsync
+}

@@ -1,0 +1,293 @@
+package hosted
+
+import (
+	"encoding/binary"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// emergencyFuel is what the policies of one set may use together in one view while shards without a primary are promoted:
+// about two milliseconds. Each has an equal share, and what it could say beyond that is not waited for. Modules of the house
+// are not counted.
+const emergencyFuel = 4_000_000
+
+// mind is a version in a set: its guest, and what became of it.
+type mind struct {
+	v     *Version
+	board *board
+	*ledger
+	config  inForce
+	guest   *guest
+	strikes int
+	last    *Fault
+	fuel    uint64 // of the last question
+
+	view  *policies.View // that told and hurry are about
+	told  int            // changes of the view
+	hurry uint64         // fuel that is left of its share for promotions
+	share uint64
+}
+
+// at begins with a view, if it is another than before.
+func (m *mind) at(v *policies.View) {
+	if m.view != v {
+		m.view, m.told, m.hurry = v, 0, m.share
+	}
+}
+
+// asked is a question as a guest is asked it.
+type asked struct {
+	shard int
+	copy  int
+	flags uint32
+}
+
+func (m *mind) asked(v *policies.View, q *policies.Question) (a asked) {
+	a.shard, a.copy = v.Place(q), abi.NoCopy
+	if q.Copy != nil {
+		a.copy = m.board.slot(a.shard, q.Copy.ID)
+	}
+	if q.Primary {
+		a.flags |= abi.FlagPrimary
+	}
+	if q.New {
+		a.flags |= abi.FlagNew
+	}
+	return a
+}
+
+// urgent says that a shard has no primary, and nobody can wait for a policy.
+func urgent(q *policies.Question) bool {
+	return q.Capability == policies.Promote && q.Shard.Primary == 0
+}
+
+// out says that it is quarantined.
+func (m *mind) out() bool { return m.strikes >= Strikes }
+
+// fail takes a fault down, and drops the guest: nobody vouches for one that stopped half way.
+func (m *mind) fail(f *Fault) {
+	m.drop()
+	m.strikes++
+	f.Count, f.Out = m.strikes, m.out()
+	m.last = f
+	m.ledger.fault(*f)
+}
+
+func (m *mind) drop() {
+	if m.guest != nil {
+		m.guest.close()
+		m.guest = nil
+	}
+}
+
+// prepare sees to it that there is a guest which knows the view as it now is. limit bounds the fuel of a new one.
+func (m *mind) prepare(v *policies.View, limit uint64) *Fault {
+	m.at(v)
+	if err := m.board.look(v); err != nil {
+		return m.v.faulty(abi.ExportState, NoImage, "%v", err)
+	}
+	if m.guest != nil && m.guest.epoch == m.board.epoch {
+		return m.guest.catchUp(m.board)
+	}
+	settings, fault := m.config.of(m.v, v.State)
+	if fault != nil {
+		return fault
+	}
+	part, err := m.board.image.Part(m.v.needs)
+	if err != nil {
+		return m.v.faulty(abi.ExportState, NoImage, "%v", err)
+	}
+	if m.guest != nil && m.guest.outgrown(part.Size()) {
+		m.drop()
+	}
+	if m.guest == nil {
+		if m.guest, fault = m.v.instantiate(wasm.Host{Log: m.log}); fault != nil {
+			return fault
+		}
+	}
+	if fault = m.guest.configure(settings); fault != nil {
+		return fault
+	}
+	return m.guest.see(m.board, part, limit)
+}
+
+func (m *mind) log(level wasm.Level, text string) {
+	m.ledger.line(m.v.Name(), int32(level), text)
+}
+
+// Decider is a decider whose mind is a guest. It belongs to one Set, and with it to one goroutine.
+type Decider struct {
+	mind
+	kept [abi.Score]kept
+}
+
+// kept is the last row of a capability, for who asks of one node after the other.
+type kept struct {
+	asked
+	epoch uint64 // of the board; 0: nothing is kept
+	heard int    // changes of the view
+	row   []byte
+}
+
+// keeps finds the row that answers a question, if it is the last that was asked for. A row for a class is that of every shard
+// in it, and does not change while a plan is made.
+func (d *Decider) keeps(c policies.Capability, a asked, keyspace uint32) (k *kept, fresh bool) {
+	k = &d.kept[c]
+	heard := d.board.heard
+	if !d.PerShard() {
+		a.shard, a.copy = int(keyspace), abi.NoCopy
+		if c != policies.Start && !d.v.meters {
+			heard = 0
+		}
+	}
+	fresh = k.epoch == d.board.epoch && k.asked == a && k.heard == heard && k.epoch != 0
+	if !fresh {
+		k.asked, k.heard, k.epoch = a, heard, 0
+	}
+	return k, fresh
+}
+
+// PerShard is what its manifest says.
+func (d *Decider) PerShard() bool { return d.v.Manifest.Per == abi.PerShard }
+
+// Has says whether it has a word on a kind of question: whether it exports the function. One that is quarantined has no word
+// any more, unless its twin speaks for it.
+func (d *Decider) Has(c policies.Capability) bool {
+	return d.v.answers[c] && (!d.out() || d.v.twin != nil)
+}
+
+// Answer raises the row. A module that fails says NO everywhere if its rule is hard, and nothing if it is soft; where shards
+// wait for a primary, nothing either way. Of a module of the house the twin speaks then.
+func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row) {
+	row, ok := d.row(v, q)
+	switch {
+	case !ok:
+		d.instead(v, q, r)
+	case d.v.twin != nil || !urgent(q) || d.ranks(v, q, row):
+		raise(r, row)
+	}
+}
+
+// row asks the guest, unless what it would say is known. ok is false if it has no answer.
+func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bool) {
+	d.fuel = 0
+	if d.out() {
+		return nil, false
+	}
+	d.at(v)
+	limit, rushed := uint64(1<<62), d.v.twin == nil && urgent(q)
+	if rushed {
+		if limit = d.hurry; limit == 0 {
+			return nil, false
+		}
+	}
+	fault := d.prepare(v, limit)
+	if rushed && d.guest != nil {
+		d.hurry -= min(d.hurry, d.guest.spent)
+		limit = d.hurry
+	}
+	if fault == nil {
+		a := d.asked(v, q)
+		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
+		if fresh {
+			return k.row, true
+		}
+		budget := d.guest.budget(len(v.Nodes))
+		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes), min(budget, limit))
+		d.fuel = d.guest.spent
+		if rushed {
+			d.hurry -= min(d.hurry, d.fuel)
+		}
+		if fault == nil {
+			k.keep(row, d.board.epoch)
+			return row, true
+		}
+		rushed = rushed && limit < budget
+	}
+	if rushed && starved(fault) {
+		d.drop() // it was stopped for want of time, which need not be a fault of its own
+		d.hurry = 0
+		return nil, false
+	}
+	d.fail(fault)
+	return nil, false
+}
+
+func (k *kept) keep(row []byte, epoch uint64) {
+	k.row, k.epoch = append(k.row[:0], row...), epoch
+}
+
+// ranks says whether the row tells apart the nodes that could lead. One that likes none of them, or all, is no help in
+// choosing, and would hide what other rules say.
+func (d *Decider) ranks(v *policies.View, q *policies.Question, row []byte) bool {
+	first := -1
+	for i := range q.Shard.Copies {
+		c := &q.Shard.Copies[i]
+		if !c.InSync {
+			continue
+		}
+		verdict := int(abi.Verdict(row[v.Node(c.Node)]))
+		if first >= 0 && verdict != first {
+			return true
+		}
+		first = verdict
+	}
+	return false
+}
+
+// instead is the answer when the guest has none.
+func (d *Decider) instead(v *policies.View, q *policies.Question, r policies.Row) {
+	switch {
+	case d.v.twin != nil:
+		policies.Put(d.v.twin, v, q, r)
+	case d.v.Manifest.Kind == abi.Hard && !d.out() && !urgent(q):
+		r.RaiseAll(policies.Say(policies.No, faultCode))
+	}
+}
+
+// raise folds a row into another. Most bytes of most rows are 0, and eight of them are one word.
+func raise(r policies.Row, row []byte) {
+	at := 0
+	for ; at+8 <= len(row); at += 8 {
+		if binary.LittleEndian.Uint64(row[at:]) == 0 {
+			continue
+		}
+		for i, x := range row[at : at+8] {
+			r[at+i] = max(r[at+i], policies.Answer(x))
+		}
+	}
+	for ; at < len(row); at++ {
+		r[at] = max(r[at], policies.Answer(row[at]))
+	}
+}
+
+// Changed puts a changed row before the guest's eyes; see policies.Observer.
+func (m *mind) Changed(v *policies.View, shard int) {
+	if m.board.view == v {
+		m.at(v)
+		m.told++
+		m.board.changed(v, shard, m.told)
+	}
+}
+
+// Digest is the beginning of the module's digest, for names.
+func (m *mind) Digest() string { return m.v.digest[:8] }
+
+// Identity is the module's version, its digest, and the settings that it was given.
+func (m *mind) Identity() (version, digest, settings string) {
+	return m.v.Manifest.Version, m.v.digest, string(m.config.text)
+}
+
+// Name is the policy's.
+func (m *mind) Name() string { return m.v.Name() }
+
+// FuelUsed is the fuel of the last question, 0 if the guest was not asked.
+func (m *mind) FuelUsed() uint64 { return m.fuel }
+
+// Version is the module that answers.
+func (m *mind) Version() *Version { return m.v }
+
+// Out says that it is quarantined in this set, and not asked any more.
+func (m *mind) Out() bool { return m.out() }

@@ -1,0 +1,105 @@
+package hosted
+
+import (
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// as gives the decider the faces that its module has beside those of all: a policies.Set asks differently for each.
+func (d *Decider) as() policies.Decider {
+	classifier, classified := d.v.twin.(policies.Classifier)
+	switch {
+	case classified && d.v.meters:
+		return classedMeter{metered{d}, classifier}
+	case classified:
+		return classed{d, classifier}
+	case d.v.meters:
+		return metered{d}
+	}
+	return d
+}
+
+// Of finds the decider of a Set behind its faces; nil if its mind is no guest.
+func Of(d policies.Decider) *Decider {
+	switch d := d.(type) {
+	case *Decider:
+		return d
+	case classed:
+		return d.Decider
+	case metered:
+		return d.Decider
+	case classedMeter:
+		return d.Decider
+	}
+	return nil
+}
+
+// classed is a decider of the house whose twin puts shards into classes, also while the guest answers: they are one rule.
+type classed struct {
+	*Decider
+	policies.Classifier
+}
+
+// metered is a decider that exports meter.
+type metered struct{ *Decider }
+
+// Meter is the answer about one node.
+func (d metered) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
+	return d.measure(v, q, node)
+}
+
+// classedMeter is both.
+type classedMeter struct {
+	metered
+	policies.Classifier
+}
+
+// measure asks about one node. Who asks about all of them begins with the first, and has the row made at once.
+func (d *Decider) measure(v *policies.View, q *policies.Question, node int) policies.Answer {
+	if d.out() || d.v.twin == nil && urgent(q) {
+		return d.one(v, q, node)
+	}
+	fault := d.prepare(v, 1<<62)
+	if fault == nil {
+		a := d.asked(v, q)
+		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
+		switch {
+		case fresh:
+			return policies.Answer(k.row[node])
+		case node == 0:
+			return d.one(v, q, node)
+		}
+		var answer policies.Answer
+		if answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node); fault == nil {
+			d.fuel = d.guest.spent
+			return answer
+		}
+	}
+	d.fail(fault)
+	return d.one(v, q, node)
+}
+
+// one is the byte of one node of the row.
+func (d *Decider) one(v *policies.View, q *policies.Question, node int) policies.Answer {
+	r := make(policies.Row, len(v.Nodes))
+	d.Answer(v, q, r)
+	return r[node]
+}
+
+func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *Fault) {
+	s := &g.stack
+	s[0], s[1], s[2], s[3], s[4] = uint64(c), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node)
+	err := g.meter.Call(g.budget(1), s[:])
+	g.spent = g.instance.FuelUsed()
+	if err != nil {
+		return 0, g.v.trapped(abi.ExportMeter, err)
+	}
+	if x := uint32(s[0]); x > 255 || !g.v.known[x] {
+		return 0, g.v.faulty(abi.ExportMeter, BadByte, "it says %#x of node %d; its manifest has reasons 1 to %d", x, node, len(g.v.Manifest.Reasons)-1)
+	}
+	return policies.Answer(s[0]), nil
+}
+
+// starved says that a guest was stopped because it had no fuel left.
+func starved(f *Fault) bool { return f.Kind == string(wasm.Fuel) }

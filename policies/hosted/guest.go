@@ -1,0 +1,242 @@
+package hosted
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// guest is one instance of a version, and what lies in its memory:
+//
+//	│ its own │ settings │ image ·········· room │ row │ scores │ text │
+//
+// Everything is asked of pol_alloc once and used again; an image that has outgrown its room gets another guest.
+type guest struct {
+	v        *Version
+	instance *wasm.Instance
+	asks     [abi.Score + 1]*wasm.Func
+	meter    *wasm.Func
+	explain  *wasm.Func
+	delta    *wasm.Func
+
+	settings string // that it was configured with
+	config   area
+	image    area
+	row      area
+	scores   area
+	text     area
+	changes  area
+
+	part  *abi.Part // what the image is
+	epoch uint64
+	read  int // of the board's log
+	stack [8]uint64
+	spent uint64 // fuel of the last call
+}
+
+// area is a piece of the guest's memory that the host may write.
+type area struct{ at, size uint32 }
+
+// Fuel of the calls that are no questions.
+const (
+	configureFuel = 50_000_000
+	allocFuel     = 1_000_000
+	stateFuel     = 20_000_000 // and stateFuelPerRow for each row of a table
+	stateRowFuel  = 200
+	deltaRowFuel  = 10_000
+	explainFuel   = 10_000_000
+)
+
+func (v *Version) instantiate(h wasm.Host) (*guest, *Fault) {
+	i, err := v.module.Instantiate(background, h)
+	if err != nil {
+		return nil, v.trapped(abi.ExportInitialize, err)
+	}
+	g := &guest{v: v, instance: i, meter: i.Func(abi.ExportMeter), explain: i.Func(abi.ExportExplain), delta: i.Func(abi.ExportDelta)}
+	for _, c := range abi.Capabilities() {
+		g.asks[c] = i.Func(c.Export())
+	}
+	return g, nil
+}
+
+func (g *guest) close() { _ = g.instance.Close() }
+
+// call calls an export that gives a number.
+func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault) {
+	f := g.instance.Func(export)
+	n := copy(g.stack[:], args)
+	g.stack[n] = 0
+	err := f.Call(fuel, g.stack[:])
+	g.spent = g.instance.FuelUsed()
+	if err != nil {
+		return 0, g.v.trapped(export, err)
+	}
+	return uint32(g.stack[0]), nil
+}
+
+// room sees to it that an area has so many bytes, at a multiple of 64: what a guest gives need not lie at one.
+func (g *guest) room(a *area, size int) *Fault {
+	if uint32(size) <= a.size {
+		return nil
+	}
+	if size > math.MaxInt32-abi.Alignment {
+		return g.v.faulty(abi.ExportAlloc, NoImage, "%d bytes are more than a guest can address", size)
+	}
+	at, fault := g.call(abi.ExportAlloc, allocFuel+uint64(size), uint64(size+abi.Alignment-1))
+	if fault != nil {
+		return fault
+	}
+	if _, err := g.instance.View(at, uint32(size+abi.Alignment-1)); err != nil || at == 0 {
+		return g.v.faulty(abi.ExportAlloc, BadPointer, "asked for %d bytes it gave address %d of a memory of %d bytes; give what is yours, or raise limits.pages of the manifest, which are %d pages of 64 KiB",
+			size+abi.Alignment-1, at, len(g.instance.Memory()), g.v.Manifest.Limits.Pages)
+	}
+	*a = area{(at + abi.Alignment - 1) &^ (abi.Alignment - 1), uint32(size)}
+	return nil
+}
+
+// memory is the bytes of an area, of which size are wanted.
+func (g *guest) memory(a area, size int) []byte {
+	return g.instance.Memory()[a.at : a.at+a.size][:size]
+}
+
+// configure gives the guest its settings, if they are others than it has.
+func (g *guest) configure(settings []byte) *Fault {
+	if g.instance.Func(abi.ExportConfigure) == nil || g.settings == string(settings) {
+		return nil
+	}
+	if fault := g.room(&g.config, len(settings)); fault != nil {
+		return fault
+	}
+	copy(g.memory(g.config, len(settings)), settings)
+	refused, fault := g.call(abi.ExportConfigure, configureFuel, uint64(g.config.at), uint64(len(settings)))
+	if fault != nil {
+		return fault
+	}
+	if refused != 0 {
+		return g.v.faulty(abi.ExportConfigure, Refused, "it refuses the settings %.300s with %d: %s", settings, refused, g.said())
+	}
+	g.settings = string(settings)
+	return nil
+}
+
+// said is why the guest refused.
+func (g *guest) said() string {
+	if s := g.instance.Said(); s != "" {
+		return s
+	}
+	return "it does not say why; host.error is for that"
+}
+
+// outgrown says whether the image does not fit the room that the guest has for one.
+func (g *guest) outgrown(size int) bool { return g.image.size > 0 && uint32(size) > g.image.size }
+
+// see gives the guest its part of the board's image. The room for an image is larger than the first one: most
+// clusters grow slowly.
+func (g *guest) see(b *board, part *abi.Part, limit uint64) *Fault {
+	if g.image.size == 0 {
+		if fault := g.room(&g.image, part.Size()+part.Size()/8); fault != nil {
+			return fault
+		}
+	}
+	part.Write(g.memory(g.image, part.Size()))
+	c := b.image.Counts()
+	fuel := min(limit, stateFuel+stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots)))
+	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(part.Size()))
+	if fault != nil {
+		return fault
+	}
+	if refused != 0 {
+		return g.v.faulty(abi.ExportState, Refused, "it refuses the state with %d: %s", refused, g.said())
+	}
+	nodes := (c.Nodes + 255) &^ 255
+	if fault := g.room(&g.row, nodes); fault != nil {
+		return fault
+	}
+	if g.v.scores {
+		if fault := g.room(&g.scores, 8*nodes); fault != nil {
+			return fault
+		}
+	}
+	g.part, g.epoch, g.read = part, b.epoch, len(b.log)
+	return nil
+}
+
+// catchUp pokes what has changed since the guest was asked last.
+func (g *guest) catchUp(b *board) *Fault {
+	if g.read == len(b.log) {
+		return nil
+	}
+	news := b.log[g.read:]
+	g.read = len(b.log)
+	memory := g.memory(g.image, int(g.image.size))
+	if g.delta == nil {
+		for _, c := range news {
+			g.part.Copy(memory, c)
+		}
+		return nil
+	}
+	var mine []abi.Change
+	for _, c := range news {
+		if g.part.Copy(memory, c) {
+			mine = append(mine, c)
+		}
+	}
+	if len(mine) == 0 {
+		return nil
+	}
+	list := abi.AppendChanges(nil, mine)
+	if fault := g.room(&g.changes, len(list)); fault != nil {
+		return fault
+	}
+	copy(g.memory(g.changes, len(list)), list)
+	_, fault := g.call(abi.ExportDelta, g.budget(0)+deltaRowFuel*uint64(len(mine)), uint64(g.changes.at), uint64(len(list)))
+	return fault
+}
+
+// budget is the fuel of a question about so many nodes.
+func (g *guest) budget(nodes int) uint64 { return uint64(g.v.Manifest.Limits.Budget(nodes)) }
+
+// ask puts a question, and gives the row in the guest's memory: it holds until the next call. Every byte has been looked at.
+func (g *guest) ask(c abi.Capability, q asked, nodes int, fuel uint64) ([]byte, *Fault) {
+	row := g.memory(g.row, nodes)
+	clear(row)
+	f := g.asks[c]
+	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.row.at)
+	err := f.Call(fuel, g.stack[:])
+	g.spent = g.instance.FuelUsed()
+	if err != nil {
+		return nil, g.v.trapped(c.Export(), err)
+	}
+	row = g.memory(g.row, nodes) // it may have grown, and moved
+	if at := g.v.wrong(row); at >= 0 {
+		return nil, g.v.faulty(c.Export(), BadByte, "byte %d of the row is %#02x: verdict %d with reason code %d, and its manifest has reasons 1 to %d",
+			at, row[at], abi.Verdict(row[at]), abi.Reason(row[at]), len(g.v.Manifest.Reasons)-1)
+	}
+	return row, nil
+}
+
+// wrong finds the first byte that no row may hold, or -1. Words that repeat, as in a row of one answer, are looked at once.
+func (v *Version) wrong(row []byte) int {
+	seen := uint64(0)
+	at := 0
+	for ; at+8 <= len(row); at += 8 {
+		word := binary.LittleEndian.Uint64(row[at:])
+		if word == 0 || word == seen {
+			continue
+		}
+		for i, x := range row[at : at+8] {
+			if !v.known[x] {
+				return at + i
+			}
+		}
+		seen = word
+	}
+	for ; at < len(row); at++ {
+		if !v.known[row[at]] {
+			return at
+		}
+	}
+	return -1
+}

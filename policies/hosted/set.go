@@ -1,0 +1,86 @@
+package hosted
+
+import (
+	"context"
+
+	"github.com/troupe-actors/troupe/policies"
+)
+
+// background is the context of calls into guests: they end when their fuel does, and not before.
+var background = context.Background()
+
+// Policy is a version with the settings that it was activated with, and its past.
+type Policy struct {
+	*Version
+	Settings map[string]string // its own, by name, as people set them
+	Strikes  int               // faults so far; from Strikes on it is not asked
+}
+
+// Set is what a plan is made with: policies that look at one board. It belongs to one goroutine, and is used for one plan
+// after the other as long as the policies are the same.
+type Set struct {
+	policies.Set
+	board  board
+	ledger ledger
+	minds  []*mind
+}
+
+// NewSet makes a set of policies, in their order, behind deciders that are no guests.
+func NewSet(native []policies.Decider, of []Policy) *Set {
+	s := &Set{}
+	s.Deciders = append(s.Deciders, native...)
+	promoters := uint64(0)
+	for _, p := range of {
+		for _, c := range p.needs {
+			s.board.need(c)
+		}
+		if p.twin == nil && (p.scores || p.answers[policies.Promote]) {
+			promoters++
+		}
+	}
+	for _, p := range of {
+		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes, share: emergencyFuel / max(1, promoters)}
+		if p.decides() {
+			d := &Decider{mind: m}
+			s.Deciders = append(s.Deciders, d.as())
+			s.minds = append(s.minds, &d.mind)
+		}
+		if p.scores {
+			x := &Scorer{mind: m}
+			s.Scorers = append(s.Scorers, x)
+			s.minds = append(s.minds, &x.mind)
+		}
+	}
+	return s
+}
+
+// Faults gives what went wrong since it was asked last, and how many more there were.
+func (s *Set) Faults() (faults []Fault, more int) {
+	faults, more = s.ledger.faults, s.ledger.dropped
+	s.ledger.faults, s.ledger.dropped = nil, 0
+	return faults, more
+}
+
+// Lines gives what policies logged since it was asked last, and how many lines more there were.
+func (s *Set) Lines() (lines []Line, more int) {
+	lines, more = s.ledger.lines, s.ledger.muted
+	s.ledger.lines, s.ledger.muted, s.ledger.logged = nil, 0, 0
+	return lines, more
+}
+
+// Strikes is how often the module with this digest has failed in this set.
+func (s *Set) Strikes(digest string) (n int) {
+	for _, m := range s.minds {
+		if m.v.digest == digest {
+			n = max(n, m.strikes)
+		}
+	}
+	return n
+}
+
+// Close frees the guests.
+func (s *Set) Close() {
+	for _, m := range s.minds {
+		m.drop()
+	}
+}
