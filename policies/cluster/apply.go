@@ -76,6 +76,8 @@ func (d *draft) apply(c *Command) error {
 		return d.changeSettings(c.Settings)
 	case c.Voters != nil:
 		return d.changeVoters(c.Voters)
+	case c.Failover != nil:
+		return d.changeFailover(c.Failover)
 	default:
 		return d.applyPolicies(c)
 	}
@@ -108,7 +110,7 @@ func (c *Command) parts() int {
 	n := 0
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
 		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
-		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil} {
+		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil} {
 		if set {
 			n++
 		}

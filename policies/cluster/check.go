@@ -39,7 +39,10 @@ func Check(s *State) error {
 	if err := s.checkModules(); err != nil {
 		return err
 	}
-	return s.checkPolicies()
+	if err := s.checkPolicies(); err != nil {
+		return err
+	}
+	return s.checkFailovers()
 }
 
 func (s *State) checkMembers() error {

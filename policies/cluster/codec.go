@@ -11,7 +11,7 @@ import (
 // declaration, every list an array of its elements, an absent pointer nil:
 //
 //	state    [format, cluster, version, [member…], [keyspace…], [shard…], [setting…], [voter…], next copy, next keyspace, read only,
-//	          [module…], [policy…], [quarantined…], policies changed at]       the last four from format 2 on
+//	          [module…], [policy…], [quarantined…], policies changed at, [failover…]]       the last five from format 2 on
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
 //

@@ -30,6 +30,7 @@ func changesOf(c *Command) []change {
 		changeOf(&c.Retire, (*codec).retirePolicy),
 		changeOf(&c.Quarantine, (*codec).quarantineModule),
 		changeOf(&c.Forget, (*codec).forgetPolicies),
+		changeOf(&c.Failover, (*codec).failoverChange),
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *codec) module(m *Module) {
 }
 
 func (c *codec) policy(p *Policy) {
-	c.fields(9)
+	c.fields(10)
 	text(c, &p.Name)
 	c.int(&p.Order)
 	number(c, &p.Next)
@@ -42,6 +42,7 @@ func (c *codec) policy(p *Policy) {
 	c.policyUse(&p.Active)
 	c.policyUse(&p.Previous)
 	c.policyUse(&p.Shadow)
+	c.int64(&p.Since)
 	number(c, &p.Version)
 	text(c, &p.Note)
 }
@@ -90,11 +91,12 @@ func (c *codec) registerPolicy(r *RegisterPolicy) {
 }
 
 func (c *codec) activatePolicy(a *ActivatePolicy) {
-	c.fields(4)
+	c.fields(5)
 	text(c, &a.Name)
 	number(c, &a.Version)
 	text(c, &a.Settings)
 	text(c, &a.Note)
+	c.int64(&a.At)
 }
 
 func (c *codec) shadowPolicy(s *ShadowPolicy) {
@@ -105,11 +107,12 @@ func (c *codec) shadowPolicy(s *ShadowPolicy) {
 }
 
 func (c *codec) retirePolicy(r *RetirePolicy) {
-	c.fields(4)
+	c.fields(5)
 	text(c, &r.Name)
 	number(c, &r.How)
 	number(c, &r.If)
 	text(c, &r.Note)
+	c.int64(&r.At)
 }
 
 func (c *codec) quarantineModule(q *QuarantineModule) {
@@ -126,4 +129,22 @@ func (c *codec) forgetPolicies(f *ForgetPolicies) {
 	text(c, &f.Name)
 	list(c, &f.Versions, versionNumber)
 	list(c, &f.Modules, digest)
+}
+
+func (c *codec) failover(f *Failover) {
+	c.fields(6)
+	text(c, &f.Node)
+	number(c, &f.Epoch)
+	number(c, &f.At)
+	c.bool(&f.Open)
+	list(c, &f.Deposed, shardID)
+	c.bytes(&f.Record)
+}
+
+func (c *codec) failoverChange(f *FailoverChange) {
+	c.fields(4)
+	text(c, &f.Node)
+	number(c, &f.Epoch)
+	c.bytes(&f.Record)
+	c.bool(&f.Close)
 }

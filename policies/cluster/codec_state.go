@@ -36,20 +36,21 @@ func (c *codec) state(s *State) {
 	list(c, &s.Policies, (*codec).policy)
 	list(c, &s.Quarantine, (*codec).quarantined)
 	number(c, &s.PoliciesAt)
+	list(c, &s.Failovers, (*codec).failover)
 	if c.d != nil && s.format() != FormatPolicies {
-		c.d.Refuse("a state without policies in a format that has them")
+		c.d.Refuse("a state that holds nothing new in the format for it")
 	}
 }
 
 // Fields of a state in format 1, and in FormatPolicies.
 const (
 	stateFields         = 11
-	stateFieldsPolicies = 15
+	stateFieldsPolicies = 16
 )
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
-	if len(s.Modules)+len(s.Policies)+len(s.Quarantine) > 0 || s.PoliciesAt > 0 {
+	if len(s.Modules)+len(s.Policies)+len(s.Quarantine)+len(s.Failovers) > 0 || s.PoliciesAt > 0 {
 		return FormatPolicies
 	}
 	return 1

@@ -31,6 +31,7 @@ type Command struct {
 	Retire     *RetirePolicy
 	Quarantine *QuarantineModule
 	Forget     *ForgetPolicies
+	Failover   *FailoverChange
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.

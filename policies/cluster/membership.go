@@ -85,7 +85,7 @@ func (d *draft) join(j *Join) error {
 		}
 	}
 	if d.format() > m.Format {
-		return refuse(WhyInvalid, "the cluster has policies that were pushed, which need format %d; node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
+		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies that were pushed, or a history of failovers); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
 	}
 	i, found := d.findMember(m.ID)
 	if !found {
@@ -131,6 +131,7 @@ func (d *draft) welcome(i int, m Member) error {
 
 // revive deposes the primaries of a member's earlier life, and keeps of its copies what the node kept; see Join.
 func (d *draft) revive(m *Member, j *Join) {
+	defer d.depose(m.ID, d.old.Member(m.ID).Epoch, d.led(m.ID))
 	for i := range d.Shards {
 		if d.Shards[i].CopyOn(m.ID) == nil {
 			continue

@@ -38,6 +38,7 @@ func (d *draft) declare(deaths []Death) error {
 			continue
 		}
 		m.Down = true
+		d.depose(m.ID, m.Epoch, d.led(m.ID))
 		d.putMember(i, m)
 		dead[m.ID] = true
 	}

@@ -19,7 +19,8 @@ import "github.com/troupe-actors/troupe/shards"
 // 10. Voters ascend and belong to members; Settings are sorted by Name, without an empty value.
 // 11. Modules are sorted by Digest and within their bounds; a whole one has the digest that it is named by; members report on whole ones.
 // 12. Policies are sorted by Name, with versions that ascend, each a whole module; what is in use is there and not quarantined.
-// 13. With a module, a policy or a quarantine every member reads FormatPolicies.
+// 13. With a module, a policy, a quarantine or a failover every member reads FormatPolicies.
+// 14. Failovers are in the order in which they were opened, each life once, within their bounds; the open ones have deposed somebody.
 type State struct {
 	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
 	Version      uint64        // raised by one with each command that changed anything
@@ -37,6 +38,7 @@ type State struct {
 	Policies   []Policy      // sorted by Name
 	Quarantine []Quarantined // sorted by Digest: modules that must not be in force, built-in ones among them
 	PoliciesAt uint64        // Version at the last change of Policies or Quarantine; 0: never
+	Failovers  []Failover    // the history: lives that ended while they led, the oldest first
 }
 
 // Keyspace is a keyspace with what the cluster has to know of it beside its settings.
