@@ -17,6 +17,18 @@ type progress struct {
 	bytes   int
 }
 
+// due says whether it is time for the next snapshot. One is written whole, with all modules of policies: where it is large it
+// comes only after so much has been applied that writing it doubles and triples nothing, though not after so many entries
+// that reading them at a start takes long.
+func (p progress) due(c *CoreConfig, snapshot int) bool {
+	if p.bytes >= c.SnapshotBytes {
+		return true
+	}
+	return p.entries >= c.SnapshotEntries && (p.bytes >= snapshot/4 || p.entries >= patience*c.SnapshotEntries)
+}
+
+const patience = 16
+
 // Propose puts a command into the log of a group that this node leads; what becomes of it is seen in Output.Applied, on
 // every member. A command that is proposed again under the same id is applied once. Errors are ErrNotLeader, ErrBusy (try
 // again), ErrTooLarge and those about the command itself; with any of them it is not in the log. Without one it may still be lost, if this node loses its lead.
@@ -147,10 +159,11 @@ const (
 )
 
 func (m *memento) snapshot(index, term uint64, conf *raftpb.ConfState) *raftpb.Snapshot {
-	w := wire.NewEncoder(nil)
+	state := m.state.Encode()
+	w := wire.NewEncoder(make([]byte, 0, len(state)+len(m.staged.bytes)+64*len(m.memory.kept)+1024))
 	w.Array(mementoFields)
 	w.Uint(mementoFormat)
-	w.Bytes(m.state.Encode())
+	w.Bytes(state)
 	w.Uint(m.hash)
 	m.memory.encode(&w)
 	m.staged.encode(&w)
@@ -181,7 +194,9 @@ func decodeMemento(data []byte) (m memento, err error) {
 // snapshot is what this node has applied, as of now.
 func (c *Core) snapshot() *raftpb.Snapshot {
 	m := memento{state: c.state, hash: c.digests.last.Hash, memory: c.memory, staged: c.staged}
-	return m.snapshot(c.applied, c.appliedIn, c.conf)
+	s := m.snapshot(c.applied, c.appliedIn, c.conf)
+	c.snapshotSize = len(s.GetData())
+	return s
 }
 
 // restore makes the snapshot the state.
@@ -195,7 +210,7 @@ func (c *Core) restore(s *raftpb.Snapshot) error {
 	c.conf = proto.Clone(s.GetMetadata().GetConfState()).(*raftpb.ConfState)
 	c.digests = digests{last: Digest{Index: c.applied}}
 	c.digests.reach(Digest{Index: c.applied, Hash: m.hash})
-	c.since = progress{}
+	c.since, c.snapshotSize = progress{}, len(s.GetData())
 	return nil
 }
 
@@ -211,7 +226,7 @@ func (c *Core) install(s *raftpb.Snapshot) error {
 // compact takes a snapshot and shortens the log, once enough has been applied. Followers that are a little behind are still
 // served from the log: as many entries as make a snapshot stay.
 func (c *Core) compact() error {
-	if c.since.entries < c.config.SnapshotEntries && c.since.bytes < c.config.SnapshotBytes {
+	if !c.since.due(&c.config, c.snapshotSize) {
 		return nil
 	}
 	first := c.applied + 1

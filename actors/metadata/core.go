@@ -19,7 +19,7 @@ type CoreConfig struct {
 	Log             Log
 	ElectionTicks   int    // ticks without a leader until a follower stands, up to twice as many; default 10
 	HeartbeatTicks  int    // ticks between two heartbeats of a leader; default 2
-	SnapshotEntries uint64 // applied entries from one snapshot to the next; default 4096
+	SnapshotEntries uint64 // applied entries from one snapshot to the next, more where snapshots are large; default 4096
 	SnapshotBytes   int    // bytes of applied entries after which there is a snapshot anyway; default 8 MiB
 	EntryBytes      int    // of a command in one entry, a longer one takes several; default and most MaxEntry, less some bytes for a head
 	MessageBytes    int    // of entries in one message, or one entry; default 1 MiB. 16 times as much goes to a follower, or is applied, at once
@@ -98,14 +98,15 @@ type Core struct {
 	node   *raft.RawNode
 	store  *storage
 
-	state     *cluster.State
-	applied   uint64
-	appliedIn uint64 // term of the entry at applied
-	conf      *raftpb.ConfState
-	memory    memory   // outcomes of the last commands
-	staged    staging  // a command of several entries, of which some have come
-	digests   digests  // rolling hash
-	since     progress // since the last snapshot
+	state        *cluster.State
+	applied      uint64
+	appliedIn    uint64 // term of the entry at applied
+	conf         *raftpb.ConfState
+	memory       memory   // outcomes of the last commands
+	staged       staging  // a command of several entries, of which some have come
+	digests      digests  // rolling hash
+	since        progress // since the last snapshot
+	snapshotSize int      // bytes of the newest one that was made or read here
 
 	ready    *raft.Ready // between Begin and Finish
 	early    int         // of its messages have been handed out

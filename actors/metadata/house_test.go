@@ -74,7 +74,7 @@ func (n *town) build(name string) *house {
 
 func (h *house) member() cluster.Member {
 	return cluster.Member{
-		ID: idOf(h.name), Name: cmp.Or(h.called, h.name), Epoch: h.epoch, Peer: h.address, Host: h.name, Roles: cluster.DefaultRoles, Release: "test", Format: 1,
+		ID: idOf(h.name), Name: cmp.Or(h.called, h.name), Epoch: h.epoch, Peer: h.address, Host: h.name, Roles: cluster.DefaultRoles, Release: "test", Format: cluster.Format,
 	}
 }
 

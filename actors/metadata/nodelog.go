@@ -278,12 +278,14 @@ func records(entries []*raftpb.Entry) []wal.Record {
 }
 
 func setSnapshot(w *wal.Batch, s *raftpb.Snapshot, before, beforeTerm uint64) error {
-	encoded, err := proto.Marshal(s)
+	room := make([]byte, 1, 1+proto.Size(s)) // it may be long: it is copied as seldom as can be
+	room[0] = recordFormat
+	encoded, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(room, s)
 	if err != nil {
 		return err
 	}
 	first := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, before), beforeTerm)
-	w.Set = append(w.Set, named(snapshotRecord, encoded), named(firstRecord, first))
+	w.Set = append(w.Set, wal.Named{Name: snapshotRecord, Value: encoded}, named(firstRecord, first))
 	return nil
 }
 

@@ -15,7 +15,8 @@ import (
 const (
 	caughtUpLag    = 64 // entries that a learner may be behind when it begins to vote
 	caughtUpChecks = 2  // in a row
-	snapshotTicks  = 60 // until a snapshot that nobody answers counts as lost
+	snapshotTicks  = 60 // until a snapshot that nobody answers counts as lost, and one more for each snapshotTick bytes
+	snapshotTick   = 256 << 10
 	jointTicks     = 20 // until a joint configuration that Raft has not left by itself is left by hand
 )
 
@@ -66,7 +67,7 @@ func (t *tracker) tick(c *Core) {
 		} else {
 			delete(t.snapshot, f.number)
 		}
-		if t.snapshot[f.number] >= snapshotTicks {
+		if t.snapshot[f.number] >= snapshotTicks+c.snapshotSize/snapshotTick {
 			delete(t.snapshot, f.number)
 			c.node.ReportSnapshot(f.number, raft.SnapshotFailure)
 		}

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"math"
@@ -82,7 +83,7 @@ type flight struct {
 func memberOf(number uint64, epoch shards.Epoch) cluster.Member {
 	return cluster.Member{
 		ID: shards.NodeID(fmt.Sprintf("node%d", number)), Name: fmt.Sprintf("n%d", number), Raft: number, Epoch: epoch,
-		Peer: fmt.Sprintf("host%d:1", number), Roles: cluster.DefaultRoles, Release: "test", Format: 1,
+		Peer: fmt.Sprintf("host%d:1", number), Roles: cluster.DefaultRoles, Release: "test", Format: cluster.Format,
 	}
 }
 
@@ -349,6 +350,8 @@ func (w *world) trouble() {
 			text[i] = 'a' + byte(w.random.IntN(26))
 		}
 		w.set(n, string(text))
+	case 12:
+		w.module(n)
 	default:
 		w.set(n, fmt.Sprint(w.now))
 	}
@@ -357,6 +360,20 @@ func (w *world) trouble() {
 func (w *world) set(n *node, value string) {
 	name := fmt.Sprintf("test.%d", w.random.IntN(20))
 	w.propose(n, &cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: name, Value: value}}}})
+}
+
+// module pushes one of a few modules, or makes it a policy, or drops what is in use nowhere.
+func (w *world) module(n *node) {
+	code := bytes.Repeat([]byte{byte(w.random.IntN(4))}, 1500)
+	digest := cluster.DigestOf(code)
+	switch w.random.IntN(4) {
+	case 0:
+		w.propose(n, &cluster.Command{Forget: &cluster.ForgetPolicies{Name: "rule", Modules: []cluster.Digest{digest}}})
+	case 1:
+		w.propose(n, &cluster.Command{Register: &cluster.RegisterPolicy{Name: "rule", Digest: digest}})
+	default:
+		w.propose(n, &cluster.Command{Push: &cluster.PushChunk{Digest: digest, Size: len(code), Bytes: code}})
+	}
 }
 
 func (w *world) someVoters() (voters []uint64) {

@@ -34,6 +34,7 @@ type Policy struct {
 	Active   PolicyUse       // what is in force; Version 0: nothing
 	Previous PolicyUse       // what a rollback brings back
 	Shadow   PolicyUse       // what is computed beside
+	Since    int64           // when Active became what it is, in Unix seconds by the proposer's clock
 	Version  uint64          // State.Version at its last change
 	Note     string          // how its last change came about, for people
 }
@@ -76,6 +77,7 @@ type ActivatePolicy struct {
 	Version  uint32 // 0: the newest
 	Settings string
 	Note     string
+	At       int64 // Unix seconds, by the proposer's clock
 }
 
 // ShadowPolicy begins to have a version computed beside the active ones, or ends it.
@@ -101,6 +103,7 @@ type RetirePolicy struct {
 	How  Retreat
 	If   uint32 // only if this version is active; 0: whichever
 	Note string
+	At   int64
 }
 
 // QuarantineModule takes a module out of force wherever it is, or with Lift ends its quarantine. It may be one that is built in.

@@ -133,7 +133,7 @@ func (d *draft) activate(c *ActivatePolicy) error {
 		if p.Active.Version != 0 {
 			p.Previous = p.Active
 		}
-		p.Active, p.Note = use, c.Note
+		p.Active, p.Note, p.Since = use, c.Note, c.At
 		if p.Shadow == use {
 			p.Shadow = PolicyUse{}
 		}
@@ -197,6 +197,9 @@ func (d *draft) retire(c *RetirePolicy) error {
 			return refuse(WhyInvalid, "a policy is rolled back, deactivated or reset, and not %d", c.How)
 		}
 		p.Note = c.Note
+		if p.Active != was {
+			p.Since = c.At
+		}
 		return nil
 	})
 }
@@ -231,7 +234,7 @@ func (d *draft) quarantine(c *QuarantineModule) error {
 	d.police()
 	for _, p := range d.Policies {
 		if v := p.Of(c.Digest); v != nil {
-			mustEdit(d.amend(p.Name, func(p *Policy) error { p.withdraw(v.Number, c.Reason); return nil }))
+			mustEdit(d.amend(p.Name, func(p *Policy) error { p.withdraw(v.Number, c); return nil }))
 		}
 	}
 	return nil
@@ -253,7 +256,7 @@ func (d *draft) oldestQuarantine() func(Quarantined) bool {
 }
 
 // withdraw takes a version out of force: what was before it comes back, unless that is the same one with other settings.
-func (p *Policy) withdraw(number uint32, reason string) {
+func (p *Policy) withdraw(number uint32, c *QuarantineModule) {
 	if p.Shadow.Version == number {
 		p.Shadow = PolicyUse{}
 	}
@@ -263,8 +266,8 @@ func (p *Policy) withdraw(number uint32, reason string) {
 	if p.Active.Version != number {
 		return
 	}
-	p.Active, p.Previous = p.Previous, PolicyUse{}
-	if p.Note = fmt.Sprintf("version %d was quarantined: %s", number, reason); len(p.Note) > MaxReason {
+	p.Active, p.Previous, p.Since = p.Previous, PolicyUse{}, c.At
+	if p.Note = fmt.Sprintf("version %d was quarantined: %s", number, c.Reason); len(p.Note) > MaxReason {
 		p.Note = p.Note[:MaxReason]
 	}
 }
