@@ -10,7 +10,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 )
 
 // Config says how an Engine compiles. The zero Config compiles to native code and keeps it in memory.
@@ -71,13 +70,10 @@ func (d Digest) Short() string { return hex.EncodeToString(d[:6]) }
 func (e *Engine) Compile(ctx context.Context, binary []byte, limits Limits) (*Module, error) {
 	limits = limits.fill()
 	m := &Module{engine: e, limits: limits, digest: sha256.Sum256(binary), size: len(binary)}
-	metered, err := m.prepare(ctx, binary)
+	metered, err := m.prepare(binary)
 	if err != nil {
 		return nil, err
 	}
-	// One worker would not look at the context before it is done.
-	ctx = experimental.WithCompilationWorkers(ctx, 2)
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, e.config.WithMemoryLimitPages(uint32(limits.Pages)))
 	if err := m.compile(ctx, metered); err != nil {
 		_ = m.Close()
 		return nil, err

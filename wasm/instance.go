@@ -51,7 +51,11 @@ func (m *Module) Instantiate(ctx context.Context, host Host) (*Instance, error) 
 	var err error
 	i.guest, err = m.runtime.InstantiateModule(&calling{ctx, i}, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		return nil, i.trapped("start", m.limits.StartFuel, err)
+		trap := i.trapped("start", m.limits.StartFuel, err)
+		if trap.Kind == Unreachable {
+			trap.Text += fmt.Sprintf(" in the start section, or more than its fuel of %d used", m.limits.StartFuel)
+		}
+		return nil, trap
 	}
 	i.memory = i.guest.Memory()
 	i.fuel, _ = i.guest.ExportedGlobal(fuelName).(api.MutableGlobal)
@@ -156,11 +160,6 @@ func (i *Instance) trapped(export string, fuel uint64, err error) *Trap {
 	i.dead = t
 	return t
 }
-
-const (
-	fuelName  = "__troupe.fuel"
-	depthName = "__troupe.depth"
-)
 
 func (i *Instance) refuel(fuel uint64) {
 	if i.fuel != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // A Module is a compiled guest, ready to be instantiated any number of times. It is safe for use by many goroutines.
@@ -20,6 +21,7 @@ type Module struct {
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
 	custom  map[string][]byte
+	fixed   string // what a snapshot could not restore; "" if it can restore all
 }
 
 // Function is the type of an exported or imported function: i32, i64, f32, f64, v128, funcref, externref.
@@ -104,27 +106,36 @@ func (m *Module) Close() error {
 }
 
 // prepare checks the binary and returns what is to be compiled.
-func (m *Module) prepare(_ context.Context, binary []byte) ([]byte, error) {
+func (m *Module) prepare(binary []byte) ([]byte, error) {
 	if len(binary) > m.limits.Bytes {
 		return nil, &Refusal{Section: "module", Reason: "is too large", Value: uint64(len(binary)), Limit: uint64(m.limits.Bytes),
 			Fix: "strip names and debug sections, or optimise for size"}
 	}
-	return binary, nil
+	parts, err := decode(binary)
+	if err != nil {
+		return nil, err
+	}
+	if err := parts.check(m.limits); err != nil {
+		return nil, err
+	}
+	metered, w, err := parts.meter(m.limits)
+	if err != nil {
+		return nil, err
+	}
+	m.custom, m.fixed = parts.custom, w.fixed
+	return metered, nil
 }
 
 // compile compiles what prepare returned, and makes the host's modules that it imports.
 func (m *Module) compile(ctx context.Context, metered []byte) error {
+	// One worker would not look at the context before it is done.
+	ctx = experimental.WithCompilationWorkers(ctx, 2)
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, m.engine.config.WithMemoryLimitPages(uint32(m.limits.Pages)))
 	code, err := m.runtime.CompileModule(ctx, metered)
 	if err != nil {
 		return m.invalid(ctx, err)
 	}
 	m.code = code
-	m.custom = map[string][]byte{}
-	for _, s := range code.CustomSections() {
-		if _, again := m.custom[s.Name()]; !again {
-			m.custom[s.Name()] = s.Data()
-		}
-	}
 	return provide(ctx, m.runtime, m.Imports())
 }
 

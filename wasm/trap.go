@@ -117,6 +117,7 @@ func newTrap(err error) *Trap {
 		t.Kind, t.Value, t.Text = Exit, uint64(left.code), left.Error()
 		return t
 	}
+	text = afterStart(text)
 	said, fromGuest := strings.CutPrefix(text, "wasm error: ")
 	t.Text = said
 	if !fromGuest {
@@ -133,4 +134,12 @@ func newTrap(err error) *Trap {
 		}
 	}
 	return t
+}
+
+// afterStart cuts off what the engine says before the words of a trap in a start section.
+func afterStart(text string) string {
+	if _, words, cut := strings.Cut(text, "] failed: "); cut && strings.HasPrefix(text, "start function[") {
+		return words
+	}
+	return text
 }

@@ -113,6 +113,11 @@ func wasiHost() map[string]hostFunction {
 		out[name] = hostFunction{params, []api.ValueType{i32}, func(ctx context.Context, guest api.Module, stack []uint64) {
 			i := caller(ctx, guest)
 			i.charge(hostCost)
+			for n, t := range params {
+				if t == i32 { // the compiler leaves what it likes in the upper half
+					stack[n] = uint64(uint32(stack[n]))
+				}
+			}
 			stack[0] = uint64(f.run(i, stack[:len(params)]))
 		}}
 	}
@@ -126,7 +131,7 @@ func wasiNone(i *Instance, p []uint64) uint32 {
 
 // wasiRandom gives the bytes of a fixed sequence (splitmix64), going on where the instance's last request ended.
 func wasiRandom(i *Instance, p []uint64) uint32 {
-	i.charge(p[1] & 0xffffffff)
+	i.charge(p[1])
 	view, err := i.View(uint32(p[0]), uint32(p[1]))
 	if err != nil {
 		return wasiFault

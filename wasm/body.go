@@ -1,0 +1,267 @@
+package wasm
+
+import "fmt"
+
+// scan is what a first walk over a body finds: where something is to be put in, and what each region costs.
+//
+// A region is what runs, at most, between one check of the fuel and the next: the body without its loops, or a loop
+// without the loops within. It is charged whole where it begins, whichever of its branches are taken.
+type scan struct {
+	marks []mark
+	costs []int64 // by region: 0 is the body, the others are loops in the order of their headers
+	calls bool
+	bulk  bool
+	cells int // locals and instructions: no frame of a compiled function has more values to keep
+}
+
+// mark is a place in a body where something is put in or exchanged.
+type mark struct {
+	kind  byte // the opcode there
+	start int
+	end   int
+	arg   uint32 // of a loop, its region; of a return, how many blocks are open around it; of a bulk instruction, the shift
+}
+
+// body rewrites one function.
+func (w *metering) body(n int, b []byte) ([]byte, error) {
+	name := w.function(len(w.imports) + n)
+	if len(b) > w.limits.Body {
+		return nil, &Refusal{Section: "code", Name: name, Reason: "has too long a body", Value: uint64(len(b)), Limit: uint64(w.limits.Body),
+			Fix: "split the function, or keep tables in data"}
+	}
+	sig := w.types[w.funcs[n]]
+	r := &reader{b: b}
+	groups, locals := w.locals(r)
+	total := uint64(len(sig.params)) + locals
+	if r.bad == "" && total > uint64(w.limits.Locals) {
+		return nil, &Refusal{Section: "code", Name: name, Reason: "has too many locals", Value: total, Limit: uint64(w.limits.Locals), Fix: "split the function"}
+	}
+	first := r.at
+	s := w.scan(r, int(total))
+	if r.bad != "" {
+		return nil, &Refusal{Section: "code", Name: name, Reason: fmt.Sprintf("byte %d of its body: %s", r.where, r.bad),
+			Fix: "build for WebAssembly 2.0, without tail calls, exceptions and threads"}
+	}
+	e := &emitter{metering: w, scan: s, scratch: uint32(total), results: sig.results, weight: int64(1 + s.cells/frameCells)}
+	e.declare(b, first, groups)
+	e.enter()
+	e.copy(b, first)
+	return e.out, nil
+}
+
+// locals walks over the declarations and counts groups and locals.
+func (w *metering) locals(r *reader) (groups int, total uint64) {
+	groups = r.count()
+	for range groups {
+		total += uint64(r.u32())
+		r.byte()
+		if r.bad != "" {
+			break
+		}
+	}
+	return groups, total
+}
+
+// scan walks over the instructions, to the end that closes the body. It checks the numbers that the rewriting would give a
+// meaning: globals and types beyond the module's own, locals beyond the function's, labels beyond its outermost.
+func (w *metering) scan(r *reader, locals int) *scan {
+	s := &scan{costs: []int64{0}, cells: locals}
+	regions := []int{0} // of the open blocks, outermost first
+	for r.bad == "" && len(regions) > 0 {
+		start := r.at
+		i := r.next()
+		here := regions[len(regions)-1]
+		s.cells++
+		w.numbers(r, &i, locals, len(regions))
+		switch i.op {
+		case opBlock, opIf:
+			regions = append(regions, here)
+		case opLoop:
+			here = len(s.costs)
+			s.costs = append(s.costs, 0)
+			regions = append(regions, here)
+			s.marks = append(s.marks, mark{opLoop, start, r.at, uint32(here)})
+		case opEnd:
+			regions = regions[:len(regions)-1]
+			if len(regions) == 0 {
+				s.marks = append(s.marks, mark{opEnd, start, r.at, 0})
+			}
+		case opReturn:
+			s.marks = append(s.marks, mark{opReturn, start, r.at, uint32(len(regions) - 1)})
+		case opCall, opCallIndirect:
+			s.calls = true
+		case opMemoryGrow:
+			s.costs[here] += growCost
+		case opTableSet:
+			w.fixed = "tables may change"
+		case opMisc:
+			w.misc(s, here, &i, start, r.at)
+		}
+		if i.op != opBlock && i.op != opLoop && i.op != opElse && i.op != opEnd && i.op != opNop {
+			s.costs[here]++
+		}
+	}
+	if r.bad == "" && r.more() {
+		r.fail("code after the end of the function")
+	}
+	for n := range s.costs {
+		s.costs[n] = max(s.costs[n], 1)
+	}
+	return s
+}
+
+// misc marks the instructions whose cost is a matter of their length.
+func (w *metering) misc(s *scan, here int, i *instruction, start, end int) {
+	shift := uint32(0)
+	switch i.sub {
+	case miscMemoryCopy, miscMemoryFill, miscMemoryInit:
+		shift = bulkShift
+	case miscTableInit, miscTableCopy, miscTableFill:
+		w.fixed = "tables may change"
+	case miscTableGrow:
+		w.fixed = "tables may change"
+		s.costs[here] += growCost
+		return
+	case miscDataDrop, miscElemDrop:
+		w.fixed = "segments may be dropped"
+		return
+	default:
+		return
+	}
+	s.bulk = true
+	s.marks = append(s.marks, mark{opMisc, start, end, shift})
+}
+
+func (w *metering) numbers(r *reader, i *instruction, locals, open int) {
+	what, limit := "", 0
+	switch i.shape {
+	case immLocal:
+		what, limit = "local", locals
+	case immGlobal:
+		what, limit = "global", len(w.globals)
+	case immIndirect:
+		if i.op == opCallIndirect {
+			what, limit = "type", len(w.types)
+		}
+	case immLabel:
+		what, limit = "label", open
+	case immLabels:
+		for _, l := range i.depth {
+			i.arg = max(i.arg, l)
+		}
+		what, limit = "label", open
+	case immBlock:
+		if i.block < 0 {
+			return
+		}
+		what, limit, i.arg = "type", len(w.types), uint32(i.block)
+	}
+	if what != "" && int(i.arg) >= limit {
+		r.fail(fmt.Sprintf("%s %d of %d", what, i.arg, limit))
+	}
+}
+
+// emitter writes a body.
+type emitter struct {
+	*metering
+	*scan
+	out     []byte
+	scratch uint32 // number of the local that is added
+	results []byte
+	weight  int64 // by how much a call of this function is deeper
+}
+
+// declare copies the declarations and adds the scratch local, if a bulk instruction needs it.
+func (e *emitter) declare(b []byte, first, groups int) {
+	r := &reader{b: b[:first]}
+	r.u32()
+	if !e.bulk {
+		e.out = append(e.out, b[:first]...)
+		return
+	}
+	e.out = appendU32(e.out, uint32(groups+1))
+	e.out = append(e.out, b[r.at:first]...)
+	e.out = append(e.out, 1, 0x7f)
+}
+
+// counted says whether the function counts its depth. One that calls nothing is at most one level deeper than its caller.
+func (e *emitter) counted() bool { return e.calls }
+
+// enter charges the body's own region and goes one level deeper.
+func (e *emitter) enter() {
+	e.charge(e.costs[0])
+	if !e.counted() {
+		return
+	}
+	e.global(opGlobalGet, e.depth)
+	e.out = appendS64(append(e.out, opI32Const), e.weight)
+	e.out = append(e.out, opI32Add)
+	e.global(opGlobalSet, e.depth)
+	e.global(opGlobalGet, e.depth)
+	e.out = appendS64(append(e.out, opI32Const), int64(e.limits.Depth))
+	e.out = append(e.out, opI32GtU, opIf, 0x40, opUnreachable, opEnd)
+	e.out = append(append(e.out, opBlock), e.wrap(e.results)...)
+}
+
+// leave goes back up. Every way out of the body but a trap comes here: its end, branches to its outermost label, which
+// now is the wrapping block's, and returns, which have become such branches.
+func (e *emitter) leave() {
+	if !e.counted() {
+		return
+	}
+	e.out = append(e.out, opEnd)
+	e.global(opGlobalGet, e.depth)
+	e.out = appendS64(append(e.out, opI32Const), e.weight)
+	e.out = append(e.out, opI32Sub)
+	e.global(opGlobalSet, e.depth)
+}
+
+// copy writes the instructions with what is put in between.
+func (e *emitter) copy(b []byte, from int) {
+	for _, m := range e.marks {
+		e.out = append(e.out, b[from:m.start]...)
+		original := b[m.start:m.end]
+		switch m.kind {
+		case opLoop:
+			e.out = append(e.out, original...)
+			e.charge(e.costs[m.arg])
+		case opReturn:
+			if e.counted() {
+				original = appendU32([]byte{opBr}, m.arg)
+			}
+			e.out = append(e.out, original...)
+		case opMisc:
+			e.chargeLength(m.arg)
+			e.out = append(e.out, original...)
+		case opEnd:
+			e.leave()
+			e.out = append(e.out, original...)
+		}
+		from = m.end
+	}
+}
+
+func (e *emitter) global(op byte, n uint32) { e.out = appendU32(append(e.out, op), n) }
+
+// charge takes a region's cost from the fuel, and stops the guest if that was more than was left.
+func (e *emitter) charge(cost int64) {
+	e.global(opGlobalGet, e.fuel)
+	e.out = appendS64(append(e.out, opI64Const), cost)
+	e.take()
+}
+
+// chargeLength takes the length on top of the stack, shifted, from the fuel.
+func (e *emitter) chargeLength(shift uint32) {
+	e.out = appendU32(append(e.out, opLocalTee), e.scratch)
+	e.global(opGlobalGet, e.fuel)
+	e.out = appendU32(append(e.out, opLocalGet), e.scratch)
+	e.out = append(e.out, opI64ExtendU, opI64Const, byte(shift), opI64ShrU)
+	e.take()
+}
+
+func (e *emitter) take() {
+	e.out = append(e.out, opI64Sub)
+	e.global(opGlobalSet, e.fuel)
+	e.global(opGlobalGet, e.fuel)
+	e.out = append(e.out, opI64Const, 0, opI64LtS, opIf, 0x40, opUnreachable, opEnd)
+}
