@@ -136,9 +136,6 @@ func (p *projection) detect() {
 	}
 	s := Span{Name: fmt.Sprintf("detect %s @%s", f.Name, f.Detector), NodeID: p.firstBy(), Node: f.Detector, Start: f.begun(), End: cmp.Or(f.Declared, f.Done, f.Suspected)}
 	s.Attributes = []Attribute{str(attributeReason, f.Reason), truth(attributeProof, f.Proof)}
-	if f.Suspected != 0 {
-		s.Events = append(s.Events, Event{At: f.Suspected, Name: "suspect"})
-	}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
 	}
@@ -161,8 +158,11 @@ func (p *projection) elect(e *Election) {
 	if e.Resume {
 		name = fmt.Sprintf("resume in term %d @%s", e.Term, e.By)
 	}
-	p.add(fmt.Sprintf("election/%d", e.Term), "root", Span{Name: name, NodeID: e.ByID, Node: e.By, Start: cmp.Or(e.Began, e.Won), End: e.Won,
-		Attributes: []Attribute{num(attributeTerm, e.Term)}})
+	s := Span{Name: name, NodeID: e.ByID, Node: e.By, Start: cmp.Or(e.Began, e.Won), End: e.Won, Attributes: []Attribute{num(attributeTerm, e.Term)}}
+	if trace, err := ParseTraceID(e.Former); err == nil && trace != p.trace {
+		s.Links = append(s.Links, Link{Trace: trace, Span: trace.Span("root"), Why: "the failover of the leader before"})
+	}
+	p.add(fmt.Sprintf("election/%d", e.Term), "root", s)
 }
 
 func (p *projection) plan(i int) {
@@ -189,7 +189,7 @@ func (p *projection) shard(s *Shard) {
 	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
 	x.Attributes = []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to)}
 	if a := s.Last(); a != nil && a.Served != 0 {
-		x.Attributes = append(x.Attributes, num(attributeGap, (a.Served-p.f.begun())/1e6), num(attributeShardTerm, a.Term))
+		x.Attributes = append(x.Attributes, num(attributeGap, (a.Served-p.f.Gone())/1e6), num(attributeShardTerm, a.Term))
 	}
 	p.add(step, "root", x)
 	p.decide(s, step)

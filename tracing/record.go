@@ -33,7 +33,8 @@ type Failover struct {
 	Name    string
 	Epoch   uint64 // the life that ended
 
-	Heard     int64 // last sign of life
+	Heard     int64 // last heartbeat, or other sign of life
+	Lost      int64 // its connection broke, which tells when a process ended; 0: it just fell silent
 	Suspected int64
 	Declared  int64 // its death was decided
 	Detector  string
@@ -85,7 +86,8 @@ type Election struct {
 	ByID   string
 	Began  int64 // when the winner began to miss its leader
 	Won    int64
-	Resume bool // the winner goes on with what another leader had begun
+	Resume bool   // the winner goes on with what another leader had begun
+	Former string // trace id of that leader's own failover; empty: unknown
 }
 
 // Plan is a plan of the placement leader that is part of the failover.
@@ -189,7 +191,15 @@ func (f *Failover) Say(w Word) int {
 	return len(f.Words) - 1
 }
 
-// Unavailable is the time from the last sign of life to the last shard that takes writes again, in nanoseconds.
+// Gone is when the node was certainly not there any more, as well as it is known.
+func (f *Failover) Gone() int64 {
+	if f.Lost != 0 {
+		return f.Lost
+	}
+	return f.begun()
+}
+
+// Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds.
 func (f *Failover) Unavailable() int64 {
 	last := f.Declared
 	for i := range f.Shards {
@@ -197,7 +207,7 @@ func (f *Failover) Unavailable() int64 {
 			last = max(last, a.Served)
 		}
 	}
-	return max(0, last-f.Heard)
+	return max(0, last-f.Gone())
 }
 
 // Summary is the record in one line, as in
@@ -215,7 +225,7 @@ func (f *Failover) Summary() string {
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
 	}
 	if f.Declared > 0 {
-		fmt.Fprintf(&b, " (detected in %v by %s)", short(f.Declared-f.Heard), f.Detector)
+		fmt.Fprintf(&b, " (detected in %v by %s)", short(f.Declared-f.Gone()), f.Detector)
 	}
 	return b.String()
 }

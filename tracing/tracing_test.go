@@ -24,7 +24,7 @@ const ms = int64(1e6)
 func death() *tracing.Failover {
 	f := &tracing.Failover{Kind: tracing.KindFailover, Cluster: "c0ffee", Node: "id2", Name: "n2", Epoch: 7, Heard: 1000 * ms, Suspected: 1150 * ms, Declared: 1161 * ms,
 		Detector: "n1", Reason: "nobody listens at 127.0.0.1:7302 any more", Proof: true,
-		Checks:    []tracing.Check{{At: 1149 * ms, Text: "connection broken: EOF"}, {At: 1160 * ms, Text: "redial refused"}},
+		Checks:    []tracing.Check{{At: 1150 * ms, Text: "suspect"}, {At: 1149 * ms, Text: "connection broken: EOF"}, {At: 1160 * ms, Text: "redial refused"}},
 		Elections: []tracing.Election{{Term: 12, By: "n1", ByID: "id1", Began: 1040 * ms, Won: 1100 * ms}},
 		Plans: []tracing.Plan{
 			{Version: 40, Term: 12, By: "n1", ByID: "id1", Began: 1162 * ms, Took: ms, Committed: 1166 * ms, Moves: 2},

@@ -36,7 +36,7 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 		case a.Failed != "":
 			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\n", i+1, a.To, a.Failed)
 		case a.Served != 0:
-			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after the last sign of life\n", i+1, a.To, a.Term, short(a.Served-f.begun()))
+			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after %s was gone\n", i+1, a.To, a.Term, short(a.Served-f.Gone()), f.Name)
 		default:
 			fmt.Fprintf(t, "promotion %d\t@%s\t\twaits\tin term %d\n", i+1, a.To, a.Term)
 		}

@@ -58,6 +58,9 @@ func (p *printer) print(list []*tracing.Span, indent string) {
 		for _, e := range s.Events {
 			fmt.Fprintf(&p.text, "%s  · %v %s%s\n", indent, p.at(e.At), e.Name, attributes(e.Attributes))
 		}
+		for _, l := range s.Links {
+			fmt.Fprintf(&p.text, "%s  → %s\n", indent, l.Why)
+		}
 		p.print(p.children[s.ID], indent+"  ")
 	}
 }

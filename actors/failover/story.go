@@ -1,0 +1,408 @@
+package failover
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// How long a story waits for what may still come.
+const (
+	writeWait = int64(time.Second)     // for the first write of a client, once every shard takes writes
+	redWait   = 5 * int64(time.Second) // for a copy that may lead to come back
+	giveUp    = 5 * int64(time.Minute) // for anything
+)
+
+// story is a record that is being written.
+type story struct {
+	tracing.Failover
+	began  int64 // when it was opened here
+	calm   int64 // since when nothing is missing but first writes; 0: something is
+	listed bool  // the cluster state has it
+	saved  bool  // with what is known of the death and the first plan
+}
+
+// stories are those of one reign. It is pure: times are given, in nanoseconds since 1970.
+type stories struct {
+	self, name string // of the node that writes
+	term       uint64 // of the reign
+	open       []*story
+	lost       []loss // connections that broke lately, newest last
+}
+
+// loss is a broken connection: the surest sign of when a process died.
+type loss struct {
+	node  string
+	epoch uint64
+	at    int64
+	cause string
+}
+
+// maxLosses bounds what is remembered of broken connections.
+const maxLosses = 64
+
+// broke notes that the connection to a node broke.
+func (s *stories) broke(node shards.NodeID, epoch shards.Epoch, at int64, cause string) {
+	if len(s.lost) == maxLosses {
+		s.lost = s.lost[1:]
+	}
+	s.lost = append(s.lost, loss{string(node), uint64(epoch), at, cause})
+}
+
+func (s *stories) lossOf(node string, epoch uint64) *loss {
+	for i := len(s.lost) - 1; i >= 0; i-- {
+		if l := &s.lost[i]; l.node == node && l.epoch == epoch {
+			return l
+		}
+	}
+	return nil
+}
+
+func (s *stories) find(node string, epoch uint64) *story {
+	i := slices.IndexFunc(s.open, func(x *story) bool { return x.Node == node && x.Epoch == epoch })
+	if i < 0 {
+		return nil
+	}
+	return s.open[i]
+}
+
+// lead begins a reign: the stories of an earlier one are gone, those that the cluster state has open go on.
+func (s *stories) lead(state *cluster.State, former shards.NodeID, term uint64, now int64) {
+	s.term, s.open = term, nil
+	for i := range state.Failovers {
+		entry := &state.Failovers[i]
+		if !entry.Open {
+			continue
+		}
+		record, err := tracing.DecodeFailover(entry.Record)
+		if err != nil { // written by a release that knows more: its shards are known all the same
+			record = &tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch)}
+		}
+		x := &story{Failover: *record, began: now, listed: true}
+		x.Elections = append(x.Elections, tracing.Election{Term: term, By: s.name, ByID: s.self, Began: now, Won: now, Resume: true, Former: failoverOf(state, former)})
+		s.open = append(s.open, x)
+	}
+	s.follow(state, now)
+}
+
+// failoverOf is the trace that the death of a member would have, in hexadecimal.
+func failoverOf(state *cluster.State, id shards.NodeID) string {
+	m := state.Member(id)
+	if m == nil {
+		return ""
+	}
+	return tracing.KindFailover.Trace(state.Cluster, string(id), uint64(m.Epoch)).String()
+}
+
+// elected notes that this reign began because the node had led before.
+func (s *stories) elected(x *story, from shards.NodeID, missed, won int64) {
+	if string(from) == x.Node && !slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
+		x.Elections = append(x.Elections, tracing.Election{Term: s.term, By: s.name, ByID: s.self, Began: cmp.Or(missed, won), Won: won})
+	}
+}
+
+// begin opens the story of a life, or finds it.
+func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Status, heard, now int64) *story {
+	x := s.find(string(c.Node), uint64(c.Epoch))
+	if x == nil {
+		x = &story{Failover: tracing.Failover{Kind: kind, Cluster: state.Cluster, Node: string(c.Node), Name: cmp.Or(c.Name, state.NodeName(c.Node)), Epoch: uint64(c.Epoch)}, began: now}
+		s.open = append(s.open, x)
+	}
+	x.Detector = cmp.Or(x.Detector, s.name)
+	if x.Heard == 0 {
+		x.Heard = heard
+	}
+	if l := s.lossOf(x.Node, x.Epoch); l != nil && x.Lost == 0 {
+		x.Lost = l.at
+		x.Heard = min(x.Heard, l.at)
+		x.Checks = append(x.Checks, tracing.Check{At: l.at, Text: "the connection broke: " + l.cause})
+	}
+	return x
+}
+
+// changed takes what the detector found out about a node; heard is when it was heard last. It returns the story that ended
+// with that, or nil.
+func (s *stories) changed(state *cluster.State, c liveness.Change, heard, now int64) *story {
+	switch c.State {
+	case liveness.Suspect:
+		x := s.begin(state, tracing.KindSuspicion, c.Status, heard, now)
+		x.Suspected, x.Reason = cmp.Or(x.Suspected, now), c.Reason
+		x.check(now, "suspect: "+c.Reason)
+	case liveness.Dead:
+		x := s.begin(state, tracing.KindFailover, c.Status, heard, now)
+		x.Kind, x.Reason, x.Proof = tracing.KindFailover, c.Reason, c.Proof
+		x.Declared = cmp.Or(x.Declared, now)
+		x.check(now, "dead: "+c.Reason)
+	default:
+		x := s.find(string(c.Node), uint64(c.Epoch))
+		if x != nil && x.Kind == tracing.KindSuspicion && c.Outcome == liveness.OutcomeRefuted {
+			x.check(now, "alive: "+c.Reason)
+			return s.end(x, now, tracing.OutcomeRefuted)
+		}
+	}
+	return nil
+}
+
+// maxChecks bounds the checks of a record.
+const maxChecks = 64
+
+func (x *story) check(at int64, text string) {
+	if len(x.Checks) < maxChecks {
+		x.Checks = append(x.Checks, tracing.Check{At: at, Text: text})
+	}
+}
+
+// end takes a story out of the open ones.
+func (s *stories) end(x *story, now int64, outcome tracing.Outcome) *story {
+	x.Done, x.Outcome = now, outcome
+	s.open = slices.DeleteFunc(s.open, func(y *story) bool { return y == x })
+	return x
+}
+
+// follow takes the shards that the cluster state says each dead life led, and who leads them now.
+func (s *stories) follow(state *cluster.State, now int64) {
+	for i := range state.Failovers {
+		entry := &state.Failovers[i]
+		if !entry.Open {
+			continue
+		}
+		x := s.find(string(entry.Node), uint64(entry.Epoch))
+		if x == nil {
+			x = s.unnoticed(state, entry, now)
+		}
+		x.listed = true
+		for _, id := range entry.Deposed {
+			if x.shard(id) == nil && state.Shard(id) != nil {
+				x.Shards = append(x.Shards, tracing.Shard{ID: uint32(id), Name: state.ShardName(id), From: x.Name, Plan: -1})
+			}
+		}
+	}
+	for _, x := range s.open {
+		for i := range x.Shards {
+			x.primary(state, &x.Shards[i], now)
+		}
+	}
+}
+
+// unnoticed opens the story of a life that nobody suspected: its next one began before.
+func (s *stories) unnoticed(state *cluster.State, entry *cluster.Failover, now int64) *story {
+	x := &story{Failover: tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node),
+		Epoch: uint64(entry.Epoch), Detector: s.name, Heard: now, Declared: now, Reason: "its next life began before anybody missed it"}, began: now}
+	if l := s.lossOf(x.Node, x.Epoch); l != nil {
+		x.Lost, x.Heard = l.at, l.at
+		x.check(l.at, "the connection broke: "+l.cause)
+	}
+	s.open = append(s.open, x)
+	return x
+}
+
+func (x *story) shard(id shards.ShardID) *tracing.Shard {
+	i := slices.IndexFunc(x.Shards, func(s tracing.Shard) bool { return s.ID == uint32(id) })
+	if i < 0 {
+		return nil
+	}
+	return &x.Shards[i]
+}
+
+// primary compares what is written of a shard with the row: each primary after the dead one is an attempt.
+func (x *story) primary(state *cluster.State, s *tracing.Shard, now int64) {
+	r := state.Shard(shards.ShardID(s.ID))
+	if r == nil {
+		s.Problem = "its keyspace is gone"
+		return
+	}
+	c := r.PrimaryCopy()
+	last := s.Last()
+	if c == nil {
+		if last != nil && last.Failed == "" && last.Served == 0 {
+			last.Failed = "node " + last.To + " died, or gave its copy up"
+		}
+		return
+	}
+	if s.Serving() || last != nil && last.Term >= uint64(r.Term) {
+		return
+	}
+	if last != nil && last.Failed == "" {
+		last.Failed = "another was promoted"
+	}
+	s.Problem = ""
+	s.Attempts = append(s.Attempts, tracing.Attempt{To: state.NodeName(c.Node), ToID: string(c.Node), Term: uint64(r.Term), Told: now})
+}
+
+// planned takes a plan that was proposed: what it says of shards that have lost their primary belongs to their stories.
+func (s *stories) planned(state *cluster.State, d *placement.Planned, now int64) {
+	began := now - int64(d.Took) - int64(d.Commit)
+	for _, x := range s.open {
+		part := slices.ContainsFunc(d.Plan.Down, func(death cluster.Death) bool {
+			return string(death.Node) == x.Node && uint64(death.Epoch) == x.Epoch
+		})
+		at := len(x.Plans)
+		for i := range d.Plan.Decisions {
+			if decision := &d.Plan.Decisions[i]; decision.Lane == allocator.Emergency {
+				if shard := x.shard(decision.Shard); shard != nil && !shard.Serving() {
+					part = x.decide(state, shard, decision, at, began+int64(d.Took)) || part
+				}
+			}
+		}
+		if !part {
+			continue
+		}
+		plan := tracing.Plan{Version: d.Plan.Version, Term: d.Term, By: s.name, ByID: s.self, Began: began, Took: int64(d.Took), Moves: d.Plan.Moves()}
+		switch {
+		case d.Err != nil:
+			plan.Error = d.Err.Error()
+		case d.Outcome.Err != nil:
+			plan.Error = d.Outcome.Err.Text
+		default:
+			plan.Committed = now
+		}
+		x.Plans = append(x.Plans, plan)
+	}
+}
+
+// decide writes down why a shard goes where it goes, or nowhere.
+func (x *story) decide(state *cluster.State, s *tracing.Shard, d *allocator.Decision, plan int, at int64) bool {
+	if d.Move.Kind == 0 {
+		s.Problem = d.Reason
+		return false
+	}
+	s.Plan, s.Reason, s.Problem, s.Candidates = plan, d.Reason, "", nil
+	s.Decided = cmp.Or(s.Decided, at)
+	chosen := ""
+	if r := state.Shard(d.Shard); r != nil {
+		if c := r.Copy(d.Move.Copy); c != nil {
+			chosen = state.NodeName(c.Node)
+		}
+	}
+	for i := range d.Candidates {
+		s.Candidates = append(s.Candidates, x.candidate(&d.Candidates[i], chosen))
+	}
+	return true
+}
+
+func (x *story) candidate(e *policies.Explanation, chosen string) tracing.Candidate {
+	c := tracing.Candidate{Node: e.Node, Verdict: e.Verdict.String(), Chosen: e.Node == chosen}
+	for _, w := range e.Words {
+		c.Words = append(c.Words, x.Say(tracing.Word{Decider: w.Decider, Verdict: w.Verdict.String(), Reason: w.Reason}))
+	}
+	return c
+}
+
+// took takes a node's word about a shard that it leads now.
+func (s *stories) took(state *cluster.State, t *Takeover) {
+	for _, x := range s.open {
+		shard := x.shard(t.Shard)
+		if shard == nil {
+			continue
+		}
+		i := slices.IndexFunc(shard.Attempts, func(a tracing.Attempt) bool { return a.Term == uint64(t.Term) && a.ToID == string(t.Node) })
+		if i < 0 {
+			if last := shard.Last(); last != nil && last.Term >= uint64(t.Term) {
+				continue // of a reign before
+			}
+			shard.Attempts = append(shard.Attempts, tracing.Attempt{To: state.NodeName(t.Node), ToID: string(t.Node), Term: uint64(t.Term)})
+			i = len(shard.Attempts) - 1
+		}
+		a := &shard.Attempts[i]
+		a.Heard, a.Served, a.Written, a.Entries, a.Waited = t.Heard, t.Served, cmp.Or(t.Written, a.Written), t.Entries, t.Waited
+		if t.Served != 0 {
+			a.Failed, shard.Problem = "", ""
+		}
+	}
+}
+
+// unsaved is a story that the cluster state has no more of than that it goes on, or nil.
+func (s *stories) unsaved() *story {
+	i := slices.IndexFunc(s.open, func(x *story) bool { return x.listed && !x.saved && len(x.Plans) > 0 })
+	if i < 0 {
+		return nil
+	}
+	s.open[i].saved = true
+	return s.open[i]
+}
+
+// ripe takes out the stories that are told, and says when to look again; 0: not before something happens.
+func (s *stories) ripe(state *cluster.State, now int64) (told []*story, again int64) {
+	for _, x := range slices.Clone(s.open) {
+		end, outcome, at := x.conclude(state, now)
+		if outcome != tracing.OutcomeOpen {
+			told = append(told, s.end(x, end, outcome))
+		} else if again == 0 || at < again {
+			again = at
+		}
+	}
+	return told, again
+}
+
+// conclude says how a story ends, and when it did, or when to look again.
+func (x *story) conclude(state *cluster.State, now int64) (end int64, outcome tracing.Outcome, again int64) {
+	if x.Kind == tracing.KindSuspicion {
+		if now-x.began > giveUp {
+			return now, tracing.OutcomeGivenUp, 0
+		}
+		return 0, tracing.OutcomeOpen, x.began + giveUp + 1
+	}
+	served, written, serving, stuck := x.progress()
+	m := state.Member(shards.NodeID(x.Node))
+	declared := x.listed || m == nil || m.Down || uint64(m.Epoch) > x.Epoch
+	switch {
+	case declared && serving && written:
+		return max(served, x.Declared), x.good(m), 0
+	case declared && serving || stuck && x.Declared != 0:
+		if x.calm == 0 {
+			x.calm = now
+		}
+		wait := writeWait
+		if !serving {
+			wait = redWait
+		}
+		switch {
+		case now-x.calm < wait:
+			return 0, tracing.OutcomeOpen, x.calm + wait
+		case serving:
+			return max(served, x.Declared), x.good(m), 0
+		}
+		return now, tracing.OutcomeRed, 0
+	}
+	x.calm = 0
+	if now-x.began > giveUp {
+		return now, tracing.OutcomeGivenUp, 0
+	}
+	return 0, tracing.OutcomeOpen, x.began + giveUp + 1
+}
+
+// progress says when the last shard took a write, or could; whether every shard could, and has taken one; and whether what
+// does not serve cannot.
+func (x *story) progress() (last int64, written, serving, stuck bool) {
+	written, serving, stuck = true, true, false
+	for i := range x.Shards {
+		s := &x.Shards[i]
+		switch {
+		case s.Serving():
+			a := s.Last()
+			last = max(last, a.Served, a.Written)
+			written = written && a.Written != 0
+		case s.Problem != "":
+			serving, stuck = false, true
+		default:
+			return 0, false, false, false
+		}
+	}
+	return last, written, serving, stuck
+}
+
+// good is the outcome when all is well again.
+func (x *story) good(m *cluster.Member) tracing.Outcome {
+	if m != nil && uint64(m.Epoch) > x.Epoch && slices.ContainsFunc(x.Shards, func(s tracing.Shard) bool { return s.Last() != nil && s.Last().ToID == x.Node }) {
+		return tracing.OutcomeReturned
+	}
+	return tracing.OutcomeRecovered
+}
