@@ -1,0 +1,141 @@
+package fit
+
+import (
+	"cmp"
+	"slices"
+)
+
+// bucket is the nodes of one zone that may have the shards of one pattern, coolest first as they were when it was last sorted.
+type bucket struct {
+	nodes  []int32
+	averse []int32   // of these none is taken while another can
+	heat   []float64 // by place in nodes
+	age    int       // changes since
+}
+
+// bucketOf is the bucket of a pattern and zone, made when first asked for.
+func (s *Search) bucketOf(pattern, zone int32) *bucket {
+	if s.buckets[pattern] == nil {
+		list := make([]*bucket, s.zones)
+		for z := range list {
+			list[z] = &bucket{age: -1}
+		}
+		for n, v := range s.patterns[pattern] {
+			b := list[s.zoneOf[n]]
+			switch {
+			case v == Yes:
+				b.nodes = append(b.nodes, int32(n))
+			case v == Averse:
+				b.averse = append(b.averse, int32(n))
+			}
+		}
+		s.buckets[pattern] = list
+	}
+	b := s.buckets[pattern][zone]
+	if b.age < 0 || b.age > 4+len(b.nodes)/12 {
+		b.refresh(s)
+	}
+	return b
+}
+
+// refresh sorts the nodes by heat.
+func (b *bucket) refresh(s *Search) {
+	type warm struct {
+		heat float64
+		n    int32
+	}
+	list := make([]warm, len(b.nodes))
+	for i, n := range b.nodes {
+		heat, _ := s.Heat(int(n))
+		list[i] = warm{heat, n}
+	}
+	slices.SortFunc(list, func(x, y warm) int { return cmp.Or(cmp.Compare(x.heat, y.heat), cmp.Compare(x.n, y.n)) })
+	for i := range list {
+		b.nodes[i] = list[i].n
+	}
+	b.age = 0
+}
+
+// touch tells the buckets of a zone that a node in it has changed.
+func (s *Search) touch(n int32) {
+	for _, list := range s.buckets {
+		if list != nil {
+			list[s.zoneOf[n]].age++
+		}
+	}
+}
+
+// crowd counts a shard's copies in a zone, but for one slot.
+func (s *Search) crowd(sh *Shard, except, zone int32) (count int32) {
+	for k := range sh.Count {
+		if n := s.Slots[sh.First+k]; n >= 0 && k != except && s.zoneOf[n] == zone {
+			count++
+		}
+	}
+	return count
+}
+
+// open says whether another copy of the shard may go to a zone, by the spread alone.
+func (s *Search) open(sh *Shard, except, zone int32) bool {
+	most := s.Classes[sh.Class].PerZone
+	return most == 0 || s.crowd(sh, except, zone) < most
+}
+
+// apart says whether a node has, beside the copy in slot except, no other of the shard, nor has its host if that counts.
+func (s *Search) apart(sh *Shard, except, n int32) bool {
+	perHost, host := s.Classes[sh.Class].PerHost, s.Nodes[n].Host
+	for k := range sh.Count {
+		m := s.Slots[sh.First+k]
+		if m < 0 || k == except {
+			continue
+		}
+		if m == n || perHost && host >= 0 && s.Nodes[m].Host == host {
+			return false
+		}
+	}
+	return true
+}
+
+// holds says whether a node can bear a load under its limits.
+func (s *Search) holds(n int32, l *Vector) bool {
+	limit, u := &s.Nodes[n].Limit, &s.use[n]
+	for d := range l {
+		if limit[d] > 0 && l[d] > 0 && u[d]+l[d] > limit[d] {
+			return false
+		}
+	}
+	return true
+}
+
+// score is what the class's scorers add for a copy on a node.
+func (s *Search) score(sh *Shard, n int32) float64 {
+	if scores := s.Classes[sh.Class].Scores; scores != nil {
+		return scores[n] * s.unit
+	}
+	return 0
+}
+
+// Candidates drawn: of twelve, eight from the coolest quarter.
+const (
+	drawnCool   = 8
+	drawnAny    = 4
+	fewEnough   = 24 // of so few all are looked at
+	coolQuarter = 4
+)
+
+// draw calls f for nodes of a bucket: all of a few, else some of the coolest quarter and some of all.
+func (s *Search) draw(b *bucket, cool, any int, f func(n int32)) {
+	if len(b.nodes) <= fewEnough || len(b.nodes) <= cool+any {
+		for _, n := range b.nodes {
+			f(n)
+		}
+		return
+	}
+	quarter := len(b.nodes) / coolQuarter
+	for range cool {
+		f(b.nodes[s.random(quarter)])
+	}
+	for range any {
+		f(b.nodes[s.random(len(b.nodes))])
+	}
+}

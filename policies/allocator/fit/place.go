@@ -1,0 +1,164 @@
+package fit
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Place fills the empty slots, the biggest loads first, and gives the slots for which no node was found. What it places it may
+// place anew as long as the search lasts: nothing has been carried there yet.
+func (s *Search) Place() (unplaced []int32) {
+	type weighty struct {
+		size float64
+		slot int32
+	}
+	var list []weighty
+	var mean Vector
+	for n := range s.Nodes {
+		mean.Add(&s.inv[n])
+	}
+	for slot, n := range s.Slots {
+		if n >= 0 {
+			continue
+		}
+		sh := &s.Shards[s.shardOf[slot]]
+		size := 0.0
+		for d, x := range sh.load(int32(slot) - sh.First) {
+			size = max(size, x*mean[d])
+		}
+		list = append(list, weighty{size, int32(slot)})
+	}
+	slices.SortFunc(list, func(a, b weighty) int { return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.slot, b.slot)) })
+	for _, w := range list {
+		if n := s.best(w.slot); n >= 0 {
+			s.put(w.slot, n)
+			s.touch(n)
+		} else {
+			unplaced = append(unplaced, w.slot)
+		}
+	}
+	return s.squeeze(unplaced)
+}
+
+// best is the node where the copy of an empty slot costs least among a few that are drawn, or among all if none of those may
+// have it; None if no node may.
+func (s *Search) best(slot int32) int32 {
+	i := s.shardOf[slot]
+	sh := &s.Shards[i]
+	k := slot - sh.First
+	load := sh.load(k)
+	pattern := s.patternOf[sh.Class]
+	var refused []int32 // by the caller; a few
+	try := func(visit func(f func(n int32))) int32 {
+		for {
+			best, least := int32(None), 0.0
+			visit(func(n int32) {
+				if !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
+					return
+				}
+				if cost := s.adding(n, load) + s.score(sh, n); best < 0 || cost < least {
+					best, least = n, cost
+				}
+			})
+			if best < 0 || s.Enter == nil || s.Enter(int(i), int(k), int(best)) {
+				return best
+			}
+			refused = append(refused, best)
+		}
+	}
+	zones := s.openZones(sh, k)
+	cool, any := share(zones)
+	drawn := s.scratch()
+	for z := range int32(s.zones) {
+		if s.open(sh, k, z) {
+			s.draw(s.bucketOf(pattern, z), cool, any, func(n int32) { drawn = append(drawn, n) })
+		}
+	}
+	s.worst = drawn
+	n := try(func(f func(n int32)) {
+		for _, n := range drawn {
+			f(n)
+		}
+	})
+	for step := 0; n < 0 && step < 2; step++ {
+		n = try(func(f func(n int32)) {
+			for z := range int32(s.zones) {
+				if !s.open(sh, k, z) {
+					continue
+				}
+				b := s.bucketOf(pattern, z)
+				list := b.nodes
+				if step == 1 {
+					list = b.averse
+				}
+				for _, n := range list {
+					f(n)
+				}
+			}
+		})
+	}
+	return n
+}
+
+func (s *Search) scratch() []int32 { return s.worst[:0] }
+
+// openZones counts the zones that may have another copy of a shard.
+func (s *Search) openZones(sh *Shard, except int32) (count int) {
+	if s.Classes[sh.Class].PerZone == 0 {
+		return s.zones
+	}
+	for z := range int32(s.zones) {
+		if s.open(sh, except, z) {
+			count++
+		}
+	}
+	return count
+}
+
+// share says how many candidates are drawn from each of so many zones.
+func share(zones int) (cool, any int) {
+	return (drawnCool + zones - 1) / max(1, zones), (drawnAny + zones - 1) / max(1, zones)
+}
+
+// squeeze makes room for copies that found none, by moving another copy of this search away: a chain of two.
+func (s *Search) squeeze(unplaced []int32) (left []int32) {
+	for _, slot := range unplaced {
+		if !s.makeRoom(slot) {
+			left = append(left, slot)
+		}
+	}
+	return left
+}
+
+// makeRoom finds a node that may have the copy but for its limits, and a fresh copy there that another node can have.
+func (s *Search) makeRoom(slot int32) bool {
+	i := s.shardOf[slot]
+	sh := &s.Shards[i]
+	k := slot - sh.First
+	load := sh.load(k)
+	tries := 0
+	for n, v := range s.patterns[s.patternOf[sh.Class]] {
+		n := int32(n)
+		if v > Averse || !s.open(sh, k, s.zoneOf[n]) || !s.apart(sh, k, n) || tries >= 64 {
+			continue
+		}
+		for _, other := range slices.Clone(s.held[n]) {
+			o := s.shardOf[other]
+			if !s.fresh[other] || o == i || tries >= 64 {
+				continue
+			}
+			tries++
+			s.take(other)
+			if s.holds(n, load) && (s.Enter == nil || s.Enter(int(i), int(k), int(n))) {
+				if to := s.best(other); to >= 0 && to != n {
+					s.put(other, to)
+					s.put(slot, n)
+					s.touch(to)
+					return true
+				}
+			}
+			s.put(other, n)
+		}
+	}
+	return false
+}
