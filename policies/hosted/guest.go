@@ -66,8 +66,7 @@ func (g *guest) close() { _ = g.instance.Close() }
 // call calls an export that gives a number.
 func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault) {
 	f := g.instance.Func(export)
-	n := copy(g.stack[:], args)
-	g.stack[n] = 0
+	copy(g.stack[:], args)
 	err := f.Call(fuel, g.stack[:])
 	g.spent = g.instance.FuelUsed()
 	if err != nil {

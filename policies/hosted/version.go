@@ -61,21 +61,42 @@ func Load(ctx context.Context, e *Engine, binary []byte) (*Version, error) {
 	return load(ctx, e, binary, nil)
 }
 
-// LoadTwin loads a module of the house, whose twin in Go answers in its place if it ever fails.
-func LoadTwin(ctx context.Context, e *Engine, binary []byte, twin policies.Decider) (*Version, error) {
-	v, err := load(ctx, e, binary, twin)
-	if err != nil {
-		return nil, err
-	}
-	for c := range policies.Capability(len(v.answers)) {
-		if has := policies.Has(twin, c); has != v.answers[c] {
-			return nil, fmt.Errorf("hosted: policy %s and its twin differ: %v is answered by one of them alone", v.Name(), c)
+// BuiltIn is a module of the house with its twin in Go, which answers in its place if it ever fails.
+type BuiltIn struct {
+	Binary []byte
+	Twin   policies.Decider
+}
+
+// LoadBuiltIns loads modules of the house. One that differs from its twin on the face of it is refused.
+func LoadBuiltIns(ctx context.Context, e *Engine, all []BuiltIn) ([]*Version, error) {
+	var versions []*Version
+	for _, b := range all {
+		v, err := load(ctx, e, b.Binary, b.Twin)
+		if err == nil {
+			versions = append(versions, v)
+			err = v.matches(b.Twin)
+		}
+		if err != nil {
+			for _, v := range versions {
+				_ = v.Close()
+			}
+			return nil, err
 		}
 	}
-	if v.Name() != twin.Name() || (v.Manifest.Per == abi.PerShard) != twin.PerShard() {
-		return nil, fmt.Errorf("hosted: policy %s per %s is not the twin of %s", v.Name(), v.Manifest.Per, twin.Name())
+	return versions, nil
+}
+
+func (v *Version) matches(twin policies.Decider) error {
+	for c := range policies.Capability(len(v.answers)) {
+		if policies.Has(twin, c) != v.answers[c] {
+			return fmt.Errorf("hosted: policy %s and its twin differ: %v is answered by one of them alone", v.Name(), c)
+		}
 	}
-	return v, nil
+	_, metered := twin.(policies.Metered)
+	if v.Name() != twin.Name() || (v.Manifest.Per == abi.PerShard) != twin.PerShard() || v.meters != metered {
+		return fmt.Errorf("hosted: policy %s per %s (meters: %v) is not the twin of %s", v.Name(), v.Manifest.Per, v.meters, twin.Name())
+	}
+	return nil
 }
 
 func load(ctx context.Context, e *Engine, binary []byte, twin policies.Decider) (*Version, error) {

@@ -1,0 +1,154 @@
+package tck
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+)
+
+// Twins holds modules and their twins in Go to be equal: on random worlds, and in between moves.
+//
+//	world ─► view ─┬─► twin ──► row, sentence of every answer ─┐
+//	               └─► guest ─► row, sentence of every answer ─┴─ equal, byte for byte
+//	          moves ─► the view's sums, and the guest's image, change ─► asked again
+type Twins struct {
+	Dice  *rand.Rand
+	pairs []couple
+}
+
+// couple is a module in a set of its own, and its twin.
+type couple struct {
+	twin  policies.Decider
+	guest policies.Decider
+	set   *hosted.Set
+	alone policies.Set // the twin, asked as a set asks
+}
+
+// NewTwins loads them.
+func NewTwins(ctx context.Context, e *hosted.Engine, all []hosted.BuiltIn, dice *rand.Rand) (*Twins, error) {
+	versions, err := hosted.LoadBuiltIns(ctx, e, all)
+	if err != nil {
+		return nil, err
+	}
+	t := &Twins{Dice: dice}
+	for i, v := range versions {
+		set := hosted.NewSet(nil, []hosted.Policy{{Version: v}})
+		t.pairs = append(t.pairs, couple{twin: all[i].Twin, guest: set.Deciders[0], set: set, alone: policies.Set{Deciders: []policies.Decider{all[i].Twin}}})
+	}
+	return t, nil
+}
+
+// perView is how many questions a world gets before the next is made.
+const perView = 64
+
+// Ask asks so many questions, each of every pair that has a word on it, and gives the number of rows that were compared. The
+// first difference ends it, with a sentence that says all about it.
+func (t *Twins) Ask(questions int) (rows int, err error) {
+	for asked := 0; asked < questions; {
+		w := Random(t.Dice)
+		trial := w.State.Try()
+		v := policies.NewView(trial.State(), w.Facts)
+		for range perView {
+			n, err := t.one(w, v)
+			if err != nil {
+				return rows, err
+			}
+			asked++
+			if rows += n; t.Dice.IntN(4) == 0 {
+				t.stir(trial, v)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// Replay asks every question that there is about a world.
+func (t *Twins) Replay(w *World) (rows int, err error) {
+	v := w.View()
+	for place := range v.State.Shards {
+		r := &v.State.Shards[place]
+		k := v.State.Keyspace(r.ID.Keyspace())
+		for _, c := range []policies.Capability{policies.Allocate, policies.Start, policies.Promote} {
+			for bits := range 4 {
+				q := &policies.Question{Capability: c, Keyspace: k, Shard: r, Place: place, Primary: bits&1 != 0, New: bits == 3}
+				n, err := t.compare(w, v, q)
+				if err != nil {
+					return rows, err
+				}
+				rows += n
+			}
+		}
+		for at := range r.Copies {
+			for c := range policies.Capability(5) {
+				q := &policies.Question{Capability: c, Keyspace: k, Shard: r, Place: place, Copy: &r.Copies[at], Primary: r.Copies[at].ID == r.Primary}
+				n, err := t.compare(w, v, q)
+				if err != nil {
+					return rows, err
+				}
+				rows += n
+			}
+		}
+	}
+	return rows, nil
+}
+
+func (t *Twins) one(w *World, v *policies.View) (rows int, err error) {
+	return t.compare(w, v, Ask(t.Dice, v))
+}
+
+func (t *Twins) stir(trial *cluster.Trial, v *policies.View) {
+	Stir(t.Dice, trial, v, 1+t.Dice.IntN(8), func(place int) {
+		for i := range t.pairs {
+			t.pairs[i].set.Changed(v, place)
+		}
+	})
+}
+
+func (t *Twins) compare(w *World, v *policies.View, q *policies.Question) (rows int, err error) {
+	for i := range t.pairs {
+		p := &t.pairs[i]
+		if !policies.Has(p.twin, q.Capability) {
+			continue
+		}
+		rows++
+		if err := p.compare(v, q); err != nil {
+			return rows, fmt.Errorf("tck: %s, world %s: %w\nasked: %v of shard %s, copy %+v, primary %v, new %v\nsettings %v\nshard %+v",
+				p.twin.Name(), w.Name, err, q.Capability, v.State.ShardName(q.Shard.ID), q.Copy, q.Primary, q.New, v.State.Settings, *q.Shard)
+		}
+	}
+	return rows, nil
+}
+
+func (p *couple) compare(v *policies.View, q *policies.Question) error {
+	want, got := make(policies.Row, len(v.Nodes)), make(policies.Row, len(v.Nodes))
+	policies.Put(p.twin, v, q, want)
+	policies.Put(p.guest, v, q, got)
+	if faults, _ := p.set.Faults(); len(faults) > 0 {
+		return fmt.Errorf("it failed: %s", faults[0].Text)
+	}
+	shared := p.alone.Ask(v, q)
+	for n, a := range p.set.Ask(v, q) {
+		name := v.Nodes[n].Name
+		if want[n] != got[n] {
+			return fmt.Errorf("of node %s (%d) the twin says %v with code %d, the module %v with code %d", name, n, want[n].Verdict(), want[n].Code(), got[n].Verdict(), got[n].Code())
+		}
+		if a != got[n] || shared[n] != got[n] {
+			return fmt.Errorf("of node %s (%d) it says %#02x, in a set %#02x, and its twin in a set %#02x", name, n, got[n], a, shared[n])
+		}
+		if want[n] == 0 {
+			continue
+		}
+		sentence := p.twin.Reason(v, q, n, want[n])
+		if said := p.guest.Reason(v, q, n, want[n]); said != sentence {
+			return fmt.Errorf("the sentences differ:\n%s\n%s", sentence, said)
+		}
+	}
+	if faults, _ := p.set.Faults(); len(faults) > 0 {
+		return fmt.Errorf("it failed: %s", faults[0].Text)
+	}
+	return nil
+}
