@@ -118,8 +118,8 @@ func (m *Manifest) validate() error {
 		return fmt.Errorf("per of %s is %q; must be %s (shards of a keyspace share answers) or %s (answers depend on the shard)", m.Name, m.Per, PerClass, PerShard)
 	case m.Scale < 0 || math.IsNaN(m.Scale) || math.IsInf(m.Scale, 0):
 		return fmt.Errorf("scale of %s is %v; must be a positive number, and is for scorers alone", m.Name, m.Scale)
-	case len(m.Reasons) > MaxReason+1:
-		return fmt.Errorf("%s has %d reasons; codes go from 1 to %d", m.Name, len(m.Reasons)-1, MaxReason)
+	case len(m.Reasons) > MaxReason:
+		return fmt.Errorf("%s has %d reasons; codes go from 1 to %d, and the next is the host's", m.Name, len(m.Reasons)-1, MaxReason-1)
 	case len(m.Settings) > MaxSettings:
 		return fmt.Errorf("%s has %d settings, over %d", m.Name, len(m.Settings), MaxSettings)
 	}

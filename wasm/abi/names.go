@@ -68,12 +68,12 @@ const (
 	FlagNew                 // it is the shard's first
 )
 
-// Levels of host.log.
+// Levels of host.log, in slog's numbers.
 const (
-	LevelDebug = iota
-	LevelInfo
-	LevelWarn
-	LevelError
+	LevelDebug = -4
+	LevelInfo  = 0
+	LevelWarn  = 4
+	LevelError = 8
 )
 
 // The verdicts, from mild to strict.
@@ -84,7 +84,7 @@ const (
 	No           = 3
 )
 
-// MaxReason is the greatest reason code.
+// MaxReason is the greatest reason code. It is the host's own: what it says of a hard policy that it could not ask.
 const MaxReason = 1<<6 - 1
 
 // Say makes a byte of a row. A code beyond MaxReason panics: it would be another verdict.

@@ -3,6 +3,7 @@ package guest
 import (
 	"flag"
 	"fmt"
+	"go/format"
 	"os"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ func TestColumnsAreTheABIs(t *testing.T) {
 	}{
 		{"c/troupe.h", "\t/* columns begin */ \\\n", "\t/* columns end */", cColumn},
 		{"c/troupe.h", "/* accessors begin */\n", "/* accessors end */", cAccessor},
+		{"go/columns.go", "\t// columns begin\n", "\t// columns end", goColumn},
+		{"go/columns.go", "\t// table begin\n", "\t// table end", goEntry},
+		{"go/columns.go", "// accessors begin\n", "// accessors end", goAccessor},
 	} {
 		text, err := os.ReadFile(sdk.path)
 		if err != nil {
@@ -37,6 +41,13 @@ func TestColumnsAreTheABIs(t *testing.T) {
 			list.WriteString(sdk.render(s))
 		}
 		want := before + sdk.from + list.String() + sdk.to + after
+		if strings.HasSuffix(sdk.path, ".go") {
+			formatted, err := format.Source([]byte(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = string(formatted)
+		}
 		switch {
 		case want == string(text):
 		case *rewrite:
@@ -70,4 +81,57 @@ func cAccessor(s abi.Spec) string {
 		return fmt.Sprintf("#define %s(k, n) (%s[(k) * nodes() + (n)])\n", s.Name, at)
 	}
 	return fmt.Sprintf("#define %s(i) (%s[i])\n", s.Name, at)
+}
+
+// camel is a column's name as Go writes it.
+func camel(name string) string {
+	var out strings.Builder
+	for part := range strings.SplitSeq(name, "_") {
+		if part == "cpu" || part == "id" {
+			out.WriteString(strings.ToUpper(part))
+			continue
+		}
+		out.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return out.String()
+}
+
+func lower(name string) string {
+	c := camel(name)
+	return strings.ToLower(c[:1]) + c[1:]
+}
+
+var goTypes = map[abi.Type]string{abi.U8: "uint8", abi.U32: "uint32", abi.I64: "int64", abi.F64: "float64"}
+
+func goColumn(s abi.Spec) string { return fmt.Sprintf("\t%s []%s\n", lower(s.Name), goTypes[s.Type]) }
+
+func goEntry(s abi.Spec) string {
+	rows := map[abi.Table]string{abi.Global: "global", abi.Nodes: "nodes", abi.Keyspaces: "keyspaces", abi.Shards: "shards", abi.Copies: "copies",
+		abi.NodesInKey: "nodesInKey", abi.NodeOffsets: "nodeOffsets"}[s.Table]
+	if rows == "" {
+		rows = "loose"
+	}
+	return fmt.Sprintf("\t{%d, %q, %s, &columns.%s},\n", s.ID, s.Name, rows, lower(s.Name))
+}
+
+func goAccessor(s abi.Spec) string {
+	argument, index, what := "i int", "i", "is of row i: "
+	switch s.Table {
+	case abi.Text, abi.TextOffsets, abi.NodeOffsets, abi.Attributes:
+		return ""
+	case abi.Global:
+		argument, index, what = "", "0", "is "
+	case abi.NodesInKey:
+		argument, index, what = "keyspace, node int", "keyspace*image.nodes+node", "is of a keyspace on a node: "
+	}
+	value, result := fmt.Sprintf("columns.%s[%s]", lower(s.Name), index), goTypes[s.Type]
+	switch {
+	case s.Text:
+		value, result = "word("+value+")", "string"
+	case s.Points != 0:
+		value, result = "row("+value+")", "int"
+	case s.Type == abi.U32:
+		value, result = "int("+value+")", "int"
+	}
+	return fmt.Sprintf("// %s %s%s.\nfunc %s(%s) %s { return %s }\n\n", camel(s.Name), what, s.Doc, camel(s.Name), argument, result, value)
 }

@@ -60,7 +60,7 @@ enum { ROLE_META = 1, ROLE_DATA = 2, ROLE_GATEWAY = 4 };
 enum { EVIDENCE_NONE, EVIDENCE_ALIVE, EVIDENCE_GREY, EVIDENCE_SUSPECT, EVIDENCE_DEAD };
 enum { COPY_IN_SYNC = 1, COPY_STARTED = 2, COPY_FRESH = 4, COPY_FAILED = 8 };
 enum { DURABILITY_FSYNC, DURABILITY_INTERVAL, DURABILITY_MEMORY };
-enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR };
+enum { LEVEL_DEBUG = -4, LEVEL_INFO = 0, LEVEL_WARN = 4, LEVEL_ERROR = 8 };
 enum { NONE = -1 };
 
 TR_IMPORT("log") void host_log(int32_t level, const char *at, int32_t length);
@@ -246,6 +246,14 @@ TR_UNUSED static inline int32_t slots(void) { return tr_image.slots; }
 	TR_EXPORT("score") void score(int32_t shard, int32_t copy, int32_t flags, double *points) { tr_scorer(shard, copy, flags, points); } \
 	static inline void tr_scorer(TR_UNUSED int32_t shard, TR_UNUSED int32_t copy, TR_UNUSED int32_t flags, double *restrict points)
 
+/* The answer about one node, equal to the row's byte: a policy has it if its answers about a node depend on the sums of that node
+ * alone (node_copies and its kin), so that the host need not ask for the whole row when they change. */
+#define METER \
+	static int32_t tr_meter(int32_t capability, int32_t shard, int32_t copy, int32_t flags, int32_t node); \
+	TR_EXPORT("meter") int32_t meter(int32_t capability, int32_t shard, int32_t copy, int32_t flags, int32_t node) { return tr_meter(capability, shard, copy, flags, node); } \
+	static inline int32_t tr_meter(TR_UNUSED int32_t capability, TR_UNUSED int32_t shard, TR_UNUSED int32_t copy, TR_UNUSED int32_t flags, TR_UNUSED int32_t node)
+
+#define answer_of(verdict, reason) ((verdict) << 6 | (reason))
 #define say(n, verdict, reason) tr_raise(&row[n], (uint8_t)((verdict) << 6 | (reason)))
 #define say_all(verdict, reason) \
 	do EACH_NODE(tr_n) say(tr_n, verdict, reason); \

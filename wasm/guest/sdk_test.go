@@ -1,0 +1,29 @@
+package guest
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestSelftestInC runs the C SDK's own tests natively, with the sanitizers of whatever compiler there is.
+func TestSelftestInC(t *testing.T) {
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no cc here")
+	}
+	out := filepath.Join(t.TempDir(), "selftest")
+	run(t, "c", compiler, "-Wall", "-Wextra", "-Werror", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", out, "selftest.c")
+	run(t, "c", out)
+}
+
+func run(t *testing.T, folder, program string, arguments ...string) {
+	t.Helper()
+	c := exec.Command(program, arguments...)
+	c.Dir = folder
+	text, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", c, err, text)
+	}
+	t.Logf("%s", text)
+}
