@@ -1,0 +1,178 @@
+package simulate
+
+import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// TestScenarios plays every scenario of testdata, holds its asserts, and what it prints to the golden file beside it.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%d scenarios: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := Play(file, text, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(o.Asserts) == 0 {
+				t.Error("nothing is asserted")
+			}
+			for _, a := range o.Asserts {
+				if !a.Holds {
+					t.Errorf("%s:%d: assert %s: it is %s", file, a.Line, a.Text, a.Figure)
+				}
+			}
+			golden := strings.TrimSuffix(file, ".txt") + ".golden"
+			if *rewrite {
+				if err := os.WriteFile(golden, []byte(o.Text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil || string(want) != o.Text {
+				t.Errorf("%s differs (%v); -rewrite accepts\n%s", golden, err, o.Text)
+			}
+			again, err := Play(file, text, Config{})
+			if err != nil || again.Text != o.Text {
+				t.Errorf("the same scenario, and another outcome: %v", err)
+			}
+			for _, r := range o.Evals {
+				wellFormed(t, r.SVG())
+			}
+		})
+	}
+}
+
+// wellFormed parses a picture, and holds that its lines have points.
+func wellFormed(t *testing.T, text string) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(text))
+	lines := 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("the picture is no XML: %v", err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "polyline" {
+			lines++
+			for _, a := range e.Attr {
+				if a.Name.Local == "points" && (len(strings.Fields(a.Value)) < 2 || strings.Contains(a.Value, "NaN")) {
+					t.Fatalf("a line of %q", a.Value)
+				}
+			}
+		}
+	}
+	if lines < 5 {
+		t.Errorf("%d lines in the picture", lines)
+	}
+}
+
+const town = "nodes 3 disk=10gb\nkeyspace orders shards=4 replicas=1\n"
+
+// What is wrong with a scenario is said with its line, and with what may be written.
+func TestMistakesHaveLines(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"", "nothing is played"},
+		{town, "nothing is played"},
+		{"eval 5m", "x.txt:1: there are no nodes yet"},
+		{"nodes many", `x.txt:1: the number of nodes is "many"; must be a number from 1 to 1024`},
+		{"nodes 3 colour=red", "there is no option colour here; there are bandwidth, cpu, disk"},
+		{"nodes 3 disk=huge", `x.txt:1: disk: "huge" is no size`},
+		{"nodes 3 3", `"3" says nothing`},
+		{"nodes 3 cpu=1 cpu=2", "option cpu is there twice"},
+		{town + "keyspace x", "x.txt:3: keyspace x is new: say shards=N"},
+		{town + "keyspace orders load=heavy", `load is "heavy"; must be uniform or skew`},
+		{town + "\n# a comment\nfly", `x.txt:5: "fly" is no event`},
+		{town + "at soon lose node n1\neval 5m", `the time is "soon"`},
+		{town + "at 10m lose node n1\neval 5m", "after the end of the eval"},
+		{town + "eval 5m\nat 10s lose node n1", `"lose node n1" never happens`},
+		{town + "at 10s lose node n9\neval 5m", `x.txt:3: there is no node "n9"`},
+		{town + "at 10s lose shelf s1\neval 5m", `"shelf" cannot be lost`},
+		{town + "at 10s return node n1\neval 5m", "x.txt:3: node n1 is there"},
+		{town + "setting cluster.colour red", "there is no setting cluster.colour"},
+		{town + "setting cluster.routing.rebalance.enable maybe", "must be one of all"},
+		{town + "without gravity", `there is no rule "gravity"; there are same_node`},
+		{town + "hot shards most x6", "the share of shards"},
+		{town + "hot shards 2% 6", `"6" is no factor`},
+		{town + "fill disk n1 most%", "the share is"},
+		{town + "fill memory n1 10%", "nobody knows how much memory node n1 has"},
+		{town + "assert moves == 0", "no eval comes before"},
+		{town + "eval 5m\nassert moves 0", "write: assert METRIC OP VALUE"},
+		{town + "eval 5m\nassert moves ~ 0", `"~" is no comparison`},
+		{town + "eval 5m\nassert joy == 1", `there is no metric "joy"; there are allocations`},
+		{town + "eval 5m\nassert balance.cpu == 1", "balance.cpu is not measured"},
+		{town + "eval 5m\nassert bytes == many", `"many" is no size`},
+		{town + "eval 5m\nplot joy", `"joy" cannot be drawn`},
+		{town + "eval 5m\nexplain orders/9", `there is no shard "orders/9"`},
+		{town + "policy x.wasm", "modules are not loaded here"},
+		{town + "now yesterday", "write it as 2026-03-01T12:00:00Z"},
+		{"nodes 1024\nnodes 1\neval 5m", "has 1024 members"},
+	} {
+		_, err := Play("x.txt", []byte(c.text), Config{})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s\n  %v\n  want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// A failed assert is an outcome and no error; it says what the figure is.
+func TestAssertsFail(t *testing.T) {
+	o, err := Play("x.txt", []byte(town+"eval 5m\nassert creations == 5\nassert creations==4\nassert creations != 5\n"), Config{})
+	if err == nil {
+		t.Fatalf("%+v", o.Asserts) // an assert needs spaces
+	}
+	o, err = Play("x.txt", []byte(town+"eval 5m\nassert creations == 5\nassert creations >= 4\n"), Config{})
+	if err != nil || o.Failed() != 1 || o.Asserts[0].Holds || o.Asserts[0].Figure != "4" || !strings.Contains(o.Text, "FAILS  line 4: creations == 5: it is 4") {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// Bytes take the time that the narrower end gives them: 10 GiB to one node at 100 MiB a second are 102.4 s.
+func TestRecoveryTakesItsTime(t *testing.T) {
+	o, err := Play("x.txt", []byte("nodes 2 disk=1tb bandwidth=1gb\nkeyspace orders shards=1 replicas=1 data=10gb\neval 1m\nadd nodes 1 disk=1tb bandwidth=100mb\ndrain n2\neval 10m\nassert bytes == 10gb\nassert copies.n3 == 1\n"), Config{})
+	if err != nil || o.Failed() > 0 {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	for _, s := range o.Evals[1].Samples {
+		if s.Recoveries == 0 && s.At > 0 {
+			if s.At.Seconds() < 102.4 || s.At.Seconds() > 102.6 {
+				t.Errorf("it took until %v", s.At)
+			}
+			return
+		}
+	}
+	t.Error("the recovery never ended")
+}
+
+func FuzzPlay(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			f.Add(string(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 400 || strings.Count(text, "eval") > 2 || strings.Count(text, "nodes") > 3 {
+			return // long to play, and no other than the short ones
+		}
+		_, _ = Play("x.txt", []byte(text), Config{})
+	})
+}
