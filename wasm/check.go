@@ -118,6 +118,9 @@ func (m *parts) checkTables(l Limits) error {
 	total := uint64(0)
 	for _, t := range m.tables {
 		total += uint64(t.min)
+		if t.shared {
+			return &Refusal{Section: "table", Reason: "is shared between threads", Fix: "build without threads and atomics"}
+		}
 	}
 	if total > uint64(l.Table) {
 		return &Refusal{Section: "table", Reason: "has too many elements", Value: total, Limit: uint64(l.Table), Fix: "take fewer function pointers"}
