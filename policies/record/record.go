@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // Format is the version of the encoding. It is raised when that changes; an older one is refused with a sentence.
@@ -102,8 +103,16 @@ func describe(name string, d any) Policy {
 // New records a plan. What in refers to is not copied: whoever planned does not write to it afterwards.
 func New(key Key, release string, taken time.Time, in allocator.Input, plan *allocator.Plan, o Outcome) *Record {
 	r := &Record{Key: key, Release: release, Taken: taken.Round(0).UTC(), Input: in, Policies: PoliciesOf(in.Policies), Plan: plan, Outcome: o}
-	r.Input.Policies = nil
+	r.Input.Policies, r.Input.State = nil, planned(in.State)
 	return r
+}
+
+// planned is a state without what no plan looks at: modules, which would be copied into each record, and histories. Which
+// policies were asked is in Policies.
+func planned(s *cluster.State) *cluster.State {
+	p := *s
+	p.Modules, p.Policies, p.Quarantine, p.PoliciesAt, p.Failovers = nil, nil, nil, 0, nil
+	return &p
 }
 
 // Moves counts the moves of the plan.

@@ -51,7 +51,7 @@ func (w *world) must(c *cluster.Command) {
 
 func (w *world) join(i int) {
 	id := shards.NodeID(fmt.Sprintf("n%02d", i))
-	m := cluster.Member{ID: id, Name: fmt.Sprintf("N%d", i), Raft: uint64(i + 1), Epoch: 1, Roles: cluster.DefaultRoles, Host: fmt.Sprintf("h%d", i/2),
+	m := cluster.Member{ID: id, Name: fmt.Sprintf("N%d", i), Raft: uint64(i + 1), Epoch: 1, Roles: cluster.DefaultRoles, Format: cluster.Format, Host: fmt.Sprintf("h%d", i/2),
 		Attributes: []cluster.Attribute{{Name: "zone", Value: fmt.Sprintf("z%d", i%3)}}}
 	if known := w.state.Member(id); known != nil {
 		m.Epoch = known.Epoch + 1
