@@ -96,6 +96,7 @@ const (
 	NodeLeavingCPU     Column = 61
 	NodeLeavingMemory  Column = 62
 	NodeLeavingDisk    Column = 63
+	NodeOpening        Column = 64
 
 	KeyspaceName          Column = 96
 	KeyspaceShards        Column = 97
@@ -221,6 +222,7 @@ var specs = []Spec{
 	{NodeLeavingCPU, "node_leaving_cpu", F64, Nodes, false, true, 0, "cores that copies on it free when others have taken their place"},
 	{NodeLeavingMemory, "node_leaving_memory", F64, Nodes, false, true, 0, "bytes of memory that they free"},
 	{NodeLeavingDisk, "node_leaving_disk", F64, Nodes, false, true, 0, "bytes of disk that they free"},
+	{NodeOpening, "node_opening", U32, Nodes, false, true, 0, "first copies of shards on it that have not said yet that they are open"},
 
 	{KeyspaceName, "keyspace_name", U32, Keyspaces, true, false, 0, "the keyspace's name"},
 	{KeyspaceShards, "keyspace_shards", U32, Keyspaces, false, false, 0, "its shards"},

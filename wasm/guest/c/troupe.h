@@ -111,6 +111,7 @@ TR_IMPORT("error") void host_error(const char *at, int32_t length);
 	column(61, node_leaving_cpu, double, nodes()) /* cores that copies on it free when others have taken their place */ \
 	column(62, node_leaving_memory, double, nodes()) /* bytes of memory that they free */ \
 	column(63, node_leaving_disk, double, nodes()) /* bytes of disk that they free */ \
+	column(64, node_opening, uint32_t, nodes()) /* first copies of shards on it that have not said yet that they are open */ \
 	column(96, keyspace_name, uint32_t, keyspaces()) /* the keyspace's name */ \
 	column(97, keyspace_shards, uint32_t, keyspaces()) /* its shards */ \
 	column(98, keyspace_replicas, uint32_t, keyspaces()) /* replicas wanted of each, beside the primary */ \
@@ -187,6 +188,7 @@ TROUPE_NEEDS(TR_POINTER)
 #define node_leaving_cpu(i) (tr_at_node_leaving_cpu[i])
 #define node_leaving_memory(i) (tr_at_node_leaving_memory[i])
 #define node_leaving_disk(i) (tr_at_node_leaving_disk[i])
+#define node_opening(i) (tr_at_node_opening[i])
 #define keyspace_name(i) (tr_at_keyspace_name[i])
 #define keyspace_shards(i) (tr_at_keyspace_shards[i])
 #define keyspace_replicas(i) (tr_at_keyspace_replicas[i])

@@ -43,6 +43,7 @@ var columns struct {
 	nodeLeavingCPU        []float64
 	nodeLeavingMemory     []float64
 	nodeLeavingDisk       []float64
+	nodeOpening           []uint32
 	keyspaceName          []uint32
 	keyspaceShards        []uint32
 	keyspaceReplicas      []uint32
@@ -132,6 +133,7 @@ var table = []struct {
 	{61, "node_leaving_cpu", nodes, &columns.nodeLeavingCPU},
 	{62, "node_leaving_memory", nodes, &columns.nodeLeavingMemory},
 	{63, "node_leaving_disk", nodes, &columns.nodeLeavingDisk},
+	{64, "node_opening", nodes, &columns.nodeOpening},
 	{96, "keyspace_name", keyspaces, &columns.keyspaceName},
 	{97, "keyspace_shards", keyspaces, &columns.keyspaceShards},
 	{98, "keyspace_replicas", keyspaces, &columns.keyspaceReplicas},
@@ -264,6 +266,9 @@ func NodeLeavingMemory(i int) float64 { return columns.nodeLeavingMemory[i] }
 
 // NodeLeavingDisk is of row i: bytes of disk that they free.
 func NodeLeavingDisk(i int) float64 { return columns.nodeLeavingDisk[i] }
+
+// NodeOpening is of row i: first copies of shards on it that have not said yet that they are open.
+func NodeOpening(i int) int { return int(columns.nodeOpening[i]) }
 
 // KeyspaceName is of row i: the keyspace's name.
 func KeyspaceName(i int) string { return word(columns.keyspaceName[i]) }
