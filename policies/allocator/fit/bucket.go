@@ -107,12 +107,16 @@ func (s *Search) holds(n int32, l *Vector) bool {
 	return true
 }
 
-// score is what the class's scorers add for a copy on a node.
-func (s *Search) score(sh *Shard, n int32) float64 {
+// score is what the class's scorers add for a copy on a node, and what the copies of its family there do; there says whether
+// it is one of them.
+func (s *Search) score(sh *Shard, n int32, there uint32) (sum float64) {
 	if scores := s.Classes[sh.Class].Scores; scores != nil {
-		return scores[n] * s.unit
+		sum = scores[n] * s.unit
 	}
-	return 0
+	if s.Families > 0 {
+		sum += s.rise[sh.Family] * float64(s.kin[int(sh.Family)*len(s.Nodes)+int(n)]-there)
+	}
+	return sum
 }
 
 // Candidates drawn: of twelve, eight from the coolest quarter.

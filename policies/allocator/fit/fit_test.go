@@ -380,7 +380,7 @@ func TestUnsplittableShardIsNamed(t *testing.T) {
 
 // A class of scorers moves copies as far as their units say; NOT_PREFERRED nodes are taken only if no other can.
 func TestScoresAndAversion(t *testing.T) {
-	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}, Scores: []float64{0, 50, 0}}}}
+	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}, Scores: []float64{0, 1e5, 0}}}}
 	for n := range p.Nodes {
 		p.Nodes[n] = Node{Capacity: Vector{1}, Zone: None, Host: None}
 	}

@@ -105,15 +105,16 @@ func (s *Search) newWater(d int) *water {
 	return w
 }
 
-// allow lists the nodes of a group by zone.
+// allow lists the nodes of a group by zone: those that may have it, or have it and wait; all if there are none, since what is
+// there stays somewhere.
 func (w *water) allow(pattern int32) (zones int) {
 	row := w.s.patterns[pattern]
 	for z := range w.members {
 		w.members[z] = w.members[z][:0]
 	}
-	for _, wanted := range []byte{Yes, Averse} { // the averse only if there are no others
+	for _, strictest := range []byte{Waits, Refused} {
 		for n, v := range row {
-			if v == wanted && w.cap[n] > 0 {
+			if v <= strictest && w.cap[n] > 0 {
 				z := w.s.zoneOf[n]
 				w.members[z] = append(w.members[z], int32(n))
 			}
@@ -279,7 +280,7 @@ func (s *Search) unsplittable() {
 	for p, row := range s.patterns {
 		for n, v := range row {
 			for d := range Dims {
-				if v <= Averse && s.inv[n][d] > 0 && !s.Nodes[n].Away {
+				if v < Refused && s.inv[n][d] > 0 && !s.Nodes[n].Away {
 					room[p][d] = max(room[p][d], 1/s.inv[n][d])
 				}
 			}

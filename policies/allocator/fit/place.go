@@ -56,7 +56,7 @@ func (s *Search) best(slot int32) int32 {
 				if !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
 					return
 				}
-				if cost := s.adding(n, load) + s.score(sh, n); best < 0 || cost < least {
+				if cost := s.adding(n, load) + s.score(sh, n, 0); best < 0 || cost < least {
 					best, least = n, cost
 				}
 			})
@@ -120,6 +120,41 @@ func share(zones int) (cool, any int) {
 	return (drawnCool + zones - 1) / max(1, zones), (drawnAny + zones - 1) / max(1, zones)
 }
 
+// Find looks for the best node for one copy that is missing, or that is to leave where it is, and puts it there. None: there is
+// no node, or Enter refuses those that were found; the copy is where it was.
+func (s *Search) Find(slot int) int {
+	at := s.Slots[slot]
+	if at >= 0 {
+		s.take(int32(slot))
+	}
+	n := s.best(int32(slot))
+	switch {
+	case n >= 0:
+		s.put(int32(slot), n)
+		s.touch(n)
+		s.moved[s.shardOf[slot]] = true
+	case at >= 0:
+		s.put(int32(slot), at)
+	}
+	return int(n)
+}
+
+// Put says where a copy is now, by somebody else's choice.
+func (s *Search) Put(slot, node int) {
+	if s.Slots[slot] >= 0 {
+		s.take(int32(slot))
+	}
+	s.put(int32(slot), int32(node))
+	s.touch(int32(node))
+	s.moved[s.shardOf[slot]] = true
+}
+
+// Cost is what the copy of a slot would add to the potential on a node that it is not on.
+func (s *Search) Cost(slot, node int) float64 {
+	sh := &s.Shards[s.shardOf[slot]]
+	return s.adding(int32(node), sh.load(int32(slot)-sh.First)) + s.score(sh, int32(node), 0)
+}
+
 // squeeze makes room for copies that found none, by moving another copy of this search away: a chain of two.
 func (s *Search) squeeze(unplaced []int32) (left []int32) {
 	for _, slot := range unplaced {
@@ -139,7 +174,7 @@ func (s *Search) makeRoom(slot int32) bool {
 	tries := 0
 	for n, v := range s.patterns[s.patternOf[sh.Class]] {
 		n := int32(n)
-		if v > Averse || !s.open(sh, k, s.zoneOf[n]) || !s.apart(sh, k, n) || tries >= 64 {
+		if v >= Waits || !s.open(sh, k, s.zoneOf[n]) || !s.apart(sh, k, n) || tries >= 64 {
 			continue
 		}
 		for _, other := range slices.Clone(s.held[n]) {

@@ -21,11 +21,12 @@ func (v *Vector) Sub(l *Vector) {
 	}
 }
 
-// Verdicts in the rows of classes.
+// Verdicts in the rows of classes: the caller's own, from mild to strict.
 const (
 	Yes     = 0 // may have it
 	Averse  = 1 // may have it if no other may
-	Refused = 2 // and above: may not have it
+	Waits   = 2 // may have it, and not now: it keeps what it has, and is given nothing
+	Refused = 3 // may not have it
 )
 
 // None stands for no node, no zone, no lead.
@@ -52,6 +53,7 @@ type Class struct {
 // Shard is a few copies of one thing, each on another node. One of them may lead, and weighs differently.
 type Shard struct {
 	Class   int32
+	Family  int32 // shards of one family are spread over nodes beside all else; below Problem.Families
 	First   int32 // its slots are Slots[First : First+Count]
 	Count   int32
 	Lead    int32   // which of its slots leads, from 0; None: none
@@ -68,7 +70,10 @@ type Problem struct {
 	Shards  []Shard
 	Slots   []int32 // the node of each copy; None: it is missing
 	Weights Vector  // of the dimensions in the potential; 0 counts as 1
+	Light   Vector  // not 0: too much in this dimension is no reason to move a copy, only to hand a lead over
 	Seed    uint64
+
+	Families int // 0: none are spread
 
 	// What only the caller can judge, asked of chosen moves alone; nil: everything is allowed.
 	Enter func(shard, slot, node int) bool // may the copy go there?
@@ -109,6 +114,9 @@ type Search struct {
 	level  []Vector
 	bounds Bounds
 
+	kin  []uint32  // by family, then node: its copies there
+	rise []float64 // by family: what each of them adds to the cost of another
+
 	patterns  [][]byte    // distinct rows
 	patternOf []int32     // by class
 	zones     int         // their number, at least 1; nodes of no zone share one of their own
@@ -138,10 +146,12 @@ func NewSearch(p Problem) *Search {
 	s.phi, s.zoneOf = make([]float64, n), make([]int32, n)
 	s.shardOf, s.place, s.fresh = make([]int32, len(p.Slots)), make([]int32, len(p.Slots)), make([]bool, len(p.Slots))
 	s.moved = make([]bool, len(p.Shards))
+	s.kin, s.rise = make([]uint32, p.Families*n), make([]float64, p.Families)
 	s.zone()
 	s.sort()
 	s.hold()
 	s.pour()
+	s.gather()
 	for i := range s.Nodes {
 		s.phi[i] = s.cost(i, &s.use[i])
 	}
@@ -207,7 +217,32 @@ func (s *Search) hold() {
 			s.place[slot] = int32(len(s.held[n]))
 			s.held[n] = append(s.held[n], slot)
 			s.use[n].Add(sh.load(k))
+			s.relate(sh, n, 1)
 		}
+	}
+}
+
+// relate counts a copy of a family on a node.
+func (s *Search) relate(sh *Shard, n int32, by uint32) {
+	if s.Families > 0 {
+		s.kin[int(sh.Family)*len(s.Nodes)+int(n)] += by
+	}
+}
+
+// kinship is how many copies of one family more than its share on a node cost as much as one copy of mean load.
+const kinship = 2
+
+// gather prices the copies of each family.
+func (s *Search) gather() {
+	if s.Families == 0 {
+		return
+	}
+	copies := make([]float64, s.Families)
+	for i := range s.Shards {
+		copies[s.Shards[i].Family] += float64(s.Shards[i].Count)
+	}
+	for f, c := range copies {
+		s.rise[f] = s.unit / kinship / max(1, c/float64(len(s.Nodes)))
 	}
 }
 
@@ -226,6 +261,7 @@ func (s *Search) put(slot int32, n int32) {
 	s.place[slot] = int32(len(s.held[n]))
 	s.held[n] = append(s.held[n], slot)
 	s.use[n].Add(sh.load(slot - sh.First))
+	s.relate(sh, n, 1)
 	s.phi[n] = s.cost(int(n), &s.use[n])
 }
 
@@ -239,6 +275,7 @@ func (s *Search) take(slot int32) {
 	s.held[n] = held[:len(held)-1]
 	s.Slots[slot] = None
 	s.use[n].Sub(sh.load(slot - sh.First))
+	s.relate(sh, n, ^uint32(0))
 	s.phi[n] = s.cost(int(n), &s.use[n])
 }
 

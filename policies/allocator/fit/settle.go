@@ -11,7 +11,7 @@ type Limits struct {
 	Stop  float64 // and ends when none is hotter; 0: 1.05
 	Moves int     // copies that may be moved, fresh ones not counted; 0: no bound
 	Bytes float64 // and their bytes; 0: no bound
-	Width float64 // the least by which use must differ in the worst dimension for a copy to be moved between two nodes
+	Width float64 // the least by which use must differ in the worst dimension for a copy to be moved between two nodes: loads are whole numbers, and whatever gains is worth it
 }
 
 // What a copy that is moved must gain, so that the search does not churn: a part of the hot node's potential, and a part of what
@@ -80,7 +80,7 @@ func (s *Search) Settle(l Limits) (passes int) {
 			}
 		}
 		if after := s.Potential(); t.spent() || before-after < progress*before {
-			if !t.spent() && t.excess() > (1-worthwhile)*began {
+			if !t.spent() && t.Width == 0 && t.excess() > (1-worthwhile)*began {
 				t.undo()
 			}
 			return passes
@@ -218,10 +218,9 @@ func (t *settler) relieve(n int32) bool {
 	t.least = t.small + worth*t.phi[n]
 	for range 16 { // the caller may refuse what was found
 		var best change
-		for _, look := range []func(int32, *change){t.hands, t.shifts, t.swaps, t.chains} {
-			if look(n, &best); best.n > 0 {
-				break
-			}
+		t.look(n, &best)
+		if best.n == 0 && t.Light[t.dim[n]] != 0 && t.heavy(n) {
+			t.look(n, &best)
 		}
 		if best.n == 0 || !t.afford(&best) {
 			return false
@@ -232,6 +231,26 @@ func (t *settler) relieve(n int32) bool {
 		}
 	}
 	return false
+}
+
+// look finds the best change of the first kind that helps.
+func (t *settler) look(n int32, best *change) {
+	for _, kind := range []func(int32, *change){t.hands, t.shifts, t.swaps, t.chains} {
+		if kind(n, best); best.n > 0 || t.Light[t.dim[n]] != 0 {
+			return
+		}
+	}
+}
+
+// heavy turns to the worst dimension of a node for which copies are moved, if it is too hot there.
+func (t *settler) heavy(n int32) bool {
+	most := t.Stop
+	for d := range Dims {
+		if h := t.use[n][d] * t.inv[n][d]; h > most && t.Light[d] == 0 {
+			most, t.dim[n] = h, int8(d)
+		}
+	}
+	return most > t.Stop
 }
 
 // allowed asks the caller about each step of a change.
@@ -308,6 +327,9 @@ func (t *settler) mayGo(slot int32) bool {
 // worthy is what moving a copy must gain, if its going alone makes the potential fall by drop.
 func (t *settler) worthy(slot int32, drop float64) float64 {
 	if t.fresh[slot] {
+		return t.small
+	}
+	if t.Width > 0 {
 		return t.small
 	}
 	return t.least + efficiency*drop

@@ -29,7 +29,7 @@ type world struct {
 
 // draw makes a problem of random nodes, rows, rules and loads.
 func (w world) draw(r *rand.Rand) Problem {
-	p := Problem{Seed: r.Uint64()}
+	p := Problem{Seed: r.Uint64(), Families: 1 + r.IntN(3)}
 	for range w.nodes {
 		size := float64(1 + r.IntN(3))
 		n := Node{Capacity: Vector{size, 2 * size, size, size, size}, Zone: int32(r.IntN(max(1, w.zones))), Host: None}
@@ -55,7 +55,7 @@ func (w world) draw(r *rand.Rand) Problem {
 	}
 	load := func() float64 { return math.Exp(r.NormFloat64()) * float64(w.nodes) / float64(w.shards) / 8 }
 	for range w.shards {
-		s := Shard{Class: int32(r.IntN(w.classes)), First: int32(len(p.Slots)), Count: int32(1 + r.IntN(3)), Lead: 0,
+		s := Shard{Class: int32(r.IntN(w.classes)), First: int32(len(p.Slots)), Count: int32(1 + r.IntN(3)), Lead: 0, Family: int32(r.IntN(p.Families)),
 			Replica: Vector{load(), load(), load(), 1, 0}, Bytes: 1 + 100*r.Float64()}
 		s.Primary = s.Replica
 		s.Primary[0] *= 1 + r.Float64()
@@ -102,7 +102,7 @@ func (p *Problem) broken(skip func(slot int) bool) string {
 				continue
 			}
 			use[n].Add(sh.load(k))
-			if !skip(int(slot)) && c.Row[n] >= Refused {
+			if !skip(int(slot)) && c.Row[n] >= Waits {
 				return "a row refuses it"
 			}
 			zone[p.Nodes[n].Zone]++
