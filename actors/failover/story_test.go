@@ -52,6 +52,9 @@ func newStage(t *testing.T, nodes, shardCount int) *stage {
 	return s
 }
 
+// rules are few and stay what they are: a decider more must not change the golden files.
+var rules = []policies.Decider{deciders.SameNode{}, deciders.Role{}, deciders.Alive{}, deciders.Draining{}, deciders.Maintenance{}}
+
 func id(i int) shards.NodeID { return shards.NodeID(fmt.Sprintf("id%d", i)) }
 
 func (s *stage) apply(c *cluster.Command) cluster.Outcome {
@@ -88,7 +91,7 @@ func (s *stage) plan() *placement.Planned {
 		evidence = append(evidence, liveness.Status{Node: m.ID, Epoch: m.Epoch, State: s.alive[m.ID], Reason: "no answer"})
 	}
 	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond}
-	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: evidence, Policies: &policies.Set{Deciders: deciders.All()}, TickLength: 50 * time.Millisecond})
+	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: evidence, Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond})
 	s.pass(3)
 	if c := d.Plan.Command(); c != nil {
 		d.Outcome = s.apply(&cluster.Command{Reroute: c})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Takeover is what a copy tells that has become its shard's primary. Times are nanoseconds since 1970 by the clock of its node.
@@ -36,8 +37,14 @@ const (
 // takeoverLimits bound a message of takeovers.
 var takeoverLimits = wire.Limits{Depth: 4, Elements: 16 * maxTold}
 
-// message is what goes to the leader.
-type message struct{ Takeovers []Takeover }
+// message is what goes to the leader: takeovers are told, or its stories are asked for.
+type message struct {
+	Takeovers []Takeover
+	Ask       bool
+}
+
+// answer is the reply to Ask: encoded records.
+type answer struct{ Records [][]byte }
 
 // TellerConfig says how takeovers reach the leader. All but Log are required.
 type TellerConfig struct {
@@ -141,7 +148,7 @@ func (t *Teller) tell() bool {
 	default:
 		ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
 		defer cancel()
-		if _, err := t.c.Call(ctx, leader, wire.Marshal(message{news})); err != nil {
+		if _, err := t.c.Call(ctx, leader, wire.Marshal(message{Takeovers: news})); err != nil {
 			t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(news), "error", err)
 			return false
 		}
@@ -173,10 +180,10 @@ func (t *Teller) heard(news []Takeover, term uint64) {
 	}
 }
 
-// decodeMessage reads what a teller sent.
-func decodeMessage(from shards.NodeID, body []byte) ([]Takeover, error) {
-	var m message
-	if err := wire.Unmarshal(body, takeoverLimits, &m); err != nil {
+// decodeMessage reads what another node sent.
+func decodeMessage(from shards.NodeID, body []byte) (*message, error) {
+	m := &message{}
+	if err := wire.Unmarshal(body, takeoverLimits, m); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: what node %s tells: %w", from, err)}
 	}
 	if len(m.Takeovers) > maxTold {
@@ -185,5 +192,28 @@ func decodeMessage(from shards.NodeID, body []byte) ([]Takeover, error) {
 	for i := range m.Takeovers {
 		m.Takeovers[i].Node = from // nobody speaks for another
 	}
-	return m.Takeovers, nil
+	return m, nil
+}
+
+// answerLimits bound an answer.
+var answerLimits = wire.Limits{Depth: 4, Elements: 4 * maxOwn}
+
+// AskStories is the body of a call that asks the leader for its stories; DecodeStories reads the answer.
+func AskStories() []byte { return wire.Marshal(message{Ask: true}) }
+
+// DecodeStories reads the leader's answer to AskStories.
+func DecodeStories(body []byte) ([]*tracing.Failover, error) {
+	var a answer
+	if err := wire.Unmarshal(body, answerLimits, &a); err != nil {
+		return nil, fmt.Errorf("failover: the leader's stories: %w", err)
+	}
+	var list []*tracing.Failover
+	for _, record := range a.Records {
+		f, err := tracing.DecodeFailover(record)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	return list, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -156,17 +157,24 @@ func (w *Watch) Took(list []Takeover) {
 // errNotHere: takeovers were told to a node that does not lead.
 var errNotHere = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("failover: this node does not lead; tell who does")}
 
-// Serve takes the takeovers that another node tells.
+// Serve takes the takeovers that another node tells, or answers with the stories that go on.
 func (w *Watch) Serve(from shards.NodeID, body []byte) ([]byte, error) {
-	list, err := decodeMessage(from, body)
+	m, err := decodeMessage(from, body)
 	if err != nil {
 		return nil, err
 	}
 	if leader, _ := w.c.Group.Leader(); leader != w.c.Self {
 		return nil, errNotHere
 	}
-	w.Took(list)
-	return nil, nil
+	if !m.Ask {
+		w.Took(m.Takeovers)
+		return nil, nil
+	}
+	var a answer
+	for _, f := range w.Open() {
+		a.Records = append(a.Records, f.Encode())
+	}
+	return wire.Marshal(a), nil
 }
 
 func nanos() int64 { return time.Now().UnixNano() }

@@ -1,0 +1,223 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/member"
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// parliament is a metadata group in memory: what is proposed in the reign is applied at once.
+type parliament struct {
+	mu     sync.Mutex
+	state  *cluster.State
+	leader shards.NodeID
+	term   uint64
+	refuse error
+}
+
+func (p *parliament) State() *cluster.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+func (p *parliament) Leader() (shards.NodeID, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leader, p.term
+}
+
+func (p *parliament) ProposeIn(_ context.Context, term uint64, c *cluster.Command) (cluster.Outcome, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse != nil || term != p.term {
+		return cluster.Outcome{}, errors.Join(p.refuse, fmt.Errorf("term %d", term))
+	}
+	after, o := p.state.Apply(c)
+	p.state = after
+	return o, nil
+}
+
+func (p *parliament) elect(leader shards.NodeID, term uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leader, p.term = leader, term
+}
+
+// office is a node with its Watch and its Teller.
+type office struct {
+	watch  *Watch
+	teller *Teller
+	mu     sync.Mutex
+	told   []*tracing.Failover
+}
+
+func (p *parliament) open(t *testing.T, id shards.NodeID, name string, reach func(shards.NodeID) *office) *office {
+	o := &office{}
+	var err error
+	o.watch, err = Start(Config{Self: id, Name: name, Group: p,
+		Evidence: func() *member.Evidence {
+			leader, term := p.Leader()
+			return &member.Evidence{Leading: leader == id, Term: term, Nodes: []member.Node{{Status: liveness.Status{Node: "id2", Epoch: 1}, HeardAt: time.Now().Add(-100 * time.Millisecond)}}}
+		},
+		Told: func(f *tracing.Failover) { o.mu.Lock(); defer o.mu.Unlock(); o.told = append(o.told, f) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.teller, err = StartTeller(TellerConfig{Self: id, Leader: p.Leader, Here: o.watch.Took, Call: func(_ context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+		there := reach(to)
+		if there == nil {
+			return nil, errors.New("not reached")
+		}
+		return there.watch.Serve(id, body)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func (o *office) close() {
+	o.teller.Close()
+	o.watch.Close()
+}
+
+func (o *office) list() []*tracing.Failover {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.told
+}
+
+// TestWatch plays a death across two leaders: what one began the other ends, with what the new primary tells both.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 4, 4)
+		p := &parliament{state: s.state, leader: "id1", term: 3}
+		offices := map[shards.NodeID]*office{}
+		reach := func(id shards.NodeID) *office { return offices[id] }
+		for i, id := range []shards.NodeID{"id1", "id3", "id4"} {
+			offices[id] = p.open(t, id, []string{"n1", "n3", "n4"}[i], reach)
+			defer offices[id].close()
+		}
+		first, second := offices["id1"].watch, offices["id3"].watch
+		led := s.places("id2")
+		first.Applied()
+		synctest.Wait()
+		first.Connection("id2", 1, errors.New("EOF"))
+		first.Changed(3, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "proof", Proof: true}})
+		s.alive["id2"] = liveness.Dead
+		for range 2 {
+			s.state = p.State()
+			d := s.plan()
+			p.mu.Lock()
+			p.state = s.state
+			p.mu.Unlock()
+			first.Planned(placement.Planned{Term: 3, Plan: d.Plan, Outcome: d.Outcome, Took: time.Millisecond})
+			first.Applied()
+			synctest.Wait()
+		}
+		if open := first.Open(); len(open) != 1 || len(open[0].Shards) != len(led) || open[0].Shards[0].Plan < 0 {
+			t.Fatalf("open: %+v", open)
+		}
+		if f := p.State().FindFailover("id2", 1); f == nil || !f.Open || len(f.Record) == 0 {
+			t.Fatalf("the cluster has %+v of it", f)
+		}
+
+		p.elect("id3", 4) // and the first leader is out of reach from now on
+		gone := offices["id1"]
+		delete(offices, "id1")
+		second.Connection("id1", 1, errors.New("EOF"))
+		second.Applied()
+		synctest.Wait()
+		for _, i := range led {
+			r := &p.State().Shards[i]
+			c := r.PrimaryCopy()
+			teller := gone.teller
+			if o := offices[c.Node]; o != nil {
+				teller = o.teller
+			}
+			now := time.Now().UnixNano()
+			teller.Took(Takeover{Shard: r.ID, Term: r.Term, Heard: now, Served: now + 1000})
+		}
+		time.Sleep(3 * time.Second) // of the bubble: nobody writes, and the story is told nevertheless
+		synctest.Wait()
+		told := offices["id3"].list()
+		if len(told) != 1 || told[0].Outcome != tracing.OutcomeRecovered || !told[0].Settled() || len(gone.list()) != 0 {
+			t.Fatalf("the second leader told %v, the first %v", told, gone.list())
+		}
+		if told[0].Detector != "n1" || len(told[0].Plans) == 0 || len(told[0].Elections) != 1 || !told[0].Elections[0].Resume {
+			t.Errorf("what the first leader knew is gone: %+v", told[0])
+		}
+		if f := p.State().FindFailover("id2", 1); f.Open {
+			t.Error("the cluster still has it open")
+		}
+		body, err := offices["id3"].watch.Serve("id4", AskStories())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := DecodeStories(body); err != nil || len(list) != 0 {
+			t.Errorf("open stories %v, %v", list, err)
+		}
+	})
+}
+
+// TestUncommittedStory: who cannot commit a story does not tell it; whoever leads next does.
+func TestUncommittedStory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 3, 3)
+		p := &parliament{state: s.state, leader: "id1", term: 3}
+		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+		defer o.close()
+		o.watch.Applied()
+		synctest.Wait()
+		m := *s.state.Member("id2")
+		m.Epoch = 2
+		s.apply(&cluster.Command{Join: &cluster.Join{Member: m}})
+		s.plan()
+		s.plan()
+		p.mu.Lock()
+		p.state, p.refuse = s.state, errors.New("no quorum")
+		p.mu.Unlock()
+		o.watch.Applied()
+		for i := range s.state.Shards {
+			r := &s.state.Shards[i]
+			o.watch.Took([]Takeover{{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: 1, Served: time.Now().UnixNano(), Written: time.Now().UnixNano()}})
+		}
+		synctest.Wait()
+		if len(o.list()) != 0 {
+			t.Errorf("told %v although it was not committed", o.list())
+		}
+	})
+}
+
+func TestServeRefusesWhatItCannotRead(t *testing.T) {
+	p := &parliament{state: newStage(t, 1, 1).state, leader: "id9", term: 1}
+	o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+	defer o.close()
+	for _, c := range []struct {
+		body []byte
+		want string
+	}{{[]byte{0xff}, "what node id4 tells"}, {nil, "what node id4 tells"}, {AskStories(), "does not lead"}} {
+		if _, err := o.watch.Serve("id4", c.body); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%x: %v", c.body, err)
+		}
+	}
+	if _, err := Start(Config{}); err == nil {
+		t.Error("a Watch without a group")
+	}
+	if _, err := StartTeller(TellerConfig{}); err == nil {
+		t.Error("a Teller without a leader")
+	}
+}
