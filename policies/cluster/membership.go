@@ -84,7 +84,7 @@ func (d *draft) join(j *Join) error {
 			return refuse(WhyTaken, "the number %d in the metadata group belongs to node %s", m.Raft, other.Name)
 		}
 	}
-	if d.format() > m.Format {
+	if d.format() > max(1, m.Format) { // the first format every node reads, also one that says nothing
 		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies that were pushed, or a history of failovers); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
 	}
 	i, found := d.findMember(m.ID)
