@@ -19,6 +19,8 @@ type Instance struct {
 	ctx    *calling
 	funcs  map[string]*Func
 
+	globals []api.MutableGlobal // the guest's own, for snapshots; nil until asked for
+
 	used  uint64 // fuel of the last call
 	said  string // what the guest said through host.error since the last call began
 	dead  *Trap

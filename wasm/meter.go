@@ -27,7 +27,9 @@ type metering struct {
 	depth  uint32 // number of the depth global
 	wraps  map[string]uint32
 	extra  []signature // types added for bodies with several results
-	fixed  string      // what a snapshot could not restore; "" if it can restore all
+
+	fixed   string // what a snapshot could not restore; "" if it can restore all
+	mutable []int  // numbers of the guest's mutable globals
 }
 
 // meter returns the module with counters in it, as DESIGN.md draws it. Functions, globals, types and tables keep their
@@ -140,6 +142,7 @@ func (w *metering) exportSection() []byte {
 			w.fixed = fmt.Sprintf("global %d is a vector or a reference", n)
 		} else if g.mutable {
 			add(globalName+fmt.Sprint(n), uint32(n))
+			w.mutable = append(w.mutable, n)
 			count++
 		}
 	}

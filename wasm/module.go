@@ -22,6 +22,7 @@ type Module struct {
 	code    wazero.CompiledModule
 	custom  map[string][]byte
 	fixed   string // what a snapshot could not restore; "" if it can restore all
+	mutable []int  // numbers of the mutable globals
 }
 
 // Function is the type of an exported or imported function: i32, i64, f32, f64, v128, funcref, externref.
@@ -122,7 +123,7 @@ func (m *Module) prepare(binary []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.custom, m.fixed = parts.custom, w.fixed
+	m.custom, m.fixed, m.mutable = parts.custom, w.fixed, w.mutable
 	return metered, nil
 }
 

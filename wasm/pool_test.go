@@ -1,0 +1,199 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func newPool(t testing.TB, e *Engine, size int, ready func(*Instance) error) *Pool {
+	t.Helper()
+	m, err := e.Compile(context.Background(), fixture(t, "guest.wasm"), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewPool(m, Host{}, size, ready)
+}
+
+func TestPoolLendsAndBuries(t *testing.T) {
+	ctx := context.Background()
+	made := 0
+	p := newPool(t, engines()["interpreter"], 2, func(i *Instance) error {
+		made++
+		return i.Func("nothing").Call(0, nil)
+	})
+	var seen []*Instance
+	use := func(export string) error {
+		return p.Do(ctx, func(i *Instance) error {
+			seen = append(seen, i)
+			return i.Func(export).Call(0, make([]uint64, 2))
+		})
+	}
+	for range 3 {
+		if err := use("counted"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made != 1 || seen[0] != seen[2] {
+		t.Errorf("%d instances made for one caller at a time", made)
+	}
+	var trap *Trap
+	if err := use("stop"); !errors.As(err, &trap) {
+		t.Fatal(err)
+	}
+	if err := use("counted"); err != nil || seen[4] == seen[3] {
+		t.Errorf("after a trap: %v, the same instance %t", err, seen[4] == seen[3])
+	}
+	if c := p.Counts(); c != (Counts{Made: 2, Dropped: 1, Idle: 1}) {
+		t.Errorf("%+v", c)
+	}
+	// Two may be out, the third waits as long as its context does.
+	waiting, cancel := context.WithCancel(ctx)
+	err := p.Do(ctx, func(a *Instance) error {
+		return p.Do(ctx, func(b *Instance) error {
+			if a == b {
+				t.Error("one instance has two callers")
+			}
+			cancel()
+			return p.Do(waiting, func(*Instance) error { return nil })
+		})
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a third caller got %v", err)
+	}
+	// Who is inside when the pool closes finishes; nobody comes after.
+	err = p.Do(ctx, func(i *Instance) error {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		return i.Func("counted").Call(0, make([]uint64, 1))
+	})
+	if err != nil {
+		t.Errorf("a call while the pool closed: %v", err)
+	}
+	if err := use("counted"); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if c := p.Counts(); c.Idle != 0 {
+		t.Errorf("%+v after Close", c)
+	}
+}
+
+func TestPoolDoesNotLendWhatIsNotReady(t *testing.T) {
+	refused := errors.New("refused")
+	p := newPool(t, engines()["interpreter"], 1, func(*Instance) error { return refused })
+	for range 2 { // the place is free again after the first
+		if err := p.Do(context.Background(), func(*Instance) error { return nil }); !errors.Is(err, refused) {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// version is a pool that notes its closing.
+type version struct {
+	*Pool
+	open *atomic.Int64
+}
+
+func (v version) Close() error {
+	v.open.Add(-1)
+	return v.Pool.Close()
+}
+
+// Swaps under load: no call fails, no version is closed under its callers, and all but the last are closed.
+func TestSwapHammer(t *testing.T) {
+	const workers, calls, swaps = 4, 3000, 100
+	e := engines()["compiler"]
+	if e == nil {
+		e = engines()["interpreter"]
+	}
+	var open atomic.Int64
+	next := func() version {
+		open.Add(1)
+		return version{newPool(t, e, workers, nil), &open}
+	}
+	s := NewSwap(next())
+	var wg sync.WaitGroup
+	errs := make(chan error, workers)
+	for w := range workers {
+		wg.Go(func() {
+			for n := range uint64(calls) {
+				if err := addOnce(s, uint64(w), n); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	var retired []<-chan error
+	for range swaps {
+		retired = append(retired, s.Exchange(next()))
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+	retired = append(retired, s.Close())
+	for _, r := range retired {
+		if err := <-r; err != nil {
+			t.Error(err)
+		}
+	}
+	if open.Load() != 0 {
+		t.Errorf("%d versions are still open", open.Load())
+	}
+	if _, err := s.Acquire(); !errors.Is(err, ErrClosed) {
+		t.Errorf("acquired from a closed swap: %v", err)
+	}
+	late := next()
+	if err := <-s.Exchange(late); err != nil || open.Load() != 0 {
+		t.Errorf("a version given to a closed swap: %v, open %d", err, open.Load())
+	}
+	if err := <-s.Close(); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+func addOnce(s *Swap[version], a, b uint64) error {
+	v, err := s.Acquire()
+	if err != nil {
+		return err
+	}
+	defer v.Release()
+	return v.Value.Do(context.Background(), func(i *Instance) error {
+		stack := [2]uint64{a, b}
+		if err := i.Func("add").Call(0, stack[:]); err != nil {
+			return err
+		}
+		if stack[0] != a+b {
+			return fmt.Errorf("%d + %d = %d", a, b, stack[0])
+		}
+		return nil
+	})
+}
+
+func TestVersionsAreReleasedOnce(t *testing.T) {
+	var open atomic.Int64
+	s := NewSwap(version{newPool(t, engines()["interpreter"], 1, nil), &open})
+	v, err := s.Acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Release()
+	if err := <-s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("released twice without a word")
+		}
+	}()
+	v.Release()
+}
