@@ -47,8 +47,8 @@ type Mind interface {
 }
 
 // Classifier is a Decider with PerShard that puts shards into classes. Questions of one kind about shards of one keyspace and
-// class have the same row, which a Set then asks for once. Class 0 is that of shards which the decider treats like those of a
-// keyspace without copies; ok is false for a shard that is a class of its own. It must be cheap: it is called for each question.
+// class have the same row, which a Set then asks for once; ok is false for a shard that is a class of its own. It must be cheap:
+// it is called for each question. Class 0 costs least.
 type Classifier interface {
 	Class(v *View, q *Question) (class uint64, ok bool)
 }

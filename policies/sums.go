@@ -19,6 +19,9 @@ func (v *View) Count(r *cluster.Shard, by int) {
 		if c.Source != 0 {
 			v.Relocating += by
 		}
+		if c.Fresh {
+			node.Opening += by
+		}
 		if c.InSync {
 			inSync++
 		} else if !node.Down {

@@ -50,14 +50,11 @@ type Setback struct {
 	Ticks int64
 }
 
-// Settings are the dynamic settings of the whole cluster that planner and deciders ask for most, read once per view. What a
-// keyspace says for itself is found by View.Setting.
+// Settings are the dynamic settings of the whole cluster that planner and deciders ask for most, read once per view. The others,
+// and what a keyspace says for itself, are found by View.Setting.
 type Settings struct {
-	AllocationEnable string
-	RebalanceEnable  string
-	Recoveries       int // per node, in and out
-	SameHost         bool
-	MaxRetries       int
+	Recoveries int // per node, in and out
+	SameHost   bool
 }
 
 // Node is a member as deciders see it.
@@ -68,6 +65,7 @@ type Node struct {
 	Primaries int             // that it will lead when all hand-overs have ended
 	Incoming  int             // recoveries into it
 	Outgoing  int             // recoveries that it, as a primary, feeds
+	Opening   int             // first copies of shards that have not said yet that they are open
 	Capacity  Load            // what it can bear, as it measured in this life; 0: not known
 	Used      Load            // what is used of that
 	Coming    Load            // what recoveries into it will add to Used, as far as their shards have been measured
@@ -79,13 +77,8 @@ type Spread struct{ Copies, Primaries []int }
 
 // NewView reads settings and facts, and adds up the shard table. Who changes the table afterwards calls Count.
 func NewView(s *cluster.State, f Facts) *View {
-	v := &View{State: s, Ticks: f.Ticks, TickLength: f.TickLength, Now: f.Now, loads: f.Loads.Shards, setbacks: f.Setbacks, Settings: Settings{
-		AllocationEnable: s.Value(cluster.SettingAllocationEnable),
-		RebalanceEnable:  s.Value(cluster.SettingRebalanceEnable),
-		Recoveries:       s.Number(cluster.SettingConcurrentRecoveries),
-		SameHost:         s.Value(cluster.SettingSameHost) == "true",
-		MaxRetries:       s.Number(cluster.SettingMaxRetries),
-	}}
+	v := &View{State: s, Ticks: f.Ticks, TickLength: f.TickLength, Now: f.Now, loads: f.Loads.Shards, setbacks: f.Setbacks,
+		Settings: Settings{Recoveries: s.Number(cluster.SettingConcurrentRecoveries), SameHost: s.Value(cluster.SettingSameHost) == "true"}}
 	v.Nodes, v.places = make([]Node, len(s.Members)), make(map[shards.NodeID]int, len(s.Members))
 	for i := range s.Members {
 		m := &s.Members[i]

@@ -84,7 +84,7 @@ func (p *planner) relieve(from int, held []int, width int) bool {
 	for _, i := range held {
 		r := p.row(i)
 		c := r.CopyOn(p.view.Nodes[from].ID)
-		if c == nil || !c.InSync || !p.named(c) || p.full(i) || !p.mayLeave(i, c, from) {
+		if c == nil || !c.InSync || !p.named(c) || p.full(i) || p.mayLeave(i, c, from) != policies.Yes {
 			continue
 		}
 		if t := p.target(i, c, from, width); t != nil && (best == nil || t.rank.before(best.rank)) {
@@ -100,10 +100,10 @@ func (p *planner) relieve(from int, held []int, width int) bool {
 }
 
 // mayLeave asks whether a copy may leave its node for balance.
-func (p *planner) mayLeave(i int, c *cluster.Copy, from int) bool {
+func (p *planner) mayLeave(i int, c *cluster.Copy, from int) policies.Verdict {
 	r := p.row(i)
 	q := &policies.Question{Capability: policies.Rebalance, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary}
-	return p.in.Policies.Ask(p.view, q)[from].Verdict() == policies.Yes
+	return p.in.Policies.Ask(p.view, q)[from].Verdict()
 }
 
 // target finds the emptiest node that may have a copy now and has at least width copies fewer.

@@ -48,7 +48,7 @@ func (p *planner) handovers() [][]handover {
 			continue
 		}
 		lead := p.nodes[r.PrimaryCopy().Node]
-		if p.view.Nodes[lead].Evidence.State != liveness.Alive || !p.mayLeave(i, r.PrimaryCopy(), lead) {
+		if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
 			continue
 		}
 		row := p.in.Policies.Ask(p.view, &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true})

@@ -129,6 +129,19 @@ func ScopedName(keyspace, name string) string {
 	return "keyspace." + keyspace + ".routing." + rest
 }
 
+// SettingsUnder are those that were set whose names begin with a prefix: a part of Settings.
+func (s *State) SettingsUnder(prefix string) []Setting {
+	from, _ := slices.BinarySearchFunc(s.Settings, prefix, func(x Setting, name string) int { return strings.Compare(x.Name, name) })
+	to := from
+	for to < len(s.Settings) && strings.HasPrefix(s.Settings[to].Name, prefix) {
+		to++
+	}
+	return s.Settings[from:to]
+}
+
+// HasScoped says whether any keyspace says a setting for itself.
+func (s *State) HasScoped() bool { return len(s.SettingsUnder("keyspace.")) > 0 }
+
 // Scoped is the value in force of a setting for a keyspace: what was set for it, else for the cluster, else the default. from
 // is the name that it was set by.
 func (s *State) Scoped(keyspace, name string) (value, from string) {

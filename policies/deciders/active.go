@@ -15,9 +15,17 @@ func (Active) Name() string { return "active" }
 // PerShard is true: the answer is about the shard's copies.
 func (Active) PerShard() bool { return true }
 
-// Rebalance says NO everywhere unless all copies are in sync and none is on its way.
-func (Active) Rebalance(_ *policies.View, q *policies.Question, r policies.Row) {
+// Class is 0 for a shard that lacks nothing, and is that way to stay.
+func (Active) Class(_ *policies.View, q *policies.Question) (class uint64, ok bool) {
 	if in := q.Shard.InSync(); in < q.Keyspace.Copies() || in < len(q.Shard.Copies) || q.Shard.Primary == 0 || q.Shard.HandTo != 0 || moving(q) {
+		return 1, true
+	}
+	return 0, true
+}
+
+// Rebalance says NO everywhere unless all copies are in sync and none is on its way.
+func (d Active) Rebalance(v *policies.View, q *policies.Question, r policies.Row) {
+	if class, _ := d.Class(v, q); class != 0 {
 		r.RaiseAll(policies.Say(policies.No, 1))
 	}
 }

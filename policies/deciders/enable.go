@@ -7,7 +7,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// Enable switches kinds of allocation off by two settings:
+// Enable switches kinds of allocation off by two settings, which a keyspace may say for itself:
 //
 //	cluster.routing.allocation.enable  all | primaries | new_primaries | none    which new copies there may be
 //	cluster.routing.rebalance.enable   all | primaries | replicas | none         which copies may move for balance alone
@@ -24,7 +24,7 @@ func (Enable) PerShard() bool { return false }
 // Allocate says NO everywhere to what is switched off.
 func (Enable) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
 	allowed := true
-	switch v.Settings.AllocationEnable {
+	switch value, _ := v.Setting(q.Keyspace, cluster.SettingAllocationEnable); value {
 	case cluster.EnablePrimaries:
 		allowed = q.Primary || q.New
 	case cluster.EnableNewPrimaries:
@@ -40,7 +40,7 @@ func (Enable) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
 // Rebalance says NO everywhere to what is switched off.
 func (Enable) Rebalance(v *policies.View, q *policies.Question, r policies.Row) {
 	allowed := true
-	switch v.Settings.RebalanceEnable {
+	switch value, _ := v.Setting(q.Keyspace, cluster.SettingRebalanceEnable); value {
 	case cluster.EnablePrimaries:
 		allowed = q.Primary
 	case cluster.EnableReplicas:
@@ -63,7 +63,9 @@ func (Enable) Reason(v *policies.View, q *policies.Question, node int, a policie
 		kind = "primary"
 	}
 	if a.Code() == 2 {
-		return fmt.Sprintf("no %s leaves node %s for balance: setting %s is %s", kind, v.Nodes[node].Name, cluster.SettingRebalanceEnable, v.Settings.RebalanceEnable)
+		value, from := v.Setting(q.Keyspace, cluster.SettingRebalanceEnable)
+		return fmt.Sprintf("no %s leaves node %s for balance: setting %s is %s", kind, v.Nodes[node].Name, from, value)
 	}
-	return fmt.Sprintf("no %s is allocated on node %s: setting %s is %s", kind, v.Nodes[node].Name, cluster.SettingAllocationEnable, v.Settings.AllocationEnable)
+	value, from := v.Setting(q.Keyspace, cluster.SettingAllocationEnable)
+	return fmt.Sprintf("no %s is allocated on node %s: setting %s is %s", kind, v.Nodes[node].Name, from, value)
 }

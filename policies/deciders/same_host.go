@@ -18,26 +18,41 @@ func (SameHost) Name() string { return "same_host" }
 // PerShard is true: the answer is about where the shard's copies are.
 func (SameHost) PerShard() bool { return true }
 
-// Allocate says NO on the hosts of the other copies.
-func (SameHost) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
-	if !v.Settings.SameHost {
-		return
-	}
-	for i := range v.Nodes {
-		if other := beside(v, q, i); other != nil {
-			r.Raise(i, policies.Say(policies.No, 1))
+// hosts lists the nodes of each host; only asked, never visited.
+var hosts = policies.Derive(func(v *policies.View) map[string][]int {
+	list := map[string][]int{}
+	for n := range v.Nodes {
+		if host := v.Nodes[n].Host; host != "" {
+			list[host] = append(list[host], n)
 		}
 	}
+	return list
+})
+
+// Allocate says NO on the hosts of the other copies.
+func (SameHost) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
+	crowded(v, q, r, func(*cluster.Copy) bool { return true })
 }
 
 // Remain says NO where an older copy is on the host: of two, the younger moves.
 func (SameHost) Remain(v *policies.View, q *policies.Question, r policies.Row) {
+	crowded(v, q, r, func(first *cluster.Copy) bool { return first.ID < q.Copy.ID })
+}
+
+// crowded looks at the other nodes of the hosts where copies are, at each with the first copy that is beside it.
+func crowded(v *policies.View, q *policies.Question, r policies.Row, speaks func(first *cluster.Copy) bool) {
 	if !v.Settings.SameHost {
 		return
 	}
-	for i := range v.Nodes {
-		if other := beside(v, q, i); other != nil && other.ID < q.Copy.ID {
-			r.Raise(i, policies.Say(policies.No, 1))
+	for i := range q.Shard.Copies {
+		at := v.Node(q.Shard.Copies[i].Node)
+		if at < 0 || v.Nodes[at].Host == "" {
+			continue
+		}
+		for _, n := range hosts.Of(v)[v.Nodes[at].Host] {
+			if first := beside(v, q, n); first != nil && speaks(first) {
+				r.Raise(n, policies.Say(policies.No, 1))
+			}
 		}
 	}
 }

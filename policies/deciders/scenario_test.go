@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies"
 )
@@ -18,8 +19,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 // is blocks: lines that build the world (see world), lines that ask, "----", and the answers. Comment lines quote the sentence
 // that the block proves. -rewrite writes the last part anew: the diff is the review.
 //
-//	ask CAPABILITY SHARD [copy=K] [+primary] [+new] [ticks=T] [in=N] [out=N]    about a new copy, or the row's K-th one;
-//	                                                                       in, out: recoveries of every node
+//	ask CAPABILITY SHARD [copy=K] [+primary] [+new] [ticks=T] [now=DATE] [in=N] [out=N] [opening=N] [relocating=N]
+//	    about a new copy, or the row's K-th one; in, out, opening: what goes on at every node
+//	flood    which nodes are flooded, and what that blocks; it remembers what it said last
+//	next [ticks=T] [now=DATE]    when time alone will change an answer
 func TestScenarios(t *testing.T) {
 	known := map[string]policies.Decider{}
 	for _, d := range All() {
@@ -74,14 +77,38 @@ func playAll(t *testing.T, d policies.Decider, text string) string {
 var capabilities = map[string]policies.Capability{"allocate": policies.Allocate, "remain": policies.Remain, "rebalance": policies.Rebalance,
 	"promote": policies.Promote, "start": policies.Start}
 
+// view is the world at a moment.
+func (w *world) view(set map[string]string) *policies.View {
+	facts := w.facts
+	facts.Ticks, facts.TickLength = int64(w.number(set["ticks"], 0)), tickLength
+	if text := set["now"]; text != "" {
+		now, err := time.Parse("2006-01-02T15:04", text)
+		if err != nil {
+			w.Fatal(err)
+		}
+		facts.Now = now
+	}
+	v := policies.NewView(&w.state, facts)
+	for i := range v.Nodes {
+		n := &v.Nodes[i]
+		n.Incoming, n.Outgoing, n.Opening = w.number(set["in"], n.Incoming), w.number(set["out"], n.Outgoing), w.number(set["opening"], n.Opening)
+	}
+	v.Relocating = w.number(set["relocating"], v.Relocating)
+	return v
+}
+
 func (w *world) ask(d policies.Decider, line string) (out []string) {
 	bare, set := words(line)
-	if bare[0] != "ask" {
+	v := w.view(set)
+	switch bare[0] {
+	case "flood":
+		return w.flood(v)
+	case "next":
+		s := policies.Set{Deciders: []policies.Decider{d}}
+		return []string{fmt.Sprintf("tick %d", s.Next(v))}
+	case "ask":
+	default:
 		w.Fatalf("unknown line %q", line)
-	}
-	v := policies.NewView(&w.state, policies.Facts{Evidence: w.evidence, Ticks: int64(w.number(set["ticks"], 0)), TickLength: tickLength})
-	for i := range v.Nodes {
-		v.Nodes[i].Incoming, v.Nodes[i].Outgoing = w.number(set["in"], 0), w.number(set["out"], 0)
 	}
 	r := w.row(bare[2])
 	q := &policies.Question{Capability: capabilities[bare[1]], Shard: r, Keyspace: w.state.Keyspace(r.ID.Keyspace()), Primary: set["primary"] != "", New: set["new"] != ""}
@@ -100,6 +127,18 @@ func (w *world) ask(d policies.Decider, line string) (out []string) {
 	return out
 }
 
+// flood prints the floods and what they block.
+func (w *world) flood(v *policies.View) (out []string) {
+	w.floods = Floods(v, w.floods)
+	for _, f := range w.floods {
+		out = append(out, fmt.Sprintf("%s: %s", v.State.NodeName(f.Node), f.Reason))
+	}
+	for _, b := range BlockedKeyspaces(v.State, w.floods) {
+		out = append(out, fmt.Sprintf("keyspace %s: %d shards blocked by node %s", v.State.Keyspace(b.Keyspace).Name, b.Shards, v.State.NodeName(b.First.Node)))
+	}
+	return out
+}
+
 // TestSharedRows holds deciders to what they promise of themselves: without PerShard the shard does not matter.
 func TestSharedRows(t *testing.T) {
 	w := newWorld(t)
@@ -108,7 +147,7 @@ func TestSharedRows(t *testing.T) {
 		"shard orders/0 primary@N1 sync@N2", "shard orders/1 primary@N3 init@N1 failures=9", "shard orders/2 fresh@N2"} {
 		w.build(line)
 	}
-	v := policies.NewView(&w.state, policies.Facts{Evidence: w.evidence, TickLength: tickLength})
+	v := w.view(nil)
 	for _, d := range All() {
 		if d.PerShard() {
 			continue

@@ -1,12 +1,15 @@
 package deciders
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
@@ -15,13 +18,18 @@ import (
 // world is a cluster state with evidence, built line by line:
 //
 //	node N1 [host=H] [roles=R] [state=alive|grey|suspect|dead|none] [since=T] [held=T] [+down] [+draining] [+maintained]
+//	        [.ATTRIBUTE=VALUE] [peer=P] [format=N] [release=R] [disk=USED/CAPACITY] [memory=USED/CAPACITY]
 //	keyspace orders [shards=N] [replicas=N]
-//	shard orders/0 primary@N1 sync@N2 init@N3>2 [failures=N]     copies; >2 says that it takes the second one's place
-//	set NAME VALUE
+//	shard orders/0 primary@N1 sync@N2 init@N3>2 [failures=N] [failed=T] [disk=SIZE] [memory=SIZE]
+//	                                       copies; >2 says that it takes the second one's place; SIZE of one copy
+//	set NAME [VALUE]
+//
+// A line for a node or a shard that is there already says it anew.
 type world struct {
 	*testing.T
-	state    cluster.State
-	evidence []liveness.Status
+	state  cluster.State
+	facts  policies.Facts
+	floods []Flood
 }
 
 func newWorld(t *testing.T) *world {
@@ -73,11 +81,14 @@ func (w *world) build(line string) bool {
 	case "shard":
 		w.shard(bare, set)
 	case "set":
-		if known, err := cluster.CheckSetting(bare[1], bare[2]); !known || err != nil {
-			w.Fatalf("setting %s: %v", bare[1], err)
+		value := strings.Join(bare[2:], " ")
+		if known, err := cluster.CheckSetting(bare[1], value); !known || err != nil {
+			w.Fatalf("setting %s: known %t, %v", bare[1], known, err)
 		}
 		w.state.Settings = slices.DeleteFunc(w.state.Settings, func(s cluster.Setting) bool { return s.Name == bare[1] })
-		w.state.Settings = append(w.state.Settings, cluster.Setting{Name: bare[1], Value: bare[2]})
+		if value != "" {
+			w.state.Settings = append(w.state.Settings, cluster.Setting{Name: bare[1], Value: value})
+		}
 		slices.SortFunc(w.state.Settings, func(a, b cluster.Setting) int { return strings.Compare(a.Name, b.Name) })
 	default:
 		return false
@@ -95,9 +106,27 @@ func (w *world) node(name string, set map[string]string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	m := cluster.Member{ID: shards.NodeID(strings.ToLower(name)), Name: name, Raft: uint64(len(w.state.Members) + 1), Epoch: 1, Roles: roles, Host: set["host"],
-		Down: set["down"] != "", Draining: set["draining"] != "", Maintained: set["maintained"] != ""}
-	w.state.Members = append(w.state.Members, m)
+	id := shards.NodeID(strings.ToLower(name))
+	m := cluster.Member{ID: id, Name: name, Raft: uint64(len(w.state.Members) + 1), Epoch: 1, Roles: roles, Host: set["host"], Peer: set["peer"],
+		Release: set["release"], Format: uint32(w.number(set["format"], 0)), Down: set["down"] != "", Draining: set["draining"] != "", Maintained: set["maintained"] != ""}
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		if attribute, found := strings.CutPrefix(key, "."); found {
+			m.Attributes = append(m.Attributes, cluster.Attribute{Name: attribute, Value: set[key]})
+		}
+	}
+	if known := w.state.Member(id); known != nil {
+		m.Raft, *known = known.Raft, m
+		known.Raft = m.Raft
+	} else {
+		w.state.Members = append(w.state.Members, m)
+	}
+	w.facts.Evidence = slices.DeleteFunc(w.facts.Evidence, func(e liveness.Status) bool { return e.Node == id })
+	w.facts.Loads.Nodes = slices.DeleteFunc(w.facts.Loads.Nodes, func(l policies.NodeLoad) bool { return l.Node == id })
+	load := policies.NodeLoad{Node: id, Epoch: 1}
+	load.Used.Disk, load.Capacity.Disk = w.part(set["disk"])
+	load.Used.Memory, load.Capacity.Memory = w.part(set["memory"])
+	w.facts.Loads.Nodes = append(w.facts.Loads.Nodes, load)
+	slices.SortFunc(w.facts.Loads.Nodes, func(a, b policies.NodeLoad) int { return cmp.Compare(a.Node, b.Node) })
 	if set["state"] == "none" {
 		return
 	}
@@ -105,13 +134,34 @@ func (w *world) node(name string, set map[string]string) {
 	if !known {
 		w.Fatalf("state %q", set["state"])
 	}
-	w.evidence = append(w.evidence, liveness.Status{Node: m.ID, Name: name, Epoch: 1, State: state, Since: int64(w.number(set["since"], 0)),
+	w.facts.Evidence = append(w.facts.Evidence, liveness.Status{Node: id, Name: name, Epoch: 1, State: state, Since: int64(w.number(set["since"], 0)),
 		Held: int64(w.number(set["held"], 0)), Reason: "its heartbeats stopped"})
+	slices.SortFunc(w.facts.Evidence, func(a, b liveness.Status) int { return cmp.Compare(a.Node, b.Node) })
+}
+
+// part reads "30gb/100gb"; no text is 0 of 0.
+func (w *world) part(text string) (used, capacity float64) {
+	if text == "" {
+		return 0, 0
+	}
+	a, b, _ := strings.Cut(text, "/")
+	return w.size(a), w.size(b)
+}
+
+func (w *world) size(text string) float64 {
+	if text == "" {
+		return 0
+	}
+	n, err := cluster.ParseSize(text)
+	if err != nil {
+		w.Fatalf("size %q: %v", text, err)
+	}
+	return n
 }
 
 func (w *world) shard(bare []string, set map[string]string) {
 	r := w.row(bare[1])
-	r.Term, r.Failures = 1, uint32(w.number(set["failures"], 0))
+	r.Term, r.Failures, r.Primary, r.Copies = 1, uint32(w.number(set["failures"], 0)), 0, nil
 	for _, text := range bare[2:] {
 		role, node, _ := strings.Cut(text, "@")
 		node, source, _ := strings.Cut(node, ">")
@@ -129,6 +179,22 @@ func (w *world) shard(bare []string, set map[string]string) {
 			c.Failed = true
 		}
 		r.Copies = append(r.Copies, c)
+	}
+	w.measure(r.ID, set)
+}
+
+// measure notes what a shard costs and when it failed.
+func (w *world) measure(id shards.ShardID, set map[string]string) {
+	l := policies.Load{Disk: w.size(set["disk"]), Memory: w.size(set["memory"])}
+	w.facts.Loads.Shards = slices.DeleteFunc(w.facts.Loads.Shards, func(l policies.ShardLoad) bool { return l.Shard == id })
+	if l != (policies.Load{}) {
+		w.facts.Loads.Shards = append(w.facts.Loads.Shards, policies.ShardLoad{Shard: id, Primary: l, Replica: l})
+		slices.SortFunc(w.facts.Loads.Shards, func(a, b policies.ShardLoad) int { return cmp.Compare(a.Shard, b.Shard) })
+	}
+	w.facts.Setbacks = slices.DeleteFunc(w.facts.Setbacks, func(s policies.Setback) bool { return s.Shard == id })
+	if at, found := set["failed"]; found {
+		w.facts.Setbacks = append(w.facts.Setbacks, policies.Setback{Shard: id, Ticks: int64(w.number(at, 0))})
+		slices.SortFunc(w.facts.Setbacks, func(a, b policies.Setback) int { return cmp.Compare(a.Shard, b.Shard) })
 	}
 }
 

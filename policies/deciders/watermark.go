@@ -1,0 +1,194 @@
+package deciders
+
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// watermarks are the limits on one dimension of load:
+//
+//	used  ├──────────────────┼─────────┼───────┼───┤ capacity
+//	                        low       high   flood stage
+//	      copies may come    none come  copies    writes to shards with a copy here are
+//	                                    leave     refused, deletes are not: see Flood
+//
+// What is used counts with what is coming, so that a node which looks empty is not filled beyond it; and where it says that
+// copies must leave, without what is leaving already. A shard's first copy is empty, and may come up to high. Of a node whose
+// capacity is not known nothing is said.
+type watermarks struct {
+	what      string // as in "the disk of node n1"
+	dimension func(*policies.Load) float64
+	enabled   string // name of the setting that switches them on
+	prefix    string // of their settings
+	state     *policies.Derived[stages]
+}
+
+// stages are the limits as they were read: low, high, flood stage.
+type stages struct {
+	on       bool
+	marks    [3]cluster.Watermark
+	headroom [3]float64
+	most     float64 // bytes between low and high on the node where they are nearest: a smaller shard needs no second look
+}
+
+// The stages, and the codes of the reasons.
+const (
+	low = iota
+	high
+	flood
+)
+
+const (
+	beyondLow = iota + 1
+	beyondHigh
+	wouldBeHigh
+	mustLeave
+)
+
+var stageNames = [...]string{"low", "high", "flood_stage"}
+
+func newWatermarks(what, enabled, prefix string, dimension func(*policies.Load) float64) *watermarks {
+	w := &watermarks{what: what, enabled: enabled, prefix: prefix, dimension: dimension}
+	w.state = policies.Derive(w.read)
+	return w
+}
+
+func (w *watermarks) read(v *policies.View) (s stages) {
+	s.on = v.State.Value(w.enabled) == "true"
+	if !s.on {
+		return s
+	}
+	for i, stage := range stageNames {
+		var err error
+		if s.marks[i], err = cluster.ParseWatermark(v.State.Value(w.prefix + stage)); err == nil {
+			s.headroom[i], err = cluster.ParseHeadroom(v.State.Value(w.prefix + stage + ".max_headroom"))
+		}
+		if err != nil {
+			panic("deciders: a watermark that CheckSetting let pass cannot be read: " + err.Error())
+		}
+	}
+	s.on = false
+	for n := range v.Nodes {
+		if capacity := w.dimension(&v.Nodes[n].Capacity); capacity > 0 {
+			gap := s.limit(high, capacity) - s.limit(low, capacity)
+			if !s.on || gap < s.most {
+				s.most = gap
+			}
+			s.on = true
+		}
+	}
+	return s
+}
+
+func (s *stages) limit(stage int, capacity float64) float64 {
+	return s.marks[stage].Limit(capacity, s.headroom[stage])
+}
+
+// size is what a copy costs in this dimension.
+func (w *watermarks) size(v *policies.View, q *policies.Question) float64 {
+	load := v.ShardLoad(q.Shard.ID)
+	switch {
+	case load == nil:
+		return 0
+	case q.Primary:
+		return w.dimension(&load.Primary)
+	}
+	return w.dimension(&load.Replica)
+}
+
+// class: 0, nothing is said; 1, the shard's size plays no part. Another is large, and a class of its own; and when asked
+// whether it may remain, one whose going would free nothing is of class 2.
+func (w *watermarks) class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
+	s := w.state.Of(v)
+	switch {
+	case !s.on:
+		return 0, true
+	case q.Capability == policies.Remain:
+		if w.size(v, q) == 0 {
+			return 2, true
+		}
+		return 1, true
+	}
+	return 1, q.New || w.size(v, q) <= s.most
+}
+
+// meter is the answer about one node.
+func (w *watermarks) meter(v *policies.View, q *policies.Question, node int) policies.Answer {
+	s, n := w.state.Of(v), &v.Nodes[node]
+	capacity := w.dimension(&n.Capacity)
+	if !s.on || capacity <= 0 {
+		return 0
+	}
+	used := w.dimension(&n.Used)
+	if q.Capability == policies.Remain {
+		if used-w.dimension(&n.Leaving) > s.limit(high, capacity) && w.size(v, q) > 0 {
+			return policies.Say(policies.No, mustLeave)
+		}
+		return 0
+	}
+	used += w.dimension(&n.Coming)
+	switch {
+	case used > s.limit(high, capacity):
+		return policies.Say(policies.No, beyondHigh)
+	case q.New:
+	case used > s.limit(low, capacity):
+		return policies.Say(policies.No, beyondLow)
+	case used+w.size(v, q) > s.limit(high, capacity):
+		return policies.Say(policies.No, wouldBeHigh)
+	}
+	return 0
+}
+
+func (w *watermarks) row(v *policies.View, q *policies.Question, r policies.Row) {
+	if s := w.state.Of(v); !s.on {
+		return
+	}
+	for n := range v.Nodes {
+		r.Raise(n, w.meter(v, q, n))
+	}
+}
+
+func (w *watermarks) reason(v *policies.View, q *policies.Question, node int, a policies.Answer) string {
+	n := &v.Nodes[node]
+	capacity, used, stage, more := w.dimension(&n.Capacity), w.dimension(&n.Used), high, ""
+	switch a.Code() {
+	case beyondLow:
+		stage = low
+		fallthrough
+	case beyondHigh:
+		used += w.dimension(&n.Coming)
+		more = " with what is coming"
+	case wouldBeHigh:
+		used += w.dimension(&n.Coming) + w.size(v, q)
+		more = fmt.Sprintf(" with what is coming and the %s of shard %s", size(w.size(v, q)), v.State.ShardName(q.Shard.ID))
+	case mustLeave:
+		used -= w.dimension(&n.Leaving)
+		more = " without what is leaving"
+	}
+	return w.sentence(v, n, capacity, used, stage, more)
+}
+
+func (w *watermarks) sentence(v *policies.View, n *policies.Node, capacity, used float64, stage int, more string) string {
+	s, name := w.state.Of(v), w.prefix+stageNames[stage]
+	limit := s.limit(stage, capacity)
+	text := fmt.Sprintf("%s of node %s has %s of %s in use%s, above %s: setting %s is %s", w.what, n.Name, size(used), size(capacity), more, size(limit), name, v.State.Value(name))
+	if s.marks[stage].Limit(capacity, 0) < limit {
+		text += fmt.Sprintf(", and %s.max_headroom %s", name, v.State.Value(name+".max_headroom"))
+	}
+	return text
+}
+
+// size prints bytes in the unit that leaves one to four digits before the point.
+func size(bytes float64) string {
+	units := []string{"b", "kb", "mb", "gb", "tb"}
+	i := 0
+	for bytes >= 1<<10 && i < len(units)-1 {
+		bytes, i = bytes/(1<<10), i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%.0f%s", bytes, units[i])
+	}
+	return fmt.Sprintf("%.1f%s", bytes, units[i])
+}
