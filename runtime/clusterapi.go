@@ -80,15 +80,29 @@ func (c clusterAPI) seen() map[shards.NodeID]admin.Liveness {
 		return nil
 	}
 	members := map[shards.NodeID]admin.Liveness{}
+	loads := map[shards.NodeID]*policies.NodeLoad{}
+	for i := range seen.Loads.Nodes {
+		loads[seen.Loads.Nodes[i].Node] = &seen.Loads.Nodes[i]
+	}
 	for i := range seen.Nodes {
 		n := &seen.Nodes[i]
 		l := admin.Liveness{State: livenessOf(&n.Status), Heard: n.HeardAt.UnixMilli()}
 		if l.State != admin.Alive {
 			l.Reason = n.Reason
 		}
+		if measured := loads[n.Node]; measured != nil && measured.Epoch == n.Epoch {
+			l.Load = loadOf(measured)
+		}
 		members[n.Node] = l
 	}
 	return members
+}
+
+func loadOf(l *policies.NodeLoad) *admin.Load {
+	return &admin.Load{
+		CPU: l.Used.CPU, CPUCapacity: l.Capacity.CPU, Memory: int64(l.Used.Memory), MemoryCapacity: int64(l.Capacity.Memory),
+		Disk: int64(l.Used.Disk), DiskCapacity: int64(l.Capacity.Disk),
+	}
 }
 
 func livenessOf(s *liveness.Status) admin.LivenessState {

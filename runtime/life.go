@@ -194,8 +194,10 @@ const livenessTick = 50 * time.Millisecond
 
 // keepAlive starts the heartbeats, and with them the lease.
 func (l *life) keepAlive() error {
-	n, lease, own := l.node, int(l.node.config.Lease/livenessTick), new(vitals)
+	n, lease, own, weights := l.node, int(l.node.config.Lease/livenessTick), new(vitals), new(scales)
 	m, err := member.Start(member.Config{
+		Loads: func() member.Sample { return weights.weigh(n) }, Full: fullness, Flooded: n.flooded,
+
 		Self: n.id.Node, Epoch: l.epoch, Wire: l.wire, Group: l.group.Load(), Log: n.config.Logger, Health: func() liveness.Health { return own.health(n) },
 		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6), NoProof: n.config.NoProof},
 		Over: func(reason string) {

@@ -60,10 +60,10 @@ type Config struct {
 	LoadPeriod  time.Duration // default 5 s; at least one tick
 	LoadRefresh time.Duration // default 30 s
 
-	// Full decides on the leader whether a member is so full that shards with a copy there shall take no writes that grow: a
-	// sentence that says why, or nothing. was says that it was full before: it shall not change its mind at every byte. It is
-	// called on the Member's goroutine, and must be quick. nil: nobody ever is.
-	Full func(s *cluster.State, l *policies.NodeLoad, was bool) (why string)
+	// Full decides on the leader whether a member is so full that shards with a copy there shall take no writes that grow. was is
+	// what was answered before: it shall not change its mind at every byte. It is called on the Member's goroutine, and must be
+	// quick. nil: nobody ever is.
+	Full func(s *cluster.State, l *policies.NodeLoad, was Full) Full
 
 	// Flooded is told, on every member, which nodes are full, whenever that changes, and once after the first lease. It is called
 	// on the Member's goroutine, and must be quick. nil: nobody wants to know.
@@ -107,7 +107,7 @@ func (c Config) validate() (Config, error) {
 		return c, fmt.Errorf("member: LoadPeriod is %v and LoadRefresh %v; the one is at least a tick of %v, the other not negative", c.LoadPeriod, c.LoadRefresh, c.Liveness.TickLength)
 	}
 	if c.Full == nil {
-		c.Full = func(*cluster.State, *policies.NodeLoad, bool) string { return "" }
+		c.Full = func(*cluster.State, *policies.NodeLoad, Full) Full { return Full{} }
 	}
 	if c.Flooded == nil {
 		c.Flooded = func([]Flood) {}

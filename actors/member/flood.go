@@ -9,10 +9,16 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Flood is a node that is too full to take writes that grow, and the sentence that says why.
+// Full says that a node is too full to take writes that grow, and in a sentence why. The zero value: it is not.
+type Full struct {
+	Memory bool // it is memory that is short; else the disk
+	Why    string
+}
+
+// Flood is a full node.
 type Flood struct {
 	Node shards.NodeID
-	Why  string
+	Full
 }
 
 // flood is the list of full nodes as a leader holds it, and as every member has heard it. What is sent again and again is its
@@ -33,15 +39,16 @@ const (
 	maxWhy    = 512 // bytes
 )
 
-func newFlood(why map[shards.NodeID]string) flood {
+func newFlood(full map[shards.NodeID]Full) flood {
 	f := flood{}
 	h := fnv.New64a()
-	for _, node := range slices.Sorted(maps.Keys(why)) {
+	for _, node := range slices.Sorted(maps.Keys(full)) {
 		if len(f.list) == maxFloods {
 			break
 		}
-		text := why[node]
-		f.list = append(f.list, Flood{node, text[:min(len(text), maxWhy)]})
+		why := full[node]
+		why.Why = why.Why[:min(len(why.Why), maxWhy)]
+		f.list = append(f.list, Flood{node, why})
 		h.Write([]byte(node))
 		h.Write([]byte{0})
 	}
@@ -56,22 +63,22 @@ func newFlood(why map[shards.NodeID]string) flood {
 func (m *Member) gauge(node shards.NodeID) bool {
 	r := m.reign
 	was := r.full[node]
-	why := ""
+	why := Full{}
 	if s, known := r.detector.Status(node); known && s.State != liveness.Dead {
 		if b := r.ledger.books[node]; b != nil && b.known && b.epoch == s.Epoch {
-			why = m.c.Full(m.c.Group.State(), &b.load, was != "")
+			why = m.c.Full(m.c.Group.State(), &b.load, was)
 		}
 	}
-	if (why == "") == (was == "") {
+	if (why.Why == "") == (was.Why == "") {
 		return false
 	}
-	if why == "" {
+	if why.Why == "" {
 		delete(r.full, node)
 		m.c.Log.Info("a node has room again", "node", m.c.Group.State().NodeName(node))
 		return true
 	}
 	r.full[node] = why
-	m.c.Log.Warn("a node is full: shards with a copy there take no writes that grow", "node", m.c.Group.State().NodeName(node), "reason", why)
+	m.c.Log.Warn("a node is full: shards with a copy there take no writes that grow", "node", m.c.Group.State().NodeName(node), "reason", why.Why)
 	return true
 }
 

@@ -18,12 +18,12 @@ import (
 const period = 5200 * time.Millisecond
 
 // fuller is a town's rule: full from nine tenths of the disk, until it is below eight.
-func fuller(_ *cluster.State, l *policies.NodeLoad, was bool) string {
+func fuller(_ *cluster.State, l *policies.NodeLoad, was Full) Full {
 	share := l.Used.Disk / l.Capacity.Disk
-	if share > 0.9 || was && share > 0.8 {
-		return fmt.Sprintf("%.0f%% of its disk are used, of which it may use 90%%", 100*share)
+	if share > 0.9 || was.Why != "" && share > 0.8 {
+		return Full{Why: fmt.Sprintf("%.0f%% of its disk are used, of which it may use 90%%", 100*share)}
 	}
-	return ""
+	return Full{}
 }
 
 // measures sets what a node measures from now on.

@@ -18,8 +18,8 @@ import (
 //	probe answer     [answer, epoch]                                   and back
 //
 // version is that of the leader's cluster state: who has an older one gets no lease of this reply until it has caught up. report
-// is the number of the newest report of loads that has arrived, flood the hash of the list of full nodes; full is that list, a
-// node and a sentence in turn, or empty if the member has it already.
+// is the number of the newest report of loads that has arrived, flood the hash of the list of full nodes; full is that list, of
+// three values each (node, whether memory is short, why), or empty if the member has it already.
 //
 // Times are nanoseconds: sent on the member's monotonic clock, which only the member itself may interpret; durations from 0 to
 // an hour. A standing or an answer is the number of its constant in policies/liveness.
@@ -78,9 +78,10 @@ func (r reply) encode() []byte {
 	e.Uint(r.version)
 	e.Uint(r.report)
 	e.Uint(r.flood.hash)
-	e.Array(2 * len(r.flood.list))
+	e.Array(3 * len(r.flood.list))
 	for _, f := range r.flood.list {
 		e.Str(string(f.Node))
+		e.Bool(f.Memory)
 		e.Str(f.Why)
 	}
 	return e.Buffer()
@@ -94,8 +95,8 @@ func decodeReply(body []byte) (r reply, err error) {
 	r.grant.Age, r.grant.Lease = span(&d, time.Hour), span(&d, time.Hour)
 	r.grant.Term = d.Uint()
 	r.version, r.report, r.flood.hash = d.Uint(), d.Uint(), d.Uint()
-	for range length(&d, 2) {
-		r.flood.list = append(r.flood.list, Flood{nodeID(&d), text(&d, maxWhy)})
+	for range length(&d, 3) {
+		r.flood.list = append(r.flood.list, Flood{nodeID(&d), Full{Memory: d.Bool(), Why: text(&d, maxWhy)}})
 	}
 	return r, done(&d, err)
 }

@@ -15,7 +15,7 @@ var (
 	someHeartbeat = heartbeat{sent: 1 << 40, flood: 1 << 63, health: liveness.Health{Fsync: time.Millisecond, Queue: time.Hour, Late: 3, RoundTrip: 0}}
 	someReply     = reply{
 		epoch: 7, standing: liveness.Granted, grant: liveness.Grant{Sent: 1 << 40, Age: 12345, Lease: int64(1500 * time.Millisecond), Term: 1 << 50},
-		version: 99, report: 5, flood: newFlood(map[shards.NodeID]string{"n3": "its disk is full", "n1": "its memory is"}),
+		version: 99, report: 5, flood: newFlood(map[shards.NodeID]Full{"n3": {Why: "its disk is full"}, "n1": {Memory: true, Why: "its memory is"}}),
 	}
 	someReport = report{
 		number: 3, first: true, gone: []shards.ShardID{1, 1<<32 - 1},
@@ -68,11 +68,11 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		"an answer of 9":       func() error { _, err := decodeProbed(probed{answer: 9}.encode()); return err },
 		"a target with no id":  func() error { _, err := decodeProbe(probe{epoch: 1}.encode()); return err },
 		"a long sentence": func() error {
-			_, err := decodeReply(reply{flood: flood{list: []Flood{{"n1", strings.Repeat("x", maxWhy+1)}}}}.encode())
+			_, err := decodeReply(reply{flood: flood{list: []Flood{{"n1", Full{Why: strings.Repeat("x", maxWhy+1)}}}}}.encode())
 			return err
 		},
 		"a full node of no id": func() error {
-			_, err := decodeReply(reply{flood: flood{list: []Flood{{"", "full"}}}}.encode())
+			_, err := decodeReply(reply{flood: flood{list: []Flood{{"", Full{Why: "full"}}}}}.encode())
 			return err
 		},
 		"half a report": func() error { b := someReport.encode(); _, err := decodeReport(b[:len(b)-3]); return err },

@@ -19,9 +19,9 @@ type reign struct {
 	showIn   int // ticks until evidence is shown anew though nothing changed
 
 	ledger  *ledger
-	loadsAt int64                    // tick from which the ledger is summed up anew, if anything has come
-	full    map[shards.NodeID]string // nodes that take no writes that grow, and why
-	flood   flood                    // the same, for the members
+	loadsAt int64                  // tick from which the ledger is summed up anew, if anything has come
+	full    map[shards.NodeID]Full // nodes that take no writes that grow
+	flood   flood                  // the same, for the members
 }
 
 // loadsEvery is how many ticks lie between two sums of the loads: deciders look at them every few seconds.
@@ -50,7 +50,7 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]string{}}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]Full{}}
 	members := m.c.Group.State().Members
 	d.Members(members)
 	for _, n := range members {

@@ -64,6 +64,7 @@ type Link struct {
 	boxes   sync.Map     // shards.NodeID -> *outbox
 	sending atomic.Int32 // snapshots on their way to other nodes
 	busy    atomic.Int64 // copies that need ticks
+	full    atomic.Pointer[map[shards.NodeID]Full]
 }
 
 // NewLink makes a link.

@@ -64,6 +64,10 @@ func (s *Shard) admit(now int64, w Work) bool {
 		failAll(w, &shards.Error{Kind: shards.KindFull, Shard: s.name, Err: ErrShardFull})
 		return false
 	}
+	if err := s.full(); err != nil {
+		failAll(w, err)
+		return false
+	}
 	limit := s.space.MaxMemory
 	if limit == 0 || s.space.Used() <= limit {
 		return true

@@ -136,7 +136,7 @@ func newTown(t *testing.T, nodes, copies int, k shards.Keyspace) *town {
 func (w *town) name(i int) shards.NodeID { return shards.NodeID(fmt.Sprintf("n%d", i+1)) }
 
 func (w *town) member(i int, epoch shards.Epoch) cluster.Member {
-	return cluster.Member{ID: w.name(i), Name: string(w.name(i)), Raft: uint64(i + 1), Epoch: epoch, Roles: cluster.DefaultRoles, Peer: string(w.name(i))}
+	return cluster.Member{ID: w.name(i), Name: string(w.name(i)), Raft: uint64(i + 1), Epoch: epoch, Roles: cluster.DefaultRoles, Peer: string(w.name(i)), Format: 1}
 }
 
 // apply carries out a command, and has all nodes hear of it.

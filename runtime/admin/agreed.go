@@ -52,6 +52,17 @@ type Liveness struct {
 	State  LivenessState
 	Reason string // a sentence: why it is not alive; empty if it is
 	Heard  int64  // Unix milliseconds of its last heartbeat; 0: not known
+	Load   *Load  `json:",omitempty"` // nil: not known
+}
+
+// Load is what a member measured of itself a few seconds ago. A capacity of 0 is not known.
+type Load struct {
+	CPU            float64 `json:"cpu"` // cores that its process took lately
+	CPUCapacity    float64 `json:"cpu_capacity"`
+	Memory         int64   `json:"memory"` // bytes used on its machine, or in its control group, by whomever
+	MemoryCapacity int64   `json:"memory_capacity"`
+	Disk           int64   `json:"disk"` // bytes used on the data folder's disk, by whomever
+	DiskCapacity   int64   `json:"disk_capacity"`
 }
 
 // LivenessState sums up evidence about a member.

@@ -86,6 +86,7 @@ type Node struct {
 	Excluded    bool              `json:"excluded,omitempty"` // shall not vote
 	Copies      int               `json:"copies,omitempty"`   // that it has been given
 	Primaries   int               `json:"primaries,omitempty"`
+	Load        *Load             `json:"load,omitempty"` // nil: not known
 }
 
 // ShardState is what a copy is doing.

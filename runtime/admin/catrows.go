@@ -63,19 +63,38 @@ func (o *overview) holdings() map[shards.NodeID]holding {
 
 func allocationRows(o *overview) (rows [][]string) {
 	sums := o.holdings()
-	row := func(s holding, host, name, roles, state string) {
+	row := func(s holding, l *Load, host, name, roles, state string) {
+		l = cmp.Or(l, &Load{})
 		rows = append(rows, []string{
-			number(s.copies), number(s.primaries), number(s.initializing), number(s.keys), number(s.bytes), host, name, roles, state,
+			number(s.copies), number(s.primaries), number(s.initializing), number(s.keys), number(s.bytes),
+			percent(float64(l.Disk), float64(l.DiskCapacity)), host, name, roles, state,
+			known(l.Disk, l.DiskCapacity), known(l.DiskCapacity-l.Disk, l.DiskCapacity), known(l.DiskCapacity, l.DiskCapacity),
 		})
 	}
 	for i := range o.nodes {
 		n := &o.nodes[i]
-		row(sums[n.ID], dash(n.Host), n.Name, roleLetters(n.Roles), n.condition())
+		row(sums[n.ID], n.Load, dash(n.Host), n.Name, roleLetters(n.Roles), n.condition())
 	}
 	if lost := sums[""]; lost.copies > 0 {
-		row(lost, "-", "UNASSIGNED", "-", "-")
+		row(lost, nil, "-", "UNASSIGNED", "-", "-")
 	}
 	return rows
+}
+
+// percent is a share without fractions; a dash if it is not known of what.
+func percent(used, of float64) string {
+	if of <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", 100*used/of)
+}
+
+// known is a figure, or a dash if what it belongs to is not known.
+func known(figure, capacity int64) string {
+	if capacity <= 0 {
+		return "-"
+	}
+	return number(figure)
 }
 
 // condition is the state of a member in one word, or several with commas.
@@ -108,7 +127,7 @@ func nodeRows(o *overview) (rows [][]string) {
 	for i := range o.nodes {
 		n := &o.nodes[i]
 		s := sums[n.ID]
-		uptime := "-"
+		l, uptime := cmp.Or(n.Load, &Load{}), "-"
 		if n.Started > 0 {
 			uptime = (time.Duration(max(0, o.now-n.Started)) * time.Millisecond).Truncate(time.Second).String()
 		}
@@ -116,6 +135,7 @@ func nodeRows(o *overview) (rows [][]string) {
 			n.Name, string(n.ID[:min(8, len(n.ID))]), roleLetters(n.Roles), mark(n.Leader), n.condition(), number(s.copies), number(s.keys), number(s.bytes),
 			dash(n.RESP), dash(n.HTTP), dash(n.Peer), n.Version, number(uint64(n.Epoch)), uptime, string(n.ID), number(s.primaries),
 			voterMark(n), dash(n.Host), attributeText(n.Attributes), dash(n.Reason), number(o.views[n.ID].Applied), hashText(o.views[n.ID].Digest),
+			percent(l.CPU, l.CPUCapacity), percent(float64(l.Memory), float64(l.MemoryCapacity)), percent(float64(l.Disk), float64(l.DiskCapacity)),
 		})
 	}
 	return rows

@@ -7,9 +7,12 @@ var catTables = []catTable{
 	{name: "allocation", rows: allocationRows, figures: true, columns: []column{
 		{name: "shards", about: "copies that the node has been given", right: true}, {name: "pri", about: "primaries among them", right: true},
 		{name: "init", about: "copies that recover there", right: true}, {name: "docs.count", about: "keys of its copies", right: true},
-		{name: "store.size", about: "memory of its copies", right: true, size: true}, {name: "host", about: "machine that it runs on"},
+		{name: "store.size", about: "memory of its copies", right: true, size: true},
+		{name: "disk.percent", about: "of its disk that is used, by whomever", right: true}, {name: "host", about: "machine that it runs on"},
 		{name: "node", about: "name of the node; UNASSIGNED for copies without one"}, {name: "node.role", about: "d data, g gateway, m meta"},
 		{name: "state", about: "alive, grey, suspect or dead; draining, maintenance"},
+		{name: "disk.used", about: "by whomever", right: true, size: true, extra: true},
+		{name: "disk.avail", about: "free for it", right: true, size: true, extra: true}, {name: "disk.total", about: "of its disk", right: true, size: true, extra: true},
 	}},
 	{name: "health", rows: healthRows, columns: []column{
 		{name: "epoch", about: "seconds since 1970"}, {name: "timestamp", about: "time of day, UTC"},
@@ -47,6 +50,9 @@ var catTables = []catTable{
 		{name: "attributes", about: "that it was started with", extra: true}, {name: "reason", about: "why it is not alive", extra: true},
 		{name: "applied", about: "last entry of the metadata group that it has carried out", right: true, extra: true},
 		{name: "digest", about: "hash over all entries so far: equal on nodes that have applied the same", extra: true},
+		{name: "cpu", about: "percent of its cores that its process took lately", right: true, extra: true},
+		{name: "ram.percent", about: "of its memory that is used, by whomever", right: true, extra: true},
+		{name: "disk.used_percent", about: "of its disk that is used, by whomever", right: true, extra: true},
 	}},
 	{name: "recovery", rows: recoveryRows, figures: true, columns: []column{
 		{name: "keyspace", about: "name of the keyspace"}, {name: "shard", about: "index within the keyspace", right: true},

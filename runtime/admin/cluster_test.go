@@ -209,7 +209,8 @@ func TestTablesOfACluster(t *testing.T) {
 	m.cluster.move(t, 0, cluster.Move{Kind: cluster.MoveAllocate, Node: nodeID(3), Source: m.cluster.state.Shard(0).Primary, Reason: "balance"})
 	m.cluster.kill(t, 2)
 	m.cluster.evidence.Members[nodeID(2)] = Liveness{State: Suspect, Reason: "its connection broke"}
-	m.cluster.evidence.Members[nodeID(3)] = Liveness{State: Grey, Reason: "its disk is slow"}
+	m.cluster.evidence.Members[nodeID(3)] = Liveness{State: Grey, Reason: "its disk is slow",
+		Load: &Load{CPU: 3, CPUCapacity: 4, Memory: 50, MemoryCapacity: 100, Disk: 1 << 10, DiskCapacity: 4 << 10}}
 	for target, want := range map[string]string{
 		"/_cat/shards?v&h=keyspace,shard,prirep,state,docs,node,copy,insync": "keyspace shard prirep state        docs node copy insync\n" +
 			"default      0 p      RELOCATING     10 n1   c1   *\n" +
@@ -222,11 +223,13 @@ func TestTablesOfACluster(t *testing.T) {
 			"1 n2  0 0000000000000000\n0 n3 42 0000000000000abc\n1 n3 42 0000000000000abc\n",
 		"/_cat/recovery?v": "keyspace shard copy type       stage    time source_node target_node bytes_recovered bytes_total bytes_percent ops_recovered\n" +
 			"default      0 c5   relocation snapshot 1.5s n1          n3                     512b         2kb         25.0%             5\n",
-		"/_cat/allocation?v": "shards pri init docs.count store.size host node       node.role state\n" +
-			"     1   1    0         10        2kb here n1         dm        alive\n" +
-			"     2   0    0          0         0b here n2         dm        dead\n" +
-			"     2   0    1         21        4kb here n3         dm        grey\n" +
-			"     1   1    0          0         0b -    UNASSIGNED -         -\n",
+		"/_cat/allocation?v": "shards pri init docs.count store.size disk.percent host node       node.role state\n" +
+			"     1   1    0         10        2kb            - here n1         dm        alive\n" +
+			"     2   0    0          0         0b            - here n2         dm        dead\n" +
+			"     2   0    1         21        4kb           25 here n3         dm        grey\n" +
+			"     1   1    0          0         0b            - -    UNASSIGNED -         -\n",
+		"/_cat/allocation?h=node,disk.used,disk.avail,disk.total": "n1           -   -   -\nn2           -   -   -\nn3         1kb 3kb 4kb\nUNASSIGNED   -   -   -\n",
+		"/_cat/nodes?h=name,cpu,ram.percent,disk.used_percent":    "n1  -  -  -\nn2  -  -  -\nn3 75 50 25\n",
 		"/_cat/nodes?v&h=name,state,reason,voter,attributes": "name state reason               voter attributes\n" +
 			"n1   alive -                    *     zone=a\nn2   dead  its connection broke -     zone=b\nn3   grey  its disk is slow     -     zone=c\n",
 		"/_cat/keyspaces?h=health,keyspace,pri,rep":                        "red default 2 1\n",

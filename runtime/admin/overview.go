@@ -94,9 +94,9 @@ func (o *overview) describe(m *cluster.Member) Node {
 		n.Attributes[a.Name] = a.Value
 	}
 	seen := o.evidence.Members[m.ID]
-	n.State, n.Reason = seen.State, seen.Reason
+	n.State, n.Reason, n.Load = seen.State, seen.Reason, seen.Load
 	if m.Down {
-		n.State = Dead
+		n.State, n.Load = Dead, nil
 		if n.Reason == "" {
 			n.Reason = "it was declared dead, and has not come back"
 		}

@@ -194,6 +194,16 @@ func (s *Snapshots) Newest(shard shards.ShardID) (seq shards.SeqNo, size int64, 
 	return seq, size, ok
 }
 
+// Sizes are the bytes of each shard's snapshots together.
+func (s *Snapshots) Sizes() map[shards.ShardID]int64 {
+	sums := map[shards.ShardID]int64{}
+	s.sizes.Range(func(key, bytes any) bool {
+		sums[key.(snapshotName).shard] += bytes.(int64)
+		return true
+	})
+	return sums
+}
+
 // RemoveBefore removes the shard's snapshots older than seq, once one at seq is there.
 func (s *Snapshots) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
 	if _, kept := s.sizes.Load(snapshotName{shard, seq}); !kept {

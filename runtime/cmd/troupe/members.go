@@ -16,7 +16,8 @@ import (
 func nodesCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json",
-		Long: "Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds and where it listens.",
+		Long: `Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds, how much of
+processors, memory and disk is used (in percent, as measured some seconds ago), and where it listens.`,
 	}
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -28,7 +29,7 @@ func nodesCommand(c *console) *cobra.Command {
 			if r.json {
 				return printJSON(c.out, nodes)
 			}
-			columns := "name,node.role,master,state,shards,pri,docs.count,store.size,resp,http,peer,version"
+			columns := "name,node.role,master,state,shards,pri,docs.count,store.size,cpu,ram.percent,disk.used_percent,resp,http,peer,version"
 			if err := client.Cat(ctx, c.out, "nodes", url.Values{"v": {"true"}, "h": {columns}}); err != nil {
 				return err
 			}
