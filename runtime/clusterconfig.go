@@ -48,6 +48,7 @@ func (c *Config) fillCluster() {
 	setDefault(&c.Lease, 1500*time.Millisecond)
 	setDefault(&c.Patience, 5*time.Second)
 	setDefault(&c.Redirect, RedirectAuto)
+	setDefault(&c.Guests, GuestsCompiled)
 	c.Join, c.Initial, c.Roles = slices.Clone(c.Join), slices.Clone(c.Initial), slices.Clone(c.Roles)
 	c.Attributes = maps.Clone(c.Attributes)
 }
@@ -69,6 +70,9 @@ func (c *Config) validateCluster() error {
 	}
 	if !slices.Contains([]string{RedirectAuto, RedirectAlways, RedirectNever}, c.Redirect) {
 		return invalid("redirect %q; must be auto, always or never", c.Redirect)
+	}
+	if !slices.Contains([]string{GuestsCompiled, GuestsInterpreted, GuestsOff}, c.Guests) {
+		return invalid("guests %q; must be compiled, interpreted or off", c.Guests)
 	}
 	if c.Patience < 0 {
 		return invalid("patience %v must not be negative", c.Patience)

@@ -91,6 +91,10 @@ type Config struct {
 	// Default "auto".
 	Redirect string
 
+	// Guests says how the node runs policies that are WebAssembly: "compiled" to native code, "interpreted" some 50 times slower
+	// with the same answers, or "off". While a node that may lead has them off the cluster activates none. Default "compiled".
+	Guests string
+
 	// Dev is for trying things out on one machine: shorter times, and paths of the HTTP API that cut the node off from others.
 	Dev bool
 

@@ -15,7 +15,12 @@ import (
 type placing struct{ node *Node }
 
 func (n *Node) newPlacement() (*placement.Placement, error) {
+	engine, err := n.newEngine()
+	if err != nil {
+		return nil, err
+	}
 	return placement.Start(placement.Config{
+		Engine: engine, Closed: func() error { return closeEngine(engine) },
 		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindPlacement, body)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/troupe-actors/troupe/actors/member"
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -69,15 +70,8 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 	if !e.Leading {
 		return nil, errNotHere
 	}
-	s := p.c.Group.State()
-	set := &policies.Set{Deciders: p.c.Deciders, Scorers: p.c.Scorers}
-	w := wishing{in: p.input(s, e, set), trial: s.Try(), moves: map[shards.ShardID][]cluster.Move{}}
-	w.all(r)
-	a := &Answer{Version: s.Version, Rows: w.rows(), Denied: w.denied}
+	a := p.wish(r, e)
 	if r.DryRun {
-		after, _ := s.Apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: a.Rows}})
-		w.in.State = after
-		a.add(allocator.Make(w.in))
 		return a, nil
 	}
 	if len(a.Rows) > 0 {
@@ -104,6 +98,23 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 	}
 	a.Version = max(a.Version, p.c.Group.State().Version)
 	return a, nil
+}
+
+// wish turns a request's commands into moves, and of a dry run makes the plan that would follow.
+func (p *Placement) wish(r *Request, e *member.Evidence) *Answer {
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	s := p.c.Group.State()
+	m := p.desk.sit(s)
+	defer p.drain(m)
+	w := wishing{in: p.input(s, e, &m.set.Set), trial: s.Try(), moves: map[shards.ShardID][]cluster.Move{}}
+	w.all(r)
+	a := &Answer{Version: s.Version, Rows: w.rows(), Denied: w.denied}
+	if r.DryRun {
+		w.in.State, _ = s.Apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: a.Rows}})
+		a.add(allocator.Make(w.in))
+	}
+	return a
 }
 
 // add joins a plan to the answer.

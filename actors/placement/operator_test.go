@@ -191,7 +191,7 @@ func TestRetryFailed(t *testing.T) {
 		w.mu.Unlock()
 		_, replica, _ := w.home(0)
 		for range 20 {
-			<-time.After(100 * time.Millisecond)
+			<-time.After(2 * time.Second)
 			if c := (citizen{w, ""}).State().Shard(0).CopyOn(replica); c != nil {
 				w.must(&cluster.Command{Failed: &cluster.Failed{Node: replica, Epoch: 1, Copies: []cluster.ShardCopy{{Shard: 0, Copy: c.ID}}}})
 			}

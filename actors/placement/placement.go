@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -24,6 +25,8 @@ import (
 type Group interface {
 	// State is the newest cluster state that this node has applied.
 	State() *cluster.State
+	// Propose has a command ordered, from any node. When it returns without an error, State shows what became of it.
+	Propose(ctx context.Context, c *cluster.Command) (cluster.Outcome, error)
 	// Leader is who leads, as far as this node knows, and in which term; the empty id if nobody does.
 	Leader() (shards.NodeID, uint64)
 	// ProposeIn has a command ordered if this node leads in that term, and else fails at once. When it returns without an
@@ -47,8 +50,22 @@ type Config struct {
 	// node leads.
 	Call func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
 
-	Deciders []policies.Decider // default: deciders.All()
+	Deciders []policies.Decider // those of the house, in Go. Default: deciders.All()
 	Scorers  []policies.Scorer
+
+	// Engine compiles the modules of policies. nil: this node can run none, and says so.
+	Engine *hosted.Engine
+
+	// Closed is called at the end of Close, when nothing uses the Engine any more. nil: nobody wants to know.
+	Closed func() error
+
+	// House compiles the deciders of the house as guests: from then on they decide in place of their twins among Deciders. It is
+	// called once, in the background. nil: the twins decide.
+	House func(context.Context, *hosted.Engine) ([]*hosted.Version, error)
+
+	Probation     time.Duration // for so long a policy that was put in force may be taken back by the leader. Default 5 min
+	MaxShardMoves int           // moves of one shard within it, for balance or because it may not stay, after which it is. Default 12
+	Stall         time.Duration // how long a plan may take before it counts as stalled. Default 5 s
 
 	Period  time.Duration // looks happen at least so often. Default 10 s
 	Pause   time.Duration // and at most so often, unless a member is dead or a shard waits for its promotion. Default 25 ms
@@ -63,7 +80,8 @@ type Config struct {
 
 // Planned is a plan that was proposed.
 type Planned struct {
-	Term    uint64 // of the reign
+	Term    uint64           // of the reign
+	Input   *allocator.Input // what it was made from: read only; Policies belongs to the Placement's goroutine
 	Plan    *allocator.Plan
 	Outcome cluster.Outcome
 	Err     error         // it was not committed, or nobody knows
@@ -81,6 +99,9 @@ func (c *Config) validate() error {
 	if c.Planned == nil {
 		c.Planned = func(Planned) {}
 	}
+	if c.Closed == nil {
+		c.Closed = func() error { return nil }
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -88,6 +109,7 @@ func (c *Config) validate() error {
 	if c.Period < 0 || c.Pause < 0 || c.Timeout < 0 {
 		return errors.New("placement: Period, Pause and Timeout are durations above 0, or 0 for their defaults")
 	}
+	c.Probation, c.MaxShardMoves, c.Stall = cmp.Or(c.Probation, 5*time.Minute), cmp.Or(c.MaxShardMoves, 12), cmp.Or(c.Stall, 5*time.Second)
 	return nil
 }
 
@@ -101,12 +123,24 @@ type Placement struct {
 	done   sync.WaitGroup
 	last   atomic.Pointer[allocator.Plan]
 
+	setbacks atomic.Pointer[setbacks]
+	shelf    shelf
+	docket   docket
+	tails    tails
+	compared *ring[Comparison]
+	restage  chan struct{} // wakes the stager
+	exposed  chan exposure // holds one: the newest plan that is to be compared
+
+	asking sync.Mutex // guards desk: requests are answered one after the other
+	desk   chair
+
 	// The loop's own.
-	policies policies.Set
-	looked   time.Time     // when the last look began
-	took     time.Duration // that it took to plan
-	next     time.Duration // until the next look, if nothing happens
-	failing  bool          // the newest plan was not committed
+	chair   chair
+	unrest  unrest
+	looked  time.Time     // when the last look began
+	took    time.Duration // that it took to plan
+	next    time.Duration // until the next look, if nothing happens
+	failing bool          // the newest plan was not committed
 }
 
 // Start begins to look. The owner calls Close.
@@ -114,10 +148,15 @@ func Start(c Config) (*Placement, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	p := &Placement{c: c, wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan),
-		policies: policies.Set{Deciders: c.Deciders, Scorers: c.Scorers}}
+	p := &Placement{c: c, wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan), restage: make(chan struct{}, 1),
+		exposed: make(chan exposure, 1), compared: newRing[Comparison](comparisons),
+		unrest: unrest{probation: c.Probation, mostMoves: c.MaxShardMoves, stall: c.Stall}}
+	p.chair.p, p.desk.p = p, p
+	p.setbacks.Store(&setbacks{})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.run)
+	p.done.Go(p.stage)
+	p.done.Go(p.compare)
 	p.Wake()
 	return p, nil
 }
@@ -126,10 +165,25 @@ func Start(c Config) (*Placement, error) {
 func (p *Placement) Close() {
 	p.cancel()
 	p.done.Wait()
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	p.desk.leave()
+	p.shelf.empty()
+	if err := p.c.Closed(); err != nil {
+		p.c.Log.Warn("the engine of the policies was not closed cleanly", "error", err)
+	}
 }
 
 // Wake says that the state, the evidence or the lead has changed. It never blocks.
 func (p *Placement) Wake() {
+	p.wakeLoop()
+	select {
+	case p.restage <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Placement) wakeLoop() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -142,6 +196,7 @@ func (p *Placement) Last() *allocator.Plan { return p.last.Load() }
 func (p *Placement) run() {
 	timer := time.NewTimer(p.c.Period)
 	defer timer.Stop()
+	defer p.chair.leave()
 	for {
 		var operator chan *allocator.Plan
 		select {
@@ -194,23 +249,42 @@ func (p *Placement) input(s *cluster.State, e *member.Evidence, set *policies.Se
 	}
 	h := fnv.New64a()
 	h.Write([]byte(s.Cluster))
-	return allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength}
+	in := allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength, Now: time.Now().UTC(), Setbacks: p.setbacks.Load().list}
+	if e.Loads != nil {
+		in.Loads = *e.Loads
+	}
+	return in
 }
 
 // look plans once, proposes what was planned, and gives the plan as far as it was committed; nil where this node does not lead.
 func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.next = p.c.Period
 	if !e.Leading || s.Cluster == "" {
+		p.chair.leave()
+		p.setbacks.Store(&setbacks{})
 		return nil
 	}
 	p.looked = time.Now()
-	in := p.input(s, e, &p.policies)
+	hurt := p.setbacks.Load().next(s, e.Ticks)
+	p.setbacks.Store(&hurt)
+	m := p.chair.sit(s)
+	in := p.input(s, e, &m.set.Set)
 	plan := allocator.Make(in)
 	p.took = time.Since(p.looked)
 	p.last.Store(plan)
 	if plan.Next > 0 {
 		p.next = min(p.next, time.Duration(plan.Next-e.Ticks)*e.TickLength)
 	}
+	done := p.carryOut(&in, plan, e.Term)
+	p.expose(exposure{in: in, plan: plan, term: e.Term, took: p.took})
+	p.drain(m)
+	p.unrest.note(s, done, p.took, time.Now())
+	p.judge(e.Term)
+	return done
+}
+
+// carryOut proposes a plan, and gives it as far as it was committed.
+func (p *Placement) carryOut(in *allocator.Input, plan *allocator.Plan, term uint64) *allocator.Plan {
 	command := plan.Command()
 	if command == nil {
 		return plan
@@ -218,9 +292,9 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(p.ctx, p.c.Timeout)
 	defer cancel()
-	outcome, err := p.c.Group.ProposeIn(ctx, e.Term, &cluster.Command{Reroute: command})
+	outcome, err := p.c.Group.ProposeIn(ctx, term, &cluster.Command{Reroute: command})
 	done := committed(plan, outcome, err)
-	p.tell(Planned{Term: e.Term, Plan: plan, Outcome: outcome, Err: err, Took: p.took, Commit: time.Since(began)})
+	p.tell(Planned{Term: term, Input: in, Plan: plan, Outcome: outcome, Err: err, Took: p.took, Commit: time.Since(began)})
 	switch {
 	case err != nil:
 		p.next = min(p.next, 8*p.c.Pause) // no quorum, or no reign any more

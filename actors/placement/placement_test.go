@@ -46,7 +46,7 @@ type town struct {
 const tick = 50 * time.Millisecond
 
 // build makes a cluster of n members that are alive, n1 leading, with a Placement on each.
-func build(t *testing.T, n int) *town {
+func build(t *testing.T, n int, tweaks ...func(shards.NodeID, *Config)) *town {
 	w := &town{T: t, state: &cluster.State{}, nodes: map[shards.NodeID]liveness.State{}, since: map[shards.NodeID]int64{}, begun: time.Now(),
 		places: map[shards.NodeID]*Placement{}, latency: 2 * time.Millisecond, work: make(chan struct{}, 1)}
 	for i := 1; i <= n; i++ {
@@ -54,7 +54,11 @@ func build(t *testing.T, n int) *town {
 	}
 	w.leader, w.term = "n1", 7
 	for id := range w.nodes {
-		p, err := Start(w.config(id))
+		c := w.config(id)
+		for _, tweak := range tweaks {
+			tweak(id, &c)
+		}
+		p, err := Start(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,6 +143,13 @@ func (c citizen) ProposeIn(ctx context.Context, term uint64, command *cluster.Co
 	return w.order(command), nil
 }
 
+func (c citizen) Propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
+	<-time.After(c.w.latency)
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	return c.w.order(command), nil
+}
+
 // order applies a command and wakes everybody. w.mu is held.
 func (w *town) order(c *cluster.Command) cluster.Outcome {
 	after, o := w.state.Apply(c)
@@ -184,7 +195,7 @@ func (w *town) now() int64 { return int64(time.Since(w.begun) / tick) }
 
 func (w *town) join(i int) {
 	id := shards.NodeID(fmt.Sprintf("n%d", i))
-	m := cluster.Member{ID: id, Name: strings.ToUpper(string(id)), Raft: uint64(i), Epoch: 1, Roles: cluster.DefaultRoles}
+	m := cluster.Member{ID: id, Name: strings.ToUpper(string(id)), Raft: uint64(i), Epoch: 1, Roles: cluster.DefaultRoles, Format: cluster.Format}
 	if known := w.state.Member(id); known != nil {
 		m.Epoch = known.Epoch + 1
 	}
@@ -254,6 +265,16 @@ func (w *town) green(patience time.Duration) {
 			w.Fatalf("after %v: %+v", patience, h)
 		}
 		<-time.After(time.Millisecond)
+	}
+}
+
+// lead makes another node lead.
+func (w *town) lead(id shards.NodeID, term uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leader, w.term = id, term
+	for _, p := range w.places {
+		p.Wake()
 	}
 }
 

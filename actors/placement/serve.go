@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
@@ -43,7 +42,12 @@ func (p *Placement) explain(shard shards.ShardID) (*allocator.Explanation, error
 	if !e.Leading {
 		return nil, errNotHere
 	}
-	x, err := allocator.Explain(p.input(p.c.Group.State(), e, &policies.Set{Deciders: p.c.Deciders, Scorers: p.c.Scorers}), shard)
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	s := p.c.Group.State()
+	m := p.desk.sit(s)
+	defer p.drain(m)
+	x, err := allocator.Explain(p.input(s, e, &m.set.Set), shard)
 	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
@@ -55,12 +59,23 @@ type question struct {
 	Reroute *Request
 	Explain bool
 	Shard   shards.ShardID
+	News    *Question
 }
 
 // answer is what comes back.
 type answer struct {
 	Reroute *Answer
 	Explain *allocator.Explanation
+	News    *News
+}
+
+func (q *question) parts() (n int) {
+	for _, set := range []bool{q.Reroute != nil, q.Explain, q.News != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // limits bound what is decoded: an answer holds a plan of a large cluster at most.
@@ -78,7 +93,7 @@ func (p *Placement) forward(ctx context.Context, q *question, a *answer) error {
 	if err := wire.Unmarshal(body, limits, a); err != nil {
 		return fmt.Errorf("placement: the leader's answer: %w", err)
 	}
-	if (q.Reroute != nil) != (a.Reroute != nil) || q.Explain != (a.Explain != nil) {
+	if (q.Reroute != nil) != (a.Reroute != nil) || q.Explain != (a.Explain != nil) || (q.News != nil) != (a.News != nil) {
 		return errors.New("placement: the leader answered another question")
 	}
 	return nil
@@ -93,12 +108,14 @@ func (p *Placement) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	a := answer{}
 	var err error
 	switch {
-	case q.Reroute != nil && !q.Explain:
+	case q.parts() != 1:
+		err = &shards.Error{Kind: shards.KindInvalid, Err: errors.New("placement: a question is a reroute, an explanation or one for news")}
+	case q.Reroute != nil:
 		a.Reroute, err = p.reroute(ctx, q.Reroute)
-	case q.Explain && q.Reroute == nil:
+	case q.Explain:
 		a.Explain, err = p.explain(q.Shard)
 	default:
-		err = &shards.Error{Kind: shards.KindInvalid, Err: errors.New("placement: a question is a reroute or an explanation")}
+		a.News, err = p.news(ctx, q.News)
 	}
 	if err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progr
 		Name: s.Name, ClusterName: s.ClusterName, Data: s.Data, RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Keyspaces: s.Keyspaces,
 		Replicas: s.Replicas, Join: s.Join, Initial: s.Initial, PeersFile: s.PeersFile, Roles: s.Roles, Attributes: s.Attributes,
 		Host: s.Host, Advertise: s.Advertise, TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSCA: s.TLSCA,
-		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, NoProof: s.NoProof, Patience: s.Patience, Redirect: s.Redirect, Dev: s.Dev,
+		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, NoProof: s.NoProof, Patience: s.Patience, Redirect: s.Redirect, Guests: s.Guests, Dev: s.Dev,
 		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
 		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Logger: logger, Progress: progress,
 	}

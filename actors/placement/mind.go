@@ -1,0 +1,168 @@
+package placement
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+)
+
+// mind is the policies that one goroutine asks, as a state says that they are in force:
+//
+//	deciders of the house ── as guests, if they are compiled ──┐
+//	            │  but one whose name an active policy bears   ├──► hosted.Set
+//	active policies, by order and name ── on the shelf ────────┘
+//	            └── not on the shelf: left out, and its namesake of the house stays
+//
+// It is another one only when the state says so, or the shelf has got something: between two plans, and never within one.
+type mind struct {
+	set     *hosted.Set
+	at      uint64 // State.PoliciesAt
+	edition uint64 // of the shelf
+	shadow  bool
+	names   map[string]string // what a policy is called, by its manifest's name; only asked, never visited
+	absent  []string          // sentences: what is in force and not in here
+	held    []*volume
+	shelf   *shelf
+}
+
+// chair is where one goroutine asks policies. shadow: those in the shadow stand in for their active namesakes.
+type chair struct {
+	p      *Placement
+	shadow bool
+	mind   *mind
+}
+
+// sit gives the mind for a state.
+func (c *chair) sit(s *cluster.State) *mind {
+	edition, _ := c.p.shelf.now()
+	if m := c.mind; m != nil && m.at == s.PoliciesAt && m.edition == edition {
+		return m
+	}
+	before := c.mind
+	c.mind = c.p.compose(s, c.shadow)
+	if !c.shadow && (before == nil || !slices.Equal(before.absent, c.mind.absent)) {
+		for _, text := range c.mind.absent {
+			c.p.c.Log.Warn("a policy is in force, and this node plans without it", "reason", text)
+		}
+	}
+	before.close()
+	return c.mind
+}
+
+// leave frees the mind.
+func (c *chair) leave() {
+	c.mind.close()
+	c.mind = nil
+}
+
+func (m *mind) close() {
+	if m == nil {
+		return
+	}
+	m.set.Close()
+	for _, v := range m.held {
+		m.shelf.giveBack(v)
+	}
+	m.held = nil
+}
+
+// inForce lists the uses that make a mind: by Order, then by name.
+func inForce(s *cluster.State, shadow bool) (list []named) {
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		use := p.Active
+		if shadow && p.Shadow.Version != 0 {
+			use = p.Shadow
+		}
+		if use.Version != 0 {
+			list = append(list, named{p, p.At(use.Version), use})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b named) int { return cmp.Compare(a.policy.Order, b.policy.Order) })
+	return list
+}
+
+type named struct {
+	policy  *cluster.Policy
+	version *cluster.PolicyVersion
+	use     cluster.PolicyUse
+}
+
+// compose makes a mind. It compiles nothing: what is not on the shelf is not in it, since a failover would wait for it.
+func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
+	edition, house := p.shelf.now()
+	m := &mind{at: s.PoliciesAt, edition: edition, shadow: shadow, names: map[string]string{}, shelf: &p.shelf}
+	var guests []hosted.Policy
+	replaced := map[string]bool{}
+	for _, n := range inForce(s, shadow) {
+		v := p.shelf.take(n.version.Digest)
+		switch {
+		case v == nil:
+			m.absent = append(m.absent, fmt.Sprintf("version %d of policy %s (%s) is not ready on this node yet", n.version.Number, n.policy.Name, n.version.Digest.Short()))
+			continue
+		case v.version == nil:
+			p.shelf.giveBack(v)
+			m.absent = append(m.absent, fmt.Sprintf("version %d of policy %s (%s) cannot run on this node: %s", n.version.Number, n.policy.Name, n.version.Digest.Short(), v.problem))
+			continue
+		}
+		m.held = append(m.held, v)
+		guests = append(guests, hosted.Policy{Version: v.version, Settings: ownSettings(n.use.Settings), Strikes: p.docket.strikes(n.version.Digest)})
+		m.names[v.version.Name()] = n.policy.Name
+		replaced[n.policy.Name] = true
+	}
+	var natives []policies.Decider
+	var own []hosted.Policy
+	for _, d := range p.c.Deciders {
+		if replaced[d.Name()] {
+			continue
+		}
+		at := slices.IndexFunc(house, func(v *hosted.Version) bool { return v.Name() == d.Name() })
+		if at < 0 {
+			natives = append(natives, d)
+			continue
+		}
+		strikes := p.docket.strikes(cluster.Digest(house[at].Digest()))
+		if s.Quarantined(cluster.Digest(house[at].Digest())) != nil {
+			strikes = hosted.Strikes
+		}
+		own = append(own, hosted.Policy{Version: house[at], Strikes: strikes})
+	}
+	m.set = hosted.NewSet(natives, append(own, guests...))
+	m.set.Scorers = append(slices.Clone(p.c.Scorers), m.set.Scorers...)
+	return m
+}
+
+// ownSettings reads the settings that a policy was activated with. They were checked by whoever proposed them.
+func ownSettings(text string) map[string]string {
+	values := map[string]string{}
+	if text == "" || json.Unmarshal([]byte(text), &values) != nil {
+		return nil
+	}
+	return values
+}
+
+// called is what a policy is called in the state.
+func (m *mind) called(manifest string) string { return cmp.Or(m.names[manifest], manifest) }
+
+// drain takes what the guests have logged, and how they failed, since it was asked last.
+func (p *Placement) drain(m *mind) (faults []hosted.Fault) {
+	lines, muted := m.set.Lines()
+	for _, l := range lines {
+		p.tails.log(m.called(l.Policy), levelName(l.Level), l.Text, m.shadow)
+	}
+	if muted > 0 && len(lines) > 0 {
+		p.tails.log(m.called(lines[len(lines)-1].Policy), "warn", fmt.Sprintf("%d more lines were not kept: they came too fast", muted), m.shadow)
+	}
+	faults, _ = m.set.Faults()
+	for i := range faults {
+		faults[i].Policy = m.called(faults[i].Policy)
+		p.tails.log(faults[i].Policy, "fault", faults[i].Text, m.shadow)
+	}
+	p.docket.enter(faults)
+	return faults
+}

@@ -1,0 +1,341 @@
+package placement
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// engine is what the nodes of a town compile with; it may be shared by all bubbles of a process.
+func engine(t *testing.T) *hosted.Engine {
+	t.Helper()
+	e, err := hosted.NewEngine(hosted.EngineConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// governed plays a test on n nodes that can run guests, but those named.
+func governed(t *testing.T, n int, without []shards.NodeID, play func(w *town)) {
+	e := engine(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, n, func(id shards.NodeID, c *Config) {
+			c.Engine = e
+			for _, bare := range without {
+				if bare == id {
+					c.Engine = nil
+				}
+			}
+		})
+		play(w)
+	})
+}
+
+// push brings the module of testdata, in as many versions as are asked for: each differs in a section that nobody reads.
+func (w *town) push(name string, versions ...string) {
+	w.Helper()
+	code, err := os.ReadFile("testdata/keep_off.wasm")
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, v := range versions {
+		section := append([]byte{byte(len(v))}, v...)
+		module := append(append(append([]byte{}, code...), 0, byte(len(section))), section...)
+		w.must(&cluster.Command{Push: &cluster.PushChunk{Digest: cluster.DigestOf(module), Size: len(module), Bytes: module, At: time.Now().Unix()}})
+		w.must(&cluster.Command{Register: &cluster.RegisterPolicy{Name: name, Digest: cluster.DigestOf(module), Label: v}})
+	}
+	w.until("the module is ready on every node", func(s *cluster.State) bool {
+		for i := range s.Modules {
+			if len(s.Unready(&s.Modules[i])) > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// until waits for a state.
+func (w *town) until(what string, fits func(*cluster.State) bool) {
+	w.Helper()
+	for range 3000 {
+		if fits((citizen{w, ""}).State()) {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	w.Fatalf("it did not come to this within 30 s: %s", what)
+}
+
+func settingsOf(values map[string]string) string {
+	text, _ := json.Marshal(values) // strings always can be
+	return string(text)
+}
+
+func (w *town) activate(name string, version uint32, values map[string]string) {
+	w.Helper()
+	w.must(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: name, Version: version, Settings: settingsOf(values), At: time.Now().Unix()}})
+}
+
+// copiesOn counts the copies that a node has.
+func copiesOn(s *cluster.State, id shards.NodeID) (n int) {
+	for i := range s.Shards {
+		if s.Shards[i].CopyOn(id) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func green(s *cluster.State) bool { return cluster.HealthOf(s).Status == cluster.Green }
+
+// DESIGN.md section 5: "activate switches module and settings together at one Raft index, between plans, and keeps the previous
+// version for rollback".
+func TestPolicyDecides(t *testing.T) {
+	governed(t, 4, nil, func(w *town) {
+		w.keyspace("orders", 8, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one", "two")
+		w.activate("spare", 1, map[string]string{"nodes": "N4"})
+		w.until("node n4 is free", func(s *cluster.State) bool { return copiesOn(s, "n4") == 0 && green(s) })
+		w.lead("n2", 8) // another node leads, and had it ready
+		w.activate("spare", 2, map[string]string{"nodes": "N3,N1*"})
+		w.until("n1 and n3 are free", func(s *cluster.State) bool { return copiesOn(s, "n1")+copiesOn(s, "n3") == 0 && green(s) })
+		e, err := w.places["n3"].Explain(context.Background(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := explained(e.Nodes, "N3"); !strings.Contains(text, "[keep_off NO] node N3 is among those that setting nodes names") {
+			t.Errorf("why not on N3: %s", text)
+		}
+		w.must(&cluster.Command{Retire: &cluster.RetirePolicy{Name: "spare", How: cluster.RetreatRollback, At: time.Now().Unix()}})
+		w.until("node n4 alone is free again", func(s *cluster.State) bool { return copiesOn(s, "n4") == 0 && copiesOn(s, "n3") > 0 && green(s) })
+		w.must(&cluster.Command{Retire: &cluster.RetirePolicy{Name: "spare", How: cluster.RetreatDeactivate}})
+		w.until("every node has copies", func(s *cluster.State) bool { return copiesOn(s, "n4") > 0 && copiesOn(s, "n1") > 0 && green(s) })
+	})
+}
+
+func explained(list []policies.Explanation, node string) string {
+	for i := range list {
+		if list[i].Node == node {
+			return list[i].String()
+		}
+	}
+	return "nothing"
+}
+
+// DESIGN.md section 5: "A trap, exhausted fuel or a NaN … quarantines the module after three; the built-in safe set takes over. A
+// failover never waits for a bad policy."
+func TestBadPolicyIsQuarantined(t *testing.T) {
+	for mood, sign := range map[string]string{"trap": "unreachable", "spin": "fuel"} {
+		t.Run(mood, func(t *testing.T) {
+			governed(t, 3, nil, func(w *town) {
+				w.push("spare", "one", "two")
+				w.activate("spare", 1, map[string]string{"nodes": "N3"})
+				w.keyspace("orders", 4, 1)
+				w.until("placed, and not on n3", func(s *cluster.State) bool { return green(s) && copiesOn(s, "n3") == 0 })
+				w.activate("spare", 2, map[string]string{"mood": mood})
+				w.keyspace("more", 4, 1)
+				w.until("the module is quarantined, and what was before is in force", func(s *cluster.State) bool {
+					return len(s.Quarantine) == 1 && s.Policy("spare").Active.Version == 1
+				})
+				s := citizen{w, ""}.State()
+				if q := s.Quarantine[0]; q.Policy != "spare" || !strings.Contains(q.Reason, "it failed 3 times") || !strings.Contains(q.Reason, sign) {
+					t.Errorf("quarantined as %+v", q)
+				}
+				w.until("everything is placed", func(s *cluster.State) bool { return green(s) && copiesOn(s, "n3") == 0 })
+				if _, o := s.Apply(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: "spare", Version: 2}}); o.Err == nil {
+					t.Error("it could be activated again")
+				}
+				news, err := w.places["n2"].News(context.Background(), Question{Lines: "spare"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text := linesOf(news.Lines); !strings.Contains(text, "info keeping copies off some nodes") || !strings.Contains(text, "fault ") {
+					t.Errorf("lines %s", text)
+				}
+			})
+		})
+	}
+}
+
+func linesOf(lines []Line) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(l.Level + " " + l.Text + "\n")
+	}
+	return b.String()
+}
+
+// A policy under which no copy may stay anywhere moves them for ever. It is taken back.
+func TestRestlessPolicyIsTakenBack(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 2, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one")
+		w.activate("spare", 1, map[string]string{"mood": "restless"})
+		w.until("it is not in force", func(s *cluster.State) bool { return s.Policy("spare").Active.Version == 0 })
+		if note := (citizen{w, ""}).State().Policy("spare").Note; !strings.Contains(note, "was moved") {
+			t.Errorf("taken back with the note %q", note)
+		}
+		w.until("all is well", green)
+	})
+}
+
+// Issue: "a node that cannot run a staged module keeps its cluster from activating it, with a sentence that says which and why".
+func TestNodeThatCannotRunIt(t *testing.T) {
+	governed(t, 3, []shards.NodeID{"n2"}, func(w *town) {
+		code, err := os.ReadFile("testdata/keep_off.wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.must(&cluster.Command{Push: &cluster.PushChunk{Digest: cluster.DigestOf(code), Size: len(code), Bytes: code, At: time.Now().Unix()}})
+		w.must(&cluster.Command{Register: &cluster.RegisterPolicy{Name: "spare", Digest: cluster.DigestOf(code)}})
+		w.until("every node has said something", func(s *cluster.State) bool { return len(s.Modules[0].Staged) == 3 })
+		_, o := citizen{w, ""}.State().Apply(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: "spare"}})
+		if o.Err == nil || !strings.Contains(o.Err.Text, "node N2 cannot run it: it was built or started without an engine") || strings.Contains(o.Err.Text, "N1") {
+			t.Errorf("activated: %v", o.Err)
+		}
+	})
+}
+
+func TestUploadsThatStopAreCollected(t *testing.T) {
+	governed(t, 2, nil, func(w *town) {
+		chunk := make([]byte, cluster.ChunkBytes)
+		w.must(&cluster.Command{Push: &cluster.PushChunk{Digest: cluster.DigestOf([]byte("half")), Size: 2 * cluster.ChunkBytes, Bytes: chunk, At: time.Now().Unix()}})
+		<-time.After(uploadLimit - time.Minute)
+		if s := (citizen{w, ""}).State(); len(s.Modules) != 1 {
+			t.Fatal("it was collected while it might go on")
+		}
+		<-time.After(3 * time.Minute)
+		if s := (citizen{w, ""}).State(); len(s.Modules) != 0 {
+			t.Error("it was not collected")
+		}
+	})
+}
+
+// DESIGN.md section 5: "shadow evaluates it on every plan beside the active one and records the difference (verdict flips, moves,
+// balance, bytes)".
+func TestShadow(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 6, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one")
+		before := citizen{w, ""}.State().Shards
+		w.must(&cluster.Command{Shadow: &cluster.ShadowPolicy{Name: "spare", Version: 1, Settings: settingsOf(map[string]string{"nodes": "N3"})}})
+		question, c := Question{Wait: true}, Comparison{}
+		for range 20 {
+			news, err := w.places["n2"].News(context.Background(), question)
+			if err != nil {
+				t.Fatal(err)
+			}
+			question.Of, question.Reign, question.After = news.Of, news.Reign, news.Last
+			if len(news.Comparisons) > 0 {
+				c = news.Comparisons[len(news.Comparisons)-1]
+				break
+			}
+		}
+		held := copiesOn(citizen{w, ""}.State(), "n3")
+		if len(c.Policies) != 1 || c.Policies[0].Name != "spare" || c.Policies[0].Absent != "" || c.Asked != 6 || c.Active.Moves != 0 || c.Shadow.Moves == 0 ||
+			len(c.Added) != c.Shadow.Moves || len(c.Gone) != 0 || c.Shadow.Copies <= c.Active.Copies {
+			t.Errorf("compared as %+v", c)
+		}
+		flips := map[string]int{}
+		for _, f := range c.Flips {
+			flips[f.Question+" "+f.From+"->"+f.To] = f.Count
+			if !strings.Contains(f.Example, "node N3") {
+				t.Errorf("an example of another node: %s", f.Example)
+			}
+		}
+		if flips["remain YES->NO"] != held || flips["allocate YES->NO"] != 6-held {
+			t.Errorf("n3 holds %d copies, and verdicts flip like %v", held, flips)
+		}
+		now := citizen{w, ""}.State().Shards
+		for i := range now {
+			if now[i].Version != before[i].Version {
+				t.Errorf("the shadow moved something: %v", now[i])
+			}
+		}
+		w.must(&cluster.Command{Shadow: &cluster.ShadowPolicy{Name: "spare"}})
+		<-time.After(30 * time.Second)
+		question.Wait = false
+		if _, err := w.places["n2"].News(context.Background(), question); err != nil {
+			t.Fatal(err)
+		}
+		last := w.places["n1"].compared.last
+		<-time.After(time.Minute)
+		if again := w.places["n1"].compared.last; again != last {
+			t.Errorf("%d comparisons after the shadow has ended", again-last)
+		}
+	})
+}
+
+func TestRing(t *testing.T) {
+	r := newRing[uint64](3)
+	for range 5 {
+		r.add(func(n uint64) uint64 { return n })
+	}
+	for after, want := range map[uint64]int{0: 3, 1: 3, 2: 3, 3: 2, 4: 1, 5: 0, 9: 3} {
+		list, last, more := r.after(after)
+		if len(list) != want || last != 5 || want > 0 && list[len(list)-1] != 5 {
+			t.Errorf("after %d: %v, last %d", after, list, last)
+		}
+		select {
+		case <-more:
+			t.Error("more was announced, and there is none")
+		default:
+		}
+	}
+}
+
+// What is blamed is the policy that came last, and only while it is on probation.
+func TestUnrest(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{
+		{Name: "a", Active: cluster.PolicyUse{Version: 3}, Since: 900},
+		{Name: "b", Active: cluster.PolicyUse{Version: 1}, Previous: cluster.PolicyUse{Version: 2}, Since: 990},
+		{Name: "c", Since: 995}}}
+	u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
+	plan := &allocator.Plan{Rows: []cluster.RowChange{{Shard: 7}}, Decisions: []allocator.Decision{
+		{Lane: allocator.Balance, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}},
+		{Lane: allocator.Balance, Shard: 8, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}}, // not committed
+		{Lane: allocator.Missing, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate}}}}
+	for i := range 2 {
+		if u.note(s, plan, 0, now); u.verdict(s, now) != nil {
+			t.Fatalf("taken back after %d moves", i+1)
+		}
+	}
+	u.note(s, plan, 0, now)
+	if r := u.verdict(s, now); r == nil || r.Name != "b" || r.How != cluster.RetreatRollback || r.If != 1 {
+		t.Errorf("after three moves: %+v", r)
+	}
+	if r := u.verdict(s, now.Add(time.Minute)); r != nil {
+		t.Errorf("when the probation is over: %+v", r)
+	}
+	s.PoliciesAt++
+	for range 2 {
+		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	}
+	u.note(s, &allocator.Plan{}, 0, now)
+	for range 2 {
+		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	}
+	if r := u.verdict(s, now); r != nil {
+		t.Errorf("two slow plans in a row: %+v", r)
+	}
+	u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
+		t.Errorf("three slow plans in a row: %+v", r)
+	}
+}

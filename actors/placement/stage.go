@@ -1,0 +1,168 @@
+package placement
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+)
+
+// How the stager works.
+const (
+	compileLimit = time.Minute      // for one module
+	stageAgain   = time.Second      // after a report that was not committed
+	uploadLimit  = 15 * time.Minute // an upload that has not gone on for so long, or has become no policy, is collected
+	sweepPeriod  = time.Minute
+)
+
+// stager compiles the modules of the state in the background, one at a time, and tells the cluster which it can run. A module
+// is activated only once every member that may lead has said so: then none of them compiles when it begins to lead.
+type stager struct {
+	p       *Placement
+	modules *cluster.Module // the first of the list that was looked at: states share what has not changed
+	count   int
+	epoch   uint64
+	swept   time.Time
+}
+
+func (p *Placement) stage() {
+	g := &stager{p: p, swept: time.Now()}
+	if p.c.House != nil && p.c.Engine != nil {
+		g.furnish()
+	}
+	timer := time.NewTimer(sweepPeriod)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-p.restage:
+		case <-timer.C:
+		}
+		again := sweepPeriod
+		if !g.look() {
+			again = stageAgain
+		}
+		timer.Reset(again)
+	}
+}
+
+// furnish compiles the policies of the house. Until then, and if it fails, their twins in Go decide.
+func (g *stager) furnish() {
+	ctx, cancel := context.WithTimeout(g.p.ctx, compileLimit)
+	defer cancel()
+	house, err := g.p.c.House(ctx, g.p.c.Engine)
+	if err != nil {
+		if g.p.ctx.Err() == nil {
+			g.p.c.Log.Error("the policies of the house do not run on this node; their twins in Go decide", "error", err)
+		}
+		return
+	}
+	g.p.shelf.furnish(house)
+	g.p.wakeLoop()
+}
+
+// look brings the shelf to what the state has, and says what is new about it; done is false if that must be tried again.
+func (g *stager) look() (done bool) {
+	s := g.p.c.Group.State()
+	self := s.Member(g.p.c.Self)
+	if self == nil || self.Down || !self.Has(cluster.RoleMeta) {
+		return true
+	}
+	if time.Since(g.swept) >= sweepPeriod {
+		g.swept = time.Now()
+		g.sweep(s)
+	}
+	if len(s.Modules) == g.count && (g.count == 0 || &s.Modules[0] == g.modules) && uint64(self.Epoch) == g.epoch {
+		return true
+	}
+	report := &cluster.StageReport{Node: self.ID, Epoch: self.Epoch}
+	for i := range s.Modules {
+		m := &s.Modules[i]
+		if !m.Whole() {
+			continue
+		}
+		problem, known := g.p.shelf.tried(m.Digest)
+		if !known {
+			if problem, known = g.compile(m); !known {
+				return false
+			}
+			g.p.wakeLoop()
+		}
+		if said, known := m.ReadyOn(self.ID, self.Epoch); !known || said != problem {
+			report.Modules = append(report.Modules, cluster.StagedModule{Digest: m.Digest, Problem: problem})
+		}
+	}
+	g.p.shelf.keep(s)
+	if len(report.Modules) > 0 && !g.say(report) {
+		return false
+	}
+	g.count, g.epoch, g.modules = len(s.Modules), uint64(self.Epoch), nil
+	if g.count > 0 {
+		g.modules = &s.Modules[0]
+	}
+	return true
+}
+
+// compile makes a module ready, or finds out why it cannot be. known is false if this node is about to stop.
+func (g *stager) compile(m *cluster.Module) (problem string, known bool) {
+	if g.p.c.Engine == nil {
+		problem = "it was built or started without an engine for WebAssembly"
+		g.p.shelf.put(m.Digest, nil, problem)
+		return problem, true
+	}
+	ctx, cancel := context.WithTimeout(g.p.ctx, compileLimit)
+	defer cancel()
+	begun := time.Now()
+	version, err := hosted.Load(ctx, g.p.c.Engine, m.Bytes())
+	if g.p.ctx.Err() != nil {
+		if version != nil {
+			_ = version.Close() // of a node that stops
+		}
+		return "", false
+	}
+	if err != nil {
+		problem = strings.ToValidUTF8(err.Error(), "?")
+		problem = problem[:min(len(problem), cluster.MaxReason)]
+		g.p.c.Log.Warn("a module of a policy cannot run on this node", "module", m.Digest.Short(), "reason", problem)
+	} else {
+		g.p.c.Log.Info("a module of a policy is ready", "module", m.Digest.Short(), "policy", version.Name(), "version", version.Manifest.Version, "took", time.Since(begun).Round(time.Millisecond))
+	}
+	g.p.shelf.put(m.Digest, version, problem)
+	return problem, true
+}
+
+// say proposes a report.
+func (g *stager) say(r *cluster.StageReport) bool {
+	slices.SortFunc(r.Modules, func(a, b cluster.StagedModule) int { return cmp.Compare(a.Digest, b.Digest) })
+	ctx, cancel := context.WithTimeout(g.p.ctx, g.p.c.Timeout)
+	defer cancel()
+	outcome, err := g.p.c.Group.Propose(ctx, &cluster.Command{Stage: r})
+	if err = cmp.Or(err, outcome.Error()); err != nil {
+		g.p.c.Log.Debug("what this node says of modules was not committed; it says so again", "error", err)
+		return false
+	}
+	return true
+}
+
+// sweep has the cluster forget uploads that have come to nothing, where this node leads.
+func (g *stager) sweep(s *cluster.State) {
+	e := g.p.c.Members.Evidence()
+	if !e.Leading {
+		return
+	}
+	c := &cluster.ForgetPolicies{}
+	for i := range s.Modules {
+		m := &s.Modules[i]
+		if !s.Used(m.Digest) && time.Since(time.Unix(m.Pushed, 0)) > uploadLimit {
+			c.Modules = append(c.Modules, m.Digest)
+		}
+	}
+	if len(c.Modules) > 0 && g.p.order(e.Term, &cluster.Command{Forget: c}) {
+		g.p.c.Log.Info("modules that became no policy are forgotten", "modules", len(c.Modules))
+	}
+}

@@ -1,0 +1,51 @@
+/* keep_off keeps copies off nodes that its setting nodes names. With another mood than well it misbehaves, for the tests of what
+ * happens then.
+ *
+ *     clang-19 --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all \
+ *         -Wl,-z,stack-size=16384 -o keep_off.wasm keep_off.c
+ */
+#define TROUPE_NEEDS(need) need(node_name) need(copy_node)
+#define PREPARE prepare
+#include "../../../wasm/guest/c/troupe.h"
+MANIFEST("keep_off.json")
+
+static int32_t prepare(void) {
+	log_line(LEVEL_INFO, setting_count(setting_of(literal(""), "nodes")) ? "keeping copies off some nodes" : "keeping copies off no node");
+	return 0;
+}
+
+static int mood(const char *is) { return same(setting_text("mood"), c_string(is)); }
+
+static void misbehave(void) {
+	if (mood("trap")) __builtin_trap();
+	if (mood("spin"))
+		for (volatile int i = 0;; i++) {
+		}
+}
+
+static int kept(int32_t n) {
+	const setting_t *list = setting_of(literal(""), "nodes");
+	for (uint32_t i = 0; i < setting_count(list); i++)
+		if (matches(setting_item(list, i), text(node_name(n)))) return 1;
+	return 0;
+}
+
+RULE(can_allocate) {
+	misbehave();
+	EACH_NODE(n)
+		if (kept(n)) say(n, NO, 1);
+}
+
+RULE(can_remain) {
+	misbehave();
+	EACH_NODE(n)
+		if (kept(n)) say(n, NO, 1);
+	if (mood("restless") && copy != NONE) say(copy_node(copy), NO, 2);
+}
+
+EXPLAIN {
+	if (reason_of(answer) == 1)
+		why("node %t is among those that setting nodes names", node_name(node));
+	else
+		why("no copy may stay where it is");
+}

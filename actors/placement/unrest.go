@@ -1,0 +1,97 @@
+package placement
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// A policy that has just been put in force is on probation:
+//
+//	activate ──── Probation ────► trusted
+//	      │  one shard is moved more than MaxShardMoves times, for balance or because it may not stay
+//	      │  or StallTries plans in a row take longer than Stall
+//	      └──► rolled back to what was before, or deactivated
+//
+// unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
+type unrest struct {
+	probation time.Duration
+	mostMoves int
+	stall     time.Duration
+
+	about  uint64 // State.PoliciesAt that it counts for
+	moves  map[shards.ShardID]int
+	worst  shards.ShardID // the shard that was moved most
+	slow   int            // plans in a row that took too long
+	slowed time.Duration  // the last of them
+}
+
+// stallTries is how many plans in a row must be slow: one may be for reasons of the machine's.
+const stallTries = 3
+
+// note takes a plan that was made, as far as it was committed, and how long making it took.
+func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Duration, now time.Time) {
+	if u.blamed(s, now) == nil {
+		u.about, u.moves = 0, nil
+		return
+	}
+	if u.about != s.PoliciesAt {
+		u.about, u.moves, u.worst, u.slow = s.PoliciesAt, map[shards.ShardID]int{}, 0, 0
+	}
+	u.slow++
+	u.slowed = took
+	if took < u.stall {
+		u.slow = 0
+	}
+	kept := map[shards.ShardID]bool{}
+	for _, r := range committed.Rows {
+		kept[r.Shard] = true
+	}
+	for i := range committed.Decisions {
+		d := &committed.Decisions[i]
+		if !kept[d.Shard] || d.Lane != allocator.Evacuate && d.Lane != allocator.Balance {
+			continue
+		}
+		if d.Move.Kind == cluster.MoveHandTo || d.Move.Kind == cluster.MoveAllocate && d.Move.Source != 0 {
+			if u.moves[d.Shard]++; u.moves[d.Shard] > u.moves[u.worst] {
+				u.worst = d.Shard
+			}
+		}
+	}
+}
+
+// blamed is the policy that was put in force last, if it is on probation.
+func (u *unrest) blamed(s *cluster.State, now time.Time) (last *cluster.Policy) {
+	for i := range s.Policies {
+		if p := &s.Policies[i]; p.Active.Version != 0 && now.Sub(time.Unix(p.Since, 0)) < u.probation && (last == nil || p.Since > last.Since) {
+			last = p
+		}
+	}
+	return last
+}
+
+// verdict is what to take back, or nil.
+func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy {
+	blamed := u.blamed(s, now)
+	if blamed == nil || u.about != s.PoliciesAt {
+		return nil
+	}
+	note := ""
+	switch {
+	case u.moves[u.worst] > u.mostMoves:
+		note = fmt.Sprintf("version %d was taken back: shard %s was moved %d times since it was put in force, more than %d within %v",
+			blamed.Active.Version, s.ShardName(u.worst), u.moves[u.worst], u.mostMoves, u.probation)
+	case u.slow >= stallTries:
+		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))
+	default:
+		return nil
+	}
+	r := &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatDeactivate, If: blamed.Active.Version, Note: note, At: now.Unix()}
+	if blamed.Previous.Version != 0 {
+		r.How = cluster.RetreatRollback
+	}
+	return r
+}
