@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"math"
+
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -39,6 +41,7 @@ func (v *View) Count(r *cluster.Shard, by int) {
 		if c.ID == r.Primary || c.Source != 0 && c.Source == r.Primary {
 			share = load.Primary
 		}
+		share = share.exact()
 		if leaves {
 			node.Leaving = node.Leaving.Plus(share.Times(by))
 		} else {
@@ -61,6 +64,13 @@ func (v *View) Count(r *cluster.Shard, by int) {
 		v.Nodes[n].Outgoing += by * recovering
 		v.touched = append(v.touched, int32(n))
 	}
+}
+
+// exact rounds a load to figures that can be added and taken away in any order without a rest: whole bytes, and about a
+// millionth of a core.
+func (l Load) exact() Load {
+	const grain = 1 << 20
+	return Load{math.Round(l.CPU*grain) / grain, math.Round(l.Memory), math.Round(l.Disk)}
 }
 
 // Leader is the place of the node that leads the shard, or will when the hand-over that is under way has ended; -1 if none does.
