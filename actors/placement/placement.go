@@ -75,6 +75,9 @@ type Config struct {
 	// quick. nil: nobody wants to know.
 	Planned func(Planned)
 
+	// Idle is told of each plan that asks for nothing, on the same terms.
+	Idle func(Planned)
+
 	Log *slog.Logger // default: none
 }
 
@@ -98,6 +101,9 @@ func (c *Config) validate() error {
 	}
 	if c.Planned == nil {
 		c.Planned = func(Planned) {}
+	}
+	if c.Idle == nil {
+		c.Idle = func(Planned) {}
 	}
 	if c.Closed == nil {
 		c.Closed = func() error { return nil }
@@ -287,6 +293,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 func (p *Placement) carryOut(in *allocator.Input, plan *allocator.Plan, term uint64) *allocator.Plan {
 	command := plan.Command()
 	if command == nil {
+		p.c.Idle(Planned{Term: term, Input: in, Plan: plan, Took: p.took})
 		return plan
 	}
 	began := time.Now()

@@ -1,0 +1,26 @@
+package placement
+
+import (
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/record"
+)
+
+// Present records what this node would plan now, and proposes nothing: what a rehearsal begins with. release is that of the
+// software. It fails where this node does not lead.
+func (p *Placement) Present(release string) (*record.Record, error) {
+	e := p.c.Members.Evidence()
+	if !e.Leading {
+		return nil, errNotHere
+	}
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	s := p.c.Group.State()
+	m := p.desk.sit(s)
+	defer p.drain(m)
+	in := p.input(s, e, &m.set.Set)
+	began := time.Now()
+	plan := allocator.Make(in)
+	return record.New(record.Key{Term: e.Term}, release, began, in, plan, record.Outcome{Took: time.Since(began)}), nil
+}
