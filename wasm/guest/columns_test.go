@@ -22,6 +22,8 @@ func TestColumnsAreTheABIs(t *testing.T) {
 	}{
 		{"c/troupe.h", "\t/* columns begin */ \\\n", "\t/* columns end */", cColumn},
 		{"c/troupe.h", "/* accessors begin */\n", "/* accessors end */", cAccessor},
+		{"rust/troupe.rs", "    // columns begin\n", "    // columns end", rustColumn},
+		{"rust/troupe.rs", "// accessors begin\n", "// accessors end", rustAccessor},
 		{"go/columns.go", "\t// columns begin\n", "\t// columns end", goColumn},
 		{"go/columns.go", "\t// table begin\n", "\t// table end", goEntry},
 		{"go/columns.go", "// accessors begin\n", "// accessors end", goAccessor},
@@ -134,4 +136,37 @@ func goAccessor(s abi.Spec) string {
 		value, result = "int("+value+")", "int"
 	}
 	return fmt.Sprintf("// %s %s%s.\nfunc %s(%s) %s { return %s }\n\n", camel(s.Name), what, s.Doc, camel(s.Name), argument, result, value)
+}
+
+// rowsOf numbers the kinds of rows that native tests make room for.
+func rowsOf(t abi.Table) int {
+	return map[abi.Table]int{abi.Global: 0, abi.Nodes: 1, abi.Keyspaces: 2, abi.Shards: 3, abi.Copies: 4, abi.NodesInKey: 5, abi.NodeOffsets: 6,
+		abi.Attributes: 7, abi.TextOffsets: 7, abi.Text: 7}[t]
+}
+
+func rustColumn(s abi.Spec) string {
+	return fmt.Sprintf("    (%d, %q, %d, %d, %v),\n", s.ID, s.Name, s.Type, rowsOf(s.Table), s.Points == abi.Copies || s.Points == abi.Nodes)
+}
+
+func rustAccessor(s abi.Spec) string {
+	argument, index := "i: usize", "i"
+	switch s.Table {
+	case abi.Text, abi.TextOffsets, abi.NodeOffsets, abi.Attributes:
+		return ""
+	case abi.Global:
+		argument, index = "", "0"
+	case abi.NodesInKey:
+		argument, index = "keyspace: usize, node: usize", "keyspace * nodes() + node"
+	}
+	result := map[abi.Type]string{abi.U8: "u8", abi.U32: "u32", abi.I64: "i64", abi.F64: "f64"}[s.Type]
+	value := fmt.Sprintf("read::<%s>(%d, %s)", result, s.ID, index)
+	switch {
+	case s.Text:
+		result, value = "&'static str", "text("+value+")"
+	case s.Points == abi.Nodes || s.Points == abi.Copies:
+		result, value = "Option<usize>", "row_of("+value+")"
+	case s.Type == abi.U32:
+		result, value = "usize", value+" as usize"
+	}
+	return fmt.Sprintf("/// %s\n#[inline(always)]\npub fn %s(%s) -> %s {\n    %s\n}\n", s.Doc, s.Name, argument, result, value)
 }

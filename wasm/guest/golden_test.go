@@ -30,6 +30,8 @@ type language struct {
 var languages = []language{
 	{"c", "clang-19", []string{"--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror",
 		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-I../../c", "-o", "OUT", "rule.c"}, nil, "c.wasm"},
+	{"rust", "/usr/bin/rustc", []string{"--edition", "2021", "--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "-C", "opt-level=3", "-C", "panic=abort",
+		"-C", "lto", "-C", "linker=wasm-ld-14", "-C", "strip=symbols", "-C", "link-arg=-zstack-size=16384", "-o", "OUT", "rule.rs"}, nil, "rust.wasm"},
 	{"go", "go", []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "OUT", "./go"}, []string{"GOOS=wasip1", "GOARCH=wasm"}, ""},
 }
 

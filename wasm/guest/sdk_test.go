@@ -27,3 +27,16 @@ func run(t *testing.T, folder, program string, arguments ...string) {
 	}
 	t.Logf("%s", text)
 }
+
+// TestSelftestInRust does the same for the Rust SDK.
+func TestSelftestInRust(t *testing.T) {
+	compiler, err := exec.LookPath("/usr/bin/rustc")
+	if err != nil {
+		if compiler, err = exec.LookPath("rustc"); err != nil {
+			t.Skip("no rustc here")
+		}
+	}
+	out := filepath.Join(t.TempDir(), "selftest")
+	run(t, "rust", compiler, "--edition", "2021", "--test", "-o", out, "selftest.rs")
+	run(t, "rust", out)
+}
