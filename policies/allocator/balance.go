@@ -6,28 +6,58 @@ import (
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator/fit"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
 )
 
-// balanceCopies relocates copies from full nodes to empty ones, as many as may go on at a time. Each move brings two nodes
-// that differ by band or more closer together, so the sum of the squares falls, and there is an end.
-func (p *planner) balanceCopies() {
-	limit := p.in.State.Number(cluster.SettingConcurrentRebalance)
-	for p.view.Relocating < limit {
-		if !p.moveOne() {
+// Heats between which balancing begins and ends, where loads have been measured. While relocations go on it has begun.
+const (
+	startHeat = 1.10
+	stopHeat  = 1.05
+)
+
+// balance works out an assignment that is better, from what is and what has been planned so far, and begins with the moves that
+// lead there: as many as may go on at a time. What is left follows when these are done: it is worked out anew from what has been
+// committed by then, by whoever leads then.
+func (p *planner) balance() {
+	s := p.solver()
+	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
+	limits := fit.Limits{Start: startHeat, Stop: stopHeat}
+	if !s.measured {
+		if limits.Width = p.width(); limits.Width == 0 {
 			return
 		}
+		limits.Start, limits.Stop = 1, 1
+		s.Prefer = s.prefer
+	} else if p.view.Relocating > 0 {
+		limits.Start = stopHeat
 	}
+	limits.Moves = 8 + 4*max(0, p.in.State.Number(cluster.SettingConcurrentRebalance)-p.view.Relocating)
+	s.Settle(limits)
+	p.reconcile(s)
+}
+
+// width is the difference in copies that is worth a move, or 0 if no two nodes differ by as much.
+func (p *planner) width() float64 {
+	nodes, total := p.homes(func(n *policies.Node) int { return n.Copies })
+	if len(nodes) < 2 {
+		return 0
+	}
+	width := band(total, len(nodes))
+	if p.view.Nodes[nodes[0]].Copies-p.view.Nodes[nodes[len(nodes)-1]].Copies < width {
+		return 0
+	}
+	return float64(width)
 }
 
 // homes lists the nodes that take copies, with the total that they hold: what others hold is on its way to them, or waits
 // for its node, and counts for no mean.
 func (p *planner) homes(load func(*policies.Node) int) (nodes []int, total int) {
 	for n := range p.view.Nodes {
-		node := &p.view.Nodes[n]
-		if node.Has(cluster.RoleData) && !node.Down && !node.Draining && !node.Maintained {
+		if p.home(n) {
 			nodes = append(nodes, n)
-			total += load(node)
+			total += load(&p.view.Nodes[n])
 		}
 	}
 	slices.SortFunc(nodes, func(a, b int) int {
@@ -36,102 +66,94 @@ func (p *planner) homes(load func(*policies.Node) int) (nodes []int, total int) 
 	return nodes, total
 }
 
-// moveOne relocates one copy, from the fullest node that has one which may go.
-func (p *planner) moveOne() bool {
-	nodes, total := p.homes(func(n *policies.Node) int { return n.Copies })
-	if len(nodes) < 2 {
+// mayLeave says whether a copy may be moved for balance: it is whole, the plan has room for its row, and deciders let it go.
+func (s *solver) mayLeave(i, slot int) bool {
+	c := s.copyIn(i, slot)
+	return c != nil && c.InSync && c.Source == 0 && s.p.named(c) && !s.p.full(i) && s.p.mayLeave(i, c, s.p.nodes[c.Node]) == policies.Yes
+}
+
+// mayEnter says whether a node may have a copy; whether it may start now is asked when its turn comes.
+func (s *solver) mayEnter(i, slot, node int) bool {
+	r, c := s.p.row(i), s.copyIn(i, slot)
+	q := &policies.Question{Capability: policies.Allocate, Keyspace: s.p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
+	return s.p.in.Policies.Ask(s.p.view, q)[node].Verdict() == policies.Yes
+}
+
+// mayLead says whether a shard may be handed over to a copy for balance.
+func (s *solver) mayLead(i, slot int) bool {
+	p := s.p
+	r, c := p.row(i), s.copyIn(i, slot)
+	if r.Primary == 0 || r.HandTo != 0 || successor(r) != nil || c == nil || !p.named(c) || !p.heir(c) || c.ID == r.Primary {
 		return false
 	}
-	least := p.view.Nodes[nodes[len(nodes)-1]].Copies
-	width := band(total, len(nodes))
-	held := p.held()
-	for _, from := range nodes {
-		if p.view.Nodes[from].Copies-least < width {
-			return false
-		}
-		if p.relieve(from, held[from], width) {
-			return true
-		}
-	}
-	return false
-}
-
-// held lists by node the rows that have a copy there.
-func (p *planner) held() [][]int {
-	held := make([][]int, len(p.view.Nodes))
-	for i := range p.in.State.Shards {
-		r := p.row(i)
-		for at := range r.Copies {
-			n := p.nodes[r.Copies[at].Node]
-			held[n] = append(held[n], i)
-		}
-	}
-	return held
-}
-
-// transfer is a copy that could leave its node.
-type transfer struct {
-	i    int // place of the shard
-	copy cluster.Copy
-	to   int
-	rank rank
-}
-
-// relieve moves the copy from a node whose going evens out most: to the emptiest node, then of the keyspace that is most
-// uneven between the two, then a replica rather than a primary, which would have to hand over.
-func (p *planner) relieve(from int, held []int, width int) bool {
-	var best *transfer
-	for _, i := range held {
-		r := p.row(i)
-		c := r.CopyOn(p.view.Nodes[from].ID)
-		if c == nil || !c.InSync || !p.named(c) || p.full(i) || p.mayLeave(i, c, from) != policies.Yes {
-			continue
-		}
-		if t := p.target(i, c, from, width); t != nil && (best == nil || t.rank.before(best.rank)) {
-			best = t
-		}
-	}
-	if best == nil {
+	lead := p.nodes[r.PrimaryCopy().Node]
+	if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
 		return false
 	}
-	a, b := &p.view.Nodes[from], &p.view.Nodes[best.to]
-	reason := fmt.Sprintf("node %s has %d copies and %s %d: copy c%d of %s evens them out", a.Name, a.Copies, b.Name, b.Copies, best.copy.ID, p.name(p.row(best.i).ID))
-	return p.do(Balance, best.i, cluster.Move{Kind: cluster.MoveAllocate, Node: b.ID, Source: best.copy.ID, Reason: reason}, best.rank.verdict, nil)
+	row := p.in.Policies.Ask(p.view, &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i})
+	return row[p.nodes[c.Node]].Verdict() == policies.Yes
+}
+
+// prefer tells copies apart that are counted alike: that of the keyspace goes first which is most uneven between the two nodes,
+// then a replica rather than a primary, which would have to hand over.
+func (s *solver) prefer(i, slot, to int) float64 {
+	p := s.p
+	k := p.keyspaceOf[i]
+	sh := &s.Shards[i]
+	from := s.Slots[sh.First+int32(slot)]
+	x := 4 * float64(p.copies[k][to]-p.copies[k][from])
+	if int32(slot) == sh.Lead {
+		x += 2
+	}
+	return x + float64(p.tie(p.row(i).ID, to)>>11)/(1<<53)
 }
 
 // mayLeave asks whether a copy may leave its node for balance.
 func (p *planner) mayLeave(i int, c *cluster.Copy, from int) policies.Verdict {
 	r := p.row(i)
-	q := &policies.Question{Capability: policies.Rebalance, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary}
+	q := &policies.Question{Capability: policies.Rebalance, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
 	return p.in.Policies.Ask(p.view, q)[from].Verdict()
 }
 
-// target finds the emptiest node that may have a copy now and has at least width copies fewer.
-func (p *planner) target(i int, c *cluster.Copy, from, width int) *transfer {
-	r, k := p.row(i), p.keyspaceOf[i]
-	q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary}
-	row := append(policies.Row(nil), p.in.Policies.Ask(p.view, q)...)
-	q.Capability = policies.Start
-	for n, a := range p.in.Policies.Ask(p.view, q) {
-		row.Raise(n, a)
-	}
-	scores := p.in.Policies.Scores(p.view, q)
-	var best *transfer
-	for n := range row {
-		node := &p.view.Nodes[n]
-		if row[n].Verdict() != policies.Yes || p.view.Nodes[from].Copies-node.Copies < width {
-			continue
-		}
-		now := rank{verdict: policies.Yes, load: [4]float64{float64(node.Copies), float64(p.copies[k][n] - p.copies[k][from])}, tie: p.tie(r.ID, n)}
-		if q.Primary {
-			now.load[2] = 1
-		}
-		if scores != nil {
-			now.load[0] += scores[n] - scores[from]
-		}
-		if best == nil || now.before(best.rank) {
-			best = &transfer{i: i, copy: *c, to: n, rank: now}
+// reconcile plans the moves of a search, in its order, as far as they may start now.
+func (p *planner) reconcile(s *solver) {
+	limit := p.in.State.Number(cluster.SettingConcurrentRebalance)
+	for _, m := range s.Moves() {
+		i := int(m.Shard)
+		r := p.row(i)
+		c := r.CopyOn(p.view.Nodes[m.From].ID)
+		switch {
+		case p.full(i):
+		case m.Kind == fit.Hand:
+			p.handFor(s, &m)
+		case p.view.Relocating < limit && p.mayLeave(i, c, int(m.From)) == policies.Yes:
+			q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
+			p.asked = p.now(q, p.asked)
+			if p.asked[m.To].Verdict() == policies.Yes {
+				p.do(Balance, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[m.To].ID, Source: c.ID, Reason: s.why(&m, c)}, policies.Yes, nil)
+			}
 		}
 	}
-	return best
+}
+
+// why says what a relocation is good for.
+func (s *solver) why(m *fit.Move, c *cluster.Copy) string {
+	a, b, name := &s.p.view.Nodes[m.From], &s.p.view.Nodes[m.To], s.p.name(s.p.row(int(m.Shard)).ID)
+	if !s.measured {
+		return fmt.Sprintf("node %s has %d copies and %s %d: copy c%d of %s evens them out", a.Name, a.Copies, b.Name, b.Copies, c.ID, name)
+	}
+	return fmt.Sprintf("node %s is at %.0f%% of its share of %s: copy c%d of %s moves to node %s", a.Name, 100*m.Heat, dimNames[m.Dim], c.ID, name, b.Name)
+}
+
+// handFor asks for a hand-over that evens out loads.
+func (p *planner) handFor(s *solver, m *fit.Move) {
+	i := int(m.Shard)
+	from := &p.view.Nodes[m.From]
+	to := p.row(i).CopyOn(p.view.Nodes[m.To].ID)
+	if to == nil || p.handing[m.From] >= p.view.Settings.Recoveries || p.row(i).HandTo != 0 {
+		return
+	}
+	reason := fmt.Sprintf("node %s is at %.0f%% of its share of %s: it hands %s over to %s", from.Name, 100*m.Heat, dimNames[m.Dim],
+		p.name(p.row(i).ID), p.view.Nodes[m.To].Name)
+	p.do(Balance, i, cluster.Move{Kind: cluster.MoveHandTo, Copy: to.ID, Reason: reason}, policies.Yes, nil)
 }

@@ -121,14 +121,32 @@ func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
 // choose finds the node for a new copy: the mildest verdict, the fewest copies (for a shard's first: primaries) of the
 // keyspace, then of the node, then the fewest that share its leader, so that what one node leads is spread over many. It
 // returns -1 and the mildest verdict if none may have it now.
+//
+// Where nodes are many, or loads have been measured, the solver looks for it.
 func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []policies.Explanation) {
-	allowed := p.in.Policies.Ask(p.view, q)
-	row := append(policies.Row(nil), allowed...)
-	starting := *q
-	starting.Capability = policies.Start
-	for n, a := range p.in.Policies.Ask(p.view, &starting) {
-		row.Raise(n, a)
+	q.Place = i
+	var candidates []policies.Explanation
+	if p.in.Explain {
+		for n := range p.view.Nodes {
+			asked := *q
+			candidates = append(candidates, p.mayTake(&asked, n))
+		}
 	}
+	s := p.solving()
+	if s == nil {
+		p.asked = p.now(q, p.asked)
+		n, verdict := p.scan(i, q, p.asked, nil)
+		return n, verdict, candidates
+	}
+	if n := s.find(i, q); n >= 0 {
+		return n, policies.Yes, candidates
+	}
+	n, verdict := p.scan(i, q, p.asked, s)
+	return n, verdict, candidates
+}
+
+// scan ranks all nodes for a copy.
+func (p *planner) scan(i int, q *policies.Question, row policies.Row, s *solver) (int, policies.Verdict) {
 	scores := p.in.Policies.Scores(p.view, q)
 	best, bestRank, mildest := -1, rank{}, policies.No
 	lead := p.leader(q.Shard)
@@ -138,18 +156,20 @@ func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []
 		if verdict > policies.NotPreferred {
 			continue
 		}
-		if now := p.rankHolder(i, q, scores, n, lead, verdict); best < 0 || now.before(bestRank) {
+		now := rank{verdict: verdict, tie: p.tie(q.Shard.ID, n)}
+		if s == nil {
+			now = p.rankHolder(i, q, scores, n, lead, verdict)
+		} else {
+			now.load[0] = s.cost(i, n)
+		}
+		if best < 0 || now.before(bestRank) {
 			best, bestRank = n, now
 		}
 	}
-	var candidates []policies.Explanation
-	if p.in.Explain {
-		for n := range row {
-			asked := *q
-			candidates = append(candidates, p.mayTake(&asked, n))
-		}
+	if s != nil && best >= 0 {
+		s.follow(i, q, best)
 	}
-	return best, mildest, candidates
+	return best, mildest
 }
 
 func (p *planner) rankHolder(i int, q *policies.Question, scores []float64, n, lead int, verdict policies.Verdict) rank {

@@ -97,8 +97,10 @@ func Make(in Input) *Plan {
 	p.fillAll()
 	p.evacuateAll()
 	if !in.NoBalance {
-		p.balanceCopies()
-		p.balancePrimaries()
+		p.balance()
+		if !p.measured() {
+			p.balancePrimaries()
+		}
 	}
 	return p.finish()
 }

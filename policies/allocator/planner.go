@@ -27,9 +27,12 @@ type planner struct {
 
 	copies    [][]int // by place of the keyspace, then of the node: its copies there
 	primaries [][]int // the same of its primaries
-	pairs     []int   // primary's node · nodes + replica's node: shards that both have
+	pairs     []int   // where nodes are few: primary's node · nodes + replica's node: shards that both have
 	handing   []int   // by node: shards that it is to hand over
 	delay     int64   // ticks that a dead node's copies are waited for
+
+	placing *solver      // made when the first copy is placed, if it is needed
+	asked   policies.Row // the answers about the copy at hand
 }
 
 func newPlanner(in Input) *planner {
@@ -73,7 +76,10 @@ func (p *planner) look() {
 		p.copies[k], p.primaries[k] = p.view.Spread[k].Copies, p.view.Spread[k].Primaries
 	}
 	p.keyspaceOf = make([]int, len(s.Shards))
-	p.pairs, p.handing = make([]int, len(s.Members)*len(s.Members)), make([]int, len(s.Members))
+	p.handing = make([]int, len(s.Members))
+	if len(s.Members) <= few {
+		p.pairs = make([]int, len(s.Members)*len(s.Members))
+	}
 	k := 0
 	for i := range s.Shards {
 		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
@@ -90,7 +96,7 @@ func (p *planner) count(r *cluster.Shard, by int) {
 	if lead < 0 {
 		return
 	}
-	for i := range r.Copies {
+	for i := 0; i < len(r.Copies) && p.pairs != nil; i++ {
 		if n := p.nodes[r.Copies[i].Node]; n != lead && !replaced(r, r.Copies[i].ID) {
 			p.pairs[lead*len(p.view.Nodes)+n] += by
 		}

@@ -30,7 +30,7 @@ func (s *Search) Place() (unplaced []int32) {
 	}
 	slices.SortFunc(list, func(a, b weighty) int { return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.slot, b.slot)) })
 	for _, w := range list {
-		if n := s.best(w.slot); n >= 0 {
+		if n := s.best(w.slot, nil); n >= 0 {
 			s.put(w.slot, n)
 			s.touch(n)
 		} else {
@@ -42,7 +42,7 @@ func (s *Search) Place() (unplaced []int32) {
 
 // best is the node where the copy of an empty slot costs least among a few that are drawn, or among all if none of those may
 // have it; None if no node may.
-func (s *Search) best(slot int32) int32 {
+func (s *Search) best(slot int32, may func(node int) bool) int32 {
 	i := s.shardOf[slot]
 	sh := &s.Shards[i]
 	k := slot - sh.First
@@ -53,7 +53,7 @@ func (s *Search) best(slot int32) int32 {
 		for {
 			best, least := int32(None), 0.0
 			visit(func(n int32) {
-				if !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
+				if may != nil && !may(int(n)) || !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
 					return
 				}
 				if cost := s.adding(n, load) + s.score(sh, n, 0); best < 0 || cost < least {
@@ -121,13 +121,13 @@ func share(zones int) (cool, any int) {
 }
 
 // Find looks for the best node for one copy that is missing, or that is to leave where it is, and puts it there. None: there is
-// no node, or Enter refuses those that were found; the copy is where it was.
-func (s *Search) Find(slot int) int {
+// no node for which may holds; the copy is where it was.
+func (s *Search) Find(slot int, may func(node int) bool) int {
 	at := s.Slots[slot]
 	if at >= 0 {
 		s.take(int32(slot))
 	}
-	n := s.best(int32(slot))
+	n := s.best(int32(slot), may)
 	switch {
 	case n >= 0:
 		s.put(int32(slot), n)
@@ -185,7 +185,7 @@ func (s *Search) makeRoom(slot int32) bool {
 			tries++
 			s.take(other)
 			if s.holds(n, load) && (s.Enter == nil || s.Enter(int(i), int(k), int(n))) {
-				if to := s.best(other); to >= 0 && to != n {
+				if to := s.best(other, nil); to >= 0 && to != n {
 					s.put(other, to)
 					s.put(slot, n)
 					s.touch(to)
