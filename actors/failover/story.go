@@ -35,7 +35,8 @@ type stories struct {
 	self, name string // of the node that writes
 	term       uint64 // of the reign
 	open       []*story
-	lost       []loss // connections that broke lately, newest last
+	lost       []loss     // connections that broke lately, newest last
+	early      []Takeover // told before the state here said that somebody was deposed, newest last
 }
 
 // loss is a broken connection: the surest sign of when a process died.
@@ -190,6 +191,11 @@ func (s *stories) follow(state *cluster.State, now int64) {
 			x.primary(state, &x.Shards[i], now)
 		}
 	}
+	early := s.early
+	s.early = nil
+	for i := range early {
+		s.took(state, &early[i])
+	}
 }
 
 // unnoticed opens the story of a life that nobody suspected: its next one began before.
@@ -247,7 +253,7 @@ func (s *stories) planned(state *cluster.State, d *placement.Planned, now int64)
 		at := len(x.Plans)
 		for i := range d.Plan.Decisions {
 			if decision := &d.Plan.Decisions[i]; decision.Lane == allocator.Emergency {
-				if shard := x.shard(decision.Shard); shard != nil && !shard.Serving() {
+				if shard := x.shard(decision.Shard); shard != nil && (shard.Plan < 0 || !shard.Serving()) {
 					part = x.decide(state, shard, decision, at, began+int64(d.Took)) || part
 				}
 			}
@@ -296,8 +302,14 @@ func (x *story) candidate(e *policies.Explanation, chosen string) tracing.Candid
 	return c
 }
 
-// took takes a node's word about a shard that it leads now.
+// took takes a node's word about a shard that it leads now. A node may know of a plan before the one that made it.
 func (s *stories) took(state *cluster.State, t *Takeover) {
+	if r := state.Shard(t.Shard); r == nil || r.Term < t.Term {
+		if s.early = append(s.early, *t); len(s.early) > maxTold {
+			s.early = s.early[1:]
+		}
+		return
+	}
 	for _, x := range s.open {
 		shard := x.shard(t.Shard)
 		if shard == nil {

@@ -263,6 +263,29 @@ func TestLeaderDiesHalfWay(t *testing.T) {
 	s.golden("leader.txt")
 }
 
+// A node may know that it leads before the leader knows that its own plan was carried out.
+func TestEarlyTakeover(t *testing.T) {
+	s := newStage(t, 3, 3)
+	led := s.places("id2")
+	s.detect("id2", liveness.Dead, "proof", true)
+	before := s.state
+	d := s.plan()
+	s.plan()
+	after := s.state
+	s.state = before
+	for _, i := range led {
+		r := &after.Shards[i]
+		s.took(s.state, &Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: s.now, Served: s.now, Written: s.now})
+	}
+	s.state = after
+	s.follow(s.state, s.now)
+	s.stories.planned(s.state, d, s.now)
+	s.look()
+	if len(s.ended) != 1 || !s.ended[0].Settled() || len(s.early) != 0 {
+		t.Errorf("%d stories ended, %d takeovers are still early", len(s.ended), len(s.early))
+	}
+}
+
 // A shard without a copy that may lead makes the outcome red, and a node that comes back ends the waiting.
 func TestRedAndReturned(t *testing.T) {
 	s := newStage(t, 3, 3)

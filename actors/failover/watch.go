@@ -139,7 +139,7 @@ func (w *Watch) Planned(p placement.Planned) {
 	now, state := nanos(), w.c.Group.State()
 	w.put(func() {
 		if w.leading {
-			w.stories.follow(state, now)
+			w.follow(state)
 			w.stories.planned(state, &p, now)
 		}
 	})
@@ -148,8 +148,10 @@ func (w *Watch) Planned(p placement.Planned) {
 // Took takes what copies tell of their takeovers.
 func (w *Watch) Took(list []Takeover) {
 	w.put(func() {
+		state := w.c.Group.State()
+		w.follow(state)
 		for i := range list {
-			w.stories.took(w.c.Group.State(), &list[i])
+			w.stories.took(state, &list[i])
 		}
 	})
 }
@@ -217,10 +219,7 @@ func (w *Watch) turn() time.Duration {
 		return time.Hour
 	}
 	state, now := w.c.Group.State(), nanos()
-	if state.Version != w.version {
-		w.version = state.Version
-		w.stories.follow(state, now)
-	}
+	w.follow(state)
 	told, again := w.stories.ripe(state, now)
 	for _, x := range told {
 		w.finish(x)
@@ -233,6 +232,14 @@ func (w *Watch) turn() time.Duration {
 		return time.Hour
 	}
 	return max(time.Millisecond, time.Duration(again-now))
+}
+
+// follow takes what the cluster state says, once for each of its versions.
+func (w *Watch) follow(state *cluster.State) {
+	if w.leading && state.Version != w.version {
+		w.version = state.Version
+		w.stories.follow(state, nanos())
+	}
 }
 
 // reign notes when this node begins to lead, or ends.
