@@ -211,6 +211,7 @@ func (b *board) sums(n, keyspace int) {
 	b.u32(abi.NodePrimaries, n, node.Primaries)
 	b.u32(abi.NodeIncoming, n, node.Incoming)
 	b.u32(abi.NodeOutgoing, n, node.Outgoing)
+	b.u32(abi.NodeOpening, n, node.Opening)
 	row := keyspace*len(b.view.Nodes) + n
 	b.u32(abi.KeyspaceNodeCopies, row, spread.Copies[n])
 	b.u32(abi.KeyspaceNodePrimaries, row, spread.Primaries[n])

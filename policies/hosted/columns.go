@@ -51,6 +51,7 @@ func (p *painter) nodes() {
 		p.to.U32(abi.NodePrimaries, i, uint32(n.Primaries))
 		p.to.U32(abi.NodeIncoming, i, uint32(n.Incoming))
 		p.to.U32(abi.NodeOutgoing, i, uint32(n.Outgoing))
+		p.to.U32(abi.NodeOpening, i, uint32(n.Opening))
 		p.load(abi.NodeCapacityCPU, i, n.Capacity)
 		p.load(abi.NodeUsedCPU, i, n.Used)
 		p.load(abi.NodeComingCPU, i, n.Coming)

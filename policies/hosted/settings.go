@@ -18,7 +18,7 @@ type inForce struct {
 	text     []byte
 }
 
-// of is the JSON for pol_configure. A value that the manifest's schema does not take stands for the default: whoever set it
+// of is the JSON for pol_configure. What nobody has set is what the cluster makes of it, else the manifest's default. A value that the manifest's schema does not take stands for the default: whoever set it
 // has been told, if the name is the cluster's, and was refused, if it is the policy's own.
 func (f *inForce) of(v *Version, s *cluster.State) ([]byte, *Fault) {
 	if f.text != nil && f.spaces == len(s.Keyspaces) && slices.Equal(f.settings, s.Settings) {
@@ -32,6 +32,9 @@ func (f *inForce) of(v *Version, s *cluster.State) ([]byte, *Fault) {
 		rule := &v.Manifest.Settings[i]
 		if !strings.HasPrefix(rule.Name, "cluster.") {
 			continue
+		}
+		if known, set := cluster.RuleOf(rule.Name); set && !rule.Prefix {
+			values[rule.Name] = known.Default
 		}
 		gather(rule, rule.Name, s, values)
 		for k := range s.Keyspaces {
@@ -62,6 +65,9 @@ func gather(rule *abi.Setting, name string, s *cluster.State, into map[string]st
 	for ; at < len(s.Settings) && strings.HasPrefix(s.Settings[at].Name, name); at++ {
 		x := &s.Settings[at]
 		if x.Name != name && !rule.Prefix || x.Name == name && rule.Prefix {
+			continue
+		}
+		if _, err := cluster.CheckSetting(x.Name, x.Value); err != nil {
 			continue
 		}
 		if _, err := rule.Parse(x.Value); err == nil {

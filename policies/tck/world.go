@@ -147,6 +147,9 @@ func (r *reader) node(name string, words []string) (err error) {
 	if load.Capacity != (policies.Load{}) {
 		r.Facts.Loads.Nodes = append(r.Facts.Loads.Nodes, load)
 	}
+	slices.SortFunc(r.State.Members, func(a, b cluster.Member) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	slices.SortFunc(r.Facts.Evidence, func(a, b liveness.Status) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	slices.SortFunc(r.Facts.Loads.Nodes, func(a, b policies.NodeLoad) int { return strings.Compare(string(a.Node), string(b.Node)) })
 	return nil
 }
 
