@@ -21,7 +21,7 @@ const (
 // lead there: as many as may go on at a time. What is left follows when these are done: it is worked out anew from what has been
 // committed by then, by whoever leads then.
 func (p *planner) balance() {
-	s := p.solver()
+	s := p.solver(false)
 	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
 	limits := fit.Limits{Start: startHeat, Stop: stopHeat}
 	if !s.measured {

@@ -41,14 +41,14 @@ type solver struct {
 // fitLoad is what a shard's copies weigh.
 type fitLoad struct{ primary, replica fit.Vector }
 
-// solver makes the arrays anew from what has been planned so far.
-func (p *planner) solver() *solver {
+// solver makes the arrays anew from what has been planned so far, with slots for missing copies or without.
+func (p *planner) solver(missing bool) *solver {
 	s := &solver{p: p, measured: p.measured()}
 	problem := fit.Problem{Seed: p.in.Seed, Classes: make([]fit.Class, len(p.in.State.Keyspaces))}
 	s.weigh()
 	problem.Nodes = s.nodes()
 	s.rules(&problem)
-	problem.Shards, problem.Slots = s.slots()
+	problem.Shards, problem.Slots = s.slots(missing)
 	if s.measured {
 		problem.Families = len(p.in.State.Keyspaces)
 		problem.Weights = fit.Vector{dimPrimaries: primariesWeight}
@@ -188,8 +188,8 @@ func (s *solver) carried() []float64 {
 	return sum
 }
 
-// slots gives every copy that will stay on a node that lives, and every one that is missing, a slot.
-func (s *solver) slots() ([]fit.Shard, []int32) {
+// slots gives every copy that will stay on a node that lives, and if asked for every one that is missing, a slot.
+func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 	p := s.p
 	list, slots := make([]fit.Shard, len(p.in.State.Shards)), make([]int32, 0, 3*len(p.in.State.Shards))
 	for i := range list {
@@ -212,13 +212,21 @@ func (s *solver) slots() ([]fit.Shard, []int32) {
 		if len(r.Copies) == 0 {
 			sh.Lead = 0
 		}
-		for range p.keyspace(i).Copies() - p.present(i) {
+		for range p.absent(i, missing) {
 			slots = append(slots, fit.None)
 		}
 		sh.Count = int32(len(slots)) - sh.First
 		list[i] = sh
 	}
 	return list, slots
+}
+
+// absent counts the copies of a shard that are to be placed.
+func (p *planner) absent(i int, missing bool) int {
+	if !missing {
+		return 0
+	}
+	return max(0, p.keyspace(i).Copies()-p.present(i))
 }
 
 // slot is the slot of a shard that is on a node, or with None an empty one; -1 if there is none.
@@ -358,7 +366,7 @@ func (p *planner) classRow(first, last int) ([]byte, []float64) {
 // solving is the solver for the copies that are to be placed, or nil where all nodes are ranked for each.
 func (p *planner) solving() *solver {
 	if p.placing == nil && (len(p.view.Nodes) > few || p.measured()) {
-		p.placing = p.solver()
+		p.placing = p.solver(true)
 	}
 	return p.placing
 }
