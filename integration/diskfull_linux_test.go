@@ -18,8 +18,8 @@ import (
 // Writes then fail with an error that says so, reads and deletes go on, and when there is space again, so do writes.
 func TestDiskFull(t *testing.T) {
 	config := newNode(t)
-	config.Data = smallDisk(t, 480<<20)               // an empty log keeps up to 110 MiB of files to write into again
-	config.Args = []string{"--disk-reserve", "180mb"} // what snapshots and compactions take for a while, on the way to give more back
+	config.Data = smallDisk(t, 400<<20) // an empty log keeps up to 110 MiB of files to write into again
+	config.Args = []string{"--disk-reserve", "100mb"}
 	n := start(t, config)
 	c := connect(t, n.RESP)
 
@@ -39,7 +39,7 @@ func TestDiskFull(t *testing.T) {
 	// Somebody else's file goes, and there is space again at once; until then it does not matter who took it.
 	expect(t, c, "OK", "SET", "before", "the flood")
 	ballast := filepath.Join(config.Data, "ballast")
-	must(t, fillDisk(ballast, 380<<20))
+	must(t, fillDisk(ballast, 300<<20))
 	until(t, "writes are refused on a disk that somebody else filled", func() bool { return !writable(t, c) })
 	expect(t, c, "the flood", "GET", "before")
 	must(t, os.Remove(ballast))
@@ -86,7 +86,7 @@ func writeUntilFull(t *testing.T, c *harness.Conn) int {
 			return i
 		}
 		if i > 1<<14 {
-			t.Fatal("a disk of 480 MiB took a gigabyte")
+			t.Fatal("a disk of 400 MiB took a gigabyte")
 		}
 	}
 }

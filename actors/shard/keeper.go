@@ -15,17 +15,17 @@ type Keeper struct {
 	shards func() []*Shard
 	files  *wal.Snapshots
 	limit  int64
-	low    func() bool
+	room   func() (free, reserve int64)
 	log    *slog.Logger
 	last   atomic.Int64 // Unix seconds of the last snapshot
 	saved  atomic.Int64 // snapshots written
 }
 
 // NewKeeper makes a keeper for the shards that have a log, which shards lists as they are at the moment. limit is in bytes of
-// log per shard. low says whether the disk is nearly full: then every log goes that is longer than the snapshot which replaces
-// it, so that deletes make room.
-func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, low func() bool, log *slog.Logger) *Keeper {
-	k := &Keeper{shards: shards, files: files, limit: limit, low: low, log: log}
+// log per shard. room says how much of the disk is free and how much is to be kept so: with less the disk is nearly full, and
+// every log goes that is longer than the snapshot which replaces it, so that deletes make room.
+func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, room func() (free, reserve int64), log *slog.Logger) *Keeper {
+	k := &Keeper{shards: shards, files: files, limit: limit, room: room, log: log}
 	k.last.Store(time.Now().Unix())
 	return k
 }
@@ -68,17 +68,29 @@ func (k *Keeper) Run(ctx context.Context, period time.Duration) {
 	}
 }
 
-// longest is the shard with the most log past the limit, or nil.
+// longest is the shard with the most log past the limit whose snapshot there is room for, or nil.
 func (k *Keeper) longest() *Shard {
 	var found *Shard
-	most, low := int64(0), k.low()
+	most := int64(0)
+	free, reserve := k.room()
 	for _, s := range k.shards() {
 		bytes, live, any := s.Unsaved()
-		if worth := bytes > k.limit || low && bytes > live; any && worth && bytes > most {
+		if worth := bytes > k.limit || free < reserve && bytes > live; any && worth && bytes > most && fits(live, free, reserve) {
 			found, most = s, bytes
 		}
 	}
 	return found
+}
+
+// fits says whether a snapshot of a size may be written. Until the log is cut it takes room from what deletes may still write
+// into, which is all of the reserve but a quarter: they are how a full disk gets empty, and must not fail for it. A small one
+// goes in any case, since it gives back more than it takes.
+//
+//	0       reserve/4    reserve/3                 reserve
+//	├───────────┼───────────┼─────────────────────────┤        free
+//	 nothing     deletes     deletes and snapshots     all
+func fits(size, free, reserve int64) bool {
+	return reserve <= 0 || size <= free/4 || free-size >= reserve/3
 }
 
 // SaveAll writes a snapshot of every shard that has log to replay, so that a restart needs none of it. progress is called

@@ -64,5 +64,15 @@ func (l *Log) Low() bool {
 	return err == nil && free < l.space.reserve
 }
 
+// Room is the free space of the log's disk and what of it is to be kept, in bytes; 0, 0 if the file system cannot tell. Any
+// goroutine may ask.
+func (l *Log) Room() (free, reserve int64) {
+	free, err := l.space.free()
+	if err != nil {
+		return 0, 0
+	}
+	return free, l.space.reserve
+}
+
 // Free is the free space of the log's disk, in bytes. Any goroutine may ask.
 func (l *Log) Free() (int64, error) { return l.space.free() }
