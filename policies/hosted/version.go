@@ -112,7 +112,7 @@ func load(ctx context.Context, e *Engine, binary []byte, twin policies.Decider) 
 		return nil, fmt.Errorf("hosted: policy %s: %w", m.Name, err)
 	}
 	v := &Version{Manifest: m, module: module, digest: module.Digest().String(), twin: twin}
-	if err := v.inspect(); err == nil {
+	if err = v.inspect(); err == nil {
 		err = v.start()
 	}
 	if err != nil {

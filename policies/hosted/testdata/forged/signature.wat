@@ -1,0 +1,7 @@
+;; signature takes another question than is put to it.
+(module
+  (memory (export "memory") 1)
+  (func (export "pol_abi_1"))
+  (func (export "pol_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "pol_state") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "can_allocate") (param i64) (result i32) (i32.const 0)))
