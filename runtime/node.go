@@ -45,6 +45,7 @@ type Node struct {
 	views     *directory.Views
 	watches   *directory.Watches
 	placement *placement.Placement
+	plans     *planBook
 	system    *actors.System
 	life      atomic.Pointer[life]
 	lease     atomic.Pointer[member.Lease] // of the present life

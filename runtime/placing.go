@@ -19,9 +19,16 @@ func (n *Node) newPlacement() (*placement.Placement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.plans, err = openPlans(n.config.Data, Version(), n.config.Logger); err != nil {
+		return nil, err
+	}
+	n.plans.present = n.present
 	return placement.Start(placement.Config{
-		Engine: engine, Closed: func() error { return closeEngine(engine) },
-		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger,
+		Engine: engine, Closed: func() error {
+			n.plans.close()
+			return closeEngine(engine)
+		},
+		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.plans.add, Idle: n.plans.add,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindPlacement, body)
 		},

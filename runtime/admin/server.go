@@ -26,6 +26,9 @@ type ServerConfig struct {
 	// Dev serves paths below /_dev/ that cut the node off from others, for fault injection. Default: off.
 	Dev bool
 
+	// Plans are those that this node recorded. nil: it records none.
+	Plans Plans
+
 	// MaxConnections that are open at once; one more is closed as soon as it is accepted. Default 1024.
 	MaxConnections int
 

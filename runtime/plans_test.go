@@ -1,0 +1,163 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// plannedFor makes a plan for a cluster of one node with so many shards that are nowhere yet, or, with idle, for none.
+func plannedFor(t *testing.T, version uint64, n int) placement.Planned {
+	t.Helper()
+	s := &cluster.State{}
+	commands := []*cluster.Command{{Bootstrap: &cluster.Bootstrap{Cluster: strings.Repeat("0", 40), Member: cluster.Member{ID: "n1", Name: "n1", Raft: 1, Epoch: 1, Roles: cluster.DefaultRoles, Format: cluster.Format}}}}
+	if n > 0 {
+		commands = append(commands, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: shards.Keyspace{Name: "orders", Shards: n}}})
+	}
+	for _, c := range commands {
+		after, o := s.Apply(c)
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		s = after
+	}
+	s.Version = version
+	in := allocator.Input{State: s, Evidence: []liveness.Status{{Node: "n1", Epoch: 1, State: liveness.Alive}}, Policies: &policies.Set{Deciders: deciders.All()}, Ticks: 5}
+	return placement.Planned{Term: 3, Input: &in, Plan: allocator.Make(in), Outcome: cluster.Outcome{Version: version + 1}}
+}
+
+func book(t *testing.T, data string) *planBook {
+	t.Helper()
+	b, err := openPlans(data, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What was planned is kept over a restart of the node, and planned again it comes out the same.
+func TestPlansAreKept(t *testing.T) {
+	for _, data := range []string{t.TempDir(), ""} {
+		b := book(t, data)
+		for i := range 5 {
+			b.add(plannedFor(t, uint64(10+i), 1+i))
+		}
+		b.close()
+		if data != "" {
+			b = book(t, data)
+			defer b.close()
+		}
+		list := b.List()
+		if len(list) != 5 || list[0].ID != "3.1" || list[4].ID != "3.5" || list[4].Moves != 5 || list[4].Version != 14 || list[4].Outcome != "committed" {
+			t.Fatalf("folder %q: kept %+v", data, list)
+		}
+		frame, err := b.Frame(record.Key{Term: 3, Number: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := record.Next(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !same || r.Release != "test" {
+			t.Errorf("folder %q: %s", data, why)
+		}
+		var none *admin.Error
+		if _, err := b.Frame(record.Key{Term: 3, Number: 6}); !errors.As(err, &none) || none.Kind != admin.KindNotFound {
+			t.Errorf("a plan that was never made: %v", err)
+		}
+	}
+}
+
+// A quiet cluster looks every few seconds and fills no book: of plans that ask for nothing of one state the last is kept.
+func TestQuietPlansAreThinned(t *testing.T) {
+	data := t.TempDir()
+	b := book(t, data)
+	b.add(plannedFor(t, 10, 2))
+	for range 6 {
+		b.add(plannedFor(t, 11, 0))
+	}
+	b.add(plannedFor(t, 12, 0))
+	b.close()
+	var ids []string
+	for _, p := range b.List() {
+		ids = append(ids, p.ID+" "+p.Outcome)
+	}
+	if got := strings.Join(ids, ", "); got != "3.1 committed, 3.7 nothing to do, 3.8 nothing to do" {
+		t.Error(got)
+	}
+	if files, _ := filepath.Glob(filepath.Join(data, "plans", "*")); len(files) != 3 {
+		t.Errorf("files %v", files)
+	}
+}
+
+// The book is bounded by number and by bytes; what is damaged or half written is passed over.
+func TestPlansAreBounded(t *testing.T) {
+	data := t.TempDir()
+	b := book(t, data)
+	for i := range 3 {
+		b.add(plannedFor(t, uint64(10+i), 1))
+	}
+	b.close()
+	for n := range maxPlans + 5 {
+		key := record.Key{Term: 4, Number: uint64(n)}
+		b.keep(page{key: key, summary: admin.PlanSummary{ID: key.String(), Bytes: 1000}})
+	}
+	if list := b.List(); len(list) != maxPlans || list[0].ID != "4.5" {
+		t.Errorf("%d plans from %s on", len(list), list[0].ID)
+	}
+	if files, _ := filepath.Glob(filepath.Join(data, "plans", "*")); len(files) != 0 {
+		t.Errorf("files of plans that were given up: %v", files)
+	}
+	for n := range 3 {
+		b.keep(page{key: record.Key{Term: 5, Number: uint64(n)}, summary: admin.PlanSummary{ID: fmt.Sprintf("5.%d", n), Bytes: maxPlanBytes/2 + 1}})
+	}
+	if list := b.List(); len(list) != 1 || list[0].ID != "5.2" {
+		t.Errorf("beyond the bytes: %+v", list)
+	}
+	for _, name := range []string{"9.1.plan", "9.2.plan.new", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(data, "plans", name), []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b = book(t, data)
+	defer b.close()
+	if files, _ := filepath.Glob(filepath.Join(data, "plans", "*")); len(b.List()) != 0 || len(files) != 1 || filepath.Base(files[0]) != "notes.txt" {
+		t.Errorf("%+v, files %v", b.List(), files)
+	}
+}
+
+// Planning waits for no disk: what cannot be queued is left out.
+func TestPlansAreNotWaitedFor(t *testing.T) {
+	b := &planBook{queue: make(chan *record.Record, 1), log: slog.New(slog.DiscardHandler)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3 {
+			b.add(plannedFor(t, 1, 1))
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits")
+	}
+	if b.dropped != 2 {
+		t.Errorf("%d were left out", b.dropped)
+	}
+}
