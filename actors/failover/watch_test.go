@@ -151,7 +151,7 @@ func TestWatch(t *testing.T) {
 			now := time.Now().UnixNano()
 			teller.Took(Takeover{Shard: r.ID, Term: r.Term, Heard: now, Served: now + 1000})
 		}
-		time.Sleep(3 * time.Second) // of the bubble: nobody writes, and the story is told nevertheless
+		<-time.After(3 * time.Second) // of the bubble: nobody writes, and the story is told nevertheless
 		synctest.Wait()
 		told := offices["id3"].list()
 		if len(told) != 1 || told[0].Outcome != tracing.OutcomeRecovered || !told[0].Settled() || len(gone.list()) != 0 {
