@@ -4,11 +4,12 @@ import "math"
 
 // Set is a list of deciders and scorers that are asked together. What questions have in common is asked once and kept:
 //
-//	                 kept by capability, keyspace,            made anew for
-//	                 Primary, New and classes                 each question
-//	without PerShard ──► ┐
-//	Classifier       ──► ├ row ──► nodes that Count has ──► copy ──► raised by the
-//	Metered          ──► ┘         changed: metered again            others with PerShard
+//	                 kept by capability, keyspace,          made anew for
+//	                 Primary, New and classes               each question
+//	without PerShard ─┬─► row ──────────────────────────┐
+//	Classifier       ─┘                                 ├─► row, raised by
+//	Metered          ───► row, with the nodes that      │   the others with
+//	                      Count has changed since ──────┘   PerShard
 //
 // Rows are kept until another view is asked about, or Forget. A Set belongs to one goroutine.
 type Set struct {
@@ -18,7 +19,8 @@ type Set struct {
 	view   *View
 	known  int // deciders that the rolls were made from
 	rolls  [capabilities]roll
-	groups map[class]*group
+	rows   map[class]*group
+	meters map[class]*group
 	kept   int // groups
 	row    Row
 }
@@ -35,10 +37,11 @@ type roll struct {
 	shared  []Decider // once per class
 	classed []Decider // once per class of theirs: Classifiers
 	alone   []Decider // for each question
-	metered []meter   // those of the first two that are asked node by node
+	metered []meter   // node by node
+	split   []Decider // of the metered, the Classifiers
 }
 
-// meter is a Metered with its bit among the classifiers, if it is one.
+// meter is a Metered with its bit among those that are Classifiers, if it is one.
 type meter struct {
 	Metered
 	bit uint64
@@ -46,11 +49,10 @@ type meter struct {
 
 // group is the questions that share a row.
 type group struct {
-	next map[branch]*group // by what the next classifiers say
-	made bool
-	base Row // without the metered
-	row  Row // with them; the same as base if there are none
-	seen int // of View.touched
+	next   map[branch]*group // by what the next classifiers say
+	row    Row               // nil until it is asked for
+	seen   int               // of View.touched, by a metered row
+	raised int               // answers other than 0 in a metered row
 }
 
 // branch is one classifier's word on a shard.
@@ -64,7 +66,7 @@ type branch struct {
 const maxGroups = 4096
 
 // Forget drops the rows that are kept: for whoever has changed what a view says without Count.
-func (s *Set) Forget() { s.view, s.groups, s.kept = nil, nil, 0 }
+func (s *Set) Forget() { s.view, s.rows, s.meters, s.kept = nil, nil, nil, 0 }
 
 // Changed tells those who keep a picture of the view that a row of its shard table has changed; shard is its place there.
 // Who plans calls it after each change, when Count has been called too.
@@ -129,23 +131,76 @@ func (s *Set) Ask(v *View, q *Question) Row {
 		}
 		s.row = make(Row, len(v.Nodes))
 	}
+	if s.kept >= maxGroups {
+		s.rows, s.meters, s.kept = nil, nil, 0
+	}
 	l := &s.rolls[q.Capability]
-	g, alone := s.group(v, q, l)
-	if !g.made {
-		g.make(v, q, l, alone)
-	} else if len(l.metered) > 0 {
-		g.catchUp(v, q, l, alone)
+	g, alone := s.find(&s.rows, v, q, l.classed)
+	if g.row == nil {
+		g.row = make(Row, len(v.Nodes))
+		for _, d := range l.shared {
+			ask(d, v, q, g.row)
+		}
+		askEach(l.classed, ^alone, v, q, g.row)
 	}
 	copy(s.row, g.row)
+	if len(l.metered) > 0 {
+		s.meter(v, q, l)
+	}
 	for _, d := range l.alone {
 		ask(d, v, q, s.row)
 	}
-	for i, d := range l.classed {
-		if alone&(1<<i) != 0 {
-			ask(d, v, q, s.row)
+	askEach(l.classed, alone, v, q, s.row)
+	return s.row
+}
+
+// askEach asks those whose bit is set.
+func askEach(list []Decider, bits uint64, v *View, q *Question, r Row) {
+	for i, d := range list {
+		if bits&(1<<i) != 0 {
+			ask(d, v, q, r)
 		}
 	}
-	return s.row
+}
+
+// meter raises the row by what the metered say.
+func (s *Set) meter(v *View, q *Question, l *roll) {
+	g, alone := s.find(&s.meters, v, q, l.split)
+	switch {
+	case g.row == nil:
+		g.row = make(Row, len(v.Nodes))
+		fallthrough
+	case len(v.touched)-g.seen >= len(v.Nodes):
+		for n := range g.row {
+			g.meter(v, q, l, alone, n)
+		}
+	default:
+		for _, n := range v.touched[g.seen:] {
+			g.meter(v, q, l, alone, int(n))
+		}
+	}
+	if g.seen = len(v.touched); g.raised > 0 {
+		row := s.row[:len(g.row)]
+		for n, a := range g.row {
+			row[n] = max(row[n], a)
+		}
+	}
+	askEach(l.split, alone, v, q, s.row)
+}
+
+func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
+	var a Answer
+	for i := range l.metered {
+		if m := &l.metered[i]; alone&m.bit == 0 {
+			a = max(a, m.Meter(v, q, node))
+		}
+	}
+	if g.row[node] != 0 {
+		g.raised--
+	}
+	if g.row[node] = a; a != 0 {
+		g.raised++
+	}
 }
 
 // enroll sorts the deciders that have a word on a capability. What Start asks of those who are not metered may depend on any
@@ -157,49 +212,44 @@ func (s *Set) enroll(c Capability) (l roll) {
 		}
 		m, metered := d.(Metered)
 		_, classifies := d.(Classifier)
-		bit := uint64(0)
 		switch {
-		case d.PerShard() && classifies && len(l.classed) < 64:
-			bit = 1 << len(l.classed)
+		case metered && classifies && len(l.split) < 64:
+			l.metered = append(l.metered, meter{m, 1 << len(l.split)})
+			l.split = append(l.split, d)
+		case metered && !d.PerShard():
+			l.metered = append(l.metered, meter{m, 0})
+		case classifies && len(l.classed) < 64:
 			l.classed = append(l.classed, d)
-		case d.PerShard() || c == Start && !metered:
+		case d.PerShard() || c == Start:
 			l.alone = append(l.alone, d)
-			continue
 		default:
 			l.shared = append(l.shared, d)
-		}
-		if metered {
-			l.metered = append(l.metered, meter{m, bit})
 		}
 	}
 	return l
 }
 
-// group finds the questions that share a row with this one, and, as bits, the classifiers that this shard must be put to alone.
-func (s *Set) group(v *View, q *Question, l *roll) (g *group, alone uint64) {
+// find gives the questions that share a row with this one, and, as bits, the classifiers that this shard must be put to alone.
+func (s *Set) find(groups *map[class]*group, v *View, q *Question, classed []Decider) (g *group, alone uint64) {
 	key := class{q.Capability, uint16(q.Keyspace.ID), q.Primary, q.New}
-	if s.kept >= maxGroups {
-		s.groups, s.kept = nil, 0
-	}
-	if g = s.groups[key]; g == nil {
-		if s.groups == nil {
-			s.groups = map[class]*group{}
+	if g = (*groups)[key]; g == nil {
+		if *groups == nil {
+			*groups = map[class]*group{}
 		}
 		g = &group{}
-		s.groups[key] = g
+		(*groups)[key] = g
 		s.kept++
 	}
-	for i, d := range l.classed {
-		b := branch{who: i}
+	for i, d := range classed {
 		number, ok := d.(Classifier).Class(v, q)
-		switch {
-		case !ok:
-			b.alone = true
-			alone |= 1 << i
-		case number == 0:
+		if ok && number == 0 {
 			continue
 		}
-		b.class = number
+		b := branch{i, number, !ok}
+		if !ok {
+			b.class = 0
+			alone |= 1 << i
+		}
 		next := g.next[b]
 		if next == nil {
 			if g.next == nil {
@@ -212,51 +262,6 @@ func (s *Set) group(v *View, q *Question, l *roll) (g *group, alone uint64) {
 		g = next
 	}
 	return g, alone
-}
-
-func (g *group) make(v *View, q *Question, l *roll, alone uint64) {
-	g.base, g.made, g.seen = make(Row, len(v.Nodes)), true, len(v.touched)
-	for _, d := range l.shared {
-		if _, metered := d.(Metered); !metered {
-			ask(d, v, q, g.base)
-		}
-	}
-	for i, d := range l.classed {
-		if _, metered := d.(Metered); !metered && alone&(1<<i) == 0 {
-			ask(d, v, q, g.base)
-		}
-	}
-	g.row = g.base
-	if len(l.metered) > 0 {
-		g.row = make(Row, len(v.Nodes))
-		for n := range g.row {
-			g.meter(v, q, l, alone, n)
-		}
-	}
-}
-
-// catchUp meters the nodes whose sums have changed since the row was asked for last.
-func (g *group) catchUp(v *View, q *Question, l *roll, alone uint64) {
-	if len(v.touched)-g.seen >= len(v.Nodes) {
-		for n := range g.row {
-			g.meter(v, q, l, alone, n)
-		}
-	} else {
-		for _, n := range v.touched[g.seen:] {
-			g.meter(v, q, l, alone, int(n))
-		}
-	}
-	g.seen = len(v.touched)
-}
-
-func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
-	a := g.base[node]
-	for i := range l.metered {
-		if m := &l.metered[i]; alone&m.bit == 0 {
-			a = max(a, m.Meter(v, q, node))
-		}
-	}
-	g.row[node] = a
 }
 
 // Scores adds up what the scorers say, in units of one copy. A figure that is no number, or not finite, counts as 0: a soft

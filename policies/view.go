@@ -139,6 +139,9 @@ func (v *View) ShardLoad(id shards.ShardID) *ShardLoad {
 	return &v.loads[at]
 }
 
+// ShardLoads lists all that have been measured, sorted by shard: read only.
+func (v *View) ShardLoads() []ShardLoad { return v.loads }
+
 // Setback is the tick at which a copy of the shard was last seen to fail; known is false if none was.
 func (v *View) Setback(id shards.ShardID) (tick int64, known bool) {
 	at, known := slices.BinarySearchFunc(v.setbacks, id, func(s Setback, id shards.ShardID) int { return cmp.Compare(s.Shard, id) })

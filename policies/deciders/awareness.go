@@ -28,6 +28,8 @@ type attribute struct {
 	from   string   // the setting that named it
 	values []string // sorted: those of living nodes, and those that there should be
 	of     []int    // by node: the place of its value, unsaid, or unseen
+	nodes  [][]int  // by value: the nodes that say it
+	silent []int    // nodes that do not say the attribute
 }
 
 // What nodes without a place among the values are.
@@ -81,14 +83,17 @@ func readAttribute(v *policies.View, name, from string) attribute {
 	}
 	slices.Sort(a.values)
 	a.values = slices.Compact(a.values)
+	a.nodes = make([][]int, len(a.values))
 	for n := range v.Nodes {
 		value := v.Nodes[n].Attribute(name)
 		at, found := slices.BinarySearch(a.values, value)
 		switch {
 		case found:
 			a.of[n] = at
+			a.nodes[at] = append(a.nodes[at], n)
 		case value == "":
 			a.of[n] = unsaid
+			a.silent = append(a.silent, n)
 		default:
 			a.of[n] = unseen
 		}
@@ -108,11 +113,18 @@ func (Awareness) Name() string { return "awareness" }
 // PerShard is true: the answer is about where the shard's copies are.
 func (Awareness) PerShard() bool { return true }
 
+// fewPlaces is how many places there may be for rows to be worth keeping: of more, few shards have the same, and what a shard's
+// own copies refuse are few nodes.
+const fewPlaces = 16
+
 // Class is where the copies that count are, as a number of which each digit is one of them.
 func (Awareness) Class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
 	a := awareness.of(v, q.Keyspace)
 	if len(a.attributes) == 0 {
 		return 0, true
+	}
+	if a.places > fewPlaces {
+		return 0, false
 	}
 	var digits [cluster.MaxCopies]uint64
 	held := digits[:0]
@@ -160,31 +172,50 @@ func (Awareness) Remain(v *policies.View, q *policies.Question, r policies.Row) 
 
 func spread(v *policies.View, q *policies.Question, r policies.Row) {
 	a := awareness.of(v, q.Keyspace)
+	if len(a.attributes) == 0 {
+		return
+	}
+	var list [cluster.MaxCopies]int
+	held := list[:0]
+	for i := range q.Shard.Copies {
+		if n := counted(v, q, &q.Shard.Copies[i]); n >= 0 {
+			held = append(held, n)
+		}
+	}
 	for i := range a.attributes {
 		attribute := &a.attributes[i]
-		held := attribute.held(v, q)
 		most, code := attribute.most(q.Keyspace), uint8(min(i, awareMost-1))
-		for n := range v.Nodes {
-			switch value := attribute.of[n]; {
-			case value == unseen:
-			case value == unsaid:
-				r.Raise(n, policies.Say(policies.No, awareMissing+code))
-			case held[value] >= most:
-				r.Raise(n, policies.Say(policies.No, awareFull+code))
+		for _, n := range attribute.silent {
+			r.Raise(n, policies.Say(policies.No, awareMissing+code))
+		}
+		for _, n := range held {
+			if value := attribute.of[n]; value >= 0 && attribute.count(held, value) >= most {
+				for _, n := range attribute.nodes[value] {
+					r.Raise(n, policies.Say(policies.No, awareFull+code))
+				}
 			}
 		}
 	}
 }
 
-// held counts the copies at each value.
-func (a *attribute) held(v *policies.View, q *policies.Question) []int {
-	held := make([]int, len(a.values))
-	for i := range q.Shard.Copies {
-		if n := counted(v, q, &q.Shard.Copies[i]); n >= 0 && a.of[n] >= 0 {
-			held[a.of[n]]++
+// count is how many of these nodes say a value.
+func (a *attribute) count(nodes []int, value int) (n int) {
+	for _, node := range nodes {
+		if a.of[node] == value {
+			n++
 		}
 	}
-	return held
+	return n
+}
+
+// held is how many copies are at a value.
+func (a *attribute) held(v *policies.View, q *policies.Question, value int) (n int) {
+	for i := range q.Shard.Copies {
+		if node := counted(v, q, &q.Shard.Copies[i]); node >= 0 && a.of[node] == value {
+			n++
+		}
+	}
+	return n
 }
 
 // Reason names the attribute, its value, the copies there and how many there may be.
@@ -203,7 +234,7 @@ func (Awareness) Reason(v *policies.View, q *policies.Question, node int, answer
 		which = "older "
 	}
 	return fmt.Sprintf("node %s is in %s %s, where %scopies of shard %s are %d already: of %d copies at most %d may be in one of the values %s; setting %s is %s",
-		name, a.name, a.values[value], which, v.State.ShardName(q.Shard.ID), a.held(v, q)[value], q.Keyspace.Copies(), a.most(q.Keyspace),
+		name, a.name, a.values[value], which, v.State.ShardName(q.Shard.ID), a.held(v, q, value), q.Keyspace.Copies(), a.most(q.Keyspace),
 		strings.Join(a.values, ", "), a.from, settingOf(v, q.Keyspace, cluster.SettingAwareness))
 }
 

@@ -21,7 +21,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //
 //	ask CAPABILITY SHARD [copy=K] [+primary] [+new] [ticks=T] [now=DATE] [in=N] [out=N] [opening=N] [relocating=N]
 //	    about a new copy, or the row's K-th one; in, out, opening: what goes on at every node
-//	flood    which nodes are flooded, and what that blocks; it remembers what it said last
+//	flood    which nodes are too full to take writes, and why; it remembers what it said last
 //	next [ticks=T] [now=DATE]    when time alone will change an answer
 func TestScenarios(t *testing.T) {
 	known := map[string]policies.Decider{}
@@ -102,7 +102,7 @@ func (w *world) ask(d policies.Decider, line string) (out []string) {
 	v := w.view(set)
 	switch bare[0] {
 	case "flood":
-		return w.flood(v)
+		return w.flood()
 	case "next":
 		s := policies.Set{Deciders: []policies.Decider{d}}
 		return []string{fmt.Sprintf("tick %d", s.Next(v))}
@@ -127,14 +127,14 @@ func (w *world) ask(d policies.Decider, line string) (out []string) {
 	return out
 }
 
-// flood prints the floods and what they block.
-func (w *world) flood(v *policies.View) (out []string) {
-	w.floods = Floods(v, w.floods)
-	for _, f := range w.floods {
-		out = append(out, fmt.Sprintf("%s: %s", v.State.NodeName(f.Node), f.Reason))
-	}
-	for _, b := range BlockedKeyspaces(v.State, w.floods) {
-		out = append(out, fmt.Sprintf("keyspace %s: %d shards blocked by node %s", v.State.Keyspace(b.Keyspace).Name, b.Shards, v.State.NodeName(b.First.Node)))
+// flood prints which nodes are too full to take writes that grow.
+func (w *world) flood() (out []string) {
+	for i := range w.facts.Loads.Nodes {
+		l := &w.facts.Loads.Nodes[i]
+		f := policies.FloodOf(&w.state, l, w.floods[l.Node])
+		if w.floods[l.Node] = f; f.Why != "" {
+			out = append(out, f.Why)
+		}
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package deciders
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -12,7 +13,7 @@ import (
 //	used  ├──────────────────┼─────────┼───────┼───┤ capacity
 //	                        low       high   flood stage
 //	      copies may come    none come  copies    writes to shards with a copy here are
-//	                                    leave     refused, deletes are not: see Flood
+//	                                    leave     refused, deletes are not: see policies.FloodOf
 //
 // What is used counts with what is coming, so that a node which looks empty is not filled beyond it; and where it says that
 // copies must leave, without what is leaving already. A shard's first copy is empty, and may come up to high. Of a node whose
@@ -22,22 +23,24 @@ type watermarks struct {
 	dimension func(*policies.Load) float64
 	enabled   string // name of the setting that switches them on
 	prefix    string // of their settings
-	state     *policies.Derived[stages]
+	state     *policies.Derived[*stages]
 }
 
-// stages are the limits as they were read: low, high, flood stage.
+// stages are the limits as they were read: low and high.
 type stages struct {
-	on       bool
-	marks    [3]cluster.Watermark
-	headroom [3]float64
-	most     float64 // bytes between low and high on the node where they are nearest: a smaller shard needs no second look
+	on       bool // some node's capacity is known
+	marks    [2]cluster.Watermark
+	headroom [2]float64
+	limits   [][2]float64 // by node: low and high; infinite where the capacity is not known
+	least    float64      // bytes between low and high on the node where they are nearest
+	largest  float64      // bytes of the largest copy that was measured
+	over     bool         // some node is beyond high
 }
 
 // The stages, and the codes of the reasons.
 const (
 	low = iota
 	high
-	flood
 )
 
 const (
@@ -47,7 +50,7 @@ const (
 	mustLeave
 )
 
-var stageNames = [...]string{"low", "high", "flood_stage"}
+var stageNames = [...]string{"low", "high"}
 
 func newWatermarks(what, enabled, prefix string, dimension func(*policies.Load) float64) *watermarks {
 	w := &watermarks{what: what, enabled: enabled, prefix: prefix, dimension: dimension}
@@ -55,9 +58,9 @@ func newWatermarks(what, enabled, prefix string, dimension func(*policies.Load) 
 	return w
 }
 
-func (w *watermarks) read(v *policies.View) (s stages) {
-	s.on = v.State.Value(w.enabled) == "true"
-	if !s.on {
+func (w *watermarks) read(v *policies.View) *stages {
+	s := &stages{}
+	if v.State.Value(w.enabled) != "true" {
 		return s
 	}
 	for i, stage := range stageNames {
@@ -69,15 +72,18 @@ func (w *watermarks) read(v *policies.View) (s stages) {
 			panic("deciders: a watermark that CheckSetting let pass cannot be read: " + err.Error())
 		}
 	}
-	s.on = false
+	s.limits, s.least = make([][2]float64, len(v.Nodes)), math.Inf(1)
 	for n := range v.Nodes {
+		s.limits[n] = [2]float64{math.Inf(1), math.Inf(1)}
 		if capacity := w.dimension(&v.Nodes[n].Capacity); capacity > 0 {
-			gap := s.limit(high, capacity) - s.limit(low, capacity)
-			if !s.on || gap < s.most {
-				s.most = gap
-			}
+			s.limits[n] = [2]float64{s.limit(low, capacity), s.limit(high, capacity)}
+			s.least = min(s.least, s.limits[n][high]-s.limits[n][low])
+			s.over = s.over || w.dimension(&v.Nodes[n].Used) > s.limits[n][high]
 			s.on = true
 		}
+	}
+	for _, load := range v.ShardLoads() {
+		s.largest = max(s.largest, w.dimension(&load.Primary), w.dimension(&load.Replica))
 	}
 	return s
 }
@@ -98,45 +104,46 @@ func (w *watermarks) size(v *policies.View, q *policies.Question) float64 {
 	return w.dimension(&load.Replica)
 }
 
-// class: 0, nothing is said; 1, the shard's size plays no part. Another is large, and a class of its own; and when asked
-// whether it may remain, one whose going would free nothing is of class 2.
+// class: 0, nothing is said, or the shard's size plays no part. Another is large, and a class of its own; and when asked whether
+// it may remain, one whose going would free something is of class 1.
 func (w *watermarks) class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
-	s := w.state.Of(v)
-	switch {
+	switch s := w.state.Of(v); {
 	case !s.on:
-		return 0, true
 	case q.Capability == policies.Remain:
-		if w.size(v, q) == 0 {
-			return 2, true
+		if s.over && w.size(v, q) > 0 {
+			return 1, true
 		}
-		return 1, true
+	case !q.New && s.largest > s.least:
+		return 0, w.size(v, q) <= s.least
 	}
-	return 1, q.New || w.size(v, q) <= s.most
+	return 0, true
 }
 
 // meter is the answer about one node.
 func (w *watermarks) meter(v *policies.View, q *policies.Question, node int) policies.Answer {
-	s, n := w.state.Of(v), &v.Nodes[node]
-	capacity := w.dimension(&n.Capacity)
-	if !s.on || capacity <= 0 {
+	s := w.state.Of(v)
+	if !s.on {
 		return 0
 	}
+	n, limits := &v.Nodes[node], &s.limits[node]
 	used := w.dimension(&n.Used)
 	if q.Capability == policies.Remain {
-		if used-w.dimension(&n.Leaving) > s.limit(high, capacity) && w.size(v, q) > 0 {
+		if s.over && used-w.dimension(&n.Leaving) > limits[high] && w.size(v, q) > 0 {
 			return policies.Say(policies.No, mustLeave)
 		}
 		return 0
 	}
 	used += w.dimension(&n.Coming)
 	switch {
-	case used > s.limit(high, capacity):
+	case used > limits[high]:
 		return policies.Say(policies.No, beyondHigh)
 	case q.New:
-	case used > s.limit(low, capacity):
+	case used > limits[low]:
 		return policies.Say(policies.No, beyondLow)
-	case used+w.size(v, q) > s.limit(high, capacity):
-		return policies.Say(policies.No, wouldBeHigh)
+	case s.largest > s.least && used+s.largest > limits[high]:
+		if size := w.size(v, q); size > s.least && used+size > limits[high] {
+			return policies.Say(policies.No, wouldBeHigh)
+		}
 	}
 	return 0
 }

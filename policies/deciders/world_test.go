@@ -29,11 +29,11 @@ type world struct {
 	*testing.T
 	state  cluster.State
 	facts  policies.Facts
-	floods []Flood
+	floods map[shards.NodeID]policies.Flood
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{T: t, state: cluster.State{Cluster: strings.Repeat("0", 40), Version: 1, NextCopy: 1, Voters: []uint64{1}}}
+	return &world{T: t, floods: map[shards.NodeID]policies.Flood{}, state: cluster.State{Cluster: strings.Repeat("0", 40), Version: 1, NextCopy: 1, Voters: []uint64{1}}}
 }
 
 // words cuts a line into its words and its settings, name=value or +name.
