@@ -103,3 +103,11 @@ func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *
 
 // starved says that a guest was stopped because it had no fuel left.
 func starved(f *Fault) bool { return f.Kind == string(wasm.Fuel) }
+
+// Next is when time alone changes an answer of a module of the house: what its twin knows. Others are asked anew at each plan.
+func (d *Decider) Next(v *policies.View) int64 {
+	if t, ok := d.v.twin.(policies.Timer); ok {
+		return t.Next(v)
+	}
+	return 0
+}

@@ -1,0 +1,73 @@
+package hosted_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/modules"
+	"github.com/troupe-actors/troupe/policies/tck"
+)
+
+// house is the shipped modules.
+func house(t testing.TB) (list []hosted.Policy) {
+	t.Helper()
+	versions, err := hosted.LoadBuiltIns(t.Context(), engine(t), modules.All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range versions {
+		list = append(list, hosted.Policy{Version: v})
+	}
+	return list
+}
+
+// Plans made with the modules are those made with their twins in Go, sentence by sentence: on random worlds, and on what becomes
+// of them when the plans are carried out.
+func TestPlansAreThoseOfTheTwins(t *testing.T) {
+	guests, native := hosted.NewSet(nil, house(t)), &policies.Set{Deciders: deciders.All()}
+	defer guests.Close()
+	moves, rounds := 0, 0
+	for seed := range uint64(150) {
+		w := tck.Random(rand.New(rand.NewPCG(seed, 9)))
+		for round := range 4 {
+			rounds++
+			in := allocator.Input{State: w.State, Evidence: w.Facts.Evidence, Policies: native, Seed: seed, Ticks: w.Facts.Ticks + int64(100*round), TickLength: w.Facts.TickLength,
+				Now: w.Facts.Now, Loads: w.Facts.Loads, Setbacks: w.Facts.Setbacks, Explain: true}
+			want := allocator.Make(in)
+			in.Policies = &guests.Set
+			got := allocator.Make(in)
+			if faults, _ := guests.Faults(); len(faults) > 0 {
+				t.Fatalf("seed %d: %s", seed, faults[0].Text)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("seed %d, round %d: the plans differ: %s", seed, round, difference(got, want))
+			}
+			moves += got.Moves()
+			c := got.Command()
+			if c == nil {
+				break
+			}
+			w.State, _ = w.State.Apply(&cluster.Command{Reroute: c})
+		}
+	}
+	if moves < rounds {
+		t.Errorf("%d moves in %d plans: the worlds are too quiet", moves, rounds)
+	}
+}
+
+// difference finds the first decision that is another.
+func difference(a, b *allocator.Plan) string {
+	for i := range min(len(a.Decisions), len(b.Decisions)) {
+		if !reflect.DeepEqual(a.Decisions[i], b.Decisions[i]) {
+			return fmt.Sprintf("\n%+v\n%+v", a.Decisions[i], b.Decisions[i])
+		}
+	}
+	return fmt.Sprintf("%d and %d decisions, %d and %d moves", len(a.Decisions), len(b.Decisions), a.Moves(), b.Moves())
+}
