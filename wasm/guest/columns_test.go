@@ -24,6 +24,10 @@ func TestColumnsAreTheABIs(t *testing.T) {
 		{"c/troupe.h", "/* accessors begin */\n", "/* accessors end */", cAccessor},
 		{"rust/troupe.rs", "    // columns begin\n", "    // columns end", rustColumn},
 		{"rust/troupe.rs", "// accessors begin\n", "// accessors end", rustAccessor},
+		{"assemblyscript/troupe.ts", "  // names begin\n", "  // names end", func(s abi.Spec) string { return fmt.Sprintf("  %q,\n", s.Name) }},
+		{"assemblyscript/troupe.ts", "  // ids begin\n", "  // ids end", func(s abi.Spec) string { return fmt.Sprintf("  %d,\n", s.ID) }},
+		{"assemblyscript/troupe.ts", "  // types begin\n", "  // types end", func(s abi.Spec) string { return fmt.Sprintf("  %d,\n", s.Type) }},
+		{"assemblyscript/troupe.ts", "// accessors begin\n", "// accessors end", asAccessor},
 		{"go/columns.go", "\t// columns begin\n", "\t// columns end", goColumn},
 		{"go/columns.go", "\t// table begin\n", "\t// table end", goEntry},
 		{"go/columns.go", "// accessors begin\n", "// accessors end", goAccessor},
@@ -169,4 +173,21 @@ func rustAccessor(s abi.Spec) string {
 		result, value = "usize", value+" as usize"
 	}
 	return fmt.Sprintf("/// %s\n#[inline(always)]\npub fn %s(%s) -> %s {\n    %s\n}\n", s.Doc, s.Name, argument, result, value)
+}
+
+func asAccessor(s abi.Spec) string {
+	argument, index := "i: i32", "i"
+	switch s.Table {
+	case abi.Text, abi.TextOffsets, abi.NodeOffsets, abi.Attributes:
+		return ""
+	case abi.Global:
+		argument, index = "", "0"
+	case abi.NodesInKey:
+		argument, index = "keyspace: i32, node: i32", "keyspace * nodeCount + node"
+	}
+	kind := map[abi.Type]string{abi.U8: "u8", abi.U32: "u32", abi.I64: "i64", abi.F64: "f64"}[s.Type]
+	if s.Points != 0 {
+		kind = "i32"
+	}
+	return fmt.Sprintf("// %s\n// @ts-ignore: decorator\n@inline export function %s(%s): %s {\n  return load<%s>(place<%s>(%d, %s));\n}\n", s.Doc, s.Name, argument, kind, kind, kind, s.ID, index)
 }
