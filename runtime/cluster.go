@@ -235,6 +235,7 @@ func (n *Node) apply(*cluster.State) {
 	n.copies.nudge()
 	n.directory.Changed()
 	n.placement.Wake()
+	n.telling.applied()
 	n.news.tell()
 }
 

@@ -62,7 +62,7 @@ func newCopies(n *Node) (*copies, error) {
 	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.link, err = shard.NewLink(shard.LinkConfig{
-		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Log: n.config.Logger,
+		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Log: n.config.Logger,
 	})
 	return c, err
 }

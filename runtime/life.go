@@ -200,6 +200,7 @@ func (l *life) keepAlive() error {
 
 		Self: n.id.Node, Epoch: l.epoch, Wire: l.wire, Group: l.group.Load(), Log: n.config.Logger, Health: func() liveness.Health { return own.health(n) },
 		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6), NoProof: n.config.NoProof},
+		Changed:  n.telling.watch.Changed,
 		Over: func(reason string) {
 			select {
 			case l.over <- reason:
@@ -247,6 +248,7 @@ func (l *life) observe(ctx context.Context) {
 			return
 		case <-m.Wake():
 			l.node.placement.Wake()
+			l.node.telling.applied()
 			l.node.news.tell()
 		}
 	}
@@ -288,6 +290,8 @@ func (l *life) serve(ctx context.Context, peer transport.Hello, kind transport.K
 		return m.ServeProbe(ctx, body)
 	case kind == transport.KindPlacement:
 		return l.node.placement.Serve(ctx, body)
+	case kind == transport.KindFailover:
+		return l.node.telling.watch.Serve(peer.Node, body)
 	case kind == transport.KindQuery:
 		return l.node.answer(ctx, body)
 	}
@@ -304,6 +308,7 @@ func (l *life) connection(c transport.Change) {
 		l.node.config.Logger.Debug("connected to a node", "node", c.Node, "epoch", c.Epoch)
 		return
 	}
+	l.node.telling.watch.Connection(c.Node, c.Epoch, c.Cause)
 	l.node.config.Logger.Info("the connection to a node broke", "node", c.Node, "epoch", c.Epoch, "cause", c.Cause)
 }
 

@@ -45,6 +45,7 @@ type Node struct {
 	views     *directory.Views
 	watches   *directory.Watches
 	placement *placement.Placement
+	telling   *telling
 	plans     *planBook
 	system    *actors.System
 	life      atomic.Pointer[life]
@@ -175,6 +176,9 @@ func (n *Node) build() (err error) {
 	})
 	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
 	if n.copies, err = newCopies(n); err != nil {
+		return err
+	}
+	if n.telling, err = n.newTelling(); err != nil {
 		return err
 	}
 	n.placement, err = n.newPlacement()

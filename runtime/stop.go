@@ -46,6 +46,7 @@ func (n *Node) close() error {
 	if n.placement != nil {
 		n.placement.Close()
 	}
+	problems = append(problems, n.telling.close())
 	problems = append(problems, n.closeLog())
 	if n.system != nil {
 		n.system.Close()

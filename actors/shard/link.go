@@ -51,6 +51,7 @@ type LinkConfig struct {
 	Files    *wal.Snapshots  // nil on a node that keeps nothing
 	Replica  replica.Config  // windows and patience in ticks; Shard and Memory are filled in for each shard
 	Recovery recovery.Config // likewise
+	Took     func(Takeover)  // told, in a shard's turn, when a copy that was promoted serves, and of its first write; nil: nobody wants to know
 	Log      *slog.Logger    // nil: nobody listens
 }
 

@@ -49,6 +49,7 @@ type part struct {
 	hand     *recovery.HandOver
 	moving   int         // hand-overs that were proposed and not refused: each may have been carried out
 	movingIn shards.Term // the reign that they are of
+	reign    reign       // the present one
 	txn      store.Txn   // scratch
 }
 
@@ -291,7 +292,9 @@ func (s *Shard) roleChanged() {
 	s.leads.Store(leads)
 	if !leads {
 		s.disown()
+		return
 	}
+	s.reigns()
 }
 
 // disown answers all parked works of a copy that is primary no more.

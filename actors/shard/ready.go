@@ -118,6 +118,7 @@ func (s *Shard) carryOut() {
 				r.Diverged.Seq, r.Diverged.Here, r.Diverged.Primary))
 		}
 	}
+	s.serves()
 	if s.down == nil && len(p.waiting) > 0 && s.current() {
 		s.answerWaiting()
 	}

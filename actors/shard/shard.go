@@ -235,6 +235,9 @@ func (s *Shard) run(w Work) {
 		s.store.Apply(s.store.Applied()+1, t, s.visit)
 	}
 	s.worker = nil
+	if s.part != nil && s.part.reign.virgin {
+		s.wrote()
+	}
 	s.settle()
 }
 

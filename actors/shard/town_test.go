@@ -24,9 +24,10 @@ import (
 // town is some nodes over an in-memory net, with a cluster state that is always right and is heard of a little later. It lives
 // in a synctest bubble: its seconds take no time.
 type town struct {
-	t     *testing.T
-	space shards.Keyspace
-	adopt bool // of the next node that is built
+	takeovers chronicle
+	t         *testing.T
+	space     shards.Keyspace
+	adopt     bool // of the next node that is built
 
 	mu     sync.Mutex
 	state  *cluster.State
@@ -220,7 +221,7 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	}
 	h.commit = NewCommitter(h.log, time.Second, func(err error) { w.t.Errorf("%s: %v", id, err) })
 	if h.link, err = NewLink(LinkConfig{
-		Node: id, Sender: h, Lease: h, Events: h, Files: h.files,
+		Node: id, Sender: h, Lease: h, Events: h, Files: h.files, Took: h.took,
 		Replica: replica.Config{LagTicks: 20}, Recovery: recovery.Config{SilenceTicks: 40},
 	}); err != nil {
 		w.t.Fatal(err)

@@ -46,15 +46,16 @@ const (
 	KindPlacement                      // call: an operator's question to the placement leader
 	KindPublish                        // one-way, Bulk: a message to a channel, for the subscribers on that node
 	KindLoads                          // one-way, Control: member to placement leader, what node and copies use
+	KindFailover                       // call: to the placement leader, of shards that were taken over, or for the stories that it writes
 
-	lastKind = KindLoads
+	lastKind = KindFailover
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
-	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads",
+	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads", KindFailover: "failover",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of

@@ -54,6 +54,7 @@ func (s *Server) table() (keys, space route, others []route) {
 		{pattern: "/{keyspace}/_bulk", methods: map[string]handler{http.MethodPost: (*Server).bulk}, streams: true},
 	}
 	others = append(others, s.clusterTable()...)
+	others = append(others, failoverRoutes()...)
 	others = append(others, planRoutes()...)
 	for _, t := range catTables {
 		others = append(others, route{

@@ -29,6 +29,9 @@ type ServerConfig struct {
 	// Plans are those that this node recorded. nil: it records none.
 	Plans Plans
 
+	// Stories tells of failovers. nil: there are none to be told of.
+	Stories Stories
+
 	// MaxConnections that are open at once; one more is closed as soon as it is accepted. Default 1024.
 	MaxConnections int
 

@@ -1,0 +1,69 @@
+package shard
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// chronicle is what the copies of a town told of their takeovers.
+type chronicle struct {
+	mu   sync.Mutex
+	list []Takeover
+}
+
+func (h *house) took(t Takeover) {
+	h.takeovers.mu.Lock()
+	defer h.takeovers.mu.Unlock()
+	h.takeovers.list = append(h.takeovers.list, t)
+}
+
+// of lists what was told of a shard's reign.
+func (c *chronicle) of(id shards.ShardID, term shards.Term) (list []Takeover) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.list {
+		if t.Shard == id && t.Term == term {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// A copy tells once that it serves, and once more of the first write; times ascend, and lie after the death.
+func TestTakeoverIsTold(t *testing.T) {
+	inTown(t, 3, 3, shards.Keyspace{Shards: 2}, func(w *town) {
+		c := w.write(8)
+		for range 3 {
+			c.more(20)
+			died := time.Now().UnixNano()
+			id := w.primary(0).link.Node
+			fs := w.kill(id)
+			c.more(40)
+			w.await("a takeover of shard 0", func() bool { return len(w.takeovers.of(w.row(0).ID, w.row(0).Term)) == 2 })
+			told := w.takeovers.of(w.row(0).ID, w.row(0).Term)
+			first, last := told[0], told[1]
+			if first.Written != 0 || first.Heard < died || first.Served < first.Heard || last.Written < last.Served || last.Served != first.Served || last.Heard != first.Heard {
+				w.t.Errorf("killed at %d, told %+v, then %+v", died, first, last)
+			}
+			w.revive(id, fs, false)
+			w.await("the copy's return", w.inSync)
+		}
+		c.finish()
+		w.takeovers.mu.Lock()
+		defer w.takeovers.mu.Unlock()
+		seen := map[[2]uint64]int{}
+		for _, told := range w.takeovers.list {
+			if seen[[2]uint64{uint64(told.Shard), uint64(told.Term)}]++; told.Served == 0 {
+				w.t.Errorf("%+v does not serve", told)
+			}
+		}
+		for reign, n := range seen {
+			if n > 2 {
+				w.t.Errorf("reign %v was told of %d times", reign, n)
+			}
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// Stories tells of failovers: those that the cluster remembers, the oldest first, and those that go on. With an error the list
+// is what can be known without what the error says is missing.
+type Stories func(ctx context.Context) ([]*tracing.Failover, error)
+
+// FailoverList is the answer of /_cluster/failovers, the newest first.
+type FailoverList struct {
+	Failovers []FailoverSummary `json:"failovers"`
+	Missing   string            `json:"missing,omitempty"` // what the list lacks, and why
+}
+
+// FailoverSummary is one failover in a list. Times are Unix milliseconds.
+type FailoverSummary struct {
+	ID          string  `json:"id"` // as in n2@7
+	Trace       string  `json:"trace"`
+	Kind        string  `json:"kind"`
+	Node        string  `json:"node"`
+	At          int64   `json:"at"`
+	Outcome     string  `json:"outcome"`
+	Shards      int     `json:"shards"`
+	Unavailable float64 `json:"unavailable_ms"` // from the node's end to the last shard that takes writes again
+	Summary     string  `json:"summary"`
+}
+
+func summaryOf(f *tracing.Failover) FailoverSummary {
+	return FailoverSummary{
+		ID: f.ID(), Trace: f.Trace().String(), Kind: f.Kind.String(), Node: f.Name, At: f.Gone() / 1e6, Outcome: f.Outcome.String(),
+		Shards: len(f.Shards) + f.Omitted, Unavailable: float64(f.Unavailable()) / 1e6, Summary: f.Summary(),
+	}
+}
+
+// failoverRoutes are the paths about failovers.
+func failoverRoutes() []route {
+	return []route{
+		{pattern: "/_cluster/failovers", methods: get((*Server).failovers)},
+		{pattern: "/_cluster/failovers/{id}", methods: get((*Server).failover), params: []string{"format"}},
+	}
+}
+
+func (s *Server) stories(ctx context.Context) ([]*tracing.Failover, error, error) {
+	if s.config.Stories == nil {
+		return nil, nil, unavailable("this node keeps no history of failovers")
+	}
+	list, missing := s.config.Stories(ctx)
+	return list, missing, nil
+}
+
+func (s *Server) failovers(x *exchange, _ *query) error {
+	list, missing, err := s.stories(x.r.Context())
+	if err != nil {
+		return err
+	}
+	answer := FailoverList{Failovers: []FailoverSummary{}}
+	if missing != nil {
+		answer.Missing = missing.Error()
+	}
+	for i := range list {
+		answer.Failovers = append(answer.Failovers, summaryOf(list[len(list)-1-i]))
+	}
+	x.json(http.StatusOK, answer)
+	return nil
+}
+
+// failover answers one record: as it is, or as a file that other programs open.
+func (s *Server) failover(x *exchange, q *query) error {
+	id, format := x.r.PathValue("id"), q.values.Get("format")
+	if q.err != nil {
+		return q.err
+	}
+	list, missing, err := s.stories(x.r.Context())
+	if err != nil {
+		return err
+	}
+	f := findStory(list, id)
+	if f == nil {
+		lacking := ""
+		if missing != nil {
+			lacking = " (" + missing.Error() + ")"
+		}
+		return notFound("no failover is called %q%s: GET /_cluster/failovers lists those that are remembered", id, lacking)
+	}
+	var file bytes.Buffer
+	switch format {
+	case "":
+		x.json(http.StatusOK, f)
+		return nil
+	case "otlp":
+		err = tracing.WriteOTLP(&file, serviceName, f.Spans())
+	case "jaeger":
+		err = tracing.WriteJaeger(&file, serviceName, f.Spans())
+	default:
+		return invalid("format is %q; it is one of otlp, jaeger, or left out for the record itself", format)
+	}
+	if err != nil {
+		return err
+	}
+	x.Header().Set("Content-Type", "application/json")
+	_, err = x.Write(file.Bytes())
+	return err
+}
+
+// serviceName is what files say; exporters take theirs from the environment.
+const serviceName = "troupe"
+
+// findStory finds a failover by the node and its epoch, by its trace, or the newest of a node by that one's name.
+func findStory(list []*tracing.Failover, id string) *tracing.Failover {
+	for i := range list {
+		f := list[len(list)-1-i]
+		if id == f.ID() || id == f.Name || strings.EqualFold(id, f.Trace().String()) {
+			return f
+		}
+	}
+	return nil
+}
+
+// Failovers asks for the failovers that are remembered, the newest first.
+func (c *Client) Failovers(ctx context.Context) (l FailoverList, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_cluster/failovers", repeatable: true}, &l)
+	return l, err
+}
+
+// Failover asks for one: by id, as in n2@7, by trace id, or for the newest of a node by its name. The error is NotFound if
+// nothing is known of it.
+func (c *Client) Failover(ctx context.Context, id string) (*tracing.Failover, error) {
+	f := &tracing.Failover{}
+	err := c.json(ctx, call{method: http.MethodGet, path: "/_cluster/failovers/" + url.PathEscape(id), repeatable: true}, f)
+	return f, err
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// traceOptions say what is shown of a failover.
+type traceOptions struct {
+	why, otlp, jaeger string
+	watch             bool
+	width             int
+}
+
+func traceCommand(c *console) *cobra.Command {
+	var o traceOptions
+	cmd := &cobra.Command{
+		Use: "trace [FAILOVER]", Short: "show failovers: what died, who noticed, what was decided, when writes came back", Args: cobra.MaximumNArgs(1),
+		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is a node with its epoch, such as
+n2@7, a node's name for its newest, or a trace id. Every node knows the same history, also of nodes that are gone.
+
+--why shows for one shard what every decider said about every candidate. --otlp and --jaeger write the trace to a file ("-":
+standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
+To have each failover sent to a collector as it happens, start the nodes with OTEL_EXPORTER_OTLP_ENDPOINT set.
+
+Exit codes: 0 shown · 3 nothing is known of that failover`,
+		Example: `  troupe trace
+  troupe trace n2
+  troupe trace n2@7 --why orders/17
+  troupe trace n2@7 --jaeger failover.json
+  troupe trace --watch`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.why, "why", "", "show what the deciders said about `SHARD`, such as orders/17")
+	f.StringVar(&o.otlp, "otlp", "", "write the trace to `FILE` as an OTLP/JSON request")
+	f.StringVar(&o.jaeger, "jaeger", "", "write the trace to `FILE` for the upload of Jaeger's search page")
+	f.BoolVar(&o.watch, "watch", false, "go on, and show each failover as soon as it has ended")
+	f.IntVar(&o.width, "width", 0, "columns of the waterfall (default: the terminal's, or 120)")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.check(args); err != nil {
+			return err
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			switch {
+			case o.watch:
+				return r.watchFailovers(ctx, client, &o)
+			case len(args) == 0:
+				return r.listFailovers(ctx, client)
+			}
+			f, err := client.Failover(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return r.showFailover(f, &o)
+		})
+	}
+	return cmd
+}
+
+func (o *traceOptions) check(args []string) error {
+	files := o.otlp != "" || o.jaeger != ""
+	switch {
+	case len(args) == 0 && (o.why != "" || files):
+		return usage("--why, --otlp and --jaeger are about one failover: name it, as in troupe trace n2@7; troupe trace lists them")
+	case len(args) > 0 && o.watch:
+		return usage("--watch shows the failovers to come; leave %s out", args[0])
+	case o.width != 0 && o.width < 60:
+		return usage("--width %d is too narrow; 60 columns are the least", o.width)
+	}
+	return nil
+}
+
+func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error {
+	list, err := client.Failovers(ctx)
+	if err != nil {
+		return err
+	}
+	if r.json {
+		return printJSON(r.c.out, list)
+	}
+	if list.Missing != "" {
+		fmt.Fprintln(r.c.err, "note:", list.Missing)
+	}
+	if len(list.Failovers) == 0 {
+		fmt.Fprintln(r.c.out, "no failover is remembered")
+		return nil
+	}
+	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FAILOVER\tWHEN\tKIND\tOUTCOME\tSHARDS\tWRITES BACK AFTER\tTRACE")
+	for _, f := range list.Failovers {
+		back := "-"
+		if f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" {
+			back = time.Duration(f.Unavailable * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", f.ID, time.UnixMilli(f.At).Format(time.DateTime), f.Kind, f.Outcome, f.Shards, back, f.Trace)
+	}
+	return t.Flush()
+}
+
+func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
+	switch {
+	case o.otlp != "":
+		return r.writeTrace(o.otlp, func(w io.Writer) error { return tracing.WriteOTLP(w, "troupe", f.Spans()) })
+	case o.jaeger != "":
+		return r.writeTrace(o.jaeger, func(w io.Writer) error { return tracing.WriteJaeger(w, "troupe", f.Spans()) })
+	case o.why != "" && r.json:
+		if s := f.Shard(o.why); s != nil {
+			return printJSON(r.c.out, s)
+		}
+		return &failure{exitNotFound, fmt.Errorf("failover %s has no shard %q", f.ID(), o.why)}
+	case o.why != "":
+		if err := f.Why(r.c.out, o.why); err != nil {
+			return &failure{exitNotFound, err}
+		}
+		return nil
+	case r.json:
+		return printJSON(r.c.out, f)
+	}
+	fmt.Fprintf(r.c.out, "%s\ntrace %s\n\n", f.Summary(), f.Trace())
+	if f.Omitted > 0 {
+		fmt.Fprintf(r.c.out, "%d shards were too many to be kept one by one\n", f.Omitted)
+	}
+	return tracing.Waterfall(r.c.out, f.Spans(), r.columns(o.width))
+}
+
+// columns is how wide the output is.
+func (r *remote) columns(wanted int) int {
+	if wanted != 0 {
+		return wanted
+	}
+	if file, ok := r.c.out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width >= 60 {
+			return width
+		}
+	}
+	return 120
+}
+
+func (r *remote) writeTrace(path string, write func(io.Writer) error) error {
+	if path == "-" {
+		return write(r.c.out)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fmt.Fprintf(r.c.err, "written to %s\n", path)
+	return nil
+}
+
+// traceWatchPause is how often a watch asks again.
+const traceWatchPause = 500 * time.Millisecond
+
+// watchFailovers shows each failover that ends from now on, until ctx does.
+func (r *remote) watchFailovers(ctx context.Context, client *admin.Client, o *traceOptions) error {
+	seen := map[string]string{} // outcome by trace
+	pause := time.NewTicker(traceWatchPause)
+	defer pause.Stop()
+	for first := true; ; first = false {
+		list, err := client.Failovers(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		for i := len(list.Failovers) - 1; i >= 0; i-- {
+			f := &list.Failovers[i]
+			was := seen[f.Trace]
+			seen[f.Trace] = f.Outcome
+			if first || was == f.Outcome || f.Outcome == "open" {
+				continue
+			}
+			record, err := client.Failover(ctx, f.Trace)
+			if err != nil {
+				return err
+			}
+			if err := r.showFailover(record, o); err != nil {
+				return err
+			}
+			fmt.Fprintln(r.c.out)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pause.C:
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/failover"
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// telling is how a node tells of failovers: it writes their stories while it leads, and says what its own copies took over.
+type telling struct {
+	watch    *failover.Watch
+	teller   *failover.Teller
+	exporter *tracing.Exporter
+}
+
+// newTelling begins to tell. Traces go where the standard variables of OpenTelemetry say.
+func (n *Node) newTelling() (t *telling, err error) {
+	t = &telling{}
+	t.exporter, err = tracing.NewExporter(context.Background(), os.Getenv, func(err error) {
+		n.config.Logger.Warn("a trace did not reach its collector; troupe trace has it", "err", err)
+	})
+	if err != nil {
+		return t, invalid("%w", err)
+	}
+	n.config.Logger.Info(t.exporter.Where())
+	t.watch, err = failover.Start(failover.Config{
+		Self: n.id.Node, Name: n.config.Name, Group: placing{n}, Evidence: placing{n}.Evidence, Log: n.config.Logger,
+		Told: func(f *tracing.Failover) { t.exporter.Export(f.Spans()) },
+	})
+	if err != nil {
+		return t, err
+	}
+	t.teller, err = failover.StartTeller(failover.TellerConfig{
+		Self: n.id.Node, Leader: placing{n}.Leader, Call: remote{n}.failover, Here: t.watch.Took, Log: n.config.Logger,
+	})
+	return t, err
+}
+
+// failover calls the placement leader about failovers.
+func (r remote) failover(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+	return r.Call(ctx, to, transport.KindFailover, body)
+}
+
+// closeLimit is how long a node that stops tries to get its last traces to a collector.
+const closeLimit = 2 * time.Second
+
+func (t *telling) close() error {
+	if t == nil {
+		return nil
+	}
+	if t.teller != nil {
+		t.teller.Close()
+	}
+	if t.watch != nil {
+		t.watch.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	if err := t.exporter.Close(ctx); err != nil {
+		return fmt.Errorf("traces: %w", err)
+	}
+	return nil
+}
+
+// applied says that the agreed state has changed, or who leads.
+func (t *telling) applied() {
+	t.watch.Applied()
+	t.teller.Wake()
+}
+
+// took notes that a copy here has taken over its shard. It is called in the shard's turn.
+func (n *Node) took(t shard.Takeover) {
+	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
+}
+
+// planned is told of each plan that placement has proposed.
+func (n *Node) planned(p placement.Planned) {
+	n.plans.add(p)
+	n.telling.watch.Planned(p)
+}
+
+// Failovers are those that the cluster remembers, the oldest first, with those that go on now and the suspicions that were
+// refuted lately, as the placement leader knows them. When the leader cannot be asked they are missing, and the error says so.
+func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
+	open, err := n.openStories(ctx)
+	list := slices.Clone(open)
+	state := n.state()
+	for i := range state.Failovers {
+		entry := &state.Failovers[i]
+		known := slices.ContainsFunc(list, func(f *tracing.Failover) bool { return f.Node == string(entry.Node) && f.Epoch == uint64(entry.Epoch) })
+		if known || len(entry.Record) == 0 {
+			continue
+		}
+		f, damaged := tracing.DecodeFailover(entry.Record)
+		if damaged != nil {
+			err = cmp.Or(err, fmt.Errorf("the failover of node %s in epoch %d cannot be read: %w", state.NodeName(entry.Node), entry.Epoch, damaged))
+			continue
+		}
+		list = append(list, f)
+	}
+	slices.SortStableFunc(list, func(a, b *tracing.Failover) int { return cmp.Compare(a.Gone(), b.Gone()) })
+	return list, err
+}
+
+func (n *Node) openStories(ctx context.Context) ([]*tracing.Failover, error) {
+	leader, _ := placing{n}.Leader()
+	switch leader {
+	case n.id.Node:
+		return n.telling.watch.Open(), nil
+	case "":
+		return nil, fmt.Errorf("nobody leads the cluster now: failovers that go on are not shown")
+	}
+	body, err := remote{n}.failover(ctx, leader, failover.AskStories())
+	if err != nil {
+		return nil, fmt.Errorf("the placement leader was not reached, failovers that go on are not shown: %w", err)
+	}
+	return failover.DecodeStories(body)
+}
