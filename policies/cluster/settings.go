@@ -81,27 +81,38 @@ func CheckSetting(name, value string) (known bool, err error) {
 	if value == "" {
 		return true, nil
 	}
+	good, why := true, ""
 	switch {
 	case len(r.Values) > 0:
-		if !slices.Contains(r.Values, value) {
-			return true, refuse(WhyInvalid, "setting %s is %q; must be one of %s", name, value, strings.Join(r.Values, ", "))
-		}
+		good = slices.Contains(r.Values, value)
 	case r.Time:
 		v, err := time.ParseDuration(value)
-		if err != nil || int64(v) < r.Min || int64(v) > r.Max {
-			return true, refuse(WhyInvalid, "setting %s is %q; must be a duration from %v to %v, as in %q", name, value, time.Duration(r.Min), time.Duration(r.Max), r.Default)
-		}
+		good = err == nil && r.Min <= int64(v) && int64(v) <= r.Max
 	case r.check != nil:
 		if err := r.check(value); err != nil {
-			return true, refuse(WhyInvalid, "setting %s is %q: %v; must be %s", name, value, err, r.Form)
+			good, why = false, err.Error()+"; "
 		}
 	default:
 		v, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || v < r.Min || v > r.Max {
-			return true, refuse(WhyInvalid, "setting %s is %q; must be a number from %d to %d", name, value, r.Min, r.Max)
-		}
+		good = err == nil && r.Min <= v && v <= r.Max
+	}
+	if !good {
+		return true, refuse(WhyInvalid, "setting %s is %q; %smust be %s", name, value, why, r.Takes())
 	}
 	return true, nil
+}
+
+// Takes says in words which values a setting takes.
+func (r *SettingRule) Takes() string {
+	switch {
+	case len(r.Values) > 0:
+		return "one of " + strings.Join(r.Values, ", ")
+	case r.Time:
+		return fmt.Sprintf("a duration from %v to %v, as in %q", time.Duration(r.Min), time.Duration(r.Max), r.Default)
+	case r.check != nil:
+		return r.Form
+	}
+	return fmt.Sprintf("a number from %d to %d", r.Min, r.Max)
 }
 
 // Value is a setting's value in force: what was set, or the default if nothing was or nobody can read it.

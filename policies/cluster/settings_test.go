@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -149,5 +151,36 @@ func TestWindows(t *testing.T) {
 	}
 	if !NextChange(nil, at("Mon 2026-11-23 00:00")).IsZero() {
 		t.Error("nothing changes where there are no windows")
+	}
+}
+
+// The page that people read is made of the rules, with -rewrite.
+func TestSettingsPage(t *testing.T) {
+	const page = "SETTINGS.md"
+	var b strings.Builder
+	b.WriteString("# Dynamic settings\n\n" +
+		"They are kept in the cluster state and hold from the next plan on: `troupe settings set NAME=VALUE`, or PUT /_cluster/settings; no value goes\n" +
+		"back to the default. Names are Elasticsearch's where the thing is the same. What is in braces is chosen by whoever sets it. Where the last column\n" +
+		"says so a keyspace may say it for itself, by the name that begins with `keyspace.NAME.routing.` in place of `cluster.routing.`: filters and the\n" +
+		"bound on copies then hold in addition to the cluster's, all others in place of it.\n\n" +
+		"| Setting | Default | Takes | For | Keyspace |\n|---|---|---|---|---|\n")
+	for _, r := range SettingRules() {
+		own := ""
+		switch {
+		case r.Scoped:
+			own = "yes"
+		case r.Name == SettingCoverage:
+			own = "as `" + SettingCoverage + ".NAME`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.Name, r.Default, strings.ReplaceAll(r.Takes(), "|", "\\|"), r.Doc, own)
+	}
+	if *rewrite {
+		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if text, err := os.ReadFile(page); err != nil || string(text) != b.String() {
+		t.Errorf("%s does not say what the rules say; go test ./policies/cluster -run SettingsPage -rewrite makes it anew (%v)", page, err)
 	}
 }

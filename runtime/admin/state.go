@@ -113,6 +113,11 @@ func (s *Server) getSettings(x *exchange, q *query) error {
 	}
 	if all {
 		answer.Defaults, answer.About = map[string]string{}, map[string]string{}
+		for _, set := range state.Settings { // also of those whose names somebody completed
+			if r, known := cluster.RuleOf(set.Name); known {
+				answer.About[set.Name] = r.Doc
+			}
+		}
 		for _, r := range cluster.SettingRules() {
 			answer.About[r.Name] = r.Doc
 			if state.Setting(r.Name) == "" {
