@@ -4,8 +4,10 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // Values of Config.Guests.
@@ -50,4 +52,35 @@ func closeEngine(e *hosted.Engine) error {
 // Propose has a command ordered by whichever node leads.
 func (p placing) Propose(ctx context.Context, c *cluster.Command) (cluster.Outcome, error) {
 	return p.node.propose(ctx, c)
+}
+
+// PolicyNews has the placement leader say what is new about policies.
+func (c clusterAPI) PolicyNews(ctx context.Context, q admin.PolicyQuestion) (admin.PolicyNews, error) {
+	n, err := c.node.placement.News(ctx, placement.Question{Lines: q.Lines, Wait: q.Wait, Of: q.After.Node, Reign: q.After.Term, After: q.After.Number})
+	if err != nil {
+		return admin.PolicyNews{}, err
+	}
+	out := admin.PolicyNews{Next: admin.PolicyPlace{Node: n.Of, Term: n.Reign, Number: n.Last}}
+	for _, l := range n.Lines {
+		out.Lines = append(out.Lines, admin.PolicyLine{At: l.At, Level: l.Level, Text: l.Text, Shadow: l.Shadow})
+	}
+	for i := range n.Comparisons {
+		out.Comparisons = append(out.Comparisons, comparisonOf(&n.Comparisons[i]))
+	}
+	return out, nil
+}
+
+func comparisonOf(k *placement.Comparison) admin.Comparison {
+	out := admin.Comparison{
+		Number: k.Number, At: k.At, Term: k.Term, Version: k.Version, Asked: k.Asked, Shards: k.Shards, Unlisted: k.More, Faults: k.Faults,
+		Active: admin.PlanSketch(k.Active), Shadow: admin.PlanSketch(k.Shadow), Policies: []admin.ShadowedPolicy{}, Flips: []admin.PolicyFlip{},
+		Added: append([]string{}, k.Added...), Gone: append([]string{}, k.Gone...),
+	}
+	for _, p := range k.Policies {
+		out.Policies = append(out.Policies, admin.ShadowedPolicy{Name: p.Name, Version: p.Version, Digest: string(p.Digest), Settings: placement.Settings(p.Settings), Absent: p.Absent})
+	}
+	for _, f := range k.Flips {
+		out.Flips = append(out.Flips, admin.PolicyFlip(f))
+	}
+	return out
 }

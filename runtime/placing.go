@@ -8,6 +8,8 @@ import (
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/modules"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -24,6 +26,9 @@ func (n *Node) newPlacement() (*placement.Placement, error) {
 	}
 	n.plans.present = n.present
 	return placement.Start(placement.Config{
+		House: func(ctx context.Context, e *hosted.Engine) ([]*hosted.Version, error) {
+			return hosted.LoadBuiltIns(ctx, e, modules.All())
+		},
 		Engine: engine, Closed: func() error {
 			n.plans.close()
 			return closeEngine(engine)

@@ -111,7 +111,7 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 			continue
 		}
 		m.held = append(m.held, v)
-		guests = append(guests, hosted.Policy{Version: v.version, Settings: ownSettings(n.use.Settings), Strikes: p.docket.strikes(n.version.Digest)})
+		guests = append(guests, hosted.Policy{Version: v.version, Settings: Settings(n.use.Settings), Strikes: p.docket.strikes(n.version.Digest)})
 		m.names[v.version.Name()] = n.policy.Name
 		replaced[n.policy.Name] = true
 	}
@@ -137,8 +137,8 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 	return m
 }
 
-// ownSettings reads the settings that a policy was activated with. They were checked by whoever proposed them.
-func ownSettings(text string) map[string]string {
+// Settings reads the settings that a policy was activated with. They were checked by whoever proposed them.
+func Settings(text string) map[string]string {
 	values := map[string]string{}
 	if text == "" || json.Unmarshal([]byte(text), &values) != nil {
 		return nil

@@ -13,6 +13,8 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/policies/modules"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -338,4 +340,37 @@ func TestUnrest(t *testing.T) {
 	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
 		t.Errorf("three slow plans in a row: %+v", r)
 	}
+}
+
+// DESIGN.md section 5: "The built-in deciders ship both as Go (reference, safe set) and as Wasm (what runs by default)".
+func TestHouseIsWasm(t *testing.T) {
+	e := engine(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, 4, func(_ shards.NodeID, c *Config) {
+			c.Engine = e
+			c.House = func(ctx context.Context, e *hosted.Engine) ([]*hosted.Version, error) {
+				return hosted.LoadBuiltIns(ctx, e, modules.All())
+			}
+		})
+		w.keyspace("orders", 4, 1)
+		w.green(2 * time.Second)
+		<-time.After(2 * houseDelay)
+		w.keyspace("more", 4, 2)
+		w.green(5 * time.Second)
+		w.judge("n2", liveness.Dead)
+		<-time.After(2 * time.Minute)
+		w.green(10 * time.Second)
+		p := w.places["n1"]
+		p.asking.Lock()
+		defer p.asking.Unlock()
+		m := p.desk.sit(citizen{w, ""}.State())
+		for _, d := range m.set.Deciders {
+			if named, ok := d.(policies.Digested); !ok || named.Digest() == "" {
+				t.Errorf("%s is decided in Go", d.Name())
+			}
+		}
+		if faults := p.drain(m); len(faults) > 0 {
+			t.Errorf("faults: %+v", faults)
+		}
+	})
 }

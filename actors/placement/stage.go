@@ -17,6 +17,7 @@ const (
 	stageAgain   = time.Second      // after a report that was not committed
 	uploadLimit  = 15 * time.Minute // an upload that has not gone on for so long, or has become no policy, is collected
 	sweepPeriod  = time.Minute
+	houseDelay   = 2 * time.Second // after the start, which has enough to do; until then the twins decide
 )
 
 // stager compiles the modules of the state in the background, one at a time, and tells the cluster which it can run. A module
@@ -31,15 +32,18 @@ type stager struct {
 
 func (p *Placement) stage() {
 	g := &stager{p: p, swept: time.Now()}
-	if p.c.House != nil && p.c.Engine != nil {
-		g.furnish()
-	}
+	house := time.NewTimer(houseDelay)
+	defer house.Stop()
 	timer := time.NewTimer(sweepPeriod)
 	defer timer.Stop()
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
+		case <-house.C:
+			if p.c.House != nil && p.c.Engine != nil {
+				g.furnish()
+			}
 		case <-p.restage:
 		case <-timer.C:
 		}

@@ -31,6 +31,9 @@ type Cluster interface {
 	// Explain has the placement leader ask its deciders about a shard: for every node, or only for one if node is not empty.
 	Explain(ctx context.Context, shard shards.ShardID, node shards.NodeID) (Explanation, error)
 
+	// PolicyNews has the placement leader say what is new about policies.
+	PolicyNews(ctx context.Context, q PolicyQuestion) (PolicyNews, error)
+
 	// Transfer makes another member the leader of the metadata group, and so the placement leader. It returns when that leads.
 	Transfer(ctx context.Context, to shards.NodeID) error
 

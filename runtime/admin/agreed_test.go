@@ -24,6 +24,7 @@ type agreed struct {
 	mute     shards.NodeID   // does not answer
 	behind   uint64          // how many versions views lag
 	asked    Reroute         // the last one
+	news     PolicyNews      // about policies
 	cutFrom  []shards.NodeID // what Isolate was told
 	cutBoth  bool
 }
@@ -42,7 +43,7 @@ func newAgreed(t testing.TB) *agreed {
 		m := cluster.Member{
 			ID: nodeID(i), Name: fmt.Sprintf("n%d", i), Raft: uint64(i), Epoch: 1, Peer: fmt.Sprintf("127.0.0.1:730%d", i),
 			RESP: fmt.Sprintf("127.0.0.1:740%d", i), HTTP: fmt.Sprintf("127.0.0.1:750%d", i), Host: "here", Roles: cluster.DefaultRoles,
-			Attributes: []cluster.Attribute{{Name: "zone", Value: "abc"[i-1 : i]}}, Release: "0.1.0", Format: 1,
+			Attributes: []cluster.Attribute{{Name: "zone", Value: "abc"[i-1 : i]}}, Release: "0.1.0", Format: cluster.Format,
 		}
 		a.evidence.Members[m.ID] = Liveness{State: Alive}
 		if i == 1 {
@@ -178,6 +179,23 @@ func (a *agreed) Reroute(ctx context.Context, r Reroute) (Rerouted, error) {
 		return result, err
 	}
 	return result, nil
+}
+
+func (a *agreed) PolicyNews(_ context.Context, q PolicyQuestion) (n PolicyNews, err error) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	for i := range a.news.Lines {
+		if q.Lines != "" && uint64(i) >= q.After.Number {
+			n.Lines = append(n.Lines, a.news.Lines[i])
+		}
+	}
+	for i := range a.news.Comparisons {
+		if q.Lines == "" && uint64(i) >= q.After.Number {
+			n.Comparisons = append(n.Comparisons, a.news.Comparisons[i])
+		}
+	}
+	n.Next = PolicyPlace{Node: nodeID(1), Term: 3, Number: q.After.Number + uint64(len(n.Lines)+len(n.Comparisons))}
+	return n, nil
 }
 
 func (a *agreed) Explain(_ context.Context, id shards.ShardID, node shards.NodeID) (Explanation, error) {

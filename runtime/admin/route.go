@@ -54,8 +54,9 @@ func (s *Server) table() (keys, space route, others []route) {
 		{pattern: "/{keyspace}/_bulk", methods: map[string]handler{http.MethodPost: (*Server).bulk}, streams: true},
 	}
 	others = append(others, s.clusterTable()...)
-	others = append(others, failoverRoutes()...)
+	others = append(others, policyRoutes()...)
 	others = append(others, planRoutes()...)
+	others = append(others, failoverRoutes()...)
 	for _, t := range catTables {
 		others = append(others, route{
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",

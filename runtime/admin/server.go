@@ -26,11 +26,11 @@ type ServerConfig struct {
 	// Dev serves paths below /_dev/ that cut the node off from others, for fault injection. Default: off.
 	Dev bool
 
-	// Plans are those that this node recorded. nil: it records none.
-	Plans Plans
-
 	// Stories tells of failovers. nil: there are none to be told of.
 	Stories Stories
+
+	// Plans are those that this node recorded. nil: it records none.
+	Plans Plans
 
 	// MaxConnections that are open at once; one more is closed as soon as it is accepted. Default 1024.
 	MaxConnections int
@@ -90,32 +90,39 @@ const maxHeader = 256 << 10
 
 // Server answers the HTTP API over one Backend. It may serve several listeners.
 type Server struct {
-	config   ServerConfig
-	backend  Backend
-	mux      *http.ServeMux
-	keys     route // /{keyspace}/keys/{key…}: not in mux, which would take "//" and ".." in a key for folders
-	space    route // /_keyspace/{keyspace}: nor there, where it and /{keyspace}/scan would both be meant by /_keyspace/scan
-	routes   []route
-	room     room
-	registry *prometheus.Registry
-	counts   requestCounts
-	browsers *http.CrossOriginProtection
+	config    ServerConfig
+	backend   Backend
+	mux       *http.ServeMux
+	keys      route          // /{keyspace}/keys/{key…}: not in mux, which would take "//" and ".." in a key for folders
+	space     route          // /_keyspace/{keyspace}: nor there, where it and /{keyspace}/scan would both be meant by /_keyspace/scan
+	policyMux *http.ServeMux // paths below /_policy/ and /_module/, where /_policy/{policy} and /{keyspace}/scan would both be meant by /_policy/scan
+	routes    []route
+	room      room
+	registry  *prometheus.Registry
+	counts    requestCounts
+	browsers  *http.CrossOriginProtection
 }
 
 // NewServer makes a server; nothing runs until Serve.
 func NewServer(b Backend, c ServerConfig) *Server {
 	c.fill()
-	s := &Server{config: c, backend: b, mux: http.NewServeMux(), browsers: http.NewCrossOriginProtection()}
+	s := &Server{config: c, backend: b, mux: http.NewServeMux(), policyMux: http.NewServeMux(), browsers: http.NewCrossOriginProtection()}
 	s.room = newRoom(&c)
 	s.counts = newRequestCounts()
 	s.registry = newRegistry(b, &s.counts, &s.room)
 	s.keys, s.space, s.routes = s.table()
 	for _, r := range s.routes {
-		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, request *http.Request) {
+		handle := func(w http.ResponseWriter, request *http.Request) {
 			x := w.(*exchange)
 			x.r = request // the mux may have made a new one, with the values of the path
 			r.answer(s, x)
-		})
+		}
+		if ofPolicies(r.pattern) || r.methods == nil {
+			s.policyMux.HandleFunc(r.pattern, handle)
+		}
+		if !ofPolicies(r.pattern) {
+			s.mux.HandleFunc(r.pattern, handle)
+		}
 	}
 	return s
 }
@@ -174,6 +181,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 	r.Body = newPaceBody(w, r.Body, &s.config)
 	if err := s.authorize(x); err != nil {
 		x.fail(err)
+		return
+	}
+	if ofPolicies(r.URL.Path) {
+		x.path = "redirect"
+		s.policyMux.ServeHTTP(x, r)
 		return
 	}
 	if keyspace, key, is := splitKey(r.URL.EscapedPath()); is {

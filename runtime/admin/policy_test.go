@@ -1,0 +1,227 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// keepOff is a real policy, with a section that nobody reads behind it, so that each name gives another module.
+func keepOff(t *testing.T, name string) []byte {
+	t.Helper()
+	code, err := os.ReadFile("../../actors/placement/testdata/keep_off.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section := append([]byte{byte(len(name))}, name...)
+	return append(append(code, 0, byte(len(section))), section...)
+}
+
+// ready lets every member say that it can run every module, or why not.
+func (a *agreed) ready(t *testing.T, problem string) {
+	t.Helper()
+	for i := 1; i <= 3; i++ {
+		report := &cluster.StageReport{Node: nodeID(i), Epoch: 1}
+		for n := range a.state.Modules {
+			report.Modules = append(report.Modules, cluster.StagedModule{Digest: a.state.Modules[n].Digest, Problem: problem})
+		}
+		a.apply(t, &cluster.Command{Stage: report})
+	}
+}
+
+func text(s string) *string { return &s }
+
+func TestPolicyLife(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	one, two := keepOff(t, "one"), keepOff(t, strings.Repeat("two", 40))
+	var progress []int
+	digest, err := client.PushModule(ctx, one, func(n int) { progress = append(progress, n) })
+	if err != nil || !slices.Equal(progress, []int{len(one)}) {
+		t.Fatalf("pushed: %v, progress %v", err, progress)
+	}
+	pushed, err := client.RegisterPolicy(ctx, "spare", digest, nil)
+	if err != nil || pushed.Number != 1 || pushed.Label != "1.0.0" || !pushed.Changed {
+		t.Fatalf("%+v %v", pushed, err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{}); err == nil || !strings.Contains(err.Error(), "node n1 has not made it ready yet") {
+		t.Errorf("activated before anybody was ready: %v", err)
+	}
+	a.ready(t, "")
+	for settings, want := range map[string]string{"nodes": "", "mood": "must be one of well", "nods": "has no setting nods; it has mood, nodes", "cluster.name": "is a setting of the cluster"} {
+		_, err := client.ShadowPolicy(ctx, "spare", Activation{Settings: map[string]*string{settings: text("n3")}})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("setting %s: %v", settings, err)
+		}
+	}
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if digest, err = client.PushModule(ctx, two, nil); err != nil {
+		t.Fatal(err)
+	}
+	order := 7
+	if pushed, err = client.RegisterPolicy(ctx, "spare", digest, &order); err != nil || pushed.Number != 2 {
+		t.Fatalf("%+v %v", pushed, err)
+	}
+	a.ready(t, "")
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Settings: map[string]*string{"mood": text("restless")}}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.Policy(ctx, "spare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What was in the shadow, and then in force, keeps its settings but for what is said.
+	if p.Active.Version != 2 || p.Active.Settings["nodes"] != "n3" || p.Active.Settings["mood"] != "restless" || p.Previous.Version != 1 || p.Previous.Settings["nodes"] != "n3" ||
+		p.Order != 7 || p.Shadow != nil || p.Find(0).Version != 2 || len(p.Find(1).Ready) != 3 || !p.Find(1).Ready[2].Ready || p.Find(1).Manifest.Name != "keep_off" {
+		t.Errorf("policy %+v", p)
+	}
+	if code, err := client.PolicyModule(ctx, "spare", 1); err != nil || !bytes.Equal(code, one) {
+		t.Errorf("the module came back as %d bytes: %v", len(code), err)
+	}
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.QuarantinePolicy(ctx, "spare", 0, "it is not liked"); err != nil {
+		t.Fatal(err)
+	}
+	if p, _ = client.Policy(ctx, "spare"); p.Active == nil || p.Active.Version != 2 || p.Find(1).Quarantined != "it is not liked" {
+		t.Errorf("after the quarantine of what was in force: %+v", p)
+	}
+	if _, err := client.QuarantinePolicy(ctx, "spare", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	list, err := client.Policies(ctx)
+	if err != nil || len(list.Policies) != 1 || len(list.Quarantine) != 0 || list.Bytes != len(one)+len(two) || !slices.ContainsFunc(list.House, func(h HousePolicy) bool { return h.Name == "same_node" }) {
+		t.Errorf("list %+v, %v", list, err)
+	}
+	if _, err := client.RetirePolicy(ctx, "spare", "reset"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.ForgetPolicy(ctx, "spare", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Policy(ctx, "spare"); !NotFound(err) || len(a.state.Modules) != 0 {
+		t.Errorf("forgotten: %v, %d modules", err, len(a.state.Modules))
+	}
+}
+
+func TestPolicyIsRefused(t *testing.T) {
+	_, _, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	bare := []byte("\x00asm\x01\x00\x00\x00")
+	digest, err := client.PushModule(ctx, bare, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, f := range map[string]func() error{
+		"manifest":         func() error { _, err := client.RegisterPolicy(ctx, "bare", digest, nil); return err },
+		"cannot be called": func() error { _, err := client.RegisterPolicy(ctx, "Not_a_name", digest, nil); return err },
+		"none was pushed":  func() error { _, err := client.ActivatePolicy(ctx, "spare", Activation{}); return err },
+		"one of the house": func() error { _, err := client.RetirePolicy(ctx, "same_node", "rollback"); return err },
+		"hexadecimal": func() error {
+			return client.json(ctx, call{method: "PUT", path: "/_module/abc?size=1&part=0", body: []byte{1}}, &struct{}{})
+		},
+	} {
+		if err := f(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	list, err := client.Policies(ctx)
+	if err != nil || len(list.Uploads) != 1 || list.Uploads[0].Have != len(bare) {
+		t.Errorf("uploads %+v, %v", list.Uploads, err)
+	}
+	var pushed Pushed
+	if err := client.json(ctx, call{method: "PUT", path: "/_policy/spare", body: keepOff(t, "x")}, &pushed); err != nil || pushed.Number != 1 {
+		t.Errorf("a module as the body: %+v %v", pushed, err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: 3}); !NotFound(err) || !strings.Contains(err.Error(), "there are 1") {
+		t.Errorf("a version that is not there: %v", err)
+	}
+}
+
+// Issue: "gate with limits". What is looked at are the newest comparisons of just this version and settings.
+func TestGate(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
+	if err == nil {
+		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ready(t, "")
+	of := func(settings map[string]string, flips int, moves ...string) Comparison {
+		return Comparison{Number: 1, Policies: []ShadowedPolicy{{Name: "other"}, {Name: "spare", Version: 1, Settings: settings}}, Flips: []PolicyFlip{{Count: flips}}, Added: moves}
+	}
+	n3 := map[string]string{"nodes": "n3"}
+	ask := Activation{Settings: map[string]*string{"nodes": text("n3")}, Gate: &Gate{Comparisons: 2, MaxFlips: new(4), MaxMoves: new(1)}}
+	for _, x := range []struct {
+		news []Comparison
+		want string
+	}{
+		{nil, "0 of 2 comparisons"},
+		{[]Comparison{of(n3, 0), of(map[string]string{}, 0), of(n3, 0)}, "1 of 2 comparisons"},
+		{[]Comparison{of(n3, 0), of(n3, 5)}, "5 verdicts that would be others; at most 4"},
+		{[]Comparison{of(n3, 4), of(n3, 4, "a", "b")}, "2 moves that only one"},
+		{[]Comparison{of(n3, 9), of(n3, 4, "a"), of(n3, 4)}, ""},
+	} {
+		a.mutex.Lock()
+		a.news.Comparisons = x.news
+		a.mutex.Unlock()
+		_, err := client.ActivatePolicy(ctx, "spare", ask)
+		if (err == nil) != (x.want == "") || err != nil && (!Conflict(err) || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("want %q: %v", x.want, err)
+		}
+	}
+}
+
+func TestPolicyStreams(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
+	if err == nil {
+		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.news.Lines = []PolicyLine{{At: 1, Level: "info", Text: "one"}}
+	a.news.Comparisons = []Comparison{{Number: 1, Policies: []ShadowedPolicy{{Name: "other"}}}, {Number: 2, Policies: []ShadowedPolicy{{Name: "spare"}}}}
+	var numbers []uint64
+	for k, err := range client.PolicyComparisons(ctx, "spare", false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, k.Number)
+	}
+	if !slices.Equal(numbers, []uint64{2}) {
+		t.Errorf("comparisons %v, want that of this policy", numbers)
+	}
+	following, stop := context.WithTimeout(ctx, 20*time.Second)
+	defer stop()
+	var heard []string
+	for l, err := range client.PolicyLogs(following, "same_node", true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heard = append(heard, l.Text); len(heard) == 2 {
+			break
+		}
+		a.mutex.Lock()
+		a.news.Lines = append(a.news.Lines, PolicyLine{At: 2, Level: "info", Text: "two"})
+		a.mutex.Unlock()
+	}
+	if strings.Join(heard, " ") != "one two" || errors.Is(following.Err(), context.DeadlineExceeded) {
+		t.Errorf("heard %v", heard)
+	}
+}

@@ -1,0 +1,231 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// Activation is the body of /_policy/{policy}/activate, and without the gate that of /shadow.
+type Activation struct {
+	Version  int                `json:"version,omitempty"`  // 0: the newest
+	Settings map[string]*string `json:"settings,omitempty"` // changes to those in force; null goes back to the default
+	Off      bool               `json:"off,omitempty"`      // of a shadow: end it
+	Gate     *Gate              `json:"gate,omitempty"`
+}
+
+// Gate keeps a version from being activated whose shadow has not been as good as this.
+type Gate struct {
+	Comparisons int  `json:"comparisons"`         // so many, the newest in a row, must have been made of this version with these settings
+	MaxFlips    *int `json:"max_flips,omitempty"` // verdicts that are others, in each; absent: any number
+	MaxMoves    *int `json:"max_moves,omitempty"` // moves that only one of the two plans has, in each
+}
+
+// activatePolicy puts a version in force.
+func (s *Server) activatePolicy(x *exchange, _ *query) error {
+	var body Activation
+	if err := x.document(&body); err != nil {
+		return err
+	}
+	c, state, p, err := s.namedPolicy(x)
+	if err != nil {
+		return err
+	}
+	if body.Off {
+		return invalid("off ends a shadow; deactivate ends what is in force")
+	}
+	command := &cluster.ActivatePolicy{Name: p.Name, At: s.now().Unix()}
+	if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
+		return err
+	}
+	if body.Gate != nil {
+		if err := body.Gate.check(x.r.Context(), c, command); err != nil {
+			return err
+		}
+	}
+	return s.propose(x, c, &cluster.Command{Activate: command})
+}
+
+// resolve finds the version, and the settings in force with the changes.
+func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version uint32, settings string, err error) {
+	v, err := versionOf(p, a.Version)
+	if err != nil {
+		return 0, "", err
+	}
+	manifest, err := abi.FindManifest(state.Module(v.Digest).Bytes())
+	if err != nil {
+		return 0, "", invalid("version %d of policy %s: %v", v.Number, p.Name, err)
+	}
+	values := settingsIn(p.Active.Settings)
+	if p.Active.Version == 0 && p.Shadow.Version == v.Number {
+		values = settingsIn(p.Shadow.Settings)
+	}
+	for name := range values {
+		if manifest.CheckSetting(name, values[name]) != nil {
+			delete(values, name) // this version has it no more
+		}
+	}
+	for name, value := range a.Settings {
+		switch {
+		case strings.HasPrefix(name, "cluster."):
+			return 0, "", invalid("%s is a setting of the cluster, and not of a policy: troupe settings set %s=…", clip(name), clip(name))
+		case value == nil || *value == "":
+			delete(values, name)
+			continue
+		}
+		if err := manifest.CheckSetting(name, *value); err != nil {
+			return 0, "", invalid("%v; it has %s", err, ownSettingNames(manifest))
+		}
+		values[name] = *value
+	}
+	return v.Number, settingsText(values), nil
+}
+
+func ownSettingNames(m *abi.Manifest) string {
+	var names []string
+	for i := range m.Settings {
+		if !strings.HasPrefix(m.Settings[i].Name, "cluster.") {
+			names = append(names, m.Settings[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return "none of its own"
+	}
+	return shorten(names)
+}
+
+// check refuses what the gate does not let through, with what stands against it.
+func (g *Gate) check(ctx context.Context, c Cluster, a *cluster.ActivatePolicy) error {
+	news, err := c.PolicyNews(ctx, PolicyQuestion{})
+	if err != nil {
+		return err
+	}
+	passed := 0
+	for i := len(news.Comparisons) - 1; i >= 0 && passed < g.Comparisons; i-- {
+		k := &news.Comparisons[i]
+		if !k.of(a) {
+			break
+		}
+		flips, moves := k.TotalFlips(), k.TotalMoves()
+		switch {
+		case g.MaxFlips != nil && flips > *g.MaxFlips:
+			return gateClosed("comparison %d has %d verdicts that would be others; at most %d: see troupe policy shadow %s --watch", k.Number, flips, *g.MaxFlips, a.Name)
+		case g.MaxMoves != nil && moves > *g.MaxMoves:
+			return gateClosed("comparison %d has %d moves that only one of the two plans has; at most %d: see troupe policy shadow %s --watch", k.Number, moves, *g.MaxMoves, a.Name)
+		case len(k.Faults) > 0:
+			return gateClosed("in comparison %d it failed: %s", k.Number, k.Faults[0])
+		}
+		passed++
+	}
+	if passed < g.Comparisons {
+		return gateClosed("%d of %d comparisons of version %d with these settings have been made by this leader: put it in the shadow, and wait for plans or ask for some with troupe reroute", passed, g.Comparisons, a.Version)
+	}
+	return nil
+}
+
+func gateClosed(format string, args ...any) *Error {
+	return &Error{Status: http.StatusConflict, Kind: "conflict", Reason: "the gate is closed: " + fmt.Sprintf(format, args...)}
+}
+
+// of says whether a comparison was made with what is to be activated.
+func (k *Comparison) of(a *cluster.ActivatePolicy) bool {
+	for _, p := range k.Policies {
+		if p.Name == a.Name {
+			return p.Version == a.Version && settingsText(p.Settings) == a.Settings && p.Absent == ""
+		}
+	}
+	return false
+}
+
+// shadowPolicy begins or ends a shadow.
+func (s *Server) shadowPolicy(x *exchange, _ *query) error {
+	var body Activation
+	if err := x.document(&body); err != nil {
+		return err
+	}
+	c, state, p, err := s.namedPolicy(x)
+	if err != nil {
+		return err
+	}
+	if body.Gate != nil || body.Off && (body.Version != 0 || body.Settings != nil) {
+		return invalid("a shadow takes version and settings, or off; it has no gate")
+	}
+	command := &cluster.ShadowPolicy{Name: p.Name}
+	if !body.Off {
+		if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
+			return err
+		}
+	}
+	return s.propose(x, c, &cluster.Command{Shadow: command})
+}
+
+// retirePolicy takes a policy back.
+func retirePolicy(how cluster.Retreat) handler {
+	return func(s *Server, x *exchange, _ *query) error {
+		c, _, p, err := s.namedPolicy(x)
+		if err != nil {
+			return err
+		}
+		return s.propose(x, c, &cluster.Command{Retire: &cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}})
+	}
+}
+
+// quarantinePolicy takes a version out of force for good, or lifts that.
+func (s *Server) quarantinePolicy(x *exchange, _ *query) error {
+	var body struct {
+		Version int    `json:"version"` // 0: the active one
+		Reason  string `json:"reason"`
+		Lift    bool   `json:"lift"`
+	}
+	if err := x.document(&body); err != nil {
+		return err
+	}
+	c, state, p, err := s.namedPolicy(x)
+	if err != nil {
+		return err
+	}
+	if body.Lift != (body.Reason == "") {
+		return invalid("a quarantine has a reason, which people read who wonder why it is not in force; to lift one takes none")
+	}
+	if body.Version == 0 && !body.Lift {
+		if body.Version = int(p.Active.Version); body.Version == 0 {
+			return invalid("no version of policy %s is in force; say which one is meant with version", p.Name)
+		}
+	}
+	v, err := versionOf(p, body.Version)
+	if err != nil {
+		return err
+	}
+	if body.Lift && body.Version == 0 {
+		for i := range p.Versions {
+			if state.Quarantined(p.Versions[i].Digest) != nil {
+				v = &p.Versions[i]
+			}
+		}
+	}
+	return s.propose(x, c, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: v.Digest, Policy: p.Name, Reason: body.Reason, At: s.now().Unix(), Lift: body.Lift}})
+}
+
+// forgetPolicy drops versions that are not in use.
+func (s *Server) forgetPolicy(x *exchange, q *query) error {
+	if err := q.only("version"); err != nil {
+		return err
+	}
+	number := q.count("version")
+	if q.err != nil {
+		return q.err
+	}
+	c, _, p, err := s.namedPolicy(x)
+	if err != nil {
+		return err
+	}
+	command := &cluster.ForgetPolicies{Name: p.Name}
+	if number != 0 {
+		command.Versions = []uint32{uint32(number)}
+	}
+	return s.propose(x, c, &cluster.Command{Forget: command})
+}

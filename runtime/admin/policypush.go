@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// Pushed is the answer to a module that has become a version of a policy.
+type Pushed struct {
+	Acknowledged
+	Policy string `json:"policy"`
+	Number uint32 `json:"policy_version"`
+	Digest string `json:"digest"`
+	Label  string `json:"label"`
+}
+
+// putChunk takes a chunk of a module. One that is there already is no error.
+func (s *Server) putChunk(x *exchange, q *query) error {
+	c, _, err := s.agreed()
+	if err != nil {
+		return err
+	}
+	chunk := &cluster.PushChunk{Digest: cluster.Digest(x.r.PathValue("digest")), Size: q.count("size"), Part: q.count("part"), At: s.now().Unix()}
+	if q.err != nil {
+		return q.err
+	}
+	if chunk.Bytes, err = x.body(cluster.ChunkBytes); err != nil {
+		return err
+	}
+	return s.propose(x, c, &cluster.Command{Push: chunk})
+}
+
+// putPolicy makes a module a version of a policy: the body, or with digest one that has come in chunks.
+func (s *Server) putPolicy(x *exchange, q *query) error {
+	if err := q.only("order", "digest"); err != nil {
+		return err
+	}
+	c, state, err := s.agreed()
+	if err != nil {
+		return err
+	}
+	r := &cluster.RegisterPolicy{Name: x.r.PathValue("policy"), Digest: cluster.Digest(q.values.Get("digest")), At: s.now().Unix()}
+	if p := state.Policy(r.Name); p != nil {
+		r.Order = p.Order
+	}
+	if q.values.Has("order") {
+		if r.Order = q.count("order"); q.err != nil {
+			return q.err
+		}
+	}
+	if !cluster.ValidPolicyName(r.Name) {
+		return invalid("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_', '-' and '.', and begins with a letter", clip(r.Name))
+	}
+	code, err := x.body(cluster.MaxModule)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.Digest == "" && len(code) == 0:
+		return invalid("send a module as the body, or name one that has come in chunks with digest")
+	case r.Digest != "" && len(code) > 0:
+		return invalid("send a module as the body, or name one with digest; not both")
+	case r.Digest == "":
+		if _, err := manifestOf(code); err != nil {
+			return err
+		}
+		if r.Digest, err = s.pushModule(x.r.Context(), c, code); err != nil {
+			return err
+		}
+	}
+	return s.register(x, c, r)
+}
+
+func manifestOf(code []byte) (*abi.Manifest, error) {
+	m, err := abi.FindManifest(code)
+	if err != nil {
+		return nil, invalid("the module cannot be a policy: %v", err)
+	}
+	return m, nil
+}
+
+// pushModule proposes the chunks of a module that the state does not have.
+func (s *Server) pushModule(ctx context.Context, c Cluster, code []byte) (cluster.Digest, error) {
+	digest := cluster.DigestOf(code)
+	state, _ := c.State()
+	part := 0
+	if m := state.Module(digest); m != nil {
+		part = len(m.Chunks)
+	}
+	for ; part < cluster.Parts(len(code)); part++ {
+		chunk := code[part*cluster.ChunkBytes : min(len(code), (part+1)*cluster.ChunkBytes)]
+		outcome, err := c.Propose(ctx, &cluster.Command{Push: &cluster.PushChunk{Digest: digest, Size: len(code), Part: part, Bytes: chunk, At: s.now().Unix()}})
+		if err == nil {
+			err = outcome.Error()
+		}
+		if err != nil {
+			return digest, err
+		}
+	}
+	return digest, nil
+}
+
+// register makes a whole module the newest version of a policy.
+func (s *Server) register(x *exchange, c Cluster, r *cluster.RegisterPolicy) error {
+	state, _ := c.State()
+	if m := state.Module(r.Digest); m != nil && m.Whole() {
+		manifest, err := manifestOf(m.Bytes())
+		if err != nil {
+			return err
+		}
+		r.Label = manifest.Version
+	}
+	outcome, err := c.Propose(x.r.Context(), &cluster.Command{Register: r})
+	if err == nil {
+		err = outcome.Error()
+	}
+	if err != nil {
+		return err
+	}
+	answer := Pushed{Acknowledged: Acknowledged{true, outcome.Changed, outcome.Version}, Policy: r.Name, Digest: string(r.Digest), Label: r.Label}
+	state, _ = c.State()
+	if p := state.Policy(r.Name); p != nil {
+		if v := p.Of(r.Digest); v != nil {
+			answer.Number = v.Number
+		}
+	}
+	x.json(http.StatusOK, answer)
+	return nil
+}
+
+// now is the wall clock by the node.
+func (s *Server) now() time.Time { return time.UnixMilli(s.backend.Now()) }
