@@ -173,6 +173,63 @@ func TestFailoverCostsNoOperation(t *testing.T) {
 	}
 }
 
+// The same for the writes that a primary's own node was asked for: it is cut off with them under way, replaced, and heals.
+func TestWritesOfANodeThatIsCutOffAreAppliedOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes longer than a lease")
+	}
+	c := newTroop(t, false, volatileSpace("default", 1))
+	_, at := c.leader()
+	victim := c.nodes[at]
+	other := c.nodes[(at+1)%3]
+	eventually(t, "the victim leads a shard", func() bool {
+		for _, r := range victim.state().Shards {
+			if h := victim.copyOf(r.ID); h != nil && h.Leads() {
+				return true
+			}
+		}
+		return false
+	})
+	var keys []string
+	k := victim.keyspaces()[0]
+	for i := 0; len(keys) < 4; i++ {
+		key := fmt.Sprint("counter ", i)
+		if h := victim.copyOf(k.id(k.ShardOf(shards.SlotOf([]byte(key))))); h != nil && h.Leads() {
+			keys = append(keys, key)
+		}
+	}
+	s := open(t, victim, "default")
+	var working sync.WaitGroup
+	var stopping atomic.Bool
+	acknowledged := make([]atomic.Int64, len(keys))
+	for i, key := range keys {
+		for range 4 {
+			working.Go(func() {
+				for !stopping.Load() {
+					if _, err := s.Increment(t.Context(), key, 1); err != nil {
+						t.Errorf("an increment of %s on the node that leads it: %v", key, err)
+						return
+					}
+					acknowledged[i].Add(1)
+				}
+			})
+		}
+	}
+	eventually(t, "increments", func() bool { return acknowledged[0].Load() > 100 })
+	wire := victim.life.Load().transport
+	wire.Isolate([]shards.NodeID{c.nodes[(at+1)%3].id.Node, c.nodes[(at+2)%3].id.Node}, true)
+	stopping.Store(true) // what is under way waits for an answer of the other copy
+	eventually(t, "the victim is declared dead", func() bool { m := other.state().Member(victim.id.Node); return m != nil && m.Down })
+	wire.Isolate(nil, false)
+	working.Wait()
+	for i, key := range keys {
+		v, err := open(t, other, "default").Get(t.Context(), key)
+		if want := fmt.Sprint(acknowledged[i].Load()); err != nil || string(v.Bytes) != want {
+			t.Errorf("%s is %s, %v; acknowledged %s", key, v.Bytes, err, want)
+		}
+	}
+}
+
 // A scan shows one moment of each shard. If that is lost with its node the scan says so, and goes on after its last key when asked.
 func TestScanAcrossAFailover(t *testing.T) {
 	c := newTroop(t, false, volatileSpace("default", 1))

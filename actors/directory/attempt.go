@@ -11,6 +11,7 @@ import (
 // attempt stands between a shard and a task's work while it is tried: results pass, a failure is kept until it is clear
 // that trying again is of no use. It implements shard.Work.
 type attempt struct {
+	directory *Directory
 	task      *Task
 	err       error // why the last try failed; nil: it was answered
 	delivered bool  // results have passed: another try would deliver them twice
@@ -19,6 +20,10 @@ type attempt struct {
 
 func (a *attempt) Len() int             { return a.task.Work.Len() }
 func (a *attempt) Txn(i int) *store.Txn { return a.task.Work.Txn(i) }
+
+// Number gives the writes their (client, sequence). It makes attempt a shard.Numbered: a primary here can be deposed as one
+// elsewhere can, and what was under way is then tried again.
+func (a *attempt) Number() { a.directory.number(a) }
 
 func (a *attempt) Result(i, op int, r *store.Result) {
 	a.delivered = true
@@ -72,13 +77,13 @@ type attempts struct {
 	all  []*attempt
 }
 
-func (as *attempts) reset(tasks []Task) {
+func (as *attempts) reset(d *Directory, tasks []Task) {
 	if cap(as.each) < len(tasks) {
 		as.each = make([]attempt, len(tasks))
 	}
 	as.each, as.all = as.each[:len(tasks)], as.all[:0]
 	for i := range tasks {
-		as.each[i] = attempt{task: &tasks[i]}
+		as.each[i] = attempt{directory: d, task: &tasks[i]}
 		as.all = append(as.all, &as.each[i])
 	}
 }
@@ -104,4 +109,4 @@ func unanswered(list []*attempt) []*attempt {
 	return left
 }
 
-var _ shard.Work = (*attempt)(nil)
+var _ shard.Numbered = (*attempt)(nil)

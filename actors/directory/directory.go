@@ -91,7 +91,7 @@ func (d *Directory) Figures() Figures { return Figures{d.forwards.Load(), d.retr
 // only until Do returns. The end of ctx ends the trying again, not what is under way on this node.
 func (d *Directory) Do(ctx context.Context, tasks []Task, b *shard.Batch) {
 	as := d.attempts.Get().(*attempts)
-	as.reset(tasks)
+	as.reset(d, tasks)
 	left := as.all
 	d.try(ctx, left, b)
 	if left = unanswered(left); len(left) > 0 {

@@ -18,6 +18,14 @@ type Work interface {
 	Fail(i int, err error)
 }
 
+// Numbered is a work that can be sent again, to another primary too, when nobody knows what came of it. Number is called in the
+// turn, before the work's writes are encoded for other copies, and gives them their (client, sequence); it may be called again. A
+// shard without other copies does not call it: what such a shard does not know, nobody else does.
+type Numbered interface {
+	Work
+	Number()
+}
+
 // Batch lets one caller wait for works on several shards together. The zero value is not ready: use NewBatch. It is
 // reusable: Begin, Submit..., Wait.
 type Batch struct {

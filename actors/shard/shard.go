@@ -259,6 +259,11 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 	if s.part != nil && s.part.next != nil && s.space.Durability == shards.DurabilityInterval {
 		r = &s.part.late
 	}
+	if s.part != nil && (!s.part.solo || s.part.next != nil) {
+		if n, can := w.(Numbered); can {
+			n.Number()
+		}
+	}
 	g := r.encode(w)
 	g.work, g.batch = w, b
 	r.groups = append(r.groups, g)
