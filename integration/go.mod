@@ -9,6 +9,11 @@ require (
 )
 
 require (
+	go.opentelemetry.io/proto/otlp v1.11.0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect

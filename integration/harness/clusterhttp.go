@@ -53,6 +53,11 @@ func (r *ShardRow) holds(slot shards.Slot) bool {
 	return found && err1 == nil && err2 == nil && low <= int(slot) && int(slot) <= high
 }
 
+// Holds says whether the copy's shard owns a key of a keyspace.
+func (r *ShardRow) Holds(keyspace, key string) bool {
+	return r.Keyspace == keyspace && r.holds(shards.SlotOf([]byte(key)))
+}
+
 // Health asks this member.
 func (m *Member) Health(ctx context.Context) (Health, error) {
 	var h Health
