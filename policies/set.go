@@ -123,6 +123,42 @@ func digest(d any) string {
 
 // Ask folds the answers of all deciders: the strictest wins. The row is valid until the next Ask.
 func (s *Set) Ask(v *View, q *Question) Row {
+	l, g, alone := s.kin(v, q)
+	copy(s.row, g.row)
+	if len(l.metered) > 0 {
+		s.meter(v, q, l)
+	}
+	for _, d := range l.alone {
+		ask(d, v, q, s.row)
+	}
+	askEach(l.classed, alone, v, q, s.row)
+	return s.row
+}
+
+// On is what Ask says about one node, for less: it meters no other. The row of the last Ask is not valid any more.
+func (s *Set) On(v *View, q *Question, node int) Answer {
+	l, g, alone := s.kin(v, q)
+	a := g.row[node]
+	s.row[node] = 0
+	for i := range l.metered {
+		m := &l.metered[i]
+		if m.bit != 0 {
+			if _, ok := m.Metered.(Classifier).Class(v, q); !ok {
+				ask(m.Metered.(Decider), v, q, s.row)
+				continue
+			}
+		}
+		a = max(a, m.Meter(v, q, node))
+	}
+	for _, d := range l.alone {
+		ask(d, v, q, s.row)
+	}
+	askEach(l.classed, alone, v, q, s.row)
+	return max(a, s.row[node])
+}
+
+// kin finds the row that the question shares with others, and makes it if nobody has asked before.
+func (s *Set) kin(v *View, q *Question) (l *roll, g *group, alone uint64) {
 	if s.view != v || s.known != len(s.Deciders) {
 		s.Forget()
 		s.view, s.known = v, len(s.Deciders)
@@ -134,24 +170,15 @@ func (s *Set) Ask(v *View, q *Question) Row {
 	if s.kept >= maxGroups {
 		s.rows, s.meters, s.kept = nil, nil, 0
 	}
-	l := &s.rolls[q.Capability]
-	g, alone := s.find(&s.rows, v, q, l.classed)
-	if g.row == nil {
+	l = &s.rolls[q.Capability]
+	if g, alone = s.find(&s.rows, v, q, l.classed); g.row == nil {
 		g.row = make(Row, len(v.Nodes))
 		for _, d := range l.shared {
 			ask(d, v, q, g.row)
 		}
 		askEach(l.classed, ^alone, v, q, g.row)
 	}
-	copy(s.row, g.row)
-	if len(l.metered) > 0 {
-		s.meter(v, q, l)
-	}
-	for _, d := range l.alone {
-		ask(d, v, q, s.row)
-	}
-	askEach(l.classed, alone, v, q, s.row)
-	return s.row
+	return l, g, alone
 }
 
 // askEach asks those whose bit is set.

@@ -15,6 +15,7 @@ import (
 const (
 	startHeat = 1.10
 	stopHeat  = 1.05
+	freshHeat = 1.03 // of copies that nothing has been carried for yet
 )
 
 // balance works out an assignment that is better, from what is and what has been planned so far, and begins with the moves that
@@ -23,19 +24,27 @@ const (
 func (p *planner) balance() {
 	s := p.solver(false)
 	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
-	limits := fit.Limits{Start: startHeat, Stop: stopHeat}
-	if !s.measured {
-		if limits.Width = p.width(); limits.Width == 0 {
-			return
-		}
-		limits.Start, limits.Stop = 1, 1
-		s.Prefer = s.prefer
-	} else if p.view.Relocating > 0 {
-		limits.Start = stopHeat
+	limits, worth := p.limits(s)
+	if !worth {
+		return
 	}
 	limits.Moves = 8 + 4*max(0, p.in.State.Number(cluster.SettingConcurrentRebalance)-p.view.Relocating)
 	s.Settle(limits)
 	p.reconcile(s)
+}
+
+// limits says from when to when balancing goes on, and whether it is worth to look at all.
+func (p *planner) limits(s *solver) (l fit.Limits, worth bool) {
+	l = fit.Limits{Start: startHeat, Stop: stopHeat}
+	if !s.measured {
+		s.Prefer = s.prefer
+		l.Start, l.Stop, l.Width = 1, 1, p.width()
+		return l, l.Width > 0
+	}
+	if p.view.Relocating > 0 {
+		l.Start = stopHeat
+	}
+	return l, true
 }
 
 // width is the difference in copies that is worth a move, or 0 if no two nodes differ by as much.
@@ -76,7 +85,7 @@ func (s *solver) mayLeave(i, slot int) bool {
 func (s *solver) mayEnter(i, slot, node int) bool {
 	r, c := s.p.row(i), s.copyIn(i, slot)
 	q := &policies.Question{Capability: policies.Allocate, Keyspace: s.p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-	return s.p.in.Policies.Ask(s.p.view, q)[node].Verdict() == policies.Yes
+	return s.p.in.Policies.On(s.p.view, q, node).Verdict() == policies.Yes
 }
 
 // mayLead says whether a shard may be handed over to a copy for balance.
@@ -90,8 +99,8 @@ func (s *solver) mayLead(i, slot int) bool {
 	if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
 		return false
 	}
-	row := p.in.Policies.Ask(p.view, &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i})
-	return row[p.nodes[c.Node]].Verdict() == policies.Yes
+	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
+	return p.in.Policies.On(p.view, q, p.nodes[c.Node]).Verdict() == policies.Yes
 }
 
 // prefer tells copies apart that are counted alike: that of the keyspace goes first which is most uneven between the two nodes,
@@ -112,7 +121,7 @@ func (s *solver) prefer(i, slot, to int) float64 {
 func (p *planner) mayLeave(i int, c *cluster.Copy, from int) policies.Verdict {
 	r := p.row(i)
 	q := &policies.Question{Capability: policies.Rebalance, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-	return p.in.Policies.Ask(p.view, q)[from].Verdict()
+	return p.in.Policies.On(p.view, q, from).Verdict()
 }
 
 // reconcile plans the moves of a search, in its order, as far as they may start now.
@@ -128,8 +137,7 @@ func (p *planner) reconcile(s *solver) {
 			p.handFor(s, &m)
 		case p.view.Relocating < limit && p.mayLeave(i, c, int(m.From)) == policies.Yes:
 			q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-			p.asked = p.now(q, p.asked)
-			if p.asked[m.To].Verdict() == policies.Yes {
+			if p.mayStart(q, int(m.To)) {
 				p.do(Balance, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[m.To].ID, Source: c.ID, Reason: s.why(&m, c)}, policies.Yes, nil)
 			}
 		}

@@ -138,10 +138,13 @@ func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []
 		n, verdict := p.scan(i, q, p.asked, nil)
 		return n, verdict, candidates
 	}
-	if n := s.find(i, q); n >= 0 {
-		return n, policies.Yes, candidates
+	slot := s.of(i, q)
+	n, verdict := s.find(i, q), policies.Yes
+	if n < 0 {
+		if n, verdict = p.scan(i, q, p.asked, s); n >= 0 {
+			s.follow(slot, n)
+		}
 	}
-	n, verdict := p.scan(i, q, p.asked, s)
 	return n, verdict, candidates
 }
 
@@ -165,9 +168,6 @@ func (p *planner) scan(i int, q *policies.Question, row policies.Row, s *solver)
 		if best < 0 || now.before(bestRank) {
 			best, bestRank = n, now
 		}
-	}
-	if s != nil && best >= 0 {
-		s.follow(i, q, best)
 	}
 	return best, mildest
 }
@@ -245,6 +245,6 @@ func (p *planner) needless(i int, good, recovering bool) int {
 // mayRemain asks whether a copy may stay where it is.
 func (p *planner) mayRemain(i int, c *cluster.Copy) policies.Verdict {
 	r := p.row(i)
-	q := &policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary}
-	return p.in.Policies.Ask(p.view, q)[p.nodes[c.Node]].Verdict()
+	q := &policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
+	return p.in.Policies.On(p.view, q, p.nodes[c.Node]).Verdict()
 }

@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"math"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator/fit"
@@ -36,6 +37,7 @@ type solver struct {
 	p        *planner
 	loads    []fitLoad // by place of the shard
 	measured bool
+	pending  []bool // by slot: it is to be placed; Slots says where, as the desired assignment has it
 }
 
 // fitLoad is what a shard's copies weigh.
@@ -209,13 +211,12 @@ func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 			}
 			slots = append(slots, int32(n))
 		}
-		if len(r.Copies) == 0 {
-			sh.Lead = 0
-		}
 		for range p.absent(i, missing) {
 			slots = append(slots, fit.None)
 		}
-		sh.Count = int32(len(slots)) - sh.First
+		if sh.Count = int32(len(slots)) - sh.First; len(r.Copies) == 0 && sh.Count > 0 {
+			sh.Lead = 0 // the first copy will lead
+		}
 		list[i] = sh
 	}
 	return list, slots
@@ -229,7 +230,7 @@ func (p *planner) absent(i int, missing bool) int {
 	return max(0, p.keyspace(i).Copies()-p.present(i))
 }
 
-// slot is the slot of a shard that is on a node, or with None an empty one; -1 if there is none.
+// slot is the slot of a shard that is on a node; -1 if there is none.
 func (s *solver) slot(i int, node int32) int {
 	sh := &s.Shards[i]
 	for slot := sh.First; slot < sh.First+sh.Count; slot++ {
@@ -315,13 +316,16 @@ func (s *solver) zone(nodes []fit.Node) (attribute string) {
 // How many shards of a keyspace are asked for its row, at most, and how many in a row may bring nothing new where nodes are many.
 const (
 	samples = 64
-	barren  = 4
+	barren  = 2
 )
 
 // classRow is what the shards of a keyspace, from one place of the table to another, have in common: of some of them, spread over
 // all, the mildest word on each node. What one shard's own copies forbid another's do not.
 func (p *planner) classRow(first, last int) ([]byte, []float64) {
 	row := make([]byte, len(p.view.Nodes))
+	for n := range row {
+		row[n] = fit.Refused
+	}
 	var scores []float64
 	idle := 0
 	count := min(samples, last-first)
@@ -329,22 +333,13 @@ func (p *planner) classRow(first, last int) ([]byte, []float64) {
 		i := first + at*(last-first)/count
 		r := p.row(i)
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Place: i, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
-		for c := range r.Copies {
-			if q.Copy == nil || q.Copy.ID == r.Primary {
+		milder := false
+		for c := range max(1, len(r.Copies)) { // each of its copies may go where the others let it
+			if len(r.Copies) > 0 {
 				q.Copy = &r.Copies[c]
+				q.Primary = q.Copy.ID == r.Primary
 			}
-		}
-		if q.Copy != nil {
-			q.Primary = q.Copy.ID == r.Primary
-		}
-		milder, refused := false, false
-		for n, a := range p.in.Policies.Ask(p.view, q) {
-			v := byte(a.Verdict())
-			if at == 0 || v < row[n] {
-				milder = true
-				row[n] = v
-			}
-			refused = refused || row[n] != fit.Yes
+			milder = soften(row, p.in.Policies.Ask(p.view, q)) || milder
 		}
 		for c := range r.Copies { // what has one copy of each shard may have no other, and keeps those
 			n := p.nodes[r.Copies[c].Node]
@@ -356,35 +351,87 @@ func (p *planner) classRow(first, last int) ([]byte, []float64) {
 		if idle++; milder {
 			idle = 0
 		}
-		if !refused || idle >= barren && len(row) > few {
+		if !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
 			break
 		}
 	}
 	return row, scores
 }
 
-// solving is the solver for the copies that are to be placed, or nil where all nodes are ranked for each.
+// soften takes over what is milder, and says whether anything is.
+func soften(row []byte, answers policies.Row) (milder bool) {
+	for n, a := range answers {
+		if v := byte(a.Verdict()); v < row[n] {
+			row[n], milder = v, true
+		}
+	}
+	return milder
+}
+
+// solving is the solver for the copies that are to be placed, with all of them placed, or nil where all nodes are ranked for each.
 func (p *planner) solving() *solver {
 	if p.placing == nil && (len(p.view.Nodes) > few || p.measured()) {
 		p.placing = p.solver(true)
+		p.placing.place()
 	}
 	return p.placing
 }
 
-// find puts a copy where it costs least, of the nodes on which deciders allow it now; -1 if there is none.
+// place gives every missing copy its place, the biggest first, and improves on that while nothing is carried there yet.
+func (s *solver) place() (unplaced []int32) {
+	s.pending = make([]bool, len(s.Slots))
+	for slot, n := range s.Slots {
+		s.pending[slot] = n < 0
+	}
+	s.Enter = s.mayHold
+	unplaced = s.Place()
+	s.Settle(fit.Limits{Start: freshHeat, Stop: freshHeat, Fresh: true})
+	return unplaced
+}
+
+// find is where the copy of a question goes, if deciders allow it now: the place that it was given, or else the one where it costs
+// least; -1 if there is none.
 func (s *solver) find(i int, q *policies.Question) int {
-	s.p.asked = s.p.now(q, s.p.asked)
+	p := s.p
 	slot := s.of(i, q)
+	if slot >= 0 && q.Copy == nil {
+		s.pending[slot] = false
+		if n := int(s.Slots[slot]); n >= 0 && p.mayStart(q, n) {
+			return n
+		}
+	}
+	p.asked = p.now(q, p.asked)
 	if slot < 0 {
 		return -1
 	}
-	return s.Find(slot, func(n int) bool { return s.p.asked[n].Verdict() == policies.Yes })
+	return s.Find(slot, func(n int) bool { return p.asked[n].Verdict() == policies.Yes })
+}
+
+// mayStart says whether a node may have a copy, and may start now.
+func (p *planner) mayStart(q *policies.Question, n int) bool {
+	starting := *q
+	starting.Capability = policies.Start
+	return p.in.Policies.On(p.view, q, n).Verdict() == policies.Yes && p.in.Policies.On(p.view, &starting, n).Verdict() == policies.Yes
+}
+
+// next is the slot of the next copy of a shard that is to be placed, the one that leads first; -1 if there is none.
+func (s *solver) next(i int) int {
+	sh := &s.Shards[i]
+	if sh.Lead >= 0 && s.pending[sh.First+sh.Lead] {
+		return int(sh.First + sh.Lead)
+	}
+	for slot := sh.First; slot < sh.First+sh.Count; slot++ {
+		if s.pending[slot] {
+			return int(slot)
+		}
+	}
+	return -1
 }
 
 // of is the slot of the copy that a question is about: one that is missing, or that is to be replaced; -1 if there is none.
 func (s *solver) of(i int, q *policies.Question) int {
 	if q.Copy == nil {
-		return s.slot(i, fit.None)
+		return s.next(i)
 	}
 	return s.slot(i, int32(s.p.nodes[q.Copy.Node]))
 }
@@ -393,8 +440,8 @@ func (s *solver) of(i int, q *policies.Question) int {
 func (s *solver) cost(i, n int) float64 { return s.Cost(int(s.Shards[i].First), n) }
 
 // follow tells of a copy that was put on a node otherwise.
-func (s *solver) follow(i int, q *policies.Question, n int) {
-	if slot := s.of(i, q); slot >= 0 {
+func (s *solver) follow(slot, n int) {
+	if slot >= 0 {
 		s.Put(slot, n)
 	}
 }

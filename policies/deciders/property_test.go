@@ -75,6 +75,9 @@ func TestKeptRowsAreWhatWouldBeSaid(t *testing.T) {
 			}
 		}
 		asked++
+		if n := dice.IntN(len(v.Nodes)); set.On(v, q, n) != want[n] {
+			t.Fatalf("of node %d alone %#02x is said, and %#02x in the row: %v of shard %+v", n, set.On(v, q, n), want[n], q.Capability, *q.Shard)
+		}
 		if got := set.Ask(v, q); !slices.Equal(got, want) {
 			t.Fatalf("kept %v, asked alone %v: %v of shard %+v, copy %+v, primary %t, new %t", got, want, q.Capability, *q.Shard, q.Copy, q.Primary, q.New)
 		}

@@ -55,7 +55,7 @@ func (t *settler) eachHand(n int32, f func(slot, to int32, sh *Shard)) {
 	for _, lead := range t.held[n] {
 		i := t.shardOf[lead]
 		sh := &t.Shards[i]
-		if lead-sh.First != sh.Lead || sh.Count < 2 || !t.fresh[lead] && (t.moved[i] || sh.Still) {
+		if lead-sh.First != sh.Lead || sh.Count < 2 || !t.fresh[lead] && (t.Limits.Fresh || t.moved[i] || sh.Still) {
 			continue
 		}
 		for slot := sh.First; slot < sh.First+sh.Count; slot++ {

@@ -230,7 +230,7 @@ func (s *Search) relate(sh *Shard, n int32, by uint32) {
 }
 
 // kinship is how many copies of one family more than its share on a node cost as much as one copy of mean load.
-const kinship = 2
+const kinship = 12
 
 // gather prices the copies of each family.
 func (s *Search) gather() {
@@ -325,6 +325,9 @@ func (s *Search) random(n int) int {
 	x ^= x >> 31
 	return int((x >> 32) * uint64(n) >> 32)
 }
+
+// ShardOf is the shard that a slot belongs to.
+func (s *Search) ShardOf(slot int) int { return int(s.shardOf[slot]) }
 
 // Use is what a node carries by now.
 func (s *Search) Use(n int) Vector { return s.use[n] }

@@ -9,6 +9,7 @@ import (
 type Limits struct {
 	Start float64 // it begins if a node is hotter; 0: 1.10
 	Stop  float64 // and ends when none is hotter; 0: 1.05
+	Fresh bool    // move only what Place has placed: it costs nothing
 	Moves int     // copies that may be moved, fresh ones not counted; 0: no bound
 	Bytes float64 // and their bytes; 0: no bound
 	Width float64 // the least by which use must differ in the worst dimension for a copy to be moved between two nodes: loads are whole numbers, and whatever gains is worth it
@@ -312,7 +313,7 @@ func (t *settler) mayGo(slot int32) bool {
 		return true
 	}
 	i := t.shardOf[slot]
-	if t.moved[i] || t.Shards[i].Still {
+	if t.Limits.Fresh || t.moved[i] || t.Shards[i].Still {
 		return false
 	}
 	if t.leaves[slot] == 0 {
