@@ -28,6 +28,7 @@ type board struct {
 	slots  int // of each shard
 	copies []shards.CopyID
 	homes  []int32 // the nodes of copies; nil if no column needs them
+	first  []int   // by keyspace: the place of its first shard
 	err    error   // why there is no image
 }
 
@@ -64,7 +65,12 @@ func (b *board) look(v *policies.View) error {
 func (b *board) draw() error {
 	b.epoch++
 	b.log, b.copies, b.homes = b.log[:0], nil, nil
-	s := b.view.State
+	s, shard := b.view.State, 0
+	b.first = b.first[:0]
+	for i := range s.Keyspaces {
+		b.first = append(b.first, shard)
+		shard += s.Keyspaces[i].Shards
+	}
 	for i := range s.Shards {
 		for b.slots < len(s.Shards[i].Copies) {
 			b.slots *= 2

@@ -89,7 +89,7 @@ func (p *painter) keyspaces() {
 
 func (p *painter) shards() {
 	s, k := p.v.State, 0
-	measured := p.needsAnyLoad()
+	measured, setbacks, seats := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.needsAny(abi.Copies)
 	for i := range s.Shards {
 		r := &s.Shards[i]
 		for s.Keyspaces[k].ID != r.ID.Keyspace() {
@@ -101,7 +101,7 @@ func (p *painter) shards() {
 		p.to.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
 		p.to.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
 		p.to.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
-		if p.to.Has(abi.ShardSetback) {
+		if setbacks {
 			tick, known := p.v.Setback(r.ID)
 			if !known {
 				tick = math.MinInt64
@@ -114,7 +114,7 @@ func (p *painter) shards() {
 				p.load(abi.ShardReplicaCPU, i, l.Replica)
 			}
 		}
-		if p.needsAny(abi.Copies) {
+		if seats {
 			p.seats(i, r)
 		}
 	}

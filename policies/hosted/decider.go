@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/wasm"
@@ -45,7 +46,7 @@ type asked struct {
 }
 
 func (m *mind) asked(v *policies.View, q *policies.Question) (a asked) {
-	a.shard, a.copy = v.Place(q), abi.NoCopy
+	a.shard, a.copy = m.board.first[v.Keyspace(q.Keyspace.ID)]+q.Shard.ID.Index(), abi.NoCopy
 	if q.Copy != nil {
 		a.copy = m.board.slot(a.shard, q.Copy.ID)
 	}
@@ -219,9 +220,12 @@ func (k *kept) keep(row []byte, epoch uint64) {
 	k.row, k.epoch = append(k.row[:0], row...), epoch
 }
 
-// ranks says whether the row tells apart the nodes that could lead. One that likes none of them, or all, is no help in
-// choosing, and would hide what other rules say.
+// ranks says whether the row tells apart the nodes that could lead: of a rule per shard those with a copy in sync, of one per
+// class all. A rule that likes none of them, or all, is no help in choosing, and would hide what other rules say.
 func (d *Decider) ranks(v *policies.View, q *policies.Question, row []byte) bool {
+	if !d.PerShard() {
+		return slices.ContainsFunc(row, func(x byte) bool { return abi.Verdict(x) != abi.Verdict(row[0]) })
+	}
 	first := -1
 	for i := range q.Shard.Copies {
 		c := &q.Shard.Copies[i]

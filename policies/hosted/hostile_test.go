@@ -20,7 +20,7 @@ import (
 var hostile = map[string]string{
 	"loop": string(wasm.Fuel), "recursion": string(wasm.Depth), "memory": string(wasm.Memory), "third": string(wasm.Unreachable), "random": hosted.BadByte,
 	"refuse": hosted.Refused, "pointer": hosted.BadPointer, "text": hosted.BadText, "bytes": hosted.BadText, "nan": hosted.BadScore, "infinity": hosted.BadScore,
-	"no": "", "yes": "", "overrun": "", "chatter": "",
+	"no": "", "yes": "", "overrun": "", "chatter": "", "fickle": "", "shardwise": "",
 }
 
 // DESIGN.md section 5: "A trap, exhausted fuel or a NaN gives the declared fail mode (hard rule: no; soft rule: ignored), is

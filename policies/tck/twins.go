@@ -69,31 +69,13 @@ func (t *Twins) Ask(questions int) (rows int, err error) {
 // Replay asks every question that there is about a world.
 func (t *Twins) Replay(w *World) (rows int, err error) {
 	v := w.View()
-	for place := range v.State.Shards {
-		r := &v.State.Shards[place]
-		k := v.State.Keyspace(r.ID.Keyspace())
-		for _, c := range []policies.Capability{policies.Allocate, policies.Start, policies.Promote} {
-			for bits := range 4 {
-				q := &policies.Question{Capability: c, Keyspace: k, Shard: r, Place: place, Primary: bits&1 != 0, New: bits == 3}
-				n, err := t.compare(w, v, q)
-				if err != nil {
-					return rows, err
-				}
-				rows += n
-			}
-		}
-		for at := range r.Copies {
-			for c := range policies.Capability(5) {
-				q := &policies.Question{Capability: c, Keyspace: k, Shard: r, Place: place, Copy: &r.Copies[at], Primary: r.Copies[at].ID == r.Primary}
-				n, err := t.compare(w, v, q)
-				if err != nil {
-					return rows, err
-				}
-				rows += n
-			}
-		}
-	}
-	return rows, nil
+	Each(v, func(q *policies.Question) bool {
+		n := 0
+		n, err = t.compare(w, v, q)
+		rows += n
+		return err == nil
+	})
+	return rows, err
 }
 
 func (t *Twins) one(w *World, v *policies.View) (rows int, err error) {

@@ -1,0 +1,149 @@
+package hosted_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/tck"
+)
+
+// town is a settled cluster, or with empty one whose shards are all still to be created.
+func town(b testing.TB, nodes, shards int, empty bool) *tck.World {
+	b.Helper()
+	var text strings.Builder
+	for i := range nodes {
+		fmt.Fprintf(&text, "node N%04d zone:z%d host=h%d disk=%d/1000000000000\n", i, i%3, i, 100_000_000_000+i)
+	}
+	fmt.Fprintf(&text, "keyspace k shards=%d replicas=1\n", shards)
+	for i := range shards {
+		if !empty {
+			fmt.Fprintf(&text, "shard k/%d primary@N%04d sync@N%04d disk=1000000/1000000\n", i, i%nodes, (i+1+i/nodes%(nodes-1))%nodes)
+		}
+	}
+	w, err := tck.Parse("town", text.String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return w
+}
+
+// five are the deciders of the measurements: one that looks at each shard's copies, two that are asked once per keyspace, one
+// that is metered, and one that is asked of every move.
+var five = []string{"same_node", "alive", "draining", "disk", "throttling"}
+
+// cpu is the time that this process has been given, whatever else the machine does.
+func cpu(b *testing.B) int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// sets are pairs with the same rules, of twins and of modules.
+func sets(b testing.TB, names []string) (native *policies.Set, guests *hosted.Set) {
+	b.Helper()
+	native = &policies.Set{}
+	var of []hosted.Policy
+	for i, p := range house(b) {
+		if names == nil || slices.Contains(names, p.Name()) {
+			native.Deciders = append(native.Deciders, deciders.All()[i])
+			of = append(of, p)
+		}
+	}
+	guests = hosted.NewSet(nil, of)
+	b.Cleanup(guests.Close)
+	return native, guests
+}
+
+// BenchmarkRow asks each decider for rows over 100 nodes, shard after shard: the twin in Go, and the module. Each question
+// differs from the last one, so that no row is kept.
+func BenchmarkRow(b *testing.B) {
+	w := town(b, 100, 4096, false)
+	for _, name := range five {
+		native, guests := sets(b, []string{name})
+		for _, side := range []struct {
+			name string
+			d    policies.Decider
+		}{{"go", native.Deciders[0]}, {"wasm", guests.Deciders[0]}} {
+			b.Run(name+"/"+side.name, func(b *testing.B) {
+				v, row := w.View(), make(policies.Row, 100)
+				q := question(v, 0)
+				if name == "throttling" {
+					q.Capability = policies.Start
+				}
+				place, begun := 0, cpu(b)
+				for b.Loop() {
+					place = (place + 1) & 4095
+					q.Shard, q.Place, q.Primary = &v.State.Shards[place], place, place&1 == 0
+					policies.Put(side.d, v, q, row)
+				}
+				b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/100, "cpu-ns/answer")
+			})
+		}
+	}
+}
+
+// digest is a plan as a number.
+func digest(p *allocator.Plan) uint64 {
+	h := fnv.New64a()
+	for _, r := range p.Rows {
+		fmt.Fprintf(h, "%v %+v\n", r.Shard, r.Moves)
+	}
+	return h.Sum64()
+}
+
+// BenchmarkPlan makes whole plans with twins and with modules: the result is the same, and is compared.
+func BenchmarkPlan(b *testing.B) {
+	for _, kind := range []struct {
+		name  string
+		empty bool
+		names []string
+	}{{"cold, 5 deciders", true, five}, {"cold, all deciders", true, nil}, {"settled, 5 deciders", false, five}, {"settled, all deciders", false, nil}} {
+		w := town(b, 100, 10000, kind.empty)
+		native, guests := sets(b, kind.names)
+		want := digest(allocator.Make(input(w, native)))
+		for _, side := range []struct {
+			name string
+			set  *policies.Set
+		}{{"go", native}, {"wasm", &guests.Set}} {
+			b.Run(kind.name+"/"+side.name, func(b *testing.B) {
+				var p *allocator.Plan
+				begun := cpu(b)
+				for b.Loop() {
+					p = allocator.Make(input(w, side.set))
+				}
+				if got := digest(p); got != want {
+					b.Fatalf("another plan: %x, want %x", got, want)
+				}
+				b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/1e6, "cpu-ms/op")
+				b.ReportMetric(float64(p.Moves()), "moves")
+			})
+		}
+	}
+}
+
+// BenchmarkSwap exchanges the policies between two plans, with modules that are compiled: what a plan waits for is a new set,
+// and in its first question the guests and their images.
+func BenchmarkSwap(b *testing.B) {
+	w, all := town(b, 100, 10000, false), house(b)
+	v := w.View()
+	old := hosted.NewSet(nil, all)
+	begun := cpu(b)
+	for b.Loop() {
+		set := hosted.NewSet(nil, all)
+		set.Ask(v, question(v, 1))
+		old.Close()
+		old = set
+	}
+	b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/1e6, "cpu-ms/op")
+	old.Close()
+}

@@ -1,0 +1,122 @@
+package tck_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/modules"
+	"github.com/troupe-actors/troupe/policies/tck"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+func trial(t *testing.T, questions int) tck.Trial {
+	t.Helper()
+	how := tck.Trial{Questions: questions, Dice: rand.New(rand.NewPCG(5, 5)), Clock: func() int64 { return time.Now().UnixNano() }}
+	for i, e := range []**hosted.Engine{&how.Compiler, &how.Interpreter} {
+		var err error
+		if *e, err = hosted.NewEngine(hosted.EngineConfig{Interpreter: i == 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if err := how.Compiler.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := how.Interpreter.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return how
+}
+
+// Every shipped module conforms, on the worlds of testdata and on random ones.
+func TestShippedModulesConform(t *testing.T) {
+	how := trial(t, 300)
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%d worlds: %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := tck.Parse(filepath.Base(file), string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		how.Worlds = append(how.Worlds, w)
+	}
+	for _, m := range modules.All() {
+		r, err := tck.Try(t.Context(), m.Binary, how)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers := 0
+		for _, c := range r.Rows {
+			answers += c.Count
+			if c.Count > 0 && (c.Fuel < c.MaxFuel || c.Nanos <= 0) {
+				t.Errorf("%s: figures that cannot be: %+v", r.Name, c)
+			}
+		}
+		if len(r.Problems) > 0 || answers == 0 {
+			t.Errorf("%s: %d answers: %v", r.Name, answers, r.Problems)
+		}
+	}
+}
+
+// What does not conform is told, in a sentence that says what to do.
+func TestWhatDoesNotConform(t *testing.T) {
+	how := trial(t, 400)
+	for _, c := range []struct {
+		module, per, says string
+	}{
+		{"loop", abi.PerShard, "used more than its fuel"},
+		{"random", abi.PerShard, "its manifest has reasons 1 to 1"},
+		{"third", abi.PerShard, "unreachable"},
+		{"fickle", abi.PerShard, "an answer depends on the question and the state alone"},
+		{"shardwise", abi.PerClass, "if they depend on the shard, say per shard"},
+		{"nan", abi.PerShard, "must be a finite number"},
+	} {
+		file := filepath.Join("..", "hosted", "testdata", "hostile", c.module+".wasm")
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := abi.Manifest{Name: c.module, Version: "1", ABI: 1, Kind: abi.Hard, Per: c.per, Reasons: []string{"", "because"}, Needs: []string{"node_flags"}, Scale: 1}
+		binary, err := abi.WithManifest(code, m.JSON())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := tck.Try(t.Context(), binary, how)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, c.says) }) {
+			t.Errorf("%s: %v; should say %q", c.module, r.Problems, c.says)
+		}
+	}
+}
+
+func TestWorldsThatAreNone(t *testing.T) {
+	for text, says := range map[string]string{
+		"node":                         "lacks a word",
+		"node N1 colour=blue":          `unknown word "colour=blue"`,
+		"shard k/0 primary@N1":         "there is no shard k/0",
+		"node N1\nkeyspace k shards=x": "invalid syntax",
+		"node N1\nnode N1":             "invariant 1",
+		"set cluster.nonsense 1":       "known is false",
+		"weather fine":                 `unknown word "weather"`,
+		"node N1\nkeyspace k shards=1\nshard k/0 sync@N2": "names no copy on a node",
+	} {
+		if _, err := tck.Parse("none", text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v; should say %q", text, err, says)
+		}
+	}
+}
