@@ -342,8 +342,9 @@ func (p *planner) classRow(first, last int) ([]byte, []float64) {
 			milder = soften(row, p.in.Policies.Ask(p.view, q)) || milder
 		}
 		for c := range r.Copies { // what has one copy of each shard may have no other, and keeps those
-			n := p.nodes[r.Copies[c].Node]
-			row[n] = min(row[n], fit.Waits)
+			if n := p.nodes[r.Copies[c].Node]; p.home(n) {
+				row[n] = min(row[n], fit.Waits)
+			}
 		}
 		if at == 0 {
 			scores = p.in.Policies.Scores(p.view, q)

@@ -5,65 +5,69 @@ import (
 	"slices"
 )
 
-// bucket is the nodes of one zone that may have the shards of one pattern, coolest first as they were when it was last sorted.
+// order is the nodes of one zone, coolest first as they were when they were last sorted: once for all patterns.
+type order struct {
+	nodes   []int32
+	age     int // changes since
+	version int // 0: never sorted
+}
+
+// bucket is the nodes of one zone that may have the shards of one pattern, in the zone's order.
 type bucket struct {
-	nodes  []int32
-	averse []int32   // of these none is taken while another can
-	heat   []float64 // by place in nodes
-	age    int       // changes since
+	nodes   []int32
+	averse  []int32 // of these none is taken while another can
+	version int     // of the order that they were taken from
 }
 
 // bucketOf is the bucket of a pattern and zone, made when first asked for.
 func (s *Search) bucketOf(pattern, zone int32) *bucket {
-	if s.buckets[pattern] == nil {
-		list := make([]*bucket, s.zones)
-		for z := range list {
-			list[z] = &bucket{age: -1}
-		}
-		for n, v := range s.patterns[pattern] {
-			b := list[s.zoneOf[n]]
-			switch {
-			case v == Yes:
-				b.nodes = append(b.nodes, int32(n))
-			case v == Averse:
-				b.averse = append(b.averse, int32(n))
-			}
-		}
-		s.buckets[pattern] = list
+	o := &s.orders[zone]
+	if o.version == 0 || o.age > 4+len(o.nodes)/12 {
+		s.rank(o)
 	}
-	b := s.buckets[pattern][zone]
-	if b.age < 0 || b.age > 4+len(b.nodes)/12 {
-		b.refresh(s)
+	if s.buckets[pattern] == nil {
+		s.buckets[pattern] = make([]bucket, s.zones)
+	}
+	b := &s.buckets[pattern][zone]
+	if b.version == o.version {
+		return b
+	}
+	b.nodes, b.averse, b.version = b.nodes[:0], b.averse[:0], o.version
+	row := s.patterns[pattern]
+	for _, n := range o.nodes {
+		switch row[n] {
+		case Yes:
+			b.nodes = append(b.nodes, n)
+		case Averse:
+			b.averse = append(b.averse, n)
+		}
 	}
 	return b
 }
 
-// refresh sorts the nodes by heat.
-func (b *bucket) refresh(s *Search) {
-	type warm struct {
-		heat float64
-		n    int32
-	}
-	list := make([]warm, len(b.nodes))
-	for i, n := range b.nodes {
+// rank sorts the nodes of a zone by heat.
+func (s *Search) rank(o *order) {
+	s.warm = s.warm[:0]
+	for _, n := range o.nodes {
 		heat, _ := s.Heat(int(n))
-		list[i] = warm{heat, n}
+		s.warm = append(s.warm, warm{heat, n})
 	}
-	slices.SortFunc(list, func(x, y warm) int { return cmp.Or(cmp.Compare(x.heat, y.heat), cmp.Compare(x.n, y.n)) })
-	for i := range list {
-		b.nodes[i] = list[i].n
+	slices.SortFunc(s.warm, func(x, y warm) int { return cmp.Or(cmp.Compare(x.heat, y.heat), cmp.Compare(x.n, y.n)) })
+	for i := range s.warm {
+		o.nodes[i] = s.warm[i].n
 	}
-	b.age = 0
+	o.age = 0
+	o.version++
 }
 
-// touch tells the buckets of a zone that a node in it has changed.
-func (s *Search) touch(n int32) {
-	for _, list := range s.buckets {
-		if list != nil {
-			list[s.zoneOf[n]].age++
-		}
-	}
+// warm is a node as it is sorted.
+type warm struct {
+	heat float64
+	n    int32
 }
+
+// touch tells the order of a zone that a node in it has changed.
+func (s *Search) touch(n int32) { s.orders[s.zoneOf[n]].age++ }
 
 // crowd counts a shard's copies in a zone, but for one slot.
 func (s *Search) crowd(sh *Shard, except, zone int32) (count int32) {

@@ -117,11 +117,13 @@ type Search struct {
 	kin  []uint32  // by family, then node: its copies there
 	rise []float64 // by family: what each of them adds to the cost of another
 
-	patterns  [][]byte    // distinct rows
-	patternOf []int32     // by class
-	zones     int         // their number, at least 1; nodes of no zone share one of their own
-	zoneOf    []int32     // by node
-	buckets   [][]*bucket // by pattern, then zone
+	patterns  [][]byte   // distinct rows
+	patternOf []int32    // by class
+	zones     int        // their number, at least 1; nodes of no zone share one of their own
+	zoneOf    []int32    // by node
+	orders    []order    // by zone
+	buckets   [][]bucket // by pattern, then zone
+	warm      []warm     // scratch
 
 	shardOf []int32   // by slot
 	held    [][]int32 // by node: its slots
@@ -170,6 +172,10 @@ func (s *Search) zone() {
 		s.zoneOf[i] = z
 	}
 	s.zones = max(1, len(known))
+	s.orders = make([]order, s.zones)
+	for n, z := range s.zoneOf {
+		s.orders[z].nodes = append(s.orders[z].nodes, int32(n))
+	}
 }
 
 // sort finds the distinct rows.
@@ -186,7 +192,7 @@ func (s *Search) sort() {
 		}
 		s.patternOf[c] = p
 	}
-	s.buckets = make([][]*bucket, len(s.patterns))
+	s.buckets = make([][]bucket, len(s.patterns))
 }
 
 // hold puts the copies on their nodes.
