@@ -52,6 +52,11 @@ func TestRefusals(t *testing.T) {
 		"outer label":    {oneFunction(opCall, 0, opBr, 1), Limits{}, []string{"code run", "label 1 of 1"}},
 		"scratch local":  {oneFunction(opLocalGet, 0, 0x1a), Limits{}, []string{"code run", "local 0 of 0"}},
 		"after the end":  {oneFunction(opEnd, opNop), Limits{}, []string{"code run", "after the end"}},
+		"nested blocks":  {oneFunction(around([]byte{opBlock, 0x40}, 1000)...), Limits{}, []string{"code run", "blocks nested", "(1001, limit 1000)"}},
+		"nested loops":   {oneFunction(around([]byte{opLoop, 0x40}, 65)...), Limits{}, []string{"code run", "loops nested", "(65, limit 64)"}},
+		"many blocks":    {oneFunction(bytes.Repeat([]byte{opBlock, 0x40, opEnd}, 4001)...), Limits{}, []string{"code run", "blocks and branches", "(4001, limit 4000)"}},
+		"branch table":   {oneFunction(append([]byte{opI32Const, 0, opBrTable, 0x90, 0x4e}, make([]byte, 10_001)...)...), Limits{}, []string{"code run", "targets", "(10001, limit 10000)"}},
+		"tangle":         {tangled(1001, 400), Limits{}, []string{"too many blocks for its locals", "(400400, limit 400000)"}},
 		"wrong types":    {oneFunction(opI32Const, 0), Limits{}, []string{"no valid WebAssembly", "run"}},
 		"exported fuel":  {moduleOf(listOf(exportSection, exportOf("mine", globalKind, 0))), Limits{}, []string{"export", "mine is global 0 of 0"}},
 	}
@@ -71,6 +76,18 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %q does not say what to do", name, err)
 		}
 	}
+}
+
+// around is n blocks within one another.
+func around(open []byte, n int) []byte {
+	return append(bytes.Repeat(open, n), bytes.Repeat([]byte{opEnd}, n)...)
+}
+
+// tangled is a function of so many locals and blocks.
+func tangled(locals, blocks int) []byte {
+	b := append(appendU32([]byte{1}, uint32(locals)), 0x7f)
+	b = append(append(b, bytes.Repeat([]byte{opBlock, 0x40, opEnd}, blocks)...), opEnd)
+	return moduleOf(listOf(typeSection, typeOf("", "")), listOf(functionSection, []byte{0}), listOf(codeSection, append(appendU32(nil, uint32(len(b))), b...)))
 }
 
 // Names that only look reserved are the linkers' and pass.

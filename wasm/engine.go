@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"strings"
@@ -25,27 +26,30 @@ type Config struct {
 type Engine struct {
 	config  wazero.RuntimeConfig
 	cache   wazero.CompilationCache
+	spare   wazero.RuntimeConfig // without the directory, for modules whose cached code is damaged
+	memory  wazero.CompilationCache
 	running string
 }
 
 // NewEngine opens the cache and finds out which engine this machine can run.
 func NewEngine(c Config) (*Engine, error) {
-	e := &Engine{config: wazero.NewRuntimeConfig(), cache: wazero.NewCompilationCache()}
+	config := wazero.NewRuntimeConfig()
 	if c.Interpreter {
-		e.config = wazero.NewRuntimeConfigInterpreter()
+		config = wazero.NewRuntimeConfigInterpreter()
 	}
+	running, err := probe(config)
+	if err != nil {
+		return nil, fmt.Errorf("wasm: the engine does not run on %s/%s: %w", goruntime.GOOS, goruntime.GOARCH, err)
+	}
+	e := &Engine{memory: wazero.NewCompilationCache(), running: running}
+	e.cache = e.memory
 	if c.CacheDir != "" {
-		var err error
 		if e.cache, err = wazero.NewCompilationCacheWithDir(c.CacheDir); err != nil {
 			return nil, fmt.Errorf("wasm: cache directory %s: %w; name one that this user can write, or none", c.CacheDir, err)
 		}
 	}
-	e.config = e.config.WithCompilationCache(e.cache).WithDebugInfoEnabled(false)
-	var err error
-	if e.running, err = probe(e.config); err != nil {
-		_ = e.cache.Close(context.Background())
-		return nil, fmt.Errorf("wasm: the engine does not run on %s/%s: %w", goruntime.GOOS, goruntime.GOARCH, err)
-	}
+	config = config.WithDebugInfoEnabled(false)
+	e.config, e.spare = config.WithCompilationCache(e.cache), config.WithCompilationCache(e.memory)
 	return e, nil
 }
 
@@ -54,7 +58,14 @@ func NewEngine(c Config) (*Engine, error) {
 func (e *Engine) Running() string { return e.running }
 
 // Close frees the native code of all modules. None of them may be in use.
-func (e *Engine) Close() error { return e.cache.Close(context.Background()) }
+func (e *Engine) Close() error {
+	ctx := context.Background()
+	err := e.memory.Close(ctx)
+	if e.cache != e.memory {
+		err = errors.Join(err, e.cache.Close(ctx))
+	}
+	return err
+}
 
 // Digest names a module by its content: SHA-256 of the binary as it was given, before the rewriting.
 type Digest [sha256.Size]byte
