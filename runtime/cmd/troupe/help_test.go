@@ -25,7 +25,7 @@ func TestHelpTexts(t *testing.T) {
 	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
 		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "drain", "maintenance",
 		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "explain", "trace", "check", "watch health", "watch routing",
-		"dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
+		"simulate", "replay", "rehearse", "dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
 	for _, verb := range verbs {
 		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)
 		if code != 0 || errs != "" {

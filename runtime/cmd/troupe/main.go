@@ -135,7 +135,7 @@ func rootCommand(c *console) *cobra.Command {
 		}},
 		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
 		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},
-		{"tools", []*cobra.Command{benchCommand(c), walCommand(c), versionCommand(c)}},
+		{"tools", []*cobra.Command{simulateCommand(c), replayCommand(c), rehearseCommand(c), benchCommand(c), walCommand(c), versionCommand(c)}},
 	} {
 		for _, verb := range g.verbs {
 			verb.GroupID = g.id

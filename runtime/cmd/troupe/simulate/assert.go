@@ -133,9 +133,9 @@ func (u unit) print(x float64) string {
 	case math.IsInf(x, 1):
 		return "never"
 	case u == sizes:
-		return sizeText(x)
+		return SizeText(x)
 	case u == lasting:
-		return durationText(time.Duration(x * float64(time.Second)))
+		return DurationText(time.Duration(x * float64(time.Second)))
 	case u == ratio:
 		return fmt.Sprintf("%.3f", x)
 	case u == percent:

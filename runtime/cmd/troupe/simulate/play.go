@@ -36,6 +36,7 @@ type Outcome struct {
 	Evals   []*Result `json:"evals"`
 	Asserts []Assert  `json:"asserts"`
 	Text    string    `json:"-"` // for people
+	World   *World    `json:"-"` // as it is at the end
 }
 
 // Failed counts the asserts that do not hold.
@@ -99,7 +100,7 @@ func Play(file string, text []byte, c Config) (*Outcome, error) {
 	if len(p.outcome.Evals) == 0 {
 		return nil, fmt.Errorf("%s: nothing is played; end with a line such as: eval 30m", file)
 	}
-	p.outcome.Text = p.out.String()
+	p.outcome.Text, p.outcome.World = p.out.String(), p.w
 	return &p.outcome, s.Err()
 }
 

@@ -133,7 +133,7 @@ func (s *series) draw(length time.Duration) string {
 		label := map[int]string{0: top, plotHeight - 1: bottom}[i]
 		fmt.Fprintf(&out, "%s\n", strings.TrimRight(fmt.Sprintf("  %*s ┤%s", margin, label, string(row)), " "))
 	}
-	end := durationText(length)
+	end := DurationText(length)
 	fmt.Fprintf(&out, "  %*s  0s%s%s\n", margin, "", strings.Repeat(" ", max(1, plotWidth-2-len(end))), end)
 	return out.String()
 }

@@ -50,11 +50,11 @@ func (r *Result) SVG() string {
 	bottom := svgTop + len(panels)*svgPanel
 	for _, m := range r.Marks {
 		x := r.x(m.At)
-		fmt.Fprintf(&out, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#888" stroke-dasharray="3 3"><title>%s</title></line>`+"\n", x, svgTop-10, x, bottom-20, html.EscapeString(durationText(m.At)+" "+m.Text))
+		fmt.Fprintf(&out, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#888" stroke-dasharray="3 3"><title>%s</title></line>`+"\n", x, svgTop-10, x, bottom-20, html.EscapeString(DurationText(m.At)+" "+m.Text))
 	}
 	for i := range 5 {
 		at := r.Took * time.Duration(i) / 4
-		fmt.Fprintf(&out, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", r.x(at), bottom+5, durationText(at))
+		fmt.Fprintf(&out, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", r.x(at), bottom+5, DurationText(at))
 	}
 	out.WriteString("</svg>\n")
 	return out.String()

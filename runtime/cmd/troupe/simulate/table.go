@@ -17,18 +17,14 @@ func (r *Result) Table() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n", r.Title)
 	for _, m := range r.Marks {
-		fmt.Fprintf(&out, "  at %-9s %s\n", durationText(m.At), m.Text)
+		fmt.Fprintf(&out, "  at %-9s %s\n", DurationText(m.At), m.Text)
 	}
 	m := r.Moves
-	green := "never"
-	if r.TimeToGreen >= 0 {
-		green = durationText(r.TimeToGreen)
-	}
 	rows := [][]string{
-		{"  time to green", green},
-		{"  unserved", fmt.Sprintf("%s at longest, %d shards", durationText(r.Unserved), r.Lost)},
+		{"  time to green", r.GreenText()},
+		{"  unserved", fmt.Sprintf("%s at longest, %d shards", DurationText(r.Unserved), r.Lost)},
 		{"  moves", fmt.Sprintf("%d: %d created, %d allocated, %d relocated, %d promoted, %d handed over, %d dropped", m.Total(), m.Creations, m.Allocations, m.Relocations, m.Promotions, m.Handovers, m.Drops)},
-		{"  copied", fmt.Sprintf("%s, at most %d at once", sizeText(r.Bytes), r.Peak)},
+		{"  copied", fmt.Sprintf("%s, at most %d at once", SizeText(r.Bytes), r.Peak)},
 		{"  at the end", fmt.Sprintf("%d red, %d yellow, %d green; %d waiting, %d of them unplaceable", r.Red, r.Yellow, r.shards-r.Red-r.Yellow, r.Waiting, r.Unplaceable)},
 	}
 	align(&out, rows)
@@ -48,6 +44,29 @@ func (r *Result) Table() string {
 	}
 	align(&out, rows)
 	return out.String()
+}
+
+// GreenText is the time to green.
+func (r *Result) GreenText() string {
+	if r.TimeToGreen < 0 {
+		return "never"
+	}
+	return DurationText(r.TimeToGreen)
+}
+
+// HottestText names the fullest node: by what is measured, the fullest first, or else by its copies.
+func (r *Result) HottestText() string {
+	best := -1
+	for d := cpuOf; d < dimensions; d++ {
+		if r.balances[d].Mean > 0 && (best < 0 || r.balances[d].Most > r.balances[best].Most) {
+			best = d
+		}
+	}
+	if best < 0 {
+		b := r.balances[copiesOf]
+		return fmt.Sprintf("%s, with %.0f copies", b.Fullest, b.Most)
+	}
+	return fmt.Sprintf("%s, %s at %s", r.balances[best].Fullest, dimensionNames[best], percent.print(r.balances[best].Most))
 }
 
 // align writes rows with their columns under each other.
@@ -70,8 +89,8 @@ func align(out *strings.Builder, rows [][]string) {
 	}
 }
 
-// durationText rounds a duration to what a reader wants.
-func durationText(d time.Duration) string {
+// DurationText rounds a duration to what a reader wants.
+func DurationText(d time.Duration) string {
 	switch {
 	case d >= time.Hour:
 		d = d.Round(time.Second)
@@ -92,8 +111,8 @@ func durationText(d time.Duration) string {
 	return d.String()
 }
 
-// sizeText prints bytes in the unit that suits.
-func sizeText(n float64) string {
+// SizeText prints bytes in the unit that suits.
+func SizeText(n float64) string {
 	for _, u := range []struct {
 		size float64
 		name string

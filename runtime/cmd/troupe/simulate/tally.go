@@ -43,6 +43,11 @@ func (m Moves) Total() int {
 	return m.Creations + m.Allocations + m.Relocations + m.Promotions + m.Handovers + m.Drops
 }
 
+// Plus adds two counts.
+func (m Moves) Plus(o Moves) Moves {
+	return Moves{m.Creations + o.Creations, m.Allocations + o.Allocations, m.Relocations + o.Relocations, m.Promotions + o.Promotions, m.Handovers + o.Handovers, m.Drops + o.Drops}
+}
+
 func newTally() tally {
 	return tally{outage: map[shards.ShardID]int64{}, moved: map[place]bool{}, twice: map[shards.ShardID]bool{}}
 }

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	records "github.com/troupe-actors/troupe/policies/record"
+
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
+)
+
+// recordedIn writes plans of an invented cluster into a folder, as a leader does: from its beginning to the loss of a node.
+func recordedIn(t *testing.T, folder string) (last string) {
+	t.Helper()
+	for i, text := range []string{
+		"nodes 4 zones=2 disk=1tb\neval 100ms\nkeyspace orders shards=8 replicas=1 data=1gb\n",
+		"nodes 4 zones=2 disk=1tb\nkeyspace orders shards=8 replicas=1 data=1gb\neval 5m\nlose node n2\n",
+		"nodes 4 zones=2 disk=1tb\nkeyspace orders shards=8 replicas=1 data=1gb\neval 5m\nnow 2026-01-01T01:00:00Z\ndrain n3\n",
+	} {
+		o, err := simulate.Play("x.txt", []byte(text+strings.Repeat("\n", i)), simulate.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := o.World.Input()
+		plan := allocator.Make(in)
+		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Version(), in.Now, in, plan, records.Outcome{Proposed: true, Took: time.Millisecond})
+		frame, err := r.Frame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = filepath.Join(folder, r.Key.String()+".plan")
+		if err := os.WriteFile(last, frame, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return last
+}
+
+func TestReplay(t *testing.T) {
+	folder := t.TempDir()
+	last := recordedIn(t, folder)
+	out, errs, code := invoke(t, nil, "", "replay", folder)
+	if code != 0 || errs != "" || !strings.HasPrefix(out, "3 plans, 3 the same bit for bit") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, errs, code = invoke(t, nil, "", "replay", last, "--without", "draining", "--verbose")
+	if code != 0 || errs != "" || !strings.Contains(out, "1 plan differ, and") && !strings.Contains(out, "1 plan differs") || !strings.Contains(out, "nothing, instead of evacuate YES") || !strings.Contains(out, "milder") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, _, code = invoke(t, nil, "", "replay", folder, "--without", "draining", "--json")
+	var sum replaySum
+	if err := json.Unmarshal([]byte(out), &sum); err != nil || code != 0 || sum.Plans != 3 || sum.Same != 3 || sum.Differ != 1 || sum.Milder == 0 || sum.Stricter != 0 || sum.Is.Total() >= sum.Was.Total() || sum.Balance["disk"][0] == 0 {
+		t.Errorf("exit code %d, %v: %+v", code, err, sum)
+	}
+}
+
+// A plan that the same rules make otherwise is told, with what differs first: here it is the seed that was changed.
+func TestReplaySeesWhatDiffers(t *testing.T) {
+	folder := t.TempDir()
+	recordedIn(t, folder)
+	path := filepath.Join(folder, "3.1.plan")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := records.Next(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Plan.Decisions[2].Reason += ", it was said"
+	if data, err = r.Frame(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := invoke(t, nil, "", "replay", folder)
+	if code != exitDifferent || !strings.Contains(out, "3 plans, 2 the same") || !strings.Contains(out, "plan 3.1: decision 2 was ") || !strings.Contains(errs, "1 of 3 plans") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+func TestReplayUsage(t *testing.T) {
+	folder := t.TempDir()
+	recordedIn(t, folder)
+	for _, c := range []struct {
+		line string
+		code int
+		want string
+	}{
+		{"replay --last -1", exitUsage, "--last is -1"},
+		{"replay " + folder + " --without gravity", exitUsage, `without a rule "gravity" anyway`},
+		{"replay " + folder + " --policy missing.wasm", exitFailed, "missing.wasm"},
+		{"replay " + folder + "/none", exitFailed, "no such file"},
+		{"replay " + t.TempDir(), exitNotFound, "no plans are recorded there"},
+		{"replay help_test.go", exitFailed, "is not the beginning of a recorded plan"},
+		{"rehearse --lose node", exitUsage, "write KIND=NAME"},
+		{"rehearse", exitUsage, "at least one of the flags"},
+		{"rehearse " + folder + "/3.1.plan --lose node=n9", exitNotFound, `there is no node "n9"`},
+		{"rehearse " + folder + "/3.1.plan --all shelf", exitNotFound, `no node has an attribute "shelf"`},
+		{"rehearse " + folder + "/3.1.plan --at 10m --all node", exitUsage, "--at is for the plans of a cluster"},
+		{"simulate none.txt", exitFailed, "none.txt"},
+		{"simulate help_test.go", exitUsage, "help_test.go:1: "},
+	} {
+		if _, errs, code := invoke(t, nil, "", strings.Fields(c.line)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, want %d: %s", c.line, code, c.code, errs)
+		}
+	}
+}
+
+func TestRehearse(t *testing.T) {
+	folder := t.TempDir()
+	last := recordedIn(t, folder)
+	out, errs, code := invoke(t, nil, "", "rehearse", last, "--all", "nodes")
+	if code != 0 || errs != "" || strings.Count(out, "survives") != 4 || !strings.Contains(out, "score: 4 of 4 losses (100%)") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, errs, code = invoke(t, nil, "", "rehearse", last, "--lose", "zone=z1", "--lose", "zone=z2")
+	if strings.Count(out, "lose zone") != 2 || !strings.Contains(out, "KEYSPACE") || code != exitDifferent && code != 0 || (code != 0) != strings.Contains(errs, "does not get over") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, _, _ = invoke(t, nil, "", "rehearse", last, "--all", "zone", "--json")
+	var answer struct {
+		Score      float64
+		Rehearsals []struct {
+			Lost   string
+			Nodes  []string
+			Result struct{ Moves simulate.Moves }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Rehearsals) != 2 || answer.Rehearsals[0].Lost != "zone z1" || len(answer.Rehearsals[0].Nodes) != 2 || answer.Rehearsals[0].Result.Moves.Total() == 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestSimulate(t *testing.T) {
+	folder := t.TempDir()
+	out, errs, code := invoke(t, nil, "", "simulate", "simulate/testdata/drain.txt", "--svg", filepath.Join(folder, "drain.svg"))
+	if code != 0 || errs != "" || !strings.Contains(out, "holds  line") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	for _, name := range []string{"drain-1.svg", "drain-2.svg", "drain-3.svg"} {
+		if text, err := os.ReadFile(filepath.Join(folder, name)); err != nil || !strings.HasPrefix(string(text), "<svg") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	bad := filepath.Join(folder, "bad.txt")
+	if err := os.WriteFile(bad, []byte("nodes 3\nkeyspace orders shards=4\neval 1m\nassert creations == 5\nassert red == 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code = invoke(t, nil, "", "simulate", bad, "simulate/testdata/drain.txt", "--quiet")
+	if code != exitDifferent || out != bad+":4: creations == 5: it is 4\n" || !strings.Contains(errs, "1 of ") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, _, _ = invoke(t, nil, "", "simulate", bad, "--json")
+	var o simulate.Outcome
+	if err := json.Unmarshal([]byte(out), &o); err != nil || len(o.Evals) != 1 || o.Evals[0].Moves.Creations != 4 || len(o.Evals[0].Samples) == 0 || len(o.Asserts) != 2 || o.Asserts[0].Holds {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
+)
+
+// replayFlags say what is replayed, and by which rules.
+type replayFlags struct {
+	last        int
+	policies    []string
+	without     []string
+	modules     []string // files in which modules that were in force are looked for
+	interpreter bool
+	verbose     bool
+}
+
+func replayCommand(c *console) *cobra.Command {
+	var o replayFlags
+	cmd := &cobra.Command{
+		Use: "replay [FILE|FOLDER]...", Short: "make recorded plans again, and under other rules",
+		Long: `Makes plans again from what they were made from, and holds them to be the same, bit for bit. Plans come from files (which a
+leader keeps below plans/ in its data folder), or from the running cluster. With --policy or --without it is other rules that
+plan, and what they would have done differently is printed: moves, bytes, balance, and verdicts that flip.
+
+Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules`,
+		Example: `  troupe replay --last 100
+  troupe replay ./data/plans
+  troupe replay --last 50 --policy spot.wasm --policy tenants.wasm:licences=4
+  troupe replay ./data/plans --without awareness --verbose`,
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.last, "last", 50, "how many of the cluster's plans, the newest; 0 for all")
+	f.StringArrayVar(&o.policies, "policy", nil, "plan with this module as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`")
+	f.StringArrayVar(&o.without, "without", nil, "plan without the rule of this `name`")
+	f.StringArrayVar(&o.modules, "module", nil, "a `file` with a module that was in force, if the cluster is not there to give it")
+	f.BoolVar(&o.interpreter, "interpreter", false, "run modules in the interpreter, not compiled: the same answers, slowly")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "a line for each plan and each shard that is decided differently")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if o.last < 0 {
+			return usage("--last is %d; 0 or more", o.last)
+		}
+		shop := &workshop{interpreter: o.interpreter}
+		defer shop.close()
+		p := &replayer{r: r, o: &o, shop: shop, sets: map[string]*hosted.Set{}}
+		return p.run(cmd.Context(), args)
+	}
+	return cmd
+}
+
+// replayer replays records one by one, and adds up.
+type replayer struct {
+	r    *remote
+	o    *replayFlags
+	shop *workshop
+	sets map[string]*hosted.Set // by what was in force
+	sum  replaySum
+}
+
+// replaySum is what is printed at the end.
+type replaySum struct {
+	Plans     int                   `json:"plans"`
+	Same      int                   `json:"same"`
+	Others    []string              `json:"different,omitempty"` // sentences
+	Took      time.Duration         `json:"-"`
+	Micros    int64                 `json:"mean_microseconds"`
+	Compared  bool                  `json:"compared"`
+	Differ    int                   `json:"plans_that_differ"`
+	Shards    int                   `json:"shards_decided_differently"`
+	Stricter  int                   `json:"verdicts_stricter"`
+	Milder    int                   `json:"verdicts_milder"`
+	Asked     int                   `json:"verdicts_asked"`
+	FirstFlip string                `json:"first_flip,omitempty"`
+	Was       simulate.Moves        `json:"moves_recorded"`
+	Is        simulate.Moves        `json:"moves_instead"`
+	WasBytes  float64               `json:"bytes_recorded"`
+	IsBytes   float64               `json:"bytes_instead"`
+	Balance   map[string][2]float64 `json:"balance"` // after the last plan: recorded, instead
+}
+
+func (p *replayer) run(ctx context.Context, args []string) error {
+	p.sum.Compared = len(p.o.policies)+len(p.o.without) > 0
+	each := func(r *records.Record) error { return p.one(ctx, r) }
+	var err error
+	if len(args) > 0 {
+		err = eachRecord(args, each)
+	} else {
+		err = p.r.eachPlan(ctx, p.o.last, each)
+	}
+	if err != nil {
+		return err
+	}
+	if p.sum.Plans == 0 {
+		return &failure{exitNotFound, errors.New("no plans are recorded there")}
+	}
+	p.sum.Micros = (p.sum.Took / time.Duration(p.sum.Plans)).Microseconds()
+	if p.r.json {
+		err = printJSON(p.r.c.out, &p.sum)
+	} else {
+		err = p.print()
+	}
+	if err == nil && len(p.sum.Others) > 0 {
+		err = &failure{exitDifferent, fmt.Errorf("%d of %s came out differently", len(p.sum.Others), plural(p.sum.Plans, "plan"))}
+	}
+	return err
+}
+
+// one replays a records.
+func (p *replayer) one(ctx context.Context, r *records.Record) error {
+	set, err := p.inForce(ctx, r)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	plan := r.Replay(&set.Set)
+	p.sum.Took += time.Since(began)
+	p.sum.Plans++
+	same, why := r.Same(plan)
+	if same {
+		p.sum.Same++
+	} else {
+		if r.Release != runtime.Version() {
+			why += fmt.Sprintf("; it was planned by release %s, and this is %s", r.Release, runtime.Version())
+		}
+		p.sum.Others = append(p.sum.Others, fmt.Sprintf("plan %v: %s", r.Key, why))
+	}
+	if p.o.verbose && !p.r.json {
+		fmt.Fprintf(p.r.c.out, "plan %v  %s  state %d  %s  %s\n", r.Key, r.Taken.Format(time.RFC3339), r.Input.State.Version, plural(r.Plan.Moves(), "move"), map[bool]string{true: "same", false: "DIFFERENT"}[same])
+	}
+	if !p.sum.Compared {
+		return nil
+	}
+	return p.compare(ctx, r, &set.Set)
+}
+
+// compare plans by other rules.
+func (p *replayer) compare(ctx context.Context, r *records.Record, was *policies.Set) error {
+	other, err := p.otherwise(ctx, r)
+	if err != nil {
+		return err
+	}
+	plan := r.Replay(&other.Set)
+	d := records.Differ(r.Plan, plan)
+	if len(d.Shards) > 0 {
+		p.sum.Differ++
+	}
+	p.sum.Shards += len(d.Shards)
+	flips := records.Flip(r.Input, was, &other.Set)
+	p.sum.Asked, p.sum.Stricter, p.sum.Milder = p.sum.Asked+flips.Asked, p.sum.Stricter+flips.Stricter, p.sum.Milder+flips.Milder
+	if p.sum.FirstFlip == "" && flips.First != "" {
+		p.sum.FirstFlip = fmt.Sprintf("plan %v: %s", r.Key, flips.First)
+	}
+	a, b := simulate.EffectOf(r.Input, r.Plan), simulate.EffectOf(r.Input, plan)
+	p.sum.Was, p.sum.Is = p.sum.Was.Plus(a.Moves), p.sum.Is.Plus(b.Moves)
+	p.sum.WasBytes, p.sum.IsBytes = p.sum.WasBytes+a.Bytes, p.sum.IsBytes+b.Bytes
+	p.sum.Balance = map[string][2]float64{}
+	for name := range a.Balance {
+		p.sum.Balance[name] = [2]float64{a.Balance[name], b.Balance[name]}
+	}
+	if p.o.verbose && !p.r.json {
+		for _, s := range d.Shards {
+			fmt.Fprintf(p.r.c.out, "  %s: %s, instead of %s\n", s.Name, decisionText(s.Is), decisionText(s.Was))
+		}
+	}
+	return nil
+}
+
+func decisionText(all []allocator.Decision) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var words []string
+	for _, d := range all {
+		words = append(words, fmt.Sprintf("%v %v (%s)", d.Lane, d.Verdict, d.Reason))
+	}
+	return strings.Join(words, "; ")
+}
+
+// inForce is the set that made a plan.
+func (p *replayer) inForce(ctx context.Context, r *records.Record) (*hosted.Set, error) {
+	return p.kept(fmt.Sprintf("%+v", r.Policies), func() (*hosted.Set, error) { return p.build(ctx, r, nil, nil) })
+}
+
+// otherwise is that set with what the command line says of other rules.
+func (p *replayer) otherwise(ctx context.Context, r *records.Record) (*hosted.Set, error) {
+	return p.kept("other "+fmt.Sprintf("%+v", r.Policies), func() (*hosted.Set, error) {
+		var own []hosted.Policy
+		for _, text := range p.o.policies {
+			m, err := parseModule(text)
+			if err != nil {
+				return nil, err
+			}
+			v, err := p.shop.read(ctx, m.Path)
+			if err != nil {
+				return nil, err
+			}
+			own = append(own, hosted.Policy{Version: v, Settings: m.Settings})
+		}
+		return p.build(ctx, r, p.o.without, own)
+	})
+}
+
+func (p *replayer) kept(key string, build func() (*hosted.Set, error)) (*hosted.Set, error) {
+	if s := p.sets[key]; s != nil {
+		return s, nil
+	}
+	s, err := build()
+	if err == nil {
+		p.sets[key] = s
+	}
+	return s, err
+}
+
+// build makes the set of a record again: deciders in Go by name, modules by digest; without some, and with others.
+func (p *replayer) build(ctx context.Context, r *records.Record, without []string, own []hosted.Policy) (*hosted.Set, error) {
+	skip := slices.Clone(without)
+	for _, o := range own {
+		skip = append(skip, o.Name())
+	}
+	known := deciders.All()
+	var native []policies.Decider
+	var of []hosted.Policy
+	seen := map[string]bool{}
+	for _, x := range slices.Concat(r.Policies.Deciders, r.Policies.Scorers) {
+		if slices.Contains(skip, x.Name) || x.Digest != "" && seen[x.Digest] {
+			continue // a module that decides and scores is there twice
+		}
+		if x.Digest != "" {
+			v, err := p.module(ctx, x)
+			if err != nil {
+				return nil, fmt.Errorf("plan %v: %w", r.Key, err)
+			}
+			settings, err := ownSettings(v, x.Settings)
+			if err != nil {
+				return nil, fmt.Errorf("plan %v: %w", r.Key, err)
+			}
+			seen[x.Digest], of = true, append(of, hosted.Policy{Version: v, Settings: settings})
+			continue
+		}
+		at := slices.IndexFunc(known, func(d policies.Decider) bool { return d.Name() == x.Name })
+		if at < 0 {
+			return nil, fmt.Errorf("plan %v was made with rule %q, which this release (%s) does not have", r.Key, x.Name, runtime.Version())
+		}
+		native = append(native, known[at])
+	}
+	for _, name := range without {
+		if !slices.ContainsFunc(slices.Concat(r.Policies.Deciders, r.Policies.Scorers), func(x records.Policy) bool { return x.Name == name }) {
+			return nil, usage("plan %v was made without a rule %q anyway", r.Key, name)
+		}
+	}
+	return p.shop.set(native, append(of, own...)), nil
+}
+
+// eachRecord reads the records of files and folders, in the order of their plans.
+func eachRecord(paths []string, do func(*records.Record) error) error {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		within, err := filepath.Glob(filepath.Join(path, "*.plan"))
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(within, func(a, b string) int { return planOrder(a, b) })
+		files = append(files, within...)
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for rest := data; ; {
+			r, after, err := records.Next(rest)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if err := do(r); err != nil {
+				return err
+			}
+			rest = after
+		}
+	}
+	return nil
+}
+
+// planOrder orders files by the plans in their names.
+func planOrder(a, b string) int {
+	name := func(path string) string { return strings.TrimSuffix(filepath.Base(path), ".plan") }
+	x, err := records.ParseKey(name(a))
+	y, err2 := records.ParseKey(name(b))
+	switch {
+	case err != nil || err2 != nil || x == y:
+		return strings.Compare(a, b)
+	case x.Before(y):
+		return -1
+	}
+	return 1
+}

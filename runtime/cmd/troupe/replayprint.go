@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/troupe-actors/troupe/policies/hosted"
+	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
+)
+
+// parseModule reads FILE[:SETTING=VALUE,...].
+func parseModule(text string) (m simulate.Module, err error) {
+	m = simulate.Module{Path: text, Settings: map[string]string{}}
+	at := strings.LastIndex(text, ".wasm:")
+	if at < 0 {
+		return m, nil
+	}
+	m.Path = text[:at+len(".wasm")]
+	for pair := range strings.SplitSeq(text[at+len(".wasm:"):], ",") {
+		name, value, found := strings.Cut(pair, "=")
+		if !found {
+			return m, usage("--policy %q: %q is no SETTING=VALUE", text, pair)
+		}
+		m.Settings[name] = value
+	}
+	return m, nil
+}
+
+// module finds a module that was in force: among those of the command line, those shipped, and those of the cluster.
+func (p *replayer) module(ctx context.Context, x records.Policy) (*hosted.Version, error) {
+	for _, path := range p.o.modules {
+		v, err := p.shop.read(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if v.Digest() == x.Digest {
+			return v, nil
+		}
+	}
+	shipped, err := p.shop.house(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range shipped {
+		if v.Digest() == x.Digest {
+			return v, nil
+		}
+	}
+	return nil, fmt.Errorf("policy %s was the module %.12s; give its file with --module", x.Name, x.Digest)
+}
+
+// ownSettings are those of a configuration that were the module's own: what is the cluster's comes with its state.
+func ownSettings(v *hosted.Version, configuration string) (map[string]string, error) {
+	out := map[string]string{}
+	if configuration == "" {
+		return out, nil
+	}
+	var c struct {
+		Settings map[string]json.RawMessage `json:"settings"`
+	}
+	if err := json.Unmarshal([]byte(configuration), &c); err != nil {
+		return nil, fmt.Errorf("settings of policy %s: %w", v.Name(), err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
+		if strings.HasPrefix(name, "cluster.") {
+			continue
+		}
+		var list []string
+		var text string
+		switch raw := c.Settings[name]; {
+		case json.Unmarshal(raw, &text) == nil:
+			out[name] = text
+		case json.Unmarshal(raw, &list) == nil:
+			out[name] = strings.Join(list, ",")
+		default:
+			out[name] = string(raw)
+		}
+	}
+	return out, nil
+}
+
+// print writes the sum for people.
+func (p *replayer) print() error {
+	s, out := &p.sum, p.r.c.out
+	engine := "compiled"
+	if p.o.interpreter {
+		engine = "interpreted"
+	}
+	fmt.Fprintf(out, "%s, %d the same bit for bit (modules %s, %d µs a plan)\n", plural(s.Plans, "plan"), s.Same, engine, s.Micros)
+	for i, text := range s.Others {
+		if i == 10 {
+			fmt.Fprintf(out, "  and %d more\n", len(s.Others)-i)
+			break
+		}
+		fmt.Fprintf(out, "  %s\n", text)
+	}
+	if !s.Compared {
+		return nil
+	}
+	fmt.Fprintf(out, "\nUnder the other rules %s differ, and %s are decided differently.\n", plural(s.Differ, "plan"), plural(s.Shards, "shard"))
+	rows := [][]string{
+		{"moves", fmt.Sprint(s.Was.Total()), fmt.Sprint(s.Is.Total())},
+		{"  created", fmt.Sprint(s.Was.Creations), fmt.Sprint(s.Is.Creations)},
+		{"  allocated", fmt.Sprint(s.Was.Allocations), fmt.Sprint(s.Is.Allocations)},
+		{"  relocated", fmt.Sprint(s.Was.Relocations), fmt.Sprint(s.Is.Relocations)},
+		{"  promoted", fmt.Sprint(s.Was.Promotions), fmt.Sprint(s.Is.Promotions)},
+		{"  handed over", fmt.Sprint(s.Was.Handovers), fmt.Sprint(s.Is.Handovers)},
+		{"  dropped", fmt.Sprint(s.Was.Drops), fmt.Sprint(s.Is.Drops)},
+		{"bytes", simulate.SizeText(s.WasBytes), simulate.SizeText(s.IsBytes)},
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Balance)) {
+		b := s.Balance[name]
+		rows = append(rows, []string{"balance of " + name, fmt.Sprintf("%.3f", b[0]), fmt.Sprintf("%.3f", b[1])})
+	}
+	if err := writeTable(out, []string{"", "RECORDED", "INSTEAD"}, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "verdicts on a new copy: %d of %d stricter, %d milder\n", s.Stricter, s.Asked, s.Milder)
+	if s.FirstFlip != "" {
+		_, err = fmt.Fprintf(out, "  as in %s\n", s.FirstFlip)
+	}
+	return err
+}

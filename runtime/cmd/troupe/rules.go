@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/modules"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
+)
+
+// workshop makes sets of rules for the tools that plan on this machine. Engines are opened and modules compiled when they are
+// first needed, and kept: compiling is slow, and the same module is asked for again and again.
+type workshop struct {
+	interpreter bool
+	engine      *hosted.Engine
+	shipped     []*hosted.Version          // of the house
+	versions    map[string]*hosted.Version // by digest
+	sets        []*hosted.Set
+}
+
+// close frees everything that was made.
+func (w *workshop) close() {
+	for _, s := range w.sets {
+		s.Close()
+	}
+	for _, v := range append(slices.Clone(w.shipped), w.all()...) {
+		_ = v.Close()
+	}
+}
+
+func (w *workshop) all() (out []*hosted.Version) {
+	for _, v := range w.versions {
+		out = append(out, v)
+	}
+	return out
+}
+
+func (w *workshop) open() error {
+	if w.engine != nil {
+		return nil
+	}
+	engine, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: w.interpreter})
+	w.engine, w.versions = engine, map[string]*hosted.Version{}
+	return err
+}
+
+// read loads a module's file.
+func (w *workshop) read(ctx context.Context, path string) (*hosted.Version, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > cluster.MaxModule {
+		return nil, fmt.Errorf("%s: %d bytes; a module has at most %d", path, info.Size(), cluster.MaxModule)
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	v, err := w.load(ctx, binary)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return v, nil
+}
+
+func (w *workshop) load(ctx context.Context, binary []byte) (*hosted.Version, error) {
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	digest := string(cluster.DigestOf(binary))
+	if v := w.versions[digest]; v != nil {
+		return v, nil
+	}
+	v, err := hosted.Load(ctx, w.engine, binary)
+	if err == nil {
+		w.versions[digest] = v
+	}
+	return v, err
+}
+
+// house are the shipped modules.
+func (w *workshop) house(ctx context.Context) ([]*hosted.Version, error) {
+	if w.shipped != nil {
+		return w.shipped, nil
+	}
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	shipped, err := hosted.LoadBuiltIns(ctx, w.engine, modules.All())
+	w.shipped = shipped
+	return shipped, err
+}
+
+// set makes one of deciders in Go and of modules.
+func (w *workshop) set(native []policies.Decider, of []hosted.Policy) *hosted.Set {
+	s := hosted.NewSet(native, of)
+	w.sets = append(w.sets, s)
+	return s
+}
+
+// builtIn are the rules of the house without some of them.
+func builtIn(without []string) ([]policies.Decider, error) {
+	all := deciders.All()
+	for _, name := range without {
+		before := len(all)
+		if all = slices.DeleteFunc(all, func(d policies.Decider) bool { return d.Name() == name }); len(all) == before {
+			return nil, fmt.Errorf("there is no rule %q; there are %s", name, strings.Join(ruleNames(), ", "))
+		}
+	}
+	return all, nil
+}
+
+func ruleNames() (names []string) {
+	for _, d := range deciders.All() {
+		names = append(names, d.Name())
+	}
+	return names
+}
+
+// ask says which rules are asked, and how.
+type ask struct {
+	house   bool // those of the house as modules, not in Go
+	without []string
+	modules []simulate.Module
+}
+
+// rules makes a set: the house's rules, but those that a module of that name stands in for, then the modules.
+func (w *workshop) rules(ctx context.Context, a ask) (*hosted.Set, error) {
+	var own []hosted.Policy
+	var names []string
+	for _, m := range a.modules {
+		v, err := w.read(ctx, m.Path)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, v.Name())
+		if !slices.Contains(a.without, v.Name()) {
+			own = append(own, hosted.Policy{Version: v, Settings: m.Settings})
+		}
+	}
+	without := slices.DeleteFunc(slices.Clone(a.without), func(name string) bool { return slices.Contains(names, name) && !slices.Contains(ruleNames(), name) })
+	native, err := builtIn(without)
+	if err != nil {
+		return nil, err
+	}
+	native = slices.DeleteFunc(native, func(d policies.Decider) bool { return slices.Contains(names, d.Name()) })
+	if !a.house {
+		return w.set(native, own), nil
+	}
+	shipped, err := w.house(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var of []hosted.Policy
+	for _, v := range shipped {
+		if slices.ContainsFunc(native, func(d policies.Decider) bool { return d.Name() == v.Name() }) {
+			of = append(of, hosted.Policy{Version: v})
+		}
+	}
+	return w.set(nil, append(of, own...)), nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
+)
+
+func simulateCommand(c *console) *cobra.Command {
+	var svg string
+	var asJSON, quiet, house bool
+	cmd := &cobra.Command{
+		Use: "simulate FILE...", Short: "play invented clusters, with the real planner", Args: cobra.MinimumNArgs(1),
+		Long: `Plays scenarios: text files that say what a cluster is, what happens to it and what must hold. Nothing runs but the planner and
+its rules; recoveries take as long as their bytes do. It prints what was moved, how long it took, and how even the cluster is.
+
+Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nobody understands, with its line
+
+` + languageHelp(),
+		Example: `  troupe simulate lose-rack.txt
+  troupe simulate *.txt --quiet
+  troupe simulate grow.txt --svg grow.svg`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&svg, "svg", "", "draw the evals into this `file`; of several evals each gets its number before .svg")
+	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each file, with all samples")
+	f.BoolVarP(&quiet, "quiet", "q", false, "print only asserts that fail")
+	f.BoolVar(&house, "modules", false, "ask the shipped rules as WebAssembly modules, as a cluster does, and not their twins in Go: the same answers")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		shop := &workshop{}
+		defer shop.close()
+		failed, total := 0, 0
+		for i, path := range args {
+			o, err := shop.play(cmd.Context(), path, house)
+			if err != nil {
+				return err
+			}
+			failed, total = failed+o.Failed(), total+len(o.Asserts)
+			if err := c.printOutcome(o, len(args) > 1, asJSON, quiet); err != nil {
+				return err
+			}
+			if svg != "" {
+				if err := drawAll(svg, i, len(args), o); err != nil {
+					return err
+				}
+			}
+		}
+		if failed > 0 {
+			return &failure{exitDifferent, fmt.Errorf("%d of %s do not hold", failed, plural(total, "assert"))}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// languageHelp is the description of the language as a terminal shows it: headings without marks, rows of tables on two lines.
+func languageHelp() string {
+	lines := strings.Split(strings.TrimPrefix(simulate.Language, "# Scenarios\n\n"), "\n")
+	var out []string
+	for i, line := range lines {
+		cells := strings.SplitN(strings.Trim(line, "|"), " | ", 2)
+		head := i+1 < len(lines) && strings.HasPrefix(lines[i+1], "|---")
+		switch {
+		case strings.HasPrefix(line, "|---") || head:
+		case strings.HasPrefix(line, "|"):
+			out = append(out, "  "+strings.ReplaceAll(strings.TrimSpace(cells[0]), "` `", "` · `"), "      "+strings.TrimSpace(cells[1]))
+		default:
+			out = append(out, strings.TrimPrefix(line, "## "))
+		}
+	}
+	return strings.TrimRight(strings.ReplaceAll(strings.Join(out, "\n"), "`", ""), "\n")
+}
+
+// play plays a file; modules are looked for beside it.
+func (w *workshop) play(ctx context.Context, path string, house bool) (*simulate.Outcome, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > simulate.MaxScenario {
+		return nil, usage("%s: %d bytes; a scenario has at most %d", path, info.Size(), simulate.MaxScenario)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	o, err := simulate.Play(path, text, simulate.Config{Rules: func(r simulate.Rules) (*policies.Set, error) {
+		a := ask{house: house, without: r.Without, modules: slices.Clone(r.Modules)}
+		for i := range a.modules {
+			if !filepath.IsAbs(a.modules[i].Path) {
+				a.modules[i].Path = filepath.Join(filepath.Dir(path), a.modules[i].Path)
+			}
+		}
+		set, err := w.rules(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		return &set.Set, nil
+	}})
+	var mistake *simulate.Mistake
+	if errors.As(err, &mistake) {
+		return nil, &failure{exitUsage, err}
+	}
+	return o, err
+}
+
+func (c *console) printOutcome(o *simulate.Outcome, several, asJSON, quiet bool) error {
+	if asJSON {
+		return printJSON(c.out, o)
+	}
+	text := o.Text
+	if quiet {
+		text = ""
+		for _, a := range o.Asserts {
+			if !a.Holds {
+				text += fmt.Sprintf("%s:%d: %s: it is %s\n", o.File, a.Line, a.Text, a.Figure)
+			}
+		}
+	} else if several {
+		text = "== " + o.File + "\n" + text
+	}
+	_, err := fmt.Fprint(c.out, text)
+	return err
+}
+
+// drawAll writes the pictures of a scenario.
+func drawAll(path string, file, files int, o *simulate.Outcome) error {
+	stem, ending := strings.TrimSuffix(path, ".svg"), ".svg"
+	if files > 1 {
+		stem += fmt.Sprintf("-%d", file+1)
+	}
+	for i, r := range o.Evals {
+		name := stem
+		if len(o.Evals) > 1 {
+			name += fmt.Sprintf("-%d", i+1)
+		}
+		if err := os.WriteFile(name+ending, []byte(r.SVG()), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
