@@ -193,6 +193,9 @@ func (v *Version) Size() int { return v.module.Size() }
 // BuiltIn says that it has a twin in Go.
 func (v *Version) BuiltIn() bool { return v.twin != nil }
 
+// Twin is the same rule in Go; nil if it is none of the house.
+func (v *Version) Twin() policies.Decider { return v.twin }
+
 // Decides says whether it has a word on a kind of question; Scores, whether it ranks.
 func (v *Version) Decides(c policies.Capability) bool { return v.answers[c] }
 

@@ -26,7 +26,7 @@ func newTwins(t *testing.T, c hosted.EngineConfig, dice *rand.Rand) *tck.Twins {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twins, err := tck.NewTwins(t.Context(), e, All(), dice)
+	versions, err := hosted.LoadBuiltIns(t.Context(), e, All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func newTwins(t *testing.T, c hosted.EngineConfig, dice *rand.Rand) *tck.Twins {
 			t.Error(err)
 		}
 	})
-	return twins
+	return tck.NewTwins(versions, dice)
 }
 
 // DESIGN.md section 5: "The built-in deciders ship both as Go (reference, safe set) and as Wasm (what runs by default); the

@@ -15,29 +15,40 @@ import (
 	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
-func trial(t *testing.T, questions int) tck.Trial {
+// engines are a compiler and an interpreter.
+func engines(t *testing.T) (list [2]*hosted.Engine) {
 	t.Helper()
-	how := tck.Trial{Questions: questions, Dice: rand.New(rand.NewPCG(5, 5)), Clock: func() int64 { return time.Now().UnixNano() }}
-	for i, e := range []**hosted.Engine{&how.Compiler, &how.Interpreter} {
+	for i := range list {
+		e, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: i == 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		list[i] = e
+	}
+	return list
+}
+
+// try tries a module on both.
+func try(t *testing.T, on [2]*hosted.Engine, binary []byte, questions int, worlds []*tck.World) *tck.Report {
+	t.Helper()
+	how := tck.Trial{Questions: questions, Worlds: worlds, Dice: rand.New(rand.NewPCG(5, 5)), Clock: func() int64 { return time.Now().UnixNano() }}
+	for i, v := range []**hosted.Version{&how.Compiled, &how.Interpreted} {
 		var err error
-		if *e, err = hosted.NewEngine(hosted.EngineConfig{Interpreter: i == 1}); err != nil {
+		if *v, err = hosted.Load(t.Context(), on[i], binary); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() {
-		if err := how.Compiler.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := how.Interpreter.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return how
+	return tck.Try(how)
 }
 
 // Every shipped module conforms, on the worlds of testdata and on random ones.
 func TestShippedModulesConform(t *testing.T) {
-	how := trial(t, 300)
+	var worlds []*tck.World
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%d worlds: %v", len(files), err)
@@ -51,13 +62,11 @@ func TestShippedModulesConform(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		how.Worlds = append(how.Worlds, w)
+		worlds = append(worlds, w)
 	}
+	on := engines(t)
 	for _, m := range modules.All() {
-		r, err := tck.Try(t.Context(), m.Binary, how)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := try(t, on, m.Binary, 300, worlds)
 		answers := 0
 		for _, c := range r.Rows {
 			answers += c.Count
@@ -73,7 +82,7 @@ func TestShippedModulesConform(t *testing.T) {
 
 // What does not conform is told, in a sentence that says what to do.
 func TestWhatDoesNotConform(t *testing.T) {
-	how := trial(t, 400)
+	on := engines(t)
 	for _, c := range []struct {
 		module, per, says string
 	}{
@@ -94,10 +103,7 @@ func TestWhatDoesNotConform(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := tck.Try(t.Context(), binary, how)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := try(t, on, binary, 400, nil)
 		if !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, c.says) }) {
 			t.Errorf("%s: %v; should say %q", c.module, r.Problems, c.says)
 		}

@@ -1,7 +1,6 @@
 package tck
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 
@@ -28,18 +27,14 @@ type couple struct {
 	alone policies.Set // the twin, asked as a set asks
 }
 
-// NewTwins loads them.
-func NewTwins(ctx context.Context, e *hosted.Engine, all []hosted.BuiltIn, dice *rand.Rand) (*Twins, error) {
-	versions, err := hosted.LoadBuiltIns(ctx, e, all)
-	if err != nil {
-		return nil, err
-	}
+// NewTwins takes modules that have twins.
+func NewTwins(all []*hosted.Version, dice *rand.Rand) *Twins {
 	t := &Twins{Dice: dice}
-	for i, v := range versions {
+	for _, v := range all {
 		set := hosted.NewSet(nil, []hosted.Policy{{Version: v}})
-		t.pairs = append(t.pairs, couple{twin: all[i].Twin, guest: set.Deciders[0], set: set, alone: policies.Set{Deciders: []policies.Decider{all[i].Twin}}})
+		t.pairs = append(t.pairs, couple{twin: v.Twin(), guest: set.Deciders[0], set: set, alone: policies.Set{Deciders: []policies.Decider{v.Twin()}}})
 	}
-	return t, nil
+	return t
 }
 
 // perView is how many questions a world gets before the next is made.
