@@ -25,7 +25,7 @@ func (d *draft) inSync(c *InSync) error {
 			if id == r.Primary {
 				return refuse(WhyInvalid, "copy c%d of shard %s is the primary: it cannot leave its own in-sync set", id, d.ShardName(c.Shard))
 			}
-			if at := r.at(id); at >= 0 && r.Copies[at].InSync {
+			if at := r.at(id); at >= 0 { // in the set or not: no proposal to put it there counts any more
 				r.renew(at)
 			}
 		}

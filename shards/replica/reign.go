@@ -296,7 +296,23 @@ func (c *Core) Refused(change Change) {
 	if p.open--; p.open == 0 {
 		p.pending = false
 		c.advance()
+		c.forgive(p)
 	}
+}
+
+// forgive begins anew with a copy that was found to lack something while it was proposed: it will not be in sync, so that it owes
+// nothing, and nothing keeps it from catching up.
+func (c *Core) forgive(p *progress) {
+	if p.lost == "" || p.inSync {
+		return
+	}
+	p.lost = ""
+	if p.phase == snapshot {
+		c.giveUp(p)
+		return
+	}
+	p.match, p.knows, p.answered = 0, 0, false
+	c.again(p)
 }
 
 // stepAnswer takes what another copy says to the primary.
@@ -475,10 +491,10 @@ func (c *Core) consider(p *progress) {
 	}
 	ready := p.phase == streaming && p.answered && p.match >= max(c.commit, c.inherited)
 	switch {
-	case p.inSync && p.lost != "":
+	case p.lost != "" && (p.inSync || p.pending): // what proposed it may be carried out yet: under another id it cannot
 		c.out.InSync = append(c.out.InSync, Change{Copy: p.id, Reason: p.lost})
 		p.asked = c.now
-	case !p.inSync && (p.pending || ready):
+	case p.lost == "" && !p.inSync && (p.pending || ready):
 		p.pending = true
 		p.open++
 		c.out.InSync = append(c.out.InSync, Change{Copy: p.id, Add: true, Reason: "it has caught up"})
