@@ -291,6 +291,9 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 	for i := range x.Decisions {
 		out.Summary += "; " + x.Decisions[i].Reason
 	}
+	for i := range x.Conflict {
+		out.Summary += "; in the way: " + x.Conflict[i].String()
+	}
 	about := map[string]int{}
 	add := func(name string, e *policies.Explanation) {
 		m := c.node.state().MemberByName(name)

@@ -17,6 +17,7 @@ type Explanation struct {
 	Copies    []CopyExplanation
 	Nodes     []policies.Explanation // of each member: may another copy be put there, now?
 	Decisions []Decision             // what the allocator would do with the shard now; none: nothing
+	Conflict  []policies.Rule        // of a copy that no node may have: the fewest rules that together see to that
 }
 
 // CopyExplanation is what deciders say about a copy where it is.
@@ -64,7 +65,35 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 			e.Decisions = append(e.Decisions, d)
 		}
 	}
+	e.Conflict = p.conflict(e, k, r)
 	return e, nil
+}
+
+// conflict looks for what keeps a wanted copy from every node, as the decisions say.
+func (p *planner) conflict(e *Explanation, k *cluster.Keyspace, r *cluster.Shard) []policies.Rule {
+	q := &policies.Question{Capability: policies.Allocate, Keyspace: k, Shard: r}
+	for i := range e.Decisions {
+		d := &e.Decisions[i]
+		if d.Move.Kind != 0 || d.Verdict != policies.No {
+			continue
+		}
+		switch d.Lane {
+		case Create:
+			q.New, q.Primary = true, true
+			return p.in.Policies.Conflict(p.view, q)
+		case Missing:
+			return p.in.Policies.Conflict(p.view, q)
+		case Evacuate:
+			for at := range e.Copies {
+				if e.Copies[at].Remain.Verdict == policies.No {
+					q.Copy = r.Copy(e.Copies[at].Copy)
+					q.Primary = q.Copy.ID == r.Primary
+					return p.in.Policies.Conflict(p.view, q)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // mayTake asks whether a copy may be put on a node, and may start now.

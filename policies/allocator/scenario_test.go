@@ -234,4 +234,7 @@ func (p *player) explain(id shards.ShardID) {
 	for _, d := range e.Decisions {
 		p.say("next: %v %v: %s", d.Lane, d.Verdict, d.Reason)
 	}
+	for i := range e.Conflict {
+		p.say("conflict: %s", e.Conflict[i].String())
+	}
 }
