@@ -54,8 +54,10 @@ func (p *planner) promote(i int) {
 	}
 	r := p.row(i)
 	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true}
-	row, scores := p.in.Policies.Ask(p.view, q), p.in.Policies.Scores(p.view, q)
+	row, scores := append(p.asked[:0], p.in.Policies.Ask(p.view, q)...), p.in.Policies.Scores(p.view, q)
+	p.asked = row
 	best, rank := -1, rank{}
+	var candidates []policies.Explanation
 	for at := range r.Copies {
 		c := &r.Copies[at]
 		if !p.heir(c) {
@@ -65,23 +67,41 @@ func (p *planner) promote(i int) {
 		if now := p.rankLeader(row, scores, r.ID, n); best < 0 || now.before(rank) {
 			best, rank = at, now
 		}
+		asked := *q
+		asked.Copy = c
+		candidates = append(candidates, p.explain(&asked, n, row[n]))
 	}
 	chosen := r.Copies[best]
 	node := &p.view.Nodes[p.nodes[chosen.Node]]
-	reason := fmt.Sprintf("%s has no primary; copy c%d on node %s is the only one in sync on a living node", p.name(r.ID), chosen.ID, node.Name)
-	if heirs := p.heirs(r); heirs > 1 {
-		reason = fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that leads fewest shards: %s, with %d", p.name(r.ID), heirs, chosen.ID, node.Name, node.Primaries)
+	if p.warmth != nil {
+		p.warmth.lead(p.view, r.ID, p.nodes[chosen.Node])
 	}
 	verdict := row[p.nodes[chosen.Node]].Verdict()
-	var candidates []policies.Explanation
-	for at := range r.Copies {
-		c := &r.Copies[at]
-		q.Copy = c
-		if p.heir(c) {
-			candidates = append(candidates, p.in.Policies.Explain(p.view, q, p.nodes[c.Node]))
-		}
+	p.do(Emergency, i, cluster.Move{Kind: cluster.MovePromote, Copy: chosen.ID, Reason: p.whyLeads(r, &chosen, node)}, verdict, candidates)
+}
+
+// whyLeads says why a copy is promoted and no other.
+func (p *planner) whyLeads(r *cluster.Shard, c *cluster.Copy, node *policies.Node) string {
+	switch heirs := p.heirs(r); {
+	case heirs == 1:
+		return fmt.Sprintf("%s has no primary; copy c%d on node %s is the only one in sync on a living node", p.name(r.ID), c.ID, node.Name)
+	case p.warmth != nil:
+		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that stays coolest: %s, which leads %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
+	default:
+		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that leads fewest shards: %s, with %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
 	}
-	p.do(Emergency, i, cluster.Move{Kind: cluster.MovePromote, Copy: chosen.ID, Reason: reason}, verdict, candidates)
+}
+
+// explain says what deciders say about a node as a leader. Where none says anything it is put together from what they said last
+// time: of a zone that fails, ten thousand shards look for another leader.
+func (p *planner) explain(q *policies.Question, n int, a policies.Answer) policies.Explanation {
+	if a != 0 {
+		return p.in.Policies.Explain(p.view, q, n)
+	}
+	if p.plain == nil {
+		p.plain = p.in.Policies.Explain(p.view, q, n).Words
+	}
+	return policies.Explanation{Capability: q.Capability, Node: p.view.Nodes[n].Name, Words: p.plain}
 }
 
 // rank orders candidates: the mildest verdict, then the least load, then what only tells equals apart.
@@ -103,12 +123,76 @@ func (a rank) before(b rank) bool {
 	return cmp.Less(a.tie, b.tie)
 }
 
-// rankLeader ranks a node as the leader of a shard.
+// rankLeader ranks a node as the leader of a shard: by how many it leads, or where loads have been measured by how hot it would be.
 func (p *planner) rankLeader(row policies.Row, scores []float64, id shards.ShardID, n int) rank {
 	r := rank{verdict: row[n].Verdict(), tie: p.tie(id, n)}
 	r.load[0] = float64(p.view.Nodes[n].Primaries)
+	scale := 1.0
+	if p.warmth == nil && p.measured() {
+		p.warmth = p.feel()
+	}
+	if p.warmth != nil {
+		r.load[0], scale = p.warmth.of(p.view, id, n), 1/p.warmth.primaries
+	}
 	if scores != nil {
-		r.load[0] += scores[n]
+		r.load[0] += scores[n] * scale
 	}
 	return r
+}
+
+// warmth is how warm nodes are on the average, and what promotions of this plan have added to them.
+type warmth struct {
+	use       policies.Load // over capacity, mean of those that take copies
+	primaries float64       // mean
+	added     []policies.Load
+}
+
+// feel takes the means.
+func (p *planner) feel() *warmth {
+	w := &warmth{added: make([]policies.Load, len(p.view.Nodes))}
+	homes := 0.0
+	for n := range p.view.Nodes {
+		if node := &p.view.Nodes[n]; p.home(n) {
+			homes++
+			w.use = w.use.Plus(over(node.Used, node.Capacity))
+			w.primaries += float64(node.Primaries)
+		}
+	}
+	homes = max(1, homes)
+	w.use = policies.Load{CPU: w.use.CPU / homes, Memory: w.use.Memory / homes, Disk: w.use.Disk / homes}
+	w.primaries = max(1, w.primaries/homes)
+	return w
+}
+
+// over divides in each dimension; what is not known is 0.
+func over(a, b policies.Load) policies.Load {
+	divide := func(x, y float64) float64 {
+		if x > 0 && y > 0 {
+			return x / y
+		}
+		return 0
+	}
+	return policies.Load{CPU: divide(a.CPU, b.CPU), Memory: divide(a.Memory, b.Memory), Disk: divide(a.Disk, b.Disk)}
+}
+
+// more is what leading a shard costs beyond holding it.
+func more(v *policies.View, id shards.ShardID) (l policies.Load) {
+	if m := v.ShardLoad(id); m != nil {
+		l = m.Primary.Plus(m.Replica.Times(-1))
+	}
+	return l
+}
+
+// of is how hot a node would be with the lead of one more shard: in the worst dimension, in relation to the mean. The number of
+// shards that it leads is one of them, so that what one node led is spread over many.
+func (w *warmth) of(v *policies.View, id shards.ShardID, n int) float64 {
+	node := &v.Nodes[n]
+	heat := float64(node.Primaries+1) / w.primaries
+	hot := over(over(node.Used.Plus(w.added[n]).Plus(more(v, id)), node.Capacity), w.use)
+	return max(heat, hot.CPU, hot.Memory, hot.Disk)
+}
+
+// lead counts the lead of one more shard.
+func (w *warmth) lead(v *policies.View, id shards.ShardID, n int) {
+	w.added[n] = w.added[n].Plus(more(v, id))
 }

@@ -31,8 +31,10 @@ type planner struct {
 	handing   []int   // by node: shards that it is to hand over
 	delay     int64   // ticks that a dead node's copies are waited for
 
-	placing *solver      // made when the first copy is placed, if it is needed
-	asked   policies.Row // the answers about the copy at hand
+	placing *solver         // made when the first copy is placed, if it is needed
+	asked   policies.Row    // the answers about the copy at hand
+	warmth  *warmth         // of nodes as leaders, where loads have been measured
+	plain   []policies.Word // of deciders who have nothing to say against a leader
 }
 
 func newPlanner(in Input) *planner {
