@@ -1,0 +1,26 @@
+;; slow thinks for a million instructions, and says NOT_PREFERRED of the second node.
+(module
+  (memory (export "memory") 2)
+  (global $top (mut i32) (i32.const 1024))
+  (global $nodes (mut i32) (i32.const 0))
+  (func (export "pol_abi_1"))
+  (func (export "pol_alloc") (param $size i32) (result i32)
+    (local $at i32)
+    (local.set $at (global.get $top))
+    (global.set $top (i32.add (global.get $top) (local.get $size)))
+    (drop (memory.grow (i32.add (i32.shr_u (local.get $size) (i32.const 16)) (i32.const 1))))
+    (local.get $at))
+  (func (export "pol_state") (param $image i32) (param $length i32) (result i32)
+    (global.set $nodes (i32.load offset=16 (local.get $image)))
+    (i32.const 0))
+  (func $think
+    (local $i i32)
+    (loop $again
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $i) (i32.const 140000)))))
+  (func (export "can_promote") (param $shard i32) (param $copy i32) (param $flags i32) (param $row i32)
+    (call $think)
+    (i32.store8 offset=1 (local.get $row) (i32.const 0x41)))
+  (func (export "can_allocate") (param $shard i32) (param $copy i32) (param $flags i32) (param $row i32)
+    (call $think)
+    (i32.store8 offset=1 (local.get $row) (i32.const 0x41))))
