@@ -14,7 +14,7 @@ import (
 //	activate ──── Probation ────► trusted
 //	      │  one shard is moved more than MaxShardMoves times, for balance or because it may not stay
 //	      │  or StallTries plans in a row take longer than Stall
-//	      └──► rolled back to what was before, or deactivated
+//	      └──► rolled back to what was before
 //
 // unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
 type unrest struct {
@@ -89,9 +89,5 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 	default:
 		return nil
 	}
-	r := &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatDeactivate, If: blamed.Active.Version, Note: note, At: now.Unix()}
-	if blamed.Previous.Version != 0 {
-		r.How = cluster.RetreatRollback
-	}
-	return r
+	return &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatRollback, If: blamed.Active.Version, Note: note, At: now.Unix()}
 }

@@ -32,7 +32,7 @@ type Policy struct {
 	Next     uint32
 	Versions []PolicyVersion // by Number, ascending
 	Active   PolicyUse       // what is in force; Version 0: nothing
-	Previous PolicyUse       // what a rollback brings back
+	Previous PolicyUse       // what a rollback brings back; Version 0: nothing was in force
 	Shadow   PolicyUse       // what is computed beside
 	Since    int64           // when Active became what it is, in Unix seconds by the proposer's clock
 	Version  uint64          // State.Version at its last change
@@ -92,7 +92,7 @@ type Retreat uint8
 
 // The ways.
 const (
-	RetreatRollback   Retreat = iota + 1 // to what was in force before, with the settings of then; what is in force now becomes the previous
+	RetreatRollback   Retreat = iota + 1 // to what was in force before, with the settings of then, or to nothing; what is in force now becomes the previous
 	RetreatDeactivate                    // it is not in force any more
 	RetreatReset                         // as if it had never been in force: neither active, previous nor shadow; a built-in of its name is itself again
 )

@@ -258,7 +258,7 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 		o := w.apply(&Command{Retire: &RetirePolicy{Name: name, How: how}})
 		switch {
 		case o.Err != nil:
-			if p != nil && (how != RetreatRollback || m.previous[name].Version != 0) {
+			if p != nil && (how != RetreatRollback || m.previous[name].Version != 0 || m.active[name].Version != 0) {
 				w.Fatalf("%s: no way back for %s: %v", w.step, name, o.Err)
 			}
 		case how == RetreatRollback:

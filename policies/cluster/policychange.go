@@ -183,8 +183,8 @@ func (d *draft) retire(c *RetirePolicy) error {
 		was := p.Active
 		switch c.How {
 		case RetreatRollback:
-			if p.Previous.Version == 0 {
-				return refuse(WhyUnknown, "policy %s has nothing to go back to: no version was in force before; deactivate it instead", p.Name)
+			if was.Version == 0 && p.Previous.Version == 0 {
+				return refuse(WhyUnknown, "policy %s has nothing to go back to: no version is in force, and none was before", p.Name)
 			}
 			p.Active, p.Previous = p.Previous, was
 		case RetreatDeactivate:

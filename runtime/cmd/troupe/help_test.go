@@ -24,7 +24,8 @@ func invoke(t *testing.T, env map[string]string, input string, args ...string) (
 func TestHelpTexts(t *testing.T) {
 	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
 		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "drain", "maintenance",
-		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "explain", "trace", "check", "watch health", "watch routing",
+		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "policy", "policy push", "policy list", "policy inspect", "policy diff",
+		"policy shadow", "policy activate", "policy deactivate", "policy rollback", "policy reset", "policy quarantine", "policy forget", "policy logs", "explain", "trace", "check", "watch health", "watch routing",
 		"simulate", "replay", "rehearse", "dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
 	for _, verb := range verbs {
 		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)
@@ -94,6 +95,13 @@ func TestWrongUsage(t *testing.T) {
 		{"reroute allocate-empty orders/1 n1", "--accept-data-loss"},
 		{"reroute move orders/1 n1 n2 --accept-data-loss", "unknown flag"},
 		{"explain orders/x", "orders/17"},
+		{"policy frob", `unknown command "frob"`},
+		{"policy activate a --set b", "NAME=VALUE"},
+		{"policy activate a --max-flips 3", "--require-shadow"},
+		{"policy shadow a --off --watch", "none of the others can be"},
+		{"policy shadow a --off --set b=c", "neither --version nor --set"},
+		{"policy quarantine a", "--reason"},
+		{"policy diff a 0 1", "versions begin at 1"},
 		{"settings set a", "NAME=VALUE"},
 		{"settings frob", `unknown command "frob"`},
 		{"keyspace create A", "a-z"},

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// useFlags are what activate and shadow share.
+type useFlags struct {
+	version int
+	set     []string
+}
+
+func (u *useFlags) add(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&u.version, "version", 0, "version `N` (default: the newest)")
+	cmd.Flags().StringArrayVar(&u.set, "set", nil, "change a setting: `NAME=VALUE`, or NAME= for its default; repeatable. Others stay as they are in force")
+}
+
+// activation reads them.
+func (u *useFlags) activation() (admin.Activation, error) {
+	a := admin.Activation{Version: u.version, Settings: map[string]*string{}}
+	for _, text := range u.set {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return a, usage("--set %q must be NAME=VALUE", text)
+		}
+		a.Settings[name] = &value
+	}
+	return a, nil
+}
+
+func policyActivateCommand(c *console) *cobra.Command {
+	var u useFlags
+	var shadow, flips, moves int
+	cmd := &cobra.Command{
+		Use: "activate NAME", Short: "put a version in force, with its settings", Args: cobra.ExactArgs(1),
+		Long: `Puts a version in force from one plan to the next, on all nodes alike; what was in force before is kept for rollback. Every node that
+may lead must be able to run it. For five minutes the leader takes it back by itself if plans stall or a shard is moved again and
+again; a module that fails three times is quarantined at any time.
+
+With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits.
+
+Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate`,
+		Example: `  troupe policy activate spare --set nodes=n3
+  troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20`,
+	}
+	u.add(cmd)
+	cmd.Flags().IntVar(&shadow, "require-shadow", 0, "it must have been in the shadow for `N` plans")
+	cmd.Flags().IntVar(&flips, "max-flips", -1, "verdicts that may be others, `N` in each of them (default any)")
+	cmd.Flags().IntVar(&moves, "max-moves", -1, "moves that only one of the two plans may have, `N` in each of them (default any)")
+	for _, name := range []string{"max-flips", "max-moves"} {
+		cmd.Flags().Lookup(name).DefValue = "0" // which is not printed
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := u.activation()
+		if err != nil {
+			return err
+		}
+		if shadow <= 0 && (flips >= 0 || moves >= 0) {
+			return usage("--max-flips and --max-moves are about comparisons in the shadow: say how many with --require-shadow")
+		}
+		if shadow > 0 {
+			a.Gate = &admin.Gate{Comparisons: shadow}
+			if flips >= 0 {
+				a.Gate.MaxFlips = &flips
+			}
+			if moves >= 0 {
+				a.Gate.MaxMoves = &moves
+			}
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			done, err := client.ActivatePolicy(ctx, args[0], a)
+			if err != nil {
+				return refused(err)
+			}
+			return r.acknowledgeUse(ctx, client, &done, args[0])
+		})
+	}
+	return cmd
+}
+
+// refused gives what the cluster refuses the exit code that belongs to it.
+func refused(err error) error {
+	if e, ok := err.(*admin.Error); ok && e.Kind == "invalid" {
+		return &failure{exitDifferent, err}
+	}
+	return err
+}
+
+// acknowledgeUse prints what is in force after a change.
+func (r *remote) acknowledgeUse(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string) error {
+	if r.json {
+		return printJSON(r.c.out, a)
+	}
+	p, err := client.Policy(ctx, name)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("policy %s: nothing is in force", name)
+	if p.Active != nil {
+		text = fmt.Sprintf("policy %s: in force is version %s", name, useText(p.Active))
+	}
+	if p.Previous != nil {
+		text += fmt.Sprintf("; before it was version %s", useText(p.Previous))
+	}
+	return r.acknowledge(a, text)
+}
+
+// policyRetreat is a verb that takes a policy back.
+func policyRetreat(c *console, how, short, long string) *cobra.Command {
+	cmd := &cobra.Command{Use: how + " NAME", Short: short, Args: cobra.ExactArgs(1), Long: long, Example: "  troupe policy " + how + " spare"}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			done, err := client.RetirePolicy(ctx, args[0], how)
+			if err != nil {
+				return refused(err)
+			}
+			return r.acknowledgeUse(ctx, client, &done, args[0])
+		})
+	}
+	return cmd
+}
+
+func policyDeactivateCommand(c *console) *cobra.Command {
+	return policyRetreat(c, "deactivate", "take a policy out of force", "Takes a policy out of force. If it stood in the place of one of the house, that decides again. A rollback brings it back.")
+}
+
+func policyRollbackCommand(c *console) *cobra.Command {
+	return policyRetreat(c, "rollback", "go back to the version and settings that were in force before",
+		"Goes back to the version and settings that were in force before, or to none if none was. Another rollback goes forth again. It\nwaits for no node to be ready.")
+}
+
+func policyResetCommand(c *console) *cobra.Command {
+	return policyRetreat(c, "reset", "as if a policy had never been in force: neither active, previous nor shadow",
+		"Takes a policy out of force and out of the shadow, and forgets what a rollback would bring back, so that all of its versions can be\nforgotten. If it stood in the place of one of the house, that decides again.")
+}
+
+func policyQuarantineCommand(c *console) *cobra.Command {
+	var version int
+	var reason string
+	var lift bool
+	cmd := &cobra.Command{
+		Use: "quarantine NAME", Short: "keep a version out of force, wherever it is", Args: cobra.ExactArgs(1),
+		Long: `Takes a version out of force and out of the shadow, and keeps it from being activated: what was in force before is again. The leader
+does this by itself with a module that fails three times. With --lift it may be activated again, which does not put it in force.`,
+		Example: `  troupe policy quarantine spare --reason "it empties zone b"
+  troupe policy quarantine spare --version 2 --lift`,
+	}
+	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: what is in force; to lift: the newest that is quarantined)")
+	cmd.Flags().StringVar(&reason, "reason", "", "what people read who wonder why it is not in force")
+	cmd.Flags().BoolVar(&lift, "lift", false, "end the quarantine")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if lift == (reason != "") {
+			return usage("say why with --reason, or end the quarantine with --lift")
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			done, err := client.QuarantinePolicy(ctx, args[0], version, reason)
+			if err != nil {
+				return refused(err)
+			}
+			return r.acknowledgeUse(ctx, client, &done, args[0])
+		})
+	}
+	return cmd
+}
+
+func policyForgetCommand(c *console) *cobra.Command {
+	var version int
+	cmd := &cobra.Command{
+		Use: "forget NAME", Short: "drop versions that are not in use, with their modules", Args: cobra.ExactArgs(1),
+		Long:    "Drops one version, or all that are neither active, previous nor in the shadow; the policy goes with its last. All modules together\nmay have 32 MiB.",
+		Example: "  troupe policy forget spare\n  troupe policy forget spare --version 1",
+	}
+	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: all that are not in use)")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			done, err := client.ForgetPolicy(ctx, args[0], version)
+			if err != nil {
+				return refused(err)
+			}
+			return r.acknowledge(&done, "policy "+args[0]+": forgotten")
+		})
+	}
+	return cmd
+}

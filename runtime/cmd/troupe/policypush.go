@@ -1,0 +1,120 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// readyLimit is how long push waits for the nodes to say whether they can run a module; readyPause is between two looks.
+const (
+	readyLimit = 90 * time.Second
+	readyPause = 100 * time.Millisecond
+)
+
+func policyPushCommand(c *console) *cobra.Command {
+	var name string
+	var order int
+	cmd := &cobra.Command{
+		Use: "push FILE", Short: "bring a module into the cluster, as the newest version of a policy", Args: cobra.ExactArgs(1),
+		Long: `Checks the module here, brings it into the cluster state, and waits until every node that may lead has compiled it. Nothing is
+decided by it before it is activated. A push that broke off is begun again: what is there already is not sent twice.
+
+Exit codes: 0 every node can run it · 4 one cannot, and says why`,
+		Example: "  troupe policy push spare.wasm\n  troupe policy push build/rule.wasm --name spare",
+	}
+	cmd.Flags().StringVar(&name, "name", "", "what the policy is called (default: as its manifest says)")
+	cmd.Flags().IntVar(&order, "order", 0, "where it is listed and asked among others: ascending `N`, equal ones by name")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		code, module, err := readModule(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		given := &order
+		if !cmd.Flags().Changed("order") {
+			given = nil
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			return r.push(ctx, client, code, cmp.Or(name, module.Manifest.Name), given)
+		})
+	}
+	return cmd
+}
+
+func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, name string, order *int) error {
+	m := newMeter(r.c, "push", int64(len(code)))
+	digest, err := client.PushModule(ctx, code, func(n int) { m.reach(int64(n)) })
+	m.end()
+	if err != nil {
+		return err
+	}
+	pushed, err := client.RegisterPolicy(ctx, name, digest, order)
+	if err != nil {
+		return err
+	}
+	v, err := r.awaitReady(ctx, client, name, pushed.Number)
+	if err != nil {
+		return err
+	}
+	if r.json {
+		err = printJSON(r.c.out, struct {
+			admin.Pushed
+			Ready []admin.PolicyReady `json:"ready"`
+		}{pushed, v.Ready})
+	} else {
+		again := ""
+		if !pushed.Changed {
+			again = " (it was there)"
+		}
+		_, err = fmt.Fprintf(r.c.out, "policy %s version %d (%s), module %.12s: %s nodes are ready%s\n", name, pushed.Number, pushed.Label, digest, readyText(v), again)
+	}
+	if cannot, waiting := v.Unready(); err == nil && len(cannot) > 0 {
+		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated: node %s cannot run it: %s", cannot[0].Node, cannot[0].Reason)}
+	} else if err == nil && waiting > 0 {
+		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated yet: %s not said whether they can run it", plural(waiting, "node have"))}
+	}
+	return err
+}
+
+// awaitReady returns once every node that may lead has said whether it can run a version, or when that takes too long.
+func (r *remote) awaitReady(ctx context.Context, client *admin.Client, name string, number uint32) (*admin.PolicyVersion, error) {
+	deadline := time.Now().Add(readyLimit)
+	for {
+		p, err := client.Policy(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		v := p.Find(number)
+		if v == nil {
+			return nil, fmt.Errorf("version %d of policy %s was forgotten by somebody else", number, name)
+		}
+		if _, waiting := v.Unready(); waiting == 0 || time.Now().After(deadline) {
+			return v, nil
+		}
+		select {
+		case <-time.After(readyPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// reach tells how many bytes of one thing have been sent.
+func (m *meter) reach(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		_ = m.bar.Set64(bytes) // a bar that cannot be drawn is no reason to stop
+		return
+	}
+	if now := time.Now(); now.After(m.next) {
+		m.next = now.Add(plainPeriod)
+		fmt.Fprintf(m.out, "%s: %s of %s\n", m.verb, byteText(bytes), byteText(m.total))
+	}
+}
