@@ -40,7 +40,8 @@ func wide(settings ...cluster.Setting) (*cluster.State, policies.Facts) {
 	return s, f
 }
 
-// BenchmarkAsk asks where each of 100,000 copies could go instead, all deciders together, with a move counted in between.
+// BenchmarkAsk asks where each of 100,000 copies could go instead, all deciders together, with a move counted in between: as a
+// Set keeps rows, and beside it each decider anew for each question (of which every hundredth shard has to do).
 func BenchmarkAsk(b *testing.B) {
 	for _, c := range []struct {
 		name     string
@@ -52,22 +53,27 @@ func BenchmarkAsk(b *testing.B) {
 		{"racks", []cluster.Setting{{Name: cluster.SettingAwareness, Value: "rack"}}},
 		{"limits", []cluster.Setting{{Name: cluster.SettingShardsPerNode, Value: "200"}}},
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			s, f := wide(c.settings...)
-			set := &policies.Set{Deciders: deciders.All()}
-			v := policies.NewView(s, f)
-			for b.Loop() {
-				for place := range s.Shards {
-					r := &s.Shards[place]
-					for at := range r.Copies {
-						set.Ask(v, &policies.Question{Capability: policies.Allocate, Keyspace: &s.Keyspaces[r.ID.Keyspace()], Shard: r, Copy: &r.Copies[at], Primary: at == 0, Place: place})
-					}
-					v.Count(r, -1)
-					v.Count(r, 1)
+		s, f := wide(c.settings...)
+		for how, each := range []int{1, 100} {
+			b.Run(c.name+[]string{", kept", ", anew"}[how], func(b *testing.B) {
+				set, row := &policies.Set{Deciders: deciders.All()}, make(policies.Row, len(s.Members))
+				v := policies.NewView(s, f)
+				rows := 0
+				for b.Loop() {
+					rows += walk(s, v, each, func(q *policies.Question) {
+						if each == 1 {
+							set.Ask(v, q)
+							return
+						}
+						clear(row)
+						for _, d := range set.Deciders {
+							policies.Put(d, v, q, row)
+						}
+					})
 				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(3*len(s.Shards)), "ns/row")
-		})
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
+			})
+		}
 	}
 	b.Run("view", func(b *testing.B) {
 		s, f := wide()
@@ -75,4 +81,18 @@ func BenchmarkAsk(b *testing.B) {
 			policies.NewView(s, f)
 		}
 	})
+}
+
+// walk asks about the copies of each so many-th shard, and counts its row anew after it.
+func walk(s *cluster.State, v *policies.View, each int, ask func(q *policies.Question)) (rows int) {
+	for place := 0; place < len(s.Shards); place += each {
+		r := &s.Shards[place]
+		for at := range r.Copies {
+			ask(&policies.Question{Capability: policies.Allocate, Keyspace: &s.Keyspaces[r.ID.Keyspace()], Shard: r, Copy: &r.Copies[at], Primary: at == 0, Place: place})
+			rows++
+		}
+		v.Count(r, -1)
+		v.Count(r, 1)
+	}
+	return rows
 }
