@@ -68,10 +68,10 @@ func TestConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.Configuration(map[string]string{"limit": "12.5", "on": "", "cluster.routing.allocation.include.zone": "a, b"},
+	got, err := m.Configuration(map[string]string{"limit": "12.5", "on": "", "cluster.routing.allocation.include.zone": "a, b", "cluster.routing.allocation.include.x@events": "c"},
 		map[string]map[string]string{"orders": {"cluster.routing.allocation.include.rack": "<r1>"}, "empty": {}})
 	want := `{"settings":{"cluster.routing.allocation.include.zone":["a","b"],"grace":90000,"limit":12.5,"on":true,"tenant":""},` +
-		`"keyspaces":{"orders":{"cluster.routing.allocation.include.rack":["<r1>"]}}}`
+		`"keyspaces":{"events":{"cluster.routing.allocation.include.x":["c"]},"orders":{"cluster.routing.allocation.include.rack":["<r1>"]}}}`
 	if err != nil || string(got) != want {
 		t.Errorf("the guest gets\n%s, and should get\n%s\n%v", got, want, err)
 	}
@@ -82,6 +82,9 @@ func TestConfiguration(t *testing.T) {
 	}
 	if err := m.CheckSetting("limits", "1"); !errors.Is(err, ErrSetting) {
 		t.Errorf("a setting that the module does not have: %v", err)
+	}
+	if err := m.CheckSetting("limit@orders", "1"); err == nil || !strings.Contains(err.Error(), "one for all keyspaces") {
+		t.Errorf("the same, as people set it: %v", err)
 	}
 	if _, err := m.Configuration(nil, map[string]map[string]string{"orders": {"limit": "1"}}); err == nil || !strings.Contains(err.Error(), "one for all keyspaces") {
 		t.Errorf("a keyspace's own value of a setting without: %v", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -174,14 +175,10 @@ func (m *Manifest) rule(name string) *Setting {
 	return nil
 }
 
-// CheckSetting refuses a name that the module does not have, or a value that it could not read.
+// CheckSetting refuses a name that the module does not have, or a value that it could not read. A name may end with "@KEYSPACE".
 func (m *Manifest) CheckSetting(name, value string) error {
-	s := m.rule(name)
-	if s == nil {
-		return fmt.Errorf("%w: policy %s has no setting %s", ErrSetting, m.Name, name)
-	}
-	_, err := s.Parse(value)
-	return err
+	name, _, own := strings.Cut(name, "@")
+	return m.put(map[string]json.RawMessage{}, map[string]string{name: value}, own)
 }
 
 // Configuration is what pol_configure gets: every setting of the manifest with the value in force, and for each keyspace
@@ -189,8 +186,8 @@ func (m *Manifest) CheckSetting(name, value string) error {
 //
 //	{"settings":{NAME:value,…},"keyspaces":{KEYSPACE:{NAME:value,…},…}}
 //
-// Values are given as text, as people set them; one that is empty or missing stands for the default. Names and keyspaces are
-// sorted, so that the same settings are the same bytes.
+// Values are given as text, as people set them; one that is empty or missing stands for the default. A policy's own setting for
+// one keyspace is set as NAME@KEYSPACE. Names and keyspaces are sorted, so that the same settings are the same bytes.
 func (m *Manifest) Configuration(values map[string]string, keyspaces map[string]map[string]string) ([]byte, error) {
 	inForce := map[string]json.RawMessage{}
 	for i := range m.Settings {
@@ -210,10 +207,11 @@ func (m *Manifest) Configuration(values map[string]string, keyspaces map[string]
 			return nil, err
 		}
 	}
-	if err := m.put(inForce, values, false); err != nil {
+	own := map[string]map[string]json.RawMessage{}
+	everybodys, keyspaces := bySpace(values, keyspaces)
+	if err := m.put(inForce, everybodys, false); err != nil {
 		return nil, err
 	}
-	own := map[string]map[string]json.RawMessage{}
 	for keyspace, values := range keyspaces {
 		of := map[string]json.RawMessage{}
 		if err := m.put(of, values, true); err != nil {
@@ -227,6 +225,26 @@ func (m *Manifest) Configuration(values map[string]string, keyspaces map[string]
 		Settings  map[string]json.RawMessage            `json:"settings"`
 		Keyspaces map[string]map[string]json.RawMessage `json:"keyspaces"`
 	}{inForce, own}), nil
+}
+
+// bySpace moves the values of NAME@KEYSPACE to their keyspaces.
+func bySpace(values map[string]string, keyspaces map[string]map[string]string) (map[string]string, map[string]map[string]string) {
+	everybodys, own := map[string]string{}, map[string]map[string]string{}
+	for keyspace, values := range keyspaces {
+		own[keyspace] = maps.Clone(values)
+	}
+	for name, value := range values {
+		name, keyspace, scoped := strings.Cut(name, "@")
+		if !scoped {
+			everybodys[name] = value
+			continue
+		}
+		if own[keyspace] == nil {
+			own[keyspace] = map[string]string{}
+		}
+		own[keyspace][name] = value
+	}
+	return everybodys, own
 }
 
 func (m *Manifest) put(into map[string]json.RawMessage, values map[string]string, keyspace bool) error {

@@ -28,6 +28,9 @@ func TestColumnsAreTheABIs(t *testing.T) {
 		{"assemblyscript/troupe.ts", "  // ids begin\n", "  // ids end", func(s abi.Spec) string { return fmt.Sprintf("  %d,\n", s.ID) }},
 		{"assemblyscript/troupe.ts", "  // types begin\n", "  // types end", func(s abi.Spec) string { return fmt.Sprintf("  %d,\n", s.Type) }},
 		{"assemblyscript/troupe.ts", "// accessors begin\n", "// accessors end", asAccessor},
+		{"assemblyscript/world.mjs", "  // columns begin\n", "  // columns end", func(s abi.Spec) string {
+			return fmt.Sprintf("  [%d, %q, %d, %d, %v],\n", s.ID, s.Name, s.Type, rowsOf(s.Table), s.Points == abi.Copies || s.Points == abi.Nodes)
+		}},
 		{"go/columns.go", "\t// columns begin\n", "\t// columns end", goColumn},
 		{"go/columns.go", "\t// table begin\n", "\t// table end", goEntry},
 		{"go/columns.go", "// accessors begin\n", "// accessors end", goAccessor},
@@ -73,7 +76,11 @@ func cColumn(s abi.Spec) string {
 	}
 	rows := map[abi.Table]string{abi.Global: "1", abi.Nodes: "nodes()", abi.Keyspaces: "keyspaces()", abi.Shards: "shards()", abi.Copies: "shards() * slots()",
 		abi.NodesInKey: "keyspaces() * nodes()", abi.NodeOffsets: "nodes() + 1", abi.Attributes: "0", abi.TextOffsets: "0", abi.Text: "0"}[s.Table]
-	return fmt.Sprintf("\tcolumn(%d, %s, %s, %s) /* %s */ \\\n", s.ID, s.Name, kind, rows, s.Doc)
+	nothing := "0"
+	if s.Points == abi.Nodes || s.Points == abi.Copies {
+		nothing = "NONE"
+	}
+	return fmt.Sprintf("\tcolumn(%d, %s, %s, %s, %s) /* %s */ \\\n", s.ID, s.Name, kind, rows, nothing, s.Doc)
 }
 
 func cAccessor(s abi.Spec) string {

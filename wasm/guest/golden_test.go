@@ -98,6 +98,14 @@ const fuel = 50_000_000
 // start makes an instance of a module with these settings and this image.
 func start(t *testing.T, module []byte, settings []byte, image *abi.Image) *guest {
 	t.Helper()
+	g := instantiate(t, module)
+	g.configure(settings)
+	g.see(image)
+	return g
+}
+
+func instantiate(t *testing.T, module []byte) *guest {
+	t.Helper()
 	engine, err := wasm.NewEngine(wasm.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -115,10 +123,7 @@ func start(t *testing.T, module []byte, settings []byte, image *abi.Image) *gues
 		_ = compiled.Close()
 		_ = engine.Close()
 	})
-	g := &guest{t: t, instance: instance, image: image}
-	g.configure(settings)
-	g.see(image)
-	return g
+	return &guest{t: t, instance: instance}
 }
 
 // call calls an export and fails the test if it traps.

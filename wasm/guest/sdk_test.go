@@ -40,3 +40,17 @@ func TestSelftestInRust(t *testing.T) {
 	run(t, "rust", compiler, "--edition", "2021", "--test", "-o", out, "selftest.rs")
 	run(t, "rust", out)
 }
+
+// TestSelftestInAssemblyScript does the same for the AssemblyScript SDK, which has no native form: as a guest.
+func TestSelftestInAssemblyScript(t *testing.T) {
+	compiler, err := exec.LookPath("asc")
+	if err != nil {
+		t.Skip("no asc here")
+	}
+	out := filepath.Join(t.TempDir(), "selftest.wasm")
+	run(t, "assemblyscript", compiler, "selftest.ts", "--exportStart", "_initialize", "--use", "abort=troupe/abort", "-o", out)
+	g := instantiate(t, read(t, out))
+	if failed := g.call("selftest"); failed != 0 {
+		t.Errorf("%d expectations failed; the first: %s", failed, g.instance.Said())
+	}
+}

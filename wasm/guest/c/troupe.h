@@ -67,78 +67,78 @@ TR_IMPORT("log") void host_log(int32_t level, const char *at, int32_t length);
 TR_IMPORT("log_enabled") int32_t host_log_enabled(int32_t level);
 TR_IMPORT("error") void host_error(const char *at, int32_t length);
 
-/* ---- columns: number, name, type, rows ---- */
+/* ---- columns: number, name, type, rows, what stands for nothing ---- */
 
 #define TROUPE_COLUMNS(column) \
 	/* columns begin */ \
-	column(1, now, int64_t, 1) /* wall time of the plan in seconds since 1970, UTC; 0: not known */ \
-	column(2, ticks, int64_t, 1) /* the placement leader's clock, in ticks */ \
-	column(3, tick_length, uint32_t, 1) /* length of a tick in milliseconds */ \
-	column(4, relocating, uint32_t, 1) /* relocations for balance alone that are under way in the cluster */ \
-	column(5, unled, uint32_t, 1) /* shards without a primary */ \
-	column(6, unwhole, uint32_t, 1) /* shards with fewer copies in sync than their keyspace wants */ \
-	column(16, text_starts, uint32_t, 0) /* where each string begins in text; string 0 is empty */ \
-	column(17, text, uint8_t, 0) /* the bytes of all strings, UTF-8, without separators */ \
-	column(32, node_id, uint32_t, nodes()) /* the node's id, which survives its restarts */ \
-	column(33, node_name, uint32_t, nodes()) /* its name, for people */ \
-	column(34, node_host, uint32_t, nodes()) /* the machine that it runs on */ \
-	column(35, node_address, uint32_t, nodes()) /* host:port where other nodes reach it */ \
-	column(36, node_release, uint32_t, nodes()) /* version of the program that it runs, for people */ \
-	column(37, node_format, uint32_t, nodes()) /* version of wire and state that it speaks */ \
-	column(38, node_epoch, int64_t, nodes()) /* number of its life, raised at each start */ \
-	column(39, node_roles, uint8_t, nodes()) /* bits: 1 meta, 2 data, 4 gateway */ \
-	column(40, node_flags, uint8_t, nodes()) /* bits: 1 down, 2 draining, 4 maintained, 8 excluded from voting */ \
-	column(41, node_evidence, uint8_t, nodes()) /* 0 none, 1 alive, 2 grey, 3 suspect, 4 dead */ \
-	column(42, node_since, int64_t, nodes()) /* tick of the last change of node_evidence */ \
-	column(43, node_held, int64_t, nodes()) /* tick until which it gets no new copies, since it came back too often; 0: not held */ \
-	column(44, node_reason, uint32_t, nodes()) /* the sentence behind node_evidence */ \
-	column(45, node_copies, uint32_t, nodes()) /* copies that it will hold when all relocations have ended */ \
-	column(46, node_primaries, uint32_t, nodes()) /* copies that it will lead when all hand-overs have ended */ \
-	column(47, node_incoming, uint32_t, nodes()) /* recoveries into it */ \
-	column(48, node_outgoing, uint32_t, nodes()) /* recoveries that it, as a primary, feeds */ \
-	column(49, node_capacity_cpu, double, nodes()) /* cores that it may use; 0: not known, as in all figures of capacity */ \
-	column(50, node_capacity_memory, double, nodes()) /* bytes of memory that it may use */ \
-	column(51, node_capacity_disk, double, nodes()) /* bytes of its data folder's disk */ \
-	column(52, node_used_cpu, double, nodes()) /* cores that are busy, with whatever */ \
-	column(53, node_used_memory, double, nodes()) /* bytes of memory that are taken, by whatever */ \
-	column(54, node_used_disk, double, nodes()) /* bytes of disk that are taken, by whatever */ \
-	column(55, node_attributes, uint32_t, nodes() + 1) /* where each node's attributes begin in attribute_name and attribute_value */ \
-	column(56, attribute_name, uint32_t, 0) /* name of an attribute that a node was started with */ \
-	column(57, attribute_value, uint32_t, 0) /* its value */ \
-	column(58, node_coming_cpu, double, nodes()) /* cores that recoveries into it will add to node_used_cpu, as far as their shards have been measured */ \
-	column(59, node_coming_memory, double, nodes()) /* bytes of memory that they will add */ \
-	column(60, node_coming_disk, double, nodes()) /* bytes of disk that they will add */ \
-	column(61, node_leaving_cpu, double, nodes()) /* cores that copies on it free when others have taken their place */ \
-	column(62, node_leaving_memory, double, nodes()) /* bytes of memory that they free */ \
-	column(63, node_leaving_disk, double, nodes()) /* bytes of disk that they free */ \
-	column(64, node_opening, uint32_t, nodes()) /* first copies of shards on it that have not said yet that they are open */ \
-	column(96, keyspace_name, uint32_t, keyspaces()) /* the keyspace's name */ \
-	column(97, keyspace_shards, uint32_t, keyspaces()) /* its shards */ \
-	column(98, keyspace_replicas, uint32_t, keyspaces()) /* replicas wanted of each, beside the primary */ \
-	column(99, keyspace_min_in_sync, uint32_t, keyspaces()) /* copies that must hold a write, the primary among them */ \
-	column(100, keyspace_durability, uint8_t, keyspaces()) /* 0 fsync, 1 interval, 2 memory */ \
-	column(101, keyspace_node_copies, uint32_t, keyspaces() * nodes()) /* node_copies of this keyspace alone */ \
-	column(102, keyspace_node_primaries, uint32_t, keyspaces() * nodes()) /* node_primaries of this keyspace alone */ \
-	column(128, shard_keyspace, int32_t, shards()) /* the shard's keyspace */ \
-	column(129, shard_number, uint32_t, shards()) /* its number in its keyspace */ \
-	column(130, shard_primary, int32_t, shards()) /* the copy that leads; none if none does */ \
-	column(131, shard_hand_to, int32_t, shards()) /* the copy that the primary is asked to hand over to; none if it is not */ \
-	column(132, shard_failures, uint32_t, shards()) /* copies that failed in a row */ \
-	column(133, shard_copies, uint32_t, shards()) /* copies that exist: slots whose copy_node is not none */ \
-	column(134, shard_primary_cpu, double, shards()) /* cores that the copy which leads takes; 0: not measured, as in all figures of load */ \
-	column(135, shard_primary_memory, double, shards()) /* bytes of memory that it takes */ \
-	column(136, shard_primary_disk, double, shards()) /* bytes of disk that it takes */ \
-	column(137, shard_replica_cpu, double, shards()) /* cores that a copy which does not lead takes */ \
-	column(138, shard_replica_memory, double, shards()) /* bytes of memory that it takes */ \
-	column(139, shard_replica_disk, double, shards()) /* bytes of disk that it takes */ \
-	column(140, shard_setback, int64_t, shards()) /* tick at which a copy was last seen to fail; the least number if none was */ \
-	column(160, copy_node, int32_t, shards() * slots()) /* the node that holds the copy; none if the slot is free */ \
-	column(161, copy_flags, uint8_t, shards() * slots()) /* bits: 1 in sync, 2 started, 4 fresh, 8 failed */ \
-	column(162, copy_source, int32_t, shards() * slots()) /* relocation: the copy whose place it takes; else none */ \
-	column(163, copy_id, int64_t, shards() * slots()) /* the copy's number, as people see it in c7: the smaller is the older; 0 if the slot is free */ \
+	column(1, now, int64_t, 1, 0) /* wall time of the plan in seconds since 1970, UTC; 0: not known */ \
+	column(2, ticks, int64_t, 1, 0) /* the placement leader's clock, in ticks */ \
+	column(3, tick_length, uint32_t, 1, 0) /* length of a tick in milliseconds */ \
+	column(4, relocating, uint32_t, 1, 0) /* relocations for balance alone that are under way in the cluster */ \
+	column(5, unled, uint32_t, 1, 0) /* shards without a primary */ \
+	column(6, unwhole, uint32_t, 1, 0) /* shards with fewer copies in sync than their keyspace wants */ \
+	column(16, text_starts, uint32_t, 0, 0) /* where each string begins in text; string 0 is empty */ \
+	column(17, text, uint8_t, 0, 0) /* the bytes of all strings, UTF-8, without separators */ \
+	column(32, node_id, uint32_t, nodes(), 0) /* the node's id, which survives its restarts */ \
+	column(33, node_name, uint32_t, nodes(), 0) /* its name, for people */ \
+	column(34, node_host, uint32_t, nodes(), 0) /* the machine that it runs on */ \
+	column(35, node_address, uint32_t, nodes(), 0) /* host:port where other nodes reach it */ \
+	column(36, node_release, uint32_t, nodes(), 0) /* version of the program that it runs, for people */ \
+	column(37, node_format, uint32_t, nodes(), 0) /* version of wire and state that it speaks */ \
+	column(38, node_epoch, int64_t, nodes(), 0) /* number of its life, raised at each start */ \
+	column(39, node_roles, uint8_t, nodes(), 0) /* bits: 1 meta, 2 data, 4 gateway */ \
+	column(40, node_flags, uint8_t, nodes(), 0) /* bits: 1 down, 2 draining, 4 maintained, 8 excluded from voting */ \
+	column(41, node_evidence, uint8_t, nodes(), 0) /* 0 none, 1 alive, 2 grey, 3 suspect, 4 dead */ \
+	column(42, node_since, int64_t, nodes(), 0) /* tick of the last change of node_evidence */ \
+	column(43, node_held, int64_t, nodes(), 0) /* tick until which it gets no new copies, since it came back too often; 0: not held */ \
+	column(44, node_reason, uint32_t, nodes(), 0) /* the sentence behind node_evidence */ \
+	column(45, node_copies, uint32_t, nodes(), 0) /* copies that it will hold when all relocations have ended */ \
+	column(46, node_primaries, uint32_t, nodes(), 0) /* copies that it will lead when all hand-overs have ended */ \
+	column(47, node_incoming, uint32_t, nodes(), 0) /* recoveries into it */ \
+	column(48, node_outgoing, uint32_t, nodes(), 0) /* recoveries that it, as a primary, feeds */ \
+	column(49, node_capacity_cpu, double, nodes(), 0) /* cores that it may use; 0: not known, as in all figures of capacity */ \
+	column(50, node_capacity_memory, double, nodes(), 0) /* bytes of memory that it may use */ \
+	column(51, node_capacity_disk, double, nodes(), 0) /* bytes of its data folder's disk */ \
+	column(52, node_used_cpu, double, nodes(), 0) /* cores that are busy, with whatever */ \
+	column(53, node_used_memory, double, nodes(), 0) /* bytes of memory that are taken, by whatever */ \
+	column(54, node_used_disk, double, nodes(), 0) /* bytes of disk that are taken, by whatever */ \
+	column(55, node_attributes, uint32_t, nodes() + 1, 0) /* where each node's attributes begin in attribute_name and attribute_value */ \
+	column(56, attribute_name, uint32_t, 0, 0) /* name of an attribute that a node was started with */ \
+	column(57, attribute_value, uint32_t, 0, 0) /* its value */ \
+	column(58, node_coming_cpu, double, nodes(), 0) /* cores that recoveries into it will add to node_used_cpu, as far as their shards have been measured */ \
+	column(59, node_coming_memory, double, nodes(), 0) /* bytes of memory that they will add */ \
+	column(60, node_coming_disk, double, nodes(), 0) /* bytes of disk that they will add */ \
+	column(61, node_leaving_cpu, double, nodes(), 0) /* cores that copies on it free when others have taken their place */ \
+	column(62, node_leaving_memory, double, nodes(), 0) /* bytes of memory that they free */ \
+	column(63, node_leaving_disk, double, nodes(), 0) /* bytes of disk that they free */ \
+	column(64, node_opening, uint32_t, nodes(), 0) /* first copies of shards on it that have not said yet that they are open */ \
+	column(96, keyspace_name, uint32_t, keyspaces(), 0) /* the keyspace's name */ \
+	column(97, keyspace_shards, uint32_t, keyspaces(), 0) /* its shards */ \
+	column(98, keyspace_replicas, uint32_t, keyspaces(), 0) /* replicas wanted of each, beside the primary */ \
+	column(99, keyspace_min_in_sync, uint32_t, keyspaces(), 0) /* copies that must hold a write, the primary among them */ \
+	column(100, keyspace_durability, uint8_t, keyspaces(), 0) /* 0 fsync, 1 interval, 2 memory */ \
+	column(101, keyspace_node_copies, uint32_t, keyspaces() * nodes(), 0) /* node_copies of this keyspace alone */ \
+	column(102, keyspace_node_primaries, uint32_t, keyspaces() * nodes(), 0) /* node_primaries of this keyspace alone */ \
+	column(128, shard_keyspace, int32_t, shards(), 0) /* the shard's keyspace */ \
+	column(129, shard_number, uint32_t, shards(), 0) /* its number in its keyspace */ \
+	column(130, shard_primary, int32_t, shards(), NONE) /* the copy that leads; none if none does */ \
+	column(131, shard_hand_to, int32_t, shards(), NONE) /* the copy that the primary is asked to hand over to; none if it is not */ \
+	column(132, shard_failures, uint32_t, shards(), 0) /* copies that failed in a row */ \
+	column(133, shard_copies, uint32_t, shards(), 0) /* copies that exist: slots whose copy_node is not none */ \
+	column(134, shard_primary_cpu, double, shards(), 0) /* cores that the copy which leads takes; 0: not measured, as in all figures of load */ \
+	column(135, shard_primary_memory, double, shards(), 0) /* bytes of memory that it takes */ \
+	column(136, shard_primary_disk, double, shards(), 0) /* bytes of disk that it takes */ \
+	column(137, shard_replica_cpu, double, shards(), 0) /* cores that a copy which does not lead takes */ \
+	column(138, shard_replica_memory, double, shards(), 0) /* bytes of memory that it takes */ \
+	column(139, shard_replica_disk, double, shards(), 0) /* bytes of disk that it takes */ \
+	column(140, shard_setback, int64_t, shards(), 0) /* tick at which a copy was last seen to fail; the least number if none was */ \
+	column(160, copy_node, int32_t, shards() * slots(), NONE) /* the node that holds the copy; none if the slot is free */ \
+	column(161, copy_flags, uint8_t, shards() * slots(), 0) /* bits: 1 in sync, 2 started, 4 fresh, 8 failed */ \
+	column(162, copy_source, int32_t, shards() * slots(), NONE) /* relocation: the copy whose place it takes; else none */ \
+	column(163, copy_id, int64_t, shards() * slots(), 0) /* the copy's number, as people see it in c7: the smaller is the older; 0 if the slot is free */ \
 	/* columns end */
 
-#define TR_DECLARE(id, name, type, rows) \
+#define TR_DECLARE(id, name, type, rows, nothing) \
 	typedef type tr_type_##name; \
 	enum { tr_id_##name = id };
 TROUPE_COLUMNS(TR_DECLARE)

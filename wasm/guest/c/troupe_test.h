@@ -53,20 +53,20 @@ TR_UNUSED static uint32_t word(const char *s) {
 	return n;
 }
 
-#define TR_ROWS(id, name, type, rows) \
+#define TR_ROWS(id, name, type, rows, nothing) \
+	enum { tr_nothing_##name = nothing }; \
 	TR_UNUSED static int32_t tr_rows_##name(void) { return (int32_t)(rows); }
 TROUPE_COLUMNS(TR_ROWS)
 static int32_t tr_attributes;
 
-/* Makes a column of zeroes, or of NONE where its values point to rows. */
-static void *tr_room_for(int32_t rows, uint32_t size, int points) {
+/* Makes a column of zeroes, or of NONE where its values may point nowhere. */
+static void *tr_room_for(int32_t rows, uint32_t size, int nothing) {
 	void *at = calloc((size_t)rows + 1024, size);
-	if (at && points) memset(at, 0xff, ((size_t)rows + 1024) * size);
+	if (at) memset(at, nothing, ((size_t)rows + 1024) * size);
 	return at;
 }
 
-#define TR_POINTS(type) _Generic((type)0, int32_t: 1, default: 0)
-#define TR_EMPTY(name) tr_at_##name = tr_room_for(tr_rows_##name(), sizeof(tr_type_##name), TR_POINTS(tr_type_##name));
+#define TR_EMPTY(name) tr_at_##name = tr_room_for(tr_rows_##name(), sizeof(tr_type_##name), tr_nothing_##name);
 
 static void world(int32_t node_count, int32_t keyspace_count, int32_t shard_count, int32_t slot_count) {
 	memset(&tr_image, 0, sizeof tr_image);

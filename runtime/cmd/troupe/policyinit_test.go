@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/fixture"
+	"github.com/troupe-actors/troupe/wasm/guest"
+)
+
+// compilers are what a project in each language is built by, with what make must be told where they are not what most have.
+var compilers = map[string]struct {
+	program string
+	make    []string
+}{
+	"c":              {"clang-19", nil},
+	"rust":           {"/usr/bin/rustc", []string{"RUSTC=/usr/bin/rustc", "LINKER=wasm-ld-14"}},
+	"assemblyscript": {"asc", []string{"ASC=asc"}},
+	"go":             {"go", nil},
+}
+
+// asTroupe makes this test binary the command itself, for makefiles that call it.
+func asTroupe(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "troupe")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nTROUPE_AS_COMMAND=1 exec "+self+" \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("TROUPE_AS_COMMAND") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// TestProjectBuildsAndPassesItsTests begins a project in each language and runs its own make test, as its author would.
+func TestProjectBuildsAndPassesItsTests(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("no make here")
+	}
+	for _, language := range guest.Languages() {
+		t.Run(language, func(t *testing.T) {
+			tool := compilers[language]
+			if _, err := exec.LookPath(tool.program); err != nil {
+				t.Skipf("no %s here", tool.program)
+			}
+			dir := filepath.Join(t.TempDir(), "spot-keeper")
+			var out, complaints bytes.Buffer
+			if code := run(context.Background(), &console{out: &out, err: &complaints, env: os.LookupEnv}, []string{"policy", "init", "--lang", language, "--dir", dir, "spot-keeper"}); code != 0 {
+				t.Fatalf("init ends with %d: %s", code, complaints.String())
+			}
+			make := exec.Command("make", append([]string{"-C", dir, "policy.wasm", "unit", "TROUPE=" + asTroupe(t)}, tool.make...)...)
+			make.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+			if text, err := make.CombinedOutput(); err != nil {
+				t.Fatalf("make: %v\n%s", err, text)
+			}
+			keepsItsFixture(t, dir)
+		})
+	}
+}
+
+// keepsItsFixture asks the module what the project's fixture asks.
+func keepsItsFixture(t *testing.T, dir string) {
+	t.Helper()
+	module, err := os.ReadFile(filepath.Join(dir, "policy.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := hosted.NewEngine(hosted.EngineConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := hosted.Load(context.Background(), engine, module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := fixture.Read(filepath.Join(dir, "fixture.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	world, err := file.World()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := hosted.NewSet(nil, []hosted.Policy{{Version: version, Settings: world.Own}})
+	defer set.Close()
+	result, err := file.Run(&set.Set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range result.Cases {
+		for _, failed := range one.Failed {
+			t.Errorf("fixture.yaml:%d: %s: %s", one.Line, one.Ask, failed)
+		}
+	}
+	if len(result.Cases) == 0 {
+		t.Error("the fixture asks nothing")
+	}
+}
+
+func TestPolicyInitRefuses(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "mine.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--lang", "cobol", "x"}, exitUsage, `--lang is "cobol"; must be one of go, rust, c, assemblyscript`},
+		{[]string{"Spot Keeper"}, exitUsage, "beginning with a letter"},
+		{[]string{"--dir", full, "x"}, exitFailed, "is not empty"},
+	} {
+		var complaints bytes.Buffer
+		code := run(context.Background(), &console{out: &bytes.Buffer{}, err: &complaints, env: os.LookupEnv}, append([]string{"policy", "init"}, c.args...))
+		if code != c.code || !strings.Contains(complaints.String(), c.says) {
+			t.Errorf("%v: %d, %s; wanted %d, %q", c.args, code, complaints.String(), c.code, c.says)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package guest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// TestScaffoldIsFilledIn looks at the files alone; that projects build and pass is tested where troupe policy init is.
+func TestScaffoldIsFilledIn(t *testing.T) {
+	for _, language := range Languages() {
+		files, err := Scaffold(language, "spot-keeper")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, f := range files {
+			if found[f.Path] {
+				t.Errorf("%s: %s is there twice", language, f.Path)
+			}
+			found[f.Path] = true
+			if strings.Contains(string(f.Text), "{{") && !strings.HasSuffix(f.Path, ".rs") || len(f.Text) == 0 {
+				t.Errorf("%s: %s is not filled in", language, f.Path)
+			}
+			if f.Path == "manifest.json" {
+				if m, err := abi.ParseManifest(f.Text); err != nil || m.Name != "spot-keeper" {
+					t.Errorf("%s: its manifest: %v", language, err)
+				}
+			}
+		}
+		for _, path := range []string{"manifest.json", "fixture.yaml", "Makefile", "README.md", ".gitignore"} {
+			if !found[path] {
+				t.Errorf("%s: there is no %s", language, path)
+			}
+		}
+	}
+	for _, bad := range [][2]string{{"cobol", "x"}, {"c", "X"}, {"c", ""}, {"c", "../x"}} {
+		if _, err := Scaffold(bad[0], bad[1]); err == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+}
