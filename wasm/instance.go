@@ -21,7 +21,7 @@ type Instance struct {
 
 	globals []api.MutableGlobal // the guest's own, for snapshots; nil until asked for
 
-	used  uint64 // fuel of the last call
+	given uint64 // fuel of the last call
 	said  string // what the guest said through host.error since the last call began
 	dead  *Trap
 	clock fakeClock
@@ -48,12 +48,12 @@ type Func struct {
 // Instantiate makes an instance, and calls its _initialize if it exports one (Go guests do). The guest may use
 // Limits.StartFuel for that.
 func (m *Module) Instantiate(ctx context.Context, host Host) (*Instance, error) {
-	i := &Instance{module: m, host: host, funcs: map[string]*Func{}}
+	i := &Instance{module: m, host: host, funcs: map[string]*Func{}, given: m.limits.StartFuel}
 	i.ctx = &calling{context.Background(), i}
 	var err error
 	i.guest, err = m.runtime.InstantiateModule(&calling{ctx, i}, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		trap := i.trapped("start", m.limits.StartFuel, err)
+		trap := i.trapped("start", err)
 		if trap.Kind == Unreachable {
 			trap.Text += fmt.Sprintf(" in the start section, or more than its fuel of %d used", m.limits.StartFuel)
 		}
@@ -104,18 +104,24 @@ func (f *Func) Call(fuel uint64, stack []uint64) error {
 		fuel = i.module.limits.Fuel
 	}
 	fuel = min(fuel, maxFuel)
-	i.said = ""
-	i.refuel(fuel)
-	if err := f.function.CallWithStack(i.ctx, stack); err != nil {
-		i.used = i.spent(fuel)
-		return i.trapped(f.export, fuel, err)
+	i.said, i.given = "", fuel
+	if i.fuel != nil {
+		i.fuel.Set(fuel)
 	}
-	i.used = i.spent(fuel)
+	if err := f.function.CallWithStack(i.ctx, stack); err != nil {
+		return i.trapped(f.export, err)
+	}
 	return nil
 }
 
 // FuelUsed is the fuel of the last call, the trapped one included. It is the same on every machine and engine.
-func (i *Instance) FuelUsed() uint64 { return i.used }
+func (i *Instance) FuelUsed() uint64 {
+	if i.fuel == nil {
+		return 0
+	}
+	left := int64(i.fuel.Get()) // below 0 if the last region cost more than was left
+	return i.given - uint64(max(left, 0))
+}
 
 // Said is what the guest said through host.error during the last call.
 func (i *Instance) Said() string { return i.said }
@@ -152,10 +158,10 @@ func (i *Instance) Close() error {
 }
 
 // trapped buries the instance.
-func (i *Instance) trapped(export string, fuel uint64, err error) *Trap {
+func (i *Instance) trapped(export string, err error) *Trap {
 	t := newTrap(err)
 	t.Module, t.Export = i.module.digest.Short(), export
-	i.why(t, fuel)
+	i.why(t)
 	if i.said != "" {
 		t.Text += ": " + i.said
 	}
@@ -163,27 +169,12 @@ func (i *Instance) trapped(export string, fuel uint64, err error) *Trap {
 	return t
 }
 
-func (i *Instance) refuel(fuel uint64) {
-	if i.fuel != nil {
-		i.fuel.Set(fuel)
-	}
-}
-
-// spent is what a call has used of its fuel.
-func (i *Instance) spent(fuel uint64) uint64 {
-	if i.fuel == nil {
-		return 0
-	}
-	left := int64(i.fuel.Get())
-	return fuel - uint64(max(left, 0))
-}
-
 // why tells an unreachable of the guest from ours: the counter that ran out says which.
-func (i *Instance) why(t *Trap, fuel uint64) {
+func (i *Instance) why(t *Trap) {
 	switch {
 	case t.Kind != Unreachable:
 	case i.fuel != nil && int64(i.fuel.Get()) < 0:
-		t.Kind, t.Value, t.Limit = Fuel, fuel, fuel
+		t.Kind, t.Value, t.Limit = Fuel, i.given, i.given
 	case i.depth != nil && int64(i.depth.Get()) > int64(i.module.limits.Depth):
 		t.Kind, t.Value, t.Limit = Depth, i.depth.Get(), uint64(i.module.limits.Depth)
 	}

@@ -114,3 +114,27 @@ func TestStartEnds(t *testing.T) {
 		}
 	})
 }
+
+// Functions with large frames count as several levels, so that the depth limit ends a recursion before the engine's stack does.
+func TestLargeFramesAreDeep(t *testing.T) {
+	code := []byte{opLocalGet, 0, 0x45, opIf, 0x40, opReturn, opEnd}
+	const values = 5000
+	for n := range values { // loads that differ, so that each must be kept over the call
+		code = appendU32(append(code, opLocalGet, 0, 0x28, 2), uint32(4*n))
+	}
+	code = append(code, opLocalGet, 0, opI32Const, 1, opI32Sub, opCall, 0)
+	for range values {
+		code = append(code, opGlobalSet, 0)
+	}
+	body := append(append([]byte{0}, code...), opEnd)
+	binary := moduleOf(listOf(typeSection, typeOf("i", "")), listOf(functionSection, []byte{0}), listOf(memorySection, []byte{0, 1}),
+		listOf(globalSection, []byte{0x7f, 1, opI32Const, 0, opEnd}),
+		listOf(exportSection, exportOf("run", functionKind, 0)), listOf(codeSection, append(appendU32(nil, uint32(len(body))), body...)))
+	levels := uint64(1 + (3*values+20)/frameCells)
+	onEach(t, func(t *testing.T, e *Engine) {
+		m := compile(t, e, binary, Limits{})
+		within := 1000/levels - 1
+		call(t, instance(t, m, Host{}), "run", within)
+		trapOf(t, instance(t, m, Host{}), Depth, "run", 0, within+1)
+	})
+}

@@ -1,5 +1,6 @@
 ;; A guest with an export for each thing that can go wrong, and some that go right.
-;; Built: wat2wasm --debug-names guest.wat
+;; With: wat2wasm 1.0.32
+;; Built: wat2wasm --debug-names -o guest.wasm guest.wat
 (module
   (import "host" "log" (func $log (param i32 i32 i32)))
   (import "host" "log_enabled" (func $log_enabled (param i32) (result i32)))

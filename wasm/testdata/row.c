@@ -1,4 +1,5 @@
 // The row of a disk watermark, a filter and a spread: what a policy does all day. row.rs and row.ts are the same.
+// With: clang-19 19.1.7
 // Built: clang-19 --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=16384 -o row_c.wasm row.c
 #define EXPORT(name) __attribute__((export_name(name)))
 

@@ -1,7 +1,7 @@
 // The same as row.c.
+// With: rustc 1.63.0, wasm-ld-19 19.1.7
 // Built: rustc --edition 2021 --target wasm32-unknown-unknown --crate-type lib -C opt-level=3 -C panic=abort --emit obj -o row.o row.rs
-//        wasm-ld-19 --no-entry --gc-sections --strip-all -z stack-size=16384 --stack-first --export=fill --export=row_at --export=row --export=hash
-//        --export=fib --export=spin --export=__heap_base --export=__data_end -o row_rust.wasm row.o
+// Built: wasm-ld-19 --no-entry --gc-sections --strip-all -z stack-size=16384 --stack-first --export=fill --export=row_at --export=row --export=hash --export=fib --export=spin --export=__heap_base --export=__data_end -o row_rust.wasm row.o
 #![no_std]
 #![no_main]
 

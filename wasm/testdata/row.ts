@@ -1,5 +1,6 @@
 // The same as row.c.
-// Built: node assemblyscript/bin/asc.js row.ts -O3 --runtime stub --noAssert --use abort= --exportStart _initialize -o row_as.wasm
+// With: asc 0.28.20
+// Built: asc row.ts -O3 --runtime stub --noAssert --use abort= --exportStart _initialize -o row_as.wasm
 const MOST: u32 = 1024;
 const used = new StaticArray<f64>(MOST), capacity = new StaticArray<f64>(MOST);
 const zone = new StaticArray<u32>(MOST), copies = new StaticArray<u32>(MOST);
