@@ -129,7 +129,7 @@ func TestTwinsThatAreNone(t *testing.T) {
 // are listed: the answers stay those of the twins.
 func TestImageGrows(t *testing.T) {
 	native, guests := sets(t, nil)
-	for _, size := range []struct{ nodes, shards, replicas, copies, stirs int }{{3, 2, 1, 0, 10}, {40, 30, 2, 0, 40000}, {20, 10, 9, 10, 1000}, {20, 10, 1, 8, 1000}, {5, 3, 1, 0, 10}} {
+	for _, size := range []struct{ nodes, shards, replicas, copies, stirs int }{{3, 2, 1, 0, 10}, {40, 30, 2, 0, 600000}, {20, 10, 9, 10, 1000}, {20, 10, 1, 8, 1000}, {5, 3, 1, 0, 10}} {
 		var text strings.Builder
 		for i := range size.nodes {
 			fmt.Fprintf(&text, "node N%02d host=h%d zone:z%d\n", i, i%7, i%3)
