@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/troupe-actors/troupe/runtime/admin/console"
 )
 
 // ServerConfig says how a Server behaves. The zero value works.
@@ -101,12 +103,13 @@ type Server struct {
 	registry  *prometheus.Registry
 	counts    requestCounts
 	browsers  *http.CrossOriginProtection
+	console   http.Handler
 }
 
 // NewServer makes a server; nothing runs until Serve.
 func NewServer(b Backend, c ServerConfig) *Server {
 	c.fill()
-	s := &Server{config: c, backend: b, mux: http.NewServeMux(), policyMux: http.NewServeMux(), browsers: http.NewCrossOriginProtection()}
+	s := &Server{config: c, backend: b, mux: http.NewServeMux(), policyMux: http.NewServeMux(), browsers: http.NewCrossOriginProtection(), console: console.Handler()}
 	s.room = newRoom(&c)
 	s.counts = newRequestCounts()
 	s.registry = newRegistry(b, &s.counts, &s.room)
@@ -179,6 +182,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 	defer func() { s.counts.answered(x.path, x.status) }()
 	defer x.hold.release()
 	r.Body = newPaceBody(w, r.Body, &s.config)
+	if s.toConsole(x) {
+		return
+	}
 	if err := s.authorize(x); err != nil {
 		x.fail(err)
 		return
