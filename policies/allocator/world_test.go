@@ -1,6 +1,7 @@
 package allocator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,7 +26,9 @@ type world struct {
 	policies *policies.Set
 	seed     uint64
 	ticks    int64
-	moves    []cluster.Move // all that were planned
+	moves    []cluster.Move                  // all that were planned
+	weights  []policies.ShardLoad            // what shards cost, if that is measured
+	power    map[shards.NodeID]policies.Load // what nodes can bear
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
@@ -84,7 +87,32 @@ func (w *world) keyspace(name string, n, replicas int) {
 }
 
 func (w *world) input() Input {
-	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength}
+	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength, Loads: w.measure()}
+}
+
+// measure is what members would report, if they are to measure at all.
+func (w *world) measure() (l policies.Loads) {
+	if w.power == nil {
+		return l
+	}
+	l.Shards = w.weights
+	for i := range w.state.Members {
+		m := &w.state.Members[i]
+		n := policies.NodeLoad{Node: m.ID, Epoch: m.Epoch, Capacity: w.power[m.ID]}
+		for j := range w.state.Shards {
+			r := &w.state.Shards[j]
+			at, known := slices.BinarySearchFunc(w.weights, r.ID, func(l policies.ShardLoad, id shards.ShardID) int { return cmp.Compare(l.Shard, id) })
+			if c := r.CopyOn(m.ID); c != nil && known {
+				if c.ID == r.Primary {
+					n.Used = n.Used.Plus(w.weights[at].Primary)
+				} else {
+					n.Used = n.Used.Plus(w.weights[at].Replica)
+				}
+			}
+		}
+		l.Nodes = append(l.Nodes, n)
+	}
+	return l
 }
 
 // reroute plans once and commits what was planned.

@@ -20,6 +20,7 @@ type Limits struct {
 const (
 	worth      = 0.002
 	efficiency = 0.3
+	caution    = 0.4 // added for a copy that makes up all of the node's cost: of few big copies each is moved with care
 )
 
 // What a pass must take away of the potential for another to be worth it, and what all of them together must take away of the
@@ -333,7 +334,7 @@ func (t *settler) worthy(slot int32, drop float64) float64 {
 	if t.Width > 0 {
 		return t.small
 	}
-	return t.least + efficiency*drop
+	return t.least + (efficiency+caution*min(1, drop/t.phi[t.Slots[slot]]))*drop
 }
 
 // bytesOf is what a move costs beside its step: a fresh copy is nowhere yet.
