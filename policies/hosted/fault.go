@@ -34,7 +34,7 @@ const (
 
 // faulty makes a fault of what happened in a call.
 func (v *Version) faulty(export, kind, format string, args ...any) *Fault {
-	return &Fault{Policy: v.Name(), Digest: v.digest, BuiltIn: v.twin != nil, Export: export, Kind: kind,
+	return &Fault{Policy: v.Name(), Digest: v.digest, BuiltIn: v.BuiltIn(), Export: export, Kind: kind,
 		Text: fmt.Sprintf("policy %s %s, export %s: ", v.Name(), v.Manifest.Version, export) + fmt.Sprintf(format, args...)}
 }
 

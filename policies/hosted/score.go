@@ -18,17 +18,28 @@ type Scorer struct {
 func (s *Scorer) Scale() float64 { return s.v.Manifest.Scale }
 
 // Score adds the guest's figures. One that fails, or gives for any node what is no finite number, has said nothing: a score
-// is never so important that something waits for it.
+// is never so important that something waits for it. Of a module of the house the twin speaks then.
 func (s *Scorer) Score(v *policies.View, q *policies.Question, scores []float64) {
+	if each, ok := s.ask(v, q); ok {
+		for i, x := range each {
+			scores[i] += x
+		}
+	} else if s.v.scorer != nil {
+		s.v.scorer.Score(v, q, scores)
+	}
+}
+
+// ask asks the guest. ok is false if it has no answer.
+func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok bool) {
 	s.fuel = 0
 	if s.out() {
-		return
+		return nil, false
 	}
 	s.at(v)
-	limit, rushed := uint64(1<<62), urgent(q)
+	limit, rushed := uint64(1<<62), !s.v.BuiltIn() && urgent(q)
 	if rushed {
 		if limit = s.hurry; limit == 0 {
-			return
+			return nil, false
 		}
 	}
 	fault := s.prepare(v, limit)
@@ -44,19 +55,17 @@ func (s *Scorer) Score(v *policies.View, q *policies.Question, scores []float64)
 			s.hurry -= min(s.hurry, s.fuel)
 		}
 		if fault == nil {
-			for i, x := range s.each {
-				scores[i] += x
-			}
-			return
+			return s.each, true
 		}
 		rushed = rushed && limit < budget
 	}
 	if rushed && starved(fault) {
 		s.drop()
 		s.hurry = 0
-		return
+		return nil, false
 	}
 	s.fail(fault)
+	return nil, false
 }
 
 // score asks for a figure per node, and appends them to out.

@@ -34,7 +34,7 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 		for _, c := range p.needs {
 			s.board.need(c)
 		}
-		if p.twin == nil && (p.scores || p.answers[policies.Promote]) {
+		if !p.BuiltIn() && (p.scores || p.answers[policies.Promote]) {
 			promoters++
 		}
 	}

@@ -35,6 +35,7 @@ type Version struct {
 	explains bool
 	known    [256]bool // bytes that a row may hold
 	twin     policies.Decider
+	scorer   policies.Scorer
 }
 
 // signatures are the types of the exports that a host of this version calls.
@@ -58,23 +59,24 @@ var signatures = map[string]string{
 // Load checks and compiles a module that anybody may have written, makes one instance of it to see that it starts and takes
 // its default settings, and refuses with a sentence what cannot be hosted. The context bounds the compilation.
 func Load(ctx context.Context, e *Engine, binary []byte) (*Version, error) {
-	return load(ctx, e, binary, nil)
+	return load(ctx, e, BuiltIn{Binary: binary})
 }
 
-// BuiltIn is a module of the house with its twin in Go, which answers in its place if it ever fails.
+// BuiltIn is a module of the house with its twin in Go, which answers in its place if it ever fails: a decider or a scorer.
 type BuiltIn struct {
 	Binary []byte
 	Twin   policies.Decider
+	Scorer policies.Scorer
 }
 
 // LoadBuiltIns loads modules of the house. One that differs from its twin on the face of it is refused.
 func LoadBuiltIns(ctx context.Context, e *Engine, all []BuiltIn) ([]*Version, error) {
 	var versions []*Version
 	for _, b := range all {
-		v, err := load(ctx, e, b.Binary, b.Twin)
+		v, err := load(ctx, e, b)
 		if err == nil {
 			versions = append(versions, v)
-			err = v.matches(b.Twin)
+			err = v.matches()
 		}
 		if err != nil {
 			for _, v := range versions {
@@ -86,7 +88,14 @@ func LoadBuiltIns(ctx context.Context, e *Engine, all []BuiltIn) ([]*Version, er
 	return versions, nil
 }
 
-func (v *Version) matches(twin policies.Decider) error {
+func (v *Version) matches() error {
+	if s := v.scorer; s != nil {
+		if v.Name() != s.Name() || v.Manifest.Scale != s.Scale() || !v.scores || v.decides() {
+			return fmt.Errorf("hosted: policy %s with scale %v (scores: %v) is not the twin of %s with scale %v", v.Name(), v.Manifest.Scale, v.scores, s.Name(), s.Scale())
+		}
+		return nil
+	}
+	twin := v.twin
 	for c := range policies.Capability(len(v.answers)) {
 		if policies.Has(twin, c) != v.answers[c] {
 			return fmt.Errorf("hosted: policy %s and its twin differ: %v is answered by one of them alone", v.Name(), c)
@@ -99,7 +108,8 @@ func (v *Version) matches(twin policies.Decider) error {
 	return nil
 }
 
-func load(ctx context.Context, e *Engine, binary []byte, twin policies.Decider) (*Version, error) {
+func load(ctx context.Context, e *Engine, b BuiltIn) (*Version, error) {
+	binary := b.Binary
 	m, err := abi.FindManifest(binary)
 	if err != nil {
 		return nil, err
@@ -111,7 +121,7 @@ func load(ctx context.Context, e *Engine, binary []byte, twin policies.Decider) 
 	if err != nil {
 		return nil, fmt.Errorf("hosted: policy %s: %w", m.Name, err)
 	}
-	v := &Version{Manifest: m, module: module, digest: module.Digest().String(), twin: twin}
+	v := &Version{Manifest: m, module: module, digest: module.Digest().String(), twin: b.Twin, scorer: b.Scorer}
 	if err = v.inspect(); err == nil {
 		err = v.start()
 	}
@@ -191,10 +201,13 @@ func (v *Version) Digest() string { return v.digest }
 func (v *Version) Size() int { return v.module.Size() }
 
 // BuiltIn says that it has a twin in Go.
-func (v *Version) BuiltIn() bool { return v.twin != nil }
+func (v *Version) BuiltIn() bool { return v.twin != nil || v.scorer != nil }
 
-// Twin is the same rule in Go; nil if it is none of the house.
+// Twin is the same rule in Go; nil if it is none of the house, or scores.
 func (v *Version) Twin() policies.Decider { return v.twin }
+
+// TwinScorer is the same scorer in Go; nil if it is none of the house, or decides.
+func (v *Version) TwinScorer() policies.Scorer { return v.scorer }
 
 // Decides says whether it has a word on a kind of question; Scores, whether it ranks.
 func (v *Version) Decides(c policies.Capability) bool { return v.answers[c] }

@@ -25,11 +25,24 @@ var built embed.FS
 func All() []hosted.BuiltIn {
 	var all []hosted.BuiltIn
 	for _, d := range deciders.All() {
-		binary, err := built.ReadFile(d.Name() + "/" + d.Name() + ".wasm")
-		if err != nil {
-			panic(fmt.Sprintf("modules: decider %s has no module: %v", d.Name(), err))
-		}
-		all = append(all, hosted.BuiltIn{Binary: binary, Twin: d})
+		all = append(all, hosted.BuiltIn{Binary: of(d.Name()), Twin: d})
 	}
 	return all
+}
+
+// Scorers lists those that rank, which are asked only where somebody adds them: see deciders.Scorers.
+func Scorers() []hosted.BuiltIn {
+	var all []hosted.BuiltIn
+	for _, s := range deciders.Scorers() {
+		all = append(all, hosted.BuiltIn{Binary: of(s.Name()), Scorer: s})
+	}
+	return all
+}
+
+func of(name string) []byte {
+	binary, err := built.ReadFile(name + "/" + name + ".wasm")
+	if err != nil {
+		panic(fmt.Sprintf("modules: %s has no module: %v", name, err))
+	}
+	return binary
 }

@@ -26,7 +26,7 @@ func newTwins(t *testing.T, c hosted.EngineConfig, dice *rand.Rand) *tck.Twins {
 	if err != nil {
 		t.Fatal(err)
 	}
-	versions, err := hosted.LoadBuiltIns(t.Context(), e, All())
+	versions, err := hosted.LoadBuiltIns(t.Context(), e, append(All(), Scorers()...))
 	if err != nil {
 		t.Fatal(err)
 	}

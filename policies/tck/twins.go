@@ -19,10 +19,12 @@ type Twins struct {
 	pairs []couple
 }
 
-// couple is a module in a set of its own, and its twin.
+// couple is a module in a set of its own, and its twin: a decider or a scorer.
 type couple struct {
+	name  string
 	twin  policies.Decider
 	guest policies.Decider
+	ranks policies.Scorer
 	set   *hosted.Set
 	alone policies.Set // the twin, asked as a set asks
 }
@@ -31,8 +33,11 @@ type couple struct {
 func NewTwins(all []*hosted.Version, dice *rand.Rand) *Twins {
 	t := &Twins{Dice: dice}
 	for _, v := range all {
-		set := hosted.NewSet(nil, []hosted.Policy{{Version: v}})
-		t.pairs = append(t.pairs, couple{twin: v.Twin(), guest: set.Deciders[0], set: set, alone: policies.Set{Deciders: []policies.Decider{v.Twin()}}})
+		c := couple{name: v.Name(), twin: v.Twin(), ranks: v.TwinScorer(), set: hosted.NewSet(nil, []hosted.Policy{{Version: v}})}
+		if c.twin != nil {
+			c.guest, c.alone.Deciders = c.set.Deciders[0], []policies.Decider{c.twin}
+		}
+		t.pairs = append(t.pairs, c)
 	}
 	return t
 }
@@ -88,13 +93,17 @@ func (t *Twins) stir(trial *cluster.Trial, v *policies.View) {
 func (t *Twins) compare(w *World, v *policies.View, q *policies.Question) (rows int, err error) {
 	for i := range t.pairs {
 		p := &t.pairs[i]
-		if !policies.Has(p.twin, q.Capability) {
+		if p.twin != nil && !policies.Has(p.twin, q.Capability) {
 			continue
 		}
 		rows++
-		if err := p.compare(v, q); err != nil {
+		compare := p.compare
+		if p.twin == nil {
+			compare = p.rank
+		}
+		if err := compare(v, q); err != nil {
 			return rows, fmt.Errorf("tck: %s, world %s: %w\nasked: %v of shard %s, copy %+v, primary %v, new %v\nsettings %v\nshard %+v",
-				p.twin.Name(), w.Name, err, q.Capability, v.State.ShardName(q.Shard.ID), q.Copy, q.Primary, q.New, v.State.Settings, *q.Shard)
+				p.name, w.Name, err, q.Capability, v.State.ShardName(q.Shard.ID), q.Copy, q.Primary, q.New, v.State.Settings, *q.Shard)
 		}
 	}
 	return rows, nil
@@ -126,6 +135,22 @@ func (p *couple) compare(v *policies.View, q *policies.Question) error {
 	}
 	if faults, _ := p.set.Faults(); len(faults) > 0 {
 		return fmt.Errorf("it failed: %s", faults[0].Text)
+	}
+	return nil
+}
+
+// rank compares the figures of two scorers, to the last bit.
+func (p *couple) rank(v *policies.View, q *policies.Question) error {
+	want, got := make([]float64, len(v.Nodes)), make([]float64, len(v.Nodes))
+	p.ranks.Score(v, q, want)
+	p.set.Scorers[0].Score(v, q, got)
+	if faults, _ := p.set.Faults(); len(faults) > 0 {
+		return fmt.Errorf("it failed: %s", faults[0].Text)
+	}
+	for n := range want {
+		if want[n] != got[n] {
+			return fmt.Errorf("of node %s (%d) the twin says %v, the module %v", v.Nodes[n].Name, n, want[n], got[n])
+		}
 	}
 	return nil
 }
