@@ -10,6 +10,7 @@ import (
 
 	records "github.com/troupe-actors/troupe/policies/record"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
@@ -162,5 +163,50 @@ func TestSimulate(t *testing.T) {
 	var o simulate.Outcome
 	if err := json.Unmarshal([]byte(out), &o); err != nil || len(o.Evals) != 1 || o.Evals[0].Moves.Creations != 4 || len(o.Evals[0].Samples) == 0 || len(o.Asserts) != 2 || o.Asserts[0].Holds {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// What modules decided is planned again by the modules, found by their digests, compiled and interpreted: all the same.
+func TestReplayOfModules(t *testing.T) {
+	folder := t.TempDir()
+	shop := &workshop{}
+	defer shop.close()
+	set, err := shop.rules(t.Context(), ask{house: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := simulate.Play("x.txt", []byte("nodes 5 zones=2 disk=1tb\nkeyspace orders shards=12 replicas=1 data=1gb\nsetting cluster.routing.allocation.awareness.attributes zone\neval 100ms\nlose node n2\n"),
+		simulate.Config{Rules: func(simulate.Rules) (*policies.Set, error) { return &set.Set, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		in := o.World.Input()
+		in.Seed += uint64(i)
+		plan := allocator.Make(in)
+		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Version(), in.Now, in, plan, records.Outcome{Proposed: true})
+		for _, p := range r.Policies.Deciders {
+			if p.Digest == "" || p.Version == "" {
+				t.Fatalf("policy %+v is not known by its module", p)
+			}
+		}
+		frame, err := r.Frame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, r.Key.String()+".plan"), frame, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, flags := range [][]string{nil, {"--interpreter"}} {
+		out, errs, code := invoke(t, nil, "", append([]string{"replay", folder}, flags...)...)
+		if code != 0 || errs != "" || !strings.HasPrefix(out, "3 plans, 3 the same bit for bit") {
+			t.Errorf("%v: exit code %d: %s%s", flags, code, out, errs)
+		}
+	}
+	// Without one of them, and with a module in place of the one of its name: which is the same.
+	out, errs, code := invoke(t, nil, "", "replay", folder, "--policy", "../../../policies/modules/draining/draining.wasm")
+	if code != 0 || errs != "" || !strings.Contains(out, "Under the other rules 0 plans differ") || !strings.Contains(out, "0 milder") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }

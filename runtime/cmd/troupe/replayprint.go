@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
@@ -42,14 +43,12 @@ func (p *replayer) module(ctx context.Context, x records.Policy) (*hosted.Versio
 			return v, nil
 		}
 	}
-	shipped, err := p.shop.house(ctx)
+	shipped, err := p.shop.house(ctx, func(b hosted.BuiltIn) bool { return string(cluster.DigestOf(b.Binary)) == x.Digest })
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range shipped {
-		if v.Digest() == x.Digest {
-			return v, nil
-		}
+	if len(shipped) > 0 {
+		return shipped[0], nil
 	}
 	return nil, fmt.Errorf("policy %s was the module %.12s; give its file with --module", x.Name, x.Digest)
 }

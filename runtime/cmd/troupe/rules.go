@@ -20,7 +20,7 @@ import (
 type workshop struct {
 	interpreter bool
 	engine      *hosted.Engine
-	shipped     []*hosted.Version          // of the house
+	shipped     map[string]*hosted.Version // of the house, by name
 	versions    map[string]*hosted.Version // by digest
 	sets        []*hosted.Set
 }
@@ -30,16 +30,11 @@ func (w *workshop) close() {
 	for _, s := range w.sets {
 		s.Close()
 	}
-	for _, v := range append(slices.Clone(w.shipped), w.all()...) {
-		_ = v.Close()
+	for _, some := range []map[string]*hosted.Version{w.shipped, w.versions} {
+		for _, v := range some {
+			_ = v.Close()
+		}
 	}
-}
-
-func (w *workshop) all() (out []*hosted.Version) {
-	for _, v := range w.versions {
-		out = append(out, v)
-	}
-	return out
 }
 
 func (w *workshop) open() error {
@@ -47,7 +42,7 @@ func (w *workshop) open() error {
 		return nil
 	}
 	engine, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: w.interpreter})
-	w.engine, w.versions = engine, map[string]*hosted.Version{}
+	w.engine, w.versions, w.shipped = engine, map[string]*hosted.Version{}, map[string]*hosted.Version{}
 	return err
 }
 
@@ -86,17 +81,27 @@ func (w *workshop) load(ctx context.Context, binary []byte) (*hosted.Version, er
 	return v, err
 }
 
-// house are the shipped modules.
-func (w *workshop) house(ctx context.Context) ([]*hosted.Version, error) {
-	if w.shipped != nil {
-		return w.shipped, nil
-	}
+// house are the shipped modules that are wanted, in their order: each takes a while to compile.
+func (w *workshop) house(ctx context.Context, wanted func(hosted.BuiltIn) bool) (out []*hosted.Version, err error) {
 	if err := w.open(); err != nil {
 		return nil, err
 	}
-	shipped, err := hosted.LoadBuiltIns(ctx, w.engine, modules.All())
-	w.shipped = shipped
-	return shipped, err
+	for _, b := range modules.All() {
+		if !wanted(b) {
+			continue
+		}
+		v := w.shipped[b.Twin.Name()]
+		if v == nil {
+			loaded, err := hosted.LoadBuiltIns(ctx, w.engine, []hosted.BuiltIn{b})
+			if err != nil {
+				return nil, err
+			}
+			v = loaded[0]
+			w.shipped[v.Name()] = v
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // set makes one of deciders in Go and of modules.
@@ -155,15 +160,15 @@ func (w *workshop) rules(ctx context.Context, a ask) (*hosted.Set, error) {
 	if !a.house {
 		return w.set(native, own), nil
 	}
-	shipped, err := w.house(ctx)
+	shipped, err := w.house(ctx, func(b hosted.BuiltIn) bool {
+		return slices.ContainsFunc(native, func(d policies.Decider) bool { return d.Name() == b.Twin.Name() })
+	})
 	if err != nil {
 		return nil, err
 	}
 	var of []hosted.Policy
 	for _, v := range shipped {
-		if slices.ContainsFunc(native, func(d policies.Decider) bool { return d.Name() == v.Name() }) {
-			of = append(of, hosted.Policy{Version: v})
-		}
+		of = append(of, hosted.Policy{Version: v})
 	}
 	return w.set(nil, append(of, own...)), nil
 }

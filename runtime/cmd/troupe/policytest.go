@@ -1,0 +1,412 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/fixture"
+)
+
+// testFlags say what is tested, and how.
+type testFlags struct {
+	policy  string
+	rewrite bool
+	verbose bool
+}
+
+func policyTestCommand(c *console) *cobra.Command {
+	var o testFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "test [FILE|FOLDER]...", Short: "ask a policy about invented clusters, and compare",
+		Long: `Runs fixtures: YAML files with a cluster, questions and the verdicts, reasons and scores that a policy should give. A module answers
+compiled and interpreted, and both must say the same; FUEL is what one question takes, NS what a row of all nodes takes. Of a
+built-in rule the shipped module answers as well as its twin in Go. Where NAME.golden lies beside NAME.yaml every answer with every
+reason is compared with it. A folder stands for the fixtures in it; without either it is this one.
+
+` + fixture.Format + `
+Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understands, with its line`,
+		Example: `  troupe policy test
+  troupe policy test fixture.yaml --policy build/policy.wasm
+  troupe policy test fixtures/ --rewrite
+  troupe policy test fixture.yaml --policy draining`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.policy, "policy", "", "test this module's `file`, or built-in rule, instead of what fixtures name")
+	f.BoolVar(&o.rewrite, "rewrite", false, "write the golden files anew")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print every answer with its reasons, and what the policy logs")
+	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each fixture")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		files, err := fixturesIn(args)
+		if err != nil {
+			return err
+		}
+		t := newTester(&o)
+		defer t.close()
+		failed, cases := 0, 0
+		for _, path := range files {
+			r, err := t.test(cmd.Context(), path)
+			if err != nil {
+				return err
+			}
+			failed, cases = failed+r.failures(), cases+len(r.Cases)
+			if asJSON {
+				err = printJSON(c.out, r)
+			} else {
+				err = c.printTested(r, o.verbose)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if failed > 0 {
+			return &failure{exitDifferent, fmt.Errorf("%d of %s are not as expected", failed, plural(cases, "case"))}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// fixturesIn lists the fixtures that the command line means.
+func fixturesIn(args []string) (files []string, err error) {
+	if len(args) == 0 {
+		args = []string{"."}
+	}
+	for _, path := range args {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		var within []string
+		for _, pattern := range []string{"*.yaml", "*.yml"} {
+			found, err := filepath.Glob(filepath.Join(path, pattern))
+			if err != nil {
+				return nil, err
+			}
+			within = append(within, found...)
+		}
+		if len(within) == 0 {
+			return nil, &failure{exitNotFound, fmt.Errorf("no fixtures (*.yaml) in %s; troupe policy test --help shows one", path)}
+		}
+		slices.Sort(within)
+		files = append(files, within...)
+	}
+	return files, nil
+}
+
+// tester runs fixtures in both engines.
+type tester struct {
+	o                     *testFlags
+	compiled, interpreted *workshop
+}
+
+func newTester(o *testFlags) *tester {
+	return &tester{o, &workshop{}, &workshop{interpreter: true}}
+}
+
+func (t *tester) close() {
+	t.compiled.close()
+	t.interpreted.close()
+}
+
+// tested is what came of one fixture.
+type tested struct {
+	File   string       `json:"file"`
+	Policy string       `json:"policy"` // by name, with version and digest of a module
+	Cases  []testedCase `json:"cases"`
+	Faults []string     `json:"faults"` // of the policy itself
+	Golden string       `json:"golden"` // what is wrong with the golden file; empty: nothing, or there is none
+	Logs   []string     `json:"logs,omitempty"`
+	text   string
+}
+
+// testedCase is a case with what it costs.
+type testedCase struct {
+	fixture.CaseResult
+	Fuel        uint64  `json:"fuel,omitempty"`
+	Nanos       float64 `json:"ns_per_row"`
+	Interpreted float64 `json:"ns_per_row_interpreted,omitempty"`
+}
+
+func (r *tested) failures() (n int) {
+	for _, c := range r.Cases {
+		if len(c.Failed) > 0 {
+			n++
+		}
+	}
+	if n == 0 && (len(r.Faults) > 0 || r.Golden != "") {
+		n = 1
+	}
+	return n
+}
+
+// mind is one way in which the policy is asked.
+type mind struct {
+	name string // of the engine
+	set  *policies.Set
+	of   *hosted.Set // nil: in Go
+}
+
+// test runs a fixture.
+func (t *tester) test(ctx context.Context, path string) (*tested, error) {
+	f, err := fixture.Read(path)
+	if err != nil {
+		return nil, &failure{exitUsage, err}
+	}
+	w, err := f.World()
+	if err != nil {
+		return nil, &failure{exitUsage, err}
+	}
+	r := &tested{File: path, Cases: []testedCase{}, Faults: []string{}}
+	minds, err := t.minds(ctx, r, f, w)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i, m := range minds {
+		result, err := f.Run(m.set)
+		if err != nil {
+			return nil, &failure{exitUsage, err}
+		}
+		r.join(i, &m, result)
+		t.measure(f, i, &m, r)
+		r.finish(&m)
+	}
+	return r, t.golden(r)
+}
+
+// join takes over what a mind answered: the first is compared with the fixture, the others with the first.
+func (r *tested) join(i int, m *mind, result *fixture.Result) {
+	if i == 0 {
+		r.text = result.Text
+		for _, c := range result.Cases {
+			r.Cases = append(r.Cases, testedCase{CaseResult: c})
+		}
+		return
+	}
+	if result.Text == r.text {
+		return
+	}
+	was, is := strings.Split(r.text, "\n"), strings.Split(result.Text, "\n")
+	for n := range min(len(was), len(is)) {
+		if was[n] != is[n] {
+			r.Faults = append(r.Faults, fmt.Sprintf("%s it says otherwise: %q, and before %q", m.name, strings.TrimSpace(is[n]), strings.TrimSpace(was[n])))
+			return
+		}
+	}
+}
+
+// finish gathers what went wrong in a module, and what it logged.
+func (r *tested) finish(m *mind) {
+	if m.of == nil {
+		return
+	}
+	faults, more := m.of.Faults()
+	for _, f := range faults {
+		r.Faults = append(r.Faults, fmt.Sprintf("%s: %s", m.name, f.Text))
+	}
+	if more > 0 {
+		r.Faults = append(r.Faults, fmt.Sprintf("%s: and %d more", m.name, more))
+	}
+	lines, _ := m.of.Lines()
+	for _, l := range lines {
+		r.Logs = append(r.Logs, fmt.Sprintf("%s: %s", m.name, l.Text))
+	}
+}
+
+// minds are the ways in which what the fixture names is asked.
+func (t *tester) minds(ctx context.Context, r *tested, f *fixture.File, w *fixture.World) ([]mind, error) {
+	name := f.Policy
+	if t.o.policy != "" {
+		name = t.o.policy
+	}
+	switch {
+	case name == "":
+		return nil, usage("which policy? the fixture names none; say --policy FILE.wasm, or the name of a built-in rule")
+	case strings.HasSuffix(name, ".wasm") || strings.ContainsRune(name, filepath.Separator):
+		path := name
+		if t.o.policy == "" && !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(r.File), path)
+		}
+		return t.module(ctx, r, path, w.Own)
+	}
+	if len(w.Own) > 0 {
+		return nil, usage("the built-in rule %s has no settings of its own; write the cluster's, such as cluster.routing.allocation.enable", name)
+	}
+	return t.house(ctx, r, name)
+}
+
+// module asks a module's file, compiled and interpreted.
+func (t *tester) module(ctx context.Context, r *tested, path string, own map[string]string) (minds []mind, err error) {
+	for _, shop := range []*workshop{t.compiled, t.interpreted} {
+		v, err := shop.read(ctx, path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &failure{exitNotFound, fmt.Errorf("there is no module %s; build it first", path)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.Policy = fmt.Sprintf("%s %s (module %s, %s)", v.Name(), v.Manifest.Version, cluster.Digest(v.Digest()).Short(), settingsSize(v.Size()))
+		s := shop.set(nil, []hosted.Policy{{Version: v, Settings: own}})
+		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
+	}
+	return minds, nil
+}
+
+func settingsSize(n int) string { return fmt.Sprintf("%d bytes", n) }
+
+// house asks a built-in rule, or all: as modules in both engines, and their twins in Go first.
+func (t *tester) house(ctx context.Context, r *tested, name string) ([]mind, error) {
+	chosen := func(candidate string) bool { return name == "all" || candidate == name }
+	native := slices.DeleteFunc(deciders.All(), func(d policies.Decider) bool { return !chosen(d.Name()) })
+	if len(native) == 0 {
+		return nil, usage("there is no built-in rule %q; there are %s, and all of them", name, strings.Join(ruleNames(), ", "))
+	}
+	r.Policy = name + " (built in)"
+	minds := []mind{{"in Go", &policies.Set{Deciders: native}, nil}}
+	for _, shop := range []*workshop{t.compiled, t.interpreted} {
+		shipped, err := shop.house(ctx, func(b hosted.BuiltIn) bool { return chosen(b.Twin.Name()) })
+		if err != nil {
+			return nil, err
+		}
+		var of []hosted.Policy
+		for _, v := range shipped {
+			of = append(of, hosted.Policy{Version: v})
+		}
+		s := shop.set(nil, of)
+		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
+	}
+	return minds, nil
+}
+
+// How long a question is repeated to be measured.
+const (
+	measureFor = 10 * time.Millisecond
+	measureMax = 2000
+)
+
+// measure asks each question again and again.
+func (t *tester) measure(f *fixture.File, i int, m *mind, r *tested) {
+	w, err := f.World()
+	if err != nil {
+		return // it was built before
+	}
+	questions, err := f.Questions(w)
+	if err != nil {
+		return // they were asked before
+	}
+	v := policies.NewView(w.State, w.Facts)
+	for n, q := range questions {
+		if q == nil {
+			continue
+		}
+		other := *q
+		other.Primary = !q.Primary // asked in turn with q, or the answer would be the one that is kept
+		m.set.Forget()
+		m.set.Ask(v, q) // the image is written now, and not in the time that is measured
+		began, times := time.Now(), 0
+		for ; times < measureMax && (times == 0 || time.Since(began) < measureFor); times++ {
+			m.set.Forget()
+			m.set.Ask(v, &other)
+			m.set.Forget()
+			m.set.Ask(v, q)
+		}
+		nanos := float64(time.Since(began).Nanoseconds()) / float64(2*times)
+		if m.name == "interpreted" {
+			r.Cases[n].Interpreted = nanos
+		} else if i == 0 || m.name == "compiled" {
+			r.Cases[n].Nanos = nanos
+		}
+		for _, d := range m.set.Deciders {
+			if h := hosted.Of(d); h != nil && m.name == "compiled" {
+				r.Cases[n].Fuel += h.FuelUsed()
+			}
+		}
+	}
+}
+
+// golden compares with the golden file, or writes it.
+func (t *tester) golden(r *tested) error {
+	path := strings.TrimSuffix(strings.TrimSuffix(r.File, ".yaml"), ".yml") + ".golden"
+	if t.o.rewrite {
+		return os.WriteFile(path, []byte(r.text), 0o644)
+	}
+	want, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	was, is := strings.Split(string(want), "\n"), strings.Split(r.text, "\n")
+	for i := range max(len(was), len(is)) {
+		a, b := "nothing", "nothing"
+		if i < len(was) {
+			a = was[i]
+		}
+		if i < len(is) {
+			b = is[i]
+		}
+		if a != b {
+			r.Golden = fmt.Sprintf("%s:%d: it says %q, and now it is %q; --rewrite accepts", path, i+1, strings.TrimSpace(a), strings.TrimSpace(b))
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *console) printTested(r *tested, verbose bool) error {
+	fmt.Fprintf(c.out, "%s: %s\n", r.File, r.Policy)
+	rows := [][]string{}
+	for _, x := range r.Cases {
+		result := "ok"
+		if len(x.Failed) > 0 {
+			result = "FAILS"
+		}
+		count := func(v float64) string {
+			if v == 0 {
+				return "-"
+			}
+			return fmt.Sprintf("%.0f", v)
+		}
+		rows = append(rows, []string{fmt.Sprint(x.Line), x.Ask, result, count(float64(x.Fuel)), count(x.Nanos), count(x.Interpreted)})
+	}
+	if err := writeTable(c.out, []string{"LINE", "CASE", "RESULT", "FUEL", "NS", "NS INTERPRETED"}, rows); err != nil {
+		return err
+	}
+	var notes []string
+	for _, x := range r.Cases {
+		for _, why := range x.Failed {
+			notes = append(notes, fmt.Sprintf("%s:%d: %s: %s", r.File, x.Line, x.Ask, why))
+		}
+	}
+	notes = append(notes, r.Faults...)
+	if r.Golden != "" {
+		notes = append(notes, r.Golden)
+	}
+	if verbose {
+		notes = append(append(notes, r.Logs...), r.text)
+	}
+	for _, text := range notes {
+		if _, err := fmt.Fprintln(c.out, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
