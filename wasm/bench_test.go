@@ -165,7 +165,7 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 // BenchmarkSwap exchanges versions while two callers call: ns/op is what the exchanging one waits, pause-p99 and
-// pause-max what a caller's acquire takes meanwhile.
+// pause-p9999 what a caller's acquire takes meanwhile.
 func BenchmarkSwap(b *testing.B) {
 	ctx := context.Background()
 	next := func() *Pool { return newPool(b, benchEngine(), 2, nil) }
@@ -212,5 +212,5 @@ func BenchmarkSwap(b *testing.B) {
 	}
 	slices.Sort(all)
 	b.ReportMetric(float64(all[len(all)*99/100]), "pause-p99-ns")
-	b.ReportMetric(float64(all[len(all)-1]), "pause-max-ns")
+	b.ReportMetric(float64(all[len(all)-1-len(all)/10_000]), "pause-p9999-ns")
 }

@@ -25,27 +25,34 @@ type mark struct {
 	arg   uint32 // of a loop, its region; of a return, how many blocks are open around it; of a bulk instruction, the shift
 }
 
-// body rewrites one function.
+// body rewrites one function. A refusal gets the function's name, which is looked for only then.
 func (w *metering) body(n int, b []byte) ([]byte, error) {
-	name := w.function(len(w.imports) + n)
+	out, refusal := w.rewrite(w.types[w.funcs[n]], b)
+	if refusal != nil {
+		refusal.Section, refusal.Name = "code", w.function(len(w.imports)+n)
+		return nil, refusal
+	}
+	return out, nil
+}
+
+func (w *metering) rewrite(sig signature, b []byte) ([]byte, *Refusal) {
 	if len(b) > w.limits.Body {
-		return nil, &Refusal{Section: "code", Name: name, Reason: "has too long a body", Value: uint64(len(b)), Limit: uint64(w.limits.Body),
+		return nil, &Refusal{Reason: "has too long a body", Value: uint64(len(b)), Limit: uint64(w.limits.Body),
 			Fix: "split the function, or keep tables in data"}
 	}
-	sig := w.types[w.funcs[n]]
 	r := &reader{b: b}
 	groups, locals := w.locals(r)
 	total := uint64(len(sig.params)) + locals
 	if r.bad == "" && total > uint64(w.limits.Locals) {
-		return nil, &Refusal{Section: "code", Name: name, Reason: "has too many locals", Value: total, Limit: uint64(w.limits.Locals), Fix: "split the function"}
+		return nil, &Refusal{Reason: "has too many locals", Value: total, Limit: uint64(w.limits.Locals), Fix: "split the function"}
 	}
 	first := r.at
 	s := w.scan(r, int(total))
-	if err := s.tangled(name, int(total)); err != nil && r.bad == "" {
+	if err := s.tangled(int(total)); err != nil && r.bad == "" {
 		return nil, err
 	}
 	if r.bad != "" {
-		return nil, &Refusal{Section: "code", Name: name, Reason: fmt.Sprintf("byte %d of its body: %s", r.where, r.bad),
+		return nil, &Refusal{Reason: fmt.Sprintf("byte %d of its body: %s", r.where, r.bad),
 			Fix: "build for WebAssembly 2.0, without tail calls, exceptions and threads"}
 	}
 	e := &emitter{metering: w, scan: s, scratch: uint32(total), results: sig.results, weight: int64(1 + s.cells/frameCells)}
@@ -147,7 +154,7 @@ const (
 	maxTangle = 400_000 // blocks times locals
 )
 
-func (s *scan) tangled(name string, locals int) error {
+func (s *scan) tangled(locals int) *Refusal {
 	for _, c := range []struct {
 		what  string
 		value int
@@ -157,7 +164,7 @@ func (s *scan) tangled(name string, locals int) error {
 		{"too many targets in tables of branches", s.labels, maxLabels}, {"too many blocks for its locals, multiplied", s.blocks * locals, maxTangle},
 	} {
 		if c.value > c.limit {
-			return &Refusal{Section: "code", Name: name, Reason: "has " + c.what, Value: uint64(c.value), Limit: uint64(c.limit), Fix: "split the function; it would take too long to compile"}
+			return &Refusal{Reason: "has " + c.what, Value: uint64(c.value), Limit: uint64(c.limit), Fix: "split the function; it would take too long to compile"}
 		}
 	}
 	return nil

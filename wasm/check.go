@@ -25,6 +25,8 @@ func (m *parts) check(l Limits) error {
 		{"export", "has too many exports", len(m.exports), l.Exports, "export what the interface asks for, not everything"},
 		{"memory", "has too many memories", len(m.memories), 1, "build without the multi-memory feature"},
 		{"import", "has too many imports", len(m.imports), maxImports, "import what is used"},
+		{"element", "has too many segments", len(m.elements), maxElements, "link it into one"},
+		{"data", "has too many segments", len(m.segments), maxSegments, "link them into fewer"},
 		{"type", "has too many types", len(m.types), l.Functions, "link less, or optimise for size"},
 	} {
 		if c.value > c.limit {
@@ -42,8 +44,12 @@ func (m *parts) check(l Limits) error {
 	return nil
 }
 
-// maxImports is above the number of functions that there are to be imported.
-const maxImports = 100
+const (
+	maxImports  = 100     // above the number of functions that there are to be imported
+	maxTables   = 4       // each can grow to Limits.Table
+	maxElements = 1000    // compilers write one
+	maxSegments = 100_000 // what Go's linker allows itself; 30,000 are usual
+)
 
 func (m *parts) checkTypes(l Limits) error {
 	for n, s := range m.types {
@@ -122,7 +128,11 @@ func (m *parts) checkTables(l Limits) error {
 			return &Refusal{Section: "table", Reason: "is shared between threads", Fix: "build without threads and atomics"}
 		}
 	}
-	if total > uint64(l.Table) {
+	entries := uint64(0)
+	for _, n := range m.elements {
+		entries += uint64(n)
+	}
+	if total = max(total, entries); total > uint64(l.Table) {
 		return &Refusal{Section: "table", Reason: "has too many elements", Value: total, Limit: uint64(l.Table), Fix: "take fewer function pointers"}
 	}
 	if len(m.tables) > maxTables {
@@ -130,9 +140,6 @@ func (m *parts) checkTables(l Limits) error {
 	}
 	return nil
 }
-
-// maxTables bounds what tables can grow to together: each is held to Limits.Table.
-const maxTables = 4
 
 func (m *parts) checkExports(Limits) error {
 	for _, e := range m.exports {

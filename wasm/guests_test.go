@@ -31,7 +31,7 @@ var goGuest = sync.OnceValues(func() ([]byte, error) {
 func rowGuests(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{"c": fixture(t, "row_c.wasm"), "rust": fixture(t, "row_rust.wasm"), "assemblyscript": fixture(t, "row_as.wasm")}
-	if !testing.Short() {
+	if !testing.Short() && !raceDetector { // which has nothing to find in a guest, and makes compiling it take a minute
 		b, err := goGuest()
 		if err != nil {
 			t.Fatal(err)
@@ -168,8 +168,8 @@ func equal(a, b []uint64) bool {
 
 // A Go guest collects garbage within its calls, and its panic tells why.
 func TestGoGuest(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a Go guest")
+	if testing.Short() || raceDetector {
+		t.Skip("builds and compiles a Go guest")
 	}
 	binary, err := goGuest()
 	if err != nil {

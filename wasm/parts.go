@@ -38,6 +38,8 @@ type parts struct {
 	globals  []global
 	exports  []exported
 	start    bool
+	elements []int // length of each segment of table entries
+	segments []int // length of each segment of data
 	bodies   [][]byte
 	custom   map[string][]byte
 }
@@ -160,9 +162,9 @@ func (m *parts) section(id byte, r *reader) error {
 	case codeSection:
 		each(r, &m.bodies, func(r *reader) []byte { return r.skip(r.u32()) })
 	case elementSection:
-		each(r, new([]struct{}), m.element)
+		each(r, &m.elements, m.element)
 	case dataSection:
-		each(r, new([]struct{}), m.data)
+		each(r, &m.segments, m.data)
 	case dataCountSection:
 		r.u32()
 	}
@@ -259,7 +261,7 @@ func (m *parts) constant(r *reader) {
 // element walks over a segment of table entries: the constants in it name globals.
 //
 //	flags: bit 0 passive or declared, bit 1 table given (or declared), bit 2 expressions in place of function numbers
-func (m *parts) element(r *reader) struct{} {
+func (m *parts) element(r *reader) int {
 	flags := r.u32()
 	if flags > 7 {
 		r.fail("an element segment of a kind that is not known")
@@ -273,7 +275,8 @@ func (m *parts) element(r *reader) struct{} {
 	if flags&3 != 0 {
 		r.byte()
 	}
-	for range r.count() {
+	n := r.count()
+	for range n {
 		if flags&4 != 0 {
 			m.constant(r)
 		} else {
@@ -283,10 +286,10 @@ func (m *parts) element(r *reader) struct{} {
 			break
 		}
 	}
-	return struct{}{}
+	return n
 }
 
-func (m *parts) data(r *reader) struct{} {
+func (m *parts) data(r *reader) int {
 	switch flags := r.u32(); flags {
 	case 0:
 		m.constant(r)
@@ -297,8 +300,7 @@ func (m *parts) data(r *reader) struct{} {
 	default:
 		r.fail("a data segment of a kind that is not known")
 	}
-	r.skip(r.u32())
-	return struct{}{}
+	return len(r.skip(r.u32()))
 }
 
 // function is how a person calls the function of that number, imports counted first: by its export, its name, its number.
