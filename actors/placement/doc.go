@@ -11,6 +11,14 @@
 // comes while it plans is not lost, and a thousand are one. Looks keep a pause from each other, longer where planning takes
 // long; one that finds a dead member or a shard to promote waits for nothing.
 //
+// The policies that it asks are those that the state says are in force:
+//
+//	State.Modules ──► stager: compiles, one at a time, on every member that may lead ──► shelf, StageReport
+//	State.Policies ─► mind: a set for one goroutine, made anew between two plans when what is in force has changed
+//	                    ├── plans          faults ──► docket ──► QuarantineModule after three
+//	                    ├── requests       moves of a shard, slow plans ──► unrest ──► RetirePolicy while on probation
+//	                    └── comparisons    with what is in the shadow, of the same inputs, after the plan, newest first
+//
 // A plan is proposed in the reign in which it was made or not at all, and each of its rows only on the version that it was
 // made for: what came between is looked at again.
 package placement

@@ -26,6 +26,7 @@ type mind struct {
 	shadow  bool
 	names   map[string]string // what a policy is called, by its manifest's name; only asked, never visited
 	absent  []string          // sentences: what is in force and not in here
+	pending bool              // some of that is still being compiled
 	held    []*volume
 	shelf   *shelf
 }
@@ -103,6 +104,7 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 		v := p.shelf.take(n.version.Digest)
 		switch {
 		case v == nil:
+			m.pending = true
 			m.absent = append(m.absent, fmt.Sprintf("version %d of policy %s (%s) is not ready on this node yet", n.version.Number, n.policy.Name, n.version.Digest.Short()))
 			continue
 		case v.version == nil:

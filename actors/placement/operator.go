@@ -70,7 +70,10 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 	if !e.Leading {
 		return nil, errNotHere
 	}
-	a := p.wish(r, e)
+	a, err := p.wish(r, e)
+	if err != nil {
+		return nil, err
+	}
 	if r.DryRun {
 		return a, nil
 	}
@@ -101,12 +104,15 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 }
 
 // wish turns a request's commands into moves, and of a dry run makes the plan that would follow.
-func (p *Placement) wish(r *Request, e *member.Evidence) *Answer {
+func (p *Placement) wish(r *Request, e *member.Evidence) (*Answer, error) {
 	p.asking.Lock()
 	defer p.asking.Unlock()
 	s := p.c.Group.State()
 	m := p.desk.sit(s)
 	defer p.drain(m)
+	if m.pending {
+		return nil, errPending
+	}
 	w := wishing{in: p.input(s, e, &m.set.Set), trial: s.Try(), moves: map[shards.ShardID][]cluster.Move{}}
 	w.all(r)
 	a := &Answer{Version: s.Version, Rows: w.rows(), Denied: w.denied}
@@ -114,7 +120,7 @@ func (p *Placement) wish(r *Request, e *member.Evidence) *Answer {
 		w.in.State, _ = s.Apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: a.Rows}})
 		a.add(allocator.Make(w.in))
 	}
-	return a
+	return a, nil
 }
 
 // add joins a plan to the answer.

@@ -147,6 +147,7 @@ type Placement struct {
 	took    time.Duration // that it took to plan
 	next    time.Duration // until the next look, if nothing happens
 	failing bool          // the newest plan was not committed
+	abiding time.Time     // since when it waits for policies to be compiled; zero: it does not
 }
 
 // Start begins to look. The owner calls Close.
@@ -274,6 +275,9 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	hurt := p.setbacks.Load().next(s, e.Ticks)
 	p.setbacks.Store(&hurt)
 	m := p.chair.sit(s)
+	if p.abide(m, s, e) {
+		return nil
+	}
 	in := p.input(s, e, &m.set.Set)
 	plan := allocator.Make(in)
 	p.took = time.Since(p.looked)
@@ -287,6 +291,26 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.unrest.note(s, done, p.took, time.Now())
 	p.judge(e.Term)
 	return done
+}
+
+// abideLimit is how long a node that has just begun waits for the policies that are in force to be compiled.
+const abideLimit = 20 * time.Second
+
+// abide says whether to plan nothing yet, since policies that are in force are still being compiled: without them copies would
+// go where they must not. It happens where a leader has just begun its life. What cannot wait, deaths and promotions, does not.
+func (p *Placement) abide(m *mind, s *cluster.State, e *member.Evidence) bool {
+	if !m.pending {
+		p.abiding = time.Time{}
+		return false
+	}
+	if p.abiding.IsZero() {
+		p.abiding = time.Now()
+	}
+	if urgent(s, e) || time.Since(p.abiding) > abideLimit {
+		return false
+	}
+	p.next = min(p.next, time.Second) // the stager wakes it before
+	return true
 }
 
 // carryOut proposes a plan, and gives it as far as it was committed.

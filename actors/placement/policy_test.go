@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -126,6 +127,43 @@ func TestPolicyDecides(t *testing.T) {
 		w.must(&cluster.Command{Retire: &cluster.RetirePolicy{Name: "spare", How: cluster.RetreatDeactivate}})
 		w.until("every node has copies", func(s *cluster.State) bool { return copiesOn(s, "n4") > 0 && copiesOn(s, "n1") > 0 && green(s) })
 	})
+}
+
+// A leader that begins its life has to compile what is in force. Until then it plans nothing that can wait: a node that is kept
+// free stays free.
+func TestPlansWaitForPolicies(t *testing.T) {
+	governed(t, 4, nil, func(w *town) {
+		w.keyspace("orders", 8, 1)
+		w.push("spare", "one")
+		w.activate("spare", 1, map[string]string{"nodes": "N4"})
+		w.until("node n4 is free", func(s *cluster.State) bool { return copiesOn(s, "n4") == 0 && green(s) })
+		for range 5 {
+			w.again("n1")
+			w.keyspace(fmt.Sprintf("k%d", w.count()), 4, 1)
+			w.until("all is well", func(s *cluster.State) bool {
+				if n := copiesOn(s, "n4"); n > 0 {
+					w.Fatalf("%d copies on n4", n)
+				}
+				return green(s)
+			})
+		}
+	})
+}
+
+// again ends a node's Placement and begins another: a life later.
+func (w *town) again(id shards.NodeID) {
+	w.mu.Lock()
+	old := w.places[id]
+	w.mu.Unlock()
+	config := old.c
+	old.Close()
+	p, err := Start(config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.mu.Lock()
+	w.places[id] = p
+	w.mu.Unlock()
 }
 
 func explained(list []policies.Explanation, node string) string {

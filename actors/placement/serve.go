@@ -13,6 +13,9 @@ import (
 // errNotHere: a request reached a node that does not lead.
 var errNotHere = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("placement: this node does not lead; ask again when a leader is known")}
 
+// errPending: what is in force cannot be asked yet.
+var errPending = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("placement: the leader has just begun and still compiles the policies that are in force; ask again")}
+
 // Reroute has the placement leader, whichever node that is, carry out a request.
 func (p *Placement) Reroute(ctx context.Context, r Request) (*Answer, error) {
 	if p.c.Members.Evidence().Leading {
