@@ -54,6 +54,9 @@ func (p *planner) width() float64 {
 		return 0
 	}
 	width := band(total, len(nodes))
+	if p.utilization() >= worthCounting {
+		width = max(width, total/len(nodes)/4)
+	}
 	if p.view.Nodes[nodes[0]].Copies-p.view.Nodes[nodes[len(nodes)-1]].Copies < width {
 		return 0
 	}

@@ -51,7 +51,7 @@ func TestRandomWorldsWithLoads(t *testing.T) {
 		for k := range 1 + r.IntN(3) {
 			w.keyspace(fmt.Sprintf("k%d", k), 1+r.IntN(30), r.IntN(3))
 		}
-		w.weigh(r, 0.03+0.1*r.Float64())
+		w.weigh(r, 0.11+0.06*r.Float64())
 		for range 40 {
 			w.disturb(r, nodes)
 			w.watched(w.reroute)
@@ -60,7 +60,7 @@ func TestRandomWorldsWithLoads(t *testing.T) {
 			}
 			w.ticks += r.Int64N(300)
 			if r.IntN(10) == 0 {
-				w.weigh(r, 0.03+0.1*r.Float64())
+				w.weigh(r, 0.11+0.06*r.Float64())
 			}
 		}
 		w.heal()

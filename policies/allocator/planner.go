@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator/fit"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
@@ -33,6 +34,7 @@ type planner struct {
 
 	placing *solver         // made when the first copy is placed, if it is needed
 	asked   policies.Row    // the answers about the copy at hand
+	used    *fit.Vector     // utilization, once it has been asked for
 	warmth  *warmth         // of nodes as leaders, where loads have been measured
 	plain   []policies.Word // of deciders who have nothing to say against a leader
 }

@@ -60,17 +60,56 @@ func (p *planner) solver(missing bool) *solver {
 	return s
 }
 
-// measured says whether loads of shards and capacities of nodes are known: else copies are counted.
-func (p *planner) measured() bool {
-	if len(p.in.Loads.Shards) == 0 {
-		return false
+// measured says whether loads decide, and not the number of copies: they are known, and they are of account.
+func (p *planner) measured() bool { return p.utilization() >= worthMeasuring }
+
+// Where nodes are idle their loads are noise, and copies are counted. Between the two, what loads have evened out is not made
+// uneven again for the sake of counting, nor the other way round.
+const (
+	worthCounting  = 0.05
+	worthMeasuring = 0.10
+)
+
+// utilization is what shards use of what nodes have, in the dimension that is used most.
+func (p *planner) utilization() float64 {
+	if p.used != nil || len(p.in.Loads.Shards) == 0 {
+		return p.most()
 	}
+	p.used = &fit.Vector{}
+	var room fit.Vector
 	for n := range p.view.Nodes {
-		if p.home(n) && p.view.Nodes[n].Capacity != (policies.Load{}) {
-			return true
+		if p.home(n) {
+			v := vector(p.view.Nodes[n].Capacity)
+			room.Add(&v)
 		}
 	}
-	return false
+	at := 0
+	for i := range p.in.State.Shards {
+		id := p.in.State.Shards[i].ID
+		for at < len(p.in.Loads.Shards) && p.in.Loads.Shards[at].Shard < id {
+			at++
+		}
+		if at < len(p.in.Loads.Shards) && p.in.Loads.Shards[at].Shard == id {
+			l := &p.in.Loads.Shards[at]
+			v := vector(l.Primary.Plus(l.Replica.Times(p.keyspace(i).Copies() - 1)))
+			p.used.Add(&v)
+		}
+	}
+	for d := range p.used {
+		if room[d] > 0 {
+			p.used[d] /= room[d]
+		} else {
+			p.used[d] = 0
+		}
+	}
+	return p.most()
+}
+
+func (p *planner) most() float64 {
+	if p.used == nil {
+		return 0
+	}
+	return slices.Max(p.used[:])
 }
 
 // home says whether a node takes copies: what others hold is on its way elsewhere, or waits for its node.
@@ -167,7 +206,11 @@ func (s *solver) nodes() []fit.Node {
 		if known[dimCPU] > 0 {
 			c[dimPrimaries] = c[dimCPU] / (sum[dimCPU] / known[dimCPU])
 		}
-		nodes[n].Base[dimDisk] = max(0, p.view.Nodes[n].Used.Disk-carried[n])
+		for d, u := range p.used { // of what is hardly used, differences are no heat
+			nodes[n].Base[d] = max(0, worthMeasuring-u) * c[d]
+		}
+		nodes[n].Base[dimPrimaries] = 0
+		nodes[n].Base[dimDisk] += max(0, p.view.Nodes[n].Used.Disk-carried[n])
 	}
 	return nodes
 }
