@@ -21,6 +21,7 @@ type telling struct {
 	watch    *failover.Watch
 	teller   *failover.Teller
 	exporter *tracing.Exporter
+	metrics  *tracing.Metrics
 }
 
 // newTelling begins to tell. Traces go where the standard variables of OpenTelemetry say.
@@ -33,9 +34,13 @@ func (n *Node) newTelling() (t *telling, err error) {
 		return t, invalid("%w", err)
 	}
 	n.config.Logger.Info(t.exporter.Where())
+	t.metrics = tracing.NewMetrics(t.exporter.Dropped)
 	t.watch, err = failover.Start(failover.Config{
 		Self: n.id.Node, Name: n.config.Name, Group: placing{n}, Evidence: placing{n}.Evidence, Log: n.config.Logger,
-		Told: func(f *tracing.Failover) { t.exporter.Export(f.Spans()) },
+		Told: func(f *tracing.Failover) {
+			t.metrics.Told(f)
+			t.exporter.Export(f.Spans())
+		},
 	})
 	if err != nil {
 		return t, err

@@ -110,6 +110,6 @@ func (s *Server) keyspaces(x *exchange, _ *query) error {
 }
 
 func (s *Server) metrics(x *exchange, _ *query) error {
-	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}).ServeHTTP(x, x.r)
+	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, EnableOpenMetrics: true}).ServeHTTP(x, x.r)
 	return nil
 }

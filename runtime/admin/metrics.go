@@ -20,11 +20,12 @@ func (c *requestCounts) answered(path string, status int) {
 	c.answers.WithLabelValues(path, strconv.Itoa(status)).Inc()
 }
 
-func newRegistry(b Backend, counts *requestCounts, r *room) *prometheus.Registry {
+func newRegistry(b Backend, counts *requestCounts, r *room, more []prometheus.Collector) *prometheus.Registry {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), counts.answers, &nodeCollector{b, r},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), counts.answers, &nodeCollector{b, r}, &clusterCollector{b},
 	)
+	registry.MustRegister(more...)
 	return registry
 }
 

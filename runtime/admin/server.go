@@ -28,6 +28,9 @@ type ServerConfig struct {
 	// Dev serves paths below /_dev/ that cut the node off from others, for fault injection. Default: off.
 	Dev bool
 
+	// Collectors are metrics beside those of the backend.
+	Collectors []prometheus.Collector
+
 	// Stories tells of failovers. nil: there are none to be told of.
 	Stories Stories
 
@@ -112,7 +115,7 @@ func NewServer(b Backend, c ServerConfig) *Server {
 	s := &Server{config: c, backend: b, mux: http.NewServeMux(), policyMux: http.NewServeMux(), browsers: http.NewCrossOriginProtection(), console: console.Handler()}
 	s.room = newRoom(&c)
 	s.counts = newRequestCounts()
-	s.registry = newRegistry(b, &s.counts, &s.room)
+	s.registry = newRegistry(b, &s.counts, &s.room, c.Collectors)
 	s.keys, s.space, s.routes = s.table()
 	for _, r := range s.routes {
 		handle := func(w http.ResponseWriter, request *http.Request) {

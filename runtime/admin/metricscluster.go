@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+var (
+	metricMembers      = metric("cluster_members", "Members of the cluster by state, as this node knows them.", "state")
+	metricHasLeader    = metric("raft_has_leader", "1 if this node knows who leads, else 0.")
+	metricLeads        = metric("raft_leads", "1 on the placement leader, else 0.")
+	metricTerm         = metric("raft_term", "Term of the metadata group: it rises with each election.")
+	metricVoters       = metric("raft_voters", "Members that vote now.")
+	metricVersion      = metric("routing_version", "Version of the cluster state that this node has applied.")
+	metricShardCount   = metric("shard_count", "Copies of shards in the whole cluster by state; missing are those that should be there and are not.", "state")
+	metricUnderCopied  = metric("shard_under_replicated", "Shards that lack a copy in sync.")
+	metricUnavailable  = metric("shard_unavailable", "Shards without a primary: they serve nothing.")
+	metricClusterGreen = metric("cluster_status", "Status of the cluster: 0 green, 1 yellow, 2 red.")
+	metricQuarantined  = metric("policy_quarantined", "Policy modules in quarantine.")
+	metricOpenStories  = metric("failover_active", "Failovers that go on.")
+)
+
+// clusterCollector reads the agreed state at each scrape.
+type clusterCollector struct{ backend Backend }
+
+// Describe names no metric in advance: a node without a cluster has none.
+func (c *clusterCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends every figure.
+func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
+	agreed := c.backend.Cluster()
+	if agreed == nil {
+		return
+	}
+	m := sender{out}
+	state, _ := agreed.State()
+	evidence := agreed.Evidence()
+	m.gauge(metricHasLeader, oneIf(evidence.Leader != ""))
+	m.gauge(metricLeads, oneIf(evidence.Leader != "" && evidence.Leader == c.backend.Node().ID))
+	m.gauge(metricTerm, float64(evidence.Term))
+	m.gauge(metricVoters, float64(len(evidence.Voters)))
+	m.gauge(metricVersion, float64(state.Version))
+	members := map[LivenessState]int{Alive: 0, Grey: 0, Suspect: 0, Dead: 0}
+	for i := range state.Members {
+		switch seen := evidence.Members[state.Members[i].ID].State; {
+		case state.Members[i].Down:
+			members[Dead]++
+		case seen == "":
+			members[Alive]++ // nothing speaks against it
+		default:
+			members[seen]++
+		}
+	}
+	for s, n := range members {
+		m.gauge(metricMembers, float64(n), string(s))
+	}
+	m.health(state)
+	open := 0
+	for i := range state.Failovers {
+		if state.Failovers[i].Open {
+			open++
+		}
+	}
+	m.gauge(metricOpenStories, float64(open))
+	m.gauge(metricQuarantined, float64(len(state.Quarantine)))
+}
+
+func (m sender) health(state *cluster.State) {
+	h := cluster.HealthOf(state)
+	m.gauge(metricClusterGreen, float64(h.Status))
+	m.gauge(metricShardCount, float64(h.Primaries), "primary")
+	m.gauge(metricShardCount, float64(h.Copies), "in_sync")
+	m.gauge(metricShardCount, float64(h.Initializing), "initializing")
+	m.gauge(metricShardCount, float64(h.Relocating), "relocating")
+	m.gauge(metricShardCount, float64(h.Missing), "missing")
+	m.gauge(metricUnderCopied, float64(len(h.Reasons)))
+	m.gauge(metricUnavailable, float64(h.Shards-h.Primaries))
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

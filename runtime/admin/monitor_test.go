@@ -1,0 +1,111 @@
+package admin
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// expressions are the queries of a dashboard.
+func expressions(t *testing.T, path string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		UID, Title string
+		Panels     []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(text, &board); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	seen := map[int]bool{}
+	for _, p := range board.Panels {
+		if seen[p.ID] || p.Title == "" || len(p.Targets) == 0 {
+			t.Errorf("%s: panel %d %q", path, p.ID, p.Title)
+		}
+		seen[p.ID] = true
+		for _, target := range p.Targets {
+			list = append(list, target.Expr)
+		}
+	}
+	if board.UID == "" || len(list) == 0 {
+		t.Errorf("%s is no dashboard", path)
+	}
+	return list
+}
+
+// rules are the expressions of the alerts.
+func rules(t *testing.T, path string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr         string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["look"] == "" {
+				t.Errorf("%s: alert %q lacks a severity, a summary or where to look", path, r.Alert)
+			}
+			list = append(list, r.Expr)
+		}
+	}
+	return list
+}
+
+// Issue: "Grafana dashboards and alert rules as files with a test that each metric exists".
+func TestMonitorNamesWhatThereIs(t *testing.T) {
+	m := tracing.NewMetrics(func() uint64 { return 0 })
+	m.Told(&tracing.Failover{Kind: tracing.KindFailover, Heard: 1, Declared: 2, Plans: []tracing.Plan{{}}})
+	backend := newMemory()
+	backend.cluster = newAgreed(t)
+	s := NewServer(backend, ServerConfig{Collectors: m.Collectors()})
+	ask(s, "GET", "/", "")
+	page := ask(s, "GET", "/metrics", "").Body.String()
+	var all []string
+	boards, err := filepath.Glob("monitor/*.json")
+	if err != nil || len(boards) < 2 {
+		t.Fatalf("dashboards %q, %v", boards, err)
+	}
+	for _, path := range boards {
+		all = append(all, expressions(t, path)...)
+	}
+	all = append(all, rules(t, "monitor/troupe-alerts.yml")...)
+	names := regexp.MustCompile(`\btroupe_[a-z0-9_]+`)
+	checked := 0
+	for _, expr := range all {
+		for _, name := range names.FindAllString(expr, -1) {
+			checked++
+			if !strings.Contains(page, "\n"+name+"{") && !strings.Contains(page, "\n"+name+" ") {
+				t.Errorf("%s is in %q, and no node serves it", name, expr)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d names were found", checked)
+	}
+}

@@ -1,0 +1,80 @@
+package tracing
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts the failovers that a node has told: each is told by one node, the placement leader of that moment, so that sums
+// over all nodes are right. Its methods may be called concurrently.
+type Metrics struct {
+	told        *prometheus.CounterVec
+	unavailable prometheus.Histogram
+	phases      *prometheus.HistogramVec
+	shards      prometheus.Counter
+	attempts    prometheus.Counter
+	resent      prometheus.Counter
+	dropped     prometheus.CounterFunc
+}
+
+// seconds are the bounds of histograms about failovers: from a few milliseconds, where proof of death leads, to a lease and more.
+var seconds = []float64{.005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 3, 5, 10, 30}
+
+// NewMetrics makes the metrics; dropped counts traces that no collector took.
+func NewMetrics(dropped func() uint64) *Metrics {
+	return &Metrics{
+		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
+			Help: "Failovers and suspicions that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
+		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
+			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "troupe_failover_phase_duration_seconds", Buckets: seconds,
+			Help: "How long the phases of a failover took: detect, elect, plan, commit, and promote of each shard."}, []string{"phase"}),
+		shards:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_shards_total", Help: "Shards that were led by nodes that ended."}),
+		attempts: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_promote_attempts_total", Help: "Promotions; more than shards where the target ended as well."}),
+		resent:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_resent_entries_total", Help: "Writes that a dead primary left open, and its successor sent again."}),
+		dropped:  prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "troupe_telemetry_dropped_traces_total", Help: "Traces that no collector took."}, func() float64 { return float64(dropped()) }),
+	}
+}
+
+// Told counts a failover that has ended.
+func (m *Metrics) Told(f *Failover) {
+	m.told.WithLabelValues(f.Kind.String(), f.Outcome.String()).Inc()
+	if f.Kind != KindFailover {
+		return
+	}
+	trace := prometheus.Labels{"trace_id": f.Trace().String()}
+	if len(f.Shards) > 0 && f.Settled() {
+		observe(m.unavailable, f.Unavailable(), trace)
+	}
+	if f.Declared != 0 {
+		observe(m.phases.WithLabelValues("detect"), max(0, f.Declared-f.Gone()), trace)
+	}
+	for _, e := range f.Elections {
+		observe(m.phases.WithLabelValues("elect"), e.Won-e.Began, trace)
+	}
+	for _, p := range f.Plans {
+		observe(m.phases.WithLabelValues("plan"), p.Took, trace)
+		if p.Committed != 0 {
+			observe(m.phases.WithLabelValues("commit"), p.Committed-p.Began-p.Took, trace)
+		}
+	}
+	m.shards.Add(float64(len(f.Shards) + f.Omitted))
+	for i := range f.Shards {
+		for _, a := range f.Shards[i].Attempts {
+			m.attempts.Inc()
+			m.resent.Add(float64(a.Entries))
+			if a.Served != 0 && a.Told != 0 {
+				observe(m.phases.WithLabelValues("promote"), a.Served-a.Told, trace)
+			}
+		}
+	}
+}
+
+// observe takes nanoseconds. Clocks of two nodes may differ: nothing took less than no time.
+func observe(o prometheus.Observer, ns int64, trace prometheus.Labels) {
+	o.(prometheus.ExemplarObserver).ObserveWithExemplar(max(0, float64(ns)/1e9), trace)
+}
+
+// Collectors are what a registry takes.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped}
+}

@@ -1,0 +1,62 @@
+package tracing_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// gather tells a registry's page by name.
+func gather(t *testing.T, m *tracing.Metrics) map[string]*dto.MetricFamily {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(m.Collectors()...)
+	list, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := map[string]*dto.MetricFamily{}
+	for _, f := range list {
+		families[f.GetName()] = f
+		if !strings.HasPrefix(f.GetName(), "troupe_") || f.GetHelp() == "" {
+			t.Errorf("%s: %q", f.GetName(), f.GetHelp())
+		}
+	}
+	return families
+}
+
+func TestMetricsOfAFailover(t *testing.T) {
+	m := tracing.NewMetrics(func() uint64 { return 3 })
+	f := death()
+	m.Told(f)
+	m.Told(&tracing.Failover{Kind: tracing.KindSuspicion, Outcome: tracing.OutcomeRefuted})
+	page := gather(t, m)
+	for name, want := range map[string]float64{"troupe_failover_shards_total": 2, "troupe_failover_promote_attempts_total": 3, "troupe_failover_resent_entries_total": 3, "troupe_telemetry_dropped_traces_total": 3} {
+		if got := page[name].Metric[0].Counter.GetValue(); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if n := len(page["troupe_failover_total"].Metric); n != 2 {
+		t.Errorf("%d outcomes", n)
+	}
+	h := page["troupe_failover_duration_seconds"].Metric[0].Histogram
+	if h.GetSampleCount() != 1 || h.GetSampleSum() != .23 {
+		t.Errorf("%d failovers took %v s in all", h.GetSampleCount(), h.GetSampleSum())
+	}
+	var exemplar string
+	for _, b := range h.Bucket {
+		for _, l := range b.GetExemplar().GetLabel() {
+			exemplar = l.GetValue()
+		}
+	}
+	if exemplar != f.Trace().String() {
+		t.Errorf("the exemplar leads to trace %q", exemplar)
+	}
+	if n := len(page["troupe_failover_phase_duration_seconds"].Metric); n != 5 {
+		t.Errorf("%d phases", n)
+	}
+}
