@@ -20,6 +20,7 @@ const pages = [
 const route = () => location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
 
 function standing(live) {
+  if (!live.leader && live.nodes.length > 0) return { status: 'red', words: 'nobody leads the cluster: nothing can be taken over or moved; does a majority of the voters run?' };
   let missing = 0, red = 0;
   for (const row of live.rows.values()) {
     if (!row.primary) red++;
