@@ -104,7 +104,7 @@ func (w *metering) scan(r *reader, locals int) *scan {
 		case opCall, opCallIndirect:
 			s.calls = true
 		case opMemoryGrow:
-			s.costs[here.region] += growCost
+			s.costs[here.region] += growCost * int64(max(1, w.limits.Pages))
 		case opTableSet:
 			w.fixed = "tables may change"
 		case opMisc:

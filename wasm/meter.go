@@ -14,7 +14,7 @@ const (
 
 // Costs that are not one unit for one instruction.
 const (
-	growCost   = 1024 // of memory.grow and table.grow, which may move all that there is
+	growCost   = 1024 // of table.grow, and for each page of Limits.Pages of memory.grow: they may move all that there may be
 	bulkShift  = 6    // memory.copy, fill, init cost their length divided by 64, above the instruction itself
 	frameCells = 2048 // locals and instructions that make a call count as one more level of depth
 )

@@ -12,7 +12,9 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/deciders"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/policies/tck"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // town is a settled cluster, or with empty one whose shards are all still to be created.
@@ -131,19 +133,54 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkSwap exchanges the policies between two plans, with modules that are compiled: what a plan waits for is a new set,
-// and in its first question the guests and their images.
+// BenchmarkSwap begins a plan with the set of the last one, and with another set of modules that are compiled: the difference
+// is what a plan waits for when policies are exchanged.
 func BenchmarkSwap(b *testing.B) {
 	w, all := town(b, 100, 10000, false), house(b)
-	v := w.View()
-	old := hosted.NewSet(nil, all)
-	begun := cpu(b)
-	for b.Loop() {
-		set := hosted.NewSet(nil, all)
-		set.Ask(v, question(v, 1))
-		old.Close()
-		old = set
+	for _, exchanged := range []bool{false, true} {
+		b.Run(map[bool]string{false: "kept", true: "exchanged"}[exchanged], func(b *testing.B) {
+			set := hosted.NewSet(nil, all)
+			views := [2]*policies.View{w.View(), w.View()}
+			begun := cpu(b)
+			for i := 0; b.Loop(); i++ {
+				if exchanged {
+					set.Close()
+					set = hosted.NewSet(nil, all)
+				}
+				v := views[i%2]
+				for c := range policies.Capability(5) {
+					q := question(v, 1)
+					q.Capability, q.Copy = c, &q.Shard.Copies[0]
+					set.Ask(v, q)
+				}
+			}
+			b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/1e6, "cpu-ms/op")
+			set.Close()
+		})
 	}
-	b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/1e6, "cpu-ms/op")
-	old.Close()
+}
+
+// BenchmarkFailover plans the promotions of a node with 200 primaries, without a user's policy, and with hostile ones that
+// have a word on them: what they may cost is bounded.
+func BenchmarkFailover(b *testing.B) {
+	w := town(b, 100, 10000, false)
+	w.Facts.Evidence[7].State = liveness.Dead
+	all, e := house(b), engine(b)
+	for _, name := range []string{"", "loop", "recursion", "memory", "third", "random", "no"} {
+		of := all
+		if name != "" {
+			of = append(slices.Clone(all), hosted.Policy{Version: load(b, e, fixture(b, "hostile/"+name, abi.Manifest{}))})
+		}
+		b.Run("hostile="+name, func(b *testing.B) {
+			begun := cpu(b)
+			for b.Loop() {
+				set := hosted.NewSet(nil, of) // so that it is believed anew each time
+				if n := allocator.Make(input(w, &set.Set)).Moves(); n != 100 {
+					b.Fatalf("%d promotions", n)
+				}
+				set.Close()
+			}
+			b.ReportMetric(float64(cpu(b)-begun)/float64(b.N)/1e6, "cpu-ms/op")
+		})
+	}
 }

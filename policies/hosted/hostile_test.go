@@ -18,7 +18,7 @@ import (
 // hostile are modules that mean no good, by the file of testdata/hostile, with the kind of their faults; those without one are
 // well-formed, and no worse than a bad opinion.
 var hostile = map[string]string{
-	"loop": string(wasm.Fuel), "recursion": string(wasm.Depth), "memory": string(wasm.Memory), "third": string(wasm.Unreachable), "random": hosted.BadByte,
+	"loop": string(wasm.Fuel), "recursion": string(wasm.Depth), "memory": string(wasm.Fuel), "beyond": string(wasm.Memory), "third": string(wasm.Unreachable), "random": hosted.BadByte,
 	"refuse": hosted.Refused, "pointer": hosted.BadPointer, "text": hosted.BadText, "bytes": hosted.BadText, "nan": hosted.BadScore, "infinity": hosted.BadScore,
 	"no": "", "yes": "", "overrun": "", "chatter": "", "fickle": "", "shardwise": "",
 }
