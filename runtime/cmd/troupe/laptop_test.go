@@ -210,3 +210,47 @@ func TestReplayOfModules(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }
+
+// A recorded plan explains itself: what was decided, what each rule said, and of a copy without a place the rules in the way.
+func TestExplainAt(t *testing.T) {
+	folder := t.TempDir()
+	recordedIn(t, folder)
+	path := filepath.Join(folder, "3.3.plan")
+	out, errs, code := invoke(t, nil, "", "explain", "orders/0", "--at", path)
+	if code != 0 || errs != "" || !strings.HasPrefix(out, "plan 3.3 of ") || !strings.Contains(out, "green\n") || !strings.Contains(out, "node n3 is draining") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, _, _ = invoke(t, nil, "", "explain", "orders/0", "n3", "--at", path, "--json")
+	var x pastExplanation
+	if err := json.Unmarshal([]byte(out), &x); err != nil || !x.Same || x.Plan != "3.3" || len(x.Nodes) != 1 || x.Nodes[0].Verdict != "NO" || len(x.Nodes[0].Words) == 0 {
+		t.Errorf("%v: %+v", err, x)
+	}
+	o, err := simulate.Play("x.txt", []byte("nodes 2 disk=1tb\nkeyspace orders shards=2 replicas=2 data=1gb\neval 5m\n"), simulate.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := o.World.Input()
+	frame, err := records.New(records.Key{Term: 3, Number: 9}, runtime.Version(), in.Now, in, allocator.Make(in), records.Outcome{}).Frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = write(t, folder, "3.9.plan", string(frame))
+	out, errs, code = invoke(t, nil, "", "explain", "--at", path)
+	if code != 0 || errs != "" || !strings.Contains(out, "yellow: 2 of 3 copies") || !strings.Contains(out, "decided: missing NO: ") || !strings.Contains(out, "in the way: [same_node] refuses 2 nodes") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"orders/7", "--at", path}, exitNotFound, "there was no shard orders/7"},
+		{[]string{"orders/0", "n9", "--at", path}, exitNotFound, `there was no node "n9"`},
+		{[]string{"--at", filepath.Join(folder, "3.1.plan")}, 0, ""},
+		{[]string{"--at", "none.plan"}, exitFailed, "none.plan"},
+	} {
+		if _, errs, code := invoke(t, nil, "", append([]string{"explain"}, c.args...)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+}

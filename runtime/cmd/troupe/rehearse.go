@@ -237,6 +237,9 @@ func (r *remote) printRehearsal(one *simulate.Rehearsal) error {
 			break
 		}
 		fmt.Fprintf(out, "  no place: %s\n", u.Why)
+		for _, rule := range u.InWay {
+			fmt.Fprintf(out, "    in the way: %s\n", rule)
+		}
 		for _, w := range u.Words {
 			fmt.Fprintf(out, "    %s\n", w)
 		}

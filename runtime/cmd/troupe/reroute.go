@@ -155,11 +155,15 @@ func (r *remote) printPlan(a *admin.RerouteAnswer) error {
 func explainCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain [SHARD [NODE]]", Short: "say why a shard is where it is, decider by decider", Args: cobra.MaximumNArgs(2),
-		Long: "Prints how a shard stands and what each decider says about it on each node. Without a shard it is the first that is not\ngreen; exit code 3 says that all are green.",
+		Long: "Prints how a shard stands and what each decider says about it on each node. Without a shard it is the first that is not\ngreen; exit code 3 says that all are green. With --at it is what a leader saw when it made a recorded plan, and what its rules said\nthen; a plan is a number (7.153), a time until which it is the last, or a file from below plans/ in a data folder.",
 		Example: `  troupe explain
   troupe explain orders/3
-  troupe explain orders/3 n2 --json`,
+  troupe explain orders/3 n2 --json
+  troupe explain orders/3 --at 14:05
+  troupe explain orders/3 n2 --at 7.153`,
 	}
+	var at string
+	cmd.Flags().StringVar(&at, "at", "", "explain by a recorded `plan`: 7.153, 2026-03-01T12:00:00Z, 14:05, 10m (ago), or a file")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var keyspace, node string
@@ -172,6 +176,9 @@ func explainCommand(c *console) *cobra.Command {
 		}
 		if len(args) > 1 {
 			node = args[1]
+		}
+		if at != "" {
+			return r.explainAt(cmd.Context(), at, strings.Join(args[:min(1, len(args))], ""), node)
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.Explain(ctx, keyspace, index, node)

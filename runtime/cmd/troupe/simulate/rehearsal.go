@@ -30,7 +30,8 @@ type Rehearsal struct {
 type Unplaceable struct {
 	Shard string   `json:"shard"`
 	Why   string   `json:"why"`
-	Words []string `json:"words"` // of each node that lives: the strictest rule and its sentence
+	Words []string `json:"words"`      // of each node that lives: the strictest rule and its sentence
+	InWay []string `json:"in_the_way"` // the fewest rules that together leave no node
 }
 
 // KeyspaceHealth counts the shards of a keyspace.
@@ -143,6 +144,9 @@ func (w *World) unplaceable(r *Rehearsal) error {
 				return err
 			}
 			u.Words = w.words(e)
+			for n := range e.Conflict {
+				u.InWay = append(u.InWay, e.Conflict[n].String())
+			}
 		}
 		r.Unplaceable = append(r.Unplaceable, u)
 	}

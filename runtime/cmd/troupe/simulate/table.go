@@ -205,6 +205,9 @@ func (w *World) explain(out *strings.Builder, name string) error {
 	for i := range e.Nodes {
 		fmt.Fprintf(out, "  %s\n", e.Nodes[i].String())
 	}
+	for i := range e.Conflict {
+		fmt.Fprintf(out, "  in the way: %s\n", e.Conflict[i].String())
+	}
 	for _, d := range e.Decisions {
 		fmt.Fprintf(out, "  next: %v %v: %s\n", d.Lane, d.Verdict, d.Reason)
 	}

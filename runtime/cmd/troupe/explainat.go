@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// pastExplanation is why a shard was where it was, by a recorded plan.
+type pastExplanation struct {
+	Plan     string         `json:"plan"`
+	Taken    time.Time      `json:"taken"`
+	Version  uint64         `json:"version"` // of the state that was planned on
+	Shard    string         `json:"shard"`
+	Row      string         `json:"row"`
+	Status   string         `json:"status"`
+	Why      string         `json:"why,omitempty"`
+	Decided  []string       `json:"decided"`
+	Conflict []string       `json:"conflict,omitempty"` // of a copy that no node might have: the fewest rules that saw to it
+	Nodes    []pastVerdicts `json:"nodes"`
+	Same     bool           `json:"same"` // the plan comes out the same here: what is said is what was said then
+}
+
+// pastVerdicts is what the rules said about one node.
+type pastVerdicts struct {
+	Node    string     `json:"node"`
+	Copy    string     `json:"copy,omitempty"`
+	Verdict string     `json:"verdict"`
+	Words   []pastWord `json:"deciders"`
+}
+
+// pastWord is one rule's.
+type pastWord struct {
+	Question string `json:"question"`
+	Decider  string `json:"decider"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// explainAt explains a shard by what a leader saw and which rules it asked: when a plan was made, at a time, or in a file.
+func (r *remote) explainAt(ctx context.Context, at, shard, node string) error {
+	var args []string
+	if strings.HasSuffix(at, ".plan") {
+		args, at = []string{at}, ""
+	}
+	begin, err := r.beginning(ctx, args, at)
+	if err != nil {
+		return err
+	}
+	id, err := shardOf(begin.Input.State, shard)
+	if err != nil {
+		return err
+	}
+	shop := &workshop{}
+	defer shop.close()
+	p := &replayer{r: r, o: &replayFlags{}, shop: shop, sets: map[string]*hosted.Set{}}
+	set, err := p.inForce(ctx, begin)
+	if err != nil {
+		return err
+	}
+	in := begin.Input
+	in.Policies = &set.Set
+	same, _ := begin.Same(allocator.Make(in))
+	e, err := allocator.Explain(in, id)
+	if err != nil {
+		return err
+	}
+	x := pastOf(begin, e, same)
+	if node != "" {
+		m := begin.Input.State.MemberByName(node)
+		if m == nil {
+			return &failure{exitNotFound, fmt.Errorf("there was no node %q", node)}
+		}
+		x.only(m.Name)
+	}
+	if r.json {
+		return printJSON(r.c.out, x)
+	}
+	return r.printPast(x)
+}
+
+// shardOf finds a shard by name; without one it is the first that is not green.
+func shardOf(s *cluster.State, name string) (shards.ShardID, error) {
+	if name == "" {
+		for _, h := range cluster.HealthOf(s).Reasons {
+			return h.Shard, nil
+		}
+		return 0, &failure{exitNotFound, fmt.Errorf("every shard was green; name one")}
+	}
+	keyspace, index, err := shardName(name)
+	if err != nil {
+		return 0, err
+	}
+	k := s.KeyspaceByName(keyspace)
+	if k == nil || index >= k.Shards {
+		return 0, &failure{exitNotFound, fmt.Errorf("there was no shard %s", name)}
+	}
+	return shards.NewShardID(k.ID, index), nil
+}
+
+func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExplanation {
+	x := &pastExplanation{Plan: begin.Key.String(), Taken: begin.Taken, Version: begin.Input.State.Version, Shard: e.Name, Row: e.Row, Status: e.Health.Status.String(), Why: e.Health.Reason,
+		Decided: []string{}, Same: same}
+	for i := range e.Decisions {
+		d := &e.Decisions[i]
+		x.Decided = append(x.Decided, fmt.Sprintf("%v %v: %s", d.Lane, d.Verdict, d.Reason))
+	}
+	for i := range e.Conflict {
+		x.Conflict = append(x.Conflict, e.Conflict[i].String())
+	}
+	for i := range e.Nodes {
+		n := pastVerdicts{Node: e.Nodes[i].Node}
+		all := []*policies.Explanation{&e.Nodes[i]}
+		for c := range e.Copies {
+			if copied := &e.Copies[c]; copied.Node == n.Node {
+				n.Copy = fmt.Sprintf("c%d", copied.Copy)
+				all = []*policies.Explanation{&copied.Remain, &copied.Promote} // another copy beside it is no question
+			}
+		}
+		strictest := policies.Yes
+		for _, one := range all {
+			strictest = max(strictest, one.Verdict)
+			for _, w := range one.Words {
+				n.Words = append(n.Words, pastWord{one.Capability.String(), w.Decider, w.Verdict.String(), w.Reason})
+			}
+		}
+		n.Verdict = strictest.String()
+		x.Nodes = append(x.Nodes, n)
+	}
+	return x
+}
+
+// only leaves one node.
+func (x *pastExplanation) only(name string) {
+	for _, n := range x.Nodes {
+		if n.Node == name {
+			x.Nodes = []pastVerdicts{n}
+			return
+		}
+	}
+}
+
+func (r *remote) printPast(x *pastExplanation) error {
+	out := r.c.out
+	fmt.Fprintf(out, "plan %s of %s, on cluster state version %d\n%s\n%s", x.Plan, x.Taken.Local().Format(time.RFC3339), x.Version, x.Row, x.Status)
+	if x.Why != "" {
+		fmt.Fprintf(out, ": %s", x.Why)
+	}
+	fmt.Fprintln(out)
+	for _, d := range x.Decided {
+		fmt.Fprintf(out, "decided: %s\n", d)
+	}
+	if len(x.Decided) == 0 {
+		fmt.Fprintln(out, "decided: nothing")
+	}
+	for _, c := range x.Conflict {
+		fmt.Fprintf(out, "in the way: %s\n", c)
+	}
+	if !x.Same {
+		fmt.Fprintln(out, "this release plans otherwise than the one that made the plan: what follows may not be what was said then")
+	}
+	rows := [][]string{}
+	for _, n := range x.Nodes {
+		holds := n.Copy
+		if holds == "" {
+			holds = "-"
+		}
+		rows = append(rows, []string{n.Node, holds, "", n.Verdict, ""})
+		for _, w := range n.Words {
+			if w.Reason != "" || len(x.Nodes) == 1 {
+				rows = append(rows, []string{"", "", w.Question, w.Verdict, strings.TrimSuffix(w.Decider+": "+w.Reason, ": ")})
+			}
+		}
+	}
+	return writeTable(out, []string{"NODE", "COPY", "MAY", "VERDICT", "DECIDER AND REASON"}, rows)
+}
