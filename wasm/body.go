@@ -104,7 +104,7 @@ func (w *metering) scan(r *reader, locals int) *scan {
 		case opCall, opCallIndirect:
 			s.calls = true
 		case opMemoryGrow:
-			s.costs[here.region] += growCost * int64(max(1, w.limits.Pages))
+			s.marks = append(s.marks, mark{opMemoryGrow, start, r.at, 0})
 		case opTableSet:
 			w.fixed = "tables may change"
 		case opMisc:
@@ -292,6 +292,9 @@ func (e *emitter) copy(b []byte, from int) {
 			e.out = append(e.out, original...)
 		case opMisc:
 			e.chargeLength(m.arg)
+			e.out = append(e.out, original...)
+		case opMemoryGrow: // where it is, and not with its region: most calls of an allocator do not grow
+			e.charge(growCost * int64(max(1, e.limits.Pages)))
 			e.out = append(e.out, original...)
 		case opEnd:
 			e.leave()
