@@ -163,6 +163,13 @@ func checkDamaged(t testing.TB, seed uint64, binary []byte) (accepted bool) {
 	if err := plain.compile(ctx, binary); err != nil {
 		t.Fatalf("seed %d: let through, and invalid without the rewriting: %v", seed, err)
 	}
+	if c := engines()["compiler"]; c != nil { // which must have an answer for all that is valid, too
+		m, err := c.Compile(ctx, binary, Limits{})
+		if err != nil {
+			t.Fatalf("seed %d: the interpreter takes it, the compiler does not: %v", seed, err)
+		}
+		defer m.Close()
+	}
 	return true
 }
 
