@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,5 +160,56 @@ func TestPlansAreNotWaitedFor(t *testing.T) {
 	}
 	if b.dropped != 2 {
 		t.Errorf("%d were left out", b.dropped)
+	}
+}
+
+// A leader's plans are asked for over HTTP; the twins in Go plan them the same, whether those or the modules decided. What would be
+// planned now is told by the leader alone.
+func TestPlansOverHTTP(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 4))
+	kept, leaders := 0, 0
+	for _, n := range c.nodes {
+		served := httptest.NewServer(admin.NewServer(api{n}, admin.ServerConfig{Plans: n.plans}))
+		defer served.Close()
+		client, err := admin.NewClient(admin.ClientConfig{Addresses: []string{served.Listener.Addr().String()}, Patience: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		list, err := client.Plans(t.Context(), 0)
+		if err != nil || list.Node != n.Name() {
+			t.Fatal(list, err)
+		}
+		kept += len(list.Plans)
+		for _, p := range list.Plans {
+			for _, at := range []string{p.ID, time.UnixMilli(p.At).UTC().Format(time.RFC3339Nano)} {
+				r, err := client.Plan(t.Context(), at)
+				if err != nil || r.Taken.UnixMilli() != p.At {
+					t.Fatalf("plan %s: %v", at, err)
+				}
+				if same, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !same {
+					t.Errorf("plan %s: %s", at, why)
+				}
+			}
+		}
+		present, err := client.CurrentPlan(t.Context())
+		leader, _ := placing{n}.Leader()
+		switch {
+		case leader == n.id.Node && err == nil:
+			leaders++
+			if present.Input.State.Version == 0 || len(present.Policies.Deciders) != len(deciders.All()) {
+				t.Errorf("present: %+v", present)
+			}
+		case leader != n.id.Node && (err == nil || !strings.Contains(err.Error(), "does not lead; ask n")):
+			t.Errorf("%s, which does not lead: %v", n.Name(), err)
+		}
+		for _, at := range []string{"99.1", "2001-01-01T00:00:00Z", "yesterday"} {
+			if _, err := client.Plan(t.Context(), at); err == nil {
+				t.Errorf("there is a plan %s", at)
+			}
+		}
+	}
+	if kept == 0 || leaders == 0 {
+		t.Errorf("%d plans of %d leaders", kept, leaders)
 	}
 }
