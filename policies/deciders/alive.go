@@ -56,6 +56,16 @@ func (Alive) Promote(v *policies.View, _ *policies.Question, r policies.Row) {
 	}
 }
 
+// Next is when the first node has been kept waiting for long enough.
+func (Alive) Next(v *policies.View) (tick int64) {
+	for n := range v.Nodes {
+		if held := v.Nodes[n].Evidence.Held; held > v.Ticks && (tick == 0 || held < tick) {
+			tick = held
+		}
+	}
+	return tick
+}
+
 // standing is what stands against a node, or 0.
 func standing(v *policies.View, node int) uint8 {
 	n := &v.Nodes[node]
