@@ -17,7 +17,7 @@ import (
 //	 ▓  ▓       ·  ·       ▓  ▓        a copy on n1, and one on n6
 //
 // Settings cluster.routing.allocation.awareness.attributes, and …awareness.force.ATTRIBUTE.values with values that there should
-// be: without these the zones that live take over what a dead one held, and with them they do not. A keyspace may name other
+// be: without these the zones that stay take over what one held that is dead or drained, and with them they do not. A keyspace may name other
 // attributes for itself. A node that does not say the attribute holds nothing. Of too many copies in one place the youngest
 // move. The copy that is to be replaced is not counted, nor are copies on nodes that are down.
 type Awareness struct{}
@@ -26,7 +26,7 @@ type Awareness struct{}
 type attribute struct {
 	name   string
 	from   string   // the setting that named it
-	values []string // sorted: those of living nodes, and those that there should be
+	values []string // sorted: those of nodes that stay, and those that there should be
 	of     []int    // by node: the place of its value, unsaid, or unseen
 	nodes  [][]int  // by value: the nodes that say it
 	silent []int    // nodes that do not say the attribute
@@ -35,7 +35,7 @@ type attribute struct {
 // What nodes without a place among the values are.
 const (
 	unsaid = -1 // it does not say the attribute
-	unseen = -2 // it is down, or holds no data, and nobody else says its value: others judge it
+	unseen = -2 // it is down, leaves or holds no data, and nobody else says its value: others judge it
 )
 
 // aware is how a keyspace's copies are spread.
@@ -77,7 +77,7 @@ func readAttribute(v *policies.View, name, from string) attribute {
 	forced, _ := v.Setting(nil, cluster.SettingAwarenessForce+name+cluster.SettingAwarenessForceEnd)
 	a.values = cluster.Names(forced)
 	for n := range v.Nodes {
-		if value := v.Nodes[n].Attribute(name); value != "" && !v.Nodes[n].Down && v.Nodes[n].Has(cluster.RoleData) {
+		if value := v.Nodes[n].Attribute(name); value != "" && !v.Nodes[n].Down && !v.Nodes[n].Draining && v.Nodes[n].Has(cluster.RoleData) {
 			a.values = append(a.values, value)
 		}
 	}

@@ -196,7 +196,7 @@ func (w *town) order() {
 	}
 	pick := func(from ...string) string { return from[w.IntN(len(from))] }
 	yes := w.IntN(2) == 0
-	switch w.IntN(11) {
+	switch w.IntN(12) {
 	case 0:
 		set(cluster.SettingAwareness, pick("zone", "rack", "zone,rack", ""))
 	case 1:
@@ -230,6 +230,14 @@ func (w *town) order() {
 			w.dead[node.ID] = true
 		}
 	case 10:
+		zone := node.Attribute("zone")
+		w.log = append(w.log, fmt.Sprintf("drain zone %s %t", zone, yes))
+		for i := range w.state.Members {
+			if m := &w.state.Members[i]; m.Attribute("zone") == zone {
+				w.must(&cluster.Command{Member: &cluster.MemberChange{Node: m.ID, Draining: &yes}})
+			}
+		}
+	case 11:
 		w.log = append(w.log, "fill the disk of "+node.Name)
 		w.base[w.state.Member(node.ID).Raft-1] = float64(w.IntN(95)) * gb
 	}

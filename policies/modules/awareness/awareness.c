@@ -74,7 +74,7 @@ static int read_attribute(attribute_t *a, text_t name) {
 	while (next_name(&forced, &value)) add(a, room, value);
 	EACH_NODE(n) {
 		uint32_t says = attribute(n, name);
-		if (says && !(node_flags(n) & NODE_DOWN) && node_roles(n) & ROLE_DATA) add(a, room, text(says));
+		if (says && !(node_flags(n) & (NODE_DOWN | NODE_DRAINING)) && node_roles(n) & ROLE_DATA) add(a, room, text(says));
 	}
 	EACH_NODE(n) {
 		uint32_t says = attribute(n, name);
