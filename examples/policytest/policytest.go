@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,17 +78,29 @@ func (b Build) same(compiler string) bool {
 	return err == nil && strings.Contains(string(text), b.Version)
 }
 
-// Play asks a module what a fixture asks, and compares.
+// Play asks a module what a fixture asks, compiled and interpreted, and compares.
 func Play(t *testing.T, module []byte, path string) {
 	t.Helper()
-	engine, err := hosted.NewEngine(hosted.EngineConfig{})
-	if err != nil {
-		t.Fatal(err)
+	for _, interpreted := range []bool{false, true} {
+		engine, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: interpreted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		version, err := hosted.Load(context.Background(), engine, module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, complaint := range play(t, version, path) {
+			t.Errorf("on the %s: %s", engine.Running(), complaint)
+		}
+		_ = version.Close()
+		_ = engine.Close()
 	}
-	version, err := hosted.Load(context.Background(), engine, module)
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+// play lists what is not as the fixture expects.
+func play(t *testing.T, version *hosted.Version, path string) (complaints []string) {
+	t.Helper()
 	file, err := fixture.Read(path)
 	if err != nil {
 		t.Fatal(err)
@@ -104,12 +117,13 @@ func Play(t *testing.T, module []byte, path string) {
 	}
 	for _, one := range result.Cases {
 		for _, failed := range one.Failed {
-			t.Errorf("%s:%d: %s: %s", path, one.Line, one.Ask, failed)
+			complaints = append(complaints, fmt.Sprintf("%s:%d: %s: %s", path, one.Line, one.Ask, failed))
 		}
 	}
 	if len(result.Cases) == 0 {
 		t.Errorf("%s asks nothing", path)
 	}
+	return complaints
 }
 
 func read(t *testing.T, path string) []byte {
