@@ -104,18 +104,16 @@ func (m *mind) prepare(v *policies.View, limit uint64) *Fault {
 		m.drop()
 	}
 	if m.guest == nil {
-		if m.guest, fault = m.v.instantiate(wasm.Host{Log: m.log}); fault != nil {
+		speaks := &voice{m.v.Name(), m.ledger}
+		if m.guest, fault = m.v.instantiate(wasm.Host{Log: speaks.log}); fault != nil {
 			return fault
 		}
+		m.guest.voice = speaks
 	}
 	if fault = m.guest.configure(settings); fault != nil {
 		return fault
 	}
 	return m.guest.see(m.board, part, limit)
-}
-
-func (m *mind) log(level wasm.Level, text string) {
-	m.ledger.line(m.v.Name(), int32(level), text)
 }
 
 // Decider is a decider whose mind is a guest. It belongs to one Set, and with it to one goroutine.

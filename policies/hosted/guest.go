@@ -21,6 +21,7 @@ type guest struct {
 	explain  *wasm.Func
 	delta    *wasm.Func
 
+	voice    *voice
 	settings string // that it was configured with
 	config   area
 	image    area
@@ -42,7 +43,7 @@ type area struct{ at, size uint32 }
 // Fuel of the calls that are no questions.
 const (
 	configureFuel = 50_000_000
-	allocFuel     = 5_000_000 // to grow the memory takes 1024 for each page that there may be
+	allocFuel     = 5_000_000  // to grow the memory takes 1024 for each page that there may be
 	stateFuel     = 20_000_000 // and stateFuelPerRow for each row of a table
 	stateRowFuel  = 200
 	deltaRowFuel  = 10_000

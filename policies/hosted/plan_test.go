@@ -15,10 +15,15 @@ import (
 	"github.com/troupe-actors/troupe/policies/tck"
 )
 
-// house is the shipped modules.
-func house(t testing.TB) (list []hosted.Policy) {
+// house is the shipped modules, compiled.
+func house(t testing.TB) []hosted.Policy {
 	t.Helper()
-	versions, err := hosted.LoadBuiltIns(t.Context(), engine(t), modules.All())
+	return houseOn(t, engine(t))
+}
+
+func houseOn(t testing.TB, e *hosted.Engine) (list []hosted.Policy) {
+	t.Helper()
+	versions, err := hosted.LoadBuiltIns(t.Context(), e, modules.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +34,19 @@ func house(t testing.TB) (list []hosted.Policy) {
 }
 
 // Plans made with the modules are those made with their twins in Go, sentence by sentence: on random worlds, and on what becomes
-// of them when the plans are carried out.
+// of them when the plans are carried out. Interpreted modules make them too.
 func TestPlansAreThoseOfTheTwins(t *testing.T) {
+	e, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	slow := hosted.NewSet(nil, houseOn(t, e))
+	defer slow.Close()
 	guests, native := hosted.NewSet(nil, house(t)), &policies.Set{Deciders: deciders.All()}
 	defer guests.Close()
 	moves, rounds := 0, 0
@@ -48,6 +64,12 @@ func TestPlansAreThoseOfTheTwins(t *testing.T) {
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, round %d: the plans differ: %s", seed, round, difference(got, want))
+			}
+			if seed%8 == 0 {
+				in.Policies = &slow.Set
+				if interpreted := allocator.Make(in); !reflect.DeepEqual(interpreted, want) {
+					t.Fatalf("seed %d, round %d: the plans differ on the interpreter: %s", seed, round, difference(interpreted, want))
+				}
 			}
 			moves += got.Moves()
 			c := got.Command()
