@@ -3,13 +3,11 @@ package wasm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 )
 
 // A Module is a compiled guest, ready to be instantiated any number of times. It is safe for use by many goroutines.
@@ -126,44 +124,4 @@ func (m *Module) prepare(binary []byte) ([]byte, error) {
 	}
 	m.custom, m.fixed, m.mutable = parts.custom, w.fixed, w.mutable
 	return metered, nil
-}
-
-// compile compiles what prepare returned, and makes the host's modules that it imports.
-func (m *Module) compile(ctx context.Context, metered []byte) error {
-	err := m.build(ctx, m.engine.config, metered)
-	if err != nil && strings.Contains(err.Error(), cacheWords) {
-		m.damage = fmt.Errorf("wasm: module %s: the cached code is damaged: %w; it was compiled anew, empty the cache directory", m.digest.Short(), err)
-		_ = m.Close()
-		err = m.build(ctx, m.engine.spare, metered)
-	}
-	if err != nil {
-		return m.invalid(ctx, err)
-	}
-	return provide(ctx, m.runtime, m.Imports())
-}
-
-// cacheWords is in what the engine says of a cache file that it cannot use.
-const cacheWords = "compilationcache"
-
-func (m *Module) build(ctx context.Context, config wazero.RuntimeConfig, metered []byte) (err error) {
-	defer func() {
-		if r := recover(); r != nil { // a length in a damaged file that no memory can hold
-			err = fmt.Errorf("%s: %v", cacheWords, r)
-		}
-	}()
-	// One worker would not look at the context before it is done.
-	ctx = experimental.WithCompilationWorkers(ctx, 2)
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(uint32(m.limits.Pages)))
-	m.code, err = m.runtime.CompileModule(ctx, metered)
-	return err
-}
-
-// CacheDamage says why the module was compiled although the cache had it; nil if all is well.
-func (m *Module) CacheDamage() error { return m.damage }
-
-func (m *Module) invalid(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("wasm: module %s: compiling stopped: %w; give it more time, or make the module smaller", m.digest.Short(), context.Cause(ctx))
-	}
-	return &Refusal{Section: "module", Reason: "is no valid WebAssembly: " + err.Error(), Fix: "rebuild it for wasm32 with WebAssembly 2.0 features at most"}
 }
