@@ -51,6 +51,9 @@ func (c *chair) sit(s *cluster.State) *mind {
 			c.p.c.Log.Warn("a policy is in force, and this node plans without it", "reason", text)
 		}
 	}
+	if before != nil {
+		c.mind.set.TakeOver(before.set)
+	}
 	before.close()
 	return c.mind
 }
