@@ -11,7 +11,8 @@ import (
 )
 
 // Replace puts one node in the place of another. Setting cluster.routing.replace.NODE is the name of the node that takes its
-// place: the copies of NODE go there and nowhere else, and it takes no others until NODE is forgotten or the setting removed.
+// place: the copies of NODE go there and nowhere else, and it takes no others until NODE is forgotten or the setting removed. A
+// copy of a shard that has another there already goes wherever it may.
 // NODE gets no more copies, and others lead if they can. A pair of which one is no member is not looked at.
 type Replace struct{}
 
@@ -46,7 +47,7 @@ func (Replace) Name() string { return "replace" }
 // PerShard is true: the answer is about where the shard's copies are.
 func (Replace) PerShard() bool { return true }
 
-// Class is the place, from 1, of the pair whose node the copy in question is on. A shard of which another copy is on such a
+// Class is which pair's node the copy in question is on, and whether another is on its successor. A shard of which another copy is on such a
 // node is a class of its own: that may be the one which is missed.
 func (Replace) Class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
 	list := pairs.Of(v)
@@ -54,7 +55,14 @@ func (Replace) Class(v *policies.View, q *policies.Question) (class uint64, ok b
 		return 0, true
 	}
 	if q.Copy != nil {
-		return uint64(of(v, list, q.Copy.Node) + 1), true
+		own := of(v, list, q.Copy.Node)
+		switch {
+		case own < 0:
+			return 0, true
+		case q.Shard.CopyOn(v.Nodes[list[own].to].ID) != nil:
+			return uint64(2*own + 2), true
+		}
+		return uint64(2*own + 1), true
 	}
 	for i := range q.Shard.Copies {
 		if at := of(v, list, q.Shard.Copies[i].Node); at >= 0 {
@@ -81,7 +89,7 @@ func (Replace) Allocate(v *policies.View, q *policies.Question, r policies.Row) 
 	if q.Copy != nil {
 		own = of(v, list, q.Copy.Node)
 	}
-	if own >= 0 {
+	if own >= 0 && q.Shard.CopyOn(v.Nodes[list[own].to].ID) == nil {
 		for n := range v.Nodes {
 			if n != list[own].to {
 				r.Raise(n, policies.Say(policies.No, replaceOther))

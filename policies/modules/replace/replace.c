@@ -1,5 +1,6 @@
 /* replace puts one node in the place of another: the copies of the one go to the other and nowhere else, and it takes no
- * others until the first is forgotten or the setting removed. */
+ * others until the first is forgotten or the setting removed. A copy of a shard that has another there already goes wherever
+ * it may. */
 #define TROUPE_NEEDS(need) need(node_name) need(node_id) need(node_flags) need(copy_node) need(copy_id)
 #define PREPARE prepare
 #include "../house.h"
@@ -48,13 +49,16 @@ static int32_t prepare(void) {
 	return 0;
 }
 
+static int has_copy(int32_t shard, int32_t node) {
+	EACH_COPY(c, shard)
+		if (copy_node(c) == node) return 1;
+	return 0;
+}
+
 /* Whether a copy that is asked for without naming the one that it replaces may stand for one on a node that is replaced,
  * which is down. */
 static int missed(int32_t shard, int32_t copy, const pair_t *p) {
-	if (copy >= 0 || !(node_flags(p->from) & NODE_DOWN)) return 0;
-	EACH_COPY(c, shard)
-		if (copy_node(c) == p->from) return 1;
-	return 0;
+	return copy < 0 && node_flags(p->from) & NODE_DOWN && has_copy(shard, p->from);
 }
 
 static int takes(int32_t shard, int32_t copy, int32_t own, const pair_t *p) {
@@ -67,7 +71,7 @@ static int takes(int32_t shard, int32_t copy, int32_t own, const pair_t *p) {
 RULE(can_allocate) {
 	if (!count) return;
 	int32_t own = copy >= 0 ? of(copy_node(copy)) : NONE;
-	if (own >= 0) EACH_NODE(n)
+	if (own >= 0 && !has_copy(shard, pairs[own].to)) EACH_NODE(n)
 			if (n != pairs[own].to) say(n, NO, OTHER);
 	for (int32_t i = 0; i < count; i++) {
 		say(pairs[i].from, NO, GONE);
