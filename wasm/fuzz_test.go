@@ -200,7 +200,7 @@ func FuzzModules(f *testing.F) {
 }
 
 func FuzzBytes(f *testing.F) {
-	for _, name := range []string{"guest.wasm", "row_c.wasm", "row_rust.wasm", "row_as.wasm"} {
+	for _, name := range []string{"guest.wasm", "row_c.wasm", "row_rust.wasm", "row_as.wasm", "wasi.wasm"} {
 		f.Add(fixture(f, name))
 	}
 	f.Add(randomModule(1))

@@ -164,3 +164,25 @@ func TestHost(t *testing.T) {
 		}
 	})
 }
+
+// A trap says where the guest was, in the guest's own names, and a refusal names a function as well as it can.
+func TestNames(t *testing.T) {
+	onEach(t, func(t *testing.T, e *Engine) {
+		i := instance(t, compile(t, e, fixture(t, "guest.wasm"), Limits{Depth: 5}), Host{})
+		trap := trapOf(t, i, Depth, "deep", 0, 10)
+		if frames := strings.Split(trap.Trace, "\n"); len(frames) != 6 || !strings.Contains(frames[0], "deep(i32) i32") {
+			t.Errorf("trace %q, want six frames of deep", trap.Trace)
+		}
+	})
+	bad := func(names []byte) string {
+		_, err := engines()["interpreter"].Compile(context.Background(), moduleOf(listOf(typeSection, typeOf("", "")),
+			listOf(functionSection, []byte{0}, []byte{0}), listOf(codeSection, bodyOf(), bodyOf(0xff)), sectionOf(customSection, names)), Limits{})
+		return err.Error()
+	}
+	named := append(appendName(nil, "name"), sectionOf(1, append([]byte{2, 0}, append(appendName(nil, "good"), append([]byte{1}, appendName(nil, "evil")...)...)...))...)
+	for want, names := range map[string][]byte{"code evil:": named, "code function 1:": append(appendName(nil, "name"), 1, 99)} {
+		if got := bad(names); !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+}
