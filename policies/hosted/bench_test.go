@@ -133,19 +133,29 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkSwap begins a plan with the set of the last one, and with another set of modules that are compiled: the difference
-// is what a plan waits for when policies are exchanged.
+// BenchmarkSwap begins a plan with the set of the last one, with one that has another policy beside the same others, and with
+// one that has nothing of the last. What a plan waits for when policies are exchanged is the second without the first.
 func BenchmarkSwap(b *testing.B) {
 	w, all := town(b, 100, 10000, false), house(b)
-	for _, exchanged := range []bool{false, true} {
-		b.Run(map[bool]string{false: "kept", true: "exchanged"}[exchanged], func(b *testing.B) {
-			set := hosted.NewSet(nil, all)
+	user := hosted.Policy{Version: load(b, engine(b), fixture(b, "hostile/yes", abi.Manifest{}))}
+	for _, kind := range []string{"kept", "one exchanged", "all exchanged"} {
+		b.Run(kind, func(b *testing.B) {
+			with := slices.Clone(all)
+			set := hosted.NewSet(nil, with)
 			views := [2]*policies.View{w.View(), w.View()}
 			begun := cpu(b)
 			for i := 0; b.Loop(); i++ {
-				if exchanged {
+				if kind != "kept" {
+					of := with
+					if i%2 == 0 {
+						of = append(with, user)
+					}
+					next := hosted.NewSet(nil, of)
+					if kind == "one exchanged" {
+						next.TakeOver(set)
+					}
 					set.Close()
-					set = hosted.NewSet(nil, all)
+					set = next
 				}
 				v := views[i%2]
 				for c := range policies.Capability(5) {

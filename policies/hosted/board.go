@@ -28,7 +28,7 @@ type board struct {
 	slots  int // of each shard
 	copies []shards.CopyID
 	homes  []int32 // the nodes of copies; nil if no column needs them
-	first  []int   // by keyspace: the place of its first shard
+	first  []int   // by keyspace's number: the place of its first shard
 	err    error   // why there is no image
 }
 
@@ -68,7 +68,9 @@ func (b *board) draw() error {
 	s, shard := b.view.State, 0
 	b.first = b.first[:0]
 	for i := range s.Keyspaces {
-		b.first = append(b.first, shard)
+		for len(b.first) <= int(s.Keyspaces[i].ID) {
+			b.first = append(b.first, shard)
+		}
 		shard += s.Keyspaces[i].Shards
 	}
 	for i := range s.Shards {

@@ -45,8 +45,8 @@ type asked struct {
 	flags uint32
 }
 
-func (m *mind) asked(v *policies.View, q *policies.Question) (a asked) {
-	a.shard, a.copy = m.board.first[v.Keyspace(q.Keyspace.ID)]+q.Shard.ID.Index(), abi.NoCopy
+func (m *mind) asked(q *policies.Question) (a asked) {
+	a.shard, a.copy = m.board.first[q.Keyspace.ID]+q.Shard.ID.Index(), abi.NoCopy
 	if q.Copy != nil {
 		a.copy = m.board.slot(a.shard, q.Copy.ID)
 	}
@@ -188,7 +188,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		limit = d.hurry
 	}
 	if fault == nil {
-		a := d.asked(v, q)
+		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		if fresh {
 			return k.row, true

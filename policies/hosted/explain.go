@@ -26,7 +26,7 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 		fault := d.prepare(v, 1<<62)
 		if fault == nil {
 			var text string
-			if text, fault = d.guest.why(abi.Capability(q.Capability), d.asked(v, q), node, a); fault == nil {
+			if text, fault = d.guest.why(abi.Capability(q.Capability), d.asked(q), node, a); fault == nil {
 				d.fuel = d.guest.spent
 				return text
 			}

@@ -62,7 +62,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 	}
 	fault := d.prepare(v, 1<<62)
 	if fault == nil {
-		a := d.asked(v, q)
+		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		switch {
 		case fresh:

@@ -49,7 +49,7 @@ func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok
 	}
 	if fault == nil {
 		budget := s.guest.budget(len(v.Nodes))
-		s.each, fault = s.guest.score(s.asked(v, q), s.each[:0], len(v.Nodes), min(budget, limit))
+		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes), min(budget, limit))
 		s.fuel = s.guest.spent
 		if rushed {
 			s.hurry -= min(s.hurry, s.fuel)
