@@ -43,7 +43,7 @@ const golden = "testdata/golden"
 var built = map[string][]byte{}
 
 // module builds the golden rule, or takes the built one where its compiler is not to be had.
-func (l *language) module(t *testing.T) []byte {
+func (l *language) module(t testing.TB) []byte {
 	t.Helper()
 	if built[l.name] != nil {
 		return built[l.name]
@@ -87,7 +87,7 @@ func read(t testing.TB, path string) []byte {
 
 // guest is an instance with its image, and what it needs to be asked.
 type guest struct {
-	t        *testing.T
+	t        testing.TB
 	instance *wasm.Instance
 	image    *abi.Image
 	row, out uint32
@@ -96,7 +96,7 @@ type guest struct {
 const fuel = 50_000_000
 
 // start makes an instance of a module with these settings and this image.
-func start(t *testing.T, module []byte, settings []byte, image *abi.Image) *guest {
+func start(t testing.TB, module []byte, settings []byte, image *abi.Image) *guest {
 	t.Helper()
 	g := instantiate(t, module)
 	g.configure(settings)
@@ -104,7 +104,7 @@ func start(t *testing.T, module []byte, settings []byte, image *abi.Image) *gues
 	return g
 }
 
-func instantiate(t *testing.T, module []byte) *guest {
+func instantiate(t testing.TB, module []byte) *guest {
 	t.Helper()
 	engine, err := wasm.NewEngine(wasm.Config{})
 	if err != nil {

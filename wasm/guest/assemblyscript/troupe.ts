@@ -137,8 +137,17 @@ export function pol_alloc(size: i32): usize {
   return size > 0 ? heap.alloc(size) : 0;
 }
 
-const at = new StaticArray<usize>(256); // of each column; 0: the image does not have it
-const rows = new StaticArray<u32>(256);
+const AT: usize = memory.data(256 * 4); // of each column's number: where its values are, a usize
+const ROWS: usize = memory.data(256 * 4); // and how many they are, a u32; 0: the image does not have it
+
+// @ts-ignore: decorator
+@inline function rowsOf(id: i32): u32 {
+  return load<u32>(ROWS + ((<usize>id) << 2));
+}
+// @ts-ignore: decorator
+@inline function placeOf(id: i32): usize {
+  return load<usize>(AT + ((<usize>id) << 2));
+}
 
 let nodeCount: i32 = 0;
 let keyspaceCount: i32 = 0;
@@ -163,12 +172,12 @@ export function slots(): i32 {
 
 // @ts-ignore: decorator
 @inline function place<T>(id: i32, row: i32): usize {
-  if (<u32>row >= unchecked(rows[id])) beyond(id, row);
-  return unchecked(at[id]) + <usize>row * sizeof<T>();
+  if (<u32>row >= rowsOf(id)) beyond(id, row);
+  return placeOf(id) + <usize>row * sizeof<T>();
 }
 
 function beyond(id: i32, row: i32): void {
-  refuse("row " + row.toString() + " of column " + columnName(id) + ", which has " + rows[id].toString() + "; does the manifest need it?");
+  refuse("row " + row.toString() + " of column " + columnName(id) + ", which has " + rowsOf(id).toString() + "; does the manifest need it?");
   unreachable();
 }
 
@@ -176,16 +185,16 @@ function beyond(id: i32, row: i32): void {
 export function text(number: u32): string {
   const from = load<u32>(place<u32>(TEXT_STARTS, number));
   const to = load<u32>(place<u32>(TEXT_STARTS, number + 1));
-  return String.UTF8.decodeUnsafe(at[TEXT] + from, to - from);
+  return String.UTF8.decodeUnsafe(placeOf(TEXT) + from, to - from);
 }
 
 // The number of a string in the image, or -1: no column holds it. Look once in prepare.
 export function numberOf(wanted: string): i32 {
   const bytes = String.UTF8.encode(wanted);
-  for (let i: u32 = 0; i + 1 < rows[TEXT_STARTS]; i++) {
+  for (let i: u32 = 0; i + 1 < rowsOf(TEXT_STARTS); i++) {
     const from = load<u32>(place<u32>(TEXT_STARTS, i));
     const length = load<u32>(place<u32>(TEXT_STARTS, i + 1)) - from;
-    if (length == bytes.byteLength && memory.compare(at[TEXT] + from, changetype<usize>(bytes), length) == 0) return i;
+    if (length == bytes.byteLength && memory.compare(placeOf(TEXT) + from, changetype<usize>(bytes), length) == 0) return i;
   }
   return -1;
 }
@@ -251,7 +260,7 @@ function prepared(): i32 {
 export function pol_state(image: usize, length: i32): i32 {
   if (length < 40 || load<u32>(image) != 0x474d4954 || load<u16>(image, 4) != 1) return refuse("the state is no image of ABI version 1");
   seen = false;
-  memory.fill(changetype<usize>(rows), 0, 1024);
+  memory.fill(ROWS, 0, 1024);
   nodeCount = load<i32>(image, 16);
   keyspaceCount = load<i32>(image, 20);
   shardCount = load<i32>(image, 24);
@@ -264,8 +273,8 @@ export function pol_state(image: usize, length: i32): i32 {
     const id = load<u16>(entry);
     if (id > 255 || load<u8>(entry, 2) != columnType(id)) continue;
     found[id] = true;
-    at[id] = image + load<u32>(entry, 4);
-    rows[id] = load<u32>(entry, 8);
+    store<usize>(AT + (<usize>id << 2), image + load<u32>(entry, 4));
+    store<u32>(ROWS + (<usize>id << 2), load<u32>(entry, 8));
   }
   for (let i = 0; i < needed.length; i++) {
     const id = columnId(needed[i]);
