@@ -35,7 +35,7 @@ Every node has the deciders of the house; a policy of the same name stands in th
 	}
 	for _, verb := range []func(*console) *cobra.Command{
 		policyInitCommand, policyPackCommand, policyPushCommand, policyListCommand, policyInspectCommand, policyDiffCommand, policyShadowCommand, policyActivateCommand, policyDeactivateCommand,
-		policyTestCommand, policyRollbackCommand, policyResetCommand, policyQuarantineCommand, policyForgetCommand, policyLogsCommand,
+		policyTestCommand, policyWatchCommand, policyRollbackCommand, policyResetCommand, policyQuarantineCommand, policyForgetCommand, policyLogsCommand,
 	} {
 		cmd.AddCommand(verb(c))
 	}

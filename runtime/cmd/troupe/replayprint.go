@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
 )
 
@@ -50,7 +51,34 @@ func (p *replayer) module(ctx context.Context, x records.Policy) (*hosted.Versio
 	if len(shipped) > 0 {
 		return shipped[0], nil
 	}
-	return nil, fmt.Errorf("policy %s was the module %.12s; give its file with --module", x.Name, x.Digest)
+	code, err := p.fromCluster(ctx, x.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s was the module %.12s; give its file with --module: %w", x.Name, x.Digest, err)
+	}
+	return p.shop.load(ctx, code)
+}
+
+// fromCluster fetches a module that was pushed.
+func (p *replayer) fromCluster(ctx context.Context, digest string) (code []byte, err error) {
+	err = p.r.with(ctx, func(ctx context.Context, client *admin.Client) error {
+		list, err := client.Policies(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range list.Policies {
+			for _, v := range list.Policies[i].Versions {
+				if v.Digest == digest {
+					code, err = client.PolicyModule(ctx, list.Policies[i].Name, int(v.Version))
+					return err
+				}
+			}
+		}
+		return fmt.Errorf("the cluster does not have it any more")
+	})
+	if err == nil && string(cluster.DigestOf(code)) != digest {
+		err = fmt.Errorf("the cluster gives another module, %.12s", cluster.DigestOf(code))
+	}
+	return code, err
 }
 
 // ownSettings are those of a configuration that were the module's own: what is the cluster's comes with its state.

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// project is a folder with a policy whose build takes a shipped module, adds a section that says nothing, so that it is another one by
+// its digest, and writes a log beside it.
+func project(t *testing.T) (dir string) {
+	t.Helper()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("there is no sh")
+	}
+	module, err := filepath.Abs("../../../policies/modules/draining/draining.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	write(t, dir, "build.sh", "grep -q broken rule.txt && exit 1\ncp '"+module+"' policy.wasm\nprintf '\\000\\003\\001x\\000' >> policy.wasm\necho built >> build.log\n")
+	write(t, dir, "rule.txt", "first")
+	write(t, dir, "fixture.yaml", drainFixture)
+	return dir
+}
+
+func TestPolicyWatchOnce(t *testing.T) {
+	dir := project(t)
+	out, errs, code := invoke(t, nil, "", "policy", "watch", dir, "--once", "--into", "none")
+	if code != 0 || errs != "" || !strings.Contains(out, "built in ") || !strings.Contains(out, "2 cases as expected, compiled and interpreted") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	write(t, dir, "fixture.yaml", strings.Replace(drainFixture, "n1: YES", "n1: NO", 1))
+	out, errs, code = invoke(t, nil, "", "policy", "watch", dir, "--once", "--into", "none")
+	if code != exitDifferent || !strings.Contains(out, "FAILS") || !strings.Contains(errs, "it is not swapped in") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	write(t, dir, "rule.txt", "broken")
+	if out, errs, code = invoke(t, nil, "", "policy", "watch", dir, "--once", "--into", "none"); code != exitFailed || !strings.Contains(errs, "sh ./build.sh fails") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{t.TempDir()}, "neither a Makefile nor a build.sh"},
+		{[]string{filepath.Join(dir, "none")}, "there is no folder"},
+		{[]string{dir, "--into", "production"}, "write active, shadow or none"},
+		{[]string{dir, "--debounce", "0s"}, "more than nothing"},
+	} {
+		if _, errs, code := invoke(t, nil, "", append([]string{"policy", "watch", "--once"}, c.args...)...); code == 0 || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+}
+
+// outLines is a writer that lets a test wait for what is written.
+type outLines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (l *outLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+// await returns when a text has been written so often.
+func (l *outLines) await(t *testing.T, text string, times int) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		l.mu.Lock()
+		all := l.text.String()
+		l.mu.Unlock()
+		if strings.Count(all, text) >= times {
+			return
+		}
+		select {
+		case <-l.more:
+		case <-limit:
+			t.Fatalf("%q did not come %d times:\n%s", text, times, all)
+		}
+	}
+}
+
+// A change builds anew, what the build itself writes does not, and a build that fails is told and waited out.
+func TestPolicyWatchRebuilds(t *testing.T) {
+	dir := project(t)
+	out := &outLines{more: make(chan struct{}, 1)}
+	c := &console{in: strings.NewReader(""), out: out, err: out, env: func(string) (string, bool) { return "", false }}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() { ended <- run(ctx, c, []string{"policy", "watch", dir, "--into", "none", "--debounce", "20ms"}) }()
+	out.await(t, "as expected", 1)
+	write(t, dir, "rule.txt", "second, and longer")
+	out.await(t, "rule.txt changed", 1)
+	out.await(t, "as expected", 2)
+	write(t, dir, "rule.txt", "broken")
+	out.await(t, "sh ./build.sh fails", 1)
+	write(t, dir, "rule.txt", "third, and mended")
+	out.await(t, "as expected", 3)
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	built, err := os.ReadFile(filepath.Join(dir, "build.log"))
+	if err != nil || strings.Count(string(built), "built") != 3 {
+		t.Errorf("built %q, %v:\n%s", built, err, out.text.String())
+	}
+}
+
+// What a build has written twice is its output; what changed once while it ran may have been edited, and is built again.
+func TestWatchLearnsOutputs(t *testing.T) {
+	w := &watcher{output: map[string]bool{}, once: map[string]bool{}}
+	at := func(n int64) mark { return mark{time.Unix(n, 0), n} }
+	w.learn(folderLook{"a.c": at(1), "lock": at(1)}, folderLook{"a.c": at(1), "lock": at(2), "a.o": at(2)})
+	if !w.again || w.output["lock"] || !w.output["a.o"] {
+		t.Errorf("after the first build: %+v", w)
+	}
+	w.learn(folderLook{"a.c": at(1), "lock": at(2), "a.o": at(2)}, folderLook{"a.c": at(1), "lock": at(3), "a.o": at(3)})
+	if w.again || !w.output["lock"] || w.output["a.c"] {
+		t.Errorf("after the second: %+v", w)
+	}
+	if got := w.seen.changed(folderLook{"a.c": at(4), "lock": at(4), "b.c": at(4)}); !slices.Equal(got, []string{"a.c", "a.o", "b.c", "lock"}) {
+		t.Errorf("changed: %v", got)
+	}
+}
+
+// Into a running node: pushed, ready, in force; and again after a change, with what is no longer needed forgotten.
+func TestPolicyWatchSwaps(t *testing.T) {
+	n, err := runtime.Start(t.Context(), runtime.Config{Name: "n1", RESP: "127.0.0.1:0", HTTP: "127.0.0.1:0", Keyspaces: []shards.Keyspace{{Name: "default", Shards: 2, Durability: shards.DurabilityMemory}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	dir := project(t)
+	out, errs, code := invoke(t, nil, "", "policy", "watch", dir, "--once", "--into", "shadow", "--addr", n.HTTPAddr())
+	if code != 0 || errs != "" || !strings.Contains(out, "policy draining is in the shadow") {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	out, errs, code = invoke(t, nil, "", "policy", "watch", dir, "--once", "--addr", n.HTTPAddr()) // on this machine: in force
+	if code != 0 || errs != "" || !strings.Contains(out, "policy draining is in force") {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	client, err := admin.NewClient(admin.ClientConfig{Addresses: []string{n.HTTPAddr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	p, err := client.Policy(t.Context(), "draining")
+	if err != nil || p.Active == nil || len(p.Versions) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	// What was recorded since can be replayed: the module comes from the cluster.
+	if _, err := client.Reroute(t.Context(), admin.RerouteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code = invoke(t, nil, "", "replay", "--addr", n.HTTPAddr())
+	if code != 0 || errs != "" || !strings.Contains(out, "the same bit for bit") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	list, err := client.Plans(t.Context(), 1)
+	if err != nil || len(list.Plans) != 1 {
+		t.Fatal(list, err)
+	}
+	last, err := client.Plan(t.Context(), list.Plans[0].ID)
+	if err != nil || !slices.ContainsFunc(last.Policies.Deciders, func(d records.Policy) bool { return d.Name == "draining" && d.Digest == p.Active.Digest }) {
+		t.Errorf("the last plan was not made with the module: %+v, %v", last.Policies, err)
+	}
+}
