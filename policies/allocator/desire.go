@@ -37,7 +37,6 @@ func Desire(in Input) *Desired {
 	p.declare()
 	p.look()
 	s := p.solver(true)
-	s.Enter = s.mayHold
 	d := &Desired{}
 	for _, n := range s.Slots {
 		if n < 0 {
@@ -51,7 +50,7 @@ func Desire(in Input) *Desired {
 	d.Before = s.hottest()
 	limits, worth := p.limits(s)
 	if limits.Moves = 0; worth && !in.NoBalance {
-		s.Leave, s.Lead = s.mayLeave, s.mayLead
+		s.Enter, s.Leave, s.Lead = s.mayHold, s.mayLeave, s.mayLead
 		s.Settle(limits)
 	}
 	d.After, d.Steps = s.hottest(), s.Moves()

@@ -217,6 +217,9 @@ func (t *settler) better(best *change, c change) {
 
 // relieve makes the best change for a node, if there is one.
 func (t *settler) relieve(n int32) bool {
+	if t.Limits.Fresh && !slices.ContainsFunc(t.held[n], func(slot int32) bool { return t.fresh[slot] }) {
+		return false
+	}
 	t.least = t.small + worth*t.phi[n]
 	for range 16 { // the caller may refuse what was found
 		var best change

@@ -1,0 +1,128 @@
+package allocator
+
+import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator/fit"
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// rules asks for the rows of the keyspaces, and models how their copies are spread, so that the search does not run into what
+// deciders refuse; theirs is the last word.
+func (s *solver) rules(problem *fit.Problem) {
+	p := s.p
+	state := p.trial.State()
+	attribute := s.zone(problem.Nodes)
+	first := 0
+	for k := range state.Keyspaces {
+		space := &state.Keyspaces[k]
+		last := first + space.Shards
+		problem.Classes[k].Row, problem.Classes[k].Scores = p.classRow(first, last)
+		problem.Classes[k].PerHost = p.view.Settings.SameHost
+		names, _ := state.Scoped(space.Name, cluster.SettingAwareness)
+		if list := cluster.Names(names); attribute != "" && len(list) > 0 && list[0] == attribute {
+			problem.Classes[k].PerZone = perZone(space.Copies(), problem.Nodes)
+		}
+		first = last
+	}
+}
+
+// perZone is how many copies one zone may have: as few as can be.
+func perZone(copies int, nodes []fit.Node) int32 {
+	zones := int32(0)
+	for n := range nodes {
+		if !nodes[n].Away {
+			zones = max(zones, nodes[n].Zone+1)
+		}
+	}
+	return int32((copies + int(zones) - 1) / max(1, int(zones)))
+}
+
+// zone numbers the values of the first attribute that copies are spread over, those of homes first, and the hosts.
+func (s *solver) zone(nodes []fit.Node) (attribute string) {
+	state := s.p.trial.State()
+	if list := cluster.Names(state.Value(cluster.SettingAwareness)); len(list) > 0 {
+		attribute = list[0]
+	}
+	values, hosts := map[string]int32{}, map[string]int32{} // only asked, never visited
+	number := func(of map[string]int32, name string) int32 {
+		if name == "" {
+			return fit.None
+		}
+		x, known := of[name]
+		if !known {
+			x = int32(len(of))
+			of[name] = x
+		}
+		return x
+	}
+	for _, away := range []bool{false, true} {
+		for n := range nodes {
+			if nodes[n].Away != away {
+				continue
+			}
+			if attribute != "" {
+				nodes[n].Zone = number(values, s.p.view.Nodes[n].Attribute(attribute))
+			}
+			nodes[n].Host = number(hosts, s.p.view.Nodes[n].Host)
+		}
+	}
+	return attribute
+}
+
+// How many shards of a keyspace are asked for its row, at most, and how many in a row may bring nothing new where nodes are many.
+const (
+	samples = 64
+	barren  = 2
+)
+
+// classRow is what the shards of a keyspace, from one place of the table to another, have in common: of some of them, spread over
+// all, the mildest word on each node. What one shard's own copies forbid another's do not.
+func (p *planner) classRow(first, last int) ([]byte, []float64) {
+	row := make([]byte, len(p.view.Nodes))
+	for n := range row {
+		row[n] = fit.Refused
+	}
+	var scores []float64
+	idle := 0
+	count := min(samples, last-first)
+	for at := range count {
+		i := first + at*(last-first)/count
+		r := p.row(i)
+		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Place: i, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
+		milder := false
+		for c := range max(1, len(r.Copies)) { // each of its copies may go where the others let it
+			if len(r.Copies) > 0 {
+				q.Copy = &r.Copies[c]
+				q.Primary = q.Copy.ID == r.Primary
+			}
+			milder = soften(row, p.in.Policies.Ask(p.view, q)) || milder
+		}
+		for c := range r.Copies { // what has one copy of each shard may have no other, and keeps those
+			if n := p.nodes[r.Copies[c].Node]; p.home(n) {
+				row[n] = min(row[n], fit.Waits)
+			}
+		}
+		if at == 0 {
+			scores = p.in.Policies.Scores(p.view, q)
+		}
+		if idle++; milder {
+			idle = 0
+		}
+		if !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
+			break
+		}
+	}
+	return row, scores
+}
+
+// soften takes over what is milder, and says whether anything is.
+func soften(row []byte, answers policies.Row) (milder bool) {
+	for n, a := range answers {
+		if v := byte(a.Verdict()); v < row[n] {
+			row[n], milder = v, true
+		}
+	}
+	return milder
+}
