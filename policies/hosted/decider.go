@@ -127,7 +127,14 @@ type kept struct {
 	asked
 	epoch uint64 // of the board; 0: nothing is kept
 	heard int    // changes of the view
-	row   []byte
+	row   []byte // none: it is all YES
+}
+
+func (k *kept) of(node int) policies.Answer {
+	if len(k.row) == 0 {
+		return 0
+	}
+	return policies.Answer(k.row[node])
 }
 
 // keeps finds the row that answers a question, if it is the last that was asked for. A row for a class is that of every shard
@@ -169,7 +176,7 @@ func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row)
 	}
 }
 
-// row asks the guest, unless what it would say is known. ok is false if it has no answer.
+// row asks the guest, unless what it would say is known. It is nil if that is all YES; ok is false if it has no answer.
 func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bool) {
 	d.fuel = 0
 	if d.out() {
@@ -221,6 +228,9 @@ func (k *kept) keep(row []byte, epoch uint64) {
 // ranks says whether the row tells apart the nodes that could lead: of a rule per shard those with a copy in sync, of one per
 // class all. A rule that likes none of them, or all, is no help in choosing, and would hide what other rules say.
 func (d *Decider) ranks(v *policies.View, q *policies.Question, row []byte) bool {
+	if len(row) == 0 {
+		return false
+	}
 	if !d.PerShard() {
 		return slices.ContainsFunc(row, func(x byte) bool { return abi.Verdict(x) != abi.Verdict(row[0]) })
 	}

@@ -66,7 +66,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		switch {
 		case fresh:
-			return policies.Answer(k.row[node])
+			return k.of(node)
 		case node == 0:
 			return d.one(v, q, node)
 		}

@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -32,7 +33,9 @@ type guest struct {
 
 	part  *abi.Part // what the image is
 	epoch uint64
-	read  int // of the board's log
+	read  int    // of the board's log
+	blank []byte // a row of YES
+	clean bool   // the row in the guest's memory is one
 	stack [8]uint64
 	spent uint64 // fuel of the last call
 }
@@ -159,7 +162,10 @@ func (g *guest) see(b *board, part *abi.Part, limit uint64) *Fault {
 			return fault
 		}
 	}
-	g.part, g.epoch, g.read = part, b.epoch, len(b.log)
+	if len(g.blank) < nodes {
+		g.blank = make([]byte, nodes)
+	}
+	g.part, g.epoch, g.read, g.clean = part, b.epoch, len(b.log), false
 	return nil
 }
 
@@ -198,10 +204,12 @@ func (g *guest) catchUp(b *board) *Fault {
 // budget is the fuel of a question about so many nodes.
 func (g *guest) budget(nodes int) uint64 { return uint64(g.v.Manifest.Limits.Budget(nodes)) }
 
-// ask puts a question, and gives the row in the guest's memory: it holds until the next call. Every byte has been looked at.
+// ask puts a question, and gives the row in the guest's memory, or nil if it is all YES: most are. It holds until the next
+// call. Every byte has been looked at.
 func (g *guest) ask(c abi.Capability, q asked, nodes int, fuel uint64) ([]byte, *Fault) {
-	row := g.memory(g.row, nodes)
-	clear(row)
+	if !g.clean {
+		clear(g.memory(g.row, int(g.row.size)))
+	}
 	f := g.asks[c]
 	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.row.at)
 	err := f.Call(fuel, g.stack[:])
@@ -209,7 +217,10 @@ func (g *guest) ask(c abi.Capability, q asked, nodes int, fuel uint64) ([]byte, 
 	if err != nil {
 		return nil, g.v.trapped(c.Export(), err)
 	}
-	row = g.memory(g.row, nodes) // it may have grown, and moved
+	row := g.memory(g.row, nodes) // it may have grown, and moved
+	if g.clean = bytes.Equal(row, g.blank[:nodes]); g.clean {
+		return nil, nil
+	}
 	if at := g.v.wrong(row); at >= 0 {
 		return nil, g.v.faulty(c.Export(), BadByte, "byte %d of the row is %#02x: verdict %d with reason code %d, and its manifest has reasons 1 to %d",
 			at, row[at], abi.Verdict(row[at]), abi.Reason(row[at]), len(g.v.Manifest.Reasons)-1)
