@@ -6,7 +6,8 @@
 // The world: three zones of which each has a copy of every shard, a quarter of the nodes of double size, a tenth of the tables on
 // the 40 % of the nodes that have a tag, log-normal loads in cpu, memory and disk that fill 60 %, no node above 92 %. The first
 // table is about the solvers alone; each planner begins with the world as it has itself placed and settled it. The second is about
-// the whole allocator over a real cluster state, with all built-in deciders asked about everything.
+// the whole allocator over a real cluster state, with all built-in
+// deciders asked about everything, once in Go and once as the WebAssembly modules that are shipped.
 //
 //	max/mean   use of the hottest node over what its class of nodes must carry, by dimension
 //	x bound    bytes moved over the least that any planner must move to bring every disk within 5 % of its share
@@ -34,6 +35,7 @@ func main() {
 	patience := flag.Duration("patience", 5*time.Second, "time of the processor that a rival may balance for")
 	others := flag.Bool("rivals", true, "measure the rivals too")
 	whole := flag.Bool("town", true, "measure the whole allocator too")
+	guests := flag.Bool("wasm", true, "measure the whole allocator with the deciders as WebAssembly too")
 	profile := flag.String("profile", "", "write a profile of the second table's cpu to this file")
 	flag.Parse()
 	solvers(shape, *others, *patience)
@@ -51,7 +53,16 @@ func main() {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	towns(shape)
+	t := newTown(shape)
+	t.tour(shape, "native Go")
+	if !*guests {
+		return
+	}
+	if err := t.host(); err != nil {
+		fmt.Fprintln(os.Stderr, "plan:", err)
+		os.Exit(1)
+	}
+	t.tour(shape, "WebAssembly")
 }
 
 // clock is time by the wall and of the processor.

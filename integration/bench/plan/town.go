@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -23,6 +24,7 @@ type town struct {
 	loads    policies.Loads
 	policies *policies.Set
 	ticks    int64
+	faults   func() ([]hosted.Fault, int) // of deciders that are guests
 }
 
 const gigabyte = 1 << 30

@@ -1,19 +1,41 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/policies/modules"
 )
 
-// towns prints the second table.
-func towns(shape Shape) {
-	t := newTown(shape)
-	fmt.Printf("allocator: %d copies on %d nodes, %d deciders: %s\n\n", shape.Copies, shape.Nodes, len(t.policies.Deciders), strings.Join(t.policies.Names(), " "))
+// host makes the deciders the shipped modules.
+func (t *town) host() error {
+	engine, err := hosted.NewEngine(hosted.EngineConfig{})
+	if err != nil {
+		return err
+	}
+	versions, err := hosted.LoadBuiltIns(context.Background(), engine, modules.All())
+	if err != nil {
+		return err
+	}
+	var list []hosted.Policy
+	for _, v := range versions {
+		list = append(list, hosted.Policy{Version: v})
+	}
+	set := hosted.NewSet(nil, list)
+	t.policies, t.faults = &set.Set, set.Faults
+	return nil
+}
+
+// tour prints the second table, for a town that has not begun.
+func (t *town) tour(shape Shape, minds string) {
+	t = t.fork()
+	fmt.Printf("allocator: %d copies on %d nodes, %d deciders in %s: %s\n\n", shape.Copies, shape.Nodes, len(t.policies.Deciders), minds, strings.Join(t.policies.Names(), " "))
 	fmt.Printf("%-18s %-34s %9s %9s %8s %8s   %s\n", "what", "step", "wall ms", "cpu ms", "rows", "moves", "hottest node before, after")
 	t.desire("cold")
 	t.make("")
@@ -60,6 +82,12 @@ func towns(shape Shape) {
 		u.state.Members[i].Draining = true
 	}
 	u.once("10 nodes drained", "plan")
+	fmt.Println()
+	if t.faults != nil {
+		for faults, more := t.faults(); len(faults) > 0; faults, more = t.faults() {
+			fmt.Println("faults:", faults, more)
+		}
+	}
 }
 
 // desire measures how the whole desired assignment is worked out.
