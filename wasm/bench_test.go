@@ -7,13 +7,6 @@ import (
 	"time"
 )
 
-func benchEngine() *Engine {
-	if e := engines()["compiler"]; e != nil {
-		return e
-	}
-	return engines()["interpreter"]
-}
-
 // BenchmarkFuel is the price of metering and of the fence itself: the same work by the same guest with counters and
 // without, and by native Go, in turns within one run. metered/plain and metered/native are medians over the turns.
 func BenchmarkFuel(b *testing.B) {
@@ -41,7 +34,7 @@ func BenchmarkFuel(b *testing.B) {
 						}
 					}
 				}
-				turns(b, run(unmetered(b, benchEngine(), binary)), run(compile(b, benchEngine(), binary, Limits{})),
+				turns(b, run(unmetered(b, fastest(), binary)), run(compile(b, fastest(), binary, Limits{})),
 					func() { work.native(uint32(work.param)) })
 			})
 		}
@@ -132,14 +125,14 @@ func BenchmarkLoad(b *testing.B) {
 		})
 		b.Run("compile/"+language, func(b *testing.B) {
 			for b.Loop() {
-				m, err := benchEngine().Compile(ctx, binary, Limits{})
+				m, err := fastest().Compile(ctx, binary, Limits{})
 				if err != nil {
 					b.Fatal(err)
 				}
 				_ = m.Close()
 			}
 		})
-		m := compile(b, benchEngine(), binary, Limits{})
+		m := compile(b, fastest(), binary, Limits{})
 		b.Run("instantiate/"+language, func(b *testing.B) {
 			for b.Loop() {
 				i, err := m.Instantiate(ctx, Host{})
@@ -168,7 +161,7 @@ func BenchmarkLoad(b *testing.B) {
 // pause-p9999 what a caller's acquire takes meanwhile.
 func BenchmarkSwap(b *testing.B) {
 	ctx := context.Background()
-	next := func() *Pool { return newPool(b, benchEngine(), 2, nil) }
+	next := func() *Pool { return newPool(b, fastest(), 2, nil) }
 	s := NewSwap(next())
 	stop := make(chan struct{})
 	pauses := make(chan []time.Duration, 2)

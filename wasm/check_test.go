@@ -64,7 +64,7 @@ func TestRefusals(t *testing.T) {
 		"exported fuel":  {moduleOf(listOf(exportSection, exportOf("mine", globalKind, 0))), Limits{}, []string{"export", "mine is global 0 of 0"}},
 	}
 	for name, c := range cases {
-		_, err := engines()["compiler"].Compile(context.Background(), c.binary, c.limits)
+		_, err := fastest().Compile(context.Background(), c.binary, c.limits)
 		var refusal *Refusal
 		if !errors.As(err, &refusal) {
 			t.Errorf("%s: %v, want a refusal", name, err)
@@ -95,7 +95,7 @@ func tangled(locals, blocks int) []byte {
 
 // Names that only look reserved are the linkers' and pass.
 func TestLinkersNamesPass(t *testing.T) {
-	m := compile(t, engines()["compiler"], fixture(t, "row_rust.wasm"), Limits{})
+	m := compile(t, fastest(), fixture(t, "row_rust.wasm"), Limits{})
 	var names []string
 	for _, f := range m.Exports() {
 		names = append(names, f.String())
@@ -124,7 +124,7 @@ func TestModuleTellsOfItself(t *testing.T) {
 func TestCompileStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := engines()["compiler"].Compile(ctx, append(fixture(t, "row_c.wasm"), sectionOf(customSection, appendName(nil, "stopped"))...), Limits{Depth: 77})
+	_, err := fastest().Compile(ctx, append(fixture(t, "row_c.wasm"), sectionOf(customSection, appendName(nil, "stopped"))...), Limits{Depth: 77})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want the context's error", err)
 	}

@@ -77,7 +77,8 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 func (d Digest) Short() string { return hex.EncodeToString(d[:6]) }
 
 // Compile checks, rewrites and compiles a module. A module that breaks a limit or asks for an import that the host
-// lacks gives a *Refusal, before anything of it is compiled. The context ends a compilation that takes too long.
+// lacks gives a *Refusal, before anything of it is compiled. A context that ends stops a large compilation, between
+// functions; a small one is over sooner.
 func (e *Engine) Compile(ctx context.Context, binary []byte, limits Limits) (*Module, error) {
 	limits = limits.fill()
 	m := &Module{engine: e, limits: limits, digest: sha256.Sum256(binary), size: len(binary)}

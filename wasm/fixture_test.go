@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,9 @@ func need(t *testing.T, wanted string) {
 	t.Helper()
 	name, version, _ := strings.Cut(wanted, " ")
 	said, err := tool([]string{name, "--version"}).CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) && os.Getenv("TROUPE_PEERS") == "required" && (name == "wat2wasm" || name == "clang-19") {
+		t.Fatalf("%s: %v; .ci/run peers installs it", name, err)
+	}
 	if err != nil || !strings.Contains(string(said), version) {
 		t.Skipf("%s is not installed here: %v %s", wanted, err, said)
 	}

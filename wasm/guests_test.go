@@ -175,7 +175,7 @@ func TestGoGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := compile(t, engines()["compiler"], binary, Limits{})
+	m := compile(t, fastest(), binary, Limits{})
 	var lines []string
 	i := instance(t, m, Host{Log: func(_ Level, text string) { lines = append(lines, text) }})
 	t.Logf("module of %d bytes; starting uses %d fuel and %d pages", m.Size(), i.FuelUsed(), len(i.Memory())>>16)

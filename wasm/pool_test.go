@@ -109,10 +109,7 @@ func (v version) Close() error {
 // Swaps under load: no call fails, no version is closed under its callers, and all but the last are closed.
 func TestSwapHammer(t *testing.T) {
 	const workers, calls, swaps = 4, 3000, 100
-	e := engines()["compiler"]
-	if e == nil {
-		e = engines()["interpreter"]
-	}
+	e := fastest()
 	var open atomic.Int64
 	next := func() version {
 		open.Add(1)

@@ -24,6 +24,14 @@ var engines = sync.OnceValue(func() map[string]*Engine {
 	return out
 })
 
+// fastest is the compiler, where there is one.
+func fastest() *Engine {
+	if e := engines()["compiler"]; e != nil {
+		return e
+	}
+	return engines()["interpreter"]
+}
+
 // fixture reads a built guest from testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
