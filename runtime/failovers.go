@@ -85,6 +85,9 @@ func (t *telling) applied() {
 
 // took notes that a copy here has taken over its shard. It is called in the shard's turn.
 func (n *Node) took(t shard.Takeover) {
+	if t.Written == 0 {
+		n.actors.Led(t.Shard)
+	}
 	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
 }
 

@@ -290,6 +290,8 @@ func (l *life) serve(ctx context.Context, peer transport.Hello, kind transport.K
 		return m.ServeProbe(ctx, body)
 	case kind == transport.KindPlacement:
 		return l.node.placement.Serve(ctx, body)
+	case kind == transport.KindActor:
+		return l.node.actors.Serve(ctx, body)
 	case kind == transport.KindFailover:
 		return l.node.telling.watch.Serve(peer.Node, body)
 	case kind == transport.KindQuery:

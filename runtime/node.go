@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
@@ -45,8 +46,9 @@ type Node struct {
 	views     *directory.Views
 	watches   *directory.Watches
 	placement *placement.Placement
-	telling   *telling
 	plans     *planBook
+	telling   *telling
+	actors    *virtual.Host
 	system    *actors.System
 	life      atomic.Pointer[life]
 	lease     atomic.Pointer[member.Lease] // of the present life
@@ -179,6 +181,9 @@ func (n *Node) build() (err error) {
 		return err
 	}
 	if n.telling, err = n.newTelling(); err != nil {
+		return err
+	}
+	if n.actors, err = n.newActors(); err != nil {
 		return err
 	}
 	n.placement, err = n.newPlacement()

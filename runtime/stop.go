@@ -23,6 +23,9 @@ func (n *Node) close() error {
 		problems = append(problems, s.close())
 	}
 	problems = append(problems, n.unbind())
+	if n.actors != nil {
+		n.actors.Close()
+	}
 	n.leave()
 	if n.directory != nil {
 		n.directory.Close()

@@ -47,15 +47,16 @@ const (
 	KindPublish                        // one-way, Bulk: a message to a channel, for the subscribers on that node
 	KindLoads                          // one-way, Control: member to placement leader, what node and copies use
 	KindFailover                       // call: to the placement leader, of shards that were taken over, or for the stories that it writes
+	KindActor                          // call: a message to a virtual actor, to the node that leads its shard
 
-	lastKind = KindFailover
+	lastKind = KindActor
 )
 
 var kindNames = [...]string{
 	KindRaft: "raft", KindHeartbeat: "heartbeat", KindHeartbeatReply: "heartbeat reply", KindReplicate: "replicate",
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
-	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads", KindFailover: "failover",
+	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads", KindFailover: "failover", KindActor: "actor",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of

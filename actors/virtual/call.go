@@ -1,0 +1,190 @@
+package virtual
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// Call has an actor handle a message, wherever it lives, and gives its reply. What the message changed is durable then. While its
+// shard fails over the message is tried again, and handled once; until ctx ends, or the node's patience. Errors are *Error if the
+// actor did not handle it, and else *shards.Error: of kind outcome unknown if it may have been handled.
+func Call[Req, Resp any](ctx context.Context, h *Host, to ID, method string, request Req) (reply Resp, err error) {
+	payload, err := json.Marshal(request)
+	if err != nil {
+		return reply, fmt.Errorf("virtual: a request to %s: %w", to, err)
+	}
+	body, err := h.Call(ctx, to, method, payload)
+	if err != nil {
+		return reply, err
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return reply, fmt.Errorf("virtual: the reply of %s to %s is no %T: %w", to, method, reply, err)
+	}
+	return reply, nil
+}
+
+// message is a request on its way.
+type message struct {
+	To       ID
+	Method   string
+	Payload  []byte
+	Client   uint64 // who calls, of whom one call at a time is under way in each lane; 0: it is not repeated
+	Lane     uint32
+	Seq      uint64 // of the call in its lane: they rise
+	Repeated bool   // it may have been handled before
+	Wait     int64  // nanoseconds that the caller waits; 0: as long as it takes
+}
+
+// answer is what comes back: the reply, or an Error.
+type answer struct {
+	Body   []byte
+	Code   Code
+	Text   string
+	Actor  ID
+	Method string
+}
+
+// messageLimits bound what is decoded.
+var messageLimits = wire.Limits{Depth: 4, Elements: 64}
+
+// lanes number the calls of this node, so that a reply can be kept for each that may be repeated. A lane has one call at a time.
+type lanes struct {
+	mu   sync.Mutex
+	free []uint32
+	next uint32
+	seq  uint64
+}
+
+func (l *lanes) take() (lane uint32, seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	if n := len(l.free); n > 0 {
+		lane, l.free = l.free[n-1], l.free[:n-1]
+		return lane, l.seq
+	}
+	l.next++
+	return l.next, l.seq
+}
+
+func (l *lanes) give(lane uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, lane)
+}
+
+// Call is the function Call for payloads that are JSON already.
+func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) ([]byte, error) {
+	if err := to.validate(); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if len(payload) > MaxPayload {
+		return nil, &Error{to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload)}
+	}
+	lane, seq := h.lanes.take()
+	defer h.lanes.give(lane)
+	return h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Client: h.c.Client, Lane: lane, Seq: seq})
+}
+
+// The pauses between tries. A newer cluster state ends one at once.
+const (
+	firstPause   = 2 * time.Millisecond
+	longestPause = 100 * time.Millisecond
+)
+
+// deliver tries until the message is answered, cannot be, or patience ends.
+func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
+	patient, cancel := context.WithTimeout(ctx, h.c.Patience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		body, err := h.try(ctx, m)
+		starting := CodeOf(err) == CodeNoKind && h.kind(m.To.Kind) != nil // a node that has just begun to live may not know its kinds yet
+		if err == nil || !passing(err) && !starting {
+			return body, err
+		}
+		m.Repeated = true
+		if patient.Err() != nil {
+			return nil, fmt.Errorf("actor %s: given up after trying again: %w", m.To, err)
+		}
+		wait, done := context.WithTimeout(patient, pause)
+		h.c.Storage.Await(wait)
+		done()
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// try takes a message to where its actor lives.
+func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
+	keyspace := defaultKeyspace
+	if k := h.kind(m.To.Kind); k != nil {
+		keyspace = k.keyspace
+	}
+	shard, node, err := h.c.Storage.Locate(keyspace, m.To.key("s", ""))
+	switch {
+	case err != nil:
+		return nil, err
+	case node == "":
+		return nil, &shards.NotPrimaryError{Shard: shard}
+	case node == h.c.Self:
+		return h.handle(ctx, m)
+	}
+	sent := *m
+	if deadline, has := ctx.Deadline(); has {
+		sent.Wait = max(1, int64(time.Until(deadline)))
+	}
+	body, err := h.c.Call(ctx, node, wire.Marshal(sent))
+	if err != nil {
+		return nil, lost(err)
+	}
+	var a answer
+	if err := wire.Unmarshal(body, messageLimits, &a); err != nil {
+		return nil, fmt.Errorf("virtual: the answer of node %s: %w", node, err)
+	}
+	if a.Code != 0 {
+		return nil, &Error{a.Actor, a.Method, a.Code, a.Text}
+	}
+	return a.Body, nil
+}
+
+// lost marks a call that a node did not answer as one that may have been handled.
+func lost(err error) error {
+	var known interface{ ErrorKind() shards.ErrorKind }
+	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: err}
+}
+
+// Serve handles a message that another node has sent.
+func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
+	m := &message{}
+	if err := wire.Unmarshal(body, messageLimits, m); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if err := m.To.validate(); err != nil {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if m.Wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(m.Wait))
+		defer cancel()
+	}
+	reply, err := h.handle(ctx, m)
+	var own *Error
+	switch {
+	case errors.As(err, &own):
+		return wire.Marshal(answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}), nil
+	case err != nil:
+		return nil, err
+	}
+	return wire.Marshal(answer{Body: reply}), nil
+}

@@ -1,0 +1,27 @@
+// Package virtual gives actors that can always be called: by a kind and a name, from any node. An actor lives in a shard, beside
+// its state; it is activated on the shard's primary when somebody calls it, handles one message at a time, and forgets its memory
+// when it is idle. What a message changed is durable, as durable as the keyspace asks, when the call returns.
+//
+//	Call(counter/page-7, "add", 1)
+//	  │ {counter/page-7} ─► slot ─► shard ─► its primary's node, again if that has changed
+//	  ▼
+//	Host ──► mailbox of the activation ──► handler(state, request)
+//	                                          │ nil                               │ error, panic
+//	                                          ▼                                   ▼
+//	          one write: state, data, reply, outgoing messages, reminders     nothing has changed
+//	          guarded by the version of the state, taken only by the primary
+//	                                          │
+//	                                          ▼ replicated
+//	                                        reply
+//
+// What an actor has lies in its shard under keys that share the tag of its name:
+//
+//	s/{kind/name}              state: number of messages sent (8 bytes, little-endian), then the state as JSON
+//	d/{kind/name}/KEY          data: what the handler set under KEY
+//	r/{kind/name}/CLIENT       the last reply to a client: a call that is repeated after a failover is answered, and not run again
+//	o/{kind/name}/NUMBER       a message on its way to another actor
+//	m/{kind/name}/REMINDER     a reminder that is to come
+//
+// There is one activation: only the copy that leads a shard, under the node's lease, takes the write that ends a message, and it
+// takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply.
+package virtual

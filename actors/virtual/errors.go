@@ -1,0 +1,57 @@
+package virtual
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says what became of a message that was not handled. It crosses the wire: never reorder, only append.
+type Code uint8
+
+// The codes.
+const (
+	CodeFailed     Code = iota + 1 // the handler returned an error; nothing has changed
+	CodePanicked                   // the handler panicked; nothing has changed
+	CodeBadRequest                 // the request is not what the method takes
+	CodeUnknown                    // the kind has no such method
+	CodeBusy                       // too many messages wait for the actor; try again later
+	CodeTooLarge                   // a request, a reply or a state beyond its limit
+	CodeNoKind                     // the node where the actor lives does not know the kind
+)
+
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind"}
+
+// String is the code's name in messages and in JSON.
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return "code"
+}
+
+// Error is why a message was not handled. It is the same on whatever node the actor lives.
+type Error struct {
+	Actor  ID
+	Method string
+	Code   Code
+	Text   string // of the handler's own error, or a sentence
+}
+
+// Error names the actor, then what went wrong.
+func (e *Error) Error() string {
+	return fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+}
+
+// CodeOf is the code of an error that Call returned; 0 if it is of another kind: then nobody may have handled the message.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// refuse makes an error whose actor and method are filled in where they are known.
+func refuse(code Code, format string, args ...any) error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,141 @@
+package virtual
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ID names a virtual actor. Both parts may be any text; a kind has no slash.
+type ID struct{ Kind, Name string }
+
+// String is kind/name.
+func (id ID) String() string { return id.Kind + "/" + id.Name }
+
+// ParseID reads what String wrote.
+func ParseID(text string) (ID, error) {
+	kind, name, found := strings.Cut(text, "/")
+	id := ID{kind, name}
+	if !found {
+		return id, fmt.Errorf("%q is no actor: write KIND/NAME, such as counter/page-7", text)
+	}
+	return id, id.validate()
+}
+
+// MaxName bounds an actor's kind and name together, in bytes.
+const MaxName = 1024
+
+func (id ID) validate() error {
+	switch {
+	case id.Kind == "" || strings.Contains(id.Kind, "/"):
+		return fmt.Errorf("virtual: %q is no kind: it is not empty, and has no slash", id.Kind)
+	case len(id.Kind)+len(id.Name) > MaxName:
+		return fmt.Errorf("virtual: the name of actor %.64q… has %d bytes; at most %d", id.String(), len(id.Kind)+len(id.Name), MaxName)
+	}
+	return nil
+}
+
+var escape = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
+
+// key is where the actor keeps something; all of it lies in one slot.
+func (id ID) key(class, rest string) string {
+	return class + "/{" + escape.Replace(id.String()) + "}" + rest
+}
+
+// idOf reads an actor's name out of one of its keys, and what follows it.
+func idOf(key string) (id ID, rest string, ok bool) {
+	from, to := strings.IndexByte(key, '{'), strings.IndexByte(key, '}')
+	if from != 2 || to < from {
+		return id, "", false
+	}
+	name := strings.NewReplacer("%7D", "}", "%7B", "{", "%25", "%").Replace(key[from+1 : to])
+	id.Kind, id.Name, ok = strings.Cut(name, "/")
+	return id, key[to+1:], ok
+}
+
+// Defaults of a kind.
+const (
+	defaultKeyspace = "actors"
+	defaultIdle     = 5 * time.Minute
+	defaultMailbox  = 1024
+)
+
+// Kind is what actors of one kind do. It is made with NewKind, and complete before it is registered.
+type Kind struct {
+	name     string
+	keyspace string
+	idle     time.Duration
+	mailbox  int
+	fresh    func() any // a pointer to a zero state
+	methods  map[string]method
+}
+
+// method runs a handler on a state, a pointer as fresh gives it.
+type method func(t *Turn, state any, payload []byte) (any, error)
+
+// Name is the kind's name.
+func (k *Kind) Name() string { return k.name }
+
+// Keyspace is where the actors of the kind live.
+func (k *Kind) Keyspace() string { return k.keyspace }
+
+// Option changes a kind.
+type Option func(*Kind)
+
+// InKeyspace has the actors live in another keyspace than "actors": how many copies there are, and how durable what they did is
+// when a call returns, are settings of the keyspace.
+func InKeyspace(name string) Option { return func(k *Kind) { k.keyspace = name } }
+
+// IdleAfter is how long an activation stays in memory after its last message. Default 5 min. What the actor keeps is in its
+// shard: only the next message is slower.
+func IdleAfter(d time.Duration) Option { return func(k *Kind) { k.idle = d } }
+
+// Mailbox bounds the messages that wait for one actor; one more is refused as busy. Default 1024.
+func Mailbox(messages int) Option { return func(k *Kind) { k.mailbox = messages } }
+
+// KindOf is a Kind whose actors have a state of type S: what encoding/json can write and read. A new actor has the zero value.
+type KindOf[S any] struct{ *Kind }
+
+// NewKind makes a kind without methods. It panics if the name is none: that is a mistake in the program.
+func NewKind[S any](name string, options ...Option) *KindOf[S] {
+	if err := (ID{Kind: name}).validate(); err != nil {
+		panic(err)
+	}
+	k := &Kind{name: name, keyspace: defaultKeyspace, idle: defaultIdle, mailbox: defaultMailbox, methods: map[string]method{}, fresh: func() any { return new(S) }}
+	for _, option := range options {
+		option(k)
+	}
+	if k.idle <= 0 || k.mailbox < 1 || k.keyspace == "" {
+		panic(fmt.Sprintf("virtual: kind %s: idle time %v and mailbox %d must be above 0, and the keyspace named", name, k.idle, k.mailbox))
+	}
+	return &KindOf[S]{k}
+}
+
+// Handle adds a method to a kind. f gets the request as its caller gave it and the actor's state, which it may change; what it
+// returns goes back to the caller. If it returns an error, or panics, nothing has changed. f has no other side effects that
+// matter: after a failover it may run again for the same message, on the state from before.
+//
+// Req and Resp are what encoding/json can write and read. It panics if the kind has the method already.
+func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], request Req) (Resp, error)) {
+	if _, twice := k.methods[name]; twice || name == "" {
+		panic(fmt.Sprintf("virtual: kind %s has a method %q already, or that is no name", k.name, name))
+	}
+	k.methods[name] = func(t *Turn, state any, payload []byte) (any, error) {
+		var request Req
+		if len(payload) > 0 {
+			d := json.NewDecoder(bytes.NewReader(payload))
+			if err := d.Decode(&request); err != nil {
+				return nil, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
+			}
+		}
+		return f(&Context[S]{Turn: t, State: state.(*S)}, request)
+	}
+}
+
+// Context is what a handler works with.
+type Context[S any] struct {
+	*Turn
+	State *S // the actor's own; it may be changed until the handler returns
+}

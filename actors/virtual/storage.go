@@ -1,0 +1,67 @@
+package virtual
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Storage is what a Host needs of the shards. Read, Scan and Commit work only while this node leads the shard of their keys, and
+// fail with a *shards.NotPrimaryError, or a *shards.Error of KindUnavailable, when it does not. Methods may be called
+// concurrently.
+type Storage interface {
+	// Locate says which shard a key belongs to, and which node leads that as far as this one knows; none if the node is empty.
+	Locate(keyspace, key string) (shards.ShardID, shards.NodeID, error)
+	// Leads says whether this node leads a shard at this moment, under its lease.
+	Leads(shard shards.ShardID) bool
+	// Read gives the values of keys of one slot; a Version of 0 says that a key is not there.
+	Read(ctx context.Context, keyspace string, keys []string) ([]Stored, error)
+	// Scan visits the keys that begin with prefix and lie in the slot of its tag, in order.
+	Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[Entry, error]
+	// ScanShard visits the keys of a shard that begin with prefix, in order.
+	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
+	// Commit carries out operations on keys of one slot, all or none, if the key of the guard still has its version, and gives
+	// the guarded key's new one. ErrStale if it has not.
+	Commit(ctx context.Context, keyspace string, guard Guard, ops []Op) (uint64, error)
+	// Await returns when the cluster state has changed, or with ctx.
+	Await(ctx context.Context)
+}
+
+// Stored is a value as it is kept.
+type Stored struct {
+	Bytes   []byte
+	Version uint64 // 0: there is none
+}
+
+// Guard is the condition of a Commit: the version that a key must have; 0: it must not be there.
+type Guard struct {
+	Key     string
+	Version uint64
+}
+
+// Op sets a key, or deletes it.
+type Op struct {
+	Key    string
+	Value  []byte
+	Delete bool
+	TTL    time.Duration // 0: for ever
+}
+
+// ErrStale says that a guard did not hold.
+var ErrStale = errors.New("virtual: the actor's state is not what it was: another activation has changed it")
+
+// passing says whether an error may be gone when the message is tried again, perhaps on another node.
+func passing(err error) bool {
+	var known interface{ ErrorKind() shards.ErrorKind }
+	if !errors.As(err, &known) {
+		return false
+	}
+	switch known.ErrorKind() {
+	case shards.KindNotPrimary, shards.KindUnavailable, shards.KindOutcomeUnknown:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,206 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/directory"
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// Actors calls virtual actors, wherever in the cluster they live, and runs those whose shards this node leads. Kinds are made known
+// with Register.
+func (n *Node) Actors() *virtual.Host { return n.actors }
+
+// Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet. It should
+// be called on every node that holds copies, and before the first call. The error wraps ErrConfig, or is what the cluster says.
+func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
+	if _, err := n.named(k.Keyspace()); err != nil {
+		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: shards.Keyspace{Name: k.Keyspace(), Shards: actorShards, Replicas: 1}}})
+		switch {
+		case err != nil:
+			return fmt.Errorf("keyspace %q of actors: %w", k.Keyspace(), err)
+		case outcome.Err != nil && n.state().KeyspaceByName(k.Keyspace()) == nil:
+			return invalid("keyspace %q of actors: %w", k.Keyspace(), outcome.Err)
+		}
+	}
+	if err := n.actors.Register(k); err != nil {
+		return invalid("%w", err)
+	}
+	if space := n.state().KeyspaceByName(k.Keyspace()); space != nil {
+		for i := range space.Shards {
+			n.actors.Led(shards.NewShardID(space.ID, i)) // what actors of this kind had to do may have waited for it
+		}
+	}
+	return nil
+}
+
+// actorShards is how many shards a keyspace gets that is made for actors. Who wants another number makes the keyspace before.
+const actorShards = 64
+
+func (n *Node) newActors() (*virtual.Host, error) {
+	return virtual.NewHost(virtual.Config{
+		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Log: n.config.Logger,
+		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+			return remote{n}.Call(ctx, to, transport.KindActor, body)
+		},
+	})
+}
+
+// actorStorage is what virtual actors keep things in: the shards that this node leads.
+type actorStorage struct{ node *Node }
+
+// Locate says which shard a key belongs to, and which node leads it as far as is known here.
+func (s actorStorage) Locate(keyspace, key string) (shards.ShardID, shards.NodeID, error) {
+	k, err := s.node.named(keyspace)
+	if err != nil {
+		return 0, "", err
+	}
+	id := k.id(k.ShardOf(shards.SlotOf([]byte(key))))
+	row := s.node.state().Shard(id)
+	if row == nil {
+		return id, "", nil
+	}
+	if c := row.PrimaryCopy(); c != nil {
+		return id, c.Node, nil
+	}
+	return id, "", nil
+}
+
+// Leads says whether this node leads a shard now.
+func (s actorStorage) Leads(id shards.ShardID) bool {
+	here := s.node.local(id)
+	return here != nil && here.Leads() && (lease{s.node}).Valid()
+}
+
+// Await returns with the next change of the cluster state, or with ctx.
+func (s actorStorage) Await(ctx context.Context) {
+	_ = s.node.await(ctx, s.node.state().Version) // whatever ended the wait, the caller looks again
+}
+
+// actorWork is one transaction on the shard of an actor.
+type actorWork struct {
+	txn     store.Txn
+	results []store.Result
+	err     error
+}
+
+func (w *actorWork) Len() int              { return 1 }
+func (w *actorWork) Txn(int) *store.Txn    { return &w.txn }
+func (w *actorWork) Fail(_ int, err error) { w.err = err }
+
+func (w *actorWork) Result(_, op int, r *store.Result) {
+	if r.Err != nil && (w.err == nil || errors.Is(w.err, store.ErrConflict)) {
+		w.err = r.Err
+	}
+	kept := *r
+	kept.Value = bytes.Clone(r.Value)
+	w.results[op] = kept
+}
+
+// do runs a work on the shard of a key, on this node or not at all.
+func (s actorStorage) do(ctx context.Context, keyspace, key string, w *actorWork) error {
+	k, err := s.node.named(keyspace)
+	if err != nil {
+		return err
+	}
+	w.results = make([]store.Result, len(w.txn.Ops))
+	task := directory.Task{Shard: k.id(k.ShardOf(shards.SlotOf([]byte(key)))), Work: w, Here: true}
+	s.node.directory.Do(ctx, []directory.Task{task}, shard.NewBatch())
+	return w.err
+}
+
+// Read gives the values of keys of one slot.
+func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) ([]virtual.Stored, error) {
+	w := &actorWork{}
+	for _, key := range keys {
+		w.txn.Ops = append(w.txn.Ops, store.Op{Kind: store.OpGet, Key: []byte(key)})
+	}
+	if err := s.do(ctx, keyspace, keys[0], w); err != nil {
+		return nil, err
+	}
+	list := make([]virtual.Stored, len(keys))
+	for i := range w.results {
+		if w.results[i].Found {
+			list[i] = virtual.Stored{Bytes: w.results[i].Value, Version: w.results[i].Version}
+		}
+	}
+	return list, nil
+}
+
+// Commit carries out operations if the guard holds.
+func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual.Guard, ops []virtual.Op) (uint64, error) {
+	w := &actorWork{txn: store.Txn{Atomic: true, Guards: []store.Guard{{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version}}}}
+	for i := range ops {
+		op := store.Op{Kind: store.OpSet, Key: []byte(ops[i].Key), Value: ops[i].Value}
+		if ops[i].Delete {
+			op.Kind, op.Value = store.OpDelete, nil
+		}
+		if ops[i].TTL > 0 {
+			op.ExpireAt = time.Now().Add(ops[i].TTL).UnixMilli()
+		}
+		w.txn.Ops = append(w.txn.Ops, op)
+	}
+	err := s.do(ctx, keyspace, guard.Key, w)
+	if errors.Is(err, store.ErrConflict) {
+		return 0, virtual.ErrStale
+	}
+	if err != nil {
+		return 0, err
+	}
+	at := slices.IndexFunc(ops, func(op virtual.Op) bool { return op.Key == guard.Key })
+	if at < 0 {
+		return guard.Version, nil
+	}
+	return w.results[at].Version, nil
+}
+
+// Scan visits the keys that begin with prefix, all in one slot.
+func (s actorStorage) Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[virtual.Entry, error] {
+	k, err := s.node.named(keyspace)
+	if err != nil {
+		return func(yield func(virtual.Entry, error) bool) { yield(virtual.Entry{}, err) }
+	}
+	return s.ScanShard(ctx, k.id(k.ShardOf(shards.SlotOf([]byte(prefix)))), prefix)
+}
+
+// ScanShard visits the keys of a shard that begin with prefix, on a snapshot of this moment.
+func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, prefix string) iter.Seq2[virtual.Entry, error] {
+	return func(yield func(virtual.Entry, error) bool) {
+		here := s.node.local(id)
+		if here == nil {
+			yield(virtual.Entry{}, &shards.NotPrimaryError{Shard: id})
+			return
+		}
+		view, err := here.View()
+		if err != nil {
+			yield(virtual.Entry{}, err)
+			return
+		}
+		defer view.Close()
+		now := time.Now().UnixMilli()
+		for key, item := range view.Prefix([]byte(prefix)) {
+			if err := ctx.Err(); err != nil {
+				yield(virtual.Entry{}, err)
+				return
+			}
+			if item.ExpireAt != 0 && item.ExpireAt <= now {
+				continue
+			}
+			if !yield(virtual.Entry{Key: string(key), Value: bytes.Clone(item.Value)}, nil) {
+				return
+			}
+		}
+	}
+}
