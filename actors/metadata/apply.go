@@ -37,6 +37,9 @@ func (c *Core) Propose(p Proposal) error {
 	if c.lead.Number != c.config.Number {
 		return ErrNotLeader
 	}
+	if err := c.state.Readable(p.Command); err != nil {
+		return fmt.Errorf("metadata: the command cannot be proposed: %w", err)
+	}
 	encoded := p.Command.Encode()
 	if len(encoded) > MaxCommand {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(encoded), MaxCommand)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,31 @@ func TestModulesReachEveryNode(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a member of an older release cannot read must not come into the log: it would end that member.
+func TestOldMembersKeepNewCommandsOut(t *testing.T) {
+	c, _ := solo(t, nil)
+	old := memberOf(2, 1)
+	old.Format, old.Release = 1, "0.3.1"
+	propose(t, c, 2, &cluster.Command{Join: &cluster.Join{Member: old}})
+	settleCore(t, c)
+	last := c.config.Log.Last()
+	push := &cluster.Command{Push: &cluster.PushChunk{Digest: cluster.DigestOf([]byte("x")), Size: 1, Bytes: []byte("x")}}
+	err := c.Propose(Proposal{ID: ProposalID{Proposer: 1, Epoch: 1, Sequence: 3}, Command: push})
+	if err == nil || !strings.Contains(err.Error(), "node n2 runs release 0.3.1, which reads format 1, and this needs 2") || c.config.Log.Last() != last {
+		t.Errorf("proposed beside an old member: %v, log at %d, then %d", err, last, c.config.Log.Last())
+	}
+	propose(t, c, 4, setting("a", "1"))
+	settleCore(t, c)
+	old.Epoch, old.Format = 2, cluster.Format
+	propose(t, c, 5, &cluster.Command{Join: &cluster.Join{Member: old}})
+	settleCore(t, c)
+	propose(t, c, 6, push)
+	settleCore(t, c)
+	if len(c.State().Modules) != 1 {
+		t.Error("it was not taken when all members could read it")
+	}
 }
 
 // A snapshot is written whole. Where modules make it large it must not be written after every few thousand short commands.

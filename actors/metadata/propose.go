@@ -25,6 +25,9 @@ const (
 // It tries until ctx ends. Then the error is a *shards.Error: KindUnavailable if the command is in nobody's log,
 // KindOutcomeUnknown if it may be, and may still be applied. KindInvalid: it can never be proposed.
 func (g *Group) Propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
+	if err := g.State().Readable(command); err != nil { // a leader of an older release could not even say so
+		return cluster.Outcome{}, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
 	p := Proposal{ID: ProposalID{Proposer: g.config.Self.Raft, Epoch: g.config.Self.Epoch, Sequence: g.sequence.Add(1)}, Command: command}
 	here := &waiter{heard: make(chan answer, 1)}
 	if err := g.ask(ctx, func(*Core) { g.loop.waiting[p.ID] = append(g.loop.waiting[p.ID], here) }); err != nil {

@@ -41,6 +41,16 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 // firstOfPolicies is the number of the first change that FormatPolicies has and format 1 has not.
 const firstOfPolicies = 11
 
+// Format is the lowest format that has this command; releases that read only lower ones must not meet it in the log.
+func (c *Command) Format() uint32 {
+	for i, x := range changesOf(c) {
+		if x.present {
+			return formatOf(uint8(i))
+		}
+	}
+	return 1
+}
+
 // formatOf is the format of a command with this change.
 func formatOf(which uint8) uint32 {
 	if which >= firstOfPolicies {

@@ -281,12 +281,24 @@ func (s *State) Unready(m *Module) (words []string) {
 	return words
 }
 
-// canHavePolicies refuses what older releases could not read in the log: it would end them.
-func (d *draft) canHavePolicies() error {
-	for i := range d.Members {
-		if m := &d.Members[i]; m.Format < FormatPolicies {
-			return refuse(WhyInvalid, "node %s runs release %s, which knows no policies that are pushed (format %d; they need %d): upgrade it first, or forget it", m.Name, m.Release, m.Format, FormatPolicies)
+// Readable refuses a command that a member could not read in the log, which would end it. Whoever proposes asks before: once
+// the command is in the log it is too late.
+func (s *State) Readable(c *Command) error {
+	if c.Format() <= 1 {
+		return nil
+	}
+	return s.allRead(c.Format())
+}
+
+// allRead refuses what members of older releases could not read.
+func (s *State) allRead(format uint32) error {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Format < format {
+			return refuse(WhyInvalid, "node %s runs release %s, which reads format %d, and this needs %d: upgrade it first, or forget it", m.Name, m.Release, m.Format, format)
 		}
 	}
 	return nil
 }
+
+// canHavePolicies refuses what would bring the state to a format that a member could not read.
+func (d *draft) canHavePolicies() error { return d.allRead(FormatPolicies) }
