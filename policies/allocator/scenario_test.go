@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
@@ -31,6 +34,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	settle                               plans and works until nothing is left to do; prints the rounds and how many moves of each kind
 //	table, spread, health                the shard table; "node copies/primaries"; colours and reasons
 //	explain SHARD
+//	power N… cpu=C memory=G disk=G       what nodes can bear: cores, and gigabytes
+//	weigh WHAT cpu=C memory=G disk=G [lead=C]  what each copy of a shard, or of a keyspace's shards, costs; cores more for the primary
+//	use                                  what is used of each node's cores, memory and disk, in per cent
+//	desire                               what plans lead to
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -147,8 +154,65 @@ func (p *player) play(line string) {
 		}
 		p.must(&cluster.Command{Failed: &cluster.Failed{Node: id, Epoch: p.state.Member(id).Epoch, Reason: "damaged",
 			Copies: []cluster.ShardCopy{{Shard: r.ID, Copy: r.CopyOn(id).ID}}}})
+	case "power", "weigh":
+		p.measured(words, set)
 	default:
 		p.ask(words)
+	}
+}
+
+func (p *player) float(text string) float64 {
+	x, err := strconv.ParseFloat(cmp.Or(text, "0"), 64)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return x
+}
+
+// measured says what nodes can bear, or what shards cost.
+func (p *player) measured(words []string, set map[string]string) {
+	l := policies.Load{CPU: p.float(set["cpu"]), Memory: p.float(set["memory"]) * (1 << 30), Disk: p.float(set["disk"]) * (1 << 30)}
+	if words[0] == "power" {
+		for _, name := range words[1:] {
+			if p.power == nil {
+				p.power = map[shards.NodeID]policies.Load{}
+			}
+			p.power[nodeID(p.index(name))] = l
+		}
+		return
+	}
+	for i := range p.state.Shards {
+		id := p.state.Shards[i].ID
+		name := p.state.ShardName(id)
+		if keyspace, _, _ := strings.Cut(name, "/"); words[1] != name && words[1] != keyspace {
+			continue
+		}
+		at, known := slices.BinarySearchFunc(p.weights, id, func(l policies.ShardLoad, id shards.ShardID) int { return cmp.Compare(l.Shard, id) })
+		if !known {
+			p.weights = slices.Insert(p.weights, at, policies.ShardLoad{})
+		}
+		p.weights[at] = policies.ShardLoad{Shard: id, Primary: l.Plus(policies.Load{CPU: p.float(set["lead"])}), Replica: l}
+	}
+}
+
+func (p *player) used() {
+	var out []string
+	for i, n := range p.measure().Nodes {
+		per := func(used, capacity float64) string { return fmt.Sprintf("%.0f", 100*used/capacity) }
+		out = append(out, fmt.Sprintf("%s %s/%s/%s", p.state.Members[i].Name, per(n.Used.CPU, n.Capacity.CPU), per(n.Used.Memory, n.Capacity.Memory), per(n.Used.Disk, n.Capacity.Disk)))
+	}
+	p.say("%s", strings.Join(out, ", "))
+}
+
+func (p *player) desire() {
+	d := Desire(p.input())
+	p.say("%d placed, %d moved, %d handed over; the hottest node is %s at %.2f of its share of %s, and will be %s at %.2f of %s",
+		d.Placed, d.Moves, d.Hands, d.Before.Node, d.Before.Heat, d.Before.Dimension, d.After.Node, d.After.Heat, d.After.Dimension)
+	for _, name := range d.Unplaced {
+		p.say("no place for a copy of %s", name)
+	}
+	if d.Bound.Shard != "" {
+		p.say("%s alone makes a node as hot as %.2f of %s: it would have to be split", d.Bound.Shard, d.Bound.Heat, d.Bound.Dimension)
 	}
 }
 
@@ -179,6 +243,10 @@ func (p *player) ask(words []string) {
 		for _, r := range h.Reasons {
 			p.say("%v %s: %s", r.Status, r.Name, r.Reason)
 		}
+	case "use":
+		p.used()
+	case "desire":
+		p.desire()
 	case "explain":
 		p.explain(p.shard(words[1]))
 	default:
