@@ -198,6 +198,9 @@ func (g *guest) ask(q question) string {
 	}
 	said := map[byte]bool{}
 	for node, answer := range row {
+		if one := g.call(abi.ExportMeter, uint64(capability(q)), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node)); q.export == abi.ExportPromote && byte(one) != answer {
+			g.t.Errorf("%s of node %d alone is %#02x, in its row %#02x", q.export, node, one, answer)
+		}
 		if answer != 0 && !said[answer] {
 			said[answer] = true
 			text += fmt.Sprintf("  %02x: %s\n", answer, g.explain(q, node, answer))
@@ -206,15 +209,18 @@ func (g *guest) ask(q question) string {
 	return text
 }
 
-func (g *guest) explain(q question, node int, answer byte) string {
-	g.t.Helper()
-	capability := 0
+func capability(q question) abi.Capability {
 	for _, c := range abi.Capabilities() {
 		if c.Export() == q.export {
-			capability = int(c)
+			return c
 		}
 	}
-	n := g.call(abi.ExportExplain, uint64(capability), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node), uint64(answer), uint64(g.out), 512)
+	panic("no capability is exported as " + q.export)
+}
+
+func (g *guest) explain(q question, node int, answer byte) string {
+	g.t.Helper()
+	n := g.call(abi.ExportExplain, uint64(capability(q)), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node), uint64(answer), uint64(g.out), 512)
 	view, err := g.instance.View(g.out, uint32(n))
 	if err != nil || n > 512 {
 		g.t.Fatalf("a sentence of %d bytes: %v", n, err)

@@ -172,8 +172,12 @@ func Use(policy any, manifest string) {
 	inUse.policy, inUse.needs = policy, m.get("needs").strings()
 }
 
+func question(shard, copy, flags int32) Question {
+	return Question{int(shard), int(copy), flags&1 != 0, flags&2 != 0}
+}
+
 func asked(shard, copy, flags int32, row unsafe.Pointer) (Question, Row) {
-	return Question{int(shard), int(copy), flags&1 != 0, flags&2 != 0}, unsafe.Slice((*byte)(row), image.nodes)
+	return question(shard, copy, flags), unsafe.Slice((*byte)(row), image.nodes)
 }
 
 // Allocate is for the export can_allocate.
@@ -203,20 +207,17 @@ func Start(shard, copy, flags int32, row unsafe.Pointer) {
 
 // Score is for the export score.
 func Score(shard, copy, flags int32, points unsafe.Pointer) {
-	q, _ := asked(shard, copy, flags, points)
-	inUse.policy.(Scorer).Score(q, unsafe.Slice((*float64)(points), image.nodes))
+	inUse.policy.(Scorer).Score(question(shard, copy, flags), unsafe.Slice((*float64)(points), image.nodes))
 }
 
 // Meter is for the export meter.
 func Meter(capability, shard, copy, flags, node int32) int32 {
-	q, _ := asked(shard, copy, flags, nil)
-	return int32(inUse.policy.(Metered).Meter(Capability(capability), q, int(node)))
+	return int32(inUse.policy.(Metered).Meter(Capability(capability), question(shard, copy, flags), int(node)))
 }
 
 // Explain is for the export explain.
 func Explain(capability, shard, copy, flags, node, answer int32, out unsafe.Pointer, room int32) int32 {
-	q := Question{int(shard), int(copy), flags&1 != 0, flags&2 != 0}
-	text := inUse.policy.(Explainer).Explain(Capability(capability), q, int(node), Answer(answer))
+	text := inUse.policy.(Explainer).Explain(Capability(capability), question(shard, copy, flags), int(node), Answer(answer))
 	for i := range min(len(text), int(room)) {
 		*(*byte)(unsafe.Add(out, i)) = text[i]
 	}

@@ -52,6 +52,14 @@ RULE(can_promote) {
 		if (node_flags(n) & (NODE_DRAINING | NODE_DOWN)) say(n, NOT_PREFERRED, 3);
 }
 
+METER {
+	uint8_t answer = 0;
+	if (capability != PROMOTE) return 0;
+	if (shard_primary(shard) != NONE) tr_raise(&answer, answer_of(THROTTLE, 3));
+	if (node_flags(node) & (NODE_DRAINING | NODE_DOWN)) tr_raise(&answer, answer_of(NOT_PREFERRED, 3));
+	return answer;
+}
+
 SCORER {
 	EACH_NODE(n) points[n] = share(n) + 0.25 * node_copies(n) + (flags & FLAG_PRIMARY ? 0.5 : 0);
 }

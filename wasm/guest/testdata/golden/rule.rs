@@ -80,6 +80,15 @@ rule!(can_promote, |q, row| {
     }
 });
 
+meter!(|capability, q, node| {
+    if capability != PROMOTE {
+        return 0;
+    }
+    let held = if shard_primary(q.shard).is_some() { answer_of(THROTTLE, 3) } else { 0 };
+    let leaving = if node_flags(node) & (NODE_DRAINING | NODE_DOWN) != 0 { answer_of(NOT_PREFERRED, 3) } else { 0 };
+    held.max(leaving)
+});
+
 scorer!(|q, points| {
     for n in 0..nodes() {
         points[n] = share(n) + 0.25 * node_copies(n) as f64 + if q.primary { 0.5 } else { 0.0 };

@@ -1,6 +1,6 @@
 // The rule that all SDKs are held equal by, in AssemblyScript; see manifest.json.
 import {
-  nodes, keyspaces, slots, text, matches, attribute, say, sayAll, points, write, refuse, needs, onPrepare, setting, settingOf, settingsBelow, reasonOf,
+  nodes, keyspaces, slots, text, matches, attribute, say, sayAll, points, write, refuse, needs, onPrepare, setting, settingOf, settingsBelow, reasonOf, answerOf, PROMOTE,
   number, percent, bytes, milliseconds, NO, NOT_PREFERRED, THROTTLE, FLAG_NEW, FLAG_PRIMARY, COPY_IN_SYNC, NODE_DRAINING, NODE_DOWN, NONE,
   ticks, node_name, node_host, node_flags, node_held, node_copies, node_capacity_disk, node_used_disk, keyspace_name, keyspace_node_copies,
   shard_keyspace, shard_number, shard_primary, copy_node, copy_flags,
@@ -55,6 +55,13 @@ export function can_remain(shard: i32, copy: i32, flags: i32, row: usize): void 
 export function can_promote(shard: i32, copy: i32, flags: i32, row: usize): void {
   if (shard_primary(shard) != NONE) sayAll(row, THROTTLE, 3);
   for (let n = 0; n < nodes(); n++) if ((node_flags(n) & (NODE_DRAINING | NODE_DOWN)) != 0) say(row, n, NOT_PREFERRED, 3);
+}
+
+export function meter(capability: i32, shard: i32, copy: i32, flags: i32, node: i32): i32 {
+  if (capability != PROMOTE) return 0;
+  const held = shard_primary(shard) != NONE ? answerOf(THROTTLE, 3) : 0;
+  const leaving = (node_flags(node) & (NODE_DRAINING | NODE_DOWN)) != 0 ? answerOf(NOT_PREFERRED, 3) : 0;
+  return max(held, leaving);
 }
 
 export function score(shard: i32, copy: i32, flags: i32, out: usize): void {

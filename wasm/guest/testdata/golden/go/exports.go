@@ -26,6 +26,11 @@ func score(shard, copy, flags int32, points unsafe.Pointer) {
 	troupe.Score(shard, copy, flags, points)
 }
 
+//go:wasmexport meter
+func meter(capability, shard, copy, flags, node int32) int32 {
+	return troupe.Meter(capability, shard, copy, flags, node)
+}
+
 //go:wasmexport explain
 func explain(capability, shard, copy, flags, node, answer int32, out unsafe.Pointer, room int32) int32 {
 	return troupe.Explain(capability, shard, copy, flags, node, answer, out, room)

@@ -97,6 +97,20 @@ func (g *golden) Promote(q troupe.Question, r troupe.Row) {
 	}
 }
 
+func (g *golden) Meter(c troupe.Capability, q troupe.Question, n int) troupe.Answer {
+	var a troupe.Answer
+	if c != troupe.ToPromote {
+		return a
+	}
+	if troupe.ShardPrimary(q.Shard) != troupe.None {
+		a = max(a, troupe.AnswerOf(troupe.Throttle, 3))
+	}
+	if troupe.NodeFlags(n)&(troupe.NodeDraining|troupe.NodeDown) != 0 {
+		a = max(a, troupe.AnswerOf(troupe.NotPreferred, 3))
+	}
+	return a
+}
+
 func (g *golden) Score(q troupe.Question, points []float64) {
 	for n := range points {
 		points[n] = share(n) + 0.25*float64(troupe.NodeCopies(n))
