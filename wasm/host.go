@@ -10,7 +10,8 @@ import (
 // Level is how loud a guest's line is, in slog's numbers: -4 debug, 0 info, 4 warn, 8 error.
 type Level int32
 
-// Host is what the runner of a guest does for it. The zero Host hears nothing.
+// Host is what the runner of a guest does for it, in the middle of a call: it must not call the guest. The zero Host
+// hears nothing.
 type Host struct {
 	// Log takes a line of the guest: what it gave host.log, or wrote to its standard output (level 0) or error (level 4).
 	Log func(level Level, text string)

@@ -55,6 +55,10 @@ func TestFuelIsExact(t *testing.T) {
 		if got := used("fill", 0, 6400) - used("fill", 0, 0); got != 100 {
 			t.Errorf("6,400 bytes filled used %d", got)
 		}
+		// Growing by one page may move all that there may be; asking for none does not come cheaper.
+		if got := used("grow", 0) - 2; got != uint64(growCost*m.Limits().Pages) {
+			t.Errorf("memory.grow used %d with %d pages allowed", got, m.Limits().Pages)
+		}
 		need := used("fib", 10)
 		if err := i.Func("fib").Call(need, []uint64{10}); err != nil {
 			t.Errorf("with exactly its fuel of %d: %v", need, err)
