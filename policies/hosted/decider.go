@@ -217,8 +217,16 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		d.hurry = 0
 		return nil, false
 	}
-	d.fail(fault)
+	d.failed(fault)
 	return nil, false
+}
+
+// failed takes a fault down, and forgets what the module said before: it is not believed any more.
+func (d *Decider) failed(f *Fault) {
+	d.fail(f)
+	for c := range d.kept {
+		d.kept[c].epoch = 0
+	}
 }
 
 func (k *kept) keep(row []byte, epoch uint64) {

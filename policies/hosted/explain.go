@@ -31,7 +31,7 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 				return text
 			}
 		}
-		d.fail(fault)
+		d.failed(fault)
 		if d.v.twin != nil {
 			return d.v.twin.Reason(v, q, node, a)
 		}

@@ -76,7 +76,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 			return answer
 		}
 	}
-	d.fail(fault)
+	d.failed(fault)
 	return d.one(v, q, node)
 }
 
