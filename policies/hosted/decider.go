@@ -76,6 +76,26 @@ func (m *mind) fail(f *Fault) {
 	m.ledger.fault(*f)
 }
 
+// inHurry is the fuel that is left of its share for promotions; none for a guest that has yet to begin, and takes its time for
+// that.
+func (m *mind) inHurry() uint64 {
+	switch {
+	case m.guest != nil:
+		m.guest.pay() // what it used in its own time
+	case m.v.begins:
+		return 0
+	}
+	return m.hurry
+}
+
+// pay takes what the guest has used from its share, and gives what is left.
+func (m *mind) pay() uint64 {
+	if m.guest != nil {
+		m.hurry -= min(m.hurry, m.guest.pay())
+	}
+	return m.hurry
+}
+
 func (m *mind) drop() {
 	if m.guest != nil {
 		m.guest.close()
@@ -110,7 +130,7 @@ func (m *mind) prepare(v *policies.View, limit uint64) *Fault {
 		}
 		m.guest.voice = speaks
 	}
-	if fault = m.guest.configure(settings); fault != nil {
+	if fault = m.guest.configure(settings, limit); fault != nil {
 		return fault
 	}
 	return m.guest.see(m.board, part, limit)
@@ -185,14 +205,13 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 	d.at(v)
 	limit, rushed := uint64(1<<62), d.v.twin == nil && urgent(q)
 	if rushed {
-		if limit = d.hurry; limit == 0 {
+		if limit = d.inHurry(); limit == 0 {
 			return nil, false
 		}
 	}
 	fault := d.prepare(v, limit)
-	if rushed && d.guest != nil {
-		d.hurry -= min(d.hurry, d.guest.spent)
-		limit = d.hurry
+	if rushed {
+		limit = d.pay()
 	}
 	if fault == nil {
 		a := d.asked(q)
@@ -204,7 +223,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes), min(budget, limit))
 		d.fuel = d.guest.spent
 		if rushed {
-			d.hurry -= min(d.hurry, d.fuel)
+			d.pay()
 		}
 		if fault == nil {
 			k.keep(row, d.board.epoch)

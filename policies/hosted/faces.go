@@ -91,7 +91,7 @@ func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *
 	s := &g.stack
 	s[0], s[1], s[2], s[3], s[4] = uint64(c), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node)
 	err := g.meter.Call(g.budget(1), s[:])
-	g.spent = g.instance.FuelUsed()
+	g.count()
 	if err != nil {
 		return 0, g.v.trapped(abi.ExportMeter, err)
 	}

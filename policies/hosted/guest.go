@@ -38,6 +38,7 @@ type guest struct {
 	clean bool   // the row in the guest's memory is one
 	stack [8]uint64
 	spent uint64 // fuel of the last call
+	owed  uint64 // fuel of all calls since it was paid for
 }
 
 // area is a piece of the guest's memory that the host may write.
@@ -72,11 +73,23 @@ func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault
 	f := g.instance.Func(export)
 	copy(g.stack[:], args)
 	err := f.Call(fuel, g.stack[:])
-	g.spent = g.instance.FuelUsed()
+	g.count()
 	if err != nil {
 		return 0, g.v.trapped(export, err)
 	}
 	return uint32(g.stack[0]), nil
+}
+
+func (g *guest) count() {
+	g.spent = g.instance.FuelUsed()
+	g.owed += g.spent
+}
+
+// pay gives the fuel that has been used since it was asked last.
+func (g *guest) pay() uint64 {
+	owed := g.owed
+	g.owed = 0
+	return owed
 }
 
 // room sees to it that an area has so many bytes, at a multiple of 64: what a guest gives need not lie at one.
@@ -104,8 +117,8 @@ func (g *guest) memory(a area, size int) []byte {
 	return g.instance.Memory()[a.at : a.at+a.size][:size]
 }
 
-// configure gives the guest its settings, if they are others than it has.
-func (g *guest) configure(settings []byte) *Fault {
+// configure gives the guest its settings, if they are others than it has. limit bounds the fuel of that.
+func (g *guest) configure(settings []byte, limit uint64) *Fault {
 	if g.instance.Func(abi.ExportConfigure) == nil || g.settings == string(settings) {
 		return nil
 	}
@@ -113,7 +126,7 @@ func (g *guest) configure(settings []byte) *Fault {
 		return fault
 	}
 	copy(g.memory(g.config, len(settings)), settings)
-	refused, fault := g.call(abi.ExportConfigure, configureFuel, uint64(g.config.at), uint64(len(settings)))
+	refused, fault := g.call(abi.ExportConfigure, min(limit, configureFuel), uint64(g.config.at), uint64(len(settings)))
 	if fault != nil {
 		return fault
 	}
@@ -213,7 +226,7 @@ func (g *guest) ask(c abi.Capability, q asked, nodes int, fuel uint64) ([]byte, 
 	f := g.asks[c]
 	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.row.at)
 	err := f.Call(fuel, g.stack[:])
-	g.spent = g.instance.FuelUsed()
+	g.count()
 	if err != nil {
 		return nil, g.v.trapped(c.Export(), err)
 	}

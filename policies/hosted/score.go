@@ -38,21 +38,20 @@ func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok
 	s.at(v)
 	limit, rushed := uint64(1<<62), !s.v.BuiltIn() && urgent(q)
 	if rushed {
-		if limit = s.hurry; limit == 0 {
+		if limit = s.inHurry(); limit == 0 {
 			return nil, false
 		}
 	}
 	fault := s.prepare(v, limit)
-	if rushed && s.guest != nil {
-		s.hurry -= min(s.hurry, s.guest.spent)
-		limit = s.hurry
+	if rushed {
+		limit = s.pay()
 	}
 	if fault == nil {
 		budget := s.guest.budget(len(v.Nodes))
 		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes), min(budget, limit))
 		s.fuel = s.guest.spent
 		if rushed {
-			s.hurry -= min(s.hurry, s.fuel)
+			s.pay()
 		}
 		if fault == nil {
 			return s.each, true
@@ -73,7 +72,7 @@ func (g *guest) score(q asked, out []float64, nodes int, fuel uint64) ([]float64
 	clear(g.memory(g.scores, 8*nodes))
 	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.scores.at)
 	err := g.asks[abi.Score].Call(fuel, g.stack[:])
-	g.spent = g.instance.FuelUsed()
+	g.count()
 	if err != nil {
 		return out, g.v.trapped(abi.ExportScore, err)
 	}

@@ -33,6 +33,7 @@ type Version struct {
 	scores   bool
 	meters   bool
 	explains bool
+	begins   bool      // it has something to do before it is asked anything, as Go's runtime has
 	known    [256]bool // bytes that a row may hold
 	twin     policies.Decider
 	scorer   policies.Scorer
@@ -158,7 +159,7 @@ func (v *Version) inspect() error {
 			v.answers[c] = true
 		}
 	}
-	v.meters, v.explains = exports[abi.ExportMeter], exports[abi.ExportExplain]
+	v.meters, v.explains, v.begins = exports[abi.ExportMeter], exports[abi.ExportExplain], exports[abi.ExportInitialize]
 	switch {
 	case words == 0:
 		return fmt.Errorf("hosted: policy %s has no word on anything: it exports none of can_allocate, can_remain, can_rebalance, can_promote, can_start and score", v.Name())
@@ -182,7 +183,7 @@ func (v *Version) start() error {
 	}
 	g, fault := v.instantiate(wasm.Host{})
 	if fault == nil {
-		fault = g.configure(settings)
+		fault = g.configure(settings, configureFuel)
 		g.close()
 	}
 	if fault != nil {
