@@ -148,11 +148,9 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 		if !strings.HasPrefix(s.Name, "shard ") {
 			continue
 		}
-		for _, promote := range x.children[string(s.SpanId)] {
-			for _, w := range x.children[string(promote.SpanId)] {
-				if strings.HasPrefix(w.Name, "first write ") {
-					first[harness.Text(s, "troupe.shard.id")] = time.Unix(0, int64(w.EndTimeUnixNano))
-				}
+		for _, w := range x.children[string(s.SpanId)] {
+			if strings.HasPrefix(w.Name, "first write ") {
+				first[harness.Text(s, "troupe.shard.id")] = time.Unix(0, int64(w.EndTimeUnixNano))
 			}
 		}
 	}

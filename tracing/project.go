@@ -62,7 +62,22 @@ func (f *Failover) Spans() []Span {
 			p.shard(&f.Shards[i])
 		}
 	}
+	p.contain()
 	return p.spans
+}
+
+// contain has every span end no earlier than its children, which may have been timed by another clock: a page that corrects
+// clocks would else correct what is right.
+func (p *projection) contain() {
+	at := make(map[SpanID]int, len(p.spans))
+	for i := range p.spans {
+		at[p.spans[i].ID] = i
+	}
+	for i := len(p.spans) - 1; i >= 0; i-- { // children come after their parents
+		if parent, known := at[p.spans[i].Parent]; known {
+			p.spans[parent].End = max(p.spans[parent].End, p.spans[i].End)
+		}
+	}
 }
 
 type projection struct {
@@ -243,19 +258,23 @@ func (p *projection) attempt(s *Shard, i int, parent string) {
 	if i > 0 {
 		name = fmt.Sprintf("promote %s again @%s", s.Name, a.To)
 	}
-	end := cmp.Or(a.Served, p.end, a.Told)
+	told := a.Told // as the leader saw it: the target may have known before
+	if a.Heard != 0 {
+		told = min(told, a.Heard)
+	}
+	end := cmp.Or(a.Served, p.end, told)
 	if a.Failed != "" && i+1 < len(s.Attempts) {
 		end = s.Attempts[i+1].Told
 	}
-	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: a.Told, End: max(end, a.Told), Error: a.Failed,
+	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: told, End: max(end, told), Error: a.Failed,
 		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeTo, a.To), num(attributeShardTerm, a.Term)}})
 	if a.Served == 0 {
 		return
 	}
-	p.add(step+"/serve", step, Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, a.Told), End: a.Served,
+	p.add(step+"/serve", step, Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, told), End: a.Served,
 		Attributes: []Attribute{str(attributeShard, s.Name), num(attributeEntries, a.Entries), num(attributeWaited, a.Waited)}})
-	if a.Written != 0 {
-		p.add(step+"/write", step, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
+	if a.Written != 0 { // not below the promotion, which has ended: Jaeger would take the one for the other's skewed clock
+		p.add(step+"/write", parent, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
 			Attributes: []Attribute{str(attributeShard, s.Name)}})
 	}
 }

@@ -155,8 +155,8 @@ func TestSpansOfAnyRecordAreWhole(t *testing.T) {
 				if len(s.Links) > 0 {
 					t.Fatal("a root links")
 				}
-			} else if at, known := seen[s.Parent]; known && s.Start < spans[at].Start {
-				t.Fatalf("record %d: %q begins before %q", n, s.Name, spans[at].Name)
+			} else if at, known := seen[s.Parent]; known && (s.Start < spans[at].Start || s.End > spans[at].End) {
+				t.Fatalf("record %d: %q is not within %q", n, s.Name, spans[at].Name)
 			} else if !known && f.Done != 0 {
 				t.Fatalf("record %d: the parent of %q is not there", n, s.Name)
 			}
