@@ -22,22 +22,21 @@ const (
 // lead there: as many as may go on at a time. What is left follows when these are done: it is worked out anew from what has been
 // committed by then, by whoever leads then.
 func (p *planner) balance() {
-	s := p.solver(false)
-	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
-	limits, worth := p.limits(s)
+	limits, worth := p.limits()
 	if !worth {
 		return
 	}
+	s := p.solver(false)
+	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
 	limits.Moves = 8 + 4*max(0, p.in.State.Number(cluster.SettingConcurrentRebalance)-p.view.Relocating)
 	s.Settle(limits)
 	p.reconcile(s)
 }
 
 // limits says from when to when balancing goes on, and whether it is worth to look at all.
-func (p *planner) limits(s *solver) (l fit.Limits, worth bool) {
+func (p *planner) limits() (l fit.Limits, worth bool) {
 	l = fit.Limits{Start: startHeat, Stop: stopHeat}
-	if !s.measured {
-		s.Prefer = s.prefer
+	if !p.measured() {
 		l.Start, l.Stop, l.Width = 1, 1, p.width()
 		return l, l.Width > 0
 	}

@@ -48,7 +48,7 @@ func Desire(in Input) *Desired {
 	}
 	d.Placed -= len(d.Unplaced)
 	d.Before = s.hottest()
-	limits, worth := p.limits(s)
+	limits, worth := p.limits()
 	if limits.Moves = 0; worth && !in.NoBalance {
 		s.Enter, s.Leave, s.Lead = s.mayHold, s.mayLeave, s.mayLead
 		s.Settle(limits)

@@ -54,6 +54,9 @@ func (p *planner) solver(missing bool) *solver {
 		problem.Light = fit.Vector{dimPrimaries: 1}
 	}
 	s.Search = fit.NewSearch(problem)
+	if !s.measured {
+		s.Prefer = s.prefer
+	}
 	return s
 }
 
