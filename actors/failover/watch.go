@@ -234,9 +234,10 @@ func (w *Watch) turn() time.Duration {
 	return max(time.Millisecond, time.Duration(again-now))
 }
 
-// follow takes what the cluster state says, once for each of its versions.
+// follow takes what the cluster state says, once for each of its versions, and never an older one after a newer: in that a story
+// which has been told would seem to go on.
 func (w *Watch) follow(state *cluster.State) {
-	if w.leading && state.Version != w.version {
+	if w.leading && state.Version > w.version {
 		w.version = state.Version
 		w.stories.follow(state, nanos())
 	}
@@ -248,8 +249,9 @@ func (w *Watch) reign() {
 	leads := w.c.Evidence().Leading && leader == w.c.Self
 	switch {
 	case leads && (!w.leading || term != w.stories.term):
-		w.leading, w.won = true, nanos()
-		w.stories.lead(w.c.Group.State(), w.former, term, w.won)
+		state := w.c.Group.State()
+		w.leading, w.won, w.version = true, nanos(), state.Version
+		w.stories.lead(state, w.former, term, w.won)
 	case !leads && w.leading:
 		w.leading, w.stories.open, w.missed = false, nil, 0
 	}
