@@ -16,6 +16,7 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
@@ -39,6 +40,7 @@ type planBook struct {
 	folder  string // "" keeps them in memory
 	release string
 	log     *slog.Logger
+	slow    time.Duration // planSlow, but in tests
 	queue   chan *record.Record
 	done    sync.WaitGroup
 	present func(context.Context) (*record.Record, error)
@@ -46,7 +48,8 @@ type planBook struct {
 	mu      sync.Mutex
 	pages   []page // by key
 	bytes   int
-	dropped int // since it was last said
+	dropped int       // since it was last said
+	rest    time.Time // until when only plans are taken for which somebody died or lost a primary
 
 	// Who hands plans in only.
 	term   uint64
@@ -63,7 +66,7 @@ type page struct {
 
 // openPlans reads what the folder of the node has. Files that cannot be read are removed: they are no more than a history.
 func openPlans(data, release string, log *slog.Logger) (*planBook, error) {
-	b := &planBook{release: release, log: log, queue: make(chan *record.Record, planQueue)}
+	b := &planBook{release: release, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
 	if data != "" {
 		b.folder = filepath.Join(data, "plans")
 		if err := os.MkdirAll(b.folder, 0o700); err != nil {
@@ -119,12 +122,26 @@ func (b *planBook) close() {
 	b.done.Wait()
 }
 
+// planRest is how many times as long as it took to record a plan the book rests then, if it took planSlow or longer: of a large
+// cluster, whose plans take long to write, a tenth of a processor goes into the history, and what is left out is balance and waiting.
+const (
+	planRest = 9
+	planSlow = 5 * time.Millisecond
+)
+
 // add hands a plan in, on the goroutine that plans: what is asked of policies is asked here, all else elsewhere.
 func (b *planBook) add(p placement.Planned) {
 	if p.Term != b.term {
 		b.term, b.number = p.Term, 0
 	}
 	b.number++
+	urgent := slices.ContainsFunc(p.Plan.Decisions, func(d allocator.Decision) bool { return d.Lane == allocator.Emergency })
+	b.mu.Lock()
+	resting := time.Now().Before(b.rest)
+	b.mu.Unlock()
+	if resting && !urgent && len(p.Plan.Down) == 0 {
+		return
+	}
 	o := record.Outcome{Proposed: p.Plan.Command() != nil, Version: p.Outcome.Version, Late: len(p.Outcome.Rows), Took: p.Took, Commit: p.Commit}
 	switch {
 	case p.Err != nil:
@@ -146,7 +163,9 @@ func (b *planBook) add(p placement.Planned) {
 func (b *planBook) write() {
 	failing := false
 	for r := range b.queue {
+		began := time.Now()
 		err := b.enter(r)
+		took := time.Since(began)
 		switch {
 		case err != nil && !failing:
 			b.log.Warn("a plan was not recorded, and others may not be; planning goes on", "plan", r.Key.String(), "error", err)
@@ -156,7 +175,9 @@ func (b *planBook) write() {
 		failing = err != nil
 		b.mu.Lock()
 		dropped := b.dropped
-		b.dropped = 0
+		if b.dropped = 0; took >= b.slow {
+			b.rest = began.Add((1 + planRest) * took)
+		}
 		b.mu.Unlock()
 		if dropped > 0 {
 			b.log.Warn("plans came faster than they could be recorded", "left out", dropped)

@@ -48,6 +48,7 @@ func book(t *testing.T, data string) *planBook {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.slow = time.Hour // a busy machine's disk is not what is tested
 	return b
 }
 
@@ -160,6 +161,27 @@ func TestPlansAreNotWaitedFor(t *testing.T) {
 	}
 	if b.dropped != 2 {
 		t.Errorf("%d were left out", b.dropped)
+	}
+}
+
+// Of a cluster whose plans take long to write, those are kept for which somebody died, and of the others as many as there is time for.
+func TestSlowBookRests(t *testing.T) {
+	b := book(t, "")
+	b.rest = time.Now().Add(time.Hour)
+	b.add(plannedFor(t, 10, 1))
+	death := plannedFor(t, 11, 1)
+	death.Plan.Down = []cluster.Death{{Node: "n1", Epoch: 1, Reason: "silent"}}
+	b.add(death)
+	b.close()
+	if list := b.List(); len(list) != 1 || list[0].ID != "3.2" {
+		t.Errorf("kept %+v", list)
+	}
+	b = book(t, "")
+	b.slow = 0 // whatever it takes is slow
+	b.add(plannedFor(t, 10, 1))
+	b.close()
+	if !b.rest.After(time.Now().Add(-time.Hour)) {
+		t.Error("it does not rest")
 	}
 }
 

@@ -153,11 +153,12 @@ func (c *codec) load(l *policies.Load) {
 }
 
 func (c *codec) policy(p *Policy) {
-	c.fields(4)
+	c.fields(5)
 	text(c, &p.Name)
 	text(c, &p.Version)
 	text(c, &p.Digest)
 	text(c, &p.Settings)
+	c.bool(&p.Out)
 }
 
 func (c *codec) plan(p *allocator.Plan) {

@@ -60,6 +60,7 @@ type Policy struct {
 	Version  string
 	Digest   string // of the module, in hexadecimal; empty for one that is built in
 	Settings string // in force, as the module was given them
+	Out      bool   // quarantined: it was not asked any more, or its twin in its place
 }
 
 // Outcome is what became of the plan.
@@ -76,6 +77,8 @@ type Outcome struct {
 type Hosted interface {
 	// Identity is the module's version, its digest in hexadecimal, and the settings that it was given.
 	Identity() (version, digest, settings string)
+	// Out says that it is quarantined.
+	Out() bool
 }
 
 // PoliciesOf describes a set.
@@ -96,6 +99,7 @@ func describe(name string, d any) Policy {
 	p := Policy{Name: name}
 	if h, ok := d.(Hosted); ok {
 		p.Version, p.Digest, p.Settings = h.Identity()
+		p.Out = h.Out()
 	}
 	return p
 }

@@ -158,7 +158,7 @@ func TestRoundTrip(t *testing.T) {
 	r.Input.Loads = policies.Loads{Nodes: []policies.NodeLoad{{Node: "n00", Epoch: 3, Capacity: policies.Load{CPU: math.Copysign(0, -1), Memory: math.Inf(1), Disk: math.SmallestNonzeroFloat64}, Used: policies.Load{CPU: 1, Memory: 2, Disk: 3}}},
 		Shards: []policies.ShardLoad{{Shard: shards.NewShardID(0, 3), Primary: policies.Load{CPU: 4}, Replica: policies.Load{Memory: 5}}}}
 	r.Input.Setbacks = []policies.Setback{{Shard: shards.NewShardID(0, 2), Ticks: -3}}
-	r.Policies.Deciders[0] = Policy{"same_node", "1.2", "abc", `{"settings":{}}`}
+	r.Policies.Deciders[0] = Policy{"same_node", "1.2", "abc", `{"settings":{}}`, true}
 	r.Policies.Scorers = []Policy{{Name: "cold"}}
 	r.Outcome = Outcome{Proposed: true, Version: 9, Refused: "too late", Late: 2, Took: 3, Commit: 4}
 	r.Plan.Down = []cluster.Death{{Node: "n01", Epoch: 1, Reason: "silent"}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -252,5 +253,37 @@ func TestExplainAt(t *testing.T) {
 		if _, errs, code := invoke(t, nil, "", append([]string{"explain"}, c.args...)...); code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
 		}
+	}
+}
+
+// Issue 4: "Replay of 1000 recorded plans: all identical, on the compiler and the interpreter." The plans are those of all scenarios and
+// of seeds of one, decided by the shipped modules.
+func TestThousandPlansReplayInBothEngines(t *testing.T) {
+	folder := t.TempDir()
+	files, err := filepath.Glob("simulate/testdata/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seeds, least := 14, 1000
+	if testing.Short() {
+		seeds, least = 1, 50
+	}
+	for seed := range seeds {
+		text := fmt.Sprintf("nodes 7 zones=3 disk=200gb cpu=4 memory=16gb\nkeyspace orders shards=20 replicas=1 data=2gb cpu=0.1 memory=500mb load=skew\nsetting cluster.routing.allocation.awareness.attributes zone\n"+
+			"eval 5m seed=%d\nat 10s lose node n%d\nat 3m hot shards 10%% x4\nat 5m return node n%d\nat 6m drain n%d\nat 7m fail copy orders/%d replica\nat 8m add nodes 1 zone=z1 disk=200gb cpu=4 memory=16gb\neval 40m\n",
+			seed, 1+seed%7, 1+seed%7, 1+(seed+3)%7, seed%20)
+		files = append(files, write(t, folder, fmt.Sprintf("seed-%d.txt", seed), text))
+	}
+	plans := filepath.Join(folder, "plans")
+	if _, errs, code := invoke(t, nil, "", append([]string{"simulate", "--modules", "--quiet", "--record", plans}, files...)...); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	for _, flags := range [][]string{nil, {"--interpreter"}} {
+		out, errs, code := invoke(t, nil, "", append([]string{"replay", plans, "--json"}, flags...)...)
+		var sum replaySum
+		if err := json.Unmarshal([]byte(out), &sum); err != nil || code != 0 || sum.Plans < least || sum.Same != sum.Plans {
+			t.Fatalf("%v: exit code %d, %v: %d plans, %d the same: %s%s", flags, code, err, sum.Plans, sum.Same, strings.Join(sum.Others, "\n"), errs)
+		}
+		t.Logf("%v: %d plans, all the same, %d µs each", flags, sum.Plans, sum.Micros)
 	}
 }

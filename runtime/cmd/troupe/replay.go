@@ -252,7 +252,7 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 			if err != nil {
 				return nil, fmt.Errorf("plan %v: %w", r.Key, err)
 			}
-			seen[x.Digest], of = true, append(of, hosted.Policy{Version: v, Settings: settings})
+			seen[x.Digest], of = true, append(of, hosted.Policy{Version: v, Settings: settings, Strikes: map[bool]int{true: hosted.Strikes}[x.Out]})
 			continue
 		}
 		at := slices.IndexFunc(known, func(d policies.Decider) bool { return d.Name() == x.Name })

@@ -12,11 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
 )
 
 func simulateCommand(c *console) *cobra.Command {
-	var svg string
+	var svg, folder string
 	var asJSON, quiet, house bool
 	cmd := &cobra.Command{
 		Use: "simulate FILE...", Short: "play invented clusters, with the real planner", Args: cobra.MinimumNArgs(1),
@@ -28,10 +31,12 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 ` + languageHelp(),
 		Example: `  troupe simulate lose-rack.txt
   troupe simulate *.txt --quiet
-  troupe simulate grow.txt --svg grow.svg`,
+  troupe simulate grow.txt --svg grow.svg
+  troupe simulate grow.txt --record plans && troupe replay plans --without awareness`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&svg, "svg", "", "draw the evals into this `file`; of several evals each gets its number before .svg")
+	f.StringVar(&folder, "record", "", "write each plan with what it was made from into this `folder`, for replay, rehearse and explain --at")
 	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each file, with all samples")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print only asserts that fail")
 	f.BoolVar(&house, "modules", false, "ask the shipped rules as WebAssembly modules, as a cluster does, and not their twins in Go: the same answers")
@@ -39,8 +44,10 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 		shop := &workshop{}
 		defer shop.close()
 		failed, total := 0, 0
+		notes := &scribe{folder: folder}
 		for i, path := range args {
-			o, err := shop.play(cmd.Context(), path, house)
+			notes.term = uint64(i + 1)
+			o, err := shop.play(cmd.Context(), path, house, notes)
 			if err != nil {
 				return err
 			}
@@ -81,7 +88,7 @@ func languageHelp() string {
 }
 
 // play plays a file; modules are looked for beside it.
-func (w *workshop) play(ctx context.Context, path string, house bool) (*simulate.Outcome, error) {
+func (w *workshop) play(ctx context.Context, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -93,7 +100,7 @@ func (w *workshop) play(ctx context.Context, path string, house bool) (*simulate
 	if err != nil {
 		return nil, err
 	}
-	o, err := simulate.Play(path, text, simulate.Config{Rules: func(r simulate.Rules) (*policies.Set, error) {
+	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Rules: func(r simulate.Rules) (*policies.Set, error) {
 		a := ask{house: house, without: r.Without, modules: slices.Clone(r.Modules)}
 		for i := range a.modules {
 			if !filepath.IsAbs(a.modules[i].Path) {
@@ -130,6 +137,35 @@ func (c *console) printOutcome(o *simulate.Outcome, several, asJSON, quiet bool)
 	}
 	_, err := fmt.Fprint(c.out, text)
 	return err
+}
+
+// scribe records the plans of scenarios: each scenario is a term of its own.
+type scribe struct {
+	folder string // "": nothing is recorded
+	term   uint64
+	number uint64
+}
+
+func (s *scribe) planned() func(allocator.Input, *allocator.Plan) error {
+	if s.number = 0; s.folder == "" {
+		return nil
+	}
+	return func(in allocator.Input, p *allocator.Plan) error {
+		s.number++
+		o := records.Outcome{Proposed: p.Command() != nil, Version: in.State.Version}
+		if o.Proposed {
+			o.Version++
+		}
+		r := records.New(records.Key{Term: s.term, Number: s.number}, runtime.Version(), in.Now, in, p, o)
+		frame, err := r.Frame()
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(s.folder, 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(s.folder, r.Key.String()+".plan"), frame, 0o644)
+	}
 }
 
 // drawAll writes the pictures of a scenario.

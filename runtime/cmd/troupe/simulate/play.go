@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/deciders"
 )
 
@@ -16,6 +17,9 @@ import (
 type Config struct {
 	// Rules makes the set that decides. nil: the built-in rules; scenarios then have no modules.
 	Rules func(Rules) (*policies.Set, error)
+
+	// Planned is told of each plan; see World.
+	Planned func(in allocator.Input, p *allocator.Plan) error
 }
 
 // Rules are what a scenario says of the rules.
@@ -77,6 +81,7 @@ func Play(file string, text []byte, c Config) (*Outcome, error) {
 		return nil, fmt.Errorf("%s: %d bytes; a scenario has at most %d", file, len(text), MaxScenario)
 	}
 	p := &player{config: c, file: file, w: NewWorld(), outcome: Outcome{File: file, Evals: []*Result{}, Asserts: []Assert{}}}
+	p.w.Planned = c.Planned
 	if err := p.decide(p.w); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

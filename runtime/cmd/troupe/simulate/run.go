@@ -68,7 +68,7 @@ func (w *World) Run(title string, length time.Duration, events []Event) (*Result
 	began, end := w.ticks, w.ticks+w.ticksOf(length)
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
-	r := &Result{Title: title, Took: length, Seconds: length.Seconds()}
+	r := &Result{Title: title, Took: length, Seconds: length.Seconds(), Marks: []Mark{}}
 	lastEvent, greenSince := began, int64(-1)
 	looked := int64(-1 << 40)
 	for turn := 0; ; turn++ {

@@ -28,6 +28,9 @@ type World struct {
 	State    *cluster.State
 	Policies *policies.Set
 
+	// Planned is told of each plan, with what it was made from, before it is carried out. nil: nobody wants to know.
+	Planned func(in allocator.Input, p *allocator.Plan) error
+
 	evidence []liveness.Status // sorted by node
 	setbacks []policies.Setback
 	machines map[shards.NodeID]*machine // asked by id; visits go by State.Members
@@ -234,6 +237,11 @@ func (w *World) look() (*allocator.Plan, error) {
 		in := w.Input()
 		p := allocator.Make(in)
 		w.plan = p
+		if w.Planned != nil {
+			if err := w.Planned(in, p); err != nil {
+				return nil, err
+			}
+		}
 		c := p.Command()
 		if c == nil {
 			return p, nil
