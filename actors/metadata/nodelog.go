@@ -47,8 +47,8 @@ type NodeLog struct {
 	number     uint64
 	cluster    string
 	hard       *raftpb.HardState
-	kept       *raftpb.Snapshot
-	before     uint64 // index of the entry before the first one
+	kept       *raftpb.Snapshot // of the newest snapshot; without Data once somebody has had that: it may be tens of MiB, and is needed at starts only
+	before     uint64           // index of the entry before the first one
 	beforeTerm uint64
 	entries    []*raftpb.Entry
 }
@@ -80,13 +80,8 @@ func (l *NodeLog) open(number uint64) error {
 			return fmt.Errorf("hard state: %w", err)
 		}
 	}
-	if snapshot, err := l.get(snapshotRecord); err != nil {
+	if l.kept, err = l.readSnapshot(); err != nil {
 		return err
-	} else if snapshot != nil {
-		l.kept = &raftpb.Snapshot{}
-		if err := proto.Unmarshal(snapshot, l.kept); err != nil {
-			return fmt.Errorf("snapshot: %w", err)
-		}
 	}
 	if first, err := l.get(firstRecord); err != nil {
 		return err
@@ -183,7 +178,38 @@ func (l *NodeLog) SetCluster(id string) error {
 }
 
 // Stored is what is written of hard state and snapshot.
-func (l *NodeLog) Stored() (*raftpb.HardState, *raftpb.Snapshot) { return l.hard, l.kept }
+func (l *NodeLog) Stored() (*raftpb.HardState, *raftpb.Snapshot) {
+	whole := l.kept
+	if whole != nil && len(whole.GetData()) == 0 {
+		var err error
+		if whole, err = l.readSnapshot(); err != nil || whole.GetMetadata().GetIndex() != l.kept.GetMetadata().GetIndex() {
+			return l.hard, nil // it was there before: NewCore refuses a log that has lost it
+		}
+	}
+	l.kept = slim(whole)
+	return l.hard, whole
+}
+
+// slim is a snapshot without what is in it.
+func slim(s *raftpb.Snapshot) *raftpb.Snapshot {
+	if s == nil {
+		return nil
+	}
+	return &raftpb.Snapshot{Metadata: s.GetMetadata()}
+}
+
+// readSnapshot reads the newest snapshot; nil if there is none.
+func (l *NodeLog) readSnapshot() (*raftpb.Snapshot, error) {
+	encoded, err := l.get(snapshotRecord)
+	if err != nil || encoded == nil {
+		return nil, err
+	}
+	s := &raftpb.Snapshot{}
+	if err := proto.Unmarshal(encoded, s); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return s, nil
+}
 
 // First is the index of the first entry that is there.
 func (l *NodeLog) First() uint64 { return l.before + 1 }
@@ -261,7 +287,7 @@ func (l *NodeLog) Save(b Batch) error {
 		return err
 	}
 	if b.Snapshot != nil {
-		l.kept = b.Snapshot
+		l.kept = slim(b.Snapshot)
 	}
 	l.before, l.beforeTerm, l.entries, l.hard = before, beforeTerm, entries, hard
 	return nil
@@ -314,6 +340,6 @@ func (l *NodeLog) Compact(s *raftpb.Snapshot, first uint64) error {
 		return err
 	}
 	l.entries = slices.Clone(l.entries[before-l.before:])
-	l.kept, l.before, l.beforeTerm = s, before, term
+	l.kept, l.before, l.beforeTerm = slim(s), before, term
 	return nil
 }
