@@ -299,15 +299,19 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// tickPeriod is how often shards look for expired keys. Readers do not see expired keys in any case.
-const tickPeriod = 100 * time.Millisecond
+// tidyTicks is how often shards look for expired keys and the like, in ticks of the protocol, while some find any; restTicks while
+// none do. Readers do not see expired keys in any case.
+const (
+	tidyTicks = 2
+	restTicks = 5
+)
 
 // replicaTick is the tick of the protocol between copies.
 const replicaTick = 50 * time.Millisecond
 
 // tick has shards tidy up, and lets the time of the protocol between copies pass while any copy needs it.
 func (n *Node) tick(ctx context.Context) {
-	protocol, tidy := actors.NewTicker(n.id.Node, replicaTick), actors.NewTicker(n.id.Node, tickPeriod)
+	protocol, tidy := actors.NewTicker(n.id.Node, replicaTick), actors.NewTicker(n.id.Node, replicaTick)
 	defer protocol.Stop()
 	defer tidy.Stop()
 	resting, serves := false, false
@@ -322,12 +326,16 @@ func (n *Node) tick(ctx context.Context) {
 				n.held(func(_ *keyspace, h *held) { h.TickReplica() })
 			}
 		case <-tidy.C:
-			tidy.Next()
+			tidy.Take()
 			if resting && n.copies.link.Restless() {
 				resting = false
 				protocol.Next()
 			}
-			n.tidyUp(time.Now())
+			if n.tidyUp(time.Now()) {
+				tidy.Rest(tidy.Until(tidyTicks))
+			} else {
+				tidy.Rest(tidy.Until(restTicks))
+			}
 			if valid := (lease{n}).Valid(); valid != serves {
 				serves = valid
 				n.config.Logger.Info("the right of this node's primaries to serve", "lease", valid, "epoch", n.epoch())
@@ -336,13 +344,15 @@ func (n *Node) tick(ctx context.Context) {
 	}
 }
 
-// tidyUp has shards look for expired keys and the like.
-func (n *Node) tidyUp(now time.Time) {
+// tidyUp has shards look for expired keys and the like, and says whether any did.
+func (n *Node) tidyUp(now time.Time) (some bool) {
 	n.held(func(_ *keyspace, h *held) {
 		if h.NeedsTick(now.UnixMilli()) {
 			h.ref.Tell(shard.Tick{Now: now.UnixMilli()})
+			some = true
 		}
 	})
 	n.views.Expire(now)
 	n.watches.Expire(now)
+	return some
 }

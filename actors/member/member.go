@@ -32,8 +32,9 @@ type Member struct {
 	up        map[shards.NodeID]shards.Epoch // peers that are connected
 	leader    shards.NodeID                  // whom the last heartbeat went to
 	beatIn    int                            // ticks until the next heartbeat
-	due       time.Time                      // of the next tick
+	until     int                            // ticks from the last one to a heartbeat that is in step with what else the node does as often
 	late      time.Duration                  // worst lateness of the ticker since the last heartbeat
+	busy      time.Duration                  // how long after a tick was due the loop was through with what it did last
 	roundTrip time.Duration
 	reign     *reign // nil unless this node leads
 	doubt     *doubt // nil unless the connection to the leader is broken
@@ -83,7 +84,7 @@ func (m *Member) Lead(won bool, term uint64) {
 	})
 }
 
-// Applied says that there is a newer cluster state.
+// Applied says that there is a newer cluster state, or that somebody else leads.
 func (m *Member) Applied(*cluster.State) {
 	m.inbox.put(func() { m.applied(m.c.Group.State()) })
 }
@@ -115,51 +116,87 @@ func (m *Member) run() {
 	defer m.lease.revoke()
 	ticker := actors.NewTicker(m.c.Self, m.c.Liveness.TickLength)
 	defer ticker.Stop()
-	m.due = ticker.Due()
 	m.applied(m.c.Group.State())
-	for {
+	for resting := 1; ; {
+		var passed int
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-ticker.C:
-			ticker.Next()
-			m.tick()
+			passed = m.lapse(ticker)
 		case <-m.inbox.filled:
+			passed = m.lapse(ticker)
 			for _, news := range m.inbox.take() {
 				news()
 			}
 		}
+		m.busy = max(0, time.Since(ticker.Due()))
+		if rest := m.rest(); passed > 0 || rest != resting {
+			resting = rest
+			ticker.Rest(rest)
+		}
 	}
 }
 
-// tick is what happens in every tick: the detector's, then the heartbeat's.
-func (m *Member) tick() {
-	now, length := time.Now(), m.c.Liveness.TickLength
-	late := max(0, now.Sub(m.due))
+// rest is for how many ticks the loop need not wake if nothing comes: until the next heartbeat, unless somebody is looked after
+// or may soon be suspect.
+func (m *Member) rest() int {
+	switch {
+	case m.doubt != nil:
+		return 1
+	case m.reign != nil:
+		return max(1, min(m.beatIn, int(m.reign.detector.Rest())))
+	}
+	return max(1, m.beatIn)
+}
+
+// lapse lets the ticks pass that have, before what came after them is looked at. It was late if the timer was, or if the loop was
+// still busy when a tick was due.
+func (m *Member) lapse(ticker *actors.Ticker) (passed int) {
+	late := max(m.busy, time.Since(ticker.Wakes()))
+	if passed = ticker.Take(); passed > 0 {
+		m.until = ticker.Until(m.c.Liveness.Heartbeat)
+		m.tick(passed, late)
+	}
+	return passed
+}
+
+// tick is what happens with every tick, of which some have passed: the detector's, then the heartbeat's. The last came late.
+func (m *Member) tick(passed int, late time.Duration) {
+	length := m.c.Liveness.TickLength
 	m.late = max(m.late, late)
-	m.due = m.due.Add((late/length + 1) * length)
 	if m.reign != nil {
+		for range passed - 1 {
+			m.reign.detector.Tick(0)
+		}
 		m.reign.detector.Tick(int64(late / length))
 		m.carryOut()
 	}
 	if m.doubt != nil {
 		m.pursue()
 	}
-	leader, _ := m.c.Group.Leader()
-	m.beatIn--
-	if m.beatIn <= 0 || leader != m.leader {
-		m.beatIn, m.leader = m.c.Liveness.Heartbeat, leader
-		m.beat()
-	}
-	if m.loadIn--; m.loadIn <= 0 {
+	m.beatIn -= passed
+	m.attend()
+	if m.loadIn -= passed; m.loadIn <= 0 {
 		m.loadIn = int(m.c.LoadPeriod / length)
 		m.measure()
 	}
 }
 
-// applied takes a newer cluster state.
+// attend sends a heartbeat if one is due, or if somebody else leads than the last one went to.
+func (m *Member) attend() {
+	if leader, _ := m.c.Group.Leader(); m.beatIn <= 0 || leader != m.leader {
+		m.beatIn, m.leader = m.until, leader
+		m.beat()
+	}
+}
+
+// applied takes a newer cluster state, or hears that somebody else leads.
 func (m *Member) applied(s *cluster.State) {
 	m.settleAlone()
+	if leader, _ := m.c.Group.Leader(); leader != m.leader {
+		m.attend()
+	}
 	if self := s.Member(m.c.Self); self != nil && self.Down && self.Epoch == m.c.Epoch {
 		m.end("the cluster state says that it is down")
 	}

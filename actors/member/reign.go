@@ -16,7 +16,8 @@ import (
 type reign struct {
 	term     uint64
 	detector *liveness.Detector
-	showIn   int // ticks until evidence is shown anew though nothing changed
+	showAt   int64                          // tick from which evidence is shown anew though nothing changed
+	heard    map[shards.NodeID]shards.Epoch // whose heartbeats have been shown
 
 	ledger  *ledger
 	loadsAt int64                  // tick from which the ledger is summed up anew, if anything has come
@@ -50,7 +51,7 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]Full{}}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]Full{}, heard: map[shards.NodeID]shards.Epoch{}}
 	members := m.c.Group.State().Members
 	d.Members(members)
 	for _, n := range members {
@@ -79,6 +80,15 @@ func (m *Member) reignConnection(c transport.Change) {
 	m.carryOut()
 }
 
+// hear takes a heartbeat. The first of a life is shown at once.
+func (r *reign) hear(node shards.NodeID, epoch shards.Epoch, h liveness.Health) liveness.Standing {
+	standing := r.detector.Heard(node, epoch, h)
+	if standing == liveness.Granted && r.heard[node] != epoch {
+		r.heard[node], r.showAt = epoch, 0
+	}
+	return standing
+}
+
 // heard answers a member's heartbeat.
 func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	if err != nil {
@@ -88,7 +98,7 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	if m.reign == nil {
 		return
 	}
-	standing := m.reign.detector.Heard(peer.Node, peer.Epoch, h.health)
+	standing := m.reign.hear(peer.Node, peer.Epoch, h.health)
 	m.carryOut()
 	r := reply{epoch: peer.Epoch, standing: standing, grant: liveness.Grant{Sent: h.sent, Term: m.reign.term}, version: m.c.Group.State().Version}
 	switch standing {
@@ -116,7 +126,7 @@ func (m *Member) hearSelf(h heartbeat) {
 	if m.reign == nil {
 		return // elected, but not yet in office
 	}
-	standing := m.reign.detector.Heard(m.c.Self, m.c.Epoch, h.health)
+	standing := m.reign.hear(m.c.Self, m.c.Epoch, h.health)
 	m.carryOut()
 	switch standing {
 	case liveness.Declared:
@@ -152,9 +162,8 @@ func (m *Member) carryOut() {
 	for _, probe := range r.Probes {
 		m.probe(probe)
 	}
-	m.reign.showIn--
-	if len(r.Changes) > 0 || m.reign.showIn <= 0 {
-		m.reign.showIn = m.c.Liveness.Heartbeat
+	if now := m.reign.detector.Now(); len(r.Changes) > 0 || now >= m.reign.showAt {
+		m.reign.showAt = now + int64(m.c.Liveness.Heartbeat)
 		m.show()
 	}
 	for _, c := range r.Changes {

@@ -284,6 +284,11 @@ func (w *town) elect(id shards.NodeID, tell bool) {
 		before.member.Load().Lead(false, term)
 	}
 	w.nodes[id].member.Load().Lead(true, term)
+	for _, r := range w.nodes {
+		if r.id != id {
+			r.member.Load().Applied(nil)
+		}
+	}
 }
 
 // commit changes the members, and tells everybody.

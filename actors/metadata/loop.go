@@ -34,6 +34,7 @@ type loop struct {
 	barriers  map[uint64]chan struct{} // round -> closed when it is confirmed
 	issued    map[uint64]time.Time     // round -> when; of rounds while this node leads
 	ticks     int
+	silent    int                                 // ticks since the leader was heard last
 	book      map[shards.NodeID]transport.Address // learnt from others, and not in the state, or older there
 	numbers   map[uint64]shards.NodeID            // who has said that it is which number
 	connected []transport.Address
@@ -66,22 +67,25 @@ func (l *loop) run() {
 	ticker := actors.NewTicker(g.config.Self.ID, g.config.Tick)
 	defer ticker.Stop()
 	defer l.stand.Stop()
+	resting := 1
 	for {
+		var passed int
 		select {
 		case <-g.ctx.Done():
 			return
 		case r := <-g.inbox:
+			passed = l.lapse(ticker)
 			l.receive(r)
 			for range len(g.inbox) { // what has come meanwhile shares one write of the log
 				l.receive(<-g.inbox)
 			}
 		case t := <-g.tasks:
+			passed = l.lapse(ticker)
 			l.serve(t)
 		case dead := <-g.gone:
 			l.leaderGone(dead.node, dead.epoch)
 		case <-ticker.C:
-			ticker.Next()
-			l.tick()
+			passed = l.lapse(ticker)
 		case <-l.stand.C:
 			l.campaign()
 		}
@@ -90,7 +94,37 @@ func (l *loop) run() {
 			g.config.Fatal(err)
 			return
 		}
+		if rest := l.rest(); passed > 0 || rest != resting {
+			resting = rest
+			ticker.Rest(rest)
+		}
 	}
+}
+
+// lapse lets the ticks pass that have, before what came after them is looked at.
+func (l *loop) lapse(ticker *actors.Ticker) (passed int) {
+	passed = ticker.Take()
+	for range passed {
+		l.tick()
+	}
+	return passed
+}
+
+// rest is for how many ticks the loop need not wake if nothing comes. A leader wakes for its heartbeats. A follower that hears
+// from its leader does nothing but count, until half of the shortest election timeout has passed in silence. A member without
+// others has nobody to tell anything.
+func (l *loop) rest() int {
+	c := &l.group.config
+	half := c.ElectionTicks / 2
+	switch lead := l.core.Lead().Number; {
+	case lead == 0:
+		return 1
+	case lead != c.Self.Raft:
+		return max(1, half-l.silent)
+	case len(l.core.State().Members) == 1:
+		return max(1, half)
+	}
+	return c.HeartbeatTicks - l.ticks%c.HeartbeatTicks
 }
 
 // serve does what callers want, all who wait: their commands share one write of the log.
@@ -228,6 +262,7 @@ func (l *loop) issue() {
 func (l *loop) tick() {
 	l.core.Tick()
 	l.ticks++
+	l.silent++
 	if l.core.Lead().Number != l.group.config.Self.Raft {
 		return
 	}
@@ -253,6 +288,9 @@ func (l *loop) receive(r received) {
 			return
 		}
 		l.numbers[from] = r.peer.Node
+	}
+	if from == l.core.Lead().Number {
+		l.silent = 0
 	}
 	if err := l.core.Step(r.message); err != nil {
 		l.group.config.Logger.Debug("a message was refused", "node", r.peer.Node, "error", err)

@@ -330,6 +330,23 @@ func (d *Detector) Ready() Ready {
 	return r
 }
 
+// Rest is for how many ticks, one or more, nothing changes by itself: ticks only count until then, if nothing is heard.
+func (d *Detector) Rest() int64 {
+	rest := int64(d.c.Lease)
+	for _, n := range d.nodes {
+		switch {
+		case n.state == Suspect || n.unsure:
+			return 1
+		case n.state == Alive && !d.own(n):
+			rest = min(rest, n.heard+d.limit(n)+1-d.now)
+		}
+		if n.held != 0 {
+			rest = min(rest, n.held-d.now)
+		}
+	}
+	return max(1, rest)
+}
+
 // Status is what is known of a member; false for one that is none.
 func (d *Detector) Status(id shards.NodeID) (Status, bool) {
 	if n := d.find(id); n != nil {
