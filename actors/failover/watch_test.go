@@ -163,6 +163,8 @@ func TestWatch(t *testing.T) {
 		if f := p.State().FindFailover("id2", 1); f.Open {
 			t.Error("the cluster still has it open")
 		}
+		second.Applied()
+		synctest.Wait()
 		past := *p.State()
 		past.Version--
 		past.Failovers = []cluster.Failover{{Node: "id2", Epoch: 1, Open: true, Deposed: []shards.ShardID{past.Shards[led[0]].ID}}}
@@ -171,9 +173,11 @@ func TestWatch(t *testing.T) {
 		p.state = &past
 		p.mu.Unlock()
 		second.Planned(placement.Planned{Term: 4, Plan: s.plan().Plan}) // it was made before the story was told
+		synctest.Wait()
 		p.mu.Lock()
 		p.state = newest
 		p.mu.Unlock()
+		second.Applied()
 		synctest.Wait()
 		body, err := offices["id3"].watch.Serve("id4", AskStories())
 		if err != nil {
