@@ -197,13 +197,21 @@ func (w *wishing) one(i int, wish *Wish) {
 			return
 		}
 		if e.Verdict == policies.No {
-			w.denied = append(w.denied, Denied{Wish: i, Reason: e.Decisive().Reason, Explanation: e})
+			w.denied = append(w.denied, Denied{Wish: i, Reason: e.Decisive().Reason + w.offer(&in, wish, m), Explanation: e})
 			return
 		}
 	}
 	if err := w.do(m, wish.Shard); err != nil {
 		w.deny(i, err.Error())
 	}
+}
+
+// offer says what the operator can have instead, or nothing.
+func (w *wishing) offer(in *allocator.Input, wish *Wish, m *cluster.Move) string {
+	if o, err := allocator.Counter(*in, wish.Shard, m); err == nil && o != nil && o.String() != "" {
+		return "; " + o.String()
+	}
+	return ""
 }
 
 func (w *wishing) do(m *cluster.Move, id shards.ShardID) error {
