@@ -309,6 +309,9 @@ func TestLanguagesAnswerAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !bytes.Equal(read(t, golden+"/manifest.json"), read(t, golden+"/go/manifest.json")) {
+		t.Error("the Go rule's manifest is another; a Go file embeds only what lies below it, so there are two")
+	}
 	needs, _ := manifest.Columns()
 	heard := map[string]string{}
 	for _, l := range languages {
@@ -396,6 +399,28 @@ func TestPokeIsSeen(t *testing.T) {
 			}
 			if got := math.Float64frombits(binary.LittleEndian.Uint64(points)); before == after || got < 1<<18 {
 				t.Errorf("a node with %d copies is worth %v; before: %s", 1<<20, got, before)
+			}
+		})
+	}
+}
+
+// TestChangesAreHeard gives a list of changes, and asks what came of it.
+func TestChangesAreHeard(t *testing.T) {
+	manifest, err := abi.ParseManifest(read(t, golden+"/manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	needs, _ := manifest.Columns()
+	list := abi.AppendChanges(nil, []abi.Change{{Column: abi.NodeCopies, Row: 0}, {Column: abi.CopyNode, Row: 7}, {Column: abi.NodeCopies, Row: 70_000}})
+	for _, l := range languages {
+		t.Run(l.name, func(t *testing.T) {
+			dice := rand.New(rand.NewPCG(4, 9))
+			image, settings := cluster(t, dice, needs), settingsOf(t, dice, manifest)
+			g := start(t, l.module(t), settings, image)
+			g.call(abi.ExportDelta, uint64(g.give(list, len(list))), uint64(len(list)))
+			q := question{abi.ExportAllocate, 0, abi.NoCopy, 0}
+			if got, want := g.explain(q, 0, abi.Say(abi.No, 6)), "heard of 3 changes, 2 of them of node_copies; the last of row 70000"; got != want {
+				t.Errorf("it says %q; wanted %q", got, want)
 			}
 		})
 	}

@@ -238,6 +238,22 @@ export function matches(pattern: string, value: string): bool {
   return p == pattern.length;
 }
 
+// Of the list that pol_delta is given, for a policy that keeps figures of its own, derived in prepare from columns that move. The
+// others do not export pol_delta, and read the columns anew at each question.
+//
+//     export function pol_delta(list: usize, length: i32): void {
+//       for (let i = 0; i < changes(length); i++) if (changedColumn(list, i) == column("node_copies")) …changedRow(list, i)…
+//     }
+export function changes(length: i32): i32 {
+  return length >> 3;
+}
+export function changedColumn(list: usize, i: i32): i32 {
+  return load<u16>(list + (<usize>i << 3));
+}
+export function changedRow(list: usize, i: i32): i32 {
+  return load<i32>(list + (<usize>i << 3), 4);
+}
+
 let needed: string[] = [];
 
 // Says which columns the policy reads, as its manifest's needs do.
@@ -277,7 +293,7 @@ export function pol_state(image: usize, length: i32): i32 {
     store<u32>(ROWS + (<usize>id << 2), load<u32>(entry, 8));
   }
   for (let i = 0; i < needed.length; i++) {
-    const id = columnId(needed[i]);
+    const id = column(needed[i]);
     if (id < 0 || !found[id]) return refuse("needs column " + needed[i] + ", which the image does not have");
   }
   seen = true;
@@ -560,7 +576,8 @@ function columnName(id: i32): string {
   return "";
 }
 
-function columnId(name: string): i32 {
+// The number of a column, or -1.
+export function column(name: string): i32 {
   for (let i = 0; i < names.length; i++) if (names[i] == name) return ids[i];
   return -1;
 }

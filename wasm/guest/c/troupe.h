@@ -255,6 +255,16 @@ TR_UNUSED static inline int32_t slots(void) { return tr_image.slots; }
 	TR_EXPORT("meter") int32_t meter(int32_t capability, int32_t shard, int32_t copy, int32_t flags, int32_t node) { return tr_meter(capability, shard, copy, flags, node); } \
 	static inline int32_t tr_meter(TR_UNUSED int32_t capability, TR_UNUSED int32_t shard, TR_UNUSED int32_t copy, TR_UNUSED int32_t flags, TR_UNUSED int32_t node)
 
+/* Called for each value that the host has changed in the image: for a policy that keeps figures of its own, derived in PREPARE from
+ * columns that move. The others read the columns anew at each question. column_of(node_copies) is a column's number. */
+#define CHANGED \
+	static void tr_changed(int32_t column, int32_t row); \
+	TR_EXPORT("pol_delta") void pol_delta(const uint8_t *list, int32_t length) { \
+		for (int32_t i = 0; i + 8 <= length; i += 8) tr_changed((int32_t)(tr_u32(list + i) & 0xffff), (int32_t)tr_u32(list + i + 4)); \
+	} \
+	static inline void tr_changed(TR_UNUSED int32_t column, TR_UNUSED int32_t row)
+#define column_of(name) ((int32_t)tr_id_##name)
+
 #define answer_of(verdict, reason) ((verdict) << 6 | (reason))
 #define say(n, verdict, reason) tr_raise(&row[n], (uint8_t)((verdict) << 6 | (reason)))
 #define say_all(verdict, reason) \

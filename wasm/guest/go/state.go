@@ -159,6 +159,16 @@ func unbind() {
 	}
 }
 
+// Column is the number of a column, or -1.
+func Column(name string) int {
+	for i := range table {
+		if table[i].name == name {
+			return int(table[i].id)
+		}
+	}
+	return -1
+}
+
 // bound says whether the image has a column.
 func bound(name string) bool {
 	for i := range table {

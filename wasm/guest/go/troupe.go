@@ -151,6 +151,9 @@ type (
 	}
 	// Preparer is called when the state or the settings are new. An error refuses them.
 	Preparer interface{ Prepare() error }
+	// Observer is told of each value that the host has changed in the image: for a policy that keeps figures of its own, derived in
+	// Prepare from columns that move. The others read the columns anew at each question. Column gives a column's number.
+	Observer interface{ Changed(column, row int) }
 	// Metered gives the answer about one node, equal to the row's: for a policy whose answers depend on the sums of that node
 	// alone (NodeCopies and its kin).
 	Metered interface {
@@ -213,6 +216,14 @@ func Score(shard, copy, flags int32, points unsafe.Pointer) {
 // Meter is for the export meter.
 func Meter(capability, shard, copy, flags, node int32) int32 {
 	return int32(inUse.policy.(Metered).Meter(Capability(capability), question(shard, copy, flags), int(node)))
+}
+
+// Delta is for the export pol_delta.
+func Delta(list unsafe.Pointer, length int32) {
+	data := unsafe.Slice((*byte)(list), length)
+	for ; len(data) >= 8; data = data[8:] {
+		inUse.policy.(Observer).Changed(int(data[0])|int(data[1])<<8, int(data[4])|int(data[5])<<8|int(data[6])<<16|int(data[7])<<24)
+	}
 }
 
 // Explain is for the export explain.

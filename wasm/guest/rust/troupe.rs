@@ -188,6 +188,19 @@ macro_rules! meter {
     };
 }
 
+/// Called for each value that the host has changed in the image: for a policy that keeps figures of its own, derived in prepare from
+/// columns that move. The others read the columns anew at each question. column("node_copies") is a column's number.
+macro_rules! changed {
+    (|$column:ident, $row:ident| $body:block) => {
+        #[no_mangle]
+        pub extern "C" fn pol_delta(list: *const u8, length: i32) {
+            #[allow(unused_variables)]
+            fn rule($column: usize, $row: usize) $body
+            each_change(unsafe { core::slice::from_raw_parts(list, length as usize) }, rule);
+        }
+    };
+}
+
 /// Exports the sentence behind an answer.
 macro_rules! explain {
     (|$capability:ident, $q:ident, $node:ident, $answer:ident, $out:ident| $body:block) => {
@@ -455,6 +468,17 @@ pub fn matches(pattern: &str, value: &str) -> bool {
         }
     }
     p[i..].iter().all(|&c| c == b'*')
+}
+
+/// The number of a column, or usize::MAX.
+pub fn column(name: &str) -> usize {
+    COLUMNS.iter().find(|c| c.1 == name).map_or(usize::MAX, |c| c.0)
+}
+
+pub fn each_change(list: &[u8], f: fn(usize, usize)) {
+    for change in list.chunks_exact(8) {
+        f(u32_at(change, 0) as usize & 0xffff, u32_at(change, 4) as usize);
+    }
 }
 
 fn u32_at(data: &[u8], at: usize) -> u32 {

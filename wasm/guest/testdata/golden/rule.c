@@ -52,6 +52,12 @@ RULE(can_promote) {
 		if (node_flags(n) & (NODE_DRAINING | NODE_DOWN)) say(n, NOT_PREFERRED, 3);
 }
 
+static int32_t heard, of_copies, last;
+CHANGED {
+	heard++, last = row;
+	of_copies += column == column_of(node_copies);
+}
+
 METER {
 	uint8_t answer = 0;
 	if (capability != PROMOTE) return 0;
@@ -82,6 +88,7 @@ EXPLAIN {
 	case 4:
 		why("copy %d of shard %T/%d shares host %t; asked to %d", copy, keyspace, (int32_t)shard_number(shard), node_host(node), capability);
 		break;
+	case 6: why("heard of %d changes, %d of them of node_copies; the last of row %d", heard, of_copies, last); break;
 	case 5: why("node %t has %d copies of %T: 100%% of %f", node_name(node), (int32_t)keyspace_node_copies(k, node), keyspace, limits[k]); break;
 	}
 }

@@ -80,6 +80,12 @@ rule!(can_promote, |q, row| {
     }
 });
 
+static mut HEARD: (usize, usize, usize) = (0, 0, 0); // changes, those of node_copies, the last row
+
+changed!(|number, row| {
+    unsafe { HEARD = (HEARD.0 + 1, HEARD.1 + (number == column("node_copies")) as usize, row) }
+});
+
 meter!(|capability, q, node| {
     if capability != PROMOTE {
         return 0;
@@ -110,6 +116,7 @@ explain!(|capability, q, node, answer, out| {
         }
         3 => why!(out, "node {} is held for {} ticks more, and setting patience is {}", name, node_held(node) - ticks(), Milliseconds(setting("patience").as_number() as i64)),
         4 => why!(out, "copy {} of shard {}/{} shares host {}; asked to {}", q.copy.map_or(-1, |c| c as i64), keyspace, number, node_host(node), capability),
+        6 => unsafe { why!(out, "heard of {} changes, {} of them of node_copies; the last of row {}", HEARD.0, HEARD.1, HEARD.2) },
         5 => why!(out, "node {} has {} copies of {}: 100% of {}", name, keyspace_node_copies(k, node), keyspace, Number(limit(k), 2)),
         _ => {}
     }

@@ -1,6 +1,6 @@
 // The rule that all SDKs are held equal by, in AssemblyScript; see manifest.json.
 import {
-  nodes, keyspaces, slots, text, matches, attribute, say, sayAll, points, write, refuse, needs, onPrepare, setting, settingOf, settingsBelow, reasonOf, answerOf, PROMOTE,
+  nodes, keyspaces, slots, text, matches, attribute, say, sayAll, points, write, refuse, needs, onPrepare, setting, settingOf, settingsBelow, reasonOf, answerOf, PROMOTE, changes, changedColumn, changedRow, column,
   number, percent, bytes, milliseconds, NO, NOT_PREFERRED, THROTTLE, FLAG_NEW, FLAG_PRIMARY, COPY_IN_SYNC, NODE_DRAINING, NODE_DOWN, NONE,
   ticks, node_name, node_host, node_flags, node_held, node_copies, node_capacity_disk, node_used_disk, keyspace_name, keyspace_node_copies,
   shard_keyspace, shard_number, shard_primary, copy_node, copy_flags,
@@ -57,6 +57,18 @@ export function can_promote(shard: i32, copy: i32, flags: i32, row: usize): void
   for (let n = 0; n < nodes(); n++) if ((node_flags(n) & (NODE_DRAINING | NODE_DOWN)) != 0) say(row, n, NOT_PREFERRED, 3);
 }
 
+let heard = 0;
+let ofCopies = 0;
+let last = 0;
+
+export function pol_delta(list: usize, length: i32): void {
+  for (let i = 0; i < changes(length); i++) {
+    heard++;
+    if (changedColumn(list, i) == column("node_copies")) ofCopies++;
+    last = changedRow(list, i);
+  }
+}
+
 export function meter(capability: i32, shard: i32, copy: i32, flags: i32, node: i32): i32 {
   if (capability != PROMOTE) return 0;
   const held = shard_primary(shard) != NONE ? answerOf(THROTTLE, 3) : 0;
@@ -88,6 +100,8 @@ function sentence(capability: i32, shard: i32, copy: i32, n: i32, answer: i32): 
       return `node ${name} is held for ${node_held(n) - ticks()} ticks more, and setting patience is ${milliseconds(<i64>setting("patience").number)}`;
     case 4:
       return `copy ${copy} of shard ${keyspace}/${shard_number(shard)} shares host ${text(node_host(n))}; asked to ${capability}`;
+    case 6:
+      return `heard of ${heard} changes, ${ofCopies} of them of node_copies; the last of row ${last}`;
     case 5:
       return `node ${name} has ${keyspace_node_copies(k, n)} copies of ${keyspace}: 100% of ${number(limits[k], 2)}`;
   }

@@ -26,6 +26,11 @@ func score(shard, copy, flags int32, points unsafe.Pointer) {
 	troupe.Score(shard, copy, flags, points)
 }
 
+//go:wasmexport pol_delta
+func delta(list unsafe.Pointer, length int32) {
+	troupe.Delta(list, length)
+}
+
 //go:wasmexport meter
 func meter(capability, shard, copy, flags, node int32) int32 {
 	return troupe.Meter(capability, shard, copy, flags, node)

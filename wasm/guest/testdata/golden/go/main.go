@@ -17,7 +17,17 @@ func init() { troupe.Use(&golden{}, manifest) }
 
 func main() {}
 
-type golden struct{ limits []float64 } // by keyspace; 0: none
+type golden struct {
+	limits                []float64 // by keyspace; 0: none
+	heard, ofCopies, last int
+}
+
+func (g *golden) Changed(column, row int) {
+	g.heard, g.last = g.heard+1, row
+	if column == troupe.Column("node_copies") {
+		g.ofCopies++
+	}
+}
 
 func (g *golden) Prepare() error {
 	if troupe.SettingNamed("patience").Number() > 3600e3 {
@@ -138,6 +148,8 @@ func (g *golden) Explain(c troupe.Capability, q troupe.Question, n int, a troupe
 		return fmt.Sprintf("node %s is held for %d ticks more, and setting patience is %s", name, troupe.NodeHeld(n)-troupe.Ticks(), troupe.Milliseconds(int64(troupe.SettingNamed("patience").Number())))
 	case 4:
 		return fmt.Sprintf("copy %d of shard %s/%d shares host %s; asked to %d", q.Copy, keyspace, number, troupe.NodeHost(n), c)
+	case 6:
+		return fmt.Sprintf("heard of %d changes, %d of them of node_copies; the last of row %d", g.heard, g.ofCopies, g.last)
 	case 5:
 		return fmt.Sprintf("node %s has %d copies of %s: 100%% of %s", name, troupe.KeyspaceNodeCopies(k, n), keyspace, troupe.Number(g.limits[k], 2))
 	}
