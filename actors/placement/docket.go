@@ -45,14 +45,28 @@ func (d *docket) enter(faults []hosted.Fault) {
 	}
 }
 
-// strikes is how often a module has failed, as far as that counts.
-func (d *docket) strikes(digest cluster.Digest) int {
+// strikes is how often a module has failed, as far as that counts by a state: not what led to a quarantine that was lifted.
+func (d *docket) strikes(s *cluster.State, digest cluster.Digest) int {
+	shut := s.Quarantined(digest) != nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.cases[digest]
+	switch {
+	case shut:
+		return hosted.Strikes
+	case c == nil || c.shut:
+		return 0
+	}
+	return min(c.faults, hosted.Strikes)
+}
+
+// close notes that a module has been quarantined.
+func (d *docket) close(digest cluster.Digest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c := d.cases[digest]; c != nil {
-		return min(c.faults, hosted.Strikes)
+		c.shut = true
 	}
-	return 0
 }
 
 // due lists the modules that must be quarantined and are not by this state. One whose quarantine was lifted begins anew.
@@ -81,6 +95,7 @@ func (p *Placement) judge(term uint64) {
 	for _, q := range p.docket.due(s) {
 		q.At = time.Now().Unix()
 		if p.order(term, &cluster.Command{Quarantine: q}) {
+			p.docket.close(q.Digest)
 			p.c.Log.Error("a policy is quarantined", "policy", q.Policy, "module", q.Digest.Short(), "reason", q.Reason)
 		}
 	}

@@ -116,7 +116,7 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 			continue
 		}
 		m.held = append(m.held, v)
-		guests = append(guests, hosted.Policy{Version: v.version, Settings: Settings(n.use.Settings), Strikes: p.docket.strikes(n.version.Digest)})
+		guests = append(guests, hosted.Policy{Version: v.version, Settings: Settings(n.use.Settings), Strikes: p.docket.strikes(s, n.version.Digest)})
 		m.names[v.version.Name()] = n.policy.Name
 		replaced[n.policy.Name] = true
 	}
@@ -131,11 +131,7 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 			natives = append(natives, d)
 			continue
 		}
-		strikes := p.docket.strikes(cluster.Digest(house[at].Digest()))
-		if s.Quarantined(cluster.Digest(house[at].Digest())) != nil {
-			strikes = hosted.Strikes
-		}
-		own = append(own, hosted.Policy{Version: house[at], Strikes: strikes})
+		own = append(own, hosted.Policy{Version: house[at], Strikes: p.docket.strikes(s, cluster.Digest(house[at].Digest()))})
 	}
 	m.set = hosted.NewSet(natives, append(own, guests...))
 	m.set.Scorers = append(slices.Clone(p.c.Scorers), m.set.Scorers...)

@@ -321,6 +321,34 @@ func TestShadow(t *testing.T) {
 	})
 }
 
+// What fails in the shadow is quarantined as well: it would fail in force. Nothing that is in force is touched.
+func TestBadShadowIsQuarantined(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 4, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one", "two")
+		w.activate("spare", 1, map[string]string{"nodes": "N3"})
+		w.until("n3 is free", func(s *cluster.State) bool { return green(s) && copiesOn(s, "n3") == 0 })
+		w.must(&cluster.Command{Shadow: &cluster.ShadowPolicy{Name: "spare", Version: 2, Settings: settingsOf(map[string]string{"mood": "trap"})}})
+		w.until("the module is quarantined", func(s *cluster.State) bool { return len(s.Quarantine) == 1 })
+		s := citizen{w, ""}.State()
+		if p := s.Policy("spare"); p.Shadow.Version != 0 || p.Active.Version != 1 || s.Quarantine[0].Digest != p.At(2).Digest || copiesOn(s, "n3") != 0 {
+			t.Errorf("policy %+v, quarantine %+v", p, s.Quarantine)
+		}
+		news, err := w.places["n1"].News(context.Background(), Question{})
+		if err != nil || len(news.Comparisons) == 0 || len(news.Comparisons[0].Faults) == 0 {
+			t.Errorf("no comparison says that it failed: %+v %v", news, err)
+		}
+		w.must(&cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: s.Quarantine[0].Digest, Lift: true}})
+		w.activate("spare", 2, map[string]string{"nodes": "N2"})
+		w.until("n2 is free: a lifted quarantine is forgotten", func(s *cluster.State) bool { return green(s) && copiesOn(s, "n2") == 0 })
+		<-time.After(time.Minute)
+		if s := (citizen{w, ""}).State(); len(s.Quarantine) != 0 || s.Policy("spare").Active.Version != 2 {
+			t.Errorf("quarantined again: %+v", s.Quarantine)
+		}
+	})
+}
+
 func TestRing(t *testing.T) {
 	r := newRing[uint64](3)
 	for range 5 {
