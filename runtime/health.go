@@ -25,11 +25,12 @@ func (v *vitals) health(n *Node) liveness.Health {
 	bounds, counts, _ := n.committer.Waits().Read()
 	before := v.counts
 	v.counts = counts
-	if before == nil {
-		return liveness.Health{}
+	h := liveness.Health{Queue: n.committer.Waited()}
+	if before != nil {
+		v.note(percentile99(bounds, before, counts))
+		h.Fsync = v.fsync
 	}
-	v.note(percentile99(bounds, before, counts))
-	return liveness.Health{Fsync: v.fsync}
+	return h
 }
 
 // note takes the figure of one look; 0: there was nothing to measure.

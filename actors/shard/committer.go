@@ -21,6 +21,8 @@ type Committer struct {
 	mu     sync.Mutex
 	dirty  []*Shard  // with an open round
 	asked  []request // to carry out after the next round
+	since  time.Time // when the first shard came that waits for the next round; zero: none does
+	waited time.Duration
 	closed bool
 
 	wake     chan struct{}
@@ -100,8 +102,24 @@ func (c *Committer) Close() error {
 func (c *Committer) enlist(s *Shard) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.since.IsZero() {
+		c.since = time.Now()
+	}
 	c.dirty = append(c.dirty, s)
 	c.nudge()
+}
+
+// Waited is the longest time that a round had to wait before it began to be written, of those since it was asked last and of the
+// one that waits now. A round that a full disk sent back does not count.
+func (c *Committer) Waited() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	worst := c.waited
+	c.waited = 0
+	if !c.since.IsZero() {
+		worst = max(worst, time.Since(c.since))
+	}
+	return worst
 }
 
 // relist notes that a round came back: it is tried again with the next round of anybody, or at the next tick.
@@ -149,6 +167,9 @@ func (c *Committer) loop() {
 func (c *Committer) take() (asked []request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.since.IsZero() {
+		c.waited, c.since = max(c.waited, time.Since(c.since)), time.Time{}
+	}
 	c.batch, c.dirty = c.dirty, c.batch[:0]
 	asked, c.asked = c.asked, nil
 	return asked
