@@ -132,6 +132,9 @@ func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Stat
 // changed takes what the detector found out about a node; heard is when it was heard last. It returns the story that ended
 // with that, or nil.
 func (s *stories) changed(state *cluster.State, c liveness.Change, heard, now int64) *story {
+	if m := state.Member(c.Node); m != nil && m.Down && m.Epoch == c.Epoch && s.find(string(c.Node), uint64(c.Epoch)) == nil {
+		return nil // its death has been told, and whoever leads now finds it dead once more
+	}
 	switch c.State {
 	case liveness.Suspect:
 		x := s.begin(state, tracing.KindSuspicion, c.Status, heard, now)

@@ -286,6 +286,27 @@ func TestEarlyTakeover(t *testing.T) {
 	}
 }
 
+// Who comes to office later finds the dead still dead: that is no other failover.
+func TestDeadOnce(t *testing.T) {
+	s := newStage(t, 3, 3)
+	led := s.places("id2")
+	s.detect("id2", liveness.Dead, "proof", true)
+	s.planned()
+	s.planned()
+	s.serve(led...)
+	s.look()
+	s.stories = stories{self: "id3", name: "n3"}
+	s.lead(s.state, "id1", 4, s.now)
+	for i := range s.state.Failovers {
+		s.apply(&cluster.Command{Failover: &cluster.FailoverChange{Node: s.state.Failovers[i].Node, Epoch: s.state.Failovers[i].Epoch, Record: []byte{1}, Close: true}})
+	}
+	s.stories.open = nil
+	s.detect("id2", liveness.Dead, "proof", true)
+	if len(s.ended) != 1 || len(s.open) != 0 {
+		t.Errorf("%d stories ended and %d are open", len(s.ended), len(s.open))
+	}
+}
+
 // A shard without a copy that may lead makes the outcome red, and a node that comes back ends the waiting.
 func TestRedAndReturned(t *testing.T) {
 	s := newStage(t, 3, 3)
