@@ -30,12 +30,15 @@ type language struct {
 
 var languages = []language{
 	{"c", "clang-19", "version 19.", []string{"--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror",
-		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-I../../c", "-o", "OUT", "rule.c"}, nil, "c.wasm"},
+		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-I../../c", "-o", "OUT", "rule.c"}, withoutWasmOpt, "c.wasm"},
 	{"rust", "/usr/bin/rustc", "rustc 1.63.", []string{"--edition", "2021", "--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "-C", "opt-level=3", "-C", "panic=abort",
 		"-C", "lto", "-C", "linker=wasm-ld-14", "-C", "strip=symbols", "-C", "link-arg=-zstack-size=16384", "-o", "OUT", "rule.rs"}, nil, "rust.wasm"},
 	{"assemblyscript", "asc", "Version 0.28.20", []string{"rule.ts", "-O3", "--exportStart", "_initialize", "--use", "abort=../../assemblyscript/troupe/abort", "-o", "OUT"}, nil, "assemblyscript.wasm"},
 	{"go", "go", "", []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "OUT", "./go"}, []string{"GOOS=wasip1", "GOARCH=wasm"}, ""},
 }
+
+// withoutWasmOpt hides it from clang, which runs whatever it finds: another one gives other bytes.
+var withoutWasmOpt = []string{"PATH=/usr/bin:/bin"}
 
 const golden = "testdata/golden"
 
