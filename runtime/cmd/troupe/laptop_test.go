@@ -287,3 +287,33 @@ func TestThousandPlansReplayInBothEngines(t *testing.T) {
 		t.Logf("%v: %d plans, all the same, %d µs each", flags, sum.Plans, sum.Micros)
 	}
 }
+
+// A scenario's module is asked as well as the rules of the house, or in place of the one of its name; a hostile one is told of.
+func TestSimulateWithAModule(t *testing.T) {
+	module, err := filepath.Abs("../../../policies/modules/draining/draining.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostile, err := filepath.Abs("../../../policies/hosted/testdata/hostile/loop.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	path := write(t, folder, "drain.txt", "nodes 3 disk=10gb\nkeyspace orders shards=4 replicas=1 data=1mb\npolicy "+module+"\neval 1m\ndrain n3\neval 5m\nassert copies.n3 == 0\n"+
+		"keyspace orders replicas=2\neval 1m\nassert unplaceable == 4\nwithout draining\neval 5m\nassert copies.n3 == 4\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", path); code != 0 || errs != "" {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	path = write(t, folder, "lost.txt", "nodes 3\npolicy lost.wasm\neval 1m\n")
+	if _, errs, code := invoke(t, nil, "", "simulate", path); code != exitUsage || !strings.Contains(errs, path+":2: ") || !strings.Contains(errs, "lost.wasm") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", hostile, manifest, "-o", filepath.Join(folder, "loop.wasm")); code != 0 {
+		t.Fatal(errs)
+	}
+	path = write(t, folder, "hostile.txt", "nodes 3\nkeyspace orders shards=4 replicas=1\npolicy loop.wasm\neval 1m\nassert green == 4\n") // three faults, and it is not asked
+	if out, errs, code := invoke(t, nil, "", "simulate", path, "--quiet"); code != 0 || out != "" || !strings.Contains(errs, "troupe: policy ") || !strings.Contains(errs, "fuel") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}

@@ -85,6 +85,7 @@ Exit codes: 0 it gets over all of them · 4 shards are not served, or copies hav
 			}
 			done = append(done, one)
 		}
+		shop.tell(c)
 		return r.printRehearsals(begin, done, o.all != "")
 	}
 	return cmd

@@ -108,6 +108,7 @@ func (p *replayer) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	p.shop.tell(p.r.c)
 	if p.sum.Plans == 0 {
 		return &failure{exitNotFound, errors.New("no plans are recorded there")}
 	}

@@ -111,6 +111,19 @@ func (w *workshop) set(native []policies.Decider, of []hosted.Policy) *hosted.Se
 	return s
 }
 
+// tell prints what went wrong in modules: their rows were the fail mode, or their twins', and a cluster would have noted it.
+func (w *workshop) tell(c *console) {
+	for _, s := range w.sets {
+		faults, more := s.Faults()
+		for _, f := range faults {
+			fmt.Fprintf(c.err, "troupe: policy %s failed: %s\n", f.Policy, f.Text)
+		}
+		if more > 0 {
+			fmt.Fprintf(c.err, "troupe: and %d faults more\n", more)
+		}
+	}
+}
+
 // builtIn are the rules of the house without some of them.
 func builtIn(without []string) ([]policies.Decider, error) {
 	all := deciders.All()

@@ -48,6 +48,7 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 		for i, path := range args {
 			notes.term = uint64(i + 1)
 			o, err := shop.play(cmd.Context(), path, house, notes)
+			shop.tell(c)
 			if err != nil {
 				return err
 			}

@@ -86,10 +86,15 @@ func (w *World) Run(title string, length time.Duration, events []Event) (*Result
 			return nil, err
 		}
 		if w.ticks >= looked+w.step {
+			version := w.State.Version
 			if _, err := w.look(); err != nil {
 				return nil, err
 			}
-			looked = w.ticks
+			if looked = w.ticks; w.State.Version != version || w.plan.Waiting == 0 {
+				w.vain = 0
+			} else {
+				w.vain++
+			}
 		}
 		w.work()
 		red, yellow := w.health()
@@ -111,6 +116,13 @@ func (w *World) Run(title string, length time.Duration, events []Event) (*Result
 	return r, nil
 }
 
+// A leader looks every lookPeriod, whatever happens. Here that is done while something waits, at intervals that double up to lookLimit:
+// a day of waiting is not ten thousand plans.
+const (
+	lookPeriod = 10 * time.Second
+	lookLimit  = time.Hour
+)
+
 // soonest is the next tick at which there is something to do.
 func (w *World) soonest(began, end, looked int64, events []Event) int64 {
 	at := end
@@ -130,6 +142,9 @@ func (w *World) soonest(began, end, looked int64, events []Event) int64 {
 	}
 	if w.plan != nil && w.plan.Next > 0 {
 		closer(max(w.plan.Next, looked+w.step))
+	}
+	if w.vain > 0 {
+		closer(looked + max(w.step, w.ticksOf(min(lookPeriod<<min(w.vain-1, 20), lookLimit))))
 	}
 	if w.handing() || looked < w.ticks {
 		closer(max(w.ticks+1, looked+w.step))

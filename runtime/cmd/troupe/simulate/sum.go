@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
@@ -48,7 +49,7 @@ func (w *World) waiting(r *Result) {
 			continue
 		}
 		r.Waiting++
-		if d.Verdict == policies.No {
+		if d.Verdict == policies.No && d.Lane != allocator.Emergency { // a shard without a primary is red
 			r.Unplaceable++
 		}
 		if len(r.Why) < maxWhy {

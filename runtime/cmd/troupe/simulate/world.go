@@ -46,6 +46,7 @@ type World struct {
 	due      []deed          // handed over or heard of at a tick, in order
 
 	plan  *allocator.Plan // the last
+	vain  int             // looks in a row at which something waited and nothing could be done
 	tally tally
 }
 
