@@ -142,7 +142,7 @@ func (p *replayer) print() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Balance)) {
 		b := s.Balance[name]
-		rows = append(rows, []string{"balance of " + name, fmt.Sprintf("%.3f", b[0]), fmt.Sprintf("%.3f", b[1])})
+		rows = append(rows, []string{"balance of " + name + ", at the last", fmt.Sprintf("%.3f", b[0]), fmt.Sprintf("%.3f", b[1])})
 	}
 	if err := writeTable(out, []string{"", "RECORDED", "INSTEAD"}, rows); err != nil {
 		return err
