@@ -53,7 +53,7 @@ func TestBadJoins(t *testing.T) {
 		}
 		old := m.Config
 		old.Data = backup
-		saysInVain(t, &old, "is past: epoch")
+		refusesToStart(t, &old, "a life of this node that is past", "start the node on its newer folder")
 		p.restart(m)
 	})
 	t.Run("a name that is taken", func(t *testing.T) {

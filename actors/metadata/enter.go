@@ -176,6 +176,9 @@ func (g *Group) renew(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
+			if past := g.outlived(ctx); past != nil {
+				return past
+			}
 			say.line("waiting for the metadata group to take this node back; it needs a majority of its voters: start them, or give --join with an address of one that has moved",
 				"voters", g.Status().Voters, "error", err)
 		case outcome.Err != nil:
@@ -184,6 +187,29 @@ func (g *Group) renew(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// outlived is an error if a member knows of a later life of this node than the present one: then the data folder is an old copy,
+// whatever the other members would have to say, and what it holds may have been given up since.
+func (g *Group) outlived(ctx context.Context) error {
+	self, addresses := g.config.Self, g.seeds()
+	for _, m := range g.members() {
+		if m.Node != self.ID && m.Addr != "" && !slices.Contains(addresses, m.Addr) {
+			addresses = append(addresses, m.Addr)
+		}
+	}
+	for _, f := range g.askAll(ctx, addresses) {
+		if f.err != nil || f.cluster != g.config.Log.Cluster() || f.node == self.ID {
+			continue
+		}
+		for _, m := range f.members {
+			if m.Node == self.ID && m.Epoch > self.Epoch {
+				return fmt.Errorf("metadata: the data folder is of a life of this node that is past: epoch %d begins here, and %s knows of epoch %d: start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one",
+					self.Epoch, f.address, m.Epoch)
+			}
+		}
+	}
+	return nil
 }
 
 // gather forms a cluster of the initial list, or finds the one that it has formed.

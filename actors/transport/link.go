@@ -71,9 +71,18 @@ func (t *Transport) dialError(ctx context.Context, addr string, err error) error
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case brokenOff(err):
-		err = fmt.Errorf("%w: %w", errBroke, err)
+		err = t.broke(err)
 	}
 	return fmt.Errorf("transport: dial %s: %w", addr, err)
+}
+
+// broke wraps the end of a connection on which nobody has said who is there. A node that speaks TLS hangs up on one that does not,
+// without a word: what is known here is only that the other side hung up.
+func (t *Transport) broke(err error) error {
+	if t.config.TLS == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w (this node has no certificate: if that one speaks TLS it hangs up on whoever does not)", errBroke, err)
+	}
+	return fmt.Errorf("%w: %w", errBroke, err)
 }
 
 // brokenOff says that a connection ended while it was made, and not by what TLS has to say.
@@ -94,7 +103,7 @@ func (l *link) shake(addr string, want *Address) error {
 			purpose = visit
 		}
 		if err := l.open(class, purpose); err != nil {
-			return fmt.Errorf("transport: open a stream to %s: %w: %w", addr, errBroke, err)
+			return fmt.Errorf("transport: open a stream to %s: %w", addr, l.t.broke(err))
 		}
 	}
 	for class := first; class <= last; class++ {
@@ -126,7 +135,7 @@ func (l *link) welcomed(addr string, class Class, want *Address) error {
 	s := l.lanes[class].stream
 	message, err := s.recv()
 	if err != nil {
-		return fmt.Errorf("transport: handshake with %s: %w: %w", addr, errBroke, err)
+		return fmt.Errorf("transport: handshake with %s: %w", addr, l.t.broke(err))
 	}
 	f, err := firstFrame(message)
 	if err != nil {

@@ -100,7 +100,7 @@ func TestWrongCertificates(t *testing.T) {
 			c.TLS = &tls.Config{Certificates: []tls.Certificate{*theirs.sign(t, 2)}, RootCAs: ours.pool}
 		}},
 		{"none", "remote error: tls: certificate required", func(c *Config) { c.TLS = &tls.Config{RootCAs: ours.pool} }},
-		{"no TLS at all", "", func(*Config) {}},
+		{"no TLS at all", "this node has no certificate", func(*Config) {}},
 		{"old TLS", "no supported versions", func(c *Config) { c.TLS = &tls.Config{RootCAs: ours.pool, MaxVersion: tls.VersionTLS12} }},
 		{"the wrong name", "wanted to match elsewhere", func(c *Config) {
 			c.TLS = &tls.Config{Certificates: []tls.Certificate{*signed}, RootCAs: ours.pool, ServerName: "elsewhere"}
