@@ -40,7 +40,7 @@ func TestNight(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := make(troupe.Row, 1)
-		canAllocate(0, troupe.None, 0, unsafe.Pointer(&r[0]))
+		troupe.Allocate(0, troupe.None, 0, unsafe.Pointer(&r[0]))
 		if got := fmt.Sprintf("%x", []byte(r)); got != c.want {
 			t.Errorf("night %s, at %d:00 UTC: %s; wanted %s", c.night, c.clock, got, c.want)
 		}

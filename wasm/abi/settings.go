@@ -46,7 +46,7 @@ func (s *Setting) validate() error {
 	case s.Name == "" || len(s.Name) > maxSettingName || strings.ContainsFunc(s.Name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
 	}):
-		return fmt.Errorf("setting %q; a name is 1 to %d of a-z 0-9 _ - .", s.Name, maxSettingName)
+		return fmt.Errorf("setting %q; a name is 1 to %d of a-z 0-9 . _ -", s.Name, maxSettingName)
 	case !slices.Contains([]string{TypeString, TypeNumber, TypeBool, TypeDuration, TypeList}, s.Type):
 		return fmt.Errorf("type of setting %s is %q; must be string, number, bool, duration or list", s.Name, s.Type)
 	case len(s.Values) > 0 && s.Type != TypeString && s.Type != TypeList:

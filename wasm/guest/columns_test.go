@@ -33,7 +33,7 @@ func TestColumnsAreTheABIs(t *testing.T) {
 		}},
 		{"go/columns.go", "\t// columns begin\n", "\t// columns end", goColumn},
 		{"go/columns.go", "\t// table begin\n", "\t// table end", goEntry},
-		{"go/columns.go", "// accessors begin\n", "// accessors end", goAccessor},
+		{"go/columns.go", "// accessors begin\n\n", "// accessors end", goAccessor},
 	} {
 		text, err := os.ReadFile(sdk.path)
 		if err != nil {

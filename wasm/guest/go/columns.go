@@ -162,6 +162,7 @@ var table = []struct {
 }
 
 // accessors begin
+
 // Now is wall time of the plan in seconds since 1970, UTC; 0: not known.
 func Now() int64 { return columns.now[0] }
 
