@@ -1,5 +1,5 @@
 // Policies: the rules that are in force, those that users pushed, and what a shadow would have done differently.
-import { json } from './api.js';
+import { json, lines } from './api.js';
 import { act } from './dialog.js';
 import { useLive } from './live.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
@@ -20,20 +20,34 @@ export function Policies() {
 }
 
 function Policy({ p }) {
-  const [shadow, setShadow] = useState(null);
+  const [last, setLast] = useState(null);
   const name = encodeURIComponent(p.name);
   useEffect(() => {
-    if (!p.shadow) return;
-    json('GET', `/_policy/${name}/shadow`).then(setShadow, () => setShadow(null)); // it may have no plan to compare yet
+    if (!p.shadow) { setLast(null); return undefined; }
+    const stop = new AbortController();
+    (async () => {
+      for await (const line of lines(`/_policy/${name}/comparisons?follow`, stop.signal)) setLast(line);
+    })().catch(() => {}); // the stream ends with the page; without a comparison there is nothing to show
+    return () => stop.abort();
   }, [p]);
   const post = (verb, title, words, command) => act({ title, text: words, command, run: async () => { await json('POST', `/_policy/${name}/${verb}`, {}); } });
+  const use = (u) => (u ? `version ${u.version} (${u.label})${Object.entries(u.settings || {}).map(([k, v]) => ` ${k}=${v}`).join('')}` : 'nothing');
   return html`<section class="card" aria-label=${p.name}><h3>${p.name}</h3>
-    <p>${p.active ? `active: version ${p.active.version ?? p.active}` : 'not active'}${p.shadow ? ` · in the shadow: version ${p.shadow.version ?? p.shadow}` : ''}</p>
+    <p>In force: ${use(p.active)} · before: ${use(p.previous)} · in the shadow: ${use(p.shadow)}${p.note ? ' · ' + p.note : ''}</p>
     <p class="buttons left">
       <button onClick=${() => post('activate', `Activate ${p.name}`, 'Its newest version decides from the next plan on. The one before stays for a rollback.', `troupe policy activate ${p.name}`)}>Activate</button>
       <button onClick=${() => post('shadow', `Put ${p.name} in the shadow`, 'Its newest version is asked beside those in force, and changes nothing.', `troupe policy shadow ${p.name}`)}>Shadow</button>
       <button onClick=${() => post('rollback', `Roll ${p.name} back`, 'The version before decides again.', `troupe policy rollback ${p.name}`)}>Roll back</button>
       <button onClick=${() => post('deactivate', `Deactivate ${p.name}`, 'It decides nothing any more.', `troupe policy deactivate ${p.name}`)}>Deactivate</button></p>
-    ${shadow && html`<details open><summary>What the shadow would have changed</summary><pre>${JSON.stringify(shadow, null, 1)}</pre></details>`}
+    ${last && html`<${Difference} c=${last} />`}
     <details><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
+}
+
+// Difference shows the newest comparison of the shadow with what is in force.
+function Difference({ c }) {
+  const rows = [['moves', (x) => x.moves], ['waiting copies', (x) => x.waiting], ['bytes to move', (x) => x.bytes], ['copies, fullest over mean', (x) => x.copies.toFixed(2)],
+    ['primaries, fullest over mean', (x) => x.primaries.toFixed(2)], ['planning, µs', (x) => x.micros]];
+  return html`<table class="list"><caption>The shadow, on version ${c.version}: ${c.flips.length} verdicts would be others, ${c.added.length} moves more, ${c.gone.length} moves less</caption>
+    <thead><tr><th></th><th scope="col">in force</th><th scope="col">with the shadow</th></tr></thead>
+    <tbody>${rows.map(([title, of]) => html`<tr><th scope="row">${title}</th><td>${of(c.active)}</td><td>${of(c.shadow)}</td></tr>`)}</tbody></table>`;
 }
