@@ -84,6 +84,15 @@ func (s actorStorage) Leads(id shards.ShardID) bool {
 	return here != nil && here.Leads() && (lease{s.node}).Valid()
 }
 
+// Reign gives the term in which this node leads a shard, if nobody else can have begun to.
+func (s actorStorage) Reign(id shards.ShardID) (shards.Term, error) {
+	here := s.node.local(id)
+	if here == nil {
+		return 0, &shards.NotPrimaryError{Shard: id}
+	}
+	return here.Reign()
+}
+
 // Await returns with the next change of the cluster state, or with ctx.
 func (s actorStorage) Await(ctx context.Context) {
 	_ = s.node.await(ctx, s.node.state().Version) // whatever ended the wait, the caller looks again
@@ -141,7 +150,10 @@ func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) 
 
 // Commit carries out operations if the guard holds.
 func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual.Guard, ops []virtual.Op) (uint64, error) {
-	w := &actorWork{txn: store.Txn{Atomic: true, Guards: []store.Guard{{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version}}}}
+	w := &actorWork{txn: store.Txn{Atomic: true}}
+	if guard.Key != "" {
+		w.txn.Guards = []store.Guard{{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version}}
+	}
 	for i := range ops {
 		op := store.Op{Kind: store.OpSet, Key: []byte(ops[i].Key), Value: ops[i].Value}
 		if ops[i].Delete {
@@ -152,7 +164,7 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual
 		}
 		w.txn.Ops = append(w.txn.Ops, op)
 	}
-	err := s.do(ctx, keyspace, guard.Key, w)
+	err := s.do(ctx, keyspace, ops[0].Key, w)
 	if errors.Is(err, store.ErrConflict) {
 		return 0, virtual.ErrStale
 	}

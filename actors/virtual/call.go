@@ -39,6 +39,7 @@ type message struct {
 	Lane     uint32
 	Seq      uint64 // of the call in its lane: they rise
 	Repeated bool   // it may have been handled before
+	Sent     bool   // by an actor, that may be away for long before it learns that it was handled
 	Wait     int64  // nanoseconds that the caller waits; 0: as long as it takes
 }
 
@@ -60,6 +61,12 @@ type lanes struct {
 	free []uint32
 	next uint32
 	seq  uint64
+}
+
+// settled says whether a call is over for certain. The lane of one that is not is never used again: what is left of the call may
+// yet be handled, and its reply would take the place of another's.
+func settled(err error) bool {
+	return err == nil || CodeOf(err) != 0 || kindOf(err) == shards.KindInvalid
 }
 
 func (l *lanes) take() (lane uint32, seq uint64) {
@@ -88,9 +95,15 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 	if len(payload) > MaxPayload {
 		return nil, &Error{to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload)}
 	}
+	if from, handling := ctx.Value(turnKey{}).(ID); handling {
+		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Tell, and have the answer told back", from)}
+	}
 	lane, seq := h.lanes.take()
-	defer h.lanes.give(lane)
-	return h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Client: h.c.Client, Lane: lane, Seq: seq})
+	body, err := h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Client: h.c.Client, Lane: lane, Seq: seq})
+	if settled(err) {
+		h.lanes.give(lane)
+	}
+	return body, err
 }
 
 // The pauses between tries. A newer cluster state ends one at once.
@@ -103,27 +116,37 @@ const (
 func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 	patient, cancel := context.WithTimeout(ctx, h.c.Patience)
 	defer cancel()
+	unknown := false // a try was not answered: it may have been handled, so that a refusal of the next says nothing
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		body, err := h.try(ctx, m)
-		starting := CodeOf(err) == CodeNoKind && h.kind(m.To.Kind) != nil // a node that has just begun to live may not know its kinds yet
-		if err == nil || !passing(err) && !starting {
+		body, err := h.try(ctx, *m)
+		unknown = unknown || kindOf(err) == shards.KindOutcomeUnknown
+		if err == nil || !passing(err) && !h.starting(m, err) && !(unknown && CodeOf(err) == CodeBusy) {
 			return body, err
 		}
 		m.Repeated = true
-		if patient.Err() != nil {
-			return nil, fmt.Errorf("actor %s: given up after trying again: %w", m.To, err)
+		if patient.Err() != nil || h.ctx.Err() != nil {
+			err = fmt.Errorf("actor %s: given up after trying again: %w", m.To, err)
+			if unknown && kindOf(err) != shards.KindOutcomeUnknown {
+				err = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New(err.Error())} // a typed cause would speak of this try only
+			}
+			return nil, err
 		}
 		wait, done := context.WithTimeout(patient, pause)
 		h.c.Storage.Await(wait)
 		done()
-		if ctx.Err() != nil {
-			return nil, errors.Join(ctx.Err(), err)
-		}
 	}
 }
 
+// starting says that the node of an actor has perhaps just begun to live, and does not know its kinds yet: this one does.
+func (h *Host) starting(m *message, err error) bool {
+	return CodeOf(err) == CodeNoKind && h.kind(m.To.Kind) != nil
+}
+
 // try takes a message to where its actor lives.
-func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
+func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	keyspace := defaultKeyspace
 	if k := h.kind(m.To.Kind); k != nil {
 		keyspace = k.keyspace
@@ -135,13 +158,12 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	case node == "":
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	case node == h.c.Self:
-		return h.handle(ctx, m)
+		return h.handle(ctx, &m)
 	}
-	sent := *m
 	if deadline, has := ctx.Deadline(); has {
-		sent.Wait = max(1, int64(time.Until(deadline)))
+		m.Wait = max(1, int64(time.Until(deadline)))
 	}
-	body, err := h.c.Call(ctx, node, wire.Marshal(sent))
+	body, err := h.c.Call(ctx, node, wire.Marshal(m))
 	if err != nil {
 		return nil, lost(err)
 	}
@@ -157,8 +179,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 
 // lost marks a call that a node did not answer as one that may have been handled.
 func lost(err error) error {
-	var known interface{ ErrorKind() shards.ErrorKind }
-	if errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if kindOf(err) != shards.KindUnknown {
 		return err
 	}
 	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: err}
@@ -166,7 +187,7 @@ func lost(err error) error {
 
 // Serve handles a message that another node has sent.
 func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
-	m := &message{}
+	m := &message{} // it owns its bytes: it may outlive this call, in a mailbox
 	if err := wire.Unmarshal(body, messageLimits, m); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
@@ -178,6 +199,7 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(m.Wait))
 		defer cancel()
 	}
+	m.Repeated = true // a session that broke may have delivered it before, late: the network can repeat what its sender did not
 	reply, err := h.handle(ctx, m)
 	var own *Error
 	switch {

@@ -1,10 +1,8 @@
 package virtual
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,238 +13,320 @@ import (
 )
 
 // chores are what the shards that are led here have to do by themselves: deliver messages that actors have sent, and reminders
-// that are due. Both are kept in the shard, so a new primary finds them there.
+// that are due. Both are kept in the shard, so that a new primary finds them there: it scans the shard once. From then on what is
+// committed here is added as it comes.
+//
+//	commit ──► ledger of the shard ──► link {from, to}: its messages, in order ──┐
+//	Led ─────► scan of the shard ──┘└► alarm: a reminder ──► clock ─── due ──────┤
+//	                                                                             ▼
+//	                        clock ◄── rest, when it did not work ──── ready ──► worker, at most maxWorkers
+//
+// A link waits for nobody but its receiver, and a worker for no longer than twice the node's patience.
 type chores struct {
-	wake chan struct{}
-	mu   sync.Mutex
-	list []shards.ShardID // to be looked at, each once
+	mu      sync.Mutex
+	ledgers map[shards.ShardID]*ledger
+	ready   []chore
+	workers int
+	clock   clock
+	wake    chan struct{} // the clock has something earlier
 }
 
-// look has a shard looked at.
-func (c *chores) look(shard shards.ShardID) {
-	c.mu.Lock()
-	if !slices.Contains(c.list, shard) {
-		c.list = append(c.list, shard)
+// chore is something to do. It belongs to one worker, to the ready list or to the clock.
+type chore interface {
+	do(h *Host)
+}
+
+// Bounds of what is done at once and held in memory. Messages beyond that wait in their shard.
+const (
+	maxWorkers = 256
+	maxHeld    = 16384 // messages of one shard
+	maxVisit   = 64    // messages of one link before others have their turn
+)
+
+// ledger is what is known of one shard in one reign.
+type ledger struct {
+	shard    shards.ShardID
+	over     bool // another has taken its place
+	live     bool // links hold all messages that are in the shard
+	scanning bool
+	missed   bool            // while it was scanned there were more than late holds
+	late     []kept          // committed while it was scanned
+	touched  map[string]bool // reminders changed while it was scanned
+	held     int             // messages in links
+	links    map[pair]*link
+	alarms   map[string]*alarm // by key
+}
+
+type pair struct{ from, to ID }
+
+// kept is a message as the ledger holds it.
+type kept struct {
+	from ID
+	outgoing
+}
+
+func (c *chores) start() {
+	c.ledgers = map[shards.ShardID]*ledger{}
+	c.wake = make(chan struct{}, 1)
+}
+
+// Led says that this node has begun to lead a shard: what its actors have sent and not delivered is delivered, and reminders that
+// came due meanwhile come. It never blocks.
+func (h *Host) Led(shard shards.ShardID) {
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	h.begin(shard)
+}
+
+func (h *Host) begin(shard shards.ShardID) {
+	c := &h.chores
+	if old := c.ledgers[shard]; old != nil {
+		old.over = true
+		for _, a := range old.alarms {
+			c.clock.remove(&a.timed)
+		}
 	}
+	l := &ledger{shard: shard, links: map[pair]*link{}, alarms: map[string]*alarm{}}
+	c.ledgers[shard] = l
+	h.enter(&scan{ledger: l})
+}
+
+// enter puts a chore into the ready list, and begins a worker if there are not enough. The caller holds chores.mu.
+func (h *Host) enter(job chore) {
+	c := &h.chores
+	c.ready = append(c.ready, job)
+	if c.workers < maxWorkers && h.start(h.doChores) {
+		c.workers++
+	}
+}
+
+// doChores works until nothing is ready.
+func (h *Host) doChores() {
+	c := &h.chores
+	for {
+		c.mu.Lock()
+		if len(c.ready) == 0 || h.ctx.Err() != nil {
+			c.workers--
+			c.mu.Unlock()
+			return
+		}
+		next := c.ready[0]
+		c.ready[0] = nil
+		c.ready = c.ready[1:]
+		c.mu.Unlock()
+		next.do(h)
+	}
+}
+
+// committed notes what an actor has just sent, and how its reminders have changed.
+func (h *Host) committed(shard shards.ShardID, from ID, sent []outgoing, reminders []Op) {
+	c := &h.chores
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.ledgers[shard]
+	if l == nil {
+		h.begin(shard)
+		return
+	}
+	for i := range reminders {
+		if l.scanning {
+			l.touched[reminders[i].Key] = true
+		}
+		h.setAlarm(l, reminders[i].Key, reminders[i].Value)
+	}
+	for i := range sent {
+		k := kept{from, sent[i]}
+		switch {
+		case l.live && l.held < maxHeld:
+			h.link(l, k)
+		case l.live:
+			l.live = false // the rest is found by a scan, when these are delivered
+		case l.scanning && len(l.late) < maxHeld:
+			l.late = append(l.late, k)
+		case l.scanning:
+			l.missed = true
+		}
+	}
+}
+
+// scanTries bounds the pause before a shard is looked at again that is led elsewhere, or cannot be read, to 1.6 s.
+const scanTries = 5
+
+// scan reads what a shard keeps.
+type scan struct {
+	ledger *ledger
+	tries  int
+	timed
+}
+
+func (s *scan) do(h *Host) {
+	c, l := &h.chores, s.ledger
+	c.mu.Lock()
+	leads := h.c.Storage.Leads(l.shard)
+	if l.scanning = leads && !l.over; !l.scanning {
+		if !l.over { // it is led elsewhere, or this node's lease has run out for a moment
+			s.tries = min(s.tries+1, scanTries)
+			h.rest(s, &s.timed, s.tries)
+		}
+		c.mu.Unlock()
+		return
+	}
+	l.live, l.missed, l.late, l.touched = false, false, nil, map[string]bool{}
 	c.mu.Unlock()
+	messages, whole, err := h.keptMessages(l.shard)
+	var reminders []Entry
+	if err == nil {
+		reminders, err = h.keptReminders(l.shard)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.scanning = false
+	if err != nil {
+		s.tries = min(s.tries+1, scanTries)
+		h.rest(s, &s.timed, s.tries)
+		return
+	}
+	for _, k := range append(messages, l.late...) {
+		h.link(l, k)
+	}
+	for _, e := range reminders {
+		if !l.touched[e.Key] {
+			h.setAlarm(l, e.Key, e.Value)
+		}
+	}
+	l.live, l.late, l.touched = whole && !l.missed, nil, nil
+	h.rescan(l)
+}
+
+// rescan has a shard scanned again when all that is known of it is delivered, and that was not all.
+func (h *Host) rescan(l *ledger) {
+	if l.held == 0 && !l.live && !l.scanning && !l.over {
+		l.scanning = true
+		h.enter(&scan{ledger: l})
+	}
+}
+
+// keptMessages reads what actors of a shard have sent, in each one's order, and says whether that is all. Kinds that are not known
+// here are left alone: when they are registered the shard is looked at again.
+func (h *Host) keptMessages(shard shards.ShardID) (list []kept, whole bool, err error) {
+	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "o/") {
+		if err != nil {
+			return nil, false, err
+		}
+		k, err := keptOf(&e)
+		switch {
+		case err != nil:
+			h.c.Log.Error("a message of an actor cannot be read, and is left where it is", "shard", shard, "key", e.Key, "error", err)
+		case h.kind(k.from.Kind) == nil:
+		case len(list) == maxHeld:
+			return list, false, nil
+		default:
+			list = append(list, k)
+		}
+	}
+	return list, true, nil
+}
+
+// keptOf reads a message as it is kept.
+func keptOf(e *Entry) (k kept, err error) {
+	from, rest, ok := idOf(e.Key)
+	number, err := strconv.ParseUint(strings.TrimPrefix(rest, "/"), 16, 64)
+	if !ok || err != nil {
+		return k, errors.New("virtual: the key is not that of a message")
+	}
+	if err := json.Unmarshal(e.Value, &k.outgoing); err != nil {
+		return k, err
+	}
+	k.from, k.number = from, number
+	return k, k.To.validate()
+}
+
+func (h *Host) keptReminders(shard shards.ShardID) (list []Entry, err error) {
+	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "m/") {
+		if err != nil {
+			return nil, err
+		}
+		if id, _, ok := idOf(e.Key); ok && h.kind(id.Kind) != nil {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// left notes that a shard is not led here any more: what is known of it is dropped. Should it come back without a word, because only
+// the lease had run out, a scan finds it.
+func (h *Host) left(l *ledger) {
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	if !l.over {
+		h.begin(l.shard)
+	}
+}
+
+// forget drops keys of an actor that nobody else changes.
+func (h *Host) forget(id ID, ops []Op) error {
+	k := h.kind(id.Kind)
+	if k == nil || len(ops) == 0 {
+		return nil
+	}
+	_, err := h.c.Storage.Commit(h.ctx, k.keyspace, Guard{}, ops)
+	return err
+}
+
+// The pauses after a chore that did not work.
+const (
+	firstRest   = 100 * time.Millisecond
+	longestRest = 30 * time.Second
+)
+
+func restOf(tries int) time.Duration { return min(longestRest, firstRest<<min(tries-1, 16)) }
+
+// rest leaves a chore alone for a while. The caller holds chores.mu.
+func (h *Host) rest(job chore, t *timed, tries int) {
+	h.chores.clock.set(t, job, time.Now().Add(restOf(tries)))
+	h.chores.nudge()
+}
+
+func (c *chores) nudge() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (c *chores) take() []shards.ShardID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := c.list
-	c.list = nil
-	return list
-}
-
-// Led says that this node has begun to lead a shard: what its actors have sent and not delivered is delivered, and reminders that
-// came due meanwhile come. It never blocks.
-func (h *Host) Led(shard shards.ShardID) { h.chores.look(shard) }
-
-// choreRetry is how long what could not be delivered is left alone.
-const choreRetry = time.Second
-
-// doChores looks at shards when there is news of them, and when their next reminder is due.
-func (h *Host) doChores() {
-	due := map[shards.ShardID]time.Time{}
+// ring hands chores to workers when their time has come.
+func (h *Host) ring() {
+	c := &h.chores
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		var list []shards.ShardID
 		select {
 		case <-h.ctx.Done():
 			return
-		case <-h.chores.wake:
-			list = h.chores.take()
-		case now := <-timer.C:
-			for shard, at := range due {
-				if !at.After(now) {
-					list = append(list, shard)
-				}
-			}
+		case <-c.wake:
+		case <-timer.C:
 		}
-		slices.Sort(list)
-		for _, shard := range list {
-			delete(due, shard)
-			if h.c.Storage.Leads(shard) {
-				if next := h.serve(shard); !next.IsZero() {
-					due[shard] = next
-				}
-			}
+		c.mu.Lock()
+		now := time.Now()
+		for len(c.clock) > 0 && !c.clock[0].at.After(now) {
+			h.enter(c.clock.pop())
 		}
 		wait := time.Hour
-		for _, at := range due {
-			wait = min(wait, max(time.Millisecond, time.Until(at)))
+		if len(c.clock) > 0 {
+			wait = min(wait, max(time.Millisecond, c.clock[0].at.Sub(now)))
 		}
+		c.mu.Unlock()
 		timer.Reset(wait)
 	}
 }
 
-// serve does the chores of one shard, and says when there are more; zero: when something happens.
-func (h *Host) serve(shard shards.ShardID) (next time.Time) {
-	later := func(at time.Time) {
-		if next.IsZero() || at.Before(next) {
-			next = at
-		}
+// led lists the shards that are led here, in order.
+func (h *Host) led() (list []shards.ShardID) {
+	h.chores.mu.Lock()
+	for shard := range h.chores.ledgers {
+		list = append(list, shard)
 	}
-	if err := h.sendAll(shard); err != nil {
-		h.tellChore("messages of actors wait to be delivered", shard, err)
-		later(time.Now().Add(choreRetry))
-	}
-	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "m/") {
-		if err != nil {
-			later(time.Now().Add(choreRetry))
-			return next
-		}
-		at, err := h.remind(&e)
-		if err != nil {
-			h.tellChore("a reminder waits", shard, err)
-			at = time.Now().Add(choreRetry)
-		}
-		if !at.IsZero() {
-			later(at)
-		}
-	}
-	return next
-}
-
-// tellChore tells of what did not work; what comes of a shard that has moved is its new primary's to do.
-func (h *Host) tellChore(what string, shard shards.ShardID, err error) {
-	if h.ctx.Err() == nil && h.c.Storage.Leads(shard) {
-		h.c.Log.Warn(what+"; they are tried again", "shard", shard, "error", err)
-	}
-}
-
-// sendAll delivers what the actors of a shard have sent, each one's in order. Those of one whose message could not be delivered
-// wait for it.
-func (h *Host) sendAll(shard shards.ShardID) error {
-	var problems []error
-	blocked := map[ID]bool{}
-	var all []Entry
-	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "o/") {
-		if err != nil {
-			return err
-		}
-		all = append(all, e)
-	}
-	for i := range all {
-		from, rest, ok := idOf(all[i].Key)
-		seq, err := strconv.ParseUint(strings.TrimPrefix(rest, "/"), 16, 64)
-		if !ok || err != nil || blocked[from] {
-			continue
-		}
-		if err := h.send(from, seq, &all[i]); err != nil {
-			blocked[from] = true
-			problems = append(problems, err)
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// send delivers one message and forgets it. That it was refused is an answer too: nobody waits for it, and it is told in the log.
-func (h *Host) send(from ID, seq uint64, e *Entry) error {
-	var out outgoing
-	if err := json.Unmarshal(e.Value, &out); err != nil {
-		return err
-	}
-	m := &message{To: out.To, Method: out.Method, Payload: out.Payload, Client: clientOf("o", from.String()), Seq: seq, Repeated: true}
-	if _, err := h.deliver(h.ctx, m); err != nil {
-		if waits(err) {
-			return err
-		}
-		h.c.Log.Warn("a message between actors was refused", "from", from.String(), "to", out.To.String(), "method", out.Method, "error", err)
-	}
-	return h.drop(from, e.Key)
-}
-
-// waits says whether a message that was not handled is to be sent again.
-func waits(err error) bool {
-	code := CodeOf(err)
-	return code == 0 || code == CodeBusy || code == CodeNoKind
-}
-
-// drop deletes a key of an actor, whatever its state is by now.
-func (h *Host) drop(id ID, key string) error {
-	return h.write(id, Op{Key: key, Delete: true})
-}
-
-// write changes one key of an actor beside its state; only this node does while it leads the shard.
-func (h *Host) write(id ID, op Op) error {
-	k := h.kind(id.Kind)
-	if k == nil {
-		return &Error{id, "", CodeNoKind, "its kind is not registered on this node"}
-	}
-	for {
-		values, err := h.c.Storage.Read(h.ctx, k.keyspace, []string{op.Key})
-		if err != nil || values[0].Version == 0 {
-			return err
-		}
-		_, err = h.c.Storage.Commit(h.ctx, k.keyspace, Guard{op.Key, values[0].Version}, []Op{op})
-		if !errors.Is(err, ErrStale) {
-			return err
-		}
-	}
-}
-
-// clientOf is the client of messages that do not come from a caller who waits.
-func clientOf(class, name string) uint64 {
-	f := fnv.New64a()
-	f.Write([]byte(class))
-	f.Write([]byte(name))
-	return max(1, f.Sum64())
-}
-
-// remind delivers a reminder that is due, and sets when it comes again. It returns when it should be looked at again; zero: never.
-func (h *Host) remind(e *Entry) (time.Time, error) {
-	id, name, ok := idOf(e.Key)
-	var r reminder
-	if err := json.Unmarshal(e.Value, &r); err != nil || !ok {
-		return time.Time{}, err
-	}
-	now := time.Now()
-	if due := time.UnixMilli(r.Due); due.After(now) {
-		return due, nil
-	}
-	m := &message{To: id, Method: r.Method, Payload: r.Payload, Client: clientOf("m", id.String()+name), Seq: uint64(r.Due), Repeated: true}
-	ctx, cancel := context.WithTimeout(h.ctx, h.c.Patience)
-	defer cancel()
-	if _, err := h.deliver(ctx, m); err != nil {
-		if waits(err) {
-			return time.Time{}, err
-		}
-		h.c.Log.Warn("a reminder was refused", "actor", id.String(), "method", r.Method, "error", err)
-	}
-	if r.Every == 0 {
-		return time.Time{}, h.renew(id, e, nil)
-	}
-	for r.Due <= now.UnixMilli() { // those that are late come as one
-		r.Due += r.Every * max(1, (now.UnixMilli()-r.Due)/r.Every)
-	}
-	return time.UnixMilli(r.Due), h.renew(id, e, &r)
-}
-
-// renew replaces a reminder that was delivered, unless its actor has replaced it meanwhile.
-func (h *Host) renew(id ID, e *Entry, r *reminder) error {
-	k := h.kind(id.Kind)
-	if k == nil {
-		return &Error{id, "", CodeNoKind, "its kind is not registered on this node"}
-	}
-	values, err := h.c.Storage.Read(h.ctx, k.keyspace, []string{e.Key})
-	if err != nil || string(values[0].Bytes) != string(e.Value) {
-		return err
-	}
-	op := Op{Key: e.Key, Delete: r == nil}
-	if r != nil {
-		if op.Value, err = json.Marshal(r); err != nil {
-			return err
-		}
-	}
-	if _, err := h.c.Storage.Commit(h.ctx, k.keyspace, Guard{e.Key, values[0].Version}, []Op{op}); !errors.Is(err, ErrStale) {
-		return err
-	}
-	return nil
+	h.chores.mu.Unlock()
+	slices.Sort(list)
+	return slices.DeleteFunc(list, func(shard shards.ShardID) bool { return !h.c.Storage.Leads(shard) })
 }

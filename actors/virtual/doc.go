@@ -16,12 +16,14 @@
 //
 // What an actor has lies in its shard under keys that share the tag of its name:
 //
-//	s/{kind/name}              state: number of messages sent (8 bytes, little-endian), then the state as JSON
+//	s/{kind/name}              state: number of the last message sent (8 bytes, little-endian), then the state as JSON
 //	d/{kind/name}/KEY          data: what the handler set under KEY
 //	r/{kind/name}/CLIENT       the last reply to a client: a call that is repeated after a failover is answered, and not run again
 //	o/{kind/name}/NUMBER       a message on its way to another actor
 //	m/{kind/name}/REMINDER     a reminder that is to come
+//	a/{kind/name}/NUMBER       a message or reminder that was refused so often that it was set aside
 //
 // There is one activation: only the copy that leads a shard, under the node's lease, takes the write that ends a message, and it
-// takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply.
+// takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply: what a
+handler answers from memory counts only if its node leads in the term in which the state was read.
 package virtual

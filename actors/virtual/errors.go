@@ -17,9 +17,10 @@ const (
 	CodeBusy                       // too many messages wait for the actor; try again later
 	CodeTooLarge                   // a request, a reply or a state beyond its limit
 	CodeNoKind                     // the node where the actor lives does not know the kind
+	CodeHandling                   // a handler has called: while an actor handles a message it sends others, and waits for none
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,19 +54,49 @@ func NewHost(c Config) (*Host, error) {
 	}
 	h := &Host{c: c, kinds: map[string]*Kind{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.chores.wake = make(chan struct{}, 1)
+	h.chores.start()
 	h.work.Go(h.sweep)
-	h.work.Go(h.doChores)
+	h.work.Go(h.ring)
 	return h, nil
 }
 
-// Close ends what runs here. Calls under way fail; what they have not committed has not happened.
+// closeLimit is how long handlers have to return when the node stops.
+const closeLimit = 5 * time.Second
+
+// Close ends what runs here. Calls under way fail; what they have not committed has not happened, and will not. A handler that does
+// not return in 5 s, although its context has ended, is left behind: it can do no harm but use the processor.
 func (h *Host) Close() {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
 	h.cancel()
-	h.work.Wait()
+	ended := make(chan struct{})
+	go func() { h.work.Wait(); close(ended) }()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
+		h.active.Range(func(key, value any) bool {
+			a := value.(*activation)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.running {
+				h.c.Log.Error("an actor's handler did not return when the node stopped, and is left behind: have it watch Turn.Context", "actor", a.id.String(), "method", a.method)
+			}
+			return true
+		})
+	}
+}
+
+// start begins a goroutine that Close waits for; false if the host is closed.
+func (h *Host) start(f func()) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !h.closed {
+		h.work.Go(f)
+	}
+	return !h.closed
 }
 
 // Register makes a kind known on this node. A kind should be registered on every node that holds copies of its keyspace: an actor
@@ -88,6 +120,29 @@ func (h *Host) kind(name string) *Kind {
 // Active is the number of actors in memory on this node.
 func (h *Host) Active() int { return int(h.count.Load()) }
 
+// ActiveKind is how many actors of a kind are in memory.
+type ActiveKind struct {
+	Kind     string
+	Keyspace string
+	Active   int
+}
+
+// Kinds lists the registered kinds by name, with what is in memory on this node. It visits every activation.
+func (h *Host) Kinds() []ActiveKind {
+	counts := map[string]int{}
+	h.active.Range(func(key, _ any) bool {
+		counts[key.(ID).Kind]++
+		return true
+	})
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	list := make([]ActiveKind, 0, len(h.kinds))
+	for _, name := range slices.Sorted(maps.Keys(h.kinds)) {
+		list = append(list, ActiveKind{name, h.kinds[name].keyspace, counts[name]})
+	}
+	return list
+}
+
 // activation is an actor in memory. Its goroutine runs while there are messages.
 type activation struct {
 	host  *Host
@@ -98,14 +153,16 @@ type activation struct {
 	mu      sync.Mutex
 	queue   []*delivery
 	running bool
-	gone    bool // it is not in Host.active any more
+	method  string // that is being handled, if running
+	gone    bool   // it is not in Host.active any more
 	used    time.Time
 
 	// The goroutine's own.
 	loaded  bool
-	stored  Stored // of the state
-	sent    uint64
-	decoded any // the state, if no handler that failed has touched it; nil: decode again
+	term    shards.Term // in which the state was read: in another one it may be old
+	stored  Stored      // of the state
+	sent    uint64      // number of the last message that it has sent
+	decoded any         // the state, if no handler that failed has touched it; nil: decode again
 }
 
 // delivery is a message that waits for its reply.
@@ -113,6 +170,7 @@ type delivery struct {
 	ctx  context.Context
 	m    *message
 	done chan struct{}
+	seen bool   // by the sweep, which refuses it when it comes again
 	body []byte // the reply
 	err  error
 }
@@ -137,18 +195,23 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	}
 	d := &delivery{ctx: ctx, m: m, done: make(chan struct{})}
-	for !h.enqueue(m.To, k, shard, d) { // it has just been put to sleep: wake another
+	a := h.enqueue(m.To, k, shard, d)
+	for a == nil { // it has just been put to sleep: wake another
+		a = h.enqueue(m.To, k, shard, d)
 	}
 	select {
 	case <-d.done:
 		return d.body, d.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		if a.withdraw(d) {
+			return nil, ctx.Err()
+		}
+		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", m.To, m.Method, ctx.Err())}
 	}
 }
 
-// enqueue puts a message into an actor's mailbox; false if the activation that was found is gone.
-func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) bool {
+// enqueue puts a message into an actor's mailbox; nil if the activation that was found is gone.
+func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activation {
 	found, there := h.active.Load(id)
 	if !there {
 		fresh := &activation{host: h, id: id, kind: k, shard: shard, used: time.Now()}
@@ -160,27 +223,39 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
-		return false
+		return nil
 	}
 	if len(a.queue) >= k.mailbox {
-		d.err = &Error{id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))}
-		close(d.done)
-		return true
+		d.refuse(&Error{id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))})
+		return a
 	}
 	a.queue = append(a.queue, d)
 	if a.running {
-		return true
+		return a
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.closed {
-		a.queue, d.err = nil, errClosed
-		close(d.done)
-		return true
+	a.running = h.start(a.run)
+	if !a.running {
+		a.queue = nil
+		d.refuse(errClosed)
 	}
-	a.running = true
-	h.work.Go(a.run)
-	return true
+	return a
+}
+
+// refuse answers a message that is not handled.
+func (d *delivery) refuse(err error) {
+	d.err = err
+	close(d.done)
+}
+
+// withdraw takes a message back that nobody waits for any more; false if it is being handled, or was.
+func (a *activation) withdraw(d *delivery) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := slices.Index(a.queue, d)
+	if at >= 0 {
+		a.queue = slices.Delete(a.queue, at, at+1)
+	}
+	return at >= 0
 }
 
 // run handles messages until none waits.
@@ -193,7 +268,9 @@ func (a *activation) run() {
 			return
 		}
 		d := a.queue[0]
+		a.queue[0] = nil
 		a.queue = a.queue[1:]
+		a.method = d.m.Method
 		a.mu.Unlock()
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
 			d.body, d.err = a.process(d)
@@ -205,7 +282,8 @@ func (a *activation) run() {
 // sweepPause is how often idle activations are looked for.
 const sweepPause = 10 * time.Second
 
-// sweep puts activations to sleep that have been idle, or whose shard has gone elsewhere.
+// sweep puts activations to sleep that have been idle, or whose shard has gone elsewhere, and tells those who wait for one that
+// does not get on.
 func (h *Host) sweep() {
 	tick := time.NewTicker(sweepPause)
 	defer tick.Stop()
@@ -218,7 +296,10 @@ func (h *Host) sweep() {
 				a := value.(*activation)
 				a.mu.Lock()
 				defer a.mu.Unlock()
-				if !a.running && (now.Sub(a.used) > a.kind.idle || !h.c.Storage.Leads(a.shard)) {
+				switch {
+				case a.running:
+					a.hurry()
+				case now.Sub(a.used) > a.kind.idle || !h.c.Storage.Leads(a.shard):
 					a.gone = true
 					h.active.Delete(key)
 					h.count.Add(-1)
@@ -227,4 +308,17 @@ func (h *Host) sweep() {
 			})
 		}
 	}
+}
+
+// hurry refuses messages that a sweep has seen in the mailbox before: an actor that hangs, in a call to itself perhaps, holds
+// nobody up for longer than two sweeps.
+func (a *activation) hurry() {
+	a.queue = slices.DeleteFunc(a.queue, func(d *delivery) bool {
+		if d.seen {
+			d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)})
+		}
+		seen := d.seen
+		d.seen = true
+		return seen
+	})
 }

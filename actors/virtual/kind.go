@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -42,6 +41,11 @@ var escape = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 // key is where the actor keeps something; all of it lies in one slot.
 func (id ID) key(class, rest string) string {
 	return class + "/{" + escape.Replace(id.String()) + "}" + rest
+}
+
+// sentKey is where the actor keeps a message that it has sent: their order is that of their numbers.
+func (id ID) sentKey(class string, number uint64) string {
+	return id.key(class, fmt.Sprintf("/%016x", number))
 }
 
 // idOf reads an actor's name out of one of its keys, and what follows it.
@@ -115,7 +119,8 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 
 // Handle adds a method to a kind. f gets the request as its caller gave it and the actor's state, which it may change; what it
 // returns goes back to the caller. If it returns an error, or panics, nothing has changed. f has no other side effects that
-// matter: after a failover it may run again for the same message, on the state from before.
+// matter: after a failover it may run again for the same message, on the state from before. f calls no other actor, since two that
+// wait for each other wait for ever: it sends them messages (Turn.Tell).
 //
 // Req and Resp are what encoding/json can write and read. It panics if the kind has the method already.
 func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], request Req) (Resp, error)) {
@@ -125,8 +130,7 @@ func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], r
 	k.methods[name] = func(t *Turn, state any, payload []byte) (any, error) {
 		var request Req
 		if len(payload) > 0 {
-			d := json.NewDecoder(bytes.NewReader(payload))
-			if err := d.Decode(&request); err != nil {
+			if err := json.Unmarshal(payload, &request); err != nil {
 				return nil, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
 			}
 		}

@@ -15,6 +15,10 @@ import (
 // replyTTL is how long a reply is kept for a call that may be repeated: longer than any caller is patient.
 const replyTTL = 10 * time.Minute
 
+// sentTTL is how long a receiver remembers the last message of an actor that sends it some: while the sender's shard is away it is
+// not known there that it has arrived. Whoever was away for longer sends it twice.
+const sentTTL = 7 * 24 * time.Hour
+
 // staleLimit bounds how often a message is handled anew because its activation knew an old state. Once is what a failover takes.
 const staleLimit = 3
 
@@ -33,25 +37,27 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if known, body, err := a.prepare(d); known || err != nil {
 		return body, err
 	}
-	t := &Turn{ctx: d.ctx, self: a.id, now: time.Now(), storage: a.host.c.Storage, kind: a.kind, sent: a.sent}
+	t := &Turn{ctx: d.ctx, self: a.id, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
 	state := a.decoded
 	a.decoded = nil // until it is known to be good again
 	reply, err := a.call(t, state, d.m)
+	if t.end != nil {
+		t.end()
+	}
 	if err != nil {
-		return nil, err
+		return nil, a.confirm(err)
 	}
 	body, err := json.Marshal(reply)
 	if err != nil || len(body) > MaxPayload {
 		return nil, &Error{a.id, d.m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
 	}
-	value, err := encodeState(a.sent+uint64(len(t.outbox)), state)
+	value, err := encodeState(max(a.sent, t.last), state)
 	if err != nil {
 		return nil, &Error{a.id, d.m.Method, CodeTooLarge, err.Error()}
 	}
 	if len(t.ops)+len(t.remind)+len(t.outbox) == 0 && bytes.Equal(value, a.stored.Bytes) {
-		if !a.host.c.Storage.Leads(a.shard) { // it may have been deposed meanwhile: what it knows may be old
-			a.loaded = false
-			return nil, &shards.NotPrimaryError{Shard: a.shard}
+		if err := a.confirm(nil); err != nil {
+			return nil, err
 		}
 		a.decoded = state
 		return body, nil
@@ -59,22 +65,44 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	return body, a.commit(d, t, state, value, body)
 }
 
+// confirm lets err pass, or nil, if what the handler has seen is what the actor was then. Else this node was deposed meanwhile, or
+// led in another term when the state was read: what it answers would be old.
+func (a *activation) confirm(err error) error {
+	switch term, lost := a.host.c.Storage.Reign(a.shard); {
+	case lost != nil:
+		a.loaded = false
+		return lost
+	case term != a.term:
+		return ErrStale
+	}
+	return err
+}
+
 // prepare brings the state into memory, and finds the reply to a message that was handled before.
 func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
+	var keys []string
 	if !a.loaded {
-		values, err := a.host.c.Storage.Read(d.ctx, a.kind.keyspace, []string{a.id.key("s", "")})
-		if err != nil {
+		if a.term, err = a.host.c.Storage.Reign(a.shard); err != nil {
 			return false, nil, err
 		}
-		a.stored, a.loaded, a.decoded = values[0], true, nil
+		keys = append(keys, a.id.key("s", ""))
 	}
 	if d.m.Repeated && d.m.Client != 0 {
-		values, err := a.host.c.Storage.Read(d.ctx, a.kind.keyspace, []string{a.replyKey(d.m)})
+		keys = append(keys, a.replyKey(d.m))
+	}
+	if len(keys) > 0 {
+		values, err := a.host.c.Storage.Read(d.ctx, a.kind.keyspace, keys)
 		if err != nil {
 			return false, nil, err
 		}
-		if body, known := d.m.answered(values[0].Bytes); known {
-			return true, body, nil
+		if !a.loaded {
+			a.stored, a.loaded, a.decoded = values[0], true, nil
+			values = values[1:]
+		}
+		if len(values) > 0 {
+			if body, known := d.m.answered(values[0].Bytes); known {
+				return true, body, nil
+			}
 		}
 	}
 	if a.decoded != nil {
@@ -111,29 +139,33 @@ func (a *activation) call(t *Turn, state any, m *message) (reply any, err error)
 
 // commit writes state, data, reply, messages and reminders in one step.
 func (a *activation) commit(d *delivery, t *Turn, state any, value, body []byte) error {
-	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
-	if len(ops) > MaxOps {
-		return &Error{a.id, d.m.Method, CodeTooLarge, fmt.Sprintf("it changes %d keys; at most %d in one message", len(ops)-1, MaxOps-1)}
+	if much := t.tooMuch(); much != "" {
+		return &Error{a.id, d.m.Method, CodeTooLarge, much}
 	}
+	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
 	ops = append(ops, t.remind...)
-	for i, m := range t.outbox {
+	for _, m := range t.outbox {
 		kept, err := json.Marshal(m)
 		if err != nil {
 			return &Error{a.id, d.m.Method, CodeFailed, err.Error()}
 		}
-		ops = append(ops, Op{Key: a.id.key("o", fmt.Sprintf("/%016x", a.sent+uint64(i)+1)), Value: kept})
+		ops = append(ops, Op{Key: a.id.sentKey("o", m.number), Value: kept})
 	}
 	if d.m.Client != 0 {
-		ops = append(ops, Op{Key: a.replyKey(d.m), Value: append(binary.LittleEndian.AppendUint64(nil, d.m.Seq), body...), TTL: replyTTL})
+		ttl := max(replyTTL, 2*a.host.c.Patience)
+		if d.m.Sent {
+			ttl = sentTTL
+		}
+		ops = append(ops, Op{Key: a.replyKey(d.m), Value: append(binary.LittleEndian.AppendUint64(nil, d.m.Seq), body...), TTL: ttl})
 	}
 	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, Guard{a.id.key("s", ""), a.stored.Version}, ops)
 	if err != nil {
 		a.loaded = false // whether it was written or not: look again
 		return err
 	}
-	a.stored, a.sent, a.decoded = Stored{value, version}, a.sent+uint64(len(t.outbox)), state
+	a.stored, a.sent, a.decoded = Stored{value, version}, max(a.sent, t.last), state
 	if len(t.outbox)+len(t.remind) > 0 {
-		a.host.chores.look(a.shard)
+		a.host.committed(a.shard, a.id, t.outbox, t.remind)
 	}
 	return nil
 }

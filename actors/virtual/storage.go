@@ -17,6 +17,9 @@ type Storage interface {
 	Locate(keyspace, key string) (shards.ShardID, shards.NodeID, error)
 	// Leads says whether this node leads a shard at this moment, under its lease.
 	Leads(shard shards.ShardID) bool
+	// Reign gives the term in which this node leads a shard, if what it holds of it is all that has been acknowledged: no
+	// successor can have begun. The error is like those of Read.
+	Reign(shard shards.ShardID) (shards.Term, error)
 	// Read gives the values of keys of one slot; a Version of 0 says that a key is not there.
 	Read(ctx context.Context, keyspace string, keys []string) ([]Stored, error)
 	// Scan visits the keys that begin with prefix and lie in the slot of its tag, in order.
@@ -24,7 +27,7 @@ type Storage interface {
 	// ScanShard visits the keys of a shard that begin with prefix, in order.
 	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
 	// Commit carries out operations on keys of one slot, all or none, if the key of the guard still has its version, and gives
-	// the guarded key's new one. ErrStale if it has not.
+	// the guarded key's new one. ErrStale if it has not. A guard without a key always holds.
 	Commit(ctx context.Context, keyspace string, guard Guard, ops []Op) (uint64, error)
 	// Await returns when the cluster state has changed, or with ctx.
 	Await(ctx context.Context)
@@ -36,7 +39,7 @@ type Stored struct {
 	Version uint64 // 0: there is none
 }
 
-// Guard is the condition of a Commit: the version that a key must have; 0: it must not be there.
+// Guard is the condition of a Commit: the version that a key must have; 0: it must not be there. The zero value is none.
 type Guard struct {
 	Key     string
 	Version uint64
@@ -53,13 +56,18 @@ type Op struct {
 // ErrStale says that a guard did not hold.
 var ErrStale = errors.New("virtual: the actor's state is not what it was: another activation has changed it")
 
+// kindOf is the kind in an error's chain.
+func kindOf(err error) shards.ErrorKind {
+	var known interface{ ErrorKind() shards.ErrorKind }
+	if errors.As(err, &known) {
+		return known.ErrorKind()
+	}
+	return shards.KindUnknown
+}
+
 // passing says whether an error may be gone when the message is tried again, perhaps on another node.
 func passing(err error) bool {
-	var known interface{ ErrorKind() shards.ErrorKind }
-	if !errors.As(err, &known) {
-		return false
-	}
-	switch known.ErrorKind() {
+	switch kindOf(err) {
 	case shards.KindNotPrimary, shards.KindUnavailable, shards.KindOutcomeUnknown:
 		return true
 	}

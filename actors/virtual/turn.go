@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,13 +17,18 @@ type Turn struct {
 	ctx     context.Context
 	self    ID
 	now     time.Time
-	storage Storage
+	host    *Host
 	kind    *Kind
-	sent    uint64 // messages that the actor has sent in its life
-	ops     []Op   // data, in the order in which it was changed
+	sent    uint64 // number of the actor's last message or reminder before this turn
+	last    uint64 // number of the last one of this turn; 0: there was none
+	size    int    // bytes that are kept so far
+	ops     []Op   // data, in the order in which it was changed first
 	outbox  []outgoing
 	remind  []Op
-	touched map[string]*[]byte // data as the handler has changed it; nil: deleted
+	touched map[string]int // data that the handler has changed: where in ops
+
+	given context.Context // what Context gave, and what ends it
+	end   func()
 }
 
 // Bounds of what one message may do.
@@ -30,6 +36,7 @@ const (
 	MaxOps     = 4096    // changes of data
 	MaxSends   = 1024    // messages to other actors
 	MaxPayload = 4 << 20 // bytes of a request, of a reply, of a state
+	MaxKept    = 8 << 20 // bytes of data, messages and reminders that one message leaves behind
 )
 
 // Self is the actor's name.
@@ -38,20 +45,38 @@ func (t *Turn) Self() ID { return t.self }
 // Now is when the handling of the message began, by the clock of the node.
 func (t *Turn) Now() time.Time { return t.now }
 
-// Context ends when nobody waits for the reply any more. What the handler has changed is kept nevertheless, unless it returns an error.
-func (t *Turn) Context() context.Context { return t.ctx }
+// Context ends when nobody waits for the reply any more, when the node stops, and when the handler returns. What the handler has
+// changed is kept nevertheless, unless it returns an error. A Call with this context is refused.
+func (t *Turn) Context() context.Context {
+	if t.given == nil {
+		ctx, cancel := context.WithCancel(context.WithValue(t.ctx, turnKey{}, t.self))
+		stop := context.AfterFunc(t.host.ctx, cancel)
+		t.given, t.end = ctx, func() { stop(); cancel() }
+	}
+	return t.given
+}
+
+// turnKey marks contexts of handlers with the ID of their actor.
+type turnKey struct{}
+
+// number gives the next of the numbers by which receivers know messages that they have seen. They rise, even past a state that was
+// lost with all copies of its shard: hence they follow the clock.
+func (t *Turn) number() uint64 {
+	if t.last == 0 {
+		t.last = max(t.sent, uint64(t.now.UnixMicro()))
+	}
+	t.last++
+	return t.last
+}
 
 func (t *Turn) dataKey(key string) string { return t.self.key("d", "/"+key) }
 
 // Get reads what the actor has set under a key; false if there is nothing.
 func (t *Turn) Get(key string) ([]byte, bool, error) {
-	if value, touched := t.touched[key]; touched {
-		if value == nil {
-			return nil, false, nil
-		}
-		return *value, true, nil
+	if at, touched := t.touched[key]; touched {
+		return bytes.Clone(t.ops[at].Value), !t.ops[at].Delete, nil
 	}
-	values, err := t.storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
+	values, err := t.host.c.Storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
 	if err != nil {
 		return nil, false, err
 	}
@@ -59,21 +84,36 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 }
 
 // Set keeps a value under a key. Keys are ordered: see Scan.
-func (t *Turn) Set(key string, value []byte) { t.change(key, &value) }
+func (t *Turn) Set(key string, value []byte) {
+	t.change(key, Op{Key: t.dataKey(key), Value: bytes.Clone(value)})
+}
 
 // Delete removes a key; one that is not there is no error.
-func (t *Turn) Delete(key string) { t.change(key, nil) }
+func (t *Turn) Delete(key string) { t.change(key, Op{Key: t.dataKey(key), Delete: true}) }
 
-func (t *Turn) change(key string, value *[]byte) {
+func (t *Turn) change(key string, op Op) {
+	t.size += len(op.Key) + len(op.Value)
+	if at, touched := t.touched[key]; touched {
+		t.size -= len(t.ops[at].Key) + len(t.ops[at].Value)
+		t.ops[at] = op
+		return
+	}
 	if t.touched == nil {
-		t.touched = map[string]*[]byte{}
+		t.touched = map[string]int{}
 	}
-	t.touched[key] = value
-	op := Op{Key: t.dataKey(key), Delete: value == nil}
-	if value != nil {
-		op.Value = *value
-	}
+	t.touched[key] = len(t.ops)
 	t.ops = append(t.ops, op)
+}
+
+// tooMuch says which bound the handler has passed; empty: none.
+func (t *Turn) tooMuch() string {
+	switch n := len(t.ops) + len(t.remind); {
+	case n > MaxOps:
+		return fmt.Sprintf("it changes %d keys and reminders; at most %d in one message", n, MaxOps)
+	case t.size > MaxKept:
+		return fmt.Sprintf("what it keeps and sends has %d bytes; at most %d in one message", t.size, MaxKept)
+	}
+	return ""
 }
 
 // Entry is a key with its value.
@@ -87,7 +127,7 @@ func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		own := t.changed(prefix)
 		strip := len(t.dataKey(""))
-		for e, err := range t.storage.Scan(t.ctx, t.kind.keyspace, t.dataKey(prefix)) {
+		for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, t.dataKey(prefix)) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -124,19 +164,21 @@ func (t *Turn) changed(prefix string) (keys []string) {
 }
 
 func (t *Turn) yield(key string, yield func(Entry, error) bool) bool {
-	value := t.touched[key]
-	return value == nil || yield(Entry{key, *value}, nil)
+	op := &t.ops[t.touched[key]]
+	return op.Delete || yield(Entry{key, bytes.Clone(op.Value)}, nil)
 }
 
 // outgoing is a message to another actor, as it is kept until that has handled it.
 type outgoing struct {
+	number  uint64
 	To      ID
 	Method  string
 	Payload json.RawMessage
 }
 
 // Tell sends a message to another actor, or to this one. It is delivered after this message has been committed, in the order of
-// the sends, at least once even if nodes die, and handled once. Nobody waits for it: a reply or an error goes nowhere.
+// the sends to that actor, and handled once even if nodes die. Nobody waits for it: its reply goes nowhere. One that is refused is
+// tried a few times and then set aside (Host.Aside), so that those behind it come.
 func (t *Turn) Tell(to ID, method string, request any) error {
 	if err := to.validate(); err != nil {
 		return err
@@ -148,14 +190,19 @@ func (t *Turn) Tell(to ID, method string, request any) error {
 	if err != nil {
 		return fmt.Errorf("virtual: a message to %s: %w", to, err)
 	}
-	t.outbox = append(t.outbox, outgoing{to, method, payload})
+	if len(payload) > MaxPayload {
+		return fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
+	}
+	t.size += len(payload)
+	t.outbox = append(t.outbox, outgoing{t.number(), to, method, payload})
 	return nil
 }
 
 // reminder is a message of an actor to itself that is to come.
 type reminder struct {
-	Due     int64 // Unix milliseconds
-	Every   int64 // milliseconds; 0: once
+	Number  uint64 // rises from one that comes to the next
+	Due     int64  // Unix milliseconds
+	Every   int64  // milliseconds; 0: once
 	Method  string
 	Payload json.RawMessage
 }
@@ -170,10 +217,11 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 	if every != 0 && every < time.Second {
 		return fmt.Errorf("virtual: reminder %s of %s comes every %v; once a second is the most", name, t.self, every)
 	}
-	value, err := json.Marshal(reminder{Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds(), Method: method, Payload: payload})
+	value, err := json.Marshal(reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds(), Method: method, Payload: payload})
 	if err != nil {
 		return err
 	}
+	t.size += len(value)
 	t.remind = append(t.remind, Op{Key: t.self.key("m", "/"+name), Value: value})
 	return nil
 }

@@ -1,0 +1,268 @@
+package virtual
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// journal remembers what it was told, in order.
+type journal struct{ Lines []string }
+
+// tell has an actor send messages: "kind/name method line".
+type orders []string
+
+// gate holds a handler up until it is opened.
+type gate chan struct{}
+
+// journals is the kind of most tests. Its method "hang" waits for the gate; "fail" fails.
+func journals(g gate, options ...Option) func() *Kind {
+	return func() *Kind {
+		k := NewKind[journal]("journal", options...)
+		Handle(k, "add", func(c *Context[journal], line string) (int, error) {
+			c.State.Lines = append(c.State.Lines, line)
+			return len(c.State.Lines), nil
+		})
+		Handle(k, "look", func(c *Context[journal], _ struct{}) (string, error) { return strings.Join(c.State.Lines, " "), nil })
+		Handle(k, "fail", func(c *Context[journal], line string) (int, error) {
+			c.State.Lines = append(c.State.Lines, line)
+			return 0, errors.New("on purpose")
+		})
+		Handle(k, "hang", func(c *Context[journal], line string) (int, error) {
+			<-g
+			c.State.Lines = append(c.State.Lines, line)
+			return 0, nil
+		})
+		Handle(k, "send", func(c *Context[journal], list orders) (int, error) {
+			for _, order := range list {
+				words := strings.Fields(order)
+				to, err := ParseID(words[0])
+				if err != nil {
+					return 0, err
+				}
+				if err := c.Tell(to, words[1], words[2]); err != nil {
+					return 0, err
+				}
+			}
+			return len(list), nil
+		})
+		return k.Kind
+	}
+}
+
+func (w *world) call(node shards.NodeID, to, method string, request any) (string, error) {
+	id, err := ParseID(to)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	reply, err := Call[any, json.RawMessage](w.t.Context(), w.hosts[node], id, method, request)
+	return strings.Trim(string(reply), `"`), err
+}
+
+func (w *world) must(node shards.NodeID, to, method string, request any) string {
+	w.t.Helper()
+	reply, err := w.call(node, to, method, request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return reply
+}
+
+func (w *world) lines(to, want string) {
+	w.t.Helper()
+	if got := w.must("n1", to, "look", struct{}{}); got != want {
+		w.t.Errorf("%s has %q, not %q", to, got, want)
+	}
+}
+
+// A read that a handler answers from memory is true although its shard was elsewhere in between.
+func TestOldActivationDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(journals(nil))
+		w.must("n1", "journal/a", "add", "one")
+		w.lead(0, "n2")
+		w.must("n2", "journal/a", "add", "two")
+		w.lead(0, "n1")
+		w.lines("journal/a", "one two")
+		w.lead(0, "n2")
+		w.must("n2", "journal/a", "add", "three")
+		w.lead(0, "n1")
+		if got := w.must("n1", "journal/a", "add", "four"); got != "4" {
+			t.Errorf("the fourth line is number %s", got)
+		}
+	})
+}
+
+// A commit whose outcome nobody knows is found out about, and not done again.
+func TestUnknownOutcomeIsHandledOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(journals(nil))
+		spoiled := 0
+		w.spoil = func([]Op) error {
+			if spoiled++; spoiled%2 == 1 {
+				return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the link broke")}
+			}
+			return nil
+		}
+		for i, node := range []shards.NodeID{"n1", "n2", "n1"} {
+			if got := w.must(node, "journal/a", "add", fmt.Sprint(i)); got != fmt.Sprint(i+1) {
+				t.Errorf("line %d has number %s", i, got)
+			}
+		}
+		w.lines("journal/a", "0 1 2")
+	})
+}
+
+// A network may deliver twice what was sent once, and late.
+func TestMessageThatComesTwiceIsHandledOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(journals(nil))
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			if _, err := to.Serve(ctx, body); err != nil {
+				return nil, err
+			}
+			return to.Serve(ctx, body)
+		}
+		for i := range 3 {
+			if got := w.must("n2", "journal/a", "add", fmt.Sprint(i)); got != fmt.Sprint(i+1) {
+				t.Errorf("line %d has number %s", i, got)
+			}
+		}
+	})
+}
+
+// After a try that may have been handled a refusal is no answer: it says nothing of that try.
+func TestRefusalAfterAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		g := make(gate)
+		w.register(journals(g, Mailbox(1)))
+		t.Cleanup(func() { close(g) })
+		tries := 0
+		w.way = func(context.Context, *Host, []byte) ([]byte, error) {
+			if tries++; tries == 1 {
+				return nil, errors.New("the link broke")
+			}
+			return wire.Marshal(answer{Code: CodeBusy, Text: "full", Actor: ID{"journal", "a"}, Method: "add"}), nil
+		}
+		_, err := w.call("n2", "journal/a", "add", "x")
+		if kindOf(err) != shards.KindOutcomeUnknown || CodeOf(err) != 0 || tries < 3 {
+			t.Errorf("after %d tries: %v", tries, err)
+		}
+		lanes := &w.hosts["n2"].lanes
+		if len(lanes.free) != 0 {
+			t.Errorf("lane %v of a call that may yet be handled is free again", lanes.free)
+		}
+	})
+}
+
+// The end of a context says whether the message has begun, and what has not makes room.
+func TestEndOfContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		g := make(gate)
+		w.register(journals(g, Mailbox(1)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		id := ID{"journal", "a"}
+		begun, waiting := make(chan error), make(chan error)
+		go func() { _, err := Call[string, int](ctx, w.hosts["n1"], id, "hang", "x"); begun <- err }()
+		synctest.Wait()
+		go func() { _, err := Call[string, int](ctx, w.hosts["n1"], id, "add", "y"); waiting <- err }()
+		synctest.Wait()
+		if _, err := w.call("n1", "journal/a", "add", "z"); CodeOf(err) != CodeBusy {
+			t.Errorf("a full mailbox: %v", err)
+		}
+		if err := <-begun; kindOf(err) != shards.KindOutcomeUnknown || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one that has begun: %v", err)
+		}
+		if err := <-waiting; kindOf(err) != shards.KindUnknown || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one that has not: %v", err)
+		}
+		close(g)
+		w.must("n1", "journal/a", "add", "z")
+		w.lines("journal/a", "x z")
+	})
+}
+
+// Two actors that wait for each other would wait for ever.
+func TestHandlersDoNotCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		ask := func(polite bool) func() *Kind {
+			return func() *Kind {
+				k := NewKind[struct{}](fmt.Sprint("asker-", polite))
+				Handle(k, "ask", func(c *Context[struct{}], _ string) (int, error) {
+					ctx := context.Background()
+					if polite {
+						ctx = c.Context()
+					}
+					return Call[string, int](ctx, w.hosts["n1"], c.Self(), "ask", "me")
+				})
+				return k.Kind
+			}
+		}
+		w.register(ask(true), ask(false))
+		if _, err := w.call("n1", "asker-true/a", "ask", ""); err == nil || !strings.Contains(err.Error(), "asker-true/a calls while it handles a message") {
+			t.Errorf("an actor that calls itself: %v", err)
+		}
+		begin := time.Now()
+		_, err := w.call("n1", "asker-false/a", "ask", "")
+		if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "it waited") || took > 2*sweepPause {
+			t.Errorf("one that does it behind our back, after %v: %v", took, err)
+		}
+	})
+}
+
+func TestIdleActorsSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1", "n2")
+		w.register(journals(nil, IdleAfter(time.Minute)))
+		for i := range 20 {
+			w.must("n2", fmt.Sprint("journal/", i), "add", "x")
+		}
+		h := w.hosts["n1"]
+		if got := fmt.Sprint(h.Kinds(), h.Active()); got != "[{journal actors 20}] 20" {
+			t.Errorf("in memory: %s", got)
+		}
+		time.Sleep(2 * time.Minute) // the bubble's
+		if h.Active() != 0 {
+			t.Errorf("%d actors are in memory after two idle minutes", h.Active())
+		}
+		w.lines("journal/7", "x")
+	})
+}
+
+// A node stops although a handler does not.
+func TestCloseLeavesWhoDoesNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		g, ended := make(gate), make(chan error)
+		w.register(journals(g))
+		go func() {
+			_, err := w.call("n1", "journal/a", "hang", "x")
+			ended <- err
+		}()
+		synctest.Wait()
+		w.hosts["n1"].Close()
+		if !strings.Contains(w.log.String(), "journal/a") {
+			t.Errorf("the log does not name who is left behind: %s", w.log.String())
+		}
+		if _, err := w.call("n1", "journal/b", "add", "x"); kindOf(err) != shards.KindUnavailable {
+			t.Errorf("a call after Close: %v", err)
+		}
+		close(g)
+		<-ended
+	})
+}

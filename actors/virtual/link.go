@@ -1,0 +1,186 @@
+package virtual
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"hash/fnv"
+	"time"
+)
+
+// link is what one actor has sent another and is not delivered yet. While it holds something it is ready, with a worker, or at rest.
+type link struct {
+	ledger *ledger
+	pair
+	timed
+	queue []kept
+	done  []Op // deletes what was delivered
+	tries int  // of the first in queue
+}
+
+// link adds a message to its link. One that is there already, or comes before one that is, is not added: a scan and a commit may
+// both tell of it. The caller holds chores.mu.
+func (h *Host) link(l *ledger, k kept) {
+	p := pair{k.from, k.To}
+	to := l.links[p]
+	if to == nil {
+		to = &link{ledger: l, pair: p}
+		l.links[p] = to
+		h.enter(to)
+	}
+	if n := len(to.queue); n > 0 && to.queue[n-1].number >= k.number {
+		return
+	}
+	to.queue = append(to.queue, k)
+	l.held++
+}
+
+// next is the message to deliver; nil: none, and the link is gone.
+func (k *link) next(h *Host) *kept {
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	l := k.ledger
+	switch {
+	case l.over:
+		return nil
+	case len(k.queue) == 0 && len(k.done) == 0:
+		delete(l.links, k.pair)
+		h.rescan(l)
+		return nil
+	case len(k.queue) == 0:
+		return &kept{}
+	}
+	return &k.queue[0]
+}
+
+// do delivers messages in order, until all are, or one must wait.
+func (k *link) do(h *Host) {
+	for visited := 0; ; visited++ {
+		m := k.next(h)
+		if m == nil {
+			return
+		}
+		if !h.c.Storage.Leads(k.ledger.shard) {
+			h.left(k.ledger)
+			return
+		}
+		if m.number == 0 || visited == maxVisit {
+			if err := h.forget(k.from, k.done); err != nil {
+				k.pause(h, err)
+				return
+			}
+			k.done = nil
+			if m.number == 0 {
+				continue // perhaps there is more by now
+			}
+			h.chores.mu.Lock()
+			h.enter(k)
+			h.chores.mu.Unlock()
+			return
+		}
+		if err := k.deliver(h, m); err != nil {
+			k.pause(h, err)
+			return
+		}
+		h.chores.mu.Lock()
+		k.queue, k.tries = k.queue[1:], 0
+		k.ledger.held--
+		h.chores.mu.Unlock()
+	}
+}
+
+// deliver has the receiver handle a message; an error says that it is to be tried again.
+func (k *link) deliver(h *Host, m *kept) error {
+	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
+	defer cancel()
+	_, err := h.deliver(ctx, &message{To: m.To, Method: m.Method, Payload: m.Payload, Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true, Sent: true})
+	key := k.from.sentKey("o", m.number)
+	if err == nil {
+		k.done = append(k.done, Op{Key: key, Delete: true})
+		return nil
+	}
+	if h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
+		return err
+	}
+	return h.setAside(key, &Aside{From: k.from, To: m.To, Method: m.Method, Payload: m.Payload, Reason: err.Error(), Tries: k.tries + 1})
+}
+
+// pause leaves the link alone for a while.
+func (k *link) pause(h *Host, err error) {
+	k.tries++
+	if k.tries > 1 && h.ctx.Err() == nil {
+		h.c.Log.Warn("messages between actors wait", "from", k.from.String(), "to", k.to.String(), "tries", k.tries, "error", err)
+	}
+	if err := h.forget(k.from, k.done); err == nil {
+		k.done = nil
+	}
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	h.rest(k, &k.timed, k.tries)
+}
+
+// How often a message is tried before it is set aside.
+const (
+	triesRefused = 5  // its handler fails: the reason may pass
+	triesBusy    = 20 // the receiver is overrun, or its kind or method is not known there yet: about six minutes
+	noEnd        = 1 << 30
+)
+
+func triesFor(err error) int {
+	switch CodeOf(err) {
+	case 0:
+		return noEnd // it did not reach its actor: its shard will be led again
+	case CodeBusy, CodeNoKind, CodeUnknown:
+		return triesBusy
+	case CodeBadRequest, CodeTooLarge:
+		return 1
+	}
+	return triesRefused
+}
+
+// Aside is a message between actors, or a reminder, that was refused so often that it was set aside.
+type Aside struct {
+	From, To ID
+	Method   string
+	Payload  json.RawMessage
+	Reason   string // of the last refusal
+	Tries    int
+	At       time.Time
+}
+
+// setAside puts a message where Aside finds it, for as long as receivers remember senders.
+func (h *Host) setAside(key string, a *Aside) error {
+	a.At = time.Now()
+	h.c.Log.Warn("a message between actors was set aside", "from", a.From.String(), "to", a.To.String(), "method", a.Method, "tries", a.Tries, "reason", a.Reason)
+	value, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	return h.forget(a.From, []Op{{Key: key, Delete: true}, {Key: "a" + key[1:], Value: value, TTL: sentTTL}})
+}
+
+// Aside lists messages that were set aside by actors that live here, by shard and sender, at most so many.
+func (h *Host) Aside(ctx context.Context, most int) (list []Aside, err error) {
+	for _, shard := range h.led() {
+		for e, err := range h.c.Storage.ScanShard(ctx, shard, "a/") {
+			if err != nil || len(list) >= most {
+				return list, err
+			}
+			var a Aside
+			if err := json.Unmarshal(e.Value, &a); err != nil {
+				a = Aside{Reason: "it cannot be read: " + err.Error()}
+				a.From, _, _ = idOf(e.Key)
+			}
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}
+
+// clientOf is the client of messages that do not come from a caller who waits.
+func clientOf(class, name string) uint64 {
+	f := fnv.New64a()
+	f.Write([]byte(class))
+	f.Write([]byte(name))
+	return cmp.Or(f.Sum64(), 1)
+}

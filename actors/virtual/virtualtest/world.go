@@ -1,0 +1,259 @@
+// Package virtualtest is a small world for tests of virtual actors: a few nodes with one shard between them, in memory. Which node
+// leads is the test's to say, and so is what goes wrong. All of it runs in a testing/synctest bubble, so that reminders, leases and
+// timeouts pass in no time.
+//
+//	Host(0)   Host(1)   Host(2)      calls go to the one that leads
+//	    \        |        /
+//	     World: one map of keys      Lead(1): the others can neither read nor commit any more
+package virtualtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// World is the shard and its nodes. Its methods may be called concurrently.
+type World struct {
+	hosts []*virtual.Host
+
+	mu      sync.Mutex
+	keys    map[string]item
+	version uint64
+	leader  int
+	term    shards.Term
+	changed chan struct{} // closed by the next Lead
+	commits int
+	fault   func(commit int) Fault
+}
+
+type item struct {
+	value   []byte
+	version uint64
+	expire  time.Time // zero: never
+}
+
+// Fault is what becomes of a commit.
+type Fault int
+
+// What may happen.
+const (
+	Fine    Fault = iota
+	Refused       // it does not happen, and says so
+	Unknown       // it happens, and nobody learns that it has
+)
+
+// New begins a world whose nodes know the kinds; they are made anew for each node, as processes do. Node 0 leads. It ends with the
+// test.
+func New(t *testing.T, nodes int, kinds func() []*virtual.Kind) *World {
+	t.Helper()
+	w := &World{keys: map[string]item{}, changed: make(chan struct{}), fault: func(int) Fault { return Fine }}
+	for i := range nodes {
+		h, err := virtual.NewHost(virtual.Config{
+			Self: name(i), Client: uint64(i) + 1, Storage: view{w, i}, Patience: time.Minute,
+			Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) { return w.call(ctx, to, body) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.hosts = append(w.hosts, h)
+		t.Cleanup(h.Close)
+		for _, k := range kinds() {
+			if err := h.Register(k); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return w
+}
+
+func name(i int) shards.NodeID { return shards.NodeID(fmt.Sprint("n", i)) }
+
+// Host is a node's part.
+func (w *World) Host(i int) *virtual.Host { return w.hosts[i] }
+
+// Lead has another node lead.
+func (w *World) Lead(i int) {
+	w.mu.Lock()
+	w.leader = i
+	w.term++
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.mu.Unlock()
+	w.hosts[i].Led(theShard)
+}
+
+// Faults says what becomes of each commit from now on. f gets their number in order, and must not call the world.
+func (w *World) Faults(f func(commit int) Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
+}
+
+// Keys counts the keys with a prefix: what actors have left behind.
+func (w *World) Keys(prefix string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.keys {
+		if strings.HasPrefix(key, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *World) call(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+	for i, h := range w.hosts {
+		if name(i) == to {
+			return h.Serve(ctx, body)
+		}
+	}
+	return nil, fmt.Errorf("virtualtest: no node %s", to)
+}
+
+var theShard = shards.NewShardID(1, 0)
+
+// view is the world as one node sees it.
+type view struct {
+	w    *World
+	self int
+}
+
+// Locate finds the one shard.
+func (v view) Locate(string, string) (shards.ShardID, shards.NodeID, error) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	return theShard, name(v.w.leader), nil
+}
+
+// Leads says whether this node leads it.
+func (v view) Leads(shards.ShardID) bool {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	return v.leads() == nil
+}
+
+func (v view) leads() error {
+	if v.w.leader != v.self {
+		return &shards.NotPrimaryError{Shard: theShard}
+	}
+	return nil
+}
+
+// Reign gives the term in which this node leads it.
+func (v view) Reign(shards.ShardID) (shards.Term, error) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	return v.w.term, v.leads()
+}
+
+// Await returns when another node leads, or with ctx.
+func (v view) Await(ctx context.Context) {
+	v.w.mu.Lock()
+	changed := v.w.changed
+	v.w.mu.Unlock()
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+func (w *World) get(key string) (item, bool) {
+	i, found := w.keys[key]
+	if found && !i.expire.IsZero() && !i.expire.After(time.Now()) {
+		delete(w.keys, key)
+		return item{}, false
+	}
+	return i, found
+}
+
+// Read gives values.
+func (v view) Read(_ context.Context, _ string, keys []string) ([]virtual.Stored, error) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	if err := v.leads(); err != nil {
+		return nil, err
+	}
+	list := make([]virtual.Stored, len(keys))
+	for i, key := range keys {
+		if at, found := v.w.get(key); found {
+			list[i] = virtual.Stored{Bytes: slices.Clone(at.value), Version: at.version}
+		}
+	}
+	return list, nil
+}
+
+// Scan visits keys in order.
+func (v view) Scan(ctx context.Context, _, prefix string) iter.Seq2[virtual.Entry, error] {
+	return v.ScanShard(ctx, theShard, prefix)
+}
+
+// ScanShard visits the keys of the one shard in order.
+func (v view) ScanShard(_ context.Context, _ shards.ShardID, prefix string) iter.Seq2[virtual.Entry, error] {
+	return func(yield func(virtual.Entry, error) bool) {
+		v.w.mu.Lock()
+		err := v.leads()
+		var list []virtual.Entry
+		for _, key := range slices.Sorted(maps.Keys(v.w.keys)) {
+			if at, found := v.w.get(key); found && strings.HasPrefix(key, prefix) {
+				list = append(list, virtual.Entry{Key: key, Value: slices.Clone(at.value)})
+			}
+		}
+		v.w.mu.Unlock()
+		if err != nil {
+			yield(virtual.Entry{}, err)
+			return
+		}
+		for _, e := range list {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Commit changes keys if the guard holds.
+func (v view) Commit(_ context.Context, _ string, guard virtual.Guard, ops []virtual.Op) (uint64, error) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	if err := v.leads(); err != nil {
+		return 0, err
+	}
+	v.w.commits++
+	fault := v.w.fault(v.w.commits)
+	if fault == Refused {
+		return 0, &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("virtualtest: refused by the test")}
+	}
+	if at, _ := v.w.get(guard.Key); guard.Key != "" && at.version != guard.Version {
+		return 0, virtual.ErrStale
+	}
+	v.w.version++
+	for _, op := range ops {
+		if op.Delete {
+			delete(v.w.keys, op.Key)
+			continue
+		}
+		at := item{value: slices.Clone(op.Value), version: v.w.version}
+		if op.TTL > 0 {
+			at.expire = time.Now().Add(op.TTL)
+		}
+		v.w.keys[op.Key] = at
+	}
+	if fault == Unknown {
+		return 0, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("virtualtest: nobody is told, by the test")}
+	}
+	if at, found := v.w.get(guard.Key); found {
+		return at.version, nil
+	}
+	return 0, nil
+}

@@ -1,0 +1,245 @@
+package virtual
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// world is a cluster in memory: shards that keep, and say who leads them. It runs in a bubble of package synctest, so its clock is
+// not the machine's.
+type world struct {
+	t     *testing.T
+	hosts map[shards.NodeID]*Host
+	log   bytes.Buffer
+
+	mu      sync.Mutex
+	values  []map[string]item // by shard
+	leader  []shards.NodeID
+	term    []shards.Term
+	version uint64
+	changed chan struct{}
+	// spoil, if set, may turn the answer of a Commit that was carried out into an error.
+	spoil func(ops []Op) error
+	// way, if set, carries messages between nodes in place of a call.
+	way func(ctx context.Context, to *Host, body []byte) ([]byte, error)
+}
+
+type item struct {
+	Stored
+	until time.Time
+}
+
+// newWorld begins with all shards led by the first node. The hosts are closed when the test ends.
+func newWorld(t *testing.T, shardsCount int, nodes ...shards.NodeID) *world {
+	w := &world{t: t, hosts: map[shards.NodeID]*Host{}, changed: make(chan struct{})}
+	for range shardsCount {
+		w.values, w.leader, w.term = append(w.values, map[string]item{}), append(w.leader, nodes[0]), append(w.term, 1)
+	}
+	for i, name := range nodes {
+		h, err := NewHost(Config{
+			Self: name, Client: uint64(i + 1), Storage: memory{w, name}, Patience: 5 * time.Second, Log: slog.New(slog.NewTextHandler(&syncWriter{w: &w.log}, nil)),
+			Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+				if w.way != nil {
+					return w.way(ctx, w.hosts[to], body)
+				}
+				return w.hosts[to].Serve(ctx, body)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.hosts[name] = h
+		t.Cleanup(h.Close)
+	}
+	return w
+}
+
+type syncWriter struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+// Write appends.
+func (s *syncWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+// register makes kinds known on all nodes.
+func (w *world) register(kinds ...func() *Kind) {
+	w.t.Helper()
+	for _, h := range w.hosts {
+		for _, k := range kinds {
+			if err := h.Register(k()); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// lead gives a shard to a node, in a new term.
+func (w *world) lead(shard int, node shards.NodeID) {
+	w.mu.Lock()
+	w.leader[shard] = node
+	w.term[shard]++
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.mu.Unlock()
+	if h := w.hosts[node]; h != nil {
+		h.Led(shards.ShardID(shard))
+	}
+}
+
+// home is the shard of an actor.
+func (w *world) home(id ID) int { return w.shardOf(id.key("s", "")) }
+
+func (w *world) shardOf(key string) int {
+	f := fnv.New32a()
+	f.Write([]byte(key[strings.IndexByte(key, '{') : strings.IndexByte(key, '}')+1]))
+	return int(f.Sum32() % uint32(len(w.values)))
+}
+
+// keys lists what is kept under a class of keys.
+func (w *world) keys(class string) (list []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, values := range w.values {
+		for key := range values {
+			if strings.HasPrefix(key, class+"/") {
+				list = append(list, key)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// memory is the Storage of one node.
+type memory struct {
+	*world
+	self shards.NodeID
+}
+
+// Locate implements Storage, as the methods below do.
+func (m memory) Locate(_, key string) (shards.ShardID, shards.NodeID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shard := m.shardOf(key)
+	return shards.ShardID(shard), m.leader[shard], nil
+}
+
+func (m memory) Leads(shard shards.ShardID) bool {
+	_, err := m.Reign(shard)
+	return err == nil
+}
+
+func (m memory) Reign(shard shards.ShardID) (shards.Term, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.term[shard], m.mine(int(shard))
+}
+
+func (m memory) mine(shard int) error {
+	if m.leader[shard] != m.self {
+		return &shards.NotPrimaryError{Shard: shards.ShardID(shard), Primary: m.leader[shard]}
+	}
+	return nil
+}
+
+func (m memory) Read(_ context.Context, _ string, keys []string) (list []Stored, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		shard := m.shardOf(key)
+		if err := m.mine(shard); err != nil {
+			return nil, err
+		}
+		list = append(list, m.at(shard, key).Stored)
+	}
+	return list, nil
+}
+
+func (m memory) at(shard int, key string) item {
+	it := m.values[shard][key]
+	if !it.until.IsZero() && !it.until.After(time.Now()) {
+		return item{}
+	}
+	return it
+}
+
+func (m memory) Scan(ctx context.Context, _, prefix string) iter.Seq2[Entry, error] {
+	return m.ScanShard(ctx, shards.ShardID(m.shardOf(prefix)), prefix)
+}
+
+func (m memory) ScanShard(_ context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		m.mu.Lock()
+		err := m.mine(int(shard))
+		values := maps.Clone(m.values[shard])
+		m.mu.Unlock()
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if it := values[key]; strings.HasPrefix(key, prefix) && (it.until.IsZero() || it.until.After(time.Now())) && !yield(Entry{key, it.Bytes}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m memory) Commit(_ context.Context, _ string, guard Guard, ops []Op) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shard := m.shardOf(ops[0].Key)
+	if err := m.mine(shard); err != nil {
+		return 0, err
+	}
+	if guard.Key != "" && m.at(shard, guard.Key).Version != guard.Version {
+		return 0, ErrStale
+	}
+	m.version++
+	for _, op := range ops {
+		if m.shardOf(op.Key) != shard {
+			return 0, fmt.Errorf("key %s is in another shard", op.Key)
+		}
+		it := item{Stored: Stored{bytes.Clone(op.Value), m.version}}
+		if op.TTL > 0 {
+			it.until = time.Now().Add(op.TTL)
+		}
+		m.values[shard][op.Key] = it
+		if op.Delete {
+			delete(m.values[shard], op.Key)
+		}
+	}
+	if m.spoil != nil {
+		if err := m.spoil(ops); err != nil {
+			return 0, err
+		}
+	}
+	return m.version, nil
+}
+
+func (m memory) Await(ctx context.Context) {
+	m.mu.Lock()
+	changed := m.changed
+	m.mu.Unlock()
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
