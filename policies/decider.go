@@ -75,6 +75,12 @@ type Digested interface {
 	Digest() string
 }
 
+// Fueled is a Digested one whose work is counted: Cost is the fuel of the newest row of a kind that it was asked for, 0 if it
+// was asked for none. It is for traces: no plan depends on it.
+type Fueled interface {
+	Cost(c Capability) uint64
+}
+
 // Scorer ranks the nodes that deciders allow: it adds its figure for each to scores, in the order of View.Nodes. Lower is
 // better; Scale is what a difference of one copy on a node is worth, so that figures of several scorers can be added.
 type Scorer interface {

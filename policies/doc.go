@@ -22,7 +22,7 @@
 //	PerShard true    a row for each question: it should touch the nodes that the shard's copies are on, and no others
 //
 // And what it needs to hear: Observer, which rows a plan has changed; Timer, when time alone changes its mind; Digested, which
-// module its mind is. A View is made of the cluster state and of Facts, and keeps its sums by Count while a plan changes rows.
+// module its mind is; Fueled, what that cost. A View is made of the cluster state and of Facts, and keeps its sums by Count while a plan changes rows.
 //
 // Deciders are pure: the same view and question give the same row, on any node and in a replay.
 package policies

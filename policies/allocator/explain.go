@@ -137,3 +137,23 @@ func Permit(in Input, id shards.ShardID, m *cluster.Move) (policies.Explanation,
 	}
 	return in.Policies.Explain(p.view, q, n), nil
 }
+
+// Weigh says what every decider says about each node as a place for a copy that is to leave its own: what Explain fills in while
+// a plan is made, for one of its moves afterwards.
+func Weigh(in Input, moves []Decision) [][]policies.Explanation {
+	p := newPlanner(in)
+	p.look()
+	out := make([][]policies.Explanation, len(moves))
+	for i := range moves {
+		r := in.State.Shard(moves[i].Shard)
+		if r == nil {
+			continue
+		}
+		c := r.Copy(moves[i].Move.Source)
+		q := policies.Question{Keyspace: in.State.Keyspace(moves[i].Shard.Keyspace()), Shard: r, Copy: c, Primary: c != nil && c.ID == r.Primary}
+		for n := range p.view.Nodes {
+			out[i] = append(out[i], p.mayTake(&q, n))
+		}
+	}
+	return out
+}

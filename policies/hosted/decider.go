@@ -147,6 +147,7 @@ type kept struct {
 	asked
 	epoch uint64 // of the board; 0: nothing is kept
 	heard int    // changes of the view
+	fuel  uint64 // of the guest, for the row
 	row   []byte // none: it is all YES
 }
 
@@ -221,7 +222,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		}
 		budget := d.guest.budget(len(v.Nodes))
 		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes), min(budget, limit))
-		d.fuel = d.guest.spent
+		d.fuel, k.fuel = d.guest.spent, d.guest.spent
 		if rushed {
 			d.pay()
 		}
@@ -321,6 +322,9 @@ func (m *mind) Identity() (version, digest, settings string) {
 
 // Name is the policy's.
 func (m *mind) Name() string { return m.v.Name() }
+
+// Cost is the fuel of the newest row of a kind.
+func (d *Decider) Cost(c policies.Capability) uint64 { return d.kept[c].fuel }
 
 // FuelUsed is the fuel of the last question, 0 if the guest was not asked.
 func (m *mind) FuelUsed() uint64 { return m.fuel }
