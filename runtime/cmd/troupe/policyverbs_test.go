@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// variant writes the module of the placement's tests with a section behind it that nobody reads.
+func variant(t *testing.T, name string) string {
+	t.Helper()
+	code, err := os.ReadFile("../../../actors/placement/testdata/keep_off.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section := append([]byte{byte(len(name))}, name...)
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(path, append(append(code, 0, byte(len(section))), section...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPolicyVerbs takes a policy through its life on a node: each step says what is so now, and what is refused says why.
+func TestPolicyVerbs(t *testing.T) {
+	node := startNode(t, t.TempDir(), "--name", "n1")
+	one, two := variant(t, "one"), variant(t, "two")
+	for _, step := range []struct {
+		line string
+		code int
+		want []string // within the output, or the errors
+	}{
+		{"policy list", 0, []string{"same_node", "house", "0 B of modules; at most 32.0 MiB"}},
+		{"policy inspect spare", 3, []string{`no policy "spare"; none was pushed`}},
+		{"policy inspect " + one, 0, []string{"answers allocate, remain", "keep_off 1.0.0, hard, per shard", "reads node_name, copy_node", "reason 1: node {node}", "well|trap|spin|restless"}},
+		{"policy push policyverbs_test.go", 1, []string{"policyverbs_test.go: "}},
+		{"policy push none.wasm", 1, []string{"none.wasm"}},
+		{"policy push " + one + " --name Spare", 1, []string{"a policy cannot be called"}},
+		{"policy push " + one + " --name spare", 0, []string{"policy spare version 1 (1.0.0)", "1/1 nodes are ready"}},
+		{"policy push " + one + " --name spare", 0, []string{"(it was there)"}},
+		{"policy push " + two + " --name spare --order 3", 0, []string{"version 2"}},
+		{"policy diff spare 1 2", 4, []string{"WHAT", "module", "1 difference between 1 and 2"}},
+		{"policy diff spare 2 " + two, 0, []string{"they are the same module"}},
+		{"policy shadow spare --version 1 --set nodes=n1 --set mood=", 0, []string{"in the shadow is version 1 (1.0.0) nodes=n1"}},
+		{"policy activate spare --version 1 --set nods=n1", 4, []string{"has no setting nods; it has mood, nodes"}},
+		{"policy activate spare --version 3", 3, []string{"has no version 3; there are 1, 2"}},
+		{"policy activate spare --require-shadow 90", 4, []string{"the gate is closed: 0 of 90"}},
+		{"policy activate spare", 0, []string{"in force is version 2 (1.0.0)"}},
+		{"policy activate spare --set nodes=x*", 0, []string{"in force is version 2 (1.0.0) nodes=x*; before it was version 2 (1.0.0)"}},
+		{"policy list", 0, []string{"2 (1.0.0) nodes=x*", "1 (1.0.0) nodes=n1", "1/1"}},
+		{"policy rollback spare", 0, []string{"in force is version 2 (1.0.0); before it was version 2 (1.0.0) nodes=x*"}},
+		{"policy forget spare --version 1", 4, []string{"is in use"}},
+		{"policy shadow spare --off", 0, []string{"in the shadow no more"}},
+		{"policy forget spare --version 1", 0, []string{"forgotten"}},
+		{"policy quarantine spare --reason rubbish", 0, []string{"nothing is in force"}},
+		{"policy activate spare", 4, []string{"is quarantined: rubbish"}},
+		{"policy list", 0, []string{"quarantined: module", "rubbish"}},
+		{"policy inspect spare", 0, []string{"quarantined: rubbish", "reads node_name, copy_node"}},
+		{"policy quarantine spare --lift", 0, []string{"nothing is in force"}},
+		{"policy rollback spare", 4, []string{"has nothing to go back to"}},
+		{"policy activate spare", 0, []string{"in force is version 2"}},
+		{"policy deactivate spare", 0, []string{"nothing is in force; before it was version 2"}},
+		{"policy deactivate spare", 0, []string{"(as it was)"}},
+		{"policy reset spare", 0, []string{"nothing is in force"}},
+		{"policy forget spare", 0, []string{"forgotten"}},
+		{"policy inspect spare", 3, []string{"none was pushed"}},
+	} {
+		out, errs := node.at(t, step.code, "", strings.Fields(step.line)...)
+		for _, want := range step.want {
+			if !strings.Contains(out+errs, want) {
+				t.Errorf("troupe %s: %q is not in\n%s%s", step.line, want, out, errs)
+			}
+		}
+	}
+}
+
+// What is printed with --json can be read by programs, and what streams has one document a line.
+func TestPolicyVerbsInJSON(t *testing.T) {
+	node := startNode(t, t.TempDir(), "--name", "n1")
+	var pushed struct {
+		admin.Pushed
+		Ready []admin.PolicyReady `json:"ready"`
+	}
+	read := func(into any, line string) {
+		t.Helper()
+		out, _ := node.at(t, 0, "", append(strings.Fields(line), "--json")...)
+		if err := json.Unmarshal([]byte(out), into); err != nil {
+			t.Fatalf("troupe %s: %v: %s", line, err, out)
+		}
+	}
+	read(&pushed, "policy push "+variant(t, "one"))
+	if pushed.Policy != "keep_off" || pushed.Number != 1 || len(pushed.Ready) != 1 || !pushed.Ready[0].Ready {
+		t.Errorf("pushed %+v", pushed)
+	}
+	var a admin.Acknowledged
+	read(&a, "policy shadow keep_off --set nodes=n1")
+	for seen := 0; seen == 0; { // the next plan is compared at once
+		out, _ := node.at(t, 0, "", "policy", "shadow", "keep_off", "--show", "--json")
+		for line := range strings.Lines(out) {
+			var k admin.Comparison
+			if err := json.Unmarshal([]byte(line), &k); err != nil || k.Policies[0].Name != "keep_off" || k.Policies[0].Settings["nodes"] != "n1" {
+				t.Fatalf("comparison %s: %v", line, err)
+			}
+			seen++
+		}
+	}
+	out, _ := node.at(t, 0, "", "policy", "shadow", "keep_off", "--show")
+	if !strings.Contains(out, "verdicts would be others, of 16 of 16 shards") || !strings.Contains(out, "remain    YES -> NO  16 times, as shard default/0, node n1: [keep_off] node n1 is among") {
+		t.Errorf("a comparison for people: %s", out)
+	}
+	read(&a, "policy activate keep_off")
+	for heard := 0; heard == 0; {
+		out, _ := node.at(t, 0, "", "policy", "logs", "keep_off", "--json")
+		for line := range strings.Lines(out) {
+			var l admin.PolicyLine
+			if err := json.Unmarshal([]byte(line), &l); err != nil || !strings.Contains(l.Text, "keeping copies off") {
+				t.Fatalf("line %s: %v", line, err)
+			}
+			heard++
+		}
+	}
+	var list admin.PolicyList
+	if read(&list, "policy list"); len(list.Policies) != 1 || list.Policies[0].Active.Version != 1 {
+		t.Errorf("list %+v", list)
+	}
+}
