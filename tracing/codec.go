@@ -24,30 +24,60 @@ var recordLimits = wire.Limits{Depth: 8, Elements: 1 << 20}
 const format = 1
 
 // Encode packs the record into at most MaxRecord bytes: one byte for the format, and the fields in order as msgpack,
-// deflated. A record that is too large loses what was said of its fastest shards first, and then these shards themselves;
-// Omitted counts them. The record itself is not changed.
+// deflated. Of a record that is too large the shards in trouble and then the slowest are kept, as many as there is room for, and of
+// these only the first with what was said of their candidates. Omitted counts the others and Groups says where they went, so that
+// their number, and the bars of the groups, stay what they were. The record itself is not changed.
 func (f *Failover) Encode() []byte {
 	packed := f.pack()
 	if len(packed) <= MaxRecord {
 		return packed
 	}
-	small := *f
-	small.Shards = slices.Clone(f.Shards)
-	slices.SortStableFunc(small.Shards, func(a, b Shard) int { return cmp.Compare(b.last(), a.last()) })
-	for i := range small.Shards {
+	order := slices.Clone(f.Shards)
+	slices.SortStableFunc(order, func(a, b Shard) int {
+		return cmp.Or(-cmp.Compare(troubles(&a), troubles(&b)), -cmp.Compare(a.last(), b.last()))
+	})
+	for i := range order {
 		if i >= slowest {
-			small.Shards[i].Candidates = nil
+			order[i].Candidates = nil
 		}
 	}
-	for {
-		small.prune(f)
-		packed = small.pack()
-		if len(packed) <= MaxRecord || len(small.Shards) == 0 {
-			return packed
+	packed = f.first(order, 0).pack()
+	for low, high := 1, len(order); low <= high; { // what is packed grows with what is kept
+		middle := (low + high) / 2
+		if more := f.first(order, middle).pack(); len(more) <= MaxRecord {
+			packed, low = more, middle+1
+		} else {
+			high = middle - 1
 		}
-		small.Shards = small.Shards[:len(small.Shards)/2]
-		small.Omitted = f.Omitted + len(f.Shards) - len(small.Shards)
 	}
+	return packed
+}
+
+func troubles(s *Shard) int {
+	if s.trouble() {
+		return 1
+	}
+	return 0
+}
+
+// first is the record with n of its shards by themselves, and the rest in groups.
+func (f *Failover) first(order []Shard, n int) *Failover {
+	small := *f
+	small.Shards = slices.Clone(order[:n])
+	small.Groups = slices.Clone(f.Groups)
+	small.Omitted += len(order) - n
+	for i := range order[n:] {
+		g := order[n+i].group()
+		if at := slices.IndexFunc(small.Groups, func(x Group) bool { return x.To == g.To }); at >= 0 {
+			small.Groups[at].join(g)
+		} else {
+			small.Groups = append(small.Groups, g)
+		}
+	}
+	slices.SortFunc(small.Groups, func(a, b Group) int { return cmp.Compare(a.To, b.To) })
+	slices.SortFunc(small.Shards, func(a, b Shard) int { return cmp.Compare(a.ID, b.ID) })
+	small.prune(f)
+	return &small
 }
 
 // prune keeps those of the words of f that the shards still need.

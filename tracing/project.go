@@ -32,6 +32,10 @@ const (
 	attributeFuel        = "troupe.wasm.fuel"
 	attributeCandidate   = "troupe.candidate"
 	attributeRawStart    = "troupe.clock.raw_start"
+	attributeAhead       = "troupe.clock.ahead_ms"
+	attributePrimary     = "troupe.shard.primary"
+	attributeRequests    = "troupe.clients.waited"
+	attributeLongest     = "troupe.clients.longest_ms"
 )
 
 // A trace with more shards than grouped shows one span per target node instead, and the slowest by themselves.
@@ -55,12 +59,15 @@ func (f *Failover) Spans() []Span {
 	for i := range f.Plans {
 		p.plan(i)
 	}
-	if len(f.Shards) > grouped {
+	if len(f.Shards)+f.Omitted > grouped {
 		p.groups()
 	} else {
 		for i := range f.Shards {
 			p.shard(&f.Shards[i])
 		}
+	}
+	for i := range f.Clients {
+		p.client(&f.Clients[i])
 	}
 	p.contain()
 	return p.spans
@@ -105,23 +112,19 @@ func (p *projection) add(step, parent string, s Span) *Span {
 	return &p.spans[len(p.spans)-1]
 }
 
-// begun is when the trouble began, as far as it is known.
-func (f *Failover) begun() int64 {
-	for _, t := range []int64{f.Heard, f.Suspected, f.Declared} {
-		if t != 0 {
-			return t
-		}
-	}
-	return f.Done
-}
-
 func (p *projection) root() {
 	f := p.f
 	name, s := fmt.Sprintf("%s %s", f.Kind, f.Name), Span{Start: f.begun(), End: f.Done, NodeID: p.by(), Node: p.byName()}
 	s.Name = name
 	s.Attributes = []Attribute{
 		str(attributeReason, f.Reason), str(attributeOutcome, f.Outcome.String()), str(attributeNode, f.Node),
-		num(attributeEpoch, f.Epoch), num(attributeShards, len(f.Shards)+f.Omitted), num(attributeUnavailable, f.Unavailable()/1e6),
+		num(attributeEpoch, f.Epoch), num(attributeShards, len(f.Shards)+f.Omitted),
+	}
+	if !f.planned() {
+		s.Attributes = append(s.Attributes, num(attributeUnavailable, f.Unavailable()/1e6))
+	}
+	if requests, longest := f.waits(); requests > 0 {
+		s.Attributes = append(s.Attributes, num(attributeRequests, requests), num(attributeLongest, longest/1e6))
 	}
 	if f.Outcome == OutcomeRed || f.Outcome == OutcomeGivenUp {
 		s.Error = "outcome " + f.Outcome.String()
@@ -146,6 +149,10 @@ func (p *projection) byName() string {
 
 func (p *projection) detect() {
 	f := p.f
+	if f.planned() {
+		p.change()
+		return
+	}
 	if f.Suspected == 0 && f.Declared == 0 {
 		return
 	}
@@ -193,6 +200,10 @@ func (p *projection) plan(i int) {
 
 // shard adds the span of one shard, from the decision to the first write, with its decision and its promotions below.
 func (p *projection) shard(s *Shard) {
+	if p.f.planned() {
+		p.move(s)
+		return
+	}
 	step := "shard/" + s.Name
 	to, end, failed := "nobody", cmp.Or(p.end, s.Decided), s.Problem
 	if a := s.Last(); a != nil {
@@ -204,7 +215,7 @@ func (p *projection) shard(s *Shard) {
 	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
 	x.Attributes = []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to)}
 	if a := s.Last(); a != nil && a.Served != 0 {
-		x.Attributes = append(x.Attributes, num(attributeGap, (a.Served-p.f.Gone())/1e6), num(attributeShardTerm, a.Term))
+		x.Attributes = append(x.Attributes, num(attributeGap, max(0, a.Served-p.f.Gone())/1e6), num(attributeShardTerm, a.Term))
 	}
 	p.add(step, "root", x)
 	p.decide(s, step)
@@ -271,8 +282,12 @@ func (p *projection) attempt(s *Shard, i int, parent string) {
 	if a.Served == 0 {
 		return
 	}
-	p.add(step+"/serve", step, Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, told), End: a.Served,
-		Attributes: []Attribute{str(attributeShard, s.Name), num(attributeEntries, a.Entries), num(attributeWaited, a.Waited)}})
+	serve := Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, told), End: a.Served,
+		Attributes: []Attribute{str(attributeShard, s.Name), num(attributeEntries, a.Entries), num(attributeWaited, a.Waited)}}
+	if a.Ahead != 0 {
+		serve.Attributes = append(serve.Attributes, num(attributeAhead, a.Ahead/1e6))
+	}
+	p.add(step+"/serve", step, serve)
 	if a.Written != 0 { // not below the promotion, which has ended: Jaeger would take the one for the other's skewed clock
 		p.add(step+"/write", parent, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
 			Attributes: []Attribute{str(attributeShard, s.Name)}})
@@ -288,29 +303,54 @@ func (p *projection) groups() {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p.f.Shards[b].last(), p.f.Shards[a].last()) })
 	single := map[int]bool{}
 	for i, at := range order {
-		if s := &p.f.Shards[at]; i < slowest || !s.Serving() || len(s.Attempts) > 1 {
+		if s := &p.f.Shards[at]; i < slowest || s.trouble() {
 			single[at] = true
 		}
 	}
-	groups := map[string][]int{} // asked by key only: order decides who is next
+	groups := map[string]*Group{} // asked by key only: order decides who is next
 	var targets []string
+	join := func(g Group) {
+		switch known := groups[g.To]; {
+		case known == nil:
+			groups[g.To], targets = &g, append(targets, g.To)
+		default:
+			known.join(g)
+		}
+	}
 	for i := range p.f.Shards {
-		if single[i] {
-			p.shard(&p.f.Shards[i])
-			continue
+		if s := &p.f.Shards[i]; single[i] {
+			p.shard(s)
+		} else {
+			join(s.group())
 		}
-		to := p.f.Shards[i].Last().To
-		if groups[to] == nil {
-			targets = append(targets, to)
-		}
-		groups[to] = append(groups[to], i)
+	}
+	for _, g := range p.f.Groups {
+		join(g)
 	}
 	slices.Sort(targets)
 	for _, to := range targets {
-		p.group(to, groups[to])
+		p.group(groups[to])
 	}
 }
 
+// group is what is kept of a shard that is not kept by itself.
+func (s *Shard) group() Group {
+	g := Group{Shards: 1, Decided: s.Decided}
+	if a := s.Last(); a != nil {
+		g.To, g.ToID, g.Served = a.To, a.ToID, a.Served
+	}
+	return g
+}
+
+func (g *Group) join(other Group) {
+	g.Shards += other.Shards
+	g.Decided, g.Served = min(g.Decided, other.Decided), max(g.Served, other.Served)
+}
+
+// trouble says that a shard is worth a look: it does not serve, or not at the first try.
+func (s *Shard) trouble() bool { return !s.Serving() || len(s.Attempts) > 1 }
+
+// last orders shards from the fastest to the slowest.
 func (s *Shard) last() int64 {
 	if a := s.Last(); a != nil {
 		return cmp.Or(a.Served, a.Told)
@@ -318,13 +358,11 @@ func (s *Shard) last() int64 {
 	return 1 << 62 // nobody leads it: the slowest of all
 }
 
-func (p *projection) group(to string, members []int) {
-	first := &p.f.Shards[members[0]]
-	x := Span{Name: fmt.Sprintf("promote %d shards @%s", len(members), to), Kind: Client, NodeID: p.by(), Node: p.byName(), Start: first.Decided}
-	for _, i := range members {
-		s := &p.f.Shards[i]
-		x.Start, x.End = min(x.Start, s.Decided), max(x.End, s.Last().Served)
-		x.Attributes = append(x.Attributes[:0], str(attributeTo, to), num(attributeShards, len(members)))
+func (p *projection) group(g *Group) {
+	name := fmt.Sprintf("promote %d shards @%s", g.Shards, g.To)
+	if p.f.planned() {
+		name = fmt.Sprintf("recover %d copies @%s", g.Shards, g.To)
 	}
-	p.add("group/"+to, "root", x)
+	p.add("group/"+g.To, "root", Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: cmp.Or(g.Decided, p.f.Declared), End: g.Served,
+		Attributes: []Attribute{str(attributeTo, g.To), num(attributeShards, g.Shards)}})
 }

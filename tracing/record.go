@@ -1,8 +1,10 @@
 package tracing
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,11 +16,12 @@ const (
 	KindFailover  Kind = iota + 1 // a node died, and others took over what it led
 	KindSuspicion                 // a node was suspected, and was alive
 	KindDrain                     // a node was emptied because an operator asked for it
+	KindPolicies                  // other policies came into force
 )
 
 // String is the kind's name in ids, spans and lists.
 func (k Kind) String() string {
-	if names := [...]string{"", "failover", "suspicion", "drain"}; int(k) < len(names) && k > 0 {
+	if names := [...]string{"", "failover", "suspicion", "drain", "policies"}; int(k) < len(names) && k > 0 {
 		return names[k]
 	}
 	return "unknown"
@@ -31,12 +34,13 @@ type Failover struct {
 	Cluster string
 	Node    string // id
 	Name    string
-	Epoch   uint64 // the life that ended
+	Epoch   uint64 // the life that ended, or is emptied
+	Since   uint64 // version of the cluster state that began it, where a life may see several of a kind; else 0
 
 	Heard     int64 // last heartbeat, or other sign of life
 	Lost      int64 // its connection broke, which tells when a process ended; 0: it just fell silent
 	Suspected int64
-	Declared  int64 // its death was decided
+	Declared  int64 // its death was decided, or its drain, or other policies
 	Detector  string
 	Reason    string // a sentence
 	Proof     bool   // the death was proven, and not only waited for
@@ -46,7 +50,9 @@ type Failover struct {
 	Plans     []Plan
 	Words     []Word // what deciders said, each once; Shard.Candidates name them by place
 	Shards    []Shard
-	Omitted   int // shards that are not in Shards since the record would have become too large
+	Omitted   int     // shards that are not in Shards since the record would have become too large
+	Groups    []Group // where the omitted ones went
+	Clients   []Wait
 
 	Done    int64
 	Outcome Outcome
@@ -63,11 +69,14 @@ const (
 	OutcomeReturned                 // the node came back before everything had been taken over
 	OutcomeRed                      // a shard has no copy that may lead
 	OutcomeGivenUp                  // it took too long: what was known by then is here
+	OutcomeDone                     // what was asked for is done
+	OutcomeTakenBack                // it was asked for no more
+	OutcomeDied                     // the node died before it was done
 )
 
 // String is the outcome's name in attributes and lists.
 func (o Outcome) String() string {
-	if names := [...]string{"open", "recovered", "refuted", "returned", "red", "given_up"}; int(o) < len(names) {
+	if names := [...]string{"open", "recovered", "refuted", "returned", "red", "given_up", "done", "taken_back", "died"}; int(o) < len(names) {
 		return names[o]
 	}
 	return "unknown"
@@ -109,7 +118,7 @@ type Word struct {
 	Verdict string
 	Reason  string
 	Module  string // digest of the guest module; empty for a built-in
-	Fuel    int64
+	Fuel    int64  // of the row that holds the answer; the most, where several rows do
 }
 
 // Shard is one shard of the failover.
@@ -119,6 +128,7 @@ type Shard struct {
 	From       string // who led it
 	Plan       int    // place in Plans of the plan that decided; -1: none has yet
 	Decided    int64
+	Led        bool   // of a drain: it was the primary that left
 	Reason     string // why this copy
 	Candidates []Candidate
 	Attempts   []Attempt
@@ -144,14 +154,36 @@ type Attempt struct {
 	Written int64  // first write of a client acknowledged; 0: none came in time
 	Entries int    // uncommitted writes that it sent again
 	Waited  int    // requests that waited for the shard on that node
+	Ahead   int64  // how far its clock is ahead of the leader's, if its times were impossible and have been set back by that; else 0
 	Failed  string // why it came to nothing
+}
+
+// Group is what is left of shards that are not in a record one by one.
+type Group struct {
+	To, ToID        string
+	Shards          int
+	Decided, Served int64 // the first decision, the last that served
+}
+
+// Wait is a node on which requests waited because of the failover.
+type Wait struct {
+	Node, ID string
+	Requests int
+	Began    int64 // when the first of them was tried again, by the node's clock
+	Ended    int64 // when the last was answered, or given up
+	Longest  int64 // nanoseconds that one of them waited
 }
 
 // ID names the record for people, as in n2@7.
 func (f *Failover) ID() string { return fmt.Sprintf("%s@%d", f.Name, f.Epoch) }
 
 // Trace is the id of its trace.
-func (f *Failover) Trace() TraceID { return f.Kind.Trace(f.Cluster, f.Node, f.Epoch) }
+func (f *Failover) Trace() TraceID {
+	if f.Since != 0 {
+		return f.Kind.Trace(f.Cluster, f.Node+"/"+strconv.FormatUint(f.Since, 10), f.Epoch)
+	}
+	return f.Kind.Trace(f.Cluster, f.Node, f.Epoch)
+}
 
 // Last is the newest attempt for the shard, or nil.
 func (s *Shard) Last() *Attempt {
@@ -184,19 +216,34 @@ func (f *Failover) Shard(name string) *Shard {
 
 // Say puts a word into Words, once, and returns its place.
 func (f *Failover) Say(w Word) int {
-	if at := slices.Index(f.Words, w); at >= 0 {
+	same := func(x Word) bool { x.Fuel = w.Fuel; return x == w }
+	if at := slices.IndexFunc(f.Words, same); at >= 0 {
+		f.Words[at].Fuel = max(f.Words[at].Fuel, w.Fuel)
 		return at
 	}
 	f.Words = append(f.Words, w)
 	return len(f.Words) - 1
 }
 
-// Gone is when the node was certainly not there any more, as well as it is known.
+// Gone is when the node was certainly not there any more, as well as it is known. A connection that broke after its death had
+// been decided tells when somebody cut it.
 func (f *Failover) Gone() int64 {
-	if f.Lost != 0 {
+	if f.Lost != 0 && (f.Declared == 0 || f.Lost <= f.Declared) {
 		return f.Lost
 	}
 	return f.begun()
+}
+
+// begun is when it all began, as far as it is known: the earliest of what was noted, since two leaders with two clocks may have
+// noted it.
+func (f *Failover) begun() int64 {
+	begun := int64(0)
+	for _, t := range []int64{f.Heard, f.Lost, f.Suspected, f.Declared} {
+		if t != 0 && (begun == 0 || t < begun) {
+			begun = t
+		}
+	}
+	return cmp.Or(begun, f.Done)
 }
 
 // Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds.
@@ -207,25 +254,51 @@ func (f *Failover) Unavailable() int64 {
 			last = max(last, a.Served)
 		}
 	}
+	for i := range f.Groups {
+		last = max(last, f.Groups[i].Served)
+	}
 	return max(0, last-f.Gone())
 }
 
 // Summary is the record in one line, as in
 //
-//	n2@7 recovered: 32 shards from n2, writes back after 212ms (detected in 160ms by n1)
+//	n2@7 recovered: 32 shards, writes back after 212ms (detected in 160ms by n1)
+//	n2@7 done: drain of 12 copies in 3.2s
 func (f *Failover) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", f.ID(), f.Outcome)
-	if f.Kind == KindSuspicion {
+	n := len(f.Shards) + f.Omitted
+	switch f.Kind {
+	case KindSuspicion:
 		fmt.Fprintf(&b, ": suspected by %s, %s", f.Detector, f.Reason)
 		return b.String()
+	case KindDrain:
+		fmt.Fprintf(&b, ": drain of %d copies", n)
+		return b.String() + f.lasted()
+	case KindPolicies:
+		fmt.Fprintf(&b, ": %s; %d moves", f.Reason, f.moves())
+		return b.String() + f.lasted()
 	}
-	fmt.Fprintf(&b, ": %d shards", len(f.Shards)+f.Omitted)
+	fmt.Fprintf(&b, ": %d shards", n)
 	if len(f.Shards) > 0 && f.Settled() {
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
 	}
 	if f.Declared > 0 {
-		fmt.Fprintf(&b, " (detected in %v by %s)", short(f.Declared-f.Gone()), f.Detector)
+		fmt.Fprintf(&b, " (detected in %v by %s)", short(max(0, f.Declared-f.Gone())), f.Detector)
 	}
 	return b.String()
+}
+
+func (f *Failover) lasted() string {
+	if f.Done == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" in %v", short(f.Done-f.begun()))
+}
+
+func (f *Failover) moves() (n int) {
+	for i := range f.Plans {
+		n += f.Plans[i].Moves
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package tracing
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -10,6 +11,10 @@ import (
 func (f *Failover) Why(w io.Writer, shard string) error {
 	s := f.Shard(shard)
 	if s == nil {
+		if f.Omitted > 0 {
+			return fmt.Errorf("failover %s keeps nothing about shard %q: %d of its %d shards were too many to be kept one by one; it has %s",
+				f.ID(), shard, f.Omitted, len(f.Shards)+f.Omitted, f.names())
+		}
 		return fmt.Errorf("failover %s has no shard %q; it has %s", f.ID(), shard, f.names())
 	}
 	fmt.Fprintf(w, "%s: %s\n", s.Name, s.Reason)
@@ -17,31 +22,39 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 		fmt.Fprintf(w, "problem: %s\n", s.Problem)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tVERDICT\tDECIDER\tSAYS\tREASON")
+	fmt.Fprintln(t, "NODE\tVERDICT\tDECIDER\tSAYS\tREASON\tMODULE\tFUEL")
 	for _, c := range s.Candidates {
 		verdict := c.Verdict
 		if c.Chosen {
 			verdict += " ← chosen"
 		}
-		fmt.Fprintf(t, "%s\t%s\t\t\t\n", c.Node, verdict)
+		fmt.Fprintf(t, "%s\t%s\t\t\t\t\t\n", c.Node, verdict)
 		for _, at := range c.Words {
 			if at >= 0 && at < len(f.Words) {
 				x := &f.Words[at]
-				fmt.Fprintf(t, "\t\t%s\t%s\t%s\n", x.Decider, x.Verdict, x.Reason)
+				fmt.Fprintf(t, "\t\t%s\t%s\t%s\t%s\t%s\n", x.Decider, x.Verdict, x.Reason, x.Module, x.fuel())
 			}
 		}
 	}
 	for i, a := range s.Attempts {
 		switch {
 		case a.Failed != "":
-			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\n", i+1, a.To, a.Failed)
+			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\t\t\n", i+1, a.To, a.Failed)
 		case a.Served != 0:
-			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after %s was gone\n", i+1, a.To, a.Term, short(a.Served-f.Gone()), f.Name)
+			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after %s was gone\t\t\n", i+1, a.To, a.Term, short(a.Served-f.Gone()), f.Name)
 		default:
-			fmt.Fprintf(t, "promotion %d\t@%s\t\twaits\tin term %d\n", i+1, a.To, a.Term)
+			fmt.Fprintf(t, "promotion %d\t@%s\t\twaits\tin term %d\t\t\n", i+1, a.To, a.Term)
 		}
 	}
 	return t.Flush()
+}
+
+// fuel is what the row cost, as text; a rule in Go costs none.
+func (w *Word) fuel() string {
+	if w.Fuel == 0 {
+		return ""
+	}
+	return strconv.FormatInt(w.Fuel, 10)
 }
 
 // names lists the first shards, for people who mistyped one.

@@ -1,0 +1,91 @@
+package tracing
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// planned says that somebody wanted it: nothing was lost, and nobody had to be replaced.
+func (f *Failover) planned() bool { return f.Kind == KindDrain || f.Kind == KindPolicies }
+
+// change shows what was asked for, and by which signs it was seen.
+func (p *projection) change() {
+	f := p.f
+	what := "drain " + f.Name + " asked for"
+	if f.Kind == KindPolicies {
+		what = f.Reason
+	}
+	s := Span{Name: what + " @" + f.Detector, NodeID: p.firstBy(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{str(attributeReason, f.Reason)}}
+	for _, c := range f.Checks {
+		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
+		s.End = max(s.End, c.At)
+	}
+	p.add("change", "root", s)
+}
+
+// move shows a copy that leaves its node: why it goes where it goes, and how often it was tried.
+//
+//	copy orders/17 n2→n3
+//	├ decide orders/17 @n1
+//	└ recover orders/17 @n3
+func (p *projection) move(s *Shard) {
+	step, to, end := "shard/"+s.Name, "nobody", cmp.Or(p.end, s.Decided)
+	if a := s.Last(); a != nil {
+		to, end = a.To, cmp.Or(a.Served, p.end, a.Told)
+	}
+	start := s.Decided
+	if start == 0 && len(s.Attempts) > 0 {
+		start = s.Attempts[0].Told
+	}
+	x := Span{Name: fmt.Sprintf("copy %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(start, p.f.Declared), End: end,
+		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to), truth(attributePrimary, s.Led)}}
+	if !s.Serving() {
+		x.Error = s.Problem
+	}
+	p.add(step, "root", x)
+	p.decide(s, step)
+	for i := range s.Attempts {
+		a := &s.Attempts[i]
+		if a.ToID == "" {
+			continue
+		}
+		again := ""
+		if i > 0 {
+			again = " again"
+		}
+		end := cmp.Or(a.Served, p.end, a.Told)
+		if a.Failed != "" && i+1 < len(s.Attempts) {
+			end = s.Attempts[i+1].Told
+		}
+		p.add(fmt.Sprintf("recover/%s/%d", s.Name, i+1), step, Span{Name: fmt.Sprintf("recover %s%s @%s", s.Name, again, a.To), NodeID: a.ToID, Node: a.To, Start: a.Told, End: end, Error: a.Failed,
+			Attributes: []Attribute{str(attributeShard, s.Name), str(attributeTo, a.To)}})
+	}
+}
+
+// client shows that requests waited on a node.
+func (p *projection) client(c *Wait) {
+	p.add("clients/"+c.ID, "root", Span{Name: fmt.Sprintf("clients waited @%s", c.Node), NodeID: c.ID, Node: c.Node, Start: c.Began, End: c.Ended,
+		Attributes: []Attribute{num(attributeRequests, c.Requests), num(attributeLongest, c.Longest/1e6)}})
+}
+
+// waits sums up what clients felt.
+func (f *Failover) waits() (requests int, longest int64) {
+	for i := range f.Clients {
+		requests, longest = requests+f.Clients[i].Requests, max(longest, f.Clients[i].Longest)
+	}
+	return requests, longest
+}
+
+// Felt is what clients felt in a line; empty: nothing that is known.
+func (f *Failover) Felt() string {
+	requests, longest := f.waits()
+	if requests == 0 {
+		return ""
+	}
+	var where []string
+	for i := range f.Clients {
+		where = append(where, fmt.Sprintf("%d @%s", f.Clients[i].Requests, f.Clients[i].Node))
+	}
+	return fmt.Sprintf("%d requests waited, the longest %v: %s", requests, short(longest), strings.Join(where, ", "))
+}

@@ -1,0 +1,128 @@
+package tracing_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/tracing"
+	"github.com/troupe-actors/troupe/tracing/tracetest"
+)
+
+// Leaders and their successors have clocks of their own: what one noted may seem to be before what another did. No duration is
+// negative for that, and a connection that was cut after the verdict does not tell when the node ended.
+func TestClocksDiffer(t *testing.T) {
+	for _, c := range []struct {
+		what                             string
+		heard, lost, suspected, declared int64
+		gone, unavailable                int64
+	}{
+		{"one clock", 1000, 1100, 1101, 1110, 1100, 130},
+		{"silence alone", 1000, 0, 1050, 1110, 1000, 230},
+		{"cut by the cluster itself, after the verdict", 1000, 1200, 1050, 1110, 1000, 230},
+		{"heard by a clock that is ahead", 1900, 0, 1050, 1110, 1050, 180},
+		{"everything by a clock that is ahead", 5000, 0, 5050, 5110, 5000, 110},
+	} {
+		f := &tracing.Failover{Kind: tracing.KindFailover, Node: "id2", Name: "n2", Heard: c.heard * ms, Lost: c.lost * ms, Suspected: c.suspected * ms, Declared: c.declared * ms,
+			Done: 1230 * ms, Shards: []tracing.Shard{{Name: "k/1", Plan: -1, Attempts: []tracing.Attempt{{To: "n3", ToID: "id3", Told: 1200 * ms, Heard: 1210 * ms, Served: 1230 * ms}}}}}
+		if f.Gone() != c.gone*ms || f.Unavailable() != c.unavailable*ms {
+			t.Errorf("%s: gone at %d, unavailable for %d", c.what, f.Gone()/ms, f.Unavailable()/ms)
+		}
+		if text := f.Summary() + tracetest.Text(f.Spans()); strings.Contains(text, "=-") || strings.Contains(text, "in -") {
+			t.Errorf("%s: something took less than no time:\n%s", c.what, text)
+		}
+	}
+}
+
+// thousand is a death with so many shards that a record cannot hold them: each with words of its own.
+func thousand() *tracing.Failover {
+	f := death()
+	f.Shards = nil
+	for i := range 1000 {
+		s := tracing.Shard{ID: uint32(i), Name: fmt.Sprintf("orders/%d", i), From: "n2", Plan: 0, Decided: (1163 + int64(i)%7) * ms,
+			Reason:   fmt.Sprintf("orders/%d has no primary; of 2 copies in sync c%d is on the node that leads fewest shards: n3, with %d", i, 2000+i*3, i/5),
+			Attempts: []tracing.Attempt{{To: fmt.Sprintf("n%d", 3+i%5), ToID: fmt.Sprintf("id%d", 3+i%5), Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170*ms + int64(i*7919%40000)*1000, Waited: i % 9}}}
+		for n := 3; n <= 4; n++ {
+			word := f.Say(tracing.Word{Decider: "warm", Verdict: "NOT_PREFERRED", Reason: fmt.Sprintf("n%d leads %d of %d", n, i, i*31%977), Module: "ab12cd34", Fuel: int64(i)})
+			s.Candidates = append(s.Candidates, tracing.Candidate{Node: fmt.Sprintf("n%d", n), Verdict: "NOT_PREFERRED", Words: []int{word}, Chosen: n == 3})
+		}
+		f.Shards = append(f.Shards, s)
+	}
+	f.Shards[500].Attempts, f.Shards[500].Problem = nil, "no in-sync copy is left"
+	f.Shards[600].Attempts = append([]tracing.Attempt{{To: "n4", ToID: "id4", Told: 1166 * ms, Failed: "node n4 died"}}, f.Shards[600].Attempts...)
+	return f
+}
+
+// Issue: "1000 shards failing over at once give a trace that opens and reads", and what the history keeps of it is the same tree.
+func TestThousandShardsAreKept(t *testing.T) {
+	whole := thousand()
+	packed := whole.Encode()
+	kept, err := tracing.DecodeFailover(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes of at most %d keep %d shards by themselves, %d of them with verdicts, and %d in groups", len(packed), tracing.MaxRecord, len(kept.Shards), 20, kept.Omitted)
+	if len(packed) > tracing.MaxRecord || len(packed) < tracing.MaxRecord/2 {
+		t.Errorf("%d bytes: it is to be filled, and not to be exceeded", len(packed))
+	}
+	if tree, want := names(kept), names(whole); !slices.Equal(tree, want) {
+		t.Errorf("the tree of what is kept has %d spans, that of the whole %d:\n%v\n%v", len(tree), len(want), tree, want)
+	}
+	if kept.Unavailable() != whole.Unavailable() || len(kept.Shards)+kept.Omitted != 1000 || !strings.Contains(kept.Summary(), "1000 shards") {
+		t.Errorf("it says %s", kept.Summary())
+	}
+	for _, trouble := range []string{"orders/500", "orders/600"} {
+		if s := kept.Shard(trouble); s == nil || len(s.Candidates) != 2 {
+			t.Errorf("of %s, which is in trouble, there is %+v", trouble, s)
+		}
+	}
+	again, err := tracing.DecodeFailover(kept.Encode())
+	if err != nil || !slices.Equal(names(again), names(kept)) {
+		t.Errorf("kept once more it is another: %v", err)
+	}
+	var b strings.Builder
+	lost := slices.IndexFunc(whole.Shards, func(s tracing.Shard) bool { return kept.Shard(s.Name) == nil })
+	if err := kept.Why(&b, whole.Shards[lost].Name); err == nil || !strings.Contains(err.Error(), "were too many to be kept") {
+		t.Errorf("of a shard that is not kept: %v", err)
+	}
+}
+
+// names are those of all spans, sorted.
+func names(f *tracing.Failover) (list []string) {
+	for _, s := range f.Spans() {
+		list = append(list, s.Name)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// drain is a node that is emptied: a primary leaves at the second try, a copy at the first, one is not needed any more.
+func drain() *tracing.Failover {
+	f := &tracing.Failover{Kind: tracing.KindDrain, Cluster: "c0ffee", Node: "id2", Name: "n2", Epoch: 7, Since: 40, Declared: 1000 * ms, Detector: "n1", Reason: "an operator asked for it",
+		Plans: []tracing.Plan{{Version: 40, Term: 12, By: "n1", ByID: "id1", Began: 1001 * ms, Took: 2 * ms, Committed: 1006 * ms, Moves: 2}}, Done: 1900 * ms, Outcome: tracing.OutcomeDone}
+	full := f.Say(tracing.Word{Decider: "disk", Verdict: "NO", Reason: "n4 has 3% free", Module: "ab12cd34", Fuel: 512})
+	f.Shards = []tracing.Shard{
+		{ID: 17, Name: "orders/17", From: "n2", Led: true, Plan: 0, Decided: 1003 * ms, Reason: "copy c5 of orders/17 moves from node n2 to n3: node n2 is draining",
+			Candidates: []tracing.Candidate{{Node: "n3", Verdict: "YES", Chosen: true}, {Node: "n4", Verdict: "NO", Words: []int{full}}},
+			Attempts: []tracing.Attempt{{To: "n3", ToID: "id3", Told: 1006 * ms, Failed: "the copy on n3 was given up"},
+				{To: "n3", ToID: "id3", Told: 1300 * ms, Served: 1900 * ms}}},
+		{ID: 18, Name: "orders/18", From: "n2", Plan: 0, Decided: 1003 * ms, Reason: "it moves", Attempts: []tracing.Attempt{{To: "n3", ToID: "id3", Told: 1006 * ms, Served: 1400 * ms}}},
+		{ID: 19, Name: "orders/19", From: "n2", Plan: -1, Attempts: []tracing.Attempt{{To: "the others", Told: 1200 * ms, Served: 1200 * ms}}},
+	}
+	f.Clients = []tracing.Wait{{Node: "n4", ID: "id4", Requests: 3, Began: 1890 * ms, Ended: 1902 * ms, Longest: 11 * ms}}
+	return f
+}
+
+func TestDrainTree(t *testing.T) {
+	f := drain()
+	policies := &tracing.Failover{Kind: tracing.KindPolicies, Cluster: "c0ffee", Node: "policies", Name: "licence", Epoch: 41, Declared: 1000 * ms, Detector: "n1", Reason: "licence 1→2 in force",
+		Checks: []tracing.Check{{At: 1000 * ms, Text: "licence: version 2, module ab12cd34"}},
+		Plans:  []tracing.Plan{{Version: 41, Term: 12, By: "n1", ByID: "id1", Began: 1001 * ms, Took: 2 * ms, Committed: 1006 * ms}}, Done: 1006 * ms, Outcome: tracing.OutcomeDone}
+	golden(t, "drain.txt", f.Summary()+"\n"+tracetest.Text(f.Spans())+f.Felt()+"\n"+policies.Summary()+"\n"+tracetest.Text(policies.Spans()))
+	again := drain()
+	again.Since++
+	if again.Trace() == f.Trace() {
+		t.Error("two drains of one life have one trace")
+	}
+}
