@@ -97,7 +97,7 @@ func TestReplayUsage(t *testing.T) {
 		want string
 	}{
 		{"replay --last -1", exitUsage, "--last is -1"},
-		{"replay " + folder + " --without gravity", exitUsage, `without a rule "gravity" anyway`},
+		{"replay " + folder + " --without gravity", exitUsage, "--without gravity: none of these plans"},
 		{"replay " + folder + " --policy missing.wasm", exitFailed, "missing.wasm"},
 		{"replay " + folder + "/none", exitFailed, "no such file"},
 		{"replay " + t.TempDir(), exitNotFound, "no plans are recorded there"},

@@ -60,7 +60,7 @@ Exit codes: 0 all the same, or compared · 4 a plan came out differently by the 
 		}
 		shop := &workshop{interpreter: o.interpreter}
 		defer shop.close()
-		p := &replayer{r: r, o: &o, shop: shop, sets: map[string]*hosted.Set{}}
+		p := &replayer{r: r, o: &o, shop: shop, sets: map[string]*hosted.Set{}, met: map[string]bool{}}
 		return p.run(cmd.Context(), args)
 	}
 	return cmd
@@ -72,6 +72,7 @@ type replayer struct {
 	o    *replayFlags
 	shop *workshop
 	sets map[string]*hosted.Set // by what was in force
+	met  map[string]bool        // rules that are left out, and were in force
 	sum  replaySum
 }
 
@@ -111,6 +112,11 @@ func (p *replayer) run(ctx context.Context, args []string) error {
 	p.shop.tell(p.r.c)
 	if p.sum.Plans == 0 {
 		return &failure{exitNotFound, errors.New("no plans are recorded there")}
+	}
+	for _, name := range p.o.without {
+		if !p.met[name] {
+			return usage("--without %s: none of these plans was made with a rule of that name", name)
+		}
 	}
 	p.sum.Micros = (p.sum.Took / time.Duration(p.sum.Plans)).Microseconds()
 	if p.r.json {
@@ -263,8 +269,8 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 		native = append(native, known[at])
 	}
 	for _, name := range without {
-		if !slices.ContainsFunc(slices.Concat(r.Policies.Deciders, r.Policies.Scorers), func(x records.Policy) bool { return x.Name == name }) {
-			return nil, usage("plan %v was made without a rule %q anyway", r.Key, name)
+		if slices.ContainsFunc(slices.Concat(r.Policies.Deciders, r.Policies.Scorers), func(x records.Policy) bool { return x.Name == name }) {
+			p.met[name] = true
 		}
 	}
 	return p.shop.set(native, append(of, own...)), nil
