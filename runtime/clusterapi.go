@@ -281,7 +281,7 @@ func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shar
 	return c.explanationOf(x, node), nil
 }
 
-// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, of others
+// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, and of each
 // whether one may be put there.
 func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
 	out := admin.Explanation{Summary: x.Row}
@@ -304,8 +304,9 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 		if !known {
 			at = len(out.Nodes)
 			about[name] = at
-			out.Nodes = append(out.Nodes, admin.NodeExplanation{Node: m.ID, Decision: decisionOf(e.Verdict)})
+			out.Nodes = append(out.Nodes, admin.NodeExplanation{Node: m.ID})
 		}
+		out.Nodes[at].Decision = decisionOf(e.Verdict) // the last word: whether a copy may be put there, or another
 		out.Nodes[at].Verdicts = append(out.Nodes[at].Verdicts, verdictsOf(e)...)
 	}
 	for i := range x.Copies {

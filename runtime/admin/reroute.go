@@ -203,7 +203,7 @@ type ExplainAnswer struct {
 // ExplainedNode is what the deciders say about the shard on one node.
 type ExplainedNode struct {
 	Node     string    `json:"node_name"`
-	Decision string    `json:"node_decision"` // the strictest
+	Decision string    `json:"node_decision"` // whether a copy may be put there: the strictest verdict; one that is there already may stay all the same
 	Copy     *RowCopy  `json:"copy,omitempty"`
 	Verdicts []Verdict `json:"deciders"`
 }

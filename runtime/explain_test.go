@@ -1,0 +1,35 @@
+package runtime
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// A node's decision is whether a copy may be put there: not where one is already, however well that may stay.
+func TestExplainSaysNoWhereACopyIs(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	row := c.nodes[0].state().Shards[0]
+	x, err := clusterAPI{c.nodes[0]}.Explain(t.Context(), row.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(x.Nodes) != 3 {
+		t.Fatalf("%+v", x)
+	}
+	for _, n := range x.Nodes {
+		asked := func(question, decider, decision string) bool {
+			return slices.ContainsFunc(n.Verdicts, func(v admin.Verdict) bool {
+				return v.Question == question && v.Decider == decider && v.Decision == decision
+			})
+		}
+		holds := row.CopyOn(n.Node) != nil
+		if want := map[bool]string{true: "no", false: "yes"}[holds]; n.Decision != want || asked("allocate", "same_node", "no") != holds {
+			t.Errorf("a node that holds a copy: %v; its decision: %s, with %+v", holds, n.Decision, n.Verdicts)
+		}
+		if remains := slices.ContainsFunc(n.Verdicts, func(v admin.Verdict) bool { return v.Question == "remain" }); remains != holds {
+			t.Errorf("a node that holds a copy: %v; asked whether it may stay: %v", holds, remains)
+		}
+	}
+}
