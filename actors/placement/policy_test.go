@@ -321,6 +321,28 @@ func TestShadow(t *testing.T) {
 	})
 }
 
+// Issue: "Swap under planning load: no plan missed". Versions are exchanged while there is always something to place: between
+// two of them there is no plan without a policy, so that the node which all keep free stays free, and every plan is made.
+func TestSwapsUnderLoad(t *testing.T) {
+	governed(t, 4, nil, func(w *town) {
+		w.push("spare", "one", "two")
+		w.activate("spare", 1, map[string]string{"nodes": "N4"})
+		for i := range 60 {
+			w.keyspace(fmt.Sprintf("k%d", i), 2, 1)
+			w.activate("spare", uint32(1+i%2), map[string]string{"nodes": "N4," + strings.Repeat("x", 1+i%7)})
+			<-time.After(time.Duration(i%5) * 10 * time.Millisecond)
+			if n := copiesOn(citizen{w, ""}.State(), "n4"); n > 0 {
+				t.Fatalf("after exchange %d: %d copies on n4", i, n)
+			}
+		}
+		w.until("everything is placed", green)
+		s := citizen{w, ""}.State()
+		if n := copiesOn(s, "n4"); n > 0 || len(s.Quarantine) > 0 || s.Policy("spare").Active.Version != 2 {
+			t.Errorf("%d copies on n4, quarantine %v, policy %+v", n, s.Quarantine, s.Policy("spare"))
+		}
+	})
+}
+
 // What fails in the shadow is quarantined as well: it would fail in force. Nothing that is in force is touched.
 func TestBadShadowIsQuarantined(t *testing.T) {
 	governed(t, 3, nil, func(w *town) {
