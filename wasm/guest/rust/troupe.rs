@@ -96,10 +96,15 @@ impl Question {
     }
 }
 
-/// A byte for each node, which begins as YES or as others left it.
-pub struct Row<'a>(pub &'a mut [u8]);
+/// A byte for each node, which begins as YES or as others left it. It is borrowed as a &mut Row, which tells the compiler that no column
+/// lies in it, so that loops need not look up again where the columns are after each byte.
+#[repr(transparent)]
+pub struct Row(pub [u8]);
 
-impl<'a> Row<'a> {
+impl Row {
+    pub fn of(bytes: &mut [u8]) -> &mut Row {
+        unsafe { &mut *(bytes as *mut [u8] as *mut Row) }
+    }
     /// Makes the answer about a node as strict as this one, if it is not yet. The reason, 1 to 62, is the policy's own code.
     #[inline(always)]
     pub fn say(&mut self, node: usize, verdict: u8, reason: u8) {
@@ -157,8 +162,8 @@ macro_rules! rule {
         pub extern "C" fn $name(shard: i32, copy: i32, flags: i32, row: *mut u8) {
             #[inline(always)]
             #[allow(unused_variables)]
-            fn rule($q: Question, mut $row: Row) $body
-            rule(Question::new(shard, copy, flags), Row(unsafe { core::slice::from_raw_parts_mut(row, nodes()) }))
+            fn rule($q: Question, $row: &mut Row) $body
+            rule(Question::new(shard, copy, flags), Row::of(unsafe { core::slice::from_raw_parts_mut(row, nodes()) }))
         }
     };
 }
