@@ -36,7 +36,7 @@ var wings = map[string]wing{
 	"tracing": {2, "tracing tells: spans, metrics and carriers, and no decision",
 		[]string{"", "tracetest"}},
 	"actors": {3, "actors act: goroutines, timers and connections live here and above",
-		[]string{"", "transport", "directory", "shard", "member", "metadata", "placement", "failover", "virtual", "guest"}},
+		[]string{"", "transport", "directory", "shard", "member", "metadata", "placement", "failover", "virtual", "virtual/virtualtest", "topics", "recipes", "guest"}},
 	"runtime": {4, "the runtime runs: it wires everything and meets the operating system",
 		[]string{"", "resp", "admin", "admin/console", "sim", "preflight", "cmd/troupe/..."}},
 	"examples":    {5, "examples stand on the roof: they use the house as a stranger would", []string{"..."}},

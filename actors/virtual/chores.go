@@ -49,6 +49,7 @@ type ledger struct {
 	over     bool // another has taken its place
 	live     bool // links hold all messages that are in the shard
 	scanning bool
+	doubt    bool            // a commit that nobody knows the outcome of may have added something
 	missed   bool            // while it was scanned there were more than late holds
 	late     []kept          // committed while it was scanned
 	touched  map[string]bool // reminders changed while it was scanned
@@ -146,6 +147,30 @@ func (h *Host) committed(shard shards.ShardID, from ID, sent []outgoing, reminde
 		case l.scanning:
 			l.missed = true
 		}
+	}
+}
+
+// doubted notes that a commit may have happened or not: what it sends and reminds of is in the shard then, and not known here. It is
+// looked for after a while, and before that when its actor is activated anew.
+func (h *Host) doubted(shard shards.ShardID) {
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	l := h.chores.ledgers[shard]
+	if l == nil {
+		h.begin(shard)
+		return
+	}
+	l.doubt = true
+	s := &scan{ledger: l, tries: scanTries}
+	h.rest(s, &s.timed, s.tries)
+}
+
+// settle looks for what is in doubt.
+func (h *Host) settle(shard shards.ShardID) {
+	h.chores.mu.Lock()
+	defer h.chores.mu.Unlock()
+	if l := h.chores.ledgers[shard]; l != nil && l.doubt {
+		h.begin(shard)
 	}
 }
 

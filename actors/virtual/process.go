@@ -97,6 +97,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		}
 		if !a.loaded {
 			a.stored, a.loaded, a.decoded = values[0], true, nil
+			a.host.settle(a.shard)
 			values = values[1:]
 		}
 		if len(values) > 0 {
@@ -161,6 +162,9 @@ func (a *activation) commit(d *delivery, t *Turn, state any, value, body []byte)
 	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, Guard{a.id.key("s", ""), a.stored.Version}, ops)
 	if err != nil {
 		a.loaded = false // whether it was written or not: look again
+		if len(t.outbox)+len(t.remind) > 0 {
+			a.host.doubted(a.shard)
+		}
 		return err
 	}
 	a.stored, a.sent, a.decoded = Stored{value, version}, max(a.sent, t.last), state

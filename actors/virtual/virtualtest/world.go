@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -82,7 +83,7 @@ func name(i int) shards.NodeID { return shards.NodeID(fmt.Sprint("n", i)) }
 // Host is a node's part.
 func (w *World) Host(i int) *virtual.Host { return w.hosts[i] }
 
-// Lead has another node lead.
+// Lead has another node lead; -1: none does.
 func (w *World) Lead(i int) {
 	w.mu.Lock()
 	w.leader = i
@@ -90,7 +91,9 @@ func (w *World) Lead(i int) {
 	close(w.changed)
 	w.changed = make(chan struct{})
 	w.mu.Unlock()
-	w.hosts[i].Led(theShard)
+	if i >= 0 {
+		w.hosts[i].Led(theShard)
+	}
 }
 
 // Faults says what becomes of each commit from now on. f gets their number in order, and must not call the world.
@@ -98,6 +101,12 @@ func (w *World) Faults(f func(commit int) Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fault = f
+}
+
+// Pass lets time pass, and then what it has brought come to rest.
+func (w *World) Pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // Keys counts the keys with a prefix: what actors have left behind.
@@ -133,6 +142,9 @@ type view struct {
 func (v view) Locate(string, string) (shards.ShardID, shards.NodeID, error) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
+	if v.w.leader < 0 {
+		return theShard, "", nil
+	}
 	return theShard, name(v.w.leader), nil
 }
 
