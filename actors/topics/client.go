@@ -1,0 +1,192 @@
+package topics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// ErrNoTopic says that a topic was not created.
+var ErrNoTopic = errors.New("topics: there is no such topic; Create makes it")
+
+// Client publishes and reads, from any node. Its methods may be called concurrently.
+type Client struct {
+	host *virtual.Host
+	turn atomic.Uint64 // of the partition that gets the next message without a key
+
+	mu    sync.Mutex
+	known map[string]known
+}
+
+// known is how many partitions a topic had.
+type known struct {
+	partitions int
+	at         time.Time
+}
+
+// refresh is how long a client may not know that a topic has more partitions. Messages that it publishes meanwhile go by the old number.
+const refresh = 10 * time.Second
+
+// NewClient uses a node's actors: those of runtime.Node.Actors.
+func NewClient(h *virtual.Host) *Client { return &Client{host: h, known: map[string]known{}} }
+
+// Create makes a topic, or changes it: more partitions, other bounds. The partitions of one that is there do not become fewer. It
+// gives what the topic is like then.
+func (c *Client) Create(ctx context.Context, topic string, config Config) (Config, error) {
+	if err := config.validate(topic); err != nil {
+		return config, err
+	}
+	config, err := virtual.Call[Config, Config](ctx, c.host, topicID(topic), "create", config)
+	if err != nil {
+		return config, err
+	}
+	c.mu.Lock()
+	c.known[topic] = known{config.Partitions, time.Now()}
+	c.mu.Unlock()
+	return config, nil
+}
+
+// Partitions is how many partitions a topic has; ErrNoTopic if there is no such topic.
+func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	c.mu.Lock()
+	k := c.known[topic]
+	c.mu.Unlock()
+	if k.partitions > 0 && time.Since(k.at) < refresh {
+		return k.partitions, nil
+	}
+	config, err := virtual.Call[struct{}, Config](ctx, c.host, topicID(topic), "look", struct{}{})
+	switch {
+	case err != nil:
+		return 0, err
+	case config.Partitions == 0:
+		return 0, fmt.Errorf("%w: %q", ErrNoTopic, topic)
+	}
+	c.mu.Lock()
+	c.known[topic] = known{config.Partitions, time.Now()}
+	c.mu.Unlock()
+	return config.Partitions, nil
+}
+
+// Record is what is published.
+type Record struct {
+	Key   string // messages of one key are in one partition, in order; without a key partitions take turns
+	Value []byte
+}
+
+// Once names a publication, so that it is kept once however often it is tried: the producer's name and a number that rises with each
+// of its publications. The zero value names none.
+type Once struct {
+	Producer string
+	Seq      uint64
+}
+
+// Position is where a message is.
+type Position struct {
+	Topic     string
+	Partition int
+	Offset    uint64
+}
+
+// Publish adds a message to its topic. When it returns without error the message is there to stay.
+func (c *Client) Publish(ctx context.Context, topic string, r Record, once Once) (Position, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return Position{}, err
+	}
+	return c.PublishTo(ctx, topic, c.partitionOf(&r, once, n), []Record{r}, once)
+}
+
+// PublishTo adds messages to a partition, all in one go and next to each other, and gives the position of the first.
+func (c *Client) PublishTo(ctx context.Context, topic string, partition int, list []Record, once Once) (Position, error) {
+	p := publication{Messages: list, Producer: once.Producer, Seq: once.Seq}
+	at, err := virtual.Call[publication, position](ctx, c.host, partitionID(topic, partition), "publish", p)
+	return Position{topic, partition, at.Offset}, err
+}
+
+func (c *Client) partitionOf(r *Record, once Once, n int) int {
+	key := r.Key
+	switch {
+	case key == "" && once.Producer == "":
+		return int(c.turn.Add(1) % uint64(n))
+	case key == "": // the same when it is tried again
+		return int(once.Seq % uint64(n))
+	}
+	f := fnv.New32a()
+	f.Write([]byte(key))
+	return int(f.Sum32() % uint32(n))
+}
+
+// The pauses of one that waits for something to happen.
+const (
+	firstPause   = 2 * time.Millisecond
+	longestPause = 50 * time.Millisecond
+)
+
+// pause waits a while, and says whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Poll reads messages from an offset on: at most so many, and at most 1 MiB of them. If there are none it waits for some, as long as
+// it is told; then the batch is empty.
+func (c *Client) Poll(ctx context.Context, topic string, partition int, offset uint64, most int, wait time.Duration) (Batch, error) {
+	begun := time.Now()
+	for d := firstPause; ; d = min(2*d, longestPause) {
+		b, err := virtual.Call[request, Batch](ctx, c.host, partitionID(topic, partition), "poll", request{offset, most})
+		left := wait - time.Since(begun)
+		if err != nil || len(b.Messages) > 0 || left <= 0 {
+			return b, err
+		}
+		if err := pause(ctx, min(d, left)); err != nil {
+			return b, err
+		}
+	}
+}
+
+// Commit keeps where a subscriber goes on: the offset after the last message that it is done with.
+func (c *Client) Commit(ctx context.Context, topic string, partition int, subscriber string, offset uint64) error {
+	_, err := virtual.Call[position, struct{}](ctx, c.host, partitionID(topic, partition), "commit", position{subscriber, offset})
+	return err
+}
+
+// Committed is where a subscriber goes on; 0 if it has not committed anything.
+func (c *Client) Committed(ctx context.Context, topic string, partition int, subscriber string) (uint64, error) {
+	return virtual.Call[string, uint64](ctx, c.host, partitionID(topic, partition), "committed", subscriber)
+}
+
+// Subscribe has every partition of a topic push its messages, from an offset on, to a method of an actor, as Delivery. The actor
+// acknowledges each with Delivery.Done. Partitions that a topic gets later want another Subscribe; for the others that changes nothing.
+func (c *Client) Subscribe(ctx context.Context, topic, subscriber string, to virtual.ID, method string, from uint64) error {
+	return c.subscription(ctx, topic, subscription{Subscriber: subscriber, To: to, Method: method, From: from})
+}
+
+// Unsubscribe ends that. What is on its way still arrives.
+func (c *Client) Unsubscribe(ctx context.Context, topic, subscriber string) error {
+	return c.subscription(ctx, topic, subscription{Subscriber: subscriber, Ended: true})
+}
+
+func (c *Client) subscription(ctx context.Context, topic string, s subscription) error {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if _, err := virtual.Call[subscription, struct{}](ctx, c.host, partitionID(topic, i), "subscribe", s); err != nil {
+			return err
+		}
+	}
+	return nil
+}

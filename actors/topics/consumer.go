@@ -1,0 +1,159 @@
+package topics
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// ErrFenced says that a member does not own a partition any more, and what it wanted to commit was not. Another may have done, or does,
+// the same work.
+var ErrFenced = errors.New("topics: the partition belongs to another member, or to this one anew")
+
+// Consumer is one member of a consumer group. It belongs to one goroutine, and needs no other: Poll says the heartbeats too.
+type Consumer struct {
+	client  *Client
+	group   string
+	name    string
+	topics  []string
+	timeout time.Duration
+	beaten  time.Time // when the last heartbeat that was answered was sent
+	held    []cursor  // in order
+	turn    int       // of the partition that is asked first
+}
+
+// cursor is a partition that the consumer works on, and what it reads next.
+type cursor struct {
+	Assignment
+	next uint64
+}
+
+// Records are messages of one partition, for a member of a group.
+type Records struct {
+	Topic      string
+	Partition  int
+	Generation uint64
+	Messages   []Message
+}
+
+// Join makes a member of a group; it takes part from its first Poll on. A member that does not Poll for its session timeout (0: 10 s)
+// is dismissed, and its partitions go to others: so the timeout is above the longest time that the work on one Poll takes.
+func (c *Client) Join(group string, timeout time.Duration, topics ...string) *Consumer {
+	return &Consumer{client: c, group: group, name: rand.Text(), topics: topics, timeout: cmp.Or(timeout, defaultTimeout)}
+}
+
+// Name is unique.
+func (m *Consumer) Name() string { return m.name }
+
+// Holds lists the partitions that the consumer works on, as far as it knows.
+func (m *Consumer) Holds() (list []Assignment) {
+	for i := range m.held {
+		list = append(list, m.held[i].Assignment)
+	}
+	return list
+}
+
+// Poll gives the next messages of one of the member's partitions, at most so many. If there are none it waits for some, as long as it
+// is told; then there are no Messages. With the call the member says that it is done with what it got before: if a partition is
+// taken from it, what it has not committed by now goes to another.
+func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Records, error) {
+	begun := time.Now()
+	for d := firstPause; ; d = min(2*d, longestPause) {
+		if time.Since(m.beaten) >= m.timeout/4 {
+			if err := m.beat(ctx); err != nil {
+				return Records{}, err
+			}
+		}
+		r, err := m.read(ctx, most)
+		left := wait - time.Since(begun)
+		if err != nil || len(r.Messages) > 0 || left <= 0 {
+			return r, err
+		}
+		if err := pause(ctx, min(d, left)); err != nil {
+			return Records{}, err
+		}
+	}
+}
+
+// read asks each partition once, another one first each time.
+func (m *Consumer) read(ctx context.Context, most int) (Records, error) {
+	for range m.held {
+		m.turn++
+		at := &m.held[m.turn%len(m.held)]
+		b, err := m.client.Poll(ctx, at.Topic, at.Partition, at.next, most, 0)
+		if err != nil {
+			return Records{}, err
+		}
+		if n := len(b.Messages); n > 0 {
+			at.next = b.Messages[n-1].Offset + 1
+			return Records{at.Topic, at.Partition, at.Generation, b.Messages}, nil
+		}
+	}
+	return Records{}, nil
+}
+
+// beat tells the group that the member lives, and takes and gives up what it says. Giving up is said at once.
+func (m *Consumer) beat(ctx context.Context) error {
+	for {
+		sent := time.Now()
+		h := heartbeat{Member: m.name, Topics: m.topics, Timeout: m.timeout.Milliseconds(), Holds: m.Holds()}
+		d, err := virtual.Call[heartbeat, directive](ctx, m.client.host, groupID(m.group), "heartbeat", h)
+		if err != nil {
+			return err
+		}
+		m.beaten = sent
+		if !m.take(d.Assigned) {
+			return nil
+		}
+	}
+}
+
+// take makes what was assigned the partitions that the consumer works on, and says whether it has given up any.
+func (m *Consumer) take(list []Assignment) (gaveUp bool) {
+	old := m.held
+	m.held = nil
+	kept := 0
+	for _, a := range list {
+		at := slices.IndexFunc(old, func(c cursor) bool {
+			return c.Topic == a.Topic && c.Partition == a.Partition && c.Generation == a.Generation
+		})
+		if at < 0 {
+			m.held = append(m.held, cursor{a, a.Offset})
+			continue
+		}
+		m.held = append(m.held, old[at])
+		kept++
+	}
+	return kept < len(old)
+}
+
+// Commit says that the group is done with these messages, and with those before them. ErrFenced if the partition is not the member's
+// any more.
+func (m *Consumer) Commit(ctx context.Context, r Records) error {
+	if len(r.Messages) == 0 {
+		return nil
+	}
+	a := Assignment{r.Topic, r.Partition, r.Generation, r.Messages[len(r.Messages)-1].Offset + 1}
+	o, err := virtual.Call[progress, outcome](ctx, m.client.host, groupID(m.group), "commit", progress{m.name, []Assignment{a}})
+	if err != nil {
+		return err
+	}
+	if len(o.Fenced) > 0 {
+		m.beaten = time.Time{} // hear at once what there is to work on
+		return fmt.Errorf("%w: %s/%d was given at generation %d; group %s is at %d", ErrFenced, r.Topic, r.Partition, r.Generation, m.group, o.Generation)
+	}
+	return nil
+}
+
+// Close leaves the group: others get the partitions at once.
+func (m *Consumer) Close(ctx context.Context) error {
+	m.held = nil
+	_, err := virtual.Call[string, struct{}](ctx, m.client.host, groupID(m.group), "leave", m.name)
+	return err
+}

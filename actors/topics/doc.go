@@ -1,0 +1,34 @@
+// Package topics gives logs that many write and many read, each at its own pace: topics with partitions, subscriptions, and consumer
+// groups that share the work out among their members. They are virtual actors, and nothing beside: what they keep lies in shards, with
+// copies, and outlives its node.
+//
+//	Publish(orders, key "bob") ──► partition orders/1      0 1 2 3 4 5 6 7 8      offsets, without gaps
+//	      hash of the key                                  │     │         │
+//	                                    First: older ones ─┘     │         └─ Next
+//	                                    are gone (retention)     │
+//	              Poll(offset) ◄─────────────────────────────────┤
+//	              Commit(subscriber, offset): where it goes on   │
+//	              Subscribe(actor): pushed, acknowledged, ◄──────┘
+//	                                sent again if not
+//
+//	topic orders ── its settings ──► partitions
+//	      └──────── how many there are ──► group billing ── heartbeat replies ──► members
+//	                                       member a: orders/0, orders/1 at generation 3
+//	                                       member b: orders/2           at generation 4
+//
+// A partition is one actor, so what is published to it has one order. A group hands a partition to another member only when the one
+// that had it has given it up, or has not been heard for its session timeout. Each time that a partition is given to a member it
+// gets the group's generation: a commit that carries another one is refused with ErrFenced, however late it comes.
+//
+// # What is guaranteed
+//
+//	published           a Publish that returned without error is on every in-sync copy of the shard, as durable as the keyspace asks
+//	order               per partition: by offset. Messages of one key are in one partition while their number stays the same
+//	offsets             without gaps; retention removes from the front only, whole messages
+//	Publish again       after an error, with the same Producer and Seq: kept once, the offset is that of the first try. Without: perhaps twice
+//	delivery            at least once: what was read and not committed comes again, after a crash, a lost partition or a failover
+//	members             no two members of a group work on a partition by the group's knowledge. One that was thought dead may still
+//	                    work, for at most its session timeout if its clock runs like others; its commits are refused at once
+//	pushed (Subscribe)  in order, a batch at a time, again until acknowledged; Delivery.Offset tells a subscriber what it has seen
+//	not                 transactions over partitions, exactly-once effects outside, deletion by key (compaction)
+package topics
