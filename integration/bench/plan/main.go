@@ -103,15 +103,17 @@ func solvers(shape Shape, others bool, patience time.Duration) {
 		p := solverWorld(shape)
 		c := start()
 		r.place(&p)
-		done := true
-		if r.settle != nil && i > 0 {
-			_, done = r.settle(&p, processor()+patience)
-		}
 		wall, cpu := c.since()
 		if i == 0 {
 			ours = cpu
 		}
-		row("cold", r.name, wall, cpu, ours, "", "", judge(&p), done)
+		row("cold", r.name, wall, cpu, ours, "placed", "", judge(&p), true)
+		if r.settle != nil && i > 0 {
+			c = start()
+			moves, done := r.settle(&p, processor()+patience)
+			wall, cpu = c.since()
+			row("", r.name, wall, cpu, ours, fmt.Sprint(len(moves)), "", judge(&p), done)
+		}
 		settled[r.name] = &p
 	}
 	footprint()

@@ -75,8 +75,17 @@ func (t *settler) prefers(slot, to int32) float64 {
 }
 
 // shifts finds the best single copy to move away: of those with most load per byte in the worst dimension, to the coolest
-// nodes that may have it.
+// nodes that may have it and stay below Stop with it; only if there is none, to one that becomes hot itself.
 func (t *settler) shifts(n int32, best *change) {
+	if t.Width == 0 {
+		t.shift(n, best, t.Stop)
+	}
+	if best.n == 0 {
+		t.shift(n, best, t.heat[n])
+	}
+}
+
+func (t *settler) shift(n int32, best *change, hottest float64) {
 	d, most := t.dim[n], lookShifts
 	if t.Prefer != nil {
 		most = lookEqual
@@ -86,7 +95,7 @@ func (t *settler) shifts(n int32, best *change) {
 		load := t.loadOf(c.slot)
 		off := t.changing(n, load, &nothing) - t.score(sh, n, 1)
 		t.targets(c.slot, n, drawnCool, drawnAny, func(m int32) {
-			if !t.holds(m, load) || t.use[n][d]-t.use[m][d] < t.Width {
+			if !t.holds(m, load) || t.use[n][d]-t.use[m][d] < t.Width || t.heatWith(m, load) > hottest {
 				return
 			}
 			gain := -off - t.adding(m, load) - t.score(sh, m, 0)
@@ -100,6 +109,15 @@ func (t *settler) shifts(n int32, best *change) {
 			t.better(best, x)
 		})
 	}
+}
+
+// heatWith is how hot a node would be with one more load.
+func (s *Search) heatWith(n int32, l *Vector) (heat float64) {
+	u, inv := &s.use[n], &s.inv[n]
+	for d := range u {
+		heat = max(heat, (u[d]+l[d])*inv[d])
+	}
+	return heat
 }
 
 // targets visits cool nodes where a copy could go as far as rules are concerned, limits apart.

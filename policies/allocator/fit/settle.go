@@ -19,8 +19,8 @@ type Limits struct {
 // its going takes away there. A target that is hardly cooler than the source gives most of that back.
 const (
 	worth      = 0.002
-	efficiency = 0.3
-	caution    = 0.4 // added for a copy that makes up all of the node's cost: of few big copies each is moved with care
+	efficiency = 0.1
+	caution    = 0.6 // added for a copy that makes up all of the node's cost: of few big copies each is moved with care
 )
 
 // What a pass must take away of the potential for another to be worth it, and what all of them together must take away of the
