@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -244,4 +245,46 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}
 	})
+}
+
+var rewrite = flag.Bool("rewrite", false, "write the golden record anew")
+
+// A record that an earlier build of this format wrote is read to the last bit: who changes the encoding raises Format.
+func TestGoldenRecord(t *testing.T) {
+	const path = "testdata/format1.plan"
+	if *rewrite {
+		w := newWorld(t, 5, 5)
+		w.measure()
+		for range 3 {
+			w.happen()
+		}
+		r := w.records[len(w.records)-1]
+		r.Policies.Scorers = []Policy{{Name: "cold", Version: "2.0", Digest: strings.Repeat("ab", 32), Settings: `{"settings":{}}`, Out: true}}
+		frame, err := r.Frame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, frame, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, rest, err := Next(data)
+	if err != nil || len(rest) != 0 {
+		t.Fatalf("%d bytes are left: %v", len(rest), err)
+	}
+	again, err := Decode(r.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again.Encode(), r.Encode()) || r.Key.Term != 7 || len(r.Input.State.Shards) == 0 || len(r.Input.Loads.Nodes) == 0 || len(r.Plan.Decisions) == 0 || !r.Policies.Scorers[0].Out {
+		t.Errorf("read %+v", r)
+	}
+	const digest = "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"
+	if got := Digest(r.Plan); got != digest {
+		t.Errorf("the plan's digest is %s, and was %s", got, digest)
+	}
 }

@@ -317,3 +317,21 @@ func TestSimulateWithAModule(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }
+
+// A scenario may begin with a cluster that was recorded, and ask what more nodes would do to it.
+func TestSimulateARecordedCluster(t *testing.T) {
+	folder := t.TempDir()
+	recordedIn(t, folder)
+	path := write(t, folder, "more.txt", "cluster 3.3.plan\nassertless nothing\n")
+	if _, errs, code := invoke(t, nil, "", "simulate", path); code != exitUsage || !strings.Contains(errs, path+":2: ") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	path = write(t, folder, "more.txt", "cluster 3.3.plan\nundrain n3\nadd nodes 4 zones=2 disk=1tb\neval 2h\nassert red == 0\nassert balance.disk <= 1.3\nassert copies.n5 >= 1\nassert bytes >= 4gb\nnodes?\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", path); code != 0 || errs != "" || !strings.Contains(out, "zone=z2") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	path = write(t, folder, "late.txt", "nodes 3\ncluster 3.3.plan\neval 1m\n")
+	if _, errs, code := invoke(t, nil, "", "simulate", path); code != exitUsage || !strings.Contains(errs, ":2: cluster comes first") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}

@@ -20,7 +20,7 @@ import (
 
 func simulateCommand(c *console) *cobra.Command {
 	var svg, folder string
-	var asJSON, quiet, house bool
+	var quiet, house bool
 	cmd := &cobra.Command{
 		Use: "simulate FILE...", Short: "play invented clusters, with the real planner", Args: cobra.MinimumNArgs(1),
 		Long: `Plays scenarios: text files that say what a cluster is, what happens to it and what must hold. Nothing runs but the planner and
@@ -37,9 +37,9 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 	f := cmd.Flags()
 	f.StringVar(&svg, "svg", "", "draw the evals into this `file`; of several evals each gets its number before .svg")
 	f.StringVar(&folder, "record", "", "write each plan with what it was made from into this `folder`, for replay, rehearse and explain --at")
-	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each file, with all samples")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print only asserts that fail")
 	f.BoolVar(&house, "modules", false, "ask the shipped rules as WebAssembly modules, as a cluster does, and not their twins in Go: the same answers")
+	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		shop := &workshop{}
 		defer shop.close()
@@ -47,13 +47,13 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 		notes := &scribe{folder: folder}
 		for i, path := range args {
 			notes.term = uint64(i + 1)
-			o, err := shop.play(cmd.Context(), path, house, notes)
+			o, err := shop.play(cmd.Context(), r, path, house, notes)
 			shop.tell(c)
 			if err != nil {
 				return err
 			}
 			failed, total = failed+o.Failed(), total+len(o.Asserts)
-			if err := c.printOutcome(o, len(args) > 1, asJSON, quiet); err != nil {
+			if err := c.printOutcome(o, len(args) > 1, r.json, quiet); err != nil {
 				return err
 			}
 			if svg != "" {
@@ -89,7 +89,7 @@ func languageHelp() string {
 }
 
 // play plays a file; modules are looked for beside it.
-func (w *workshop) play(ctx context.Context, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
+func (w *workshop) play(ctx context.Context, r *remote, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,19 @@ func (w *workshop) play(ctx context.Context, path string, house bool, notes *scr
 	if err != nil {
 		return nil, err
 	}
-	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Rules: func(r simulate.Rules) (*policies.Set, error) {
+	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Begin: func(what string) (allocator.Input, error) {
+		files := []string{what}
+		if what == "now" {
+			files = nil
+		} else if !filepath.IsAbs(what) {
+			files[0] = filepath.Join(filepath.Dir(path), what)
+		}
+		begin, err := r.beginning(ctx, files, "")
+		if err != nil {
+			return allocator.Input{}, err
+		}
+		return begin.Input, nil
+	}, Rules: func(r simulate.Rules) (*policies.Set, error) {
 		a := ask{house: house, without: r.Without, modules: slices.Clone(r.Modules)}
 		for i := range a.modules {
 			if !filepath.IsAbs(a.modules[i].Path) {

@@ -18,6 +18,9 @@ type Config struct {
 	// Rules makes the set that decides. nil: the built-in rules; scenarios then have no modules.
 	Rules func(Rules) (*policies.Set, error)
 
+	// Begin gives what a leader saw: a file that the scenario names, or "now". nil: scenarios begin with nothing.
+	Begin func(what string) (allocator.Input, error)
+
 	// Planned is told of each plan; see World.
 	Planned func(in allocator.Input, p *allocator.Plan) error
 }
@@ -126,6 +129,8 @@ func (p *player) line(l *line) error {
 		return p.print(l)
 	case "now":
 		return p.now(l)
+	case "cluster":
+		return p.begin(l)
 	case "step":
 		l.next()
 		d, err := duration("step", l.next())
@@ -140,6 +145,33 @@ func (p *player) line(l *line) error {
 		return err
 	}
 	return do(p.w)
+}
+
+// begin takes over a cluster that is, or was.
+func (p *player) begin(l *line) error {
+	l.next()
+	what, err := l.need("a file with a recorded plan, or now")
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.config.Begin == nil:
+		return fmt.Errorf("cluster %s: scenarios begin with nothing here", what)
+	case len(p.w.State.Members) > 0:
+		return fmt.Errorf("cluster comes first: there are nodes already")
+	}
+	in, err := p.config.Begin(what)
+	if err != nil {
+		return err
+	}
+	seed := p.w.seed
+	p.w = Copy(in, p.w.Policies)
+	p.w.Planned = p.config.Planned
+	p.w.reseed(seed)
+	if n := p.w.Unmeasured(); n > 0 {
+		fmt.Fprintf(&p.out, "the size of %d shards has not been measured: bytes and times lack them\n", n)
+	}
+	return l.done()
 }
 
 func (p *player) now(l *line) error {

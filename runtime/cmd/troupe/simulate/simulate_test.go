@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -31,6 +33,9 @@ func TestScenarios(t *testing.T) {
 			}
 			if len(o.Asserts) == 0 {
 				t.Error("nothing is asserted")
+			}
+			if err := cluster.Check(o.World.State); err != nil {
+				t.Error(err)
 			}
 			for _, a := range o.Asserts {
 				if !a.Holds {
@@ -123,6 +128,7 @@ func TestMistakesHaveLines(t *testing.T) {
 		{town + "eval 5m\nplot joy", `"joy" cannot be drawn`},
 		{town + "eval 5m\nexplain orders/9", `there is no shard "orders/9"`},
 		{town + "policy x.wasm", "modules are not loaded here"},
+		{town + "cluster x.plan", "scenarios begin with nothing here"},
 		{town + "now yesterday", "write it as 2026-03-01T12:00:00Z"},
 		{"nodes 1024\nnodes 1\neval 5m", "has 1024 members"},
 	} {
