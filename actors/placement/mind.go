@@ -48,7 +48,7 @@ func (c *chair) sit(s *cluster.State) *mind {
 	c.mind = c.p.compose(s, c.shadow)
 	if !c.shadow && (before == nil || !slices.Equal(before.absent, c.mind.absent)) {
 		for _, text := range c.mind.absent {
-			c.p.c.Log.Warn("a policy is in force, and this node plans without it", "reason", text)
+			c.p.c.Log.Warn("a policy is in force, and this node plans without it: it moves nothing for balance; have another node lead", "reason", text)
 		}
 	}
 	if before != nil {

@@ -279,6 +279,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 		return nil
 	}
 	in := p.input(s, e, &m.set.Set)
+	in.NoBalance = len(m.absent) > 0 // what is moved for balance alone could go where an absent policy does not want it
 	plan := allocator.Make(in)
 	p.took = time.Since(p.looked)
 	p.last.Store(plan)

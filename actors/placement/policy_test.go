@@ -150,12 +150,38 @@ func TestPlansWaitForPolicies(t *testing.T) {
 	})
 }
 
+// A leader that cannot run what is in force, since it joined later, places what is missing and moves nothing for balance.
+func TestLeaderWithoutThePolicy(t *testing.T) {
+	governed(t, 4, nil, func(w *town) {
+		w.keyspace("orders", 8, 1)
+		w.push("spare", "one")
+		w.activate("spare", 1, map[string]string{"nodes": "N4"})
+		w.until("node n4 is free", func(s *cluster.State) bool { return copiesOn(s, "n4") == 0 && green(s) })
+		w.again("n2", func(c *Config) { c.Engine = nil })
+		w.lead("n2", 8)
+		<-time.After(time.Minute)
+		if n := copiesOn(citizen{w, ""}.State(), "n4"); n > 0 {
+			t.Errorf("%d copies were moved to n4", n)
+		}
+		w.keyspace("more", 4, 1)
+		w.until("what is missing is placed", green)
+		if text := w.log.String(); !strings.Contains(text, "this node plans without it") || !strings.Contains(text, "cannot run on this node: it was built or started without an engine") {
+			t.Errorf("nothing in the log about it: %s", text)
+		}
+		w.lead("n3", 9)
+		w.until("a node that can run it makes up for that", func(s *cluster.State) bool { return copiesOn(s, "n4") == 0 && green(s) })
+	})
+}
+
 // again ends a node's Placement and begins another: a life later.
-func (w *town) again(id shards.NodeID) {
+func (w *town) again(id shards.NodeID, changes ...func(*Config)) {
 	w.mu.Lock()
 	old := w.places[id]
 	w.mu.Unlock()
 	config := old.c
+	for _, change := range changes {
+		change(&config)
+	}
 	old.Close()
 	p, err := Start(config)
 	if err != nil {
