@@ -193,3 +193,52 @@ func TestLeadersDesireTheSame(t *testing.T) {
 		t.Errorf("%d moves are desired, and when some are done as many", a.Moves)
 	}
 }
+
+// T26: "leader dies mid-plan; plan resumed, no double move". Leaders change after each plan, of which half was committed: the desired
+// assignment is worked out anew each time from what is, and what is done in all is about what the first of them desired.
+func TestRebalancingIsResumed(t *testing.T) {
+	w := newWorld(t, 3)
+	for i := 1; i <= 8; i++ {
+		w.join(i, "", cluster.DefaultRoles)
+	}
+	w.keyspace("orders", 400, 1)
+	w.weigh(rand.New(rand.NewPCG(4, 1)), 0.3)
+	w.settle()
+	w.join(9, "", cluster.DefaultRoles)
+	w.power[nodeID(9)] = policies.Load{CPU: 3, Memory: 3e9, Disk: 3e11}
+	wanted := Desire(w.input())
+	moves, moved := 0, map[shards.ShardID]int{}
+	for round := 0; ; round++ {
+		if round == 1000 {
+			t.Fatal("no end")
+		}
+		w.policies = &policies.Set{Deciders: w.policies.Deciders} // the next leader has asked nobody anything yet
+		p := Make(w.input())
+		if p.Command() == nil {
+			break
+		}
+		p.Rows = p.Rows[:(len(p.Rows)+1)/2]
+		for _, r := range p.Rows {
+			for _, m := range r.Moves {
+				if m.Kind == cluster.MoveAllocate {
+					moves++
+					moved[r.Shard]++
+				}
+			}
+		}
+		w.must(&cluster.Command{Reroute: p.Command()})
+		for w.work() {
+		}
+	}
+	if d := Desire(w.input()); len(d.Steps) > 0 || d.After.Heat > 1.10 {
+		t.Errorf("in the end %d steps are desired, and a node is at %.2f", len(d.Steps), d.After.Heat)
+	}
+	if wanted.Moves < 50 || moves > wanted.Moves*5/4 {
+		t.Errorf("%d moves were desired, and %d made", wanted.Moves, moves)
+	}
+	for id, n := range moved {
+		if n > 2 {
+			t.Errorf("shard %v was moved %d times", id, n)
+		}
+	}
+}

@@ -150,6 +150,9 @@ func solvers(shape Shape, others bool, patience time.Duration) {
 				bound = fmt.Sprintf("%.2f", bytes/least)
 			}
 			row("", r.name, wall, cpu, ours, fmt.Sprint(len(moves)), bound, judge(p), done)
+			if b := fit.NewSearch(*fork(p)).Bounds(); i == 0 && b.Shard >= 0 {
+				fmt.Printf("%-18s shard %d alone makes a node as hot as %.3f in dimension %d: nobody can do better\n", "", b.Shard, b.Heat, b.Dim)
+			}
 		}
 	}
 	fmt.Println()

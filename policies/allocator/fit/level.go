@@ -276,7 +276,8 @@ func (w *water) settle(groups []group, mean float64) {
 // unsplittable finds the copy that is too big for every node that may have it.
 func (s *Search) unsplittable() {
 	s.bounds.Shard, s.bounds.Heat = None, 1
-	room := make([]Vector, len(s.patterns)) // by pattern: the most that one node bears at its level
+	s.room = make([]Vector, len(s.patterns))
+	room := s.room
 	for p, row := range s.patterns {
 		for n, v := range row {
 			for d := range Dims {

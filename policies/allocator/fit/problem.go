@@ -113,6 +113,7 @@ type Search struct {
 	unit   float64 // what one copy of mean load costs on a node at its level: the price of a score of 1
 	level  []Vector
 	bounds Bounds
+	room   []Vector // by pattern: the most that one node bears at its level
 
 	kin  []uint32  // by family, then node: its copies there
 	rise []float64 // by family: what each of them adds to the cost of another

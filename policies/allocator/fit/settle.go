@@ -176,12 +176,15 @@ func (t *settler) hottest() int32 {
 	return best
 }
 
-// cool says whether a node is as cool as its biggest copy lets it be.
+// cool says whether a node is as cool as a copy lets it be that would be too hot anywhere.
 func (t *settler) cool(n int32) bool {
 	d := t.dim[n]
 	biggest := 0.0
 	for _, slot := range t.held[n] {
-		biggest = max(biggest, t.loadOf(slot)[d])
+		load := t.loadOf(slot)[d]
+		if most := t.room[t.patternOf[t.Shards[t.shardOf[slot]].Class]][d]; load > t.Stop*most {
+			biggest = max(biggest, load)
+		}
 	}
 	return t.heat[n] <= max(t.Stop, 1.02*biggest*t.inv[n][d])
 }
