@@ -36,7 +36,9 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 		return nil, fmt.Errorf("allocator: there is no shard %v", id)
 	}
 	in.Explain = true
-	plan := Make(in)
+	planning := newPlanner(in)
+	planning.only = &id
+	plan := planning.run()
 	p := newPlanner(in)
 	p.look()
 	k := in.State.Keyspace(id.Keyspace())

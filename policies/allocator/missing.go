@@ -126,7 +126,7 @@ func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
 func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []policies.Explanation) {
 	q.Place = i
 	var candidates []policies.Explanation
-	if p.in.Explain {
+	if p.in.Explain && (p.only == nil || *p.only == q.Shard.ID) {
 		for n := range p.view.Nodes {
 			asked := *q
 			candidates = append(candidates, p.mayTake(&asked, n))

@@ -85,8 +85,9 @@ func (p *Plan) Moves() int {
 }
 
 // Make plans.
-func Make(in Input) *Plan {
-	p := newPlanner(in)
+func Make(in Input) *Plan { return newPlanner(in).run() }
+
+func (p *planner) run() *Plan {
 	p.declare()
 	p.look()
 	p.promoteAll()
@@ -96,7 +97,7 @@ func Make(in Input) *Plan {
 	}
 	p.fillAll()
 	p.evacuateAll()
-	if !in.NoBalance {
+	if !p.in.NoBalance {
 		p.balance()
 		if !p.measured() {
 			p.balancePrimaries()

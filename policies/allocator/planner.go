@@ -20,6 +20,7 @@ type planner struct {
 	view  *policies.View
 	plan  *Plan
 
+	only    *shards.ShardID       // the shard that candidates are wanted of; nil: all, if any
 	nodes   map[shards.NodeID]int // place in view.Nodes; only asked, never visited
 	moves   [][]cluster.Move      // by place of the shard in the table
 	planned int                   // rows with moves
