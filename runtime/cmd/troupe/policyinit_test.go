@@ -47,8 +47,8 @@ func TestMain(m *testing.M) {
 
 // TestProjectBuildsAndPassesItsTests begins a project in each language and runs its own make test, as its author would.
 func TestProjectBuildsAndPassesItsTests(t *testing.T) {
-	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("no make here")
+	if _, err := exec.LookPath("make"); err != nil || testing.Short() {
+		t.Skip("no make here, or no time for four compilers")
 	}
 	for _, language := range guest.Languages() {
 		t.Run(language, func(t *testing.T) {
@@ -71,6 +71,40 @@ func TestProjectBuildsAndPassesItsTests(t *testing.T) {
 				t.Errorf("of its fixture's four cases %d are said to be as expected:\n%s", len(ok), text)
 			}
 		})
+	}
+}
+
+func TestPolicyPack(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const empty = "\x00asm\x01\x00\x00\x00"
+	module, text := at("module.wasm", empty), at("no.wasm", "text")
+	good := at("good.json", `{"name":"x","version":"1","abi":1,"kind":"soft","per":"class","needs":[],"limits":{}}`)
+	bad := at("bad.json", `{"name":"x","version":"1","abi":1,"kind":"soft","per":"class","needs":["node_nme"],"limits":{}}`)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{module, bad}, exitFailed, `x needs column "node_nme", which this host does not have`},
+		{[]string{text, good}, exitFailed, "not a WebAssembly module"},
+		{[]string{module, filepath.Join(dir, "none.json")}, exitFailed, "none.json"},
+		{[]string{module, good, "-o", filepath.Join(dir, "out.wasm")}, 0, "out.wasm: policy x 1, "},
+	} {
+		var out bytes.Buffer
+		code := run(context.Background(), &console{out: &out, err: &out, env: os.LookupEnv}, append([]string{"policy", "pack"}, c.args...))
+		if code != c.code || !strings.Contains(out.String(), c.says) {
+			t.Errorf("%v: %d, %s; wanted %d, %q", c.args, code, out.String(), c.code, c.says)
+		}
+	}
+	if kept, err := os.ReadFile(module); err != nil || string(kept) != empty {
+		t.Errorf("MODULE has changed: %q, %v", kept, err)
 	}
 }
 

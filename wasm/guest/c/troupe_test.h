@@ -57,10 +57,10 @@ TR_UNUSED static uint32_t word(const char *s) {
 	enum { tr_nothing_##name = nothing }; \
 	TR_UNUSED static int32_t tr_rows_##name(void) { return (int32_t)(rows); }
 TROUPE_COLUMNS(TR_ROWS)
-static int32_t tr_attributes;
+TR_UNUSED static int32_t tr_attributes;
 
 /* Makes a column of zeroes, or of NONE where its values may point nowhere. */
-static void *tr_room_for(int32_t rows, uint32_t size, int nothing) {
+TR_UNUSED static void *tr_room_for(int32_t rows, uint32_t size, int nothing) {
 	void *at = calloc((size_t)rows + 1024, size);
 	if (at) memset(at, nothing, ((size_t)rows + 1024) * size);
 	return at;
@@ -68,7 +68,7 @@ static void *tr_room_for(int32_t rows, uint32_t size, int nothing) {
 
 #define TR_EMPTY(name) tr_at_##name = tr_room_for(tr_rows_##name(), sizeof(tr_type_##name), tr_nothing_##name);
 
-static void world(int32_t node_count, int32_t keyspace_count, int32_t shard_count, int32_t slot_count) {
+TR_UNUSED static void world(int32_t node_count, int32_t keyspace_count, int32_t shard_count, int32_t slot_count) {
 	memset(&tr_image, 0, sizeof tr_image);
 	tr_image.nodes = node_count, tr_image.keyspaces = keyspace_count, tr_image.shards = shard_count, tr_image.slots = slot_count;
 	tr_image.starts = tr_test_starts, tr_image.bytes = tr_test_bytes;
@@ -147,7 +147,7 @@ TR_UNUSED static void tr_expect_row(const char *file, int line, const char *name
 		if (strcmp(tr_line, want) != 0) tr_failed++, printf("%s:%d: explained as\n  %s\nwanted\n  %s\n", __FILE__, __LINE__, tr_line, want); \
 	} while (0)
 
-static int done(void) {
+TR_UNUSED static int done(void) {
 	printf("%d checks, %d failed\n", tr_checks, tr_failed);
 	return tr_failed != 0 || tr_checks == 0;
 }
