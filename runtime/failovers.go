@@ -91,10 +91,23 @@ func (n *Node) took(t shard.Takeover) {
 	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
 }
 
+// waited notes that a request had to be tried again.
+func (n *Node) waited(id shards.ShardID, began, ended time.Time) {
+	if t := n.telling; t != nil {
+		t.teller.Waited(id, began, ended)
+	}
+}
+
 // planned is told of each plan that placement has proposed.
 func (n *Node) planned(p placement.Planned) {
 	n.plans.add(p)
 	n.telling.watch.Planned(p)
+}
+
+// idle is told of each plan that changes nothing.
+func (n *Node) idle(p placement.Planned) {
+	n.plans.add(p)
+	n.telling.watch.Idle(p)
 }
 
 // Failovers are those that the cluster remembers, the oldest first, with those that go on now and the suspicions that were
@@ -105,7 +118,9 @@ func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 	state := n.state()
 	for i := range state.Failovers {
 		entry := &state.Failovers[i]
-		known := slices.ContainsFunc(list, func(f *tracing.Failover) bool { return f.Node == string(entry.Node) && f.Epoch == uint64(entry.Epoch) })
+		known := slices.ContainsFunc(list, func(f *tracing.Failover) bool { // a life may have been suspected before, or drained
+			return f.Kind == tracing.KindFailover && f.Node == string(entry.Node) && f.Epoch == uint64(entry.Epoch)
+		})
 		if known || len(entry.Record) == 0 {
 			continue
 		}

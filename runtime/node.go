@@ -174,7 +174,7 @@ func (n *Node) build() (err error) {
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
 	n.directory = directory.New(directory.Config{
 		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state, Await: n.await, Local: n.local, Remote: remote{n},
-		Patience: n.config.Patience,
+		Patience: n.config.Patience, Waited: n.waited,
 	})
 	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
 	if n.copies, err = newCopies(n); err != nil {

@@ -33,7 +33,7 @@ func (n *Node) newPlacement() (*placement.Placement, error) {
 			n.plans.close()
 			return closeEngine(engine)
 		},
-		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.plans.add,
+		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.idle,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindPlacement, body)
 		},

@@ -32,6 +32,10 @@ type Config struct {
 	// Patience is how long a piece of work is tried again while its shard has no primary that answers, if its context does
 	// not end before. Default 5 s.
 	Patience time.Duration
+
+	// Waited is told of each piece of work that was tried again, once it has its answer or is given up. It is quick. nil: nobody
+	// wants to know.
+	Waited func(id shards.ShardID, began, ended time.Time)
 }
 
 // Directory routes work. Its methods may be called concurrently.
@@ -93,27 +97,39 @@ func (d *Directory) Do(ctx context.Context, tasks []Task, b *shard.Batch) {
 	as := d.attempts.Get().(*attempts)
 	as.reset(d, tasks)
 	left := as.all
-	d.try(ctx, left, b)
+	began := d.try(ctx, left, b)
 	if left = unanswered(left); len(left) > 0 {
-		d.again(ctx, left, b)
+		d.again(ctx, left, b, began)
 	}
 	as.release()
 	d.attempts.Put(as)
 }
 
-// again tries what failed until it is answered, cannot be, or patience ends.
-func (d *Directory) again(ctx context.Context, left []*attempt, b *shard.Batch) {
+// again tries what failed until it is answered, cannot be, or patience ends. The first try began when began says.
+func (d *Directory) again(ctx context.Context, left []*attempt, b *shard.Batch, began time.Time) {
 	ctx, cancel := d.patient(ctx)
 	defer cancel()
 	for pause := firstPause; len(left) > 0; pause = min(2*pause, longestPause) {
-		left = d.keepHopeful(ctx, left)
+		left = d.keepHopeful(ctx, left, began)
 		if len(left) == 0 {
 			return
 		}
 		d.rest(ctx, pause)
 		d.retries.Add(int64(len(left)))
 		d.try(ctx, left, b)
+		for _, a := range left {
+			if a.err == nil {
+				d.waited(a.task.Shard, began)
+			}
+		}
 		left = unanswered(left)
+	}
+}
+
+// waited tells that work was tried again and has its answer.
+func (d *Directory) waited(id shards.ShardID, began time.Time) {
+	if d.config.Waited != nil {
+		d.config.Waited(id, began, time.Now())
 	}
 }
 
@@ -132,7 +148,7 @@ func (d *Directory) rest(ctx context.Context, pause time.Duration) {
 }
 
 // keepHopeful answers those that trying again cannot help, and gives the others, ready for it.
-func (d *Directory) keepHopeful(ctx context.Context, left []*attempt) []*attempt {
+func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time.Time) []*attempt {
 	kept := left[:0]
 	for _, a := range left {
 		switch {
@@ -140,6 +156,7 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt) []*attempt
 			a.answer(a.err)
 		case ctx.Err() != nil:
 			a.answer(outOfTime(a.err))
+			d.waited(a.task.Shard, began)
 		default:
 			a.err = nil
 			kept = append(kept, a)
@@ -157,9 +174,10 @@ func outOfTime(err error) error {
 	return &shards.Error{Kind: kind, Err: fmt.Errorf("given up after trying again: %w", err)}
 }
 
-// try runs each attempt once: those of shards led from here on this goroutine, the others beside them.
-func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
-	now := time.Now().UnixMilli()
+// try runs each attempt once: those of shards led from here on this goroutine, the others beside them. It returns when it began.
+func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (began time.Time) {
+	began = time.Now()
+	now := began.UnixMilli()
 	b.Begin()
 	var others sync.WaitGroup
 	var last *attempt
@@ -186,6 +204,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) {
 	}
 	others.Wait()
 	b.Wait()
+	return began
 }
 
 // ours says that the table has a shard's primary here. If the copy here does not lead it says why better than the table can.

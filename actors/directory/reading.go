@@ -74,12 +74,18 @@ func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte
 func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) error, there func(shards.NodeID, *answer)) error {
 	ctx, cancel := d.patient(ctx)
 	defer cancel()
+	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := d.askOnce(ctx, q, here, there)
+		hope := err != nil && mayAskAgain(err) && ctx.Err() == nil
+		if !hope && pause > firstPause {
+			d.waited(q.shard, began)
+		}
 		switch {
+		case hope:
 		case err == nil || !mayAskAgain(err):
 			return err
-		case ctx.Err() != nil:
+		default:
 			return outOfTime(err)
 		}
 		d.retries.Add(1)

@@ -17,6 +17,8 @@ import (
 // How long a story waits for what may still come.
 const (
 	writeWait = int64(time.Second)     // for the first write of a client, once every shard takes writes
+	feltWait  = writeWait / 4          // for what clients felt, once every shard has taken one
+	endPause  = writeWait / 2          // between two tries to have its end committed
 	redWait   = 5 * int64(time.Second) // for a copy that may lead to come back
 	giveUp    = 5 * int64(time.Minute) // for anything
 )
@@ -26,8 +28,12 @@ type story struct {
 	tracing.Failover
 	began  int64 // when it was opened here
 	calm   int64 // since when nothing is missing but first writes; 0: something is
+	wrote  int64 // since when not even these are
 	listed bool  // the cluster state has it
 	saved  bool  // with what is known of the death and the first plan
+	felt   []Felt
+	sent   [][]byte // records that were proposed as its end, and of which nobody knows whether they were committed
+	after  int64    // it is not told before
 }
 
 // stories are those of one reign. It is pure: times are given, in nanoseconds since 1970.
@@ -241,14 +247,17 @@ func (x *story) primary(state *cluster.State, s *tracing.Shard, now int64) {
 	}
 	if last != nil && last.Failed == "" {
 		last.Failed = "another was promoted"
+		if m := state.Member(shards.NodeID(last.ToID)); m == nil || m.Down {
+			last.Failed = "node " + last.To + " died"
+		}
 	}
 	s.Problem = ""
 	s.Attempts = append(s.Attempts, tracing.Attempt{To: state.NodeName(c.Node), ToID: string(c.Node), Term: uint64(r.Term), Told: now})
 }
 
 // planned takes a plan that was proposed: what it says of shards that have lost their primary belongs to their stories.
-func (s *stories) planned(state *cluster.State, d *placement.Planned, now int64) {
-	began := now - int64(d.Took) - int64(d.Commit)
+func (s *stories) planned(state *cluster.State, d *placement.Planned, told *telltale, now int64) {
+	plan := planOf(s.self, s.name, d, now)
 	for _, x := range s.open {
 		part := slices.ContainsFunc(d.Plan.Down, func(death cluster.Death) bool {
 			return string(death.Node) == x.Node && uint64(death.Epoch) == x.Epoch
@@ -257,50 +266,36 @@ func (s *stories) planned(state *cluster.State, d *placement.Planned, now int64)
 		for i := range d.Plan.Decisions {
 			if decision := &d.Plan.Decisions[i]; decision.Lane == allocator.Emergency {
 				if shard := x.shard(decision.Shard); shard != nil && (shard.Plan < 0 || !shard.Serving()) {
-					part = x.decide(state, shard, decision, at, began+int64(d.Took)) || part
+					part = x.decide(state, shard, decision, at, plan.Began+plan.Took, told) != "" || part
 				}
 			}
 		}
-		if !part {
-			continue
+		if part {
+			x.Plans = append(x.Plans, plan)
 		}
-		plan := tracing.Plan{Version: d.Plan.Version, Term: d.Term, By: s.name, ByID: s.self, Began: began, Took: int64(d.Took), Moves: d.Plan.Moves()}
-		switch {
-		case d.Err != nil:
-			plan.Error = d.Err.Error()
-		case d.Outcome.Err != nil:
-			plan.Error = d.Outcome.Err.Text
-		default:
-			plan.Committed = now
-		}
-		x.Plans = append(x.Plans, plan)
 	}
 }
 
-// decide writes down why a shard goes where it goes, or nowhere.
-func (x *story) decide(state *cluster.State, s *tracing.Shard, d *allocator.Decision, plan int, at int64) bool {
+// decide writes down why a shard goes where it goes, and returns the name of that node; empty: it goes nowhere.
+func (x *story) decide(state *cluster.State, s *tracing.Shard, d *allocator.Decision, plan int, at int64, told *telltale) string {
 	if d.Move.Kind == 0 {
 		s.Problem = d.Reason
-		return false
+		return ""
 	}
 	s.Plan, s.Reason, s.Problem, s.Candidates = plan, d.Reason, "", nil
 	s.Decided = cmp.Or(s.Decided, at)
-	chosen := ""
-	if r := state.Shard(d.Shard); r != nil {
-		if c := r.Copy(d.Move.Copy); c != nil {
-			chosen = state.NodeName(c.Node)
-		}
+	to := chosen(state, d.Shard, &d.Move)
+	for _, e := range told.candidates(d) {
+		s.Candidates = append(s.Candidates, x.candidate(&e, to, told))
 	}
-	for i := range d.Candidates {
-		s.Candidates = append(s.Candidates, x.candidate(&d.Candidates[i], chosen))
-	}
-	return true
+	return to
 }
 
-func (x *story) candidate(e *policies.Explanation, chosen string) tracing.Candidate {
-	c := tracing.Candidate{Node: e.Node, Verdict: e.Verdict.String(), Chosen: e.Node == chosen}
+func (x *story) candidate(e *policies.Explanation, to string, told *telltale) tracing.Candidate {
+	c := tracing.Candidate{Node: e.Node, Verdict: e.Verdict.String(), Chosen: e.Node == to}
 	for _, w := range e.Words {
-		c.Words = append(c.Words, x.Say(tracing.Word{Decider: w.Decider, Verdict: w.Verdict.String(), Reason: w.Reason}))
+		module, fuel := told.of(w.Decider, e.Capability)
+		c.Words = append(c.Words, x.Say(tracing.Word{Decider: w.Decider, Verdict: w.Verdict.String(), Reason: w.Reason, Module: module, Fuel: fuel}))
 	}
 	return c
 }
@@ -327,9 +322,30 @@ func (s *stories) took(state *cluster.State, t *Takeover) {
 			i = len(shard.Attempts) - 1
 		}
 		a := &shard.Attempts[i]
-		a.Heard, a.Served, a.Written, a.Entries, a.Waited = t.Heard, t.Served, cmp.Or(t.Written, a.Written), t.Entries, t.Waited
+		written := a.Written
+		a.Heard, a.Served, a.Written, a.Entries, a.Waited = t.Heard, t.Served, t.Written, t.Entries, t.Waited
+		gone := x.Gone()
+		if x.Declared == x.Heard { // nobody noticed when it was
+			gone = 0
+		}
+		setBack(a, t, gone)
+		a.Written = cmp.Or(a.Written, written)
 		if t.Served != 0 {
 			a.Failed, shard.Problem = "", ""
+		}
+	}
+}
+
+// setBack corrects times that cannot be: a takeover is told after it happened, and happens after the node that led was gone. What
+// could be is left as it was told, since the way of a message would else be taken for a wrong clock.
+func setBack(a *tracing.Attempt, t *Takeover, gone int64) {
+	if t.received == 0 || a.Ahead == 0 && max(t.Served, t.Written) <= t.received && t.Heard >= gone {
+		return
+	}
+	a.Ahead = t.sent - t.received
+	for _, at := range []*int64{&a.Heard, &a.Served, &a.Written} {
+		if *at != 0 {
+			*at -= a.Ahead
 		}
 	}
 }
@@ -348,6 +364,9 @@ func (s *stories) unsaved() *story {
 func (s *stories) ripe(state *cluster.State, now int64) (told []*story, again int64) {
 	for _, x := range slices.Clone(s.open) {
 		end, outcome, at := x.conclude(state, now)
+		if now < x.after {
+			outcome, at = tracing.OutcomeOpen, x.after
+		}
 		if outcome != tracing.OutcomeOpen {
 			told = append(told, s.end(x, end, outcome))
 		} else if again == 0 || at < again {
@@ -369,19 +388,21 @@ func (x *story) conclude(state *cluster.State, now int64) (end int64, outcome tr
 	m := state.Member(shards.NodeID(x.Node))
 	declared := x.listed || m == nil || m.Down || uint64(m.Epoch) > x.Epoch
 	switch {
-	case declared && serving && written:
-		return max(served, x.Declared), x.good(m), 0
 	case declared && serving || stuck && x.Declared != 0:
 		if x.calm == 0 {
 			x.calm = now
 		}
-		wait := writeWait
-		if !serving {
-			wait = redWait
+		until := x.calm + writeWait
+		switch {
+		case !serving:
+			until = x.calm + redWait
+		case written:
+			x.wrote = cmp.Or(x.wrote, now)
+			until = min(until, x.wrote+feltWait)
 		}
 		switch {
-		case now-x.calm < wait:
-			return 0, tracing.OutcomeOpen, x.calm + wait
+		case now < until:
+			return 0, tracing.OutcomeOpen, until
 		case serving:
 			return max(served, x.Declared), x.good(m), 0
 		}

@@ -119,7 +119,7 @@ func (s *stage) detect(n shards.NodeID, state liveness.State, reason string, pro
 func (s *stage) planned() {
 	d := s.plan()
 	s.follow(s.state, s.now)
-	s.stories.planned(s.state, d, s.now)
+	s.stories.planned(s.state, d, nil, s.now)
 }
 
 // serve has the primary of each of these shards tell that it has taken over, and after a while that it has taken a write.
@@ -137,9 +137,15 @@ func (s *stage) serve(places ...int) {
 	}
 }
 
+// look ends what is ripe, now and once clients have had the time to say what they felt.
 func (s *stage) look() {
-	told, _ := s.ripe(s.state, s.now)
-	s.ended = append(s.ended, told...)
+	for range 2 {
+		told, _ := s.ripe(s.state, s.now)
+		s.ended = append(s.ended, told...)
+		if slices.ContainsFunc(s.open, func(x *story) bool { return x.wrote != 0 }) {
+			s.pass(feltWait / 1e6)
+		}
+	}
 }
 
 func (s *stage) golden(name string) {
@@ -279,7 +285,7 @@ func TestEarlyTakeover(t *testing.T) {
 	}
 	s.state = after
 	s.follow(s.state, s.now)
-	s.stories.planned(s.state, d, s.now)
+	s.stories.planned(s.state, d, nil, s.now)
 	s.look()
 	if len(s.ended) != 1 || !s.ended[0].Settled() || len(s.early) != 0 {
 		t.Errorf("%d stories ended, %d takeovers are still early", len(s.ended), len(s.early))

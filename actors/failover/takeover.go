@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Takeover struct {
 	Written int64 // the first write of a client was acknowledged; 0: none was yet
 	Entries int   // writes that its predecessor left open, and it sent again
 	Waited  int   // requests that waited on its node for that
+
+	sent, received int64 // by the clocks of its node and of this one, if it came from another
 }
 
 // What is told again to a new leader, and for how long.
@@ -35,11 +38,13 @@ const (
 )
 
 // takeoverLimits bound a message of takeovers.
-var takeoverLimits = wire.Limits{Depth: 4, Elements: 16 * maxTold}
+var takeoverLimits = wire.Limits{Depth: 4, Elements: 64 * maxTold}
 
-// message is what goes to the leader: takeovers are told, or its stories are asked for.
+// message is what goes to the leader: takeovers and waits are told, or its stories are asked for.
 type message struct {
 	Takeovers []Takeover
+	Waits     []Felt
+	Sent      int64 // by the clock of who sends it, nanoseconds since 1970
 	Ask       bool
 }
 
@@ -51,7 +56,7 @@ type TellerConfig struct {
 	Self   shards.NodeID
 	Leader func() (shards.NodeID, uint64) // who leads, as far as this node knows, and in which term
 	Call   func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
-	Here   func([]Takeover) // tells the Watch of this node
+	Here   func([]Takeover, []Felt) // tells the Watch of this node
 	Log    *slog.Logger
 }
 
@@ -63,14 +68,21 @@ type Teller struct {
 	done   sync.WaitGroup
 	wake   chan struct{}
 
-	mu   sync.Mutex
-	list []told // oldest first
+	mu    sync.Mutex
+	list  []told                       // oldest first
+	waits map[shards.ShardID]*toldWait // what is older than tellAgain goes
+	soon  bool                         // Wake will come for the waits
 }
 
 type told struct {
 	Takeover
 	at   time.Time
 	term uint64 // of the leader that has it; 0: none
+}
+
+type toldWait struct {
+	Felt
+	term uint64 // of the leader that has it as it is; 0: none
 }
 
 // StartTeller begins to tell. The owner calls Close.
@@ -81,7 +93,7 @@ func StartTeller(c TellerConfig) (*Teller, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Teller{c: c, wake: make(chan struct{}, 1)}
+	t := &Teller{c: c, wake: make(chan struct{}, 1), waits: map[shards.ShardID]*toldWait{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.done.Go(t.run)
 	return t, nil
@@ -107,6 +119,29 @@ func (t *Teller) Took(takeover Takeover) {
 	t.list = append(t.list, told{Takeover: takeover, at: time.Now()})
 	t.mu.Unlock()
 	t.Wake()
+}
+
+// Waited notes that a request to a shard was tried again from a moment on, and has its answer now. It never blocks. Waits are
+// summed up by shard; the leader is told a little later, of many at once.
+func (t *Teller) Waited(shard shards.ShardID, began, ended time.Time) {
+	t.mu.Lock()
+	w := t.waits[shard]
+	if w == nil {
+		if len(t.waits) >= maxTold {
+			t.mu.Unlock()
+			return
+		}
+		w = &toldWait{Felt: Felt{Shard: shard, Node: t.c.Self}}
+		t.waits[shard] = w
+	}
+	w.add(began.UnixNano(), ended.UnixNano())
+	w.term = 0
+	soon := t.soon
+	t.soon = true
+	t.mu.Unlock()
+	if !soon {
+		time.AfterFunc(tellPause, t.Wake)
+	}
 }
 
 // Wake says that another may lead.
@@ -137,45 +172,62 @@ func (t *Teller) run() {
 // tell tells the leader what it does not have, and says whether it has everything now.
 func (t *Teller) tell() bool {
 	leader, term := t.c.Leader()
-	news := t.news(term)
+	m := t.news(term)
 	switch {
-	case len(news) == 0:
+	case len(m.Takeovers)+len(m.Waits) == 0:
 		return true
 	case leader == "" || term == 0:
 		return false
 	case leader == t.c.Self:
-		t.c.Here(news)
+		t.c.Here(m.Takeovers, m.Waits)
 	default:
 		ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
 		defer cancel()
-		if _, err := t.c.Call(ctx, leader, wire.Marshal(message{Takeovers: news})); err != nil {
-			t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(news), "error", err)
+		if _, err := t.c.Call(ctx, leader, wire.Marshal(m)); err != nil {
+			t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(m.Takeovers), "waits", len(m.Waits), "error", err)
 			return false
 		}
 	}
-	t.heard(news, term)
+	t.heard(&m, term)
 	return true
 }
 
-// news lists what the leader of a term does not have, and forgets what is old.
-func (t *Teller) news(term uint64) (list []Takeover) {
+// news is what the leader of a term does not have. What is old is forgotten.
+func (t *Teller) news(term uint64) (m message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list = slices.DeleteFunc(t.list, func(x told) bool { return time.Since(x.at) > tellAgain })
+	t.soon = false
+	now := time.Now()
+	t.list = slices.DeleteFunc(t.list, func(x told) bool { return now.Sub(x.at) > tellAgain })
 	for _, x := range t.list {
 		if x.term != term || term == 0 {
-			list = append(list, x.Takeover)
+			m.Takeovers = append(m.Takeovers, x.Takeover)
 		}
 	}
-	return list
+	for id, w := range t.waits {
+		switch {
+		case now.UnixNano()-w.Ended > int64(tellAgain):
+			delete(t.waits, id)
+		case w.term != term || term == 0:
+			m.Waits = append(m.Waits, w.Felt)
+		}
+	}
+	slices.SortFunc(m.Waits, func(a, b Felt) int { return cmp.Compare(a.Shard, b.Shard) })
+	m.Sent = now.UnixNano()
+	return m
 }
 
-func (t *Teller) heard(news []Takeover, term uint64) {
+func (t *Teller) heard(m *message, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.list {
-		if slices.Contains(news, t.list[i].Takeover) {
+		if slices.Contains(m.Takeovers, t.list[i].Takeover) {
 			t.list[i].term = term
+		}
+	}
+	for i := range m.Waits {
+		if w := t.waits[m.Waits[i].Shard]; w != nil && w.Felt == m.Waits[i] {
+			w.term = term
 		}
 	}
 }
@@ -186,8 +238,11 @@ func decodeMessage(from shards.NodeID, body []byte) (*message, error) {
 	if err := wire.Unmarshal(body, takeoverLimits, m); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: what node %s tells: %w", from, err)}
 	}
-	if len(m.Takeovers) > maxTold {
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: node %s tells of %d takeovers; at most %d", from, len(m.Takeovers), maxTold)}
+	if n := max(len(m.Takeovers), len(m.Waits)); n > maxTold {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: node %s tells of %d takeovers or waits; at most %d", from, n, maxTold)}
+	}
+	for i := range m.Waits {
+		m.Waits[i].Node = from
 	}
 	for i := range m.Takeovers {
 		m.Takeovers[i].Node = from // nobody speaks for another

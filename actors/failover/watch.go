@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -54,17 +55,26 @@ type Watch struct {
 	news []func() // in order
 
 	// The goroutine's own.
-	stories stories
-	leading bool
-	former  shards.NodeID // who led before this reign
-	missed  int64         // when this node lost its connection
-	won     int64
-	told    []*tracing.Failover // of this node, newest last: what the cluster state does not keep
-	version uint64              // of the state that was followed
+	stories  stories
+	drains   drains
+	switches switches
+	unsure   []*story // of reigns that are over: whoever finds in the cluster state what it proposed tells it
+	leading  bool
+	former   shards.NodeID // who led before this reign
+	missed   int64         // when this node lost its connection
+	won      int64
+	told     []*tracing.Failover // of this node, newest last: what the cluster state does not keep
+	version  uint64              // of the state that was followed
+	seen     uint64              // of the state by which drains and switches were followed, whoever leads
+
+	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
-// maxOwn bounds the stories that only this node keeps: suspicions that were refuted.
-const maxOwn = 64
+// Bounds of what only this node keeps: suspicions that were refuted, drains and switches; and stories that may have been told.
+const (
+	maxOwn    = 64
+	maxUnsure = 16
+)
 
 // commitTimeout bounds the wait for a record to be committed.
 const commitTimeout = 5 * time.Second
@@ -80,7 +90,8 @@ func Start(c Config) (*Watch, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Watch{c: c, filled: make(chan struct{}, 1), stories: stories{self: string(c.Self), name: c.Name}}
+	w := &Watch{c: c, filled: make(chan struct{}, 1), stories: stories{self: string(c.Self), name: c.Name},
+		drains: drains{self: string(c.Self), name: c.Name}, switches: switches{self: string(c.Self), name: c.Name}}
 	w.open.Store(&[]*tracing.Failover{})
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.done.Go(w.run)
@@ -93,11 +104,11 @@ func (w *Watch) Close() {
 	w.done.Wait()
 }
 
-// Open lists the stories that go on, and those of refuted suspicions that this node has seen, as they are now.
+// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions, drains, switches.
 func (w *Watch) Open() []*tracing.Failover { return *w.open.Load() }
 
 // Applied says that the cluster state has changed, or who leads.
-func (w *Watch) Applied() { w.put(func() {}) }
+func (w *Watch) Applied() { w.wake() }
 
 // Connection takes the transport's news of a connection that broke.
 func (w *Watch) Connection(node shards.NodeID, epoch shards.Epoch, cause error) {
@@ -134,24 +145,40 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 	})
 }
 
-// Planned takes a plan that was proposed.
+// Planned takes a plan that was proposed. It is called by who made it, to whom the plan's policies belong.
 func (w *Watch) Planned(p placement.Planned) {
-	now, state := nanos(), w.c.Group.State()
+	now, state, told := nanos(), w.c.Group.State(), listen(&p)
 	w.put(func() {
-		if w.leading {
-			w.follow(state)
-			w.stories.planned(state, &p, now)
+		if !w.leading {
+			return
+		}
+		w.follow(state)
+		w.sight(state, now)
+		w.stories.planned(state, &p, told, now)
+		w.drains.planned(state, &p, told, now)
+		if x := w.switches.planned(state, &p, told, now); x != nil {
+			w.keep(&x.Failover)
 		}
 	})
 }
 
-// Took takes what copies tell of their takeovers.
-func (w *Watch) Took(list []Takeover) {
+// Idle takes a plan that changes nothing, like Planned. There are many of them, and only a switch of policies waits for one.
+func (w *Watch) Idle(p placement.Planned) {
+	if w.curious.Load() {
+		w.Planned(p)
+	}
+}
+
+// Took takes what copies tell of their takeovers, and nodes of requests that waited.
+func (w *Watch) Took(list []Takeover, waits []Felt) {
 	w.put(func() {
 		state := w.c.Group.State()
 		w.follow(state)
 		for i := range list {
 			w.stories.took(state, &list[i])
+		}
+		for i := range waits {
+			w.stories.feel(state, &waits[i])
 		}
 	})
 }
@@ -169,7 +196,11 @@ func (w *Watch) Serve(from shards.NodeID, body []byte) ([]byte, error) {
 		return nil, errNotHere
 	}
 	if !m.Ask {
-		w.Took(m.Takeovers)
+		now := nanos()
+		for i := range m.Takeovers {
+			m.Takeovers[i].sent, m.Takeovers[i].received = m.Sent, now
+		}
+		w.Took(m.Takeovers, m.Waits)
 		return nil, nil
 	}
 	var a answer
@@ -185,6 +216,10 @@ func (w *Watch) put(news func()) {
 	w.mu.Lock()
 	w.news = append(w.news, news)
 	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *Watch) wake() {
 	select {
 	case w.filled <- struct{}{}:
 	default:
@@ -215,10 +250,12 @@ func (w *Watch) turn() time.Duration {
 	for _, f := range news {
 		f()
 	}
+	state, now := w.c.Group.State(), nanos()
+	w.sight(state, now)
+	w.verify(state)
 	if !w.leading {
 		return time.Hour
 	}
-	state, now := w.c.Group.State(), nanos()
 	w.follow(state)
 	told, again := w.stories.ripe(state, now)
 	for _, x := range told {
@@ -243,6 +280,35 @@ func (w *Watch) follow(state *cluster.State) {
 	}
 }
 
+// sight follows drains and switches of policies, also while another leads: whoever leads next knows of them.
+func (w *Watch) sight(state *cluster.State, now int64) {
+	if state.Version <= w.seen {
+		return
+	}
+	w.seen = state.Version
+	for _, x := range w.drains.follow(state, now) {
+		w.over(&x.Failover)
+	}
+	if x := w.switches.follow(state, now); x != nil {
+		w.over(&x.Failover)
+	}
+	if !w.leading {
+		if x := w.switches.end(now, tracing.OutcomeDone); x != nil {
+			w.over(&x.Failover)
+		}
+	}
+	w.curious.Store(w.switches.open != nil)
+}
+
+// over takes a drain or a switch that has ended: who leads tells it, everybody keeps it.
+func (w *Watch) over(f *tracing.Failover) {
+	if w.leading {
+		w.keep(f)
+		return
+	}
+	w.hold(f)
+}
+
 // reign notes when this node begins to lead, or ends.
 func (w *Watch) reign() {
 	leader, term := w.c.Group.Leader()
@@ -250,9 +316,13 @@ func (w *Watch) reign() {
 	switch {
 	case leads && (!w.leading || term != w.stories.term):
 		state := w.c.Group.State()
+		w.doubt()
 		w.leading, w.won, w.version = true, nanos(), state.Version
+		w.sight(state, w.won)
 		w.stories.lead(state, w.former, term, w.won)
+		w.drains.lead(term, w.won)
 	case !leads && w.leading:
+		w.doubt()
 		w.leading, w.stories.open, w.missed = false, nil, 0
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {
@@ -260,33 +330,84 @@ func (w *Watch) reign() {
 	}
 }
 
+// doubt keeps the stories of a reign that is over whose end may have been committed: if it was, nobody else tells them.
+func (w *Watch) doubt() {
+	for _, x := range w.stories.open {
+		if len(x.sent) > 0 {
+			w.unsure = append(w.unsure, x)
+		}
+	}
+	w.unsure = w.unsure[max(0, len(w.unsure)-maxUnsure):]
+}
+
+// verify tells the stories whose end has been committed after all.
+func (w *Watch) verify(state *cluster.State) {
+	w.unsure = slices.DeleteFunc(w.unsure, func(x *story) bool {
+		entry := state.FindFailover(shards.NodeID(x.Node), shards.Epoch(x.Epoch))
+		if entry != nil && entry.Open {
+			return false
+		}
+		if entry != nil && slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+			w.retell(entry.Record)
+		}
+		return true
+	})
+}
+
+// retell tells a story as the cluster has it: should two nodes tell it, they tell the same.
+func (w *Watch) retell(record []byte) {
+	f, err := tracing.DecodeFailover(record)
+	if err != nil {
+		w.c.Log.Warn("the record of a failover cannot be read", "error", err)
+		return
+	}
+	w.tell(f)
+}
+
 // save gives what is known of a story to the cluster, so that whoever leads next can go on with it.
 func (w *Watch) save(x *story) {
-	if outcome, err := w.commit(x, false); err != nil || outcome.Err != nil {
-		w.c.Log.Debug("the beginning of a failover's story was not committed", "failover", x.ID(), "error", err, "reason", outcome.Err)
+	if outcome, err := w.commit(x, x.Encode(), false); err != nil || outcome.Err != nil {
+		w.log(x).Debug("the beginning of a failover's story was not committed", "error", err, "reason", outcome.Err)
 	}
 }
 
-func (w *Watch) commit(x *story, end bool) (cluster.Outcome, error) {
+// log is for lines about a story: each carries its trace.
+func (w *Watch) log(x *story) *slog.Logger {
+	return w.c.Log.With("failover", x.ID(), "trace_id", x.Trace().String())
+}
+
+func (w *Watch) commit(x *story, record []byte, end bool) (cluster.Outcome, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, commitTimeout)
 	defer cancel()
 	return w.c.Group.ProposeIn(ctx, w.stories.term, &cluster.Command{Failover: &cluster.FailoverChange{
-		Node: shards.NodeID(x.Node), Epoch: shards.Epoch(x.Epoch), Record: x.Encode(), Close: end}})
+		Node: shards.NodeID(x.Node), Epoch: shards.Epoch(x.Epoch), Record: record, Close: end}})
 }
 
-// finish gives a story to the cluster, and to whoever wants to know.
+// finish gives a story to the cluster, and to whoever wants to know. One whose end could not be committed, or of which nobody knows,
+// goes on: this node tries again while it leads, and looks afterwards whether its word was taken.
 func (w *Watch) finish(x *story) {
 	if !x.listed { // nobody was deposed: it is told here alone
 		w.keep(&x.Failover)
 		return
 	}
-	outcome, err := w.commit(x, true)
+	record := x.Encode()
+	outcome, err := w.commit(x, record, true)
 	switch {
 	case err != nil:
-		w.c.Log.Warn("the story of a failover was not committed; whoever leads next tells it", "failover", x.ID(), "error", err)
+		w.log(x).Debug("the story of a failover was not committed yet", "error", err)
+		if x.sent = append(x.sent, record); len(x.sent) > 2 { // only the newest may be under way
+			x.sent = x.sent[1:]
+		}
+		x.Done, x.Outcome, x.after = 0, tracing.OutcomeOpen, nanos()+endPause
+		w.stories.open = append(w.stories.open, x)
+		return
+	case outcome.Err != nil && outcome.Err.Why == cluster.WhyStale: // an earlier try has closed it, or the leader before in its last moment
+		if entry := w.c.Group.State().FindFailover(shards.NodeID(x.Node), shards.Epoch(x.Epoch)); entry != nil {
+			w.retell(entry.Record)
+		}
 		return
 	case outcome.Err != nil:
-		w.c.Log.Warn("the cluster does not keep the story of a failover", "failover", x.ID(), "reason", outcome.Err)
+		w.log(x).Warn("the cluster does not keep the story of a failover", "reason", outcome.Err)
 	}
 	w.tell(&x.Failover)
 }
@@ -296,30 +417,44 @@ func (w *Watch) tell(f *tracing.Failover) {
 	if f.Outcome == tracing.OutcomeRed || f.Outcome == tracing.OutcomeGivenUp {
 		level = slog.LevelWarn
 	}
-	w.c.Log.Log(w.ctx, level, "failover: "+f.Summary(), "trace_id", f.Trace().String(), "outcome", f.Outcome.String())
+	w.c.Log.Log(w.ctx, level, f.Kind.String()+": "+f.Summary(), "trace_id", f.Trace().String(), "outcome", f.Outcome.String())
 	w.c.Told(f)
 }
 
-// keep holds a story that the cluster does not.
+// keep holds a story that the cluster does not, and tells it.
 func (w *Watch) keep(f *tracing.Failover) {
+	w.hold(f)
+	w.tell(f)
+}
+
+func (w *Watch) hold(f *tracing.Failover) {
 	if len(w.told) == maxOwn {
 		w.told = w.told[1:]
 	}
 	w.told = append(w.told, f)
-	w.tell(f)
 }
 
 // show publishes copies of what is being written.
 func (w *Watch) show() {
 	list := slices.Clone(w.told)
 	for _, x := range w.stories.open {
-		f := x.Failover
-		f.Shards, f.Plans, f.Words, f.Checks, f.Elections = slices.Clone(f.Shards), slices.Clone(f.Plans), slices.Clone(f.Words), slices.Clone(f.Checks), slices.Clone(f.Elections)
-		for i := range f.Shards {
-			f.Shards[i].Attempts = slices.Clone(f.Shards[i].Attempts)
-		}
-		list = append(list, &f)
+		list = append(list, clone(&x.Failover))
+	}
+	for _, x := range w.drains.open {
+		list = append(list, clone(&x.Failover))
+	}
+	if w.switches.open != nil {
+		list = append(list, clone(&w.switches.open.Failover))
 	}
 	slices.SortStableFunc(list, func(a, b *tracing.Failover) int { return cmp.Compare(a.Gone(), b.Gone()) })
 	w.open.Store(&list)
+}
+
+func clone(from *tracing.Failover) *tracing.Failover {
+	f := *from
+	f.Shards, f.Plans, f.Words, f.Checks, f.Elections = slices.Clone(f.Shards), slices.Clone(f.Plans), slices.Clone(f.Words), slices.Clone(f.Checks), slices.Clone(f.Elections)
+	for i := range f.Shards {
+		f.Shards[i].Attempts = slices.Clone(f.Shards[i].Attempts)
+	}
+	return &f
 }

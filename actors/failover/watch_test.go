@@ -209,7 +209,7 @@ func TestUncommittedStory(t *testing.T) {
 		o.watch.Applied()
 		for i := range s.state.Shards {
 			r := &s.state.Shards[i]
-			o.watch.Took([]Takeover{{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: 1, Served: time.Now().UnixNano(), Written: time.Now().UnixNano()}})
+			o.watch.Took([]Takeover{{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: 1, Served: time.Now().UnixNano(), Written: time.Now().UnixNano()}}, nil)
 		}
 		synctest.Wait()
 		if len(o.list()) != 0 {

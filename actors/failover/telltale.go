@@ -1,0 +1,94 @@
+package failover
+
+import (
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// telltale is what is asked of the policies of a plan before they plan again: which modules they are, what their rows cost, and what
+// they say of the places that copies of draining nodes might have had. A plan itself does not say the latter: for the plan it is of no use.
+type telltale struct {
+	minds  map[string]mind // by decider; asked by key only
+	places map[shards.ShardID][]policies.Explanation
+}
+
+type mind struct {
+	module string
+	cost   [policies.Start + 1]uint64
+}
+
+// Bounds of what is asked about one plan: a drain of ten thousand copies shall not make plans wait for its story.
+const (
+	maxWeighed = 16  // moves
+	maxPlaces  = 512 // moves by nodes
+)
+
+// listen asks. It is called on the goroutine to which the policies belong, after the plan has been committed.
+func listen(d *placement.Planned) *telltale {
+	t := &telltale{}
+	if d.Input == nil || d.Input.Policies == nil || len(d.Plan.Decisions) == 0 {
+		return t
+	}
+	t.minds = map[string]mind{}
+	for _, x := range d.Input.Policies.Deciders {
+		if module, ok := x.(policies.Digested); ok {
+			m := mind{module: module.Digest()}
+			if f, ok := x.(policies.Fueled); ok {
+				for c := range m.cost {
+					m.cost[c] = f.Cost(policies.Capability(c))
+				}
+			}
+			t.minds[x.Name()] = m
+		}
+	}
+	var moves []allocator.Decision
+	for i := range d.Plan.Decisions {
+		if leaves(d.Input.State, &d.Plan.Decisions[i]) && len(moves) < maxWeighed && (len(moves)+1)*len(d.Input.State.Members) <= maxPlaces {
+			moves = append(moves, d.Plan.Decisions[i])
+		}
+	}
+	if len(moves) > 0 {
+		t.places = map[shards.ShardID][]policies.Explanation{}
+		for i, places := range allocator.Weigh(*d.Input, moves) {
+			t.places[moves[i].Shard] = places
+		}
+	}
+	return t
+}
+
+// leaves says whether a decision moves a copy off a node that is drained.
+func leaves(state *cluster.State, d *allocator.Decision) bool {
+	if d.Lane != allocator.Evacuate || d.Move.Kind != cluster.MoveAllocate || len(d.Candidates) > 0 {
+		return false
+	}
+	r := state.Shard(d.Shard)
+	if r == nil {
+		return false
+	}
+	c := r.Copy(d.Move.Source)
+	if c == nil {
+		return false
+	}
+	m := state.Member(c.Node)
+	return m != nil && m.Draining
+}
+
+// candidates are those of a decision.
+func (t *telltale) candidates(d *allocator.Decision) []policies.Explanation {
+	if t != nil && len(d.Candidates) == 0 {
+		return t.places[d.Shard]
+	}
+	return d.Candidates
+}
+
+// of is the module of a decider, and what its row cost.
+func (t *telltale) of(decider string, c policies.Capability) (module string, fuel int64) {
+	if t == nil {
+		return "", 0
+	}
+	m := t.minds[decider]
+	return m.module, int64(m.cost[c])
+}
