@@ -169,6 +169,7 @@ type inquiry struct {
 	Copies   bool          `json:"copies,omitempty"`
 	Evidence bool          `json:"evidence,omitempty"`
 	Transfer shards.NodeID `json:"transfer,omitempty"`
+	Actors   bool          `json:"actors,omitempty"`
 }
 
 // ask has another node answer an inquiry.
@@ -198,6 +199,12 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(c.own(q.Copies))
 	case q.Evidence:
 		return json.Marshal(c.seen()) // null where nobody leads: hearsay is not passed on
+	case q.Actors:
+		here, err := n.actorsHere(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(here)
 	case q.Transfer != "":
 		return []byte("true"), c.transferHere(ctx, q.Transfer)
 	}

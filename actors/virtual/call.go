@@ -106,6 +106,29 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 	return body, err
 }
 
+// maxTells bounds what Tell has under way.
+const maxTells = 1024
+
+// Tell sends a message from outside and waits for nothing: not even for the message to be kept. If this node dies it may be lost, and
+// what comes of it is told in the log only. What must not be lost is sent by an actor (Turn.Tell), or with Call.
+func (h *Host) Tell(to ID, method string, payload []byte) error {
+	if h.tells.Add(1) > maxTells {
+		h.tells.Add(-1)
+		return &Error{to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Self)}
+	}
+	started := h.start(func() {
+		defer h.tells.Add(-1)
+		if _, err := h.Call(h.ctx, to, method, payload); err != nil {
+			h.c.Log.Warn("a message that nobody waits for was not handled", "actor", to.String(), "method", method, "error", err)
+		}
+	})
+	if !started {
+		h.tells.Add(-1)
+		return errClosed
+	}
+	return nil
+}
+
 // The pauses between tries. A newer cluster state ends one at once.
 const (
 	firstPause   = 2 * time.Millisecond

@@ -21,9 +21,9 @@ func TestSlowReceiverHoldsNobodyUp(t *testing.T) {
 		w.must("n1", "journal/c", "send", orders{"journal/b add 5"})
 		synctest.Wait()
 		w.lines("journal/b", "2 4 5")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		close(g)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.lines("journal/slow", "1 3")
 		if left := w.keys("o"); len(left) != 0 {
 			t.Errorf("still on their way: %v", left)
@@ -37,7 +37,7 @@ func TestPoisonIsSetAside(t *testing.T) {
 		w := newWorld(t, 1, "n1")
 		w.register(journals(nil))
 		w.must("n1", "journal/a", "send", orders{"journal/b fail 1", "journal/b add 2", "ghost/x add 3", "journal/b no 4", "journal/b add 5"})
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		w.lines("journal/b", "2 5")
 		list, err := w.hosts["n1"].Aside(t.Context(), 10)
 		var said []string
@@ -51,7 +51,7 @@ func TestPoisonIsSetAside(t *testing.T) {
 		if some, err := w.hosts["n1"].Aside(t.Context(), 1); err != nil || len(some) != 1 {
 			t.Errorf("at most one: %v, %v", some, err)
 		}
-		time.Sleep(8 * 24 * time.Hour)
+		pass(8 * 24 * time.Hour)
 		if list, err := w.hosts["n1"].Aside(t.Context(), 10); err != nil || len(list) != 0 {
 			t.Errorf("a week later: %v, %v", list, err)
 		}
@@ -95,7 +95,7 @@ func TestFloodOfMessagesArrivesInOrder(t *testing.T) {
 			w.must("n1", sender, "flood", 1+i*MaxSends)
 		}
 		w.lead(w.home(ID{"sink", "to-1"}), "n1")
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		sum := 0
 		for i := range 3 {
 			var n int
@@ -125,7 +125,7 @@ func TestNewPrimaryDelivers(t *testing.T) {
 			w.must("n1", "journal/a", "send", orders{fmt.Sprint("journal/b add ", i)})
 			w.lead(0, []shards.NodeID{"n2", "n3", "n1"}[i%3])
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.lines("journal/b", "0 1 2 3 4 5 6 7 8")
 		if left := w.keys("o"); len(left) != 0 {
 			t.Errorf("still on their way: %v", left)
@@ -148,7 +148,7 @@ func TestNumbersRisePastLostStates(t *testing.T) {
 		clear(w.values[w.home(a)])
 		w.mu.Unlock()
 		w.lead(w.home(a), "n1")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.must("n1", a.String(), "send", orders{"journal/b add 3"})
 		synctest.Wait()
 		w.lines(b.String(), "1 2 3")
@@ -197,22 +197,22 @@ func TestReminders(t *testing.T) {
 		w.must("n1", "sleeper/moved", "set", [3]int{3_600_000, 0, 0})
 		w.must("n1", "sleeper/gone", "set", [3]int{1000, 1000, 0})
 		w.must("n1", "sleeper/gone", "stop", 0)
-		time.Sleep(10*time.Second + time.Millisecond)
+		pass(10*time.Second + time.Millisecond)
 		for name, want := range map[string]string{"chain": "6", "often": "10", "once": "0", "moved": "0", "gone": "0"} {
 			rang("n1", name, want)
 		}
 		w.lead(0, "n2") // where nobody knows the kind
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if err := w.hosts["n2"].Register(sleepers()); err != nil {
 			t.Fatal(err)
 		}
 		w.hosts["n2"].Led(0)
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		for name, want := range map[string]string{"often": "11", "once": "1", "moved": "1"} { // those that were late come as one
 			rang("n2", name, want)
 		}
 		w.must("n2", "sleeper/often", "stop", 0)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		rang("n2", "often", "11")
 		if left := w.keys("m"); len(left) != 0 {
 			t.Errorf("reminders are left: %v", left)
@@ -227,7 +227,7 @@ func TestRefusedReminders(t *testing.T) {
 		w.register(sleepers)
 		w.must("n1", "sleeper/a", "bad", 0)
 		w.must("n1", "sleeper/b", "bad", 1000)
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		list, err := w.hosts["n1"].Aside(t.Context(), 10)
 		if err != nil || len(list) != 1 || list[0].To.Name != "a" || list[0].Method != "no" {
 			t.Errorf("set aside: %+v, %v", list, err)
@@ -251,11 +251,11 @@ func TestLeaseThatComesBack(t *testing.T) {
 		w.mu.Lock()
 		w.leader[0] = ""
 		w.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		w.mu.Lock()
 		w.leader[0] = "n1"
 		w.mu.Unlock()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if got := w.must("n1", "sleeper/a", "look", 0); got != "1" {
 			t.Errorf("it rang %s times", got)
 		}

@@ -42,6 +42,7 @@ type Host struct {
 
 	active sync.Map // ID -> *activation
 	count  atomic.Int64
+	tells  atomic.Int64 // under way
 }
 
 // NewHost begins without kinds. The owner calls Close.

@@ -236,7 +236,7 @@ func TestIdleActorsSleep(t *testing.T) {
 		if got := fmt.Sprint(h.Kinds(), h.Active()); got != "[{journal actors 20}] 20" {
 			t.Errorf("in memory: %s", got)
 		}
-		time.Sleep(2 * time.Minute) // the bubble's
+		pass(2 * time.Minute)
 		if h.Active() != 0 {
 			t.Errorf("%d actors are in memory after two idle minutes", h.Active())
 		}

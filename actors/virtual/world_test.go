@@ -243,3 +243,6 @@ func (m memory) Await(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
+
+// pass lets the bubble's time pass.
+func pass(d time.Duration) { <-time.After(d) }

@@ -57,6 +57,7 @@ func (s *Server) table() (keys, space route, others []route) {
 	others = append(others, policyRoutes()...)
 	others = append(others, planRoutes()...)
 	others = append(others, failoverRoutes()...)
+	others = append(others, route{pattern: "/_actors", methods: get((*Server).listActors)})
 	for _, t := range catTables {
 		others = append(others, route{
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",
@@ -171,7 +172,7 @@ func (r *route) shown() string {
 
 // paths are all there are, for the answer to a wrong one.
 func (s *Server) paths() []string {
-	paths := []string{s.keys.shown(), s.space.shown()}
+	paths := []string{s.keys.shown(), s.space.shown(), s.actors.shown()}
 	for i := range s.routes {
 		if s.routes[i].methods != nil {
 			paths = append(paths, s.routes[i].shown())

@@ -34,6 +34,9 @@ type ServerConfig struct {
 	// Stories tells of failovers. nil: there are none to be told of.
 	Stories Stories
 
+	// Actors are called through this node. nil: there are none.
+	Actors Actors
+
 	// Plans are those that this node recorded. nil: it records none.
 	Plans Plans
 
@@ -99,6 +102,7 @@ type Server struct {
 	backend   Backend
 	mux       *http.ServeMux
 	keys      route          // /{keyspace}/keys/{key…}: not in mux, which would take "//" and ".." in a key for folders
+	actors    route          // /actors/{kind}/{name…}/{method}: nor there, for a name is like a key
 	space     route          // /_keyspace/{keyspace}: nor there, where it and /{keyspace}/scan would both be meant by /_keyspace/scan
 	policyMux *http.ServeMux // paths below /_policy/ and /_module/, where /_policy/{policy} and /{keyspace}/scan would both be meant by /_policy/scan
 	routes    []route
@@ -117,6 +121,7 @@ func NewServer(b Backend, c ServerConfig) *Server {
 	s.counts = newRequestCounts()
 	s.registry = newRegistry(b, &s.counts, &s.room, c.Collectors)
 	s.keys, s.space, s.routes = s.table()
+	s.actors = actorRoute()
 	for _, r := range s.routes {
 		handle := func(w http.ResponseWriter, request *http.Request) {
 			x := w.(*exchange)
@@ -195,6 +200,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 	if ofPolicies(r.URL.Path) {
 		x.path = "redirect"
 		s.policyMux.ServeHTTP(x, r)
+		return
+	}
+	if splitActor(r) {
+		s.actors.answer(s, x)
 		return
 	}
 	if keyspace, key, is := splitKey(r.URL.EscapedPath()); is {

@@ -131,7 +131,7 @@ func rootCommand(c *console) *cobra.Command {
 		{"run", []*cobra.Command{devCommand(c), nodeCommand(c), preflightCommand(c)}},
 		{"cluster", []*cobra.Command{
 			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c),
-			forgetCommand(c), leaderCommand(c), rerouteCommand(c), policyCommand(c), explainCommand(c), traceCommand(c), checkCommand(c),
+			forgetCommand(c), leaderCommand(c), rerouteCommand(c), policyCommand(c), explainCommand(c), traceCommand(c), checkCommand(c), actorCommand(c),
 		}},
 		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
 		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// actorsAPI gives HTTP the virtual actors.
+type actorsAPI struct{ node *Node }
+
+// Call has an actor handle a message.
+func (a actorsAPI) Call(ctx context.Context, to admin.ActorName, method string, payload []byte) ([]byte, error) {
+	reply, err := a.node.actors.Call(ctx, virtual.ID{Kind: to.Kind, Name: to.Name}, method, payload)
+	return reply, actorError(err)
+}
+
+// Tell takes a message and waits for nothing.
+func (a actorsAPI) Tell(to admin.ActorName, method string, payload []byte) error {
+	return actorError(a.node.actors.Tell(virtual.ID{Kind: to.Kind, Name: to.Name}, method, payload))
+}
+
+// actorStatus gives each reason not to handle a message its HTTP status and kind.
+var actorStatus = map[virtual.Code]admin.Error{
+	virtual.CodeFailed:     {Status: http.StatusUnprocessableEntity, Kind: admin.KindFailed},
+	virtual.CodePanicked:   {Status: http.StatusInternalServerError, Kind: admin.KindFailed},
+	virtual.CodeBadRequest: {Status: http.StatusBadRequest, Kind: shards.KindInvalid.String()},
+	virtual.CodeUnknown:    {Status: http.StatusNotFound, Kind: admin.KindNotFound},
+	virtual.CodeNoKind:     {Status: http.StatusNotFound, Kind: admin.KindNotFound},
+	virtual.CodeBusy:       {Status: http.StatusServiceUnavailable, Kind: admin.KindBusy},
+	virtual.CodeTooLarge:   {Status: http.StatusRequestEntityTooLarge, Kind: admin.KindTooLarge},
+	virtual.CodeHandling:   {Status: http.StatusConflict, Kind: shards.KindConflict.String()},
+}
+
+func actorError(err error) error {
+	var own *virtual.Error
+	if !errors.As(err, &own) {
+		return err
+	}
+	e := actorStatus[own.Code]
+	e.Reason = err.Error()
+	if e.Status == 0 { // a code of a newer release
+		e.Status, e.Kind = http.StatusInternalServerError, shards.KindUnknown.String()
+	}
+	return &e
+}
+
+// actorsHere is what this node tells of its actors.
+type actorsHere struct {
+	Kinds []admin.ActorKind
+	Aside []admin.ActorMail
+}
+
+// asideShown bounds the messages set aside that a node tells of.
+const asideShown = 100
+
+func (n *Node) actorsHere(ctx context.Context) (h actorsHere, err error) {
+	for _, k := range n.actors.Kinds() {
+		h.Kinds = append(h.Kinds, admin.ActorKind(k))
+	}
+	list, err := n.actors.Aside(ctx, asideShown)
+	for i := range list {
+		a := &list[i]
+		h.Aside = append(h.Aside, admin.ActorMail{
+			Node: n.Name(), From: a.From.String(), To: a.To.String(), Method: a.Method, Body: a.Payload, Reason: a.Reason, Tries: a.Tries, At: a.At.UnixMilli(),
+		})
+	}
+	return h, err
+}
+
+// askLimit is how long a node has to tell of its actors.
+const askLimit = 2 * time.Second
+
+// List asks every node, all at once.
+func (a actorsAPI) List(ctx context.Context) admin.ActorList {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	members := a.node.state().Members
+	found := make([]actorsHere, len(members))
+	list := admin.ActorList{Nodes: make([]admin.ActorNode, len(members)), Aside: []admin.ActorMail{}}
+	var asked sync.WaitGroup
+	for i := range members {
+		asked.Go(func() {
+			var err error
+			if members[i].ID == a.node.id.Node {
+				found[i], err = a.node.actorsHere(ctx)
+			} else {
+				err = a.node.ask(ctx, members[i].ID, inquiry{Actors: true}, &found[i])
+			}
+			list.Nodes[i] = admin.ActorNode{Node: members[i].Name, Kinds: found[i].Kinds}
+			if err != nil {
+				list.Nodes[i].Error = err.Error()
+			}
+		})
+	}
+	asked.Wait()
+	for i := range found {
+		list.Aside = append(list.Aside, found[i].Aside...)
+	}
+	return list
+}

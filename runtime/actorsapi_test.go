@@ -1,0 +1,50 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// What HTTP says of a message that was not handled is the same through every node.
+func TestActorsOverHTTP(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 1))
+	registered(t, c)
+	a := admin.ActorName{Kind: "account", Name: "a/b"}
+	for _, n := range c.nodes {
+		for _, call := range []struct {
+			to           admin.ActorName
+			method, body string
+			status       int
+		}{
+			{a, "transfer", `{"To":"b","Amount":700}`, 422}, {a, "break", "", 500}, {a, "no", "", 404}, {a, "deposit", "[]", 400},
+			{admin.ActorName{Kind: "ghost", Name: "x"}, "m", "", 404}, {a, "deposit", fmt.Sprintf("%q", make([]byte, virtual.MaxPayload)), 413},
+		} {
+			_, err := actorsAPI{n}.Call(t.Context(), call.to, call.method, []byte(call.body))
+			var e *admin.Error
+			if !errors.As(err, &e) || e.Status != call.status {
+				t.Errorf("%s of %v through %s: %v", call.method, call.to, n.Name(), err)
+			}
+		}
+		if err := (actorsAPI{n}).Tell(a, "deposit", []byte(`{"Amount":5}`)); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "what was told is there", func() bool { return look(t, c.nodes[0], "a/b").Balance == 15 })
+	for _, n := range c.nodes {
+		active := 0
+		for _, node := range (actorsAPI{n}).List(t.Context()).Nodes {
+			if len(node.Kinds) != 1 || node.Kinds[0].Kind != "account" || node.Error != "" {
+				t.Errorf("%+v", node)
+				continue
+			}
+			active += node.Kinds[0].Active
+		}
+		if active != 1 {
+			t.Errorf("%s counts %d actors in memory", n.Name(), active)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Actors reaches the virtual actors of the cluster. Errors are *Error, or have a shards.ErrorKind.
+type Actors interface {
+	// Call has an actor handle a message and gives its reply; both are JSON.
+	Call(ctx context.Context, to ActorName, method string, payload []byte) ([]byte, error)
+	// Tell takes a message and waits for nothing.
+	Tell(to ActorName, method string, payload []byte) error
+	// List asks every node what actors it has in memory.
+	List(ctx context.Context) ActorList
+}
+
+// ActorName is an actor's kind and its name among those of the kind.
+type ActorName struct{ Kind, Name string }
+
+// KindFailed is the kind of an error that an actor's own handler returned: nothing has changed.
+const KindFailed = "failed"
+
+// MaxActorBody bounds a message to an actor, in bytes.
+const MaxActorBody = 4 << 20
+
+// ActorList is the answer of /_actors.
+type ActorList struct {
+	Nodes []ActorNode `json:"nodes"`
+	Aside []ActorMail `json:"aside"` // messages that were set aside, at most 100 of each node
+}
+
+// ActorNode is what one node runs.
+type ActorNode struct {
+	Node  string      `json:"node"`
+	Kinds []ActorKind `json:"kinds"`
+	Error string      `json:"error,omitempty"` // why it could not be asked
+}
+
+// ActorKind is a kind that a node knows, and how many actors of it are in memory there. Others sleep in their shards.
+type ActorKind struct {
+	Kind     string `json:"kind"`
+	Keyspace string `json:"keyspace"`
+	Active   int    `json:"active"`
+}
+
+// ActorMail is a message between actors that was refused so often that it was set aside.
+type ActorMail struct {
+	Node   string          `json:"node"`
+	From   string          `json:"from"`
+	To     string          `json:"to"`
+	Method string          `json:"method"`
+	Body   json.RawMessage `json:"body,omitempty"`
+	Reason string          `json:"reason"`
+	Tries  int             `json:"tries"`
+	At     int64           `json:"at"` // Unix milliseconds
+}
+
+func actorRoute() route {
+	return route{
+		pattern: "/actors/{kind}/{name...}/{method}", path: "/actors/{kind}/{name}/{method}", params: []string{"timeout", "wait"}, streams: true,
+		methods: map[string]handler{http.MethodPost: (*Server).callActor},
+	}
+}
+
+// splitActor takes /actors/{kind}/{name}/{method} apart: the kind is what lies before the first slash behind /actors/, the method
+// what follows the last one, and the name all between, unescaped, slashes and dots included. A keyspace called "actors" keeps its
+// paths, which have no POST of that form.
+func splitActor(r *http.Request) bool {
+	rest, is := strings.CutPrefix(r.URL.EscapedPath(), "/actors/")
+	first, last := strings.IndexByte(rest, '/'), strings.LastIndexByte(rest, '/')
+	if !is || first <= 0 || first == last || last == len(rest)-1 || r.Method != http.MethodPost && strings.HasPrefix(rest, "keys/") {
+		return false
+	}
+	for value, escaped := range map[string]string{"kind": rest[:first], "name": rest[first+1 : last], "method": rest[last+1:]} {
+		text, err := url.PathUnescape(escaped)
+		if err != nil {
+			return false
+		}
+		r.SetPathValue(value, text)
+	}
+	return true
+}
+
+func (s *Server) reachActors() (Actors, error) {
+	if s.config.Actors == nil {
+		return nil, unavailable("this node has no actors")
+	}
+	return s.config.Actors, nil
+}
+
+func (s *Server) callActor(x *exchange, q *query) error {
+	actors, err := s.reachActors()
+	if err != nil {
+		return err
+	}
+	ctx := x.r.Context()
+	if text := q.values.Get("timeout"); text != "" {
+		limit, err := time.ParseDuration(text)
+		if err != nil || limit <= 0 {
+			return invalid("timeout is %q; write a time above 0, such as 5s", clip(text))
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	wait := !q.values.Has("wait") || q.flag("wait")
+	if q.err != nil {
+		return q.err
+	}
+	body, err := x.body(MaxActorBody)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 && !json.Valid(body) {
+		return invalid("the body is no JSON: %q", clip(string(body)))
+	}
+	to, method := ActorName{x.r.PathValue("kind"), x.r.PathValue("name")}, x.r.PathValue("method")
+	if !wait {
+		if err := actors.Tell(to, method, body); err != nil {
+			return err
+		}
+		x.json(http.StatusAccepted, map[string]bool{"accepted": true})
+		return nil
+	}
+	reply, err := actors.Call(ctx, to, method, body)
+	if err != nil {
+		return err
+	}
+	x.json(http.StatusOK, json.RawMessage(reply))
+	return nil
+}
+
+func (s *Server) listActors(x *exchange, _ *query) error {
+	actors, err := s.reachActors()
+	if err != nil {
+		return err
+	}
+	x.json(http.StatusOK, actors.List(x.r.Context()))
+	return nil
+}
+
+// actorPath is the path of a method of an actor. A slash in the name stays one; dots are escaped where they would mean a folder.
+func actorPath(to ActorName, method string) string {
+	parts := strings.Split(to.Name, "/")
+	for i, part := range parts {
+		parts[i] = url.PathEscape(part)
+		if part == "." || part == ".." {
+			parts[i] = strings.ReplaceAll(part, ".", "%2E")
+		}
+	}
+	return "/actors/" + url.PathEscape(to.Kind) + "/" + strings.Join(parts, "/") + "/" + url.PathEscape(method)
+}
+
+// CallActor has an actor handle a message and gives its reply; both are JSON. It is not sent twice: if the connection breaks the
+// outcome is unknown.
+func (c *Client) CallActor(ctx context.Context, to ActorName, method string, body []byte) (reply json.RawMessage, err error) {
+	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: "application/json"}, &reply)
+	return reply, err
+}
+
+// TellActor has a node take a message to an actor, and does not wait for more: if that node dies it may be lost.
+func (c *Client) TellActor(ctx context.Context, to ActorName, method string, body []byte) error {
+	var taken struct{ Accepted bool }
+	return c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), query: url.Values{"wait": {"false"}}, body: body, mime: "application/json"}, &taken)
+}
+
+// Actors lists what actors are in memory, node by node.
+func (c *Client) Actors(ctx context.Context) (l ActorList, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_actors", repeatable: true}, &l)
+	return l, err
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+func actorCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "actor", Args: cobra.NoArgs, RunE: showHelp, Short: "call virtual actors, and see where they are",
+		Long: `Virtual actors live in the programs that embed Troupe. An actor is a kind and a name; it is there when it is called, on the
+node that leads its shard, and what a message changed is durable when the reply comes.`,
+		Example: `  troupe actor call counter/page-7 add 1
+  troupe actor list`,
+	}
+	cmd.AddCommand(actorCallCommand(c), actorTellCommand(c), actorListCommand(c))
+	return cmd
+}
+
+// message is what call and tell have in common: to whom, which method, and the request.
+type message struct {
+	to     admin.ActorName
+	method string
+	body   []byte
+}
+
+func (c *console) message(args []string) (m message, err error) {
+	kind, name, found := strings.Cut(args[0], "/")
+	if !found || kind == "" {
+		return m, usage("%q is no actor: write KIND/NAME, such as counter/page-7", args[0])
+	}
+	m.to, m.method = admin.ActorName{Kind: kind, Name: name}, args[1]
+	if len(args) == 3 {
+		m.body = []byte(args[2])
+	}
+	if string(m.body) == "-" {
+		if m.body, err = io.ReadAll(io.LimitReader(c.in, admin.MaxActorBody+1)); err != nil {
+			return m, fmt.Errorf("read the request: %w", err)
+		}
+	}
+	if len(m.body) > 0 && !json.Valid(m.body) {
+		return m, usage("the request %.80q is no JSON: quote it for the shell, as in '{\"amount\":1}' or '\"text\"'", m.body)
+	}
+	return m, nil
+}
+
+func actorCallCommand(c *console) *cobra.Command {
+	var limit time.Duration
+	cmd := &cobra.Command{
+		Use: "call KIND/NAME METHOD [JSON]", Short: "have an actor handle a message, and print its reply", Args: cobra.RangeArgs(2, 3),
+		Long: `Prints the reply, indented, or as one line with --json. The request is JSON; "-" reads it from standard input.
+
+Exit codes: 0 handled · 1 the actor refused, or nobody answers · 3 no such kind or method`,
+		Example: `  troupe actor call counter/page-7 add 1
+  troupe actor call account/anna transfer '{"To":"ben","Amount":5}'
+  troupe actor call page/docs/intro show --json`,
+	}
+	cmd.Flags().DurationVar(&limit, "timeout", 10*time.Second, "how long to wait for the reply")
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		m, err := c.message(args)
+		if err != nil {
+			return err
+		}
+		if limit <= 0 {
+			return usage("--timeout is %v; it must be above 0", limit)
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), limit)
+		defer cancel()
+		return r.with(ctx, func(ctx context.Context, client *admin.Client) error {
+			reply, err := client.CallActor(ctx, m.to, m.method, m.body)
+			if err != nil {
+				return err
+			}
+			var text bytes.Buffer
+			if r.json {
+				err = json.Compact(&text, reply)
+			} else {
+				err = json.Indent(&text, reply, "", "  ")
+			}
+			if err == nil {
+				_, err = fmt.Fprintln(c.out, text.String())
+			}
+			return err
+		})
+	}
+	return cmd
+}
+
+func actorTellCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "tell KIND/NAME METHOD [JSON]", Short: "send an actor a message, and wait for nothing", Args: cobra.RangeArgs(2, 3),
+		Long: `Returns as soon as a node has the message. If that node dies before it is handled it is lost, and what comes of it is told
+in the node's log only: use call where that matters. The request is JSON; "-" reads it from standard input.`,
+		Example: "  troupe actor tell journal/today note '\"rain\"'",
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		m, err := c.message(args)
+		if err != nil {
+			return err
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			if err := client.TellActor(ctx, m.to, m.method, m.body); err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.out, map[string]bool{"accepted": true})
+			}
+			_, err := fmt.Fprintf(c.out, "%s/%s has been sent %s\n", m.to.Kind, m.to.Name, m.method)
+			return err
+		})
+	}
+	return cmd
+}
+
+func actorListCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "list the kinds of actors, and how many are in memory on each node", Args: cobra.NoArgs,
+		Long: `Lists what is in memory: an actor that nobody has called for a while sleeps in its shard, and is not counted. Then the messages
+between actors that were refused so often that they were set aside; they are kept for seven days.`,
+		Example: "  troupe actor list\n  troupe actor list --json",
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			l, err := client.Actors(ctx)
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.out, l)
+			}
+			return r.printActors(&l)
+		})
+	}
+	return cmd
+}
+
+func (r *remote) printActors(l *admin.ActorList) error {
+	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tKIND\tKEYSPACE\tACTIVE")
+	for i := range l.Nodes {
+		n := &l.Nodes[i]
+		if len(n.Kinds) == 0 {
+			fmt.Fprintf(t, "%s\t%s\t\t\n", n.Node, cmp.Or(n.Error, "no kinds"))
+		}
+		for _, k := range n.Kinds {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\n", n.Node, k.Kind, k.Keyspace, k.Active)
+		}
+	}
+	if err := t.Flush(); err != nil || len(l.Aside) == 0 {
+		return err
+	}
+	fmt.Fprintln(r.c.out, "\nset aside:")
+	fmt.Fprintln(t, "WHEN\tFROM\tTO\tMETHOD\tTRIES\tREASON")
+	for i := range l.Aside {
+		m := &l.Aside[i]
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", time.UnixMilli(m.At).Format(time.DateTime), keyText([]byte(m.From)), keyText([]byte(m.To)), keyText([]byte(m.Method)), m.Tries, keyText([]byte(m.Reason)))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+func TestActorVerbs(t *testing.T) {
+	addr, node := record(t, map[string][]any{
+		"POST /actors/counter/a/b/add": {map[string]int{"Count": 3}},
+		"POST /actors/counter/x/add":   {map[string]bool{"accepted": true}},
+		"GET /_actors": {admin.ActorList{
+			Nodes: []admin.ActorNode{{Node: "n1", Kinds: []admin.ActorKind{{Kind: "counter", Keyspace: "actors", Active: 7}}}, {Node: "n2", Error: "it is gone"}, {Node: "n3"}},
+			Aside: []admin.ActorMail{{Node: "n1", From: "counter/a", To: "counter/b", Method: "no", Reason: "no such method", Tries: 20}},
+		}},
+	})
+	for _, v := range []struct {
+		line  []string
+		input string
+		code  int
+		out   []string // all of them
+		asked string
+	}{
+		{[]string{"call", "counter/a/b", "add", `{"by": 3}`}, "", 0, []string{"{\n  \"Count\": 3\n}\n"}, `POST /actors/counter/a/b/add {"by": 3}`},
+		{[]string{"call", "counter/a/b", "add", "-", "--json"}, "4", 0, []string{"{\"Count\":3}\n"}, "POST /actors/counter/a/b/add 4"},
+		{[]string{"call", "counter/a/b", "subtract"}, "", exitNotFound, []string{"no such thing"}, "POST /actors/counter/a/b/subtract"},
+		{[]string{"call", "counter", "add"}, "", exitUsage, []string{"KIND/NAME"}, ""},
+		{[]string{"call", "counter/x", "add", "{"}, "", exitUsage, []string{"no JSON"}, ""},
+		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
+		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
+		{[]string{"list"}, "", 0, []string{"n1    counter     actors    7", "it is gone", "n3    no kinds", "set aside:", "no such method"}, "GET /_actors"},
+	} {
+		out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": addr}, v.input, append([]string{"actor"}, v.line...)...)
+		if code != v.code || slices.ContainsFunc(v.out, func(part string) bool { return !strings.Contains(out+errs, part) }) {
+			t.Errorf("actor %s: exit code %d\n%s%s", strings.Join(v.line, " "), code, out, errs)
+		}
+		if v.asked != "" && !node.has(v.asked) {
+			t.Errorf("actor %s: the node was not asked %s, but %q", strings.Join(v.line, " "), v.asked, node.asked)
+		}
+	}
+	out, _, _ := invoke(t, map[string]string{"TROUPE_ADDR": addr}, "", "actor", "list", "--json")
+	var l admin.ActorList
+	if err := json.Unmarshal([]byte(out), &l); err != nil || len(l.Nodes) != 3 || len(l.Aside) != 1 {
+		t.Errorf("as JSON: %s, %v", out, err)
+	}
+}
