@@ -81,7 +81,7 @@ func (s actorStorage) Locate(keyspace, key string) (shards.ShardID, shards.NodeI
 // Leads says whether this node leads a shard now.
 func (s actorStorage) Leads(id shards.ShardID) bool {
 	here := s.node.local(id)
-	return here != nil && here.Leads() && (lease{s.node}).Valid()
+	return here != nil && here.Leads() && lease(s).Valid()
 }
 
 // Reign gives the term in which this node leads a shard, if nobody else can have begun to.

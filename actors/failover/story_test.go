@@ -316,7 +316,6 @@ func TestDeadOnce(t *testing.T) {
 // A shard without a copy that may lead makes the outcome red, and a node that comes back ends the waiting.
 func TestRedAndReturned(t *testing.T) {
 	s := newStage(t, 3, 3)
-	led := s.places("id2")
 	for _, n := range []shards.NodeID{"id1", "id2", "id3"} {
 		s.detect(n, liveness.Dead, "the whole room went dark", false)
 	}
@@ -330,7 +329,7 @@ func TestRedAndReturned(t *testing.T) {
 	}
 	s.ended = nil
 	s = newStage(t, 1, 1)
-	led = s.places("id1")
+	led := s.places("id1")
 	m := *s.state.Member("id1")
 	m.Epoch = 2
 	s.apply(&cluster.Command{Join: &cluster.Join{Member: m}})
