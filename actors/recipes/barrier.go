@@ -1,0 +1,102 @@
+package recipes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// barrier is the state of a barrier's actor.
+type barrier struct {
+	Generation uint64 // how often it has opened
+	Arrived    []string
+}
+
+// MaxParties bounds how many meet at a barrier.
+const MaxParties = 1000
+
+// arrival is a session that comes.
+type arrival struct {
+	Session string
+	Parties int
+}
+
+// passage says which generation an arrival belongs to, and whether it has opened.
+type passage struct {
+	Generation uint64
+	Open       bool
+}
+
+func barrierKind(options []virtual.Option) *virtual.Kind {
+	k := virtual.NewKind[barrier](kindBarrier, options...)
+	virtual.Handle(k, "arrive", func(c *virtual.Context[barrier], a arrival) (passage, error) {
+		if a.Parties < 1 || a.Parties > MaxParties {
+			return passage{}, fmt.Errorf("a barrier for %d; at least 1, at most %d", a.Parties, MaxParties)
+		}
+		p := passage{Generation: c.State.Generation}
+		known := slices.Contains(c.State.Arrived, a.Session)
+		if !known {
+			c.State.Arrived = append(c.State.Arrived, a.Session)
+		}
+		if len(c.State.Arrived) >= a.Parties {
+			for _, name := range c.State.Arrived {
+				if name == a.Session && !known {
+					continue // it was not attached yet
+				}
+				if err := c.Tell(sessionID(name), "detach", c.Self()); err != nil {
+					return p, err
+				}
+			}
+			c.State.Generation++
+			c.State.Arrived, p.Open = nil, true
+			return p, nil
+		}
+		if known {
+			return p, nil
+		}
+		return p, c.Tell(sessionID(a.Session), "attach", c.Self())
+	})
+	leave := func(c *virtual.Context[barrier], name string) (struct{}, error) {
+		c.State.Arrived = slices.DeleteFunc(c.State.Arrived, func(s string) bool { return s == name })
+		return struct{}{}, nil
+	}
+	virtual.Handle(k, ended, leave)
+	virtual.Handle(k, "leave", leave)
+	virtual.Handle(k, "look", func(c *virtual.Context[barrier], _ struct{}) (passage, error) {
+		return passage{Generation: c.State.Generation}, nil
+	})
+	return k.Kind
+}
+
+// Barrier is where some wait for each other, again and again.
+type Barrier struct {
+	host *virtual.Host
+	id   virtual.ID
+}
+
+// NewBarrier names a barrier.
+func NewBarrier(h *virtual.Host, name string) Barrier {
+	return Barrier{h, virtual.ID{Kind: kindBarrier, Name: name}}
+}
+
+// Wait returns when so many sessions wait here, and says how often the barrier had opened before. All should name the same number.
+// One whose session ends, or whose ctx does, is not counted any more.
+func (b Barrier) Wait(ctx context.Context, s *Session, parties int) (generation uint64, err error) {
+	if s.Over() {
+		return 0, ErrSessionOver
+	}
+	p, err := virtual.Call[arrival, passage](ctx, b.host, b.id, "arrive", arrival{s.name, parties})
+	if err == nil && !p.Open {
+		err = s.await(ctx, func() (bool, int, error) {
+			now, err := virtual.Call[struct{}, passage](ctx, b.host, b.id, "look", struct{}{})
+			return now.Generation > p.Generation, 1, err
+		})
+	}
+	if err != nil {
+		s.leave(ctx, b.id)
+		return 0, err
+	}
+	return p.Generation, nil
+}

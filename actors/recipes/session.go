@@ -1,0 +1,253 @@
+package recipes
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// The names of the kinds.
+const (
+	kindSession  = "session"
+	kindLock     = "lock"
+	kindElection = "election"
+	kindRegistry = "registry"
+	kindQueue    = "queue"
+	kindBarrier  = "barrier"
+)
+
+// Kinds are the kinds of actors that recipes are made of. They should be registered on every node that holds copies of their keyspace.
+func Kinds(options ...virtual.Option) []*virtual.Kind {
+	return []*virtual.Kind{
+		sessionKind(options), lineKind(kindLock, options), lineKind(kindElection, options), registryKind(options), queueKind(options), barrierKind(options),
+	}
+}
+
+// MaxAttached is how many things one session holds. It is told that its session has ended of what comes after.
+const MaxAttached = 1000
+
+// session is the state of a session's actor. One that has ended, or never was, is the zero value: names are not used again.
+type session struct {
+	Open     bool
+	TTL      int64        // ms
+	Until    int64        // Unix ms: then it ends, unless it is renewed. Moved at most four times in a TTL, so most renewals write nothing
+	Attached []virtual.ID // what is told when it ends, in the order in which it came
+}
+
+// ended is the method by which a session tells that it has ended; the message is its name.
+const ended = "session-ended"
+
+func sessionID(name string) virtual.ID { return virtual.ID{Kind: kindSession, Name: name} }
+
+// Bounds of a session's TTL.
+const (
+	minTTL = time.Second
+	maxTTL = time.Hour
+)
+
+func sessionKind(options []virtual.Option) *virtual.Kind {
+	k := virtual.NewKind[session](kindSession, options...)
+	virtual.Handle(k, "open", func(c *virtual.Context[session], ttl time.Duration) (struct{}, error) {
+		if ttl < minTTL || ttl > maxTTL {
+			return struct{}{}, fmt.Errorf("a session with a TTL of %v; at least %v, at most %v", ttl, minTTL, maxTTL)
+		}
+		c.State.Open, c.State.TTL = true, ttl.Milliseconds()
+		c.State.renew(c.Now())
+		return struct{}{}, watch(c)
+	})
+	virtual.Handle(k, "renew", func(c *virtual.Context[session], _ struct{}) (bool, error) {
+		if c.State.Open {
+			c.State.renew(c.Now())
+		}
+		return c.State.Open, nil
+	})
+	virtual.Handle(k, "close", func(c *virtual.Context[session], _ struct{}) (struct{}, error) { return struct{}{}, end(c) })
+	virtual.Handle(k, "attach", func(c *virtual.Context[session], id virtual.ID) (struct{}, error) {
+		switch {
+		case slices.Contains(c.State.Attached, id):
+			return struct{}{}, nil
+		case !c.State.Open || len(c.State.Attached) >= MaxAttached:
+			return struct{}{}, c.Tell(id, ended, c.Self().Name)
+		}
+		c.State.Attached = append(c.State.Attached, id)
+		return struct{}{}, nil
+	})
+	virtual.Handle(k, "detach", func(c *virtual.Context[session], id virtual.ID) (struct{}, error) {
+		c.State.Attached = slices.DeleteFunc(c.State.Attached, func(a virtual.ID) bool { return a == id })
+		return struct{}{}, nil
+	})
+	virtual.Handle(k, "expire", expire)
+	return k.Kind
+}
+
+// renew moves the end, in quarters of the TTL: it is never nearer than that.
+func (s *session) renew(now time.Time) {
+	if until := now.UnixMilli() + s.TTL; s.Until < until {
+		s.Until = until + s.TTL/4
+	}
+}
+
+// watch has the session look whether it has ended. A look that comes too early sets the next.
+func watch(c *virtual.Context[session]) error {
+	wait := max(1, c.State.Until-c.Now().UnixMilli())
+	return c.Remind("expire", time.Duration(wait)*time.Millisecond, 0, "expire", c.State.Until)
+}
+
+// late is how far behind its time a look comes that tells of the session's own absence.
+const late = 500 * time.Millisecond
+
+// expire ends the session if it was not renewed. If its actor was away, since its shard failed over or no node ran, it could not have
+// been: then it gets its TTL anew.
+func expire(c *virtual.Context[session], due int64) (struct{}, error) {
+	now := c.Now()
+	switch {
+	case !c.State.Open:
+		return struct{}{}, nil
+	case now.Sub(time.UnixMilli(due)) > late:
+		c.State.renew(now)
+	case c.State.Until <= now.UnixMilli():
+		return struct{}{}, end(c)
+	}
+	return struct{}{}, watch(c)
+}
+
+// end tells all that is attached.
+func end(c *virtual.Context[session]) error {
+	for _, id := range c.State.Attached {
+		if err := c.Tell(id, ended, c.Self().Name); err != nil {
+			return err
+		}
+	}
+	*c.State = session{}
+	c.Forget("expire")
+	return nil
+}
+
+// ErrSessionOver says that a session has ended, or may have: what was held by it is not any more.
+var ErrSessionOver = errors.New("recipes: the session is over")
+
+// Session keeps what a process holds for as long as the process lives. Its methods may be called concurrently.
+type Session struct {
+	host   *virtual.Host
+	name   string
+	ttl    time.Duration
+	done   chan struct{}
+	cancel func()
+	work   sync.WaitGroup
+}
+
+// Open begins a session, and renews it until it is closed. ttl is how long it outlives its process: from a second to an hour.
+func Open(ctx context.Context, h *virtual.Host, ttl time.Duration) (*Session, error) {
+	s := &Session{host: h, name: rand.Text(), ttl: ttl, done: make(chan struct{})}
+	begun := time.Now()
+	if _, err := virtual.Call[time.Duration, struct{}](ctx, h, sessionID(s.name), "open", ttl); err != nil {
+		return nil, err
+	}
+	renewing, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.work.Go(func() { s.keep(renewing, begun) })
+	return s, nil
+}
+
+// Name is unique.
+func (s *Session) Name() string { return s.name }
+
+// Done is closed when the session is over, or was not renewed for so long that it may be. Whoever holds something by it stops then.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Over says whether Done is closed.
+func (s *Session) Over() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// keep renews the session until it is over. sent is when the last renewal that was answered began: the actor counts from later on.
+func (s *Session) keep(ctx context.Context, sent time.Time) {
+	defer close(s.done)
+	tick := time.NewTicker(s.ttl / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		left, cancel := context.WithDeadline(ctx, sent.Add(s.ttl))
+		now := time.Now()
+		open, err := virtual.Call[struct{}, bool](left, s.host, sessionID(s.name), "renew", struct{}{})
+		cancel()
+		switch {
+		case err == nil && open:
+			sent = now
+		case err == nil, time.Since(sent) >= s.ttl:
+			return
+		}
+	}
+}
+
+// Close ends the session: what is held by it is free at once. Done is closed when Close returns. If Close fails, that happens after
+// the TTL.
+func (s *Session) Close(ctx context.Context) error {
+	s.cancel()
+	s.work.Wait()
+	_, err := virtual.Call[struct{}, struct{}](ctx, s.host, sessionID(s.name), "close", struct{}{})
+	return err
+}
+
+// The pauses of one that waits for something to happen.
+const (
+	firstPause   = 5 * time.Millisecond
+	longestPause = 50 * time.Millisecond
+	farPause     = time.Second
+)
+
+// await asks until the answer is yes, or the session is over. Those that have more others ahead of them ask less often.
+func (s *Session) await(ctx context.Context, ask func() (yes bool, ahead int, err error)) error {
+	return wait(ctx, s.done, ask)
+}
+
+// await asks until the answer is yes.
+func await(ctx context.Context, ask func() (yes bool, err error)) error {
+	return wait(ctx, nil, func() (bool, int, error) {
+		yes, err := ask()
+		return yes, 1, err
+	})
+}
+
+func wait(ctx context.Context, over <-chan struct{}, ask func() (yes bool, ahead int, err error)) error {
+	for d := firstPause; ; d = min(2*d, longestPause) {
+		yes, ahead, err := ask()
+		if yes || err != nil {
+			return err
+		}
+		t := time.NewTimer(min(d*time.Duration(max(1, ahead)), farPause))
+		select {
+		case <-t.C:
+		case <-over:
+			t.Stop()
+			return ErrSessionOver
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// leaveTimeout bounds the attempt of one that gives up waiting to say so. If that fails its session tells, when it ends.
+const leaveTimeout = 5 * time.Second
+
+func (s *Session) leave(ctx context.Context, id virtual.ID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	_, _ = virtual.Call[string, struct{}](ctx, s.host, id, "leave", s.name)
+}
