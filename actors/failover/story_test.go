@@ -240,6 +240,104 @@ func TestTargetDiesAsWell(t *testing.T) {
 	s.golden("target.txt")
 }
 
+// Issue: "survives the death … of two nodes at once": one plan deposes both, and is part of both stories.
+func TestTwoDieAtOnce(t *testing.T) {
+	s := newStage(t, 5, 10)
+	one, other := s.places("id2"), s.places("id3")
+	s.broke("id2", 1, s.now, "EOF")
+	s.broke("id3", 1, s.now, "EOF")
+	s.pass(2)
+	s.detect("id2", liveness.Dead, "the host is gone", true)
+	s.detect("id3", liveness.Dead, "the host is gone", true)
+	s.planned()
+	s.planned()
+	var serving []int
+	for i, r := range s.state.Shards {
+		if r.PrimaryCopy() != nil {
+			serving = append(serving, i)
+		}
+	}
+	s.serve(serving...)
+	s.look()
+	s.pass(redWait/1e6 + 1) // a shard that both had is red
+	s.look()
+	if len(s.ended) != 2 || s.ended[0].Trace() == s.ended[1].Trace() || s.ended[0].Plans[0] != s.ended[1].Plans[0] {
+		t.Fatalf("%d stories ended: %v", len(s.ended), s.ended)
+	}
+	for _, x := range s.ended {
+		want := map[string][]int{"id2": one, "id3": other}[x.Node]
+		if len(x.Shards) != len(want) || len(want) == 0 {
+			t.Errorf("%s: %d shards, of %d that it led", x.ID(), len(x.Shards), len(want))
+		}
+		for i := range x.Shards {
+			if sh := &x.Shards[i]; !sh.Serving() && sh.Problem == "" {
+				t.Errorf("%s: %s is neither served nor lost: %+v", x.ID(), sh.Name, sh)
+			}
+			if sh := &x.Shards[i]; sh.Serving() && (len(sh.Attempts) != 1 || len(sh.Candidates) == 0) {
+				t.Errorf("%s: %s: %+v", x.ID(), sh.Name, sh)
+			}
+		}
+	}
+}
+
+// A clock that is minutes off tells impossible times; one that could be right is left alone.
+func TestTakeoverByAnotherClock(t *testing.T) {
+	for _, off := range []int64{0, 90e9, -90e9} {
+		s := newStage(t, 3, 3)
+		led := s.places("id2")
+		s.detect("id2", liveness.Dead, "proof", true)
+		s.planned()
+		s.planned()
+		for _, i := range led {
+			r := &s.state.Shards[i]
+			s.pass(10)
+			s.took(s.state, &Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: s.now - 4e6 + off, Served: s.now - 2e6 + off, Written: s.now - 1e6 + off, sent: s.now + off, received: s.now + 1e5})
+		}
+		s.look()
+		if len(s.ended) != 1 {
+			t.Fatalf("%d stories ended", len(s.ended))
+		}
+		x := s.ended[0]
+		if d := time.Duration(x.Unavailable()); d <= 0 || d > time.Second {
+			t.Errorf("clock off by %v: unavailable for %v", time.Duration(off), d)
+		}
+		if a := x.Shards[0].Last(); (a.Ahead != 0) != (off != 0) || a.Ahead != 0 && (a.Ahead-off > 2e5 || off-a.Ahead > 2e5) {
+			t.Errorf("clock off by %v: taken as %v ahead", time.Duration(off), time.Duration(a.Ahead))
+		}
+	}
+}
+
+// Traces name the module behind each word, and what its row cost.
+func TestWordsNameModules(t *testing.T) {
+	s := newStage(t, 3, 3)
+	s.detect("id2", liveness.Dead, "proof", true)
+	d := s.plan()
+	s.follow(s.state, s.now)
+	d.Input = &allocator.Input{State: s.state, Policies: &policies.Set{Deciders: []policies.Decider{guest{deciders.Alive{}}, deciders.Draining{}}}}
+	s.stories.planned(s.state, d, listen(d), s.now)
+	d = s.plan()
+	d.Input = &allocator.Input{State: s.state, Policies: &policies.Set{Deciders: []policies.Decider{guest{deciders.Alive{}}, deciders.Draining{}}}}
+	s.follow(s.state, s.now)
+	s.stories.planned(s.state, d, listen(d), s.now)
+	words := s.open[0].Words
+	for _, want := range []tracing.Word{{Decider: "alive", Verdict: "YES", Module: "ab12cd34", Fuel: 77}, {Decider: "draining", Verdict: "YES"}} {
+		if !slices.Contains(words, want) {
+			t.Errorf("%+v is not among %+v", want, words)
+		}
+	}
+}
+
+// guest is a rule that says it is a module.
+type guest struct{ policies.Decider }
+
+func (guest) Digest() string { return "ab12cd34" }
+func (guest) Cost(c policies.Capability) uint64 {
+	if c == policies.Promote {
+		return 77
+	}
+	return 0
+}
+
 // Issue: "survives the death of the leader half-way": another goes on with the same trace.
 func TestLeaderDiesHalfWay(t *testing.T) {
 	s := newStage(t, 4, 4)

@@ -390,6 +390,13 @@ func (w *Watch) finish(x *story) {
 		w.keep(&x.Failover)
 		return
 	}
+	entry := func() *cluster.Failover {
+		return w.c.Group.State().FindFailover(shards.NodeID(x.Node), shards.Epoch(x.Epoch))
+	}
+	if e := entry(); e != nil && !e.Open { // an earlier try has closed it, or the leader before in its last moment
+		w.retell(e.Record)
+		return
+	}
 	record := x.Encode()
 	outcome, err := w.commit(x, record, true)
 	switch {
@@ -401,9 +408,9 @@ func (w *Watch) finish(x *story) {
 		x.Done, x.Outcome, x.after = 0, tracing.OutcomeOpen, nanos()+endPause
 		w.stories.open = append(w.stories.open, x)
 		return
-	case outcome.Err != nil && outcome.Err.Why == cluster.WhyStale: // an earlier try has closed it, or the leader before in its last moment
-		if entry := w.c.Group.State().FindFailover(shards.NodeID(x.Node), shards.Epoch(x.Epoch)); entry != nil {
-			w.retell(entry.Record)
+	case outcome.Err != nil && outcome.Err.Why == cluster.WhyStale:
+		if e := entry(); e != nil {
+			w.retell(e.Record)
 		}
 		return
 	case outcome.Err != nil:

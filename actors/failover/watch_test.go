@@ -25,6 +25,9 @@ type parliament struct {
 	leader shards.NodeID
 	term   uint64
 	refuse error
+	mute   bool               // what ends a story is ordered, and nobody hears of it
+	late   []*cluster.Command // what was to end a story, and is on its way
+	detain bool               // such commands are on their way for long
 }
 
 func (p *parliament) State() *cluster.State {
@@ -45,9 +48,27 @@ func (p *parliament) ProposeIn(_ context.Context, term uint64, c *cluster.Comman
 	if p.refuse != nil || term != p.term {
 		return cluster.Outcome{}, errors.Join(p.refuse, fmt.Errorf("term %d", term))
 	}
+	ends := c.Failover != nil && c.Failover.Close
+	if ends && p.detain {
+		p.late = append(p.late, c)
+		return cluster.Outcome{}, context.DeadlineExceeded
+	}
 	after, o := p.state.Apply(c)
 	p.state = after
+	if ends && p.mute {
+		return cluster.Outcome{}, context.DeadlineExceeded
+	}
 	return o, nil
+}
+
+// arrive has what is on its way ordered.
+func (p *parliament) arrive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.late {
+		p.state, _ = p.state.Apply(c)
+	}
+	p.late, p.detain = nil, false
 }
 
 func (p *parliament) elect(leader shards.NodeID, term uint64) {
@@ -187,6 +208,206 @@ func TestWatch(t *testing.T) {
 			t.Errorf("open stories %v, %v", list, err)
 		}
 	})
+}
+
+// play has n2 die under a leader, and everything it led taken over and written to, so that the story is about to end.
+func (p *parliament) play(s *stage, leader *office) {
+	leader.watch.Applied()
+	synctest.Wait()
+	leader.watch.Changed(3, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "proof", Proof: true}})
+	s.alive["id2"] = liveness.Dead
+	led := s.places("id2")
+	for range 2 {
+		s.state = p.State()
+		d := s.plan()
+		p.mu.Lock()
+		p.state = s.state
+		p.mu.Unlock()
+		leader.watch.Planned(placement.Planned{Term: 3, Plan: d.Plan, Outcome: d.Outcome, Took: time.Millisecond, Commit: time.Millisecond})
+		synctest.Wait()
+	}
+	var list []Takeover
+	for _, i := range led {
+		r, now := &p.State().Shards[i], time.Now().UnixNano()
+		list = append(list, Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: now, Served: now, Written: now})
+	}
+	leader.watch.Took(list, nil)
+}
+
+// Issue: "nothing duplicated", "leader killed in the middle": whatever becomes of the command that ends a story, and whoever leads when that is
+// known, the story is told once.
+func TestEndOfStoryInDoubt(t *testing.T) {
+	for _, c := range []struct {
+		what          string
+		mute, detain  bool
+		other         bool // leads before the command arrives
+		first, second int  // how often they tell
+	}{
+		{"ordered, and the leader does not hear of it", true, false, false, 1, 0},
+		{"on its way while the leader tries again", false, true, false, 1, 0},
+		{"ordered, and another leads", true, false, true, 1, 0},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, 3, 3)
+				p := &parliament{state: s.state, leader: "id1", term: 3, mute: c.mute, detain: c.detain}
+				first := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+				second := p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
+				defer first.close()
+				defer second.close()
+				p.play(s, first)
+				<-time.After(time.Duration(feltWait) + time.Millisecond)
+				synctest.Wait()
+				if open := first.watch.Open(); len(open) != 1 || len(first.list()) != 0 {
+					t.Fatalf("nobody knows whether it was committed; open are %d, told %d", len(open), len(first.list()))
+				}
+				if c.other {
+					p.elect("id3", 4)
+				}
+				p.arrive()
+				first.watch.Applied()
+				second.watch.Applied()
+				<-time.After(10 * time.Second)
+				synctest.Wait()
+				if a, b := len(first.list()), len(second.list()); a != c.first || b != c.second {
+					t.Fatalf("the first leader told %d times, the second %d", a, b)
+				}
+				if f := p.State().FindFailover("id2", 1); f.Open || len(f.Record) == 0 {
+					t.Errorf("the cluster has %+v", f)
+				}
+				if told := first.list()[0]; told.Outcome != tracing.OutcomeRecovered || len(told.Words) == 0 {
+					t.Errorf("it was told as %s", told.Summary())
+				}
+			})
+		})
+	}
+}
+
+// A command that is lost with its leader's office ends nothing: whoever leads next tells the story, and the leader before does not.
+func TestEndOfStoryIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 3, 3)
+		p := &parliament{state: s.state, leader: "id1", term: 3, detain: true}
+		var first *office
+		second := p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
+		defer second.close()
+		first = p.open(t, "id1", "n1", func(shards.NodeID) *office { return second })
+		defer first.close()
+		p.play(s, first)
+		<-time.After(time.Duration(feltWait) + time.Millisecond)
+		synctest.Wait()
+		p.elect("id3", 4)
+		p.mu.Lock()
+		p.detain, p.late = false, nil
+		p.mu.Unlock()
+		first.watch.Applied()
+		second.watch.Applied()
+		var again []Takeover
+		for i := range p.State().Shards {
+			r, now := &p.State().Shards[i], time.Now().UnixNano()
+			again = append(again, Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: now, Served: now, Written: now})
+		}
+		second.watch.Took(again, nil)
+		<-time.After(10 * time.Second)
+		first.watch.Applied()
+		synctest.Wait()
+		if a, b := len(first.list()), len(second.list()); a != 0 || b != 1 {
+			t.Fatalf("the first leader told %d times, the second %d", a, b)
+		}
+	})
+}
+
+// Whatever is drained is followed by every node; who leads tells of it, and who leads next lists it.
+func TestDrainIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 4, 4)
+		p := &parliament{state: s.state, leader: "id1", term: 3}
+		first := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+		second := p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
+		defer first.close()
+		defer second.close()
+		step := func() {
+			p.mu.Lock()
+			p.state = s.state
+			p.mu.Unlock()
+			first.watch.Applied()
+			second.watch.Applied()
+			synctest.Wait()
+		}
+		step()
+		yes := true
+		s.apply(&cluster.Command{Member: &cluster.MemberChange{Node: "id2", Draining: &yes}})
+		step()
+		if open := first.watch.Open(); len(open) != 1 || open[0].Kind != tracing.KindDrain || open[0].Outcome != tracing.OutcomeOpen {
+			t.Fatalf("open: %v", open)
+		}
+		for range 10 {
+			s.plan()
+			step()
+			s.settle()
+			step()
+		}
+		if a, b := first.list(), second.list(); len(a) != 1 || len(b) != 0 || a[0].Outcome != tracing.OutcomeDone {
+			t.Fatalf("the leader told %v, another node %v", a, b)
+		}
+		p.elect("id3", 4)
+		step()
+		if open := second.watch.Open(); len(open) != 1 || open[0].Trace() != first.list()[0].Trace() || len(second.list()) != 0 {
+			t.Errorf("who leads next lists %v, and tells %v", open, second.list())
+		}
+	})
+}
+
+// What requests felt reaches the leader summed up, once for many of them, and belongs to the failover of their shard.
+func TestClientsWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 3, 3)
+		p := &parliament{state: s.state, leader: "id1", term: 3}
+		first := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+		defer first.close()
+		other := p.open(t, "id3", "n3", func(shards.NodeID) *office { return first })
+		defer other.close()
+		shard := s.state.Shards[s.places("id2")[0]].ID
+		var calls int
+		tell := other.teller.c.Call
+		other.teller.c.Call = func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
+			calls++
+			return tell(ctx, to, body)
+		}
+		long := time.Now()
+		other.teller.Waited(shard, long.Add(-time.Minute), long.Add(-time.Minute+time.Second)) // of a trouble before
+		p.play(s, first)
+		died := time.Now()
+		for i := range 1000 {
+			other.teller.Waited(shard, died, died.Add(time.Duration(i%200)*time.Millisecond))
+		}
+		other.teller.Waited(shards.NewShardID(7, 7), died, died.Add(time.Hour)) // of no failover
+		first.teller.Waited(shard, died.Add(time.Millisecond), died.Add(11*time.Millisecond))
+		<-time.After(3 * time.Second)
+		synctest.Wait()
+		told := first.list()
+		if len(told) != 1 || len(told[0].Clients) != 2 {
+			t.Fatalf("told %d stories; clients %+v", len(told), told[0].Clients)
+		}
+		if a, b := told[0].Clients[0], told[0].Clients[1]; a.Node != "n1" || a.Requests != 1 || a.Longest != 10e6 || b.Node != "n3" || b.Requests != 1000 || b.Longest != 199e6 {
+			t.Errorf("clients felt %+v", told[0].Clients)
+		}
+		if calls > 3 {
+			t.Errorf("the leader was called %d times about 1000 requests", calls)
+		}
+	})
+}
+
+// The path of a request that was tried again is not the place to allocate.
+func TestWaitedAllocatesNothing(t *testing.T) {
+	p := &parliament{state: newStage(t, 1, 1).state}
+	o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+	defer o.close()
+	began := time.Now()
+	o.teller.Waited(1, began, began)
+	if n := testing.AllocsPerRun(100, func() { o.teller.Waited(1, began, began) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 // TestUncommittedStory: who cannot commit a story does not tell it; whoever leads next does.
