@@ -14,7 +14,7 @@ type Desired struct {
 	Hash     uint64 // of who holds what and who leads, in the order of the table: the same for all that work it out from the same input
 	Placed   int    // copies that are missing, and have a place in it
 	Moves    int    // copies that go from one node to another
-	Hands    int    // shards that are led by another copy
+	Hands    int    // shards that are led by another copy; where copies are counted these are not worked out ahead
 	Bytes    float64
 	Unplaced []string // shards of which a copy has no place, one entry each
 	Before   Heat     // of the hottest node, when what is missing has been placed
@@ -47,6 +47,9 @@ func Desire(in Input) *Desired {
 		d.Unplaced = append(d.Unplaced, p.name(p.in.State.Shards[s.ShardOf(int(slot))].ID))
 	}
 	d.Placed -= len(d.Unplaced)
+	if !s.measured {
+		s.Ignore(dimPrimaries)
+	}
 	d.Before = s.hottest()
 	limits, worth := p.limits()
 	if limits.Moves = 0; worth && !in.NoBalance {

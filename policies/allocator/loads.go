@@ -72,9 +72,12 @@ func (s *solver) weigh() {
 	p := s.p
 	s.loads = make([]fitLoad, len(p.in.State.Shards))
 	if !s.measured {
-		one := fit.Vector{dimCopies: 1}
+		one, lead := fit.Vector{dimCopies: 1}, fit.Vector{dimCopies: 1}
+		if s.leads {
+			lead[dimPrimaries] = 1
+		}
 		for i := range s.loads {
-			s.loads[i] = fitLoad{one, one}
+			s.loads[i] = fitLoad{lead, one}
 		}
 		return
 	}
@@ -129,7 +132,7 @@ func (s *solver) nodes() []fit.Node {
 		node := &p.view.Nodes[n]
 		nodes[n] = fit.Node{Zone: fit.None, Host: fit.None, Away: !p.home(n)}
 		if !s.measured {
-			nodes[n].Capacity[dimCopies] = 1
+			nodes[n].Capacity[dimCopies], nodes[n].Capacity[dimPrimaries] = 1, 1
 			continue
 		}
 		nodes[n].Capacity = vector(node.Capacity)

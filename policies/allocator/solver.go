@@ -34,6 +34,7 @@ type solver struct {
 	p        *planner
 	loads    []fitLoad // by place of the shard
 	measured bool
+	leads    bool   // leads are evened out too; where copies are counted they are only placed evenly, see balancePrimaries
 	pending  []bool // by slot: it is to be placed; Slots says where, as the desired assignment has it
 }
 
@@ -42,13 +43,13 @@ type fitLoad struct{ primary, replica fit.Vector }
 
 // solver makes the arrays anew from what has been planned so far, with slots for missing copies or without.
 func (p *planner) solver(missing bool) *solver {
-	s := &solver{p: p, measured: p.measured()}
+	s := &solver{p: p, measured: p.measured(), leads: missing || p.measured()}
 	problem := fit.Problem{Seed: p.in.Seed, Classes: make([]fit.Class, len(p.in.State.Keyspaces))}
 	s.weigh()
 	problem.Nodes = s.nodes()
 	s.rules(&problem)
 	problem.Shards, problem.Slots = s.slots(missing)
-	if s.measured {
+	if s.measured || missing {
 		problem.Families = len(p.in.State.Keyspaces)
 		problem.Weights = fit.Vector{dimPrimaries: primariesWeight}
 		problem.Light = fit.Vector{dimPrimaries: 1}
@@ -141,7 +142,11 @@ func (s *solver) place() (unplaced []int32) {
 	s.Enter = s.mayHold
 	unplaced = s.Place()
 	if missing*4 > len(s.Slots) { // a few have found the cool places that there are
-		s.Settle(fit.Limits{Start: freshHeat, Stop: freshHeat, Fresh: true})
+		heat := freshHeat
+		if !s.measured {
+			heat = 1.005 // numbers can be as good as even
+		}
+		s.Settle(fit.Limits{Start: heat, Stop: heat, Fresh: true})
 	}
 	s.Enter = nil // from now on whoever asks knows the answers
 	return unplaced

@@ -333,6 +333,14 @@ func (s *Search) random(n int) int {
 	return int((x >> 32) * uint64(n) >> 32)
 }
 
+// Ignore leaves a dimension out from now on.
+func (s *Search) Ignore(dim int) {
+	for n := range s.Nodes {
+		s.inv[n][dim], s.weight[n][dim] = 0, 0
+		s.phi[n] = s.cost(n, &s.use[n])
+	}
+}
+
 // ShardOf is the shard that a slot belongs to.
 func (s *Search) ShardOf(slot int) int { return int(s.shardOf[slot]) }
 
