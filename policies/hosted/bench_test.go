@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -40,15 +39,6 @@ func town(b testing.TB, nodes, shards int, empty bool) *tck.World {
 // five are the deciders of the measurements: one that looks at each shard's copies, two that are asked once per keyspace, one
 // that is metered, and one that is asked of every move.
 var five = []string{"same_node", "alive", "draining", "disk", "throttling"}
-
-// cpu is the time that this process has been given, whatever else the machine does.
-func cpu(b *testing.B) int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
-}
 
 // sets are pairs with the same rules, of twins and of modules.
 func sets(b testing.TB, names []string) (native *policies.Set, guests *hosted.Set) {
