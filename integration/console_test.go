@@ -53,6 +53,9 @@ func (p *town) sees(m *harness.Member, view string, want ...string) {
 
 // Issue: "Tested in headless Chromium: a failover is provoked and seen in the page".
 func TestConsoleShowsAFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
 	browser(t)
 	p := newTown(t, harness.ClusterConfig{})
 	victim := p.other(p.leader())
