@@ -13,7 +13,7 @@ import (
 
 // How the stager works.
 const (
-	compileLimit = time.Minute      // for one module
+	compileLimit = 3 * time.Minute  // for one module: a Go guest takes a second on a machine that has nothing else to do
 	stageAgain   = time.Second      // after a report that was not committed
 	uploadLimit  = 15 * time.Minute // an upload that has not gone on for so long, or has become no policy, is collected
 	sweepPeriod  = time.Minute
