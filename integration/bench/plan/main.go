@@ -118,6 +118,7 @@ func solvers(shape Shape, others bool, patience time.Duration) {
 	}
 	footprint()
 	for _, e := range events() {
+		settling := 0.0
 		for i, r := range list {
 			p := fork(settled[r.name])
 			e.happen(p)
@@ -139,7 +140,7 @@ func solvers(shape Shape, others bool, patience time.Duration) {
 			moves, done := r.settle(p, processor()+patience)
 			wall, cpu = c.since()
 			if i == 0 {
-				ours = cpu
+				settling = cpu
 			}
 			bytes := 0.0
 			for _, m := range moves {
@@ -149,7 +150,7 @@ func solvers(shape Shape, others bool, patience time.Duration) {
 			if least > 0 {
 				bound = fmt.Sprintf("%.2f", bytes/least)
 			}
-			row("", r.name, wall, cpu, ours, fmt.Sprint(len(moves)), bound, judge(p), done)
+			row("", r.name, wall, cpu, settling, fmt.Sprint(len(moves)), bound, judge(p), done)
 			if b := fit.NewSearch(*fork(p)).Bounds(); i == 0 && b.Shard >= 0 {
 				fmt.Printf("%-18s shard %d alone makes a node as hot as %.3f in dimension %d: nobody can do better\n", "", b.Shard, b.Heat, b.Dim)
 			}
