@@ -23,11 +23,16 @@ import (
 // with Register.
 func (n *Node) Actors() *virtual.Host { return n.actors }
 
-// Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet. It should
+// Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet: with 64
+// shards, one replica, and fsync, or in memory if this node has no data folder. It should
 // be called on every node that holds copies, and before the first call. The error wraps ErrConfig, or is what the cluster says.
 func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 	if _, err := n.named(k.Keyspace()); err != nil {
-		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: shards.Keyspace{Name: k.Keyspace(), Shards: actorShards, Replicas: 1}}})
+		space := shards.Keyspace{Name: k.Keyspace(), Shards: actorShards, Replicas: 1}
+		if n.config.Data == "" {
+			space.Durability = shards.DurabilityMemory // nothing else can be kept here
+		}
+		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
 		switch {
 		case err != nil:
 			return fmt.Errorf("keyspace %q of actors: %w", k.Keyspace(), err)
