@@ -312,20 +312,15 @@ func (t *tester) measure(f *fixture.File, i int, m *mind, r *tested) {
 		return // they were asked before
 	}
 	v := policies.NewView(w.State, w.Facts)
-	for n, q := range questions {
-		if q == nil {
-			continue
-		}
+	for n := range questions {
+		q := &questions[n]
 		other := *q
 		other.Primary = !q.Primary // asked in turn with q, or the answer would be the one that is kept
-		m.set.Forget()
-		m.set.Ask(v, q) // the image is written now, and not in the time that is measured
+		m.ask(v, q)                // the image is written now, and not in the time that is measured
 		began, times := time.Now(), 0
 		for ; times < measureMax && (times == 0 || time.Since(began) < measureFor); times++ {
-			m.set.Forget()
-			m.set.Ask(v, &other)
-			m.set.Forget()
-			m.set.Ask(v, q)
+			m.ask(v, &other)
+			m.ask(v, q)
 		}
 		nanos := float64(time.Since(began).Nanoseconds()) / float64(2*times)
 		if m.name == "interpreted" {
@@ -333,12 +328,38 @@ func (t *tester) measure(f *fixture.File, i int, m *mind, r *tested) {
 		} else if i == 0 || m.name == "compiled" {
 			r.Cases[n].Nanos = nanos
 		}
-		for _, d := range m.set.Deciders {
-			if h := hosted.Of(d); h != nil && m.name == "compiled" {
-				r.Cases[n].Fuel += h.FuelUsed()
-			}
+		if m.name == "compiled" {
+			r.Cases[n].Fuel = m.fuel(q)
 		}
 	}
+}
+
+// ask puts a question, whatever has been asked before.
+func (m *mind) ask(v *policies.View, q *fixture.Asked) {
+	m.set.Forget()
+	if q.Score {
+		m.set.Scores(v, &q.Question)
+	} else {
+		m.set.Ask(v, &q.Question)
+	}
+}
+
+// fuel is what the last question took.
+func (m *mind) fuel(q *fixture.Asked) (sum uint64) {
+	if q.Score {
+		for _, s := range m.set.Scorers {
+			if h, hosted := s.(interface{ FuelUsed() uint64 }); hosted {
+				sum += h.FuelUsed()
+			}
+		}
+		return sum
+	}
+	for _, d := range m.set.Deciders {
+		if h := hosted.Of(d); h != nil {
+			sum += h.FuelUsed()
+		}
+	}
+	return sum
 }
 
 // golden compares with the golden file, or writes it.
