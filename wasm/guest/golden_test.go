@@ -96,7 +96,7 @@ type guest struct {
 	row, out uint32
 }
 
-const fuel = 50_000_000
+const fuel = 200_000_000
 
 // start makes an instance of a module with these settings and this image.
 func start(t testing.TB, module []byte, settings []byte, image *abi.Image) *guest {

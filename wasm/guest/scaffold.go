@@ -24,7 +24,7 @@ type plan struct {
 	title    string
 	sources  map[string]string // path in the project: path here
 	copied   map[string]string // the SDK: folder or file here, and where it goes
-	pages    int
+	limits   string            // of the manifest
 	needs    string
 	needsToo string
 	ignored  string
@@ -39,7 +39,7 @@ var plans = map[string]plan{
 		title:   "C",
 		sources: map[string]string{"policy.c": "c/policy.c", "policy_test.c": "c/policy_test.c", "Makefile": "c/Makefile"},
 		copied:  map[string]string{"c/troupe.h": "troupe.h", "c/troupe_test.h": "troupe_test.h"},
-		pages:   64, needsToo: " and in `TROUPE_NEEDS`", ignored: "policy_test", source: "policy.c", sdk: "troupe.h`, `troupe_test.h", test: "policy_test.c",
+		limits:  `"pages": 256`, needsToo: " and in `TROUPE_NEEDS`", ignored: "policy_test", source: "policy.c", sdk: "troupe.h`, `troupe_test.h", test: "policy_test.c",
 		needs: "It needs clang with lld (Debian: `apt-get install clang-19 lld-19`) and, for the unit tests, any C compiler.",
 		commands: `clang-19 --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all \
   -Wl,-z,stack-size=16384 -o policy.wasm policy.c        # the manifest goes in by MANIFEST("manifest.json")
@@ -50,7 +50,7 @@ troupe policy test fixture.yaml                          # the module`,
 		title:   "Rust",
 		sources: map[string]string{"src/lib.rs": "rust/lib.rs", "Cargo.toml": "rust/Cargo.toml", "Makefile": "rust/Makefile"},
 		copied:  map[string]string{"rust/troupe.rs": "src/troupe.rs"},
-		pages:   64, ignored: "policy_test\ntarget", source: "src/lib.rs", sdk: "src/troupe.rs", test: "src/lib.rs",
+		limits:  `"pages": 256`, ignored: "policy_test\ntarget", source: "src/lib.rs", sdk: "src/troupe.rs", test: "src/lib.rs",
 		needs: "It needs Rust 1.63 or later with the target wasm32-unknown-unknown (`rustup target add wasm32-unknown-unknown`; Debian: `apt-get install rustc\n" +
 			"libstd-rust-dev-wasm32 lld-14`, and then `make LINKER=wasm-ld-14`).",
 		commands: `cargo build --release --target wasm32-unknown-unknown    # the manifest goes in by policy!("../manifest.json")
@@ -62,7 +62,7 @@ troupe policy test fixture.yaml                          # the module`,
 		title:   "AssemblyScript",
 		sources: map[string]string{"policy.ts": "assemblyscript/policy.ts", "policy_test.mjs": "assemblyscript/policy_test.mjs", "package.json": "assemblyscript/package.json", "Makefile": "assemblyscript/Makefile"},
 		copied:  map[string]string{"assemblyscript/troupe.ts": "troupe.ts", "assemblyscript/world.mjs": "world.mjs"},
-		pages:   64, needsToo: " and in the call of `needs`", ignored: "node_modules", source: "policy.ts", sdk: "troupe.ts`, `world.mjs", test: "policy_test.mjs",
+		limits:  `"pages": 256`, needsToo: " and in the call of `needs`", ignored: "node_modules", source: "policy.ts", sdk: "troupe.ts`, `world.mjs", test: "policy_test.mjs",
 		needs: "It needs node and the compiler, which `npm install` gets.",
 		commands: `npm install
 npx asc policy.ts -O3 --exportStart _initialize --use abort=troupe/abort -o policy.wasm
@@ -74,7 +74,7 @@ troupe policy test fixture.yaml                          # the module, on a clus
 		title:   "Go",
 		sources: map[string]string{"policy.go": "go/policy.go", "exports.go": "go/exports.go", "policy_test.go": "go/policy_test.go", "go.mod": "go/go.mod", "Makefile": "go/Makefile"},
 		copied:  map[string]string{"go": "troupe"},
-		pages:   256, ignored: "", source: "policy.go", sdk: "troupe/", test: "policy_test.go",
+		limits:  `"pages": 256, "fuel_per_node": 100000`, ignored: "", source: "policy.go", sdk: "troupe/", test: "policy_test.go",
 		needs: "It needs Go 1.24 or later and nothing else.",
 		commands: `GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w" -o policy.wasm .
 troupe policy pack policy.wasm manifest.json             # the manifest goes in
@@ -98,7 +98,7 @@ func Scaffold(language, name string) ([]File, error) {
 	if !projectName.MatchString(name) {
 		return nil, fmt.Errorf("name %q; must be 1 to 64 of a-z 0-9 _ -, beginning with a letter", name)
 	}
-	fill := strings.NewReplacer("{{name}}", name, "{{Language}}", p.title, "{{pages}}", fmt.Sprint(p.pages), "{{needs}}", p.needs, "{{needs_too}}", p.needsToo,
+	fill := strings.NewReplacer("{{name}}", name, "{{Language}}", p.title, "{{limits}}", p.limits, "{{needs}}", p.needs, "{{needs_too}}", p.needsToo,
 		"{{ignored}}", p.ignored, "{{source}}", p.source, "{{sdk}}", p.sdk, "{{test}}", p.test, "{{commands}}", p.commands)
 	var out []File
 	template := func(to, from string) error {

@@ -211,7 +211,25 @@ export function attributeNumber(node: i32, name: i32): u32 {
 
 // A node's attribute, "" if it has none.
 export function attribute(node: i32, name: string): string {
-  return text(attributeNumber(node, numberOf(name)));
+  const end = load<u32>(place<u32>(NODE_ATTRIBUTES, node + 1));
+  for (let i = load<u32>(place<u32>(NODE_ATTRIBUTES, node)); i < end; i++) {
+    if (is(load<u32>(place<u32>(ATTRIBUTE_NAME, i)), name)) return text(load<u32>(place<u32>(ATTRIBUTE_VALUE, i)));
+  }
+  return "";
+}
+
+// Whether a string of the image is this one, without making it.
+export function is(number: u32, wanted: string): bool {
+  const from = load<u32>(place<u32>(TEXT_STARTS, number));
+  const length: i32 = load<u32>(place<u32>(TEXT_STARTS, number + 1)) - from;
+  const bytes = placeOf(TEXT) + from;
+  if (length < wanted.length) return false; // UTF-8 is never shorter than UTF-16 has units
+  for (let i = 0; i < wanted.length; i++) {
+    const c = wanted.charCodeAt(i);
+    if (c >= 0x80) return text(number) == wanted;
+    if (load<u8>(bytes + i) != c) return false;
+  }
+  return length == wanted.length;
 }
 
 // Whether a value fits a pattern, in which * stands for any run of characters.

@@ -13,10 +13,14 @@ type json struct {
 	number float64
 	names  []string // of an object, one for each item
 	items  []json
+	list   []string // of an array: the text of each item
 }
 
-// settings are those that pol_configure brought last.
-var settings json
+// settings are those that pol_configure brought last: everybody's, and those of keyspaces.
+var settings struct{ everybodys, keyspaces *json }
+
+// nothing is what is not there.
+var nothing json
 
 // configure takes new settings.
 func configure(data []byte) int32 {
@@ -24,21 +28,21 @@ func configure(data []byte) int32 {
 	if !ok || v.get("settings").kind != 'o' {
 		return refused("the settings are not the JSON of ABI version 1")
 	}
-	settings = v
+	settings.everybodys, settings.keyspaces = v.get("settings"), v.get("keyspaces")
 	return prepare()
 }
 
 // Setting is a value in force: the module's own default, or what the operator set.
-type Setting struct{ value json }
+type Setting struct{ value *json }
 
 // SettingOf is the setting of that name; a keyspace's own, if it has one, or else everybody's. "" asks for everybody's.
 func SettingOf(keyspace, name string) Setting {
 	if keyspace != "" {
-		if v := settings.get("keyspaces").get(keyspace).get(name); v.kind != 0 {
+		if v := settings.keyspaces.get(keyspace).get(name); v != &nothing {
 			return Setting{v}
 		}
 	}
-	return Setting{settings.get("settings").get(name)}
+	return Setting{settings.everybodys.get(name)}
 }
 
 // SettingNamed is everybody's setting of that name.
@@ -47,9 +51,12 @@ func SettingNamed(name string) Setting { return SettingOf("", name) }
 // SettingsBelow gives all of everybody's settings whose names begin with prefix, as the manifest's "prefix": true has them.
 func SettingsBelow(prefix string) func(yield func(name string, s Setting) bool) {
 	return func(yield func(string, Setting) bool) {
-		all := settings.get("settings")
+		all := settings.everybodys
+		if all == nil {
+			return
+		}
 		for i, name := range all.names {
-			if strings.HasPrefix(name, prefix) && !yield(name, Setting{all.items[i]}) {
+			if strings.HasPrefix(name, prefix) && !yield(name, Setting{&all.items[i]}) {
 				return
 			}
 		}
@@ -65,24 +72,20 @@ func (s Setting) Number() float64 { return s.value.number }
 // Flag is a bool's value.
 func (s Setting) Flag() bool { return s.value.number != 0 }
 
-// List is a list's items.
-func (s Setting) List() []string { return s.value.strings() }
+// List is a list's items. They are not to be changed.
+func (s Setting) List() []string { return s.value.list }
 
-func (v json) get(name string) json {
-	for i, n := range v.names {
-		if n == name {
-			return v.items[i]
+// get finds a field; of nil, or where there is none, nothing.
+func (v *json) get(name string) *json {
+	if v == nil {
+		return &nothing
+	}
+	for i := range v.names {
+		if v.names[i] == name {
+			return &v.items[i]
 		}
 	}
-	return json{}
-}
-
-func (v json) strings() []string {
-	out := make([]string, 0, len(v.items))
-	for _, item := range v.items {
-		out = append(out, item.text)
-	}
-	return out
+	return &nothing
 }
 
 // reader walks through JSON.
@@ -91,11 +94,11 @@ type reader struct {
 	depth int
 }
 
-func parse(data []byte) (json, bool) {
+func parse(data []byte) (*json, bool) {
 	r := reader{rest: data}
 	v, ok := r.value()
 	r.blanks()
-	return v, ok && len(r.rest) == 0
+	return &v, ok && len(r.rest) == 0
 }
 
 func (r *reader) blanks() {
@@ -170,6 +173,9 @@ func (r *reader) list() (json, bool) {
 			return v, false
 		}
 		v.items = append(v.items, item)
+		if v.kind == 'a' {
+			v.list = append(v.list, item.text)
+		}
 	}
 	return v, true
 }

@@ -2,7 +2,6 @@ package troupe
 
 import (
 	"encoding/binary"
-	"strings"
 	"unsafe"
 )
 
@@ -46,26 +45,25 @@ func Attribute(node int, name string) string {
 
 // Matches says whether a value fits a pattern, in which * stands for any run of characters.
 func Matches(pattern, value string) bool {
-	for {
-		before, after, wild := strings.Cut(pattern, "*")
-		if !wild {
-			return pattern == value
-		}
-		if !strings.HasPrefix(value, before) {
+	p, v, star, resume := 0, 0, -1, 0
+	for v < len(value) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, resume = p, v
+			p++
+		case p < len(pattern) && pattern[p] == value[v]:
+			p, v = p+1, v+1
+		case star >= 0:
+			resume++
+			p, v = star+1, resume
+		default:
 			return false
 		}
-		value = value[len(before):]
-		// The rest after a star: its first part wherever it comes first, or, if it is the last part, at the end.
-		part, _, more := strings.Cut(after, "*")
-		if !more {
-			return strings.HasSuffix(value, part)
-		}
-		at := strings.Index(value, part)
-		if at < 0 {
-			return false
-		}
-		pattern, value = after, value[at:]
 	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
 }
 
 // word is a string of the dictionary. It lies in the image: keep a clone if it must outlive it.

@@ -172,7 +172,7 @@ func Use(policy any, manifest string) {
 	if !ok {
 		panic("troupe: the manifest is no JSON")
 	}
-	inUse.policy, inUse.needs = policy, m.get("needs").strings()
+	inUse.policy, inUse.needs = policy, m.get("needs").list
 }
 
 func question(shard, copy, flags int32) Question {

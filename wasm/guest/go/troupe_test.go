@@ -105,7 +105,7 @@ func TestFigures(t *testing.T) {
 
 func TestSettingsReader(t *testing.T) {
 	v, ok := parse([]byte(` {"a":"x\"\u00e9\ud83d\ude00\n\/","b":-12.5e2,"c":[true, "p"] } `))
-	if !ok || v.get("a").text != "x\"é😀\n/" || v.get("b").number != -1250 || v.get("c").items[1].text != "p" {
+	if !ok || v.get("a").text != "x\"é😀\n/" || v.get("b").number != -1250 || v.get("c").items[1].text != "p" || v.get("c").list[1] != "p" {
 		t.Errorf("read %+v", v)
 	}
 	for _, bad := range []string{``, `{`, `{"a":}`, `{"a":"x}`, `{"a":1}}`, `[1,]`, `"\x"`, `{"a" 1}`, strings.Repeat("[", 1000)} {

@@ -29,7 +29,7 @@ func NewWorld(nodeCount, keyspaceCount, shardCount, slotCount int) *World {
 	}
 	image.nodes, image.keyspaces, image.shards, image.slots, image.seen = nodeCount, keyspaceCount, shardCount, slotCount, false
 	unbind()
-	settings = json{}
+	settings.everybodys, settings.keyspaces = nil, nil
 	sizes := [...]int{global: 1, nodes: nodeCount, keyspaces: keyspaceCount, shards: shardCount, copies: shardCount * slotCount,
 		nodesInKey: keyspaceCount * nodeCount, nodeOffsets: nodeCount + 1, loose: 0}
 	for i := range table {
