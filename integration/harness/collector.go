@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 )
@@ -101,8 +102,13 @@ func (c *Collector) Trace(ctx context.Context, root string) ([]*trace.Span, erro
 }
 
 // Text is the value of a span's attribute, or empty.
-func Text(s *trace.Span, name string) string {
-	for _, a := range s.Attributes {
+func Text(s *trace.Span, name string) string { return text(s.Attributes, name) }
+
+// EventText is the value of an event's attribute, or empty.
+func EventText(e *trace.Span_Event, name string) string { return text(e.Attributes, name) }
+
+func text(list []*common.KeyValue, name string) string {
+	for _, a := range list {
 		if a.Key == name {
 			return a.Value.GetStringValue()
 		}
