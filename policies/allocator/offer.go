@@ -25,10 +25,12 @@ type Step struct {
 	From, To string
 }
 
-// How many alternatives are named, and how many copies, and targets for each, are tried as the move that helps.
+// How many alternatives are named, and how many copies of the node are tried as the one whose move helps: each try asks everybody
+// anew, about a cluster that has not been seen before.
 const (
-	offered = 3
-	helpers = 16
+	offered     = 3
+	helpers     = 16
+	helpersMany = 4 // where nodes are many
 )
 
 // String is a sentence, or empty if there is nothing to offer.
@@ -116,7 +118,11 @@ func (s *solver) help(q *policies.Question, node int) *Step {
 		}
 	}
 	slices.SortStableFunc(there, func(a, b candidate) int { return cmp.Compare(b.size, a.size) })
-	for _, c := range append(own, there[:min(helpers, len(there))]...) {
+	most := helpers
+	if len(p.view.Nodes) > few {
+		most = helpersMany
+	}
+	for _, c := range append(own, there[:min(most, len(there))]...) {
 		r := &p.in.State.Shards[c.i]
 		moved := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(c.i), Shard: r, Copy: r.Copy(c.copy.ID), Primary: c.copy.ID == r.Primary, Place: c.i}
 		for _, to := range s.coolest(moved, offered) {
