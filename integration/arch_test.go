@@ -60,7 +60,7 @@ type door struct {
 const worlds = "github.com/cockroachdb/pebble/v2/vfs"
 
 var doors = []door{
-	{"github.com/asynkron/protoactor-go", []string{"actors"},
+	{"github.com/asynkron/protoactor-go", []string{"actors", "integration/bench/actors"},
 		"its API moves between versions and its remote loses messages; the house sees only actors.System"},
 	{worlds, []string{"shards/wal"},
 		"a log is given its file system by whoever opens it; product code leaves that to the log"},
@@ -84,13 +84,13 @@ var doors = []door{
 		"names of spans and attributes are a public format and have one home"},
 	{"github.com/tetratelabs/wazero", []string{"wasm"},
 		"limits hold only if every guest goes through the one gate that sets them"},
-	{"google.golang.org/grpc", []string{"actors"},
+	{"google.golang.org/grpc", []string{"actors", "integration/bench/actors"},
 		"the node-to-node wire is one package with an in-memory twin"},
 	{"go.etcd.io/raft/v3", []string{"actors", "runtime/sim"},
 		"the metadata group is a shell around cluster.State; nothing else may vote. The simulator keeps its log for it"},
 	{"github.com/anishathalye/porcupine", []string{"runtime/sim"},
 		"a checker of histories is for worlds that are over; nothing that serves may need it"},
-	{"google.golang.org/protobuf", []string{"actors"},
+	{"google.golang.org/protobuf", []string{"actors", "integration/bench/actors"},
 		"Raft's messages and the wire's frames; what the house defines itself is msgpack, in shards/wire"},
 	{"github.com/cespare/xxhash/v2", []string{"shards", "policies", "actors"},
 		"a hash for digests and tables, not for names that must be found by other programs"},
