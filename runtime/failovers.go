@@ -39,7 +39,7 @@ func (n *Node) newTelling() (t *telling, err error) {
 		Self: n.id.Node, Name: n.config.Name, Group: placing{n}, Evidence: placing{n}.Evidence, Log: n.config.Logger,
 		Told: func(f *tracing.Failover) {
 			t.metrics.Told(f)
-			t.exporter.Export(f.Spans())
+			t.exporter.Export(f)
 		},
 	})
 	if err != nil {

@@ -20,9 +20,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// queued bounds the traces that wait for a collector; what comes after is dropped and counted. A trace has at most about a
-// thousand spans, so that a collector which is away costs a few megabytes.
-const queued = 16
+// Bounds of what waits for a collector; what comes after is dropped and counted. Records wait and not their spans, which are ten
+// times as large: each is projected when its turn has come.
+const (
+	queued     = 64
+	maxWaiting = 8 << 20 // bytes, roughly; of one record alone there may be more
+)
 
 // exportLimit is how long one trace may take to be exported before it is given up.
 const exportLimit = 10 * time.Second
@@ -33,10 +36,18 @@ type Exporter struct {
 	out     sdktrace.SpanExporter // nil: traces go nowhere
 	where   string
 	failed  func(error)
-	queue   chan []Span
+	queue   chan parcel
+	waiting atomic.Int64 // bytes, roughly, in queue and under way
 	dropped atomic.Uint64
-	cancel  context.CancelFunc
+	closed  chan struct{}      // what waits is sent, and then nothing more
+	cancel  context.CancelFunc // the time for that is over
 	done    sync.WaitGroup
+}
+
+// parcel is a record that waits.
+type parcel struct {
+	*Failover
+	size int64
 }
 
 // NewExporter reads the standard variables through env and makes an exporter, or one that is off:
@@ -80,7 +91,7 @@ func NewExporter(ctx context.Context, env func(string) string, failed func(error
 
 func (e *Exporter) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	e.cancel, e.queue = cancel, make(chan []Span, queued)
+	e.cancel, e.closed, e.queue = cancel, make(chan struct{}), make(chan parcel, queued)
 	e.done.Go(func() { e.run(ctx) })
 }
 
@@ -117,28 +128,54 @@ func (e *Exporter) Service() string { return e.service }
 // Dropped counts traces that no collector took.
 func (e *Exporter) Dropped() uint64 { return e.dropped.Load() }
 
-// Export hands over the spans of one trace. It never blocks.
-func (e *Exporter) Export(spans []Span) {
-	if e.out == nil || len(spans) == 0 {
+// Export hands over a record, which is not changed any more. It never blocks.
+func (e *Exporter) Export(f *Failover) {
+	if e.out == nil {
+		return
+	}
+	x := parcel{f, f.size()}
+	if now := e.waiting.Add(x.size); now > maxWaiting && now > x.size {
+		e.drop(x)
 		return
 	}
 	select {
-	case e.queue <- spans:
+	case e.queue <- x:
 	default:
-		e.dropped.Add(1)
+		e.drop(x)
 	}
+}
+
+func (e *Exporter) drop(x parcel) {
+	e.waiting.Add(-x.size)
+	e.dropped.Add(1)
+}
+
+// size is about what a record costs in memory: texts are counted as they come, though many share theirs.
+func (f *Failover) size() int64 {
+	n := 1024 + 128*(len(f.Plans)+len(f.Checks)+len(f.Elections)+len(f.Groups)+len(f.Clients))
+	for i := range f.Words {
+		n += 128 + len(f.Words[i].Reason)
+	}
+	for i := range f.Shards {
+		s := &f.Shards[i]
+		n += 256 + len(s.Reason) + len(s.Problem) + 160*len(s.Attempts)
+		for c := range s.Candidates {
+			n += 80 + 8*len(s.Candidates[c].Words)
+		}
+	}
+	return int64(n)
 }
 
 func (e *Exporter) run(ctx context.Context) {
 	for {
 		select {
-		case spans := <-e.queue:
-			e.send(ctx, spans)
-		case <-ctx.Done():
+		case x := <-e.queue:
+			e.send(ctx, x)
+		case <-e.closed:
 			for {
 				select {
-				case spans := <-e.queue:
-					e.send(context.Background(), spans)
+				case x := <-e.queue:
+					e.send(ctx, x)
 				default:
 					return
 				}
@@ -147,21 +184,27 @@ func (e *Exporter) run(ctx context.Context) {
 	}
 }
 
-func (e *Exporter) send(ctx context.Context, spans []Span) {
+func (e *Exporter) send(ctx context.Context, x parcel) {
+	defer e.waiting.Add(-x.size)
+	if ctx.Err() != nil {
+		e.dropped.Add(1)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, exportLimit)
 	defer cancel()
-	if err := e.out.ExportSpans(ctx, snapshots(e.service, spans)); err != nil {
+	if err := e.out.ExportSpans(ctx, snapshots(e.service, x.Spans())); err != nil {
 		e.dropped.Add(1)
 		e.failed(fmt.Errorf("a trace was not exported: %w", err))
 	}
 }
 
-// Close sends what waits, for as long as ctx allows, and ends.
+// Close sends what waits, for as long as ctx allows, and ends. Nothing is exported afterwards.
 func (e *Exporter) Close(ctx context.Context) error {
 	if e.out == nil {
 		return nil
 	}
-	e.cancel()
+	defer e.cancel()
+	close(e.closed)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -170,9 +213,9 @@ func (e *Exporter) Close(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		err := errors.Join(ctx.Err(), e.out.Shutdown(ctx))
-		<-ended // the exporter has been shut down, so the rest fails at once
-		return err
+		e.cancel() // what is under way fails at once, and so does the rest
+		<-ended
+		return errors.Join(ctx.Err(), e.out.Shutdown(ctx))
 	}
 	return e.out.Shutdown(ctx)
 }

@@ -14,16 +14,23 @@ type Metrics struct {
 	attempts    prometheus.Counter
 	resent      prometheus.Counter
 	dropped     prometheus.CounterFunc
+	drains      prometheus.Histogram
+	left        prometheus.Counter
+	waited      prometheus.Counter
+	longest     prometheus.Histogram
 }
 
 // seconds are the bounds of histograms about failovers: from a few milliseconds, where proof of death leads, to a lease and more.
 var seconds = []float64{.005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 3, 5, 10, 30}
 
+// minutes are the bounds of what people ask for: a node is emptied as fast as its copies recover elsewhere.
+var minutes = []float64{.1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 4 * 3600}
+
 // NewMetrics makes the metrics; dropped counts traces that no collector took.
 func NewMetrics(dropped func() uint64) *Metrics {
 	return &Metrics{
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
-			Help: "Failovers and suspicions that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
+			Help: "Failovers, suspicions, drains and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
 			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "troupe_failover_phase_duration_seconds", Buckets: seconds,
@@ -32,16 +39,29 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		attempts: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_promote_attempts_total", Help: "Promotions; more than shards where the target ended as well."}),
 		resent:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_resent_entries_total", Help: "Writes that a dead primary left open, and its successor sent again."}),
 		dropped:  prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "troupe_telemetry_dropped_traces_total", Help: "Traces that no collector took."}, func() float64 { return float64(dropped()) }),
+		drains: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_drain_duration_seconds", Buckets: minutes,
+			Help: "From the wish that a node be emptied to the last copy that left it, of drains that were carried out; exemplars carry the trace."}),
+		left:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_drain_copies_total", Help: "Copies that left nodes because these were drained."}),
+		waited: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_waiting_requests_total", Help: "Requests that were tried again because their shard had no primary that answered."}),
+		longest: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_longest_wait_seconds", Buckets: seconds,
+			Help: "The longest that a request waited because of a failover, one figure for each failover that a request felt; exemplars carry the trace."}),
 	}
 }
 
 // Told counts a failover that has ended.
 func (m *Metrics) Told(f *Failover) {
 	m.told.WithLabelValues(f.Kind.String(), f.Outcome.String()).Inc()
+	trace := prometheus.Labels{"trace_id": f.Trace().String()}
+	if f.Kind == KindDrain {
+		m.drained(f, trace)
+	}
 	if f.Kind != KindFailover {
 		return
 	}
-	trace := prometheus.Labels{"trace_id": f.Trace().String()}
+	if requests, longest := f.waits(); requests > 0 {
+		m.waited.Add(float64(requests))
+		observe(m.longest, longest, trace)
+	}
 	if len(f.Shards) > 0 && f.Settled() {
 		observe(m.unavailable, f.Unavailable(), trace)
 	}
@@ -69,6 +89,20 @@ func (m *Metrics) Told(f *Failover) {
 	}
 }
 
+func (m *Metrics) drained(f *Failover, trace prometheus.Labels) {
+	if f.Outcome == OutcomeDone {
+		observe(m.drains, f.Done-f.begun(), trace)
+	}
+	for i := range f.Shards {
+		if f.Shards[i].Serving() {
+			m.left.Inc()
+		}
+	}
+	for i := range f.Groups {
+		m.left.Add(float64(f.Groups[i].Shards))
+	}
+}
+
 // observe takes nanoseconds. Clocks of two nodes may differ: nothing took less than no time.
 func observe(o prometheus.Observer, ns int64, trace prometheus.Labels) {
 	o.(prometheus.ExemplarObserver).ObserveWithExemplar(max(0, float64(ns)/1e9), trace)
@@ -76,5 +110,5 @@ func observe(o prometheus.Observer, ns int64, trace prometheus.Labels) {
 
 // Collectors are what a registry takes.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped}
+	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped, m.drains, m.left, m.waited, m.longest}
 }

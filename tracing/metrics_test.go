@@ -60,3 +60,29 @@ func TestMetricsOfAFailover(t *testing.T) {
 		t.Errorf("%d phases", n)
 	}
 }
+
+func TestMetricsOfADrain(t *testing.T) {
+	m := tracing.NewMetrics(func() uint64 { return 0 })
+	f := drain()
+	m.Told(f)
+	cut := drain()
+	cut.Outcome, cut.Shards[0].Attempts = tracing.OutcomeTakenBack, nil
+	m.Told(cut)
+	felt := death()
+	felt.Clients = []tracing.Wait{{Node: "n3", Requests: 5, Longest: 200 * ms}, {Node: "n4", Requests: 2, Longest: 300 * ms}}
+	m.Told(felt)
+	page := gather(t, m)
+	for name, want := range map[string]float64{"troupe_drain_copies_total": 3 + 2, "troupe_failover_waiting_requests_total": 7} {
+		if got := page[name].Metric[0].Counter.GetValue(); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	for name, want := range map[string]float64{"troupe_drain_duration_seconds": .9, "troupe_failover_longest_wait_seconds": .3} {
+		if h := page[name].Metric[0].Histogram; h.GetSampleCount() != 1 || h.GetSampleSum() != want {
+			t.Errorf("%s has %d samples that are %v in all, want one of %v", name, h.GetSampleCount(), h.GetSampleSum(), want)
+		}
+	}
+	if n := len(page["troupe_failover_total"].Metric); n != 3 {
+		t.Errorf("%d kinds and outcomes", n)
+	}
+}

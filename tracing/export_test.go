@@ -1,0 +1,147 @@
+package tracing_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// exporter makes an exporter from variables, as a node does.
+func exporter(t *testing.T, env map[string]string, failed func(error)) *tracing.Exporter {
+	t.Helper()
+	for name, value := range env {
+		t.Setenv(name, value) // exporters of OpenTelemetry look for themselves
+	}
+	e, err := tracing.NewExporter(context.Background(), func(name string) string { return env[name] }, failed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestExport(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var m collector.ExportTraceServiceRequest
+		if err != nil || proto.Unmarshal(body, &m) != nil || r.URL.Path != "/v1/traces" {
+			t.Errorf("%s: %d bytes, %v", r.URL.Path, len(body), err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, x := range m.ResourceSpans {
+			for _, y := range x.ScopeSpans {
+				for _, s := range y.Spans {
+					got = append(got, s.Name)
+				}
+			}
+		}
+	}))
+	defer server.Close()
+	e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL}, func(err error) { t.Error(err) })
+	f := drain()
+	e.Export(f)
+	if err := e.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	if want := names(f); !slices.Equal(got, want) || e.Dropped() != 0 {
+		t.Errorf("the collector has %q, want %q", got, want)
+	}
+	if !strings.Contains(e.Where(), server.URL) {
+		t.Errorf("it says %q", e.Where())
+	}
+}
+
+// Issue: "A dead or slow collector changes … memory by at most 16 MB": one that takes connections and answers nothing has traces of a
+// thousand shards wait until there are too many; the rest is dropped, and nobody waits. Close ends, whatever waits then.
+func TestSilentCollector(t *testing.T) {
+	for _, protocol := range []string{"http/protobuf", "grpc"} {
+		t.Run(protocol, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			var connections atomic.Int64
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					connections.Add(1)
+					defer c.Close()
+				}
+			}()
+			e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + l.Addr().String(), "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_EXPORTER_OTLP_TIMEOUT": "600000"}, nil)
+			packed := thousand().Encode()
+			before := heap()
+			const traces = 200
+			for range traces {
+				f, err := tracing.DecodeFailover(packed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Export(f)
+			}
+			if grown := int64(heap()) - int64(before); grown > 16<<20 {
+				t.Errorf("%d traces that nobody takes cost %d bytes", traces, grown)
+			}
+			if d := e.Dropped(); d < traces/2 || d >= traces {
+				t.Errorf("%d of %d traces were dropped while nobody took any", d, traces)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			if err := e.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Close: %v", err)
+			}
+			if d := e.Dropped(); d != traces {
+				t.Errorf("%d of %d traces were dropped in the end", d, traces)
+			}
+			if n := connections.Load(); n > 3 {
+				t.Errorf("the collector was tried %d times", n)
+			}
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// An exporter that is off costs nothing, and closes; one that is misconfigured says what may be set.
+func TestExporterOff(t *testing.T) {
+	for _, env := range []map[string]string{{}, {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}} {
+		e := exporter(t, env, nil)
+		e.Export(drain())
+		if err := e.Close(context.Background()); err != nil || e.Dropped() != 0 || !strings.Contains(e.Where(), "stay on the nodes") {
+			t.Errorf("%v: %v, %d dropped, %s", env, err, e.Dropped(), e.Where())
+		}
+	}
+	for _, env := range []map[string]string{{"OTEL_TRACES_EXPORTER": "zipkin"}, {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}} {
+		if _, err := tracing.NewExporter(context.Background(), func(name string) string { return env[name] }, nil); err == nil || !strings.Contains(err.Error(), "it is one of") {
+			t.Errorf("%v: %v", env, err)
+		}
+	}
+}
