@@ -1,22 +1,19 @@
 package tracing_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
-	"slices"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/troupe-actors/troupe/tracing"
 )
@@ -36,33 +33,32 @@ func exporter(t *testing.T, env map[string]string, failed func(error)) *tracing.
 
 func TestExport(t *testing.T) {
 	var mu sync.Mutex
-	var got []string
+	var got []byte
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		var m collector.ExportTraceServiceRequest
-		if err != nil || proto.Unmarshal(body, &m) != nil || r.URL.Path != "/v1/traces" {
-			t.Errorf("%s: %d bytes, %v", r.URL.Path, len(body), err)
+		if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+			t.Errorf("%s: %v", r.URL.Path, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		for _, x := range m.ResourceSpans {
-			for _, y := range x.ScopeSpans {
-				for _, s := range y.Spans {
-					got = append(got, s.Name)
-				}
-			}
-		}
+		got = append(got, body...)
 	}))
 	defer server.Close()
 	e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL}, func(err error) { t.Error(err) })
-	f := drain()
-	e.Export(f)
-	if err := e.Close(context.Background()); err != nil {
-		t.Fatal(err)
+	e.Export(drain())
+	e.Export(death())
+	if err := e.Close(context.Background()); err != nil || e.Dropped() != 0 {
+		t.Fatalf("%v, %d dropped", err, e.Dropped())
 	}
-	slices.Sort(got)
-	if want := names(f); !slices.Equal(got, want) || e.Dropped() != 0 {
-		t.Errorf("the collector has %q, want %q", got, want)
+	for _, f := range []*tracing.Failover{drain(), death()} {
+		for _, name := range append(names(f), f.ID(), f.Node) { // texts are in the message as they are
+			if !bytes.Contains(got, []byte(name)) {
+				t.Errorf("the collector has %d bytes without %q", len(got), name)
+			}
+		}
+		if id := f.Trace(); !bytes.Contains(got, id[:]) {
+			t.Errorf("the collector has no trace %v", id)
+		}
 	}
 	if !strings.Contains(e.Where(), server.URL) {
 		t.Errorf("it says %q", e.Where())
@@ -123,10 +119,10 @@ func TestSilentCollector(t *testing.T) {
 }
 
 func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	goruntime.GC()
+	goruntime.GC()
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
