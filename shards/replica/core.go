@@ -115,6 +115,7 @@ func New(config Config, start Start) (*Core, error) {
 	}
 	c.term = max(c.term, start.Base.Term)
 	c.persisted = c.log.last
+	c.vouched, c.vouchedIn = c.log.last, c.term // an earlier life may have acknowledged all of it to the primary that sent the last
 	c.commit, c.applied = start.Base.Seq, start.Base.Seq
 	c.hashes.note(start.Base.Seq, start.Rolling)
 	if c.config.Bug&BugApplyTail != 0 && c.log.last > c.commit {

@@ -85,3 +85,22 @@ func TestACopyThatLostSomethingAndWasRefusedCatchesUp(t *testing.T) {
 		t.Errorf("caught up, and proposed %+v", got)
 	}
 }
+
+// What a copy has in its log of the present term, its earlier life may have acknowledged: a snapshot that holds no more does not
+// take its place, one that holds more does, and one of another term does in any case.
+func TestARestartedCopyKeepsItsWord(t *testing.T) {
+	for _, x := range []struct {
+		term    shards.Term // of the row
+		at      shards.SeqNo
+		welcome bool
+	}{{7, 212, false}, {7, 209, false}, {7, 213, true}, {8, 100, true}} {
+		c, err := New(Config{Shard: 9}, Start{Base: Position{Seq: 209, Term: 5}, Rolling: 1, Runs: []Position{{7, 210}}, Last: 212})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Configure(Assignment{Self: 27, Term: x.term, Version: 4, Primary: 14, Copies: []Peer{{14, true}, {27, false}}, MinInSync: 1})
+		if got := c.Welcome(x.at); got != x.welcome {
+			t.Errorf("in term %d a snapshot at %d is welcome: %v", x.term, x.at, got)
+		}
+	}
+}
