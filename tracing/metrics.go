@@ -91,7 +91,7 @@ func (m *Metrics) Told(f *Failover) {
 
 func (m *Metrics) drained(f *Failover, trace prometheus.Labels) {
 	if f.Outcome == OutcomeDone {
-		observe(m.drains, f.Done-f.begun(), trace)
+		observe(m.drains, f.Took(), trace)
 	}
 	for i := range f.Shards {
 		if f.Shards[i].Serving() {

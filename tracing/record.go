@@ -246,8 +246,12 @@ func (f *Failover) begun() int64 {
 	return cmp.Or(begun, f.Done)
 }
 
-// Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds.
+// Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds. What is planned makes
+// nothing unavailable.
 func (f *Failover) Unavailable() int64 {
+	if f.planned() {
+		return 0
+	}
 	last := f.Declared
 	for i := range f.Shards {
 		if a := f.Shards[i].Last(); a != nil {
@@ -289,11 +293,19 @@ func (f *Failover) Summary() string {
 	return b.String()
 }
 
+// Took is the time from the beginning to the end, in nanoseconds; 0: it goes on.
+func (f *Failover) Took() int64 {
+	if f.Done == 0 {
+		return 0
+	}
+	return max(0, f.Done-f.begun())
+}
+
 func (f *Failover) lasted() string {
 	if f.Done == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" in %v", short(f.Done-f.begun()))
+	return fmt.Sprintf(" in %v", short(f.Took()))
 }
 
 func (f *Failover) moves() (n int) {

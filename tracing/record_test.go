@@ -119,7 +119,16 @@ func TestDrainTree(t *testing.T) {
 	policies := &tracing.Failover{Kind: tracing.KindPolicies, Cluster: "c0ffee", Node: "policies", Name: "licence", Epoch: 41, Declared: 1000 * ms, Detector: "n1", Reason: "licence 1→2 in force",
 		Checks: []tracing.Check{{At: 1000 * ms, Text: "licence: version 2, module ab12cd34"}},
 		Plans:  []tracing.Plan{{Version: 41, Term: 12, By: "n1", ByID: "id1", Began: 1001 * ms, Took: 2 * ms, Committed: 1006 * ms}}, Done: 1006 * ms, Outcome: tracing.OutcomeDone}
-	golden(t, "drain.txt", f.Summary()+"\n"+tracetest.Text(f.Spans())+f.Felt()+"\n"+policies.Summary()+"\n"+tracetest.Text(policies.Spans()))
+	var why strings.Builder
+	for _, s := range f.Shards {
+		if err := f.Why(&why, s.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden(t, "drain.txt", why.String()+f.Summary()+"\n"+tracetest.Text(f.Spans())+f.Felt()+"\n"+policies.Summary()+"\n"+tracetest.Text(policies.Spans()))
+	if f.Unavailable() != 0 || f.Took() != 900*ms {
+		t.Errorf("a drain made something unavailable for %d ns, and took %d ns", f.Unavailable(), f.Took())
+	}
 	again := drain()
 	again.Since++
 	if again.Trace() == f.Trace() {

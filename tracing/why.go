@@ -38,6 +38,8 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 	}
 	for i, a := range s.Attempts {
 		switch {
+		case f.planned():
+			fmt.Fprintf(t, "recovery %d\t@%s\t\t%s\t%s\t\t\n", i+1, a.To, a.recovery(), a.Failed)
 		case a.Failed != "":
 			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\t\t\n", i+1, a.To, a.Failed)
 		case a.Served != 0:
@@ -47,6 +49,19 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 		}
 	}
 	return t.Flush()
+}
+
+// recovery is how the recovery of a copy that was to leave went.
+func (a *Attempt) recovery() string {
+	switch {
+	case a.Failed != "":
+		return "failed"
+	case a.Served == 0:
+		return "goes on"
+	case a.ToID == "":
+		return "not needed"
+	}
+	return "done"
 }
 
 // fuel is what the row cost, as text; a rule in Go costs none.

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/tracing"
 )
 
-// Stories tells of failovers: those that the cluster remembers, the oldest first, and those that go on. With an error the list
+// Stories tells of failovers, and of drains and switches of policies: those that are remembered, the oldest first, and those that go on. With an error the list
 // is what can be known without what the error says is missing.
 type Stories func(ctx context.Context) ([]*tracing.Failover, error)
 
@@ -30,13 +30,14 @@ type FailoverSummary struct {
 	Outcome     string  `json:"outcome"`
 	Shards      int     `json:"shards"`
 	Unavailable float64 `json:"unavailable_ms"` // from the node's end to the last shard that takes writes again
+	Took        float64 `json:"took_ms"`        // from the first sign to the end; 0 while it goes on
 	Summary     string  `json:"summary"`
 }
 
 func summaryOf(f *tracing.Failover) FailoverSummary {
 	return FailoverSummary{
 		ID: f.ID(), Trace: f.Trace().String(), Kind: f.Kind.String(), Node: f.Name, At: f.Gone() / 1e6, Outcome: f.Outcome.String(),
-		Shards: len(f.Shards) + f.Omitted, Unavailable: float64(f.Unavailable()) / 1e6, Summary: f.Summary(),
+		Shards: len(f.Shards) + f.Omitted, Unavailable: float64(f.Unavailable()) / 1e6, Took: float64(f.Took()) / 1e6, Summary: f.Summary(),
 	}
 }
 

@@ -30,6 +30,9 @@ func traceCommand(c *console) *cobra.Command {
 		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is a node with its epoch, such as
 n2@7, a node's name for its newest, or a trace id. Every node knows the same history, also of nodes that are gone.
 
+Suspicions that were refuted, drains and policies that came into force are listed as well, as the placement leader has seen them:
+the newest 64, for as long as it runs. FAILOVER is then the node, or the policy, with a number behind it, such as spare@41.
+
 --why shows for one shard what every decider said about every candidate. --otlp and --jaeger write the trace to a file ("-":
 standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
 To have each failover sent to a collector as it happens, start the nodes with OTEL_EXPORTER_OTLP_ENDPOINT set.
@@ -98,15 +101,23 @@ func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error 
 		return nil
 	}
 	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FAILOVER\tWHEN\tKIND\tOUTCOME\tSHARDS\tWRITES BACK AFTER\tTRACE")
+	fmt.Fprintln(t, "FAILOVER\tWHEN\tKIND\tOUTCOME\tSHARDS\tWRITES BACK AFTER\tTOOK\tTRACE")
 	for _, f := range list.Failovers {
-		back := "-"
-		if f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" {
-			back = time.Duration(f.Unavailable * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
+		back, took := "-", "-"
+		if f.Kind == "failover" && f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" {
+			back = millis(f.Unavailable)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", f.ID, time.UnixMilli(f.At).Format(time.DateTime), f.Kind, f.Outcome, f.Shards, back, f.Trace)
+		if f.Took > 0 {
+			took = millis(f.Took)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", f.ID, time.UnixMilli(f.At).Format(time.DateTime), f.Kind, f.Outcome, f.Shards, back, took, f.Trace)
 	}
 	return t.Flush()
+}
+
+// millis prints milliseconds as people read them.
+func millis(ms float64) string {
+	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
 }
 
 func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
@@ -128,9 +139,13 @@ func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
 	case r.json:
 		return printJSON(r.c.out, f)
 	}
-	fmt.Fprintf(r.c.out, "%s\ntrace %s\n\n", f.Summary(), f.Trace())
+	fmt.Fprintln(r.c.out, f.Summary())
+	if felt := f.Felt(); felt != "" {
+		fmt.Fprintln(r.c.out, felt)
+	}
+	fmt.Fprintf(r.c.out, "trace %s\n\n", f.Trace())
 	if f.Omitted > 0 {
-		fmt.Fprintf(r.c.out, "%d shards were too many to be kept one by one\n", f.Omitted)
+		fmt.Fprintf(r.c.out, "%d of %d shards were too many to be kept one by one; they are in the groups\n", f.Omitted, len(f.Shards)+f.Omitted)
 	}
 	return tracing.Waterfall(r.c.out, f.Spans(), r.columns(o.width))
 }
