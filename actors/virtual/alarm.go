@@ -3,7 +3,6 @@ package virtual
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -88,6 +87,14 @@ func (a *alarm) deliver(h *Host) error {
 	if err := json.Unmarshal(values[0].Bytes, &r); err != nil {
 		return err
 	}
+	if time.UnixMilli(r.Due).After(time.Now()) { // it came, or was replaced, after this alarm was set
+		h.chores.mu.Lock()
+		defer h.chores.mu.Unlock()
+		if a.ledger.alarms[a.key] == a && !a.ledger.over {
+			h.setAlarm(a.ledger, a.key, values[0].Bytes)
+		}
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
 	defer cancel()
 	m := &message{To: id, Method: r.Method, Payload: r.Payload, Client: clientOf("m", id.String()+name), Seq: r.Number, Repeated: true}
@@ -112,13 +119,13 @@ func (a *alarm) renew(h *Host, k *Kind, version uint64, r *reminder) (err error)
 			return err
 		}
 	}
-	_, err = h.c.Storage.Commit(h.ctx, k.keyspace, Guard{a.key, version}, []Op{op})
-	if err != nil && !errors.Is(err, ErrStale) {
+	// Stale, it was replaced, or another alarm for it, from before a scan, has renewed it: what stands there now is looked at.
+	if _, err = h.c.Storage.Commit(h.ctx, k.keyspace, Guard{a.key, version}, []Op{op}); err != nil {
 		return err
 	}
 	h.chores.mu.Lock()
 	defer h.chores.mu.Unlock()
-	if err == nil && a.ledger.alarms[a.key] == a && !a.ledger.over {
+	if a.ledger.alarms[a.key] == a && !a.ledger.over {
 		h.setAlarm(a.ledger, a.key, op.Value)
 	}
 	return nil

@@ -226,7 +226,7 @@ func (s *scan) do(h *Host) {
 // rescan has a shard scanned again when all that is known of it is delivered, and that was not all.
 func (h *Host) rescan(l *ledger) {
 	if l.held == 0 && !l.live && !l.scanning && !l.over {
-		l.scanning = true
+		l.scanning, l.touched = true, map[string]bool{} // what is committed before a worker takes it is noted already
 		h.enter(&scan{ledger: l})
 	}
 }

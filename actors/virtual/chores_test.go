@@ -220,6 +220,74 @@ func TestReminders(t *testing.T) {
 	})
 }
 
+// A shard may be scanned anew while a reminder of it is handled, or when it has just come. It comes again neither early nor never.
+func TestRemindersOutliveScans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		g := make(gate)
+		w.register(func() *Kind {
+			k := NewKind[int]("clock")
+			Handle(k, "set", func(c *Context[int], _ int) (int, error) {
+				return 0, c.Remind("tick", time.Second, time.Hour, "tick", 0)
+			})
+			Handle(k, "tick", func(c *Context[int], _ int) (int, error) { <-g; *c.State++; return 0, nil })
+			Handle(k, "look", func(c *Context[int], _ int) (int, error) { return *c.State, nil })
+			return k.Kind
+		})
+		h, key := w.hosts["n1"], ID{"clock", "a"}.key("m", "/tick")
+		rang := func(want string) {
+			t.Helper()
+			if got := w.must("n1", "clock/a", "look", 0); got != want {
+				t.Errorf("it rang %s times, not %s", got, want)
+			}
+		}
+		w.must("n1", "clock/a", "set", 0)
+		first, err := h.c.Storage.Read(t.Context(), "actors", []string{key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second) // it is being handled
+		h.Led(0)
+		pass(time.Second)
+		close(g)
+		pass(time.Minute)
+		rang("1")
+		pass(time.Hour)
+		rang("2")
+		h.chores.mu.Lock()
+		h.setAlarm(h.chores.ledgers[0], key, first[0].Bytes) // as a scan that has read it before it came
+		h.chores.mu.Unlock()
+		pass(time.Minute)
+		rang("2")
+		pass(time.Hour)
+		rang("3")
+	})
+}
+
+// What is committed between the decision to scan a shard anew and the scan is not lost.
+func TestReminderSetBeforeScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(sleepers)
+		w.must("n1", "sleeper/a", "look", 0)
+		w.hosts["n1"].Led(0)
+		synctest.Wait()
+		c := &w.hosts["n1"].chores
+		c.mu.Lock()
+		c.ledgers[0].live = false // as after a flood
+		workers := c.workers
+		c.workers = maxWorkers // all are busy: the scan waits
+		w.hosts["n1"].rescan(c.ledgers[0])
+		c.workers = workers
+		c.mu.Unlock()
+		w.must("n1", "sleeper/a", "set", [3]int{1000, 0, 0})
+		pass(time.Minute)
+		if got := w.must("n1", "sleeper/a", "look", 0); got != "1" {
+			t.Errorf("it rang %s times", got)
+		}
+	})
+}
+
 // A reminder that its actor refuses is set aside, unless it comes again anyway.
 func TestRefusedReminders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
