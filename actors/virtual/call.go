@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
-	"github.com/troupe-actors/troupe/shards/wire"
 )
 
 // Call has an actor handle a message, wherever it lives, and gives its reply. What the message changed is durable then. While its
@@ -51,9 +50,6 @@ type answer struct {
 	Actor  ID
 	Method string
 }
-
-// messageLimits bound what is decoded.
-var messageLimits = wire.Limits{Depth: 4, Elements: 64}
 
 // lanes number the calls of this node, so that a reply can be kept for each that may be repeated. A lane has one call at a time.
 type lanes struct {
@@ -186,12 +182,12 @@ func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
 	if deadline, has := ctx.Deadline(); has {
 		m.Wait = max(1, int64(time.Until(deadline)))
 	}
-	body, err := h.c.Call(ctx, node, wire.Marshal(m))
+	body, err := h.c.Call(ctx, node, m.encode())
 	if err != nil {
 		return nil, lost(err)
 	}
-	var a answer
-	if err := wire.Unmarshal(body, messageLimits, &a); err != nil {
+	a, err := decodeAnswer(body)
+	if err != nil {
 		return nil, fmt.Errorf("virtual: the answer of node %s: %w", node, err)
 	}
 	if a.Code != 0 {
@@ -210,11 +206,8 @@ func lost(err error) error {
 
 // Serve handles a message that another node has sent.
 func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
-	m := &message{} // it owns its bytes: it may outlive this call, in a mailbox
-	if err := wire.Unmarshal(body, messageLimits, m); err != nil {
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
-	}
-	if err := m.To.validate(); err != nil {
+	m, err := decodeMessage(body)
+	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
 	if m.Wait > 0 {
@@ -222,14 +215,13 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(m.Wait))
 		defer cancel()
 	}
-	m.Repeated = true // a session that broke may have delivered it before, late: the network can repeat what its sender did not
 	reply, err := h.handle(ctx, m)
 	var own *Error
 	switch {
 	case errors.As(err, &own):
-		return wire.Marshal(answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}), nil
+		return (&answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}).encode(), nil
 	case err != nil:
 		return nil, err
 	}
-	return wire.Marshal(answer{Body: reply}), nil
+	return (&answer{Body: reply}).encode(), nil
 }

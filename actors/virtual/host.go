@@ -43,6 +43,9 @@ type Host struct {
 	active sync.Map // ID -> *activation
 	count  atomic.Int64
 	tells  atomic.Int64 // under way
+
+	jobs chan *activation // for goroutines that have nothing to do
+	idle atomic.Int64     // of those
 }
 
 // NewHost begins without kinds. The owner calls Close.
@@ -53,7 +56,7 @@ func NewHost(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{c: c, kinds: map[string]*Kind{}}
+	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
 	h.work.Go(h.sweep)
@@ -234,7 +237,7 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activ
 	if a.running {
 		return a
 	}
-	a.running = h.start(a.run)
+	a.running = h.employ(a)
 	if !a.running {
 		a.queue = nil
 		d.refuse(errClosed)
@@ -257,6 +260,34 @@ func (a *activation) withdraw(d *delivery) bool {
 		a.queue = slices.Delete(a.queue, at, at+1)
 	}
 	return at >= 0
+}
+
+// mostIdle bounds the goroutines that wait for an actor. One that has run has a stack that is large enough, which a new one would
+// have to grow: that is a quarter of what a call costs.
+const mostIdle = 64
+
+// employ has an actor's messages handled, by a goroutine that has nothing to do or by a new one; false if the host is closed.
+func (h *Host) employ(a *activation) bool {
+	select {
+	case h.jobs <- a:
+		return true
+	default:
+	}
+	return h.start(func() {
+		for {
+			a.run()
+			if h.idle.Add(1) > mostIdle {
+				h.idle.Add(-1)
+				return
+			}
+			select {
+			case a = <-h.jobs:
+				h.idle.Add(-1)
+			case <-h.ctx.Done():
+				return
+			}
+		}
+	})
 }
 
 // run handles messages until none waits.

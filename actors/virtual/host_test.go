@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
-	"github.com/troupe-actors/troupe/shards/wire"
 )
 
 // journal remembers what it was told, in order.
@@ -154,7 +153,7 @@ func TestRefusalAfterAnUnknownOutcome(t *testing.T) {
 			if tries++; tries == 1 {
 				return nil, errors.New("the link broke")
 			}
-			return wire.Marshal(answer{Code: CodeBusy, Text: "full", Actor: ID{"journal", "a"}, Method: "add"}), nil
+			return (&answer{Code: CodeBusy, Text: "full", Actor: ID{"journal", "a"}, Method: "add"}).encode(), nil
 		}
 		_, err := w.call("n2", "journal/a", "add", "x")
 		if kindOf(err) != shards.KindOutcomeUnknown || CodeOf(err) != 0 || tries < 3 {

@@ -40,7 +40,10 @@ var escape = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
 // key is where the actor keeps something; all of it lies in one slot.
 func (id ID) key(class, rest string) string {
-	return class + "/{" + escape.Replace(id.String()) + "}" + rest
+	if strings.ContainsAny(id.Name, "%{}") || strings.ContainsAny(id.Kind, "%{}") {
+		return class + "/{" + escape.Replace(id.String()) + "}" + rest
+	}
+	return class + "/{" + id.Kind + "/" + id.Name + "}" + rest
 }
 
 // sentKey is where the actor keeps a message that it has sent: their order is that of their numbers.

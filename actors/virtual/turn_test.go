@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/troupe-actors/troupe/shards/wire"
 )
 
 // drawers is a kind whose method runs what the test gives it.
@@ -137,20 +135,26 @@ func FuzzID(f *testing.F) {
 
 // Whatever another node sends, it is answered or refused, and what can be read is what was written.
 func FuzzServe(f *testing.F) {
-	f.Add(wire.Marshal(message{To: ID{"journal", "a"}, Method: "add", Payload: []byte(`"x"`), Client: 1, Lane: 2, Seq: 3, Wait: int64(time.Second)}))
+	f.Add((&message{To: ID{"journal", "a"}, Method: "add", Payload: []byte(`"x"`), Client: 1, Lane: 2, Seq: 3, Wait: int64(time.Second)}).encode())
+	f.Add((&answer{Code: CodeBusy, Text: "full", Actor: ID{"journal", "a"}, Method: "add"}).encode())
 	f.Add([]byte{0x99})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, "n1")
 			w.register(journals(nil))
-			var m message
-			if wire.Unmarshal(body, messageLimits, &m) == nil {
-				var again message
-				if err := wire.Unmarshal(wire.Marshal(m), messageLimits, &again); err != nil || !reflect.DeepEqual(m, again) {
+			if m, err := decodeMessage(body); err == nil {
+				again, err := decodeMessage(m.encode())
+				if err != nil || !reflect.DeepEqual(m, again) {
 					t.Fatalf("%+v became %+v, %v", m, again, err)
 				}
 				if m.Method == "hang" {
 					return
+				}
+			}
+			if a, err := decodeAnswer(body); err == nil {
+				again, err := decodeAnswer(a.encode())
+				if err != nil || !reflect.DeepEqual(a, again) {
+					t.Fatalf("%+v became %+v, %v", a, again, err)
 				}
 			}
 			reply, err := w.hosts["n1"].Serve(t.Context(), body)

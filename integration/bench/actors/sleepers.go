@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	goruntime "runtime"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
-	troupe "github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -18,7 +18,7 @@ func measureSleepers(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
-	node, err := troupe.Start(ctx, troupe.Config{Keyspaces: []shards.Keyspace{{Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}})
+	node, err := runtime.Start(ctx, runtime.Config{Keyspaces: []shards.Keyspace{{Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}})
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func measureSleepers(ctx context.Context, n int) error {
 
 // measureStates keeps what is left of n actors when their replies have expired.
 func measureStates(ctx context.Context, n, state int) error {
-	node, err := troupe.Start(ctx, troupe.Config{Keyspaces: []shards.Keyspace{{Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}})
+	node, err := runtime.Start(ctx, runtime.Config{Keyspaces: []shards.Keyspace{{Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}})
 	if err != nil {
 		return err
 	}
@@ -73,9 +73,9 @@ func measureStates(ctx context.Context, n, state int) error {
 
 // heap is what is live.
 func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	goruntime.GC()
+	goruntime.GC()
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
 	return m.HeapAlloc
 }

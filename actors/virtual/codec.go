@@ -1,0 +1,78 @@
+package virtual
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards/wire"
+)
+
+// What crosses the wire are msgpack arrays, written by hand: each call encodes and decodes two of them.
+//
+//	message   kind, name, method, payload, client, lane, seq, sent, wait
+//	answer    body, code, text, kind, name, method
+const (
+	messageFields = 9
+	answerFields  = 6
+)
+
+func (m *message) encode() []byte {
+	e := wire.NewEncoder(make([]byte, 0, 64+len(m.To.Kind)+len(m.To.Name)+len(m.Method)+len(m.Payload)))
+	e.Array(messageFields)
+	e.Str(m.To.Kind)
+	e.Str(m.To.Name)
+	e.Str(m.Method)
+	e.Bytes(m.Payload)
+	e.Uint(m.Client)
+	e.Uint(uint64(m.Lane))
+	e.Uint(m.Seq)
+	e.Bool(m.Sent)
+	e.Int(m.Wait)
+	return e.Buffer()
+}
+
+// decodeMessage gives a message that owns its bytes. One from the wire counts as repeated: a session that broke may have delivered
+// it before, and the network can repeat what its sender did not.
+func decodeMessage(body []byte) (*message, error) {
+	d := wire.NewDecoder(body)
+	if n := d.Array(); d.Err() == nil && n != messageFields {
+		return nil, fmt.Errorf("virtual: a message has %d fields, not %d", n, messageFields)
+	}
+	m := &message{To: ID{d.Str(), d.Str()}, Method: d.Str(), Payload: bytes.Clone(d.Bytes()), Client: d.Uint()}
+	lane := d.Uint()
+	m.Lane, m.Seq, m.Sent, m.Wait, m.Repeated = uint32(lane), d.Uint(), d.Bool(), d.Int(), true
+	if lane != uint64(m.Lane) {
+		d.Refuse("a lane has 32 bits")
+	}
+	if err := d.Finish(); err != nil {
+		return nil, err
+	}
+	return m, m.To.validate()
+}
+
+func (a *answer) encode() []byte {
+	e := wire.NewEncoder(make([]byte, 0, 32+len(a.Body)+len(a.Text)+len(a.Actor.Kind)+len(a.Actor.Name)+len(a.Method)))
+	e.Array(answerFields)
+	e.Bytes(a.Body)
+	e.Uint(uint64(a.Code))
+	e.Str(a.Text)
+	e.Str(a.Actor.Kind)
+	e.Str(a.Actor.Name)
+	e.Str(a.Method)
+	return e.Buffer()
+}
+
+// decodeAnswer gives an answer whose body is a view into the frame.
+func decodeAnswer(body []byte) (a answer, err error) {
+	d := wire.NewDecoder(body)
+	if n := d.Array(); d.Err() == nil && n != answerFields {
+		return a, fmt.Errorf("virtual: an answer has %d fields, not %d", n, answerFields)
+	}
+	a.Body = d.Bytes()
+	code := d.Uint()
+	a.Code, a.Text, a.Actor, a.Method = Code(code), d.Str(), ID{d.Str(), d.Str()}, d.Str()
+	if code != uint64(a.Code) {
+		d.Refuse("a code has 8 bits")
+	}
+	return a, d.Finish()
+}
