@@ -29,6 +29,7 @@ type story struct {
 	began  int64 // when it was opened here
 	calm   int64 // since when nothing is missing but first writes; 0: something is
 	wrote  int64 // since when not even these are
+	named  bool  // the log has its trace
 	listed bool  // the cluster state has it
 	saved  bool  // with what is known of the death and the first plan
 	felt   []Felt

@@ -127,7 +127,7 @@ func (w *Watch) Connection(node shards.NodeID, epoch shards.Epoch, cause error) 
 
 // Changed takes what the detector of this node, which leads, has found out about a member.
 func (w *Watch) Changed(_ uint64, c liveness.Change) {
-	heard, now := nanos(), nanos()
+	heard, now, state := nanos(), nanos(), w.c.Group.State() // as it was found: what is planned for it may be carried out before this is written
 	if known, found := w.c.Evidence().Of(c.Node); found {
 		heard = known.HeardAt.UnixNano()
 	}
@@ -135,12 +135,15 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 		if !w.leading {
 			return
 		}
-		state := w.c.Group.State()
 		if x := w.stories.changed(state, c, heard, now); x != nil {
 			w.keep(&x.Failover)
 		}
 		if x := w.stories.find(string(c.Node), uint64(c.Epoch)); x != nil {
 			w.stories.elected(x, w.former, w.missed, w.won)
+			if c.State == liveness.Dead && !x.named {
+				x.named = true
+				w.log(x).Info("failover: "+x.Name+" is dead", "reason", c.Reason, "proof", c.Proof)
+			}
 		}
 	})
 }
@@ -321,6 +324,9 @@ func (w *Watch) reign() {
 		w.sight(state, w.won)
 		w.stories.lead(state, w.former, term, w.won)
 		w.drains.lead(term, w.won)
+		for _, x := range w.stories.open {
+			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
+		}
 	case !leads && w.leading:
 		w.doubt()
 		w.leading, w.stories.open, w.missed = false, nil, 0

@@ -1,9 +1,11 @@
 package failover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +81,7 @@ func (p *parliament) elect(leader shards.NodeID, term uint64) {
 
 // office is a node with its Watch and its Teller.
 type office struct {
+	log    bytes.Buffer // read when the Watch rests
 	watch  *Watch
 	teller *Teller
 	mu     sync.Mutex
@@ -88,7 +91,7 @@ type office struct {
 func (p *parliament) open(t *testing.T, id shards.NodeID, name string, reach func(shards.NodeID) *office) *office {
 	o := &office{}
 	var err error
-	o.watch, err = Start(Config{Self: id, Name: name, Group: p,
+	o.watch, err = Start(Config{Self: id, Name: name, Group: p, Log: slog.New(slog.NewTextHandler(&o.log, nil)),
 		Evidence: func() *member.Evidence {
 			leader, term := p.Leader()
 			return &member.Evidence{Leading: leader == id, Term: term, Nodes: []member.Node{{Status: liveness.Status{Node: "id2", Epoch: 1}, HeardAt: time.Now().Add(-100 * time.Millisecond)}}}
@@ -178,11 +181,21 @@ func TestWatch(t *testing.T) {
 		if len(told) != 1 || told[0].Outcome != tracing.OutcomeRecovered || !told[0].Settled() || len(gone.list()) != 0 {
 			t.Fatalf("the second leader told %v, the first %v", told, gone.list())
 		}
-		if told[0].Detector != "n1" || len(told[0].Plans) == 0 || len(told[0].Elections) != 1 || !told[0].Elections[0].Resume {
+		if told[0].Detector != "n1" || told[0].Reason != "proof" || told[0].Lost == 0 || len(told[0].Plans) == 0 || len(told[0].Elections) != 1 || !told[0].Elections[0].Resume {
 			t.Errorf("what the first leader knew is gone: %+v", told[0])
 		}
 		if f := p.State().FindFailover("id2", 1); f.Open {
 			t.Error("the cluster still has it open")
+		}
+		for who, log := range map[string]string{"the first leader": gone.log.String(), "the second": offices["id3"].log.String()} {
+			for line := range strings.Lines(log) {
+				if !strings.Contains(line, "trace_id="+told[0].Trace().String()) {
+					t.Errorf("%s logs without the trace: %s", who, line)
+				}
+			}
+			if log == "" {
+				t.Errorf("%s logs nothing", who)
+			}
 		}
 		second.Applied()
 		synctest.Wait()
