@@ -37,9 +37,9 @@ func devCommand(c *console) *cobra.Command {
 			return nil
 		},
 		Long: `Runs several nodes as processes of their own until Ctrl-C, which stops all. Node i listens on port 730i for the others, on
-740i for Redis clients and on 750i for HTTP; the client verbs find them by themselves. Data goes to a temporary folder that is
-removed at the end, or to --data, which is kept. From another terminal nodes can be killed, paused, cut off, and started again
-with the commands below.`,
+740i for Redis clients and on 750i for HTTP; the client verbs find them by themselves. The nodes are in zones a, b and c in turn
+(attribute zone, for settings and rehearsals). Data goes to a temporary folder that is removed at the end, or to --data, which is
+kept. From another terminal nodes can be killed, paused, cut off, and started again with the commands below.`,
 		Example: `  troupe dev
   troupe dev --nodes 5 --data ./devdata
   troupe dev -- --keyspace orders:shards=64,replicas=2,min-in-sync=2

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -96,11 +98,23 @@ func (o *rehearseFlags) parts(begin *records.Record) (parts []simulate.Part, err
 	kind := strings.TrimSuffix(o.all, "s")
 	if o.all != "" {
 		if parts = simulate.Parts(begin.Input.State, kind); len(parts) == 0 {
-			return nil, &failure{exitNotFound, fmt.Errorf("no node has an attribute %q", kind)}
+			return nil, &failure{exitNotFound, fmt.Errorf("no node has an attribute %q; there are %s. Give each node one: troupe node --attr %s=NAME", kind, strings.Join(kindsOf(begin.Input.State), ", "), kind)}
 		}
 		return parts, nil
 	}
 	return o.parsed, nil
+}
+
+// kindsOf lists what there is to be lost: nodes, hosts, and the attributes of nodes.
+func kindsOf(s *cluster.State) []string {
+	var names []string
+	for i := range s.Members {
+		for _, a := range s.Members[i].Attributes {
+			names = append(names, a.Name)
+		}
+	}
+	slices.Sort(names)
+	return append([]string{"node", "host"}, slices.Compact(names)...)
 }
 
 // read parses what is to be lost.

@@ -142,6 +142,9 @@ func (c *Cluster) Start() error {
 	return nil
 }
 
+// zones are where nodes are, in turn, so that there is something to lose and to be aware of; unless the user says where they are.
+var zones = []string{"a", "b", "c"}
+
 // arguments are a node's command line.
 func (c *Cluster) arguments(n *Node) []string {
 	peers := make([]string, len(c.members))
@@ -154,6 +157,9 @@ func (c *Cluster) arguments(n *Node) []string {
 	}
 	if len(peers) > 1 {
 		args = append(args, "--initial", strings.Join(peers, ","))
+	}
+	if !slices.ContainsFunc(c.config.Args, func(arg string) bool { return strings.Contains(arg, "zone=") }) {
+		args = append(args, "--attr", "zone="+zones[slices.Index(peers, n.Peer)%len(zones)])
 	}
 	return append(args, c.config.Args...)
 }

@@ -226,6 +226,30 @@ func mute(t *testing.T, n Node) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// Nodes are in zones in turn, unless the user says where they are: a node refuses an attribute that it is given twice.
+func TestNodesAreInZones(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{nil, "a b c a"}, {[]string{"--attr", "zone=x"}, "x x x x"}, {[]string{"--attr=zone=y", "--attr", "rack=1"}, "y y y y"}} {
+		cluster := &Cluster{config: Config{Args: c.args}}
+		for i := range 4 {
+			cluster.members = append(cluster.members, &member{node: Node{Peer: address(i)}})
+		}
+		var got []string
+		for _, m := range cluster.members {
+			for _, arg := range cluster.arguments(&m.node) {
+				if _, zone, found := strings.Cut(arg, "zone="); found {
+					got = append(got, zone)
+				}
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("with %v: zones %v, not %s", c.args, got, c.want)
+		}
+	}
+}
+
 func TestANodeThatEndsByItselfIsTold(t *testing.T) {
 	c, s := newCluster(t, 1, "--fail")
 	if err := c.Start(); err != nil {
