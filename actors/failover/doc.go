@@ -1,6 +1,6 @@
 // Package failover writes down what happens when a node dies, while its node leads: who noticed, what was planned and why,
-// when each shard took writes again, and how long clients waited. Drains and switches of policies are told in the same shape. What it writes is a tracing.Failover, which the metadata group keeps, so that the story
-// outlives whoever began to write it.
+// when each shard took writes again, and how long clients waited. Drains and switches of policies are told in the same shape.
+// What it writes is a tracing.Failover, which the metadata group keeps, so that the story outlives whoever began to write it.
 //
 //	member: suspect, dead, refuted ─┐
 //	transport: connections broken  ─┤

@@ -31,6 +31,21 @@ type drains struct {
 	past       map[shards.NodeID]shards.Epoch // lives whose drain is over while the state still asks for it; asked by key only
 }
 
+// largeDrain is the number of copies from which on a drain is looked at now and then, and not with each version of the state.
+const (
+	largeDrain = 1024
+	drainPause = int64(1e8)
+)
+
+// large says that to follow is work.
+func (s *drains) large() bool {
+	n := 0
+	for _, x := range s.open {
+		n += len(x.Shards)
+	}
+	return n >= largeDrain
+}
+
 // follow takes a state, and returns the drains that are over with it.
 func (s *drains) follow(state *cluster.State, now int64) (ended []*drain) {
 	for i := range state.Members {

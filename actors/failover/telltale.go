@@ -20,10 +20,11 @@ type mind struct {
 	cost   [policies.Start + 1]uint64
 }
 
-// Bounds of what is asked about one plan: a drain of ten thousand copies shall not make plans wait for its story.
+// Bounds of what is asked about one plan: a drain of ten thousand copies shall not make plans wait for its story, and where shards
+// have lost their primary nothing is asked at all.
 const (
-	maxWeighed = 16  // moves
-	maxPlaces  = 512 // moves by nodes
+	maxWeighed = 8   // moves
+	maxPlaces  = 128 // moves by nodes
 )
 
 // listen asks. It is called on the goroutine to which the policies belong, after the plan has been committed.
@@ -46,6 +47,10 @@ func listen(d *placement.Planned) *telltale {
 	}
 	var moves []allocator.Decision
 	for i := range d.Plan.Decisions {
+		if d.Plan.Decisions[i].Lane == allocator.Emergency {
+			moves = nil
+			break
+		}
 		if leaves(d.Input.State, &d.Plan.Decisions[i]) && len(moves) < maxWeighed && (len(moves)+1)*len(d.Input.State.Members) <= maxPlaces {
 			moves = append(moves, d.Plan.Decisions[i])
 		}

@@ -67,6 +67,9 @@ type Watch struct {
 	version  uint64              // of the state that was followed
 	seen     uint64              // of the state by which drains and switches were followed, whoever leads
 
+	sighted int64 // when that was
+	shown   int64 // when open was made
+
 	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
@@ -256,8 +259,12 @@ func (w *Watch) turn() time.Duration {
 	state, now := w.c.Group.State(), nanos()
 	w.sight(state, now)
 	w.verify(state)
+	rest := time.Hour
+	if w.drains.large() {
+		rest = time.Duration(drainPause)
+	}
 	if !w.leading {
-		return time.Hour
+		return rest
 	}
 	w.follow(state)
 	told, again := w.stories.ripe(state, now)
@@ -267,11 +274,14 @@ func (w *Watch) turn() time.Duration {
 	for x := w.stories.unsaved(); x != nil; x = w.stories.unsaved() {
 		w.save(x)
 	}
-	w.show()
-	if again == 0 {
-		return time.Hour
+	if now >= w.shown+drainPause || rest == time.Hour { // to copy what is large is work as well
+		w.shown = now
+		w.show()
 	}
-	return max(time.Millisecond, time.Duration(again-now))
+	if again == 0 {
+		return rest
+	}
+	return min(rest, max(time.Millisecond, time.Duration(again-now)))
 }
 
 // follow takes what the cluster state says, once for each of its versions, and never an older one after a newer: in that a story
@@ -285,10 +295,10 @@ func (w *Watch) follow(state *cluster.State) {
 
 // sight follows drains and switches of policies, also while another leads: whoever leads next knows of them.
 func (w *Watch) sight(state *cluster.State, now int64) {
-	if state.Version <= w.seen {
+	if state.Version <= w.seen || now < w.sighted+drainPause && w.drains.large() {
 		return
 	}
-	w.seen = state.Version
+	w.seen, w.sighted = state.Version, now
 	for _, x := range w.drains.follow(state, now) {
 		w.over(&x.Failover)
 	}
