@@ -75,7 +75,7 @@ troupe policy test fixture.yaml                          # the module, on a clus
 		sources: map[string]string{"policy.go": "go/policy.go", "exports.go": "go/exports.go", "policy_test.go": "go/policy_test.go", "go.mod": "go/go.mod", "Makefile": "go/Makefile"},
 		copied:  map[string]string{"go": "troupe"},
 		limits:  `"pages": 256, "fuel_per_node": 100000`, ignored: "", source: "policy.go", sdk: "troupe/", test: "policy_test.go",
-		needs: "It needs Go 1.24 or later and nothing else.",
+		needs: "It needs Go 1.24 or later.",
 		commands: `GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w" -o policy.wasm .
 troupe policy pack policy.wasm manifest.json             # the manifest goes in
 go test ./...                                            # the rule, natively

@@ -61,9 +61,18 @@ func TestProjectBuildsAndPassesItsTests(t *testing.T) {
 			if code := run(context.Background(), &console{out: &out, err: &complaints, env: os.LookupEnv}, []string{"policy", "init", "--lang", language, "--dir", dir, "spot-keeper"}); code != 0 {
 				t.Fatalf("init ends with %d: %s", code, complaints.String())
 			}
-			make := exec.Command("make", append([]string{"-C", dir, "test", "TROUPE=" + asTroupe(t)}, tool.make...)...)
-			make.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
-			text, err := make.CombinedOutput()
+			if err := os.WriteFile(filepath.Join(dir, "../go.work"), []byte("go 1.24\n"), 0o644); err != nil { // as in a clone of Troupe
+				t.Fatal(err)
+			}
+			made := func(troupe string) ([]byte, error) {
+				make := exec.Command("make", append([]string{"-C", dir, "test", "TROUPE=" + troupe}, tool.make...)...)
+				make.Env = append(os.Environ(), "GOWORK=", "GOFLAGS=")
+				return make.CombinedOutput()
+			}
+			if text, err := made("troupe-that-is-not-there"); err == nil || !strings.Contains(string(text), "go install ./runtime/cmd/troupe") {
+				t.Errorf("without troupe: %v\n%s", err, text)
+			}
+			text, err := made(asTroupe(t))
 			if err != nil {
 				t.Fatalf("make test: %v\n%s", err, text)
 			}
