@@ -38,7 +38,7 @@ func (p *polling) start(t *testing.T) {
 func startPolling(t *testing.T) []*polling {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "embed")
-	build := exec.CommandContext(soon(t), "go", "build", "-o", program, "github.com/troupe-actors/troupe/examples/embed")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/troupe-actors/troupe/examples/embed")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build examples/embed: %v\n%s", err, out)
 	}

@@ -32,7 +32,6 @@ func measureSleepers(ctx context.Context, n int) error {
 		}
 	}
 	took := time.Since(begin)
-	awake := heap()
 	sleep := time.NewTicker(time.Second)
 	defer sleep.Stop()
 	for node.Actors().Active() > 0 {
@@ -42,8 +41,7 @@ func measureSleepers(ctx context.Context, n int) error {
 	each := func(bytes uint64) uint64 { return bytes / uint64(n) }
 	fmt.Printf("\n%d actors, made by one call each in %v (%v each)\n", n, took.Round(time.Millisecond), took/time.Duration(n))
 	const state = len("s/{counter/0000000}") + 8 + len(`{"Count":1}`)
-	fmt.Printf("in memory: %d bytes each; asleep, with the reply to the last call: %d bytes each, of which %d are the state's key and value\n",
-		each(awake-before), each(asleep-before), state)
+	fmt.Printf("asleep, with the reply to the last call: %d bytes each, %d beside the state's key and value\n", each(asleep-before), int(each(asleep-before))-state)
 	if err := node.Close(); err != nil {
 		return err
 	}
