@@ -11,6 +11,17 @@
 // its keys and its place at barriers, by one heartbeat for all of them. What is attached to a session that has ended meanwhile hears
 // that at once.
 //
+// # How it is used
+//
+//	for _, k := range recipes.Kinds() {              // on each node, after runtime.Start
+//		err = node.Register(ctx, k)
+//	}
+//	s, err := recipes.Open(ctx, node.Actors(), 10*time.Second)
+//	defer s.Close(ctx)
+//	token, err := recipes.NewLock(node.Actors(), "ledger").Acquire(ctx, s)
+//	…                                                // write with the token, while s.Done() is open
+//	err = recipes.NewLock(node.Actors(), "ledger").Release(ctx, s)
+//
 // # What is guaranteed
 //
 //	session    over at the actor not before its TTL has passed without a renewal; Session.Done closes before that if clocks run at

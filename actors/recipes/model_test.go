@@ -36,10 +36,18 @@ func (g *guarded) write(token uint64, session string) error {
 	return nil
 }
 
+// worlds is how many seeds are played.
+func worlds() uint64 {
+	if testing.Short() {
+		return 4
+	}
+	return 15
+}
+
 // TestLockModel has workers take a lock, work, crash and stall, while the shard fails over and commits go wrong. No token has two
 // holders, and nobody waits for ever.
 func TestLockModel(t *testing.T) {
-	for seed := range uint64(15) {
+	for seed := range worlds() {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { playLocks(t, rand.New(rand.NewPCG(seed, 5))) })
 		})
@@ -126,7 +134,7 @@ func work(t *testing.T, w *virtualtest.World, ctx context.Context, chance *rand.
 
 // TestQueueModel has workers that fail take items. Each item is done, or set aside, and none is lost.
 func TestQueueModel(t *testing.T) {
-	for seed := range uint64(15) {
+	for seed := range worlds() {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { playQueue(t, rand.New(rand.NewPCG(seed, 9))) })
 		})

@@ -151,6 +151,17 @@ func (m *Consumer) Commit(ctx context.Context, r Records) error {
 	return nil
 }
 
+// Again has messages that were not worked on come again with the next Poll of their partition, and all behind them. Without it, or a
+// change of members, what was read and not committed is passed: the next Commit of the partition covers it.
+func (m *Consumer) Again(r Records) {
+	for i := range m.held {
+		at := &m.held[i]
+		if len(r.Messages) > 0 && at.Topic == r.Topic && at.Partition == r.Partition && at.Generation == r.Generation {
+			at.next = min(at.next, r.Messages[0].Offset)
+		}
+	}
+}
+
 // Close leaves the group: others get the partitions at once.
 func (m *Consumer) Close(ctx context.Context) error {
 	m.held = nil

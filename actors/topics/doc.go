@@ -20,13 +20,30 @@
 // that had it has given it up, or has not been heard for its session timeout. Each time that a partition is given to a member it
 // gets the group's generation: a commit that carries another one is refused with ErrFenced, however late it comes.
 //
+// # How it is used
+//
+//	for _, k := range topics.Kinds() {          // on each node, after runtime.Start
+//		err = node.Register(ctx, k)
+//	}
+//	client := topics.NewClient(node.Actors())
+//	_, err = client.Create(ctx, "orders", topics.Config{Partitions: 3, KeepFor: 7 * 24 * time.Hour})
+//	at, err := client.Publish(ctx, "orders", topics.Record{Key: "bob", Value: order}, topics.Once{Producer: "shop-1", Seq: n})
+//
+//	member := client.Join("billing", 0, "orders") // in each process that shares the work
+//	for {
+//		r, err := member.Poll(ctx, 100, 10*time.Second)
+//		…                                          // work on r.Messages; if that fails: member.Again(r)
+//		err = member.Commit(ctx, r)                // ErrFenced: another member does it
+//	}
+//
 // # What is guaranteed
 //
 //	published           a Publish that returned without error is on every in-sync copy of the shard, as durable as the keyspace asks
-//	order               per partition: by offset. Messages of one key are in one partition while their number stays the same
+//	order               per partition: by offset. Messages of one key are in one partition while the number of partitions stays the same
 //	offsets             without gaps; retention removes from the front only, whole messages
-//	Publish again       after an error, with the same Producer and Seq: kept once, the offset is that of the first try. Without: perhaps twice
-//	delivery            at least once: what was read and not committed comes again, after a crash, a lost partition or a failover
+//	Publish again       after an error, with the same Producer and Seq: kept once, if there are as many partitions as before. Without: perhaps twice
+//	delivery            at least once: what was read and not committed comes again after a crash, when the partition changes hands, and
+//	                    when its member asks for it (Consumer.Again)
 //	members             no two members of a group work on a partition by the group's knowledge. One that was thought dead may still
 //	                    work, for at most its session timeout if its clock runs like others; its commits are refused at once
 //	pushed (Subscribe)  in order, a batch at a time, again until acknowledged; Delivery.Offset tells a subscriber what it has seen
