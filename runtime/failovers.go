@@ -85,8 +85,8 @@ func (t *telling) applied() {
 
 // took notes that a copy here has taken over its shard. It is called in the shard's turn.
 func (n *Node) took(t shard.Takeover) {
-	if t.Written == 0 {
-		n.actors.Led(t.Shard)
+	if space := n.state().Keyspace(t.Shard.Keyspace()); t.Written == 0 && space != nil && n.actors.Uses(space.Name) {
+		n.actors.Led(t.Shard) // other keyspaces are not scanned: what users keep there may look like an actor's
 	}
 	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
 }

@@ -33,6 +33,9 @@ func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 			space.Durability = shards.DurabilityMemory // nothing else can be kept here
 		}
 		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
+		if err == nil {
+			err = n.await(ctx, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
+		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("keyspace %q of actors: %w", k.Keyspace(), err)
@@ -56,7 +59,7 @@ const actorShards = 64
 
 func (n *Node) newActors() (*virtual.Host, error) {
 	return virtual.NewHost(virtual.Config{
-		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Log: n.config.Logger,
+		Self: n.id.Node, Name: n.config.Name, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Log: n.config.Logger,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindActor, body)
 		},

@@ -129,7 +129,7 @@ func TestActorsAnswerFromAnyNode(t *testing.T) {
 		if _, err := h.Call(t.Context(), id, "deposit", []byte(`[]`)); virtual.CodeOf(err) != virtual.CodeBadRequest {
 			t.Errorf("a list for a struct: %v", err)
 		}
-		if _, err := h.Call(t.Context(), virtual.ID{Kind: "ghost", Name: "x"}, "m", nil); virtual.CodeOf(err) != virtual.CodeNoKind {
+		if _, err := h.Call(t.Context(), virtual.ID{Kind: "ghost", Name: "x"}, "m", nil); virtual.CodeOf(err) != virtual.CodeNoKind || !strings.Contains(err.Error(), " on node n") {
 			t.Errorf("a kind that nobody knows: %v", err)
 		}
 		if a := look(t, c.nodes[n], "a"); a.Balance != 0 || a.Counted != nil {
@@ -143,6 +143,26 @@ func TestActorsAnswerFromAnyNode(t *testing.T) {
 	list, err = virtual.Call[map[string]string, []string](t.Context(), c.nodes[1].Actors(), id, "note", map[string]string{"b": "", "aa": "4"})
 	if err != nil || fmt.Sprint(list) != "[a=1 aa=4 c=3]" {
 		t.Errorf("notes %v, %v", list, err)
+	}
+}
+
+// A node knows the keyspace of its actors when Register returns, whoever leads the cluster.
+func TestRegisterKnowsItsKeyspace(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	for i := range 9 {
+		name := fmt.Sprint("kind", i/3)
+		k := virtual.NewKind[int](name, virtual.InKeyspace(name))
+		virtual.Handle(k, "add", func(c *virtual.Context[int], n int) (int, error) { *c.State += n; return *c.State, nil })
+		n := c.nodes[(i/3+i)%3] // each is the first for one kind
+		if err := n.Register(t.Context(), k.Kind); err != nil {
+			t.Fatal(err)
+		}
+		if n.state().KeyspaceByName(name) == nil {
+			t.Errorf("node %s does not know keyspace %s", n.Name(), name)
+		}
+	}
+	if n := c.nodes[0]; !n.Actors().Uses("kind1") || n.Actors().Uses("default") {
+		t.Error("the keyspaces of actors are not what kinds say")
 	}
 }
 

@@ -110,7 +110,7 @@ const maxTells = 1024
 func (h *Host) Tell(to ID, method string, payload []byte) error {
 	if h.tells.Add(1) > maxTells {
 		h.tells.Add(-1)
-		return &Error{to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Self)}
+		return &Error{to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Name)}
 	}
 	started := h.start(func() {
 		defer h.tells.Add(-1)

@@ -14,9 +14,10 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Config says what a Host leans on. All but Log are required.
+// Config says what a Host leans on. All but Name and Log are required.
 type Config struct {
 	Self    shards.NodeID
+	Name    string // of the node, in errors; default: Self
 	Client  uint64 // this life of this node as a caller: chosen at random, never 0
 	Storage Storage
 	// Call takes a message to the Serve of another node's Host.
@@ -52,6 +53,9 @@ type Host struct {
 func NewHost(c Config) (*Host, error) {
 	if c.Self == "" || c.Client == 0 || c.Storage == nil || c.Call == nil || c.Patience <= 0 {
 		return nil, errors.New("virtual: Self, Client, Storage, Call and Patience are required")
+	}
+	if c.Name == "" {
+		c.Name = string(c.Self)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -121,6 +125,18 @@ func (h *Host) kind(name string) *Kind {
 	return h.kinds[name]
 }
 
+// Uses says whether actors live in a keyspace, as far as their kinds are registered here.
+func (h *Host) Uses(keyspace string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, k := range h.kinds {
+		if k.keyspace == keyspace {
+			return true
+		}
+	}
+	return false
+}
+
 // Active is the number of actors in memory on this node.
 func (h *Host) Active() int { return int(h.count.Load()) }
 
@@ -186,7 +202,7 @@ var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("vir
 func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	k := h.kind(m.To.Kind)
 	if k == nil {
-		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Self)}
+		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Name)}
 	}
 	if k.methods[m.Method] == nil {
 		return nil, &Error{m.To, m.Method, CodeUnknown, fmt.Sprintf("kind %s has no such method", m.To.Kind)}
