@@ -80,16 +80,24 @@ func (f *Failover) first(order []Shard, n int) *Failover {
 	return &small
 }
 
-// prune keeps those of the words of f that the shards still need.
+// prune keeps those of the words of another record that the shards still need.
 func (f *Failover) prune(from *Failover) {
 	f.Words = nil
+	places := make([]int, len(from.Words)) // the new ones, and one more; 0: not needed yet
 	for i := range f.Shards {
 		s := &f.Shards[i]
 		s.Candidates = slices.Clone(s.Candidates)
 		for c := range s.Candidates {
-			words := make([]int, len(s.Candidates[c].Words))
-			for w, at := range s.Candidates[c].Words {
-				words[w] = f.Say(from.Words[at])
+			words := make([]int, 0, len(s.Candidates[c].Words))
+			for _, at := range s.Candidates[c].Words {
+				if at < 0 || at >= len(places) {
+					continue // a damaged record
+				}
+				if places[at] == 0 {
+					f.Words = append(f.Words, from.Words[at])
+					places[at] = len(f.Words)
+				}
+				words = append(words, places[at]-1)
 			}
 			s.Candidates[c].Words = words
 		}

@@ -214,12 +214,13 @@ func (f *Failover) Shard(name string) *Shard {
 	return nil
 }
 
-// Say puts a word into Words, once, and returns its place.
+// Say puts a word into Words, once, and returns its place. Words that are said again were mostly said lately.
 func (f *Failover) Say(w Word) int {
-	same := func(x Word) bool { x.Fuel = w.Fuel; return x == w }
-	if at := slices.IndexFunc(f.Words, same); at >= 0 {
-		f.Words[at].Fuel = max(f.Words[at].Fuel, w.Fuel)
-		return at
+	for at := len(f.Words) - 1; at >= 0; at-- {
+		if x := &f.Words[at]; x.Reason == w.Reason && x.Decider == w.Decider && x.Verdict == w.Verdict && x.Module == w.Module {
+			x.Fuel = max(x.Fuel, w.Fuel)
+			return at
+		}
 	}
 	f.Words = append(f.Words, w)
 	return len(f.Words) - 1
