@@ -101,6 +101,28 @@ func TestOldActivationDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// Who only asks leaves nothing behind.
+func TestReadingKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1", "n2")
+		w.register(journals(nil))
+		for i := range 20 {
+			to := fmt.Sprint("journal/", i)
+			w.lines(to, "")
+			if _, err := w.call("n2", to, "fail", "x"); CodeOf(err) != CodeFailed {
+				t.Errorf("%s: %v", to, err)
+			}
+		}
+		if kept := append(w.keys("s"), w.keys("r")...); len(kept) != 0 {
+			t.Errorf("kept: %v", kept)
+		}
+		w.must("n2", "journal/7", "add", "x")
+		if kept := w.keys("s"); len(kept) != 1 {
+			t.Errorf("kept: %v", kept)
+		}
+	})
+}
+
 // A commit whose outcome nobody knows is found out about, and not done again.
 func TestUnknownOutcomeIsHandledOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

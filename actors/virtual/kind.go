@@ -76,6 +76,7 @@ type Kind struct {
 	idle     time.Duration
 	mailbox  int
 	fresh    func() any // a pointer to a zero state
+	zero     []byte     // that state as it would be kept: an actor that was only asked keeps nothing
 	methods  map[string]method
 }
 
@@ -117,6 +118,7 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 	if k.idle <= 0 || k.mailbox < 1 || k.keyspace == "" {
 		panic(fmt.Sprintf("virtual: kind %s: idle time %v and mailbox %d must be above 0, and the keyspace named", name, k.idle, k.mailbox))
 	}
+	k.zero, _ = encodeState(0, k.fresh()) // a state that cannot be written is an error of each message
 	return &KindOf[S]{k}
 }
 

@@ -55,7 +55,11 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{a.id, d.m.Method, CodeTooLarge, err.Error()}
 	}
-	if len(t.ops)+len(t.remind)+len(t.outbox) == 0 && bytes.Equal(value, a.stored.Bytes) {
+	before := a.stored.Bytes
+	if a.stored.Version == 0 {
+		before = a.kind.zero
+	}
+	if len(t.ops)+len(t.remind)+len(t.outbox) == 0 && bytes.Equal(value, before) {
 		if err := a.confirm(nil); err != nil {
 			return nil, err
 		}

@@ -35,6 +35,7 @@ func counters() *virtual.Kind {
 // yard is where all are called: two nodes, a system of protoactor, a gRPC server.
 type yard struct {
 	nodes  [2]*runtime.Node
+	alone  *runtime.Node // leads all of its shards
 	system *actor.ActorSystem
 	pid    *actor.PID
 	server *grpc.Server
@@ -61,6 +62,13 @@ func newYard(ctx context.Context) (*yard, error) {
 		if err := node.Register(ctx, counters()); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if y.alone, err = runtime.Start(ctx, runtime.Config{Keyspaces: space}); err != nil {
+		return nil, err
+	}
+	if err := y.alone.Register(ctx, counters()); err != nil {
+		return nil, err
 	}
 	y.system = actor.NewActorSystem()
 	y.pid = y.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -125,8 +133,8 @@ func (y *yard) contestants() []*contestant {
 		}},
 		{name: "local, state unchanged", inFlight: 1, call: call(y.here, "look"), against: "protoactor RequestFuture", target: 1.2},
 		{name: "local, state in memory", inFlight: 1, call: call(y.here, "add"), against: "protoactor RequestFuture", target: 3},
-		{name: "local, woken", inFlight: 1, call: func(ctx context.Context, _ int) error {
-			_, err := virtual.Call[int, int](ctx, h, virtual.ID{Kind: "counter", Name: "fresh-" + strconv.FormatInt(y.fresh.Add(1), 36)}, "look", 1)
+		{name: "local, woken by the call", inFlight: 1, call: func(ctx context.Context, _ int) error {
+			_, err := virtual.Call[int, int](ctx, y.alone.Actors(), virtual.ID{Kind: "counter", Name: "fresh-" + strconv.FormatInt(y.fresh.Add(1), 36)}, "look", 1)
 			return err
 		}, against: "local, state unchanged"},
 		{name: "gRPC unary", inFlight: 64, call: func(ctx context.Context, _ int) error {
@@ -147,5 +155,5 @@ func (y *yard) contestants() []*contestant {
 func (y *yard) close() error {
 	y.server.Stop()
 	y.system.Shutdown()
-	return errors.Join(y.client.Close(), <-y.served, y.nodes[1].Close(), y.nodes[0].Close())
+	return errors.Join(y.client.Close(), <-y.served, y.alone.Close(), y.nodes[1].Close(), y.nodes[0].Close())
 }
