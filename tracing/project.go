@@ -47,7 +47,7 @@ const (
 // Spans projects the record: the root first, then each step before its own steps. A record that is still open gives what is
 // known so far, without a root: a root is told once, at the end.
 func (f *Failover) Spans() []Span {
-	p := &projection{f: f, trace: f.Trace()}
+	p := &projection{f: f, trace: f.Trace(), at: map[SpanID]int{}}
 	p.end = f.Done
 	if f.Done != 0 {
 		p.root()
@@ -76,12 +76,8 @@ func (f *Failover) Spans() []Span {
 // contain has every span end no earlier than its children, which may have been timed by another clock: a page that corrects
 // clocks would else correct what is right.
 func (p *projection) contain() {
-	at := make(map[SpanID]int, len(p.spans))
-	for i := range p.spans {
-		at[p.spans[i].ID] = i
-	}
 	for i := len(p.spans) - 1; i >= 0; i-- { // children come after their parents
-		if parent, known := at[p.spans[i].Parent]; known {
+		if parent, known := p.at[p.spans[i].Parent]; known {
 			p.spans[parent].End = max(p.spans[parent].End, p.spans[i].End)
 		}
 	}
@@ -92,6 +88,7 @@ type projection struct {
 	trace TraceID
 	end   int64
 	spans []Span
+	at    map[SpanID]int // places in spans; asked by key only
 }
 
 // add appends a step. A start before that of its parent is another clock's: it is moved, and kept as an attribute.
@@ -99,15 +96,14 @@ func (p *projection) add(step, parent string, s Span) *Span {
 	s.Trace, s.ID = p.trace, p.trace.Span(step)
 	if parent != "" {
 		s.Parent = p.trace.Span(parent)
-		for i := range p.spans {
-			if p.spans[i].ID == s.Parent && s.Start < p.spans[i].Start {
-				s.Attributes = append(s.Attributes, num(attributeRawStart, s.Start))
-				s.Start = p.spans[i].Start
-			}
+		if i, known := p.at[s.Parent]; known && s.Start < p.spans[i].Start {
+			s.Attributes = append(s.Attributes, num(attributeRawStart, s.Start))
+			s.Start = p.spans[i].Start
 		}
 	}
 	s.End = max(s.End, s.Start)
 	s.Attributes = append(s.Attributes, str(AttributeFailover, p.f.ID()))
+	p.at[s.ID] = len(p.spans)
 	p.spans = append(p.spans, s)
 	return &p.spans[len(p.spans)-1]
 }
