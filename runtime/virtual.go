@@ -69,9 +69,18 @@ func (n *Node) newActors() (*virtual.Host, error) {
 // actorStorage is what virtual actors keep things in: the shards that this node leads.
 type actorStorage struct{ node *Node }
 
+// space finds a keyspace by name. One that the cluster has agreed on and this node is about to know is only not there yet.
+func (s actorStorage) space(name string) (*keyspace, error) {
+	k, err := s.node.named(name)
+	if err != nil && s.node.state().KeyspaceByName(name) != nil {
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("keyspace %q has just been made, and is not known on this node yet", name)}
+	}
+	return k, err
+}
+
 // Locate says which shard a key belongs to, and which node leads it as far as is known here.
 func (s actorStorage) Locate(keyspace, key string) (shards.ShardID, shards.NodeID, error) {
-	k, err := s.node.named(keyspace)
+	k, err := s.space(keyspace)
 	if err != nil {
 		return 0, "", err
 	}
@@ -128,7 +137,7 @@ func (w *actorWork) Result(_, op int, r *store.Result) {
 
 // do runs a work on the shard of a key, on this node or not at all.
 func (s actorStorage) do(ctx context.Context, keyspace, key string, w *actorWork) error {
-	k, err := s.node.named(keyspace)
+	k, err := s.space(keyspace)
 	if err != nil {
 		return err
 	}
@@ -188,7 +197,7 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual
 
 // Scan visits the keys that begin with prefix, all in one slot.
 func (s actorStorage) Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[virtual.Entry, error] {
-	k, err := s.node.named(keyspace)
+	k, err := s.space(keyspace)
 	if err != nil {
 		return func(yield func(virtual.Entry, error) bool) { yield(virtual.Entry{}, err) }
 	}
