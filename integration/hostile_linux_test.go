@@ -209,15 +209,21 @@ func throw(addr string, text []byte) {
 // compared, since other programs' noise would fail the test.
 func TestIdle(t *testing.T) {
 	n := start(t, newNode(t, "default:shards=1024"))
+	wait := func(d time.Duration) {
+		t.Helper()
+		ended := time.NewTimer(d)
+		defer ended.Stop()
+		select {
+		case <-n.Exited():
+			t.Fatalf("the node ended\n%s", n.Output())
+		case <-ended.C:
+		}
+	}
+	const settled, watched = 6 * time.Second, 3 * time.Second // the policies of the house are compiled soon after the start
+	wait(settled)
 	before, err := n.CPU()
 	must(t, err)
-	const watched = 3 * time.Second
-	ended := time.NewTimer(watched)
-	select {
-	case <-n.Exited():
-		t.Fatalf("the node ended\n%s", n.Output())
-	case <-ended.C:
-	}
+	wait(watched)
 	after, err := n.CPU()
 	must(t, err)
 	t.Logf("1024 empty shards use %s %% of one core", strconv.FormatFloat(100*float64(after-before)/float64(watched), 'f', 2, 64))

@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"context"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,7 @@ func (g *stager) furnish() {
 		return
 	}
 	g.p.shelf.furnish(house)
+	debug.FreeOSMemory() // compiling took many times what is kept, and an idle node may not allocate for hours
 	g.p.wakeLoop()
 }
 

@@ -178,12 +178,27 @@ func TestPolicyWatchSwaps(t *testing.T) {
 	if code != 0 || errs != "" || !strings.Contains(out, "the same bit for bit") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
-	list, err := client.Plans(t.Context(), 1)
-	if err != nil || len(list.Plans) != 1 {
-		t.Fatal(list, err)
-	}
-	last, err := client.Plan(t.Context(), list.Plans[0].ID)
-	if err != nil || !slices.ContainsFunc(last.Policies.Deciders, func(d records.Policy) bool { return d.Name == "draining" && d.Digest == p.Active.Digest }) {
-		t.Errorf("the last plan was not made with the module: %+v, %v", last.Policies, err)
+	// Plans are recorded beside the planning: the one with the module comes within a moment.
+	deadline := time.After(20 * time.Second)
+	for {
+		list, err := client.Plans(t.Context(), 1)
+		if err != nil || len(list.Plans) != 1 {
+			t.Fatal(list, err)
+		}
+		last, err := client.Plan(t.Context(), list.Plans[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(last.Policies.Deciders, func(d records.Policy) bool { return d.Name == "draining" && d.Digest == p.Active.Digest }) {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("the last plan was not made with the module: %+v", last.Policies)
+		}
+		if _, err := client.Reroute(t.Context(), admin.RerouteOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
