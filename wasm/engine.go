@@ -8,6 +8,7 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"strings"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -101,6 +102,10 @@ var probeModule = []byte("\x00asm\x01\x00\x00\x00" +
 	"\x07\x07\x01\x03run\x00\x01" +
 	"\x0a\x06\x01\x04\x00\x10\x00\x0b")
 
+// firstRuntime keeps two engines that begin at once, of two nodes in one process, apart: the first runtime of a process writes down
+// wazero's version, and whoever makes one reads it.
+var firstRuntime sync.Mutex
+
 // probe runs a guest that calls the host, and looks who is on the stack then.
 func probe(config wazero.RuntimeConfig) (running string, err error) {
 	defer func() {
@@ -108,6 +113,8 @@ func probe(config wazero.RuntimeConfig) (running string, err error) {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
+	firstRuntime.Lock()
+	defer firstRuntime.Unlock()
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	defer r.Close(ctx)
