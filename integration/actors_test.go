@@ -24,6 +24,7 @@ type polling struct {
 	program string
 	args    []string
 	url     string
+	admin   string
 	process atomic.Pointer[harness.Process]
 }
 
@@ -52,8 +53,10 @@ func startPolling(t *testing.T) []*polling {
 	for i, peer := range peers {
 		listen, err := harness.FreeAddress()
 		must(t, err)
-		p := &polling{program: program, url: "http://" + listen, args: []string{
-			"-name", fmt.Sprint("n", i+1), "-listen", listen, "-peer", peer, "-initial", strings.Join(peers, ","), "-data", t.TempDir(),
+		admin, err := harness.FreeAddress()
+		must(t, err)
+		p := &polling{program: program, url: "http://" + listen, admin: "http://" + admin, args: []string{
+			"-name", fmt.Sprint("n", i+1), "-listen", listen, "-admin", admin, "-peer", peer, "-initial", strings.Join(peers, ","), "-data", t.TempDir(),
 		}}
 		p.start(t)
 		t.Cleanup(func() {
@@ -70,6 +73,24 @@ func startPolling(t *testing.T) []*polling {
 // do sends one request and never repeats it. A status of 0 says that there was no answer.
 func (p *polling) do(ctx context.Context, client *http.Client, method, path string, body []byte) (int, string) {
 	request, err := http.NewRequestWithContext(ctx, method, p.url+path, io.NopCloser(bytes.NewReader(body))) // without GetBody net/http repeats nothing
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
+
+// get asks for one page; a status of 0 says that there was no answer.
+func get(ctx context.Context, client *http.Client, url string) (int, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -123,6 +144,12 @@ func TestActorsSurviveKills(t *testing.T) {
 	client := &http.Client{Timeout: 20 * time.Second}
 	must(t, list[0].process.Load().Until(soon(t), func(ctx context.Context) error {
 		if status, text := list[0].do(ctx, client, "GET", "/polls/0", nil); status != http.StatusOK {
+			return fmt.Errorf("%d %s", status, text)
+		}
+		return nil
+	}))
+	must(t, list[0].process.Load().Until(soon(t), func(ctx context.Context) error { // before all three vote, the death of one may be the majority's
+		if status, text := get(ctx, client, list[0].admin+"/_nodes"); strings.Count(text, `"voter":true`) < len(list) {
 			return fmt.Errorf("%d %s", status, text)
 		}
 		return nil

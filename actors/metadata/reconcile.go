@@ -151,8 +151,8 @@ type step struct {
 // nextStep compares what is with what shall be. It is a function of its arguments.
 //
 //  1. Every member is in the configuration, a voter or a learner; who is no member is not.
-//  2. Voters change in one joint step. A learner begins to vote only once it is near; voters leave only as far as those who
-//     stay and those who begin are as many as are wanted.
+//  2. Voters change in one joint step. A learner begins to vote only once it is near, and on the way to more voters an odd number
+//     does not become an even one; voters leave only as far as those who stay and those who begin are as many as are wanted.
 //  3. A leader that shall not vote first makes the changes that it can, then hands over; its successor takes its vote away.
 func nextStep(now *raftpb.ConfState, want target, self uint64) step {
 	var changes []*raftpb.ConfChangeSingle
@@ -163,9 +163,18 @@ func nextStep(now *raftpb.ConfState, want target, self uint64) step {
 	if len(voters) == 0 {
 		voters = intersect(now.GetVoters(), want.members)
 	}
-	begin := 0
+	ready := 0
 	for _, n := range voters {
 		if !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
+			ready++
+		}
+	}
+	if grown := len(now.GetVoters()) + ready; len(now.GetVoters())%2 == 1 && grown%2 == 0 && grown < len(voters) {
+		ready-- // an even number bears no more deaths than one less, and there is one more who can die
+	}
+	begin := 0
+	for _, n := range voters {
+		if begin < ready && !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
 			add(raftpb.ConfChangeAddNode, n)
 			begin++
 		}
