@@ -285,13 +285,26 @@ func (f *Failover) Summary() string {
 		return b.String() + f.lasted()
 	}
 	fmt.Fprintf(&b, ": %d shards", n)
-	if len(f.Shards) > 0 && f.Settled() {
+	switch stuck := f.stuck(); {
+	case stuck > 0:
+		fmt.Fprintf(&b, ", of which %d take no writes", stuck)
+	case len(f.Shards) > 0 && f.Settled():
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
 	}
 	if f.Declared > 0 {
 		fmt.Fprintf(&b, " (detected in %v by %s)", short(max(0, f.Declared-f.Gone())), f.Detector)
 	}
 	return b.String()
+}
+
+// stuck counts the shards that nobody can lead.
+func (f *Failover) stuck() (n int) {
+	for i := range f.Shards {
+		if s := &f.Shards[i]; s.Problem != "" && !s.Serving() {
+			n++
+		}
+	}
+	return n
 }
 
 // Took is the time from the beginning to the end, in nanoseconds; 0: it goes on.

@@ -89,7 +89,7 @@ func (s *Server) failover(x *exchange, q *query) error {
 		if missing != nil {
 			lacking = " (" + missing.Error() + ")"
 		}
-		return notFound("no failover is called %q%s: GET /_cluster/failovers lists those that are remembered", id, lacking)
+		return notFound("no failover is called %q%s: those that are remembered are listed by troupe trace, and by GET /_cluster/failovers", id, lacking)
 	}
 	var file bytes.Buffer
 	switch format {

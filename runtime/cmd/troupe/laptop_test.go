@@ -105,7 +105,7 @@ func TestReplayUsage(t *testing.T) {
 		{"rehearse --lose node", exitUsage, "write KIND=NAME"},
 		{"rehearse", exitUsage, "at least one of the flags"},
 		{"rehearse " + folder + "/3.1.plan --lose node=n9", exitNotFound, `there is no node "n9"`},
-		{"rehearse " + folder + "/3.1.plan --all shelf", exitNotFound, `no node has an attribute "shelf"; there are node, host, rack, zone`},
+		{"rehearse " + folder + "/3.1.plan --all shelf", exitNotFound, `no node has an attribute "shelf"; there are node, host, zone`},
 		{"rehearse " + folder + "/3.1.plan --at 10m --all node", exitUsage, "--at is for the plans of a cluster"},
 		{"simulate none.txt", exitFailed, "none.txt"},
 		{"simulate help_test.go", exitUsage, "help_test.go:1: "},
