@@ -18,6 +18,7 @@ func TestSlowReceiverHoldsNobodyUp(t *testing.T) {
 		g := make(gate)
 		w.register(journals(g))
 		w.must("n1", "journal/a", "send", orders{"journal/slow hang 1", "journal/b add 2", "journal/slow add 3", "journal/b add 4"})
+		synctest.Wait() // the order of two senders is nobody's promise
 		w.must("n1", "journal/c", "send", orders{"journal/b add 5"})
 		synctest.Wait()
 		w.lines("journal/b", "2 4 5")
