@@ -77,6 +77,9 @@ func loadTree(root string) (*tree, error) {
 			t.folders = append(t.folders, rel)
 			return nil
 		}
+		if rel == ".git" { // of a second work tree: a file that says where the first one is
+			return nil
+		}
 		t.files = append(t.files, rel)
 		if !strings.HasSuffix(rel, ".go") || strings.Contains("/"+rel, "/testdata/") {
 			return nil
