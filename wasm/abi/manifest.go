@@ -66,20 +66,29 @@ func (l Limits) Budget(nodes int) int64 { return l.FuelPerRow + l.FuelPerNode*in
 
 // ParseManifest reads a manifest, fills the defaults and refuses what no host could follow.
 func ParseManifest(text []byte) (*Manifest, error) {
+	var m Manifest
+	if err := DecodeManifest(text, &m); err != nil {
+		return nil, err
+	}
+	return &m, m.Validate()
+}
+
+// DecodeManifest reads JSON as ParseManifest does into whatever a manifest of another sort of module looks like: fields that begin
+// with "x-" are passed over, others that into does not have are refused. Errors wrap ErrManifest.
+func DecodeManifest(text []byte, into any) error {
 	if len(text) > MaxManifest {
-		return nil, fmt.Errorf("%w: %d bytes, over %d", ErrManifest, len(text), MaxManifest)
+		return fmt.Errorf("%w: %d bytes, over %d", ErrManifest, len(text), MaxManifest)
 	}
 	known, err := withoutExtras(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
+		return fmt.Errorf("%w: %w", ErrManifest, err)
 	}
-	var m Manifest
 	d := json.NewDecoder(bytes.NewReader(known))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", ErrManifest, err)
 	}
-	return &m, m.Validate()
+	return nil
 }
 
 // withoutExtras drops the top-level fields that begin with "x-".
@@ -106,7 +115,7 @@ func (m *Manifest) Validate() error {
 
 func (m *Manifest) validate() error {
 	switch {
-	case !isName(m.Name):
+	case !IsName(m.Name):
 		return fmt.Errorf("name is %q; must be 1 to %d of a-z 0-9 _ -, beginning with a letter", m.Name, MaxName)
 	case m.Version == "" || len(m.Version) > MaxName:
 		return fmt.Errorf("version of %s is %q; must be 1 to %d bytes", m.Name, m.Version, MaxName)
@@ -164,7 +173,8 @@ func (l *Limits) validate() error {
 	return nil
 }
 
-func isName(s string) bool {
+// IsName says whether s can name a policy or a kind of actors: 1 to MaxName of a-z 0-9 _ -, beginning with a letter.
+func IsName(s string) bool {
 	if s == "" || len(s) > MaxName || s[0] < 'a' || s[0] > 'z' {
 		return false
 	}

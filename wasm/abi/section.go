@@ -27,25 +27,14 @@ type section struct {
 
 // FindManifest reads the manifest of a module.
 func FindManifest(module []byte) (*Manifest, error) {
-	all, err := sections(module)
-	if err != nil {
+	text, err := Custom(module, SectionName)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	var text []byte
-	found := 0
-	for _, s := range all {
-		if s.name == SectionName {
-			text = s.content
-			found++
-		}
-	}
-	switch found {
-	case 1:
-		return ParseManifest(text)
-	case 0:
+	case text == nil:
 		return nil, fmt.Errorf("%w: the module has no section %s; append one with: troupe policy pack MODULE MANIFEST", ErrManifest, SectionName)
 	}
-	return nil, fmt.Errorf("%w: the module has %d sections %s, and must have one", ErrManifest, found, SectionName)
+	return ParseManifest(text)
 }
 
 // WithManifest gives a copy of the module with this manifest in place of any that it has. The text is kept as it is.
@@ -53,18 +42,43 @@ func WithManifest(module, manifest []byte) ([]byte, error) {
 	if _, err := ParseManifest(manifest); err != nil {
 		return nil, err
 	}
+	return WithCustom(module, SectionName, manifest)
+}
+
+// Custom is the content of a module's custom section of that name; nil if it has none. Two of them are an error.
+func Custom(module []byte, name string) ([]byte, error) {
+	all, err := sections(module)
+	if err != nil {
+		return nil, err
+	}
+	var content []byte
+	found := 0
+	for _, s := range all {
+		if s.name == name {
+			content = s.content
+			found++
+		}
+	}
+	if found > 1 {
+		return nil, fmt.Errorf("%w: the module has %d sections %s, and must have one", ErrManifest, found, name)
+	}
+	return content, nil
+}
+
+// WithCustom gives a copy of the module with one custom section of that name, at its end.
+func WithCustom(module []byte, name string, content []byte) ([]byte, error) {
 	all, err := sections(module)
 	if err != nil {
 		return nil, err
 	}
 	out := bytes.Clone(wasmHeader)
 	for _, s := range all {
-		if s.name != SectionName {
+		if s.name != name {
 			out = append(out, module[s.from:s.to]...)
 		}
 	}
-	payload := append(appendLEB(nil, uint32(len(SectionName))), SectionName...)
-	payload = append(payload, manifest...)
+	payload := append(appendLEB(nil, uint32(len(name))), name...)
+	payload = append(payload, content...)
 	out = appendLEB(append(out, 0), uint32(len(payload)))
 	return append(out, payload...), nil
 }
