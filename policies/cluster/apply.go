@@ -78,6 +78,8 @@ func (d *draft) apply(c *Command) error {
 		return d.changeVoters(c.Voters)
 	case c.Failover != nil:
 		return d.changeFailover(c.Failover)
+	case c.Drain != nil:
+		return d.changeDrain(c.Drain)
 	default:
 		return d.applyPolicies(c)
 	}
@@ -110,7 +112,8 @@ func (c *Command) parts() int {
 	n := 0
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
 		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
-		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil} {
+		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil,
+		c.Drain != nil} {
 		if set {
 			n++
 		}

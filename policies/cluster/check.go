@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -29,10 +30,10 @@ func Check(s *State) error {
 			return fmt.Errorf("invariant 10: setting %q is empty or out of order", x.Name)
 		}
 	}
-	if s.format() >= FormatPolicies {
+	if format := s.format(); format >= FormatPolicies {
 		for i := range s.Members {
-			if m := &s.Members[i]; m.Format < FormatPolicies {
-				return fmt.Errorf("invariant 13: node %s reads format %d, and the state is of %d", m.Name, m.Format, s.format())
+			if m := &s.Members[i]; m.Format < format {
+				return fmt.Errorf("invariant 13: node %s reads format %d, and the state is of %d", m.Name, m.Format, format)
 			}
 		}
 	}
@@ -42,7 +43,7 @@ func Check(s *State) error {
 	if err := s.checkPolicies(); err != nil {
 		return err
 	}
-	return s.checkFailovers()
+	return cmp.Or(s.checkFailovers(), s.checkDrains(), s.checkAmendments())
 }
 
 func (s *State) checkMembers() error {

@@ -11,7 +11,8 @@ import (
 // declaration, every list an array of its elements, an absent pointer nil:
 //
 //	state    [format, cluster, version, [member…], [keyspace…], [shard…], [setting…], [voter…], next copy, next keyspace, read only,
-//	          [module…], [policy…], [quarantined…], policies changed at, [failover…]]       the last five from format 2 on
+//	          [module…], [policy…], [quarantined…], policies changed at, [failover…],       these five from format 2 on
+//	          [amendment…], [drain…]]                                                       and these two from format 3 on
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
 //
@@ -24,8 +25,9 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 2
+	Format         = 3
 	FormatPolicies = 2 // the first with modules and policies
+	FormatHistory  = 3 // the first with a history of drains and settings
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

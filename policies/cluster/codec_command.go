@@ -30,7 +30,8 @@ func changesOf(c *Command) []change {
 		changeOf(&c.Retire, (*codec).retirePolicy),
 		changeOf(&c.Quarantine, (*codec).quarantineModule),
 		changeOf(&c.Forget, (*codec).forgetPolicies),
-		changeOf(&c.Failover, (*codec).failoverChange),
+		changeOf(&c.Failover, (*codec).failoverChange), // the last of FormatPolicies
+		changeOf(&c.Drain, (*codec).drainChange),
 	}
 }
 
@@ -38,22 +39,28 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
 }
 
-// firstOfPolicies is the number of the first change that FormatPolicies has and format 1 has not.
-const firstOfPolicies = 11
+// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory.
+const (
+	firstOfPolicies = 11
+	firstOfHistory  = 20
+)
 
 // Format is the lowest format that has this command; releases that read only lower ones must not meet it in the log.
 func (c *Command) Format() uint32 {
 	for i, x := range changesOf(c) {
 		if x.present {
-			return formatOf(uint8(i))
+			return formatOf(c, uint8(i))
 		}
 	}
 	return 1
 }
 
 // formatOf is the format of a command with this change.
-func formatOf(which uint8) uint32 {
-	if which >= firstOfPolicies {
+func formatOf(c *Command, which uint8) uint32 {
+	switch {
+	case which >= firstOfHistory || c.Settings != nil && (c.Settings.By != "" || c.Settings.At != 0):
+		return FormatHistory
+	case which >= firstOfPolicies:
 		return FormatPolicies
 	}
 	return 1
@@ -71,13 +78,9 @@ func (c *codec) command(v *Command) {
 		panic(fmt.Sprintf("cluster: a command is one change; this one has %d", v.parts()))
 	}
 	c.fields(4)
-	format := c.format(formatOf(which))
+	format := c.format(formatOf(v, which))
 	text(c, &v.Trace)
 	number(c, &which)
-	if c.d != nil && formatOf(which) != format {
-		c.d.Refuse(fmt.Sprintf("change %d in format %d; it belongs to %d", which, format, formatOf(which)))
-		return
-	}
 	if int(which) >= len(changes) {
 		c.d.Refuse(fmt.Sprintf("change %d is unknown", which))
 		return
@@ -86,6 +89,9 @@ func (c *codec) command(v *Command) {
 		changes[which].make()
 	}
 	changes[which].code(c)
+	if c.d != nil && formatOf(v, which) != format {
+		c.d.Refuse(fmt.Sprintf("change %d in format %d; it belongs to %d", which, format, formatOf(v, which)))
+	}
 }
 
 func (c *codec) bootstrap(b *Bootstrap) {
@@ -177,9 +183,49 @@ func (c *codec) keyspaceChange(k *KeyspaceChange) {
 }
 
 func (c *codec) settingsChange(s *SettingsChange) {
-	c.fields(2)
+	fields := settingsFields
+	if s.By == "" && s.At == 0 {
+		fields = settingsFieldsOne
+	}
+	fields = c.eitherFields(fields, settingsFieldsOne, settingsFields)
 	list(c, &s.Set, (*codec).setting)
 	maybe(c, &s.ReadOnly, (*codec).bool)
+	if fields == settingsFields {
+		text(c, &s.By)
+		c.int64(&s.At)
+	}
+}
+
+// Fields of a change of settings in format 1, and in FormatHistory.
+const (
+	settingsFieldsOne = 2
+	settingsFields    = 4
+)
+
+func (c *codec) amendment(a *Amendment) {
+	c.fields(6)
+	number(c, &a.Version)
+	c.int64(&a.At)
+	text(c, &a.By)
+	text(c, &a.Name)
+	text(c, &a.From)
+	text(c, &a.To)
+}
+
+func (c *codec) drain(x *Drain) {
+	c.fields(5)
+	text(c, &x.Node)
+	number(c, &x.Epoch)
+	number(c, &x.At)
+	c.bool(&x.Open)
+	c.bytes(&x.Record)
+}
+
+func (c *codec) drainChange(x *DrainChange) {
+	c.fields(3)
+	number(c, &x.At)
+	c.bytes(&x.Record)
+	c.bool(&x.Close)
 }
 
 func (c *codec) votersChange(v *VotersChange) {

@@ -7,15 +7,16 @@ import (
 )
 
 func (c *codec) state(s *State) {
-	fields := stateFields
-	if c.d == nil && s.format() >= FormatPolicies {
-		fields = stateFieldsPolicies
+	format := s.format()
+	if c.d == nil {
+		c.e.Array(stateFields[format])
 	}
-	if fields = c.eitherFields(fields, stateFields, stateFieldsPolicies); fields == 0 {
-		return
+	fields := 0
+	if c.d != nil {
+		fields = c.d.Array()
 	}
-	format := c.format(s.format())
-	if c.d != nil && (fields == stateFieldsPolicies) != (format == FormatPolicies) {
+	format = c.format(format)
+	if c.d != nil && (c.d.Err() != nil || stateFields[format] != fields) {
 		c.d.Refuse(fmt.Sprintf("%d fields in format %d", fields, format))
 		return
 	}
@@ -29,7 +30,7 @@ func (c *codec) state(s *State) {
 	number(c, &s.NextCopy)
 	number(c, &s.NextKeyspace)
 	c.bool(&s.ReadOnly)
-	if fields == stateFields {
+	if format < FormatPolicies {
 		return
 	}
 	list(c, &s.Modules, (*codec).module)
@@ -37,19 +38,23 @@ func (c *codec) state(s *State) {
 	list(c, &s.Quarantine, (*codec).quarantined)
 	number(c, &s.PoliciesAt)
 	list(c, &s.Failovers, (*codec).failover)
-	if c.d != nil && s.format() != FormatPolicies {
+	if format >= FormatHistory {
+		list(c, &s.Amendments, (*codec).amendment)
+		list(c, &s.Drains, (*codec).drain)
+	}
+	if c.d != nil && s.format() != format {
 		c.d.Refuse("a state that holds nothing new in the format for it")
 	}
 }
 
-// Fields of a state in format 1, and in FormatPolicies.
-const (
-	stateFields         = 11
-	stateFieldsPolicies = 16
-)
+// stateFields counts the fields of a state, by format.
+var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18}
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
+	if len(s.Amendments)+len(s.Drains) > 0 {
+		return FormatHistory
+	}
 	if len(s.Modules)+len(s.Policies)+len(s.Quarantine)+len(s.Failovers) > 0 || s.PoliciesAt > 0 {
 		return FormatPolicies
 	}

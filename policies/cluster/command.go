@@ -32,6 +32,9 @@ type Command struct {
 	Quarantine *QuarantineModule
 	Forget     *ForgetPolicies
 	Failover   *FailoverChange
+
+	// What follows is of FormatHistory.
+	Drain *DrainChange
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.
@@ -171,6 +174,10 @@ type KeyspaceChange struct {
 type SettingsChange struct {
 	Set      []Setting
 	ReadOnly *bool
+
+	// For the history, and of FormatHistory: both are left out while a member reads less.
+	By string // who asks, for people
+	At int64  // Unix milliseconds, by the proposer's clock
 }
 
 // VotersChange records who shall vote; the metadata group follows by joint consensus.

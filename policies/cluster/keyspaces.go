@@ -66,7 +66,10 @@ func (d *draft) changeSettings(c *SettingsChange) error {
 	if c.ReadOnly != nil && *c.ReadOnly != d.ReadOnly {
 		d.ReadOnly, d.changed = *c.ReadOnly, true
 	}
-	return d.set(c.Set)
+	if err := d.set(c.Set); err != nil {
+		return err
+	}
+	return d.chronicle(c)
 }
 
 // set puts settings in, or out if the value is empty. What they mean is not looked at: a setting that one version refuses

@@ -85,7 +85,7 @@ func (d *draft) join(j *Join) error {
 		}
 	}
 	if d.format() > max(1, m.Format) { // the first format every node reads, also one that says nothing
-		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies that were pushed, or a history of failovers); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
+		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies that were pushed, or a history of failovers, drains or settings); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
 	}
 	i, found := d.findMember(m.ID)
 	if !found {
@@ -106,6 +106,7 @@ func (d *draft) join(j *Join) error {
 	m.Down = false
 	d.putMember(i, m)
 	d.revive(&m, j)
+	d.beginDrain(&m)
 	return nil
 }
 
@@ -182,6 +183,9 @@ func (d *draft) changeMember(c *MemberChange) error {
 	assign(&m.Excluded, c.Excluded)
 	if now := d.Members[i]; m.Draining != now.Draining || m.Maintained != now.Maintained || m.Excluded != now.Excluded {
 		d.putMember(i, m)
+		if !now.Draining {
+			d.beginDrain(&m)
+		}
 	}
 	return nil
 }

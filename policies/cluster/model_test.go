@@ -230,6 +230,10 @@ func (w *world) play() {
 		m := pick(w.rand, s.Members)
 		yes := w.rand.IntN(2) == 0
 		w.apply(&Command{Member: &MemberChange{Node: m.ID, Draining: &yes}})
+		if len(s.Drains) > 0 {
+			w.apply(&Command{Drain: &DrainChange{At: pick(w.rand, s.Drains).At, Record: make([]byte, w.rand.IntN(9)), Close: yes}})
+		}
+		w.apply(&Command{Settings: &SettingsChange{Set: []Setting{{pick(w.rand, []string{"a", "b", "c"}), pick(w.rand, []string{"", "x", "y"})}}, ReadOnly: &yes, By: "somebody", At: 7}})
 		w.apply(&Command{Member: &MemberChange{Node: m.ID, Forget: true}})
 	case 11:
 		w.apply(&Command{Keyspace: &KeyspaceChange{shards.Keyspace{Name: "safe", Shards: 3, Replicas: 1 + w.rand.IntN(3)}}})

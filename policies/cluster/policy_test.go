@@ -31,44 +31,54 @@ func pushes(code []byte) (list []*Command) {
 	return list
 }
 
-// A cluster that uses nothing new writes what the release before reads, byte for byte: its nodes go on while others are newer.
-func TestFormatOneIsReadAndWritten(t *testing.T) {
-	text, err := os.ReadFile("testdata/format1.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Fields(string(text))
-	for i, line := range lines {
-		frame, err := hex.DecodeString(line)
+// A cluster that uses nothing new writes what the releases before read, byte for byte: their nodes go on while others are newer.
+func TestOlderFormatsAreReadAndWritten(t *testing.T) {
+	for _, file := range []string{"testdata/format1.hex", "testdata/format2.hex"} {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var again []byte
-		if i == len(lines)-1 {
-			s, err := DecodeState(frame)
-			if err != nil || len(s.Shards) == 0 {
-				t.Fatalf("line %d: %v", i+1, err)
-			}
-			again = s.Encode()
-		} else {
-			c, err := DecodeCommand(frame)
+		lines := strings.Fields(string(text))
+		for i, line := range lines {
+			frame, err := hex.DecodeString(line)
 			if err != nil {
-				t.Fatalf("line %d: %v", i+1, err)
+				t.Fatal(err)
 			}
-			again = c.Encode()
-		}
-		if !bytes.Equal(again, frame) {
-			t.Errorf("line %d is written in another way now", i+1)
+			var again []byte
+			if i == len(lines)-1 {
+				s, err := DecodeState(frame)
+				if err != nil || len(s.Shards) == 0 {
+					t.Fatalf("%s, line %d: %v", file, i+1, err)
+				}
+				again = s.Encode()
+			} else {
+				c, err := DecodeCommand(frame)
+				if err != nil {
+					t.Fatalf("%s, line %d: %v", file, i+1, err)
+				}
+				again = c.Encode()
+			}
+			if !bytes.Equal(again, frame) {
+				t.Errorf("%s, line %d is written in another way now", file, i+1)
+			}
 		}
 	}
-	c := &Command{Push: &PushChunk{Digest: DigestOf(nil), Size: 1, Bytes: []byte{1}}}
-	frame := c.Encode()
-	if frame[1] != FormatPolicies {
-		t.Errorf("a command about policies is written in format %d", frame[1])
-	}
-	frame[1] = 1
-	if _, err := DecodeCommand(frame); err == nil || !strings.Contains(err.Error(), "belongs to 2") {
-		t.Errorf("a command about policies in format 1: %v", err)
+	for _, x := range []struct {
+		c      *Command
+		format byte
+	}{
+		{&Command{Push: &PushChunk{Digest: DigestOf(nil), Size: 1, Bytes: []byte{1}}}, FormatPolicies},
+		{&Command{Drain: &DrainChange{At: 1}}, FormatHistory},
+		{&Command{Settings: &SettingsChange{By: "somebody"}}, FormatHistory},
+	} {
+		frame := x.c.Encode()
+		if frame[1] != x.format || x.c.Format() != uint32(x.format) {
+			t.Errorf("%+v is written in format %d", x.c, frame[1])
+		}
+		frame[1] = 1
+		if _, err := DecodeCommand(frame); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("belongs to %d", x.format)) {
+			t.Errorf("%+v in format 1: %v", x.c, err)
+		}
 	}
 }
 
