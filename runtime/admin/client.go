@@ -28,6 +28,7 @@ import (
 // failure to reach one, is an *Error.
 type Client struct {
 	token    string
+	by       string
 	patience time.Duration
 	attempt  time.Duration
 	http     *http.Client
@@ -45,6 +46,9 @@ type ClientConfig struct {
 	// Token is sent as bearer token unless it is empty.
 	Token string
 
+	// By says for people who changes what is changed, as in "ann@laptop": histories show it. Optional.
+	By string
+
 	// Patience is how long a request that may be repeated is tried again while nodes are there but cannot serve it: during a
 	// failover, for one. Default: each address is tried once.
 	Patience time.Duration
@@ -61,7 +65,7 @@ func New(addrs []string, token string) (*Client, error) {
 // NewClient makes a client. Nothing is connected yet.
 func NewClient(config ClientConfig) (*Client, error) {
 	setDefault(&config.Attempt, 15*time.Second)
-	c := &Client{token: config.Token, patience: config.Patience, attempt: config.Attempt}
+	c := &Client{token: config.Token, by: config.By, patience: config.Patience, attempt: config.Attempt}
 	for _, addr := range config.Addresses {
 		base, err := baseURL(addr)
 		if err != nil {

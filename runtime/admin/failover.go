@@ -209,6 +209,9 @@ var errMute = errors.New("it does not answer in time")
 func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response, error) {
 	bounded, cancel := context.WithCancelCause(ctx)
 	request, err := r.request(bounded, base, c.token)
+	if err == nil && c.by != "" {
+		request.Header.Set(headerBy, c.by)
+	}
 	if err != nil {
 		cancel(nil)
 		return nil, err

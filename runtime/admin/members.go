@@ -50,11 +50,11 @@ func (s *Server) maintenance(x *exchange, q *query) error {
 	if q.err != nil {
 		return q.err
 	}
-	c, _, err := s.agreed()
+	c, state, err := s.agreed()
 	if err != nil {
 		return err
 	}
-	return s.propose(x, c, &cluster.Command{Settings: &cluster.SettingsChange{ReadOnly: &on}})
+	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{ReadOnly: &on}))
 }
 
 // transfer makes the node that the query names the leader.

@@ -78,6 +78,7 @@ func (s *Server) clusterTable() []route {
 			pattern: "/_cluster/settings", params: []string{"include_defaults"},
 			methods: map[string]handler{http.MethodGet: (*Server).getSettings, http.MethodPut: (*Server).putSettings},
 		},
+		{pattern: "/_cluster/settings/history", methods: get((*Server).settingHistory), params: []string{"name"}},
 		{pattern: "/_cluster/reroute", methods: post((*Server).reroute), params: []string{"dry_run", "explain", "retry_failed"}},
 		{
 			pattern: "/_cluster/allocation/explain", params: []string{"keyspace", "shard", "node"},

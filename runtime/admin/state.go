@@ -161,7 +161,7 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 			return invalid("no setting %q; there are %s", clip(one.Name), strings.Join(names, ", "))
 		}
 	}
-	return s.propose(x, c, &cluster.Command{Settings: &cluster.SettingsChange{Set: set}})
+	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}))
 }
 
 // maxDepth bounds the nesting of settings: "a.b.c" may be written as {"a":{"b":{"c":…}}}, as in Elasticsearch.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -98,7 +100,7 @@ const (
 // open makes the client, and asks for the other members: one address is enough to go on when that node dies.
 func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: r.first(), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), Patience: patience, Attempt: attempt,
+		Addresses: r.first(), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
@@ -107,6 +109,18 @@ func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 	defer cancel()
 	_ = client.Learn(ctx) // the verb itself will say what is wrong, if it needs more than one node at all
 	return client, nil
+}
+
+// whoami is the person at this terminal, for histories; what cannot be found out is left out.
+func whoami() string {
+	who := ""
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		who += "@" + host
+	}
+	return who
 }
 
 // with runs a verb with a client, and explains its failure.

@@ -76,6 +76,7 @@ func TestClusterVerbs(t *testing.T) {
 	explained := admin.ExplainAnswer{Shard: row3, Summary: "it has what it needs", Nodes: []admin.ExplainedNode{
 		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1"}, Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
 	}}
+	given := "y"
 	set := admin.Settings{Version: 3, Persistent: map[string]string{"a.b": "x"}, Defaults: map[string]string{"c.d": "5"}, About: map[string]string{"c.d": "how many"}}
 	for _, c := range []struct {
 		line    string
@@ -114,6 +115,8 @@ func TestClusterVerbs(t *testing.T) {
 		{"settings get --all", map[string][]any{"GET /_cluster/settings": {set}}, 0, "c.d      5      default  how many\n", ""},
 		{"settings get c.d", map[string][]any{"GET /_cluster/settings": {set}}, 0, "5\n", ""},
 		{"settings get none", map[string][]any{"GET /_cluster/settings": {set}}, 3, "no setting", ""},
+		{"settings history", map[string][]any{"GET /_cluster/settings/history": {admin.SettingHistory{Changes: []admin.SettingChange{{Version: 9, By: "ann (::1) at n1", Name: "a.b", To: &given}}}}}, 0, "  9      a.b      default → y  ann (::1) at n1\n", ""},
+		{"settings history a.b", map[string][]any{"GET /_cluster/settings/history": {admin.SettingHistory{}}}, 0, "no change of a setting is remembered\n", "name=a.b"},
 		{"settings set a.b=y c.d=", map[string][]any{"PUT /_cluster/settings": {done}}, 0, "2 settings changed\n", `{"persistent":{"a.b":"y","c.d":null}}`},
 		{"keyspace create orders:shards=3,replicas=0,eviction=allkeys-lru,max-memory=1mb", map[string][]any{"PUT /_keyspace/orders": {done}}, 0, "keyspace orders is made\n",
 			`/_keyspace/orders?if=absent {"shards":3,"replicas":0,"max_memory":1048576,"eviction":"allkeys-lru"}`},

@@ -23,7 +23,7 @@ func invoke(t *testing.T, env map[string]string, input string, args ...string) (
 // The help texts are part of the product: a change shows in review.
 func TestHelpTexts(t *testing.T) {
 	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
-		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "drain", "maintenance",
+		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "settings history", "drain", "maintenance",
 		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "policy", "policy push", "policy list", "policy inspect", "policy diff",
 		"policy shadow", "policy activate", "policy deactivate", "policy rollback", "policy reset", "policy quarantine", "policy forget", "policy logs", "explain", "trace", "check", "watch health", "watch routing",
 		"policy test", "policy watch", "simulate", "replay", "rehearse", "actor", "actor call", "actor tell", "actor list", "dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
@@ -122,7 +122,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestUnreachableNodesAreExplained(t *testing.T) {
 	for _, line := range []string{"get a", "put a b", "del a", "scan", "watch", "load --dir .", "verify --dir .", "health", "nodes", "shards", "check", "explain",
-		"settings get", "keyspace list", "drain n1", "maintenance n1 on", "reroute", "leader", "forget n1", "watch health", "watch routing", "health --watch"} {
+		"settings get", "settings history", "keyspace list", "drain n1", "maintenance n1 on", "reroute", "leader", "forget n1", "watch health", "watch routing", "health --watch"} {
 		_, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": "127.0.0.1:1"}, "", strings.Fields(line)...)
 		if code != exitFailed || !strings.Contains(errs, "cannot reach 127.0.0.1:1: is a node running?") {
 			t.Errorf("%s: exit code %d, %s", line, code, errs)

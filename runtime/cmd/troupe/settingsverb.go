@@ -62,8 +62,47 @@ func settingsCommand(c *console) *cobra.Command {
 			return w.acknowledge(&a, plural(len(values), "setting")+" changed")
 		})
 	}
-	cmd.AddCommand(get, set)
+	cmd.AddCommand(get, set, settingsHistory(c))
 	return cmd
+}
+
+func settingsHistory(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "history [NAME]", Short: "who changed which setting, and when", Args: cobra.MaximumNArgs(1),
+		Example: "  troupe settings history\n  troupe settings history node_left",
+		Long: `Lists the changes of settings that the cluster remembers, the newest first: the last 256, also those of before a node was there.
+NAME is a part of the names that are wanted. Whoever changed it says who that was; it proves nothing.`,
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			h, err := client.SettingHistory(ctx, strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.out, h)
+			}
+			if len(h.Changes) == 0 {
+				_, err := fmt.Fprintln(c.out, "no change of a setting is remembered")
+				return err
+			}
+			rows := [][]string{}
+			for _, x := range h.Changes {
+				rows = append(rows, []string{time.UnixMilli(x.At).Format(time.DateTime), fmt.Sprint(x.Version), x.Name, orDefault(x.From) + " → " + orDefault(x.To), x.By})
+			}
+			return writeTable(c.out, []string{"WHEN", "STATE", "SETTING", "CHANGE", "BY"}, rows)
+		})
+	}
+	return cmd
+}
+
+// orDefault is a setting's value, where null stands for its default.
+func orDefault(value *string) string {
+	if value == nil {
+		return "default"
+	}
+	return *value
 }
 
 func (r *remote) printSetting(s *admin.Settings, name string) error {
