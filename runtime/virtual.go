@@ -165,11 +165,11 @@ func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) 
 	return list, nil
 }
 
-// Commit carries out operations if the guard holds.
-func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual.Guard, ops []virtual.Op) (uint64, error) {
+// Commit carries out operations if the guards hold.
+func (s actorStorage) Commit(ctx context.Context, keyspace string, ops []virtual.Op, guards ...virtual.Guard) (uint64, error) {
 	w := &actorWork{txn: store.Txn{Atomic: true}}
-	if guard.Key != "" {
-		w.txn.Guards = []store.Guard{{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version}}
+	for _, guard := range guards {
+		w.txn.Guards = append(w.txn.Guards, store.Guard{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version})
 	}
 	for i := range ops {
 		op := store.Op{Kind: store.OpSet, Key: []byte(ops[i].Key), Value: ops[i].Value}
@@ -188,9 +188,12 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, guard virtual
 	if err != nil {
 		return 0, err
 	}
-	at := slices.IndexFunc(ops, func(op virtual.Op) bool { return op.Key == guard.Key })
+	if len(guards) == 0 {
+		return 0, nil
+	}
+	at := slices.IndexFunc(ops, func(op virtual.Op) bool { return op.Key == guards[0].Key })
 	if at < 0 {
-		return guard.Version, nil
+		return guards[0].Version, nil
 	}
 	return w.results[at].Version, nil
 }

@@ -97,13 +97,13 @@ func (a *alarm) deliver(h *Host) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
 	defer cancel()
-	m := &message{To: id, Method: r.Method, Payload: r.Payload, Client: clientOf("m", id.String()+name), Seq: r.Number, Repeated: true}
+	m := &message{To: id, Method: r.Method, Payload: r.Payload, Event: EventReminder, Client: clientOf("m", id.String()+name), Seq: r.Number, Repeated: true}
 	if _, err := h.deliver(ctx, m); err != nil {
 		if h.ctx.Err() != nil || a.tries+1 < triesFor(err) {
 			return err
 		}
 		if r.Every == 0 && a.known(h) {
-			return h.setAside(a.key, &Aside{From: id, To: id, Method: r.Method, Payload: r.Payload, Reason: err.Error(), Tries: a.tries + 1})
+			return h.setAside(id, a.key, &Aside{From: id, To: id, Method: r.Method, Payload: r.Payload, Reason: err.Error(), Tries: a.tries + 1})
 		}
 		h.c.Log.Warn("a reminder was refused; it comes again in its time", "actor", id.String(), "method", r.Method, "error", err)
 	}
@@ -120,7 +120,7 @@ func (a *alarm) renew(h *Host, k *Kind, version uint64, r *reminder) (err error)
 		}
 	}
 	// Stale, it was replaced, or another alarm for it, from before a scan, has renewed it: what stands there now is looked at.
-	if _, err = h.c.Storage.Commit(h.ctx, k.keyspace, Guard{a.key, version}, []Op{op}); err != nil {
+	if _, err = h.c.Storage.Commit(h.ctx, k.keyspace, []Op{op}, Guard{a.key, version}); err != nil {
 		return err
 	}
 	h.chores.mu.Lock()

@@ -38,8 +38,10 @@ type message struct {
 	Lane     uint32
 	Seq      uint64 // of the call in its lane: they rise
 	Repeated bool   // it may have been handled before
-	Sent     bool   // by an actor, that may be away for long before it learns that it was handled
-	Wait     int64  // nanoseconds that the caller waits; 0: as long as it takes
+	Event    Event
+	From     ID    // the actor that has sent it; zero: none has
+	Wait     int64 // nanoseconds that the caller waits; 0: as long as it takes
+	answer   *answering
 }
 
 // answer is what comes back: the reply, or an Error.
@@ -85,6 +87,10 @@ func (l *lanes) give(lane uint32) {
 
 // Call is the function Call for payloads that are JSON already.
 func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) ([]byte, error) {
+	return h.call(ctx, to, method, payload, EventCall)
+}
+
+func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, event Event) ([]byte, error) {
 	if err := to.validate(); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
@@ -92,10 +98,10 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 		return nil, &Error{to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload)}
 	}
 	if from, handling := ctx.Value(turnKey{}).(ID); handling {
-		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Tell, and have the answer told back", from)}
+		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from)}
 	}
 	lane, seq := h.lanes.take()
-	body, err := h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Client: h.c.Client, Lane: lane, Seq: seq})
+	body, err := h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Event: event, Client: h.c.Client, Lane: lane, Seq: seq})
 	if settled(err) {
 		h.lanes.give(lane)
 	}
@@ -114,7 +120,7 @@ func (h *Host) Tell(to ID, method string, payload []byte) error {
 	}
 	started := h.start(func() {
 		defer h.tells.Add(-1)
-		if _, err := h.Call(h.ctx, to, method, payload); err != nil {
+		if _, err := h.call(h.ctx, to, method, payload, EventTell); err != nil {
 			h.c.Log.Warn("a message that nobody waits for was not handled", "actor", to.String(), "method", method, "error", err)
 		}
 	})

@@ -294,7 +294,7 @@ func (h *Host) forget(id ID, ops []Op) error {
 	if k == nil || len(ops) == 0 {
 		return nil
 	}
-	_, err := h.c.Storage.Commit(h.ctx, k.keyspace, Guard{}, ops)
+	_, err := h.c.Storage.Commit(h.ctx, k.keyspace, ops)
 	return err
 }
 

@@ -9,15 +9,15 @@ import (
 
 // What crosses the wire are msgpack arrays, written by hand: each call encodes and decodes two of them.
 //
-//	message   kind, name, method, payload, client, lane, seq, sent, wait
+//	message   kind, name, method, payload, client, lane, seq, event, sender's kind, sender's name, wait
 //	answer    body, code, text, kind, name, method
 const (
-	messageFields = 9
+	messageFields = 11
 	answerFields  = 6
 )
 
 func (m *message) encode() []byte {
-	e := wire.NewEncoder(make([]byte, 0, 64+len(m.To.Kind)+len(m.To.Name)+len(m.Method)+len(m.Payload)))
+	e := wire.NewEncoder(make([]byte, 0, 64+len(m.To.Kind)+len(m.To.Name)+len(m.Method)+len(m.Payload)+len(m.From.Kind)+len(m.From.Name)))
 	e.Array(messageFields)
 	e.Str(m.To.Kind)
 	e.Str(m.To.Name)
@@ -26,7 +26,9 @@ func (m *message) encode() []byte {
 	e.Uint(m.Client)
 	e.Uint(uint64(m.Lane))
 	e.Uint(m.Seq)
-	e.Bool(m.Sent)
+	e.Uint(uint64(m.Event))
+	e.Str(m.From.Kind)
+	e.Str(m.From.Name)
 	e.Int(m.Wait)
 	return e.Buffer()
 }
@@ -40,9 +42,14 @@ func decodeMessage(body []byte) (*message, error) {
 	}
 	m := &message{To: ID{d.Str(), d.Str()}, Method: d.Str(), Payload: bytes.Clone(d.Bytes()), Client: d.Uint()}
 	lane := d.Uint()
-	m.Lane, m.Seq, m.Sent, m.Wait, m.Repeated = uint32(lane), d.Uint(), d.Bool(), d.Int(), true
+	m.Lane, m.Seq = uint32(lane), d.Uint()
+	event := d.Uint()
+	m.Event, m.From, m.Wait, m.Repeated = Event(event), ID{d.Str(), d.Str()}, d.Int(), true
 	if lane != uint64(m.Lane) {
 		d.Refuse("a lane has 32 bits")
+	}
+	if event != uint64(m.Event) || m.Event != EventCall && m.Event != EventTell && m.Event != EventReminder {
+		d.Refuse("a message is a call, told or a reminder")
 	}
 	if err := d.Finish(); err != nil {
 		return nil, err

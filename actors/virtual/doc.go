@@ -19,8 +19,9 @@
 //	s/{kind/name}              state: number of the last message sent (8 bytes, little-endian), then the state as JSON
 //	d/{kind/name}/KEY          data: what the handler set under KEY
 //	r/{kind/name}/CLIENT       the last reply to a client: a call that is repeated after a failover is answered, and not run again
-//	o/{kind/name}/NUMBER       a message on its way to another actor
+//	o/{kind/name}/NUMBER       a message on its way to another actor; a question until its answer is handled
 //	m/{kind/name}/REMINDER     a reminder that is to come
+//	v/{TAG}/NAME               a marker: what the shard keeps for all of its actors; TAG is any whose slot is the shard's
 //	a/{kind/name}/NUMBER       a message or reminder that was refused so often that it was set aside
 //
 // There is one activation: only the copy that leads a shard, under the node's lease, takes the write that ends a message, and it

@@ -37,6 +37,8 @@ type Host struct {
 	lanes  lanes
 	chores chores
 
+	markers markers
+
 	mu     sync.RWMutex
 	kinds  map[string]*Kind
 	closed bool
@@ -63,6 +65,7 @@ func NewHost(c Config) (*Host, error) {
 	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
+	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}}
 	h.work.Go(h.sweep)
 	h.work.Go(h.ring)
 	return h, nil
@@ -204,7 +207,7 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	if k == nil {
 		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Name)}
 	}
-	if k.methods[m.Method] == nil {
+	if k.method(m.Method).run == nil {
 		return nil, &Error{m.To, m.Method, CodeUnknown, fmt.Sprintf("kind %s has no such method", m.To.Kind)}
 	}
 	shard, _, err := h.c.Storage.Locate(k.keyspace, m.To.key("s", ""))

@@ -78,10 +78,29 @@ type Kind struct {
 	fresh    func() any // a pointer to a zero state
 	zero     []byte     // that state as it would be kept: an actor that was only asked keeps nothing
 	methods  map[string]method
+	others   method // for methods that are not in there; without run: none
 }
 
-// method runs a handler on a state, a pointer as fresh gives it.
-type method func(t *Turn, state any, payload []byte) (any, error)
+// method is what a kind does with messages of one name.
+type method struct {
+	run     func(t *Turn, state any, payload []byte) (any, error) // state is a pointer, as fresh gives it
+	answers bool                                                  // it takes answers to questions
+}
+
+// method finds what handles a message; without run nothing does.
+func (k *Kind) method(name string) method {
+	if m, found := k.methods[name]; found {
+		return m
+	}
+	return k.others
+}
+
+func (k *Kind) add(name string, m method) {
+	if _, twice := k.methods[name]; twice || name == "" {
+		panic(fmt.Sprintf("virtual: kind %s has a method %q already, or that is no name", k.name, name))
+	}
+	k.methods[name] = m
+}
 
 // Name is the kind's name.
 func (k *Kind) Name() string { return k.name }
@@ -125,14 +144,11 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 // Handle adds a method to a kind. f gets the request as its caller gave it and the actor's state, which it may change; what it
 // returns goes back to the caller. If it returns an error, or panics, nothing has changed. f has no other side effects that
 // matter: after a failover it may run again for the same message, on the state from before. f calls no other actor, since two that
-// wait for each other wait for ever: it sends them messages (Turn.Tell).
+// wait for each other wait for ever: it sends them messages (Turn.Tell), and has their answers come back as such (Turn.Ask).
 //
 // Req and Resp are what encoding/json can write and read. It panics if the kind has the method already.
 func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], request Req) (Resp, error)) {
-	if _, twice := k.methods[name]; twice || name == "" {
-		panic(fmt.Sprintf("virtual: kind %s has a method %q already, or that is no name", k.name, name))
-	}
-	k.methods[name] = func(t *Turn, state any, payload []byte) (any, error) {
+	k.add(name, method{run: func(t *Turn, state any, payload []byte) (any, error) {
 		var request Req
 		if len(payload) > 0 {
 			if err := json.Unmarshal(payload, &request); err != nil {
@@ -140,7 +156,7 @@ func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], r
 			}
 		}
 		return f(&Context[S]{Turn: t, State: state.(*S)}, request)
-	}
+	}})
 }
 
 // Context is what a handler works with.

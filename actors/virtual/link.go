@@ -14,8 +14,9 @@ type link struct {
 	pair
 	timed
 	queue []kept
-	done  []Op // deletes what was delivered
-	tries int  // of the first in queue
+	done  []Op   // deletes what was delivered
+	tries int    // of the first in queue, or of its answer
+	reply *reply // to the first in queue
 }
 
 // link adds a message to its link. One that is there already, or comes before one that is, is not added: a scan and a commit may
@@ -83,17 +84,34 @@ func (k *link) do(h *Host) {
 			return
 		}
 		h.chores.mu.Lock()
-		k.queue, k.tries = k.queue[1:], 0
+		k.queue, k.tries, k.reply = k.queue[1:], 0, nil
 		k.ledger.held--
 		h.chores.mu.Unlock()
 	}
 }
 
-// deliver has the receiver handle a message; an error says that it is to be tried again.
+// deliver has the receiver handle a message, and the sender the answer if it asks for one; an error says that it is to be tried again.
 func (k *link) deliver(h *Host, m *kept) error {
+	if k.reply != nil {
+		return k.giveBack(h, m)
+	}
 	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
 	defer cancel()
-	_, err := h.deliver(ctx, &message{To: m.To, Method: m.Method, Payload: m.Payload, Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true, Sent: true})
+	event := EventTell
+	if m.Answer != "" {
+		event = EventCall
+	}
+	body, err := h.deliver(ctx, &message{
+		To: m.To, From: k.from, Method: m.Method, Payload: m.Payload, Event: event, Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true,
+	})
+	if m.Answer != "" {
+		refused := m.refused(err, k.tries)
+		if err != nil && refused == nil {
+			return err
+		}
+		k.reply, k.tries = &reply{body, refused}, 0
+		return k.giveBack(h, m)
+	}
 	key := k.from.sentKey("o", m.number)
 	if err == nil {
 		k.done = append(k.done, Op{Key: key, Delete: true})
@@ -102,7 +120,7 @@ func (k *link) deliver(h *Host, m *kept) error {
 	if h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 		return err
 	}
-	return h.setAside(key, &Aside{From: k.from, To: m.To, Method: m.Method, Payload: m.Payload, Reason: err.Error(), Tries: k.tries + 1})
+	return h.setAside(k.from, key, &Aside{From: k.from, To: m.To, Method: m.Method, Payload: m.Payload, Reason: err.Error(), Tries: k.tries + 1})
 }
 
 // pause leaves the link alone for a while.
@@ -148,15 +166,15 @@ type Aside struct {
 	At       time.Time
 }
 
-// setAside puts a message where Aside finds it, for as long as receivers remember senders.
-func (h *Host) setAside(key string, a *Aside) error {
+// setAside puts a message that an actor keeps where Aside finds it, for as long as receivers remember senders.
+func (h *Host) setAside(keeper ID, key string, a *Aside) error {
 	a.At = time.Now()
 	h.c.Log.Warn("a message between actors was set aside", "from", a.From.String(), "to", a.To.String(), "method", a.Method, "tries", a.Tries, "reason", a.Reason)
 	value, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}
-	return h.forget(a.From, []Op{{Key: key, Delete: true}, {Key: "a" + key[1:], Value: value, TTL: sentTTL}})
+	return h.forget(keeper, []Op{{Key: key, Delete: true}, {Key: "a" + key[1:], Value: value, TTL: sentTTL}})
 }
 
 // Aside lists messages that were set aside by actors that live here, by shard and sender, at most so many.

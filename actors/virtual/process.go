@@ -37,7 +37,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if known, body, err := a.prepare(d); known || err != nil {
 		return body, err
 	}
-	t := &Turn{ctx: d.ctx, self: a.id, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
+	t := &Turn{ctx: d.ctx, m: d.m, self: a.id, shard: a.shard, term: a.term, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
 	state := a.decoded
 	a.decoded = nil // until it is known to be good again
 	reply, err := a.call(t, state, d.m)
@@ -59,7 +59,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if a.stored.Version == 0 {
 		before = a.kind.zero
 	}
-	if len(t.ops)+len(t.remind)+len(t.outbox) == 0 && bytes.Equal(value, before) {
+	if !t.leaves() && bytes.Equal(value, before) {
 		if err := a.confirm(nil); err != nil {
 			return nil, err
 		}
@@ -91,7 +91,10 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		}
 		keys = append(keys, a.id.key("s", ""))
 	}
-	if d.m.Repeated && d.m.Client != 0 {
+	switch {
+	case d.m.answer != nil:
+		keys = append(keys, d.m.answer.key)
+	case d.m.Repeated && d.m.Client != 0:
 		keys = append(keys, a.replyKey(d.m))
 	}
 	if len(keys) > 0 {
@@ -104,7 +107,11 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 			a.host.settle(a.shard)
 			values = values[1:]
 		}
-		if len(values) > 0 {
+		if len(values) > 0 && d.m.answer != nil {
+			if values[0].Version == 0 { // the question is gone: its answer was handled
+				return true, nil, nil
+			}
+		} else if len(values) > 0 {
 			if body, known := d.m.answered(values[0].Bytes); known {
 				return true, body, nil
 			}
@@ -130,7 +137,7 @@ func (a *activation) call(t *Turn, state any, m *message) (reply any, err error)
 			err = &Error{a.id, m.Method, CodePanicked, fmt.Sprint(reason)}
 		}
 	}()
-	reply, err = a.kind.methods[m.Method](t, state, m.Payload)
+	reply, err = a.kind.method(m.Method).run(t, state, m.Payload)
 	var own *Error
 	switch {
 	case err == nil, passing(err):
@@ -156,14 +163,28 @@ func (a *activation) commit(d *delivery, t *Turn, state any, value, body []byte)
 		}
 		ops = append(ops, Op{Key: a.id.sentKey("o", m.number), Value: kept})
 	}
+	if d.m.answer != nil {
+		ops = append(ops, Op{Key: d.m.answer.key, Delete: true})
+	}
 	if d.m.Client != 0 {
 		ttl := max(replyTTL, 2*a.host.c.Patience)
-		if d.m.Sent {
+		if d.m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
 			ttl = sentTTL
 		}
 		ops = append(ops, Op{Key: a.replyKey(d.m), Value: append(binary.LittleEndian.AppendUint64(nil, d.m.Seq), body...), TTL: ttl})
 	}
-	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, Guard{a.id.key("s", ""), a.stored.Version}, ops)
+	guards := []Guard{{a.id.key("s", ""), a.stored.Version}}
+	set := false
+	for _, m := range t.marked {
+		guards = append(guards, Guard{m.key, m.Version})
+		if m.set {
+			ops, set = append(ops, Op{Key: m.key, Value: m.Bytes}), true
+		}
+	}
+	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, ops, guards...)
+	if set || err != nil {
+		a.host.markers.doubt(a.shard, t.marked)
+	}
 	if err != nil {
 		a.loaded = false // whether it was written or not: look again
 		if len(t.outbox)+len(t.remind) > 0 {

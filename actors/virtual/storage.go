@@ -26,9 +26,9 @@ type Storage interface {
 	Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[Entry, error]
 	// ScanShard visits the keys of a shard that begin with prefix, in order.
 	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
-	// Commit carries out operations on keys of one slot, all or none, if the key of the guard still has its version, and gives
-	// the guarded key's new one. ErrStale if it has not. A guard without a key always holds.
-	Commit(ctx context.Context, keyspace string, guard Guard, ops []Op) (uint64, error)
+	// Commit carries out operations on keys of one shard, all or none, if the keys of all guards still have their versions, and
+	// gives the new one of the first guard's key. ErrStale if one has not.
+	Commit(ctx context.Context, keyspace string, ops []Op, guards ...Guard) (uint64, error)
 	// Await returns when the cluster state has changed, or with ctx.
 	Await(ctx context.Context)
 }
@@ -39,7 +39,7 @@ type Stored struct {
 	Version uint64 // 0: there is none
 }
 
-// Guard is the condition of a Commit: the version that a key must have; 0: it must not be there. The zero value is none.
+// Guard is a condition of a Commit: the version that a key must have; 0: it must not be there.
 type Guard struct {
 	Key     string
 	Version uint64

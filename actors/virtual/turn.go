@@ -9,13 +9,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // Turn is the handling of one message. It belongs to the handler until that returns. What is set, sent and reminded takes effect
 // together with the change of the state, or not at all.
 type Turn struct {
 	ctx     context.Context
+	m       *message
 	self    ID
+	shard   shards.ShardID
+	term    shards.Term
 	now     time.Time
 	host    *Host
 	kind    *Kind
@@ -25,6 +30,7 @@ type Turn struct {
 	ops     []Op   // data, in the order in which it was changed first
 	outbox  []outgoing
 	remind  []Op
+	marked  []*marked
 	touched map[string]int // data that the handler has changed: where in ops
 
 	given context.Context // what Context gave, and what ends it
@@ -105,6 +111,11 @@ func (t *Turn) change(key string, op Op) {
 	t.ops = append(t.ops, op)
 }
 
+// leaves says whether the handler leaves anything behind but a changed state.
+func (t *Turn) leaves() bool {
+	return len(t.ops)+len(t.remind)+len(t.outbox) > 0 || t.m.answer != nil || slices.ContainsFunc(t.marked, func(m *marked) bool { return m.set })
+}
+
 // tooMuch says which bound the handler has passed; empty: none.
 func (t *Turn) tooMuch() string {
 	switch n := len(t.ops) + len(t.remind); {
@@ -174,28 +185,35 @@ type outgoing struct {
 	To      ID
 	Method  string
 	Payload json.RawMessage
+	Answer  string `json:",omitempty"` // the method of the sender that takes the reply; empty: none does
 }
 
 // Tell sends a message to another actor, or to this one. It is delivered after this message has been committed, in the order of
 // the sends to that actor, and handled once even if nodes die. Nobody waits for it: its reply goes nowhere. One that is refused is
 // tried a few times and then set aside (Host.Aside), so that those behind it come.
 func (t *Turn) Tell(to ID, method string, request any) error {
+	_, err := t.send(to, method, request, "")
+	return err
+}
+
+// send notes a message that is sent with the commit, and gives its number.
+func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint64, error) {
 	if err := to.validate(); err != nil {
-		return err
+		return 0, err
 	}
 	if len(t.outbox) >= MaxSends {
-		return fmt.Errorf("virtual: actor %s sends more than %d messages while it handles one", t.self, MaxSends)
+		return 0, fmt.Errorf("virtual: actor %s sends more than %d messages while it handles one", t.self, MaxSends)
 	}
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("virtual: a message to %s: %w", to, err)
+		return 0, fmt.Errorf("virtual: a message to %s: %w", to, err)
 	}
 	if len(payload) > MaxPayload {
-		return fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
+		return 0, fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
 	}
 	t.size += len(payload)
-	t.outbox = append(t.outbox, outgoing{t.number(), to, method, payload})
-	return nil
+	t.outbox = append(t.outbox, outgoing{t.number(), to, method, payload, replyMethod})
+	return t.last, nil
 }
 
 // reminder is a message of an actor to itself that is to come.

@@ -202,15 +202,17 @@ func (m memory) ScanShard(_ context.Context, shard shards.ShardID, prefix string
 	}
 }
 
-func (m memory) Commit(_ context.Context, _ string, guard Guard, ops []Op) (uint64, error) {
+func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	shard := m.shardOf(ops[0].Key)
 	if err := m.mine(shard); err != nil {
 		return 0, err
 	}
-	if guard.Key != "" && m.at(shard, guard.Key).Version != guard.Version {
-		return 0, ErrStale
+	for _, guard := range guards {
+		if m.at(shard, guard.Key).Version != guard.Version {
+			return 0, ErrStale
+		}
 	}
 	m.version++
 	for _, op := range ops {

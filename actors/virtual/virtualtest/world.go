@@ -234,8 +234,8 @@ func (v view) ScanShard(_ context.Context, _ shards.ShardID, prefix string) iter
 	}
 }
 
-// Commit changes keys if the guard holds.
-func (v view) Commit(_ context.Context, _ string, guard virtual.Guard, ops []virtual.Op) (uint64, error) {
+// Commit changes keys if the guards hold.
+func (v view) Commit(_ context.Context, _ string, ops []virtual.Op, guards ...virtual.Guard) (uint64, error) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
 	if err := v.leads(); err != nil {
@@ -246,8 +246,10 @@ func (v view) Commit(_ context.Context, _ string, guard virtual.Guard, ops []vir
 	if fault == Refused {
 		return 0, &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("virtualtest: refused by the test")}
 	}
-	if at, _ := v.w.get(guard.Key); guard.Key != "" && at.version != guard.Version {
-		return 0, virtual.ErrStale
+	for _, guard := range guards {
+		if at, _ := v.w.get(guard.Key); at.version != guard.Version {
+			return 0, virtual.ErrStale
+		}
 	}
 	v.w.version++
 	for _, op := range ops {
@@ -264,8 +266,9 @@ func (v view) Commit(_ context.Context, _ string, guard virtual.Guard, ops []vir
 	if fault == Unknown {
 		return 0, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("virtualtest: nobody is told, by the test")}
 	}
-	if at, found := v.w.get(guard.Key); found {
-		return at.version, nil
+	if len(guards) == 0 {
+		return 0, nil
 	}
-	return 0, nil
+	at, _ := v.w.get(guards[0].Key)
+	return at.version, nil
 }
