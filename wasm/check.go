@@ -2,6 +2,8 @@ package wasm
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
@@ -12,7 +14,7 @@ import (
 const reserved = "__troupe"
 
 // check holds a module against the limits. Bodies are checked where they are rewritten.
-func (m *parts) check(l Limits) error {
+func (m *parts) check(l Limits, offers imports) error {
 	for _, c := range []struct {
 		section string
 		reason  string
@@ -36,12 +38,12 @@ func (m *parts) check(l Limits) error {
 	if m.start && !l.Start {
 		return &Refusal{Section: "start", Reason: "would run code while the module is loaded", Fix: "export the function instead (_initialize is called if it is exported), or build a library: -Wl,--no-entry, -buildmode=c-shared"}
 	}
-	for _, check := range []func(Limits) error{m.checkTypes, m.checkImports, m.checkTables, m.checkExports} {
+	for _, check := range []func(Limits) error{m.checkTypes, m.checkTables, m.checkExports} {
 		if err := check(l); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.checkImports(offers)
 }
 
 const (
@@ -80,15 +82,15 @@ func (m *parts) checkTypes(l Limits) error {
 }
 
 // checkImports allows what the host offers, with the types that it has there.
-func (m *parts) checkImports(Limits) error {
+func (m *parts) checkImports(offers imports) error {
 	for _, i := range m.imports {
 		name := i.module + "." + i.name
 		if i.kind != functionKind {
 			return &Refusal{Section: "import", Name: name, Reason: "is no function", Fix: "define memory, table and globals in the module; the host gives none"}
 		}
-		h, known := offered[i.module][i.name]
+		h, known := offers[i.module][i.name]
 		if !known {
-			return &Refusal{Section: "import", Name: name, Reason: "is not on the list of what a guest may import", Fix: importFix(i)}
+			return &Refusal{Section: "import", Name: name, Reason: "is not on the list of what a guest may import", Fix: importFix(i, offers)}
 		}
 		if int(i.typ) >= len(m.types) {
 			return malformed("import", fmt.Sprintf("%s is of type %d of %d", name, i.typ, len(m.types)))
@@ -101,7 +103,7 @@ func (m *parts) checkImports(Limits) error {
 	return nil
 }
 
-func importFix(i imported) string {
+func importFix(i imported, offers imports) string {
 	switch {
 	case i.module == "env" && i.name == "abort":
 		return "build AssemblyScript with --use abort="
@@ -111,6 +113,10 @@ func importFix(i imported) string {
 		return "of WASI there is preview 1 (" + wasiModule + ")"
 	case i.module == "gojs" || i.module == "go":
 		return "build Go with GOOS=wasip1, not js"
+	case offers[i.module] != nil:
+		return fmt.Sprintf("module %s has %s", i.module, strings.Join(slices.Sorted(maps.Keys(offers[i.module])), ", "))
+	case i.module == "act":
+		return "only actors keep data and send messages: push it with troupe actor push, or leave it out of a policy"
 	default:
 		return "the host offers log, log_enabled and error in module host"
 	}

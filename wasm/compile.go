@@ -40,7 +40,7 @@ func (m *Module) compile(ctx context.Context, metered []byte) error {
 	if m.runtime, m.code, err = m.build(ctx, metered, workers); err != nil {
 		return err
 	}
-	return provide(ctx, m.runtime, m.Imports())
+	return m.provide(ctx, m.runtime)
 }
 
 // chunks divides the bodies: each ends before the index given.

@@ -79,10 +79,10 @@ func (d Digest) Short() string { return hex.EncodeToString(d[:6]) }
 
 // Compile checks, rewrites and compiles a module. A module that breaks a limit or asks for an import that the host
 // lacks gives a *Refusal, before anything of it is compiled. A context that ends stops a large compilation, between
-// functions; a small one is over sooner.
-func (e *Engine) Compile(ctx context.Context, binary []byte, limits Limits) (*Module, error) {
+// functions; a small one is over sooner. The guest may import what is offered besides what all guests may.
+func (e *Engine) Compile(ctx context.Context, binary []byte, limits Limits, offers ...Offer) (*Module, error) {
 	limits = limits.fill()
-	m := &Module{engine: e, limits: limits, digest: sha256.Sum256(binary), size: len(binary)}
+	m := &Module{engine: e, limits: limits, digest: sha256.Sum256(binary), size: len(binary), offers: together(offers)}
 	metered, err := m.prepare(binary)
 	if err != nil {
 		return nil, err

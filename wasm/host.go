@@ -26,17 +26,20 @@ const lineBytes = 4 << 10
 // hostCost is the fuel of a call to the host, besides a unit for each byte that is handed over.
 const hostCost = 64
 
-// offered is everything that a guest may import, by module and name. Nothing else exists.
-var offered = map[string]map[string]hostFunction{"host": hostFunctions, wasiModule: wasiHost()}
+// imports is what a guest may import, by module and name.
+type imports map[string]map[string]hostFunction
+
+// offered is what every guest may import. For one that is compiled without an Offer, nothing else exists.
+var offered = imports{"host": hostFunctions, wasiModule: wasiHost()}
 
 // provide makes the functions that the module imports, and no others.
-func provide(ctx context.Context, r wazero.Runtime, imports []Function) error {
+func (m *Module) provide(ctx context.Context, r wazero.Runtime) error {
 	made := map[string]wazero.HostModuleBuilder{}
-	for _, f := range imports {
+	for _, f := range m.Imports() {
 		if made[f.Module] == nil {
 			made[f.Module] = r.NewHostModuleBuilder(f.Module)
 		}
-		h := offered[f.Module][f.Name]
+		h := m.offers[f.Module][f.Name]
 		made[f.Module].NewFunctionBuilder().WithGoModuleFunction(h.run, h.params, h.results).Export(f.Name)
 	}
 	for _, b := range made {

@@ -26,6 +26,7 @@ type Instance struct {
 	dead  *Trap
 	clock fakeClock
 	dice  uint64
+	bound any // what the embedder bound, for its functions
 }
 
 // calling is the context of every call: it leads the host's functions to the instance without a lookup.

@@ -22,6 +22,7 @@ type Module struct {
 	fixed   string // what a snapshot could not restore; "" if it can restore all
 	damage  error  // of the cached code
 	mutable []int  // numbers of the mutable globals
+	offers  imports
 }
 
 // Function is the type of an exported or imported function: i32, i64, f32, f64, v128, funcref, externref.
@@ -115,7 +116,7 @@ func (m *Module) prepare(binary []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := parts.check(m.limits); err != nil {
+	if err := parts.check(m.limits, m.offers); err != nil {
 		return nil, err
 	}
 	metered, w, err := parts.meter(m.limits)

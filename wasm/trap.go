@@ -72,7 +72,7 @@ func (t *Trap) Fix() string {
 	case Arithmetic:
 		return "check the divisor, and the range before a conversion to an integer"
 	case Exit:
-		return "a policy has no process to end; return an error instead"
+		return "a guest has no process to end; return an error instead"
 	case Dead:
 		return "make a new instance"
 	case Signature:

@@ -109,7 +109,7 @@ func (m *Manifest) validate() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Methods)) {
 		if !isMethod(name) {
-			return fmt.Errorf("method %q of %s: a name is 1 to %d of letters, digits, _ - and .", name, m.Kind, MaxMethod)
+			return fmt.Errorf("method %q of %s: a name is 1 to %d of letters, digits, dots, _ and -", name, m.Kind, MaxMethod)
 		}
 		if len(m.Methods[name]) > maxSentence {
 			return fmt.Errorf("the sentence of method %s has %d bytes; at most %d", name, len(m.Methods[name]), maxSentence)
