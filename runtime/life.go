@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/runtime/socket"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -128,6 +130,7 @@ func (l *life) listen() (err error) {
 		},
 		Advertise: n.config.advertised,
 		Listen:    n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
+		Socket: l.socket,
 	})
 	if err != nil {
 		return fmt.Errorf("the peer port cannot listen: %w: is another node running? choose another address with --peer", err)
@@ -135,6 +138,14 @@ func (l *life) listen() (err error) {
 	l.wire = l.transport
 	n.peer, l.address = l.transport.Address(), n.config.advertised(l.transport.Address())
 	return nil
+}
+
+// socket is a connection to a peer as the transport uses it.
+func (l *life) socket(c net.Conn, silence time.Duration) net.Conn {
+	if err := socket.EndAfter(c, silence); err != nil {
+		l.node.config.Logger.Info("a connection to a machine that vanishes ends late", "peer", c.RemoteAddr(), "err", err)
+	}
+	return socket.Direct(c)
 }
 
 // WireFormat is the version of messages between nodes. A node of a higher one is not let in by older ones. What a node reads of

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -69,6 +70,11 @@ type Config struct {
 	// package net answers on Unix and Windows.
 	Refused func(error) bool
 
+	// Socket makes of a connection that was dialed or accepted the one that is used, below TLS: some systems have cheaper ways
+	// than net's. It should end when what was sent is not acknowledged for silence; gRPC sees to that itself if it is given
+	// the connection as it was. nil: it is.
+	Socket func(c net.Conn, silence time.Duration) net.Conn
+
 	Window  int           // bytes that a sender may have on its way per peer and class; default 8 MiB, at least 64 KiB
 	MaxBody int           // bytes of one message; default 128 MiB
 	Serving int           // calls of one peer that are served at the same time; default 1024; more wait, within Window
@@ -94,6 +100,9 @@ func (c *Config) validate() error {
 	}
 	if c.Admit == nil {
 		c.Admit = func(Hello) error { return nil }
+	}
+	if c.Socket == nil {
+		c.Socket = func(c net.Conn, _ time.Duration) net.Conn { return c }
 	}
 	if c.Changed == nil {
 		c.Changed = func(Change) {}

@@ -43,7 +43,7 @@ func Listen(c Config) (*Transport, error) {
 		c.Self.Address = c.Advertise(l.Addr().String())
 	}
 	t := newTransport(c)
-	g := &rpc{t: t, listener: &held{Listener: l}}
+	g := &rpc{t: t, listener: &held{Listener: l, socket: c.Socket}}
 	var creds credentials.TransportCredentials = insecure.NewCredentials()
 	if c.TLS != nil {
 		g.dialing, creds = secure(t, c.TLS)
@@ -122,6 +122,7 @@ func (g *rpc) release() error { return g.listener.Listener.Close() }
 // handshakes with whoever dials.
 type held struct {
 	net.Listener
+	socket  func(net.Conn, time.Duration) net.Conn // Config's
 	stopped atomic.Bool
 }
 
@@ -134,7 +135,10 @@ func (h *held) Accept() (net.Conn, error) {
 		}
 		return nil, net.ErrClosed
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return h.socket(c, silenceTimeout), nil
 }
 
 // Close ends Accept.
@@ -154,6 +158,7 @@ func (g *rpc) dial(ctx context.Context, addr string) (conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	socket = g.t.config.Socket(socket, silenceTimeout)
 	if g.dialing != nil {
 		if socket, err = g.encrypt(ctx, addr, socket); err != nil {
 			return nil, err

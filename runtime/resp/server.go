@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/troupe-actors/troupe/runtime/socket"
 )
 
 // Server speaks the Redis protocol to clients. Its methods may be called concurrently.
@@ -123,7 +125,7 @@ func (s *Server) accept(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: s.config.KeepAlive, Interval: s.config.KeepAlive / 3, Count: 3}) // a hint
 	}
-	c := &conn{s: s, nc: nc, id: s.nextID.Add(1), authed: s.config.Password == ""}
+	c := &conn{s: s, nc: socket.Direct(nc), id: s.nextID.Add(1), authed: s.config.Password == ""}
 	c.facts.set(nc, time.Now())
 	if err := s.register(c); err != nil {
 		s.refused.Add(1)

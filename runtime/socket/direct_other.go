@@ -1,0 +1,14 @@
+//go:build !linux
+
+package socket
+
+import (
+	"net"
+	"time"
+)
+
+// Direct gives a connection back as it is: other systems are not asked for more than net does.
+func Direct(c net.Conn) net.Conn { return c }
+
+// EndAfter does nothing: a connection ends when the system thinks so.
+func EndAfter(net.Conn, time.Duration) error { return nil }
