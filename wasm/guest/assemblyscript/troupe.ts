@@ -366,11 +366,11 @@ export function settingsBelow(keyspace: string, prefix: string): Setting[] {
   return out;
 }
 
-// A reader of the JSON of ABI version 1: {"settings":{NAME:value,…},"keyspaces":{KEYSPACE:{NAME:value,…},…}}.
+// json begin: what stands between such lines is troupe_actor.ts's too
+// A reader of JSON.
 class Reader {
   at: i32 = 0;
   bad: bool = false;
-  out: Setting[] = [];
   constructor(public data: string) {}
 
   peek(): i32 {
@@ -397,6 +397,84 @@ class Reader {
     this.at += w.length;
     return true;
   }
+  string(): string {
+    let out = "";
+    this.want(0x22);
+    let from = this.at;
+    while (!this.bad && this.at < this.data.length) {
+      const c = this.data.charCodeAt(this.at++);
+      if (c == 0x22) return out + this.data.substring(from, this.at - 1);
+      if (c != 0x5c) continue;
+      out += this.data.substring(from, this.at - 1) + this.escape();
+      from = this.at;
+    }
+    this.bad = true;
+    return out;
+  }
+  escape(): string {
+    const c = this.at < this.data.length ? this.data.charCodeAt(this.at++) : 0;
+    switch (c) {
+      case 0x6e: return "\n";
+      case 0x74: return "\t";
+      case 0x72: return "\r";
+      case 0x62: return "\b";
+      case 0x66: return "\f";
+      case 0x75: break;
+      default: return String.fromCharCode(c);
+    }
+    let v = 0;
+    for (let i = 0; i < 4; i++) {
+      const d = this.at < this.data.length ? this.data.charCodeAt(this.at++) | 0x20 : 0;
+      if (d >= 0x30 && d <= 0x39) v = v * 16 + d - 0x30;
+      else if (d >= 0x61 && d <= 0x66) v = v * 16 + d - 0x61 + 10;
+      else this.bad = true;
+    }
+    return String.fromCharCode(v); // halves of a pair meet in the UTF-16 that strings are
+  }
+  // A number. Up to 15 digits with an exponent up to 22 come out exact.
+  number(): f64 {
+    const negative = this.word("-");
+    let v: f64 = 0;
+    let digits = 0;
+    let exponent = 0;
+    let point = false;
+    for (; this.at < this.data.length; this.at++) {
+      const c = this.data.charCodeAt(this.at);
+      if (c >= 0x30 && c <= 0x39) {
+        v = v * 10 + (c - 0x30);
+        digits++;
+        if (point) exponent--;
+      } else if (c == 0x2e && !point) {
+        point = true;
+      } else {
+        break;
+      }
+    }
+    if (digits == 0) this.bad = true;
+    if (this.at < this.data.length && (this.data.charCodeAt(this.at) | 0x20) == 0x65) {
+      this.at++;
+      const minus = this.word("-");
+      if (!minus) this.word("+");
+      let e = 0;
+      for (; this.at < this.data.length && e < 1000; this.at++) {
+        const c = this.data.charCodeAt(this.at);
+        if (c < 0x30 || c > 0x39) break;
+        e = e * 10 + c - 0x30;
+      }
+      exponent += minus ? -e : e;
+    }
+    let scale: f64 = 1;
+    for (let i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
+    v = exponent < 0 ? v / scale : v * scale;
+    return negative ? -v : v;
+  }
+}
+// json end
+
+// Of ABI version 1: {"settings":{NAME:value,…},"keyspaces":{KEYSPACE:{NAME:value,…},…}}.
+class SettingsReader extends Reader {
+  out: Setting[] = [];
+
   read(): void {
     this.want(0x7b);
     for (let first = true; this.more(0x7d, first); first = false) {
@@ -436,81 +514,10 @@ class Reader {
       this.out.push(s);
     }
   }
-  string(): string {
-    let out = "";
-    this.want(0x22);
-    let from = this.at;
-    while (!this.bad && this.at < this.data.length) {
-      const c = this.data.charCodeAt(this.at++);
-      if (c == 0x22) return out + this.data.substring(from, this.at - 1);
-      if (c != 0x5c) continue;
-      out += this.data.substring(from, this.at - 1) + this.escape();
-      from = this.at;
-    }
-    this.bad = true;
-    return out;
-  }
-  escape(): string {
-    const c = this.at < this.data.length ? this.data.charCodeAt(this.at++) : 0;
-    switch (c) {
-      case 0x6e: return "\n";
-      case 0x74: return "\t";
-      case 0x72: return "\r";
-      case 0x62: return "\b";
-      case 0x66: return "\f";
-      case 0x75: break;
-      default: return String.fromCharCode(c);
-    }
-    let v = 0;
-    for (let i = 0; i < 4; i++) {
-      const d = this.at < this.data.length ? this.data.charCodeAt(this.at++) | 0x20 : 0;
-      if (d >= 0x30 && d <= 0x39) v = v * 16 + d - 0x30;
-      else if (d >= 0x61 && d <= 0x66) v = v * 16 + d - 0x61 + 10;
-      else this.bad = true;
-    }
-    return String.fromCharCode(v); // halves of a pair meet in the UTF-16 that strings are
-  }
-  // A number. Up to 15 digits with an exponent up to 22 come out exact; settings are no longer than that.
-  number(): f64 {
-    const negative = this.word("-");
-    let v: f64 = 0;
-    let digits = 0;
-    let exponent = 0;
-    let point = false;
-    for (; this.at < this.data.length; this.at++) {
-      const c = this.data.charCodeAt(this.at);
-      if (c >= 0x30 && c <= 0x39) {
-        v = v * 10 + (c - 0x30);
-        digits++;
-        if (point) exponent--;
-      } else if (c == 0x2e && !point) {
-        point = true;
-      } else {
-        break;
-      }
-    }
-    if (digits == 0) this.bad = true;
-    if (this.at < this.data.length && (this.data.charCodeAt(this.at) | 0x20) == 0x65) {
-      this.at++;
-      const minus = this.word("-");
-      if (!minus) this.word("+");
-      let e = 0;
-      for (; this.at < this.data.length && e < 1000; this.at++) {
-        const c = this.data.charCodeAt(this.at);
-        if (c < 0x30 || c > 0x39) break;
-        e = e * 10 + c - 0x30;
-      }
-      exponent += minus ? -e : e;
-    }
-    let scale: f64 = 1;
-    for (let i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
-    v = exponent < 0 ? v / scale : v * scale;
-    return negative ? -v : v;
-  }
 }
 
 export function pol_configure(data: usize, length: i32): i32 {
-  const r = new Reader(String.UTF8.decodeUnsafe(data, length));
+  const r = new SettingsReader(String.UTF8.decodeUnsafe(data, length));
   r.read();
   if (r.bad) return refuse("the settings are not the JSON of ABI version 1");
   settings = r.out;

@@ -279,6 +279,7 @@ TR_UNUSED static inline void tr_raise(uint8_t *at, uint8_t answer) {
 
 /* ---- memory: taken, never given back; scratch is given back as a whole before each PREPARE ---- */
 
+/* memory begin */
 #ifdef __wasm__
 extern unsigned char __heap_base;
 static uintptr_t tr_top;
@@ -296,13 +297,10 @@ TR_COLD static void *tr_take(uint32_t size) {
 TR_COLD static void *tr_take(uint32_t size) { return malloc(size + 64); }
 #endif
 
-TR_EXPORT("pol_abi_1") void pol_abi_1(void) {}
-TR_EXPORT("pol_alloc") void *pol_alloc(int32_t size) { return size < 0 ? 0 : tr_take((uint32_t)size); }
-
 static struct { char *at; uint32_t size; } tr_chunks[20];
 static uint32_t tr_chunk, tr_used;
 
-/* Memory of zeroes until the next PREPARE; 0 when there is no more. Each chunk is twice the last, and is kept. */
+/* Memory of zeroes until scratch is given back; 0 when there is no more. Each chunk is twice the last, and is kept. */
 TR_COLD static void *scratch(uint32_t size) {
 	for (; tr_chunk < 20; tr_chunk++, tr_used = 0) {
 		if (!tr_chunks[tr_chunk].at) {
@@ -320,9 +318,14 @@ TR_COLD static void *scratch(uint32_t size) {
 	}
 	return 0;
 }
+/* memory end */
+
+TR_EXPORT("pol_abi_1") void pol_abi_1(void) {}
+TR_EXPORT("pol_alloc") void *pol_alloc(int32_t size) { return size < 0 ? 0 : tr_take((uint32_t)size); }
 
 /* ---- strings ---- */
 
+/* strings begin: what stands between such lines is troupe_actor.h's too */
 typedef struct {
 	const char *at;
 	uint32_t length;
@@ -337,17 +340,18 @@ TR_COLD static text_t c_string(const char *s) {
 	return (text_t){s, n};
 }
 
-/* The string behind a number that a column of strings holds; 0 is the empty string. */
-TR_UNUSED static text_t text(uint32_t number) {
-	if (number >= tr_image.words) return (text_t){"", 0};
-	return (text_t){tr_image.bytes + tr_image.starts[number], tr_image.starts[number + 1] - tr_image.starts[number]};
-}
-
 TR_UNUSED static int same(text_t a, text_t b) {
 	if (a.length != b.length) return 0;
 	for (uint32_t i = 0; i < a.length; i++)
 		if (a.at[i] != b.at[i]) return 0;
 	return 1;
+}
+/* strings end */
+
+/* The string behind a number that a column of strings holds; 0 is the empty string. */
+TR_UNUSED static text_t text(uint32_t number) {
+	if (number >= tr_image.words) return (text_t){"", 0};
+	return (text_t){tr_image.bytes + tr_image.starts[number], tr_image.starts[number + 1] - tr_image.starts[number]};
 }
 
 /* The number of a string in the image, or -1: no column holds it. Look once in PREPARE, and compare numbers in rules. */
@@ -423,7 +427,6 @@ typedef struct {
 static struct {
 	setting_t *values;
 	uint32_t count, room;
-	char *next, *end; /* while reading */
 } tr_settings;
 
 TR_COLD static setting_t *tr_add(void) {
@@ -440,18 +443,21 @@ TR_COLD static setting_t *tr_add(void) {
 	return s;
 }
 
+/* json begin */
+static struct { char *next, *end; } tr_json; /* what is being read */
+
 TR_COLD static int tr_skip(char c) { /* blanks, and then c */
-	while (tr_settings.next < tr_settings.end && (*tr_settings.next == ' ' || *tr_settings.next == '\n' || *tr_settings.next == '\t' || *tr_settings.next == '\r')) tr_settings.next++;
-	if (tr_settings.next == tr_settings.end || *tr_settings.next != c) return 0;
-	tr_settings.next++;
+	while (tr_json.next < tr_json.end && (*tr_json.next == ' ' || *tr_json.next == '\n' || *tr_json.next == '\t' || *tr_json.next == '\r')) tr_json.next++;
+	if (tr_json.next == tr_json.end || *tr_json.next != c) return 0;
+	tr_json.next++;
 	return 1;
 }
 
 TR_COLD static int32_t tr_hex4(void) {
 	int32_t v = 0;
 	for (int i = 0; i < 4; i++) {
-		if (tr_settings.next == tr_settings.end) return -1;
-		char c = *tr_settings.next++;
+		if (tr_json.next == tr_json.end) return -1;
+		char c = *tr_json.next++;
 		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 		if (d < 0) return -1;
 		v = v * 16 + d;
@@ -481,10 +487,10 @@ TR_COLD static char *tr_utf8(char *to, int32_t c) {
 /* A JSON string, decoded where it stands: no escape is shorter than what it stands for. */
 TR_COLD static int tr_string(text_t *out) {
 	if (!tr_skip('"')) return 0;
-	char *to = tr_settings.next;
+	char *to = tr_json.next;
 	out->at = to;
-	while (tr_settings.next < tr_settings.end) {
-		char c = *tr_settings.next++;
+	while (tr_json.next < tr_json.end) {
+		char c = *tr_json.next++;
 		if (c == '"') {
 			out->length = (uint32_t)(to - out->at);
 			return 1;
@@ -493,13 +499,13 @@ TR_COLD static int tr_string(text_t *out) {
 			*to++ = c;
 			continue;
 		}
-		if (tr_settings.next == tr_settings.end) return 0;
-		c = *tr_settings.next++;
+		if (tr_json.next == tr_json.end) return 0;
+		c = *tr_json.next++;
 		if (c == 'u') {
 			int32_t rune = tr_hex4();
 			if (rune < 0) return 0;
-			if (rune >= 0xd800 && rune < 0xdc00 && tr_settings.end - tr_settings.next >= 6 && tr_settings.next[0] == '\\' && tr_settings.next[1] == 'u') {
-				tr_settings.next += 2;
+			if (rune >= 0xd800 && rune < 0xdc00 && tr_json.end - tr_json.next >= 6 && tr_json.next[0] == '\\' && tr_json.next[1] == 'u') {
+				tr_json.next += 2;
 				int32_t low = tr_hex4();
 				if (low < 0xdc00 || low > 0xdfff) return 0;
 				rune = 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);
@@ -512,11 +518,11 @@ TR_COLD static int tr_string(text_t *out) {
 	return 0;
 }
 
-/* A JSON number. Up to 15 digits with an exponent up to 22 come out exact; settings are no longer than that. */
+/* A JSON number. Up to 15 digits with an exponent up to 22 come out exact. */
 TR_COLD static int tr_number(double *out) {
 	int negative = tr_skip('-'), digits = 0, exponent = 0;
 	double v = 0;
-	char *n = tr_settings.next, *end = tr_settings.end;
+	char *n = tr_json.next, *end = tr_json.end;
 	for (; n < end && *n >= '0' && *n <= '9'; n++, digits++) v = v * 10 + (*n - '0');
 	if (n < end && *n == '.')
 		for (n++; n < end && *n >= '0' && *n <= '9'; n++, digits++, exponent--) v = v * 10 + (*n - '0');
@@ -532,16 +538,17 @@ TR_COLD static int tr_number(double *out) {
 	for (int i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
 	v = exponent < 0 ? v / scale : v * scale;
 	*out = negative ? -v : v;
-	tr_settings.next = n;
+	tr_json.next = n;
 	return 1;
 }
 
 TR_COLD static int tr_word(const char *w) {
 	text_t word = c_string(w);
-	if (tr_settings.end - tr_settings.next < (ptrdiff_t)word.length || !same((text_t){tr_settings.next, word.length}, word)) return 0;
-	tr_settings.next += word.length;
+	if (tr_json.end - tr_json.next < (ptrdiff_t)word.length || !same((text_t){tr_json.next, word.length}, word)) return 0;
+	tr_json.next += word.length;
 	return 1;
 }
+/* json end */
 
 TR_COLD static int tr_value(text_t keyspace, text_t name) {
 	setting_t *s = tr_add();
@@ -653,8 +660,8 @@ static int32_t tr_prepare(void) {
 
 TR_COLD TR_EXPORT("pol_configure") int32_t pol_configure(char *at, int32_t length) {
 	tr_settings.count = 0;
-	tr_settings.next = at;
-	tr_settings.end = at + length;
+	tr_json.next = at;
+	tr_json.end = at + length;
 	if (!tr_read_settings()) return refuse("the settings are not the JSON of ABI version 1");
 	return tr_prepare();
 }
@@ -716,6 +723,7 @@ TR_COLD TR_EXPORT("pol_state") int32_t pol_state(const uint8_t *image, int32_t l
 	} \
 	static void tr_explain(TR_UNUSED int32_t capability, TR_UNUSED int32_t shard, TR_UNUSED int32_t copy, TR_UNUSED int32_t flags, TR_UNUSED int32_t node, TR_UNUSED int32_t answer)
 
+/* writing begin */
 TR_UNUSED static char *tr_out;
 TR_UNUSED static int32_t tr_room, tr_written;
 
@@ -775,6 +783,7 @@ TR_COLD static void tr_put_bytes(double v) {
 	tr_put_number(v, 1);
 	tr_put_text(c_string(units[unit]));
 }
+/* writing end */
 
 /* Writes the sentence of EXPLAIN:
  *

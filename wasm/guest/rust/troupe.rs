@@ -661,13 +661,14 @@ pub fn settings_below(keyspace: &'static str, prefix: &'static str) -> impl Iter
     state().settings.iter().enumerate().filter(move |(_, e)| below(e)).map(|(at, e)| (e.name, Setting(Some(at))))
 }
 
+// json begin: what stands between such lines is troupe_actor.rs's too
 /// A reader of JSON, which decodes strings where they stand: no escape is shorter than what it stands for.
-struct Reader {
-    data: &'static mut [u8],
+struct Reader<'a> {
+    data: &'a mut [u8],
     at: usize,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     fn peek(&self) -> u8 {
         self.data.get(self.at).copied().unwrap_or(0)
     }
@@ -699,6 +700,103 @@ impl Reader {
         *first = false;
         Some(true)
     }
+    fn hex4(&mut self) -> Option<u32> {
+        let mut v = 0;
+        for _ in 0..4 {
+            v = v * 16 + (self.peek() as char).to_digit(16)?;
+            self.at += 1;
+        }
+        Some(v)
+    }
+    fn string(&mut self) -> Option<&'a str> {
+        if !self.skip(b'"') {
+            return None;
+        }
+        let (from, mut to) = (self.at, self.at);
+        loop {
+            let c = *self.data.get(self.at)?;
+            self.at += 1;
+            let mut bytes = [c; 4];
+            let mut length = 1;
+            if c == b'"' {
+                let out = unsafe { core::slice::from_raw_parts(self.data.as_ptr().add(from), to - from) };
+                return core::str::from_utf8(out).ok();
+            }
+            if c == b'\\' {
+                let c = *self.data.get(self.at)?;
+                self.at += 1;
+                bytes[0] = match c {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'b' => 8,
+                    b'f' => 12,
+                    c => c,
+                };
+                if c == b'u' {
+                    length = self.rune()?.encode_utf8(&mut bytes).len();
+                }
+            }
+            self.data[to..to + length].copy_from_slice(&bytes[..length]);
+            to += length;
+        }
+    }
+    fn rune(&mut self) -> Option<char> {
+        let mut rune = self.hex4()?;
+        if rune >> 10 == 0xd800 >> 10 && self.data[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let low = self.hex4()?;
+            if low >> 10 != 0xdc00 >> 10 {
+                return None;
+            }
+            rune = 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);
+        }
+        char::from_u32(rune)
+    }
+    /// A number. Up to 15 digits with an exponent up to 22 come out exact.
+    fn number(&mut self) -> Option<f64> {
+        let negative = self.word("-");
+        let (mut v, mut digits, mut exponent, mut point) = (0.0f64, 0, 0i32, false);
+        loop {
+            let c = self.peek();
+            if c.is_ascii_digit() {
+                v = v * 10.0 + (c - b'0') as f64;
+                digits += 1;
+                exponent -= point as i32;
+            } else if c == b'.' && !point {
+                point = true;
+            } else {
+                break;
+            }
+            self.at += 1;
+        }
+        if digits == 0 {
+            return None;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            let minus = self.word("-");
+            if !minus {
+                self.word("+");
+            }
+            let mut e = 0;
+            while self.peek().is_ascii_digit() && e < 1000 {
+                e = e * 10 + (self.peek() - b'0') as i32;
+                self.at += 1;
+            }
+            exponent += if minus { -e } else { e };
+        }
+        let mut scale = 1.0f64;
+        for _ in 0..exponent.abs() {
+            scale *= 10.0;
+        }
+        let v = if exponent < 0 { v / scale } else { v * scale };
+        Some(if negative { -v } else { v })
+    }
+}
+// json end
+
+impl Reader<'static> {
     /// {"settings":{NAME:value,…},"keyspaces":{KEYSPACE:{NAME:value,…},…}}: how many entries it gave.
     fn settings(mut self, entries: &mut [Entry]) -> Option<usize> {
         let (mut count, mut first) = (0, true);
@@ -783,99 +881,6 @@ impl Reader {
                 return;
             }
         }
-    }
-    fn hex4(&mut self) -> Option<u32> {
-        let mut v = 0;
-        for _ in 0..4 {
-            v = v * 16 + (self.peek() as char).to_digit(16)?;
-            self.at += 1;
-        }
-        Some(v)
-    }
-    fn string(&mut self) -> Option<&'static str> {
-        if !self.skip(b'"') {
-            return None;
-        }
-        let (from, mut to) = (self.at, self.at);
-        loop {
-            let c = *self.data.get(self.at)?;
-            self.at += 1;
-            let mut bytes = [c; 4];
-            let mut length = 1;
-            if c == b'"' {
-                let out = unsafe { core::slice::from_raw_parts(self.data.as_ptr().add(from), to - from) };
-                return core::str::from_utf8(out).ok();
-            }
-            if c == b'\\' {
-                let c = *self.data.get(self.at)?;
-                self.at += 1;
-                bytes[0] = match c {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    b'b' => 8,
-                    b'f' => 12,
-                    c => c,
-                };
-                if c == b'u' {
-                    length = self.rune()?.encode_utf8(&mut bytes).len();
-                }
-            }
-            self.data[to..to + length].copy_from_slice(&bytes[..length]);
-            to += length;
-        }
-    }
-    fn rune(&mut self) -> Option<char> {
-        let mut rune = self.hex4()?;
-        if rune >> 10 == 0xd800 >> 10 && self.data[self.at..].starts_with(b"\\u") {
-            self.at += 2;
-            let low = self.hex4()?;
-            if low >> 10 != 0xdc00 >> 10 {
-                return None;
-            }
-            rune = 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);
-        }
-        char::from_u32(rune)
-    }
-    /// A number. Up to 15 digits with an exponent up to 22 come out exact; settings are no longer than that.
-    fn number(&mut self) -> Option<f64> {
-        let negative = self.word("-");
-        let (mut v, mut digits, mut exponent, mut point) = (0.0f64, 0, 0i32, false);
-        loop {
-            let c = self.peek();
-            if c.is_ascii_digit() {
-                v = v * 10.0 + (c - b'0') as f64;
-                digits += 1;
-                exponent -= point as i32;
-            } else if c == b'.' && !point {
-                point = true;
-            } else {
-                break;
-            }
-            self.at += 1;
-        }
-        if digits == 0 {
-            return None;
-        }
-        if matches!(self.peek(), b'e' | b'E') {
-            self.at += 1;
-            let minus = self.word("-");
-            if !minus {
-                self.word("+");
-            }
-            let mut e = 0;
-            while self.peek().is_ascii_digit() && e < 1000 {
-                e = e * 10 + (self.peek() - b'0') as i32;
-                self.at += 1;
-            }
-            exponent += if minus { -e } else { e };
-        }
-        let mut scale = 1.0f64;
-        for _ in 0..exponent.abs() {
-            scale *= 10.0;
-        }
-        let v = if exponent < 0 { v / scale } else { v * scale };
-        Some(if negative { -v } else { v })
     }
 }
 
