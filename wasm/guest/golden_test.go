@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,20 +22,21 @@ import (
 // language is an SDK with how a rule in it becomes a module.
 type language struct {
 	name     string
+	folder   string   // with the sources
 	compiler string   // that must be found
 	version  string   // of which the modules that are kept were built: another one's differ in bytes, and are not compared
-	build    []string // run in testdata/golden; OUT stands for the module's path
+	build    []string // run in the folder; OUT stands for the module's path
 	env      []string
-	keep     string // a built module in testdata/golden, for where the compiler is not to be had; "" builds always
+	keep     string // a built module in the folder, for where the compiler is not to be had; "" builds always
 }
 
 var languages = []language{
-	{"c", "clang-19", "version 19.", []string{"--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror",
+	{"c", golden, "clang-19", "version 19.", []string{"--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror",
 		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-I../../c", "-o", "OUT", "rule.c"}, withoutWasmOpt, "c.wasm"},
-	{"rust", "/usr/bin/rustc", "rustc 1.63.", []string{"--edition", "2021", "--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "-C", "opt-level=3", "-C", "panic=abort",
+	{"rust", golden, "/usr/bin/rustc", "rustc 1.63.", []string{"--edition", "2021", "--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "-C", "opt-level=3", "-C", "panic=abort",
 		"-C", "lto", "-C", "linker=wasm-ld-14", "-C", "strip=symbols", "-C", "link-arg=-zstack-size=16384", "-o", "OUT", "rule.rs"}, nil, "rust.wasm"},
-	{"assemblyscript", "asc", "Version 0.28.20", []string{"rule.ts", "-O3", "--exportStart", "_initialize", "--use", "abort=../../assemblyscript/troupe/abort", "-o", "OUT"}, nil, "assemblyscript.wasm"},
-	{"go", "go", "", []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "OUT", "./go"}, []string{"GOOS=wasip1", "GOARCH=wasm"}, ""},
+	{"assemblyscript", golden, "asc", "Version 0.28.20", []string{"rule.ts", "-O3", "--exportStart", "_initialize", "--use", "abort=../../assemblyscript/troupe/abort", "-o", "OUT"}, nil, "assemblyscript.wasm"},
+	{"go", golden, "go", "", []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "OUT", "./go"}, []string{"GOOS=wasip1", "GOARCH=wasm"}, ""},
 }
 
 // withoutWasmOpt hides it from clang, which runs whatever it finds: another one gives other bytes.
@@ -48,8 +50,9 @@ var built = map[string][]byte{}
 // module builds the golden rule, or takes the built one where its compiler is not to be had.
 func (l *language) module(t testing.TB) []byte {
 	t.Helper()
-	if built[l.name] != nil {
-		return built[l.name]
+	key := filepath.Join(l.folder, l.name)
+	if built[key] != nil {
+		return built[key]
 	}
 	compiler, err := exec.LookPath(l.compiler)
 	if err != nil || testing.Short() {
@@ -57,20 +60,20 @@ func (l *language) module(t testing.TB) []byte {
 			t.Skipf("no %s here, or no time for it, and no built module to take instead", l.compiler)
 		}
 		t.Logf("no %s here; taking %s", l.compiler, l.keep)
-		return read(t, filepath.Join(golden, l.keep))
+		return read(t, filepath.Join(l.folder, l.keep))
 	}
-	out := filepath.Join(t.TempDir(), l.name+".wasm")
+	path := filepath.Join(t.TempDir(), l.name+".wasm")
 	arguments := make([]string, len(l.build))
 	for i, a := range l.build {
-		arguments[i] = strings.ReplaceAll(a, "OUT", out)
+		arguments[i] = strings.ReplaceAll(a, "OUT", path)
 	}
 	c := exec.Command(compiler, arguments...)
-	c.Dir, c.Env = golden, append(os.Environ(), l.env...)
+	c.Dir, c.Env = l.folder, append(os.Environ(), l.env...)
 	if text, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", c, err, text)
 	}
-	built[l.name] = read(t, out)
-	return built[l.name]
+	built[key] = read(t, path)
+	return built[key]
 }
 
 // pinned says whether the compiler here is the one that built what is kept.
@@ -434,11 +437,11 @@ func TestBuiltModulesAreTheSources(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles every module")
 	}
-	for _, l := range languages {
+	for _, l := range append(slices.Clone(languages), kinds...) {
 		if !l.pinned() {
 			continue
 		}
-		path, module := filepath.Join(golden, l.keep), l.module(t)
+		path, module := filepath.Join(l.folder, l.keep), l.module(t)
 		if *rewrite {
 			if err := os.WriteFile(path, module, 0o644); err != nil {
 				t.Fatal(err)
