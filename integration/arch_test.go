@@ -32,7 +32,7 @@ var wings = map[string]wing{
 	"wasm": {1, "wasm fences: bytes in, bytes out",
 		[]string{"", "abi", "abi/act", "guest/..."}},
 	"policies": {2, "policies decide: the same state gives the same plan, on any node and in a replay",
-		[]string{"", "cluster", "liveness", "allocator", "allocator/fit", "deciders", "record", "hosted", "modules/...", "tck"}},
+		[]string{"", "cluster", "liveness", "allocator", "allocator/fit", "deciders", "record", "past", "hosted", "modules/...", "tck"}},
 	"tracing": {2, "tracing tells: spans, metrics and carriers, and no decision",
 		[]string{"", "tracetest"}},
 	"actors": {3, "actors act: goroutines, timers and connections live here and above",

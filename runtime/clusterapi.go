@@ -170,6 +170,7 @@ type inquiry struct {
 	Evidence bool          `json:"evidence,omitempty"`
 	Transfer shards.NodeID `json:"transfer,omitempty"`
 	Actors   bool          `json:"actors,omitempty"`
+	Past     *admin.Span   `json:"past,omitempty"`
 }
 
 // ask has another node answer an inquiry.
@@ -205,6 +206,8 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 			return nil, err
 		}
 		return json.Marshal(here)
+	case q.Past != nil:
+		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Transfer != "":
 		return []byte("true"), c.transferHere(ctx, q.Transfer)
 	}
@@ -221,7 +224,7 @@ func (c clusterAPI) View(ctx context.Context, node shards.NodeID, copies bool) (
 }
 
 func (c clusterAPI) own(copies bool) admin.View {
-	v := admin.View{Version: c.node.state().Version}
+	v := admin.View{Version: c.node.state().Version, Past: c.node.past.began()}
 	v.Leader, v.Term = placing(c).Leader()
 	if g := placing(c).group(); g != nil {
 		digest := g.Status().Digest

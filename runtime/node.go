@@ -62,6 +62,7 @@ type Node struct {
 	watchers atomic.Int64 // watches that are on
 	news     news         // of the cluster state and of the members
 	hearsay  hearsay
+	past     memory
 
 	stop       context.CancelFunc // ends the goroutines of background
 	background sync.WaitGroup

@@ -22,6 +22,9 @@ type Cluster interface {
 	// does not answer.
 	View(ctx context.Context, node shards.NodeID, copies bool) (View, error)
 
+	// Past asks a member, this node included, for the table as it was in a span of time. An error says that it does not answer.
+	Past(ctx context.Context, node shards.NodeID, span Span) (History, error)
+
 	// Propose has the metadata group order a command. What the state refuses stands in the outcome.
 	Propose(ctx context.Context, c *cluster.Command) (cluster.Outcome, error)
 
@@ -87,6 +90,7 @@ type View struct {
 	Applied uint64        `json:"applied"`          // the last entry of the metadata group's log that it has carried out
 	Digest  uint64        `json:"digest"`           // of all entries up to Applied: equal on all members that have the same Applied; 0 if it has none
 	Lease   int64         `json:"lease"`            // milliseconds for which its lease is still good; 0 or less: it serves no reads
+	Past    int64         `json:"past"`             // Unix milliseconds from which on it remembers the shard table
 	Copies  []Shard       `json:"copies,omitempty"` // on that member
 }
 

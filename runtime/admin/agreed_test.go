@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/past"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -27,6 +28,8 @@ type agreed struct {
 	news     PolicyNews      // about policies
 	cutFrom  []shards.NodeID // what Isolate was told
 	cutBoth  bool
+	books    map[shards.NodeID]*past.Book // what members remember; a change takes a second
+	seconds  int64
 }
 
 func nodeID(i int) shards.NodeID { return shards.NodeID(strings.Repeat(fmt.Sprint(i), 40)) }
@@ -118,6 +121,9 @@ func (a *agreed) View(_ context.Context, node shards.NodeID, copies bool) (View,
 	sum := fnv.New64a()
 	sum.Write(a.state.Encode())
 	v := View{Leader: a.evidence.Leader, Term: a.evidence.Term, Version: a.state.Version - a.behind, Applied: 100 + a.state.Version, Digest: sum.Sum64(), Lease: 1000}
+	if book := a.books[node]; book != nil {
+		v.Past = book.Began() / 1e6
+	}
 	if !copies {
 		return v, nil
 	}
@@ -133,6 +139,16 @@ func (a *agreed) View(_ context.Context, node shards.NodeID, copies bool) (View,
 	return v, nil
 }
 
+func (a *agreed) Past(_ context.Context, node shards.NodeID, s Span) (History, error) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if node == a.mute || a.books[node] == nil {
+		return History{}, errors.New("the peer is gone")
+	}
+	moments, more := a.books[node].Between(s.From*1e6-1, s.To*1e6, 100)
+	return HistoryOf(a.state.NodeName(node), a.books[node].Began(), moments, more), nil
+}
+
 func (a *agreed) Propose(_ context.Context, c *cluster.Command) (cluster.Outcome, error) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -142,6 +158,10 @@ func (a *agreed) Propose(_ context.Context, c *cluster.Command) (cluster.Outcome
 			return outcome, err
 		}
 		a.state = state
+		a.seconds++
+		for _, book := range a.books {
+			book.Note(state, a.evidence.Leader, a.seconds*1e9)
+		}
 		close(a.newer)
 		a.newer = make(chan struct{})
 	}

@@ -79,6 +79,7 @@ func (s *Server) clusterTable() []route {
 			methods: map[string]handler{http.MethodGet: (*Server).getSettings, http.MethodPut: (*Server).putSettings},
 		},
 		{pattern: "/_cluster/settings/history", methods: get((*Server).settingHistory), params: []string{"name"}},
+		{pattern: "/_cluster/history", methods: get((*Server).history), params: []string{"from", "to"}},
 		{pattern: "/_cluster/reroute", methods: post((*Server).reroute), params: []string{"dry_run", "explain", "retry_failed"}},
 		{
 			pattern: "/_cluster/allocation/explain", params: []string{"keyspace", "shard", "node"},

@@ -73,7 +73,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/default/keys/a?version=1", "", 409, "conflict"},
 		{"DELETE", "/default/keys/a", "", 200, `{"found":true}`},
 		{"DELETE", "/default/keys/a", "", 200, `{"found":false}`},
-		{"GET", "/nonsense/path/here", "", 404, "/_cluster/health, /_cluster/leader"},
+		{"GET", "/nonsense/path/here", "", 404, "/_cluster/health, /_cluster/history, /_cluster/leader"},
 		{"GET", "/debug/pprof/", "", 404, "no such path"},
 		{"GET", "/metrics", "", 200, "troupe_shard_keys{keyspace=\"default\",shard=\"1\"}"},
 	} {

@@ -10,8 +10,9 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Routing is one line of /_watch/routing: the first has everything, each later one what has changed since.
+// Routing is one line of /_watch/routing, or a moment of /_cluster/history: the first has everything, each later one what has changed since.
 type Routing struct {
+	At      int64  `json:"at"`      // Unix milliseconds, by the clock of the node that tells
 	Version uint64 `json:"version"` // of the cluster state
 	Leader  string `json:"leader"`
 	Whole   bool   `json:"whole"`            // the lists are complete: what is not in them is gone
@@ -38,7 +39,7 @@ type routingSent struct {
 
 // line is what the client does not know yet; nil if it knows all.
 func (r *routingSent) line(o *overview) any {
-	line := Routing{Version: o.state.Version, Whole: !r.begun}
+	line := Routing{At: o.now, Version: o.state.Version, Whole: !r.begun}
 	if o.evidence.Leader != "" {
 		line.Leader = o.nodeName(o.evidence.Leader)
 	}

@@ -77,6 +77,7 @@ func TestClusterVerbs(t *testing.T) {
 		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1"}, Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
 	}}
 	given := "y"
+	then := admin.History{Node: "n1", Began: 1772366000000, Moments: []admin.Routing{{At: 1772366000000, Version: 9, Leader: "n1", Whole: true, Nodes: []admin.Node{{Name: "n2", State: admin.Dead}}, Shards: []admin.Row{row3}}}}
 	set := admin.Settings{Version: 3, Persistent: map[string]string{"a.b": "x"}, Defaults: map[string]string{"c.d": "5"}, About: map[string]string{"c.d": "how many"}}
 	for _, c := range []struct {
 		line    string
@@ -96,6 +97,10 @@ func TestClusterVerbs(t *testing.T) {
 		{"shards --bad", map[string][]any{"GET /_cat/shards": {[]map[string]string{
 			{"keyspace": "a", "shard": "0", "prirep": "p", "state": "STARTED", "node": "n1"}, {"keyspace": "a", "shard": "1", "prirep": "r", "state": "UNASSIGNED", "node": "-", "unassigned.reason": "its node is down"},
 		}}}, 0, "SHARD  P/R  STATE       NODE  KEYS  MEMORY  SEQ  TERM  COPY  REASON\na/1    r    unassigned  -                                    its node is down\n", ""},
+		{"shards --at 2026-03-01T12:00:00Z", map[string][]any{"GET /_cluster/history": {then}}, 0, "version 9, in force from 2026-03-01 ", "from=1772366400000"},
+		{"shards orders --at 2026-03-01T12:00:00Z", map[string][]any{"GET /_cluster/history": {then}}, 0, "SHARD     P/R  STATE             NODE  TERM  COPY\norders/3  p    started           n1    4     c1\norders/3  r    comes for c1      n3    4     c7\norders/3  r    its node is down  n2    4     c8\n", ""},
+		{"shards --at 2026-02-01T12:00:00Z", map[string][]any{"GET /_cluster/history": {then}}, 3, "no node that runs remembers the shards of 2026-02-01T12:00:00Z", ""},
+		{"shards --at noon", nil, 2, "is no time", ""},
 		{"drain n2", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 2}}, []admin.Node{{Name: "n2", Copies: 1}}, []admin.Node{{Name: "n2"}}}}, 0,
 			"drain: 2 copies left on n2\ndrain: 1 copy left on n2\n", ""},
 		{"drain n2 --no-wait", map[string][]any{"POST /_nodes/n2/drain": {done}}, 0, "n2 is drained\n", ""},

@@ -46,17 +46,24 @@ processors, memory and disk is used (in percent, as measured some seconds ago), 
 
 func shardsCommand(c *console) *cobra.Command {
 	var bad bool
+	var at string
 	cmd := &cobra.Command{
 		Use: "shards [KEYSPACE]", Short: "list the copies of all shards", Args: cobra.MaximumNArgs(1),
-		Long: "Lists each copy of each shard: p primary or r replica, what it is doing, and where. A dash stands for a copy that no node has.",
+		Long: `Lists each copy of each shard: p primary or r replica, what it is doing, and where. A dash stands for a copy that no node has.
+--at shows where they were at a time, as far as a node that runs remembers: each keeps the last 8 MiB of changes since its start.`,
 		Example: `  troupe shards
   troupe shards orders --bad
+  troupe shards --at 14:05:03
   troupe shards --json`,
 	}
 	cmd.Flags().BoolVar(&bad, "bad", false, "only shards that lack a copy")
+	cmd.Flags().StringVar(&at, "at", "", "as they were at `TIME`: 2026-03-01T12:00:00Z, 14:05, or 10m for ten minutes ago")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			if at != "" {
+				return r.shardsAt(ctx, client, at, strings.Join(args, ""), bad)
+			}
 			columns := []string{"keyspace", "shard", "prirep", "state", "docs", "store", "seq", "node", "term", "copy", "unassigned.reason"}
 			rows, err := client.CatRows(ctx, "shards", url.Values{"h": {strings.Join(columns, ",")}})
 			if err != nil {
