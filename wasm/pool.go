@@ -22,6 +22,7 @@ type Pool struct {
 
 	mu     sync.Mutex
 	idle   []*Instance
+	least  int // of idle, since Trim was called last
 	lent   int
 	closed bool
 	counts Counts
@@ -75,10 +76,12 @@ func (p *Pool) take(ctx context.Context) (*Instance, error) {
 	if n := len(p.idle); n > 0 {
 		i := p.idle[n-1]
 		p.idle = p.idle[:n-1]
+		p.least = min(p.least, n-1)
 		p.mu.Unlock()
 		return i, nil
 	}
 	p.counts.Made++
+	p.least = 0
 	p.mu.Unlock()
 	i, err := p.module.Instantiate(ctx, p.host)
 	if err == nil && p.ready != nil {
@@ -131,6 +134,18 @@ func (p *Pool) Counts() Counts {
 	return c
 }
 
+// Trim closes the instances that nobody has needed since it was called last.
+func (p *Pool) Trim() {
+	p.mu.Lock()
+	unused := p.idle[:p.least]
+	p.idle = append([]*Instance(nil), p.idle[p.least:]...)
+	p.least = len(p.idle)
+	p.mu.Unlock()
+	for _, i := range unused {
+		_ = i.Close() // nobody asks it any more
+	}
+}
+
 // Close lets nobody in any more. Callers who are inside finish; the last of them takes the module along.
 func (p *Pool) Close() error {
 	p.mu.Lock()
@@ -140,7 +155,7 @@ func (p *Pool) Close() error {
 	}
 	p.closed = true
 	idle := p.idle
-	p.idle = nil
+	p.idle, p.least = nil, 0
 	var err error
 	for _, i := range idle {
 		err = errors.Join(err, i.Close())

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
-	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // Config says what a Host leans on. All but Name and Log are required.
@@ -182,9 +181,11 @@ type activation struct {
 	used    time.Time
 
 	// The goroutine's own.
-	core    rules.Core // what makes it safe that there may be others
-	kept    []byte     // the state as it was read or written last
-	decoded any        // the state, if no handler that failed has touched it; nil: decode again
+	loaded  bool
+	term    shards.Term // in which the state was read: in another one it may be old
+	stored  Stored      // of the state
+	sent    uint64      // number of the last message that it has sent
+	decoded any         // the state, if no handler that failed has touched it; nil: decode again
 }
 
 // delivery is a message that waits for its reply.

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
-	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // replyTTL is how long a reply is kept for a call that may be repeated: longer than any caller is patient.
@@ -19,13 +19,16 @@ const replyTTL = 10 * time.Minute
 // not known there that it has arrived. Whoever was away for longer sends it twice.
 const sentTTL = 7 * 24 * time.Hour
 
+// staleLimit bounds how often a message is handled anew because its activation knew an old state. Once is what a failover takes.
+const staleLimit = 3
+
 // process handles one message, and commits what it has changed.
 func (a *activation) process(d *delivery) (body []byte, err error) {
-	for range rules.Tries {
+	for range staleLimit {
 		if body, err = a.attempt(d); !errors.Is(err, ErrStale) {
 			return body, err
 		}
-		a.core.Drop()
+		a.loaded = false
 	}
 	return nil, &shards.Error{Kind: shards.KindUnavailable, Err: err}
 }
@@ -34,67 +37,46 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if known, body, err := a.prepare(d); known || err != nil {
 		return body, err
 	}
-	t := &Turn{ctx: d.ctx, m: d.m, self: a.id, shard: a.shard, term: a.core.Term(), now: time.Now(), host: a.host, kind: a.kind, numbers: a.core.Numbers()}
+	t := &Turn{ctx: d.ctx, m: d.m, self: a.id, shard: a.shard, term: a.term, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
 	state := a.decoded
 	a.decoded = nil // until it is known to be good again
 	reply, err := a.call(t, state, d.m)
 	if t.end != nil {
 		t.end()
 	}
-	var body, value []byte
-	if err == nil {
-		body, value, err = a.encode(t, d.m, state, reply)
+	if err != nil {
+		return nil, a.confirm(err)
 	}
-	var refusal *Error
-	if err != nil && !errors.As(err, &refusal) {
-		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is
+	body, err := json.Marshal(reply)
+	if err != nil || len(body) > MaxPayload {
+		return nil, &Error{a.id, d.m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
 	}
-	before := a.kept
-	if a.core.Version() == 0 {
+	value, err := encodeState(max(a.sent, t.last), state)
+	if err != nil {
+		return nil, &Error{a.id, d.m.Method, CodeTooLarge, err.Error()}
+	}
+	before := a.stored.Bytes
+	if a.stored.Version == 0 {
 		before = a.kind.zero
 	}
-	changed := err == nil && (t.leaves() || !bytes.Equal(value, before))
-	switch a.core.Ending(d.m.call(), changed, err != nil) {
-	case rules.Confirm:
-		err = a.confirm(err)
-	case rules.Keep:
-		if kept := a.keep(d, body, refusal); kept != nil {
-			return nil, kept
+	if !t.leaves() && bytes.Equal(value, before) {
+		if err := a.confirm(nil); err != nil {
+			return nil, err
 		}
-	case rules.Commit:
-		err = a.commit(d, t, value, body)
+		a.decoded = state
+		return body, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	a.decoded = state
-	return body, nil
-}
-
-// encode gives the reply and the state as they are kept, if what the handler leaves behind is within its bounds.
-func (a *activation) encode(t *Turn, m *message, state, reply any) (body, value []byte, err error) {
-	body, err = json.Marshal(reply)
-	if err != nil || len(body) > MaxPayload {
-		return nil, nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
-	}
-	if much := t.tooMuch(); much != "" {
-		return nil, nil, &Error{a.id, m.Method, CodeTooLarge, much}
-	}
-	value, err = encodeState(t.numbers.Last(), state)
-	if err != nil {
-		return nil, nil, &Error{a.id, m.Method, CodeTooLarge, err.Error()}
-	}
-	return body, value, nil
+	return body, a.commit(d, t, state, value, body)
 }
 
 // confirm lets err pass, or nil, if what the handler has seen is what the actor was then. Else this node was deposed meanwhile, or
 // led in another term when the state was read: what it answers would be old.
 func (a *activation) confirm(err error) error {
-	term, lost := a.host.c.Storage.Reign(a.shard)
-	switch sure := a.core.Confirm(term, lost == nil); {
+	switch term, lost := a.host.c.Storage.Reign(a.shard); {
 	case lost != nil:
+		a.loaded = false
 		return lost
-	case !sure:
+	case term != a.term:
 		return ErrStale
 	}
 	return err
@@ -102,12 +84,9 @@ func (a *activation) confirm(err error) error {
 
 // prepare brings the state into memory, and finds the reply to a message that was handled before.
 func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
-	call := d.m.call()
-	state, reply := a.core.Reads(call)
 	var keys []string
-	var term shards.Term
-	if state {
-		if term, err = a.host.c.Storage.Reign(a.shard); err != nil {
+	if !a.loaded {
+		if a.term, err = a.host.c.Storage.Reign(a.shard); err != nil {
 			return false, nil, err
 		}
 		keys = append(keys, a.id.key("s", ""))
@@ -115,7 +94,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 	switch {
 	case d.m.answer != nil:
 		keys = append(keys, d.m.answer.key)
-	case reply:
+	case d.m.Repeated && d.m.Client != 0:
 		keys = append(keys, a.replyKey(d.m))
 	}
 	if len(keys) > 0 {
@@ -123,64 +102,31 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		if err != nil {
 			return false, nil, err
 		}
-		if state {
-			if err := a.load(term, values[0]); err != nil {
-				return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
-			}
+		if !a.loaded {
+			a.stored, a.loaded, a.decoded = values[0], true, nil
+			a.host.settle(a.shard)
 			values = values[1:]
 		}
-		switch {
-		case d.m.answer != nil:
+		if len(values) > 0 && d.m.answer != nil {
 			if values[0].Version == 0 { // the question is gone: its answer was handled
 				return true, nil, nil
 			}
-		case reply:
-			if r, known := call.Answered(values[0].Bytes); known {
-				return a.known(d.m, r)
+		} else if len(values) > 0 {
+			if body, known := d.m.answered(values[0].Bytes); known {
+				return true, body, nil
 			}
 		}
 	}
-	if a.decoded == nil {
-		if a.decoded, err = a.decode(); err != nil {
-			return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
-		}
+	if a.decoded != nil {
+		return false, nil, nil
+	}
+	a.decoded = a.kind.fresh()
+	a.sent, err = decodeState(a.stored, a.decoded)
+	if err != nil {
+		a.decoded = nil
+		return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
 	}
 	return false, nil, nil
-}
-
-// load takes the state as it was read by a node that led in a term.
-func (a *activation) load(term shards.Term, s Stored) error {
-	sent := uint64(0)
-	if s.Version != 0 {
-		var err error
-		if sent, _, err = rules.State(s.Bytes); err != nil {
-			return err
-		}
-	}
-	a.core.Loaded(term, s.Version, sent)
-	a.kept, a.decoded = s.Bytes, nil
-	a.host.settle(a.shard)
-	return nil
-}
-
-// decode reads the state; of an actor that has none yet it is the zero value.
-func (a *activation) decode() (any, error) {
-	state := a.kind.fresh()
-	if a.core.Version() == 0 {
-		return state, nil
-	}
-	return state, decodeState(a.kept, state)
-}
-
-// known answers a message that was handled before as it was answered then.
-func (a *activation) known(m *message, r rules.Reply) (bool, []byte, error) {
-	switch {
-	case r.Code != 0:
-		return true, nil, &Error{a.id, m.Method, Code(r.Code), r.Text}
-	case r.Body == nil:
-		return true, []byte("null"), nil // a later call of the lane has been answered: nobody waits for this one
-	}
-	return true, r.Body, nil
 }
 
 // call runs the handler. A panic is an error of this message, and of nothing else.
@@ -204,7 +150,10 @@ func (a *activation) call(t *Turn, state any, m *message) (reply any, err error)
 }
 
 // commit writes state, data, reply, messages and reminders in one step.
-func (a *activation) commit(d *delivery, t *Turn, value, body []byte) error {
+func (a *activation) commit(d *delivery, t *Turn, state any, value, body []byte) error {
+	if much := t.tooMuch(); much != "" {
+		return &Error{a.id, d.m.Method, CodeTooLarge, much}
+	}
 	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
 	ops = append(ops, t.remind...)
 	for _, m := range t.outbox {
@@ -218,9 +167,13 @@ func (a *activation) commit(d *delivery, t *Turn, value, body []byte) error {
 		ops = append(ops, Op{Key: d.m.answer.key, Delete: true})
 	}
 	if d.m.Client != 0 {
-		ops = append(ops, a.replyOp(d.m, rules.Reply{Body: body}))
+		ttl := max(replyTTL, 2*a.host.c.Patience)
+		if d.m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
+			ttl = sentTTL
+		}
+		ops = append(ops, Op{Key: a.replyKey(d.m), Value: append(binary.LittleEndian.AppendUint64(nil, d.m.Seq), body...), TTL: ttl})
 	}
-	var guards []Guard
+	guards := []Guard{{a.id.key("s", ""), a.stored.Version}}
 	set := false
 	for _, m := range t.marked {
 		guards = append(guards, Guard{m.key, m.Version})
@@ -228,41 +181,21 @@ func (a *activation) commit(d *delivery, t *Turn, value, body []byte) error {
 			ops, set = append(ops, Op{Key: m.key, Value: m.Bytes}), true
 		}
 	}
-	err := a.write(d, ops, t.numbers.Last(), guards...)
+	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, ops, guards...)
 	if set || err != nil {
 		a.host.markers.doubt(a.shard, t.marked)
 	}
 	if err != nil {
+		a.loaded = false // whether it was written or not: look again
 		if len(t.outbox)+len(t.remind) > 0 {
 			a.host.doubted(a.shard)
 		}
 		return err
 	}
-	a.kept = value
+	a.stored, a.sent, a.decoded = Stored{value, version}, max(a.sent, t.last), state
 	if len(t.outbox)+len(t.remind) > 0 {
 		a.host.committed(a.shard, a.id, t.outbox, t.remind)
 	}
-	return nil
-}
-
-// keep writes an answer that leaves nothing else behind, for the earlier try of its message that may be on its way.
-func (a *activation) keep(d *delivery, body []byte, refusal *Error) error {
-	r := rules.Reply{Body: body}
-	if refusal != nil {
-		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.Text}
-	}
-	return a.write(d, []Op{a.replyOp(d.m, r)}, a.core.Sent())
-}
-
-// write commits under the guard of the state, and of others.
-func (a *activation) write(d *delivery, ops []Op, sent uint64, others ...Guard) error {
-	guards := append([]Guard{{a.id.key("s", ""), a.core.Version()}}, others...)
-	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, ops, guards...)
-	if err != nil {
-		a.core.Drop() // whether it was written or not: look again
-		return err
-	}
-	a.core.Committed(version, sent)
 	return nil
 }
 
@@ -270,13 +203,18 @@ func (a *activation) replyKey(m *message) string {
 	return a.id.key("r", fmt.Sprintf("/%016x.%d", m.Client, m.Lane))
 }
 
-// replyOp keeps a reply for as long as its call may be repeated.
-func (a *activation) replyOp(m *message, r rules.Reply) Op {
-	ttl := max(replyTTL, 2*a.host.c.Patience)
-	if m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
-		ttl = sentTTL
+// answered reads a kept reply: it is known if it is to this message, or to a later one of its lane: then nobody waits for this one.
+func (m *message) answered(kept []byte) (body []byte, known bool) {
+	if len(kept) < 8 {
+		return nil, false
 	}
-	return Op{Key: a.replyKey(m), Value: rules.AppendReply(nil, m.Seq, r), TTL: ttl}
+	switch seq := binary.LittleEndian.Uint64(kept); {
+	case seq == m.Seq:
+		return kept[8:], true
+	case seq > m.Seq:
+		return []byte("null"), true
+	}
+	return nil, false
 }
 
 func encodeState(sent uint64, state any) ([]byte, error) {
@@ -287,17 +225,19 @@ func encodeState(sent uint64, state any) ([]byte, error) {
 	if len(text) > MaxPayload {
 		return nil, fmt.Errorf("its state has %d bytes; at most %d: keep what is large with Set, key by key", len(text), MaxPayload)
 	}
-	return append(rules.AppendState(make([]byte, 0, 8+len(text)), sent), text...), nil
+	return append(binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(text)), sent), text...), nil
 }
 
-// decodeState reads what encodeState wrote.
-func decodeState(kept []byte, state any) error {
-	_, text, err := rules.State(kept)
-	if err != nil {
-		return err
+// decodeState reads what encodeState wrote; of an actor that has no state yet it leaves the zero value.
+func decodeState(s Stored, state any) (sent uint64, err error) {
+	if s.Version == 0 {
+		return 0, nil
 	}
-	if err := json.Unmarshal(text, state); err != nil {
-		return fmt.Errorf("its state cannot be read as %T: %w", state, err)
+	if len(s.Bytes) < 8 {
+		return 0, fmt.Errorf("its state has %d bytes, which is none", len(s.Bytes))
 	}
-	return nil
+	if err := json.Unmarshal(s.Bytes[8:], state); err != nil {
+		return 0, fmt.Errorf("its state cannot be read as %T: %w", state, err)
+	}
+	return binary.LittleEndian.Uint64(s.Bytes), nil
 }
