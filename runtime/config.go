@@ -86,6 +86,10 @@ type Config struct {
 	// that answers, if its own context does not end before. Default 5 s.
 	Patience time.Duration
 
+	// ActorMemory bounds what virtual actors in memory need, in bytes, as far as it can be told from their states: beyond it those that
+	// have been idle for longest leave memory. Default 512 MiB.
+	ActorMemory int64
+
 	// Redirect says what a node does with a Redis command whose shard's primary is elsewhere: "always" answers MOVED, "never"
 	// forwards it, "auto" answers MOVED to connections that have asked for the cluster's slots and forwards for all others.
 	// Default "auto".
@@ -164,6 +168,8 @@ func (c *Config) validate() error {
 		return err
 	}
 	switch {
+	case c.ActorMemory < 0:
+		return invalid("actor memory %d must not be negative", c.ActorMemory)
 	case c.SnapshotBytes < 0:
 		return invalid("snapshot bytes %d must not be negative", c.SnapshotBytes)
 	case c.DiskReserve < 0:
@@ -181,6 +187,7 @@ func (c *Config) fill() {
 	setDefault(&c.ClusterName, "troupe")
 	c.fillCluster()
 	setDefault(&c.SnapshotBytes, 64<<20)
+	setDefault(&c.ActorMemory, 512<<20)
 	setDefault(&c.DiskReserve, 256<<20)
 	setDefault(&c.SyncInterval, time.Second)
 	setDefault(&c.MaxClients, 10_000)

@@ -24,6 +24,10 @@
 //	v/{TAG}/NAME               a marker: what the shard keeps for all of its actors; TAG is any whose slot is the shard's
 //	a/{kind/name}/NUMBER       a message or reminder that was refused so often that it was set aside
 //
+// Messages are handled one at a time, but for methods that only read (HandleRead). Actors send each other messages (Turn.Tell), ask each
+// other without waiting (Turn.Ask), and remind themselves (Turn.Remind); all of that is kept in the shard. Timers (Turn.SetTimer)
+// are not: they last as long as the activation.
+//
 // There is one activation: only the copy that leads a shard, under the node's lease, takes the write that ends a message, and it
 // takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply: what a
 // handler answers from memory counts only if its node leads in the term in which the state was read.

@@ -14,6 +14,8 @@ const (
 	EventTell                      // nobody gets the reply
 	EventReply                     // the answer to a question of the actor (Turn.Ask)
 	EventReminder                  // a reminder of the actor's own (Turn.Remind)
+	EventActivate                  // no message: the actor has come into memory (OnActivate)
+	EventTimer                     // a timer of the actor's own (Turn.SetTimer)
 )
 
 // Event says how the message has come.

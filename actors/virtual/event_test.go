@@ -110,13 +110,16 @@ func TestMarkerHoldsForAShard(t *testing.T) {
 			t.Errorf("then it is %q", got)
 		}
 		done := make(chan string)
-		go func() { done <- w.must("n1", here[0], "read", true) }()
+		go func() {
+			got, err := w.call("n1", here[0], "read", true)
+			done <- fmt.Sprint(got, err)
+		}()
 		<-g
 		w.must("n1", here[1], "set", "2")
 		<-g
 		<-g // it begins anew
 		<-g
-		if got := <-done; got != "2" {
+		if got := <-done; got != "2<nil>" {
 			t.Errorf("a message that was under way has %q", got)
 		}
 		w.lead(2, "n2")

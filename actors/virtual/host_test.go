@@ -254,12 +254,12 @@ func TestIdleActorsSleep(t *testing.T) {
 			w.must("n2", fmt.Sprint("journal/", i), "add", "x")
 		}
 		h := w.hosts["n1"]
-		if got := fmt.Sprint(h.Kinds(), h.Active()); got != "[{journal actors 20}] 20" {
-			t.Errorf("in memory: %s", got)
+		if list := h.Kinds(); len(list) != 1 || list[0].Kind != "journal" || list[0].Keyspace != "actors" || list[0].Active != 20 || h.Active() != 20 || list[0].Bytes != h.memory.Load() || list[0].Bytes < 20*activationBytes {
+			t.Errorf("in memory: %+v, %d actors, %d bytes", list, h.Active(), h.memory.Load())
 		}
 		pass(2 * time.Minute)
-		if h.Active() != 0 {
-			t.Errorf("%d actors are in memory after two idle minutes", h.Active())
+		if h.Active() != 0 || h.memory.Load() != 0 {
+			t.Errorf("%d actors and %d bytes are in memory after two idle minutes", h.Active(), h.memory.Load())
 		}
 		w.lines("journal/7", "x")
 	})

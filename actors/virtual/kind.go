@@ -79,12 +79,17 @@ type Kind struct {
 	zero     []byte     // that state as it would be kept: an actor that was only asked keeps nothing
 	methods  map[string]method
 	others   method // for methods that are not in there; without run: none
+	reads    bool   // one of the methods does
+
+	activated   method // run when an actor has come into memory, if there is one
+	passivating func(id ID, state any)
 }
 
 // method is what a kind does with messages of one name.
 type method struct {
 	run     func(t *Turn, state any, payload []byte) (any, error) // state is a pointer, as fresh gives it
 	answers bool                                                  // it takes answers to questions
+	reads   bool                                                  // it changes nothing, and need not wait its turn
 }
 
 // method finds what handles a message; without run nothing does.
@@ -100,6 +105,7 @@ func (k *Kind) add(name string, m method) {
 		panic(fmt.Sprintf("virtual: kind %s has a method %q already, or that is no name", k.name, name))
 	}
 	k.methods[name] = m
+	k.reads = k.reads || m.reads
 }
 
 // Name is the kind's name.
@@ -149,14 +155,21 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 // Req and Resp are what encoding/json can write and read. It panics if the kind has the method already.
 func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], request Req) (Resp, error)) {
 	k.add(name, method{run: func(t *Turn, state any, payload []byte) (any, error) {
-		var request Req
-		if len(payload) > 0 {
-			if err := json.Unmarshal(payload, &request); err != nil {
-				return nil, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
-			}
+		request, err := decodeRequest[Req](t, name, payload)
+		if err != nil {
+			return nil, err
 		}
 		return f(&Context[S]{Turn: t, State: state.(*S)}, request)
 	}})
+}
+
+func decodeRequest[Req any](t *Turn, name string, payload []byte) (request Req, err error) {
+	if len(payload) > 0 {
+		if err := json.Unmarshal(payload, &request); err != nil {
+			return request, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
+		}
+	}
+	return request, nil
 }
 
 // Context is what a handler works with.

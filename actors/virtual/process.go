@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ func (a *activation) process(d *delivery) (body []byte, err error) {
 		if body, err = a.attempt(d); !errors.Is(err, ErrStale) {
 			return body, err
 		}
-		a.loaded = false
+		a.unload()
 	}
 	return nil, &shards.Error{Kind: shards.KindUnavailable, Err: err}
 }
@@ -37,23 +38,38 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if known, body, err := a.prepare(d); known || err != nil {
 		return body, err
 	}
-	t := &Turn{ctx: d.ctx, m: d.m, self: a.id, shard: a.shard, term: a.term, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
-	state := a.decoded
-	a.decoded = nil // until it is known to be good again
-	reply, err := a.call(t, state, d.m)
-	if t.end != nil {
-		t.end()
+	if err := a.wake(d); err != nil {
+		return nil, err
 	}
+	if a.kind.method(d.m.Method).reads {
+		_, body, err := a.look(d.ctx, d.m, &snapshot{a.term, a.stored})
+		return body, a.confirm(err)
+	}
+	return a.turn(d.ctx, d.m)
+}
+
+// turn runs a handler, and commits what it has changed.
+func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
+	state, err := a.state()
+	if err != nil {
+		return nil, err
+	}
+	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: a.term, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
+	a.decoded = nil // until it is known to be good again
+	reply, err := a.call(t, state)
 	if err != nil {
 		return nil, a.confirm(err)
 	}
-	body, err := json.Marshal(reply)
-	if err != nil || len(body) > MaxPayload {
-		return nil, &Error{a.id, d.m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
+	body, err := a.encodeReply(m, reply)
+	if err != nil {
+		return nil, err
 	}
 	value, err := encodeState(max(a.sent, t.last), state)
 	if err != nil {
-		return nil, &Error{a.id, d.m.Method, CodeTooLarge, err.Error()}
+		return nil, &Error{a.id, m.Method, CodeTooLarge, err.Error()}
+	}
+	if n := a.tooManyTimers(t); n > 0 {
+		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers)}
 	}
 	before := a.stored.Bytes
 	if a.stored.Version == 0 {
@@ -64,9 +80,19 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 			return nil, err
 		}
 		a.decoded = state
-		return body, nil
+	} else if err := a.commit(t, state, value, body); err != nil {
+		return nil, err
 	}
-	return body, a.commit(d, t, state, value, body)
+	a.setTimers(t)
+	return body, nil
+}
+
+func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
+	body, err := json.Marshal(reply)
+	if err != nil || len(body) > MaxPayload {
+		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
+	}
+	return body, nil
 }
 
 // confirm lets err pass, or nil, if what the handler has seen is what the actor was then. Else this node was deposed meanwhile, or
@@ -74,7 +100,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 func (a *activation) confirm(err error) error {
 	switch term, lost := a.host.c.Storage.Reign(a.shard); {
 	case lost != nil:
-		a.loaded = false
+		a.unload()
 		return lost
 	case term != a.term:
 		return ErrStale
@@ -104,6 +130,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		}
 		if !a.loaded {
 			a.stored, a.loaded, a.decoded = values[0], true, nil
+			a.resize()
 			a.host.settle(a.shard)
 			values = values[1:]
 		}
@@ -117,27 +144,56 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 			}
 		}
 	}
-	if a.decoded != nil {
-		return false, nil, nil
-	}
-	a.decoded = a.kind.fresh()
-	a.sent, err = decodeState(a.stored, a.decoded)
-	if err != nil {
-		a.decoded = nil
-		return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
-	}
 	return false, nil, nil
 }
 
+// state is the state as handlers may change it.
+func (a *activation) state() (any, error) {
+	if a.decoded != nil {
+		return a.decoded, nil
+	}
+	state := a.kind.fresh()
+	sent, err := decodeState(a.stored, state)
+	if err != nil {
+		return nil, &Error{a.id, a.method, CodeFailed, err.Error()}
+	}
+	a.sent, a.decoded = sent, state
+	return state, nil
+}
+
+// resize counts what the activation needs now.
+func (a *activation) resize() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delta := a.weight() - a.size
+	a.size += delta
+	a.host.weigh(delta)
+}
+
+// publish shows the state to methods that only read.
+func (a *activation) publish() {
+	if a.kind.reads {
+		a.view.committed.Store(&snapshot{a.term, a.stored})
+	}
+}
+
 // call runs the handler. A panic is an error of this message, and of nothing else.
-func (a *activation) call(t *Turn, state any, m *message) (reply any, err error) {
+func (a *activation) call(t *Turn, state any) (reply any, err error) {
+	m := t.m
 	defer func() {
+		if t.end != nil {
+			t.end()
+		}
 		if reason := recover(); reason != nil {
 			a.host.c.Log.Error("an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
 			err = &Error{a.id, m.Method, CodePanicked, fmt.Sprint(reason)}
 		}
 	}()
-	reply, err = a.kind.method(m.Method).run(t, state, m.Payload)
+	run := a.kind.activated.run
+	if m.Event != EventActivate {
+		run = a.kind.method(m.Method).run
+	}
+	reply, err = run(t, state, m.Payload)
 	var own *Error
 	switch {
 	case err == nil, passing(err):
@@ -150,49 +206,56 @@ func (a *activation) call(t *Turn, state any, m *message) (reply any, err error)
 }
 
 // commit writes state, data, reply, messages and reminders in one step.
-func (a *activation) commit(d *delivery, t *Turn, state any, value, body []byte) error {
+func (a *activation) commit(t *Turn, state any, value, body []byte) error {
+	m := t.m
 	if much := t.tooMuch(); much != "" {
-		return &Error{a.id, d.m.Method, CodeTooLarge, much}
+		return &Error{a.id, m.Method, CodeTooLarge, much}
 	}
 	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
 	ops = append(ops, t.remind...)
-	for _, m := range t.outbox {
-		kept, err := json.Marshal(m)
+	for _, sent := range t.outbox {
+		kept, err := json.Marshal(sent)
 		if err != nil {
-			return &Error{a.id, d.m.Method, CodeFailed, err.Error()}
+			return &Error{a.id, m.Method, CodeFailed, err.Error()}
 		}
-		ops = append(ops, Op{Key: a.id.sentKey("o", m.number), Value: kept})
+		ops = append(ops, Op{Key: a.id.sentKey("o", sent.number), Value: kept})
 	}
-	if d.m.answer != nil {
-		ops = append(ops, Op{Key: d.m.answer.key, Delete: true})
+	if m.answer != nil {
+		ops = append(ops, Op{Key: m.answer.key, Delete: true})
 	}
-	if d.m.Client != 0 {
+	if m.Client != 0 {
 		ttl := max(replyTTL, 2*a.host.c.Patience)
-		if d.m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
+		if m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
 			ttl = sentTTL
 		}
-		ops = append(ops, Op{Key: a.replyKey(d.m), Value: append(binary.LittleEndian.AppendUint64(nil, d.m.Seq), body...), TTL: ttl})
+		ops = append(ops, Op{Key: a.replyKey(m), Value: append(binary.LittleEndian.AppendUint64(nil, m.Seq), body...), TTL: ttl})
 	}
 	guards := []Guard{{a.id.key("s", ""), a.stored.Version}}
 	set := false
-	for _, m := range t.marked {
-		guards = append(guards, Guard{m.key, m.Version})
-		if m.set {
-			ops, set = append(ops, Op{Key: m.key, Value: m.Bytes}), true
+	for _, k := range t.marked {
+		guards = append(guards, Guard{k.key, k.Version})
+		if k.set {
+			ops, set = append(ops, Op{Key: k.key, Value: k.Bytes}), true
 		}
 	}
-	version, err := a.host.c.Storage.Commit(d.ctx, a.kind.keyspace, ops, guards...)
+	a.view.commits.Add(1) // until it is even again readers may see data that the state does not go with
+	defer a.view.commits.Add(1)
+	version, err := a.host.c.Storage.Commit(t.ctx, a.kind.keyspace, ops, guards...)
 	if set || err != nil {
 		a.host.markers.doubt(a.shard, t.marked)
 	}
 	if err != nil {
-		a.loaded = false // whether it was written or not: look again
+		a.unload() // whether it was written or not: look again
 		if len(t.outbox)+len(t.remind) > 0 {
 			a.host.doubted(a.shard)
 		}
 		return err
 	}
 	a.stored, a.sent, a.decoded = Stored{value, version}, max(a.sent, t.last), state
+	a.resize()
+	if a.awake { // else OnActivate has just been told, and a.wake publishes
+		a.publish()
+	}
 	if len(t.outbox)+len(t.remind) > 0 {
 		a.host.committed(a.shard, a.id, t.outbox, t.remind)
 	}

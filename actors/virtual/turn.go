@@ -31,7 +31,9 @@ type Turn struct {
 	outbox  []outgoing
 	remind  []Op
 	marked  []*marked
-	touched map[string]int // data that the handler has changed: where in ops
+	timers  map[string]*timerChange // nil: the timer is stopped
+	looked  bool                    // at data that others may change
+	touched map[string]int          // data that the handler has changed: where in ops
 
 	given context.Context // what Context gave, and what ends it
 	end   func()
@@ -82,6 +84,7 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 	if at, touched := t.touched[key]; touched {
 		return bytes.Clone(t.ops[at].Value), !t.ops[at].Delete, nil
 	}
+	t.looked = true
 	values, err := t.host.c.Storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
 	if err != nil {
 		return nil, false, err
@@ -136,6 +139,7 @@ type Entry struct {
 // Scan visits the keys that begin with prefix, in order, as the handler has left them so far.
 func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
+		t.looked = true
 		own := t.changed(prefix)
 		strip := len(t.dataKey(""))
 		for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, t.dataKey(prefix)) {

@@ -46,6 +46,7 @@ type ActorKind struct {
 	Kind     string `json:"kind"`
 	Keyspace string `json:"keyspace"`
 	Active   int    `json:"active"`
+	Bytes    int64  `json:"bytes"` // that those in memory are taken to need
 }
 
 // ActorMail is a message between actors that was refused so often that it was set aside.

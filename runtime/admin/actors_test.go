@@ -34,7 +34,7 @@ func (p *parrot) Tell(to ActorName, method string, payload []byte) error {
 }
 
 func (p *parrot) List(context.Context) ActorList {
-	return ActorList{Nodes: []ActorNode{{Node: "n1", Kinds: []ActorKind{{"counter", "actors", 3}}}}}
+	return ActorList{Nodes: []ActorNode{{Node: "n1", Kinds: []ActorKind{{"counter", "actors", 3, 4096}}}}}
 }
 
 func TestActorPaths(t *testing.T) {

@@ -1,0 +1,187 @@
+package virtual
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// activation is an actor in memory. Its goroutine runs while there are messages.
+type activation struct {
+	host  *Host
+	id    ID
+	kind  *Kind
+	shard shards.ShardID
+
+	mu      sync.Mutex
+	queue   []*delivery
+	running bool
+	leaving bool   // when nothing is left to do it leaves memory
+	method  string // that is being handled, if running
+	gone    bool   // it is not in Host.active any more
+	used    time.Time
+	timers  map[string]*timer
+	kept    int // of the timers those that keep it in memory
+
+	size int64 // its part of Host.memory
+
+	// The goroutine's own, and the lock's if it is not running.
+	loaded  bool
+	awake   bool        // the kind has been told that it is active
+	term    shards.Term // in which the state was read: in another one it may be old
+	stored  Stored      // of the state
+	sent    uint64      // number of the last message that it has sent
+	decoded any         // the state, if no handler that failed has touched it; nil: decode again
+
+	view viewed
+}
+
+// delivery is a message that waits for its reply.
+type delivery struct {
+	ctx  context.Context
+	m    *message
+	done chan struct{}
+	from *timer // nil: the message does not come from one
+	seen bool   // by the sweep, which refuses it when it comes again
+	body []byte // the reply
+	err  error
+}
+
+// enqueue puts a message into an actor's mailbox; nil if the activation that was found is gone.
+func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activation {
+	found, there := h.active.Load(id)
+	if !there {
+		fresh := &activation{host: h, id: id, kind: k, shard: shard}
+		fresh.size = fresh.weight()
+		if found, there = h.active.LoadOrStore(id, fresh); !there {
+			h.count.Add(1)
+			h.weigh(fresh.size)
+		}
+	}
+	a := found.(*activation)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return nil
+	}
+	a.used = time.Now()
+	a.take(d)
+	return a
+}
+
+// take puts a message into the mailbox. The caller holds the lock.
+func (a *activation) take(d *delivery) {
+	if len(a.queue) >= a.kind.mailbox {
+		d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))})
+		return
+	}
+	a.queue = append(a.queue, d)
+	if a.running {
+		return
+	}
+	a.running = a.host.employ(a)
+	if !a.running {
+		a.queue = nil
+		d.refuse(errClosed)
+	}
+}
+
+// refuse answers a message that is not handled.
+func (d *delivery) refuse(err error) {
+	d.err = err
+	close(d.done)
+}
+
+// withdraw takes a message back that nobody waits for any more; false if it is being handled, or was.
+func (a *activation) withdraw(d *delivery) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := slices.Index(a.queue, d)
+	if at >= 0 {
+		a.queue = slices.Delete(a.queue, at, at+1)
+	}
+	return at >= 0
+}
+
+// mostIdle bounds the goroutines that wait for an actor. One that has run has a stack that is large enough, which a new one would
+// have to grow: that is a quarter of what a call costs.
+const mostIdle = 64
+
+// employ has an actor's messages handled, by a goroutine that has nothing to do or by a new one; false if the host is closed.
+func (h *Host) employ(a *activation) bool {
+	select {
+	case h.jobs <- a:
+		return true
+	default:
+	}
+	return h.start(func() {
+		for {
+			a.run()
+			if h.idle.Add(1) > mostIdle {
+				h.idle.Add(-1)
+				return
+			}
+			select {
+			case a = <-h.jobs:
+				h.idle.Add(-1)
+			case <-h.ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// run handles messages until none waits.
+func (a *activation) run() {
+	for called := false; ; {
+		a.mu.Lock()
+		if called {
+			a.used, a.leaving = time.Now(), false
+		}
+		if a.leaving && len(a.queue) == 0 {
+			a.mu.Unlock()
+			a.unload() // a message that comes now waits until the kind has been told, and then wakes the actor
+			a.mu.Lock()
+			if a.leaving = false; len(a.queue) == 0 {
+				a.depart()
+			}
+		}
+		if len(a.queue) == 0 {
+			a.queue, a.running = nil, false
+			a.mu.Unlock()
+			return
+		}
+		d := a.queue[0]
+		a.queue[0] = nil
+		a.queue = a.queue[1:]
+		a.method = d.m.Method
+		if called = d.from == nil; !called {
+			d.from.waiting = false
+		}
+		a.mu.Unlock()
+		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
+			d.body, d.err = a.process(d)
+		}
+		close(d.done)
+		if d.from != nil {
+			d.from.report(d.err)
+		}
+	}
+}
+
+// hurry refuses messages that a sweep has seen in the mailbox before: an actor that hangs, in a call to itself perhaps, holds
+// nobody up for longer than two sweeps.
+func (a *activation) hurry() {
+	a.queue = slices.DeleteFunc(a.queue, func(d *delivery) bool {
+		if d.seen {
+			d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)})
+		}
+		seen := d.seen
+		d.seen = true
+		return seen
+	})
+}

@@ -1,0 +1,132 @@
+package virtual
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// HandleRead adds a method that only reads. It does not wait for its turn: it may run beside others of its sort, and beside a message
+// that the actor handles, on what the actor was when that message began. What it sees is whole: state and data of one moment, not
+// before the call was made. It holds nobody up, and an actor that hangs still answers it.
+//
+// The state is a copy of its own, which costs its decoding. Errors, panics, Req and Resp are as for Handle.
+func HandleRead[S, Req, Resp any](k *KindOf[S], name string, f func(c *Reading[S], request Req) (Resp, error)) {
+	k.add(name, method{reads: true, run: func(t *Turn, state any, payload []byte) (any, error) {
+		request, err := decodeRequest[Req](t, name, payload)
+		if err != nil {
+			return nil, err
+		}
+		return f(&Reading[S]{turn: t, State: state.(*S)}, request)
+	}})
+}
+
+// Reading is what a handler of a method that only reads works with.
+type Reading[S any] struct {
+	turn  *Turn
+	State *S // a copy: what is changed in it is kept nowhere
+}
+
+// Self is the actor's name.
+func (r *Reading[S]) Self() ID { return r.turn.Self() }
+
+// Sender is the actor that has sent the message; zero if it comes from outside.
+func (r *Reading[S]) Sender() ID { return r.turn.Sender() }
+
+// Now is when the handling of the message began, by the clock of the node.
+func (r *Reading[S]) Now() time.Time { return r.turn.Now() }
+
+// Context is as Turn.Context.
+func (r *Reading[S]) Context() context.Context { return r.turn.Context() }
+
+// Get is as Turn.Get.
+func (r *Reading[S]) Get(key string) ([]byte, bool, error) { return r.turn.Get(key) }
+
+// Scan is as Turn.Scan.
+func (r *Reading[S]) Scan(prefix string) iter.Seq2[Entry, error] { return r.turn.Scan(prefix) }
+
+// Marker is as Turn.Marker.
+func (r *Reading[S]) Marker(name string) ([]byte, error) { return r.turn.Marker(name) }
+
+// viewed is what readers see of an activation while it handles messages. They and the activation's goroutine meet here:
+//
+//	goroutine:  commits++ (odd) │ commit to the shard │ committed = new state │ commits++ (even)
+//	reader:     commits, committed ─► handler ─► Reign: is it the term of the state? ─► commits again, if data was read: the same, and even?
+//
+// A reader whose data may be of another moment than its state runs again, and in the end waits its turn as other messages do.
+type viewed struct {
+	committed atomic.Pointer[snapshot] // nil: the state is not known, or was forgotten
+	commits   atomic.Uint64
+	readers   atomic.Int64
+}
+
+// snapshot is a state as it is kept. Nobody changes it.
+type snapshot struct {
+	term   shards.Term
+	stored Stored
+}
+
+// hide ends what readers may see: what they are looking at may change from now on.
+func (v *viewed) hide() {
+	v.committed.Store(nil)
+	v.commits.Add(2)
+}
+
+// readTries is how often a reader runs again because of commits before it waits its turn.
+const readTries = 3
+
+// read has a method that only reads run here and now; false if it must wait its turn.
+func (h *Host) read(ctx context.Context, m *message) (body []byte, done bool, err error) {
+	found, there := h.active.Load(m.To)
+	if !there {
+		return nil, false, nil
+	}
+	a := found.(*activation)
+	if n := a.view.readers.Add(1); n > int64(a.kind.mailbox) {
+		err = &Error{a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1)}
+	}
+	defer a.view.readers.Add(-1)
+	if err != nil {
+		return nil, true, err
+	}
+	for range readTries {
+		begun := a.view.commits.Load()
+		s := a.view.committed.Load()
+		if s == nil {
+			break
+		}
+		t, body, err := a.look(ctx, m, s)
+		switch term, lost := h.c.Storage.Reign(a.shard); {
+		case lost != nil:
+			return nil, true, lost
+		case term != s.term:
+			return nil, false, nil
+		case t.looked && (begun%2 == 1 || a.view.commits.Load() != begun):
+			continue
+		}
+		a.mu.Lock()
+		a.used = time.Now()
+		a.mu.Unlock()
+		return body, true, err
+	}
+	return nil, false, nil
+}
+
+// look runs a method that only reads on a state as it is kept.
+func (a *activation) look(ctx context.Context, m *message, s *snapshot) (*Turn, []byte, error) {
+	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind}
+	state := a.kind.fresh()
+	if _, err := decodeState(s.stored, state); err != nil {
+		return t, nil, &Error{a.id, m.Method, CodeFailed, err.Error()}
+	}
+	reply, err := a.call(t, state)
+	if err != nil {
+		return t, nil, err
+	}
+	body, err := a.encodeReply(m, reply)
+	return t, body, err
+}

@@ -1,0 +1,144 @@
+package virtual
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// pages keeps the same number in its state and in its data.
+func pages(g gate, options ...Option) func() *Kind {
+	return func() *Kind {
+		k := NewKind[int]("page", options...)
+		Handle(k, "turn", func(c *Context[int], _ int) (int, error) {
+			*c.State++
+			c.Set("number", fmt.Append(nil, *c.State))
+			return *c.State, nil
+		})
+		Handle(k, "hang", func(c *Context[int], _ struct{}) (int, error) {
+			*c.State += 1000
+			<-g
+			return 0, errors.New("on purpose")
+		})
+		HandleRead(k, "wait", func(*Reading[int], struct{}) (int, error) { <-g; return 0, nil })
+		HandleRead(k, "read", func(c *Reading[int], add int) (int, error) {
+			switch text, found, err := c.Get("number"); {
+			case err != nil:
+				return 0, err
+			case found && string(text) != fmt.Sprint(*c.State) || !found && *c.State != 0:
+				return 0, fmt.Errorf("torn: the state is %d, the data %q", *c.State, text)
+			case add < 0:
+				panic("on purpose")
+			}
+			*c.State += add // kept nowhere
+			return *c.State, nil
+		})
+		return k.Kind
+	}
+}
+
+func TestReadsDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := make(gate)
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(pages(g, Mailbox(2)))
+		reads := func(when, want string) {
+			t.Helper()
+			if got := w.must("n2", "page/a", "read", 0); got != want {
+				t.Errorf("%s: %s, not %s", when, got, want)
+			}
+		}
+		reads("at first", "0")
+		if len(w.keys("s")) != 0 {
+			t.Errorf("a read keeps %v", w.keys("s"))
+		}
+		w.must("n1", "page/a", "turn", nil)
+		if got := w.must("n1", "page/a", "read", 5); got != "6" {
+			t.Errorf("a read that changes its copy: %s", got)
+		}
+		if _, err := w.call("n1", "page/a", "read", -1); CodeOf(err) != CodePanicked {
+			t.Errorf("a read that panics: %v", err)
+		}
+		failed := make(chan error)
+		go func() { _, err := w.call("n1", "page/a", "hang", nil); failed <- err }()
+		synctest.Wait()
+		reads("while the actor hangs", "1")
+		var waits sync.WaitGroup
+		for range 2 {
+			waits.Go(func() {
+				if _, err := w.call("n1", "page/a", "wait", nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := w.call("n1", "page/a", "read", 0); CodeOf(err) != CodeBusy {
+			t.Errorf("too many reads at once: %v", err)
+		}
+		close(g)
+		if err := <-failed; CodeOf(err) != CodeFailed {
+			t.Error(err)
+		}
+		waits.Wait()
+		reads("after it has failed", "1")
+		w.lead(0, "n2")
+		w.must("n2", "page/a", "turn", nil)
+		w.lead(0, "n1")
+		reads("after another node has led", "2")
+		if w.hosts["n1"].Active() != 1 {
+			t.Error("the read was not that of an activation")
+		}
+	})
+}
+
+// Whatever happens, a read is of one moment, and not before the call: it is not older than what was answered before it began.
+func TestReadsAreWhole(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, "n1", "n2")
+			w.register(pages(nil, IdleAfter(time.Second)))
+			dice := rand.New(rand.NewPCG(seed, 3))
+			w.spoil = func([]Op) error { // the world's lock is held
+				if dice.IntN(10) == 0 {
+					return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the link broke")}
+				}
+				return nil
+			}
+			var mu sync.Mutex
+			answered := 0
+			now := func(n int) int {
+				mu.Lock()
+				defer mu.Unlock()
+				answered = max(answered, n)
+				return answered
+			}
+			ask := func(method string, node shards.NodeID) {
+				before := now(0)
+				n, err := Call[int, int](t.Context(), w.hosts[node], ID{"page", "a"}, method, 0)
+				if err != nil || n < before {
+					t.Errorf("seed %d: %s: %d after %d, %v", seed, method, n, before, err)
+				}
+				now(n)
+			}
+			var callers sync.WaitGroup
+			for i, method := range []string{"turn", "read", "read", "turn"} {
+				callers.Go(func() {
+					for range 200 {
+						ask(method, []shards.NodeID{"n1", "n2"}[i%2])
+					}
+				})
+			}
+			for i := range 20 {
+				pass(time.Duration(i) * time.Millisecond)
+				w.lead(0, []shards.NodeID{"n1", "n2"}[i%2])
+			}
+			callers.Wait()
+		})
+	}
+}
