@@ -71,6 +71,11 @@ type Config struct {
 	// must be good for servers and for clients. Default: none; peers then speak without encryption.
 	TLSCert, TLSKey, TLSCA string
 
+	// ClientTLSCert and ClientTLSKey are PEM files for the RESP and HTTP listeners, which then speak TLS (1.2 or newer) and nothing
+	// else. They come together, and are read again within 10 s when they change. Default: none; clients then speak without
+	// encryption.
+	ClientTLSCert, ClientTLSKey string
+
 	// Tick is the unit in which the node counts time between nodes. Heartbeat is the pause between the metadata leader's
 	// messages to its followers; after Election up to twice Election without one they elect another. Lease is how long a node
 	// may serve reads without word of the placement leader, which it asks for six times within one. Heartbeat, Election and

@@ -24,6 +24,9 @@ const stopLimit = 5 * time.Second
 // bind opens the configured listeners, so that others can be told where this node is reached. Nobody answers there yet: who
 // connects waits.
 func (n *Node) bind() (err error) {
+	if n.shown, err = n.config.clientCertificate(); err != nil {
+		return err
+	}
 	if n.config.RESP != "" {
 		if n.listeners.resp, err = listen("the Redis protocol", n.config.RESP); err != nil {
 			return err
@@ -77,7 +80,7 @@ func (n *Node) serveRESP() (err error) {
 		return err
 	}
 	n.resp, err = resp.New(newRedis(n), resp.Config{
-		Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger, Redirect: redirect,
+		Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger, Redirect: redirect, TLS: n.shown.server(),
 	})
 	if err != nil {
 		return err
@@ -105,7 +108,7 @@ func (n *Node) serveRESP() (err error) {
 func (n *Node) serveHTTP(background context.Context) {
 	l := n.listeners.http
 	ctx, cancel := context.WithCancel(background)
-	handler := admin.NewServer(api{n}, admin.ServerConfig{Plans: n.plans, Token: n.config.Token, Dev: n.config.Dev, Logger: n.config.Logger, Stories: n.Failovers, Actors: actorsAPI{n}, Collectors: n.telling.metrics.Collectors()})
+	handler := admin.NewServer(api{n}, admin.ServerConfig{Plans: n.plans, Token: n.config.Token, TLS: n.shown.server(), Dev: n.config.Dev, Logger: n.config.Logger, Stories: n.Failovers, Actors: actorsAPI{n}, Collectors: n.telling.metrics.Collectors()})
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(ctx, l) }()
 	n.servers = append(n.servers, &server{close: func() error {

@@ -54,7 +54,8 @@ type Node struct {
 	lease     atomic.Pointer[member.Lease] // of the present life
 
 	listeners struct{ resp, http net.Listener }
-	peer      string // what the next life listens on; belongs to whoever begins it
+	shown     *certificate // to clients; nil: they speak without TLS
+	peer      string       // what the next life listens on; belongs to whoever begins it
 	servers   []*server
 	resp      *resp.Server                // nil if it is not served
 	speaker   atomic.Pointer[resp.Server] // the same, for goroutines that may be there before it

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 type Client struct {
 	token    string
 	by       string
+	tls      *tls.Config // nil: that of the machine
 	patience time.Duration
 	attempt  time.Duration
 	http     *http.Client
@@ -42,6 +44,10 @@ type Client struct {
 type ClientConfig struct {
 	// Addresses of nodes: host:port, or URLs that start with http:// or https://. At least one.
 	Addresses []string
+
+	// TLS is how nodes are reached whose addresses are given without http://. Default: those are reached without TLS, and others
+	// as the machine trusts them.
+	TLS *tls.Config
 
 	// Token is sent as bearer token unless it is empty.
 	Token string
@@ -65,9 +71,9 @@ func New(addrs []string, token string) (*Client, error) {
 // NewClient makes a client. Nothing is connected yet.
 func NewClient(config ClientConfig) (*Client, error) {
 	setDefault(&config.Attempt, 15*time.Second)
-	c := &Client{token: config.Token, by: config.By, patience: config.Patience, attempt: config.Attempt}
+	c := &Client{token: config.Token, tls: config.TLS, by: config.By, patience: config.Patience, attempt: config.Attempt}
 	for _, addr := range config.Addresses {
-		base, err := baseURL(addr)
+		base, err := baseURL(addr, c.scheme())
 		if err != nil {
 			return nil, err
 		}
@@ -79,18 +85,33 @@ func NewClient(config ClientConfig) (*Client, error) {
 	dialer := net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	c.http = &http.Client{Transport: &http.Transport{
 		DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
+		TLSClientConfig: config.TLS,
 	}}
 	return c, nil
 }
 
-func baseURL(addr string) (string, error) {
+// scheme is how an address is meant that does not say.
+func (c *Client) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// At makes a client of the one node at an address, reached as c reaches its own: as Learn does, by the scheme of the first.
+func (c *Client) At(addr string) (*Client, error) {
+	scheme, _, _ := strings.Cut(c.list()[0].base, "://")
+	return NewClient(ClientConfig{Addresses: []string{scheme + "://" + addr}, Token: c.token, TLS: c.tls, By: c.by, Attempt: c.attempt})
+}
+
+func baseURL(addr, scheme string) (string, error) {
 	addr = strings.TrimSpace(addr)
 	if !strings.Contains(addr, "://") {
-		addr = "http://" + addr
+		addr = scheme + "://" + addr
 	}
 	u, err := url.Parse(addr)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("address %q must be host:port or http://host:port", addr)
+		return "", fmt.Errorf("address %q must be host:port, http://host:port or https://host:port", addr)
 	}
 	return u.Scheme + "://" + u.Host, nil
 }

@@ -20,6 +20,7 @@ type Error struct {
 // Kinds that only HTTP has.
 const (
 	KindNotFound     = "not found"          // no such key, keyspace or path
+	KindSecured      = "secured"            // the node speaks TLS, and was asked without
 	KindUnauthorized = "unauthorized"       // the bearer token is missing or wrong
 	KindMethod       = "method not allowed" // the Allow header names those that are
 	KindTooLarge     = "too large"          // body or frame beyond its limit

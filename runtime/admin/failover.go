@@ -69,7 +69,7 @@ func (c *Client) Learn(ctx context.Context) error {
 			if n.HTTP == "" || n.State == Dead {
 				continue
 			}
-			if base, err := baseURL(scheme + "://" + n.HTTP); err == nil { // else it is of no use to us
+			if base, err := baseURL(n.HTTP, scheme); err == nil { // else it is of no use to us
 				c.add(base)
 			}
 		}
@@ -267,6 +267,9 @@ func readError(response *http.Response) *Error {
 	text, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	var answer errorAnswer
 	if err != nil || json.Unmarshal(text, &answer) != nil || answer.Error.Kind == "" {
+		if strings.Contains(string(text), "HTTP request to an HTTPS server") { // as Go's servers say
+			return &Error{Status: response.StatusCode, Kind: KindSecured, Reason: "the node speaks TLS"}
+		}
 		return &Error{Status: response.StatusCode, Kind: shards.KindUnknown.String(),
 			Reason: fmt.Sprintf("%s, and the answer is not Troupe's: is this the address of a node's HTTP API?", response.Status)}
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,9 @@ import (
 type ServerConfig struct {
 	// Token that requests must carry as "Authorization: Bearer TOKEN". Default: none is asked.
 	Token string
+
+	// TLS has Serve speak it with its clients. Default: they speak HTTP without encryption.
+	TLS *tls.Config
 
 	// Pprof serves Go's profiles below /debug/pprof/. It needs a Token: profiles tell too much. Default: off.
 	Pprof bool
@@ -153,8 +157,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
+	bound := boundListener(l, s.config.MaxConnections)
+	if s.config.TLS != nil {
+		bound = tls.NewListener(bound, s.config.TLS)
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(boundListener(l, s.config.MaxConnections)) }()
+	go func() { ended <- server.Serve(bound) }()
 	select {
 	case err := <-ended:
 		server.Close()

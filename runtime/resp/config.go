@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,9 @@ import (
 type Config struct {
 	// Password is what AUTH asks for. Empty: no client needs to authenticate.
 	Password string
+
+	// TLS has the server speak it with its clients. Default: they speak without encryption.
+	TLS *tls.Config
 
 	// MaxClients is how many connections are served at once; one more is told so and closed. Default 10000, as in Redis.
 	MaxClients int

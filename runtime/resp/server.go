@@ -2,6 +2,7 @@ package resp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -125,12 +126,18 @@ func (s *Server) accept(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: s.config.KeepAlive, Interval: s.config.KeepAlive / 3, Count: 3}) // a hint
 	}
-	c := &conn{s: s, nc: socket.Direct(nc), id: s.nextID.Add(1), authed: s.config.Password == ""}
+	direct := socket.Direct(nc)
+	if s.config.TLS != nil {
+		direct = tls.Server(direct, s.config.TLS) // which makes the handshake with the first read or write
+	}
+	c := &conn{s: s, nc: direct, id: s.nextID.Add(1), authed: s.config.Password == ""}
 	c.facts.set(nc, time.Now())
 	if err := s.register(c); err != nil {
 		s.refused.Add(1)
-		_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // the connection ends in any case
-		_, _ = nc.Write(appendError(nil, err.Error()))
+		if s.config.TLS == nil { // a handshake would let whoever is refused hold up those that are not
+			_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // the connection ends in any case
+			_, _ = nc.Write(appendError(nil, err.Error()))
+		}
 		_ = nc.Close()
 		return
 	}

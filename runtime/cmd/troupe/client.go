@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +34,7 @@ type remote struct {
 	c        *console
 	addr     string
 	token    string
+	ca       string
 	keyspace string
 	json     bool
 }
@@ -49,6 +52,7 @@ func withCluster(c *console, cmd *cobra.Command) *remote {
 	f := cmd.Flags()
 	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+", or those of troupe dev)")
 	f.StringVar(&r.token, "token", "", "bearer `token` (better as TROUPE_TOKEN)")
+	f.StringVar(&r.ca, "ca", "", "`file` with the authority of the nodes' certificates: speak TLS (TROUPE_CA)")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 	return r
 }
@@ -99,8 +103,12 @@ const (
 
 // open makes the client, and asks for the other members: one address is enough to go on when that node dies.
 func (r *remote) open(ctx context.Context) (*admin.Client, error) {
+	trusted, err := r.trusted()
+	if err != nil {
+		return nil, err
+	}
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: r.first(), Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
+		Addresses: r.first(), TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
@@ -121,6 +129,23 @@ func whoami() string {
 		who += "@" + host
 	}
 	return who
+}
+
+// trusted is whose certificates are believed; nil: whose this machine believes, where an address says https.
+func (r *remote) trusted() (*tls.Config, error) {
+	file := r.c.setting(r.ca, "TROUPE_CA", "")
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usage("--ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, usage("--ca: %s holds no certificate in PEM", file)
+	}
+	return &tls.Config{RootCAs: pool}, nil
 }
 
 // with runs a verb with a client, and explains its failure.
@@ -174,6 +199,10 @@ func (r *remote) explain(err error) error {
 		return err
 	}
 	switch {
+	case strings.Contains(e.Reason, "x509: ") || strings.Contains(e.Reason, "tls: "):
+		return fmt.Errorf("%s: no TLS that can be trusted: is it the authority of the node's --client-tls-cert that --ca or TROUPE_CA names, and does the node speak TLS?\n  %s", r.addresses(), e.Reason)
+	case e.Kind == admin.KindSecured:
+		return fmt.Errorf("%s speaks TLS: name the authority of its certificate with --ca or TROUPE_CA, or write https:// in --addr", r.addresses())
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
 		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
 	case e.Status == http.StatusUnauthorized:

@@ -77,6 +77,7 @@ func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progr
 		Name: s.Name, ClusterName: s.ClusterName, Data: s.Data, RESP: s.RESP, HTTP: s.HTTP, Peer: s.Peer, Keyspaces: s.Keyspaces,
 		Replicas: s.Replicas, Join: s.Join, Initial: s.Initial, PeersFile: s.PeersFile, Roles: s.Roles, Attributes: s.Attributes,
 		Host: s.Host, Advertise: s.Advertise, TLSCert: s.TLSCert, TLSKey: s.TLSKey, TLSCA: s.TLSCA,
+		ClientTLSCert: s.ClientCert, ClientTLSKey: s.ClientKey,
 		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, NoProof: s.NoProof, Patience: s.Patience, Redirect: s.Redirect, Guests: s.Guests, Dev: s.Dev,
 		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
 		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Logger: logger, Progress: progress,
@@ -131,11 +132,18 @@ func (c *console) greet(node *runtime.Node, s *settings.Node) {
 	fmt.Fprintf(c.out, "troupe %s: node %s is ready, %s\n", runtime.Version(), node.Name(), data)
 	if addr := node.RESPAddr(); addr != "" {
 		host, port, _ := net.SplitHostPort(addr)
-		fmt.Fprintf(c.out, "  Redis  %-22s try: redis-cli -h %s -p %s SET hello world\n", addr, host, port)
+		secured := ""
+		if s.ClientCert != "" {
+			secured = " --tls"
+		}
+		fmt.Fprintf(c.out, "  Redis  %-22s try: redis-cli%s -h %s -p %s SET hello world\n", addr, secured, host, port)
 	}
 	if addr := node.HTTPAddr(); addr != "" {
 		flag := ""
-		if addr != defaultAddr {
+		switch {
+		case s.ClientCert != "":
+			flag = " --addr https://" + addr
+		case addr != defaultAddr:
 			flag = " --addr " + addr
 		}
 		fmt.Fprintf(c.out, "  HTTP   %-22s try: troupe scan%s\n", addr, flag)

@@ -29,7 +29,7 @@ func (r *remote) archives(ctx context.Context, client *admin.Client) (out []arch
 		if n.HTTP == "" || n.State == admin.Dead {
 			continue
 		}
-		own, err := admin.NewClient(admin.ClientConfig{Addresses: []string{n.HTTP}, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), Attempt: attempt})
+		own, err := client.At(n.HTTP)
 		if err != nil {
 			return nil, -1, fmt.Errorf("node %s: %w", n.Name, err)
 		}

@@ -38,6 +38,8 @@ type Node struct {
 	TLSCert      string // PEM files of the peer port
 	TLSKey       string
 	TLSCA        string
+	ClientCert   string // PEM files of the ports of clients
+	ClientKey    string
 	Tick         time.Duration
 	Heartbeat    time.Duration
 	Election     time.Duration
@@ -99,6 +101,8 @@ var All = []Setting{
 	{Name: "tls-cert", Hint: "FILE", Usage: "certificate for the peer port (PEM), with --tls-key and --tls-ca", set: text(func(n *Node) *string { return &n.TLSCert })},
 	{Name: "tls-key", Hint: "FILE", Usage: "its key", set: text(func(n *Node) *string { return &n.TLSKey })},
 	{Name: "tls-ca", Hint: "FILE", Usage: "authority that has signed the certificates of all nodes", set: text(func(n *Node) *string { return &n.TLSCA })},
+	{Name: "client-tls-cert", Hint: "FILE", Usage: "certificate for Redis and HTTP clients (PEM), with --client-tls-key; read again when it changes", set: text(func(n *Node) *string { return &n.ClientCert })},
+	{Name: "client-tls-key", Hint: "FILE", Usage: "its key", set: text(func(n *Node) *string { return &n.ClientKey })},
 	{Name: "tick", Hint: "TIME", Usage: "unit of time between nodes (default 50ms; 20ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Tick })},
 	{Name: "heartbeat", Default: "100ms", Hint: "TIME", Usage: "pause between messages of the leader", set: span(func(n *Node) *time.Duration { return &n.Heartbeat })},
 	{Name: "election", Hint: "TIME", Usage: "silence after which another leader is elected (default 400ms; 300ms with --dev)", set: span(func(n *Node) *time.Duration { return &n.Election })},

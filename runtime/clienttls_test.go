@@ -1,0 +1,135 @@
+package runtime
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// server writes a certificate for 127.0.0.1, with a number to know it by.
+func (a *authority) server(number int64) (cert, key string) {
+	return a.sign("server", &x509.Certificate{
+		SerialNumber: big.NewInt(number), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	})
+}
+
+func (a *authority) pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(must[*x509.Certificate](a.t)(a.parsed()))
+	return p
+}
+
+func (a *authority) parsed() (*x509.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(a.file, filepath.Join(a.folder, "ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(pair.Certificate[0])
+}
+
+func TestClientsSpeakTLS(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	cert, key := ours.server(2)
+	n := start(t, Config{RESP: "127.0.0.1:0", HTTP: "127.0.0.1:0", ClientTLSCert: cert, ClientTLSKey: key})
+	trusting, doubting := &tls.Config{RootCAs: ours.pool()}, &tls.Config{RootCAs: theirs.pool()}
+
+	client := must[*admin.Client](t)(admin.NewClient(admin.ClientConfig{Addresses: []string{n.HTTPAddr()}, TLS: trusting}))
+	defer client.Close()
+	if _, err := client.Put(t.Context(), "default", []byte("k"), []byte("v"), admin.PutOptions{If: store.Always}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Learn(t.Context()); err != nil {
+		t.Errorf("the members are not told: %v", err)
+	}
+	again := must[*admin.Client](t)(client.At(n.HTTPAddr()))
+	defer again.Close()
+	if v, err := again.Get(t.Context(), "default", []byte("k")); err != nil || string(v.Bytes) != "v" {
+		t.Errorf("%q, %v", v.Bytes, err)
+	}
+	stranger := must[*admin.Client](t)(admin.NewClient(admin.ClientConfig{Addresses: []string{n.HTTPAddr()}, TLS: doubting}))
+	defer stranger.Close()
+	if _, err := stranger.Get(t.Context(), "default", []byte("k")); err == nil || !strings.Contains(err.Error(), "x509: certificate") {
+		t.Errorf("a client that does not trust the certificate: %v", err)
+	}
+	plain := must[*http.Response](t)(http.Get("http://" + n.HTTPAddr() + "/"))
+	defer plain.Body.Close()
+	if plain.StatusCode != http.StatusBadRequest {
+		t.Errorf("without TLS: %s", plain.Status)
+	}
+
+	conn := must[*tls.Conn](t)(tls.Dial("tcp", n.RESPAddr(), trusting))
+	defer conn.Close()
+	must[int](t)(conn.Write([]byte("GET k\r\n")))
+	answer := make([]byte, 64)
+	if got := answer[:must[int](t)(conn.Read(answer))]; string(got) != "$1\r\nv\r\n" {
+		t.Errorf("GET answers %q", got)
+	}
+	if _, err := tls.Dial("tcp", n.RESPAddr(), doubting); err == nil {
+		t.Error("a client took a certificate that it does not trust")
+	}
+}
+
+// A certificate is renewed by writing it where the old one is; while it is half written the old one is shown.
+func TestClientCertificateIsRenewed(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.server(2)
+	var log bytes.Buffer
+	c := Config{ClientTLSCert: cert, ClientTLSKey: key, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	shown := must[*certificate](t)(c.clientCertificate())
+	number := func() int64 {
+		t.Helper()
+		return must[*tls.Certificate](t)(shown.show(nil)).Leaf.SerialNumber.Int64()
+	}
+	if number() != 2 {
+		t.Fatal("another certificate is shown")
+	}
+	a.server(3)
+	later := time.Now().Add(time.Minute) // whatever the file system's clock counts in
+	for _, name := range []string{cert, key} {
+		must[struct{}](t)(struct{}{}, os.Chtimes(name, later, later))
+	}
+	if number() != 2 {
+		t.Error("the files were looked at again at once")
+	}
+	shown.looked = time.Time{}
+	if number() != 3 {
+		t.Error("the new certificate is not shown")
+	}
+	must[struct{}](t)(struct{}{}, os.WriteFile(key, []byte("half"), 0o600))
+	shown.looked = time.Time{}
+	if number() != 3 || !strings.Contains(log.String(), "the old one is shown") {
+		t.Errorf("half a key: number %d, log %s", number(), log.String())
+	}
+	a.server(4)
+	shown.looked = time.Time{}
+	if number() != 4 {
+		t.Error("once it was half written it is never read again")
+	}
+}
+
+func TestClientCertificateIsRefused(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.server(2)
+	for want, c := range map[string]*Config{
+		"come together": {ClientTLSCert: cert},
+		"no such file":  {ClientTLSCert: cert, ClientTLSKey: key + ".none"},
+		"PEM":           {ClientTLSCert: key, ClientTLSKey: key},
+	} {
+		if _, err := c.clientCertificate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, which does not say %q", err, want)
+		}
+	}
+}
