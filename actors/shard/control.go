@@ -84,6 +84,9 @@ type StreamStats struct {
 func (s *Shard) Stats() Stats {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if !s.recovered {
+		return Stats{Reason: s.down.Error()}
+	}
 	st := Stats{
 		Keys: int64(s.store.Len()), Expiring: s.store.Stats().Expiring, Memory: s.store.Memory(),
 		Applied: s.store.Applied(), Logged: s.logged, Saved: s.saved, LogBytes: s.unsave, Reads: s.reads, Writes: s.writes,

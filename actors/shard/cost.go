@@ -16,5 +16,8 @@ func (s *Shard) Cost() Cost {
 	leads := s.leads.Load()
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if !s.recovered {
+		return Cost{}
+	}
 	return Cost{Leads: leads, Memory: s.memory, Log: s.unsave, Reads: s.reads, Applied: s.store.Applied()}
 }

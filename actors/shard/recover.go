@@ -14,11 +14,20 @@ import (
 // through the log, but applies nothing of it, and the shard refuses work until Configure: what the log's end is worth only the
 // in-sync copies together know. progress, which may be
 // nil, is told the bytes of each chunk and record. It is called once, before anything else, from one goroutine; shards of a
-// node recover side by side. An error leaves the shard refusing work.
+// node recover side by side. An error leaves the shard refusing work. Meanwhile Stats, Cost and Unsaved say nothing of what is
+// there: they wait for nobody, and the store is not theirs to look at yet.
 func (s *Shard) Recover(files *wal.Snapshots, progress func(bytes int)) error {
 	if progress == nil {
 		progress = func(int) {}
 	}
+	err := s.restore(files, progress)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.recovered = true
+	return err
+}
+
+func (s *Shard) restore(files *wal.Snapshots, progress func(int)) error {
 	if s.log != nil {
 		if err := s.load(files, progress); err != nil {
 			return fmt.Errorf("shard %s: snapshot: %w", s.name, err)
@@ -168,6 +177,9 @@ func (s *Shard) surveyBehind(start *replica.Start, progress func(int)) error {
 func (s *Shard) Unsaved() (log, live int64, any bool) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	if !s.recovered {
+		return 0, 0, false
+	}
 	serves := s.down == nil || errors.Is(s.down, ErrClosed)
 	if !serves || s.logged <= s.saved || s.store.Applied() <= s.saved {
 		return s.unsave, 0, false

@@ -41,7 +41,8 @@ type Shard struct {
 	adopt     bool
 	filing    sync.Mutex // held while snapshot files of the shard are written and removed; before the turn
 
-	turn      sync.Mutex // whoever holds it is the actor: it guards all below
+	turn      sync.Mutex // whoever holds it is the actor: it guards all below, once recovered
+	recovered bool       // until then store, unsave, logged and saved belong to Recover; guarded by the turn itself
 	store     *store.Store
 	random    *rand.Rand
 	down      error        // why the shard cannot serve; nil while it does

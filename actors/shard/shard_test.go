@@ -409,20 +409,6 @@ func TestWatchFollowsAllShards(t *testing.T) {
 	}
 }
 
-func TestRefusesWorkOutsideItsLife(t *testing.T) {
-	w := newWorld(t, nil, shards.Keyspace{Shards: 1, Durability: shards.DurabilityMemory})
-	s := New(Config{ID: shards.NewShardID(0, 0), Space: w.space, Seed: 1})
-	for _, cause := range []error{ErrStarting, ErrClosed} {
-		a := &answers{txns: []store.Txn{{Ops: []store.Op{get("k")}}}}
-		s.Submit(1, a, nil)
-		var failure *shards.Error
-		if !errors.As(a.err, &failure) || failure.Kind != shards.KindUnavailable || !errors.Is(a.err, cause) {
-			t.Errorf("got %v, want one that wraps %v", a.err, cause)
-		}
-		s.Fail(ErrClosed)
-	}
-}
-
 func TestKeeperSavesWhatIsLong(t *testing.T) {
 	w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 2})
 	defer w.close()
