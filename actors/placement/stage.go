@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"context"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/wasm/abi"
+	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
 // How the stager works.
@@ -29,10 +32,11 @@ type stager struct {
 	count   int
 	epoch   uint64
 	swept   time.Time
+	actors  map[cluster.Digest]bool // whether a module is a kind of actors: then others make it ready
 }
 
 func (p *Placement) stage() {
-	g := &stager{p: p, swept: time.Now()}
+	g := &stager{p: p, swept: time.Now(), actors: map[cluster.Digest]bool{}}
 	house := time.NewTimer(houseDelay)
 	defer house.Stop()
 	timer := time.NewTimer(sweepPeriod)
@@ -89,7 +93,7 @@ func (g *stager) look() (done bool) {
 	report := &cluster.StageReport{Node: self.ID, Epoch: self.Epoch}
 	for i := range s.Modules {
 		m := &s.Modules[i]
-		if !m.Whole() {
+		if !m.Whole() || g.isActor(m) {
 			continue
 		}
 		problem, known := g.p.shelf.tried(m.Digest)
@@ -104,6 +108,7 @@ func (g *stager) look() (done bool) {
 		}
 	}
 	g.p.shelf.keep(s)
+	maps.DeleteFunc(g.actors, func(digest cluster.Digest, _ bool) bool { return s.Module(digest) == nil })
 	if len(report.Modules) > 0 && !g.say(report) {
 		return false
 	}
@@ -112,6 +117,17 @@ func (g *stager) look() (done bool) {
 		g.modules = &s.Modules[0]
 	}
 	return true
+}
+
+// isActor says whether a module is the code of actors, by its manifest.
+func (g *stager) isActor(m *cluster.Module) bool {
+	is, known := g.actors[m.Digest]
+	if !known {
+		manifest, err := abi.Custom(m.Bytes(), act.SectionName)
+		is = err == nil && manifest != nil
+		g.actors[m.Digest] = is
+	}
+	return is
 }
 
 // compile makes a module ready, or finds out why it cannot be. known is false if this node is about to stop.
@@ -169,6 +185,6 @@ func (g *stager) sweep(s *cluster.State) {
 		}
 	}
 	if len(c.Modules) > 0 && g.p.order(e.Term, &cluster.Command{Forget: c}) {
-		g.p.c.Log.Info("modules that became no policy are forgotten", "modules", len(c.Modules))
+		g.p.c.Log.Info("modules that became no policy and no kind of actors are forgotten", "modules", len(c.Modules))
 	}
 }

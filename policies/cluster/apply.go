@@ -38,6 +38,7 @@ type draft struct {
 	ownsMembers               bool
 	ownsShards                bool
 	ownsModules, ownsPolicies bool
+	ownsKinds                 bool
 	changed                   bool
 	left                      []RowOutcome
 	keyspace                  shards.KeyspaceID
@@ -85,7 +86,7 @@ func (d *draft) apply(c *Command) error {
 	}
 }
 
-// applyPolicies carries out the commands about policies and their modules.
+// applyPolicies carries out the commands about policies, kinds of actors and their modules.
 func (d *draft) applyPolicies(c *Command) error {
 	switch {
 	case c.Push != nil:
@@ -102,8 +103,14 @@ func (d *draft) applyPolicies(c *Command) error {
 		return d.retire(c.Retire)
 	case c.Quarantine != nil:
 		return d.quarantine(c.Quarantine)
-	default:
+	case c.Forget != nil:
 		return d.forgetPolicies(c.Forget)
+	case c.RegisterKind != nil:
+		return d.registerKind(c.RegisterKind)
+	case c.UseKind != nil:
+		return d.useKind(c.UseKind)
+	default:
+		return d.forgetKind(c.ForgetKind)
 	}
 }
 
@@ -113,7 +120,7 @@ func (c *Command) parts() int {
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
 		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
 		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil,
-		c.Drain != nil} {
+		c.Drain != nil, c.RegisterKind != nil, c.UseKind != nil, c.ForgetKind != nil} {
 		if set {
 			n++
 		}

@@ -43,7 +43,7 @@ func Check(s *State) error {
 	if err := s.checkPolicies(); err != nil {
 		return err
 	}
-	return cmp.Or(s.checkFailovers(), s.checkDrains(), s.checkAmendments())
+	return cmp.Or(s.checkFailovers(), s.checkDrains(), s.checkAmendments(), s.checkKinds())
 }
 
 func (s *State) checkMembers() error {
@@ -158,6 +158,9 @@ func CheckStep(before, after *State) error {
 	}
 	if after.PoliciesAt < before.PoliciesAt {
 		return fmt.Errorf("invariant 6: policies changed at %d, then at %d", before.PoliciesAt, after.PoliciesAt)
+	}
+	if after.KindsAt < before.KindsAt {
+		return fmt.Errorf("invariant 6: kinds of actors changed at %d, then at %d", before.KindsAt, after.KindsAt)
 	}
 	for i := range before.Members {
 		m := &before.Members[i]

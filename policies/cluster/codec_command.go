@@ -31,7 +31,10 @@ func changesOf(c *Command) []change {
 		changeOf(&c.Quarantine, (*codec).quarantineModule),
 		changeOf(&c.Forget, (*codec).forgetPolicies),
 		changeOf(&c.Failover, (*codec).failoverChange), // the last of FormatPolicies
-		changeOf(&c.Drain, (*codec).drainChange),
+		changeOf(&c.Drain, (*codec).drainChange),       // the last of FormatHistory
+		changeOf(&c.RegisterKind, (*codec).registerKind),
+		changeOf(&c.UseKind, (*codec).useKind),
+		changeOf(&c.ForgetKind, (*codec).forgetKind),
 	}
 }
 
@@ -39,10 +42,11 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
 }
 
-// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory.
+// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory and of FormatKinds.
 const (
 	firstOfPolicies = 11
 	firstOfHistory  = 20
+	firstOfKinds    = 21
 )
 
 // Format is the lowest format that has this command; releases that read only lower ones must not meet it in the log.
@@ -58,6 +62,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case which >= firstOfKinds && int(which) < len(changesOf(c)):
+		return FormatKinds
 	case which >= firstOfHistory || c.Settings != nil && (c.Settings.By != "" || c.Settings.At != 0):
 		return FormatHistory
 	case which >= firstOfPolicies:

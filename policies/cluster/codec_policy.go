@@ -148,3 +148,47 @@ func (c *codec) failoverChange(f *FailoverChange) {
 	c.bytes(&f.Record)
 	c.bool(&f.Close)
 }
+
+func (c *codec) kind(k *ActorKind) {
+	c.fields(9)
+	text(c, &k.Name)
+	text(c, &k.Keyspace)
+	number(c, &k.Next)
+	list(c, &k.Versions, func(c *codec, v *KindVersion) {
+		c.fields(5)
+		number(c, &v.Number)
+		text(c, &v.Digest)
+		text(c, &v.Label)
+		c.int(&v.Data)
+		c.int64(&v.Pushed)
+	})
+	number(c, &k.Active)
+	number(c, &k.Previous)
+	number(c, &k.Edition)
+	c.int64(&k.Since)
+	number(c, &k.Version)
+}
+
+func (c *codec) registerKind(r *RegisterKind) {
+	c.fields(6)
+	text(c, &r.Name)
+	text(c, &r.Keyspace)
+	text(c, &r.Digest)
+	text(c, &r.Label)
+	c.int(&r.Data)
+	c.int64(&r.At)
+}
+
+func (c *codec) useKind(u *UseKind) {
+	c.fields(5)
+	text(c, &u.Name)
+	number(c, &u.Number)
+	number(c, &u.If)
+	c.bool(&u.Older)
+	c.int64(&u.At)
+}
+
+func (c *codec) forgetKind(f *ForgetKind) {
+	c.fields(1)
+	text(c, &f.Name)
+}

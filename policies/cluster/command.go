@@ -35,6 +35,11 @@ type Command struct {
 
 	// What follows is of FormatHistory.
 	Drain *DrainChange
+
+	// What follows is of FormatKinds.
+	RegisterKind *RegisterKind
+	UseKind      *UseKind
+	ForgetKind   *ForgetKind
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.

@@ -45,7 +45,7 @@ func (d Digest) validate() error {
 	return nil
 }
 
-// Module is the code of a policy, or as much of it as has come.
+// Module is the code of a policy or of a kind of actors, or as much of it as has come.
 type Module struct {
 	Digest Digest
 	Size   int      // bytes
@@ -95,11 +95,11 @@ func (s *State) findModule(digest Digest) (int, bool) {
 	return slices.BinarySearchFunc(s.Modules, digest, func(m Module, digest Digest) int { return strings.Compare(string(m.Digest), string(digest)) })
 }
 
-// Used says whether a version of a policy is this module.
+// Used says whether a version of a policy, or of a kind of actors, is this module.
 func (s *State) Used(digest Digest) bool {
 	return slices.ContainsFunc(s.Policies, func(p Policy) bool {
 		return slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Digest == digest })
-	})
+	}) || slices.ContainsFunc(s.Kinds, func(k ActorKind) bool { return k.Of(digest) != nil })
 }
 
 // PushChunk brings one chunk of a module. Chunks come in order; one that is there already is no error, so that an upload can
@@ -214,7 +214,7 @@ func (d *draft) roomFor(c *PushChunk) error {
 	if all+c.Size <= MaxModules {
 		return nil
 	}
-	return refuse(WhyInvalid, "module %s of %d bytes would bring the cluster's modules to %d; at most %d (%d of them are uploads that have not ended, %d belong to no policy): forget versions that are not needed",
+	return refuse(WhyInvalid, "module %s of %d bytes would bring the cluster's modules to %d; at most %d (%d of them are uploads that have not ended, %d belong to no policy and no kind): forget versions that are not needed",
 		c.Digest.Short(), c.Size, all+c.Size, MaxModules, coming, idle)
 }
 
@@ -265,10 +265,13 @@ func (d *draft) unstage(node shards.NodeID) {
 
 // Unready lists the members that may lead and cannot run a module, each in words: what they say, or that they have said
 // nothing yet. With none the module may be activated.
-func (s *State) Unready(m *Module) (words []string) {
+func (s *State) Unready(m *Module) []string { return s.unready(m, RoleMeta) }
+
+// unready is Unready of the members with a role.
+func (s *State) unready(m *Module, role Roles) (words []string) {
 	for i := range s.Members {
 		n := &s.Members[i]
-		if !n.Has(RoleMeta) || n.Down {
+		if !n.Has(role) || n.Down {
 			continue
 		}
 		switch problem, known := m.ReadyOn(n.ID, n.Epoch); {

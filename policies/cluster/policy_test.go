@@ -70,6 +70,9 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{Push: &PushChunk{Digest: DigestOf(nil), Size: 1, Bytes: []byte{1}}}, FormatPolicies},
 		{&Command{Drain: &DrainChange{At: 1}}, FormatHistory},
 		{&Command{Settings: &SettingsChange{By: "somebody"}}, FormatHistory},
+		{&Command{RegisterKind: &RegisterKind{Name: "vote", Digest: DigestOf(nil)}}, FormatKinds},
+		{&Command{UseKind: &UseKind{Name: "vote", Number: 1, If: 2, Older: true, At: 3}}, FormatKinds},
+		{&Command{ForgetKind: &ForgetKind{Name: "vote"}}, FormatKinds},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {

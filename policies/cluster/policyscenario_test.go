@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -15,6 +16,10 @@ import (
 //	quarantine WORD reason=R, lift WORD
 //	forget POLICY [version=N]
 //	policies                                          what is there
+//	kind NAME WORD [data=N] [keyspace=K]              a module, as a version of a kind of actors
+//	use NAME [version=N] [if=N] [older=yes]
+//	unkind NAME                                       forgets it
+//	kinds                                             what is there
 func (l line) policies() {
 	p := l.player
 	spaced := func(name string) string { return strings.ReplaceAll(l.set[name], "_", " ") }
@@ -47,8 +52,34 @@ func (l line) policies() {
 		p.apply(&Command{Forget: c})
 	case "policies":
 		l.listPolicies()
+	case "kind":
+		for _, c := range pushes([]byte(l.words[2])) {
+			p.apply(c)
+		}
+		p.apply(&Command{RegisterKind: &RegisterKind{Name: l.words[1], Keyspace: cmp.Or(l.set["keyspace"], "actors"), Digest: DigestOf([]byte(l.words[2])), Data: int(l.number(l.set["data"], 1)), At: 1}})
+	case "use":
+		p.apply(&Command{UseKind: &UseKind{Name: l.words[1], Number: version, If: uint32(l.number(l.set["if"], 0)), Older: l.set["older"] != ""}})
+	case "unkind":
+		p.apply(&Command{ForgetKind: &ForgetKind{Name: l.words[1]}})
+	case "kinds":
+		l.listKinds()
 	default:
 		p.Fatalf("unknown command %q", verb)
+	}
+}
+
+func (l line) listKinds() {
+	for _, k := range l.state.Kinds {
+		text := k.Name + " in " + k.Keyspace
+		for _, v := range k.Versions {
+			text += fmt.Sprintf(" %d=%s(data %d)", v.Number, l.state.Module(v.Digest).Bytes(), v.Data)
+		}
+		l.say("%s, active %d, previous %d", text, k.Active, k.Previous)
+	}
+	for i := range l.state.Modules {
+		if m := &l.state.Modules[i]; !l.state.Used(m.Digest) {
+			l.say("module %s belongs to nobody", m.Bytes())
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func New(key Key, release string, taken time.Time, in allocator.Input, plan *all
 // policies were asked is in Policies.
 func planned(s *cluster.State) *cluster.State {
 	p := *s
-	p.Modules, p.Policies, p.Quarantine, p.PoliciesAt, p.Failovers, p.Amendments, p.Drains = nil, nil, nil, 0, nil, nil, nil
+	p.Modules, p.Policies, p.Quarantine, p.PoliciesAt, p.Failovers, p.Amendments, p.Drains, p.Kinds, p.KindsAt = nil, nil, nil, 0, nil, nil, nil, nil, 0
 	return &p
 }
 
