@@ -44,7 +44,7 @@ func rowGuests(t testing.TB) map[string][]byte {
 // unmetered compiles a module as it is: what the rewriting is compared with.
 func unmetered(t testing.TB, e *Engine, binary []byte) *Module {
 	t.Helper()
-	m := &Module{engine: e, limits: Defaults()}
+	m := &Module{engine: e, limits: Defaults(), offers: together(nil)}
 	if err := m.compile(context.Background(), binary); err != nil {
 		t.Fatal(err)
 	}
