@@ -28,7 +28,7 @@ type wing struct {
 
 var wings = map[string]wing{
 	"shards": {1, "shards keep: pure state and protocols, which must replay the same on every copy",
-		[]string{"", "radix", "store", "wal", "replica", "recovery", "wire"}},
+		[]string{"", "radix", "store", "wal", "replica", "recovery", "activation", "wire"}},
 	"wasm": {1, "wasm fences: bytes in, bytes out",
 		[]string{"", "abi", "abi/act", "guest/..."}},
 	"policies": {2, "policies decide: the same state gives the same plan, on any node and in a replay",

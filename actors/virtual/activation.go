@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // activation is an actor in memory. Its goroutine runs while there are messages.
@@ -30,12 +31,10 @@ type activation struct {
 	size int64 // its part of Host.memory
 
 	// The goroutine's own, and the lock's if it is not running.
-	loaded  bool
-	awake   bool        // the kind has been told that it is active
-	term    shards.Term // in which the state was read: in another one it may be old
-	stored  Stored      // of the state
-	sent    uint64      // number of the last message that it has sent
-	decoded any         // the state, if no handler that failed has touched it; nil: decode again
+	core    rules.Core // what makes it safe that there may be others
+	awake   bool       // the kind has been told that it is active
+	stored  []byte     // the state as it is kept; nil: there is none yet
+	decoded any        // the state, if no handler that failed has touched it; nil: decode again
 
 	view viewed
 }

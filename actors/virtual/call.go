@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // Call has an actor handle a message, wherever it lives, and gives its reply. What the message changed is durable then. While its
@@ -38,10 +39,17 @@ type message struct {
 	Lane     uint32
 	Seq      uint64 // of the call in its lane: they rise
 	Repeated bool   // it may have been handled before
+	Unsure   bool   // an earlier try was not answered, and may yet arrive
 	Event    Event
 	From     ID    // the actor that has sent it; zero: none has
 	Wait     int64 // nanoseconds that the caller waits; 0: as long as it takes
 	answer   *answering
+}
+
+// call is what the rules of activations look at. What an actor has told, or reminds itself of, comes again when it is refused.
+func (m *message) call() rules.Call {
+	again := m.Event == EventReminder || m.Event == EventTell && m.From.Kind != ""
+	return rules.Call{Client: m.Client, Lane: m.Lane, Seq: m.Seq, Repeated: m.Repeated, Unsure: m.Unsure, Again: again}
 }
 
 // answer is what comes back: the reply, or an Error.
@@ -145,10 +153,10 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		body, err := h.try(ctx, *m)
 		unknown = unknown || kindOf(err) == shards.KindOutcomeUnknown
-		if err == nil || !passing(err) && !h.starting(m, err) && !(unknown && CodeOf(err) == CodeBusy) {
+		if err == nil || !passing(err) && !h.starting(m, err) && !(unknown && unhandled(err)) {
 			return body, err
 		}
-		m.Repeated = true
+		m.Repeated, m.Unsure = true, m.Unsure || unknown
 		if patient.Err() != nil || h.ctx.Err() != nil {
 			err = fmt.Errorf("actor %s: given up after trying again: %w", m.To, err)
 			if unknown && kindOf(err) != shards.KindOutcomeUnknown {
@@ -160,6 +168,15 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 		h.c.Storage.Await(wait)
 		done()
 	}
+}
+
+// unhandled says that a message was refused before it came to its actor: which says nothing of an earlier try.
+func unhandled(err error) bool {
+	switch CodeOf(err) {
+	case CodeBusy, CodeNoKind, CodeUnknown:
+		return true
+	}
+	return false
 }
 
 // starting says that the node of an actor has perhaps just begun to live, and does not know its kinds yet: this one does.

@@ -9,10 +9,10 @@ import (
 
 // What crosses the wire are msgpack arrays, written by hand: each call encodes and decodes two of them.
 //
-//	message   kind, name, method, payload, client, lane, seq, event, sender's kind, sender's name, wait
+//	message   kind, name, method, payload, client, lane, seq, unsure, event, sender's kind, sender's name, wait
 //	answer    body, code, text, kind, name, method
 const (
-	messageFields = 11
+	messageFields = 12
 	answerFields  = 6
 )
 
@@ -26,6 +26,7 @@ func (m *message) encode() []byte {
 	e.Uint(m.Client)
 	e.Uint(uint64(m.Lane))
 	e.Uint(m.Seq)
+	e.Bool(m.Unsure)
 	e.Uint(uint64(m.Event))
 	e.Str(m.From.Kind)
 	e.Str(m.From.Name)
@@ -42,7 +43,7 @@ func decodeMessage(body []byte) (*message, error) {
 	}
 	m := &message{To: ID{d.Str(), d.Str()}, Method: d.Str(), Payload: bytes.Clone(d.Bytes()), Client: d.Uint()}
 	lane := d.Uint()
-	m.Lane, m.Seq = uint32(lane), d.Uint()
+	m.Lane, m.Seq, m.Unsure = uint32(lane), d.Uint(), d.Bool()
 	event := d.Uint()
 	m.Event, m.From, m.Wait, m.Repeated = Event(event), ID{d.Str(), d.Str()}, d.Int(), true
 	if lane != uint64(m.Lane) {

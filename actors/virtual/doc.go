@@ -30,5 +30,6 @@
 //
 // There is one activation: only the copy that leads a shard, under the node's lease, takes the write that ends a message, and it
 // takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply: what a
-// handler answers from memory counts only if its node leads in the term in which the state was read.
+// handler answers from memory counts only if its node leads in the term in which the state was read. The rules are numbered in
+// shards/activation, and hold in the worlds of runtime/sim.
 package virtual

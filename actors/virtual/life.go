@@ -58,7 +58,8 @@ func (a *activation) unload() {
 		a.passivate()
 	}
 	a.view.hide()
-	a.loaded, a.awake, a.stored, a.decoded = false, false, Stored{}, nil
+	a.core.Drop()
+	a.awake, a.stored, a.decoded = false, nil, nil
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopTimers()
@@ -149,7 +150,7 @@ func (h *Host) each(f func(a *activation)) {
 const activationBytes = 768
 
 func (a *activation) weight() int64 {
-	return int64(activationBytes + 2*(len(a.id.Kind)+len(a.id.Name)) + 2*len(a.stored.Bytes))
+	return int64(activationBytes + 2*(len(a.id.Kind)+len(a.id.Name)) + 2*len(a.stored))
 }
 
 // weigh counts bytes that activations take more, or less.

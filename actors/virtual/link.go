@@ -102,7 +102,8 @@ func (k *link) deliver(h *Host, m *kept) error {
 		event = EventCall
 	}
 	body, err := h.deliver(ctx, &message{
-		To: m.To, From: k.from, Method: m.Method, Payload: m.Payload, Event: event, Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true,
+		To: m.To, From: k.from, Method: m.Method, Payload: m.Payload, Event: event,
+		Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true, Unsure: true, // a deposed primary may be sending it, too
 	})
 	if m.Answer != "" {
 		refused := m.refused(err, k.tries)

@@ -3,7 +3,6 @@ package virtual
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // replyTTL is how long a reply is kept for a call that may be repeated: longer than any caller is patient.
@@ -20,12 +20,9 @@ const replyTTL = 10 * time.Minute
 // not known there that it has arrived. Whoever was away for longer sends it twice.
 const sentTTL = 7 * 24 * time.Hour
 
-// staleLimit bounds how often a message is handled anew because its activation knew an old state. Once is what a failover takes.
-const staleLimit = 3
-
 // process handles one message, and commits what it has changed.
 func (a *activation) process(d *delivery) (body []byte, err error) {
-	for range staleLimit {
+	for range rules.Tries {
 		if body, err = a.attempt(d); !errors.Is(err, ErrStale) {
 			return body, err
 		}
@@ -42,7 +39,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		return nil, err
 	}
 	if a.kind.method(d.m.Method).reads {
-		_, body, err := a.look(d.ctx, d.m, &snapshot{a.term, a.stored})
+		_, body, err := a.look(d.ctx, d.m, a.snapshot())
 		return body, a.confirm(err)
 	}
 	return a.turn(d.ctx, d.m)
@@ -54,37 +51,56 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: a.term, now: time.Now(), host: a.host, kind: a.kind, sent: a.sent}
+	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: a.core.Term(), now: time.Now(), host: a.host, kind: a.kind, numbers: a.core.Numbers()}
 	a.decoded = nil // until it is known to be good again
 	reply, err := a.call(t, state)
-	if err != nil {
-		return nil, a.confirm(err)
+	var body, value []byte
+	if err == nil {
+		body, value, err = a.encode(t, state, reply)
 	}
-	body, err := a.encodeReply(m, reply)
-	if err != nil {
-		return nil, err
+	var refusal *Error
+	if err != nil && !errors.As(err, &refusal) {
+		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is
 	}
-	value, err := encodeState(max(a.sent, t.last), state)
-	if err != nil {
-		return nil, &Error{a.id, m.Method, CodeTooLarge, err.Error()}
-	}
-	if n := a.tooManyTimers(t); n > 0 {
-		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers)}
-	}
-	before := a.stored.Bytes
-	if a.stored.Version == 0 {
+	before := a.stored
+	if before == nil {
 		before = a.kind.zero
 	}
-	if !t.leaves() && bytes.Equal(value, before) {
-		if err := a.confirm(nil); err != nil {
-			return nil, err
+	changed := err == nil && (t.leaves() || !bytes.Equal(value, before))
+	switch a.core.Ending(m.call(), changed, err != nil) {
+	case rules.Confirm:
+		err = a.confirm(err)
+	case rules.Keep:
+		if kept := a.keep(t, body, refusal); kept != nil {
+			return nil, kept
 		}
-		a.decoded = state
-	} else if err := a.commit(t, state, value, body); err != nil {
+	case rules.Commit:
+		err = a.commit(t, value, body)
+	}
+	if err != nil {
 		return nil, err
 	}
+	a.decoded = state
 	a.setTimers(t)
 	return body, nil
+}
+
+// encode gives the reply and the state as they are kept, if what the handler leaves behind is within its bounds.
+func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err error) {
+	if body, err = a.encodeReply(t.m, reply); err != nil {
+		return nil, nil, err
+	}
+	if much := t.tooMuch(); much != "" {
+		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, much}
+	}
+	if n := a.tooManyTimers(t); n > 0 {
+		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers)}
+	}
+	value, err = encodeState(t.numbers.Last(), state)
+	if err != nil {
+		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, err.Error()}
+	}
+	return body, value, nil
 }
 
 func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
@@ -98,11 +114,12 @@ func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
 // confirm lets err pass, or nil, if what the handler has seen is what the actor was then. Else this node was deposed meanwhile, or
 // led in another term when the state was read: what it answers would be old.
 func (a *activation) confirm(err error) error {
-	switch term, lost := a.host.c.Storage.Reign(a.shard); {
+	term, lost := a.host.c.Storage.Reign(a.shard)
+	switch sure := a.core.Confirm(term, lost == nil); {
 	case lost != nil:
 		a.unload()
 		return lost
-	case term != a.term:
+	case !sure:
 		return ErrStale
 	}
 	return err
@@ -110,9 +127,12 @@ func (a *activation) confirm(err error) error {
 
 // prepare brings the state into memory, and finds the reply to a message that was handled before.
 func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
+	call := d.m.call()
+	state, reply := a.core.Reads(call)
 	var keys []string
-	if !a.loaded {
-		if a.term, err = a.host.c.Storage.Reign(a.shard); err != nil {
+	var term shards.Term
+	if state {
+		if term, err = a.host.c.Storage.Reign(a.shard); err != nil {
 			return false, nil, err
 		}
 		keys = append(keys, a.id.key("s", ""))
@@ -120,7 +140,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 	switch {
 	case d.m.answer != nil:
 		keys = append(keys, d.m.answer.key)
-	case d.m.Repeated && d.m.Client != 0:
+	case reply:
 		keys = append(keys, a.replyKey(d.m))
 	}
 	if len(keys) > 0 {
@@ -128,37 +148,36 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		if err != nil {
 			return false, nil, err
 		}
-		if !a.loaded {
-			a.stored, a.loaded, a.decoded = values[0], true, nil
-			a.resize()
-			a.host.settle(a.shard)
+		if state {
+			if err := a.load(term, values[0]); err != nil {
+				return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
+			}
 			values = values[1:]
 		}
-		if len(values) > 0 && d.m.answer != nil {
+		switch {
+		case d.m.answer != nil:
 			if values[0].Version == 0 { // the question is gone: its answer was handled
 				return true, nil, nil
 			}
-		} else if len(values) > 0 {
-			if body, known := d.m.answered(values[0].Bytes); known {
-				return true, body, nil
+		case reply:
+			if r, known := call.Answered(values[0].Bytes); known {
+				return a.known(d.m, r)
 			}
 		}
 	}
 	return false, nil, nil
 }
 
-// state is the state as handlers may change it.
+// state is the state as handlers may change it; of an actor that has none yet it is the zero value.
 func (a *activation) state() (any, error) {
-	if a.decoded != nil {
-		return a.decoded, nil
+	if a.decoded == nil {
+		state := a.kind.fresh()
+		if err := decodeState(a.stored, state); err != nil {
+			return nil, &Error{a.id, a.method, CodeFailed, err.Error()}
+		}
+		a.decoded = state
 	}
-	state := a.kind.fresh()
-	sent, err := decodeState(a.stored, state)
-	if err != nil {
-		return nil, &Error{a.id, a.method, CodeFailed, err.Error()}
-	}
-	a.sent, a.decoded = sent, state
-	return state, nil
+	return a.decoded, nil
 }
 
 // resize counts what the activation needs now.
@@ -173,8 +192,36 @@ func (a *activation) resize() {
 // publish shows the state to methods that only read.
 func (a *activation) publish() {
 	if a.kind.reads {
-		a.view.committed.Store(&snapshot{a.term, a.stored})
+		a.view.committed.Store(a.snapshot())
 	}
+}
+
+// load takes the state as it was read by a node that led in a term.
+func (a *activation) load(term shards.Term, s Stored) error {
+	sent := uint64(0)
+	a.stored, a.decoded = nil, nil
+	if s.Version != 0 {
+		var err error
+		if sent, _, err = rules.State(s.Bytes); err != nil {
+			return err
+		}
+		a.stored = s.Bytes
+	}
+	a.core.Loaded(term, s.Version, sent)
+	a.resize()
+	a.host.settle(a.shard)
+	return nil
+}
+
+// known answers a message that was handled before as it was answered then.
+func (a *activation) known(m *message, r rules.Reply) (bool, []byte, error) {
+	switch {
+	case r.Code != 0:
+		return true, nil, &Error{a.id, m.Method, Code(r.Code), r.Text}
+	case r.Body == nil:
+		return true, []byte("null"), nil // a later call of the lane has been answered: nobody waits for this one
+	}
+	return true, r.Body, nil
 }
 
 // call runs the handler. A panic is an error of this message, and of nothing else.
@@ -206,11 +253,8 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 }
 
 // commit writes state, data, reply, messages and reminders in one step.
-func (a *activation) commit(t *Turn, state any, value, body []byte) error {
+func (a *activation) commit(t *Turn, value, body []byte) error {
 	m := t.m
-	if much := t.tooMuch(); much != "" {
-		return &Error{a.id, m.Method, CodeTooLarge, much}
-	}
 	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
 	ops = append(ops, t.remind...)
 	for _, sent := range t.outbox {
@@ -224,13 +268,9 @@ func (a *activation) commit(t *Turn, state any, value, body []byte) error {
 		ops = append(ops, Op{Key: m.answer.key, Delete: true})
 	}
 	if m.Client != 0 {
-		ttl := max(replyTTL, 2*a.host.c.Patience)
-		if m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
-			ttl = sentTTL
-		}
-		ops = append(ops, Op{Key: a.replyKey(m), Value: append(binary.LittleEndian.AppendUint64(nil, m.Seq), body...), TTL: ttl})
+		ops = append(ops, a.replyOp(m, rules.Reply{Body: body}))
 	}
-	guards := []Guard{{a.id.key("s", ""), a.stored.Version}}
+	var guards []Guard
 	set := false
 	for _, k := range t.marked {
 		guards = append(guards, Guard{k.key, k.Version})
@@ -240,18 +280,17 @@ func (a *activation) commit(t *Turn, state any, value, body []byte) error {
 	}
 	a.view.commits.Add(1) // until it is even again readers may see data that the state does not go with
 	defer a.view.commits.Add(1)
-	version, err := a.host.c.Storage.Commit(t.ctx, a.kind.keyspace, ops, guards...)
+	err := a.write(t.ctx, ops, t.numbers.Last(), guards...)
 	if set || err != nil {
 		a.host.markers.doubt(a.shard, t.marked)
 	}
 	if err != nil {
-		a.unload() // whether it was written or not: look again
 		if len(t.outbox)+len(t.remind) > 0 {
 			a.host.doubted(a.shard)
 		}
 		return err
 	}
-	a.stored, a.sent, a.decoded = Stored{value, version}, max(a.sent, t.last), state
+	a.stored = value
 	a.resize()
 	if a.awake { // else OnActivate has just been told, and a.wake publishes
 		a.publish()
@@ -262,22 +301,38 @@ func (a *activation) commit(t *Turn, state any, value, body []byte) error {
 	return nil
 }
 
+// keep writes an answer that leaves nothing else behind, for the earlier try of its message that may be on its way.
+func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
+	r := rules.Reply{Body: body}
+	if refusal != nil {
+		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.Text}
+	}
+	return a.write(t.ctx, []Op{a.replyOp(t.m, r)}, a.core.Sent())
+}
+
+// write commits under the guard of the state, and of others.
+func (a *activation) write(ctx context.Context, ops []Op, sent uint64, others ...Guard) error {
+	guards := append([]Guard{{a.id.key("s", ""), a.core.Version()}}, others...)
+	version, err := a.host.c.Storage.Commit(ctx, a.kind.keyspace, ops, guards...)
+	if err != nil {
+		a.unload() // whether it was written or not: look again
+		return err
+	}
+	a.core.Committed(version, sent)
+	return nil
+}
+
 func (a *activation) replyKey(m *message) string {
 	return a.id.key("r", fmt.Sprintf("/%016x.%d", m.Client, m.Lane))
 }
 
-// answered reads a kept reply: it is known if it is to this message, or to a later one of its lane: then nobody waits for this one.
-func (m *message) answered(kept []byte) (body []byte, known bool) {
-	if len(kept) < 8 {
-		return nil, false
+// replyOp keeps a reply for as long as its call may be repeated.
+func (a *activation) replyOp(m *message, r rules.Reply) Op {
+	ttl := max(replyTTL, 2*a.host.c.Patience)
+	if m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
+		ttl = sentTTL
 	}
-	switch seq := binary.LittleEndian.Uint64(kept); {
-	case seq == m.Seq:
-		return kept[8:], true
-	case seq > m.Seq:
-		return []byte("null"), true
-	}
-	return nil, false
+	return Op{Key: a.replyKey(m), Value: rules.AppendReply(nil, m.Seq, r), TTL: ttl}
 }
 
 func encodeState(sent uint64, state any) ([]byte, error) {
@@ -288,19 +343,20 @@ func encodeState(sent uint64, state any) ([]byte, error) {
 	if len(text) > MaxPayload {
 		return nil, fmt.Errorf("its state has %d bytes; at most %d: keep what is large with Set, key by key", len(text), MaxPayload)
 	}
-	return append(binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(text)), sent), text...), nil
+	return append(rules.AppendState(make([]byte, 0, 8+len(text)), sent), text...), nil
 }
 
-// decodeState reads what encodeState wrote; of an actor that has no state yet it leaves the zero value.
-func decodeState(s Stored, state any) (sent uint64, err error) {
-	if s.Version == 0 {
-		return 0, nil
+// decodeState reads what encodeState wrote; of an actor that has no state yet, nil, it leaves the zero value.
+func decodeState(kept []byte, state any) error {
+	if kept == nil {
+		return nil
 	}
-	if len(s.Bytes) < 8 {
-		return 0, fmt.Errorf("its state has %d bytes, which is none", len(s.Bytes))
+	_, text, err := rules.State(kept)
+	if err != nil {
+		return err
 	}
-	if err := json.Unmarshal(s.Bytes[8:], state); err != nil {
-		return 0, fmt.Errorf("its state cannot be read as %T: %w", state, err)
+	if err := json.Unmarshal(text, state); err != nil {
+		return fmt.Errorf("its state cannot be read as %T: %w", state, err)
 	}
-	return binary.LittleEndian.Uint64(s.Bytes), nil
+	return nil
 }

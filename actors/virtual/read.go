@@ -67,8 +67,10 @@ type viewed struct {
 // snapshot is a state as it is kept. Nobody changes it.
 type snapshot struct {
 	term   shards.Term
-	stored Stored
+	stored []byte // nil: there is none yet
 }
+
+func (a *activation) snapshot() *snapshot { return &snapshot{a.core.Term(), a.stored} }
 
 // hide ends what readers may see: what they are looking at may change from now on.
 func (v *viewed) hide() {
@@ -120,7 +122,7 @@ func (h *Host) read(ctx context.Context, m *message) (body []byte, done bool, er
 func (a *activation) look(ctx context.Context, m *message, s *snapshot) (*Turn, []byte, error) {
 	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind}
 	state := a.kind.fresh()
-	if _, err := decodeState(s.stored, state); err != nil {
+	if err := decodeState(s.stored, state); err != nil {
 		return t, nil, &Error{a.id, m.Method, CodeFailed, err.Error()}
 	}
 	reply, err := a.call(t, state)

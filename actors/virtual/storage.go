@@ -27,7 +27,7 @@ type Storage interface {
 	// ScanShard visits the keys of a shard that begin with prefix, in order.
 	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
 	// Commit carries out operations on keys of one shard, all or none, if the keys of all guards still have their versions, and
-	// gives the new one of the first guard's key. ErrStale if one has not.
+	// gives the one that the first guard's key has then. ErrStale if one has not.
 	Commit(ctx context.Context, keyspace string, ops []Op, guards ...Guard) (uint64, error)
 	// Await returns when the cluster state has changed, or with ctx.
 	Await(ctx context.Context)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
 // Turn is the handling of one message. It belongs to the handler until that returns. What is set, sent and reminded takes effect
@@ -24,10 +25,9 @@ type Turn struct {
 	now     time.Time
 	host    *Host
 	kind    *Kind
-	sent    uint64 // number of the actor's last message or reminder before this turn
-	last    uint64 // number of the last one of this turn; 0: there was none
-	size    int    // bytes that are kept so far
-	ops     []Op   // data, in the order in which it was changed first
+	numbers rules.Numbers // of messages and reminders
+	size    int           // bytes that are kept so far
+	ops     []Op          // data, in the order in which it was changed first
 	outbox  []outgoing
 	remind  []Op
 	marked  []*marked
@@ -67,15 +67,8 @@ func (t *Turn) Context() context.Context {
 // turnKey marks contexts of handlers with the ID of their actor.
 type turnKey struct{}
 
-// number gives the next of the numbers by which receivers know messages that they have seen. They rise, even past a state that was
-// lost with all copies of its shard: hence they follow the clock.
-func (t *Turn) number() uint64 {
-	if t.last == 0 {
-		t.last = max(t.sent, uint64(t.now.UnixMicro()))
-	}
-	t.last++
-	return t.last
-}
+// number gives the next of the numbers by which receivers know messages that they have seen.
+func (t *Turn) number() uint64 { return t.numbers.Next(t.now.UnixMicro()) }
 
 func (t *Turn) dataKey(key string) string { return t.self.key("d", "/"+key) }
 
@@ -216,8 +209,9 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 		return 0, fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
 	}
 	t.size += len(payload)
-	t.outbox = append(t.outbox, outgoing{t.number(), to, method, payload, replyMethod})
-	return t.last, nil
+	number := t.number()
+	t.outbox = append(t.outbox, outgoing{number, to, method, payload, replyMethod})
+	return number, nil
 }
 
 // reminder is a message of an actor to itself that is to come.

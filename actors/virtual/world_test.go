@@ -233,7 +233,10 @@ func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (
 			return 0, err
 		}
 	}
-	return m.version, nil
+	if len(guards) == 0 {
+		return 0, nil
+	}
+	return m.at(shard, guards[0].Key).Version, nil
 }
 
 func (m memory) Await(ctx context.Context) {

@@ -1,0 +1,72 @@
+package virtual
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+// tills is a kind with a balance, which does not go below zero.
+func tills() *Kind {
+	k := NewKind[int]("till")
+	Handle(k, "put", func(c *Context[int], n int) (int, error) {
+		*c.State += n
+		return *c.State, nil
+	})
+	Handle(k, "take", func(c *Context[int], n int) (int, error) {
+		if *c.State < n {
+			return 0, errors.New("there is not enough")
+		}
+		*c.State -= n
+		return *c.State, nil
+	})
+	Handle(k, "takeIfThere", func(c *Context[int], n int) (bool, error) {
+		there := *c.State >= n
+		if there {
+			*c.State -= n
+		}
+		return there, nil
+	})
+	return k.Kind
+}
+
+// A try that the caller gave up, and that arrives when a later one has been answered, does nothing: not even if that answer was a
+// refusal, or changed nothing, and the actor could do by now what it was asked for.
+func TestLateTryDoesNothing(t *testing.T) {
+	for _, method := range []string{"take", "takeIfThere"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, "n1", "n2", "n3")
+			w.register(tills)
+			var late [][]byte
+			w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+				if len(late) < 2 {
+					late = append(late, body)
+					return nil, errors.New("the link broke")
+				}
+				return to.Serve(ctx, body)
+			}
+			got, err := w.call("n2", "till/a", method, 5)
+			if refused := CodeOf(err) == CodeFailed; refused != (method == "take") || err == nil && got != "false" {
+				t.Fatalf("%s: %v, %v", method, got, err)
+			}
+			w.must("n1", "till/a", "put", 10)
+			arrive := func(node string) {
+				t.Helper()
+				for _, body := range late {
+					if _, err := w.hosts["n1"].Serve(t.Context(), body); node == "n1" && err != nil {
+						t.Error(err)
+					}
+				}
+				if got := w.must("n2", "till/a", "put", 0); got != "10" {
+					t.Errorf("%s, late: %s are left of 10", method, got)
+				}
+			}
+			arrive("n1")
+			w.lead(0, "n3")
+			arrive("n3")
+			w.lead(0, "n1")
+			arrive("n1")
+		})
+	}
+}
