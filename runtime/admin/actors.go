@@ -113,12 +113,9 @@ func (s *Server) callActor(x *exchange, q *query) error {
 	if q.err != nil {
 		return q.err
 	}
-	body, err := x.body(MaxActorBody)
+	body, err := x.message()
 	if err != nil {
 		return err
-	}
-	if len(body) > 0 && !json.Valid(body) {
-		return invalid("the body is no JSON: %q", clip(string(body)))
 	}
 	to, method := ActorName{x.r.PathValue("kind"), x.r.PathValue("name")}, x.r.PathValue("method")
 	if !wait {
@@ -132,8 +129,7 @@ func (s *Server) callActor(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	x.json(http.StatusOK, json.RawMessage(reply))
-	return nil
+	return x.reply(reply)
 }
 
 func (s *Server) listActors(x *exchange, _ *query) error {
@@ -160,14 +156,14 @@ func actorPath(to ActorName, method string) string {
 // CallActor has an actor handle a message and gives its reply; both are JSON. It is not sent twice: if the connection breaks the
 // outcome is unknown.
 func (c *Client) CallActor(ctx context.Context, to ActorName, method string, body []byte) (reply json.RawMessage, err error) {
-	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: "application/json"}, &reply)
+	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: mimeJSON}, &reply)
 	return reply, err
 }
 
 // TellActor has a node take a message to an actor, and does not wait for more: if that node dies it may be lost.
 func (c *Client) TellActor(ctx context.Context, to ActorName, method string, body []byte) error {
 	var taken struct{ Accepted bool }
-	return c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), query: url.Values{"wait": {"false"}}, body: body, mime: "application/json"}, &taken)
+	return c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), query: url.Values{"wait": {"false"}}, body: body, mime: mimeJSON}, &taken)
 }
 
 // Actors lists what actors are in memory, node by node.

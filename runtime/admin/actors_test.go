@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
 )
 
 // parrot answers with what it was asked.
@@ -22,6 +23,8 @@ func (p *parrot) Call(ctx context.Context, to ActorName, method string, payload 
 	switch to.Kind {
 	case "ghost":
 		return nil, &Error{Status: http.StatusNotFound, Kind: KindNotFound, Reason: "no such kind"}
+	case "deep":
+		return []byte(strings.Repeat("[", 40) + strings.Repeat("]", 40)), nil
 	case "lost":
 		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the node died")}
 	}
@@ -92,5 +95,76 @@ func TestActorPaths(t *testing.T) {
 	_, client, _ = serve(t, ServerConfig{})
 	if _, err := client.Actors(t.Context()); err == nil || !strings.Contains(err.Error(), "no actors") {
 		t.Errorf("a node without actors: %v", err)
+	}
+}
+
+// packed is a value of msgpack, written by hand.
+func packed(write func(e *wire.Encoder)) string {
+	e := wire.NewEncoder(nil)
+	write(&e)
+	return string(e.Buffer())
+}
+
+func TestActorsSpeakMsgpack(t *testing.T) {
+	_, _, url := serve(t, ServerConfig{Actors: &parrot{}})
+	const m = "application/msgpack"
+	ten := strings.Repeat("\xc3", 10)
+	for _, c := range []struct {
+		path, sent, accept, body string
+		status                   int
+		form, want               string
+	}{
+		{"counter/x/add", m, "", "\x93\x01\xa1a\xc0", 200, m, packed(func(e *wire.Encoder) { e.Str(`counter|x|add|[1,"a",null]`) })},
+		{"counter/x/add", m, "*/*", "", 200, m, packed(func(e *wire.Encoder) { e.Str("counter|x|add|") })},
+		{"counter/x/add", "application/x-msgpack; v=5", "application/json", "\x01", 200, "application/json", "\"counter|x|add|1\"\n"},
+		{"counter/x/add", "", m, "1", 200, m, packed(func(e *wire.Encoder) { e.Str("counter|x|add|1") })},
+		{"counter/x/add", "application/x-www-form-urlencoded", "text/html", "1", 200, "application/json", "\"counter|x|add|1\"\n"},
+		{"counter/x/add?wait=false", m, "", "\x01", 202, m, "\x81\xa8accepted\xc3"},
+		{"counter/x/add", m, "", "\xc1", 400, m, "0xc1 is no format"},
+		{"counter/x/add", m, "", "\x01\x02", 400, m, "bytes after"},
+		{"counter/x/add", m, "", string([]byte{0xdd, 0x6b, 0xd3, 0x3b, 0xf1, 1, 2}), 400, m, "announced"},
+		{"counter/x/add", m, "", "\xd4\x01\x02", 400, m, "extension"},
+		{"counter/x/add", m, "", "\xdd\x00\x20\x00\x00" + strings.Repeat("\xc2", 2<<20), 413, m, "too long"},
+		{"counter/x/add", "", "", "\x9a" + ten, 400, "application/json", "application/msgpack"},
+		{"ghost/x/add", m, "", "\x01", 404, m, "no such kind"},
+		{"deep/x/add", m, "", "\x01", 406, m, "has handled the message"},
+		{"deep/x/add", m, "application/json", "\x01", 200, "application/json", strings.Repeat("[", 40)},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), "POST", url+"/actors/"+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Content-Type": c.sent, "Accept": c.accept} {
+			if value != "" {
+				request.Header.Set(name, value)
+			}
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		form := response.Header.Get("Content-Type")
+		if err != nil || response.StatusCode != c.status || form != c.form || !strings.Contains(string(text), c.want) {
+			t.Errorf("%s %.20q as %s, wanted as %s: %d %s %.300q, %v", c.path, c.body, c.sent, c.accept, response.StatusCode, form, text, err)
+		}
+		if form == m {
+			if err := wire.Check(text, wire.Limits{}); err != nil {
+				t.Errorf("%s: %q: %v", c.path, text, err)
+			}
+		}
+	}
+}
+
+func TestFormOfAnswer(t *testing.T) {
+	for accept, want := range map[string]string{
+		"": mimeMsgpack, "*/*": mimeMsgpack, "application/json": mimeJSON, "text/html, application/json;q=0.1": mimeJSON,
+		"application/json, application/vnd.msgpack": mimeJSON, "application/msgpack, application/json": mimeMsgpack,
+		"application/json;q=0.5, application/msgpack;q=0.6": mimeMsgpack, "application/msgpack;q=0": mimeMsgpack, "application/json;q=x": mimeMsgpack, ",;,": mimeMsgpack,
+	} {
+		if got := acceptedForm(http.Header{"Content-Type": {mimeMsgpack}, "Accept": {accept}}); got != want {
+			t.Errorf("%q after msgpack: %s, want %s", accept, got, want)
+		}
 	}
 }

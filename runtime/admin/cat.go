@@ -55,7 +55,7 @@ func (t catTable) serve(s *Server, x *exchange, q *query) error {
 	case "", "text":
 		x.text(http.StatusOK, mimeText, t.align(rows, shown, header))
 	case "json":
-		x.text(http.StatusOK, "application/json", t.json(rows, shown))
+		x.text(http.StatusOK, mimeJSON, t.json(rows, shown))
 	default:
 		return invalid("parameter \"format\" is %q; must be text or json", clip(format))
 	}

@@ -23,7 +23,7 @@ func (c *Client) send(ctx context.Context, request call, body, answer any) (err 
 		if request.body, err = json.Marshal(body); err != nil {
 			return fmt.Errorf("encode the body of %s: %w", request.path, err)
 		}
-		request.mime = "application/json"
+		request.mime = mimeJSON
 	}
 	return c.json(ctx, request, answer)
 }

@@ -106,7 +106,7 @@ func (s *Server) failover(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	x.Header().Set("Content-Type", "application/json")
+	x.Header().Set("Content-Type", mimeJSON)
 	_, err = x.Write(file.Bytes())
 	return err
 }

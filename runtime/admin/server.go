@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/troupe-actors/troupe/runtime/admin/console"
+	"github.com/troupe-actors/troupe/shards/wire"
 )
 
 // ServerConfig says how a Server behaves. The zero value works.
@@ -188,6 +189,7 @@ type exchange struct {
 	r        *http.Request
 	hold     hold
 	path     string          // the pattern that matched, for the metrics
+	form     string          // of structured answers: JSON unless it is mimeMsgpack
 	stopping <-chan struct{} // closed when the server is about to end
 }
 
@@ -211,6 +213,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 		return
 	}
 	if splitActor(r) {
+		x.form = acceptedForm(r.Header)
 		s.actors.answer(s, x)
 		return
 	}
@@ -244,18 +247,26 @@ func (x *exchange) fail(err error) {
 	x.json(e.Status, e.answer())
 }
 
-// json answers with a value; ?pretty indents it, as in Elasticsearch.
+// json answers with a value; ?pretty indents it, as in Elasticsearch. Who asked for msgpack gets that.
 func (x *exchange) json(status int, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		panic(fmt.Sprintf("admin: an answer that JSON cannot hold: %v", err))
+	}
+	if x.form == mimeMsgpack {
+		packed, err := wire.AppendMsgpack(nil, text)
+		if err != nil {
+			panic(fmt.Sprintf("admin: an answer that msgpack cannot hold: %v", err))
+		}
+		x.text(status, mimeMsgpack, packed)
+		return
 	}
 	if x.r.URL.Query().Has("pretty") {
 		var indented bytes.Buffer
 		json.Indent(&indented, text, "", "  ") // text is valid
 		text = indented.Bytes()
 	}
-	x.text(status, "application/json", append(text, '\n'))
+	x.text(status, mimeJSON, append(text, '\n'))
 }
 
 // text answers with a whole body.

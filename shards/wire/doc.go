@@ -8,6 +8,9 @@
 // asks for 28.9 GB when it decodes the seven bytes dd 6b d3 3b f1 .. into one (its issues 376 and 401), so decoding is
 // either the typed Decoder, or Unmarshal into a struct after Check.
 //
+// Clients that speak JSON and those that speak msgpack meet in AppendJSON and AppendMsgpack, which write one from the other without a
+// value in between.
+//
 // Wire structs hold no maps: the same value must always be the same bytes, since digests are computed over them.
 //
 // # Why Encoder and Decoder do not call msgpack/v5
