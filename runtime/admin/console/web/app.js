@@ -58,7 +58,7 @@ hooks.askToken = () => new Promise((resolve) => act({
   title: 'This node asks for a token',
   text: 'It is what the node was started with, as TROUPE_TOKEN. It stays in this tab.',
   fields: html`<label>Token <input name="token" type="password" autocomplete="off" autofocus /></label>`,
-  go: 'Use it',
+  go: 'Use it', silent: true,
   run: async (form) => { setToken(form.get('token')); resolve(); },
 }));
 

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from './vendor/preact-htm.js';
 
 let open = () => {};
 
-// act asks, runs, and says what came of it. run returns a sentence, or nothing.
+// act asks, runs, and says what came of it, unless it is silent about that. run returns a sentence, or nothing.
 export const act = (action) => open(action);
 
 export function Dialogs() {
@@ -20,7 +20,7 @@ export function Dialogs() {
     setState({ busy: true });
     try {
       const done = await action.run(new FormData(event.target));
-      setState({ done: done || 'Done.' });
+      if (action.silent) close(); else setState({ done: done || 'Done.' });
     } catch (e) {
       setState({ failed: e.message });
     }
@@ -33,7 +33,7 @@ export function Dialogs() {
       ${action.fields}
       ${action.command && html`<p class="command"><span>The same from a terminal:</span><code>${action.command}</code></p>`}
       <p role="status" class=${state.failed ? 'bad' : ''}>${state.failed || state.done || (state.busy ? 'Working…' : '')}</p>
-      <div class="buttons">
+      <div class="bar end">
         <button type="button" onClick=${close}>${state.done ? 'Close' : 'Cancel'}</button>
         ${!state.done && html`<button class="go" disabled=${state.busy}>${action.go || 'Do it'}</button>`}
       </div>

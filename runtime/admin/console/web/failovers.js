@@ -1,10 +1,12 @@
-// Failovers: the list, and for one of them the waterfall, the table of verdicts and, as far as the page has seen it, the map.
+// Failovers: the list, and for one of them the waterfall, the table as it was meanwhile, and the verdicts.
 import { json } from './api.js';
-import { live, moment, useLive } from './live.js';
-import { Grid, TimeLine } from './map.js';
+import { Grid } from './grid.js';
+import { useLive } from './live.js';
+import { remember } from './past.js';
+import { TimeLine } from './timeline.js';
 import { html, useEffect, useMemo, useState } from './vendor/preact-htm.js';
 
-const ms = (v) => (v >= 1000 ? (v / 1000).toFixed(2) + ' s' : v.toFixed(1) + ' ms');
+const ms = (v) => (v >= 10000 ? (v / 1000).toFixed(1) + ' s' : v >= 1000 ? (v / 1000).toFixed(2) + ' s' : v >= 1 || v <= 0 ? v.toFixed(1) + ' ms' : Math.round(v * 1000) + ' µs');
 
 export function Failovers({ path }) {
   const version = useLive().version;
@@ -23,19 +25,25 @@ export function Failovers({ path }) {
       OTEL_EXPORTER_OTLP_ENDPOINT each one goes to a collector such as Jaeger.</p>
     ${error && html`<p class="bad" role="alert">${error}</p>`}
     ${list && list.missing && html`<p class="bad">${list.missing}</p>`}
-    ${list && list.failovers.length === 0 && html`<p>No failover is remembered.</p>`}
-    ${list && list.failovers.length > 0 && html`<table class="list"><thead><tr>${['Failover', 'When', 'Kind', 'Outcome', 'Shards', 'Writes back after'].map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
-      <tbody>${list.failovers.map((f) => html`<tr><td><a href=${'#/failovers/' + f.trace}>${f.id}</a></td><td>${new Date(f.at).toLocaleString()}</td><td>${f.kind}</td>
-        <td><span class=${'outcome ' + f.outcome}>${f.outcome}</span></td><td>${f.shards}</td><td>${f.shards > 0 && f.outcome !== 'open' ? ms(f.unavailable_ms) : '–'}</td></tr>`)}</tbody></table>`}`;
+    ${!list && !error && html`<p class="empty">Reading…</p>`}
+    ${list && list.failovers.length === 0 && html`<p class="empty">Nothing has died, and no node was drained, as far as anybody remembers.</p>`}
+    ${list && list.failovers.length > 0 && html`<div class="scroll"><table class="list" aria-label="Failovers"><thead><tr>${['What', 'When', 'Kind', 'Outcome', 'Shards', 'Writes back after', 'Took'].map((h, i) => html`<th scope="col" class=${i > 3 ? 'number' : ''}>${h}</th>`)}</tr></thead>
+      <tbody>${list.failovers.map((f) => html`<tr key=${f.trace}><th scope="row"><a href=${'#/failovers/' + f.trace} title=${f.summary}>${f.id}</a></th><td class="mono">${new Date(f.at).toLocaleString()}</td><td>${f.kind}</td>
+        <td><span class=${'outcome ' + f.outcome}>${f.outcome.replace('_', ' ')}</span></td><td class="number">${f.shards}</td>
+        <td class="number">${backAfter(f)}</td><td class="number">${f.took_ms > 0 ? ms(f.took_ms) : '–'}</td></tr>`)}</tbody></table></div>`}`;
 }
+
+// backAfter is for what stops writes; what is planned stops none.
+const backAfter = (f) => (f.kind === 'failover' && f.shards > 0 && f.outcome !== 'open' && f.outcome !== 'red' ? ms(f.unavailable_ms) : '–');
 
 // spansOf reads OTLP: the server projects, the page draws.
 function spansOf(otlp) {
   const text = (list, name) => { const a = (list || []).find((x) => x.key === name); return a ? a.value.stringValue ?? a.value.intValue : ''; };
   return otlp.resourceSpans.flatMap((r) => r.scopeSpans.flatMap((s) => s.spans.map((x) => ({
-    id: x.spanId, parent: x.parentSpanId || '', name: x.name, node: text(r.resource.attributes, 'troupe.node.name'), error: x.status ? x.status.message : '',
+    id: x.spanId, trace: x.traceId, parent: x.parentSpanId || '', name: x.name, node: text(r.resource.attributes, 'troupe.node.name'), error: x.status ? x.status.message : '',
     start: Number(BigInt(x.startTimeUnixNano) / 1000n) / 1000, end: Number(BigInt(x.endTimeUnixNano) / 1000n) / 1000, shard: text(x.attributes, 'troupe.shard.id'),
     events: (x.events || []).map((e) => ({ at: Number(BigInt(e.timeUnixNano) / 1000n) / 1000, name: e.name, reason: text(e.attributes, 'troupe.decider.reason') })),
+    notes: (x.attributes || []).map((a) => `${a.key.replace(/^troupe\./, '')}: ${Object.values(a.value)[0]}`),
   }))));
 }
 
@@ -56,49 +64,91 @@ function outline(spans) {
     }
   };
   visit('', 0);
+  rows.forEach((row, i) => { row.inner = i + 1 < rows.length && rows[i + 1].depth > row.depth; });
   return rows;
 }
 
+// useRecord reads a record and its spans, again for as long as it goes on.
+function useRecord(id) {
+  const version = useLive().version;
+  const [known, setKnown] = useState({ spans: [] });
+  const over = known.record && known.record.Done > 0;
+  useEffect(() => {
+    if (over) return;
+    const path = '/_cluster/failovers/' + encodeURIComponent(id);
+    Promise.all([json('GET', path), json('GET', path + '?format=otlp')]).then(([record, otlp]) => setKnown({ record, spans: spansOf(otlp) }), (e) => setKnown({ spans: [], error: e.message }));
+  }, [id, over || version]);
+  return known;
+}
+
 function One({ id }) {
-  useLive();
-  const [record, setRecord] = useState(null);
-  const [spans, setSpans] = useState([]);
-  const [error, setError] = useState('');
+  const { record, spans, error } = useRecord(id);
   const [shard, setShard] = useState('');
   const [whole, setWhole] = useState(false);
   const [at, setAt] = useState(null);
-  useEffect(() => {
-    const path = '/_cluster/failovers/' + encodeURIComponent(id);
-    Promise.all([json('GET', path), json('GET', path + '?format=otlp')]).then(([r, o]) => { setRecord(r); setSpans(spansOf(o)); }, (e) => setError(e.message));
-  }, [id]);
-  if (error) return html`<p class="bad" role="alert">${error}</p>`;
-  if (!record) return html`<p>Reading…</p>`;
-  const from = Math.min(...spans.map((s) => s.start)), to = Math.max(...spans.map((s) => s.end));
-  const seen = live.history.length > 0 && live.history[0].at < from;
-  const path = '/_cluster/failovers/' + id;
+  if (error) return html`<p class="bad" role="alert">${error}</p><p><a href="#/failovers">All failovers</a></p>`;
+  if (!record || spans.length === 0) return html`<p class="empty">Reading…</p>`;
+  const since = whole ? 0 : record.Lost / 1e6;
+  const from = Math.max(since, Math.min(...spans.map((s) => s.start))), to = Math.max(...spans.map((s) => s.end), from + 0.001);
+  const file = (format) => html`<a href=${`/_cluster/failovers/${id}?format=${format}`} download=${`${record.Name}@${record.Epoch}.${format}.json`}>${format === 'jaeger' ? 'File for Jaeger' : 'OTLP file'}</a>`;
   return html`
-    <p><a href="#/failovers">All failovers</a> · ${record.Name}@${record.Epoch}: ${record.Reason} · trace <code>${id}</code></p>
-    <p><a href=${path + '?format=jaeger'} download=${`${record.Name}@${record.Epoch}.jaeger.json`}>File for Jaeger</a> · <a href=${path + '?format=otlp'} download=${`${record.Name}@${record.Epoch}.otlp.json`}>OTLP file</a></p>
-    ${record.Lost > 0 && html`<label><input type="checkbox" checked=${whole} onChange=${(e) => setWhole(e.target.checked)} /> from the last heartbeat on, not only from the moment when ${record.Name} was gone</label>`}
-    <${Waterfall} spans=${spans} since=${whole ? 0 : record.Lost / 1e6} at=${at} choose=${setShard} />
-    ${seen && html`<h2>The shard table meanwhile</h2><${Grid} now=${moment(at === null ? from : at)} chosen=${shard} />
-      <${TimeLine} at=${at === null ? Math.round(from) : at} setAt=${setAt} from=${Math.floor(from - 500)} to=${Math.ceil(to + 3000)} />`}
+    <p class="bar apart"><span><a href="#/failovers">All failovers</a> · <b>${record.Name}@${record.Epoch}</b>: ${record.Reason}</span><small>${file('jaeger')} · ${file('otlp')} · trace <code>${spans[0].trace}</code></small></p>
+    ${record.Lost > 0 && html`<p><label><input type="checkbox" checked=${whole} onChange=${(e) => setWhole(e.target.checked)} /> from the last heartbeat on, not only from the moment when ${record.Name} was gone</label></p>`}
+    <div class="beside">
+      <${Waterfall} spans=${spans} from=${from} to=${to} at=${at} chosen=${shard} choose=${setShard} />
+      <${Meanwhile} id=${id} record=${record} from=${from} to=${to} at=${at} setAt=${setAt} chosen=${shard} />
+    </div>
     <${Verdicts} record=${record} shard=${shard} choose=${setShard} />`;
 }
 
-// Waterfall draws spans from since on: what lies before is cut off, since waiting for a heartbeat is longer than all the rest.
-export function Waterfall({ spans, since, at, choose }) {
+const margin = 0.15; // of the failover, before and after it
+
+// Meanwhile plays the shard table during a failover, from what the cluster remembers of it.
+function Meanwhile({ id, record, from, to, at, setAt, chosen }) {
+  const [past, setPast] = useState(null);
+  const [error, setError] = useState('');
+  const begin = Math.floor(from - Math.max(20, (to - from) * margin)), end = Math.ceil(to + Math.max(20, (to - from) * margin));
+  useEffect(() => { remember(begin, end).then(setPast, (e) => setError(e.message)); }, [id, begin, end]);
+  const [all, setAll] = useState(false);
+  const concerned = useMemo(() => new Set((record.Shards || []).map((s) => s.Name)), [record]);
+  if (error) return html`<section class="meanwhile"><p class="bad">The table of that time is not to be had: ${error}</p></section>`;
+  if (!past) return html`<section class="meanwhile"><p class="empty">Asking who remembers the table of that time…</p></section>`;
+  if (past.moments.length === 0 || past.began > from) {
+    return html`<section class="meanwhile"><p class="empty">No node that runs remembers the shard table of that time${past.began ? ` (${past.node} remembers it from ${new Date(past.began).toLocaleString()} on)` : ''}.</p></section>`;
+  }
+  const shown = at === null ? begin : at;
+  const some = concerned.size > 0 && concerned.size < past.rows.size;
+  const only = some && !all ? concerned : undefined;
+  return html`<section class="meanwhile" aria-label="The shard table meanwhile"><h2>The shard table meanwhile</h2>
+    <${Grid} now=${past.table(past.indexAt(shown))} chosen=${chosen} only=${only} />
+    <${TimeLine} past=${past} at=${shown} setAt=${setAt} from=${begin} to=${end} />
+    <p class="bar"><small>As ${past.node} saw it.</small>${some && html`<label><input type="checkbox" checked=${all} onChange=${(e) => setAll(e.target.checked)} /> all ${past.rows.size} shards, not only those concerned</label>`}</p></section>`;
+}
+
+const height = 20;
+const folds = 40; // steps from which on those inside of a shard's are folded up at first
+
+// Waterfall draws spans of a span of time: what lies before it is cut off, since waiting for a heartbeat is longer than all the rest.
+export function Waterfall({ spans, from, to, at, chosen, choose }) {
   const rows = useMemo(() => outline(spans), [spans]);
-  if (rows.length === 0) return html`<p>No step is known yet.</p>`;
-  const from = Math.max(since, Math.min(...spans.map((s) => s.start))), to = Math.max(...spans.map((s) => s.end), from + 0.001);
-  const x = (t) => (Math.max(0, t - from) / (to - from)) * 1000;
-  const height = 22;
-  return html`<div class="waterfall scroll" role="table" aria-label="Steps of the failover">
-    ${rows.map(({ s, depth }) => html`<div role="row" class="step" onClick=${() => s.shard && choose(s.shard)}>
-      <span role="cell" class=${'name deep' + Math.min(depth, 4)} title=${s.name}>${s.error ? '✗ ' : ''}${s.name}</span>
-      <svg role="presentation" viewBox="0 0 1000 ${height}" preserveAspectRatio="none">
-        <rect x=${x(s.start)} y="5" width=${Math.max(2, x(s.end) - x(s.start))} height="12" class=${'bar' + (s.error ? ' failed' : '')} />
-        ${s.events.filter((e) => e.at >= from).map((e) => html`<line x1=${x(e.at)} x2=${x(e.at)} y1="2" y2="20" class="tick"><title>${e.name}${e.reason ? ': ' + e.reason : ''}</title></line>`)}
+  const x = (t) => (Math.min(1, Math.max(0, (t - from) / (to - from)))) * 1000;
+  const running = (s) => at !== null && s.start <= at && at <= s.end;
+  const [turned, turn] = useState(new Set()); // those that are not as they were at first
+  const unfolded = (s, depth) => depth === 0 || (rows.length < folds) !== turned.has(s.id);
+  const toggle = (id) => turn((before) => { const after = new Set(before); if (!after.delete(id)) after.add(id); return after; });
+  let below = Infinity; // what is deeper is folded up
+  const seen = rows.filter(({ s, depth, inner }) => {
+    if (depth > below) return false;
+    below = inner && !unfolded(s, depth) ? depth : Infinity;
+    return true;
+  });
+  return html`<div class="waterfall scroll" role="table" aria-label="Steps">
+    ${seen.map(({ s, depth, inner }) => html`<div role="row" key=${s.id} class=${'step' + (running(s) ? ' running' : '') + (s.shard && s.shard === chosen ? ' chosen' : '')}>
+      <span role="cell" class=${'name deep' + Math.min(depth, 4)} title=${[s.name, ...s.notes].join('\n')}>${inner && depth > 0 && html`<button class="link fold" aria-expanded=${unfolded(s, depth)} aria-label=${'Steps of ' + s.name} onClick=${() => toggle(s.id)}>${unfolded(s, depth) ? '▾' : '▸'}</button> `}${s.error ? '✗ ' : ''}${s.shard
+        ? html`<button class="link" onClick=${() => choose(s.shard)} aria-pressed=${s.shard === chosen}>${s.name}</button>` : s.name}</span>
+      <svg role="cell" aria-label=${`begins after ${ms(Math.max(0, s.start - from))}`} viewBox="0 0 1000 ${height}" preserveAspectRatio="none">
+        <rect x=${x(s.start)} y="5" width=${Math.max(3, x(s.end) - x(s.start))} height="10" class=${'span' + (s.error ? ' failed' : '') + (depth === 0 ? ' root' : '')} />
+        ${s.events.filter((e) => e.at >= from).map((e) => html`<line x1=${x(e.at)} x2=${x(e.at)} y1="2" y2="18" class="tick"><title>${e.name}${e.reason ? ': ' + e.reason : ''}</title></line>`)}
         ${at !== null && html`<line x1=${x(at)} x2=${x(at)} y1="0" y2=${height} class="now" />`}
       </svg>
       <span role="cell" class="long">${ms(s.end - s.start)}</span>
@@ -109,12 +159,24 @@ export function Waterfall({ spans, since, at, choose }) {
 function Verdicts({ record, shard, choose }) {
   const list = record.Shards || [];
   const s = list.find((x) => x.Name === shard) || list[0];
-  if (!s) return html`<p>The node led no shard.</p>`;
-  return html`<h2>Why there</h2>
-    <label>Shard <select value=${s.Name} onChange=${(e) => choose(e.target.value)}>${list.map((x) => html`<option value=${x.Name}>${x.Name}</option>`)}</select></label>
-    <p>${s.Reason || s.Problem}</p>
-    <table class="why"><thead><tr><th scope="col">candidate</th><th scope="col">decider</th><th scope="col">says</th><th scope="col">reason</th></tr></thead><tbody>
-    ${(s.Candidates || []).flatMap((c) => (c.Words || []).map((w, i) => html`<tr><th scope="row">${i === 0 ? c.Node + (c.Chosen ? ' ← chosen' : '') : ''}</th>
-      <td>${record.Words[w].Decider}</td><td><span class=${'verdict ' + record.Words[w].Verdict.toLowerCase()}>${record.Words[w].Verdict}</span></td><td>${record.Words[w].Reason}</td></tr>`))}
-    </tbody></table>`;
+  if (!s) return html`<p class="empty">The node held nothing that had to go elsewhere.</p>`;
+  const candidates = s.Candidates || [];
+  return html`<section aria-label="Why there"><h2>Why there</h2>
+    <p class="bar"><label>Shard <select value=${s.Name} onChange=${(e) => choose(e.target.value)}>${list.map((x) => html`<option value=${x.Name}>${x.Name}</option>`)}</select></label> <span>${s.Reason || s.Problem}</span></p>
+    ${candidates.length === 0 ? html`<p class="empty">What the deciders said of this one is not kept.</p>` : html`<div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr>${['candidate', 'verdict', 'decider', 'says', 'reason'].map((h) => html`<th scope="col">${h}</th>`)}</tr></thead><tbody>
+    ${candidates.flatMap((c) => {
+      const lines = linesOf(c, record.Words);
+      return lines.map((l, i) => html`<tr class=${i === 0 ? 'begin' : ''}>${i === 0 && html`<th scope="rowgroup" rowspan=${lines.length}>${c.Node}${c.Chosen ? ' ← chosen' : ''}</th><td rowspan=${lines.length}><span class=${'verdict ' + c.Verdict.toLowerCase()}>${c.Verdict}</span></td>`}
+        <td>${l.who}</td><td><span class=${'verdict ' + l.says.toLowerCase().replace(' ', '_')}>${l.says}</span></td><td>${l.reason}</td></tr>`);
+    })}
+    </tbody></table></div>`}</section>`;
+}
+
+// linesOf gives each word that has a reason a line, and those that agree without one a line together.
+function linesOf(c, all) {
+  const said = (c.Words || []).map((w) => all[w]);
+  const plain = said.filter((w) => w.Verdict === 'YES' && !w.Reason);
+  const lines = said.filter((w) => !plain.includes(w)).map((w) => ({ who: w.Decider, says: w.Verdict, reason: w.Reason }));
+  if (plain.length > 0) lines.push({ who: plain.map((w) => w.Decider).join(', '), says: 'YES', reason: '' });
+  return lines;
 }

@@ -39,12 +39,12 @@ export function Keys({ path }) {
       return `Written and read back; the write took ${took.toFixed(1)} ms from this browser.`;
     },
   });
-  return html`<p class="buttons left">
+  return html`<p class="bar">
       <label>Keyspace <select value=${space} onChange=${(e) => setSpace(e.target.value)}>${spaces.map((s) => html`<option value=${s.name}>${s.name} (${s.keys} keys)</option>`)}</select></label>
       <label>Keys that begin with <input type="search" value=${prefix} onInput=${(e) => setPrefix(e.target.value)} /></label>
       <button onClick=${write}>Write a test key</button></p>
     ${error && html`<p class="bad" role="alert">${error}</p>`}
-    <div class="two"><table class="list"><thead><tr><th scope="col">Key</th><th scope="col">Bytes</th><th scope="col">Version</th></tr></thead><tbody>
+    <div class="two"><table class="list" aria-label="Keys"><thead><tr><th scope="col">Key</th><th scope="col">Bytes</th><th scope="col">Version</th></tr></thead><tbody>
       ${list.map((k) => html`<tr><td><button class="link" onClick=${() => read(k.key)}>${k.key}</button></td><td>${k.size}</td><td>${k.version}</td></tr>`)}</tbody></table>
     ${value && html`<section aria-label="Value"><h2>${value.key}</h2><pre>${value.text}</pre></section>`}</div>
     <p><small>The first ${page} are shown; a longer prefix shows others.</small></p>`;

@@ -1,12 +1,13 @@
 // What the console knows of the cluster, as it changes: the members, the shard table, and how both came to be what they are.
 import { lines } from './api.js';
+import { Past, remember } from './past.js';
 import { useEffect, useState } from './vendor/preact-htm.js';
 
-// A moment of the shard table. Rows are shared between moments: what did not change is the same object.
-const remembered = 4000;
-
-export const live = { online: false, problem: '', leader: '', version: 0, nodes: [], rows: new Map(), history: [] };
+// Times are those of the node that serves the page; ahead is how far its clock is before the browser's.
+export const live = { online: false, problem: '', leader: '', version: 0, nodes: [], rows: new Map(), past: new Past(), ahead: 0, since: 0 };
 const listeners = new Set();
+
+export const now = () => Date.now() + live.ahead;
 
 export function useLive() {
   const [, tick] = useState(0);
@@ -30,14 +31,14 @@ function tell() {
 }
 
 function take(line) {
+  if (line.whole) live.ahead = line.at - Date.now();
+  live.past.add(line);
   const rows = line.whole ? new Map() : new Map(live.rows);
   for (const row of line.shards || []) rows.set(row.shard, row);
   live.rows = rows;
   live.nodes = line.nodes || live.nodes;
   live.leader = line.leader;
   live.version = line.version;
-  live.history.push({ at: Date.now(), version: line.version, leader: line.leader, nodes: live.nodes, rows });
-  if (live.history.length > remembered) live.history.splice(0, live.history.length - remembered);
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -47,6 +48,7 @@ export async function follow() {
   for (;;) {
     try {
       for await (const line of lines('/_watch/routing')) {
+        if (!line.version) continue;
         live.online = true;
         live.problem = '';
         take(line);
@@ -62,15 +64,14 @@ export async function follow() {
   }
 }
 
-// moment is what was agreed at a time; the newest for a time after it.
-export function moment(at) {
-  const h = live.history;
-  let low = 0, high = h.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (h[middle].at <= at) low = middle; else high = middle - 1;
-  }
-  return h[low];
+// recall fetches what was before the page was opened, from a time on.
+export async function recall(from) {
+  const first = live.past.moments[0];
+  if (!first) return;
+  const older = await remember(from, first.at);
+  live.past.before(older);
+  live.since = Math.max(from, older.began);
+  tell();
 }
 
 // roleOf says what a copy is at a moment, in a word that style and people know.

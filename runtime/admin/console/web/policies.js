@@ -34,7 +34,7 @@ function Policy({ p }) {
   const use = (u) => (u ? `version ${u.version} (${u.label})${Object.entries(u.settings || {}).map(([k, v]) => ` ${k}=${v}`).join('')}` : 'nothing');
   return html`<section class="card" aria-label=${p.name}><h3>${p.name}</h3>
     <p>In force: ${use(p.active)} · before: ${use(p.previous)} · in the shadow: ${use(p.shadow)}${p.note ? ' · ' + p.note : ''}</p>
-    <p class="buttons left">
+    <p class="bar">
       <button onClick=${() => post('activate', `Activate ${p.name}`, 'Its newest version decides from the next plan on. The one before stays for a rollback.', `troupe policy activate ${p.name}`)}>Activate</button>
       <button onClick=${() => post('shadow', `Put ${p.name} in the shadow`, 'Its newest version is asked beside those in force, and changes nothing.', `troupe policy shadow ${p.name}`)}>Shadow</button>
       <button onClick=${() => post('rollback', `Roll ${p.name} back`, 'The version before decides again.', `troupe policy rollback ${p.name}`)}>Roll back</button>

@@ -23,7 +23,7 @@ export function Settings() {
       <label>Only those with <input type="search" value=${filter} onInput=${(e) => setFilter(e.target.value)} /></label>
       <label><input type="checkbox" checked=${only} onChange=${(e) => setOnly(e.target.checked)} /> only what is set</label></p>
     ${names.length === 0 && html`<p class="empty">No setting ${only ? 'that is set ' : ''}has “${filter}” in its name.</p>`}
-    ${names.length > 0 && html`<div class="scroll"><table class="list"><thead><tr><th scope="col">Setting</th><th scope="col">Value</th><th scope="col">Default</th><th><span class="away">Actions</span></th></tr></thead><tbody>
+    ${names.length > 0 && html`<div class="scroll"><table class="list" aria-label="Settings"><thead><tr><th scope="col">Setting</th><th scope="col">Value</th><th scope="col">Default</th><th><span class="away">Actions</span></th></tr></thead><tbody>
     ${names.map((n) => html`<${Setting} key=${n} name=${n} all=${all} />`)}</tbody></table></div>`}
     <${History} past=${past.filter((p) => p.name.includes(filter))} all=${all} />`;
 }
@@ -50,7 +50,7 @@ function History({ past, all }) {
     if (last && last[0].version === p.version) last.push(p); else steps.push([p]);
   }
   return html`<section aria-label="History"><h2>Who changed what</h2>
-    ${steps.length === 0 ? html`<p class="empty">No change is remembered.</p>` : html`<div class="scroll"><table class="list"><thead><tr>${['When', 'By', 'Change', ''].map((h) => html`<th scope="col">${h || html`<span class="away">Actions</span>`}</th>`)}</tr></thead>
+    ${steps.length === 0 ? html`<p class="empty">No change is remembered.</p>` : html`<div class="scroll"><table class="list" aria-label="Changes"><thead><tr>${['When', 'By', 'Change', ''].map((h) => html`<th scope="col">${h || html`<span class="away">Actions</span>`}</th>`)}</tr></thead>
     <tbody>${steps.map((step) => html`<tr key=${step[0].version}><td class="mono">${new Date(step[0].at).toLocaleString()}<br /><small>version ${step[0].version}</small></td><td>${step[0].by}</td>
       <td>${step.map((p) => html`<div class="diff"><code class="name">${p.name}</code><br /><del>${p.from ?? 'default'}</del> <span aria-label="became">→</span> <ins>${p.to ?? 'default'}</ins></div>`)}</td>
       <td>${step.every((p) => takesBack(p, all)) && html`<button onClick=${() => takeBack(step)}>Take back</button>`}</td></tr>`)}</tbody></table></div>`}
