@@ -17,6 +17,9 @@ type actorsAPI struct{ node *Node }
 
 // Call has an actor handle a message.
 func (a actorsAPI) Call(ctx context.Context, to admin.ActorName, method string, payload []byte) ([]byte, error) {
+	if k := a.node.state().Kind(to.Kind); k != nil && k.Active == 0 {
+		return nil, &admin.Error{Status: http.StatusConflict, Kind: shards.KindConflict.String(), Reason: "no version of kind " + k.Name + " is in use: troupe actor use " + k.Name}
+	}
 	reply, err := a.node.actors.Call(ctx, virtual.ID{Kind: to.Kind, Name: to.Name}, method, payload)
 	return reply, actorError(err)
 }

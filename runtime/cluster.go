@@ -236,6 +236,7 @@ func (n *Node) apply(state *cluster.State) {
 	n.copies.nudge()
 	n.directory.Changed()
 	n.placement.Wake()
+	n.guests.Wake()
 	n.telling.applied()
 	n.news.tell()
 }

@@ -20,10 +20,11 @@ const (
 // guestFolder is where native code of compiled modules is kept, below the data folder. It is run without another look.
 const guestFolder = "modules"
 
-// newEngine opens what policies are compiled with. nil: this node runs none; a node without the role meta never plans.
+// newEngine opens what policies and actors are compiled with. nil: this node runs none; one without the roles meta and data neither
+// plans nor holds actors.
 func (n *Node) newEngine() (*hosted.Engine, error) {
 	roles, err := n.config.roles()
-	if err != nil || n.config.Guests == GuestsOff || roles&cluster.RoleMeta == 0 {
+	if err != nil || n.config.Guests == GuestsOff || roles&(cluster.RoleMeta|cluster.RoleData) == 0 {
 		return nil, err
 	}
 	c := hosted.EngineConfig{Interpreter: n.config.Guests == GuestsInterpreted}
@@ -31,12 +32,12 @@ func (n *Node) newEngine() (*hosted.Engine, error) {
 		c.CacheDir = filepath.Join(n.config.Data, guestFolder)
 	}
 	engine, err := hosted.NewEngine(c)
-	if err != nil { // the node is of use without: it says why it cannot run a policy when one is pushed
-		n.config.Logger.Error("this node cannot run policies that are WebAssembly", "err", err)
+	if err != nil { // the node is of use without: it says why it cannot run a module when one is pushed
+		n.config.Logger.Error("this node cannot run policies and actors that are WebAssembly", "err", err)
 		return nil, nil
 	}
 	if running := engine.Running(); running != "compiler" && n.config.Guests != GuestsInterpreted {
-		n.config.Logger.Warn("policies are interpreted on this machine, some 50 times slower than compiled", "engine", running)
+		n.config.Logger.Warn("policies and actors are interpreted on this machine, some 50 times slower than compiled", "engine", running)
 	}
 	return engine, nil
 }

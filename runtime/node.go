@@ -13,12 +13,14 @@ import (
 
 	"github.com/troupe-actors/troupe/actors"
 	"github.com/troupe-actors/troupe/actors/directory"
+	"github.com/troupe-actors/troupe/actors/guest"
 	"github.com/troupe-actors/troupe/actors/member"
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -49,6 +51,8 @@ type Node struct {
 	plans     *planBook
 	telling   *telling
 	actors    *virtual.Host
+	engine    *hosted.Engine // for modules; nil: this node runs none
+	guests    *guest.Shell
 	system    *actors.System
 	life      atomic.Pointer[life]
 	lease     atomic.Pointer[member.Lease] // of the present life
@@ -186,6 +190,12 @@ func (n *Node) build() (err error) {
 		return err
 	}
 	if n.actors, err = n.newActors(); err != nil {
+		return err
+	}
+	if n.engine, err = n.newEngine(); err != nil {
+		return err
+	}
+	if n.guests, err = n.newGuests(); err != nil {
 		return err
 	}
 	n.placement, err = n.newPlacement()

@@ -16,11 +16,7 @@ import (
 // placing is what placement leans on: the group and the member of the present life, whichever that is.
 type placing struct{ node *Node }
 
-func (n *Node) newPlacement() (*placement.Placement, error) {
-	engine, err := n.newEngine()
-	if err != nil {
-		return nil, err
-	}
+func (n *Node) newPlacement() (_ *placement.Placement, err error) {
 	if n.plans, err = openPlans(n.config.Data, Version(), n.config.Logger); err != nil {
 		return nil, err
 	}
@@ -29,9 +25,9 @@ func (n *Node) newPlacement() (*placement.Placement, error) {
 		House: func(ctx context.Context, e *hosted.Engine) ([]*hosted.Version, error) {
 			return hosted.LoadBuiltIns(ctx, e, modules.All())
 		},
-		Engine: engine, Closed: func() error {
+		Engine: n.engine, Closed: func() error {
 			n.plans.close()
-			return closeEngine(engine)
+			return nil
 		},
 		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.idle,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {

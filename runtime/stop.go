@@ -26,6 +26,9 @@ func (n *Node) close() error {
 	if n.actors != nil {
 		n.actors.Close()
 	}
+	if n.guests != nil {
+		n.guests.Close()
+	}
 	n.leave()
 	if n.directory != nil {
 		n.directory.Close()
@@ -49,6 +52,7 @@ func (n *Node) close() error {
 	if n.placement != nil {
 		n.placement.Close()
 	}
+	problems = append(problems, closeEngine(n.engine))
 	problems = append(problems, n.telling.close())
 	problems = append(problems, n.closeLog())
 	if n.system != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/directory"
+	"github.com/troupe-actors/troupe/actors/guest"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -27,31 +28,48 @@ func (n *Node) Actors() *virtual.Host { return n.actors }
 // shards, one replica, and fsync, or in memory if this node has no data folder. It should
 // be called on every node that holds copies, and before the first call. The error wraps ErrConfig, or is what the cluster says.
 func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
-	if _, err := n.named(k.Keyspace()); err != nil {
-		space := shards.Keyspace{Name: k.Keyspace(), Shards: actorShards, Replicas: 1}
-		if n.config.Data == "" {
-			space.Durability = shards.DurabilityMemory // nothing else can be kept here
-		}
-		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
-		if err == nil {
-			err = n.await(ctx, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
-		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("keyspace %q of actors: %w", k.Keyspace(), err)
-		case outcome.Err != nil && n.state().KeyspaceByName(k.Keyspace()) == nil:
-			return invalid("keyspace %q of actors: %w", k.Keyspace(), outcome.Err)
-		}
+	if err := n.makeActorKeyspace(ctx, k.Keyspace()); err != nil {
+		return err
+	}
+	if n.state().Kind(k.Name()) != nil {
+		return invalid("the cluster has a kind %s that was pushed as a module: give this one another name, or have that one forgotten (troupe actor forget %s)", k.Name(), k.Name())
 	}
 	if err := n.actors.Register(k); err != nil {
 		return invalid("%w", err)
 	}
-	if space := n.state().KeyspaceByName(k.Keyspace()); space != nil {
-		for i := range space.Shards {
-			n.actors.Led(shards.NewShardID(space.ID, i)) // what actors of this kind had to do may have waited for it
-		}
+	n.resume(k.Keyspace())
+	return nil
+}
+
+// makeActorKeyspace makes a keyspace for actors, if the cluster has none of that name.
+func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
+	if _, err := n.named(name); err == nil {
+		return nil
+	}
+	space := shards.Keyspace{Name: name, Shards: actorShards, Replicas: 1}
+	if n.config.Data == "" {
+		space.Durability = shards.DurabilityMemory // nothing else can be kept here
+	}
+	outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
+	if err == nil {
+		err = n.await(ctx, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("keyspace %q of actors: %w", name, err)
+	case outcome.Err != nil && n.state().KeyspaceByName(name) == nil:
+		return invalid("keyspace %q of actors: %w", name, outcome.Err)
 	}
 	return nil
+}
+
+// resume has the shards of a keyspace looked at again: what actors of a kind had to do may have waited until the kind is known.
+func (n *Node) resume(keyspace string) {
+	if space := n.state().KeyspaceByName(keyspace); space != nil {
+		for i := range space.Shards {
+			n.actors.Led(shards.NewShardID(space.ID, i))
+		}
+	}
 }
 
 // actorShards is how many shards a keyspace gets that is made for actors. Who wants another number makes the keyspace before.
@@ -60,9 +78,17 @@ const actorShards = 64
 func (n *Node) newActors() (*virtual.Host, error) {
 	return virtual.NewHost(virtual.Config{
 		Self: n.id.Node, Name: n.config.Name, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Memory: n.config.ActorMemory, Log: n.config.Logger,
+		Coming: func(kind string) bool { return n.state().Kind(kind) != nil },
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindActor, body)
 		},
+	})
+}
+
+// newGuests begins to look after the kinds of actors whose code was pushed.
+func (n *Node) newGuests() (*guest.Shell, error) {
+	return guest.Start(guest.Config{
+		Self: n.id.Node, Group: placing{n}, Host: n.actors, Engine: n.engine, Registered: n.resume, Log: n.config.Logger,
 	})
 }
 

@@ -68,6 +68,13 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activ
 		return nil
 	}
 	a.used = time.Now()
+	if a.kind != k { // it was unregistered, and another registered: what is left of it leaves memory
+		if !a.running {
+			a.leave()
+		}
+		d.refuse(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: kind %s is another since a moment ago, and actor %s is about to leave memory", k.name, id)})
+		return a
+	}
 	a.take(d)
 	return a
 }

@@ -192,6 +192,8 @@ func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
 	keyspace := defaultKeyspace
 	if k := h.kind(m.To.Kind); k != nil {
 		keyspace = k.keyspace
+	} else if h.c.Coming(m.To.Kind) {
+		return nil, h.errComing(m.To.Kind)
 	}
 	shard, node, err := h.c.Storage.Locate(keyspace, m.To.key("s", ""))
 	switch {

@@ -27,6 +27,8 @@ type Config struct {
 	// Memory bounds what the activations on this node need, in bytes, as far as it can be told from their states. Beyond it those that
 	// have been idle for longest leave memory. Default 512 MiB.
 	Memory int64
+	// Coming says that a kind which is not registered here is about to be: messages wait for it instead of being refused. nil: none is.
+	Coming func(kind string) bool
 	Log    *slog.Logger // default: none
 }
 
@@ -68,6 +70,9 @@ func NewHost(c Config) (*Host, error) {
 	}
 	if c.Memory <= 0 {
 		c.Memory = defaultMemory
+	}
+	if c.Coming == nil {
+		c.Coming = func(string) bool { return false }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -139,6 +144,22 @@ func (h *Host) Register(k *Kind) error {
 	return nil
 }
 
+// Unregister makes a kind unknown again, for those who learn of kinds while they run. What its actors keep stays in their shards;
+// those that are in memory leave it, and those that are handling messages a little later.
+func (h *Host) Unregister(name string) {
+	h.mu.Lock()
+	delete(h.kinds, name)
+	h.mu.Unlock()
+	h.each(func(a *activation) {
+		if a.id.Kind == name && !a.running { // the sweep sees to the others
+			a.leave()
+		}
+	})
+}
+
+// Knows says whether a kind is registered here.
+func (h *Host) Knows(name string) bool { return h.kind(name) != nil }
+
 func (h *Host) kind(name string) *Kind {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -184,6 +205,10 @@ func (h *Host) Kinds() []ActiveKind {
 	return list
 }
 
+func (h *Host) errComing(kind string) error {
+	return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: node %s has not heard of kind %s yet", h.c.Name, kind)}
+}
+
 // errClosed answers calls to a host that is closing.
 var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("virtual: the node is stopping")}
 
@@ -191,6 +216,9 @@ var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("vir
 func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	k := h.kind(m.To.Kind)
 	if k == nil {
+		if h.c.Coming(m.To.Kind) {
+			return nil, h.errComing(m.To.Kind)
+		}
 		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Name)}
 	}
 	method := k.method(m.Method)

@@ -287,3 +287,41 @@ func TestCloseLeavesWhoDoesNotReturn(t *testing.T) {
 		<-ended
 	})
 }
+
+// A kind that is unregistered is unknown; one that takes its place finds what its actors keep, and its own code handles their messages.
+func TestKindsComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "a")
+		g := make(gate)
+		w.register(journals(g))
+		h, rain := w.hosts["a"], ID{"journal", "rain"}
+		call := func(method, line string) (string, error) {
+			return Call[string, string](t.Context(), h, rain, method, line)
+		}
+		if _, err := Call[string, int](t.Context(), h, rain, "add", "one"); err != nil {
+			t.Fatal(err)
+		}
+		hung := make(chan error, 1)
+		go func() {
+			_, err := Call[string, int](t.Context(), h, rain, "hang", "two")
+			hung <- err
+		}()
+		synctest.Wait()
+		h.Unregister("journal")
+		if _, err := call("look", ""); CodeOf(err) != CodeNoKind || h.Knows("journal") {
+			t.Fatalf("of no kind: %v", err)
+		}
+		other := NewKind[journal]("journal")
+		Handle(other, "other", func(c *Context[journal], _ string) (string, error) { return strings.Join(c.State.Lines, "+"), nil })
+		if err := h.Register(other.Kind); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { close(g) }) // the call waits for it: the activation of the kind before has not left
+		if said, err := call("other", ""); err != nil || said != "one+two" {
+			t.Fatalf("the other kind: %q, %v", said, err)
+		}
+		if err := <-hung; err != nil {
+			t.Fatal(err)
+		}
+	})
+}

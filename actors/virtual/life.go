@@ -120,7 +120,7 @@ func (h *Host) sweep() {
 			}
 		case now := <-tick.C:
 			h.each(func(a *activation) {
-				leave := a.kept == 0 && now.Sub(a.used) > a.kind.idle || !h.c.Storage.Leads(a.shard)
+				leave := a.kept == 0 && now.Sub(a.used) > a.kind.idle || !h.c.Storage.Leads(a.shard) || h.kind(a.id.Kind) != a.kind
 				switch {
 				case a.running:
 					a.hurry()

@@ -1,0 +1,130 @@
+package guest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
+	"github.com/troupe-actors/troupe/wasm/abi/act"
+)
+
+// stage compiles the modules of a state that are actors, and says what is new about them; done is false if that must be tried again.
+func (s *Shell) stage(state *cluster.State, self *cluster.Member) (done bool) {
+	report := &cluster.StageReport{Node: self.ID, Epoch: self.Epoch}
+	for i := range state.Modules {
+		m := &state.Modules[i]
+		if !m.Whole() || !s.isActor(m) {
+			continue
+		}
+		v := s.shelf.Load().modules[m.Digest]
+		if v == nil {
+			if v = s.compile(m); s.ctx.Err() != nil {
+				v.close(s.c.Log)
+				return false
+			}
+			s.put(m.Digest, v)
+		}
+		if said, known := m.ReadyOn(self.ID, self.Epoch); !known || said != v.problem {
+			report.Modules = append(report.Modules, cluster.StagedModule{Digest: m.Digest, Problem: v.problem})
+		}
+	}
+	s.keep(state)
+	return len(report.Modules) == 0 || s.say(report)
+}
+
+// isActor says whether a whole module has the manifest of a kind of actors. What has none is a policy, and others see to it.
+func (s *Shell) isActor(m *cluster.Module) bool {
+	other, known := s.look.other[m.Digest]
+	if !known {
+		manifest, err := abi.Custom(m.Bytes(), act.SectionName)
+		other = err != nil || manifest == nil
+		s.look.other[m.Digest] = other
+	}
+	return !other
+}
+
+// compile makes a module ready, or finds out why it cannot be.
+func (s *Shell) compile(m *cluster.Module) *volume {
+	if s.c.Engine == nil {
+		return &volume{problem: "it was built or started without an engine for WebAssembly"}
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, compileLimit)
+	defer cancel()
+	begun, binary := time.Now(), m.Bytes()
+	manifest, err := act.FindManifest(binary)
+	if err == nil && s.kinds[manifest.Kind] == nil && s.c.Host.Knows(manifest.Kind) {
+		err = fmt.Errorf("the program that runs there has a kind %s of its own; give this one another name", manifest.Kind)
+	}
+	var module *Module
+	if err == nil {
+		module, err = Load(ctx, s.c.Engine, binary, s.host(manifest))
+	}
+	if err != nil {
+		problem := strings.ToValidUTF8(err.Error(), "?")
+		problem = strings.ToValidUTF8(problem[:min(len(problem), cluster.MaxReason)], "")
+		s.c.Log.Warn("a module of actors cannot run on this node", "module", m.Digest.Short(), "reason", problem)
+		return &volume{problem: problem}
+	}
+	s.c.Log.Info("a module of actors is ready", "module", m.Digest.Short(), "kind", manifest.Kind, "version", manifest.Version, "took", time.Since(begun).Round(time.Millisecond))
+	debug.FreeOSMemory() // compiling took many times what is kept, and an idle node may not allocate for hours
+	return &volume{module: module}
+}
+
+// say proposes a report.
+func (s *Shell) say(r *cluster.StageReport) bool {
+	slices.SortFunc(r.Modules, func(a, b cluster.StagedModule) int { return cmp.Compare(a.Digest, b.Digest) })
+	ctx, cancel := context.WithTimeout(s.ctx, reportLimit)
+	defer cancel()
+	outcome, err := s.c.Group.Propose(ctx, &cluster.Command{Stage: r})
+	if err = cmp.Or(err, outcome.Error()); err != nil {
+		s.c.Log.Debug("what this node says of modules was not committed; it says so again", "error", err)
+		return false
+	}
+	return true
+}
+
+// host is where the lines of a module's guests go: into the node's log, as many as people read.
+func (s *Shell) host(m *act.Manifest) wasm.Host {
+	log := s.c.Log.With("kind", m.Kind, "version", m.Version)
+	lines := &allowance{}
+	return wasm.Host{
+		Enabled: func(level wasm.Level) bool { return log.Enabled(s.ctx, slog.Level(level)) },
+		Log: func(level wasm.Level, text string) {
+			if left, ok := lines.take(time.Now()); ok {
+				log.Log(s.ctx, slog.Level(level), strings.ToValidUTF8(text, "?"))
+			} else if left == 0 {
+				log.Warn("an actor's module logs more than " + fmt.Sprint(linesPerSecond) + " lines a second; the others of this second are dropped")
+			}
+		},
+	}
+}
+
+// linesPerSecond is how many lines of one module's guests a node logs.
+const linesPerSecond = 100
+
+// allowance counts lines.
+type allowance struct {
+	mu     sync.Mutex
+	second int64
+	taken  int
+}
+
+// take gives how many lines beyond the allowance there were before, and whether this one is within.
+func (a *allowance) take(now time.Time) (beyond int, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if second := now.Unix(); second != a.second {
+		a.second, a.taken = second, 0
+	}
+	a.taken++
+	return a.taken - linesPerSecond - 1, a.taken <= linesPerSecond
+}
