@@ -31,8 +31,8 @@
 // package may be a table, and nothing else. It does not wait: Ask gives a token, and the answer comes as a message of its own. There is no clock but
 // Now, no chance but Random, no file, no network.
 //
-// Requests, replies and values are JSON, by encoding/json: a message costs some 100,000 of fuel, and a megabyte of JSON more than the default.
-// The manifest says "reuse": true, since a Go program's memory is too much to be put back after each message.
+// Requests, replies and values are JSON, by encoding/json: a small message costs a million of fuel, for which C takes ten thousand. The manifest asks
+// for more than the default, for 64 pages or more, and says "reuse": true, since a Go program's memory is too much to be put back after each message.
 package actor
 
 import (
