@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed c/troupe.h c/troupe_test.h rust/troupe.rs assemblyscript/troupe.ts assemblyscript/world.mjs go/*.go scaffold
+//go:embed c/*.h rust/troupe.rs rust/troupe_actor.rs assemblyscript/*.ts assemblyscript/*.mjs go scaffold
 var sources embed.FS
 
 // File is a file of a project, with its path in it.
@@ -73,7 +73,7 @@ troupe policy test fixture.yaml                          # the module, on a clus
 	"go": {
 		title:   "Go",
 		sources: map[string]string{"policy.go": "go/policy.go", "exports.go": "go/exports.go", "policy_test.go": "go/policy_test.go", "go.mod": "go/go.mod", "Makefile": "go/Makefile"},
-		copied:  map[string]string{"go": "troupe"},
+		copied:  map[string]string{"go/*.go": "troupe"},
 		limits:  `"pages": 256, "fuel_per_node": 100000`, ignored: "", source: "policy.go", sdk: "troupe/", test: "policy_test.go",
 		needs: "It needs Go 1.24 or later.",
 		commands: `GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w" -o policy.wasm .
@@ -91,6 +91,18 @@ var projectName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 // Scaffold gives the files of a project that builds and passes its tests as it is: a rule, its manifest, unit tests, a fixture for
 // troupe policy test, and the SDK itself. They are sorted by path.
 func Scaffold(language, name string) ([]File, error) {
+	common := map[string]string{"manifest.json": "common/manifest.json", "fixture.yaml": "common/fixture.yaml", "README.md": "common/README.md", ".gitignore": "common/gitignore"}
+	return project(plans, common, language, name)
+}
+
+// ScaffoldActor gives those of a kind of actors: methods, manifest, unit tests, and the SDK itself.
+func ScaffoldActor(language, name string) ([]File, error) {
+	common := map[string]string{"manifest.json": "actor/common/manifest.json", "README.md": "actor/common/README.md", ".gitignore": "common/gitignore"}
+	return project(actorPlans, common, language, name)
+}
+
+// project fills in the templates of a language, and those that all languages have.
+func project(plans map[string]plan, common map[string]string, language, name string) ([]File, error) {
 	p, known := plans[language]
 	if !known {
 		return nil, fmt.Errorf("no SDK for language %q; there are %s", language, strings.Join(Languages(), ", "))
@@ -101,17 +113,13 @@ func Scaffold(language, name string) ([]File, error) {
 	fill := strings.NewReplacer("{{name}}", name, "{{Language}}", p.title, "{{limits}}", p.limits, "{{needs}}", p.needs, "{{needs_too}}", p.needsToo,
 		"{{ignored}}", p.ignored, "{{source}}", p.source, "{{sdk}}", p.sdk, "{{test}}", p.test, "{{commands}}", p.commands)
 	var out []File
-	template := func(to, from string) error {
-		text, err := sources.ReadFile("scaffold/" + from + ".tmpl")
-		out = append(out, File{to, []byte(fill.Replace(string(text)))})
-		return err
-	}
-	common := map[string]string{"manifest.json": "common/manifest.json", "fixture.yaml": "common/fixture.yaml", "README.md": "common/README.md", ".gitignore": "common/gitignore"}
 	for _, files := range []map[string]string{common, p.sources} {
 		for to, from := range files {
-			if err := template(to, from); err != nil {
+			text, err := sources.ReadFile("scaffold/" + from + ".tmpl")
+			if err != nil {
 				return nil, err
 			}
+			out = append(out, File{to, []byte(fill.Replace(string(text)))})
 		}
 	}
 	for from, to := range p.copied {
@@ -125,16 +133,22 @@ func Scaffold(language, name string) ([]File, error) {
 	return out, nil
 }
 
-// copied reads a file, or the files of a folder without its tests.
-func copied(from, to string) ([]File, error) {
-	var out []File
-	err := fs.WalkDir(sources, from, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(name, "_test.go") {
-			return err
+// copied reads a file, or those that a pattern names, without their tests, into a folder.
+func copied(from, to string) (out []File, err error) {
+	names, err := fs.Glob(sources, from)
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
 		}
 		text, err := sources.ReadFile(name)
-		out = append(out, File{path.Join(to, strings.TrimPrefix(strings.TrimPrefix(name, from), "/")), text})
-		return err
-	})
+		if err != nil {
+			return nil, err
+		}
+		place := to
+		if strings.Contains(from, "*") {
+			place = path.Join(to, path.Base(name))
+		}
+		out = append(out, File{place, text})
+	}
 	return out, err
 }

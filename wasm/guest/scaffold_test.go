@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/wasm/abi"
+	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
 // TestScaffoldIsFilledIn looks at the files alone; that projects build and pass is tested where troupe policy init is.
@@ -39,5 +40,38 @@ func TestScaffoldIsFilledIn(t *testing.T) {
 		if _, err := Scaffold(bad[0], bad[1]); err == nil {
 			t.Errorf("%v was taken", bad)
 		}
+	}
+}
+
+// TestActorScaffoldIsFilledIn does the same for kinds of actors.
+func TestActorScaffoldIsFilledIn(t *testing.T) {
+	for _, language := range Languages() {
+		files, err := ScaffoldActor(language, "tally")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, f := range files {
+			if found[f.Path] {
+				t.Errorf("%s: %s is there twice", language, f.Path)
+			}
+			found[f.Path] = true
+			if strings.Contains(string(f.Text), "{{") && !strings.Contains(f.Path, "troupe_actor.") || len(f.Text) == 0 {
+				t.Errorf("%s: %s is not filled in", language, f.Path)
+			}
+			if f.Path == "manifest.json" {
+				if m, err := act.ParseManifest(f.Text); err != nil || m.Kind != "tally" {
+					t.Errorf("%s: its manifest: %v", language, err)
+				}
+			}
+		}
+		for _, path := range []string{"manifest.json", "Makefile", "README.md", ".gitignore"} {
+			if !found[path] {
+				t.Errorf("%s: there is no %s", language, path)
+			}
+		}
+	}
+	if _, err := ScaffoldActor("c", "Tally"); err == nil {
+		t.Error("Tally was taken")
 	}
 }
