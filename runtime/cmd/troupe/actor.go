@@ -24,7 +24,7 @@ node that leads its shard, and what a message changed is durable when the reply 
 		Example: `  troupe actor call counter/page-7 add 1
   troupe actor list`,
 	}
-	cmd.AddCommand(actorCallCommand(c), actorTellCommand(c), actorListCommand(c))
+	cmd.AddCommand(actorCallCommand(c), actorTellCommand(c), actorListCommand(c), actorInitCommand(c), actorPackCommand(c))
 	return cmd
 }
 

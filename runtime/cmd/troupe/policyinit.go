@@ -38,17 +38,7 @@ Languages: ` + languages,
 		if err != nil {
 			return usage("%w", err)
 		}
-		if dir == "" {
-			dir = args[0]
-		}
-		if err := writeProject(dir, files); err != nil {
-			return err
-		}
-		for _, file := range files {
-			fmt.Fprintln(c.out, filepath.Join(dir, filepath.FromSlash(file.Path)))
-		}
-		fmt.Fprintf(c.out, "\nnext: cd %s && make test\n", dir)
-		return nil
+		return c.beginProject(dir, args[0], files)
 	}
 	return cmd
 }
@@ -84,29 +74,15 @@ bring theirs along from the compiler; those of Go and AssemblyScript get it here
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "write to this `file` and leave MODULE as it is")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		module, err := os.ReadFile(args[0])
+		packed, err := pack(args[0], args[1], out, abi.WithManifest)
 		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(args[1])
-		if err != nil {
-			return err
-		}
-		packed, err := abi.WithManifest(module, text)
-		if err != nil {
-			return fmt.Errorf("%s, %s: %w", args[0], args[1], err)
-		}
-		if out == "" {
-			out = args[0]
-		}
-		if err := os.WriteFile(out, packed, 0o644); err != nil {
 			return err
 		}
 		m, err := abi.FindManifest(packed)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%s: policy %s %s, %d bytes\n", out, m.Name, m.Version, len(packed))
+		fmt.Fprintf(c.out, "%s: policy %s %s, %d bytes\n", outOr(out, args[0]), m.Name, m.Version, len(packed))
 		return nil
 	}
 	return cmd

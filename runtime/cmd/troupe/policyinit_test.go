@@ -47,6 +47,16 @@ func TestMain(m *testing.M) {
 
 // TestProjectBuildsAndPassesItsTests begins a project in each language and runs its own make test, as its author would.
 func TestProjectBuildsAndPassesItsTests(t *testing.T) {
+	eachProject(t, "policy", func(t *testing.T, _ string, text []byte) {
+		if ok := regexp.MustCompile(`(?m)^\d+ +(allocate|remain) \S+ +ok `).FindAll(text, -1); len(ok) != 4 {
+			t.Errorf("of its fixture's four cases %d are said to be as expected:\n%s", len(ok), text)
+		}
+	})
+}
+
+// eachProject begins a policy, or a kind of actors, in each language, has it made and tested, and lets check look at its folder and at what was printed.
+func eachProject(t *testing.T, noun string, check func(t *testing.T, dir string, text []byte)) {
+	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil || testing.Short() {
 		t.Skip("no make here, or no time for four compilers")
 	}
@@ -58,7 +68,7 @@ func TestProjectBuildsAndPassesItsTests(t *testing.T) {
 			}
 			dir := filepath.Join(t.TempDir(), "spot-keeper")
 			var out, complaints bytes.Buffer
-			if code := run(context.Background(), &console{out: &out, err: &complaints, env: os.LookupEnv}, []string{"policy", "init", "--lang", language, "--dir", dir, "spot-keeper"}); code != 0 {
+			if code := run(context.Background(), &console{out: &out, err: &complaints, env: os.LookupEnv}, []string{noun, "init", "--lang", language, "--dir", dir, "spot-keeper"}); code != 0 {
 				t.Fatalf("init ends with %d: %s", code, complaints.String())
 			}
 			if err := os.WriteFile(filepath.Join(dir, "../go.work"), []byte("go 1.24\n"), 0o644); err != nil { // as in a clone of Troupe
@@ -76,9 +86,7 @@ func TestProjectBuildsAndPassesItsTests(t *testing.T) {
 			if err != nil {
 				t.Fatalf("make test: %v\n%s", err, text)
 			}
-			if ok := regexp.MustCompile(`(?m)^\d+ +(allocate|remain) \S+ +ok `).FindAll(text, -1); len(ok) != 4 {
-				t.Errorf("of its fixture's four cases %d are said to be as expected:\n%s", len(ok), text)
-			}
+			check(t, dir, text)
 		})
 	}
 }
