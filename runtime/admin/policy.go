@@ -203,13 +203,18 @@ func (s *Server) namedPolicy(x *exchange) (Cluster, *cluster.State, *cluster.Pol
 	for i := range state.Policies {
 		names = append(names, state.Policies[i].Name)
 	}
-	if slices.ContainsFunc(deciders.All(), func(d policies.Decider) bool { return d.Name() == name }) {
+	if ofTheHouse(name) {
 		return nil, nil, nil, notFound("policy %q is one of the house, and nothing was pushed in its place; push a module under its name to do that", name)
 	}
 	if len(names) == 0 {
 		return nil, nil, nil, notFound("no policy %q; none was pushed", clip(name))
 	}
 	return nil, nil, nil, notFound("no policy %q; there are %s", clip(name), shorten(names))
+}
+
+// ofTheHouse says whether a name is that of a decider that is there without a push.
+func ofTheHouse(name string) bool {
+	return slices.ContainsFunc(deciders.All(), func(d policies.Decider) bool { return d.Name() == name })
 }
 
 // versionOf is a version of a policy; 0 is the newest.

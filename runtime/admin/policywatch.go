@@ -125,7 +125,13 @@ func (s *Server) policyLogs(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(x, c, PolicyQuestion{Lines: x.r.PathValue("policy")}, follow, func(n *PolicyNews) (lines []any) {
+	name := x.r.PathValue("policy")
+	if !ofTheHouse(name) {
+		if _, _, _, err := s.namedPolicy(x); err != nil {
+			return err
+		}
+	}
+	return s.tell(x, c, PolicyQuestion{Lines: name}, follow, func(n *PolicyNews) (lines []any) {
 		for i := range n.Lines {
 			lines = append(lines, n.Lines[i])
 		}

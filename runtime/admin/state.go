@@ -158,7 +158,7 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 			for _, r := range cluster.SettingRules() {
 				names = append(names, r.Name)
 			}
-			return invalid("no setting %q; there are %s", clip(one.Name), strings.Join(names, ", "))
+			return invalid("no setting %q; nearest are %s; troupe settings get --all lists all", clip(one.Name), strings.Join(near(one.Name, names), ", "))
 		}
 	}
 	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}))

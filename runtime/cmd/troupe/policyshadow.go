@@ -147,6 +147,7 @@ are kept. A decider of the house has a log, too, under its name.`,
 }
 
 func (r *remote) logs(ctx context.Context, client *admin.Client, name string, on bool) error {
+	silent := true
 	for l, err := range client.PolicyLogs(ctx, name, on) {
 		switch {
 		case ctx.Err() != nil:
@@ -166,6 +167,11 @@ func (r *remote) logs(ctx context.Context, client *admin.Client, name string, on
 		if err != nil {
 			return &fatal{err}
 		}
+		silent = false
+	}
+	if silent && !r.json {
+		_, err := fmt.Fprintf(r.c.err, "%s has logged nothing on the node that leads, and has not failed there\n", name)
+		return err
 	}
 	return nil
 }

@@ -112,6 +112,12 @@ func TestPolicyVerbsInJSON(t *testing.T) {
 	if !strings.Contains(out, "verdicts would be others, of 16 of 16 shards") || !strings.Contains(out, "remain    YES -> NO  16 times, as shard default/0, node n1: [keep_off] node n1 is among") {
 		t.Errorf("a comparison for people: %s", out)
 	}
+	if out, words := node.at(t, 0, "", "policy", "logs", "same_node"); out != "" || !strings.Contains(words, "same_node has logged nothing") {
+		t.Errorf("the log of a silent decider: %q, %q", out, words)
+	}
+	if _, words := node.at(t, exitNotFound, "", "policy", "logs", "keep_of"); !strings.Contains(words, `no policy "keep_of"; there are keep_off`) {
+		t.Errorf("the log of no policy: %q", words)
+	}
 	read(&a, "policy activate keep_off")
 	for heard := 0; heard == 0; {
 		out, _ := node.at(t, 0, "", "policy", "logs", "keep_off", "--json")
