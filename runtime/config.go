@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Config says how a node runs. The zero value works: one keyspace in memory, no listeners. Nothing is changed after Start.
@@ -104,6 +105,11 @@ type Config struct {
 	// with the same answers, or "off". While a node that may lead has them off the cluster activates none. Default "compiled".
 	Guests string
 
+	// TraceMessages is the part of messages, from 0 to 1, of which spans are made and sent where the standard variables of
+	// OpenTelemetry say that traces go. OTEL_TRACES_SAMPLER in the environment wins. Messages whose senders trace them are traced
+	// in any case; without a collector none are. Default 0.
+	TraceMessages float64
+
 	// Dev is for trying things out on one machine: shorter times, and paths of the HTTP API that cut the node off from others.
 	Dev bool
 
@@ -129,6 +135,8 @@ type Config struct {
 
 	// Logger takes what operators should know. Default: nothing is logged.
 	Logger *slog.Logger
+
+	spans func(*tracing.Span) // tests: takes the spans of messages in a collector's place
 
 	// Progress, if set, is told how far a long start or stop is. It is called from several goroutines, and must be quick.
 	Progress func(Progress)
@@ -181,6 +189,8 @@ func (c *Config) validate() error {
 		return invalid("disk reserve %d must not be negative", c.DiskReserve)
 	case c.SyncInterval < 0:
 		return invalid("sync interval %v must not be negative", c.SyncInterval)
+	case !(c.TraceMessages >= 0 && c.TraceMessages <= 1):
+		return invalid("trace messages %v must be from 0 to 1", c.TraceMessages)
 	case c.MaxClients < 0:
 		return invalid("max clients %d must not be negative", c.MaxClients)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // copies brings the copies on this node in line with the committed table: it makes those that are allocated here, tells each
@@ -62,7 +63,7 @@ func newCopies(n *Node) (*copies, error) {
 	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.link, err = shard.NewLink(shard.LinkConfig{
-		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Log: n.config.Logger,
+		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Log: n.config.Logger, Messages: n.telling.messages,
 	})
 	return c, err
 }
@@ -424,6 +425,18 @@ func (s sender) Send(to shards.NodeID, body []byte) error {
 	return err
 }
 
+func (s sender) SendTraced(to shards.NodeID, body []byte, from tracing.Carrier) error {
+	l := s.node.life.Load()
+	if l == nil || l.transport == nil {
+		return transport.ErrNoPeer
+	}
+	err := l.transport.SendTraced(to, transport.Replicate, transport.KindReplicate, body, from)
+	if errors.Is(err, transport.ErrFull) {
+		return shard.ErrBusy
+	}
+	return err
+}
+
 func (s sender) SendWait(ctx context.Context, to shards.NodeID, body []byte) error {
 	l := s.node.life.Load()
 	if l == nil {
@@ -446,6 +459,13 @@ type lease struct{ node *Node }
 func (l lease) Valid() bool {
 	held := l.node.lease.Load()
 	return held != nil && held.Valid()
+}
+
+// replicateTraced is replicate of messages that belong to a trace.
+func (n *Node) replicateTraced(peer transport.Hello, body []byte, from tracing.Carrier) {
+	if err := n.copies.link.DeliverTraced(peer.Node, body, n.local, from); err != nil {
+		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
+	}
 }
 
 // replicate hands messages of other nodes' copies to those here.

@@ -22,6 +22,7 @@ type telling struct {
 	teller   *failover.Teller
 	exporter *tracing.Exporter
 	metrics  *tracing.Metrics
+	messages *tracing.Messages
 }
 
 // newTelling begins to tell. Traces go where the standard variables of OpenTelemetry say.
@@ -33,8 +34,11 @@ func (n *Node) newTelling() (t *telling, err error) {
 	if err != nil {
 		return t, invalid("%w", err)
 	}
+	if t.messages, err = n.newMessages(t.exporter); err != nil {
+		return t, invalid("%w", err)
+	}
 	n.config.Logger.Info(t.exporter.Where())
-	t.metrics = tracing.NewMetrics(t.exporter.Dropped)
+	t.metrics = tracing.NewMetrics(t.exporter.Dropped, t.exporter.DroppedSpans)
 	t.watch, err = failover.Start(failover.Config{
 		Self: n.id.Node, Name: n.config.Name, Group: placing{n}, Evidence: placing{n}.Evidence, Log: n.config.Logger,
 		Told: func(f *tracing.Failover) {

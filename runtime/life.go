@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/runtime/socket"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // life is one epoch of a node in its cluster: everything that must begin anew when the cluster has declared the node dead.
@@ -128,8 +129,8 @@ func (l *life) listen() (err error) {
 		Self: transport.Hello{
 			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name, Release: Version(),
 		},
-		Advertise: n.config.advertised,
-		Listen:    n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
+		Advertise: n.config.advertised, Messages: n.telling.messages, ReceiveTraced: l.receiveTraced,
+		Listen: n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
 		Socket: l.socket,
 	})
 	if err != nil {
@@ -278,6 +279,15 @@ func (l *life) receive(peer transport.Hello, _ transport.Class, kind transport.K
 	case m != nil:
 		m.Receive(peer, kind, body)
 	}
+}
+
+// receiveTraced takes those that belong to a trace.
+func (l *life) receiveTraced(peer transport.Hello, class transport.Class, kind transport.Kind, body []byte, from tracing.Carrier) {
+	if kind == transport.KindReplicate {
+		l.node.replicateTraced(peer, body, from)
+		return
+	}
+	l.receive(peer, class, kind, body)
 }
 
 // errNotYet answers calls that come before the node is ready for them.

@@ -178,15 +178,15 @@ func (n *Node) build() (err error) {
 		n.keeper = shard.NewKeeper(n.logged, n.files, n.config.SnapshotBytes, n.log.Room, n.config.Logger)
 	}
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
+	if n.telling, err = n.newTelling(); err != nil {
+		return err
+	}
 	n.directory = directory.New(directory.Config{
 		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state, Await: n.await, Local: n.local, Remote: remote{n},
-		Patience: n.config.Patience, Waited: n.waited,
+		Patience: n.config.Patience, Waited: n.waited, Messages: n.telling.messages,
 	})
 	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
 	if n.copies, err = newCopies(n); err != nil {
-		return err
-	}
-	if n.telling, err = n.newTelling(); err != nil {
 		return err
 	}
 	if n.actors, err = n.newActors(); err != nil {

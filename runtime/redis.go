@@ -55,7 +55,11 @@ func (r *redis) Do(ctx context.Context, index int, calls []*resp.Call) {
 	k := r.node.keyspaces()[index]
 	g := r.scratch.Get().(*grouping)
 	g.sort(k, calls)
+	ctx, span := r.enter(ctx, k, calls)
 	r.node.directory.Do(ctx, g.tasks, g.batch)
+	if span != nil {
+		span.End(firstError(calls))
+	}
 	g.release()
 	r.scratch.Put(g)
 }

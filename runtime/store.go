@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Store is one keyspace of a node. Its methods may be called concurrently; keys are byte strings of at most store.MaxKey
@@ -189,6 +190,7 @@ func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) 
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	ctx, span := s.enter(ctx, "delete prefix")
 	asks := make([]ask, s.space.Shards)
 	s.node.directory.Do(ctx, s.space.tasks(func(i int) shard.Work {
 		asks[i].txn.Ops = []store.Op{{Kind: store.OpDeletePrefix, Key: []byte(prefix)}}
@@ -201,11 +203,18 @@ func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) 
 		problems = append(problems, asks[i].err)
 		total += asks[i].outcomes[0].Int
 	}
-	return total, errors.Join(problems...)
+	err := errors.Join(problems...)
+	span.End(err)
+	return total, err
 }
 
 // run checks an ask, takes it to its shard and waits for the answer.
 func (s *Store) run(ctx context.Context, a *ask) error {
+	if s.node.telling.messages.On() {
+		var span *tracing.Active
+		ctx, span = s.enter(ctx, a.what())
+		defer func() { span.End(a.err) }()
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -253,6 +262,21 @@ func (a *ask) check() (slot shards.Slot, err error) {
 		}
 	}
 	return slot, nil
+}
+
+// what names the ask in traces.
+func (a *ask) what() string {
+	switch {
+	case len(a.txn.Ops) != 1 || len(a.txn.Guards) > 0:
+		return "batch"
+	case a.txn.Ops[0].Kind == store.OpGet:
+		return "get"
+	case a.txn.Ops[0].Kind == store.OpDelete:
+		return "delete"
+	case a.txn.Ops[0].Kind == store.OpIncrement:
+		return "increment"
+	}
+	return "put"
 }
 
 func (a *ask) Len() int              { return 1 }

@@ -24,6 +24,12 @@ type troop struct {
 // newTroop starts three nodes from one initial list. Without folders everything is in memory.
 func newTroop(t *testing.T, folders bool, keyspaces ...shards.Keyspace) *troop {
 	t.Helper()
+	return newTroopOf(t, folders, func(*Config) {}, keyspaces...)
+}
+
+// newTroopOf is newTroop of nodes with some other configuration.
+func newTroopOf(t *testing.T, folders bool, change func(*Config), keyspaces ...shards.Keyspace) *troop {
+	t.Helper()
 	c := &troop{t: t, nodes: make([]*Node, 3)}
 	var initial []string
 	for range 3 {
@@ -37,6 +43,7 @@ func newTroop(t *testing.T, folders bool, keyspaces ...shards.Keyspace) *troop {
 		if folders {
 			config.Data = t.TempDir()
 		}
+		change(&config)
 		c.configs = append(c.configs, config)
 	}
 	t.Cleanup(func() {

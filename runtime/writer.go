@@ -149,7 +149,9 @@ func (w *Writer) send(index int, q *writerQueue) {
 			return
 		}
 		task := directory.Task{Shard: w.store.space.id(index), Work: b}
-		w.store.node.directory.Do(context.Background(), []directory.Task{task}, batch)
+		ctx, span := w.store.enter(context.Background(), "writer batch")
+		w.store.node.directory.Do(ctx, []directory.Task{task}, batch)
+		span.End(errors.Join(b.errs...))
 		b.report()
 		w.done(len(b.writes))
 		wait.Reset(w.options.Linger)

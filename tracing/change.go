@@ -16,7 +16,7 @@ func (p *projection) change() {
 	if f.Kind == KindPolicies {
 		what = f.Reason
 	}
-	s := Span{Name: what + " @" + f.Detector, NodeID: p.firstBy(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{str(attributeReason, f.Reason)}}
+	s := Span{Name: what + " @" + f.Detector, NodeID: p.firstBy(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{Text(attributeReason, f.Reason)}}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
 		s.End = max(s.End, c.At)
@@ -39,7 +39,7 @@ func (p *projection) move(s *Shard) {
 		start = s.Attempts[0].Told
 	}
 	x := Span{Name: fmt.Sprintf("copy %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(start, p.f.Declared), End: end,
-		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to), truth(attributePrimary, s.Led)}}
+		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to), Truth(attributePrimary, s.Led)}}
 	if !s.Serving() {
 		x.Error = s.Problem
 	}
@@ -59,14 +59,14 @@ func (p *projection) move(s *Shard) {
 			end = s.Attempts[i+1].Told
 		}
 		p.add(fmt.Sprintf("recover/%s/%d", s.Name, i+1), step, Span{Name: fmt.Sprintf("recover %s%s @%s", s.Name, again, a.To), NodeID: a.ToID, Node: a.To, Start: a.Told, End: end, Error: a.Failed,
-			Attributes: []Attribute{str(attributeShard, s.Name), str(attributeTo, a.To)}})
+			Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeTo, a.To)}})
 	}
 }
 
 // client shows that requests waited on a node.
 func (p *projection) client(c *Wait) {
 	p.add("clients/"+c.ID, "root", Span{Name: fmt.Sprintf("clients waited @%s", c.Node), NodeID: c.ID, Node: c.Node, Start: c.Began, End: c.Ended,
-		Attributes: []Attribute{num(attributeRequests, c.Requests), num(attributeLongest, c.Longest/1e6)}})
+		Attributes: []Attribute{Number(attributeRequests, c.Requests), Number(attributeLongest, c.Longest/1e6)}})
 }
 
 // waits sums up what clients felt.

@@ -33,7 +33,10 @@ const exportLimit = 10 * time.Second
 // Exporter sends finished traces to a collector, on a goroutine of its own: whoever has a trace never waits for one.
 type Exporter struct {
 	service string
+	env     func(string) string
+	dial    func() (sdktrace.SpanExporter, error)
 	out     sdktrace.SpanExporter // nil: traces go nowhere
+	spool   *spool                // of messages; nil: none are traced
 	where   string
 	failed  func(error)
 	queue   chan parcel
@@ -60,7 +63,7 @@ type parcel struct {
 // Headers, certificates and timeouts are read by the exporters of OpenTelemetry themselves. failed is told, on the exporter's
 // goroutine, of what a collector did not take; nil: nobody wants to know. The owner calls Close.
 func NewExporter(ctx context.Context, env func(string) string, failed func(error)) (*Exporter, error) {
-	e := &Exporter{service: env("OTEL_SERVICE_NAME"), failed: failed, where: "traces stay on the nodes: set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"}
+	e := &Exporter{env: env, service: env("OTEL_SERVICE_NAME"), failed: failed, where: "traces stay on the nodes: set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"}
 	if e.service == "" {
 		e.service = "troupe"
 	}
@@ -71,22 +74,41 @@ func NewExporter(ctx context.Context, env func(string) string, failed func(error
 	if err != nil || !on {
 		return e, err
 	}
-	protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-	switch protocol {
-	case "grpc":
-		e.out, err = otlptracegrpc.New(ctx)
-	case "", "http/protobuf":
-		protocol = "http/protobuf"
-		e.out, err = otlptracehttp.New(ctx)
-	default:
-		return e, fmt.Errorf("tracing: OTEL_EXPORTER_OTLP_PROTOCOL is %q; it is one of grpc, http/protobuf", protocol)
-	}
+	protocol, err := protocolOf(env)
 	if err != nil {
-		return e, fmt.Errorf("tracing: %w", err)
+		return e, err
+	}
+	e.dial = func() (sdktrace.SpanExporter, error) { return dial(ctx, protocol) }
+	if e.out, err = e.dial(); err != nil {
+		return e, err
 	}
 	e.where = fmt.Sprintf("traces go to %s by %s", endpoint, protocol)
 	e.start()
 	return e, nil
+}
+
+func protocolOf(env func(string) string) (string, error) {
+	switch protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
+	case "grpc", "http/protobuf":
+		return protocol, nil
+	case "":
+		return "http/protobuf", nil
+	default:
+		return "", fmt.Errorf("tracing: OTEL_EXPORTER_OTLP_PROTOCOL is %q; it is one of grpc, http/protobuf", protocol)
+	}
+}
+
+// dial makes an exporter of OpenTelemetry, which connects when it has something to send.
+func dial(ctx context.Context, protocol string) (out sdktrace.SpanExporter, err error) {
+	if protocol == "grpc" {
+		out, err = otlptracegrpc.New(ctx)
+	} else {
+		out, err = otlptracehttp.New(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	return out, nil
 }
 
 func (e *Exporter) start() {
@@ -199,25 +221,21 @@ func (e *Exporter) send(ctx context.Context, x parcel) {
 }
 
 // Close sends what waits, for as long as ctx allows, and ends. Nothing is exported afterwards.
-func (e *Exporter) Close(ctx context.Context) error {
+func (e *Exporter) Close(ctx context.Context) (err error) {
 	if e.out == nil {
 		return nil
 	}
 	defer e.cancel()
 	close(e.closed)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		e.done.Wait()
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		e.cancel() // what is under way fails at once, and so does the rest
-		<-ended
-		return errors.Join(ctx.Err(), e.out.Shutdown(ctx))
+	if e.spool != nil {
+		err = e.spool.close(ctx)
 	}
-	return e.out.Shutdown(ctx)
+	stop := context.AfterFunc(ctx, e.cancel) // what is under way fails at once then, and so does the rest
+	e.done.Wait()
+	if !stop() {
+		err = errors.Join(err, ctx.Err())
+	}
+	return errors.Join(err, e.out.Shutdown(ctx))
 }
 
 // snapshots are the spans as OpenTelemetry's exporters take them.
@@ -234,7 +252,8 @@ func snapshots(service string, spans []Span) []sdktrace.ReadOnlySpan {
 
 func stub(s *Span, res *resource.Resource) tracetest.SpanStub {
 	x := tracetest.SpanStub{
-		Name: s.Name, SpanContext: spanContext(s.Trace, s.ID), SpanKind: [...]trace.SpanKind{Internal: trace.SpanKindInternal, Client: trace.SpanKindClient, Server: trace.SpanKindServer}[s.Kind],
+		Name: s.Name, SpanContext: spanContext(s.Trace, s.ID), SpanKind: [...]trace.SpanKind{Internal: trace.SpanKindInternal, Client: trace.SpanKindClient, Server: trace.SpanKindServer,
+			Producer: trace.SpanKindProducer, Consumer: trace.SpanKindConsumer}[s.Kind],
 		StartTime: time.Unix(0, s.Start), EndTime: time.Unix(0, s.End), Attributes: keyValues(s.Attributes), Resource: res,
 		InstrumentationScope: instrumentation.Scope{Name: scope},
 	}

@@ -41,7 +41,7 @@ const scope = "github.com/troupe-actors/troupe/tracing"
 
 // resourceOf says who took a step, and nothing of the process that tells it: two nodes that tell the same step tell it equally.
 func resourceOf(service string, s *Span) []Attribute {
-	return []Attribute{str("service.name", service), str("service.instance.id", s.NodeID), str("troupe.node.name", s.Node)}
+	return []Attribute{Text("service.name", service), Text("service.instance.id", s.NodeID), Text("troupe.node.name", s.Node)}
 }
 
 // byNode groups spans by who took them, in the order of the ids, each group in the order given.
@@ -100,7 +100,7 @@ type otlpStatus struct {
 func nanos(t int64) string { return strconv.FormatInt(t, 10) }
 
 func newOTLPSpan(s *Span) otlpSpan {
-	x := otlpSpan{TraceID: s.Trace.String(), SpanID: s.ID.String(), Name: s.Name, Kind: [...]int{Internal: 1, Client: 3, Server: 2}[s.Kind],
+	x := otlpSpan{TraceID: s.Trace.String(), SpanID: s.ID.String(), Name: s.Name, Kind: [...]int{Internal: 1, Client: 3, Server: 2, Producer: 4, Consumer: 5}[s.Kind],
 		Start: nanos(s.Start), End: nanos(s.End), Attributes: otlpAttributes(s.Attributes)}
 	if s.Parent != (SpanID{}) {
 		x.Parent = s.Parent.String()
@@ -109,7 +109,7 @@ func newOTLPSpan(s *Span) otlpSpan {
 		x.Events = append(x.Events, otlpEvent{nanos(e.At), e.Name, otlpAttributes(e.Attributes)})
 	}
 	for _, l := range s.Links {
-		x.Links = append(x.Links, otlpLink{l.Trace.String(), l.Span.String(), otlpAttributes([]Attribute{str("why", l.Why)})})
+		x.Links = append(x.Links, otlpLink{l.Trace.String(), l.Span.String(), otlpAttributes([]Attribute{Text("why", l.Why)})})
 	}
 	if s.Error != "" {
 		x.Status = &otlpStatus{2, s.Error}
@@ -200,7 +200,7 @@ func newJaegerSpan(s *Span, process string) jaegerSpan {
 	for _, l := range s.Links {
 		x.References = append(x.References, jaegerRef{"FOLLOWS_FROM", l.Trace.String(), l.Span.String()})
 	}
-	x.Tags = append(x.Tags, jaegerTag{"span.kind", "string", [...]string{Internal: "internal", Client: "client", Server: "server"}[s.Kind]})
+	x.Tags = append(x.Tags, jaegerTag{"span.kind", "string", [...]string{Internal: "internal", Client: "client", Server: "server", Producer: "producer", Consumer: "consumer"}[s.Kind]})
 	if s.Error != "" {
 		x.Tags = append(x.Tags, jaegerTag{"error", "bool", true}, jaegerTag{"otel.status_description", "string", s.Error})
 	}

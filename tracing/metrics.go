@@ -14,6 +14,7 @@ type Metrics struct {
 	attempts    prometheus.Counter
 	resent      prometheus.Counter
 	dropped     prometheus.CounterFunc
+	lost        prometheus.CounterFunc
 	drains      prometheus.Histogram
 	left        prometheus.Counter
 	waited      prometheus.Counter
@@ -26,8 +27,8 @@ var seconds = []float64{.005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 3, 5, 10, 30
 // minutes are the bounds of what people ask for: a node is emptied as fast as its copies recover elsewhere.
 var minutes = []float64{.1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 4 * 3600}
 
-// NewMetrics makes the metrics; dropped counts traces that no collector took.
-func NewMetrics(dropped func() uint64) *Metrics {
+// NewMetrics makes the metrics; traces and spans count those of failovers and of messages that no collector took.
+func NewMetrics(traces, spans func() uint64) *Metrics {
 	return &Metrics{
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
 			Help: "Failovers, suspicions, drains and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
@@ -38,7 +39,8 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		shards:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_shards_total", Help: "Shards that were led by nodes that ended."}),
 		attempts: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_promote_attempts_total", Help: "Promotions; more than shards where the target ended as well."}),
 		resent:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_resent_entries_total", Help: "Writes that a dead primary left open, and its successor sent again."}),
-		dropped:  prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "troupe_telemetry_dropped_traces_total", Help: "Traces that no collector took."}, func() float64 { return float64(dropped()) }),
+		dropped:  prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "troupe_telemetry_dropped_traces_total", Help: "Traces that no collector took."}, func() float64 { return float64(traces()) }),
+		lost:     prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "troupe_telemetry_dropped_spans_total", Help: "Spans of messages that no collector took."}, func() float64 { return float64(spans()) }),
 		drains: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_drain_duration_seconds", Buckets: minutes,
 			Help: "From the wish that a node be emptied to the last copy that left it, of drains that were carried out; exemplars carry the trace."}),
 		left:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_drain_copies_total", Help: "Copies that left nodes because these were drained."}),
@@ -110,5 +112,5 @@ func observe(o prometheus.Observer, ns int64, trace prometheus.Labels) {
 
 // Collectors are what a registry takes.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped, m.drains, m.left, m.waited, m.longest}
+	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped, m.lost, m.drains, m.left, m.waited, m.longest}
 }

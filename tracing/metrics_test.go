@@ -30,7 +30,7 @@ func gather(t *testing.T, m *tracing.Metrics) map[string]*dto.MetricFamily {
 }
 
 func TestMetricsOfAFailover(t *testing.T) {
-	m := tracing.NewMetrics(func() uint64 { return 3 })
+	m := tracing.NewMetrics(func() uint64 { return 3 }, func() uint64 { return 3 })
 	f := death()
 	m.Told(f)
 	m.Told(&tracing.Failover{Kind: tracing.KindSuspicion, Outcome: tracing.OutcomeRefuted})
@@ -62,7 +62,7 @@ func TestMetricsOfAFailover(t *testing.T) {
 }
 
 func TestMetricsOfADrain(t *testing.T) {
-	m := tracing.NewMetrics(func() uint64 { return 0 })
+	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
 	f := drain()
 	m.Told(f)
 	cut := drain()

@@ -97,12 +97,12 @@ func (p *projection) add(step, parent string, s Span) *Span {
 	if parent != "" {
 		s.Parent = p.trace.Span(parent)
 		if i, known := p.at[s.Parent]; known && s.Start < p.spans[i].Start {
-			s.Attributes = append(s.Attributes, num(attributeRawStart, s.Start))
+			s.Attributes = append(s.Attributes, Number(attributeRawStart, s.Start))
 			s.Start = p.spans[i].Start
 		}
 	}
 	s.End = max(s.End, s.Start)
-	s.Attributes = append(s.Attributes, str(AttributeFailover, p.f.ID()))
+	s.Attributes = append(s.Attributes, Text(AttributeFailover, p.f.ID()))
 	p.at[s.ID] = len(p.spans)
 	p.spans = append(p.spans, s)
 	return &p.spans[len(p.spans)-1]
@@ -113,14 +113,14 @@ func (p *projection) root() {
 	name, s := fmt.Sprintf("%s %s", f.Kind, f.Name), Span{Start: f.begun(), End: f.Done, NodeID: p.by(), Node: p.byName()}
 	s.Name = name
 	s.Attributes = []Attribute{
-		str(attributeReason, f.Reason), str(attributeOutcome, f.Outcome.String()), str(attributeNode, f.Node),
-		num(attributeEpoch, f.Epoch), num(attributeShards, len(f.Shards)+f.Omitted),
+		Text(attributeReason, f.Reason), Text(attributeOutcome, f.Outcome.String()), Text(attributeNode, f.Node),
+		Number(attributeEpoch, f.Epoch), Number(attributeShards, len(f.Shards)+f.Omitted),
 	}
 	if !f.planned() {
-		s.Attributes = append(s.Attributes, num(attributeUnavailable, f.Unavailable()/1e6))
+		s.Attributes = append(s.Attributes, Number(attributeUnavailable, f.Unavailable()/1e6))
 	}
 	if requests, longest := f.waits(); requests > 0 {
-		s.Attributes = append(s.Attributes, num(attributeRequests, requests), num(attributeLongest, longest/1e6))
+		s.Attributes = append(s.Attributes, Number(attributeRequests, requests), Number(attributeLongest, longest/1e6))
 	}
 	if f.Outcome == OutcomeRed || f.Outcome == OutcomeGivenUp {
 		s.Error = "outcome " + f.Outcome.String()
@@ -153,7 +153,7 @@ func (p *projection) detect() {
 		return
 	}
 	s := Span{Name: fmt.Sprintf("detect %s @%s", f.Name, f.Detector), NodeID: p.firstBy(), Node: f.Detector, Start: f.begun(), End: cmp.Or(f.Declared, f.Done, f.Suspected)}
-	s.Attributes = []Attribute{str(attributeReason, f.Reason), truth(attributeProof, f.Proof)}
+	s.Attributes = []Attribute{Text(attributeReason, f.Reason), Truth(attributeProof, f.Proof)}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
 	}
@@ -176,7 +176,7 @@ func (p *projection) elect(e *Election) {
 	if e.Resume {
 		name = fmt.Sprintf("resume in term %d @%s", e.Term, e.By)
 	}
-	s := Span{Name: name, NodeID: e.ByID, Node: e.By, Start: cmp.Or(e.Began, e.Won), End: e.Won, Attributes: []Attribute{num(attributeTerm, e.Term)}}
+	s := Span{Name: name, NodeID: e.ByID, Node: e.By, Start: cmp.Or(e.Began, e.Won), End: e.Won, Attributes: []Attribute{Number(attributeTerm, e.Term)}}
 	if trace, err := ParseTraceID(e.Former); err == nil && trace != p.trace {
 		s.Links = append(s.Links, Link{Trace: trace, Span: trace.Span("root"), Why: "the failover of the leader before"})
 	}
@@ -187,7 +187,7 @@ func (p *projection) plan(i int) {
 	x := &p.f.Plans[i]
 	step := fmt.Sprintf("plan/%d/%d", x.Term, x.Version)
 	p.add(step, "root", Span{Name: fmt.Sprintf("plan %d moves @%s", x.Moves, x.By), NodeID: x.ByID, Node: x.By, Start: x.Began, End: x.Began + x.Took,
-		Attributes: []Attribute{num(attributeVersion, x.Version), num(attributeTerm, x.Term)}})
+		Attributes: []Attribute{Number(attributeVersion, x.Version), Number(attributeTerm, x.Term)}})
 	if x.Committed != 0 || x.Error != "" {
 		p.add(fmt.Sprintf("commit/%d/%d", x.Term, x.Version), "root", Span{Name: "commit @" + x.By, NodeID: x.ByID, Node: x.By, Start: x.Began + x.Took,
 			End: cmp.Or(x.Committed, x.Began+x.Took), Error: x.Error})
@@ -209,9 +209,9 @@ func (p *projection) shard(s *Shard) {
 		}
 	}
 	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
-	x.Attributes = []Attribute{str(attributeShard, s.Name), str(attributeFrom, s.From), str(attributeTo, to)}
+	x.Attributes = []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to)}
 	if a := s.Last(); a != nil && a.Served != 0 {
-		x.Attributes = append(x.Attributes, num(attributeGap, max(0, a.Served-p.f.Gone())/1e6), num(attributeShardTerm, a.Term))
+		x.Attributes = append(x.Attributes, Number(attributeGap, max(0, a.Served-p.f.Gone())/1e6), Number(attributeShardTerm, a.Term))
 	}
 	p.add(step, "root", x)
 	p.decide(s, step)
@@ -228,13 +228,13 @@ func (p *projection) decide(s *Shard, parent string) {
 	plan := &p.f.Plans[s.Plan]
 	at := cmp.Or(plan.Began+plan.Took, s.Decided)
 	x := Span{Name: "decide " + s.Name + " @" + plan.By, NodeID: plan.ByID, Node: plan.By, Start: at, End: at,
-		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeReason, s.Reason)}}
+		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeReason, s.Reason)}}
 	for _, c := range s.Candidates {
 		name := c.Node + " " + c.Verdict
 		if c.Chosen {
 			name = "chosen: " + name
 		}
-		x.Events = append(x.Events, Event{At: at, Name: name, Attributes: []Attribute{str(attributeCandidate, c.Node), str(attributeVerdict, c.Verdict)}})
+		x.Events = append(x.Events, Event{At: at, Name: name, Attributes: []Attribute{Text(attributeCandidate, c.Node), Text(attributeVerdict, c.Verdict)}})
 		for _, w := range c.Words {
 			if w < 0 || w >= len(p.f.Words) {
 				continue
@@ -247,12 +247,12 @@ func (p *projection) decide(s *Shard, parent string) {
 
 func (w *Word) event(at int64, candidate string) Event {
 	e := Event{At: at, Name: fmt.Sprintf("%s: %s %s", candidate, w.Decider, w.Verdict), Attributes: []Attribute{
-		str(attributeCandidate, candidate), str(attributeDecider, w.Decider), str(attributeVerdict, w.Verdict)}}
+		Text(attributeCandidate, candidate), Text(attributeDecider, w.Decider), Text(attributeVerdict, w.Verdict)}}
 	if w.Reason != "" {
-		e.Attributes = append(e.Attributes, str(attributeSentence, w.Reason))
+		e.Attributes = append(e.Attributes, Text(attributeSentence, w.Reason))
 	}
 	if w.Module != "" {
-		e.Attributes = append(e.Attributes, str(attributeModule, w.Module), num(attributeFuel, w.Fuel))
+		e.Attributes = append(e.Attributes, Text(attributeModule, w.Module), Number(attributeFuel, w.Fuel))
 	}
 	return e
 }
@@ -274,19 +274,19 @@ func (p *projection) attempt(s *Shard, i int, parent string) {
 		end = s.Attempts[i+1].Told
 	}
 	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: told, End: max(end, told), Error: a.Failed,
-		Attributes: []Attribute{str(attributeShard, s.Name), str(attributeTo, a.To), num(attributeShardTerm, a.Term)}})
+		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeTo, a.To), Number(attributeShardTerm, a.Term)}})
 	if a.Served == 0 {
 		return
 	}
 	serve := Span{Name: fmt.Sprintf("take over %s @%s", s.Name, a.To), Kind: Server, NodeID: a.ToID, Node: a.To, Start: cmp.Or(a.Heard, told), End: a.Served,
-		Attributes: []Attribute{str(attributeShard, s.Name), num(attributeEntries, a.Entries), num(attributeWaited, a.Waited)}}
+		Attributes: []Attribute{Text(attributeShard, s.Name), Number(attributeEntries, a.Entries), Number(attributeWaited, a.Waited)}}
 	if a.Ahead != 0 {
-		serve.Attributes = append(serve.Attributes, num(attributeAhead, a.Ahead/1e6))
+		serve.Attributes = append(serve.Attributes, Number(attributeAhead, a.Ahead/1e6))
 	}
 	p.add(step+"/serve", step, serve)
 	if a.Written != 0 { // not below the promotion, which has ended: Jaeger would take the one for the other's skewed clock
 		p.add(step+"/write", parent, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
-			Attributes: []Attribute{str(attributeShard, s.Name)}})
+			Attributes: []Attribute{Text(attributeShard, s.Name)}})
 	}
 }
 
@@ -360,5 +360,5 @@ func (p *projection) group(g *Group) {
 		name = fmt.Sprintf("recover %d copies @%s", g.Shards, g.To)
 	}
 	p.add("group/"+g.To, "root", Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: cmp.Or(g.Decided, p.f.Declared), End: g.Served,
-		Attributes: []Attribute{str(attributeTo, g.To), num(attributeShards, g.Shards)}})
+		Attributes: []Attribute{Text(attributeTo, g.To), Number(attributeShards, g.Shards)}})
 }

@@ -28,6 +28,8 @@ const (
 	Internal SpanKind = iota
 	Client
 	Server
+	Producer // sends a message that nobody waits for
+	Consumer // handles one
 )
 
 // Attribute is a name with a text, a number or a truth.
@@ -83,13 +85,16 @@ func (s *Span) Attribute(name string) (Attribute, bool) {
 	return Attribute{}, false
 }
 
-func str(name, value string) Attribute { return Attribute{Name: name, Text: value} }
+// Text makes an attribute.
+func Text(name, value string) Attribute { return Attribute{Name: name, Text: value} }
 
-func num[T ~int | ~int64 | ~uint64 | ~uint32](name string, value T) Attribute {
+// Number makes an attribute.
+func Number[T ~int | ~int64 | ~uint64 | ~uint32](name string, value T) Attribute {
 	return Attribute{Name: name, Int: int64(value), Type: TypeInt}
 }
 
-func truth(name string, value bool) Attribute {
+// Truth makes an attribute.
+func Truth(name string, value bool) Attribute {
 	a := Attribute{Name: name, Type: TypeBool}
 	if value {
 		a.Int = 1

@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // attempt stands between a shard and a task's work while it is tried: results pass, a failure is kept until it is clear
@@ -13,9 +14,11 @@ import (
 type attempt struct {
 	directory *Directory
 	task      *Task
-	err       error // why the last try failed; nil: it was answered
-	delivered bool  // results have passed: another try would deliver them twice
-	numbered  bool  // its writes carry (client, sequence)
+	err       error           // why the last try failed; nil: it was answered
+	delivered bool            // results have passed: another try would deliver them twice
+	numbered  bool            // its writes carry (client, sequence)
+	tries     int             // that were traced
+	span      *tracing.Active // of the present try; nil unless it is traced
 }
 
 func (a *attempt) Len() int             { return a.task.Work.Len() }

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Remote reaches other nodes; transport.Transport is one.
@@ -32,6 +33,8 @@ type Config struct {
 	// Patience is how long a piece of work is tried again while its shard has no primary that answers, if its context does
 	// not end before. Default 5 s.
 	Patience time.Duration
+
+	Messages *tracing.Messages // nil: no work is traced
 
 	// Waited is told of each piece of work that was tried again, once it has its answer or is given up. It is quick. nil: nobody
 	// wants to know.
@@ -181,18 +184,24 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 	b.Begin()
 	var others sync.WaitGroup
 	var last *attempt
-	edict := d.edict()
+	edict, trace := d.edict(), d.config.Messages.Carried(ctx)
 	for _, a := range list {
 		if a.err = edict.work(a); a.err != nil {
 			continue
 		}
 		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
+			if trace.Valid() {
+				d.begin(trace, a, tracing.Internal, verb(a.reads()))
+			}
 			d.submit(now, local, a, b)
 			continue
 		}
 		if a.task.Here {
 			a.err = d.elsewhere(a.task.Shard)
 			continue
+		}
+		if trace.Valid() {
+			d.begin(trace, a, tracing.Client, "forward")
 		}
 		if earlier := last; earlier != nil {
 			others.Go(func() { d.forward(ctx, earlier) })
@@ -204,6 +213,9 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 	}
 	others.Wait()
 	b.Wait()
+	if trace.Valid() {
+		endAll(list)
+	}
 	return began
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wire"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Work travels as one call of transport.KindForward, in msgpack:
@@ -38,6 +39,9 @@ func (d *Directory) forward(ctx context.Context, a *attempt) {
 	}
 	d.number(a)
 	d.forwards.Add(1)
+	if a.span != nil {
+		ctx = a.span.Carrier().Context(ctx)
+	}
 	body, err := d.callLeader(ctx, a.task.Shard, to, transport.KindForward, request(a))
 	if err != nil {
 		a.Fail(0, callError(err))
@@ -148,7 +152,7 @@ func deliver(body []byte, a *attempt) error {
 }
 
 // Serve answers a call of transport.KindForward: it does another node's work on the copy here. The errors have kinds.
-func (d *Directory) Serve(_ context.Context, body []byte) ([]byte, error) {
+func (d *Directory) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	s := servings.Get().(*serving)
 	defer s.release()
 	if err := s.decode(body); err != nil {
@@ -158,6 +162,7 @@ func (d *Directory) Serve(_ context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.begin(ctx, d)
 	s.batch.Begin()
 	if s.stale {
 		local.ReadStale(time.Now().UnixMilli(), s)
@@ -165,6 +170,7 @@ func (d *Directory) Serve(_ context.Context, body []byte) ([]byte, error) {
 		local.Submit(time.Now().UnixMilli(), s, s.batch)
 	}
 	s.batch.Wait()
+	s.span.End(s.err)
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -179,6 +185,7 @@ type serving struct {
 	outcomes [][]byte
 	batch    *shard.Batch
 	err      error
+	span     *tracing.Active // nil unless it is traced
 }
 
 var servings = sync.Pool{New: func() any { return &serving{batch: shard.NewBatch()} }}
@@ -244,6 +251,6 @@ func (s *serving) release() {
 		s.txns = nil
 	}
 	clear(s.outcomes)
-	s.err = nil
+	s.err, s.span = nil, nil
 	servings.Put(s)
 }

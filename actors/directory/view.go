@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/radix"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // View yields the keys of one shard from low up to, and without, high (nil: to the end) in order, or from the end to the
@@ -125,11 +126,13 @@ func NewViews(d *Directory) *Views {
 func beginning() uint64 { return rand.Uint64() >> 1 }
 
 // Serve answers a call of transport.KindRead. The errors have kinds.
-func (v *Views) Serve(_ context.Context, body []byte) ([]byte, error) {
+func (v *Views) Serve(ctx context.Context, body []byte) (reply []byte, err error) {
 	var q query
 	if err := q.decode(body); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
+	_, span := v.directory.reading(ctx, tracing.Server, &q)
+	defer func() { span.End(err) }()
 	switch q.op {
 	case opNext:
 		return v.page(q.view)

@@ -52,6 +52,7 @@ func (s *Shard) applyFlight() {
 	p := s.part
 	f := p.flight[0]
 	p.flight = p.flight[1:]
+	s.end(f.followed, nil)
 	for i := range f.groups {
 		s.run(f.groups[i].work)
 		f.groups[i].answer()

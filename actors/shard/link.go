@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/wal"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Sender carries bodies to the copies on other nodes.
@@ -53,6 +54,8 @@ type LinkConfig struct {
 	Recovery recovery.Config // likewise
 	Took     func(Takeover)  // told, in a shard's turn, when a copy that was promoted serves, and of its first write; nil: nobody wants to know
 	Log      *slog.Logger    // nil: nobody listens
+
+	Messages *tracing.Messages // nil: no write is traced. The Sender is a TracedSender then, or the traces end here
 }
 
 // Link is what the copies on a node share to reach the others: give it to each in Config, and call Deliver with what comes in.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // ErrBusy is Sender's answer when the receiver takes no more at present.
@@ -16,8 +17,8 @@ type outbox struct {
 	bodies [][]byte // the first is being sent by a goroutine, if there is any
 }
 
-// send hands over a body, now or in its turn.
-func (l *Link) send(to shards.NodeID, body []byte) {
+// send hands over a body, now or in its turn. One that waits leaves its trace behind.
+func (l *Link) send(to shards.NodeID, body []byte, from tracing.Carrier) {
 	known, ok := l.boxes.Load(to)
 	if !ok {
 		known, _ = l.boxes.LoadOrStore(to, new(outbox))
@@ -29,11 +30,18 @@ func (l *Link) send(to shards.NodeID, body []byte) {
 		o.bodies = append(o.bodies, body)
 		return
 	}
-	if !errors.Is(l.Sender.Send(to, body), ErrBusy) {
+	if !errors.Is(l.sendNow(to, body, from), ErrBusy) {
 		return
 	}
 	o.bodies = append(o.bodies, body)
 	l.streams.Go(func() { l.drain(to, o) })
+}
+
+func (l *Link) sendNow(to shards.NodeID, body []byte, from tracing.Carrier) error {
+	if traced, can := l.Sender.(TracedSender); can && from.Valid() {
+		return traced.SendTraced(to, body, from)
+	}
+	return l.Sender.Send(to, body)
 }
 
 // drain sends what has gathered. When the node is gone it is dropped: the copies send again what is not answered.

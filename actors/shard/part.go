@@ -35,8 +35,10 @@ type part struct {
 	next     *cluster.Shard // solo, and the row that ends it: carried out when no round is under way
 	late     round          // interval, while next waits: works that come meanwhile
 	flight   []flight
-	waiting  []group // reads that wait until current
-	catching bool    // a goroutine applies what the log alone has
+	traced   int        // how many of flight are followed
+	appends  []followed // of another primary, until they are acknowledged
+	waiting  []group    // reads that wait until current
+	catching bool       // a goroutine applies what the log alone has
 
 	pending writes // for the committer to take
 	taken   writes // being written
@@ -57,6 +59,7 @@ type part struct {
 type flight struct {
 	first, last shards.SeqNo
 	groups      []group
+	followed    *followed // nil unless it is traced
 }
 
 // writes is what the core wants from the log.
@@ -304,6 +307,7 @@ func (s *Shard) disown() { s.release(s.notPrimary()) }
 func (s *Shard) release(elsewhere error) {
 	p := s.part
 	for _, f := range p.flight {
+		s.end(f.followed, errOutcome)
 		answerAll(f.groups, &shards.Error{Kind: shards.KindOutcomeUnknown, Shard: s.name, Err: errOutcome})
 	}
 	p.flight = nil

@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/wal"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // maxFlight is how many rounds of a shard are under way at once; what comes then gathers in the open round. In memory a round
@@ -30,6 +31,9 @@ func (s *Shard) step(from shards.NodeID, m *replica.Message) {
 	}
 	if _, known := p.homes[m.From]; !known {
 		p.homes[m.From] = from // its row is newer than ours
+	}
+	if p.traced > 0 {
+		s.acknowledged(m)
 	}
 	p.core.Step(m)
 	s.carryOut()
@@ -130,9 +134,18 @@ func (s *Shard) carryOut() {
 
 func (s *Shard) post(messages []replica.Message) {
 	for i := range messages {
-		if to := s.part.homes[messages[i].To]; to != "" && to != s.link.Node {
-			s.link.send(to, replica.Append(make([]byte, 0, messages[i].Size()), &messages[i]))
+		to := s.part.homes[messages[i].To]
+		if to == "" || to == s.link.Node {
+			continue
 		}
+		var from tracing.Carrier
+		if s.part.traced > 0 {
+			from = s.carrier(&messages[i])
+		}
+		if len(s.part.appends) > 0 {
+			s.answers(&messages[i])
+		}
+		s.link.send(to, replica.Append(make([]byte, 0, messages[i].Size()), &messages[i]), from)
 	}
 }
 
@@ -192,7 +205,7 @@ func (s *Shard) launch() {
 	if err != nil {
 		return // the works stay where they are, or are answered by what made the core refuse
 	}
-	p.flight = append(p.flight, flight{e.First, e.Last, s.open.groups})
+	p.flight = append(p.flight, flight{e.First, e.Last, s.open.groups, s.follow(&e)})
 	s.open = round{}
 }
 

@@ -91,6 +91,9 @@ func (s *Shard) written(err error) {
 		s.unsave += int64(len(t.entries[i].Payload))
 		s.logged = t.entries[i].Last
 	}
+	if p.traced > 0 || len(p.appends) > 0 {
+		s.persisted()
+	}
 	if t.number == 0 || s.down != nil {
 		return
 	}
@@ -271,7 +274,7 @@ func (g *group) answer() {
 
 func (r *round) clear() {
 	clear(r.groups)
-	r.groups = r.groups[:0]
+	r.groups, r.traces = r.groups[:0], nil
 	r.count = 0
 	if cap(r.payload) > maxKeptPayload {
 		r.payload = nil

@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Config is what a shard needs to run. All fields but Committer and Log are required.
@@ -75,6 +76,7 @@ type round struct {
 	payload []byte
 	count   int
 	groups  []group
+	traces  []tracing.Carrier // of the works that are traced; nil nearly always
 }
 
 // group is one parked work: its transactions are payload[from:to] of its round.
@@ -268,6 +270,9 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 	g := r.encode(w)
 	g.work, g.batch = w, b
 	r.groups = append(r.groups, g)
+	if s.replicated() && s.link.Messages.On() {
+		s.note(w, r)
+	}
 	if s.replicated() {
 		s.push()
 	} else if r == &s.open {

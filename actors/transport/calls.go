@@ -89,7 +89,9 @@ func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error)
 		return nil, ErrNoPeer
 	}
 	lane := l.lanes[Call]
-	if err := lane.await(ctx, &frame{form: formRequest, kind: kind, id: id, budget: budget(ctx), body: body}); err != nil {
+	request := frame{form: formRequest, kind: kind, id: id, budget: budget(ctx), body: body}
+	l.carry(&request, l.t.config.Messages.Carried(ctx))
+	if err := lane.await(ctx, &request); err != nil {
 		if _, unanswered := l.calls.remove(id); !unanswered {
 			<-waiting.done // the link's end was quicker
 		}

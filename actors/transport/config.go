@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Hello is how two nodes introduce themselves when a stream opens, both ways.
@@ -58,8 +59,14 @@ type Config struct {
 	// it returns. The body is the receiver's to keep.
 	Receive func(peer Hello, class Class, kind Kind, body []byte)
 
+	// ReceiveTraced takes in Receive's place a message that was sent by SendTraced. nil: Receive takes it.
+	ReceiveTraced func(peer Hello, class Class, kind Kind, body []byte, from tracing.Carrier)
+
+	// Messages says whether calls are traced, by their context. nil: they are not.
+	Messages *tracing.Messages
+
 	// Serve answers a call, on a goroutine of its own; ctx ends when the caller's does, when its connection breaks and when
-	// the transport is drained. The body is Serve's to keep. A panic becomes an error of the call.
+	// the transport is drained, and has the caller's span if it is traced. The body is Serve's to keep. A panic becomes an error of the call.
 	Serve func(ctx context.Context, peer Hello, kind Kind, body []byte) ([]byte, error)
 
 	// Changed tells that the connection to a peer was made or has broken: once for each, in order for one peer, from that

@@ -16,13 +16,14 @@ import (
 //	│ form │ flags │ kind │ 0 │ length  │  [id]   │[budget] │ body ... │
 //	└──────┴───────┴──────┴───┴─────────┴─────────┴─────────┴──────────┘
 //	         1 more            of the     request   request
-//	                           body       answer    ms; 0 = no deadline
+//	         2 traced          body       answer    ms; 0 = no deadline
 //	                                      failure
 //	                                      cancel
 //	                                      grant: bytes
 //
 // A body longer than a chunk goes in several frames of the same form, kind and id, one right after the other, all but the
-// last with the flag "more". A form that a reader does not know has no id, so that it can be skipped.
+// last with the flag "more". A form that a reader does not know has no id, so that it can be skipped. With the flag "traced" the
+// body begins with the 25 bytes of a tracing.Carrier; it is sent to peers only whose introduction says that they read it.
 
 // form says what a frame is for. The numbers are the wire's: never reorder, only append.
 type form uint8
@@ -45,12 +46,14 @@ const (
 	chunkBytes = 1 << 20 // of a body in one frame
 	flatBytes  = 32 << 10
 	flagMore   = 1
+	flagTraced = 2
 )
 
 // frame is one frame, decoded.
 type frame struct {
 	form   form
 	more   bool
+	traced bool // the body begins with a carrier
 	kind   Kind
 	id     uint64
 	budget uint32 // ms
@@ -79,6 +82,9 @@ func (f *frame) appendHead(dst []byte, length int) []byte {
 	if f.more {
 		flags = flagMore
 	}
+	if f.traced {
+		flags |= flagTraced
+	}
 	dst = append(dst, byte(f.form), flags, byte(f.kind), 0)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(length))
 	if f.form.headSize() > headBytes {
@@ -92,7 +98,7 @@ func (f *frame) appendHead(dst []byte, length int) []byte {
 
 // readHead decodes the head at the start of b, which holds headBytes at least and the whole head if ok.
 func (f *frame) readHead(b []byte) (length int, ok bool) {
-	f.form, f.more, f.kind = form(b[0]), b[1]&flagMore != 0, Kind(b[2])
+	f.form, f.more, f.traced, f.kind = form(b[0]), b[1]&flagMore != 0, b[1]&flagTraced != 0, Kind(b[2])
 	size := f.form.headSize()
 	if len(b) < size {
 		return 0, false

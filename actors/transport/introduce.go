@@ -9,7 +9,8 @@ import (
 
 // The body of hello, welcome and reject, msgpack:
 //
-//	9a  format  purpose  window  cluster  node  epoch  name  address  release  reason
+//	9b  format  purpose  window  cluster  node  epoch  name  address  release  reason  features
+//	            │        │                                                     │       └ bits: 1 reads carriers. Absent: none
 //	            │        │                                                     └ of a reject: one sentence
 //	            │        └ bytes that the sender of this frame grants the other side
 //	            └ the class, or 0: a visit, which calls and keeps no connection
@@ -26,16 +27,21 @@ type introduction struct {
 	window  int
 	hello   Hello
 	reason  string
+
+	features uint64 // what its sender can do beyond its format
 }
 
+// featureCarriers says that a node reads frames that begin with a carrier. A peer without it gets none.
+const featureCarriers = 1
+
 const (
-	introductionFields = 10
+	introductionFields = 10      // at least; with features one more
 	textBytes          = 4 << 10 // of a name, an address, a reason
 )
 
 func (i *introduction) encode() []byte {
 	e := wire.NewEncoder(make([]byte, 0, 256))
-	e.Array(introductionFields)
+	e.Array(introductionFields + 1)
 	e.Uint(uint64(i.hello.Format))
 	e.Uint(uint64(i.purpose))
 	e.Uint(uint64(i.window))
@@ -46,6 +52,7 @@ func (i *introduction) encode() []byte {
 	for _, text := range []string{i.hello.Name, i.hello.Address, i.hello.Release, i.reason} {
 		e.Str(clip(text))
 	}
+	e.Uint(i.features)
 	return e.Buffer()
 }
 
@@ -70,6 +77,9 @@ func decodeIntroduction(body []byte, ours uint32) (introduction, error) {
 	h.Cluster, h.Node = text(&d), shards.NodeID(text(&d))
 	h.Epoch = shards.Epoch(d.Uint())
 	h.Name, h.Address, h.Release, i.reason = text(&d), text(&d), text(&d), text(&d)
+	if fields > introductionFields {
+		i.features = d.Uint()
+	}
 	if h.Node == "" {
 		d.Refuse("a node without an id")
 	}

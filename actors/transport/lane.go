@@ -198,7 +198,7 @@ func (l *lane) load(f *frame) {
 		if more {
 			part = body[:chunkBytes:chunkBytes]
 		}
-		head := frame{form: f.form, more: more, kind: f.kind, id: f.id, budget: f.budget}
+		head := frame{form: f.form, more: more, traced: f.traced, kind: f.kind, id: f.id, budget: f.budget}
 		l.loadChunk(&head, part)
 		if !more {
 			return

@@ -24,6 +24,7 @@ type link struct {
 	peer  Hello
 	conn  conn
 	lanes [classes + 1]*lane // by class; nil where a visit has none
+	reads uint64             // features of the peer
 	calls calls
 
 	once    sync.Once
@@ -126,7 +127,7 @@ func (l *link) open(class, purpose Class) error {
 	lane.silent = func() bool { return l.t.deafTo(l.peer.Node, true) }
 	lane.gather = class == Replicate
 	l.lanes[class] = lane
-	hello := introduction{purpose: purpose, window: l.t.config.Window, hello: l.t.self()}
+	hello := introduction{purpose: purpose, window: l.t.config.Window, hello: l.t.self(), features: featureCarriers}
 	return s.send(single(&frame{form: formHello, body: hello.encode()}))
 }
 
@@ -159,7 +160,7 @@ func (l *link) welcomed(addr string, class Class, want *Address) error {
 	if reason := l.t.object(i.hello, want); reason != "" {
 		return &RejectedError{Addr: addr, Peer: i.hello, Ours: true, Reason: reason}
 	}
-	l.peer = i.hello
+	l.peer, l.reads = i.hello, i.features
 	l.lanes[class].open(i.window)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // session is a stream that another node opened to this one: what it sends is received or served here.
@@ -53,6 +54,7 @@ type request struct {
 	body   []byte
 	size   int   // of its frames, to be granted again when it is served
 	refuse error // it is not served, and why
+	from   tracing.Carrier
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -150,7 +152,7 @@ func (in *session) shake() error {
 		in.before = nil
 	}
 	in.lane.open(i.window)
-	welcome := introduction{purpose: i.purpose, window: in.t.config.Window, hello: self}
+	welcome := introduction{purpose: i.purpose, window: in.t.config.Window, hello: self, features: featureCarriers}
 	return in.stream.send(single(&frame{form: formWelcome, body: welcome.encode()}))
 }
 
@@ -166,7 +168,7 @@ func (in *session) read() error {
 	intake.tooLong = func(f *frame) {
 		if f.form == formRequest && in.calling() {
 			text := fmt.Sprintf("the request is larger than the %d bytes that node %s takes", in.t.config.MaxBody, naming(in.t.self()))
-			in.begin(intake, f, 0, failed(shards.KindInvalid, text))
+			in.begin(intake, f, 0, tracing.Carrier{}, failed(shards.KindInvalid, text))
 		}
 	}
 	intake.dispatch = func(f *frame, size int) bool { return in.dispatch(intake, f, size) }
@@ -189,15 +191,20 @@ func (in *session) calling() bool { return in.purpose == Call || in.purpose == v
 
 func (in *session) dispatch(intake *intake, f *frame, size int) (kept bool) {
 	calling := in.calling()
+	from, ok := f.uncarry()
 	switch {
+	case !ok:
+		in.t.counted.malformed.Add(1)
+	case f.form == formMessage && !calling && f.kind.Known() && f.traced && in.t.config.ReceiveTraced != nil:
+		in.t.config.ReceiveTraced(in.peer, in.purpose, f.kind, f.body, from)
 	case f.form == formMessage && !calling && f.kind.Known():
 		in.t.config.Receive(in.peer, in.purpose, f.kind, f.body)
 	case f.form == formRequest && calling && f.kind.Known():
-		return in.begin(intake, f, size, nil)
+		return in.begin(intake, f, size, from, nil)
 	case f.form == formRequest && calling:
 		in.t.counted.unknown.Add(1)
 		text := fmt.Sprintf("node %s does not know calls of %s; it may be of an older release", naming(in.t.self()), f.kind)
-		return in.begin(intake, f, size, failed(shards.KindInvalid, text))
+		return in.begin(intake, f, size, from, failed(shards.KindInvalid, text))
 	case f.form == formCancel && calling:
 		in.abandon(f.id)
 	default:
@@ -207,8 +214,8 @@ func (in *session) dispatch(intake *intake, f *frame, size int) (kept bool) {
 }
 
 // begin serves a call, or refuses it: now, or as soon as there is a place.
-func (in *session) begin(intake *intake, f *frame, size int, refuse error) (kept bool) {
-	r := &request{id: f.id, kind: f.kind, body: f.body, size: size, refuse: refuse}
+func (in *session) begin(intake *intake, f *frame, size int, from tracing.Carrier, refuse error) (kept bool) {
+	r := &request{id: f.id, kind: f.kind, body: f.body, size: size, refuse: refuse, from: from}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch _, twice := in.calls[r.id]; {
@@ -283,7 +290,11 @@ func (in *session) serve(r *request) (body []byte, err error) {
 			body, err = nil, failed(shards.KindUnknown, fmt.Sprintf("node %s failed while it served %s: %v", naming(in.t.self()), r.kind, reason))
 		}
 	}()
-	return in.t.config.Serve(r.ctx, in.peer, r.kind, r.body)
+	ctx := r.ctx
+	if r.from.Valid() {
+		ctx = r.from.Context(ctx)
+	}
+	return in.t.config.Serve(ctx, in.peer, r.kind, r.body)
 }
 
 // abandon ends what is done for a call that nobody waits for.

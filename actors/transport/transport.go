@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // carrier is what moves bytes between addresses: gRPC over TCP, or memory.
@@ -113,6 +114,17 @@ func (t *Transport) Send(to shards.NodeID, class Class, kind Kind, body []byte) 
 		return err
 	}
 	return l.lanes[class].post(&frame{form: formMessage, kind: kind, body: body})
+}
+
+// SendTraced is Send of a message that belongs to a trace: a peer that can reads it by ReceiveTraced.
+func (t *Transport) SendTraced(to shards.NodeID, class Class, kind Kind, body []byte, from tracing.Carrier) error {
+	l, err := t.reach(to, class, body)
+	if err != nil {
+		return err
+	}
+	message := frame{form: formMessage, kind: kind, body: body}
+	l.carry(&message, from)
+	return l.lanes[class].post(&message)
 }
 
 // SendWait is Send that waits for credit where Send gives ErrFull, until ctx ends.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-actors/troupe/shards"
 	rules "github.com/troupe-actors/troupe/shards/activation"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // activation is an actor in memory. Its goroutine runs while there are messages.
@@ -44,9 +45,10 @@ type delivery struct {
 	ctx  context.Context
 	m    *message
 	done chan struct{}
-	from *timer // nil: the message does not come from one
-	seen bool   // by the sweep, which refuses it when it comes again
-	body []byte // the reply
+	span *tracing.Active // nil unless it is traced; of whoever closes done
+	from *timer          // nil: the message does not come from one
+	seen bool            // by the sweep, which refuses it when it comes again
+	body []byte          // the reply
 	err  error
 }
 
@@ -99,6 +101,7 @@ func (a *activation) take(d *delivery) {
 // refuse answers a message that is not handled.
 func (d *delivery) refuse(err error) {
 	d.err = err
+	end(d.span, err)
 	close(d.done)
 }
 
@@ -170,8 +173,10 @@ func (a *activation) run() {
 		}
 		a.mu.Unlock()
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
+			d.span.Event("its turn")
 			d.body, d.err = a.process(d)
 		}
+		end(d.span, d.err)
 		close(d.done)
 		if d.from != nil {
 			d.from.report(d.err)

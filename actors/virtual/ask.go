@@ -83,7 +83,7 @@ func (k *link) giveBack(h *Host, m *kept) error {
 	defer cancel()
 	key := k.from.sentKey("o", m.number)
 	back := &message{To: k.from, From: k.to, Method: m.Answer, Payload: k.reply.body, Event: EventReply, Seq: m.number, answer: &answering{key, k.reply.refused}}
-	_, err := h.handle(ctx, back)
+	_, err := h.handle(m.within(ctx), back)
 	if err == nil || h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 		return err
 	}

@@ -98,6 +98,7 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 	return h.call(ctx, to, method, payload, EventCall)
 }
 
+// call takes a message to its actor, and gives the reply.
 func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, event Event) ([]byte, error) {
 	if err := to.validate(); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
@@ -108,11 +109,13 @@ func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, e
 	if from, handling := ctx.Value(turnKey{}).(ID); handling {
 		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from)}
 	}
+	ctx, span := h.calling(ctx, to, method, event)
 	lane, seq := h.lanes.take()
 	body, err := h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Event: event, Client: h.c.Client, Lane: lane, Seq: seq})
 	if settled(err) {
 		h.lanes.give(lane)
 	}
+	end(span, err)
 	return body, err
 }
 

@@ -62,7 +62,8 @@ type pair struct{ from, to ID }
 
 // kept is a message as the ledger holds it.
 type kept struct {
-	from ID
+	from  ID
+	found bool // by a scan
 	outgoing
 }
 
@@ -136,7 +137,7 @@ func (h *Host) committed(shard shards.ShardID, from ID, sent []outgoing, reminde
 		h.setAlarm(l, reminders[i].Key, reminders[i].Value)
 	}
 	for i := range sent {
-		k := kept{from, sent[i]}
+		k := kept{from: from, outgoing: sent[i]}
 		switch {
 		case l.live && l.held < maxHeld:
 			h.link(l, k)
@@ -262,7 +263,7 @@ func keptOf(e *Entry) (k kept, err error) {
 	if err := json.Unmarshal(e.Value, &k.outgoing); err != nil {
 		return k, err
 	}
-	k.from, k.number = from, number
+	k.from, k.number, k.found = from, number, true
 	return k, k.To.validate()
 }
 

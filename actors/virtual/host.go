@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Config says what a Host leans on. All but Name and Log are required.
@@ -30,6 +31,8 @@ type Config struct {
 	// Coming says that a kind which is not registered here is about to be: messages wait for it instead of being refused. nil: none is.
 	Coming func(kind string) bool
 	Log    *slog.Logger // default: none
+	// Messages makes the spans of messages. Default: none.
+	Messages *tracing.Messages
 }
 
 // Host is a node's part of the virtual actors: it calls those that live elsewhere, and runs those that live here. Its methods may
@@ -232,12 +235,14 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	if !h.c.Storage.Leads(shard) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	}
+	ctx, span := h.handling(ctx, m)
 	if method.reads {
 		if body, done, err := h.read(ctx, m); done {
+			end(span, err)
 			return body, err
 		}
 	}
-	d := &delivery{ctx: ctx, m: m, done: make(chan struct{})}
+	d := &delivery{ctx: ctx, m: m, span: span, done: make(chan struct{})}
 	a := h.enqueue(m.To, k, shard, d)
 	for a == nil { // it has just been put to sleep: wake another
 		a = h.enqueue(m.To, k, shard, d)
@@ -247,6 +252,7 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return d.body, d.err
 	case <-ctx.Done():
 		if a.withdraw(d) {
+			end(d.span, ctx.Err())
 			return nil, ctx.Err()
 		}
 		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", m.To, m.Method, ctx.Err())}

@@ -101,10 +101,12 @@ func (k *link) deliver(h *Host, m *kept) error {
 	if m.Answer != "" {
 		event = EventCall
 	}
+	ctx, span := h.delivering(ctx, m)
 	body, err := h.deliver(ctx, &message{
 		To: m.To, From: k.from, Method: m.Method, Payload: m.Payload, Event: event,
 		Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true, Unsure: true, // a deposed primary may be sending it, too
 	})
+	end(span, err)
 	if m.Answer != "" {
 		refused := m.refused(err, k.tries)
 		if err != nil && refused == nil {

@@ -232,7 +232,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 			t.end()
 		}
 		if reason := recover(); reason != nil {
-			a.host.c.Log.Error("an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
+			a.host.c.Log.ErrorContext(t.ctx, "an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
 			err = &Error{a.id, m.Method, CodePanicked, fmt.Sprint(reason)}
 		}
 	}()

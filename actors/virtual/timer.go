@@ -163,10 +163,9 @@ func (m *timer) do(h *Host) {
 	}
 	if full := len(a.queue) >= a.kind.mailbox; !full && !m.waiting {
 		m.waiting = true
-		a.take(&delivery{
-			ctx: h.ctx, done: make(chan struct{}), from: m,
-			m: &message{To: a.id, Method: m.Method, Payload: m.payload, Event: EventTimer},
-		})
+		d := &delivery{done: make(chan struct{}), from: m, m: &message{To: a.id, Method: m.Method, Payload: m.payload, Event: EventTimer}}
+		d.ctx, d.span = h.handling(h.ctx, d.m)
+		a.take(d)
 	} else if full && m.Every == 0 {
 		m.again(h, firstRest)
 		return

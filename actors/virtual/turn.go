@@ -183,6 +183,7 @@ type outgoing struct {
 	Method  string
 	Payload json.RawMessage
 	Answer  string `json:",omitempty"` // the method of the sender that takes the reply; empty: none does
+	Trace   []byte `json:",omitempty"` // a tracing.Carrier, if the message that its sender handled is traced
 }
 
 // Tell sends a message to another actor, or to this one. It is delivered after this message has been committed, in the order of
@@ -209,9 +210,12 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 		return 0, fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
 	}
 	t.size += len(payload)
-	number := t.number()
-	t.outbox = append(t.outbox, outgoing{number, to, method, payload, replyMethod})
-	return number, nil
+	m := outgoing{number: t.number(), To: to, Method: method, Payload: payload, Answer: replyMethod}
+	if c := t.host.c.Messages.Carried(t.ctx); c.Valid() {
+		m.Trace = c.Append(nil)
+	}
+	t.outbox = append(t.outbox, m)
+	return m.number, nil
 }
 
 // reminder is a message of an actor to itself that is to come.

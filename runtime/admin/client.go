@@ -18,6 +18,7 @@ import (
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Client speaks the HTTP API to a cluster through any of its nodes. It may be used concurrently.
@@ -315,6 +316,9 @@ func (r *call) request(ctx context.Context, base, token string) (*http.Request, 
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	if from := tracing.FromContext(ctx); from.Valid() {
+		request.Header.Set(headerTraceParent, from.TraceParent())
 	}
 	return request, nil
 }

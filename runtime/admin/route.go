@@ -21,6 +21,7 @@ type route struct {
 	params  []string
 	streams bool // runs long: counted apart, so that streams leave room for the rest
 	free    bool // not counted: must answer when the node is busy
+	endless bool // goes on until the client has enough: no span is made of it
 }
 
 type handler = func(*Server, *exchange, *query) error
@@ -50,7 +51,7 @@ func (s *Server) table() (keys, space route, others []route) {
 			pattern: "/{keyspace}/scan", methods: get((*Server).scan), streams: true,
 			params: []string{"prefix", "after", "to", "limit", "reverse", "values", "digest"},
 		},
-		{pattern: "/{keyspace}/watch", methods: get((*Server).watch), params: []string{"prefix", "from"}, streams: true},
+		{pattern: "/{keyspace}/watch", methods: get((*Server).watch), params: []string{"prefix", "from"}, streams: true, endless: true},
 		{pattern: "/{keyspace}/_bulk", methods: map[string]handler{http.MethodPost: (*Server).bulk}, streams: true},
 	}
 	others = append(others, s.clusterTable()...)
@@ -88,8 +89,8 @@ func (s *Server) clusterTable() []route {
 		{pattern: "/_cluster/check", methods: post((*Server).checkup), params: []string{"timeout"}, streams: true},
 		{pattern: "/_cluster/maintenance", methods: post((*Server).maintenance), params: []string{"enabled"}},
 		{pattern: "/_cluster/leader", methods: post((*Server).transfer), params: []string{"node"}},
-		{pattern: "/_watch/routing", methods: get((*Server).watchRouting), streams: true},
-		{pattern: "/_watch/health", methods: get((*Server).watchHealth), streams: true},
+		{pattern: "/_watch/routing", methods: get((*Server).watchRouting), streams: true, endless: true},
+		{pattern: "/_watch/health", methods: get((*Server).watchHealth), streams: true, endless: true},
 	}
 	for action := range nodeActions {
 		r := route{pattern: "/_nodes/{node}/" + action, methods: post(changeMember(action))}
@@ -121,6 +122,9 @@ func profiles() (routes []route) {
 // answer runs the route's handler for the request's method, if there is room.
 func (r *route) answer(s *Server, x *exchange) {
 	x.path = r.pattern
+	if s.config.Messages.On() && !r.free && !r.endless {
+		defer x.trace(s.config.Messages).end()
+	}
 	if err := r.run(s, x); err != nil {
 		x.fail(err)
 	}

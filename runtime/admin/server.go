@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-actors/troupe/runtime/admin/console"
 	"github.com/troupe-actors/troupe/shards/wire"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // ServerConfig says how a Server behaves. The zero value works.
@@ -35,6 +36,9 @@ type ServerConfig struct {
 
 	// Collectors are metrics beside those of the backend.
 	Collectors []prometheus.Collector
+
+	// Messages makes the spans of requests. nil: none are traced.
+	Messages *tracing.Messages
 
 	// Stories tells of failovers. nil: there are none to be told of.
 	Stories Stories
@@ -191,6 +195,7 @@ type exchange struct {
 	path     string          // the pattern that matched, for the metrics
 	form     string          // of structured answers: JSON unless it is mimeMsgpack
 	stopping <-chan struct{} // closed when the server is about to end
+	cause    error           // why it failed; nil: it did not
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan struct{}) {
@@ -234,6 +239,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 
 // fail answers with an error, or breaks the connection off if an answer has begun: a cut answer must not look whole.
 func (x *exchange) fail(err error) {
+	x.cause = err
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

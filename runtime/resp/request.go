@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -29,6 +30,9 @@ type request struct {
 	fan      *fan   // the parts of a command over several slots
 	inline   [1]store.Op
 }
+
+// Command is the command's name, for traces.
+func (q *request) Command() string { return strings.ToUpper(q.cmd.name) }
 
 type requestState uint8
 

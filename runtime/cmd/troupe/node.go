@@ -15,6 +15,7 @@ import (
 
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 func nodeCommand(c *console) *cobra.Command {
@@ -80,16 +81,16 @@ func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progr
 		ClientTLSCert: s.ClientCert, ClientTLSKey: s.ClientKey,
 		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, NoProof: s.NoProof, Patience: s.Patience, Redirect: s.Redirect, Guests: s.Guests, Dev: s.Dev,
 		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
-		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Logger: logger, Progress: progress,
+		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, TraceMessages: s.Traced, Logger: logger, Progress: progress,
 	}
 }
 
 func newLogger(w io.Writer, s *settings.Node) *slog.Logger {
 	o := &slog.HandlerOptions{Level: s.LogLevel}
 	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(tracing.LogHandler(slog.NewJSONHandler(w, o)))
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(tracing.LogHandler(slog.NewTextHandler(w, o)))
 }
 
 // serve runs a node until ctx ends or the node fails.

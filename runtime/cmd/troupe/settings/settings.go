@@ -58,6 +58,7 @@ type Node struct {
 	DiskReserve  int64 // bytes
 	SyncInterval time.Duration
 	MaxClients   int
+	Traced       float64
 }
 
 // Setting is one thing that can be configured.
@@ -121,6 +122,7 @@ var All = []Setting{
 	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused", set: size(func(n *Node) *int64 { return &n.DiskReserve })},
 	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: span(func(n *Node) *time.Duration { return &n.SyncInterval })},
 	{Name: "max-clients", Default: "10000", Hint: "N", Usage: "Redis connections at once", set: count(func(n *Node) *int { return &n.MaxClients })},
+	{Name: "trace-messages", Default: "0", Hint: "RATIO", Usage: "part of all messages, 0 to 1, whose spans go where OTEL_EXPORTER_OTLP_ENDPOINT says", set: ratio(func(n *Node) *float64 { return &n.Traced })},
 }
 
 // find gives the setting with this name.
@@ -189,6 +191,17 @@ func count(field func(*Node) *int) func(*Node, string) error {
 		v, err := strconv.Atoi(s)
 		if err != nil || v < 1 {
 			return fmt.Errorf("%q is no number of 1 or more", s)
+		}
+		*field(n) = v
+		return nil
+	}
+}
+
+func ratio(field func(*Node) *float64) func(*Node, string) error {
+	return func(n *Node, s string) error {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(v >= 0 && v <= 1) {
+			return fmt.Errorf("%q is no number from 0 to 1", s)
 		}
 		*field(n) = v
 		return nil

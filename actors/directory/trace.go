@@ -1,0 +1,93 @@
+package directory
+
+import (
+	"context"
+
+	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// What is traced of a piece of work is each of its tries, and its execution where it arrives:
+//
+//	forward orders/17 @n3          a try, to another node          write orders/17 @n1         a try, here
+//	└ write orders/17 @n1          there, by Serve                 └ …                         see package shard
+
+// begin begins the span of a try inside of from.
+func (d *Directory) begin(from tracing.Carrier, a *attempt, kind tracing.SpanKind, verb string) {
+	a.span = d.config.Messages.BeginFrom(from, kind)
+	if a.span == nil {
+		return
+	}
+	state := d.config.State()
+	name := state.ShardName(a.task.Shard)
+	a.span.Name(verb+" "+name, tracing.Text("troupe.shard.id", name), tracing.Number("troupe.transactions", a.Len()))
+	if a.tries++; a.tries > 1 {
+		a.span.Set(tracing.Number("troupe.attempt", a.tries))
+	}
+	if kind == tracing.Client {
+		to, term := primaryOf(state, a.task.Shard)
+		a.span.Set(tracing.Text("troupe.shard.to", state.NodeName(to)), tracing.Number("troupe.shard.term", term))
+	}
+}
+
+// verb is what a work does to its shard.
+func verb(reads bool) string {
+	if reads {
+		return "read"
+	}
+	return "write"
+}
+
+// Trace makes attempt a shard.Traced.
+func (a *attempt) Trace() tracing.Carrier { return a.span.Carrier() }
+
+// endAll ends the spans of a round of tries.
+func endAll(list []*attempt) {
+	for _, a := range list {
+		a.span.End(a.err)
+		a.span = nil
+	}
+}
+
+// begin begins the span of another node's work.
+func (s *serving) begin(ctx context.Context, d *Directory) {
+	if _, s.span = d.config.Messages.Begin(ctx, tracing.Server); s.span == nil {
+		return
+	}
+	name := d.config.State().ShardName(s.shard)
+	s.span.Name(verb(s.reads())+" "+name, tracing.Text("troupe.shard.id", name), tracing.Number("troupe.transactions", s.Len()))
+}
+
+func (s *serving) reads() bool {
+	for i := range s.txns {
+		if !s.txns[i].ReadOnly() {
+			return false
+		}
+	}
+	return true
+}
+
+// Trace makes serving a shard.Traced.
+func (s *serving) Trace() tracing.Carrier { return s.span.Carrier() }
+
+// reading begins the span of a read that is no operation.
+func (d *Directory) reading(ctx context.Context, kind tracing.SpanKind, q *query) (context.Context, *tracing.Active) {
+	if q.view != 0 { // a later page: it knows no shard
+		return ctx, nil
+	}
+	ctx, span := d.config.Messages.Begin(ctx, kind)
+	if span != nil {
+		name := d.config.State().ShardName(q.shard)
+		what := "read"
+		if int(q.op) < len(opNames) { // it may have come from anybody
+			what = opNames[q.op]
+		}
+		span.Name(what+" "+name, tracing.Text("troupe.shard.id", name))
+	}
+	return ctx, span
+}
+
+// opNames are how reads are called in traces.
+var opNames = [...]string{opScan: "scan", opCount: "count", opSlot: "scan", opRandom: "sample", opOpen: "scan"}
+
+var _, _ shard.Traced = (*attempt)(nil), (*serving)(nil)

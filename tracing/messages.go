@@ -1,0 +1,204 @@
+package tracing
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Messages makes the spans of messages on one node: of what clients ask, calls between nodes, writes on their way to other
+// copies. A nil Messages makes none. Its methods may be called concurrently.
+//
+//	Enter   where a message comes in: follows its trace, or begins one for a few of them
+//	Begin   further inside: goes on with the trace in the context, if it is sampled
+//
+// Both give a nil *Active for a message that is not traced; its methods do nothing then. While it is off both cost one atomic
+// load: callers build names and attributes only for an Active that is not nil.
+type Messages struct {
+	node, id string
+	rule     atomic.Pointer[sampler] // nil: off
+	out      func(*Span)             // takes what has ended; it does not block
+}
+
+// NewMessages is for nodes without an Exporter: take gets each span as it ends, from many goroutines, and does not block. ratio is
+// the part of messages, from 0 to 1, that are traced without their senders having said so.
+func NewMessages(nodeID, node string, ratio float64, take func(*Span)) (*Messages, error) {
+	s, err := newSampler(func(string) string { return "" }, ratio)
+	if err != nil {
+		return nil, err
+	}
+	m := &Messages{node: node, id: nodeID, out: take}
+	m.use(s)
+	return m, nil
+}
+
+func (m *Messages) use(s sampler) {
+	if s.off() {
+		m.rule.Store(nil)
+		return
+	}
+	m.rule.Store(&s)
+}
+
+// On says whether any message may be traced.
+func (m *Messages) On() bool { return m != nil && m.rule.Load() != nil }
+
+// Enter begins a span for a message that comes in from outside. If ctx has a span its decision is followed, as the sampler
+// says; else chance decides. ctx is returned as it was unless the message is traced.
+func (m *Messages) Enter(ctx context.Context, kind SpanKind) (context.Context, *Active) {
+	if m == nil {
+		return ctx, nil
+	}
+	rule := m.rule.Load()
+	if rule == nil {
+		return ctx, nil
+	}
+	return m.enter(ctx, rule, kind)
+}
+
+func (m *Messages) enter(ctx context.Context, rule *sampler, kind SpanKind) (context.Context, *Active) {
+	from := FromContext(ctx)
+	if from.Valid() {
+		if !rule.follows(from) {
+			return ctx, nil
+		}
+		return m.begin(ctx, from, kind)
+	}
+	id, chosen := rule.begins()
+	if !chosen || ctx.Value(declined{}) != nil {
+		return ctx, nil
+	}
+	return m.begin(ctx, Carrier{Trace: id}, kind)
+}
+
+// declined marks contexts of messages about which chance has decided.
+type declined struct{}
+
+// Decline is ctx of a message that Enter did not trace, so that no Enter further inside lets chance decide again.
+func (m *Messages) Decline(ctx context.Context) context.Context {
+	if !m.On() {
+		return ctx
+	}
+	return context.WithValue(ctx, declined{}, true)
+}
+
+// Begin begins a span inside of the one in ctx, if that is sampled.
+func (m *Messages) Begin(ctx context.Context, kind SpanKind) (context.Context, *Active) {
+	if !m.On() {
+		return ctx, nil
+	}
+	from := FromContext(ctx)
+	if !from.Sampled() {
+		return ctx, nil
+	}
+	return m.begin(ctx, from, kind)
+}
+
+// Anew begins a trace of its own, whatever ctx belongs to: for what is traced and comes long after.
+func (m *Messages) Anew(ctx context.Context, kind SpanKind) (context.Context, *Active) {
+	if !m.On() {
+		return ctx, nil
+	}
+	var from Carrier
+	for from.Trace == (TraceID{}) {
+		binary.BigEndian.PutUint64(from.Trace[:8], rand.Uint64())
+		binary.BigEndian.PutUint64(from.Trace[8:], rand.Uint64())
+	}
+	return m.begin(ctx, from, kind)
+}
+
+// BeginFrom is Begin for those who have no context: the span is inside of the carrier's.
+func (m *Messages) BeginFrom(from Carrier, kind SpanKind) *Active {
+	if !m.On() || !from.Sampled() {
+		return nil
+	}
+	return m.active(from, kind)
+}
+
+// Carried is the carrier to send with a message; the zero value if the message is not traced.
+func (m *Messages) Carried(ctx context.Context) Carrier {
+	if !m.On() {
+		return Carrier{}
+	}
+	if c := FromContext(ctx); c.Sampled() {
+		return c
+	}
+	return Carrier{}
+}
+
+func (m *Messages) begin(ctx context.Context, from Carrier, kind SpanKind) (context.Context, *Active) {
+	a := m.active(from, kind)
+	return a.Carrier().Context(ctx), a
+}
+
+func (m *Messages) active(from Carrier, kind SpanKind) *Active {
+	a := &Active{m: m, span: Span{Trace: from.Trace, Parent: from.Span, Kind: kind, NodeID: m.id, Node: m.node, Start: time.Now().UnixNano()}}
+	for a.span.ID == (SpanID{}) {
+		binary.BigEndian.PutUint64(a.span.ID[:], rand.Uint64())
+	}
+	return a
+}
+
+// Active is a span that goes on. It belongs to one goroutine at a time. All methods of a nil Active do nothing.
+type Active struct {
+	m     *Messages
+	span  Span
+	ended bool
+}
+
+// maxEvents bounds the events of one span.
+const maxEvents = 128
+
+// Name says what is done. The node is added to it, since a row of Jaeger's page shows nothing else.
+func (a *Active) Name(name string, attributes ...Attribute) {
+	if a == nil {
+		return
+	}
+	a.span.Name = name + " @" + a.m.node
+	a.Set(attributes...)
+}
+
+// Set adds attributes.
+func (a *Active) Set(attributes ...Attribute) {
+	if a != nil {
+		a.span.Attributes = append(a.span.Attributes, attributes...)
+	}
+}
+
+// Event notes that something has happened now.
+func (a *Active) Event(name string, attributes ...Attribute) {
+	if a != nil && len(a.span.Events) < maxEvents {
+		a.span.Events = append(a.span.Events, Event{At: time.Now().UnixNano(), Name: name, Attributes: slices.Clone(attributes)})
+	}
+}
+
+// Link points to a span of another trace; one of the same trace is left out.
+func (a *Active) Link(to Carrier, why string) {
+	if a != nil && to.Valid() && to.Trace != a.span.Trace {
+		a.span.Links = append(a.span.Links, Link{Trace: to.Trace, Span: to.Span, Why: why})
+	}
+}
+
+// Carrier is what messages inside of this span take along. Of a nil Active it is the zero value.
+func (a *Active) Carrier() Carrier {
+	if a == nil {
+		return Carrier{}
+	}
+	return Carrier{a.span.Trace, a.span.ID, sampledFlag}
+}
+
+// End ends the span, with an error if it came to nothing. Only the first End counts.
+func (a *Active) End(err error) {
+	if a == nil || a.ended {
+		return
+	}
+	a.ended = true
+	a.span.End = max(a.span.Start, time.Now().UnixNano())
+	if err != nil {
+		a.span.Error = err.Error()
+	}
+	a.m.out(&a.span)
+}

@@ -1,0 +1,89 @@
+package tracing
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+// sampler decides which messages are traced. It is asked once for each, where the message enters.
+type sampler struct {
+	name    string // as in OTEL_TRACES_SAMPLER
+	parents bool   // whoever sent the message has decided, if it carries a trace
+	bound   uint64 // a trace is chosen if the last 63 bits of its id are below, as OpenTelemetry's own samplers do it
+}
+
+const always = 1 << 63
+
+// newSampler reads OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, or without them takes a ratio of messages.
+func newSampler(env func(string) string, ratio float64) (sampler, error) {
+	kind, arg := env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG")
+	base, parents := strings.CutPrefix(kind, "parentbased_")
+	s := sampler{name: kind, parents: parents}
+	switch base {
+	case "":
+		if parents {
+			return s, badSampler(kind)
+		}
+		s = sampler{name: fmt.Sprintf("parentbased_traceidratio %v", ratio), parents: true, bound: boundOf(ratio)}
+		return s, checkRatio("the ratio of messages to trace", ratio)
+	case "always_on":
+		s.bound = always
+	case "always_off":
+	case "traceidratio":
+		ratio := 1.0
+		if arg != "" {
+			var err error
+			if ratio, err = strconv.ParseFloat(arg, 64); err != nil {
+				return s, fmt.Errorf("tracing: OTEL_TRACES_SAMPLER_ARG is %q; it is a number from 0 to 1", arg)
+			}
+		}
+		s.name, s.bound = fmt.Sprintf("%s %v", kind, ratio), boundOf(ratio)
+		return s, checkRatio("OTEL_TRACES_SAMPLER_ARG", ratio)
+	default:
+		return s, badSampler(kind)
+	}
+	return s, nil
+}
+
+func badSampler(kind string) error {
+	return fmt.Errorf("tracing: OTEL_TRACES_SAMPLER is %q; it is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio", kind)
+}
+
+func checkRatio(what string, ratio float64) error {
+	if ratio >= 0 && ratio <= 1 {
+		return nil
+	}
+	return fmt.Errorf("tracing: %s is %v; it is a number from 0 to 1", what, ratio)
+}
+
+func boundOf(ratio float64) uint64 { return uint64(ratio * always) }
+
+// off says that no message is ever chosen.
+func (s *sampler) off() bool { return s.bound == 0 && !s.parents }
+
+// begins decides about a message that carries no trace, and names one if it is chosen.
+func (s *sampler) begins() (id TraceID, chosen bool) {
+	if s.bound == 0 {
+		return id, false
+	}
+	low := rand.Uint64()
+	if low>>1 >= s.bound {
+		return id, false
+	}
+	binary.BigEndian.PutUint64(id[8:], low)
+	for binary.BigEndian.Uint64(id[:8]) == 0 {
+		binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+	}
+	return id, true
+}
+
+// follows decides about a message that carries one.
+func (s *sampler) follows(c Carrier) bool {
+	if s.parents {
+		return c.Sampled()
+	}
+	return binary.BigEndian.Uint64(c.Trace[8:])>>1 < s.bound
+}
