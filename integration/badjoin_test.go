@@ -56,6 +56,15 @@ func TestBadJoins(t *testing.T) {
 		refusesToStart(t, &old, "a life of this node that is past", "start the node on its newer folder")
 		p.restart(m)
 	})
+	t.Run("a cluster that has forgotten it", func(t *testing.T) {
+		p := p.in(t)
+		m := p.Members[2]
+		must(t, m.Stop(soon(t)))
+		p.waitFor("it is forgotten", func() bool { return p.Post(soon(t), "/_nodes/"+m.Name+"/forget", nil) == nil }) // once it is dead, and others have its copies
+		refusesToStart(t, &m.Config, "has forgotten this node", "an empty data folder and --join")
+		must(t, os.RemoveAll(m.Config.Data))
+		p.restart(m)
+	})
 	t.Run("a name that is taken", func(t *testing.T) {
 		c := lonely(t)
 		c.Args = []string{"--name", "n1", "--join", p.Members[1].Config.Peer}

@@ -18,7 +18,8 @@ import (
 // How a node becomes a member at its start:
 //
 //	its log holds a group ────────────────────────► tell the others of its new life (Join with a higher epoch); refuse to
-//	                                                start if the addresses it was given lead to another cluster only
+//	                                                start if the addresses it was given lead to another cluster only, or
+//	                                                if the cluster has forgotten it
 //	it was told to be part of a cluster, once ────► join that one
 //	--join, or a file of peers ───────────────────► ask one after the other; any member passes it on to the leader
 //	--initial A,B,C ──► ask all: one has a cluster? ► join there
@@ -32,6 +33,7 @@ const (
 	entryPause    = 250 * time.Millisecond // between two rounds of asking, up to twice as long
 	progressPause = 5 * time.Second        // between two lines that say the same
 	joinPatience  = 10 * time.Second       // for the answer to one request to join
+	renewPatience = 3 * time.Second        // of a member that comes back, before it asks whether it is one still
 )
 
 // enter makes this node a member. An error is final.
@@ -160,6 +162,11 @@ func (g *Group) stand(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// rejoin is what tells the group of this node's present life.
+func (g *Group) rejoin() *cluster.Command {
+	return &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}}
+}
+
 // renew tells the group of this node's new life.
 func (g *Group) renew(ctx context.Context) error {
 	if g.alone(ctx) { // nobody else can win: why wait
@@ -169,15 +176,15 @@ func (g *Group) renew(ctx context.Context) error {
 	}
 	say := progress5(g)
 	for {
-		patient, cancel := context.WithTimeout(ctx, joinPatience)
-		outcome, err := g.Propose(patient, &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}})
+		patient, cancel := context.WithTimeout(ctx, renewPatience)
+		outcome, err := g.Propose(patient, g.rejoin())
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			if past := g.outlived(ctx); past != nil {
-				return past
+			if over := g.over(ctx); over != nil {
+				return over
 			}
 			say.line("waiting for the metadata group to take this node back; it needs a majority of its voters: start them, or give --join with an address of one that has moved",
 				"voters", g.Status().Voters, "error", err)
@@ -187,29 +194,6 @@ func (g *Group) renew(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// outlived is an error if a member knows of a later life of this node than the present one: then the data folder is an old copy,
-// whatever the other members would have to say, and what it holds may have been given up since.
-func (g *Group) outlived(ctx context.Context) error {
-	self, addresses := g.config.Self, g.seeds()
-	for _, m := range g.members() {
-		if m.Node != self.ID && m.Addr != "" && !slices.Contains(addresses, m.Addr) {
-			addresses = append(addresses, m.Addr)
-		}
-	}
-	for _, f := range g.askAll(ctx, addresses) {
-		if f.err != nil || f.cluster != g.config.Log.Cluster() || f.node == self.ID {
-			continue
-		}
-		for _, m := range f.members {
-			if m.Node == self.ID && m.Epoch > self.Epoch {
-				return fmt.Errorf("metadata: the data folder is of a life of this node that is past: epoch %d begins here, and %s knows of epoch %d: start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one",
-					self.Epoch, f.address, m.Epoch)
-			}
-		}
-	}
-	return nil
 }
 
 // gather forms a cluster of the initial list, or finds the one that it has formed.
@@ -339,7 +323,7 @@ func (g *Group) seeds() (list []string) {
 func (g *Group) joinAt(ctx context.Context, address, want string) (err error, final bool) {
 	patient, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
-	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(&cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}))
+	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(g.rejoin().Join))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err), false
 	}

@@ -282,3 +282,39 @@ func TestForgottenMember(t *testing.T) {
 		}
 	})
 }
+
+// A node that comes back on the data of a cluster which has forgotten it is told so, once the leader can say it, and what to do.
+func TestForgottenMemberComesBack(t *testing.T) {
+	for _, voters := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			n := village(t, 3, voters)
+			leader := n.houses["n1"].waitLeader(5 * time.Second)
+			names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader.name })
+			other, lost := n.houses[names[0]], n.houses[names[1]]
+			lost.kill()
+			outcome, err := leader.group.Propose(n.within(time.Second), &cluster.Command{Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}})
+			if err := errors.Join(err, outcome.Error()); err != nil {
+				t.Fatal(err)
+			}
+			other.wait(5*time.Second, "it knows", func(s *cluster.State, _ Status) bool { return s.Member(idOf(lost.name)) == nil })
+			leader.kill()
+			lost.start()
+			select {
+			case <-lost.group.Done():
+				t.Errorf("a node gave up, and nobody leads: %v", lost.group.Err())
+			case <-time.After(20 * time.Second):
+			}
+			leader.start()
+			select {
+			case <-lost.group.Done():
+				if err := lost.group.Err(); !strings.Contains(fmt.Sprint(err), "has forgotten this node") || !strings.Contains(err.Error(), "--join") {
+					t.Errorf("the node ends with %v", err)
+				}
+			case <-lost.group.Joined():
+				t.Error("a forgotten node was taken back")
+			case <-time.After(20 * time.Second):
+				t.Errorf("the node waits still; %+v", lost.group.Status())
+			}
+		})
+	}
+}

@@ -69,9 +69,9 @@ func (g *Group) serveCommand(ctx context.Context, peer transport.Hello, body []b
 	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	if m := g.State().Member(peer.Node); m == nil || m.Raft != p.ID.Proposer {
+	if !g.knows(peer.Node, p.ID.Proposer) {
 		a := answer{verdict: verdictElsewhere}
-		if g.Status().Won { // else this node may not have seen it join yet
+		if g.leads(ctx) && !g.knows(peer.Node, p.ID.Proposer) { // else this node may not have seen it join yet
 			a = answer{verdict: verdictRefused, text: fmt.Sprintf("node %s is no member of the cluster; it must join before it changes anything", peer.Node)}
 		}
 		return a.encode(), nil
@@ -81,6 +81,22 @@ func (g *Group) serveCommand(ctx context.Context, peer transport.Hello, body []b
 		return nil, err
 	}
 	return a.encode(), nil
+}
+
+// knows says whether a node is a member here, with that number in the group.
+func (g *Group) knows(node shards.NodeID, number uint64) bool {
+	m := g.State().Member(node)
+	return m != nil && m.Raft == number
+}
+
+// leads says whether this node leads, as a quorum has confirmed since it was asked. Then its state has all that was committed before.
+func (g *Group) leads(ctx context.Context) bool {
+	if !g.Status().Won {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.config.Patience)
+	defer cancel()
+	return g.Barrier(ctx) == nil && g.Status().Won
 }
 
 func (g *Group) serveJoin(ctx context.Context, peer transport.Hello, body []byte) ([]byte, error) {
