@@ -175,7 +175,7 @@ func (n *Node) openFolder() (err error) {
 func (n *Node) build() (err error) {
 	if n.log != nil {
 		n.committer = shard.NewCommitter(n.log, n.config.SyncInterval, n.fail)
-		n.keeper = shard.NewKeeper(n.logged, n.files, n.config.SnapshotBytes, n.log.Room, n.config.Logger)
+		n.keeper = shard.NewKeeper(n.logged, n.files, n.config.SnapshotBytes, n.log, n.config.Logger)
 	}
 	n.system = actors.NewSystem(n.config.Logger, n.broken)
 	if n.telling, err = n.newTelling(); err != nil {

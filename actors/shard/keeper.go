@@ -15,17 +15,38 @@ type Keeper struct {
 	shards func() []*Shard
 	files  *wal.Snapshots
 	limit  int64
-	room   func() (free, reserve int64)
+	disk   Disk
 	log    *slog.Logger
 	last   atomic.Int64 // Unix seconds of the last snapshot
 	saved  atomic.Int64 // snapshots written
+	owed   debt         // Run's own
 }
 
+// Disk is what a Keeper asks of the disk that log and snapshots lie on. *wal.Log is one.
+type Disk interface {
+	// Room is the free space and what of it is to be kept, in bytes; 0, 0 if nobody can tell.
+	Room() (free, reserve int64)
+	// GiveBack has the room become free soon that log took which was cut off.
+	GiveBack() error
+}
+
+// debt is what the last snapshot took from a nearly full disk. The log that it replaces gives its room back only when its tables
+// are dropped, a moment later. Until then a next one may not take from the lower three quarters of the reserve.
+type debt struct {
+	settled int64     // free bytes at which it counts as given back: half of it, since the log goes on meanwhile
+	until   time.Time // then it is forgotten: the log is held for another copy, or somebody else took the room
+}
+
+// patience is how long a debt counts: twice as long as the log needs on a machine with nothing else to do.
+const patience = 10 * time.Second
+
+func (d debt) open(free int64, now time.Time) bool { return free < d.settled && now.Before(d.until) }
+
 // NewKeeper makes a keeper for the shards that have a log, which shards lists as they are at the moment. limit is in bytes of
-// log per shard. room says how much of the disk is free and how much is to be kept so: with less the disk is nearly full, and
-// every log goes that is longer than the snapshot which replaces it, so that deletes make room.
-func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, room func() (free, reserve int64), log *slog.Logger) *Keeper {
-	k := &Keeper{shards: shards, files: files, limit: limit, room: room, log: log}
+// log per shard. With less of the disk free than is to be kept it is nearly full, and every log goes that is longer than the
+// snapshot which replaces it, so that deletes make room: one at a time, the next when the last has given back what it took.
+func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, disk Disk, log *slog.Logger) *Keeper {
+	k := &Keeper{shards: shards, files: files, limit: limit, disk: disk, log: log}
 	k.last.Store(time.Now().Unix())
 	return k
 }
@@ -55,31 +76,46 @@ func (k *Keeper) Run(ctx context.Context, period time.Duration) {
 			return
 		case <-tick.C:
 		}
-		for ctx.Err() == nil {
-			s := k.longest()
-			if s == nil {
-				break
-			}
-			if err := k.checkpoint(s); err != nil {
-				k.log.Error("snapshot failed; its log is kept", "shard", s.Name(), "err", err)
-				break
-			}
+		for ctx.Err() == nil && k.shorten() {
 		}
 	}
 }
 
-// longest is the shard with the most log past the limit whose snapshot there is room for, or nil.
-func (k *Keeper) longest() *Shard {
-	var found *Shard
-	most := int64(0)
-	free, reserve := k.room()
-	for _, s := range k.shards() {
-		bytes, live, any := s.Unsaved()
-		if worth := bytes > k.limit || free < reserve && bytes > live; any && worth && bytes > most && fits(live, free, reserve) {
-			found, most = s, bytes
+// shorten writes the snapshot that is due first, and says whether it did.
+func (k *Keeper) shorten() bool {
+	free, reserve := k.disk.Room()
+	s, live := k.longest(free, reserve, time.Now())
+	if s == nil {
+		return false
+	}
+	err := k.checkpoint(s)
+	if free < reserve {
+		k.owed = debt{settled: free - live/2, until: time.Now().Add(patience)}
+		if err == nil {
+			err = k.disk.GiveBack()
 		}
 	}
-	return found
+	if err != nil {
+		k.log.Error("snapshot failed; its log is kept", "shard", s.Name(), "err", err)
+	}
+	return err == nil
+}
+
+// longest is the shard with the most log past the limit whose snapshot there is room for, and how large that will be, or nil.
+func (k *Keeper) longest(free, reserve int64, now time.Time) (found *Shard, size int64) {
+	spare := free
+	if k.owed.open(free, now) {
+		spare -= reserve / 4 * 3
+	}
+	most := int64(0)
+	for _, s := range k.shards() {
+		bytes, live, any := s.Unsaved()
+		worth := bytes > k.limit || free < reserve && bytes > live
+		if any && worth && bytes > most && live <= spare && fits(live, free, reserve) {
+			found, size, most = s, live, bytes
+		}
+	}
+	return found, size
 }
 
 // fits says whether a snapshot of a size may be written. Until the log is cut it takes room from what deletes may still write

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -406,66 +405,5 @@ func TestWatchFollowsAllShards(t *testing.T) {
 	cancel()
 	if _, err := watch.Next(ended, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context gave %v", err)
-	}
-}
-
-func TestKeeperSavesWhatIsLong(t *testing.T) {
-	w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 2})
-	defer w.close()
-	for i := range 100 {
-		w.do(0, set(fmt.Sprint(i), string(make([]byte, 100))))
-	}
-	w.do(1, set("few", "bytes"))
-	free, reserve := int64(1<<20), int64(1<<19)
-	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 5000, func() (int64, int64) { return free, reserve }, slog.New(slog.DiscardHandler))
-	if s := k.longest(); s != w.shards[0] {
-		t.Fatalf("the longest log is %v", s)
-	}
-	if err := k.SaveAll(func(int, int) {}); err != nil {
-		t.Fatal(err)
-	}
-	for i, s := range w.shards {
-		if bytes, _, any := s.Unsaved(); bytes != 0 || any {
-			t.Errorf("shard %d: %d bytes unsaved", i, bytes)
-		}
-	}
-	if k.longest() != nil || k.Saved() != 2 {
-		t.Errorf("there is still something to save after %d snapshots", k.Saved())
-	}
-	k.limit = 1 << 20
-	free = reserve - 1
-	w.do(1, set("few", "more"))
-	if k.longest() != nil {
-		t.Error("a snapshot larger than the log would fill the disk further")
-	}
-	for range 50 {
-		w.do(1, set("few", "and more"))
-	}
-	w.do(1, remove("few"))
-	if k.longest() != w.shards[1] {
-		t.Error("on a full disk the log of a deleted key is kept")
-	}
-	free = 100
-	if k.longest() != nil {
-		t.Error("a snapshot takes the room that deletes need")
-	}
-}
-
-// Deletes may write until a quarter of the reserve is left: no snapshot takes that from them, unless it is small beside it.
-func TestSnapshotsLeaveRoomForDeletes(t *testing.T) {
-	const reserve = 300
-	for _, x := range []struct {
-		size, free int64
-		fits       bool
-	}{
-		{0, 0, true}, {1, 0, false}, {100, 10_000, true}, {9_900, 10_000, true}, {9_901, 10_000, false},
-		{100, 250, true}, {151, 250, false}, {150, 250, true}, {25, 100, true}, {26, 100, false}, {26, 126, true},
-	} {
-		if got := fits(x.size, x.free, reserve); got != x.fits {
-			t.Errorf("%d bytes into %d: %v", x.size, x.free, got)
-		}
-		if fits(x.size, x.free, 0) != true {
-			t.Errorf("without a reserve %d bytes do not fit into %d", x.size, x.free)
-		}
 	}
 }

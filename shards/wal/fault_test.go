@@ -253,3 +253,46 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// What was cut off is written out when it is asked for, but not where the new file of the log might meet ENOSPC.
+func TestGiveBackNeedsRoomFirst(t *testing.T) {
+	var free atomic.Int64
+	fs := vfs.NewMem()
+	o := options(fs)
+	o.Reserve, o.FreeBytes = 100<<20, func() (int64, error) { return free.Load(), nil }
+	free.Store(200 << 20)
+	l := openLog(t, o)
+	defer closeLog(t, l)
+	mustAppend(t, l, false, record(1, 1, 1), record(2, 1, 1))
+	newest := func() (name string) {
+		all, err := fs.List("data/log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range all {
+			if strings.HasSuffix(file, ".log") {
+				name = max(name, file)
+			}
+		}
+		return name
+	}
+	if err := l.TruncatePrefix(1, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := newest()
+	for _, step := range []struct {
+		free    int64
+		written bool
+	}{{24 << 20, false}, {26 << 20, true}} {
+		free.Store(step.free)
+		if err := l.GiveBack(); err != nil {
+			t.Fatal(err)
+		}
+		if got := newest(); (got != before) != step.written {
+			t.Errorf("with %d MiB free the log went from %s to %s", step.free>>20, before, got)
+		}
+	}
+	if got, err := readAll(l, 2, 1); err != nil || len(got) != 1 {
+		t.Errorf("another shard's records: %d, %v", len(got), err)
+	}
+}

@@ -74,5 +74,18 @@ func (l *Log) Room() (free, reserve int64) {
 	return free, l.space.reserve
 }
 
+// GiveBack begins to write out what was cut off, so that the tables which hold nothing else are dropped soon, and not only seconds
+// later. Where less than a quarter of the reserve is free it does nothing, since it needs room first. Errors are those of Append.
+// Any goroutine may call it.
+func (l *Log) GiveBack() error {
+	if free, reserve := l.Room(); free < reserve/4 {
+		return nil
+	}
+	return l.commit(func() error {
+		_, err := l.db.AsyncFlush()
+		return err
+	})
+}
+
 // Free is the free space of the log's disk, in bytes. Any goroutine may ask.
 func (l *Log) Free() (int64, error) { return l.space.free() }

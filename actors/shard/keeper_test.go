@@ -1,0 +1,136 @@
+package shard
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+func TestKeeperSavesWhatIsLong(t *testing.T) {
+	w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 2})
+	defer w.close()
+	for i := range 100 {
+		w.do(0, set(fmt.Sprint(i), string(make([]byte, 100))))
+	}
+	w.do(1, set("few", "bytes"))
+	disk := &fakeDisk{free: 1 << 20, reserve: 1 << 19}
+	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 5000, disk, slog.New(slog.DiscardHandler))
+	longest := func() *Shard {
+		s, _ := k.longest(disk.free, disk.reserve, time.Now())
+		return s
+	}
+	if s := longest(); s != w.shards[0] {
+		t.Fatalf("the longest log is %v", s)
+	}
+	if err := k.SaveAll(func(int, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range w.shards {
+		if bytes, _, any := s.Unsaved(); bytes != 0 || any {
+			t.Errorf("shard %d: %d bytes unsaved", i, bytes)
+		}
+	}
+	if longest() != nil || k.Saved() != 2 {
+		t.Errorf("there is still something to save after %d snapshots", k.Saved())
+	}
+	k.limit = 1 << 20
+	disk.free = disk.reserve - 1
+	w.do(1, set("few", "more"))
+	if longest() != nil {
+		t.Error("a snapshot larger than the log would fill the disk further")
+	}
+	for range 50 {
+		w.do(1, set("few", "and more"))
+	}
+	w.do(1, remove("few"))
+	if longest() != w.shards[1] {
+		t.Error("on a full disk the log of a deleted key is kept")
+	}
+	disk.free = 100
+	if longest() != nil {
+		t.Error("a snapshot takes the room that deletes need")
+	}
+}
+
+// fakeDisk is as full as a test says.
+type fakeDisk struct {
+	free, reserve int64
+	given         int // GiveBack was called
+}
+
+func (d *fakeDisk) Room() (free, reserve int64) { return d.free, d.reserve }
+
+func (d *fakeDisk) GiveBack() error {
+	d.given++
+	return nil
+}
+
+// A log that is cut gives its room back a moment later. Snapshots of many shards in that moment would take all that deletes may
+// write into.
+func TestSnapshotsOnAFullDiskTakeTurns(t *testing.T) {
+	w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 3})
+	defer w.close()
+	fill := func() {
+		for i := range w.shards {
+			for range 50 {
+				w.do(i, set("one", "and more"))
+			}
+		}
+	}
+	disk := &fakeDisk{free: 225_000, reserve: 300_000}
+	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 1<<20, disk, slog.New(slog.DiscardHandler))
+	fill()
+	if !k.shorten() || disk.given != 1 {
+		t.Fatalf("the first snapshot was not written, or its room not asked for: %d", disk.given)
+	}
+	now, full := time.Now(), disk.free
+	disk.free = k.owed.settled - 1
+	if k.shorten() {
+		t.Error("a second snapshot was written before the first had given back what it took")
+	}
+	if s, _ := k.longest(disk.free, disk.reserve, now.Add(2*patience)); s == nil {
+		t.Error("what is never given back holds up the others for ever")
+	}
+	if s, _ := k.longest(disk.free, disk.free/3*4-1000, now); s == nil {
+		t.Error("a second snapshot waits though it leaves most of the reserve")
+	}
+	disk.free = full
+	if !k.shorten() || disk.given != 2 {
+		t.Error("no second snapshot was written when the first had given back what it took")
+	}
+	disk.free = 400_000
+	fill()
+	k.limit = 100
+	for i := range w.shards {
+		if !k.shorten() {
+			t.Errorf("with room enough, only %d snapshots were written", i)
+		}
+	}
+	if disk.given != 2 {
+		t.Error("with room enough the log was asked for more")
+	}
+}
+
+// Deletes may write until a quarter of the reserve is left: no snapshot takes that from them, unless it is small beside it.
+func TestSnapshotsLeaveRoomForDeletes(t *testing.T) {
+	const reserve = 300
+	for _, x := range []struct {
+		size, free int64
+		fits       bool
+	}{
+		{0, 0, true}, {1, 0, false}, {100, 10_000, true}, {9_900, 10_000, true}, {9_901, 10_000, false},
+		{100, 250, true}, {151, 250, false}, {150, 250, true}, {25, 100, true}, {26, 100, false}, {26, 126, true},
+	} {
+		if got := fits(x.size, x.free, reserve); got != x.fits {
+			t.Errorf("%d bytes into %d: %v", x.size, x.free, got)
+		}
+		if fits(x.size, x.free, 0) != true {
+			t.Errorf("without a reserve %d bytes do not fit into %d", x.size, x.free)
+		}
+	}
+}
