@@ -164,6 +164,8 @@ func TestConsoleShowsAFailover(t *testing.T) {
 		s.sees(view, want...)
 		s.named(view)
 	}
+	s.view("nodes")
+	s.until(`document.querySelectorAll('.rtt td').length === 4 && /^[0-9.]+ [µm]s$/.test(document.querySelector('.rtt td:not(.self)').innerText.replace(/\s/g, ' ').replace('⚠ ', ''))`)
 	p.restart(victim)
 	p.reckon()
 }
@@ -270,7 +272,7 @@ func (s *screen) drain(p *town, node string) {
 	}
 	s.tabTo("End the drain of " + node)
 	s.press("Enter")
-	s.until(`document.querySelector('dialog[open] .command code').innerText === 'troupe drain %s --undo'`, node)
+	s.until(`document.querySelector('dialog[open] .command code').innerText === 'troupe drain %s --cancel'`, node)
 	s.tabTo("End the drain")
 	s.press("Enter")
 	s.until(`document.querySelector('[aria-label="Drain %s"]')`, node)

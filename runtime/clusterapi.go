@@ -171,6 +171,9 @@ type inquiry struct {
 	Transfer shards.NodeID `json:"transfer,omitempty"`
 	Actors   bool          `json:"actors,omitempty"`
 	Past     *admin.Span   `json:"past,omitempty"`
+	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
+
+	RoundTrips bool `json:"roundtrips,omitempty"`
 }
 
 // ask has another node answer an inquiry.
@@ -208,6 +211,10 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(here)
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
+	case q.Ping:
+		return []byte("true"), nil
+	case q.RoundTrips:
+		return json.Marshal(n.roundTrips(ctx))
 	case q.Transfer != "":
 		return []byte("true"), c.transferHere(ctx, q.Transfer)
 	}

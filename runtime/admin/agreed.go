@@ -25,6 +25,10 @@ type Cluster interface {
 	// Past asks a member, this node included, for the table as it was in a span of time. An error says that it does not answer.
 	Past(ctx context.Context, node shards.NodeID, span Span) (History, error)
 
+	// RoundTrips has a member, this node included, measure how long each other member that is up takes to answer it; it takes a second at
+	// most. An error says that it does not answer itself.
+	RoundTrips(ctx context.Context, node shards.NodeID) ([]RoundTrip, error)
+
 	// Propose has the metadata group order a command. What the state refuses stands in the outcome.
 	Propose(ctx context.Context, c *cluster.Command) (cluster.Outcome, error)
 

@@ -149,6 +149,26 @@ func (a *agreed) Past(_ context.Context, node shards.NodeID, s Span) (History, e
 	return HistoryOf(a.state.NodeName(node), a.books[node].Began(), moments, more), nil
 }
 
+// RoundTrips are a hundred microseconds for each node in between; who is mute is not reached.
+func (a *agreed) RoundTrips(_ context.Context, node shards.NodeID) (list []RoundTrip, err error) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if node == a.mute {
+		return nil, errors.New("the peer is gone")
+	}
+	at := slices.IndexFunc(a.state.Members, func(m cluster.Member) bool { return m.ID == node })
+	for i := range a.state.Members {
+		switch m := &a.state.Members[i]; {
+		case i == at || m.Down:
+		case m.ID == a.mute:
+			list = append(list, RoundTrip{To: m.ID, Problem: "no answer within 1s"})
+		default:
+			list = append(list, RoundTrip{To: m.ID, Micros: 100 * int64(max(i-at, at-i))})
+		}
+	}
+	return list, nil
+}
+
 func (a *agreed) Propose(_ context.Context, c *cluster.Command) (cluster.Outcome, error) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

@@ -89,6 +89,7 @@ func (s *Server) clusterTable() []route {
 		{pattern: "/_cluster/check", methods: post((*Server).checkup), params: []string{"timeout"}, streams: true},
 		{pattern: "/_cluster/maintenance", methods: post((*Server).maintenance), params: []string{"enabled"}},
 		{pattern: "/_cluster/leader", methods: post((*Server).transfer), params: []string{"node"}},
+		{pattern: "/_nodes/roundtrips", methods: get((*Server).roundTrips)},
 		{pattern: "/_watch/routing", methods: get((*Server).watchRouting), streams: true, endless: true},
 		{pattern: "/_watch/health", methods: get((*Server).watchHealth), streams: true, endless: true},
 	}

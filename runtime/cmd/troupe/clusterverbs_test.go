@@ -101,6 +101,8 @@ func TestClusterVerbs(t *testing.T) {
 		{"shards orders --at 2026-03-01T12:00:00Z", map[string][]any{"GET /_cluster/history": {then}}, 0, "SHARD     P/R  STATE             NODE  TERM  COPY\norders/3  p    started           n1    4     c1\norders/3  r    comes for c1      n3    4     c7\norders/3  r    its node is down  n2    4     c8\n", ""},
 		{"shards --at 2026-02-01T12:00:00Z", map[string][]any{"GET /_cluster/history": {then}}, 3, "no node that runs remembers the shards of 2026-02-01T12:00:00Z", ""},
 		{"shards --at noon", nil, 2, "is no time", ""},
+		{"nodes --round-trips", map[string][]any{"GET /_nodes/roundtrips": {[]admin.RoundTrips{{Node: "n1", To: []admin.RoundTrip{{Node: "n2", Micros: 180}}}, {Node: "n2", To: []admin.RoundTrip{{Node: "n1", Problem: "no answer within 1s"}}}}}}, 0,
+			"FROM  n1  n2\nn1    -   180µs\nn2    !   -\nn2 to n1: no answer within 1s\n", ""},
 		{"drain n2", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 2}}, []admin.Node{{Name: "n2", Copies: 1}}, []admin.Node{{Name: "n2"}}}}, 0,
 			"drain: 2 copies left on n2\ndrain: 1 copy left on n2\n", ""},
 		{"drain n2 --no-wait", map[string][]any{"POST /_nodes/n2/drain": {done}}, 0, "n2 is drained\n", ""},

@@ -14,14 +14,20 @@ import (
 )
 
 func nodesCommand(c *console) *cobra.Command {
+	var roundTrips bool
 	cmd := &cobra.Command{
-		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json",
+		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json\n  troupe nodes --round-trips",
 		Long: `Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds, how much of
-processors, memory and disk is used (in percent, as measured some seconds ago), and where it listens.`,
+processors, memory and disk is used (in percent, as measured some seconds ago), and where it listens. --round-trips has each member call each other one, and shows
+how long that takes: a row for who calls, a column for who answers.`,
 	}
+	cmd.Flags().BoolVar(&roundTrips, "round-trips", false, "how far the members are from each other, measured now")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			if roundTrips {
+				return r.printRoundTrips(ctx, client)
+			}
 			nodes, err := client.Nodes(ctx)
 			if err != nil {
 				return err

@@ -2,7 +2,7 @@
 import { json } from './api.js';
 import { act } from './dialog.js';
 import { useLive } from './live.js';
-import { html } from './vendor/preact-htm.js';
+import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 const share = (used, all) => (all > 0 ? Math.round((100 * used) / all) : null);
 
@@ -29,11 +29,49 @@ export function Nodes() {
       <td class="addresses"><small>Redis ${n.resp}<br />HTTP ${n.http}<br />peer ${n.peer}</small></td>
       <td><div class="bar">
         ${n.draining
-          ? html`<button aria-label=${'End the drain of ' + n.name} onClick=${() => change(n.name, 'undrain', `Let ${n.name} hold copies again`, 'Copies come back as the balance asks.', `troupe drain ${n.name} --undo`, 'End the drain')}>End drain</button>`
+          ? html`<button aria-label=${'End the drain of ' + n.name} onClick=${() => change(n.name, 'undrain', `Let ${n.name} hold copies again`, 'Copies come back as the balance asks.', `troupe drain ${n.name} --cancel`, 'End the drain')}>End drain</button>`
           : html`<button aria-label=${'Drain ' + n.name} onClick=${() => change(n.name, 'drain', `Drain ${n.name}`, 'Its copies go to other nodes, and others lead. Nothing is lost, and writes go on.', `troupe drain ${n.name}`, 'Drain it')}>Drain</button>`}
         ${!n.leader && n.state === 'alive' && html`<button aria-label=${'Let ' + n.name + ' lead'} onClick=${() => act({ title: `Make ${n.name} the placement leader`, command: `troupe leader transfer ${n.name}`,
           run: async () => { await json('POST', '/_cluster/leader?node=' + encodeURIComponent(n.name)); } })}>Let it lead</button>`}
         ${n.state === 'dead' && html`<button aria-label=${'Forget ' + n.name} onClick=${() => change(n.name, 'forget', `Forget ${n.name}`, 'It is no member any more; the copies that it had are given up.', `troupe forget ${n.name}`, 'Forget it')}>Forget</button>`}
       </div></td></tr>`)}</tbody></table></div>
+    <${RoundTrips} />
     <p><small>★ leads the cluster. CPU is that of the process; memory and disk are of the machine, whoever uses them.</small></p>`;
+}
+
+const every = 5000;
+const far = 4; // times the median from which on a way is marked
+
+const took = (micros) => (micros >= 10000 ? (micros / 1000).toFixed(0) + ' ms' : micros >= 1000 ? (micros / 1000).toFixed(1) + ' ms' : micros + ' µs');
+
+// RoundTrips is a square: who calls is a row, who answers a column.
+function RoundTrips() {
+  const [rows, setRows] = useState(null);
+  const [error, setError] = useState('');
+  useEffect(() => {
+    let open = true, timer = 0;
+    const ask = () => json('GET', '/_nodes/roundtrips').then((r) => { if (open) { setRows(r); setError(''); } }, (e) => open && setError(e.message))
+      .then(() => { if (open) timer = setTimeout(ask, every); });
+    ask();
+    return () => { open = false; clearTimeout(timer); };
+  }, []);
+  if (!rows) return error ? html`<p class="bad" role="alert">${error}</p>` : html`<p class="empty">Measuring the ways between the nodes…</p>`;
+  const all = rows.flatMap((r) => r.to.filter((t) => t.micros).map((t) => t.micros)).sort((a, b) => a - b);
+  const limit = far * (all[Math.floor(all.length / 2)] || 0);
+  const mute = rows.flatMap((r) => [...(r.problem ? [`${r.node}: ${r.problem}`] : []), ...r.to.filter((t) => t.problem).map((t) => `${r.node} to ${t.node}: ${t.problem}`)]);
+  return html`<section aria-label="Round trips"><h2>Round trips</h2>
+    ${error && html`<p class="bad" role="alert">${error}</p>`}
+    ${rows.length < 2 ? html`<p class="empty">There is nobody to call.</p>` : html`<div class="scroll"><table class="rtt"><caption class="away">How long each node waits for each other one</caption>
+      <thead><tr><th scope="col">from ↓ to →</th>${rows.map((r) => html`<th scope="col">${r.node}</th>`)}</tr></thead>
+      <tbody>${rows.map((r) => html`<tr key=${r.node}><th scope="row">${r.node}</th>${rows.map((c) => html`<${Way} from=${r} to=${c} limit=${limit} />`)}</tr>`)}</tbody></table></div>`}
+    ${mute.length > 0 && html`<ul class="bad">${mute.map((m) => html`<li>${m}</li>`)}</ul>`}
+    <p><small>The shortest of four calls, measured now, every ${every / 1000} s while this page is open: <code>troupe nodes --round-trips</code>. ⚠ is ${far} times the median or more.</small></p></section>`;
+}
+
+function Way({ from, to, limit }) {
+  if (from.node === to.node) return html`<td class="self">–</td>`;
+  const way = from.to.find((t) => t.node === to.node);
+  if (!way || !way.micros) return html`<td class="mute" title=${way ? way.problem : from.problem}>${way || from.problem ? '✗ no answer' : '?'}</td>`;
+  const slow = limit > 0 && way.micros >= limit;
+  return html`<td class=${slow ? 'far' : ''}>${slow ? '⚠ ' : ''}${took(way.micros)}</td>`;
 }

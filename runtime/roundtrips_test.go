@@ -1,0 +1,34 @@
+package runtime
+
+import (
+	"testing"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Every node measures its way to every other one, and says of one that does not hear it that it does not answer.
+func TestRoundTripsBothWays(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	c.whole()
+	for _, from := range c.nodes {
+		for _, asked := range c.nodes {
+			told, err := clusterAPI{asked}.RoundTrips(t.Context(), from.ID())
+			if err != nil || len(told) != 2 {
+				t.Fatalf("%s asked by %s says %v, %v", from.ID(), asked.ID(), told, err)
+			}
+			for _, r := range told {
+				if r.To == from.ID() || r.Micros < 1 || r.Problem != "" {
+					t.Errorf("%s says %+v", from.ID(), r)
+				}
+			}
+		}
+	}
+	deaf := c.nodes[1]
+	deaf.life.Load().transport.Isolate([]shards.NodeID{c.nodes[0].ID()}, false)
+	for _, r := range c.nodes[0].roundTrips(t.Context()) {
+		if r.To == deaf.ID() && (r.Micros != 0 || r.Problem != "no answer within 1s") {
+			t.Errorf("of a node that does not hear it, it says %+v", r)
+		}
+	}
+	deaf.life.Load().transport.Isolate(nil, false)
+}
