@@ -1,6 +1,9 @@
 package integration
 
 import (
+	"context"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -67,4 +70,13 @@ func TestDrainIsOneTrace(t *testing.T) {
 		t.Errorf("troupe trace lists\n%s", list)
 	}
 	p.unnoticed()
+
+	leader.Kill() // it told the drain, and others know of it all the same, by the same trace
+	trace := hex.EncodeToString(x.root.TraceId)
+	must(t, p.Wait(soon(t), func(ctx context.Context) error {
+		if list := p.troupe("trace"); !strings.Contains(list, "drain ") || !strings.Contains(list, trace) || strings.Contains(list, "open") {
+			return fmt.Errorf("after the leader's death troupe trace lists\n%s", list)
+		}
+		return nil
+	}))
 }

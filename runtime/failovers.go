@@ -114,7 +114,7 @@ func (n *Node) idle(p placement.Planned) {
 	n.telling.watch.Idle(p)
 }
 
-// Failovers are those that the cluster remembers, the oldest first, with those that go on now and the suspicions that were
+// Failovers are those that the cluster remembers, drains as well, the oldest first, with those that go on now and the suspicions that were
 // refuted lately, as the placement leader knows them. When the leader cannot be asked they are missing, and the error says so.
 func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 	open, err := n.openStories(ctx)
@@ -134,6 +134,20 @@ func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 			continue
 		}
 		list = append(list, f)
+	}
+	for i := range state.Drains {
+		entry := &state.Drains[i]
+		if entry.Open || len(entry.Record) == 0 {
+			continue
+		}
+		f, damaged := tracing.DecodeFailover(entry.Record)
+		if damaged != nil {
+			err = cmp.Or(err, fmt.Errorf("the drain of node %s in epoch %d cannot be read: %w", state.NodeName(entry.Node), entry.Epoch, damaged))
+			continue
+		}
+		if !slices.ContainsFunc(list, func(x *tracing.Failover) bool { return x.Trace() == f.Trace() }) {
+			list = append(list, f)
+		}
 	}
 	slices.SortStableFunc(list, func(a, b *tracing.Failover) int { return cmp.Compare(a.Gone(), b.Gone()) })
 	return list, err

@@ -32,7 +32,13 @@ func newEmptying(t *testing.T, nodes, shardCount int) *emptying {
 	return e
 }
 
-func (e *emptying) see() { e.over = append(e.over, e.drains.follow(e.state, e.now)...) }
+func (e *emptying) see() {
+	e.over = append(append(e.over, e.drains.follow(e.state, e.now)...), e.drains.ended...)
+	for _, x := range e.drains.ended {
+		e.apply(&cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Close: true}})
+	}
+	e.drains.ended = nil
+}
 
 func (e *emptying) drain(n shards.NodeID, on bool) {
 	e.apply(&cluster.Command{Member: &cluster.MemberChange{Node: n, Draining: &on}})
@@ -126,7 +132,7 @@ func TestDrainsEndOtherwise(t *testing.T) {
 	}
 	e.drain("id2", true)
 	e.pass(5)
-	e.drains.lead(4, e.now)
+	e.drains.lead(e.state, 4, e.now)
 	e.round(false)
 	if x := e.drains.open[0]; x.Trace() == e.over[0].Trace() || len(x.Elections) != 1 || !x.Elections[0].Resume || len(x.Plans) == 0 {
 		t.Errorf("the second drain: %+v", x.Failover)

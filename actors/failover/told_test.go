@@ -6,48 +6,187 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
-// Whatever is drained is followed by every node; who leads tells of it, and who leads next lists it.
+// twoOffices are two nodes that follow one state, and the stage on which that changes.
+type twoOffices struct {
+	*stage
+	p             *parliament
+	first, second *office
+}
+
+func newTwoOffices(t *testing.T) *twoOffices {
+	s := newStage(t, 4, 4)
+	p := &parliament{state: s.state, leader: "id1", term: 3}
+	x := &twoOffices{stage: s, p: p}
+	x.first = p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+	x.second = p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
+	return x
+}
+
+func (x *twoOffices) close() {
+	x.first.close()
+	x.second.close()
+}
+
+// step has something happen to the state, and waits until both nodes have followed.
+func (x *twoOffices) step(happen func()) {
+	x.p.mu.Lock()
+	x.state = x.p.state
+	happen()
+	x.p.state = x.state
+	x.p.mu.Unlock()
+	x.rest()
+}
+
+func (x *twoOffices) rest() {
+	for range 3 { // what a node commits is news to both
+		x.first.watch.Applied()
+		x.second.watch.Applied()
+		synctest.Wait()
+	}
+}
+
+func (x *twoOffices) drain(id shards.NodeID, on bool) {
+	x.step(func() { x.apply(&cluster.Command{Member: &cluster.MemberChange{Node: id, Draining: &on}}) })
+}
+
+// round has the leader plan, and perhaps what was planned happen.
+func (x *twoOffices) round(leader *office, settle bool) {
+	var d *placement.Planned
+	x.step(func() {
+		d = x.plan()
+		d.Input = &allocator.Input{State: x.state, Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
+	})
+	leader.watch.Planned(*d)
+	synctest.Wait()
+	<-time.After(2 * time.Second) // a record is given to the cluster once a second at most
+	x.rest()
+	if settle {
+		x.step(x.settle)
+	}
+}
+
+// Whatever is drained is followed by every node; who leads tells of it, and the cluster remembers it.
 func TestDrainIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 4, 4)
-		p := &parliament{state: s.state, leader: "id1", term: 3}
-		first := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-		second := p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
-		defer first.close()
-		defer second.close()
-		step := func() {
-			p.mu.Lock()
-			p.state = s.state
-			p.mu.Unlock()
-			first.watch.Applied()
-			second.watch.Applied()
-			synctest.Wait()
-		}
-		step()
-		yes := true
-		s.apply(&cluster.Command{Member: &cluster.MemberChange{Node: "id2", Draining: &yes}})
-		step()
-		if open := first.watch.Open(); len(open) != 1 || open[0].Kind != tracing.KindDrain || open[0].Outcome != tracing.OutcomeOpen {
+		x := newTwoOffices(t)
+		defer x.close()
+		x.drain("id2", true)
+		if open := x.first.watch.Open(); len(open) != 1 || open[0].Kind != tracing.KindDrain || open[0].Outcome != tracing.OutcomeOpen {
 			t.Fatalf("open: %v", open)
 		}
-		for range 10 {
-			s.plan()
-			step()
-			s.settle()
-			step()
+		for range 6 {
+			x.round(x.first, true)
 		}
-		if a, b := first.list(), second.list(); len(a) != 1 || len(b) != 0 || a[0].Outcome != tracing.OutcomeDone {
+		a, b := x.first.list(), x.second.list()
+		if len(a) != 1 || len(b) != 0 || a[0].Outcome != tracing.OutcomeDone {
 			t.Fatalf("the leader told %v, another node %v", a, b)
 		}
-		p.elect("id3", 4)
-		step()
-		if open := second.watch.Open(); len(open) != 1 || open[0].Trace() != first.list()[0].Trace() || len(second.list()) != 0 {
-			t.Errorf("who leads next lists %v, and tells %v", open, second.list())
+		entry := x.p.State().Drains
+		if len(entry) != 1 || entry[0].Open || a[0].Since != entry[0].At {
+			t.Fatalf("the cluster remembers %+v of %+v", entry, a[0])
+		}
+		kept, err := tracing.DecodeFailover(entry[0].Record)
+		if err != nil || kept.Trace() != a[0].Trace() || kept.Outcome != tracing.OutcomeDone || len(kept.Plans) == 0 {
+			t.Errorf("it remembers %+v, %v", kept, err)
+		}
+		x.p.elect("id3", 4)
+		x.rest()
+		if open := x.second.watch.Open(); len(open) != 0 || len(x.second.list()) != 0 {
+			t.Errorf("who leads next has %v, and tells %v", open, x.second.list())
+		}
+	})
+}
+
+// A drain that goes on while the leader changes is one trace, with what the plans of both said.
+func TestDrainOutlivesItsLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTwoOffices(t)
+		defer x.close()
+		x.drain("id2", true)
+		began := x.first.watch.Open()[0]
+		x.round(x.first, false)
+		x.p.elect("id3", 4)
+		x.rest()
+		if open := x.second.watch.Open(); len(open) != 1 || open[0].Trace() != began.Trace() || open[0].Declared != began.Declared || open[0].Detector != "n1" {
+			t.Fatalf("who leads next goes on with %+v", open)
+		}
+		for range 6 {
+			x.round(x.second, true)
+		}
+		told := x.second.list()
+		if len(told) != 1 || len(x.first.list()) != 0 || told[0].Outcome != tracing.OutcomeDone {
+			t.Fatalf("the leader told %v, the one before %v", told, x.first.list())
+		}
+		if f := told[0]; f.Plans[0].By != "n1" || f.Plans[len(f.Plans)-1].Term != 3 && len(f.Elections) == 0 {
+			t.Errorf("of both reigns it says %+v, %+v", f.Plans, f.Elections)
+		}
+		for _, s := range told[0].Shards {
+			if s.Plan < 0 || len(s.Candidates) == 0 || len(s.Attempts) != 1 {
+				t.Errorf("of %s it says %+v", s.Name, s)
+			}
+		}
+	})
+}
+
+// Whoever leads next ends a drain whose leader could not: one that was committed with nobody to hear of it is told by who sent it, and
+// no other; one that was not is told by the successor.
+func TestDrainWhoseEndIsInDoubt(t *testing.T) {
+	for name, lost := range map[string]bool{"committed": false, "lost": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newTwoOffices(t)
+				defer x.close()
+				x.p.mute, x.p.detain = !lost, lost
+				x.drain("id2", true)
+				x.drain("id2", false)
+				x.p.mute = false
+				x.p.elect("id3", 4)
+				x.p.late, x.p.detain = nil, false
+				<-time.After(time.Minute)
+				x.rest()
+				by, other := x.first, x.second
+				if lost {
+					by, other = other, by
+				}
+				if a, b := by.list(), other.list(); len(a) != 1 || len(b) != 0 || a[0].Outcome != tracing.OutcomeTakenBack {
+					t.Errorf("told %v, and by the other %v", a, b)
+				}
+				if e := x.p.State().Drains; len(e) != 1 || e[0].Open {
+					t.Errorf("the cluster remembers %+v", e)
+				}
+			})
+		})
+	}
+}
+
+// Who leads and did not run when a drain ended ends it as far as the cluster knows of it.
+func TestDrainThatNobodyEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTwoOffices(t)
+		x.drain("id2", true)
+		x.round(x.first, false)
+		x.close()
+		x.state = x.p.state
+		yes, no := true, false
+		x.apply(&cluster.Command{Member: &cluster.MemberChange{Node: "id2", Draining: &no}})
+		x.apply(&cluster.Command{Member: &cluster.MemberChange{Node: "id4", Draining: &yes}})
+		x.apply(&cluster.Command{Member: &cluster.MemberChange{Node: "id4", Draining: &no}})
+		x.p.state, x.p.leader, x.p.term = x.state, "id3", 5
+		late := x.p.open(t, "id3", "n3", func(shards.NodeID) *office { return nil })
+		defer late.close()
+		late.watch.Applied()
+		synctest.Wait()
+		told := late.list()
+		if len(told) != 2 || told[0].Outcome != tracing.OutcomeTakenBack || told[0].Name != "n2" || len(told[0].Plans) == 0 || told[1].Name != "n4" || told[1].Trace() == told[0].Trace() {
+			t.Errorf("it tells %+v\n%+v", told[0].Summary(), told[len(told)-1])
 		}
 	})
 }

@@ -263,6 +263,7 @@ func (w *Watch) turn() time.Duration {
 	if w.drains.large() {
 		rest = time.Duration(drainPause)
 	}
+	soon := w.drained(state, now)
 	if !w.leading {
 		return rest
 	}
@@ -277,6 +278,9 @@ func (w *Watch) turn() time.Duration {
 	if now >= w.shown+drainPause || rest == time.Hour { // to copy what is large is work as well
 		w.shown = now
 		w.show()
+	}
+	if again == 0 || soon != 0 && soon < again {
+		again = soon
 	}
 	if again == 0 {
 		return rest
@@ -333,7 +337,7 @@ func (w *Watch) reign() {
 		w.leading, w.won, w.version = true, nanos(), state.Version
 		w.sight(state, w.won)
 		w.stories.lead(state, w.former, term, w.won)
-		w.drains.lead(term, w.won)
+		w.drains.lead(state, term, w.won)
 		for _, x := range w.stories.open {
 			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
 		}
@@ -463,7 +467,7 @@ func (w *Watch) show() {
 	for _, x := range w.stories.open {
 		list = append(list, clone(&x.Failover))
 	}
-	for _, x := range w.drains.open {
+	for _, x := range slices.Concat(w.drains.open, w.drains.ended) {
 		list = append(list, clone(&x.Failover))
 	}
 	if w.switches.open != nil {

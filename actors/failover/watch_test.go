@@ -50,7 +50,7 @@ func (p *parliament) ProposeIn(_ context.Context, term uint64, c *cluster.Comman
 	if p.refuse != nil || term != p.term {
 		return cluster.Outcome{}, errors.Join(p.refuse, fmt.Errorf("term %d", term))
 	}
-	ends := c.Failover != nil && c.Failover.Close
+	ends := c.Failover != nil && c.Failover.Close || c.Drain != nil && c.Drain.Close
 	if ends && p.detain {
 		p.late = append(p.late, c)
 		return cluster.Outcome{}, context.DeadlineExceeded

@@ -1,0 +1,80 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// drained works through the drains that go on and those that are over, and says when to look again; 0: not before something happens. Who
+// leads gives the cluster what it knows of the first, and closes the others. The entry is closed once, and who closed it tells:
+//
+//	leader                     cluster state                other nodes
+//	over ── close, record ──►  closed ───────────────────►  over as well: the state has it, forget
+//	  ◄── committed: tell       │
+//	  ◄── nobody knows          ▼
+//	      is it closed, and with the record sent? tell: there is nobody else who knows that it may
+func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
+	if w.leading {
+		x, at := w.drains.unsaved(now)
+		for ; x != nil; x, at = w.drains.unsaved(now) {
+			if outcome, err := w.note(x, x.Encode(), false); err != nil || outcome.Err != nil {
+				w.log(&x.story).Debug("what is known of a drain was not committed", "error", err, "reason", outcome.Err)
+			}
+		}
+		again = at
+	}
+	w.drains.ended = slices.DeleteFunc(w.drains.ended, func(x *drain) bool {
+		entry := w.c.Group.State().FindDrain(x.Since)
+		switch {
+		case entry == nil: // too many came after it; or this node is behind, and looks again
+			return state.Version > x.Since
+		case !entry.Open:
+			if slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+				w.tell(&x.Failover)
+			}
+			return true
+		case !w.leading:
+			return false
+		}
+		if now >= x.after && w.close(x) {
+			return true
+		}
+		if again == 0 || x.after < again {
+			again = x.after
+		}
+		return false
+	})
+	return again
+}
+
+// close has the cluster take the end of a drain, tells it, and says whether it is done with.
+func (w *Watch) close(x *drain) bool {
+	record := x.Encode()
+	outcome, err := w.note(x, record, true)
+	switch {
+	case err != nil:
+		w.log(&x.story).Debug("the end of a drain was not committed yet", "error", err)
+		if x.sent = append(x.sent, record); len(x.sent) > 2 { // only the newest may be under way
+			x.sent = x.sent[1:]
+		}
+		x.after = nanos() + endPause
+		return false
+	case outcome.Err != nil && outcome.Err.Why == cluster.WhyStale:
+		x.after = nanos() + endPause
+		return false // closed meanwhile: the next look says by whom
+	case outcome.Err != nil:
+		w.log(&x.story).Warn("the cluster does not keep the story of a drain", "reason", outcome.Err)
+		w.hold(&x.Failover)
+	}
+	w.tell(&x.Failover)
+	return true
+}
+
+func (w *Watch) note(x *drain, record []byte, end bool) (cluster.Outcome, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, commitTimeout)
+	defer cancel()
+	return w.c.Group.ProposeIn(ctx, w.stories.term, &cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Record: record, Close: end}})
+}
