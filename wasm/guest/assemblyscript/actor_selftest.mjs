@@ -57,3 +57,4 @@ assert.equal(w.call("a", "value"), 33);
 assert.throws(() => w.call("a", "later", { after: 0, every: 1, amount: 1 }), /trap: .*each second/);
 assert.ok(w.call("a", "dice", { count: 100, below: 6 }).every((d) => d >= 0 && d < 6));
 assert.deepEqual(w.call("a", "about"), { self: "counter/a", name: "a", sender: "", event: 1, now: w.now });
+assert.equal(w.callAs("bank/x", "a", "about").sender, "bank/x");

@@ -45,7 +45,11 @@ export class World {
     this.token = 0n;
   }
   call(name, method, request = null) {
-    return this.deliver({ to: `${this.kind}/${name}`, from: "", method, payload: JSON.stringify(request), event: CALL });
+    return this.callAs("", name, method, request);
+  }
+  // An actor of any kind, as kind/name, calls one; call comes from outside of actors.
+  callAs(sender, name, method, request = null) {
+    return this.deliver({ to: `${this.kind}/${name}`, from: sender, method, payload: JSON.stringify(request), event: CALL });
   }
   data(name, key) {
     const value = this.actors.get(`${this.kind}/${name}`)?.get(key);

@@ -148,6 +148,8 @@ static void sending(void) {
 	settle();
 	expect_data("b", "count", "3");
 	expect_data("b", "from", "counter/a");
+	expect(!call_as("bank/x", "b", "take", "4"));
+	expect_data("b", "from", "bank/x");
 	expect_call("a", "pay", "{\"to\":\"b\",\"amount\":101}", "\"counter/a\"");
 	settle();
 	expect(world_refused == 1);

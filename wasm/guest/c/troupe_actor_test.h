@@ -278,14 +278,15 @@ TR_UNUSED static void advance(int64_t ms) {
 	tr_world.now = end;
 }
 
-/* Calls an actor by its name: 0, or the code with which it refuses. */
-TR_UNUSED static int32_t call(const char *name, const char *method, const char *request) {
+/* Has an actor of any kind, as kind/name, call one of this by its name: 0, or the code with which it refuses. call comes from outside of actors. */
+TR_UNUSED static int32_t call_as(const char *sender, const char *name, const char *method, const char *request) {
 	char to[256];
-	tr_sent_t m = {EVENT_CALL, 0, 0, {to, 0}, {"", 0}, c_string(method), c_string(request)};
+	tr_sent_t m = {EVENT_CALL, 0, 0, {to, 0}, c_string(sender), c_string(method), c_string(request)};
 	m.to.length = (uint32_t)snprintf(to, sizeof to, "%.*s/%s", (int)tr_world.kind.length, tr_world.kind.at, name);
 	tr_said[0] = 0;
 	return tr_deliver(&m);
 }
+TR_UNUSED static int32_t call(const char *name, const char *method, const char *request) { return call_as("", name, method, request); }
 
 static void tr_equal(const char *file, int line, const char *who, const char *what, text_t got, text_t want) {
 	tr_checks++;

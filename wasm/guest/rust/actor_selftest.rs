@@ -137,6 +137,8 @@ mod tests {
         assert_eq!(w.data("b", "count"), Json::Null);
         w.settle();
         assert_eq!((w.data("b", "count").integer(), w.data("b", "from").text()), (3, "counter/a"));
+        w.call_as("bank/x", "b", "take", "3").unwrap();
+        assert_eq!(w.data("b", "from").text(), "bank/x");
         w.call("a", "pay", r#"{"to":"b","amount":101}"#).unwrap();
         w.call("a", "pay", r#"{"to":"b"}"#).unwrap();
         w.settle();

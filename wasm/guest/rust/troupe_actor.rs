@@ -797,13 +797,15 @@ mod world {
     /// All actors of this kind in memory, for native tests; no actor has any data, and it is 2026. One lives at a time; the next waits until
     /// it is dropped.
     ///
-    ///     let mut w = World::new();
-    ///     assert_eq!(w.call("ann", "add", "5").unwrap(), Json::from(5));
-    ///     w.settle();                                     // delivers what was told and asked, until nothing is left
-    ///     w.advance(60_000);                              // lets time pass: reminders come, and what they send settles
-    ///     assert_eq!(w.data("ann", "count").integer(), 5);
-    ///     let sent = w.sent().unwrap();                   // the next message to another kind, which is not here
-    ///     w.answer(&sent, Ok(true.into()));
+    /// ```text
+    /// let mut w = World::new();
+    /// assert_eq!(w.call("ann", "add", "5").unwrap(), Json::from(5));
+    /// w.settle();                                     // delivers what was told and asked, until nothing is left
+    /// w.advance(60_000);                              // lets time pass: reminders come, and what they send settles
+    /// assert_eq!(w.data("ann", "count").integer(), 5);
+    /// let sent = w.sent().unwrap();                   // the next message to another kind, which is not here
+    /// w.answer(&sent, Ok(true.into()));
+    /// ```
     ///
     /// Messages to actors of this kind arrive in the order in which they were sent, each once. What a tell or a reminder is refused with is in
     /// refused: a cluster tries again, and sets it aside in the end.
@@ -874,9 +876,13 @@ mod world {
 
         /// Calls an actor by its name, with a request in JSON.
         pub fn call(&mut self, name: &str, method: &str, request: impl AsRef<str>) -> Outcome {
+            self.call_as("", name, method, request)
+        }
+        /// Has an actor of any kind, as kind/name, call one; call comes from outside of actors.
+        pub fn call_as(&mut self, sender: &str, name: &str, method: &str, request: impl AsRef<str>) -> Outcome {
             let payload = if request.as_ref().is_empty() { Json::Null } else { Json::parse(request.as_ref()).expect("the request is no JSON") };
             let to = format!("{}/{}", state().kind, name);
-            deliver(&Sent { to, from: String::new(), method: method.to_string(), payload, event: EVENT_CALL, token: 0, status: 0 })
+            deliver(&Sent { to, from: sender.to_string(), method: method.to_string(), payload, event: EVENT_CALL, token: 0, status: 0 })
         }
 
         /// Delivers what is on its way to actors of this kind, and what comes of that.

@@ -128,6 +128,8 @@ func TestMessages(t *testing.T) {
 	expect(t, w.Data("b", "count"), "")
 	w.Settle()
 	expect(t, w.Data("b", "count")+w.Data("b", "from"), `3"counter/a"`)
+	expect(t, said(w.CallAs("bank/x", "b", "take", 3)), "1")
+	expect(t, w.Data("b", "from"), `"bank/x"`)
 	_, _ = w.Call("a", "pay", map[string]any{"to": "b", "amount": 101})
 	w.Settle()
 	expect(t, fmt.Sprint(w.Refused), "[too much]")

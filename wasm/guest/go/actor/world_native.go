@@ -81,7 +81,12 @@ func (w *World) keys(actor string) []string { return slices.Sorted(maps.Keys(w.d
 
 // Call calls an actor by its name. The reply is JSON.
 func (w *World) Call(name, method string, request any) (reply string, err error) {
-	return w.deliver(Sent{To: kind.name + "/" + name, Method: method, Payload: string(must(encode(request))), event: Called})
+	return w.CallAs("", name, method, request)
+}
+
+// CallAs has an actor of any kind, as kind/name, call one; Call comes from outside of actors.
+func (w *World) CallAs(sender, name, method string, request any) (reply string, err error) {
+	return w.deliver(Sent{To: kind.name + "/" + name, From: sender, Method: method, Payload: string(must(encode(request))), event: Called})
 }
 
 // Settle delivers what is on its way to actors of this kind, and what comes of that.
