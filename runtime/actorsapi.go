@@ -3,10 +3,12 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/guest"
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
@@ -65,7 +67,11 @@ const asideShown = 100
 
 func (n *Node) actorsHere(ctx context.Context) (h actorsHere, err error) {
 	for _, k := range n.actors.Kinds() {
-		h.Kinds = append(h.Kinds, admin.ActorKind(k))
+		kind := admin.ActorKind{Kind: k.Kind, Keyspace: k.Keyspace, Active: k.Active, Bytes: k.Bytes}
+		if pushed := n.state().Kind(k.Kind); pushed != nil {
+			kind.Version = pushed.Active
+		}
+		h.Kinds = append(h.Kinds, kind)
 	}
 	list, err := n.actors.Aside(ctx, asideShown)
 	for i := range list {
@@ -107,4 +113,47 @@ func (a actorsAPI) List(ctx context.Context) admin.ActorList {
 		list.Aside = append(list.Aside, found[i].Aside...)
 	}
 	return list
+}
+
+// Prepare makes the keyspace that actors are to live in.
+func (a actorsAPI) Prepare(ctx context.Context, keyspace string) error {
+	return a.node.makeActorKeyspace(ctx, keyspace)
+}
+
+// Inspect has the node where an actor lives tell what it keeps.
+func (a actorsAPI) Inspect(ctx context.Context, name admin.ActorName) (inside admin.ActorInside, err error) {
+	id := virtual.ID{Kind: name.Kind, Name: name.Name}
+	_, node, err := a.node.actors.Where(id)
+	switch {
+	case err != nil:
+		return inside, err
+	case node == a.node.id.Node:
+		return a.node.inspectActor(ctx, id)
+	case node == "":
+		return inside, &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("the shard of actor %s has no primary now; try again", id)}
+	}
+	return inside, a.node.ask(ctx, node, inquiry{Inspect: id.String()}, &inside)
+}
+
+func (n *Node) inspectActor(ctx context.Context, id virtual.ID) (admin.ActorInside, error) {
+	marker := guest.MarkerOf(id.Kind)
+	i, err := n.actors.Inspect(ctx, id, marker)
+	if err != nil {
+		return admin.ActorInside{}, err
+	}
+	inside := admin.ActorInside{
+		Actor: id.String(), Shard: n.state().ShardName(i.Shard), Node: n.Name(), Active: i.Active, Handling: i.Handling, Waiting: i.Waiting, State: i.State,
+		Version: guest.MarkedVersion(i.Markers[marker]), More: i.MoreData || i.MoreSends,
+		Data: []admin.ActorDatum{}, Reminders: []admin.ActorReminder{}, Outbox: []admin.ActorSend{},
+	}
+	for _, d := range i.Data {
+		inside.Data = append(inside.Data, admin.NewActorDatum(d.Key, d.Value))
+	}
+	for _, r := range i.Reminders {
+		inside.Reminders = append(inside.Reminders, admin.ActorReminder{Name: r.Name, Due: r.Due.UnixMilli(), Every: r.Every.Milliseconds(), Method: r.Method})
+	}
+	for _, o := range i.Outbox {
+		inside.Outbox = append(inside.Outbox, admin.ActorSend{Number: o.Number, To: o.To.String(), Method: o.Method, Body: o.Payload, Asked: o.Asked})
+	}
+	return inside, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -170,6 +171,7 @@ type inquiry struct {
 	Evidence bool          `json:"evidence,omitempty"`
 	Transfer shards.NodeID `json:"transfer,omitempty"`
 	Actors   bool          `json:"actors,omitempty"`
+	Inspect  string        `json:"inspect,omitempty"` // an actor
 	Past     *admin.Span   `json:"past,omitempty"`
 	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
@@ -209,6 +211,16 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 			return nil, err
 		}
 		return json.Marshal(here)
+	case q.Inspect != "":
+		id, err := virtual.ParseID(q.Inspect)
+		if err != nil {
+			return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+		}
+		inside, err := n.inspectActor(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(inside)
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Ping:

@@ -94,7 +94,7 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 		c.State.Layout = module.Manifest.Data
 	}
 	if fresh != nil {
-		if err := c.SetMarker(markerOf(name), fresh.encode()); err != nil {
+		if err := c.SetMarker(MarkerOf(name), fresh.encode()); err != nil {
 			return nil, err
 		}
 		s.c.Log.Info("a shard changes to another version of a kind", "kind", name, "version", fresh.version, "module", fresh.digest.Short(), "actor", c.Self().String())
@@ -102,11 +102,21 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 	return reply, nil
 }
 
-func markerOf(kind string) string { return "guest/" + kind }
+// MarkerOf is the name of the marker by which a shard says which version of a kind handles the messages of its actors.
+func MarkerOf(kind string) string { return "guest/" + kind }
+
+// MarkedVersion is the version that such a marker names; 0: none yet, or it cannot be read.
+func MarkedVersion(marker []byte) uint32 {
+	m, err := decodeMark(marker)
+	if err != nil {
+		return 0
+	}
+	return m.version
+}
 
 // choose finds what handles the messages of an actor. fresh is what its shard is to be told with the message's commit; nil: nothing.
 func (s *Shell) choose(name string, c *virtual.Context[record]) (m *Module, fresh *mark, err error) {
-	text, err := c.Marker(markerOf(name))
+	text, err := c.Marker(MarkerOf(name))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,8 +124,7 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (m *Module, fres
 	if err != nil {
 		return nil, nil, err
 	}
-	shelf := s.shelf.Load()
-	k := shelf.kinds[name]
+	shelf, k := s.shelf.Load(), s.c.Group.State().Kind(name)
 	if k == nil {
 		return nil, nil, refuse(virtual.CodeNoKind, "kind %s was forgotten a moment ago", name)
 	}

@@ -62,7 +62,6 @@ type Shell struct {
 
 // shelf is what messages are handled by. It does not change.
 type shelf struct {
-	kinds   map[string]*cluster.ActorKind
 	modules map[cluster.Digest]*volume
 }
 
@@ -204,8 +203,6 @@ func (s *Shell) register(state *cluster.State) {
 			s.c.Log.Info("a kind of actors was forgotten", "kind", name)
 		}
 	}
-	old := s.shelf.Load()
-	s.shelf.Store(&shelf{next, old.modules}) // before a message can come
 	for name, k := range next {
 		if s.kinds[name] == nil {
 			if err := s.c.Host.Register(s.virtualKind(k)); err != nil {
@@ -226,7 +223,7 @@ func (s *Shell) put(digest cluster.Digest, v *volume) {
 		next = map[cluster.Digest]*volume{}
 	}
 	next[digest] = v
-	s.shelf.Store(&shelf{old.kinds, next})
+	s.shelf.Store(&shelf{next})
 }
 
 // keep drops what is not in a state any more.
@@ -238,7 +235,7 @@ func (s *Shell) keep(state *cluster.State) {
 	if len(next) == len(old.modules) {
 		return
 	}
-	s.shelf.Store(&shelf{old.kinds, next})
+	s.shelf.Store(&shelf{next})
 	for digest, v := range old.modules {
 		if next[digest] == nil {
 			v.close(s.c.Log)

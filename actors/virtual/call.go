@@ -192,14 +192,13 @@ func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	keyspace := defaultKeyspace
-	if k := h.kind(m.To.Kind); k != nil {
-		keyspace = k.keyspace
-	} else if h.c.Coming(m.To.Kind) {
+	if h.kind(m.To.Kind) == nil && h.c.Coming(m.To.Kind) {
 		return nil, h.errComing(m.To.Kind)
 	}
-	shard, node, err := h.c.Storage.Locate(keyspace, m.To.key("s", ""))
+	shard, node, err := h.c.Storage.Locate(h.keyspaceOf(m.To.Kind), m.To.key("s", ""))
 	switch {
+	case kindOf(err) == shards.KindInvalid && h.kind(m.To.Kind) == nil: // nobody has made a keyspace for actors
+		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, and perhaps on none: %v", m.To.Kind, h.c.Name, err)}
 	case err != nil:
 		return nil, err
 	case node == "":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,10 @@ type Actors interface {
 	Tell(to ActorName, method string, payload []byte) error
 	// List asks every node what actors it has in memory.
 	List(ctx context.Context) ActorList
+	// Inspect tells what an actor keeps.
+	Inspect(ctx context.Context, name ActorName) (ActorInside, error)
+	// Prepare makes the keyspace that actors are to live in, if there is none of that name.
+	Prepare(ctx context.Context, keyspace string) error
 }
 
 // ActorName is an actor's kind and its name among those of the kind.
@@ -30,8 +35,9 @@ const MaxActorBody = 4 << 20
 
 // ActorList is the answer of /_actors.
 type ActorList struct {
-	Nodes []ActorNode `json:"nodes"`
-	Aside []ActorMail `json:"aside"` // messages that were set aside, at most 100 of each node
+	Pushed []KindInfo  `json:"pushed,omitempty"` // kinds whose code was pushed to the cluster
+	Nodes  []ActorNode `json:"nodes"`
+	Aside  []ActorMail `json:"aside"` // messages that were set aside, at most 100 of each node
 }
 
 // ActorNode is what one node runs.
@@ -46,7 +52,13 @@ type ActorKind struct {
 	Kind     string `json:"kind"`
 	Keyspace string `json:"keyspace"`
 	Active   int    `json:"active"`
-	Bytes    int64  `json:"bytes"` // that those in memory are taken to need
+	Bytes    int64  `json:"bytes"`             // that those in memory are taken to need
+	Version  uint32 `json:"version,omitempty"` // of a kind that was pushed: which one is used, as far as the node has heard
+}
+
+// Uses says whether the node has heard that a version of a kind that was pushed is in use.
+func (n *ActorNode) Uses(kind string, version uint32) bool {
+	return slices.ContainsFunc(n.Kinds, func(k ActorKind) bool { return k.Kind == kind && k.Version == version })
 }
 
 // ActorMail is a message between actors that was refused so often that it was set aside.
@@ -137,7 +149,11 @@ func (s *Server) listActors(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
-	x.json(http.StatusOK, actors.List(x.r.Context()))
+	list := actors.List(x.r.Context())
+	if _, state, err := s.agreed(); err == nil { // a node alone has no kinds that were pushed
+		list.Pushed = kindInfos(state)
+	}
+	x.json(http.StatusOK, list)
 	return nil
 }
 

@@ -37,7 +37,16 @@ func (p *parrot) Tell(to ActorName, method string, payload []byte) error {
 }
 
 func (p *parrot) List(context.Context) ActorList {
-	return ActorList{Nodes: []ActorNode{{Node: "n1", Kinds: []ActorKind{{"counter", "actors", 3, 4096}}}}}
+	return ActorList{Nodes: []ActorNode{{Node: "n1", Kinds: []ActorKind{{Kind: "counter", Keyspace: "actors", Active: 3, Bytes: 4096}}}}}
+}
+
+func (p *parrot) Inspect(_ context.Context, name ActorName) (ActorInside, error) {
+	return ActorInside{Actor: name.Kind + "/" + name.Name, Data: []ActorDatum{NewActorDatum("k", []byte("v")), NewActorDatum("\xff", []byte{0xff, 1})}}, nil
+}
+
+func (p *parrot) Prepare(_ context.Context, keyspace string) error {
+	p.told = append(p.told, "keyspace "+keyspace)
+	return nil
 }
 
 func TestActorPaths(t *testing.T) {

@@ -72,6 +72,10 @@ func (e echo) Call(_ context.Context, _ ActorName, _ string, payload []byte) ([]
 
 func (e echo) Tell(ActorName, string, []byte) error { return nil }
 func (e echo) List(context.Context) ActorList       { return ActorList{} }
+func (e echo) Inspect(context.Context, ActorName) (ActorInside, error) {
+	return ActorInside{}, nil
+}
+func (e echo) Prepare(context.Context, string) error { return nil }
 
 // Whatever the query is, it is understood or refused; and a scan's options survive the way to the server.
 func FuzzQuery(f *testing.F) {

@@ -130,9 +130,9 @@ func policyRoutes() []route {
 	}
 }
 
-// ofPolicies says whether a path, or the pattern of one, is below those of policies.
+// ofPolicies says whether a path, or the pattern of one, is below those of policies, modules and kinds of actors.
 func ofPolicies(path string) bool {
-	return strings.HasPrefix(path, "/_policy/") || strings.HasPrefix(path, "/_module/")
+	return strings.HasPrefix(path, "/_policy/") || strings.HasPrefix(path, "/_module/") || strings.HasPrefix(path, "/_kind/")
 }
 
 // policies lists all.
@@ -237,15 +237,9 @@ func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyI
 	for i := range p.Versions {
 		v := &p.Versions[i]
 		m := state.Module(v.Digest)
-		one := PolicyVersion{Version: v.Number, Digest: string(v.Digest), Label: v.Label, Size: m.Size, Pushed: v.Pushed, Ready: []PolicyReady{}}
+		one := PolicyVersion{Version: v.Number, Digest: string(v.Digest), Label: v.Label, Size: m.Size, Pushed: v.Pushed, Ready: readiness(state, m, cluster.RoleMeta)}
 		if q := state.Quarantined(v.Digest); q != nil {
 			one.Quarantined = q.Reason
-		}
-		for n := range state.Members {
-			if member := &state.Members[n]; member.Has(cluster.RoleMeta) && !member.Down {
-				problem, known := m.ReadyOn(member.ID, member.Epoch)
-				one.Ready = append(one.Ready, PolicyReady{Node: member.Name, Ready: known && problem == "", Reason: problem})
-			}
 		}
 		if manifests {
 			one.Manifest, _ = abi.FindManifest(m.Bytes()) // it was looked at when it was pushed

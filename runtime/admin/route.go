@@ -58,7 +58,9 @@ func (s *Server) table() (keys, space route, others []route) {
 	others = append(others, policyRoutes()...)
 	others = append(others, planRoutes()...)
 	others = append(others, failoverRoutes()...)
+	others = append(others, kindRoutes()...)
 	others = append(others, route{pattern: "/_actors", methods: get((*Server).listActors)})
+	others = append(others, route{pattern: "/_actors/inspect", methods: get((*Server).inspectActor), params: []string{"actor"}})
 	for _, t := range catTables {
 		others = append(others, route{
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",

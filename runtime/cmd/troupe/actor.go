@@ -18,13 +18,15 @@ import (
 
 func actorCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "actor", Args: cobra.NoArgs, RunE: showHelp, Short: "call virtual actors, and see where they are",
-		Long: `Virtual actors live in the programs that embed Troupe. An actor is a kind and a name; it is there when it is called, on the
-node that leads its shard, and what a message changed is durable when the reply comes.`,
-		Example: `  troupe actor call counter/page-7 add 1
+		Use: "actor", Args: cobra.NoArgs, RunE: showHelp, Short: "call virtual actors, see where they are, and bring their code into the cluster",
+		Long: `An actor is a kind and a name; it is there when it is called, on the node that leads its shard, and what a message changed is durable
+when the reply comes. A kind is registered by the programs that embed Troupe, or pushed to the cluster as a WebAssembly module.`,
+		Example: `  troupe actor push counter.wasm
+  troupe actor call counter/page-7 add 1
   troupe actor list`,
 	}
-	cmd.AddCommand(actorCallCommand(c), actorTellCommand(c), actorListCommand(c), actorInitCommand(c), actorPackCommand(c))
+	cmd.AddCommand(actorInitCommand(c), actorPackCommand(c), actorPushCommand(c), actorUseCommand(c), actorRollbackCommand(c), actorForgetCommand(c),
+		actorListCommand(c), actorInspectCommand(c), actorCallCommand(c), actorTellCommand(c))
 	return cmd
 }
 
@@ -128,7 +130,7 @@ in the node's log only: use call where that matters. The request is JSON; "-" re
 func actorListCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "list the kinds of actors, and how many are in memory on each node", Args: cobra.NoArgs,
-		Long: `Lists what is in memory: an actor that nobody has called for a while sleeps in its shard, and is not counted. Then the messages
+		Long: `Lists the kinds that were pushed with their versions, then what is in memory: an actor that nobody has called for a while sleeps in its shard, and is not counted. Then the messages
 between actors that were refused so often that they were set aside; they are kept for seven days.`,
 		Example: "  troupe actor list\n  troupe actor list --json",
 	}
@@ -149,15 +151,30 @@ between actors that were refused so often that they were set aside; they are kep
 }
 
 func (r *remote) printActors(l *admin.ActorList) error {
+	rows := [][]string{}
+	for i := range l.Pushed {
+		k := &l.Pushed[i]
+		rows = append(rows, []string{k.Kind, k.Keyspace, kindUseText(k, k.Active), kindUseText(k, k.Previous), kindUseText(k, k.Find(0).Version), kindReadyText(k.Find(0))})
+	}
+	if len(rows) > 0 {
+		if err := writeTable(r.c.out, []string{"PUSHED", "KEYSPACE", "IN USE", "BEFORE", "NEWEST", "READY"}, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(r.c.out)
+	}
 	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tKIND\tKEYSPACE\tACTIVE")
+	fmt.Fprintln(t, "NODE\tKIND\tKEYSPACE\tACTIVE\tVERSION")
 	for i := range l.Nodes {
 		n := &l.Nodes[i]
 		if len(n.Kinds) == 0 {
-			fmt.Fprintf(t, "%s\t%s\t\t\n", n.Node, cmp.Or(n.Error, "no kinds"))
+			fmt.Fprintf(t, "%s\t%s\t\t\t\n", n.Node, cmp.Or(n.Error, "no kinds"))
 		}
 		for _, k := range n.Kinds {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\n", n.Node, k.Kind, k.Keyspace, k.Active)
+			version := "-" // it comes with the program
+			if k.Version != 0 {
+				version = fmt.Sprint(k.Version)
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", n.Node, k.Kind, k.Keyspace, k.Active, version)
 		}
 	}
 	if err := t.Flush(); err != nil || len(l.Aside) == 0 {

@@ -1,0 +1,146 @@
+package virtual
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Inspection is what is known of an actor where it lives. Lists are in order and have at most MaxInspected entries.
+type Inspection struct {
+	Shard     shards.ShardID
+	Active    bool            // it is in memory
+	Handling  string          // the method that it is handling; empty: none
+	Waiting   int             // messages in its mailbox
+	State     json.RawMessage // as it is kept; empty: nothing is
+	Data      []Entry
+	MoreData  bool // than Data has
+	Reminders []InspectedReminder
+	Outbox    []InspectedSend // messages that it has sent and that are not handled yet, and questions without an answer
+	MoreSends bool
+	Markers   map[string][]byte // of its shard, those that were asked for and are there
+}
+
+// InspectedReminder is a reminder that is to come.
+type InspectedReminder struct {
+	Name   string
+	Due    time.Time
+	Every  time.Duration // 0: once
+	Method string
+}
+
+// InspectedSend is a message on its way.
+type InspectedSend struct {
+	Number  uint64 // of a question its token
+	To      ID
+	Method  string
+	Payload json.RawMessage
+	Asked   bool // its reply comes back
+}
+
+// MaxInspected bounds the lists of an Inspection.
+const MaxInspected = 1000
+
+// Where says which shard an actor belongs to, and which node leads that as far as this one knows; none if the node is empty.
+func (h *Host) Where(id ID) (shards.ShardID, shards.NodeID, error) {
+	if err := id.validate(); err != nil {
+		return 0, "", &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	return h.c.Storage.Locate(h.keyspaceOf(id.Kind), id.key("s", ""))
+}
+
+// keyspaceOf is where the actors of a kind live. Of one that is not known here it is taken to be the default.
+func (h *Host) keyspaceOf(kind string) string {
+	if k := h.kind(kind); k != nil {
+		return k.keyspace
+	}
+	return defaultKeyspace
+}
+
+// Inspect reads what an actor keeps that lives on this node, and changes nothing. It does not wait its turn: it may see data from before
+// a commit and messages from after it. Errors are like those of Storage.Read.
+func (h *Host) Inspect(ctx context.Context, id ID, markers ...string) (*Inspection, error) {
+	shard, _, err := h.Where(id)
+	if err != nil {
+		return nil, err
+	}
+	i := &Inspection{Shard: shard, Markers: map[string][]byte{}}
+	keyspace := h.keyspaceOf(id.Kind)
+	keys := []string{id.key("s", "")}
+	values, err := h.c.Storage.Read(ctx, keyspace, keys)
+	if err != nil {
+		return nil, err
+	}
+	if s := values[0].Bytes; len(s) >= 8 {
+		i.State = s[8:]
+	}
+	for _, name := range markers {
+		key, err := h.markerKey(keyspace, shard, name)
+		if err != nil {
+			return nil, err
+		}
+		if values, err = h.c.Storage.Read(ctx, keyspace, []string{key}); err != nil {
+			return nil, err
+		}
+		if values[0].Version != 0 {
+			i.Markers[name] = values[0].Bytes
+		}
+	}
+	if found, there := h.active.Load(id); there {
+		a := found.(*activation)
+		a.mu.Lock()
+		i.Active, i.Waiting = !a.gone, len(a.queue)
+		if a.running {
+			i.Handling = a.method
+		}
+		a.mu.Unlock()
+	}
+	return i, h.inspectLists(ctx, keyspace, id, i)
+}
+
+func (h *Host) inspectLists(ctx context.Context, keyspace string, id ID, i *Inspection) error {
+	visit := func(class string, take func(rest string, e Entry) (more bool)) error {
+		prefix := id.key(class, "/")
+		for e, err := range h.c.Storage.Scan(ctx, keyspace, prefix) {
+			if err != nil {
+				return err
+			}
+			if !take(strings.TrimPrefix(e.Key, prefix), e) {
+				return nil
+			}
+		}
+		return nil
+	}
+	err := visit("d", func(key string, e Entry) bool {
+		if i.MoreData = len(i.Data) == MaxInspected; !i.MoreData {
+			i.Data = append(i.Data, Entry{key, e.Value})
+		}
+		return !i.MoreData
+	})
+	if err != nil {
+		return err
+	}
+	err = visit("m", func(name string, e Entry) bool {
+		var r reminder
+		if json.Unmarshal(e.Value, &r) == nil {
+			i.Reminders = append(i.Reminders, InspectedReminder{name, time.UnixMilli(r.Due), time.Duration(r.Every) * time.Millisecond, r.Method})
+		}
+		return len(i.Reminders) < MaxInspected
+	})
+	if err != nil {
+		return err
+	}
+	return visit("o", func(_ string, e Entry) bool {
+		k, err := keptOf(&e)
+		if err != nil {
+			return true
+		}
+		if i.MoreSends = len(i.Outbox) == MaxInspected; !i.MoreSends {
+			i.Outbox = append(i.Outbox, InspectedSend{k.number, k.To, k.Method, k.Payload, k.Answer != ""})
+		}
+		return !i.MoreSends
+	})
+}

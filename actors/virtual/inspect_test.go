@@ -1,0 +1,54 @@
+package virtual
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What an actor keeps is shown where it lives, and nowhere else.
+func TestInspect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "a", "b")
+		w.register(func() *Kind {
+			k := NewKind[int]("box")
+			Handle(k, "fill", func(c *Context[int], n int) (int, error) {
+				*c.State = n
+				c.Set("x/1", []byte("one"))
+				c.Set("x/2", []byte("two"))
+				if err := c.SetMarker("seal", []byte("whole")); err != nil {
+					return 0, err
+				}
+				if err := c.Remind("empty", time.Hour, time.Minute, "fill", 0); err != nil {
+					return 0, err
+				}
+				return n, c.Tell(ID{"nobody", "x"}, "hear", "me")
+			})
+			return k.Kind
+		})
+		id := ID{"box", "a"}
+		if i, err := w.hosts["a"].Inspect(t.Context(), id); err != nil || i.Active || i.State != nil || i.Data != nil || i.Outbox != nil {
+			t.Errorf("of an actor that nobody has called: %+v, %v", i, err)
+		}
+		begun := time.Now()
+		if _, err := Call[int, int](t.Context(), w.hosts["b"], id, "fill", 7); err != nil {
+			t.Fatal(err)
+		}
+		i, err := w.hosts["a"].Inspect(t.Context(), id, "seal", "none")
+		if err != nil || !i.Active || string(i.State) != "7" || len(i.Data) != 2 || i.Data[1].Key != "x/2" || string(i.Data[1].Value) != "two" || len(i.Markers) != 1 || string(i.Markers["seal"]) != "whole" {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		if r := i.Reminders; len(r) != 1 || r[0].Name != "empty" || r[0].Every != time.Minute || r[0].Due.Sub(begun) != time.Hour || r[0].Method != "fill" {
+			t.Errorf("reminders: %+v", r)
+		}
+		if o := i.Outbox; len(o) != 1 || o[0].To != (ID{"nobody", "x"}) || string(o[0].Payload) != `"me"` || o[0].Asked {
+			t.Errorf("on their way: %+v", o)
+		}
+		if _, node, err := w.hosts["b"].Where(id); node != "a" || err != nil {
+			t.Errorf("it lives on %s: %v", node, err)
+		}
+		if _, err := w.hosts["b"].Inspect(t.Context(), id); !passing(err) {
+			t.Errorf("where it does not live: %v", err)
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package admin
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// Kinds lists the kinds of actors whose code was pushed.
+func (c *Client) Kinds(ctx context.Context) (l KindList, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_kind", repeatable: true}, &l)
+	return l, err
+}
+
+// Kind tells all about one. The error is NotFound if nothing was pushed under that name.
+func (c *Client) Kind(ctx context.Context, name string) (k KindInfo, err error) {
+	err = c.json(ctx, call{method: http.MethodGet, path: kindPath(name, ""), repeatable: true}, &k)
+	return k, err
+}
+
+func kindPath(name, action string) string {
+	path := "/_kind/" + url.PathEscape(name)
+	if action != "" {
+		path += "/" + action
+	}
+	return path
+}
+
+// RegisterKind makes a module that was pushed the newest version of the kind that its manifest names.
+func (c *Client) RegisterKind(ctx context.Context, name, digest string) (p KindPushed, err error) {
+	err = c.json(ctx, call{method: http.MethodPut, path: kindPath(name, ""), query: url.Values{"digest": {digest}}, repeatable: true}, &p)
+	return p, err
+}
+
+// KindModule gives the bytes of a version; 0 is the newest.
+func (c *Client) KindModule(ctx context.Context, name string, version int) ([]byte, error) {
+	response, err := c.do(ctx, call{method: http.MethodGet, path: kindPath(name, "module"), query: url.Values{"version": {strconv.Itoa(version)}}, repeatable: true})
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	code, err := io.ReadAll(io.LimitReader(response.Body, cluster.MaxModule+1))
+	if err != nil {
+		return nil, broken("the module broke off after %d bytes: %v", len(code), err)
+	}
+	return code, nil
+}
+
+// UseKind has messages handled by a version.
+func (c *Client) UseKind(ctx context.Context, name string, u KindUse) (Acknowledged, error) {
+	return c.change(ctx, http.MethodPost, kindPath(name, "use"), nil, u)
+}
+
+// RollbackKind has messages handled by the version from before. Say in If which one is active: then a repetition does not go forth again.
+func (c *Client) RollbackKind(ctx context.Context, name string, u KindUse) (Acknowledged, error) {
+	return c.change(ctx, http.MethodPost, kindPath(name, "rollback"), nil, u)
+}
+
+// ForgetKind drops a kind with its modules. What its actors keep stays where it is.
+func (c *Client) ForgetKind(ctx context.Context, name string) (Acknowledged, error) {
+	return c.change(ctx, http.MethodDelete, kindPath(name, ""), nil, nil)
+}
+
+// Actor tells what an actor keeps.
+func (c *Client) Actor(ctx context.Context, name ActorName) (i ActorInside, err error) {
+	query := url.Values{"actor": {name.Kind + "/" + name.Name}}
+	err = c.json(ctx, call{method: http.MethodGet, path: "/_actors/inspect", query: query, repeatable: true}, &i)
+	return i, err
+}
