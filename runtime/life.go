@@ -129,7 +129,7 @@ func (l *life) listen() (err error) {
 		Self: transport.Hello{
 			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name, Release: Version(),
 		},
-		Advertise: n.config.advertised, Messages: n.telling.messages, ReceiveTraced: l.receiveTraced,
+		Oldest: oldestWire, Advertise: n.config.advertised, Messages: n.telling.messages, ReceiveTraced: l.receiveTraced,
 		Listen: n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
 		Socket: l.socket,
 	})
@@ -149,9 +149,13 @@ func (l *life) socket(c net.Conn, silence time.Duration) net.Conn {
 	return socket.Direct(c)
 }
 
-// WireFormat is the version of messages between nodes. A node of a higher one is not let in by older ones. What a node reads of
-// the cluster state is cluster.Format.
+// WireFormat is the version of messages between nodes: higher by one with each change that a node of before would take for something
+// else. Nodes of a higher one are refused, so a release that brings one speaks the old one until all have it. What a node reads of the
+// cluster state is cluster.Format.
 const WireFormat = 1
+
+// oldestWire is the lowest WireFormat of a node that this release can talk to.
+const oldestWire = 1
 
 // enter starts this node's part of the metadata group.
 func (l *life) enter() error {

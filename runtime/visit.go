@@ -23,7 +23,7 @@ func Visit(ctx context.Context, c Config, address string) (v Visited, err error)
 		return v, err
 	}
 	t, err := transport.Listen(transport.Config{
-		Self: transport.Hello{Format: WireFormat, Node: "visitor", Release: Version()}, Listen: "127.0.0.1:0", TLS: secure,
+		Self: transport.Hello{Format: WireFormat, Node: "visitor", Release: Version()}, Oldest: oldestWire, Listen: "127.0.0.1:0", TLS: secure,
 		Receive: func(transport.Hello, transport.Class, transport.Kind, []byte) {},
 		Serve: func(context.Context, transport.Hello, transport.Kind, []byte) ([]byte, error) {
 			return nil, &shards.Error{Kind: shards.KindInvalid, Err: errors.New("this is a visitor, and no node")}

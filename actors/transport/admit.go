@@ -14,7 +14,7 @@ func (t *Transport) judge(peer Hello, least shards.Epoch) string {
 	t.mu.Lock()
 	newest := max(least, t.newest[peer.Node])
 	t.mu.Unlock()
-	if reason := objection(self, peer, newest); reason != "" {
+	if reason := objection(self, peer, t.config.Oldest, newest); reason != "" {
 		return reason
 	}
 	if err := t.config.Admit(peer); err != nil {
@@ -49,7 +49,7 @@ func (t *Transport) admit(in *session) string {
 		return "node " + naming(t.self()) + " is stopping"
 	}
 	if in.purpose == visit { // a stranger, perhaps: it asks and leaves no trace
-		if reason := objection(t.self(), in.peer, 0); reason != "" {
+		if reason := objection(t.self(), in.peer, t.config.Oldest, 0); reason != "" {
 			return reason
 		}
 		if err := t.config.Admit(in.peer); err != nil {

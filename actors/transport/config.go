@@ -43,6 +43,7 @@ type Change struct {
 // Listen, the address are required.
 type Config struct {
 	Self   Hello       // Address is filled if empty: with what Advertise makes of the listener's
+	Oldest uint32      // lowest format of a peer that this node still speaks, up to Self.Format; default: all
 	Listen string      // host:port; port 0 takes a free one. For Network.Join it may be any name, and is chosen if empty
 	TLS    *tls.Config // nil: no encryption. Else TLS 1.3, both sides show certificates; see secure for what is read when
 	Log    *slog.Logger
@@ -51,7 +52,7 @@ type Config struct {
 	Advertise func(bound string) string
 
 	// Admit is asked about every node that introduces itself, dialed or dialing, after the checks that need no knowledge:
-	// another cluster, a format from the future, an epoch below one seen before. An error is its refusal: one sentence,
+	// another cluster, a format from the future or from before Oldest, an epoch below one seen before. An error is its refusal: one sentence,
 	// which the other side gets to read. nil admits all. It may be called from any goroutine.
 	Admit func(peer Hello) error
 
@@ -124,6 +125,8 @@ func (c *Config) validate() error {
 		c.Timeout = defaultTimeout
 	}
 	switch {
+	case c.Oldest > c.Self.Format:
+		return fmt.Errorf("transport: Oldest is %d, and Self.Format %d: a node speaks its own format", c.Oldest, c.Self.Format)
 	case c.Self.Node == "":
 		return errors.New("transport: Self.Node is empty; every node has an id")
 	case c.Receive == nil || c.Serve == nil:

@@ -101,11 +101,13 @@ func text(d *wire.Decoder) string {
 func clip(s string) string { return s[:min(len(s), textBytes)] }
 
 // objection is why two nodes that introduced themselves cannot talk, whatever Admit says; empty if they can. newest is the
-// highest epoch of the peer that was seen before.
-func objection(self, peer Hello, newest shards.Epoch) string {
+// highest epoch of the peer that was seen before, oldest the lowest format that this node still speaks.
+func objection(self, peer Hello, oldest uint32, newest shards.Epoch) string {
 	switch {
 	case peer.Format > self.Format:
-		return fmt.Sprintf("node %s speaks format %d, node %s only up to %d; upgrade it first", naming(peer), peer.Format, naming(self), self.Format)
+		return fmt.Sprintf("node %s speaks format %d of the wire, node %s up to %d: upgrade node %[3]s first", naming(peer), peer.Format, naming(self), self.Format)
+	case peer.Format < oldest:
+		return fmt.Sprintf("node %s speaks format %d of the wire, node %s from %d to %d: upgrade node %[1]s first", naming(peer), peer.Format, naming(self), oldest, self.Format)
 	case self.Cluster != "" && peer.Cluster != "" && self.Cluster != peer.Cluster:
 		return fmt.Sprintf("node %s belongs to cluster %s, node %s to cluster %s; a data folder belongs to one cluster", naming(peer), peer.Cluster, naming(self), self.Cluster)
 	case peer.Node == self.Node && peer.Epoch != self.Epoch:

@@ -149,6 +149,9 @@ func (l *link) welcomed(addr string, class Class, want *Address) error {
 	}
 	if f.form == formReject {
 		l.peer = i.hello
+		if i.hello.Format > self.Format { // its sentence cannot be read, but it is known
+			i.reason = objection(self, i.hello, l.t.config.Oldest, 0)
+		}
 		return &RejectedError{Addr: addr, Peer: i.hello, Reason: i.reason}
 	}
 	if f.form != formWelcome {

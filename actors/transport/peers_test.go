@@ -30,9 +30,33 @@ func TestSetPeersHangsUp(t *testing.T) {
 	})
 }
 
+// Two releases with nothing in common refuse each other whoever dials, and both sides say why.
+func TestFormatsWithNothingInCommon(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		old := l.start(t, "old", 1)
+		young := l.start(t, "young", 1, func(c *Config) { c.Self.Format, c.Oldest = 3, 2 })
+		for _, c := range []struct {
+			from, to *node
+			want     string
+		}{
+			{old, young, "node (unnamed) speaks format 3 of the wire, node old up to 1: upgrade node old first"},
+			{young, old, "node (unnamed) speaks format 3 of the wire, node old up to 1: upgrade node old first"},
+		} {
+			_, err := c.from.Probe(soon(t), c.to.Address())
+			if !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s to %s: %v", c.from.config.Self.Node, c.to.config.Self.Node, err)
+			}
+		}
+		if want := "node old speaks format 1 of the wire, node young from 2 to 3: upgrade node old first"; young.log.count(want) != 1 {
+			t.Errorf("what the younger logs is not %q", want)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	lands(t, func(t *testing.T, l land) {
 		b := l.start(t, "b", 5, func(c *Config) {
+			c.Oldest = 1
 			c.Admit = func(peer Hello) error {
 				if peer.Name == "mallory" {
 					return errors.New("mallory is not welcome")
@@ -48,7 +72,8 @@ func TestRefusals(t *testing.T) {
 			want   string
 		}{
 			{"another cluster", func(c *Config) { c.Self.Cluster = "other" }, "belongs to cluster other"},
-			{"a format from the future", func(c *Config) { c.Self.Format = 2 }, "speaks format 2"},
+			{"a format from the future", func(c *Config) { c.Self.Format = 2 }, "speaks format 2 of the wire, node b up to 1: upgrade node b first"},
+			{"a format from before", func(c *Config) { c.Self.Format = 0 }, "upgrade node a first"},
 			{"an epoch that is past", func(c *Config) { c.Self.Node, c.Self.Epoch = "x", 1 }, "epoch 1 of node x is past"},
 			{"its own id in another life", func(c *Config) { c.Self.Node, c.Self.Epoch = "b", 9 }, "used twice"},
 			{"what Admit says", func(c *Config) { c.Self.Name = "mallory" }, "mallory is not welcome"},
