@@ -59,6 +59,18 @@ type Metered interface {
 	Meter(v *View, q *Question, node int) Answer
 }
 
+// Silent is a Decider that has nothing to say in many views, whatever the shard and the sums: its setting is off, or all nodes are
+// as they should be. A Set does not ask it there.
+type Silent interface {
+	Silent(v *View, c Capability) bool
+}
+
+// Spreader is a Decider that, if KeepsApart, only keeps a new copy of a shard away from its others, and from nodes that do not say
+// where they are. Who searches by rules of that kind itself need not ask it for what a keyspace's shards have in common.
+type Spreader interface {
+	KeepsApart() bool
+}
+
 // Observer is told that a row of the shard table has changed in a view that it has been asked about; shard is the row's place.
 // A view that it has not seen yet is another matter: everything in it may be new.
 type Observer interface {

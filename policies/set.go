@@ -18,11 +18,17 @@ type Set struct {
 
 	view   *View
 	known  int // deciders that the rolls were made from
-	rolls  [capabilities]roll
-	rows   map[class]*group
+	all    book
+	others book // without those that keep apart: see Common
 	meters map[class]*group
 	kept   int // groups
 	row    Row
+}
+
+// book is who is asked, and the rows that are kept of it.
+type book struct {
+	rolls [capabilities]roll
+	rows  map[class]*group
 }
 
 // class is what shards have in common that no decider without PerShard can tell apart.
@@ -53,6 +59,7 @@ type group struct {
 	row    Row               // nil until it is asked for
 	seen   int               // of View.touched, by a metered row
 	raised int               // answers other than 0 in a metered row
+	plain  bool              // no classifier made a difference
 }
 
 // branch is one classifier's word on a shard.
@@ -66,7 +73,7 @@ type branch struct {
 const maxGroups = 4096
 
 // Forget drops the rows that are kept: for whoever has changed what a view says without Count.
-func (s *Set) Forget() { s.view, s.rows, s.meters, s.kept = nil, nil, nil, 0 }
+func (s *Set) Forget() { s.view, s.all.rows, s.others.rows, s.meters, s.kept = nil, nil, nil, nil, 0 }
 
 // Changed tells those who keep a picture of the view that a row of its shard table has changed; shard is its place there.
 // Who plans calls it after each change, when Count has been called too.
@@ -123,21 +130,31 @@ func digest(d any) string {
 
 // Ask folds the answers of all deciders: the strictest wins. The row is valid until the next Ask.
 func (s *Set) Ask(v *View, q *Question) Row {
-	l, g, alone := s.kin(v, q)
+	row, _ := s.ask(v, q, &s.all)
+	return row
+}
+
+// Common is what Ask says without the deciders that keep a shard's own copies apart. plain says that nobody looked at more of the
+// shard than its keyspace: then it is what all shards of that have in common.
+func (s *Set) Common(v *View, q *Question) (row Row, plain bool) { return s.ask(v, q, &s.others) }
+
+func (s *Set) ask(v *View, q *Question, b *book) (row Row, plain bool) {
+	l, g, alone := s.kin(v, q, b)
+	plain = g.plain && len(l.alone) == 0
 	copy(s.row, g.row)
 	if len(l.metered) > 0 {
-		s.meter(v, q, l)
+		plain = s.meter(v, q, l) && plain
 	}
 	for _, d := range l.alone {
 		ask(d, v, q, s.row)
 	}
 	askEach(l.classed, alone, v, q, s.row)
-	return s.row
+	return s.row, plain
 }
 
 // On is what Ask says about one node, for less: it meters no other. The row of the last Ask is not valid any more.
 func (s *Set) On(v *View, q *Question, node int) Answer {
-	l, g, alone := s.kin(v, q)
+	l, g, alone := s.kin(v, q, &s.all)
 	a := g.row[node]
 	s.row[node] = 0
 	for i := range l.metered {
@@ -158,20 +175,20 @@ func (s *Set) On(v *View, q *Question, node int) Answer {
 }
 
 // kin finds the row that the question shares with others, and makes it if nobody has asked before.
-func (s *Set) kin(v *View, q *Question) (l *roll, g *group, alone uint64) {
+func (s *Set) kin(v *View, q *Question, b *book) (l *roll, g *group, alone uint64) {
 	if s.view != v || s.known != len(s.Deciders) {
 		s.Forget()
 		s.view, s.known = v, len(s.Deciders)
-		for c := range s.rolls {
-			s.rolls[c] = s.enroll(Capability(c))
+		for c := range s.all.rolls {
+			s.all.rolls[c], s.others.rolls[c] = s.enroll(Capability(c), false), s.enroll(Capability(c), true)
 		}
 		s.row = make(Row, len(v.Nodes))
 	}
 	if s.kept >= maxGroups {
-		s.rows, s.meters, s.kept = nil, nil, 0
+		s.all.rows, s.others.rows, s.meters, s.kept = nil, nil, nil, 0
 	}
-	l = &s.rolls[q.Capability]
-	if g, alone = s.find(&s.rows, v, q, l.classed); g.row == nil {
+	l = &b.rolls[q.Capability]
+	if g, alone = s.find(&b.rows, v, q, l.classed); g.row == nil {
 		g.row = make(Row, len(v.Nodes))
 		for _, d := range l.shared {
 			ask(d, v, q, g.row)
@@ -190,8 +207,8 @@ func askEach(list []Decider, bits uint64, v *View, q *Question, r Row) {
 	}
 }
 
-// meter raises the row by what the metered say.
-func (s *Set) meter(v *View, q *Question, l *roll) {
+// meter raises the row by what the metered say, and tells whether that holds for all shards of the keyspace.
+func (s *Set) meter(v *View, q *Question, l *roll) (plain bool) {
 	g, alone := s.find(&s.meters, v, q, l.split)
 	switch {
 	case g.row == nil:
@@ -213,6 +230,7 @@ func (s *Set) meter(v *View, q *Question, l *roll) {
 		}
 	}
 	askEach(l.split, alone, v, q, s.row)
+	return g.plain
 }
 
 func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
@@ -230,11 +248,11 @@ func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
 	}
 }
 
-// enroll sorts the deciders that have a word on a capability. What Start asks of those who are not metered may depend on any
-// sum, and is not kept.
-func (s *Set) enroll(c Capability) (l roll) {
+// enroll sorts the deciders that have a word on a capability, with or without those that keep copies apart. What Start asks of those
+// who are not metered may depend on any sum, and is not kept.
+func (s *Set) enroll(c Capability, others bool) (l roll) {
 	for _, d := range s.Deciders {
-		if !has(d, c) {
+		if !has(d, c) || silent(d, s.view, c) || others && keepsApart(d) {
 			continue
 		}
 		m, metered := d.(Metered)
@@ -256,6 +274,16 @@ func (s *Set) enroll(c Capability) (l roll) {
 	return l
 }
 
+func silent(d Decider, v *View, c Capability) bool {
+	x, ok := d.(Silent)
+	return ok && x.Silent(v, c)
+}
+
+func keepsApart(d Decider) bool {
+	x, ok := d.(Spreader)
+	return ok && x.KeepsApart()
+}
+
 // find gives the questions that share a row with this one, and, as bits, the classifiers that this shard must be put to alone.
 func (s *Set) find(groups *map[class]*group, v *View, q *Question, classed []Decider) (g *group, alone uint64) {
 	key := class{q.Capability, uint16(q.Keyspace.ID), q.Primary, q.New}
@@ -263,7 +291,7 @@ func (s *Set) find(groups *map[class]*group, v *View, q *Question, classed []Dec
 		if *groups == nil {
 			*groups = map[class]*group{}
 		}
-		g = &group{}
+		g = &group{plain: true}
 		(*groups)[key] = g
 		s.kept++
 	}

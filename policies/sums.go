@@ -10,19 +10,26 @@ import (
 // Count adds a row of the shard table to the sums, or with -1 takes it out. Who changes a row takes it out before, and puts it
 // in afterwards.
 func (v *View) Count(r *cluster.Shard, by int) {
-	place := v.Keyspace(r.ID.Keyspace())
-	spread, lead, load := &v.Spread[place], v.Leader(r), v.ShardLoad(r.ID)
-	recovering, inSync := 0, 0
+	v.count(r, by, v.Keyspace(r.ID.Keyspace()))
+	for i := range r.Copies { // of the others what a row may ask about has not changed: a leader has a copy
+		v.touched = append(v.touched, int32(v.Node(r.Copies[i].Node)))
+	}
+}
+
+// count does it, for a row of the keyspace at a place.
+func (v *View) count(r *cluster.Shard, by, place int) {
+	spread, load := &v.Spread[place], v.ShardLoad(r.ID)
+	recovering, inSync, primary, lead := 0, 0, -1, -1
+	moving := r.HandTo != 0 // a copy may be on its way to take another's place
+	for i := range r.Copies {
+		moving = moving || r.Copies[i].Source != 0
+	}
 	for i := range r.Copies {
 		c := &r.Copies[i]
 		n := v.Node(c.Node)
-		node, leaves := &v.Nodes[n], Replaced(r, c.ID)
-		v.touched = append(v.touched, int32(n))
-		if c.Source != 0 {
-			v.Relocating += by
-		}
-		if c.Fresh {
-			node.Opening += by
+		node := &v.Nodes[n]
+		if c.ID == r.Primary {
+			primary, lead = i, n
 		}
 		if c.InSync {
 			inSync++
@@ -30,22 +37,22 @@ func (v *View) Count(r *cluster.Shard, by int) {
 			node.Incoming += by
 			recovering++
 		}
+		if c.Fresh {
+			node.Opening += by
+		}
+		leaves := false
+		if moving {
+			if c.Source != 0 {
+				v.Relocating += by
+			}
+			leaves = Replaced(r, c.ID)
+		}
 		if !leaves {
 			node.Copies += by
 			spread.Copies[n] += by
 		}
-		if load == nil || c.InSync && !leaves {
-			continue
-		}
-		share := load.Replica
-		if c.ID == r.Primary || c.Source != 0 && c.Source == r.Primary {
-			share = load.Primary
-		}
-		share = share.exact()
-		if leaves {
-			node.Leaving = node.Leaving.Plus(share.Times(by))
-		} else {
-			node.Coming = node.Coming.Plus(share.Times(by))
+		if load != nil && (leaves || !c.InSync) {
+			v.expect(r, c, node, load, leaves, by)
 		}
 	}
 	if inSync < v.State.Keyspaces[place].Copies() {
@@ -53,16 +60,29 @@ func (v *View) Count(r *cluster.Shard, by int) {
 	}
 	if r.Primary == 0 {
 		v.Unled += by
-	}
-	if lead < 0 {
 		return
+	}
+	if recovering > 0 && !r.Copies[primary].Fresh {
+		v.Nodes[lead].Outgoing += by * recovering
+	}
+	if moving {
+		lead = v.Leader(r)
 	}
 	v.Nodes[lead].Primaries += by
 	spread.Primaries[lead] += by
-	if c := r.PrimaryCopy(); !c.Fresh {
-		n := v.Node(c.Node)
-		v.Nodes[n].Outgoing += by * recovering
-		v.touched = append(v.touched, int32(n))
+}
+
+// expect adds what a copy will add to its node when it has recovered, or will free when it has left.
+func (v *View) expect(r *cluster.Shard, c *cluster.Copy, node *Node, load *ShardLoad, leaves bool, by int) {
+	share := load.Replica
+	if c.ID == r.Primary || c.Source != 0 && c.Source == r.Primary {
+		share = load.Primary
+	}
+	share = share.exact()
+	if leaves {
+		node.Leaving = node.Leaving.Plus(share.Times(by))
+	} else {
+		node.Coming = node.Coming.Plus(share.Times(by))
 	}
 }
 

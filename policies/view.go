@@ -28,7 +28,8 @@ type View struct {
 
 	loads    []ShardLoad
 	setbacks []Setback
-	places   map[shards.NodeID]int // in Nodes; only asked, never visited
+	places   *cluster.Index // in Nodes
+	near     int            // where ShardLoad found something last: who visits the table finds the next beside it
 	touched  []int32               // nodes whose sums Count has changed, in order: what the rows of a Set have to catch up with
 	derived  []derivative
 }
@@ -79,11 +80,11 @@ type Spread struct{ Copies, Primaries []int }
 func NewView(s *cluster.State, f Facts) *View {
 	v := &View{State: s, Ticks: f.Ticks, TickLength: f.TickLength, Now: f.Now, loads: f.Loads.Shards, setbacks: f.Setbacks,
 		Settings: Settings{Recoveries: s.Number(cluster.SettingConcurrentRecoveries), SameHost: s.Value(cluster.SettingSameHost) == "true"}}
-	v.Nodes, v.places = make([]Node, len(s.Members)), make(map[shards.NodeID]int, len(s.Members))
+	v.Nodes, v.places = make([]Node, len(s.Members)), cluster.NewIndex(s.Members)
 	for i := range s.Members {
 		m := &s.Members[i]
 		n := &v.Nodes[i]
-		n.Member, v.places[m.ID] = m, i
+		n.Member = m
 		at, found := slices.BinarySearchFunc(f.Evidence, m.ID, func(e liveness.Status, id shards.NodeID) int { return strings.Compare(string(e.Node), string(id)) })
 		if found && f.Evidence[at].Epoch == m.Epoch {
 			n.Evidence = f.Evidence[at]
@@ -97,20 +98,18 @@ func NewView(s *cluster.State, f Facts) *View {
 	for k := range v.Spread {
 		v.Spread[k] = Spread{make([]int, len(s.Members)), make([]int, len(s.Members))}
 	}
+	k := 0
 	for i := range s.Shards {
-		v.Count(&s.Shards[i], 1)
+		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
+			k++
+		}
+		v.count(&s.Shards[i], 1, k)
 	}
-	v.touched = v.touched[:0]
 	return v
 }
 
 // Node is the place of a member in Nodes, or -1.
-func (v *View) Node(id shards.NodeID) int {
-	if at, found := v.places[id]; found {
-		return at
-	}
-	return -1
-}
+func (v *View) Node(id shards.NodeID) int { return v.places.Place(id) }
 
 // Place is where the question's shard is in State.Shards.
 func (v *View) Place(q *Question) int {
@@ -123,6 +122,9 @@ func (v *View) Place(q *Question) int {
 
 // Keyspace is the place of a keyspace that exists in State.Keyspaces and Spread.
 func (v *View) Keyspace(id shards.KeyspaceID) int {
+	if at := int(id); at < len(v.State.Keyspaces) && v.State.Keyspaces[at].ID == id { // as long as none has been deleted
+		return at
+	}
 	at, _ := slices.BinarySearchFunc(v.State.Keyspaces, id, func(k cluster.Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
 	return at
 }
@@ -132,10 +134,17 @@ func (v *View) ShardLoad(id shards.ShardID) *ShardLoad {
 	if len(v.loads) == 0 {
 		return nil
 	}
+	for at := v.near; at < min(v.near+2, len(v.loads)); at++ {
+		if v.loads[at].Shard == id {
+			v.near = at
+			return &v.loads[at]
+		}
+	}
 	at, found := slices.BinarySearchFunc(v.loads, id, func(l ShardLoad, id shards.ShardID) int { return cmp.Compare(l.Shard, id) })
 	if !found {
 		return nil
 	}
+	v.near = at
 	return &v.loads[at]
 }
 

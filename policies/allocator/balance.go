@@ -80,7 +80,7 @@ func (p *planner) homes(load func(*policies.Node) int) (nodes []int, total int) 
 // mayLeave says whether a copy may be moved for balance: it is whole, the plan has room for its row, and deciders let it go.
 func (s *solver) mayLeave(i, slot int) bool {
 	c := s.copyIn(i, slot)
-	return c != nil && c.InSync && c.Source == 0 && s.p.named(c) && !s.p.full(i) && s.p.mayLeave(i, c, s.p.nodes[c.Node]) == policies.Yes
+	return c != nil && c.InSync && c.Source == 0 && s.p.named(c) && !s.p.full(i) && s.p.mayLeave(i, c, s.p.node(c.Node)) == policies.Yes
 }
 
 // mayEnter says whether a node may have a copy; whether it may start now is asked when its turn comes.
@@ -97,12 +97,12 @@ func (s *solver) mayLead(i, slot int) bool {
 	if r.Primary == 0 || r.HandTo != 0 || successor(r) != nil || c == nil || !p.named(c) || !p.heir(c) || c.ID == r.Primary {
 		return false
 	}
-	lead := p.nodes[r.PrimaryCopy().Node]
+	lead := p.node(r.PrimaryCopy().Node)
 	if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
 		return false
 	}
 	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
-	return p.in.Policies.On(p.view, q, p.nodes[c.Node]).Verdict() == policies.Yes
+	return p.in.Policies.On(p.view, q, p.node(c.Node)).Verdict() == policies.Yes
 }
 
 // prefer tells copies apart that are counted alike: that of the keyspace goes first which is most uneven between the two nodes,

@@ -33,7 +33,7 @@ func (p *planner) promoteAll() {
 
 // heir says whether a copy may be promoted as far as data and life go.
 func (p *planner) heir(c *cluster.Copy) bool {
-	n := &p.view.Nodes[p.nodes[c.Node]]
+	n := &p.view.Nodes[p.node(c.Node)]
 	return c.InSync && !c.Failed && !n.Down && n.Evidence.State != liveness.Dead
 }
 
@@ -53,31 +53,30 @@ func (p *planner) promote(i int) {
 		return
 	}
 	r := p.row(i)
-	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true}
-	row, scores := append(p.asked[:0], p.in.Policies.Ask(p.view, q)...), p.in.Policies.Scores(p.view, q)
-	p.asked = row
-	best, rank := -1, rank{}
-	var candidates []policies.Explanation
+	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
+	scores := p.in.Policies.Scores(p.view, q)
+	best, first, word := -1, rank{}, policies.Answer(0)
+	candidates := make([]policies.Explanation, 0, len(r.Copies))
 	for at := range r.Copies {
 		c := &r.Copies[at]
 		if !p.heir(c) {
 			continue
 		}
-		n := p.nodes[c.Node]
-		if now := p.rankLeader(row, scores, r.ID, n); best < 0 || now.before(rank) {
-			best, rank = at, now
+		n := p.node(c.Node)
+		a := p.in.Policies.On(p.view, q, n)
+		if now := p.rankLeader(a, scores, r.ID, n); best < 0 || now.before(first) {
+			best, first, word = at, now, a
 		}
 		asked := *q
 		asked.Copy = c
-		candidates = append(candidates, p.explain(&asked, n, row[n]))
+		candidates = append(candidates, p.explain(&asked, n, a))
 	}
 	chosen := r.Copies[best]
-	node := &p.view.Nodes[p.nodes[chosen.Node]]
+	node := &p.view.Nodes[p.node(chosen.Node)]
 	if p.warmth != nil {
-		p.warmth.lead(p.view, r.ID, p.nodes[chosen.Node])
+		p.warmth.lead(p.view, r.ID, p.node(chosen.Node))
 	}
-	verdict := row[p.nodes[chosen.Node]].Verdict()
-	p.do(Emergency, i, cluster.Move{Kind: cluster.MovePromote, Copy: chosen.ID, Reason: p.whyLeads(r, &chosen, node)}, verdict, candidates)
+	p.do(Emergency, i, cluster.Move{Kind: cluster.MovePromote, Copy: chosen.ID, Reason: p.whyLeads(r, &chosen, node)}, word.Verdict(), candidates)
 }
 
 // whyLeads says why a copy is promoted and no other.
@@ -124,8 +123,8 @@ func (a rank) before(b rank) bool {
 }
 
 // rankLeader ranks a node as the leader of a shard: by how many it leads, or where loads have been measured by how hot it would be.
-func (p *planner) rankLeader(row policies.Row, scores []float64, id shards.ShardID, n int) rank {
-	r := rank{verdict: row[n].Verdict(), tie: p.tie(id, n)}
+func (p *planner) rankLeader(a policies.Answer, scores []float64, id shards.ShardID, n int) rank {
+	r := rank{verdict: a.Verdict(), tie: p.tie(id, n)}
 	r.load[0] = float64(p.view.Nodes[n].Primaries)
 	scale := 1.0
 	if p.warmth == nil && p.measured() {

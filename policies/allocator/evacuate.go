@@ -36,14 +36,14 @@ func (p *planner) evacuate(i int) {
 		if p.full(i) {
 			return
 		}
-		node := p.view.Nodes[p.nodes[c.Node]].Name
+		node := p.view.Nodes[p.node(c.Node)].Name
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: &c, Primary: c.ID == r.Primary}
 		n, verdict, candidates := p.choose(i, q)
 		if n < 0 {
 			p.wait(Evacuate, i, verdict, fmt.Sprintf("copy c%d of %s cannot remain on node %s, and %s", c.ID, p.name(r.ID), node, whyNowhere(verdict)), candidates)
 			continue
 		}
-		why := p.in.Policies.Explain(p.view, &policies.Question{Capability: policies.Remain, Keyspace: q.Keyspace, Shard: r, Copy: &c}, p.nodes[c.Node])
+		why := p.in.Policies.Explain(p.view, &policies.Question{Capability: policies.Remain, Keyspace: q.Keyspace, Shard: r, Copy: &c}, p.node(c.Node))
 		reason := fmt.Sprintf("copy c%d of %s moves from node %s to %s: %s", c.ID, p.name(r.ID), node, p.view.Nodes[n].Name, why.Decisive().Reason)
 		p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[n].ID, Source: c.ID, Reason: reason}, verdict, candidates)
 		return
@@ -57,26 +57,30 @@ func (p *planner) shed(i int) {
 	if r.HandTo != 0 || successor(r) != nil && successor(r).InSync {
 		return
 	}
-	lead := p.nodes[r.PrimaryCopy().Node]
+	lead := p.node(r.PrimaryCopy().Node)
 	node := &p.view.Nodes[lead]
 	if s := node.Evidence.State; s != liveness.Alive && s != liveness.Grey || p.handing[lead] >= p.view.Settings.Recoveries {
 		return
 	}
-	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Copy: r.PrimaryCopy(), Primary: true}
-	row := p.in.Policies.Ask(p.view, q)
-	if row[lead].Verdict() == policies.Yes {
+	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Copy: r.PrimaryCopy(), Primary: true, Place: i}
+	now := p.in.Policies.On(p.view, q, lead).Verdict()
+	if now == policies.Yes {
 		return
 	}
 	scores := p.in.Policies.Scores(p.view, q)
 	best, bestRank := -1, rank{}
 	for at := range r.Copies {
 		c := &r.Copies[at]
-		n := p.nodes[c.Node]
-		if c.ID == r.Primary || !p.named(c) || !p.heir(c) || row[n].Verdict() >= row[lead].Verdict() {
+		if c.ID == r.Primary || !p.named(c) || !p.heir(c) {
 			continue
 		}
-		if now := p.rankLeader(row, scores, r.ID, n); best < 0 || now.before(bestRank) {
-			best, bestRank = at, now
+		n := p.node(c.Node)
+		a := p.in.Policies.On(p.view, q, n)
+		if a.Verdict() >= now {
+			continue
+		}
+		if candidate := p.rankLeader(a, scores, r.ID, n); best < 0 || candidate.before(bestRank) {
+			best, bestRank = at, candidate
 		}
 	}
 	if best < 0 || p.full(i) {
@@ -84,6 +88,6 @@ func (p *planner) shed(i int) {
 	}
 	to := r.Copies[best]
 	why := p.in.Policies.Explain(p.view, q, lead)
-	reason := fmt.Sprintf("node %s hands %s over to %s: %s", node.Name, p.name(r.ID), p.view.Nodes[p.nodes[to.Node]].Name, why.Decisive().Reason)
+	reason := fmt.Sprintf("node %s hands %s over to %s: %s", node.Name, p.name(r.ID), p.view.Nodes[p.node(to.Node)].Name, why.Decisive().Reason)
 	p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveHandTo, Copy: to.ID, Reason: reason}, bestRank.verdict, nil)
 }

@@ -50,7 +50,7 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 	}
 	for i := range r.Copies {
 		c := &r.Copies[i]
-		n := p.nodes[c.Node]
+		n := p.node(c.Node)
 		q := policies.Question{Keyspace: k, Shard: r, Copy: c, Primary: c.ID == r.Primary}
 		x := CopyExplanation{Copy: c.ID, Node: p.view.Nodes[n].Name}
 		q.Capability = policies.Remain
@@ -133,8 +133,8 @@ func Permit(in Input, id shards.ShardID, m *cluster.Move) (policies.Explanation,
 	default:
 		return policies.Explanation{}, nil
 	}
-	n, known := p.nodes[node]
-	if !known {
+	n := p.node(node)
+	if n < 0 {
 		return policies.Explanation{}, fmt.Errorf("allocator: node %s is not a member", node)
 	}
 	return in.Policies.Explain(p.view, q, n), nil

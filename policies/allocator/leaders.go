@@ -47,14 +47,14 @@ func (p *planner) handovers() [][]handover {
 		if r.Primary == 0 || r.HandTo != 0 || len(r.Copies) < 2 {
 			continue
 		}
-		lead := p.nodes[r.PrimaryCopy().Node]
+		lead := p.node(r.PrimaryCopy().Node)
 		if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
 			continue
 		}
-		row := p.in.Policies.Ask(p.view, &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true})
+		q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
 		for at := range r.Copies {
 			c := &r.Copies[at]
-			if n := p.nodes[c.Node]; n != lead && p.named(c) && p.heir(c) && row[n].Verdict() == policies.Yes {
+			if n := p.node(c.Node); n != lead && p.named(c) && p.heir(c) && p.in.Policies.On(p.view, q, n).Verdict() == policies.Yes {
 				g[lead] = append(g[lead], handover{i, n})
 			}
 		}

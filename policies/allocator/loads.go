@@ -178,7 +178,7 @@ func (s *solver) carried() []float64 {
 				if c.ID == r.Primary {
 					load = &s.loads[i].primary
 				}
-				sum[s.p.nodes[c.Node]] += load[dimDisk]
+				sum[s.p.node(c.Node)] += load[dimDisk]
 			}
 		}
 	}

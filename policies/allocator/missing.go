@@ -17,11 +17,24 @@ func (p *planner) fillAll() {
 		}
 	}
 	for i := range p.in.State.Shards {
-		if p.row(i).Primary != 0 {
+		if r := p.row(i); r.Primary != 0 && !p.whole(i, r) {
 			p.fill(i)
 			p.trim(i)
 		}
 	}
+}
+
+// whole says that a shard has as many copies as it should, all on living nodes, and none on its way: there is nothing to fill or trim.
+func (p *planner) whole(i int, r *cluster.Shard) bool {
+	if len(r.Copies) != p.keyspace(i).Copies() {
+		return false
+	}
+	for at := range r.Copies {
+		if c := &r.Copies[at]; c.Source != 0 || p.down(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // create begins a shard on the node that leads the fewest of its keyspace.
@@ -95,12 +108,12 @@ func (p *planner) present(i int) int {
 	return living
 }
 
-func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.nodes[c.Node]].Down }
+func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.node(c.Node)].Down }
 
 // awaited says whether a copy on a dead node is still waited for, and asks for a look at the end of the wait, which begins
 // anew with a new leader: it knows of the death, and not since when. For a node in maintenance there is no end.
 func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
-	n := &p.view.Nodes[p.nodes[c.Node]]
+	n := &p.view.Nodes[p.node(c.Node)]
 	switch {
 	case n.Maintained:
 		return true
@@ -206,7 +219,7 @@ func (p *planner) trim(i int) {
 			return
 		}
 		c := r.Copies[at]
-		reason := fmt.Sprintf("%s has %d copies in sync, and %d are wanted; copy c%d on node %s is needless", p.name(r.ID), good, wanted, c.ID, p.view.Nodes[p.nodes[c.Node]].Name)
+		reason := fmt.Sprintf("%s has %d copies in sync, and %d are wanted; copy c%d on node %s is needless", p.name(r.ID), good, wanted, c.ID, p.view.Nodes[p.node(c.Node)].Name)
 		if !p.do(Surplus, i, cluster.Move{Kind: cluster.MoveDrop, Copy: c.ID, Reason: reason}, policies.Yes, nil) {
 			return
 		}
@@ -219,7 +232,7 @@ func (p *planner) needless(i int, good, recovering bool) int {
 	best, bestRank := -1, rank{}
 	for at := range r.Copies {
 		c := &r.Copies[at]
-		n := p.nodes[c.Node]
+		n := p.node(c.Node)
 		switch {
 		case c.ID == r.Primary || c.ID == r.HandTo || !p.named(c) || c.Source != 0 || replaced(r, c.ID):
 			continue
@@ -246,5 +259,5 @@ func (p *planner) needless(i int, good, recovering bool) int {
 func (p *planner) mayRemain(i int, c *cluster.Copy) policies.Verdict {
 	r := p.row(i)
 	q := &policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-	return p.in.Policies.On(p.view, q, p.nodes[c.Node]).Verdict()
+	return p.in.Policies.On(p.view, q, p.node(c.Node)).Verdict()
 }

@@ -75,7 +75,7 @@ func Counter(in Input, id shards.ShardID, m *cluster.Move) (*Offer, error) {
 	for _, n := range s.coolest(q, offered) {
 		o.Nodes = append(o.Nodes, p.view.Nodes[n].Name)
 	}
-	o.First = s.help(q, p.nodes[m.Node])
+	o.First = s.help(q, p.node(m.Node))
 	return o, nil
 }
 
@@ -112,7 +112,7 @@ func (s *solver) help(q *policies.Question, node int) *Step {
 			case !c.Started || c.Source != 0 || replaced(r, c.ID) || p.down(&c) || q.Copy != nil && c.ID == q.Copy.ID:
 			case r.ID == q.Shard.ID:
 				own = append(own, x)
-			case p.nodes[c.Node] == node:
+			case p.node(c.Node) == node:
 				there = append(there, x)
 			}
 		}

@@ -27,6 +27,9 @@ type Input struct {
 // MaxRows bounds the rows of one plan, and with it one entry of the metadata log. The rest follows in the next.
 const MaxRows = 16384
 
+// alone is how many rows lanes 1 and 2 fill before the plan is theirs alone.
+const alone = 256
+
 // Lane says why something is done.
 type Lane uint8
 
@@ -96,6 +99,10 @@ func (p *planner) run() *Plan {
 		return p.finish()
 	}
 	p.fillAll()
+	if p.planned >= alone {
+		p.plan.Again = true // what many shards lack does not wait for what could be better
+		return p.finish()
+	}
 	p.evacuateAll()
 	if !p.in.NoBalance {
 		p.balance()

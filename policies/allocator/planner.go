@@ -21,7 +21,6 @@ type planner struct {
 	plan  *Plan
 
 	only    *shards.ShardID       // the shard that candidates are wanted of; nil: all, if any
-	nodes   map[shards.NodeID]int // place in view.Nodes; only asked, never visited
 	moves   [][]cluster.Move      // by place of the shard in the table
 	planned int                   // rows with moves
 
@@ -72,10 +71,6 @@ func (p *planner) look() {
 	if next := p.in.Policies.Next(p.view); next > 0 {
 		p.lookAgain(next)
 	}
-	p.nodes = make(map[shards.NodeID]int, len(s.Members))
-	for i := range s.Members {
-		p.nodes[s.Members[i].ID] = i
-	}
 	p.copies, p.primaries = make([][]int, len(s.Keyspaces)), make([][]int, len(s.Keyspaces))
 	for k := range s.Keyspaces {
 		p.copies[k], p.primaries[k] = p.view.Spread[k].Copies, p.view.Spread[k].Primaries
@@ -91,25 +86,33 @@ func (p *planner) look() {
 			k++
 		}
 		p.keyspaceOf[i] = k
-		p.count(&s.Shards[i], 1)
+		if r := &s.Shards[i]; p.pairs != nil || r.HandTo != 0 {
+			p.count(r, 1)
+		}
 	}
 }
 
 // count adds a row to the planner's own sums, or with -1 takes it out.
 func (p *planner) count(r *cluster.Shard, by int) {
+	if p.pairs == nil && r.HandTo == 0 {
+		return
+	}
 	lead := p.leader(r)
 	if lead < 0 {
 		return
 	}
 	for i := 0; i < len(r.Copies) && p.pairs != nil; i++ {
-		if n := p.nodes[r.Copies[i].Node]; n != lead && !replaced(r, r.Copies[i].ID) {
+		if n := p.node(r.Copies[i].Node); n != lead && !replaced(r, r.Copies[i].ID) {
 			p.pairs[lead*len(p.view.Nodes)+n] += by
 		}
 	}
 	if r.HandTo != 0 {
-		p.handing[p.nodes[r.PrimaryCopy().Node]] += by
+		p.handing[p.node(r.PrimaryCopy().Node)] += by
 	}
 }
+
+// node is the place of a member in the view.
+func (p *planner) node(id shards.NodeID) int { return p.view.Node(id) }
 
 // leader is the node that leads the shard, or will when the hand-over that is under way has ended; -1 if none does.
 func (p *planner) leader(r *cluster.Shard) int { return p.view.Leader(r) }
@@ -149,7 +152,7 @@ func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict,
 	m.Reason = m.Reason[:min(len(m.Reason), cluster.MaxReason)]
 	p.count(r, -1)
 	p.view.Count(r, -1)
-	err := p.trial.Move(id, &m)
+	err := p.trial.MoveAt(i, &m)
 	p.view.Count(p.row(i), 1)
 	p.count(p.row(i), 1)
 	p.in.Policies.Changed(p.view, i)

@@ -23,6 +23,11 @@ func (s *solver) rules(problem *fit.Problem) {
 		names, _ := state.Scoped(space.Name, cluster.SettingAwareness)
 		if list := cluster.Names(names); attribute != "" && len(list) > 0 && list[0] == attribute {
 			problem.Classes[k].PerZone = perZone(space.Copies(), problem.Nodes)
+			for n := range problem.Nodes {
+				if problem.Nodes[n].Zone == fit.None {
+					problem.Classes[k].Row[n] = fit.Refused
+				}
+			}
 		}
 		first = last
 	}
@@ -77,8 +82,9 @@ const (
 	barren  = 2
 )
 
-// classRow is what the shards of a keyspace, from one place of the table to another, have in common: of some of them, spread over
-// all, the mildest word on each node. What one shard's own copies forbid another's do not.
+// classRow is what the shards of a keyspace, from one place of the table to another, have in common: what nobody can tell apart by
+// more than their keyspace, or else of some of them, spread over all, the mildest word on each node. What one shard's own copies forbid
+// another's do not: the search keeps these apart itself.
 func (p *planner) classRow(first, last int) ([]byte, []float64) {
 	row := make([]byte, len(p.view.Nodes))
 	for n := range row {
@@ -91,30 +97,50 @@ func (p *planner) classRow(first, last int) ([]byte, []float64) {
 		i := first + at*(last-first)/count
 		r := p.row(i)
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Place: i, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
-		milder := false
-		for c := range max(1, len(r.Copies)) { // each of its copies may go where the others let it
-			if len(r.Copies) > 0 {
-				q.Copy = &r.Copies[c]
-				q.Primary = q.Copy.ID == r.Primary
-			}
-			milder = soften(row, p.in.Policies.Ask(p.view, q)) || milder
-		}
-		for c := range r.Copies { // what has one copy of each shard may have no other, and keeps those
-			if n := p.nodes[r.Copies[c].Node]; p.home(n) {
-				row[n] = min(row[n], fit.Waits)
-			}
-		}
+		milder, plain := p.sample(row, q)
 		if at == 0 {
 			scores = p.in.Policies.Scores(p.view, q)
 		}
 		if idle++; milder {
 			idle = 0
 		}
-		if !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
+		if plain || !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
 			break
 		}
 	}
 	return row, scores
+}
+
+// sample softens a row by what is said of one shard: each of its copies may go where the others let it. plain says that the same is
+// said of all.
+func (p *planner) sample(row []byte, q *policies.Question) (milder, plain bool) {
+	copies := q.Shard.Copies
+	if len(copies) == 0 {
+		answers, plain := p.in.Policies.Common(p.view, q)
+		return soften(row, answers), plain
+	}
+	plain = true
+	var known [2]bool // by whether it leads: what is said of all copies of the kind
+	for c := range copies {
+		q.Copy = &copies[c]
+		q.Primary = q.Copy.ID == q.Shard.Primary
+		kind := 0
+		if q.Primary {
+			kind = 1
+		}
+		if known[kind] {
+			continue
+		}
+		answers, same := p.in.Policies.Common(p.view, q)
+		milder = soften(row, answers) || milder
+		known[kind], plain = same, plain && same
+	}
+	for c := range copies { // what has one copy of each shard may have no other, and keeps those
+		if n := p.node(copies[c].Node); !plain && p.home(n) {
+			row[n] = min(row[n], fit.Waits)
+		}
+	}
+	return milder, plain
 }
 
 // soften takes over what is milder, and says whether anything is.

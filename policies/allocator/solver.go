@@ -76,7 +76,7 @@ func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 			if replaced(r, c.ID) || p.down(c) {
 				continue
 			}
-			n := p.nodes[c.Node]
+			n := p.node(c.Node)
 			if n == lead {
 				sh.Lead = int32(len(slots)) - sh.First
 			}
@@ -196,7 +196,7 @@ func (s *solver) of(i int, q *policies.Question) int {
 	if q.Copy == nil {
 		return s.next(i)
 	}
-	return s.slot(i, int32(s.p.nodes[q.Copy.Node]))
+	return s.slot(i, int32(s.p.node(q.Copy.Node)))
 }
 
 // cost is what one more copy of a shard would cost on a node.

@@ -42,6 +42,9 @@ type draft struct {
 	changed                   bool
 	left                      []RowOutcome
 	keyspace                  shards.KeyspaceID
+
+	asked  int    // how often a member was looked for
+	places *Index // of Members, once it has been worth to make it
 }
 
 func (d *draft) apply(c *Command) error {
@@ -135,6 +138,24 @@ func (d *draft) ownMembers() {
 	}
 }
 
+// worthIndexing is how many look-ups pay for an index.
+const worthIndexing = 64
+
+// place is where a member is in Members, or -1. Commands with many rows look up many; members do not change among them, but for
+// being Down.
+func (d *draft) place(id shards.NodeID) int {
+	if d.places == nil {
+		if d.asked++; d.asked < worthIndexing {
+			if i, found := d.findMember(id); found {
+				return i
+			}
+			return -1
+		}
+		d.places = NewIndex(d.Members)
+	}
+	return d.places.Place(id)
+}
+
 // putMember replaces the member at i.
 func (d *draft) putMember(i int, m Member) {
 	d.ownMembers()
@@ -186,8 +207,8 @@ func (r *row) on(node shards.NodeID) int {
 
 // living says whether a node is a member that is not Down.
 func (r *row) living(node shards.NodeID) bool {
-	m := r.draft.Member(node)
-	return m != nil && !m.Down
+	at := r.draft.place(node)
+	return at >= 0 && !r.draft.Members[at].Down
 }
 
 // add puts in a new copy and gives its id.

@@ -126,6 +126,7 @@ func (d *draft) welcome(i int, m Member) error {
 		return refuse(WhyInvalid, "the cluster has %d members, and cannot have more", MaxMembers)
 	}
 	m.Down, m.Draining, m.Maintained, m.Excluded = false, false, false, false
+	d.places = nil
 	d.Members, d.ownsMembers, d.changed = slices.Insert(slices.Clone(d.Members), i, m), true, true
 	return nil
 }
@@ -229,6 +230,7 @@ func (d *draft) forget(i int) error {
 	}
 	d.unstage(m.ID)
 	d.ownMembers()
+	d.places = nil
 	d.Members, d.changed = slices.Delete(d.Members, i, i+1), true
 	d.Voters = slices.DeleteFunc(slices.Clone(d.Voters), func(v uint64) bool { return v == m.Raft })
 	return nil

@@ -24,8 +24,9 @@ func (d *draft) reroute(c *Reroute) error {
 // declare takes members down. All are dead before the first row is looked at: of two that die together, neither is the
 // survivor that the other's copies may leave the in-sync set for.
 func (d *draft) declare(deaths []Death) error {
-	dead := map[shards.NodeID]bool{} // only asked, never visited
-	for _, death := range deaths {
+	dead := make([]bool, len(d.Members))
+	led, any := d.ledBy(deaths), false
+	for at, death := range deaths {
 		i, found := d.findMember(death.Node)
 		if !found {
 			return refuse(WhyUnknown, "node %s, declared dead, is not a member any more", death.Node)
@@ -38,15 +39,15 @@ func (d *draft) declare(deaths []Death) error {
 			continue
 		}
 		m.Down = true
-		d.depose(m.ID, m.Epoch, d.led(m.ID))
+		d.depose(m.ID, m.Epoch, led[at])
 		d.putMember(i, m)
-		dead[m.ID] = true
+		dead[i], any = true, true
 	}
-	if len(dead) == 0 {
+	if !any {
 		return nil
 	}
 	for i := range d.Shards {
-		if !slices.ContainsFunc(d.Shards[i].Copies, func(c Copy) bool { return dead[c.Node] }) {
+		if !slices.ContainsFunc(d.Shards[i].Copies, func(c Copy) bool { at := d.place(c.Node); return at >= 0 && dead[at] }) {
 			continue
 		}
 		mustEdit(d.edit(i, func(r *row) error {
@@ -55,6 +56,28 @@ func (d *draft) declare(deaths []Death) error {
 		}))
 	}
 	return nil
+}
+
+// ledBy lists, for each of the deaths, the shards that the node leads.
+func (d *draft) ledBy(deaths []Death) [][]shards.ShardID {
+	list := make([][]shards.ShardID, len(deaths))
+	if len(deaths) == 0 {
+		return list
+	}
+	at := make([]int, len(d.Members)) // place of the death, from 1
+	for i := range deaths {
+		if m := d.place(deaths[i].Node); m >= 0 && at[m] == 0 {
+			at[m] = i + 1
+		}
+	}
+	for i := range d.Shards {
+		if c := d.Shards[i].PrimaryCopy(); c != nil {
+			if m := d.place(c.Node); m >= 0 && at[m] > 0 {
+				list[at[m]-1] = append(list[at[m]-1], d.Shards[i].ID)
+			}
+		}
+	}
+	return list
 }
 
 // bury deposes a primary on a dead member, and takes the copies of dead members out of the in-sync set if one on a living

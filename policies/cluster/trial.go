@@ -19,13 +19,18 @@ func (t *Trial) State() *State { return &t.d.State }
 // Declare takes members down, as Reroute.Down does.
 func (t *Trial) Declare(deaths []Death) error { return t.d.declare(deaths) }
 
+// MoveAt makes one move of the shard at a place of the table. After an error nothing has changed.
+func (t *Trial) MoveAt(i int, m *Move) error {
+	return t.d.edit(i, func(r *row) error { return r.move(m) })
+}
+
 // Move makes one move of a shard that exists. After an error nothing has changed.
 func (t *Trial) Move(id shards.ShardID, m *Move) error {
 	i, found := t.d.find(id)
 	if !found {
 		return refuse(WhyUnknown, "there is no shard %v", id)
 	}
-	return t.d.edit(i, func(r *row) error { return r.move(m) })
+	return t.MoveAt(i, m)
 }
 
 // Base is the version of a row as it was before the trial: what a RowChange is planned on.

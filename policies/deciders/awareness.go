@@ -45,7 +45,7 @@ type aware struct {
 	places     uint64
 }
 
-var awareness = perKeyspace(func(v *policies.View, k *cluster.Keyspace) aware {
+var awareness = perValue(cluster.SettingAwareness, func(v *policies.View, k *cluster.Keyspace) aware {
 	list, from := v.Setting(k, cluster.SettingAwareness)
 	var a aware
 	for _, name := range cluster.Names(list) {

@@ -13,7 +13,7 @@ import (
 // a window ends after it. If the time is not known no window is open.
 type Windows struct{}
 
-var windows = perKeyspace(func(v *policies.View, k *cluster.Keyspace) []cluster.Window {
+var windows = perValue(cluster.SettingRebalanceWindows, func(v *policies.View, k *cluster.Keyspace) []cluster.Window {
 	text, _ := v.Setting(k, cluster.SettingRebalanceWindows)
 	if text == "" {
 		return nil
@@ -54,8 +54,8 @@ func (Windows) Next(v *policies.View) (tick int64) {
 	if v.Now.IsZero() || v.TickLength <= 0 {
 		return 0
 	}
-	for _, list := range windows.derived.Of(v) {
-		if change := cluster.NextChange(list, v.Now); !change.IsZero() {
+	for _, list := range windows.all(v) {
+		if change := cluster.NextChange(*list, v.Now); !change.IsZero() {
 			wait := change.Sub(v.Now)
 			if next := v.Ticks + int64((wait+v.TickLength-1)/v.TickLength); tick == 0 || next < tick {
 				tick = next

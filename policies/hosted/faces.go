@@ -104,6 +104,18 @@ func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *
 // starved says that a guest was stopped because it had no fuel left.
 func starved(f *Fault) bool { return f.Kind == string(wasm.Fuel) }
 
+// Silent says whether the twin of a module of the house has nothing to say: they are one rule.
+func (d *Decider) Silent(v *policies.View, c policies.Capability) bool {
+	t, ok := d.v.twin.(policies.Silent)
+	return ok && t.Silent(v, c)
+}
+
+// KeepsApart is what the twin of a module of the house says.
+func (d *Decider) KeepsApart() bool {
+	t, ok := d.v.twin.(policies.Spreader)
+	return ok && t.KeepsApart()
+}
+
 // Next is when time alone changes an answer of a module of the house: what its twin knows. Others are asked anew at each plan.
 func (d *Decider) Next(v *policies.View) int64 {
 	if t, ok := d.v.twin.(policies.Timer); ok {

@@ -9,6 +9,9 @@
 // the whole allocator over a real cluster state, with all built-in
 // deciders asked about everything, once in Go and once as the WebAssembly modules that are shipped.
 //
+// The third is about what cannot wait: a rack and a zone that die, from the evidence until every copy has a place, with ten deciders and
+// with all.
+//
 //	max/mean   use of the hottest node over what its class of nodes must carry, by dimension
 //	x bound    bytes moved over the least that any planner must move to bring every disk within 5 % of its share
 //	cpu        time of the processor, collector included: the machine may have other things to do
@@ -36,7 +39,10 @@ func main() {
 	others := flag.Bool("rivals", true, "measure the rivals too")
 	whole := flag.Bool("town", true, "measure the whole allocator too")
 	guests := flag.Bool("wasm", true, "measure the whole allocator with the deciders as WebAssembly too")
-	profile := flag.String("profile", "", "write a profile of the second table's cpu to this file")
+	times := flag.Int("times", 5, "how often each death is measured")
+	which := flag.String("deaths", "", "measure only the deaths whose names begin with this: rack or zone")
+	tours := flag.Bool("tours", true, "print the second table, and not only that of deaths")
+	profile := flag.String("profile", "", "write a profile of the cpu of the second and third table to this file")
 	flag.Parse()
 	solvers(shape, *others, *patience)
 	if !*whole {
@@ -54,15 +60,23 @@ func main() {
 		defer pprof.StopCPUProfile()
 	}
 	t := newTown(shape)
-	t.tour(shape, "native Go")
-	if !*guests {
-		return
+	for _, minds := range []string{"native Go", "WebAssembly"} {
+		if minds == "WebAssembly" {
+			if !*guests {
+				return
+			}
+			if err := t.host(); err != nil {
+				fmt.Fprintln(os.Stderr, "plan:", err)
+				os.Exit(1)
+			}
+		}
+		if *tours {
+			t.tour(shape, minds)
+		}
+		u := t.settled()
+		u.only(ten).deaths(*times, minds, *which)
+		u.only(nil).deaths(*times, minds, *which)
 	}
-	if err := t.host(); err != nil {
-		fmt.Fprintln(os.Stderr, "plan:", err)
-		os.Exit(1)
-	}
-	t.tour(shape, "WebAssembly")
 }
 
 // clock is time by the wall and of the processor.

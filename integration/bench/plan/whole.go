@@ -90,6 +90,19 @@ func (t *town) tour(shape Shape, minds string) {
 	}
 }
 
+// settled is a town whose copies are all placed and in sync.
+func (t *town) settled() *town {
+	u := t.fork()
+	for {
+		p := allocator.Make(u.input())
+		if u.apply(p); p.Command() == nil || !p.Again {
+			break
+		}
+	}
+	u.recover()
+	return u
+}
+
 // desire measures how the whole desired assignment is worked out.
 func (t *town) desire(what string) {
 	c := start()
