@@ -48,7 +48,7 @@ type Mind interface {
 
 // Classifier is a Decider with PerShard that puts shards into classes. Questions of one kind about shards of one keyspace and
 // class have the same row, which a Set then asks for once; ok is false for a shard that is a class of its own. It must be cheap:
-// it is called for each question. Class 0 costs least.
+// it is called for each question. Class 0 costs least, and of no shard is it milder than of those in class 0.
 type Classifier interface {
 	Class(v *View, q *Question) (class uint64, ok bool)
 }
@@ -63,6 +63,12 @@ type Metered interface {
 // as they should be. A Set does not ask it there.
 type Silent interface {
 	Silent(v *View, c Capability) bool
+}
+
+// Blind is a Decider that, if it IsBlind, does not look at the keyspace: what it says of a node, by class or metered, it says to the shards
+// of all keyspaces. A Set then asks it once for all.
+type Blind interface {
+	IsBlind() bool
 }
 
 // Spreader is a Decider that, if KeepsApart, only keeps a new copy of a shard away from its others, and from nodes that do not say

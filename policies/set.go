@@ -19,32 +19,53 @@ type Set struct {
 	view   *View
 	known  int // deciders that the rolls were made from
 	all    book
-	others book // without those that keep apart: see Common
-	meters map[class]*group
-	kept   int // groups
+	others book  // without those that keep apart: see Common
+	blind  shelf // what is said to all keyspaces
+	kept   int   // groups
 	row    Row
 }
+
+// shelf is groups by class; nil: there is none yet.
+type shelf []*group
 
 // book is who is asked, and the rows that are kept of it.
 type book struct {
 	rolls [capabilities]roll
-	rows  map[class]*group
+	rows  shelf
 }
 
-// class is what shards have in common that no decider without PerShard can tell apart.
-type class struct {
-	capability   Capability
-	keyspace     uint16
-	primary, new bool
+// class numbers what shards have in common that no decider without PerShard can tell apart: the kind of question, the keyspace, and
+// whether it is about a primary, or the first copy.
+func class(q *Question, blind bool) int {
+	n := int(q.Capability) << 2
+	if !blind {
+		n += int(q.Keyspace.ID) * int(capabilities) << 2
+	}
+	if q.Primary {
+		n |= 1
+	}
+	if q.New {
+		n |= 2
+	}
+	return n
 }
 
 // roll lists who has a word on one capability, by how it is asked.
 type roll struct {
+	blind   []Decider // once for all keyspaces
 	shared  []Decider // once per class
 	classed []Decider // once per class of theirs: Classifiers
 	alone   []Decider // for each question
-	metered []meter   // node by node
-	split   []Decider // of the metered, the Classifiers
+	own     *meters   // node by node
+	all     *meters   // the same of those that are Blind; both are shared by the books
+}
+
+// meters are the Metered of one kind of question, with what they have said.
+type meters struct {
+	blind  bool
+	list   []meter
+	split  []Decider // of them, the Classifiers
+	groups shelf
 }
 
 // meter is a Metered with its bit among those that are Classifiers, if it is one.
@@ -73,7 +94,17 @@ type branch struct {
 const maxGroups = 4096
 
 // Forget drops the rows that are kept: for whoever has changed what a view says without Count.
-func (s *Set) Forget() { s.view, s.all.rows, s.others.rows, s.meters, s.kept = nil, nil, nil, nil, 0 }
+func (s *Set) Forget() { s.view = nil; s.drop() }
+
+// drop drops them, and keeps in mind who is asked.
+func (s *Set) drop() {
+	s.all.rows, s.others.rows, s.blind, s.kept = nil, nil, nil, 0
+	for c := range s.all.rolls {
+		if l := &s.all.rolls[c]; l.own != nil {
+			l.own.groups, l.all.groups = nil, nil
+		}
+	}
+}
 
 // Changed tells those who keep a picture of the view that a row of its shard table has changed; shard is its place there.
 // Who plans calls it after each change, when Count has been called too.
@@ -142,8 +173,10 @@ func (s *Set) ask(v *View, q *Question, b *book) (row Row, plain bool) {
 	l, g, alone := s.kin(v, q, b)
 	plain = g.plain && len(l.alone) == 0
 	copy(s.row, g.row)
-	if len(l.metered) > 0 {
-		plain = s.meter(v, q, l) && plain
+	for _, m := range [...]*meters{l.own, l.all} {
+		if len(m.list) > 0 {
+			plain = s.meter(v, q, m) && plain
+		}
 	}
 	for _, d := range l.alone {
 		ask(d, v, q, s.row)
@@ -157,15 +190,17 @@ func (s *Set) On(v *View, q *Question, node int) Answer {
 	l, g, alone := s.kin(v, q, &s.all)
 	a := g.row[node]
 	s.row[node] = 0
-	for i := range l.metered {
-		m := &l.metered[i]
-		if m.bit != 0 {
-			if _, ok := m.Metered.(Classifier).Class(v, q); !ok {
-				ask(m.Metered.(Decider), v, q, s.row)
-				continue
+	for _, meters := range [...]*meters{l.own, l.all} {
+		for i := range meters.list {
+			m := &meters.list[i]
+			if m.bit != 0 {
+				if _, ok := m.Metered.(Classifier).Class(v, q); !ok {
+					ask(m.Metered.(Decider), v, q, s.row)
+					continue
+				}
 			}
+			a = max(a, m.Meter(v, q, node))
 		}
-		a = max(a, m.Meter(v, q, node))
 	}
 	for _, d := range l.alone {
 		ask(d, v, q, s.row)
@@ -180,22 +215,37 @@ func (s *Set) kin(v *View, q *Question, b *book) (l *roll, g *group, alone uint6
 		s.Forget()
 		s.view, s.known = v, len(s.Deciders)
 		for c := range s.all.rolls {
-			s.all.rolls[c], s.others.rolls[c] = s.enroll(Capability(c), false), s.enroll(Capability(c), true)
+			s.all.rolls[c], s.others.rolls[c] = s.enroll(Capability(c))
 		}
 		s.row = make(Row, len(v.Nodes))
 	}
 	if s.kept >= maxGroups {
-		s.all.rows, s.others.rows, s.meters, s.kept = nil, nil, nil, 0
+		s.drop()
 	}
 	l = &b.rolls[q.Capability]
-	if g, alone = s.find(&b.rows, v, q, l.classed); g.row == nil {
+	if g, alone = s.find(&b.rows, v, q, l.classed, false); g.row == nil {
 		g.row = make(Row, len(v.Nodes))
+		if len(l.blind) > 0 {
+			copy(g.row, s.toAll(v, q, l))
+		}
 		for _, d := range l.shared {
 			ask(d, v, q, g.row)
 		}
 		askEach(l.classed, ^alone, v, q, g.row)
 	}
 	return l, g, alone
+}
+
+// toAll is the row of those that are Blind.
+func (s *Set) toAll(v *View, q *Question, l *roll) Row {
+	g, _ := s.find(&s.blind, v, q, nil, true)
+	if g.row == nil {
+		g.row = make(Row, len(v.Nodes))
+		for _, d := range l.blind {
+			ask(d, v, q, g.row)
+		}
+	}
+	return g.row
 }
 
 // askEach asks those whose bit is set.
@@ -208,12 +258,11 @@ func askEach(list []Decider, bits uint64, v *View, q *Question, r Row) {
 }
 
 // meter raises the row by what the metered say, and tells whether that holds for all shards of the keyspace.
-func (s *Set) meter(v *View, q *Question, l *roll) (plain bool) {
-	g, alone := s.find(&s.meters, v, q, l.split)
+func (s *Set) meter(v *View, q *Question, l *meters) (plain bool) {
+	g, alone := s.find(&l.groups, v, q, l.split, l.blind)
 	switch {
 	case g.row == nil:
-		g.row = make(Row, len(v.Nodes))
-		fallthrough
+		g.measure(v, q, l, alone)
 	case len(v.touched)-g.seen >= len(v.Nodes):
 		for n := range g.row {
 			g.meter(v, q, l, alone, n)
@@ -233,10 +282,25 @@ func (s *Set) meter(v *View, q *Question, l *roll) (plain bool) {
 	return g.plain
 }
 
-func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
+// measure asks about all nodes at once: that is the row, or what every node's Meter says.
+func (g *group) measure(v *View, q *Question, l *meters, alone uint64) {
+	g.row = make(Row, len(v.Nodes))
+	for i := range l.list {
+		if m := &l.list[i]; alone&m.bit == 0 {
+			ask(m.Metered.(Decider), v, q, g.row)
+		}
+	}
+	for _, a := range g.row {
+		if a != 0 {
+			g.raised++
+		}
+	}
+}
+
+func (g *group) meter(v *View, q *Question, l *meters, alone uint64, node int) {
 	var a Answer
-	for i := range l.metered {
-		if m := &l.metered[i]; alone&m.bit == 0 {
+	for i := range l.list {
+		if m := &l.list[i]; alone&m.bit == 0 {
 			a = max(a, m.Meter(v, q, node))
 		}
 	}
@@ -248,30 +312,66 @@ func (g *group) meter(v *View, q *Question, l *roll, alone uint64, node int) {
 	}
 }
 
-// enroll sorts the deciders that have a word on a capability, with or without those that keep copies apart. What Start asks of those
+// enroll sorts the deciders that have a word on a capability, with and without those that keep copies apart. What Start asks of those
 // who are not metered may depend on any sum, and is not kept.
-func (s *Set) enroll(c Capability, others bool) (l roll) {
+func (s *Set) enroll(c Capability) (all, others roll) {
+	all.own, all.all = &meters{}, &meters{blind: true}
+	others.own, others.all = all.own, all.all
 	for _, d := range s.Deciders {
-		if !has(d, c) || silent(d, s.view, c) || others && keepsApart(d) {
+		if !has(d, c) || silent(d, s.view, c) {
 			continue
 		}
-		m, metered := d.(Metered)
-		_, classifies := d.(Classifier)
-		switch {
-		case metered && classifies && len(l.split) < 64:
-			l.metered = append(l.metered, meter{m, 1 << len(l.split)})
-			l.split = append(l.split, d)
-		case metered && !d.PerShard():
-			l.metered = append(l.metered, meter{m, 0})
-		case classifies && len(l.classed) < 64:
-			l.classed = append(l.classed, d)
-		case d.PerShard() || c == Start:
-			l.alone = append(l.alone, d)
-		default:
-			l.shared = append(l.shared, d)
+		if m, metered := d.(Metered); metered {
+			to := all.own
+			if blind(d) {
+				to = all.all
+			}
+			if to.add(m) {
+				continue
+			}
+		}
+		all.add(d, c)
+		if !keepsApart(d) {
+			others.add(d, c)
 		}
 	}
-	return l
+	return all, others
+}
+
+// add takes a Metered, unless it can only be asked about each shard.
+func (l *meters) add(m Metered) bool {
+	d := m.(Decider)
+	_, classifies := d.(Classifier)
+	switch {
+	case classifies && len(l.split) < 64:
+		l.list = append(l.list, meter{m, 1 << len(l.split)})
+		l.split = append(l.split, d)
+	case !d.PerShard():
+		l.list = append(l.list, meter{m, 0})
+	default:
+		return false
+	}
+	return true
+}
+
+// add takes a decider that is not metered.
+func (l *roll) add(d Decider, c Capability) {
+	_, classifies := d.(Classifier)
+	switch {
+	case classifies && len(l.classed) < 64:
+		l.classed = append(l.classed, d)
+	case d.PerShard() || c == Start:
+		l.alone = append(l.alone, d)
+	case blind(d):
+		l.blind = append(l.blind, d)
+	default:
+		l.shared = append(l.shared, d)
+	}
+}
+
+func blind(d Decider) bool {
+	x, ok := d.(Blind)
+	return ok && x.IsBlind()
 }
 
 func silent(d Decider, v *View, c Capability) bool {
@@ -285,12 +385,12 @@ func keepsApart(d Decider) bool {
 }
 
 // find gives the questions that share a row with this one, and, as bits, the classifiers that this shard must be put to alone.
-func (s *Set) find(groups *map[class]*group, v *View, q *Question, classed []Decider) (g *group, alone uint64) {
-	key := class{q.Capability, uint16(q.Keyspace.ID), q.Primary, q.New}
+func (s *Set) find(groups *shelf, v *View, q *Question, classed []Decider, blind bool) (g *group, alone uint64) {
+	key := class(q, blind)
+	if key >= len(*groups) {
+		*groups = append(*groups, make(shelf, key+1-len(*groups))...)
+	}
 	if g = (*groups)[key]; g == nil {
-		if *groups == nil {
-			*groups = map[class]*group{}
-		}
 		g = &group{plain: true}
 		(*groups)[key] = g
 		s.kept++

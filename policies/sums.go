@@ -10,24 +10,35 @@ import (
 // Count adds a row of the shard table to the sums, or with -1 takes it out. Who changes a row takes it out before, and puts it
 // in afterwards.
 func (v *View) Count(r *cluster.Shard, by int) {
-	v.count(r, by, v.Keyspace(r.ID.Keyspace()))
-	for i := range r.Copies { // of the others what a row may ask about has not changed: a leader has a copy
-		v.touched = append(v.touched, int32(v.Node(r.Copies[i].Node)))
-	}
+	k := v.Keyspace(r.ID.Keyspace())
+	v.stages[v.firsts[k]+r.ID.Index()] = v.count(r, by, k)
+	v.touched = append(v.touched, v.homes[:len(r.Copies)]...) // of the others what a row may ask about has not changed: a leader has a copy
 }
 
-// count does it, for a row of the keyspace at a place.
-func (v *View) count(r *cluster.Shard, by, place int) {
+// stage says how far a row is from what it should be.
+type stage uint8
+
+const (
+	lacking  stage = iota // a copy on a node that lives
+	complete              // none, though some may have to get in sync, and others to leave
+	settled               // they are in sync, there are no others, and nothing is about to change
+)
+
+// count does it, for a row of the keyspace at a place, and says how far the row is. It leaves the nodes of its copies in homes.
+func (v *View) count(r *cluster.Shard, by, place int) stage {
 	spread, load := &v.Spread[place], v.ShardLoad(r.ID)
 	recovering, inSync, primary, lead := 0, 0, -1, -1
 	moving := r.HandTo != 0 // a copy may be on its way to take another's place
 	for i := range r.Copies {
 		moving = moving || r.Copies[i].Source != 0
 	}
+	wanted := v.State.Keyspaces[place].Copies()
+	calm, living := !moving && r.Primary != 0 && len(r.Copies) == wanted, 0
 	for i := range r.Copies {
 		c := &r.Copies[i]
 		n := v.Node(c.Node)
 		node := &v.Nodes[n]
+		v.homes[i] = int32(n)
 		if c.ID == r.Primary {
 			primary, lead = i, n
 		}
@@ -40,6 +51,7 @@ func (v *View) count(r *cluster.Shard, by, place int) {
 		if c.Fresh {
 			node.Opening += by
 		}
+		calm = calm && c.InSync && !c.Fresh && !c.Failed && !node.Down
 		leaves := false
 		if moving {
 			if c.Source != 0 {
@@ -50,26 +62,57 @@ func (v *View) count(r *cluster.Shard, by, place int) {
 		if !leaves {
 			node.Copies += by
 			spread.Copies[n] += by
+			if !node.Down {
+				living++
+			}
 		}
 		if load != nil && (leaves || !c.InSync) {
 			v.expect(r, c, node, load, leaves, by)
 		}
 	}
-	if inSync < v.State.Keyspaces[place].Copies() {
+	if inSync < wanted {
 		v.Unwhole += by
 	}
 	if r.Primary == 0 {
 		v.Unled += by
-		return
+	} else {
+		if recovering > 0 && !r.Copies[primary].Fresh {
+			v.Nodes[lead].Outgoing += by * recovering
+		}
+		if moving {
+			lead = v.Leader(r)
+		}
+		v.Nodes[lead].Primaries += by
+		spread.Primaries[lead] += by
 	}
-	if recovering > 0 && !r.Copies[primary].Fresh {
-		v.Nodes[lead].Outgoing += by * recovering
+	if load != nil {
+		v.hold(r, v.homes[:len(r.Copies)], lead, load, moving, by)
 	}
-	if moving {
-		lead = v.Leader(r)
+	return reached(calm, living, wanted)
+}
+
+func reached(calm bool, living, wanted int) stage {
+	switch {
+	case calm:
+		return settled
+	case living >= wanted:
+		return complete
 	}
-	v.Nodes[lead].Primaries += by
-	spread.Primaries[lead] += by
+	return lacking
+}
+
+// hold adds what a shard's copies cost their nodes, but for those that leave.
+func (v *View) hold(r *cluster.Shard, homes []int32, lead int, load *ShardLoad, moving bool, by int) {
+	primary, replica := load.Primary.exact().Times(by), load.Replica.exact().Times(by)
+	for i, n := range homes {
+		switch {
+		case moving && Replaced(r, r.Copies[i].ID):
+		case int(n) == lead:
+			v.Nodes[n].Held = v.Nodes[n].Held.Plus(primary)
+		default:
+			v.Nodes[n].Held = v.Nodes[n].Held.Plus(replica)
+		}
+	}
 }
 
 // expect adds what a copy will add to its node when it has recovered, or will free when it has left.
@@ -90,7 +133,7 @@ func (v *View) expect(r *cluster.Shard, c *cluster.Copy, node *Node, load *Shard
 // millionth of a core.
 func (l Load) exact() Load {
 	const grain = 1 << 20
-	return Load{math.Round(l.CPU*grain) / grain, math.Round(l.Memory), math.Round(l.Disk)}
+	return Load{math.RoundToEven(l.CPU*grain) / grain, math.RoundToEven(l.Memory), math.RoundToEven(l.Disk)}
 }
 
 // Leader is the place of the node that leads the shard, or will when the hand-over that is under way has ended; -1 if none does.

@@ -27,11 +27,16 @@ type View struct {
 	Settings   Settings
 
 	loads    []ShardLoad
+	largest  Load // in each dimension, of all loads
 	setbacks []Setback
 	places   *cluster.Index // in Nodes
-	near     int            // where ShardLoad found something last: who visits the table finds the next beside it
-	touched  []int32               // nodes whose sums Count has changed, in order: what the rows of a Set have to catch up with
+	firsts   []int          // by place of the keyspace: the place of its first shard in State.Shards
+	touched  []int32        // nodes whose sums Count has changed, in order: what the rows of a Set have to catch up with
 	derived  []derivative
+
+	stages    []stage                  // by place of the shard
+	unsettled []int32                  // the places of those that were not settled when the view was made
+	homes     [cluster.MaxCopies]int32 // of the row that was counted last
 }
 
 // Facts are what a view knows beside the cluster state: all that was measured, and the time.
@@ -71,6 +76,7 @@ type Node struct {
 	Used      Load            // what is used of that
 	Coming    Load            // what recoveries into it will add to Used, as far as their shards have been measured
 	Leaving   Load            // what copies on it free when others have taken their place
+	Held      Load            // what the copies that it will hold cost, as far as their shards have been measured
 }
 
 // Spread is how the copies of one keyspace are spread over the nodes, in the order of View.Nodes.
@@ -78,13 +84,39 @@ type Spread struct{ Copies, Primaries []int }
 
 // NewView reads settings and facts, and adds up the shard table. Who changes the table afterwards calls Count.
 func NewView(s *cluster.State, f Facts) *View {
-	v := &View{State: s, Ticks: f.Ticks, TickLength: f.TickLength, Now: f.Now, loads: f.Loads.Shards, setbacks: f.Setbacks,
-		Settings: Settings{Recoveries: s.Number(cluster.SettingConcurrentRecoveries), SameHost: s.Value(cluster.SettingSameHost) == "true"}}
-	v.Nodes, v.places = make([]Node, len(s.Members)), cluster.NewIndex(s.Members)
+	v := &View{Nodes: make([]Node, len(s.Members)), places: cluster.NewIndex(s.Members), stages: make([]stage, len(s.Shards))}
+	v.Spread = make([]Spread, len(s.Keyspaces))
+	for k := range v.Spread {
+		v.Spread[k] = Spread{make([]int, len(s.Members)), make([]int, len(s.Members))}
+	}
+	v.learn(s, f)
+	v.firsts = make([]int, len(s.Keyspaces))
+	for k := 1; k < len(s.Keyspaces); k++ {
+		v.firsts[k] = v.firsts[k-1] + s.Keyspaces[k-1].Shards
+	}
+	for i := range v.loads {
+		a, b := &v.loads[i].Primary, &v.loads[i].Replica
+		v.largest = Load{max(v.largest.CPU, a.CPU, b.CPU), max(v.largest.Memory, a.Memory, b.Memory), max(v.largest.Disk, a.Disk, b.Disk)}
+	}
+	k := 0
+	for i := range s.Shards {
+		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
+			k++
+		}
+		if v.stages[i] = v.count(&s.Shards[i], 1, k); v.stages[i] != settled {
+			v.unsettled = append(v.unsettled, int32(i))
+		}
+	}
+	return v
+}
+
+// learn takes a state and facts, but for the sums.
+func (v *View) learn(s *cluster.State, f Facts) {
+	v.State, v.Ticks, v.TickLength, v.Now, v.loads, v.setbacks = s, f.Ticks, f.TickLength, f.Now, f.Loads.Shards, f.Setbacks
+	v.Settings = Settings{Recoveries: s.Number(cluster.SettingConcurrentRecoveries), SameHost: s.Value(cluster.SettingSameHost) == "true"}
 	for i := range s.Members {
-		m := &s.Members[i]
-		n := &v.Nodes[i]
-		n.Member = m
+		m, n := &s.Members[i], &v.Nodes[i]
+		n.Member, n.Evidence, n.Capacity, n.Used = m, liveness.Status{}, Load{}, Load{}
 		at, found := slices.BinarySearchFunc(f.Evidence, m.ID, func(e liveness.Status, id shards.NodeID) int { return strings.Compare(string(e.Node), string(id)) })
 		if found && f.Evidence[at].Epoch == m.Epoch {
 			n.Evidence = f.Evidence[at]
@@ -94,18 +126,6 @@ func NewView(s *cluster.State, f Facts) *View {
 			n.Capacity, n.Used = f.Loads.Nodes[at].Capacity, f.Loads.Nodes[at].Used
 		}
 	}
-	v.Spread = make([]Spread, len(s.Keyspaces))
-	for k := range v.Spread {
-		v.Spread[k] = Spread{make([]int, len(s.Members)), make([]int, len(s.Members))}
-	}
-	k := 0
-	for i := range s.Shards {
-		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
-			k++
-		}
-		v.count(&s.Shards[i], 1, k)
-	}
-	return v
 }
 
 // Node is the place of a member in Nodes, or -1.
@@ -116,8 +136,12 @@ func (v *View) Place(q *Question) int {
 	if at := q.Place; at < len(v.State.Shards) && v.State.Shards[at].ID == q.Shard.ID {
 		return at
 	}
-	at, _ := slices.BinarySearchFunc(v.State.Shards, q.Shard.ID, func(r cluster.Shard, id shards.ShardID) int { return cmp.Compare(r.ID, id) })
-	return at
+	return v.place(q.Shard.ID)
+}
+
+// place is where a shard that exists is in State.Shards: each keyspace has all of its own there.
+func (v *View) place(id shards.ShardID) int {
+	return v.firsts[v.Keyspace(id.Keyspace())] + id.Index()
 }
 
 // Keyspace is the place of a keyspace that exists in State.Keyspaces and Spread.
@@ -134,19 +158,18 @@ func (v *View) ShardLoad(id shards.ShardID) *ShardLoad {
 	if len(v.loads) == 0 {
 		return nil
 	}
-	for at := v.near; at < min(v.near+2, len(v.loads)); at++ {
-		if v.loads[at].Shard == id {
-			v.near = at
-			return &v.loads[at]
-		}
+	if at := v.place(id); at < len(v.loads) && v.loads[at].Shard == id { // as long as all have been measured
+		return &v.loads[at]
 	}
 	at, found := slices.BinarySearchFunc(v.loads, id, func(l ShardLoad, id shards.ShardID) int { return cmp.Compare(l.Shard, id) })
 	if !found {
 		return nil
 	}
-	v.near = at
 	return &v.loads[at]
 }
+
+// Largest is the most that a copy costs in each dimension, of those that have been measured.
+func (v *View) Largest() Load { return v.largest }
 
 // ShardLoads lists all that have been measured, sorted by shard: read only.
 func (v *View) ShardLoads() []ShardLoad { return v.loads }

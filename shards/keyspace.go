@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -124,7 +125,7 @@ func (k *Keyspace) SlotRange(index int) (first, last Slot) {
 }
 
 // ShardName prints a shard as operators see it, as in "orders/17".
-func (k *Keyspace) ShardName(index int) string { return fmt.Sprintf("%s/%d", k.Name, index) }
+func (k *Keyspace) ShardName(index int) string { return k.Name + "/" + strconv.Itoa(index) }
 
 // String is the name used in configuration.
 func (d Durability) String() string { return nameOf(durabilityNames, int(d)) }

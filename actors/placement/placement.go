@@ -142,6 +142,7 @@ type Placement struct {
 
 	// The loop's own.
 	chair   chair
+	memory  allocator.Memory // of the plans of this reign
 	unrest  unrest
 	looked  time.Time     // when the last look began
 	took    time.Duration // that it took to plan
@@ -268,6 +269,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.next = p.c.Period
 	if !e.Leading || s.Cluster == "" {
 		p.chair.leave()
+		p.memory = allocator.Memory{}
 		p.setbacks.Store(&setbacks{})
 		return nil
 	}
@@ -280,7 +282,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	}
 	in := p.input(s, e, &m.set.Set)
 	in.NoBalance = len(m.absent) > 0 // what is moved for balance alone could go where an absent policy does not want it
-	plan := allocator.Make(in)
+	plan := p.memory.Make(in)
 	p.took = time.Since(p.looked)
 	p.last.Store(plan)
 	if plan.Next > 0 {

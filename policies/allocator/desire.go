@@ -53,6 +53,7 @@ func Desire(in Input) *Desired {
 	d.Before = s.hottest()
 	limits, worth := p.limits()
 	if limits.Moves = 0; worth && !in.NoBalance {
+		clear(s.sure)
 		s.Enter, s.Leave, s.Lead = s.mayHold, s.mayLeave, s.mayLead
 		s.Settle(limits)
 	}
@@ -76,9 +77,13 @@ func Desire(in Input) *Desired {
 
 // mayHold asks deciders about a copy of a shard that exists; what a shard that has not begun may have is known from its keyspace.
 func (s *solver) mayHold(i, slot, node int) bool {
+	if s.sure[s.Shards[i].Class] {
+		return true // its row has been asked for
+	}
 	if s.copyIn(i, slot) != nil {
 		return s.mayEnter(i, slot, node)
 	}
+	i = s.at(i)
 	r := s.p.row(i)
 	if r.Primary == 0 {
 		return true

@@ -14,7 +14,8 @@ import (
 // have no choice go first, so that the others can even out what that leads to.
 func (p *planner) promoteAll() {
 	var open []int
-	for i := range p.in.State.Shards {
+	for _, i := range p.view.Unsettled() {
+		i := int(i)
 		if r := p.row(i); r.Primary == 0 && len(r.Copies) > 0 {
 			switch p.heirs(r) {
 			case 0:

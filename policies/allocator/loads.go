@@ -25,6 +25,7 @@ func (p *planner) utilization() float64 {
 		return p.most()
 	}
 	p.used = &fit.Vector{}
+	t := p.tallied()
 	var room fit.Vector
 	for n := range p.view.Nodes {
 		if p.home(n) {
@@ -32,16 +33,10 @@ func (p *planner) utilization() float64 {
 			room.Add(&v)
 		}
 	}
-	at := 0
-	for i := range p.in.State.Shards {
-		id := p.in.State.Shards[i].ID
-		for at < len(p.in.Loads.Shards) && p.in.Loads.Shards[at].Shard < id {
-			at++
-		}
-		if at < len(p.in.Loads.Shards) && p.in.Loads.Shards[at].Shard == id {
-			l := &p.in.Loads.Shards[at]
-			v := vector(l.Primary.Plus(l.Replica.Times(p.keyspace(i).Copies() - 1)))
-			p.used.Add(&v)
+	for k := range t.sums {
+		p.used.Add(&t.sums[k].primary)
+		for range p.in.State.Keyspaces[k].Copies() - 1 {
+			p.used.Add(&t.sums[k].replica)
 		}
 	}
 	for d := range p.used {
@@ -72,12 +67,8 @@ func (s *solver) weigh() {
 	p := s.p
 	s.loads = make([]fitLoad, len(p.in.State.Shards))
 	if !s.measured {
-		one, lead := fit.Vector{dimCopies: 1}, fit.Vector{dimCopies: 1}
-		if s.leads {
-			lead[dimPrimaries] = 1
-		}
 		for i := range s.loads {
-			s.loads[i] = fitLoad{lead, one}
+			s.loads[i] = s.unweighed()
 		}
 		return
 	}
@@ -110,6 +101,15 @@ func (s *solver) weigh() {
 			s.loads[i] = mean
 		}
 	}
+}
+
+// unweighed is what the copies of a shard weigh where they are counted.
+func (s *solver) unweighed() fitLoad {
+	one, lead := fit.Vector{dimCopies: 1}, fit.Vector{dimCopies: 1}
+	if s.leads {
+		lead[dimPrimaries] = 1
+	}
+	return fitLoad{lead, one}
 }
 
 // vector takes a load as it was measured; a figure that is none counts as 0.
@@ -170,6 +170,12 @@ func (s *solver) nodes() []fit.Node {
 // carried adds up by node what its copies take of the disk by now: what it uses beyond that is somebody else's.
 func (s *solver) carried() []float64 {
 	sum := make([]float64, len(s.p.view.Nodes))
+	if s.p.known() {
+		for n := range sum {
+			sum[n] = onDisk(&s.p.view.Nodes[n])
+		}
+		return sum
+	}
 	for i := range s.p.in.State.Shards {
 		r := s.p.row(i)
 		for at := range r.Copies {

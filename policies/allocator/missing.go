@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -11,30 +12,17 @@ import (
 // fillAll gives every shard the number of copies that it should have. First copies go before all others: once these are
 // spread evenly the others can be, and nothing has to be moved afterwards.
 func (p *planner) fillAll() {
-	for i := range p.in.State.Shards {
-		if len(p.row(i).Copies) == 0 {
-			p.create(i)
+	for _, i := range p.view.Unsettled() {
+		if len(p.row(int(i)).Copies) == 0 {
+			p.create(int(i))
 		}
 	}
-	for i := range p.in.State.Shards {
-		if r := p.row(i); r.Primary != 0 && !p.whole(i, r) {
-			p.fill(i)
-			p.trim(i)
+	for _, i := range p.view.Unsettled() {
+		if p.row(int(i)).Primary != 0 && !p.full(int(i)) {
+			p.fill(int(i))
+			p.trim(int(i))
 		}
 	}
-}
-
-// whole says that a shard has as many copies as it should, all on living nodes, and none on its way: there is nothing to fill or trim.
-func (p *planner) whole(i int, r *cluster.Shard) bool {
-	if len(r.Copies) != p.keyspace(i).Copies() {
-		return false
-	}
-	for at := range r.Copies {
-		if c := &r.Copies[at]; c.Source != 0 || p.down(c) {
-			return false
-		}
-	}
-	return true
 }
 
 // create begins a shard on the node that leads the fewest of its keyspace.
@@ -64,13 +52,13 @@ func whyNowhere(v policies.Verdict) string {
 // meanwhile: they may come back with it, and then need only what they missed.
 func (p *planner) fill(i int) {
 	k := p.keyspace(i)
-	for p.present(i) < k.Copies() {
+	for have := p.present(i); have < k.Copies(); have++ {
 		if p.full(i) {
 			return
 		}
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: k, Shard: p.row(i)}
 		n, verdict, candidates := p.choose(i, q)
-		have, name := p.present(i), p.name(q.Shard.ID)
+		name := p.name(q.Shard.ID)
 		if n < 0 {
 			for range k.Copies() - have {
 				p.wait(Missing, i, verdict, fmt.Sprintf("%s has %d of %d copies, and %s", name, have, k.Copies(), whyNowhere(verdict)), candidates)
@@ -78,8 +66,8 @@ func (p *planner) fill(i int) {
 			return
 		}
 		node := &p.view.Nodes[n]
-		reason := fmt.Sprintf("%s has %d of %d copies; node %s has fewest of those that may have another (%d of its keyspace, %d in all)",
-			name, have, k.Copies(), node.Name, p.copies[p.keyspaceOf[i]][n], node.Copies)
+		reason := name + " has " + strconv.Itoa(have) + " of " + strconv.Itoa(k.Copies()) + " copies; node " + node.Name + " has fewest of those that may have another (" +
+			strconv.Itoa(p.copies[p.keyspaceOf[i]][n]) + " of its keyspace, " + strconv.Itoa(node.Copies) + " in all)"
 		if !p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: reason}, verdict, candidates) {
 			return
 		}
@@ -89,23 +77,34 @@ func (p *planner) fill(i int) {
 // present counts the copies that a shard has or will have: those that are to be replaced are not counted, and those of dead
 // nodes only while they are waited for.
 func (p *planner) present(i int) int {
+	if p.view.Complete(i) {
+		return p.keyspace(i).Copies()
+	}
 	r := p.row(i)
-	living, writable := 0, 0
+	present, writable, dead := 0, 0, 0
 	for at := range r.Copies {
-		if c := &r.Copies[at]; !replaced(r, c.ID) && !p.down(c) {
-			living++
-		}
-		if c := &r.Copies[at]; !p.down(c) {
+		c := &r.Copies[at]
+		switch stays := !replaced(r, c.ID); {
+		case p.down(c) && stays:
+			dead++
+		case p.down(c):
+		case stays:
+			present++
+			fallthrough
+		default:
 			writable++
 		}
+	}
+	if dead == 0 {
+		return present
 	}
 	urgent := writable < p.keyspace(i).MinInSync
 	for at := range r.Copies {
 		if c := &r.Copies[at]; !replaced(r, c.ID) && p.down(c) && p.awaited(c, urgent) {
-			living++
+			present++
 		}
 	}
-	return living
+	return present
 }
 
 func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.node(c.Node)].Down }
@@ -145,7 +144,7 @@ func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []
 			candidates = append(candidates, p.mayTake(&asked, n))
 		}
 	}
-	s := p.solving()
+	s := p.solving(i)
 	if s == nil {
 		p.asked = p.now(q, p.asked)
 		n, verdict := p.scan(i, q, p.asked, nil)
@@ -206,13 +205,16 @@ func (p *planner) rankHolder(i int, q *policies.Question, scores []float64, n, l
 // remain, or else from the fullest node. The primary stays, and so does what takes another's place.
 func (p *planner) trim(i int) {
 	wanted := p.keyspace(i).Copies()
-	for {
+	for len(p.row(i).Copies) > wanted {
 		r := p.row(i)
 		good := 0
 		for at := range r.Copies {
 			if c := &r.Copies[at]; c.InSync && !replaced(r, c.ID) && !p.down(c) {
 				good++
 			}
+		}
+		if good < wanted {
+			return
 		}
 		at := p.needless(i, good > wanted, good >= wanted)
 		if at < 0 || p.full(i) {

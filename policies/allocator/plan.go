@@ -90,6 +90,13 @@ func (p *Plan) Moves() int {
 // Make plans.
 func Make(in Input) *Plan { return newPlanner(in).run() }
 
+// Make plans as the function Make does, and gives the same plan, for less.
+func (m *Memory) Make(in Input) *Plan {
+	p := newPlanner(in)
+	p.memory = m
+	return p.run()
+}
+
 func (p *planner) run() *Plan {
 	p.declare()
 	p.look()
@@ -98,7 +105,9 @@ func (p *planner) run() *Plan {
 		p.plan.Again = true // the other lanes go on from what has been committed
 		return p.finish()
 	}
+	p.filling = true
 	p.fillAll()
+	p.filling, p.placing = false, nil
 	if p.planned >= alone {
 		p.plan.Again = true // what many shards lack does not wait for what could be better
 		return p.finish()

@@ -15,14 +15,15 @@ import (
 
 // planner is one plan in the making.
 type planner struct {
-	in    Input
-	trial *cluster.Trial
-	view  *policies.View
-	plan  *Plan
+	in     Input
+	memory *Memory // nil: none
+	trial  *cluster.Trial
+	view   *policies.View
+	plan   *Plan
 
-	only    *shards.ShardID       // the shard that candidates are wanted of; nil: all, if any
-	moves   [][]cluster.Move      // by place of the shard in the table
-	planned int                   // rows with moves
+	only    *shards.ShardID  // the shard that candidates are wanted of; nil: all, if any
+	moves   [][]cluster.Move // by place of the shard in the table
+	planned int              // rows with moves
 
 	keyspaceOf []int // by place of the shard: the place of its keyspace
 
@@ -33,6 +34,8 @@ type planner struct {
 	delay     int64   // ticks that a dead node's copies are waited for
 
 	placing *solver         // made when the first copy is placed, if it is needed
+	filling bool            // lanes 1 and 2 are being planned
+	tally   *tally          // made when it is asked for
 	asked   policies.Row    // the answers about the copy at hand
 	used    *fit.Vector     // utilization, once it has been asked for
 	warmth  *warmth         // of nodes as leaders, where loads have been measured
@@ -66,8 +69,14 @@ func (p *planner) declare() {
 func (p *planner) look() {
 	s := p.trial.State()
 	p.in.Policies.Forget()
-	p.view = policies.NewView(s, policies.Facts{Evidence: p.in.Evidence, Loads: p.in.Loads, Setbacks: p.in.Setbacks,
-		Ticks: p.in.Ticks, TickLength: p.in.TickLength, Now: p.in.Now})
+	facts := policies.Facts{Evidence: p.in.Evidence, Loads: p.in.Loads, Setbacks: p.in.Setbacks,
+		Ticks: p.in.Ticks, TickLength: p.in.TickLength, Now: p.in.Now}
+	if m := p.memory; m != nil && m.view != nil {
+		p.view, m.view = m.view.Renew(s, facts), nil
+	} else {
+		p.view = policies.NewView(s, facts)
+	}
+	p.plan.Decisions = make([]Decision, 0, min(len(p.view.Unsettled()), MaxRows))
 	if next := p.in.Policies.Next(p.view); next > 0 {
 		p.lookAgain(next)
 	}
@@ -80,15 +89,21 @@ func (p *planner) look() {
 	if len(s.Members) <= few {
 		p.pairs = make([]int, len(s.Members)*len(s.Members))
 	}
-	k := 0
-	for i := range s.Shards {
-		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
-			k++
+	i := 0
+	for k := range s.Keyspaces {
+		for range s.Keyspaces[k].Shards {
+			p.keyspaceOf[i] = k
+			i++
 		}
-		p.keyspaceOf[i] = k
-		if r := &s.Shards[i]; p.pairs != nil || r.HandTo != 0 {
-			p.count(r, 1)
+	}
+	if p.pairs != nil {
+		for i := range s.Shards {
+			p.count(&s.Shards[i], 1)
 		}
+		return
+	}
+	for _, i := range p.view.Unsettled() {
+		p.count(&s.Shards[i], 1) // who hands over is not settled
 	}
 }
 
@@ -185,11 +200,15 @@ func (p *planner) lookAgain(tick int64) {
 func (p *planner) name(id shards.ShardID) string { return p.trial.State().ShardName(id) }
 
 func (p *planner) finish() *Plan {
+	p.plan.Rows = make([]cluster.RowChange, 0, p.planned)
 	for i, moves := range p.moves {
 		if len(moves) > 0 {
-			id := p.in.State.Shards[i].ID
-			p.plan.Rows = append(p.plan.Rows, cluster.RowChange{Shard: id, Base: p.trial.Base(id), Moves: moves})
+			r := &p.in.State.Shards[i]
+			p.plan.Rows = append(p.plan.Rows, cluster.RowChange{Shard: r.ID, Base: r.Version, Moves: moves})
 		}
+	}
+	if m := p.memory; m != nil {
+		m.view = p.view
 	}
 	return p.plan
 }

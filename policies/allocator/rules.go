@@ -14,34 +14,50 @@ func (s *solver) rules(problem *fit.Problem) {
 	p := s.p
 	state := p.trial.State()
 	attribute := s.zone(problem.Nodes)
+	zones := zones(problem.Nodes)
 	first := 0
+	s.sure = make([]bool, len(state.Keyspaces))
 	for k := range state.Keyspaces {
 		space := &state.Keyspaces[k]
 		last := first + space.Shards
-		problem.Classes[k].Row, problem.Classes[k].Scores = p.classRow(first, last)
+		problem.Classes[k].Row, problem.Classes[k].Scores, s.sure[k] = p.classRow(first, last, s.places != nil)
+		p.keep(problem.Classes[k].Row, k)
 		problem.Classes[k].PerHost = p.view.Settings.SameHost
 		names, _ := state.Scoped(space.Name, cluster.SettingAwareness)
 		if list := cluster.Names(names); attribute != "" && len(list) > 0 && list[0] == attribute {
-			problem.Classes[k].PerZone = perZone(space.Copies(), problem.Nodes)
+			problem.Classes[k].PerZone = perZone(space.Copies(), zones)
 			for n := range problem.Nodes {
 				if problem.Nodes[n].Zone == fit.None {
 					problem.Classes[k].Row[n] = fit.Refused
 				}
 			}
 		}
+		s.sure[k] = s.sure[k] && s.spreads(cluster.Names(names), attribute)
 		first = last
 	}
 }
 
+// spreads says whether the search keeps a keyspace's copies apart as deciders do: by no attribute, or by one without values that there
+// should be.
+func (s *solver) spreads(list []string, attribute string) bool {
+	if len(list) == 0 {
+		return true
+	}
+	return len(list) == 1 && list[0] == attribute &&
+		s.p.trial.State().Value(cluster.SettingAwarenessForce+attribute+cluster.SettingAwarenessForceEnd) == ""
+}
+
 // perZone is how many copies one zone may have: as few as can be.
-func perZone(copies int, nodes []fit.Node) int32 {
-	zones := int32(0)
+func perZone(copies, zones int) int32 { return int32((copies + zones - 1) / max(1, zones)) }
+
+// zones is how many there are.
+func zones(nodes []fit.Node) (count int) {
 	for n := range nodes {
 		if !nodes[n].Away {
-			zones = max(zones, nodes[n].Zone+1)
+			count = max(count, int(nodes[n].Zone)+1)
 		}
 	}
-	return int32((copies + int(zones) - 1) / max(1, int(zones)))
+	return count
 }
 
 // zone numbers the values of the first attribute that copies are spread over, those of homes first, and the hosts.
@@ -84,38 +100,38 @@ const (
 
 // classRow is what the shards of a keyspace, from one place of the table to another, have in common: what nobody can tell apart by
 // more than their keyspace, or else of some of them, spread over all, the mildest word on each node. What one shard's own copies forbid
-// another's do not: the search keeps these apart itself.
-func (p *planner) classRow(first, last int) ([]byte, []float64) {
-	row := make([]byte, len(p.view.Nodes))
+// another's do not: the search keeps these apart itself. missing: it is about copies that are missing alone. sure: nobody says more about
+// any of the shards.
+func (p *planner) classRow(first, last int, missing bool) (row []byte, scores []float64, sure bool) {
+	row = make([]byte, len(p.view.Nodes))
 	for n := range row {
 		row[n] = fit.Refused
 	}
-	var scores []float64
 	idle := 0
 	count := min(samples, last-first)
 	for at := range count {
 		i := first + at*(last-first)/count
 		r := p.row(i)
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Place: i, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
-		milder, plain := p.sample(row, q)
+		milder, plain := p.sample(row, q, missing)
 		if at == 0 {
 			scores = p.in.Policies.Scores(p.view, q)
 		}
 		if idle++; milder {
 			idle = 0
 		}
-		if plain || !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
+		if sure = plain; plain || !slices.ContainsFunc(row, func(v byte) bool { return v != fit.Yes }) || idle >= barren && len(row) > few {
 			break
 		}
 	}
-	return row, scores
+	return row, scores, sure
 }
 
 // sample softens a row by what is said of one shard: each of its copies may go where the others let it. plain says that the same is
 // said of all.
-func (p *planner) sample(row []byte, q *policies.Question) (milder, plain bool) {
+func (p *planner) sample(row []byte, q *policies.Question, missing bool) (milder, plain bool) {
 	copies := q.Shard.Copies
-	if len(copies) == 0 {
+	if len(copies) == 0 || missing {
 		answers, plain := p.in.Policies.Common(p.view, q)
 		return soften(row, answers), plain
 	}
@@ -135,12 +151,16 @@ func (p *planner) sample(row []byte, q *policies.Question) (milder, plain bool) 
 		milder = soften(row, answers) || milder
 		known[kind], plain = same, plain && same
 	}
-	for c := range copies { // what has one copy of each shard may have no other, and keeps those
-		if n := p.node(copies[c].Node); !plain && p.home(n) {
+	return milder, plain
+}
+
+// keep lets nodes that have copies of a keyspace keep them: what is full, or has a copy of each shard, may have no other for now.
+func (p *planner) keep(row []byte, keyspace int) {
+	for n, copies := range p.copies[keyspace] {
+		if copies > 0 && p.home(n) {
 			row[n] = min(row[n], fit.Waits)
 		}
 	}
-	return milder, plain
 }
 
 // soften takes over what is milder, and says whether anything is.

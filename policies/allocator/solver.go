@@ -34,8 +34,12 @@ type solver struct {
 	p        *planner
 	loads    []fitLoad // by place of the shard
 	measured bool
-	leads    bool   // leads are evened out too; where copies are counted they are only placed evenly, see balancePrimaries
-	pending  []bool // by slot: it is to be placed; Slots says where, as the desired assignment has it
+	leads    bool    // leads are evened out too; where copies are counted they are only placed evenly, see balancePrimaries
+	pending  []bool  // by slot: it is to be placed; Slots says where, as the desired assignment has it
+	places   []int32 // of the shards that it lists, in the table; nil: all
+	lacks    []int   // copies that these lack
+	total    int     // copies, of those that it does not list too
+	sure     []bool  // by place of the keyspace: nobody says more of its shards than the search knows
 }
 
 // fitLoad is what a shard's copies weigh.
@@ -54,6 +58,7 @@ func (p *planner) solver(missing bool) *solver {
 		problem.Weights = fit.Vector{dimPrimaries: primariesWeight}
 		problem.Light = fit.Vector{dimPrimaries: 1}
 	}
+	s.total = len(problem.Slots)
 	s.Search = fit.NewSearch(problem)
 	if !s.measured {
 		s.Prefer = s.prefer
@@ -64,15 +69,16 @@ func (p *planner) solver(missing bool) *solver {
 // slots gives every copy that will stay on a node that lives, and if asked for every one that is missing, a slot.
 func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 	p := s.p
-	list, slots := make([]fit.Shard, len(p.in.State.Shards)), make([]int32, 0, 3*len(p.in.State.Shards))
-	for i := range list {
+	list, slots := make([]fit.Shard, len(s.loads)), make([]int32, 0, 3*len(s.loads))
+	for at := range list {
+		i := s.at(at)
 		r, k := p.row(i), p.keyspaceOf[i]
-		l := &s.loads[i]
+		l := &s.loads[at]
 		sh := fit.Shard{Class: int32(k), Family: int32(k), First: int32(len(slots)), Lead: fit.None, Primary: l.primary, Replica: l.replica}
 		sh.Bytes = max(l.replica[dimDisk], l.replica[dimMemory])
 		lead := p.leader(r)
-		for at := range r.Copies {
-			c := &r.Copies[at]
+		for c := range r.Copies {
+			c := &r.Copies[c]
 			if replaced(r, c.ID) || p.down(c) {
 				continue
 			}
@@ -82,13 +88,19 @@ func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 			}
 			slots = append(slots, int32(n))
 		}
-		for range p.absent(i, missing) {
+		lacks := 0
+		if s.lacks != nil {
+			lacks = s.lacks[at]
+		} else {
+			lacks = p.absent(i, missing)
+		}
+		for range lacks {
 			slots = append(slots, fit.None)
 		}
 		if sh.Count = int32(len(slots)) - sh.First; len(r.Copies) == 0 && sh.Count > 0 {
 			sh.Lead = 0 // the first copy will lead
 		}
-		list[i] = sh
+		list[at] = sh
 	}
 	return list, slots
 }
@@ -101,9 +113,9 @@ func (p *planner) absent(i int, missing bool) int {
 	return max(0, p.keyspace(i).Copies()-p.present(i))
 }
 
-// slot is the slot of a shard that is on a node; -1 if there is none.
+// slot is the slot of the shard at a place that is on a node; -1 if there is none.
 func (s *solver) slot(i int, node int32) int {
-	sh := &s.Shards[i]
+	sh := &s.Shards[s.index(i)]
 	for slot := sh.First; slot < sh.First+sh.Count; slot++ {
 		if s.Slots[slot] == node {
 			return int(slot)
@@ -121,10 +133,19 @@ func (s *solver) copyIn(i, slot int) *cluster.Copy {
 	return s.p.row(i).CopyOn(s.p.view.Nodes[n].ID)
 }
 
-// solving is the solver for the copies that are to be placed, with all of them placed, or nil where all nodes are ranked for each.
-func (p *planner) solving() *solver {
+// solving is the solver for the copies that are to be placed, that of the shard at a place among them, with all of them placed; or nil
+// where all nodes are ranked for each.
+func (p *planner) solving(i int) *solver {
+	if p.placing != nil && !p.placing.lists(i) {
+		p.placing = nil
+	}
 	if p.placing == nil && (len(p.view.Nodes) > few || p.measured()) {
-		p.placing = p.solver(true)
+		if p.filling {
+			p.placing = p.partial(i)
+		}
+		if p.placing == nil {
+			p.placing = p.solver(true)
+		}
 		p.placing.place()
 	}
 	return p.placing
@@ -141,7 +162,7 @@ func (s *solver) place() (unplaced []int32) {
 	}
 	s.Enter = s.mayHold
 	unplaced = s.Place()
-	if missing*4 > len(s.Slots) { // a few have found the cool places that there are
+	if missing*4 > s.total { // a few have found the cool places that there are
 		heat := freshHeat
 		if !s.measured {
 			heat = 1.005 // numbers can be as good as even
@@ -179,7 +200,7 @@ func (p *planner) mayStart(q *policies.Question, n int) bool {
 
 // next is the slot of the next copy of a shard that is to be placed, the one that leads first; -1 if there is none.
 func (s *solver) next(i int) int {
-	sh := &s.Shards[i]
+	sh := &s.Shards[s.index(i)]
 	if sh.Lead >= 0 && s.pending[sh.First+sh.Lead] {
 		return int(sh.First + sh.Lead)
 	}
@@ -200,7 +221,7 @@ func (s *solver) of(i int, q *policies.Question) int {
 }
 
 // cost is what one more copy of a shard would cost on a node.
-func (s *solver) cost(i, n int) float64 { return s.Cost(int(s.Shards[i].First), n) }
+func (s *solver) cost(i, n int) float64 { return s.Cost(int(s.Shards[s.index(i)].First), n) }
 
 // follow tells of a copy that was put on a node otherwise.
 func (s *solver) follow(slot, n int) {

@@ -168,7 +168,7 @@ func (d *draft) edit(i int, f func(*row) error) error {
 	next := d.NextCopy
 	before := d.Shards[i]
 	r := &row{Shard: before, draft: d}
-	r.Copies = slices.Clone(before.Copies)
+	r.Copies = append(make([]Copy, 0, len(before.Copies)+1), before.Copies...) // most changes add one
 	if err := f(r); err != nil {
 		d.NextCopy = next
 		return err

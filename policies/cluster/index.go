@@ -4,9 +4,12 @@ import "github.com/troupe-actors/troupe/shards"
 
 // Index finds members by their ids in a few nanoseconds, for whoever looks up every copy of the table: a hash table of places with
 // open addressing, at most half full. Read only, and safe to share.
-type Index struct {
-	members []Member
-	slots   []int32 // place + 1; 0: free
+type Index struct{ slots []indexed }
+
+// indexed is a member's id beside its place, so that who looks it up need not go to the member.
+type indexed struct {
+	id    shards.NodeID
+	place int32 // from 1; 0: the slot is free
 }
 
 // NewIndex indexes a list of members, which stays as it is.
@@ -15,13 +18,13 @@ func NewIndex(members []Member) *Index {
 	for size < 2*len(members)+1 {
 		size *= 2
 	}
-	x := &Index{members: members, slots: make([]int32, size)}
+	x := &Index{slots: make([]indexed, size)}
 	for i := range members {
 		at := x.home(members[i].ID)
-		for x.slots[at] != 0 {
+		for x.slots[at].place != 0 {
 			at = (at + 1) & (size - 1)
 		}
-		x.slots[at] = int32(i + 1)
+		x.slots[at] = indexed{members[i].ID, int32(i + 1)}
 	}
 	return x
 }
@@ -29,11 +32,11 @@ func NewIndex(members []Member) *Index {
 // Place is where a member is in the list, or -1.
 func (x *Index) Place(id shards.NodeID) int {
 	for at := x.home(id); ; at = (at + 1) & (len(x.slots) - 1) {
-		switch i := x.slots[at]; {
-		case i == 0:
+		switch s := &x.slots[at]; {
+		case s.place == 0:
 			return -1
-		case x.members[i-1].ID == id:
-			return int(i - 1)
+		case s.id == id:
+			return int(s.place - 1)
 		}
 	}
 }

@@ -73,6 +73,9 @@ func (s *State) ShardName(id shards.ShardID) string {
 
 // Keyspace is the keyspace with this number, or nil.
 func (s *State) Keyspace(id shards.KeyspaceID) *Keyspace {
+	if at := int(id); at < len(s.Keyspaces) && s.Keyspaces[at].ID == id { // as long as none before it has been deleted
+		return &s.Keyspaces[at]
+	}
 	i, found := slices.BinarySearchFunc(s.Keyspaces, id, func(k Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
 	if !found {
 		return nil

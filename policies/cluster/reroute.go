@@ -147,10 +147,11 @@ func (r *row) named(id shards.CopyID) (int, error) {
 
 // fit says whether the node may take a copy, as far as the state itself must insist on it.
 func (r *row) fit(node shards.NodeID) error {
-	m := r.draft.Member(node)
-	switch {
-	case m == nil:
+	at := r.draft.place(node)
+	if at < 0 {
 		return refuse(WhyUnknown, "node %s is not a member", node)
+	}
+	switch m := &r.draft.Members[at]; {
 	case m.Down:
 		return refuse(WhyStale, "node %s is down", m.Name)
 	case m.Roles&RoleData == 0:
@@ -163,14 +164,14 @@ func (r *row) allocate(m *Move) error {
 	if err := r.fit(m.Node); err != nil {
 		return err
 	}
-	name := r.draft.ShardName(r.ID)
+	name := func() string { return r.draft.ShardName(r.ID) }
 	switch {
 	case len(r.Copies) == 0:
-		return refuse(WhyStale, "shard %s has no copy that another could recover from; it is created, not allocated", name)
+		return refuse(WhyStale, "shard %s has no copy that another could recover from; it is created, not allocated", name())
 	case r.on(m.Node) >= 0:
-		return refuse(WhyStale, "shard %s has a copy on node %s already", name, r.draft.NodeName(m.Node))
+		return refuse(WhyStale, "shard %s has a copy on node %s already", name(), r.draft.NodeName(m.Node))
 	case len(r.Copies) >= MaxCopies:
-		return refuse(WhyInvalid, "shard %s has %d copies, and cannot have more", name, MaxCopies)
+		return refuse(WhyInvalid, "shard %s has %d copies, and cannot have more", name(), MaxCopies)
 	}
 	if m.Source != 0 {
 		i, err := r.named(m.Source)
@@ -178,10 +179,10 @@ func (r *row) allocate(m *Move) error {
 			return err
 		}
 		if !r.Copies[i].Started {
-			return refuse(WhyStale, "copy c%d of shard %s is not started: it cannot be relocated", m.Source, name)
+			return refuse(WhyStale, "copy c%d of shard %s is not started: it cannot be relocated", m.Source, name())
 		}
 		if slices.ContainsFunc(r.Copies, func(c Copy) bool { return c.Source == m.Source }) {
-			return refuse(WhyStale, "copy c%d of shard %s is on its way already", m.Source, name)
+			return refuse(WhyStale, "copy c%d of shard %s is on its way already", m.Source, name())
 		}
 	}
 	r.add(Copy{Node: m.Node, Source: m.Source})

@@ -3,6 +3,7 @@ package deciders
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -55,16 +56,17 @@ var awareness = perValue(cluster.SettingAwareness, func(v *policies.View, k *clu
 		return a
 	}
 	numbers := map[string]uint64{}
+	var key []byte
 	a.place = make([]uint64, len(v.Nodes))
 	for n := range v.Nodes {
-		var key strings.Builder
+		key = key[:0]
 		for i := range a.attributes {
-			fmt.Fprintf(&key, "%d,", a.attributes[i].of[n])
+			key = append(strconv.AppendInt(key, int64(a.attributes[i].of[n]), 10), ',')
 		}
-		number, known := numbers[key.String()]
+		number, known := numbers[string(key)]
 		if !known {
 			number = uint64(len(numbers) + 1)
-			numbers[key.String()] = number
+			numbers[string(key)] = number
 		}
 		a.place[n] = number
 	}
@@ -76,13 +78,15 @@ func readAttribute(v *policies.View, name, from string) attribute {
 	a := attribute{name: name, from: from, of: make([]int, len(v.Nodes))}
 	forced, _ := v.Setting(nil, cluster.SettingAwarenessForce+name+cluster.SettingAwarenessForceEnd)
 	a.values = cluster.Names(forced)
-	for n := range v.Nodes {
-		if value := v.Nodes[n].Attribute(name); value != "" && !v.Nodes[n].Down && !v.Nodes[n].Draining && v.Nodes[n].Has(cluster.RoleData) {
-			a.values = append(a.values, value)
-		}
-	}
 	slices.Sort(a.values)
 	a.values = slices.Compact(a.values)
+	for n := range v.Nodes {
+		if value := v.Nodes[n].Attribute(name); value != "" && !v.Nodes[n].Down && !v.Nodes[n].Draining && v.Nodes[n].Has(cluster.RoleData) {
+			if at, found := slices.BinarySearch(a.values, value); !found {
+				a.values = slices.Insert(a.values, at, value)
+			}
+		}
+	}
 	a.nodes = make([][]int, len(a.values))
 	for n := range v.Nodes {
 		value := v.Nodes[n].Attribute(name)

@@ -89,12 +89,38 @@ func filtered(v *policies.View, q *policies.Question, r policies.Row) {
 		if len(l) == 0 {
 			continue
 		}
-		for n := range v.Nodes {
-			if code, _ := l.refuses(&v.Nodes[n]); code != 0 {
+		for n, code := range refusals.Of(v).of(v, l) {
+			if code != 0 {
 				r.Raise(n, policies.Say(policies.No, code))
 			}
 		}
 	}
+}
+
+// known are the codes by node of the levels that have been looked at: what several keyspaces say is looked at once.
+type known map[string][]uint8 // only asked, never visited
+
+var refusals = policies.Derive(func(*policies.View) known { return known{} })
+
+// of gives the codes of a level.
+func (k known) of(v *policies.View, l level) []uint8 {
+	var text strings.Builder
+	for i := range l {
+		text.WriteByte(l[i].kind)
+		text.WriteString(l[i].what)
+		text.WriteByte(0)
+		text.WriteString(l[i].value)
+		text.WriteByte(0)
+	}
+	codes, found := k[text.String()]
+	if !found {
+		codes = make([]uint8, len(v.Nodes))
+		for n := range v.Nodes {
+			codes[n], _ = l.refuses(&v.Nodes[n])
+		}
+		k[text.String()] = codes
+	}
+	return codes
 }
 
 // refuses gives the code for the first reason against a node, or 0, and the filter: for an include the first of them.

@@ -47,8 +47,9 @@ func (Replace) Name() string { return "replace" }
 // PerShard is true: the answer is about where the shard's copies are.
 func (Replace) PerShard() bool { return true }
 
-// Class is which pair's node the copy in question is on, and whether another is on its successor. A shard of which another copy is on such a
-// node is a class of its own: that may be the one which is missed.
+// Class is which pair's node the copy in question is on, and whether another is on its successor; as long as there are pairs none is 0, since
+// what is on such a node may go where no other may. A shard of which another copy is on one is a class of its own: that may be the one
+// which is missed.
 func (Replace) Class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
 	list := pairs.Of(v)
 	if len(list) == 0 || q.Capability != policies.Allocate {
@@ -58,18 +59,18 @@ func (Replace) Class(v *policies.View, q *policies.Question) (class uint64, ok b
 		own := of(v, list, q.Copy.Node)
 		switch {
 		case own < 0:
-			return 0, true
+			return 1, true
 		case q.Shard.CopyOn(v.Nodes[list[own].to].ID) != nil:
-			return uint64(2*own + 2), true
+			return uint64(2*own + 3), true
 		}
-		return uint64(2*own + 1), true
+		return uint64(2*own + 2), true
 	}
 	for i := range q.Shard.Copies {
 		if at := of(v, list, q.Shard.Copies[i].Node); at >= 0 {
 			return 0, false
 		}
 	}
-	return 0, true
+	return 1, true
 }
 
 // of is the place of the pair that replaces a node, or -1.

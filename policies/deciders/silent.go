@@ -83,3 +83,24 @@ func (SameHost) KeepsApart() bool { return true }
 
 // KeepsApart is true: nodes that do not say an attribute are the searcher's to leave out.
 func (Awareness) KeepsApart() bool { return true }
+
+// IsBlind is true, as of all that look at nodes alone: see policies.Blind.
+func (Role) IsBlind() bool { return true }
+
+// IsBlind is true.
+func (Alive) IsBlind() bool { return true }
+
+// IsBlind is true.
+func (Draining) IsBlind() bool { return true }
+
+// IsBlind is true.
+func (Maintenance) IsBlind() bool { return true }
+
+// IsBlind is true: a shard's size makes its class.
+func (Disk) IsBlind() bool { return true }
+
+// IsBlind is true.
+func (Memory) IsBlind() bool { return true }
+
+// IsBlind is true.
+func (Throttling) IsBlind() bool { return true }

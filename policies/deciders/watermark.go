@@ -82,9 +82,8 @@ func (w *watermarks) read(v *policies.View) *stages {
 			s.on = true
 		}
 	}
-	for _, load := range v.ShardLoads() {
-		s.largest = max(s.largest, w.dimension(&load.Primary), w.dimension(&load.Replica))
-	}
+	largest := v.Largest()
+	s.largest = w.dimension(&largest)
 	return s
 }
 
@@ -149,10 +148,15 @@ func (w *watermarks) meter(v *policies.View, q *policies.Question, node int) pol
 }
 
 func (w *watermarks) row(v *policies.View, q *policies.Question, r policies.Row) {
-	if s := w.state.Of(v); !s.on {
+	s := w.state.Of(v)
+	if !s.on || q.Capability == policies.Remain && !s.over {
 		return
 	}
 	for n := range v.Nodes {
+		node := &v.Nodes[n]
+		if used := w.dimension(&node.Used) + w.dimension(&node.Coming); q.Capability != policies.Remain && used+s.largest <= min(s.limits[n][low], s.limits[n][high]) {
+			continue // most have room for anything
+		}
 		r.Raise(n, w.meter(v, q, n))
 	}
 }

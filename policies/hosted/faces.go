@@ -110,6 +110,12 @@ func (d *Decider) Silent(v *policies.View, c policies.Capability) bool {
 	return ok && t.Silent(v, c)
 }
 
+// IsBlind is what the twin of a module of the house says.
+func (d *Decider) IsBlind() bool {
+	t, ok := d.v.twin.(policies.Blind)
+	return ok && t.IsBlind()
+}
+
 // KeepsApart is what the twin of a module of the house says.
 func (d *Decider) KeepsApart() bool {
 	t, ok := d.v.twin.(policies.Spreader)

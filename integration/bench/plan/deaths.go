@@ -53,8 +53,8 @@ func (t *town) deaths(times int, minds, which string) {
 		var promote, place, all, walls []float64
 		var plans, promoted, placed, missing int
 		for range times {
-			u := t.fork()
-			allocator.Make(u.input())
+			u, memory := t.fork(), &allocator.Memory{}
+			memory.Make(u.input())
 			for i := range u.state.Members {
 				if f.dies(&u.state.Members[i]) {
 					u.evidence[i].State = liveness.Dead
@@ -64,7 +64,7 @@ func (t *town) deaths(times int, minds, which string) {
 			wall, cpu := 0.0, 0.0
 			for round := 0; ; round++ {
 				c := start()
-				p := allocator.Make(u.input())
+				p := memory.Make(u.input())
 				w, m := c.since()
 				wall, cpu = wall+w, cpu+m
 				plans++

@@ -1,9 +1,6 @@
 package fit
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // order is the nodes of one zone, coolest first as they were when they were last sorted: once for all patterns.
 type order struct {
@@ -52,7 +49,15 @@ func (s *Search) rank(o *order) {
 		heat, _ := s.Heat(int(n))
 		s.warm = append(s.warm, warm{heat, n})
 	}
-	slices.SortFunc(s.warm, func(x, y warm) int { return cmp.Or(cmp.Compare(x.heat, y.heat), cmp.Compare(x.n, y.n)) })
+	slices.SortFunc(s.warm, func(x, y warm) int {
+		switch {
+		case x.heat < y.heat:
+			return -1
+		case x.heat > y.heat:
+			return 1
+		}
+		return int(x.n - y.n)
+	})
 	for i := range s.warm {
 		o.nodes[i] = s.warm[i].n
 	}

@@ -73,15 +73,28 @@ func (s *Search) groups() []group {
 	type key struct{ pattern, perZone, copies int32 }
 	known := map[key]int{} // only asked, never visited
 	var groups []group
-	for i := range s.Shards {
-		sh := &s.Shards[i]
-		k := key{s.patternOf[sh.Class], s.Classes[sh.Class].PerZone, sh.Count}
+	find := func(class, copies int32) int {
+		k := key{s.patternOf[class], s.Classes[class].PerZone, copies}
 		g, seen := known[k]
 		if !seen {
 			g = len(groups)
 			known[k] = g
 			groups = append(groups, group{pattern: k.pattern, perZone: k.perZone, copies: k.copies})
 		}
+		return g
+	}
+	if s.Beside != nil {
+		for i := range s.Beside.Masses {
+			m := &s.Beside.Masses[i]
+			g := find(m.Class, m.Copies)
+			groups[g].total.Add(&m.Total)
+			groups[g].top.Add(&m.Top)
+		}
+		return groups
+	}
+	for i := range s.Shards {
+		sh := &s.Shards[i]
+		g := find(sh.Class, sh.Count)
 		replicas := float64(sh.Count)
 		if sh.Lead >= 0 {
 			groups[g].total.Add(&sh.Primary)
@@ -288,6 +301,14 @@ func (s *Search) unsplittable() {
 		}
 	}
 	copies, sum := 0.0, Vector{}
+	if s.Beside != nil {
+		for i := range s.Beside.Masses {
+			copies += float64(s.Beside.Masses[i].Shards) * float64(s.Beside.Masses[i].Copies)
+			sum.Add(&s.Beside.Masses[i].Total)
+		}
+		s.price(copies, sum)
+		return
+	}
 	for i := range s.Shards {
 		sh := &s.Shards[i]
 		copies += float64(sh.Count)

@@ -75,12 +75,30 @@ type Problem struct {
 
 	Families int // 0: none are spread
 
+	// Beside is for a problem that lists some of many shards: those of which a copy is missing. nil: all are listed.
+	Beside *Beside
+
 	// What only the caller can judge, asked of chosen moves alone; nil: everything is allowed.
 	Enter func(shard, slot, node int) bool // may the copy go there?
 	Leave func(shard, slot int) bool       // may the copy be moved away?
 	Lead  func(shard, slot int) bool       // may the copy lead?
 	// Prefer tells moves apart that gain the same, lower first; nil: the first that is found.
 	Prefer func(shard, slot, to int) float64
+}
+
+// Beside sums up all shards, the listed ones among them.
+type Beside struct {
+	Use    []Vector // by node: what its copies weigh
+	Kin    []uint32 // by family, then node: the copies that it has
+	Masses []Mass
+}
+
+// Mass is what shards of one class, family and number of copies weigh together.
+type Mass struct {
+	Class, Family, Copies int32
+	Shards                int
+	Total                 Vector // of all copies
+	Top                   Vector // of one copy of each, the heaviest
 }
 
 // Kind says what a move does.
@@ -209,7 +227,12 @@ func (s *Search) hold() {
 	for n := range s.held {
 		room := count[n] + 4
 		s.held[n], all = all[:0:room], all[room:]
-		s.use[n] = s.Nodes[n].Base
+		if s.use[n] = s.Nodes[n].Base; s.Beside != nil {
+			s.use[n].Add(&s.Beside.Use[n])
+		}
+	}
+	if s.Beside != nil {
+		copy(s.kin, s.Beside.Kin)
 	}
 	for i := range s.Shards {
 		sh := &s.Shards[i]
@@ -223,8 +246,10 @@ func (s *Search) hold() {
 			}
 			s.place[slot] = int32(len(s.held[n]))
 			s.held[n] = append(s.held[n], slot)
-			s.use[n].Add(sh.load(k))
-			s.relate(sh, n, 1)
+			if s.Beside == nil {
+				s.use[n].Add(sh.load(k))
+				s.relate(sh, n, 1)
+			}
 		}
 	}
 }
@@ -245,8 +270,14 @@ func (s *Search) gather() {
 		return
 	}
 	copies := make([]float64, s.Families)
-	for i := range s.Shards {
-		copies[s.Shards[i].Family] += float64(s.Shards[i].Count)
+	if s.Beside != nil {
+		for _, m := range s.Beside.Masses {
+			copies[m.Family] += float64(m.Shards) * float64(m.Copies)
+		}
+	} else {
+		for i := range s.Shards {
+			copies[s.Shards[i].Family] += float64(s.Shards[i].Count)
+		}
 	}
 	for f, c := range copies {
 		s.rise[f] = s.unit / kinship / max(1, c/float64(len(s.Nodes)))
