@@ -144,7 +144,7 @@ export function Waterfall({ spans, from, to, at, chosen, choose }) {
   });
   return html`<div class="waterfall scroll" role="table" aria-label="Steps">
     ${seen.map(({ s, depth, inner }) => html`<div role="row" key=${s.id} class=${'step' + (running(s) ? ' running' : '') + (s.shard && s.shard === chosen ? ' chosen' : '')}>
-      <span role="cell" class=${'name deep' + Math.min(depth, 4)} title=${[s.name, ...s.notes].join('\n')}>${inner && depth > 0 && html`<button class="link fold" aria-expanded=${unfolded(s, depth)} aria-label=${'Steps of ' + s.name} onClick=${() => toggle(s.id)}>${unfolded(s, depth) ? '▾' : '▸'}</button> `}${s.error ? '✗ ' : ''}${s.shard
+      <span role="cell" class=${'name deep' + Math.min(depth, 4)} title=${[s.name, ...s.notes].join('\n')}>${depth > 0 && !inner && html`<span class="fold" aria-hidden="true"></span>`}${inner && depth > 0 && html`<button class="link fold" aria-expanded=${unfolded(s, depth)} aria-label=${'Steps of ' + s.name} onClick=${() => toggle(s.id)}>${unfolded(s, depth) ? '▾' : '▸'}</button>`}${s.error ? '✗ ' : ''}${s.shard
         ? html`<button class="link" onClick=${() => choose(s.shard)} aria-pressed=${s.shard === chosen}>${s.name}</button>` : s.name}</span>
       <svg role="cell" aria-label=${`begins after ${ms(Math.max(0, s.start - from))}`} viewBox="0 0 1000 ${height}" preserveAspectRatio="none">
         <rect x=${x(s.start)} y="5" width=${Math.max(3, x(s.end) - x(s.start))} height="10" class=${'span' + (s.error ? ' failed' : '') + (depth === 0 ? ' root' : '')} />
