@@ -97,8 +97,8 @@ func (h *Host) delivering(ctx context.Context, k *kept) (context.Context, *traci
 }
 
 // within is ctx for the answer to a message: a part of the trace of the question, while that is fresh.
-func (k *kept) within(ctx context.Context) context.Context {
-	if from, _, ok := tracing.ReadCarrier(k.Trace); ok && !k.found {
+func (m *kept) within(ctx context.Context) context.Context {
+	if from, _, ok := tracing.ReadCarrier(m.Trace); ok && !m.found {
 		return from.Context(ctx)
 	}
 	return ctx
