@@ -56,7 +56,7 @@ type TellerConfig struct {
 	Self   shards.NodeID
 	Leader func() (shards.NodeID, uint64) // who leads, as far as this node knows, and in which term
 	Call   func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
-	Here   func([]Takeover, []Felt) // tells the Watch of this node
+	Here   func([]Takeover, []Felt) error // tells the Watch of this node
 	Log    *slog.Logger
 }
 
@@ -173,20 +173,22 @@ func (t *Teller) run() {
 func (t *Teller) tell() bool {
 	leader, term := t.c.Leader()
 	m := t.news(term)
+	var err error
 	switch {
 	case len(m.Takeovers)+len(m.Waits) == 0:
 		return true
 	case leader == "" || term == 0:
 		return false
 	case leader == t.c.Self:
-		t.c.Here(m.Takeovers, m.Waits)
+		err = t.c.Here(m.Takeovers, m.Waits)
 	default:
 		ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
 		defer cancel()
-		if _, err := t.c.Call(ctx, leader, wire.Marshal(m)); err != nil {
-			t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(m.Takeovers), "waits", len(m.Waits), "error", err)
-			return false
-		}
+		_, err = t.c.Call(ctx, leader, wire.Marshal(m))
+	}
+	if err != nil {
+		t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(m.Takeovers), "waits", len(m.Waits), "error", err)
+		return false
 	}
 	t.heard(&m, term)
 	return true

@@ -50,6 +50,7 @@ type Watch struct {
 	done   sync.WaitGroup
 	filled chan struct{}
 	open   atomic.Pointer[[]*tracing.Failover] // copies, for whoever asks
+	office atomic.Uint64                       // term in which this node leads and has taken up its stories; 0: none
 
 	mu   sync.Mutex
 	news []func() // in order
@@ -175,8 +176,12 @@ func (w *Watch) Idle(p placement.Planned) {
 	}
 }
 
-// Took takes what copies tell of their takeovers, and nodes of requests that waited.
-func (w *Watch) Took(list []Takeover, waits []Felt) {
+// Took takes what copies tell of their takeovers, and nodes of requests that waited. An error says that this node does not lead, or has
+// won a moment ago and knows of no stories yet: they are to be told again.
+func (w *Watch) Took(list []Takeover, waits []Felt) error {
+	if leader, term := w.c.Group.Leader(); leader != w.c.Self || term != w.office.Load() {
+		return errNotHere
+	}
 	w.put(func() {
 		state := w.c.Group.State()
 		w.follow(state)
@@ -187,6 +192,7 @@ func (w *Watch) Took(list []Takeover, waits []Felt) {
 			w.stories.feel(state, &waits[i])
 		}
 	})
+	return nil
 }
 
 // errNotHere: takeovers were told to a node that does not lead.
@@ -206,8 +212,7 @@ func (w *Watch) Serve(from shards.NodeID, body []byte) ([]byte, error) {
 		for i := range m.Takeovers {
 			m.Takeovers[i].sent, m.Takeovers[i].received = m.Sent, now
 		}
-		w.Took(m.Takeovers, m.Waits)
-		return nil, nil
+		return nil, w.Took(m.Takeovers, m.Waits)
 	}
 	var a answer
 	for _, f := range w.Open() {
@@ -341,8 +346,10 @@ func (w *Watch) reign() {
 		for _, x := range w.stories.open {
 			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
 		}
+		w.office.Store(term)
 	case !leads && w.leading:
 		w.doubt()
+		w.office.Store(0)
 		w.leading, w.stories.open, w.missed = false, nil, 0
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {

@@ -81,6 +81,20 @@ func (m *Member) ask(ctx context.Context, path string, answer any) error {
 	return nil
 }
 
+// Fetch asks any running member for a page.
+func (c *Cluster) Fetch(ctx context.Context, path string) (body []byte, err error) {
+	return body, c.anyone(func(m *Member) error {
+		n := m.Node()
+		if n == nil {
+			return fmt.Errorf("%s does not run", m.Name)
+		}
+		ctx, cancel := context.WithTimeout(ctx, askLimit)
+		defer cancel()
+		body, err = n.Fetch(ctx, path)
+		return err
+	})
+}
+
 // anyone asks the running members in turn until one answers.
 func (c *Cluster) anyone(ask func(*Member) error) error {
 	err := ErrNobody

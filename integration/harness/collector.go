@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -75,7 +76,8 @@ func (c *Collector) take(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Trace waits for the trace whose root has a name, and gives all its spans in the order in which they came.
+// Trace waits for the trace whose root has a name, and gives all its spans in the order in which they came. The name may be that of a
+// life as well, as in "failover n2@7".
 func (c *Collector) Trace(ctx context.Context, root string) ([]*trace.Span, error) {
 	for {
 		c.mu.Lock()
@@ -85,7 +87,7 @@ func (c *Collector) Trace(ctx context.Context, root string) ([]*trace.Span, erro
 			return nil, bad
 		}
 		for _, s := range all {
-			if s.Name == root && len(s.ParentSpanId) == 0 {
+			if len(s.ParentSpanId) == 0 && named(s, root) {
 				return slices.DeleteFunc(all, func(x *trace.Span) bool { return string(x.TraceId) != string(s.TraceId) }), nil
 			}
 		}
@@ -99,6 +101,11 @@ func (c *Collector) Trace(ctx context.Context, root string) ([]*trace.Span, erro
 			return nil, fmt.Errorf("no trace %q came; there are spans %q: %w", root, names, ctx.Err())
 		}
 	}
+}
+
+func named(s *trace.Span, name string) bool {
+	kind, _, _ := strings.Cut(s.Name, " ")
+	return s.Name == name || kind+" "+Text(s, "troupe.failover.id") == name
 }
 
 // Text is the value of a span's attribute, or empty.
