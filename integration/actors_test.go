@@ -23,6 +23,7 @@ import (
 type polling struct {
 	program string
 	args    []string
+	env     []string
 	url     string
 	admin   string
 	process atomic.Pointer[harness.Process]
@@ -30,13 +31,13 @@ type polling struct {
 
 func (p *polling) start(t *testing.T) {
 	t.Helper()
-	process, err := harness.Start("", nil, p.program, p.args...)
+	process, err := harness.Start("", p.env, p.program, p.args...)
 	must(t, err)
 	p.process.Store(process)
 }
 
-// startPolling builds the example and runs three of it, each with a folder of its own.
-func startPolling(t *testing.T) []*polling {
+// startPolling builds the example and runs three of it, each with a folder of its own, and with env in their environments.
+func startPolling(t *testing.T, env ...string) []*polling {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "embed")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/troupe-actors/troupe/examples/embed")
@@ -55,7 +56,7 @@ func startPolling(t *testing.T) []*polling {
 		must(t, err)
 		admin, err := harness.FreeAddress()
 		must(t, err)
-		p := &polling{program: program, url: "http://" + listen, admin: "http://" + admin, args: []string{
+		p := &polling{program: program, env: env, url: "http://" + listen, admin: "http://" + admin, args: []string{
 			"-name", fmt.Sprint("n", i+1), "-listen", listen, "-admin", admin, "-peer", peer, "-initial", strings.Join(peers, ","), "-data", t.TempDir(),
 		}}
 		p.start(t)

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -99,6 +100,27 @@ func (c *Collector) Trace(ctx context.Context, root string) ([]*trace.Span, erro
 				names = append(names, s.Name)
 			}
 			return nil, fmt.Errorf("no trace %q came; there are spans %q: %w", root, names, ctx.Err())
+		}
+	}
+}
+
+// Of waits until a trace has what somebody looks for, and gives its spans in the order in which they came.
+func (c *Collector) Of(ctx context.Context, id []byte, whole func([]*trace.Span) error) ([]*trace.Span, error) {
+	for {
+		c.mu.Lock()
+		spans, bad := slices.DeleteFunc(slices.Clone(c.spans), func(s *trace.Span) bool { return !bytes.Equal(s.TraceId, id) }), c.bad
+		c.mu.Unlock()
+		if bad != nil {
+			return nil, bad
+		}
+		lacks := whole(spans)
+		if lacks == nil {
+			return spans, nil
+		}
+		select {
+		case <-c.news:
+		case <-ctx.Done():
+			return spans, fmt.Errorf("trace %x: %w: %w", id, lacks, ctx.Err())
 		}
 	}
 }
