@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -43,6 +44,16 @@ func TestScaffoldIsFilledIn(t *testing.T) {
 	}
 }
 
+// outOfFences is a Rust source without what stands between fences in its comments.
+func outOfFences(text string) (out string) {
+	for i, part := range strings.Split(text, "```") {
+		if i%2 == 0 {
+			out += part
+		}
+	}
+	return out
+}
+
 // TestActorScaffoldIsFilledIn does the same for kinds of actors.
 func TestActorScaffoldIsFilledIn(t *testing.T) {
 	for _, language := range Languages() {
@@ -58,6 +69,9 @@ func TestActorScaffoldIsFilledIn(t *testing.T) {
 			found[f.Path] = true
 			if strings.Contains(string(f.Text), "{{") && !strings.Contains(f.Path, "troupe_actor.") || len(f.Text) == 0 {
 				t.Errorf("%s: %s is not filled in", language, f.Path)
+			}
+			if at := regexp.MustCompile(`(?m)^\s*//[/!]     .*`).FindString(outOfFences(string(f.Text))); at != "" && strings.HasSuffix(f.Path, ".rs") {
+				t.Errorf("%s: cargo test runs what is indented in comments: %s", f.Path, at)
 			}
 			if f.Path == "manifest.json" {
 				if m, err := act.ParseManifest(f.Text); err != nil || m.Kind != "tally" {

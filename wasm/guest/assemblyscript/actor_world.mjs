@@ -29,13 +29,14 @@ const ordered = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 // Starts a module with an empty world.
 export async function load(path, manifest = "manifest.json") {
-  return new World(await WebAssembly.compile(readFileSync(path)), JSON.parse(readFileSync(manifest, "utf8")).kind);
+  return new World(await WebAssembly.compile(readFileSync(path)), JSON.parse(readFileSync(manifest, "utf8")));
 }
 
 export class World {
-  constructor(module, kind) {
+  constructor(module, manifest) {
     this.module = module;
-    this.kind = kind;
+    this.kind = manifest.kind;
+    this.methods = new Set(Object.keys(manifest.methods));
     this.now = 1767225600000;
     this.refused = [];
     this.actors = new Map(); // name: Map of key to bytes
@@ -104,6 +105,7 @@ export class World {
     this.hand({ to: `${this.kind}/${name}`, from: "", method: "", payload: "null", event: CALL }, (exports, length) => exports.act_migrate(from, length));
   }
   deliver(m) {
+    if (m.event !== REPLY && !this.methods.has(m.method)) throw new Refused(-1, `the manifest has no method ${m.method}: a cluster refuses the message`);
     return this.hand(m, (exports, length) => exports.act_handle(m.event, length));
   }
   // Hands one message to the actor, as a host does.

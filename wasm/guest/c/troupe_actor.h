@@ -46,7 +46,8 @@
 #include <stdlib.h>
 #define TR_EXPORT(name)
 #define TR_IMPORT(module, name)
-#define MANIFEST(file)
+#define MANIFEST(file) static const char *tr_manifest = file;
+static const char *tr_manifest; /* where unit tests find it; 0: they do without */
 #endif
 #define TR_UNUSED __attribute__((unused))
 #ifdef __clang__

@@ -53,7 +53,7 @@ typedef struct {
 		size_t count, room; \
 	}
 static struct {
-	text_t kind, reply;
+	text_t kind, reply, manifest;
 	int64_t now;
 	uint64_t number, token, dice, word;
 	int left; /* bytes of word */
@@ -197,6 +197,14 @@ TR_UNUSED static void world(const char *kind) {
 	tr_world.kind = c_string(kind);
 	tr_world.now = 1767225600000;
 	world_refused = 0;
+	FILE *f = tr_manifest ? fopen(tr_manifest, "rb") : 0;
+	if (f) {
+		static char text[65536];
+		tr_world.manifest.at = text, tr_world.manifest.length = (uint32_t)fread(text, 1, sizeof text, f);
+		fclose(f);
+	} else if (tr_manifest) {
+		tr_failed++, printf("%s is not there; run the tests in its folder\n", tr_manifest);
+	}
 }
 
 /* A list as it was before a message, and back to it. */
@@ -207,6 +215,10 @@ TR_UNUSED static void world(const char *kind) {
 
 /* Hands one message to the actor, as a host does: the reply is in tr_world.reply, the text of a refusal in tr_said. */
 static int32_t tr_deliver(const tr_sent_t *m) {
+	if (tr_world.manifest.length && m->event != EVENT_REPLY && tr_field(json_field(json(tr_world.manifest), "methods"), m->method)->kind == JSON_NONE) {
+		snprintf(tr_said, sizeof tr_said, "the manifest has no method %.*s: a cluster refuses the message", (int)m->method.length, m->method.at);
+		return -1;
+	}
 	const text_t parts[] = {m->to, m->from, m->method, m->payload};
 	uint32_t length = 80;
 	for (int i = 0; i < 4; i++) length += parts[i].length;

@@ -125,7 +125,8 @@ mod tests {
         w.call("a", "keep", object! { "big": big.as_str() }.to_string()).unwrap();
         assert_eq!(w.call("a", "list", r#""big""#).unwrap().text().len(), 60_005);
         assert_eq!(said(w.call("a", "dice", "")), "true");
-        assert_eq!(said(w.call("a", "nothing", "")), "-1: there is no method nothing");
+        assert_eq!(said(w.call("a", "nothing", "")), "-1: the manifest has no method nothing: a cluster refuses the message");
+        assert_eq!(said(w.call("a", "lost", "")), "-1: there is no method lost");
         w.migrate("a", 3, act_migrate).unwrap();
         assert_eq!(w.data("a", "count").integer(), 53);
     }

@@ -956,6 +956,10 @@ mod world {
     }
 
     fn deliver(m: &Sent) -> Outcome {
+        let manifest = Json::parse(crate::TR_MANIFEST).expect("the manifest is no JSON");
+        if m.event != EVENT_REPLY && !manifest["methods"].fields().iter().any(|(name, _)| *name == m.method) {
+            return refuse(-1, format!("the manifest has no method {}: a cluster refuses the message", m.method));
+        }
         handed(m, |length| act_handle(m.event, length))
     }
 

@@ -72,6 +72,7 @@ func Refuse(code int, format string, args ...any) error {
 // kind is what the functions of this module have registered.
 var kind struct {
 	name    string
+	listed  map[string]any // the methods in the manifest
 	methods map[string]func(c *Context, payload []byte) ([]byte, error)
 	replied func(c *Context, payload []byte) error
 	migrate func(c *Context, from int) error
@@ -80,12 +81,13 @@ var kind struct {
 // Use names the manifest. It is called once, from init.
 func Use(manifest string) {
 	var m struct {
-		Kind string `json:"kind"`
+		Kind    string         `json:"kind"`
+		Methods map[string]any `json:"methods"`
 	}
 	if err := json.Unmarshal([]byte(manifest), &m); err != nil {
 		panic("actor: the manifest is no JSON: " + err.Error())
 	}
-	kind.name = m.Kind
+	kind.name, kind.listed = m.Kind, m.Methods
 }
 
 // Handle gives the method of that name, from init. No request stands for the zero Req; with json.RawMessage a method reads it itself.

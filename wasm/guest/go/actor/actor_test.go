@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	Use(`{"kind":"counter","version":"1","abi":1}`)
+	Use(`{"kind":"counter","version":"1","abi":1,"methods":{"add":"","echo":"","keep":"","list":"","pay":"","take":"","lend":"","later":"","dice":"","lost":""}}`)
 	Handle("add", func(c *Context, n int) (int, error) {
 		count := 0
 		c.Get("count", &count)
@@ -116,7 +116,8 @@ func TestData(t *testing.T) {
 	expect(t, fmt.Sprint(len(reply)), "60007")
 	expect(t, said(w.Call("a", "echo", "<&>\n")), `"<&>\n"`)
 	expect(t, said(w.Call("a", "add", "x")), "-1: the request: json: cannot unmarshal string into Go value of type int")
-	expect(t, said(w.Call("a", "nothing", nil)), "-1: there is no method nothing")
+	expect(t, said(w.Call("a", "nothing", nil)), "-1: the manifest has no method nothing: a cluster refuses the message")
+	expect(t, said(w.Call("a", "lost", nil)), "-1: there is no method lost")
 	expect(t, said(w.Call("a", "dice", nil)), "63")
 	expect(t, said("", w.Migrate("a", 3)), "")
 	expect(t, w.Data("a", "count"), "53")

@@ -166,6 +166,9 @@ func (w *World) Migrate(name string, from int) error {
 }
 
 func (w *World) deliver(m Sent) (reply string, err error) {
+	if _, listed := kind.listed[m.Method]; !listed && m.event != Answer {
+		return "", &Refusal{-1, "the manifest has no method " + m.Method + ": a cluster refuses the message"}
+	}
 	return w.hand(m, func(e []byte) int32 { return handle(m.event, e) })
 }
 
