@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -324,4 +326,40 @@ func TestKindsComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Calls that wait for a primary are answered soon after it serves, however long that took and whenever they were made.
+func TestCallsFollowTheNewPrimary(t *testing.T) {
+	for _, named := range []time.Duration{5 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second} { // after the old one died
+		for _, ready := range []time.Duration{time.Millisecond, 30 * time.Millisecond, 700 * time.Millisecond} { // after it was named
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, "n1", "n2")
+				w.register(journals(nil))
+				w.must("n1", "journal/a", "add", "one")
+				var serves atomic.Int64
+				w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+					if serves.Load() == 0 {
+						return nil, &shards.NotPrimaryError{}
+					}
+					return to.Serve(ctx, body)
+				}
+				w.lead(0, "")
+				var calls sync.WaitGroup
+				for i := range 20 {
+					calls.Go(func() {
+						pass(named * time.Duration(i) / 20)
+						_, err := w.call("n1", "journal/a", "add", "x")
+						if late := time.Since(time.Unix(0, serves.Load())); err != nil || late > 50*time.Millisecond {
+							t.Errorf("named after %v and ready %v later: a call was answered %v after that, with %v", named, ready, late, err)
+						}
+					})
+				}
+				pass(named)
+				w.lead(0, "n2")
+				pass(ready)
+				serves.Store(time.Now().UnixNano())
+				calls.Wait()
+			})
+		}
+	}
 }
