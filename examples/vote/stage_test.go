@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -190,11 +189,4 @@ func run(t *testing.T, program string, arguments ...string) {
 	if text, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", c, err, text)
 	}
-}
-
-func printed(reply string, err error) string {
-	if err != nil {
-		return fmt.Sprint("refused: ", err)
-	}
-	return reply
 }

@@ -93,7 +93,10 @@ func TestReadme(t *testing.T) {
 			s.advance(step.later)
 			continue
 		}
-		got := printed(s.call(step.actor, step.method, step.payload))
+		got, err := s.call(step.actor, step.method, step.payload)
+		if err != nil {
+			got = fmt.Sprintf("troupe: failed: actor %s, method %s: failed: %v", step.actor, step.method, err)
+		}
 		s.settle()
 		if got != step.want {
 			t.Errorf("%s\n%s\nnot\n%s", step.line, got, step.want)
