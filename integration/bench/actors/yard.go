@@ -46,7 +46,7 @@ type yard struct {
 	fresh  atomic.Int64
 }
 
-func newYard(ctx context.Context) (*yard, error) {
+func newYard(ctx context.Context, root string) (*yard, error) {
 	y := &yard{served: make(chan error, 1)}
 	space := []shards.Keyspace{{Name: "default", Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}, {Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}
 	for i := range y.nodes {
@@ -64,10 +64,13 @@ func newYard(ctx context.Context) (*yard, error) {
 		}
 	}
 	var err error
-	if y.alone, err = runtime.Start(ctx, runtime.Config{Keyspaces: space}); err != nil {
+	if y.alone, err = runtime.Start(ctx, runtime.Config{Keyspaces: space, HTTP: "127.0.0.1:0"}); err != nil {
 		return nil, err
 	}
 	if err := y.alone.Register(ctx, counters()); err != nil {
+		return nil, err
+	}
+	if err := pushGuests(ctx, root, y.alone); err != nil {
 		return nil, err
 	}
 	y.system = actor.NewActorSystem()
@@ -126,7 +129,7 @@ func (y *yard) contestants() []*contestant {
 			return err
 		}
 	}
-	return []*contestant{
+	return append([]*contestant{
 		{name: "protoactor RequestFuture", inFlight: 1, call: func(context.Context, int) error {
 			_, err := y.system.Root.RequestFuture(y.pid, 1, 5*time.Second).Result()
 			return err
@@ -149,7 +152,7 @@ func (y *yard) contestants() []*contestant {
 			_, err := virtual.Call[int, int](ctx, h, y.there[caller], "add", 1)
 			return err
 		}, against: "gRPC unary"},
-	}
+	}, guestContestants(y.alone.Actors())...)
 }
 
 func (y *yard) close() error {

@@ -25,7 +25,7 @@ when the reply comes. A kind is registered by the programs that embed Troupe, or
   troupe actor call counter/page-7 add 1
   troupe actor list`,
 	}
-	cmd.AddCommand(actorInitCommand(c), actorPackCommand(c), actorPushCommand(c), actorUseCommand(c), actorRollbackCommand(c), actorForgetCommand(c),
+	cmd.AddCommand(actorInitCommand(c), actorPackCommand(c), actorTestCommand(c), actorPushCommand(c), actorUseCommand(c), actorRollbackCommand(c), actorForgetCommand(c),
 		actorListCommand(c), actorInspectCommand(c), actorCallCommand(c), actorTellCommand(c))
 	return cmd
 }
