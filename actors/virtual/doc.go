@@ -32,4 +32,31 @@
 // takes it only on the state that the handler has seen. An activation whose node has been deposed can neither commit nor reply: what a
 // handler answers from memory counts only if its node leads in the term in which the state was read. The rules are numbered in
 // shards/activation, and hold in the worlds of runtime/sim.
+//
+// # From zero to three nodes
+//
+// One node, in memory, which listens nowhere; the kind is registered before the first call:
+//
+//	node, err := runtime.Start(ctx, runtime.Config{})
+//	err = node.Register(ctx, k.Kind)
+//	n, err := virtual.Call[int, int](ctx, node.Actors(), virtual.ID{Kind: "counter", Name: "page-7"}, "add", 1)
+//
+// With Data it keeps what actors did when it restarts. With Peer, and the same Initial list on each, three of them are a cluster: each
+// registers the same kinds, each calls every actor, and the death of one is a pause of some tens of milliseconds:
+//
+//	runtime.Config{Data: "./data", Peer: "10.0.0.1:7300", Initial: []string{"10.0.0.1:7300", "10.0.0.2:7300", "10.0.0.3:7300"}}
+//
+// A fourth has Join with the address of any. The keyspace of a kind says how many copies there are and how durable they are; Register
+// makes it if there is none, with 64 shards and a replica of each. Kinds of your own are tested in a world in memory: package virtualtest.
+// The examples of package runtime run all of this.
+//
+// # What may come between
+//
+//	Handle                nothing: a message has the actor for itself until its handler returns
+//	HandleRead            runs beside others, on what was committed when it began
+//	Tell                  goes out with the commit; the sender does not learn what became of it
+//	Ask, HandleAnswer     other messages come between question and answer; whoever must hold them off keeps that in the state
+//	Call from a handler   refused: two actors that wait for each other would wait for ever
+//
+// MOVING.md says what is guaranteed, and how it differs from Orleans, Akka, Dapr and Proto.Actor.
 package virtual
