@@ -95,9 +95,9 @@ func Scaffold(language, name string) ([]File, error) {
 	return project(plans, common, language, name)
 }
 
-// ScaffoldActor gives those of a kind of actors: methods, manifest, unit tests, and the SDK itself.
+// ScaffoldActor gives those of a kind of actors: methods, manifest, unit tests, messages for troupe actor test, and the SDK itself.
 func ScaffoldActor(language, name string) ([]File, error) {
-	common := map[string]string{"manifest.json": "actor/common/manifest.json", "README.md": "actor/common/README.md", ".gitignore": "common/gitignore"}
+	common := map[string]string{"manifest.json": "actor/common/manifest.json", "messages.txt": "actor/common/messages.txt", "README.md": "actor/common/README.md", ".gitignore": "common/gitignore"}
 	return project(actorPlans, common, language, name)
 }
 

@@ -79,7 +79,7 @@ func TestActorScaffoldIsFilledIn(t *testing.T) {
 				}
 			}
 		}
-		for _, path := range []string{"manifest.json", "Makefile", "README.md", ".gitignore"} {
+		for _, path := range []string{"manifest.json", "messages.txt", "Makefile", "README.md", ".gitignore"} {
 			if !found[path] {
 				t.Errorf("%s: there is no %s", language, path)
 			}

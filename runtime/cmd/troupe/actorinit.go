@@ -19,7 +19,7 @@ func actorInitCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "init NAME", Short: "begin a kind of your own, as a WebAssembly module", Args: cobra.ExactArgs(1),
 		Long: `Makes a folder with a kind of actors that builds and passes its tests as it is: three methods, a manifest, unit tests with all actors
-in memory, a Makefile with the exact commands, and the SDK itself, so that it needs nothing but a compiler.
+in memory, messages for troupe actor test, a Makefile with the exact commands, and the SDK itself, so that it needs nothing but a compiler.
 
 Languages: ` + languages,
 		Example: `  troupe actor init --lang rust counter

@@ -47,15 +47,15 @@ func TestMain(m *testing.M) {
 
 // TestProjectBuildsAndPassesItsTests begins a project in each language and runs its own make test, as its author would.
 func TestProjectBuildsAndPassesItsTests(t *testing.T) {
-	eachProject(t, "policy", func(t *testing.T, _ string, text []byte) {
+	eachProject(t, "policy", func(t *testing.T, text []byte) {
 		if ok := regexp.MustCompile(`(?m)^\d+ +(allocate|remain) \S+ +ok `).FindAll(text, -1); len(ok) != 4 {
 			t.Errorf("of its fixture's four cases %d are said to be as expected:\n%s", len(ok), text)
 		}
 	})
 }
 
-// eachProject begins a policy, or a kind of actors, in each language, has it made and tested, and lets check look at its folder and at what was printed.
-func eachProject(t *testing.T, noun string, check func(t *testing.T, dir string, text []byte)) {
+// eachProject begins a policy, or a kind of actors, in each language, has it made and tested, and lets check look at what was printed.
+func eachProject(t *testing.T, noun string, check func(t *testing.T, text []byte)) {
 	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil || testing.Short() {
 		t.Skip("no make here, or no time for four compilers")
@@ -86,7 +86,7 @@ func eachProject(t *testing.T, noun string, check func(t *testing.T, dir string,
 			if err != nil {
 				t.Fatalf("make test: %v\n%s", err, text)
 			}
-			check(t, dir, text)
+			check(t, text)
 		})
 	}
 }
