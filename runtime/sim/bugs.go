@@ -6,7 +6,8 @@ import (
 )
 
 // Bugs is a set of planted bugs: mistakes that somebody could make in a shell, a disk or a policy. Those of shards/replica's
-// own are replica.Bug. A simulator that does not find each within a bounded number of seeds has no teeth.
+// own are replica.Bug, those of shards/activation's activation.Bug. A simulator that does not find each within a bounded number of
+// seeds has no teeth.
 type Bugs uint32
 
 // The planted bugs.
@@ -25,6 +26,10 @@ const (
 	BugForgetVote                          // Raft's vote, term and entries do not reach the disk
 	BugKeepEpoch                           // a restarted node calls itself by its earlier life
 	BugLostCopyStays                       // a copy that is not there is opened as an empty one
+	BugUnguarded                           // an activation commits whatever version the state has
+	BugSendAhead                           // the next letter of an actor to another sets out before the one before it has come
+	BugForgetLetter                        // a letter is removed after one try, whether it has come or not
+	BugAnswerAhead                         // an activation answers before its write is acknowledged
 	bugsEnd
 )
 
@@ -32,6 +37,7 @@ const (
 var bugNames = []string{
 	"ack-before-replicate", "promote-outside", "read-without-lease", "read-before-tail", "read-while-moving", "skip-fsync", "reorder-log",
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
+	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 }
 
 // String lists the names.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/activation"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
 
@@ -14,17 +15,19 @@ type mutant struct {
 	name    string
 	bugs    Bugs
 	replica replica.Bug
+	rules   activation.Bug
 	within  int
 	temper  []FaultKind       // of its worlds, where what it spoils is rare
 	spaces  []shards.Keyspace // likewise
 	clients int               // likewise
+	actors  int               // likewise; -1: none
 	because string            // it is not looked for here
 }
 
 // rare says in which worlds a bug has a chance to show, where that is not any.
 var rare = map[string]mutant{
 	"read-while-moving": {
-		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20},
+		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
 }
 
@@ -47,6 +50,9 @@ func mutants() []mutant {
 	for _, b := range replica.Bugs() {
 		all = append(all, mutant{name: "replica: " + b.String(), replica: b, within: 40, because: elsewhere[b]})
 	}
+	for _, b := range activation.Bugs() {
+		all = append(all, mutant{name: "activation: " + b.String(), rules: b, within: 40})
+	}
 	return all
 }
 
@@ -61,11 +67,11 @@ func TestPlantedBugs(t *testing.T) {
 			begun := time.Now()
 			for i := range m.within {
 				o := Options{
-					Seed: uint64(i) + 1, Length: 30 * time.Second, Heal: 10 * time.Second, Bugs: m.bugs, Replica: m.replica,
-					Temper: m.temper, Spaces: m.spaces, Clients: m.clients,
+					Seed: uint64(i) + 1, Length: 30 * time.Second, Heal: 10 * time.Second, Bugs: m.bugs, Replica: m.replica, Rules: m.rules,
+					Temper: m.temper, Spaces: m.spaces, Clients: m.clients, Actors: m.actors,
 				}
 				if w, _ := play(t, o); w.failure != nil {
-					o.Bugs, o.Replica = 0, 0
+					o.Bugs, o.Replica, o.Rules = 0, 0, 0
 					if sound, _ := play(t, o); sound.failure != nil {
 						t.Fatalf("seed %d fails without the bug as well: %v", o.Seed, sound.failure)
 					}

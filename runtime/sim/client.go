@@ -52,9 +52,9 @@ type request struct {
 
 // response is what a node answers to it.
 type response struct {
-	seq    shards.SeqNo // of a write
-	err    error
-	result store.Result // its Value is the receiver's
+	seq     shards.SeqNo // of a write
+	err     error
+	results []store.Result // one for each operation; a Value is the receiver's
 }
 
 func (w *World) addClient(key string) {
@@ -198,7 +198,7 @@ func (c *client) answer(attempt int, from *Node, r response) {
 	case r.err == nil:
 		l := c.w.watch.shard(c.shard)
 		l.told = max(l.told, r.seq)
-		c.finish(c.understand(&r.result))
+		c.finish(c.understand(&r.results[0]))
 	case errors.As(r.err, &other):
 		if other.Primary != from.ID {
 			c.hint = other.Primary

@@ -2,9 +2,9 @@
 // One seed replays one world: loss, delay, replay, partition, slow disk, lost unsynced writes, crash, pause, clock drift.
 //
 //	          ┌──────────────────────────── World: one goroutine, one heap of events ─────────────────────────────┐
-//	faults ──►│ n1: meta member placement copies     n2: …     n3: …     disks that forget, clocks that drift      │
-//	clients ─►│      └── metadata.Core, liveness, allocator, replica.Core, recovery, store: as the product has them│
-//	          │ watch: ten numbered invariants, after every event; at the end a history that must be linearizable │
+//	faults ──►│ n1: meta member placement copies actors     n2: …     n3: …   disks that forget, clocks that drift │
+//	clients ─►│      └── metadata.Core, liveness, allocator, replica.Core, recovery, store, activation: the product's│
+//	          │ watch: numbered invariants, after every event; at the end histories that must be linearizable     │
 //	          └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //
 // It runs under go test, since Raft draws its election timeouts from crypto/rand, which only a test may seed:

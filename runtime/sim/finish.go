@@ -24,6 +24,7 @@ type Report struct {
 	Events, Packets  int
 	Acked, Reads     int // by primaries
 	Calls            int // of clients that have ended
+	Acts, Letters    int // calls of actors; letters that have come
 	Undecided        bool
 	Hash             uint64
 	Healed           time.Duration // from the end of the faults to green
@@ -41,6 +42,12 @@ func (w *World) Play() Report {
 	}
 	r.Simulated, r.Events, r.Packets, r.Hash = w.now, w.events, w.net.sent, w.Hash()
 	r.Acked, r.Reads, r.Calls = w.watch.acked, w.watch.reads, len(w.history.calls)
+	r.Acts = len(w.acts.all)
+	for _, l := range w.acts.lines {
+		for _, n := range l.next {
+			r.Letters += n
+		}
+	}
 	return r
 }
 
@@ -57,6 +64,7 @@ func (w *World) recover() time.Duration {
 		return took
 	}
 	w.Note("whole again after %v", took)
+	w.acts.served = map[string]bool{}
 	served, next := map[string]bool{}, 0
 	w.finished = func(c *client) {
 		if c.call.action != Get && !c.call.got.unknown {
@@ -74,8 +82,15 @@ func (w *World) recover() time.Duration {
 		key := w.keys[slices.IndexFunc(w.keys, waiting)]
 		w.Fail(invariantHeal, "%v after the cluster turned green: no write of key %s was acknowledged: %s", serveTime, key, w.statusOf(w.rowOf(key)))
 	}
+	if _, ok = w.Until(serveTime, func() bool { _, any := w.acts.unserved(w); return !any }); !ok && w.failure == nil {
+		name, _ := w.acts.unserved(w)
+		w.Fail(invariantHeal, "%v after the cluster turned green: no call of actor %s has changed it: %s", serveTime, name, w.statusOf(w.rowOf(keyOf('s', name, ""))))
+	}
 	w.quiet = true
-	w.Until(2*clientPatience, func() bool { return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.busy }) })
+	w.Until(2*clientPatience, func() bool {
+		return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.busy }) && !w.acts.busy(w)
+	})
+	w.acts.settle(w, serveTime)
 	w.Run(w.now + 2*time.Second)
 	return took
 }
@@ -238,6 +253,7 @@ func (w *World) judge() (undecided bool) {
 		}
 		w.Fail(invariantLinear, "no order of the calls explains the answers about %s; the last of %d:\n%s", key, len(lines), strings.Join(lines[max(0, len(lines)-40):], "\n"))
 	}
+	w.acts.judge(w)
 	return !decided
 }
 

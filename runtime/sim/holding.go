@@ -43,8 +43,16 @@ type holding struct {
 
 // work is a client's transaction and whom to tell; round2 is what was proposed as one entry.
 type work struct {
-	q      *request
-	answer func(response)
+	q       *request
+	answer  func(response)
+	results []store.Result
+}
+
+// take notes the result of an operation.
+func (k *work) take(r *store.Result) {
+	kept := *r
+	kept.Value = bytes.Clone(r.Value)
+	k.results = append(k.results, kept)
 }
 
 type round2 struct {
@@ -234,13 +242,19 @@ func (h *holding) applyEntry(e *replica.Entry) {
 		if h.c.p.n.bug(BugApplyTwice) {
 			t.Client, t.Seq = 0, 0
 		}
-		work := h.workAt(seq)
+		work, done := h.workAt(seq), true
 		h.store.Apply(seq, &t, func(_ int, r *store.Result) {
+			done = done && r.Err == nil
 			if work != nil {
-				h.acknowledge(*work, seq, r)
+				work.take(r)
 			}
 		})
-		h.c.p.n.w.applied(h.c.p.n, h.shard, seq, h.store.Rolling())
+		if first := h.c.p.n.w.applied(h.c.p.n, h.shard, seq, h.store.Rolling()); first && done {
+			h.c.p.n.w.acts.applied(h.c.p.n.w, h.shard, &t)
+		}
+		if work != nil {
+			h.acknowledge(work, seq)
+		}
 	}
 	for len(h.rounds) > 0 && h.rounds[0].last <= e.Last {
 		h.rounds = h.rounds[1:]
@@ -257,11 +271,14 @@ func (h *holding) workAt(seq shards.SeqNo) *work {
 	return nil
 }
 
-func (h *holding) acknowledge(k work, seq shards.SeqNo, r *store.Result) {
+func (h *holding) acknowledge(k *work, seq shards.SeqNo) {
 	h.c.p.n.w.acknowledged(h.c.p.n, h.row, h.reign, seq)
-	result := *r
-	result.Value = bytes.Clone(r.Value)
-	k.answer(response{result: result, seq: seq})
+	k.answer(response{results: k.results, seq: seq})
+}
+
+// leads gives the term in which this copy is primary, if what it holds is all that was acknowledged: no successor can have begun.
+func (h *holding) leads() (shards.Term, bool) {
+	return h.reign, h.reign != 0 && !h.failed && h.core.Role() == replica.RolePrimary && h.core.Caught() && h.open == 0 && h.c.p.member.leased()
 }
 
 // request takes a client's transaction.
@@ -299,15 +316,18 @@ func (h *holding) read(k work) {
 		h.reads = append(h.reads, k)
 		return
 	}
-	var r store.Result
-	h.store.Read(h.c.p.n.wall(), &k.q.txn.Ops[0], &r)
-	r.Value = bytes.Clone(r.Value)
+	k.results = nil
+	for i := range k.q.txn.Ops {
+		var r store.Result
+		h.store.Read(h.c.p.n.wall(), &k.q.txn.Ops[i], &r)
+		k.take(&r)
+	}
 	if !h.c.p.member.leased() && !h.c.p.n.bug(BugReadWithoutLease) || h.open > 0 && !h.c.p.n.bug(BugReadWhileMoving) {
 		k.answer(response{err: errUnavailable})
 		return
 	}
 	h.c.p.n.w.read(h.c.p.n, h.shard, h.reign, h.store.Applied(), k.q.told)
-	k.answer(response{result: r})
+	k.answer(response{results: k.results})
 }
 
 // seal proposes what has gathered as one entry.
@@ -332,9 +352,11 @@ func (h *holding) seal() {
 	}
 	h.rounds = append(h.rounds, round2{first: e.First, last: e.Last, works: works})
 	if h.c.p.n.bug(BugAckBeforeReplicate) {
-		for i, k := range works {
-			if op := &k.q.txn.Ops[0]; op.Kind == store.OpSet && op.If == store.Always {
-				h.acknowledge(k, e.First+shards.SeqNo(i), &store.Result{})
+		for i := range works {
+			k := works[i]
+			if op := &k.q.txn.Ops[0]; len(k.q.txn.Ops) == 1 && op.Kind == store.OpSet && op.If == store.Always {
+				k.take(&store.Result{})
+				h.acknowledge(&k, e.First+shards.SeqNo(i))
 			}
 		}
 	}

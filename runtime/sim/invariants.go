@@ -27,6 +27,11 @@ var Invariants = []Invariant{
 	{"a healed cluster turns green and serves", "Level-triggered: a restart at any point converges."},
 	{"one cluster state per version", "The cluster state is a replicated state machine; it changes only by command."},
 	{"no write with fewer than min_in_sync copies", "min_in_sync refuses writes below it."},
+	{"one activation commits from one version", "Single activation is guaranteed by primary term and lease, not by hope."},
+	{"an old activation neither commits nor replies", "Single activation is guaranteed by primary term and lease, not by hope."},
+	{"what a call did is there, and once", "Commits its state changes and outgoing messages atomically, replicated like any write, when the handler returns; an error or a trap changes nothing."},
+	{"messages between actors come once and in order", "Commits its state changes and outgoing messages atomically, replicated like any write, when the handler returns."},
+	{"histories of actors are linearizable", "Handles one message at a time."},
 }
 
 const (
@@ -41,6 +46,11 @@ const (
 	invariantHeal
 	invariantState
 	invariantFew
+	invariantOneCommit
+	invariantOldActivation
+	invariantOnce
+	invariantLetters
+	invariantActs
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.
@@ -108,12 +118,12 @@ func (w *World) reigns(n *Node, shard shards.ShardID, term shards.Term, copy sha
 	}
 }
 
-// applied notes what a copy's store has become: invariant 4. base says that it came by a snapshot.
-func (w *World) applied(n *Node, shard shards.ShardID, seq shards.SeqNo, rolling uint64) {
+// applied notes what a copy's store has become: invariant 4. It says whether no copy has come so far before.
+func (w *World) applied(n *Node, shard shards.ShardID, seq shards.SeqNo, rolling uint64) (first bool) {
 	w.watch.applies++
 	l := w.watch.shard(shard)
 	if l.forgiven {
-		return
+		return false
 	}
 	for shards.SeqNo(len(l.rolling)) <= seq {
 		l.rolling = append(l.rolling, 0)
@@ -123,7 +133,10 @@ func (w *World) applied(n *Node, shard shards.ShardID, seq shards.SeqNo, rolling
 		l.rolling[seq] = rolling
 	case known != rolling:
 		w.Fail(invariantEqual, "shard %v: %s holds %016x after transaction %d, and another copy held %016x", shard, n.ID, rolling, seq, known)
+	default:
+		return false
 	}
+	return true
 }
 
 // acknowledged notes that a primary has said yes to a write: invariants 2 and 3. Every copy of the committed in-sync set must

@@ -22,6 +22,7 @@ type Node struct {
 	disk   disk
 	raft   raftDisk
 	chance *rand.Rand // the disk's and the process'
+	acting *rand.Rand // of actors and their callers
 
 	alive    bool
 	paused   bool // as by SIGSTOP: nothing is delivered, time goes on
@@ -184,6 +185,7 @@ func (w *World) AddNode() *Node {
 		ID: shards.NodeID(fmt.Sprintf("n%d", number+1)), number: number, w: w,
 		chance: stream(w.o.Seed, streamNode, number), roles: cluster.DefaultRoles,
 	}
+	n.acting = stream(w.o.Seed, streamActors, number)
 	n.disk, n.raft = newForgetful(w.o.Bugs), newRaftLog(w.o.Bugs)
 	if w.o.Pebble {
 		n.disk, n.raft = w.o.disks(n)

@@ -14,7 +14,8 @@ import (
 //	           ┌─ meta      metadata.Core        who leads, what is agreed
 //	packets ──►├─ member    liveness             who is here, who may serve reads
 //	ticks   ──►├─ placement allocator            who holds what; on the leader only
-//	fsyncs  ──►└─ copies    replica, recovery    one for each shard that the table puts here
+//	fsyncs  ──►├─ copies    replica, recovery    one for each shard that the table puts here
+//	           └─ actors    activation           those whose shards are led here; calls of those elsewhere
 type process struct {
 	n      *Node
 	epoch  shards.Epoch
@@ -22,6 +23,7 @@ type process struct {
 	member *member
 	place  *placement
 	copies *copies
+	actors *actors
 	joined time.Duration // when the join was last asked for
 	clean  bool          // the life before this one ended in order
 }
@@ -48,6 +50,7 @@ func (p *process) boot() {
 	p.member = newMember(p)
 	p.place = newPlacement(p)
 	p.copies = newCopies(p)
+	p.actors = newActors(p)
 	if s := p.meta.core.State(); s.Version > 0 {
 		p.n.w.committed(p.n, s)
 		p.changed(true, false)
@@ -62,6 +65,7 @@ func (p *process) tick() {
 	p.member.tick()
 	p.place.tick()
 	p.copies.tick()
+	p.actors.tick()
 }
 
 // table is the cluster state that this node knows; nil before there is one.
@@ -142,6 +146,8 @@ func (p *process) dispatch(from *Node, epoch shards.Epoch, kind string, body any
 		p.meta.input(func() { p.meta.pass(body.(*forward)) })
 	case "beat", "grant", "probe", "probed":
 		p.member.receive(from, epoch, body)
+	case "act", "acted":
+		p.actors.receive(from, body)
 	default:
 		p.copies.receive(kind, body.([]byte))
 	}

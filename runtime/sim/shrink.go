@@ -54,6 +54,9 @@ func command(o Options, seconds time.Duration) string {
 	if o.Replica != 0 {
 		s += fmt.Sprintf(" -replica-bugs %d", uint32(o.Replica))
 	}
+	if o.Rules != 0 {
+		s += fmt.Sprintf(" -rules-bugs %d", uint32(o.Rules))
+	}
 	if o.Pebble {
 		s += " -pebble"
 	}
@@ -72,6 +75,7 @@ func explain(o Options, f *Failure, story string) string {
 	for _, k := range o.Spaces {
 		fmt.Fprintf(&b, " %s (%d shards, %d replicas, %v)", k.Name, k.Shards, k.Replicas, k.Durability)
 	}
+	fmt.Fprintf(&b, ", %d actors in each", max(0, o.Actors))
 	b.WriteString("\nfaults that are needed:\n")
 	for _, i := range o.Only {
 		fmt.Fprintf(&b, "  %3d  %v\n", i, o.Faults[i])

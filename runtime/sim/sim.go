@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/activation"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 	Think   time.Duration // a client's pause between two operations, at most; default 20 to 200 ms
 	Spaces  []shards.Keyspace
 	PerKey  bool          // in place of Clients: one for each key, which does nothing else
+	Actors  int           // of each keyspace; default 2 to 5, by the seed, and none with PerKey; below 0: none
 	Data    int           // how many nodes may hold copies, the last ones; default all
 	Heal    time.Duration // how long a healed cluster may take to turn green; default 3 minutes
 	Drift   float64       // of clocks, either way; default up to 500 ppm
@@ -32,6 +34,7 @@ type Options struct {
 	Pebble  bool          // the nodes' logs are the real ones, on a file system that crashes; else in one world of 16
 	Bugs    Bugs
 	Replica replica.Bug
+	Rules   activation.Bug
 	Panics  bool                         // let a core's panic through, for a debugger
 	Tell    func(string)                 // is told each note of the world as it comes
 	disks   func(*Node) (disk, raftDisk) // makes the real ones, with Pebble
@@ -50,6 +53,9 @@ func (o *Options) fill() {
 	setDefault(&o.Heal, healTime)
 	setDefault(&o.Clients, clients)
 	setDefault(&o.Think, think)
+	if actors := 2 + stream(o.Seed, streamActors, 0).IntN(4); !o.PerKey {
+		setDefault(&o.Actors, actors)
+	}
 	setDefault(&o.Drift, drift)
 	o.Calm = o.Calm || calmly
 	o.Pebble = o.Pebble || o.disks != nil && chance.IntN(16) == 0
@@ -88,12 +94,15 @@ func inventSpaces(chance *rand.Rand) []shards.Keyspace {
 // New makes a world whose nodes are up and have not met yet.
 func New(o Options) *World {
 	o.fill()
-	w := &World{o: o, chance: stream(o.Seed, streamWorld, 0), watch: newWatch(), lastRead: map[string]string{}}
+	w := &World{o: o, chance: stream(o.Seed, streamWorld, 0), watch: newWatch(), acts: newActs(), lastRead: map[string]string{}}
 	w.story.tell = o.Tell
 	w.net = newNetwork(o)
 	for _, k := range o.Spaces {
 		for i := range 3 * k.Shards {
 			w.keys = append(w.keys, fmt.Sprintf("%s:%d", k.Name, i))
+		}
+		for i := range max(0, o.Actors) {
+			w.acts.add(fmt.Sprintf("%s:%d", k.Name, i))
 		}
 	}
 	for range o.Nodes {

@@ -9,6 +9,7 @@ import (
 	"testing/cryptotest"
 	"time"
 
+	"github.com/troupe-actors/troupe/shards/activation"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
 
@@ -20,6 +21,7 @@ var (
 	flagTell    = flag.Bool("tell", false, "print the story of each world as it happens")
 	flagBugs    = flag.String("bugs", "", "planted bugs, by name")
 	flagReplica = flag.Uint("replica-bugs", 0, "planted bugs of shards/replica, as a set of bits")
+	flagRules   = flag.Uint("rules-bugs", 0, "planted bugs of shards/activation, as a set of bits")
 	flagPebble  = flag.Bool("pebble", false, "let every world have real logs on a file system that crashes")
 	flagPanics  = flag.Bool("panics", false, "let a panic of a core through")
 )
@@ -32,7 +34,7 @@ func asked(t *testing.T, seed uint64) Options {
 		t.Fatal(err)
 	}
 	o := Options{
-		Seed: seed, Length: time.Duration(*flagSeconds) * time.Second, Bugs: bugs, Replica: replica.Bug(*flagReplica),
+		Seed: seed, Length: time.Duration(*flagSeconds) * time.Second, Bugs: bugs, Replica: replica.Bug(*flagReplica), Rules: activation.Bug(*flagRules),
 		Pebble: *flagPebble, Panics: *flagPanics,
 	}
 	if *flagOnly != "" {
@@ -106,11 +108,12 @@ func TestSeeds(t *testing.T) {
 		}
 		simulated += r.Simulated
 		total.Events, total.Acked, total.Reads, total.Calls = total.Events+r.Events, total.Acked+r.Acked, total.Reads+r.Reads, total.Calls+r.Calls
+		total.Acts, total.Letters = total.Acts+r.Acts, total.Letters+r.Letters
 		total.Healed = max(total.Healed, r.Healed)
 	}
 	took := time.Since(begun)
-	t.Logf("%d seeds from %d: %.0f simulated seconds in %.1f s, %.0f a second; %d events, %d writes acknowledged, %d reads, %d calls; slowest to heal %v",
-		n, *flagFirst, simulated.Seconds(), took.Seconds(), simulated.Seconds()/took.Seconds(), total.Events, total.Acked, total.Reads, total.Calls, total.Healed)
+	t.Logf("%d seeds from %d: %.0f simulated seconds in %.1f s, %.0f a second; %d events, %d writes acknowledged, %d reads, %d calls; %d calls of actors, %d letters between them; slowest to heal %v",
+		n, *flagFirst, simulated.Seconds(), took.Seconds(), simulated.Seconds()/took.Seconds(), total.Events, total.Acked, total.Reads, total.Calls, total.Acts, total.Letters, total.Healed)
 }
 
 // TestSameSeedSameWorld: equal seeds give equal worlds, to the last event; different ones do not.

@@ -29,6 +29,7 @@ type World struct {
 	net   network
 	watch watch
 	story story
+	acts  acts
 
 	keys     []string
 	clients  []*client
@@ -61,8 +62,9 @@ const (
 	streamNetwork
 	streamFaults
 	streamClients
-	streamDisk // plus the node's number, shifted
-	streamNode // likewise
+	streamDisk   // plus the node's number, shifted
+	streamNode   // likewise
+	streamActors // likewise; without it, how many there are
 )
 
 func stream(seed uint64, which, node int) *rand.Rand {

@@ -1,0 +1,211 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/activation"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// awake is an activation: an actor in the memory of a node.
+//
+//	prepare: read what the core does not know ─► handle: takes its time ─► finish: confirm or write ─► next
+//	   ▲                                                                        │ stale
+//	   └────────────────────────────────────────────────────────────────────────┘
+type awake struct {
+	a     *actors
+	name  string
+	shard shards.ShardID
+	core  activation.Core
+	sum   sum
+	queue []*delivery
+	busy  bool
+}
+
+// delivery is a message that waits for its answer.
+type delivery struct {
+	m      message
+	answer func(acted)
+	tries  int
+}
+
+func (k *awake) leads() (shards.Term, bool) {
+	h := k.a.p.copies.held[k.shard]
+	if h == nil {
+		return 0, false
+	}
+	return h.leads()
+}
+
+func (k *awake) next() {
+	if !k.busy && len(k.queue) > 0 {
+		d := k.queue[0]
+		k.queue = k.queue[1:]
+		k.busy = true
+		k.prepare(d)
+	}
+}
+
+// done answers a message, and goes on with the next.
+func (k *awake) done(d *delivery, r acted) {
+	if r.err == nil && !r.refused {
+		k.a.p.n.w.acts.answers(k.a.p.n.w, k.a.p.n, d, r)
+	}
+	k.busy = false
+	d.answer(r)
+	k.next()
+}
+
+// prepare brings the state into memory, and finds the reply to a message that was handled before.
+func (k *awake) prepare(d *delivery) {
+	if d.tries++; d.tries > activation.Tries {
+		k.done(d, acted{err: errUnavailable})
+		return
+	}
+	state, reply := k.core.Reads(d.m.call)
+	var keys []string
+	term, leads := k.leads()
+	if state {
+		if !leads {
+			k.done(d, acted{err: errUnavailable})
+			return
+		}
+		keys = append(keys, keyOf('s', k.name, ""))
+	}
+	if reply {
+		keys = append(keys, replyKey(k.name, d.m.call))
+	}
+	if len(keys) == 0 {
+		k.handle(d)
+		return
+	}
+	txn := store.Txn{}
+	for _, key := range keys {
+		txn.Ops = append(txn.Ops, store.Op{Kind: store.OpGet, Key: []byte(key)})
+	}
+	k.a.do(k.shard, txn, d.m.told, func(r response) {
+		if r.err != nil {
+			k.done(d, acted{err: r.err})
+			return
+		}
+		if state {
+			k.load(term, &r.results[0])
+		}
+		if reply {
+			if kept, known := d.m.call.Answered(r.results[len(r.results)-1].Value); known {
+				k.known(d, kept)
+				return
+			}
+		}
+		k.handle(d)
+	})
+}
+
+// load takes the state as it was read.
+func (k *awake) load(term shards.Term, r *store.Result) {
+	sent := uint64(0)
+	k.sum = sum{}
+	if r.Found {
+		n, state, err := activation.State(r.Value)
+		if err != nil || len(state) != 16 {
+			k.a.p.n.w.Fail(invariantActs, "%s cannot read the state of actor %s: %v", k.a.p.n.ID, k.name, err)
+			return
+		}
+		sent, k.sum = n, decodeSum(state)
+	}
+	k.core.Loaded(term, r.Version, sent)
+}
+
+// known answers a message as it was answered before.
+func (k *awake) known(d *delivery, kept activation.Reply) {
+	o, ok := replied(kept)
+	if !ok { // a later one of its lane was: nobody waits for this one
+		k.busy = false
+		d.answer(acted{})
+		k.next()
+		return
+	}
+	k.done(d, acted{outcome: o})
+}
+
+// handle lets the handler take its time: now and then so long that the world is another one afterwards.
+func (k *awake) handle(d *delivery) {
+	n := k.a.p.n
+	took := time.Duration(n.acting.Int64N(int64(2 * time.Millisecond)))
+	if n.acting.IntN(12) == 0 {
+		took = time.Duration(n.acting.Int64N(int64(1500 * time.Millisecond)))
+	}
+	n.after(took, func() { k.finish(d) })
+}
+
+// finish ends the handling of a message.
+func (k *awake) finish(d *delivery) {
+	o := d.m.do.do(k.sum, tokenOf(d.m.call))
+	switch ending := k.core.Ending(d.m.call, o.done, o.refused); ending {
+	case activation.Confirm:
+		term, leads := k.leads()
+		switch sure := k.core.Confirm(term, leads); {
+		case sure:
+			k.a.p.n.w.acts.confirms(k.a.p.n.w, k.a.p.n, d, k.sum)
+			k.done(d, acted{outcome: o})
+		case !leads:
+			k.done(d, acted{err: errUnavailable})
+		default:
+			k.prepare(d)
+		}
+	default:
+		k.write(d, o, ending)
+	}
+}
+
+// write commits what a message has changed, or its reply alone.
+func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
+	n := k.a.p.n
+	numbers := k.core.Numbers()
+	txn := store.Txn{Atomic: true}
+	set := func(key string, value []byte) {
+		txn.Ops = append(txn.Ops, store.Op{Kind: store.OpSet, Key: []byte(key), Value: value})
+	}
+	if !n.bug(BugUnguarded) {
+		txn.Guards = []store.Guard{{If: store.IfVersion, Key: []byte(keyOf('s', k.name, "")), Version: k.core.Version()}}
+	}
+	if ending == activation.Commit {
+		var mail []letter
+		for _, l := range d.m.mail {
+			l.number = numbers.Next(n.wall() * 1000)
+			mail = append(mail, l)
+		}
+		set(keyOf('s', k.name, ""), o.sum.encode(activation.AppendState(nil, numbers.Last())))
+		for i := range mail {
+			set(mail[i].key(k.name), mail[i].encode())
+		}
+	}
+	set(replyKey(k.name, d.m.call), activation.AppendReply(nil, d.m.call.Seq, o.reply()))
+	if n.bug(BugAnswerAhead) {
+		d.answer(acted{outcome: o})
+		d.answer = func(acted) {}
+	}
+	k.a.do(k.shard, txn, 0, func(r response) {
+		switch {
+		case r.err != nil:
+			k.core.Drop() // whether it was written or not: look again
+			k.done(d, acted{err: r.err})
+			return
+		case errors.Is(r.results[0].Err, store.ErrConflict):
+			k.core.Drop()
+			k.prepare(d)
+			return
+		}
+		version := k.core.Version()
+		if ending == activation.Commit {
+			version, k.sum = r.results[0].Version, o.sum
+		}
+		k.core.Committed(version, numbers.Last())
+		if len(d.m.mail) > 0 {
+			k.a.deliverMail()
+		}
+		k.done(d, acted{outcome: o, seq: r.seq})
+	})
+}
