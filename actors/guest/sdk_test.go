@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -114,6 +115,10 @@ func TestLanguagesHandleAlike(t *testing.T) {
 				dice := rand.New(rand.NewPCG(5, sequence))
 				for number := range uint64(100) {
 					q := anyMessage(dice, number)
+					if dice.IntN(8) == 0 { // one that a version before has written
+						q.Self = fmt.Sprint("counter/old-", number)
+						r.Give(q.Self, 1, map[string]string{"n": strconv.Itoa(dice.IntN(50) - 10), "note/x": `"kept"`})
+					}
 					o, err := r.Handle(context.Background(), q)
 					if err != nil {
 						t.Fatal(err)

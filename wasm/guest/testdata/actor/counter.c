@@ -1,6 +1,7 @@
 /* The kind that all SDKs are held equal by, in C; see manifest.json. */
 #define TROUPE_METHODS(method) method(add) method(value) method(note) method(notes) method(pay) method(compare) method(later) method(forget) method(dice) method(about)
 #define TROUPE_REPLIED heard
+#define TROUPE_MIGRATE moved
 #include "troupe_actor.h"
 MANIFEST("manifest.json")
 
@@ -71,3 +72,12 @@ METHOD(dice) {
 }
 
 METHOD(about) { return reply("{\"self\":%q,\"name\":%q,\"sender\":%q,\"event\":%d,\"now\":%l}", self(), name_of(self()), sender(), event(), now()); }
+
+/* Layout 1 had the sum under "n", and took any. */
+static int32_t moved(int32_t from) {
+	int64_t n = get_integer("n");
+	if (n < 0) return refuse(9, "%T has %l in layout %d", self(), n, from);
+	del("n");
+	put_integer("count", n);
+	return 0;
+}

@@ -4,7 +4,7 @@
 mod troupe_actor;
 use troupe_actor::*;
 
-actor!("manifest.json", add, value, note, notes, pay, compare, later, forget, dice, about; replied = heard);
+actor!("manifest.json", add, value, note, notes, pay, compare, later, forget, dice, about; replied = heard; migrate = moved);
 
 fn change(by: i64) -> Outcome {
     let count = get("count").integer() + by;
@@ -76,4 +76,15 @@ fn dice(request: &Json) -> Outcome {
 
 fn about(_: &Json) -> Outcome {
     reply(object! { "self": me(), "name": name_of(me()), "sender": sender(), "event": event(), "now": now() })
+}
+
+/// Layout 1 had the sum under "n", and took any.
+fn moved(from: i32) -> Outcome {
+    let n = get("n").integer();
+    if n < 0 {
+        return refuse(9, format!("{} has {} in layout {}", me(), n, from));
+    }
+    del("n");
+    put("count", n);
+    reply(())
 }

@@ -1,6 +1,6 @@
 // The kind that all SDKs are held equal by, in AssemblyScript; see manifest.json.
-import { method, onReply, getInteger, put, putInteger, del, scan, reply, refuse, tell, ask, remind, forget, randomBelow, self, sender, nameOf, peer, event, now, token, answered, json, quote, Json, Kind } from "../../assemblyscript/troupe_actor";
-export { act_abi_1, act_inbox, act_handle } from "../../assemblyscript/troupe_actor";
+import { method, onReply, onMigrate, getInteger, put, putInteger, del, scan, reply, refuse, tell, ask, remind, forget, randomBelow, self, sender, nameOf, peer, event, now, token, answered, json, quote, Json, Kind } from "../../assemblyscript/troupe_actor";
+export { act_abi_1, act_inbox, act_handle, act_migrate } from "../../assemblyscript/troupe_actor";
 
 function change(by: i64): i32 {
   const count = getInteger("count") + by;
@@ -66,3 +66,12 @@ method("dice", (request: Json): i32 => {
 });
 
 method("about", (request: Json): i32 => reply(`{"self":${quote(self())},"name":${quote(nameOf(self()))},"sender":${quote(sender())},"event":${event()},"now":${now()}}`));
+
+// Layout 1 had the sum under "n", and took any.
+onMigrate((from: i32): i32 => {
+  const n = getInteger("n");
+  if (n < 0) return refuse(9, `${self()} has ${n} in layout ${from}`);
+  del("n");
+  putInteger("count", n);
+  return 0;
+});

@@ -74,6 +74,7 @@ func init() {
 		c.Put(fmt.Sprint("heard/", c.Token()), a)
 		return nil
 	})
+	actor.Migrate(moved)
 	actor.Handle("later", func(c *actor.Context, r struct{ After, Every, Amount int64 }) (int64, error) {
 		c.Remind("tick", time.Duration(r.After)*time.Millisecond, time.Duration(r.Every)*time.Millisecond, "add", r.Amount)
 		return c.Now().UnixMilli() + r.After, nil
@@ -110,4 +111,15 @@ func change(c *actor.Context, by int64) (int64, error) {
 	}
 	c.Put("count", count)
 	return count, nil
+}
+
+// moved reads layout 1, which had the sum under "n", and took any.
+func moved(c *actor.Context, from int) error {
+	n := int64(0)
+	if c.Get("n", &n); n < 0 {
+		return actor.Refuse(9, "%s has %d in layout %d", c.Self(), n, from)
+	}
+	c.Delete("n")
+	c.Put("count", n)
+	return nil
 }
