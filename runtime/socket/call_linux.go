@@ -1,4 +1,4 @@
-//go:build !race
+//go:build linux && !race && !386 && !s390x
 
 package socket
 
@@ -7,14 +7,18 @@ import (
 	"unsafe"
 )
 
-// read is read(2), on a socket that does not block.
-func read(fd uintptr, p []byte) (int, syscall.Errno) { return call(syscall.SYS_READ, fd, p) }
+// receive is recv(2). It never blocks, whatever somebody made of the descriptor.
+func receive(fd uintptr, p []byte) (int, syscall.Errno) {
+	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
+}
 
-// write is write(2), likewise.
-func write(fd uintptr, p []byte) (int, syscall.Errno) { return call(syscall.SYS_WRITE, fd, p) }
+// send is send(2), likewise. A connection that broke is an error, and no signal.
+func send(fd uintptr, p []byte) (int, syscall.Errno) {
+	return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+}
 
-func call(number, fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+func call(number, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

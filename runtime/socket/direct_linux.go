@@ -1,3 +1,5 @@
+//go:build !386 && !s390x
+
 package socket
 
 import (
@@ -5,19 +7,33 @@ import (
 	"io"
 	"net"
 	"os"
+	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// direct is a TCP connection whose system calls the scheduler does not hear of.
+// direct is a TCP connection whose system calls the scheduler hears of now and then.
 type direct struct {
 	*net.TCPConn
 	raw     syscall.RawConn
 	in, out transfer
+	quiet   atomic.Int32 // calls in a row that the scheduler did not hear of, since the connection was found empty
 }
+
+const (
+	// turn is how many calls in a row a connection makes before others have a turn. Package net gives them one in most calls that
+	// take long, since the scheduler then takes the processor away; nobody takes it here, for 10 ms.
+	turn = 16
+	// mostQuiet bounds direct.quiet: a connection that is never found empty would keep the monitor asleep, which looks for
+	// others that can be read while all processors are busy.
+	mostQuiet = 32 * turn
+	// mostBytes is what one such call may copy: some 10 µs, which is what a garbage collection that begins waits at most.
+	mostBytes = 64 << 10
+)
 
 // transfer is one direction of a connection. What step needs lies here, so that a call allocates nothing.
 type transfer struct {
@@ -40,7 +56,7 @@ func Direct(c net.Conn) net.Conn {
 		return c
 	}
 	d := &direct{TCPConn: tcp, raw: raw}
-	d.in.step, d.out.step = d.in.receive, d.out.transmit
+	d.in.step, d.out.step = d.take, d.give
 	return d
 }
 
@@ -81,13 +97,33 @@ func (t *transfer) run(until func(func(uintptr) bool) error, p []byte) (int, err
 	return t.n, err
 }
 
-func (t *transfer) receive(fd uintptr) bool {
+// silent says whether the next call, of so many bytes, is one that the scheduler does not hear of.
+func (d *direct) silent(size int) bool {
+	made := d.quiet.Add(1)
+	if made%turn == 0 {
+		goruntime.Gosched()
+	}
+	if size <= mostBytes && made <= mostQuiet {
+		return true
+	}
+	d.quiet.Store(0)
+	return false
+}
+
+func (d *direct) take(fd uintptr) bool {
+	t := &d.in
+	p := t.p[:min(len(t.p), mostBytes)]
 	for {
-		n, errno := read(fd, t.p)
+		call := receive
+		if !d.silent(len(p)) {
+			call = announcedRead
+		}
+		n, errno := call(fd, p)
 		switch errno {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
+			d.quiet.Store(0) // its goroutine waits now, and others have their turn
 			return false
 		case 0:
 			t.n = n
@@ -97,9 +133,14 @@ func (t *transfer) receive(fd uintptr) bool {
 	}
 }
 
-func (t *transfer) transmit(fd uintptr) bool {
+func (d *direct) give(fd uintptr) bool {
+	t := &d.out
 	for t.n < len(t.p) {
-		n, errno := write(fd, t.p[t.n:])
+		call := send
+		if !d.silent(len(t.p) - t.n) {
+			call = announcedWrite
+		}
+		n, errno := call(fd, t.p[t.n:])
 		switch errno {
 		case 0:
 			t.n += n
@@ -112,6 +153,25 @@ func (t *transfer) transmit(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// announcedRead and announcedWrite are package syscall's, which the scheduler hears of.
+
+func announcedRead(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, err := syscall.Read(int(fd), p)
+	return settled(n, err)
+}
+
+func announcedWrite(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, err := syscall.Write(int(fd), p)
+	return settled(n, err)
+}
+
+func settled(n int, err error) (int, syscall.Errno) {
+	if err != nil {
+		return 0, err.(syscall.Errno) // package syscall gives nothing else for either call
+	}
+	return n, 0
 }
 
 // failure is an error as net gives it for the same.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	goruntime "runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -179,6 +180,118 @@ func TestEndAfter(t *testing.T) {
 	if err := EndAfter(near, 3*time.Second); err != nil {
 		t.Error(err)
 	}
+}
+
+// Connections are closed by others while they are read and written, and the system gives their descriptors to new ones at once. A call on the old
+// one that reached the new one would show as a byte of another connection.
+func TestDescriptorsThatAreUsedAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { // gives back what comes
+		var open sync.WaitGroup
+		defer open.Wait()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer c.Close()
+				_, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{Direct(c)}) // ends however the other side does
+			})
+		}
+	})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for mark := range 50 {
+				c, err := net.Dial("tcp", l.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				closedUnderWay(t, Direct(c), byte(mark))
+			}
+		})
+	}
+	clients.Wait()
+	l.Close()
+	running.Wait()
+}
+
+// closedUnderWay writes a mark again and again, reads it back, and has a third goroutine close the connection meanwhile.
+func closedUnderWay(t *testing.T, c net.Conn, mark byte) {
+	var sides sync.WaitGroup
+	some := make(chan struct{})
+	seen := sync.OnceFunc(func() { close(some) })
+	sides.Go(func() {
+		p := bytes.Repeat([]byte{mark}, 100)
+		for err := error(nil); err == nil; {
+			_, err = c.Write(p)
+		}
+	})
+	sides.Go(func() {
+		defer seen()
+		p := make([]byte, 333)
+		for {
+			n, err := c.Read(p)
+			if bytes.Count(p[:n], []byte{mark}) != n {
+				t.Errorf("a connection that carries %d read % x", mark, p[:n])
+			}
+			if err != nil {
+				return
+			}
+			seen()
+		}
+	})
+	<-some
+	c.Close()
+	sides.Wait()
+}
+
+// A thousand connections that always have something to say share one processor, and each is answered.
+func TestManyConnectionsOnOneProcessor(t *testing.T) {
+	defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(1))
+	const connections, rounds = 1000, 20
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var running sync.WaitGroup
+	for range connections {
+		far, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() {
+			defer near.Close()
+			_, _ = io.Copy(struct{ io.Writer }{Direct(near)}, struct{ io.Reader }{Direct(near)}) // until far is closed
+		})
+		running.Go(func() {
+			defer far.Close()
+			c, p := Direct(far), make([]byte, 100)
+			for i := range rounds {
+				p[0] = byte(i)
+				if _, err := c.Write(p); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := io.ReadFull(c, p); err != nil || p[0] != byte(i) {
+					t.Errorf("round %d brought %d: %v", i, p[0], err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
 }
 
 func BenchmarkRoundTrip(b *testing.B) {

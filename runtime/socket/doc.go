@@ -9,7 +9,12 @@
 // within them. Then another thread is woken, to find that there is nothing to do. Of three nodes under writes that was
 // a fifth of the processor time at pipeline 1, and a quarter at 16.
 //
-// The price: while the kernel copies, tens of microseconds at most, a garbage collection that wants to begin waits for it. And
-// the monitor, which also interrupts goroutines that compute for more than 10 ms, is not woken by a request, but by the next
-// timer of the process.
+// The price: while the kernel copies, and delivers what is for this machine, tens of microseconds, a garbage collection that wants to
+// begin waits for it. And nobody takes the processor from a goroutine that always finds something to read or write, as the
+// scheduler does inside net's calls; so it gives others a turn itself after 16 calls, and after 512 makes one that the scheduler
+// hears of, which wakes the monitor. A call that would copy more than 64 KiB is such a one, too.
+//
+// Soundness: calls are made inside [syscall.RawConn], which holds the descriptor open until they return, so a Close at the same time
+// neither reuses it under them nor leaves them waiting, and deadlines are the poller's. They ask the kernel not to block whatever
+// the descriptor is set to, and for an error instead of a signal where the other side is gone.
 package socket
