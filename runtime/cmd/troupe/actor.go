@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,6 +29,18 @@ when the reply comes. A kind is registered by the programs that embed Troupe, or
 	cmd.AddCommand(actorInitCommand(c), actorPackCommand(c), actorTestCommand(c), actorPushCommand(c), actorUseCommand(c), actorRollbackCommand(c), actorForgetCommand(c),
 		actorListCommand(c), actorInspectCommand(c), actorCallCommand(c), actorTellCommand(c))
 	return cmd
+}
+
+// belowZero puts the request of call or tell behind all flags if it is a number below zero, which would be taken for flags.
+func belowZero(args []string) []string {
+	if len(args) < 2 || args[0] != "actor" || args[1] != "call" && args[1] != "tell" || slices.Contains(args, "--") {
+		return args
+	}
+	i := slices.IndexFunc(args, func(a string) bool { return len(a) > 1 && a[0] == '-' && json.Valid([]byte(a)) })
+	if i < 0 {
+		return args
+	}
+	return append(slices.Delete(slices.Clone(args), i, i+1), "--", args[i])
 }
 
 // message is what call and tell have in common: to whom, which method, and the request.

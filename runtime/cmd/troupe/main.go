@@ -78,7 +78,7 @@ func main() {
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, c *console, args []string) int {
 	root := rootCommand(c)
-	root.SetArgs(append([]string{}, args...)) // nil would mean the process' own
+	root.SetArgs(append([]string{}, belowZero(args)...)) // nil would mean the process' own
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
