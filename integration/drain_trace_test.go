@@ -56,6 +56,9 @@ func TestDrainIsOneTrace(t *testing.T) {
 	refused := 0
 	for _, name := range held {
 		for _, s := range x.children[string(x.below(x.root, "copy "+name+" "+leaver.Name+"→").SpanId)] {
+			if strings.HasPrefix(s.Name, "recover ") && (harness.Text(s, "troupe.recovery.source") == "" || harness.Text(s, "troupe.recovery.bytes") == "" || harness.Text(s, "troupe.recovery.ops") == "") {
+				t.Errorf("%s does not say from where, and how much", s.Name)
+			}
 			if slices.ContainsFunc(s.Events, func(e *trace.Span_Event) bool {
 				return strings.HasPrefix(e.Name, spared.Name+": keep_off NO") && harness.EventText(e, "troupe.decider.module") != ""
 			}) {

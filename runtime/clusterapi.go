@@ -254,6 +254,7 @@ func (c clusterAPI) own(copies bool) admin.View {
 	}
 	if copies {
 		v.Copies = api(c).Shards()
+		v.Arriving = c.arriving()
 	}
 	return v
 }

@@ -63,7 +63,7 @@ func newCopies(n *Node) (*copies, error) {
 	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.link, err = shard.NewLink(shard.LinkConfig{
-		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Log: n.config.Logger, Messages: n.telling.messages,
+		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Arrived: n.arrived, Log: n.config.Logger, Messages: n.telling.messages,
 	})
 	return c, err
 }

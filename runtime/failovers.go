@@ -95,6 +95,11 @@ func (n *Node) took(t shard.Takeover) {
 	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
 }
 
+// arrived notes that another copy of a shard that is led here has all. It is called in the shard's turn.
+func (n *Node) arrived(a shard.Arrival) {
+	n.telling.teller.Arrived(failover.Arrival{Shard: a.Shard, Copy: a.Copy, Node: a.Node, Bytes: a.Bytes, Operations: a.Operations})
+}
+
 // waited notes that a request had to be tried again.
 func (n *Node) waited(id shards.ShardID, began, ended time.Time) {
 	if t := n.telling; t != nil {

@@ -58,9 +58,39 @@ func (p *projection) move(s *Shard) {
 		if a.Failed != "" && i+1 < len(s.Attempts) {
 			end = s.Attempts[i+1].Told
 		}
-		p.add(fmt.Sprintf("recover/%s/%d", s.Name, i+1), step, Span{Name: fmt.Sprintf("recover %s%s @%s", s.Name, again, a.To), NodeID: a.ToID, Node: a.To, Start: a.Told, End: end, Error: a.Failed,
-			Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeTo, a.To)}})
+		x := Span{Name: fmt.Sprintf("recover %s%s @%s", s.Name, again, a.To), NodeID: a.ToID, Node: a.To, Start: a.Told, End: end, Error: a.Failed,
+			Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeTo, a.To)}}
+		if a.Source != "" {
+			x.Attributes = append(x.Attributes, Text(attributeSource, a.Source), Number(attributeBytes, a.Bytes), Number(attributeOperations, a.Operations))
+		}
+		p.add(fmt.Sprintf("recover/%s/%d", s.Name, i+1), step, x)
 	}
+}
+
+// volume says how much was copied, if it is known of all.
+func (f *Failover) volume() string {
+	total, operations := int64(0), int64(0)
+	for i := range f.Shards {
+		for j := range f.Shards[i].Attempts {
+			a := &f.Shards[i].Attempts[j]
+			total, operations = total+a.Bytes, operations+a.Operations
+		}
+	}
+	var text string
+	switch {
+	case f.Omitted > 0:
+		return ""
+	case total >= 1<<30:
+		text = fmt.Sprintf(", %.1f GiB", float64(total)/(1<<30))
+	case total >= 1<<20:
+		text = fmt.Sprintf(", %.1f MiB", float64(total)/(1<<20))
+	case total > 0:
+		text = fmt.Sprintf(", %.1f KiB", float64(total)/(1<<10))
+	}
+	if operations > 0 {
+		text += fmt.Sprintf(", %d operations", operations)
+	}
+	return text
 }
 
 // client shows that requests waited on a node.

@@ -34,6 +34,9 @@ const (
 	attributeRawStart    = "troupe.clock.raw_start"
 	attributeAhead       = "troupe.clock.ahead_ms"
 	attributePrimary     = "troupe.shard.primary"
+	attributeSource      = "troupe.recovery.source"
+	attributeBytes       = "troupe.recovery.bytes"
+	attributeOperations  = "troupe.recovery.ops"
 	attributeRequests    = "troupe.clients.waited"
 	attributeLongest     = "troupe.clients.longest_ms"
 )

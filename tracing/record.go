@@ -156,6 +156,11 @@ type Attempt struct {
 	Waited  int    // requests that waited for the shard on that node
 	Ahead   int64  // how far its clock is ahead of the leader's, if its times were impossible and have been set back by that; else 0
 	Failed  string // why it came to nothing
+
+	// Of a copy that another took the place of, as the primary tells that it came from.
+	Source     string // that node
+	Bytes      int64  // of a snapshot
+	Operations int64  // that came one by one
 }
 
 // Group is what is left of shards that are not in a record one by one.
@@ -278,7 +283,7 @@ func (f *Failover) Summary() string {
 		fmt.Fprintf(&b, ": suspected by %s, %s", f.Detector, f.Reason)
 		return b.String()
 	case KindDrain:
-		fmt.Fprintf(&b, ": drain of %d copies", n)
+		fmt.Fprintf(&b, ": drain of %d copies%s", n, f.volume())
 		return b.String() + f.lasted()
 	case KindPolicies:
 		fmt.Fprintf(&b, ": %s; %d moves", f.Reason, f.moves())

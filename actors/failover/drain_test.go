@@ -147,6 +147,33 @@ func TestDrainsEndOtherwise(t *testing.T) {
 	}
 }
 
+// What primaries tell of copies that have come belongs to the try that is under way, and to no other.
+func TestDrainTellsWhatWasCopied(t *testing.T) {
+	e := newEmptying(t, 4, 4)
+	e.drain("id2", true)
+	e.round(false)
+	x := e.drains.open[0]
+	i := slices.IndexFunc(x.Shards, func(s tracing.Shard) bool { return s.Last() != nil })
+	s := &x.Shards[i]
+	told := Arrival{Shard: shards.ShardID(s.ID), Node: shards.NodeID(s.Last().ToID), By: "id3", Bytes: 3 << 19, Operations: 7}
+	for _, a := range []Arrival{told, {Shard: told.Shard, Node: "id2", By: "id3", Bytes: 1}, {Shard: shards.NewShardID(9, 9), Node: told.Node, Bytes: 1}} {
+		e.drains.arrived(e.state, &a)
+	}
+	for range 10 {
+		e.round(true)
+	}
+	again, err := tracing.DecodeFailover(e.over[0].Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(again.Summary(), "copies, 1.5 MiB, 7 operations in ") {
+		t.Errorf("it is summed up as %s", again.Summary())
+	}
+	if text := tracetest.Text(again.Spans()); strings.Count(text, "recovery.source") != 1 || !strings.Contains(text, "recovery.source=n3 recovery.bytes=1572864 recovery.ops=7") {
+		t.Errorf("its trace:\n%s", text)
+	}
+}
+
 // A recovery that fails is an attempt, and the next is another.
 func TestDrainTriesAgain(t *testing.T) {
 	e := newEmptying(t, 4, 4)

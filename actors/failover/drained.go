@@ -78,3 +78,13 @@ func (w *Watch) note(x *drain, record []byte, end bool) (cluster.Outcome, error)
 	defer cancel()
 	return w.c.Group.ProposeIn(ctx, w.stories.term, &cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Record: record, Close: end}})
 }
+
+// arrived takes what primaries tell of copies that are in sync by now, or will be in a moment.
+func (w *Watch) arrived(state *cluster.State, list []Arrival) {
+	if len(list) > 0 {
+		w.sight(state, nanos())
+	}
+	for i := range list {
+		w.drains.arrived(state, &list[i])
+	}
+}

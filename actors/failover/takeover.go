@@ -46,6 +46,7 @@ type message struct {
 	Waits     []Felt
 	Sent      int64 // by the clock of who sends it, nanoseconds since 1970
 	Ask       bool
+	Arrivals  []Arrival
 }
 
 // answer is the reply to Ask: encoded records.
@@ -56,7 +57,7 @@ type TellerConfig struct {
 	Self   shards.NodeID
 	Leader func() (shards.NodeID, uint64) // who leads, as far as this node knows, and in which term
 	Call   func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
-	Here   func([]Takeover, []Felt) error // tells the Watch of this node
+	Here   func([]Takeover, []Felt, []Arrival) error // tells the Watch of this node
 	Log    *slog.Logger
 }
 
@@ -68,10 +69,11 @@ type Teller struct {
 	done   sync.WaitGroup
 	wake   chan struct{}
 
-	mu    sync.Mutex
-	list  []told                       // oldest first
-	waits map[shards.ShardID]*toldWait // what is older than tellAgain goes
-	soon  bool                         // Wake will come for the waits
+	mu       sync.Mutex
+	list     []told                       // oldest first
+	waits    map[shards.ShardID]*toldWait // what is older than tellAgain goes
+	arrivals []toldArrival                // oldest first
+	soon     bool                         // Wake will come for the waits
 }
 
 type told struct {
@@ -175,12 +177,12 @@ func (t *Teller) tell() bool {
 	m := t.news(term)
 	var err error
 	switch {
-	case len(m.Takeovers)+len(m.Waits) == 0:
+	case len(m.Takeovers)+len(m.Waits)+len(m.Arrivals) == 0:
 		return true
 	case leader == "" || term == 0:
 		return false
 	case leader == t.c.Self:
-		err = t.c.Here(m.Takeovers, m.Waits)
+		err = t.c.Here(m.Takeovers, m.Waits, m.Arrivals)
 	default:
 		ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
 		defer cancel()
@@ -206,6 +208,12 @@ func (t *Teller) news(term uint64) (m message) {
 			m.Takeovers = append(m.Takeovers, x.Takeover)
 		}
 	}
+	t.arrivals = slices.DeleteFunc(t.arrivals, func(x toldArrival) bool { return now.Sub(x.at) > tellAgain })
+	for _, x := range t.arrivals {
+		if x.term != term || term == 0 {
+			m.Arrivals = append(m.Arrivals, x.Arrival)
+		}
+	}
 	for id, w := range t.waits {
 		switch {
 		case now.UnixNano()-w.Ended > int64(tellAgain):
@@ -227,6 +235,11 @@ func (t *Teller) heard(m *message, term uint64) {
 			t.list[i].term = term
 		}
 	}
+	for i := range t.arrivals {
+		if slices.Contains(m.Arrivals, t.arrivals[i].Arrival) {
+			t.arrivals[i].term = term
+		}
+	}
 	for i := range m.Waits {
 		if w := t.waits[m.Waits[i].Shard]; w != nil && w.Felt == m.Waits[i] {
 			w.term = term
@@ -240,11 +253,14 @@ func decodeMessage(from shards.NodeID, body []byte) (*message, error) {
 	if err := wire.Unmarshal(body, takeoverLimits, m); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: what node %s tells: %w", from, err)}
 	}
-	if n := max(len(m.Takeovers), len(m.Waits)); n > maxTold {
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: node %s tells of %d takeovers or waits; at most %d", from, n, maxTold)}
+	if n := max(len(m.Takeovers), len(m.Waits), len(m.Arrivals)); n > maxTold {
+		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: node %s tells of %d takeovers, waits or arrivals; at most %d", from, n, maxTold)}
 	}
 	for i := range m.Waits {
 		m.Waits[i].Node = from
+	}
+	for i := range m.Arrivals {
+		m.Arrivals[i].By = from
 	}
 	for i := range m.Takeovers {
 		m.Takeovers[i].Node = from // nobody speaks for another

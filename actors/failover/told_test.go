@@ -79,6 +79,7 @@ func TestDrainIsToldOnce(t *testing.T) {
 		x := newTwoOffices(t)
 		defer x.close()
 		x.drain("id2", true)
+		x.second.teller.Arrived(Arrival{Shard: shards.NewShardID(9, 9), Node: "id1", Bytes: 1}) // of no drain
 		if open := x.first.watch.Open(); len(open) != 1 || open[0].Kind != tracing.KindDrain || open[0].Outcome != tracing.OutcomeOpen {
 			t.Fatalf("open: %v", open)
 		}

@@ -176,9 +176,9 @@ func (w *Watch) Idle(p placement.Planned) {
 	}
 }
 
-// Took takes what copies tell of their takeovers, and nodes of requests that waited. An error says that this node does not lead, or has
+// Took takes what copies tell of their takeovers and of copies that came in sync, and nodes of requests that waited. An error says that this node does not lead, or has
 // won a moment ago and knows of no stories yet: they are to be told again.
-func (w *Watch) Took(list []Takeover, waits []Felt) error {
+func (w *Watch) Took(list []Takeover, waits []Felt, arrivals []Arrival) error {
 	if leader, term := w.c.Group.Leader(); leader != w.c.Self || term != w.office.Load() {
 		return errNotHere
 	}
@@ -191,6 +191,7 @@ func (w *Watch) Took(list []Takeover, waits []Felt) error {
 		for i := range waits {
 			w.stories.feel(state, &waits[i])
 		}
+		w.arrived(state, arrivals)
 	})
 	return nil
 }
@@ -212,7 +213,7 @@ func (w *Watch) Serve(from shards.NodeID, body []byte) ([]byte, error) {
 		for i := range m.Takeovers {
 			m.Takeovers[i].sent, m.Takeovers[i].received = m.Sent, now
 		}
-		return nil, w.Took(m.Takeovers, m.Waits)
+		return nil, w.Took(m.Takeovers, m.Waits, m.Arrivals)
 	}
 	var a answer
 	for _, f := range w.Open() {

@@ -244,7 +244,7 @@ func (p *parliament) play(s *stage, leader *office) {
 		r, now := &p.State().Shards[i], time.Now().UnixNano()
 		list = append(list, Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: now, Served: now, Written: now})
 	}
-	if err := leader.watch.Took(list, nil); err != nil {
+	if err := leader.watch.Took(list, nil, nil); err != nil {
 		panic(err) // the leader has been in office since its first plan
 	}
 }
@@ -321,12 +321,12 @@ func TestEndOfStoryIsLost(t *testing.T) {
 			r, now := &p.State().Shards[i], time.Now().UnixNano()
 			again = append(again, Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: now, Served: now, Written: now})
 		}
-		if err := second.watch.Took(again, nil); err == nil {
+		if err := second.watch.Took(again, nil, nil); err == nil {
 			t.Fatal("who has won, and does not know what goes on, took what would be lost")
 		}
 		second.watch.Applied()
 		synctest.Wait()
-		if err := second.watch.Took(again, nil); err != nil {
+		if err := second.watch.Took(again, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(10 * time.Second)
@@ -358,7 +358,7 @@ func TestUncommittedStory(t *testing.T) {
 		o.watch.Applied()
 		for i := range s.state.Shards {
 			r := &s.state.Shards[i]
-			if err := o.watch.Took([]Takeover{{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: 1, Served: time.Now().UnixNano(), Written: time.Now().UnixNano()}}, nil); err != nil {
+			if err := o.watch.Took([]Takeover{{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: 1, Served: time.Now().UnixNano(), Written: time.Now().UnixNano()}}, nil, nil); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,9 +1,7 @@
 package shard
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
@@ -65,19 +63,12 @@ type Stats struct {
 	Available bool
 	Reason    string // why not available
 
-	Copy    shards.CopyID  // in a cluster: what the table calls this copy; 0 if it does not list it
-	Term    shards.Term    // likewise
-	Rolling uint64         // the hash over everything up to Applied
-	Replica replica.Status // in a cluster, as far as the core has been told: see Solo
-	Solo    bool           // the only copy: writes take the short way
-	Streams []StreamStats  // snapshots on their way to other copies, by copy
-}
-
-// StreamStats is how far a snapshot has come.
-type StreamStats struct {
-	To    shards.CopyID
-	Bytes int64 // sent
-	Of    int64 // about what it will be
+	Copy     shards.CopyID  // in a cluster: what the table calls this copy; 0 if it does not list it
+	Term     shards.Term    // likewise
+	Rolling  uint64         // the hash over everything up to Applied
+	Replica  replica.Status // in a cluster, as far as the core has been told: see Solo
+	Solo     bool           // the only copy: writes take the short way
+	Arriving []Arrival      // other copies that come in sync, by copy
 }
 
 // Stats takes a look at the shard.
@@ -98,10 +89,7 @@ func (s *Shard) Stats() Stats {
 	st.Rolling = s.store.Rolling()
 	if p := s.part; p != nil {
 		st.Copy, st.Term, st.Replica, st.Solo = p.self, p.core.Term(), p.core.Status(), p.solo
-		for id, o := range p.outgoing {
-			st.Streams = append(st.Streams, StreamStats{id, o.source.Progress(), st.Memory})
-		}
-		slices.SortFunc(st.Streams, func(a, b StreamStats) int { return cmp.Compare(a.To, b.To) })
+		st.Arriving = s.arrivals(&st.Replica)
 	}
 	return st
 }

@@ -53,6 +53,7 @@ type LinkConfig struct {
 	Replica  replica.Config  // windows and patience in ticks; Shard and Memory are filled in for each shard
 	Recovery recovery.Config // likewise
 	Took     func(Takeover)  // told, in a shard's turn, when a copy that was promoted serves, and of its first write; nil: nobody wants to know
+	Arrived  func(Arrival)   // told, in a shard's turn, when another copy has all that this primary has; nil: likewise
 	Log      *slog.Logger    // nil: nobody listens
 
 	Messages *tracing.Messages // nil: no write is traced. The Sender is a TracedSender then, or the traces end here

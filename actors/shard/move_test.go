@@ -40,6 +40,12 @@ func TestASnapshotComesFirst(t *testing.T) {
 		c.more(10)
 		w.move(0, cluster.Move{Kind: cluster.MoveAllocate, Node: "n2"})
 		w.await("the second copy", w.inSync)
+		if came := w.arrivalsOn("n2"); len(came) == 0 || came[len(came)-1].Bytes < 1500*8 || !came[len(came)-1].Done || came[len(came)-1].Began == 0 {
+			t.Errorf("of a copy that was sent a snapshot its primary tells %+v", came)
+		}
+		if list := p.Stats().Arriving; len(list) != 0 {
+			t.Errorf("a copy in sync is still on its way: %+v", list)
+		}
 		c.more(10)
 		w.move(0, cluster.Move{Kind: cluster.MoveAllocate, Node: "n3"})
 		w.await("the third copy", w.inSync)
@@ -75,6 +81,11 @@ func TestOnlyTheTail(t *testing.T) {
 		w.equal()
 		if _, _, found := w.house("n2").files.Newest(shards.NewShardID(w.space.ID, 0)); found {
 			t.Error("a copy that lacked a tail was sent a snapshot")
+		}
+		for _, a := range w.arrivalsOn("n2") {
+			if a.Bytes != 0 {
+				t.Errorf("of a copy that lacked a tail its primary tells %+v", a)
+			}
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 type outgoing struct {
 	source *recovery.Source
 	to     shards.NodeID
+	base   shards.SeqNo // of the snapshot
 	view   *store.Snapshot
 	nudged chan struct{}
 
@@ -48,7 +49,7 @@ func (s *Shard) stream(id shards.CopyID) {
 		p.core.SnapshotEnded(id, false)
 		return
 	}
-	o := &outgoing{source: source, to: p.homes[id], view: s.store.Snapshot(), nudged: make(chan struct{}, 1)}
+	o := &outgoing{source: source, to: p.homes[id], base: base.Seq, view: s.store.Snapshot(), nudged: make(chan struct{}, 1)}
 	p.outgoing[id] = o
 	s.link.sending.Add(1)
 	p.core.Retain(id, base.Seq)
@@ -139,6 +140,7 @@ func (s *Shard) streamOver(o *outgoing, r *recovery.SourceReady) {
 	id := o.source.To()
 	if p.outgoing[id] == o {
 		delete(p.outgoing, id)
+		p.sent(o, r.Done)
 	}
 	s.link.Log.Info("a snapshot's stream is over", "shard", s.name, "copy", id, "bytes", o.source.Progress(), "done", r.Done, "reason", r.Failed)
 	if s.down != nil {

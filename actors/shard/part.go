@@ -47,6 +47,7 @@ type part struct {
 	incoming bool          // a goroutine serves target
 	nudged   chan struct{} // wakes it
 	outgoing map[shards.CopyID]*outgoing
+	arriving map[shards.CopyID]*arrival // copies that shall come in sync, while this one is primary
 	streams  uint64
 	hand     *recovery.HandOver
 	moving   int         // hand-overs that were proposed and not refused: each may have been carried out
@@ -231,6 +232,7 @@ func (s *Shard) configure(row *cluster.Shard) {
 	p.core.Configure(a)
 	s.roleChanged()
 	p.target.Configure(p.self, p.core.Term(), here != nil && !here.InSync)
+	s.expects()
 	s.stopStreams()
 	s.handOver()
 	s.carryOut()

@@ -272,6 +272,7 @@ func (s *Shard) propose(c replica.Change) {
 	ask := &cluster.InSync{Shard: s.id, Term: p.core.Term(), Primary: p.self, Reason: c.Reason}
 	if c.Add {
 		ask.Add = []shards.CopyID{c.Copy}
+		s.hasAll(c.Copy)
 	} else {
 		ask.Remove = []shards.CopyID{c.Copy}
 	}

@@ -34,6 +34,7 @@ type town struct {
 	houses []*house
 	alone  map[shards.NodeID]bool // cut off from everybody, the placement leader included
 	failed []string
+	came   []Arrival    // told by primaries
 	loss   atomic.Int32 // of a hundred messages, so many do not arrive
 }
 
@@ -205,6 +206,24 @@ func (w *town) primary(index int) *Shard {
 	return h.shards[index]
 }
 
+func (w *town) arrived(a Arrival) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.came = append(w.came, a)
+}
+
+// arrivalsOn are those that were told of a node's copies, newest last.
+func (w *town) arrivalsOn(id shards.NodeID) (list []Arrival) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.came {
+		if a.Node == id {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // build begins a life of a node on a disk.
 func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house {
 	h := &house{town: w, id: id, epoch: epoch, fs: fs, mail: newQueue[letter](), bulk: newQueue[letter](), news: newQueue[*cluster.State]()}
@@ -221,7 +240,7 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	}
 	h.commit = NewCommitter(h.log, time.Second, func(err error) { w.t.Errorf("%s: %v", id, err) })
 	if h.link, err = NewLink(LinkConfig{
-		Node: id, Sender: h, Lease: h, Events: h, Files: h.files, Took: h.took,
+		Node: id, Sender: h, Lease: h, Events: h, Files: h.files, Took: h.took, Arrived: h.arrived,
 		Replica: replica.Config{LagTicks: 20}, Recovery: recovery.Config{SilenceTicks: 40},
 	}); err != nil {
 		w.t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -138,6 +139,9 @@ func EventText(e *trace.Span_Event, name string) string { return text(e.Attribut
 
 func text(list []*common.KeyValue, name string) string {
 	for _, a := range list {
+		if n, whole := a.Value.GetValue().(*common.AnyValue_IntValue); a.Key == name && whole {
+			return strconv.FormatInt(n.IntValue, 10)
+		}
 		if a.Key == name {
 			return a.Value.GetStringValue()
 		}

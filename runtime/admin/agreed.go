@@ -96,6 +96,15 @@ type View struct {
 	Lease   int64         `json:"lease"`            // milliseconds for which its lease is still good; 0 or less: it serves no reads
 	Past    int64         `json:"past"`             // Unix milliseconds from which on it remembers the shard table
 	Copies  []Shard       `json:"copies,omitempty"` // on that member
+
+	Arriving []Arriving `json:"arriving,omitempty"` // with Copies: those on other members that come in sync with a primary on that one
+}
+
+// Arriving is a copy that comes in sync.
+type Arriving struct {
+	Shard    shards.ShardID `json:"shard"`
+	Copy     shards.CopyID  `json:"copy"`
+	Recovery Recovery       `json:"recovery"`
 }
 
 // Recovery is how far a copy is that comes in sync.

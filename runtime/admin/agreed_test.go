@@ -129,11 +129,14 @@ func (a *agreed) View(_ context.Context, node shards.NodeID, copies bool) (View,
 	}
 	for _, r := range a.state.Shards {
 		if c := r.CopyOn(node); c != nil {
-			s := Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7}
-			if !c.InSync {
-				s.Recovery = &Recovery{Source: r.PrimaryCopy().Node, Stage: "snapshot", Bytes: 512, Total: 2048, Operations: 5, Began: testNow - 1500}
+			v.Copies = append(v.Copies, Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7})
+		}
+		if p := r.PrimaryCopy(); p != nil && p.Node == node { // who sends knows how much
+			for _, c := range r.Copies {
+				if !c.InSync {
+					v.Arriving = append(v.Arriving, Arriving{Shard: r.ID, Copy: c.ID, Recovery: Recovery{Source: node, Stage: "snapshot", Bytes: 512, Total: 2048, Operations: 5, Began: testNow - 1500}})
+				}
 			}
-			v.Copies = append(v.Copies, s)
 		}
 	}
 	return v, nil

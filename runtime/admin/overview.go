@@ -193,9 +193,13 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 		node  shards.NodeID
 	}
 	told := map[place]*Shard{}
+	coming := map[shards.CopyID]*Recovery{}
 	o.views = map[shards.NodeID]View{}
 	for i := range views {
 		o.views[o.state.Members[i].ID] = views[i]
+		for j := range views[i].Arriving {
+			coming[views[i].Arriving[j].Copy] = &views[i].Arriving[j].Recovery
+		}
 		for j := range views[i].Copies {
 			c := &views[i].Copies[j]
 			told[place{c.ID, o.state.Members[i].ID}] = c
@@ -204,8 +208,11 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 	for i := range o.copies {
 		c := &o.copies[i]
 		if t := told[place{c.ID, c.Node}]; t != nil {
-			c.Applied, c.Rolling, c.Keys, c.Bytes, c.LogBytes, c.Recovery = t.Applied, t.Rolling, t.Keys, t.Bytes, t.LogBytes, t.Recovery
+			c.Applied, c.Rolling, c.Keys, c.Bytes, c.LogBytes = t.Applied, t.Rolling, t.Keys, t.Bytes, t.LogBytes
 			c.Reason = cmp.Or(t.Reason, c.Reason)
+		}
+		if r := coming[c.Copy]; r != nil && !c.InSync {
+			c.Recovery = r
 		}
 	}
 }

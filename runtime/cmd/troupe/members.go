@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,10 +161,14 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 		switch {
 		case now != left:
 			left, moved = now, time.Now()
-			fmt.Fprintf(r.c.err, "drain: %s left on %s\n", plural(now, "copy"), name)
+			fmt.Fprintf(r.c.err, "drain: %s left on %s%s\n", plural(now, "copy"), name, r.onTheWay(ctx, client))
 		case time.Since(moved) > plainPeriod:
 			moved = time.Now()
-			fmt.Fprintf(r.c.err, "drain: still %s on %s%s\n", plural(now, "copy"), name, r.whyStuck(ctx, client, name))
+			on := r.onTheWay(ctx, client)
+			if on == "" {
+				on = r.whyStuck(ctx, client, name)
+			}
+			fmt.Fprintf(r.c.err, "drain: still %s on %s%s\n", plural(now, "copy"), name, on)
 		}
 		select {
 		case <-again.C:
@@ -171,6 +176,31 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 			return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
 		}
 	}
+}
+
+// onTheWay says how far copies are that are to take the place of others; empty if there are none, or nobody knows.
+func (r *remote) onTheWay(ctx context.Context, client *admin.Client) string {
+	rows, err := client.CatRows(ctx, "recovery", url.Values{"bytes": {"b"}})
+	if err != nil {
+		return "" // it is only told by the way
+	}
+	moving, sent, total, operations := 0, int64(0), int64(0), int64(0)
+	for _, row := range rows {
+		if row["type"] == "relocation" {
+			some, _ := strconv.ParseInt(row["bytes_recovered"], 10, 64) // what is no number is not known
+			all, _ := strconv.ParseInt(row["bytes_total"], 10, 64)
+			singly, _ := strconv.ParseInt(row["ops_recovered"], 10, 64)
+			moving, sent, total, operations = moving+1, sent+some, total+max(some, all), operations+singly
+		}
+	}
+	if moving == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; %s on the way, %s", plural(moving, "copy"), plural(int(operations), "operation"))
+	if total > 0 {
+		text += fmt.Sprintf(", %s of %s", byteText(sent), byteText(total))
+	}
+	return text
 }
 
 // whyStuck says for one copy on a node why no other node takes it: what the first decider that objects has to say about each.

@@ -1,7 +1,7 @@
 // Nodes: who is there, what each uses, and what can be done with it.
 import { json } from './api.js';
 import { act } from './dialog.js';
-import { useLive } from './live.js';
+import { live, useLive } from './live.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 const share = (used, all) => (all > 0 ? Math.round((100 * used) / all) : null);
@@ -13,14 +13,15 @@ function Share({ used, all, what }) {
 }
 
 export function Nodes() {
-  const live = useLive();
+  useLive();
   const change = (node, action, title, words, command, go) => act({
     title, text: words, command, go, run: async () => { await json('POST', `/_nodes/${encodeURIComponent(node)}/${action}`); },
   });
+  const copying = useCopying(live.version, live.nodes.some((n) => n.draining && n.copies));
   return html`<div class="scroll"><table class="list" aria-label="Nodes"><thead><tr>${['Node', 'State', 'Copies', 'Leads', 'CPU', 'Memory', 'Disk', 'Votes', 'Addresses', ''].map((h) => html`<th scope="col">${h || html`<span class="away">Actions</span>`}</th>`)}</tr></thead>
     <tbody>${live.nodes.map((n) => html`<tr class=${n.state}>
       <th scope="row">${n.name}${n.leader ? ' ★' : ''}<br /><small>epoch ${n.epoch} · ${n.roles.join(', ')}</small></th>
-      <td>${n.state}${n.draining ? ', draining' : ''}${n.maintenance ? ', in maintenance' : ''}<br /><small>${n.reason || ''}</small></td>
+      <td>${n.state}${n.draining ? ', draining' : ''}${n.maintenance ? ', in maintenance' : ''}<br /><small>${n.reason || ''}</small>${n.draining && n.copies > 0 && html`<${Drain} node=${n} copying=${copying} />`}</td>
       <td>${n.copies}</td><td>${n.primaries}</td>
       <td>${n.load ? html`<${Share} used=${n.load.cpu} all=${n.load.cpu_capacity} what=${'CPU of ' + n.name} />` : '–'}</td>
       <td>${n.load ? html`<${Share} used=${n.load.memory} all=${n.load.memory_capacity} what=${'memory of ' + n.name} />` : '–'}</td>
@@ -37,6 +38,31 @@ export function Nodes() {
       </div></td></tr>`)}</tbody></table></div>
     <${RoundTrips} />
     <p><small>★ leads the cluster. CPU is that of the process; memory and disk are of the machine, whoever uses them.</small></p>`;
+}
+
+// useCopying asks how far copies are that take the place of others, for as long as somebody wants to know.
+function useCopying(version, wanted) {
+  const [rows, setRows] = useState([]);
+  useEffect(() => {
+    if (!wanted) { setRows([]); return undefined; }
+    let open = true;
+    const ask = () => json('GET', '/_cat/recovery?format=json&bytes=b').then((r) => open && setRows(r.filter((x) => x.type === 'relocation')), () => open && setRows([])); // then only the count is shown
+    ask();
+    const timer = setInterval(ask, 1000);
+    return () => { open = false; clearInterval(timer); };
+  }, [version, wanted]);
+  return rows;
+}
+
+const size = (n) => (n >= 1 << 30 ? (n / (1 << 30)).toFixed(1) + ' GiB' : n >= 1 << 20 ? (n / (1 << 20)).toFixed(1) + ' MiB' : (n / 1024).toFixed(1) + ' KiB');
+
+// Drain says what is left on a node, and how far that is which leaves.
+function Drain({ node, copying }) {
+  const leaving = copying.filter((r) => live.rows.get(`${r.keyspace}/${r.shard}`)?.copies.some((c) => c.node === node.name));
+  const sum = (name) => leaving.reduce((total, r) => total + (Number(r[name]) || 0), 0);
+  const sent = sum('bytes_recovered'), all = Math.max(sent, sum('bytes_total'));
+  return html`<div class="drain"><small>${node.copies} ${node.copies === 1 ? 'copy' : 'copies'} left${leaving.length > 0 ? `, ${leaving.length} on the way: ${sum('ops_recovered')} operations${all > 0 ? `, ${size(sent)} of ${size(all)}` : ''}` : ''}</small>
+    ${all > 0 && html` <meter min="0" max=${all} value=${sent} aria-label=${'copied from ' + node.name}></meter>`}</div>`;
 }
 
 const every = 5000;
