@@ -1,6 +1,8 @@
 package hosted
 
 import (
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -24,12 +26,14 @@ type board struct {
 	image  *abi.Image
 	epoch  uint64 // of the image
 	log    []abi.Change
-	heard  int // changes that were told, since the image was made
-	slots  int // of each shard
-	copies []shards.CopyID
-	homes  []int32 // the nodes of copies; nil if no column needs them
-	first  []int   // by keyspace's number: the place of its first shard
-	err    error   // why there is no image
+	heard  int             // changes that were told, since the image was made
+	slots  int             // of each shard
+	copies []shards.CopyID // by slot; nil if no column needs them
+	seats  []shards.CopyID // its room, which is used again
+	homes  []int32         // the nodes of copies, by slot
+	first  []int           // by keyspace's number: the place of its first shard
+	err    error           // why there is no image
+	values [][]byte        // of the image's columns, by number
 }
 
 // usualSlots is the room for the copies of a shard. Where keyspaces want more than half of that, it is doubled until they have
@@ -64,7 +68,7 @@ func (b *board) look(v *policies.View) error {
 // draw makes the image.
 func (b *board) draw() error {
 	b.epoch++
-	b.log, b.copies, b.homes = b.log[:0], nil, nil
+	b.log, b.copies = b.log[:0], nil
 	s, shard := b.view.State, 0
 	b.first = b.first[:0]
 	for i := range s.Keyspaces {
@@ -90,8 +94,14 @@ func (b *board) draw() error {
 		b.seat()
 		p.shards()
 	}
-	b.image, err = x.Finish()
-	return err
+	if b.image, err = x.Finish(); err != nil {
+		return err
+	}
+	b.values = make([][]byte, specs[len(specs)-1].ID+1)
+	for c := range b.values {
+		b.values[c] = b.image.Values(abi.Column(c))
+	}
+	return nil
 }
 
 // needsAny says whether a column of these tables is looked at.
@@ -114,8 +124,13 @@ func spec(c abi.Column) *abi.Spec {
 // seat gives every copy a slot.
 func (b *board) seat() {
 	s := b.view.State
-	b.copies = make([]shards.CopyID, len(s.Shards)*b.slots)
-	b.homes = make([]int32, len(b.copies))
+	if size := len(s.Shards) * b.slots; cap(b.seats) < size {
+		b.seats, b.homes = make([]shards.CopyID, size), make([]int32, size)
+	} else {
+		b.seats, b.homes = b.seats[:size], b.homes[:size]
+		clear(b.seats)
+	}
+	b.copies = b.seats
 	for i := range s.Shards {
 		for at := range s.Shards[i].Copies {
 			c := &s.Shards[i].Copies[at]
@@ -201,14 +216,8 @@ func (b *board) put(r *cluster.Shard, shard int) {
 		}
 		b.u32(abi.CopyNode, row, home)
 		b.u32(abi.CopySource, row, source)
-		if b.image.Has(abi.CopyFlags) && b.image.U8(abi.CopyFlags, row) != flags {
-			b.image.PutU8(abi.CopyFlags, row, flags)
-			b.log = append(b.log, abi.Change{Column: abi.CopyFlags, Row: uint32(row)})
-		}
-		if id := int64(b.copies[row]); b.image.Has(abi.CopyID) && b.image.I64(abi.CopyID, row) != id {
-			b.image.PutI64(abi.CopyID, row, id)
-			b.log = append(b.log, abi.Change{Column: abi.CopyID, Row: uint32(row)})
-		}
+		b.u8(abi.CopyFlags, row, flags)
+		b.u64(abi.CopyID, row, uint64(b.copies[row]))
 	}
 }
 
@@ -232,15 +241,28 @@ func (b *board) sums(n, keyspace int) {
 }
 
 func (b *board) u32(c abi.Column, row, v int) {
-	if b.image.Has(c) && b.image.U32(c, row) != uint32(v) {
-		b.image.PutU32(c, row, uint32(v))
+	if values := b.values[c]; values != nil {
+		if at := values[4*row:]; binary.LittleEndian.Uint32(at) != uint32(v) {
+			binary.LittleEndian.PutUint32(at, uint32(v))
+			b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
+		}
+	}
+}
+
+func (b *board) u8(c abi.Column, row int, v uint8) {
+	if values := b.values[c]; values != nil && values[row] != v {
+		values[row] = v
 		b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
 	}
 }
 
-func (b *board) f64(c abi.Column, row int, v float64) {
-	if b.image.Has(c) && b.image.F64(c, row) != v {
-		b.image.PutF64(c, row, v)
-		b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
+func (b *board) u64(c abi.Column, row int, v uint64) {
+	if values := b.values[c]; values != nil {
+		if at := values[8*row:]; binary.LittleEndian.Uint64(at) != v {
+			binary.LittleEndian.PutUint64(at, v)
+			b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
+		}
 	}
 }
+
+func (b *board) f64(c abi.Column, row int, v float64) { b.u64(c, row, math.Float64bits(v)) }

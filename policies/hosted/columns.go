@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -89,7 +90,7 @@ func (p *painter) keyspaces() {
 
 func (p *painter) shards() {
 	s, k := p.v.State, 0
-	measured, setbacks, seats := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.needsAny(abi.Copies)
+	measured, setbacks, seats := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.chairs()
 	for i := range s.Shards {
 		r := &s.Shards[i]
 		for s.Keyspaces[k].ID != r.ID.Keyspace() {
@@ -114,21 +115,37 @@ func (p *painter) shards() {
 				p.load(abi.ShardReplicaCPU, i, l.Replica)
 			}
 		}
-		if seats {
-			p.seats(i, r)
+		if seats.any {
+			seats.fill(p.board, i, r)
 		}
 	}
 }
 
-// seats fills the slots of a shard.
-func (p *painter) seats(i int, r *cluster.Shard) {
+// seats are the columns of the table Copies, which has by far the most rows; nil where nobody needs one.
+type seats struct {
+	any                     bool
+	node, flags, id, source []byte
+}
+
+func (p *painter) chairs() seats {
+	return seats{p.needsAny(abi.Copies), p.to.Values(abi.CopyNode), p.to.Values(abi.CopyFlags), p.to.Values(abi.CopyID), p.to.Values(abi.CopySource)}
+}
+
+// fill fills the slots of a shard.
+func (s *seats) fill(b *board, i int, r *cluster.Shard) {
 	for at := range r.Copies {
-		c, row := &r.Copies[at], i*p.slots+at
-		p.to.Row(abi.CopyNode, row, int(p.homes[row]))
-		p.to.U8(abi.CopyFlags, row, copyFlags(c))
-		p.to.I64(abi.CopyID, row, int64(c.ID))
-		if c.Source != 0 {
-			p.to.Row(abi.CopySource, row, p.slot(i, c.Source))
+		c, row := &r.Copies[at], i*b.slots+at
+		if s.node != nil {
+			binary.LittleEndian.PutUint32(s.node[4*row:], uint32(b.homes[row]))
+		}
+		if s.flags != nil {
+			s.flags[row] = copyFlags(c)
+		}
+		if s.id != nil {
+			binary.LittleEndian.PutUint64(s.id[8*row:], uint64(c.ID))
+		}
+		if s.source != nil && c.Source != 0 {
+			binary.LittleEndian.PutUint32(s.source[4*row:], uint32(int32(b.slot(i, c.Source))))
 		}
 	}
 }
@@ -152,10 +169,17 @@ func nodeFlags(m *cluster.Member) (bits uint8) {
 }
 
 func copyFlags(c *cluster.Copy) (bits uint8) {
-	for i, set := range [...]bool{c.InSync, c.Started, c.Fresh, c.Failed} {
-		if set {
-			bits |= 1 << i
-		}
+	if c.InSync {
+		bits |= 1 << 0
+	}
+	if c.Started {
+		bits |= 1 << 1
+	}
+	if c.Fresh {
+		bits |= 1 << 2
+	}
+	if c.Failed {
+		bits |= 1 << 3
 	}
 	return bits
 }

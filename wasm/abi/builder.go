@@ -97,6 +97,9 @@ func complete(needs []Column) ([]Column, error) {
 // Has says whether a column was declared.
 func (b *Builder) Has(c Column) bool { return slices.Contains(b.declared, c) }
 
+// Values are the bytes of a column of as many values as its table has rows, for who sets many; nil if it was not declared.
+func (b *Builder) Values(c Column) []byte { return b.values[c] }
+
 // at is the bytes of a value; nil if the column was not declared.
 func (b *Builder) at(c Column, row int, t Type) []byte {
 	s := c.spec()

@@ -63,6 +63,17 @@ const (
 // Bytes is the image itself, which Put keeps up to date. Only the owner of the Image writes to it.
 func (m *Image) Bytes() []byte { return m.data }
 
+// Values are the bytes of a column, one value after the other as little endian; nil if the image does not have it. As with Bytes, only the
+// owner of the Image writes to them.
+func (m *Image) Values(c Column) []byte {
+	if !m.Has(c) {
+		return nil
+	}
+	at := &m.places[c]
+	length := at.values * uint32(at.kind.Size())
+	return m.data[at.offset : at.offset+length : at.offset+length]
+}
+
 // Epoch tells images of one host apart.
 func (m *Image) Epoch() uint64 { return m.epoch }
 
