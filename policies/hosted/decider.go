@@ -186,13 +186,17 @@ func (d *Decider) Has(c policies.Capability) bool {
 }
 
 // Answer raises the row. A module that fails says NO everywhere if its rule is hard, and nothing if it is soft; where shards
-// wait for a primary, nothing either way. Of a module of the house the twin speaks then.
+// wait for a primary, nothing either way. Of a module of the house the twin speaks in both cases: they are one rule.
 func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row) {
+	if d.v.twin != nil && urgent(q) {
+		policies.Put(d.v.twin, v, q, r) // a failover does not wait for a board to be drawn
+		return
+	}
 	row, ok := d.row(v, q)
 	switch {
 	case !ok:
 		d.instead(v, q, r)
-	case d.v.twin != nil || !urgent(q) || d.ranks(v, q, row):
+	case !urgent(q) || d.ranks(v, q, row):
 		raise(r, row)
 	}
 }
@@ -204,7 +208,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		return nil, false
 	}
 	d.at(v)
-	limit, rushed := uint64(1<<62), d.v.twin == nil && urgent(q)
+	limit, rushed := uint64(1<<62), urgent(q)
 	if rushed {
 		if limit = d.inHurry(); limit == 0 {
 			return nil, false

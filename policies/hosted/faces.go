@@ -57,7 +57,7 @@ type classedMeter struct {
 
 // measure asks about one node. Who asks about all of them begins with the first, and has the row made at once.
 func (d *Decider) measure(v *policies.View, q *policies.Question, node int) policies.Answer {
-	if d.out() || d.v.twin == nil && urgent(q) {
+	if d.out() || urgent(q) {
 		return d.one(v, q, node)
 	}
 	fault := d.prepare(v, 1<<62)
