@@ -21,19 +21,20 @@ import (
 //
 // A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again.
 type board struct {
-	needs  []abi.Column // of all guests
-	view   *policies.View
-	image  *abi.Image
-	epoch  uint64 // of the image
-	log    []abi.Change
-	heard  int             // changes that were told, since the image was made
-	slots  int             // of each shard
-	copies []shards.CopyID // by slot; nil if no column needs them
-	seats  []shards.CopyID // its room, which is used again
-	homes  []int32         // the nodes of copies, by slot
-	first  []int           // by keyspace's number: the place of its first shard
-	err    error           // why there is no image
-	values [][]byte        // of the image's columns, by number
+	needs   []abi.Column // of all guests
+	view    *policies.View
+	image   *abi.Image
+	builder *abi.Builder // that made it, and makes the next one
+	epoch   uint64       // of the image
+	log     []abi.Change
+	heard   int             // changes that were told, since the image was made
+	slots   int             // of each shard
+	copies  []shards.CopyID // by slot; nil if no column needs them
+	seats   []shards.CopyID // its room, which is used again
+	homes   []int32         // the nodes of copies, by slot
+	first   []int           // by keyspace's number: the place of its first shard
+	err     error           // why there is no image
+	values  [][]byte        // of the image's columns, by number
 }
 
 // usualSlots is the room for the copies of a shard. Where keyspaces want more than half of that, it is doubled until they have
@@ -82,7 +83,13 @@ func (b *board) draw() error {
 			b.slots *= 2
 		}
 	}
-	x, err := abi.NewBuilder(abi.Counts{Nodes: len(s.Members), Keyspaces: len(s.Keyspaces), Shards: len(s.Shards), Slots: b.slots}, b.epoch, b.needs)
+	counts := abi.Counts{Nodes: len(s.Members), Keyspaces: len(s.Keyspaces), Shards: len(s.Shards), Slots: b.slots}
+	x, err := b.builder, error(nil)
+	if b.builder = nil; x != nil {
+		err = x.Reset(counts, b.epoch, b.needs)
+	} else {
+		x, err = abi.NewBuilder(counts, b.epoch, b.needs)
+	}
 	if err != nil {
 		return err
 	}
@@ -94,9 +101,14 @@ func (b *board) draw() error {
 		b.seat()
 		p.shards()
 	}
-	if b.image, err = x.Finish(); err != nil {
+	var room []byte
+	if b.image != nil {
+		room = b.image.Bytes() // guests have parts of the last image, and get others
+	}
+	if b.image, err = x.FinishIn(room); err != nil {
 		return err
 	}
+	b.builder = x
 	b.values = make([][]byte, specs[len(specs)-1].ID+1)
 	for c := range b.values {
 		b.values[c] = b.image.Values(abi.Column(c))
@@ -128,14 +140,17 @@ func (b *board) seat() {
 		b.seats, b.homes = make([]shards.CopyID, size), make([]int32, size)
 	} else {
 		b.seats, b.homes = b.seats[:size], b.homes[:size]
-		clear(b.seats)
 	}
 	b.copies = b.seats
 	for i := range s.Shards {
 		for at := range s.Shards[i].Copies {
-			c := &s.Shards[i].Copies[at]
-			b.copies[i*b.slots+at], b.homes[i*b.slots+at] = c.ID, int32(b.view.Node(c.Node))
+			c, slot := &s.Shards[i].Copies[at], i*b.slots+at
+			b.copies[slot] = c.ID
+			if n := int(b.homes[slot]); n < 0 || n >= len(b.view.Nodes) || b.view.Nodes[n].ID != c.Node { // most are where they were
+				b.homes[slot] = int32(b.view.Node(c.Node))
+			}
 		}
+		clear(b.copies[i*b.slots+len(s.Shards[i].Copies) : (i+1)*b.slots])
 	}
 }
 

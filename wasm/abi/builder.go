@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Builder makes an Image: declare, set in any order, Finish. Setting a column that was not declared does nothing, so that a
+// Builder makes an Image: declare, set in any order, Finish; for another one, Reset. Setting a column that was not declared does nothing, so that a
 // host writes all that it knows and the guest's needs decide what is kept. What is not set is 0; what points to a row is None.
 type Builder struct {
 	counts     Counts
@@ -28,16 +28,29 @@ type attribute struct {
 // NewBuilder declares the columns of an image, nil for all. What belongs together comes together: strings with the first
 // column of text, names and values of attributes with node_attributes.
 func NewBuilder(counts Counts, epoch uint64, needs []Column) (*Builder, error) {
-	if err := counts.check(); err != nil {
+	b := &Builder{words: map[string]uint32{}}
+	if err := b.Reset(counts, epoch, needs); err != nil {
 		return nil, err
 	}
-	b := &Builder{counts: counts, epoch: epoch, words: map[string]uint32{"": 0}, starts: []uint32{0, 0}}
+	return b, nil
+}
+
+// Reset begins anew, as NewBuilder does, in the room that the Builder has. What it has made before stays as it is. After an error it is
+// not used again.
+func (b *Builder) Reset(counts Counts, epoch uint64, needs []Column) error {
+	if err := counts.check(); err != nil {
+		return err
+	}
+	b.counts, b.epoch = counts, epoch
+	clear(b.words)
+	b.words[""] = 0
+	b.starts, b.text, b.attributes = append(b.starts[:0], 0, 0), b.text[:0], b.attributes[:0]
 	if needs == nil {
 		needs = All()
 	}
 	var err error
 	if b.declared, err = complete(needs); err != nil {
-		return nil, err
+		return err
 	}
 	total := uint64(0)
 	for _, c := range b.declared {
@@ -45,22 +58,36 @@ func NewBuilder(counts Counts, epoch uint64, needs []Column) (*Builder, error) {
 		total += n * uint64(c.spec().Type.Size())
 	}
 	if total > MaxImage {
-		return nil, fmt.Errorf("abi: an image of %d bytes, over %d; declare fewer columns", total, MaxImage)
+		return fmt.Errorf("abi: an image of %d bytes, over %d; declare fewer columns", total, MaxImage)
 	}
+	room := b.values
+	clear(b.values[:])
 	for _, c := range b.declared {
 		s := c.spec()
 		n, known := counts.rows(s.Table)
 		if !known {
+			b.values[c] = room[c][:0]
 			continue
 		}
-		b.values[c] = make([]byte, int(n)*s.Type.Size())
-		if s.Points == Nodes || s.Points == Copies {
-			for i := range b.values[c] {
-				b.values[c][i] = 0xff
-			}
+		b.values[c] = blank(room[c], int(n)*s.Type.Size(), s.Points == Nodes || s.Points == Copies)
+	}
+	return nil
+}
+
+// blank gives so many bytes that are all 0, or all 1 bits, in the room that there is if they fit.
+func blank(room []byte, size int, ones bool) []byte {
+	if cap(room) < size {
+		room = make([]byte, size)
+	} else if room = room[:size]; !ones {
+		clear(room)
+	}
+	if ones && size > 0 {
+		room[0] = 0xff
+		for done := 1; done < size; done *= 2 {
+			copy(room[done:], room[:done])
 		}
 	}
-	return b, nil
+	return room
 }
 
 func (c *Counts) check() error {
@@ -173,8 +200,11 @@ func (b *Builder) word(text string) uint32 {
 	return n
 }
 
-// Finish lays the columns out. The Builder is not used again.
-func (b *Builder) Finish() (*Image, error) {
+// Finish lays the columns out.
+func (b *Builder) Finish() (*Image, error) { return b.FinishIn(nil) }
+
+// FinishIn does so in the bytes of an image that is not used any more, if they are enough.
+func (b *Builder) FinishIn(room []byte) (*Image, error) {
 	b.lay()
 	m := &Image{epoch: b.epoch, counts: b.counts}
 	size := aligned(uint64(HeaderSize + EntrySize*len(b.declared)))
@@ -185,19 +215,24 @@ func (b *Builder) Finish() (*Image, error) {
 			return nil, fmt.Errorf("abi: an image of more than %d bytes; declare fewer columns", MaxImage)
 		}
 	}
-	m.data = make([]byte, size)
-	b.head(m)
-	for _, c := range b.declared {
-		copy(m.data[m.places[c].offset:], b.values[c])
+	if uint64(cap(room)) >= size {
+		m.data = room[:size]
+	} else {
+		m.data = make([]byte, size)
 	}
+	end := b.head(m)
+	for _, c := range b.declared {
+		at := int(m.places[c].offset)
+		clear(m.data[end:at])
+		end = at + copy(m.data[at:], b.values[c])
+	}
+	clear(m.data[end:])
 	return m, nil
 }
 
 // lay makes the columns whose length only now is known.
 func (b *Builder) lay() {
 	if b.Has(NodeAttributes) {
-		b.values[AttributeName] = []byte{}
-		b.values[AttributeValue] = []byte{}
 		next := 0
 		for node := 0; node <= b.counts.Nodes; node++ {
 			b.U32(NodeAttributes, node, uint32(next))
@@ -212,11 +247,12 @@ func (b *Builder) lay() {
 		for _, start := range b.starts {
 			b.values[TextStarts] = binary.LittleEndian.AppendUint32(b.values[TextStarts], start)
 		}
-		b.values[TextContent] = b.text
+		b.values[TextContent] = append(b.values[TextContent], b.text...)
 	}
 }
 
-func (b *Builder) head(m *Image) {
+// head writes what comes before the columns, and gives its length.
+func (b *Builder) head(m *Image) int {
 	order := binary.LittleEndian
 	out := order.AppendUint32(m.data[:0], Magic)
 	out = order.AppendUint16(out, Version)
@@ -237,6 +273,7 @@ func (b *Builder) head(m *Image) {
 		out = order.AppendUint32(out, m.places[c].offset)
 		out = order.AppendUint32(out, m.places[c].values)
 	}
+	return len(out)
 }
 
 func aligned(n uint64) uint64 { return (n + Alignment - 1) &^ (Alignment - 1) }

@@ -13,10 +13,21 @@ import (
 // world is an image of three nodes and one keyspace of two shards, with a value of its own in each cell that matters.
 func world(t testing.TB, needs []Column) *Image {
 	t.Helper()
-	b, err := NewBuilder(Counts{Nodes: 3, Keyspaces: 1, Shards: 2, Slots: 4}, 7, needs)
+	b, err := NewBuilder(small, 7, needs)
 	if err != nil {
 		t.Fatal(err)
 	}
+	furnish(b)
+	m, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var small = Counts{Nodes: 3, Keyspaces: 1, Shards: 2, Slots: 4}
+
+func furnish(b *Builder) {
 	b.I64(Now, 0, 1_780_000_000)
 	for i, name := range []string{"n1", "n2", "n3"} {
 		b.Text(NodeName, i, name)
@@ -31,11 +42,42 @@ func world(t testing.TB, needs []Column) *Image {
 	b.Row(ShardPrimary, 0, 1)
 	b.Row(CopyNode, 1, 2)
 	b.U8(CopyFlags, 1, CopyInSync|CopyStarted)
-	m, err := b.Finish()
+}
+
+// A Builder that is used again makes what a new one makes, whatever it made before, and wherever it is laid out.
+func TestBuilderBeginsAnew(t *testing.T) {
+	b, err := NewBuilder(Counts{Nodes: 40, Keyspaces: 2, Shards: 5, Slots: 8}, 6, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	for n := range 40 {
+		b.Text(NodeName, n, fmt.Sprintf("another name %d", n))
+		b.Attribute(n, "rack", fmt.Sprint(n))
+	}
+	for row := range 40 {
+		b.Row(CopyNode, row, row)
+	}
+	large, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := bytes.Repeat([]byte{0xaa}, len(large.Bytes()))
+	for _, needs := range [][]Column{nil, {CopyNode, AttributeValue}, {NodeCapacityDisk}, nil} {
+		if err := b.Reset(small, 7, needs); err != nil {
+			t.Fatal(err)
+		}
+		furnish(b)
+		m, err := b.FinishIn(room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(m.Bytes(), world(t, needs).Bytes()) {
+			t.Errorf("with the columns %v it makes another image than a new Builder", needs)
+		}
+		if &m.Bytes()[0] != &room[0] {
+			t.Error("there was room for it")
+		}
+	}
 }
 
 func TestImageTellsWhatWasSet(t *testing.T) {
