@@ -148,6 +148,13 @@ func TestKindsFromOutside(t *testing.T) {
 	for _, v := range tallies {
 		p.settled(t, v)
 	}
+	page, err := p.Members[0].Node().Fetch(soon(t), "/metrics")
+	must(t, err)
+	for _, want := range []string{`troupe_guest_messages_total{kind="counter",outcome="handled",version="2.0.0"}`, `troupe_guest_messages_total{kind="kit",outcome="stopped",version="1.0.0"}`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("/metrics has no %s", want)
+		}
+	}
 	if out := p.troupe("actor", "inspect", "counter/0"); !strings.Contains(out, "version 2 of the kind handles its messages") || !strings.Contains(out, "sum") {
 		t.Errorf("after the second version: %s", out)
 	}

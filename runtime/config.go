@@ -101,8 +101,9 @@ type Config struct {
 	// Default "auto".
 	Redirect string
 
-	// Guests says how the node runs policies that are WebAssembly: "compiled" to native code, "interpreted" some 50 times slower
-	// with the same answers, or "off". While a node that may lead has them off the cluster activates none. Default "compiled".
+	// Guests says how the node runs policies and actors that are WebAssembly: "compiled" to native code, "interpreted" some 50 times
+	// slower with the same answers, or "off". While a node that may lead has them off the cluster activates no policy, and while one that
+	// may hold copies has, it uses no kind of actors that is pushed. Default "compiled".
 	Guests string
 
 	// TraceMessages is the part of messages, from 0 to 1, of which spans are made and sent where the standard variables of

@@ -89,6 +89,9 @@ func (a api) Facts() admin.Facts {
 		}
 		f.Keyspaces = append(f.Keyspaces, per)
 	}
+	for _, g := range n.guests.Figures() {
+		f.Guests = append(f.Guests, admin.GuestFacts(g))
+	}
 	n.logFacts(&f)
 	n.serverFacts(&f)
 	return f

@@ -76,10 +76,11 @@ func (s *Shell) virtualKind(k *cluster.ActorKind) *virtual.Kind {
 
 // handle has a guest handle a message of an actor that lives here.
 func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Message) (json.RawMessage, error) {
-	module, fresh, err := s.choose(name, c)
+	volume, fresh, err := s.choose(name, c)
 	if err != nil {
 		return nil, err
 	}
+	module := volume.module
 	r := request(c, &m)
 	r.Data = c.State.Layout
 	turn := &turn{Turn: c.Turn}
@@ -88,6 +89,7 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 	case errors.Is(err, wasm.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil, unavailable("kind %s: %w", name, err)
 	case err != nil:
+		s.tell(volume, c, &m, err)
 		return nil, err
 	}
 	if turn.wrote {
@@ -100,6 +102,19 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 		s.c.Log.Info("a shard changes to another version of a kind", "kind", name, "version", fresh.version, "module", fresh.digest.Short(), "actor", c.Self().String())
 	}
 	return reply, nil
+}
+
+// tell logs a message that trapped or passed a limit: its caller learns of it, but not who looks after the node.
+func (s *Shell) tell(v *volume, c *virtual.Context[record], m *virtual.Message, err error) {
+	if code := virtual.CodeOf(err); code != virtual.CodePanicked && code != virtual.CodeTooLarge {
+		return
+	}
+	switch v.faults.take(time.Now()) {
+	case within:
+		s.c.Log.Warn("a message of an actor was stopped; nothing of what it did is kept", "actor", c.Self().String(), "method", m.Method, "reason", err)
+	case first:
+		s.c.Log.Warn("more messages of actors of a kind are stopped; the others of this second are not told", "kind", c.Self().Kind)
+	}
 }
 
 // MarkerOf is the name of the marker by which a shard says which version of a kind handles the messages of its actors.
@@ -115,7 +130,7 @@ func MarkedVersion(marker []byte) uint32 {
 }
 
 // choose finds what handles the messages of an actor. fresh is what its shard is to be told with the message's commit; nil: nothing.
-func (s *Shell) choose(name string, c *virtual.Context[record]) (m *Module, fresh *mark, err error) {
+func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fresh *mark, err error) {
 	text, err := c.Marker(MarkerOf(name))
 	if err != nil {
 		return nil, nil, err
@@ -132,7 +147,7 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (m *Module, fres
 	if k.Edition > now.edition && active != nil {
 		next := mark{k.Edition, active.Number, active.Digest}
 		if v := shelf.modules[next.digest]; v != nil && v.module != nil {
-			return v.module, &next, nil
+			return v, &next, nil
 		}
 		if now.edition == 0 {
 			now = next // say of it why it cannot be
@@ -147,7 +162,7 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (m *Module, fres
 	case v.module == nil:
 		return nil, nil, refuse(virtual.CodeNoKind, "version %d of kind %s cannot run on the node where the actor lives: %s", now.version, name, v.problem)
 	default:
-		return v.module, nil, nil
+		return v, nil, nil
 	}
 }
 

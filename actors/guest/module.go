@@ -6,7 +6,9 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/wasm"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
@@ -18,6 +20,8 @@ type Module struct {
 	host     wasm.Host
 	pool     *wasm.Pool
 	migrates bool
+
+	handled, refused, stopped, fuel atomic.Uint64
 
 	once  sync.Once
 	clean *wasm.Snapshot // what every message begins with; nil if the manifest says reuse
@@ -147,6 +151,47 @@ func (m *Module) Exports() (list []string) {
 		list = append(list, f.String())
 	}
 	return list
+}
+
+// Figures are what a module has done since it was loaded.
+type Figures struct {
+	Kind, Version string // as its manifest says
+	Handled       uint64 // messages, those of which the commit failed included
+	Refused       uint64 // by the guest, or before it saw them
+	Stopped       uint64 // that trapped or passed a limit
+	Fuel          uint64 // of all of them
+	Made          uint64 // instances
+	Idle          int    // instances that wait
+}
+
+// Figures says what the module has done so far.
+func (m *Module) Figures() Figures {
+	c := m.pool.Counts()
+	return Figures{m.Manifest.Kind, m.Manifest.Version, m.handled.Load(), m.refused.Load(), m.stopped.Load(), m.fuel.Load(), c.Made, c.Idle}
+}
+
+func (f *Figures) add(o *Figures) {
+	f.Handled += o.Handled
+	f.Refused += o.Refused
+	f.Stopped += o.Stopped
+	f.Fuel += o.Fuel
+	f.Made += o.Made
+	f.Idle += o.Idle
+}
+
+// count notes what came of a message.
+func (m *Module) count(fuel uint64, err error) {
+	m.fuel.Add(fuel)
+	switch virtual.CodeOf(err) {
+	case 0:
+		if err == nil {
+			m.handled.Add(1)
+		}
+	case virtual.CodePanicked, virtual.CodeTooLarge:
+		m.stopped.Add(1)
+	default:
+		m.refused.Add(1)
+	}
 }
 
 // Counts says what has become of its instances.

@@ -1,10 +1,12 @@
 package guest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +71,7 @@ type shelf struct {
 type volume struct {
 	module  *Module // nil: it cannot be run here
 	problem string  // why
+	faults  *allowance
 }
 
 // look is what the loop saw last.
@@ -123,6 +126,25 @@ func (v *volume) close(log *slog.Logger) {
 	if err := v.module.Close(); err != nil {
 		log.Warn("a module of actors was not closed cleanly", "kind", v.module.Manifest.Kind, "error", err)
 	}
+}
+
+// Figures says what the modules on this node have done, by kind and version.
+func (s *Shell) Figures() (list []Figures) {
+	for _, v := range s.shelf.Load().modules {
+		if v.module != nil {
+			list = append(list, v.module.Figures())
+		}
+	}
+	slices.SortFunc(list, func(a, b Figures) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Version, b.Version)) })
+	sums := list[:0]
+	for _, f := range list {
+		if n := len(sums); n > 0 && sums[n-1].Kind == f.Kind && sums[n-1].Version == f.Version { // nothing keeps two modules from saying the same
+			sums[n-1].add(&f)
+			continue
+		}
+		sums = append(sums, f)
+	}
+	return sums
 }
 
 // Wake says that the state has changed. It never blocks.

@@ -174,6 +174,9 @@ func TestHostileBesideHonest(t *testing.T) {
 		if n := w.Keys("o/"); n != 0 {
 			t.Errorf("%d messages were sent by what was refused", n)
 		}
+		if f := w.shells[0].Figures(); len(f) != 2 || f[0].Kind != "counter" || f[0].Handled < 200 || f[0].Stopped != 0 || f[1].Handled < 200 || f[1].Stopped != uint64(4*len(hostile)) || f[1].Fuel < 1_000_000 {
+			t.Errorf("the shell has counted %+v", f)
+		}
 	})
 }
 

@@ -76,7 +76,7 @@ func (s *Shell) compile(m *cluster.Module) *volume {
 	}
 	s.c.Log.Info("a module of actors is ready", "module", m.Digest.Short(), "kind", manifest.Kind, "version", manifest.Version, "took", time.Since(begun).Round(time.Millisecond))
 	debug.FreeOSMemory() // compiling took many times what is kept, and an idle node may not allocate for hours
-	return &volume{module: module}
+	return &volume{module: module, faults: &allowance{most: faultsPerSecond}}
 }
 
 // say proposes a report.
@@ -95,36 +95,54 @@ func (s *Shell) say(r *cluster.StageReport) bool {
 // host is where the lines of a module's guests go: into the node's log, as many as people read.
 func (s *Shell) host(m *act.Manifest) wasm.Host {
 	log := s.c.Log.With("kind", m.Kind, "version", m.Version)
-	lines := &allowance{}
+	lines := &allowance{most: linesPerSecond}
 	return wasm.Host{
 		Enabled: func(level wasm.Level) bool { return log.Enabled(s.ctx, slog.Level(level)) },
 		Log: func(level wasm.Level, text string) {
-			if left, ok := lines.take(time.Now()); ok {
+			switch lines.take(time.Now()) {
+			case within:
 				log.Log(s.ctx, slog.Level(level), strings.ToValidUTF8(text, "?"))
-			} else if left == 0 {
-				log.Warn("an actor's module logs more than " + fmt.Sprint(linesPerSecond) + " lines a second; the others of this second are dropped")
+			case first:
+				log.Warn("actors of this kind log too much; the other lines of this second are dropped", "most", linesPerSecond)
 			}
 		},
 	}
 }
 
-// linesPerSecond is how many lines of one module's guests a node logs.
-const linesPerSecond = 100
+// What a node logs of one module in a second.
+const (
+	linesPerSecond  = 100 // of its guests
+	faultsPerSecond = 5   // of messages that trapped or passed a limit
+)
 
 // allowance counts lines.
 type allowance struct {
+	most int // in a second
+
 	mu     sync.Mutex
 	second int64
 	taken  int
 }
 
-// take gives how many lines beyond the allowance there were before, and whether this one is within.
-func (a *allowance) take(now time.Time) (beyond int, ok bool) {
+// What an allowance says of a line.
+const (
+	within = iota
+	first  // beyond it in this second
+	beyond
+)
+
+func (a *allowance) take(now time.Time) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if second := now.Unix(); second != a.second {
 		a.second, a.taken = second, 0
 	}
 	a.taken++
-	return a.taken - linesPerSecond - 1, a.taken <= linesPerSecond
+	switch {
+	case a.taken <= a.most:
+		return within
+	case a.taken == a.most+1:
+		return first
+	}
+	return beyond
 }

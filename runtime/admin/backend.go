@@ -169,6 +169,7 @@ type Event struct {
 // Facts are figures of this node since its start, for the metrics page. Zero where the node has nothing to tell.
 type Facts struct {
 	Keyspaces []KeyspaceFacts // on this node
+	Guests    []GuestFacts    // modules of actors that this node has, each kind and version once
 
 	LogAppends    uint64    // batches written to the log
 	LogRecords    uint64    // records in them: shared fsyncs save LogRecords-LogAppends of them
@@ -193,6 +194,17 @@ type KeyspaceFacts struct {
 	Writes  uint64 // operations
 	Expired uint64 // keys
 	Evicted uint64 // keys
+}
+
+// GuestFacts count what a module of actors has done since this node has loaded it.
+type GuestFacts struct {
+	Kind, Version string // as its manifest says
+	Handled       uint64 // messages
+	Refused       uint64 // by the guest, or before it saw them
+	Stopped       uint64 // that trapped or passed a limit
+	Fuel          uint64 // of all of them
+	Made          uint64 // instances
+	Idle          int    // instances that wait
 }
 
 // Histogram counts observations in buckets. The zero value is an empty one.

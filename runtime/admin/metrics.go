@@ -51,6 +51,10 @@ var (
 	metricShardApplied = metric("shard_applied_sequence", "Last applied sequence number of a shard's primary.", "keyspace", "shard")
 	metricShardLog     = metric("shard_log_bytes", "Records of a shard in the log, in bytes: about what a restart replays.", "keyspace", "shard")
 
+	metricGuestMessages  = metric("guest_messages_total", "Messages that actors whose code is a module have had here, by outcome: handled, refused, or stopped by a trap or a limit.", "kind", "version", "outcome")
+	metricGuestFuel      = metric("guest_fuel_total", "Instructions that these messages have used.", "kind", "version")
+	metricGuestInstances = metric("guest_instances_total", "Instances of a module of actors that were made.", "kind", "version")
+
 	metricLogAppends = metric("log_append_total", "Batches written to the log.")
 	metricLogRecords = metric("log_record_total", "Records written to the log; records per batch is what group commit gains.")
 	metricLogWritten = metric("log_written_bytes_total", "Bytes written to the log.")
@@ -142,6 +146,13 @@ func (m sender) facts(f *Facts) {
 		m.counter(metricWrites, float64(k.Writes), k.Name)
 		m.counter(metricExpired, float64(k.Expired), k.Name)
 		m.counter(metricEvicted, float64(k.Evicted), k.Name)
+	}
+	for _, g := range f.Guests {
+		m.counter(metricGuestMessages, float64(g.Handled), g.Kind, g.Version, "handled")
+		m.counter(metricGuestMessages, float64(g.Refused), g.Kind, g.Version, "refused")
+		m.counter(metricGuestMessages, float64(g.Stopped), g.Kind, g.Version, "stopped")
+		m.counter(metricGuestFuel, float64(g.Fuel), g.Kind, g.Version)
+		m.counter(metricGuestInstances, float64(g.Made), g.Kind, g.Version)
 	}
 	m.counter(metricLogAppends, float64(f.LogAppends))
 	m.counter(metricLogRecords, float64(f.LogRecords))

@@ -110,7 +110,7 @@ var All = []Setting{
 	{Name: "lease", Default: "1.5s", Hint: "TIME", Usage: "how long a node may serve reads without word of the leader", set: span(func(n *Node) *time.Duration { return &n.Lease })},
 	{Name: "no-proof", Default: "false", Switch: true, Usage: "take no refused connection for proof of death: proxies or filters stand between nodes", set: truth(func(n *Node) *bool { return &n.NoProof })},
 	{Name: "patience", Default: "5s", Hint: "TIME", Usage: "how long an operation is tried again while its shard has no primary", set: span(func(n *Node) *time.Duration { return &n.Patience })},
-	{Name: "guests", Default: "compiled", Hint: "HOW", Usage: "how policies that are WebAssembly run: compiled, interpreted, off", set: oneOf(func(n *Node) *string { return &n.Guests }, "compiled", "interpreted", "off")},
+	{Name: "guests", Default: "compiled", Hint: "HOW", Usage: "how policies and actors that are WebAssembly run: compiled, interpreted, off", set: oneOf(func(n *Node) *string { return &n.Guests }, "compiled", "interpreted", "off")},
 	{Name: "redirect", Default: "auto", Hint: "WHEN", Usage: "answer MOVED to Redis clients whose key is elsewhere: auto, always, never", set: oneOf(func(n *Node) *string { return &n.Redirect }, "auto", "always", "never")},
 	{Name: "dev", Default: "false", Switch: true, Usage: "for trying out: short times, and HTTP paths that cut the node off from others", set: truth(func(n *Node) *bool { return &n.Dev })},
 	{Name: "password", Hint: "TEXT", Secret: true, Usage: "ask Redis clients for it (better as TROUPE_PASSWORD or in the file)", set: text(func(n *Node) *string { return &n.Password })},
