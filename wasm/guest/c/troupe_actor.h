@@ -46,8 +46,8 @@
 #include <stdlib.h>
 #define TR_EXPORT(name)
 #define TR_IMPORT(module, name)
-#define MANIFEST(file) static const char *tr_manifest = file;
-static const char *tr_manifest; /* where unit tests find it; 0: they do without */
+#define MANIFEST(file) static const char *tr_manifest __attribute__((unused)) = file;
+static const char *tr_manifest __attribute__((unused)); /* where unit tests find it; 0: they do without */
 #endif
 #define TR_UNUSED __attribute__((unused))
 #ifdef __clang__

@@ -32,7 +32,7 @@
 //! panics, in a native test as in the cluster, and a panic is a trap.
 //!
 //! Built for Wasm by rustc alone or by cargo; see the scaffold. Natively it is std, with World for tests.
-#![allow(unknown_lints, dead_code, unused_macros, static_mut_refs)]
+#![allow(unknown_lints, dead_code, unused_macros, static_mut_refs, clippy::all)]
 
 use core::ptr::addr_of_mut;
 

@@ -36,7 +36,7 @@
 //! static keeps nothing. A HashMap has no seed here; take a BTreeMap. It does not wait: ask gives a token, and the answer comes as a message of its own.
 //!
 //! Built for Wasm by rustc alone or by cargo; see the scaffold. Natively it is the same code, with World for tests.
-#![allow(unknown_lints, dead_code, unused_macros, static_mut_refs)]
+#![allow(unknown_lints, dead_code, unused_imports, unused_macros, static_mut_refs, clippy::all)]
 
 use std::fmt;
 
