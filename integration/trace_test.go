@@ -131,8 +131,12 @@ func TestFailoverIsOneTrace(t *testing.T) {
 	p.reckon()
 }
 
-// agrees compares the trace with what the clients saw: the node is gone after it was killed, and a shard that a client writes
-// to has taken a write no later than that client had one acknowledged.
+// agreement is how far the trace and a client outside may be apart about when writes came back: an answer's way to the client.
+const agreement = 20 * time.Millisecond
+
+// agrees compares the trace with what the clients saw: the node is gone after it was killed, a shard that a client writes to has taken
+// a write no later than that client had one acknowledged, and the time from the one to the other is what a client measured. The
+// processor may take its time before it lets a client see its answer, so that is asked of the promptest.
 func (p *town) agrees(x *traceTree, before, killed time.Time) {
 	p.t.Helper()
 	detect := x.below(x.root, "detect ")
@@ -157,6 +161,7 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 	}
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
+	closest := time.Hour
 	for _, w := range p.writers {
 		acks := w.Since(killed)
 		name := shardOf(rows, w.tag)
@@ -169,6 +174,10 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 		if at.After(acks[0].Ended) {
 			p.t.Errorf("%s: the client had an answer %v before the first write of the trace", name, at.Sub(acks[0].Ended))
 		}
+		closest = min(closest, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
+	}
+	if closest > agreement {
+		p.t.Errorf("the trace and the clients are %v apart about when writes came back, want %v at most", closest, agreement)
 	}
 }
 

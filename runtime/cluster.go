@@ -237,7 +237,7 @@ func (n *Node) apply(state *cluster.State) {
 	n.directory.Changed()
 	n.placement.Wake()
 	n.guests.Wake()
-	n.telling.applied()
+	n.telling.applied(placing{n}.Leader())
 	n.news.tell()
 }
 

@@ -63,7 +63,7 @@ func newCopies(n *Node) (*copies, error) {
 	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
 	c.link, err = shard.NewLink(shard.LinkConfig{
-		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Arrived: n.arrived, Log: n.config.Logger, Messages: n.telling.messages,
+		Node: n.id.Node, Sender: sender{n}, Lease: lease{n}, Events: c, Files: n.files, Took: n.took, Arrived: n.arrived, Log: n.config.Logger, Messages: n.telling.messages, Commits: n.telling.figures.Commits,
 	})
 	return c, err
 }
@@ -313,7 +313,7 @@ func (n *Node) propose(ctx context.Context, command *cluster.Command) (cluster.O
 	if l == nil {
 		return cluster.Outcome{}, metadata.ErrClosed
 	}
-	return l.group.Load().Propose(ctx, command)
+	return n.proposed(func() (cluster.Outcome, error) { return l.group.Load().Propose(ctx, command) })
 }
 
 // Opened notes a copy that began empty and is there.

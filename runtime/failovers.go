@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/failover"
@@ -22,12 +23,15 @@ type telling struct {
 	teller   *failover.Teller
 	exporter *tracing.Exporter
 	metrics  *tracing.Metrics
+	figures  *tracing.Figures
 	messages *tracing.Messages
+	pending  atomic.Int64  // proposals to the metadata group that are under way
+	term     atomic.Uint64 // of the last placement leader that was seen
 }
 
 // newTelling begins to tell. Traces go where the standard variables of OpenTelemetry say.
 func (n *Node) newTelling() (t *telling, err error) {
-	t = &telling{}
+	t = &telling{figures: tracing.NewFigures()}
 	t.exporter, err = tracing.NewExporter(context.Background(), os.Getenv, func(err error) {
 		n.config.Logger.Warn("a trace did not reach its collector; troupe trace has it", "err", err)
 	})
@@ -82,7 +86,12 @@ func (t *telling) close() error {
 }
 
 // applied says that the agreed state has changed, or who leads.
-func (t *telling) applied() {
+func (t *telling) applied(leader shards.NodeID, term uint64) {
+	if leader != "" && t.term.Load() != term {
+		if before := t.term.Swap(term); before != term && before != 0 {
+			t.figures.LeaderChanged()
+		}
+	}
 	t.watch.Applied()
 	t.teller.Wake()
 }
@@ -110,6 +119,7 @@ func (n *Node) waited(id shards.ShardID, began, ended time.Time) {
 // planned is told of each plan that placement has proposed.
 func (n *Node) planned(p placement.Planned) {
 	n.plans.add(p)
+	n.count(&p)
 	n.telling.watch.Planned(p)
 }
 

@@ -94,6 +94,7 @@ func (a api) Facts() admin.Facts {
 	}
 	n.logFacts(&f)
 	n.serverFacts(&f)
+	n.workFacts(&f)
 	return f
 }
 

@@ -264,7 +264,7 @@ func (l *life) observe(ctx context.Context) {
 			return
 		case <-m.Wake():
 			l.node.placement.Wake()
-			l.node.telling.applied()
+			l.node.telling.applied(placing{l.node}.Leader())
 			l.node.news.tell()
 		}
 	}

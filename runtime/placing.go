@@ -29,7 +29,7 @@ func (n *Node) newPlacement() (_ *placement.Placement, err error) {
 			n.plans.close()
 			return nil
 		},
-		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.idle,
+		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.idle, Faulted: func(f hosted.Fault) { n.telling.figures.Faulted(f.Policy, f.Kind) },
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindPlacement, body)
 		},
@@ -57,7 +57,7 @@ func (p placing) Leader() (shards.NodeID, uint64) {
 // ProposeIn has a command ordered if this node leads in that term.
 func (p placing) ProposeIn(ctx context.Context, term uint64, c *cluster.Command) (cluster.Outcome, error) {
 	if g := p.group(); g != nil {
-		return g.ProposeIn(ctx, term, c)
+		return p.node.proposed(func() (cluster.Outcome, error) { return g.ProposeIn(ctx, term, c) })
 	}
 	return cluster.Outcome{}, metadata.ErrClosed
 }

@@ -163,6 +163,7 @@ func (p *Placement) drain(m *mind) (faults []hosted.Fault) {
 	for i := range faults {
 		faults[i].Policy = m.called(faults[i].Policy)
 		p.tails.log(faults[i].Policy, "fault", faults[i].Text, m.shadow)
+		p.c.Faulted(faults[i])
 	}
 	p.docket.enter(faults)
 	return faults

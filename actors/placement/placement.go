@@ -78,6 +78,9 @@ type Config struct {
 	// Idle is told of each plan that asks for nothing, on the same terms.
 	Idle func(Planned)
 
+	// Faulted is told of each fault of a policy's module, on the same terms.
+	Faulted func(hosted.Fault)
+
 	Log *slog.Logger // default: none
 }
 
@@ -101,6 +104,9 @@ func (c *Config) validate() error {
 	}
 	if c.Planned == nil {
 		c.Planned = func(Planned) {}
+	}
+	if c.Faulted == nil {
+		c.Faulted = func(hosted.Fault) {}
 	}
 	if c.Idle == nil {
 		c.Idle = func(Planned) {}

@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -52,6 +53,9 @@ func (s *Shard) applyFlight() {
 	p := s.part
 	f := p.flight[0]
 	p.flight = p.flight[1:]
+	if s.link.Commits != nil {
+		s.link.Commits.Observe(time.Since(f.launched), f.followed.carrier())
+	}
 	s.end(f.followed, nil)
 	for i := range f.groups {
 		s.run(f.groups[i].work)

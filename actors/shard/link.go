@@ -57,6 +57,7 @@ type LinkConfig struct {
 	Log      *slog.Logger    // nil: nobody listens
 
 	Messages *tracing.Messages // nil: no write is traced. The Sender is a TracedSender then, or the traces end here
+	Commits  *tracing.Latency  // nil: nobody wants to know how long commits take
 }
 
 // Link is what the copies on a node share to reach the others: give it to each in Config, and call Deliver with what comes in.

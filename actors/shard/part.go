@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -60,6 +61,7 @@ type part struct {
 type flight struct {
 	first, last shards.SeqNo
 	groups      []group
+	launched    time.Time // zero if nobody wants to know how long it takes
 	followed    *followed // nil unless it is traced
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -205,7 +206,11 @@ func (s *Shard) launch() {
 	if err != nil {
 		return // the works stay where they are, or are answered by what made the core refuse
 	}
-	p.flight = append(p.flight, flight{e.First, e.Last, s.open.groups, s.follow(&e)})
+	f := flight{first: e.First, last: e.Last, groups: s.open.groups, followed: s.follow(&e)}
+	if s.link.Commits != nil {
+		f.launched = time.Now()
+	}
+	p.flight = append(p.flight, f)
 	s.open = round{}
 }
 

@@ -39,6 +39,13 @@ type followed struct {
 	have []shards.CopyID // copies that have acknowledged it
 }
 
+func (f *followed) carrier() tracing.Carrier {
+	if f == nil {
+		return tracing.Carrier{}
+	}
+	return f.span.Carrier()
+}
+
 // note remembers the trace of a work in the round that it has joined.
 func (s *Shard) note(w Work, r *round) {
 	if t, can := w.(Traced); can && len(r.traces) < maxTraces {

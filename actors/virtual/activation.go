@@ -18,6 +18,7 @@ type activation struct {
 	id    ID
 	kind  *Kind
 	shard shards.ShardID
+	calls *tracing.Latency
 
 	mu      sync.Mutex
 	queue   []*delivery
@@ -45,6 +46,7 @@ type delivery struct {
 	ctx  context.Context
 	m    *message
 	done chan struct{}
+	at   time.Time       // of its arrival; of a timer's message zero
 	span *tracing.Active // nil unless it is traced; of whoever closes done
 	from *timer          // nil: the message does not come from one
 	seen bool            // by the sweep, which refuses it when it comes again
@@ -56,11 +58,12 @@ type delivery struct {
 func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activation {
 	found, there := h.active.Load(id)
 	if !there {
-		fresh := &activation{host: h, id: id, kind: k, shard: shard}
+		fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name)}
 		fresh.size = fresh.weight()
 		if found, there = h.active.LoadOrStore(id, fresh); !there {
 			h.count.Add(1)
 			h.weigh(fresh.size)
+			h.c.Figures.Activated(k.name)
 		}
 	}
 	a := found.(*activation)
@@ -70,6 +73,7 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activ
 		return nil
 	}
 	a.used = time.Now()
+	d.at = a.used
 	if a.kind != k { // it was unregistered, and another registered: what is left of it leaves memory
 		if !a.running {
 			a.leave()
@@ -81,9 +85,13 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activ
 	return a
 }
 
+// overload is why a message was refused without being handled.
+const overload = "overload"
+
 // take puts a message into the mailbox. The caller holds the lock.
 func (a *activation) take(d *delivery) {
 	if len(a.queue) >= a.kind.mailbox {
+		a.host.c.Figures.Rejected(a.kind.name, overload)
 		d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))})
 		return
 	}
@@ -146,10 +154,11 @@ func (h *Host) employ(a *activation) bool {
 
 // run handles messages until none waits.
 func (a *activation) run() {
-	for called := false; ; {
+	for before := (*delivery)(nil); ; {
 		a.mu.Lock()
-		if called {
+		if before != nil {
 			a.used, a.leaving = time.Now(), false
+			a.calls.Observe(a.used.Sub(before.at), before.span.Carrier())
 		}
 		if a.leaving && len(a.queue) == 0 {
 			a.mu.Unlock()
@@ -168,8 +177,8 @@ func (a *activation) run() {
 		a.queue[0] = nil
 		a.queue = a.queue[1:]
 		a.method = d.m.Method
-		if called = d.from == nil; !called {
-			d.from.waiting = false
+		if before = d; d.from != nil { // nobody has called
+			before, d.from.waiting = nil, false
 		}
 		a.mu.Unlock()
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
@@ -189,6 +198,7 @@ func (a *activation) run() {
 func (a *activation) hurry() {
 	a.queue = slices.DeleteFunc(a.queue, func(d *delivery) bool {
 		if d.seen {
+			a.host.c.Figures.Rejected(a.kind.name, overload)
 			d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)})
 		}
 		seen := d.seen

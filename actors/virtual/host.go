@@ -33,6 +33,8 @@ type Config struct {
 	Log    *slog.Logger // default: none
 	// Messages makes the spans of messages. Default: none.
 	Messages *tracing.Messages
+	// Figures counts messages by kind. Default: nobody wants to know.
+	Figures *tracing.Figures
 }
 
 // Host is a node's part of the virtual actors: it calls those that live elsewhere, and runs those that live here. Its methods may

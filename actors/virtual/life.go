@@ -97,6 +97,7 @@ func (a *activation) depart() {
 	a.host.active.Delete(a.id)
 	a.host.count.Add(-1)
 	a.host.memory.Add(-a.size)
+	a.host.c.Figures.Passivated(a.kind.name)
 }
 
 // sweepPause is how often idle activations are looked for.

@@ -89,6 +89,7 @@ func (h *Host) read(ctx context.Context, m *message) (body []byte, done bool, er
 	}
 	a := found.(*activation)
 	if n := a.view.readers.Add(1); n > int64(a.kind.mailbox) {
+		h.c.Figures.Rejected(a.kind.name, overload)
 		err = &Error{a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1)}
 	}
 	defer a.view.readers.Add(-1)

@@ -48,7 +48,7 @@ func newAgreed(t testing.TB) *agreed {
 			RESP: fmt.Sprintf("127.0.0.1:740%d", i), HTTP: fmt.Sprintf("127.0.0.1:750%d", i), Host: "here", Roles: cluster.DefaultRoles,
 			Attributes: []cluster.Attribute{{Name: "zone", Value: "abc"[i-1 : i]}}, Release: "0.1.0", Format: cluster.Format,
 		}
-		a.evidence.Members[m.ID] = Liveness{State: Alive}
+		a.evidence.Members[m.ID] = Liveness{State: Alive, Heard: 1}
 		if i == 1 {
 			a.apply(t, &cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: string(m.ID), Member: m, Keyspaces: []shards.Keyspace{k}}})
 			continue

@@ -185,6 +185,25 @@ type Facts struct {
 	RESPConnections int64
 	RESPCommands    uint64
 	Watchers        int64
+
+	Actors           []ActorFacts // by kind
+	ProposalsPending int64        // commands of this node that the metadata group has not answered yet
+	Thrown           ThrownFacts
+}
+
+// ActorFacts are the actors of one kind that are in memory on this node.
+type ActorFacts struct {
+	Kind   string
+	Active int
+	Bytes  int64 // that they are taken to need
+}
+
+// ThrownFacts count what other nodes sent and this one threw away.
+type ThrownFacts struct {
+	Unknown   uint64 // of kinds or forms that this release does not know
+	Malformed uint64
+	TooLong   uint64
+	Silenced  uint64 // since an operator cut this node off
 }
 
 // KeyspaceFacts count what happened in one keyspace.

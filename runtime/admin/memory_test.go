@@ -73,6 +73,7 @@ func (m *memory) Shards() []Shard {
 func (m *memory) Facts() Facts {
 	return Facts{
 		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version}},
+		Actors:    []ActorFacts{{Kind: "counter", Active: 1, Bytes: 800}},
 		Fsync:     Histogram{Bounds: []float64{.001, .01}, Counts: []uint64{2, 1, 1}, Sum: 0.5},
 	}
 }

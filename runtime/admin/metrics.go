@@ -68,6 +68,10 @@ var (
 	metricRESPConns    = metric("resp_connections", "Open connections of Redis clients.")
 	metricRESPCommands = metric("resp_commands_total", "Commands of Redis clients.")
 	metricWatchers     = metric("watchers", "Watches that are on.")
+	metricActors       = metric("actor_active", "Actors of this node that are in memory.", "type")
+	metricActorBytes   = metric("actor_bytes", "Memory that actors of this node are taken to need, in bytes.", "type")
+	metricPending      = metric("raft_proposal_pending", "Commands of this node that the metadata group has not answered yet.")
+	metricThrown       = metric("transport_dropped_total", "What other nodes sent and this one threw away, by reason.", "reason")
 	metricHTTPRunning  = metric("http_requests_in_progress", "HTTP requests that are being answered, by kind.", "kind")
 	metricHTTPHeld     = metric("http_held_bytes", "Large values of HTTP requests in flight, in bytes.")
 	metricHTTPRefused  = metric("http_refused_total", "HTTP requests refused because a limit was reached.")
@@ -166,6 +170,15 @@ func (m sender) facts(f *Facts) {
 	m.gauge(metricRESPConns, float64(f.RESPConnections))
 	m.counter(metricRESPCommands, float64(f.RESPCommands))
 	m.gauge(metricWatchers, float64(f.Watchers))
+	for _, k := range f.Actors {
+		m.gauge(metricActors, float64(k.Active), k.Kind)
+		m.gauge(metricActorBytes, float64(k.Bytes), k.Kind)
+	}
+	m.gauge(metricPending, float64(f.ProposalsPending))
+	m.counter(metricThrown, float64(f.Thrown.Unknown), "unknown")
+	m.counter(metricThrown, float64(f.Thrown.Malformed), "malformed")
+	m.counter(metricThrown, float64(f.Thrown.TooLong), "too_long")
+	m.counter(metricThrown, float64(f.Thrown.Silenced), "silenced")
 }
 
 // histogram turns counts per bucket into Prometheus' cumulative ones.

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -18,6 +20,7 @@ var (
 	metricUnavailable  = metric("shard_unavailable", "Shards without a primary: they serve nothing.")
 	metricClusterGreen = metric("cluster_status", "Status of the cluster: 0 green, 1 yellow, 2 red.")
 	metricQuarantined  = metric("policy_quarantined", "Policy modules in quarantine.")
+	metricBeatAge      = metric("cluster_heartbeat_age_seconds", "How long ago the placement leader heard of a member; only on the leader.", "node")
 	metricOpenStories  = metric("failover_active", "Failovers that go on.")
 )
 
@@ -41,6 +44,13 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	m.gauge(metricTerm, float64(evidence.Term))
 	m.gauge(metricVoters, float64(len(evidence.Voters)))
 	m.gauge(metricVersion, float64(state.Version))
+	now := time.Now().UnixMilli()
+	for i := range state.Members {
+		member := &state.Members[i]
+		if heard := evidence.Members[member.ID].Heard; heard > 0 && member.ID != c.backend.Node().ID && evidence.Leader == c.backend.Node().ID {
+			m.gauge(metricBeatAge, float64(max(0, now-heard))/1000, member.Name)
+		}
+	}
 	members := map[LivenessState]int{Alive: 0, Grey: 0, Suspect: 0, Dead: 0}
 	for i := range state.Members {
 		switch seen := evidence.Members[state.Members[i].ID].State; {

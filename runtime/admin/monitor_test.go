@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -81,9 +82,21 @@ func rules(t *testing.T, path string) (list []string) {
 func TestMonitorNamesWhatThereIs(t *testing.T) {
 	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
 	m.Told(&tracing.Failover{Kind: tracing.KindFailover, Heard: 1, Declared: 2, Plans: []tracing.Plan{{}}})
+	f := tracing.NewFigures()
+	f.Commits.Observe(time.Millisecond, tracing.Carrier{})
+	f.Calls("counter").Observe(time.Millisecond, tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{1}, Flags: 1})
+	f.Rejected("counter", "overload")
+	f.Activated("counter")
+	f.Passivated("counter")
+	f.Proposed(time.Millisecond, "committed")
+	f.LeaderChanged()
+	f.Moved("balance")
+	f.Said("alive", "YES")
+	f.Burnt("alive", 100)
+	f.Faulted("mine", "fuel")
 	backend := newMemory()
 	backend.cluster = newAgreed(t)
-	s := NewServer(backend, ServerConfig{Collectors: m.Collectors()})
+	s := NewServer(backend, ServerConfig{Collectors: append(m.Collectors(), f.Collectors()...)})
 	ask(s, "GET", "/", "")
 	page := ask(s, "GET", "/metrics", "").Body.String()
 	var all []string
@@ -95,7 +108,7 @@ func TestMonitorNamesWhatThereIs(t *testing.T) {
 		all = append(all, expressions(t, path)...)
 	}
 	all = append(all, rules(t, "monitor/troupe-alerts.yml")...)
-	names := regexp.MustCompile(`\btroupe_[a-z0-9_]+`)
+	names := regexp.MustCompile(`\b(?:troupe|rpc)_[a-z0-9_]+\b`)
 	checked := 0
 	for _, expr := range all {
 		for _, name := range names.FindAllString(expr, -1) {

@@ -1,0 +1,91 @@
+package integration
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/troupe-actors/troupe/integration/harness"
+)
+
+// killed is the trace of a SIGKILL of a node that leads one shard with one other copy: who did what, and what was said, by role.
+const killed = `failover victim recovered
+  detect victim @leader
+  plan 1 moves @leader
+  commit @leader
+  shard default/N victim→heir
+    decide default/N @leader
+      · chosen: heir YES
+      · heir: alive YES
+      · heir: draining YES
+      · heir: replace YES
+      · heir: maintenance YES
+    promote default/N @heir
+      take over default/N @heir
+    first write default/N @heir
+`
+
+// Issue: "SIGKILL of a primary's node under load: … the same tree as golden text in a test".
+func TestKillIsThisTree(t *testing.T) {
+	p, collector := newWatchedTown(t, harness.ClusterConfig{Keyspaces: []string{"default:shards=3,replicas=1"}})
+	victim := p.other(p.leader())
+	if led := p.led(victim); len(led) != 1 {
+		t.Fatalf("%s leads %q", victim.Name, led)
+	}
+	p.write(1, victim)
+	victim.Kill()
+	p.writing(time.Now())
+	spans, err := collector.Trace(soon(t), "failover "+victim.Name)
+	must(t, err)
+	x := wholeTree(t, spans)
+	var b strings.Builder
+	x.print(&b, x.root, "", victim.Name)
+	if got := b.String(); got != killed {
+		t.Errorf("the trace is\n%swant\n%s", got, killed)
+	}
+	p.restart(victim)
+	p.reckon()
+}
+
+var (
+	shardNumber = regexp.MustCompile(`default/\d+`)
+	nodeName    = regexp.MustCompile(`\bn\d\b`)
+)
+
+// print writes a span and what is below it, the earliest first, with roles for names. How many clients waited, and where, is their affair.
+func (x *traceTree) print(b *strings.Builder, s *trace.Span, indent, victim string) {
+	if strings.HasPrefix(s.Name, "clients waited ") {
+		return
+	}
+	by := "leader"
+	for _, prefix := range []string{"promote ", "take over ", "first write ", "shard "} {
+		if strings.HasPrefix(s.Name, prefix) {
+			by = "heir"
+		}
+	}
+	name := func(text, other string) string {
+		text = regexp.MustCompile(`\b`+victim+`\b`).ReplaceAllString(text, "victim")
+		return nodeName.ReplaceAllString(shardNumber.ReplaceAllString(text, "default/N"), other)
+	}
+	fmt.Fprint(b, indent, name(s.Name, by))
+	if outcome := harness.Text(s, "troupe.failover.outcome"); outcome != "" {
+		fmt.Fprint(b, " ", outcome)
+	}
+	fmt.Fprintln(b)
+	if strings.HasPrefix(s.Name, "decide ") {
+		for _, e := range s.Events {
+			fmt.Fprintf(b, "%s  · %s\n", indent, name(e.Name, "heir"))
+		}
+	}
+	below := slices.Clone(x.children[string(s.SpanId)])
+	slices.SortStableFunc(below, func(a, b *trace.Span) int { return cmp.Compare(a.StartTimeUnixNano, b.StartTimeUnixNano) })
+	for _, c := range below {
+		x.print(b, c, indent+"  ", victim)
+	}
+}

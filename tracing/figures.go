@@ -1,0 +1,133 @@
+package tracing
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Latency counts how long something took. Its exemplars carry the trace of what was traced. A nil Latency counts nothing. Its methods may
+// be called concurrently.
+type Latency struct{ h prometheus.Observer }
+
+// Observe counts one that took so long, and belongs to a trace unless of is the zero value.
+func (l *Latency) Observe(took time.Duration, of Carrier) {
+	switch {
+	case l == nil:
+	case of.Sampled():
+		observe(l.h, int64(took), prometheus.Labels{"trace_id": of.Trace.String()})
+	default:
+		l.h.Observe(max(0, took.Seconds()))
+	}
+}
+
+// micro are the bounds of histograms of calls and commits, in seconds: a commit in memory takes some 50 µs, one that waits for disks of
+// several machines some ms.
+var micro = []float64{50e-6, 100e-6, 250e-6, 500e-6, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// Figures are the metrics of what a node does all the time, under OpenTelemetry's names as Prometheus has them. Its methods may be called
+// concurrently.
+type Figures struct {
+	Commits      *Latency // of a replicated shard's rounds, from their launch on the primary to their commit
+	GroupCommits *Latency // of the metadata group's commands, from their proposal to their application
+	Plans        *Latency // of the placement leader's plans, without their commits
+	calls        *prometheus.HistogramVec
+	rejected     *prometheus.CounterVec
+	activations  *prometheus.CounterVec
+	passivations *prometheus.CounterVec
+	proposals    *prometheus.CounterVec
+	changes      prometheus.Counter
+	moves        *prometheus.CounterVec
+	verdicts     *prometheus.CounterVec
+	fuel         *prometheus.CounterVec
+	faults       *prometheus.CounterVec
+	collectors   []prometheus.Collector
+}
+
+// NewFigures makes them, all 0.
+func NewFigures() *Figures {
+	f := &Figures{}
+	latency := func(name, help string) *Latency {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: micro})
+		f.collectors = append(f.collectors, h)
+		return &Latency{h}
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		f.collectors = append(f.collectors, c)
+		return c
+	}
+	f.Commits = latency("troupe_shard_commit_duration_seconds", "How long rounds of writes took from their launch on the primary until enough copies had them; exemplars carry the trace.")
+	f.GroupCommits = latency("troupe_raft_commit_duration_seconds", "How long commands of the metadata group took from this node's proposal to their application.")
+	f.Plans = latency("troupe_plan_duration_seconds", "How long the placement leader took to make a plan, without its commit.")
+	f.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rpc_server_call_duration_seconds", Buckets: micro,
+		Help: "How long messages to actors of this node took from their arrival in the mailbox to the reply; exemplars carry the trace."}, []string{"rpc_system_name", "type"})
+	f.rejected = counters("troupe_actor_rejected_total", "Messages that actors of this node refused without handling them.", "type", "reason")
+	f.activations = counters("troupe_actor_activations_total", "Actors of this node that have come into memory.", "type")
+	f.passivations = counters("troupe_actor_passivations_total", "Actors of this node that have left memory.", "type")
+	f.proposals = counters("troupe_raft_proposal_total", "Commands that this node proposed to the metadata group, by what became of them.", "outcome")
+	f.changes = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_raft_leader_changes_total", Help: "Changes of the placement leader that this node has seen."})
+	f.moves = counters("troupe_plan_moves_total", "What this node's plans have asked for while it led, by their reasons.", "lane")
+	f.verdicts = counters("troupe_decider_verdicts_total", "What deciders said of candidates in plans that this node made while it led.", "decider", "verdict")
+	f.fuel = counters("troupe_wasm_fuel_total", "Fuel that deciders which are guests have burnt for the plans that this node made while it led.", "decider")
+	f.faults = counters("troupe_decider_errors_total", "Faults of policies' modules on this node, by kind: traps, fuel, time, memory, nonsense.", "policy", "type")
+	f.collectors = append(f.collectors, f.calls, f.changes)
+	return f
+}
+
+// Calls is the latency of messages to actors of a kind; of a nil Figures it is nil.
+func (f *Figures) Calls(kind string) *Latency {
+	if f == nil {
+		return nil
+	}
+	return &Latency{f.calls.WithLabelValues("troupe", kind)}
+}
+
+// Rejected counts a message that an actor refused without handling it.
+func (f *Figures) Rejected(kind, reason string) {
+	if f != nil {
+		f.rejected.WithLabelValues(kind, reason).Inc()
+	}
+}
+
+// Activated counts an actor that has come into memory.
+func (f *Figures) Activated(kind string) {
+	if f != nil {
+		f.activations.WithLabelValues(kind).Inc()
+	}
+}
+
+// Passivated counts an actor that has left memory.
+func (f *Figures) Passivated(kind string) {
+	if f != nil {
+		f.passivations.WithLabelValues(kind).Inc()
+	}
+}
+
+// Proposed counts a command of the metadata group: what became of it is committed, refused or unknown.
+func (f *Figures) Proposed(took time.Duration, outcome string) {
+	f.proposals.WithLabelValues(outcome).Inc()
+	if outcome != "unknown" {
+		f.GroupCommits.Observe(took, Carrier{})
+	}
+}
+
+// LeaderChanged counts another placement leader.
+func (f *Figures) LeaderChanged() { f.changes.Inc() }
+
+// Moved counts what a plan asks for.
+func (f *Figures) Moved(lane string) { f.moves.WithLabelValues(lane).Inc() }
+
+// Said counts a decider's word of a candidate.
+func (f *Figures) Said(decider, verdict string) { f.verdicts.WithLabelValues(decider, verdict).Inc() }
+
+// Burnt counts what a decider's rows for a plan have cost.
+func (f *Figures) Burnt(decider string, fuel uint64) {
+	f.fuel.WithLabelValues(decider).Add(float64(fuel))
+}
+
+// Faulted counts a fault of a policy's module.
+func (f *Figures) Faulted(policy, kind string) { f.faults.WithLabelValues(policy, kind).Inc() }
+
+// Collectors are what a registry takes.
+func (f *Figures) Collectors() []prometheus.Collector { return f.collectors }
