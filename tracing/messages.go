@@ -44,12 +44,12 @@ func (m *Messages) use(s sampler) {
 }
 
 // On says whether any message may be traced.
-func (m *Messages) On() bool { return m != nil && m.rule.Load() != nil }
+func (m *Messages) On() bool { return hooks && m != nil && m.rule.Load() != nil }
 
 // Enter begins a span for a message that comes in from outside. If ctx has a span its decision is followed, as the sampler
 // says; else chance decides. ctx is returned as it was unless the message is traced.
 func (m *Messages) Enter(ctx context.Context, kind SpanKind) (context.Context, *Active) {
-	if m == nil {
+	if !hooks || m == nil {
 		return ctx, nil
 	}
 	rule := m.rule.Load()

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// counter is the actor that is called.
+type counter struct{ Count int }
+
+func counters() *virtual.Kind {
+	k := virtual.NewKind[counter]("counter")
+	virtual.Handle(k, "look", func(c *virtual.Context[counter], _ int) (int, error) { return c.State.Count, nil })
+	return k.Kind
+}
+
+// place is where a child works: two nodes over the loopback, all in memory.
+type place struct {
+	nodes       [2]*runtime.Node
+	store       *runtime.Store
+	here, there virtual.ID // actors of the first node and of the second
+	key         string     // led by the first node
+}
+
+// work answers each line of the input, the name of a work, with the processor time and the allocations of one operation.
+func work(ratio string) error {
+	ctx := context.Background()
+	part, err := strconv.ParseFloat(ratio, 64)
+	if err != nil {
+		return err
+	}
+	p, err := newPlace(ctx, part)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		calls, inFlight, once := p.job(lines.Text())
+		if once == nil {
+			return fmt.Errorf("there is no work %q", lines.Text())
+		}
+		ns, allocs, err := measure(ctx, calls, inFlight, once)
+		if err != nil {
+			return err
+		}
+		fmt.Println(ns, allocs)
+	}
+	return errors.Join(lines.Err(), p.nodes[1].Close(), p.nodes[0].Close())
+}
+
+func newPlace(ctx context.Context, ratio float64) (*place, error) {
+	p := &place{}
+	space := []shards.Keyspace{{Name: "default", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}, {Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}
+	for i := range p.nodes {
+		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: "127.0.0.1:0", Keyspaces: space, TraceMessages: ratio}
+		if i > 0 {
+			c.Join, c.Keyspaces = []string{p.nodes[0].PeerAddr()}, nil
+		}
+		var err error
+		if p.nodes[i], err = runtime.Start(ctx, c); err != nil {
+			return nil, err
+		}
+		if err := p.nodes[i].Register(ctx, counters()); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.store, err = p.nodes[0].Store("default"); err != nil {
+		return nil, err
+	}
+	return p, p.find(ctx)
+}
+
+// find waits until both nodes lead shards, and finds actors and a key.
+func (p *place) find(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for i := 0; p.here.Kind == "" || p.there.Kind == ""; i++ {
+		id := virtual.ID{Kind: "counter", Name: strconv.Itoa(i)}
+		before := p.nodes[1].Actors().Active()
+		if _, err := virtual.Call[int, int](ctx, p.nodes[0].Actors(), id, "look", 1); err != nil {
+			return fmt.Errorf("both nodes should lead shards by now: %w", err)
+		}
+		if p.nodes[1].Actors().Active() > before {
+			p.there = id
+		} else {
+			p.here = id
+		}
+	}
+	best := time.Hour
+	for i := range 64 { // one that the first node leads is the quickest to be read
+		key := strconv.Itoa(i)
+		if _, err := p.store.Put(ctx, key, []byte("some value of a key")); err != nil {
+			return err
+		}
+		began := time.Now()
+		for range 200 {
+			if _, err := p.store.Get(ctx, key); err != nil {
+				return err
+			}
+		}
+		if took := time.Since(began); took < best {
+			best, p.key = took, key
+		}
+	}
+	return nil
+}
+
+// job is a work: how many operations make a turn, how many of them are under way at once, and one of them.
+func (p *place) job(name string) (calls, inFlight int, once func(context.Context) error) {
+	call := func(id virtual.ID) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := virtual.Call[int, int](ctx, p.nodes[0].Actors(), id, "look", 1)
+			return err
+		}
+	}
+	value := []byte("some value of a key")
+	switch name {
+	case "read":
+		return 40_000, 1, func(ctx context.Context) error { _, err := p.store.Get(ctx, p.key); return err }
+	case "write":
+		return 20_000, 1, func(ctx context.Context) error { _, err := p.store.Put(ctx, p.key, value); return err }
+	case "call":
+		return 10_000, 1, call(p.here)
+	case "call elsewhere":
+		return 6_400, 64, call(p.there)
+	}
+	return 0, 0, nil
+}
+
+// measure is what one operation takes: nanoseconds of the process, and allocations.
+func measure(ctx context.Context, calls, inFlight int, once func(context.Context) error) (ns, allocs float64, err error) {
+	goruntime.GC() // garbage of the turn before is not this one's
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	used, err := processorTime()
+	if err != nil {
+		return 0, 0, err
+	}
+	var callers sync.WaitGroup
+	errs := make([]error, inFlight)
+	for i := range inFlight {
+		callers.Go(func() {
+			for range calls / inFlight {
+				if errs[i] = once(ctx); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	now, err := processorTime()
+	goruntime.ReadMemStats(&after)
+	return float64(now-used) / float64(calls), float64(after.Mallocs-before.Mallocs) / float64(calls), errors.Join(append(errs, err)...)
+}
+
+func processorTime() (int64, error) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, err
+	}
+	return u.Utime.Nano() + u.Stime.Nano(), nil
+}

@@ -1,0 +1,5 @@
+//go:build troupe_untraced
+
+package tracing
+
+const hooks = false
