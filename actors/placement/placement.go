@@ -66,6 +66,7 @@ type Config struct {
 	Probation     time.Duration // for so long a policy that was put in force may be taken back by the leader. Default 5 min
 	MaxShardMoves int           // moves of one shard within it, for balance or because it may not stay, after which it is. Default 12
 	Stall         time.Duration // how long a plan may take before it counts as stalled. Default 5 s
+	Famine        time.Duration // how long copies may find no node under it that they would find without it. Default 15 s
 
 	Period  time.Duration // looks happen at least so often. Default 10 s
 	Pause   time.Duration // and at most so often, unless a member is dead or a shard waits for its promotion. Default 25 ms
@@ -122,6 +123,7 @@ func (c *Config) validate() error {
 		return errors.New("placement: Period, Pause and Timeout are durations above 0, or 0 for their defaults")
 	}
 	c.Probation, c.MaxShardMoves, c.Stall = cmp.Or(c.Probation, 5*time.Minute), cmp.Or(c.MaxShardMoves, 12), cmp.Or(c.Stall, 5*time.Second)
+	c.Famine = cmp.Or(c.Famine, 15*time.Second)
 	return nil
 }
 
@@ -298,6 +300,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.expose(exposure{in: in, plan: plan, term: e.Term, took: p.took})
 	p.drain(m)
 	p.unrest.note(s, done, p.took, time.Now())
+	p.starve(m, &in, done, time.Now())
 	p.judge(e.Term)
 	return done
 }

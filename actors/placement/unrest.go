@@ -14,6 +14,7 @@ import (
 //	activate ──── Probation ────► trusted
 //	      │  one shard is moved more than MaxShardMoves times, for balance or because it may not stay
 //	      │  or StallTries plans in a row take longer than Stall
+//	      │  or copies are wanted, and for as long as Famine it lets none find a node, though without it they would
 //	      └──► rolled back to what was before
 //
 // unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
@@ -27,6 +28,7 @@ type unrest struct {
 	worst  shards.ShardID // the shard that was moved most
 	slow   int            // plans in a row that took too long
 	slowed time.Duration  // the last of them
+	hunger hunger
 }
 
 // stallTries is how many plans in a row must be slow: one may be for reasons of the machine's.
@@ -86,8 +88,11 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 			blamed.Active.Version, s.ShardName(u.worst), u.moves[u.worst], u.mostMoves, u.probation)
 	case u.slow >= stallTries:
 		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))
+	case u.hunger.about == s.PoliciesAt && u.hunger.note != "":
+		note = u.hunger.note
 	default:
 		return nil
 	}
+	note = note[:min(len(note), cluster.MaxReason)]
 	return &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatRollback, If: blamed.Active.Version, Note: note, At: now.Unix()}
 }
