@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -15,8 +16,9 @@ type acts struct {
 	lines  map[string]*line
 	all    []*errand
 	by     map[token]*errand
-	from   map[uint64]string // an actor by the client of its letters
-	served map[string]bool   // actors that have changed since the world healed; nil before that
+	from   map[uint64]string        // an actor by the client of its letters
+	served map[string]bool          // actors that have changed since the world healed; nil before that
+	slow   map[string]time.Duration // how long the next message of an actor takes
 }
 
 // line is the one true history of an actor.
@@ -55,7 +57,7 @@ const (
 )
 
 func newActs() acts {
-	return acts{lines: map[string]*line{}, by: map[token]*errand{}, from: map[uint64]string{}}
+	return acts{lines: map[string]*line{}, by: map[token]*errand{}, from: map[uint64]string{}, slow: map[string]time.Duration{}}
 }
 
 func (a *acts) add(name string) {

@@ -137,6 +137,11 @@ func (k *awake) handle(d *delivery) {
 	if n.acting.IntN(12) == 0 {
 		took = time.Duration(n.acting.Int64N(int64(1500 * time.Millisecond)))
 	}
+	if slow := n.w.acts.slow[k.name]; slow > 0 {
+		took = slow
+		delete(n.w.acts.slow, k.name)
+		n.w.Note("%s begins to %s actor %s, for %v", n.ID, deedNames[d.m.do], k.name, took)
+	}
 	n.after(took, func() { k.finish(d) })
 }
 

@@ -135,6 +135,10 @@ func (s *script) condition(words []string) func() bool {
 			}
 			return true
 		}
+	case "acts":
+		return func() bool {
+			return !slices.ContainsFunc(s.w.acts.names, func(name string) bool { return s.w.acts.lines[name].now().count == s.counts[name] })
+		}
 	case "refusal":
 		id := s.shard(words[2])
 		return func() bool { return s.lastWrite[id] <= begun }

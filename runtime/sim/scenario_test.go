@@ -18,9 +18,9 @@ import (
 // TestScenarios plays testdata/*.txt: the rows of the failover matrix that need no process, each with the sentence of the
 // design that it proves. A line is a comment, or a command:
 //
-//	cluster nodes=3 data=2 shards=4 replicas=1 min=1 think=20ms seed=1     a cluster, green, with a client for each of three keys a shard
+//	cluster nodes=3 data=2 shards=4 replicas=1 min=1 think=20ms seed=1 actors=0     a cluster, green, with a client for each of three keys a shard
 //	run 5s                          let time pass
-//	let x = leader                  a name for a node: leader, follower, primary a/0, replica a/0, voter-without-copies, or another name
+//	let x = leader                  a name for a node: leader, follower, primary a/0, replica a/0, actor a:0, voter-without-copies, or another name
 //	kill x | gone x | start x       the process dies; the machine vanishes; another life begins
 //	pause x | resume x              SIGSTOP and SIGCONT
 //	cut x | deaf x | mute x         all paths of a node: both directions, to it, from it
@@ -29,9 +29,11 @@ import (
 //	heal                            undo all cuts
 //	slow x 1000 | clock x 1h | drift x 0.0005 | rot x a/0
 //	drain x | undrain x | set name value | keyspace b 2 | replicas a 2 | stale a/0 x      what an operator does
+//	hold a:0 3s                     the next message takes the actor that long
 //	mark                            begin to measure; so does every fault
 //	expect writes within 500ms      each shard has acknowledged a write that was sent after the mark
 //	expect writes b within 1s       the same of one keyspace
+//	expect acts within 500ms        each actor has changed since the mark
 //	expect refusal of a/0 for 3s    a shard acknowledges nothing
 //	expect no reads of a/0 for 3s   nor answers a read
 //	expect pause below 100ms        no operation since the mark took longer
@@ -105,7 +107,8 @@ type marked struct {
 	written                         map[shards.ShardID]time.Duration // the first answer to a write that was sent since
 	lastRead                        map[shards.ShardID]time.Duration
 	lastWrite                       map[shards.ShardID]time.Duration
-	missing                         *cluster.Shard // that has not written yet
+	missing                         *cluster.Shard    // that has not written yet
+	counts                          map[string]uint64 // of actors, then
 	promotions, allocations, deaths int
 }
 
@@ -120,6 +123,10 @@ func (s *script) mark() {
 		lastRead: map[shards.ShardID]time.Duration{}, lastWrite: map[shards.ShardID]time.Duration{},
 	}
 	s.elections = s.w.highestTerm()
+	s.counts = map[string]uint64{}
+	for _, name := range s.w.acts.names {
+		s.counts[name] = s.w.acts.lines[name].now().count
+	}
 }
 
 // finished is told each operation of each client.
@@ -180,6 +187,8 @@ func (s *script) do(words []string) {
 		s.w.Run(s.w.now + s.span(arg(1)))
 	case "let":
 		s.names[arg(1)] = s.node(words[3:]...)
+	case "hold":
+		s.w.acts.slow[arg(1)] = s.span(arg(2))
 	case "mark":
 		s.mark()
 	case "expect":
@@ -272,6 +281,8 @@ func (s *script) cluster(words []string) {
 			space.MinInSync = s.number(value)
 		case "think":
 			o.Think = s.span(value)
+		case "actors":
+			o.Actors = s.number(value)
 		case "clients":
 			o.PerKey, o.Clients = false, s.number(value)
 		default:
@@ -331,6 +342,8 @@ func (s *script) node(words ...string) *Node {
 				return n
 			}
 		}
+	case "actor":
+		return s.w.nodeByID(s.w.rowOf(keyOf('s', words[1], "")).PrimaryCopy().Node)
 	case "primary", "replica":
 		row := s.w.row(s.shard(words[1]))
 		for _, c := range row.Copies {

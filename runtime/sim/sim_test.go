@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 40, 10 with -short")
+	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 30, 10 with -short")
 	flagFirst   = flag.Uint64("seed", 1, "seed of the first world; each further one has the next number")
 	flagSeconds = flag.Int("seconds", 60, "simulated seconds in which things go wrong, in each world")
 	flagOnly    = flag.String("only", "", "the faults to let happen, by number, such as 3,7; none for none")
@@ -83,7 +83,7 @@ const slowHealing = 10 * time.Second
 func TestSeeds(t *testing.T) {
 	n := *flagSeeds
 	if n == 0 {
-		n = 40
+		n = 30
 		if testing.Short() {
 			n = 10
 		}
