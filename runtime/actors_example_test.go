@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // account is what each actor of the kind keeps.
@@ -92,7 +95,7 @@ func threeNodes(ctx context.Context) [3]*runtime.Node {
 	var starting sync.WaitGroup
 	for i, peer := range initial {
 		starting.Go(func() {
-			node, err := runtime.Start(ctx, runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peer, Initial: initial, Dev: true})
+			node, err := runtime.Start(ctx, runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peer, Initial: initial, HTTP: "127.0.0.1:0", Dev: true})
 			if err != nil {
 				log.Fatal(err)
 			}
@@ -103,7 +106,31 @@ func threeNodes(ctx context.Context) [3]*runtime.Node {
 		})
 	}
 	starting.Wait()
+	if err := together(ctx, nodes[2]); err != nil {
+		log.Fatal(err)
+	}
 	return nodes
+}
+
+// together waits until a cluster of three survives the loss of one: all vote, and every shard has its copies.
+func together(ctx context.Context, node *runtime.Node) error {
+	client, err := admin.NewClient(admin.ClientConfig{Addresses: []string{node.HTTPAddr()}})
+	if err != nil {
+		return err
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for range again.C {
+		nodes, err := client.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		if len(nodes) == 3 && !slices.ContainsFunc(nodes, func(n admin.Node) bool { return !n.Voter }) {
+			break
+		}
+	}
+	_, err = client.Health(ctx, "green", time.Minute)
+	return err
 }
 
 // order is what an order keeps: the state of a small conversation.
