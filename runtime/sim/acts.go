@@ -24,7 +24,6 @@ type acts struct {
 // line is the one true history of an actor.
 type line struct {
 	name    string
-	shard   shards.ShardID
 	sums    []sum  // by count
 	told    uint64 // the newest count that a caller has heard of
 	handled map[token]outcome
@@ -123,7 +122,7 @@ func (c *errand) String() string {
 
 // forgiven says that an actor's shard may have lost what it had acknowledged.
 func (a *acts) forgiven(w *World, l *line) bool {
-	return l.shard != 0 && w.watch.shard(l.shard).forgiven
+	return w.shardOf(keyOf('s', l.name, "")).forgiven
 }
 
 // answers notes that a message is answered: invariant 13. Callers that had heard of more before it was sent would see the actor go back.
@@ -143,7 +142,7 @@ func (a *acts) confirms(w *World, n *Node, d *delivery, knows sum) {
 }
 
 // applied notes a transaction that the first copy has carried out, if it is an actor's: invariants 12, 14 and 15.
-func (a *acts) applied(w *World, shard shards.ShardID, t *store.Txn) {
+func (a *acts) applied(w *World, t *store.Txn) {
 	if len(a.names) == 0 {
 		return
 	}
@@ -160,7 +159,6 @@ func (a *acts) applied(w *World, shard shards.ShardID, t *store.Txn) {
 		if l = a.lines[actor]; l == nil {
 			return
 		}
-		l.shard = shard
 		switch {
 		case class == 'o' && op.Kind == store.OpDelete:
 			a.removed(w, l, rest)

@@ -250,7 +250,7 @@ func (h *holding) applyEntry(e *replica.Entry) {
 			}
 		})
 		if first := h.c.p.n.w.applied(h.c.p.n, h.shard, seq, h.store.Rolling()); first && done {
-			h.c.p.n.w.acts.applied(h.c.p.n.w, h.shard, &t)
+			h.c.p.n.w.acts.applied(h.c.p.n.w, &t)
 		}
 		if work != nil {
 			h.acknowledge(work, seq)
