@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/directory"
@@ -146,6 +147,26 @@ type actorWork struct {
 	txn     store.Txn
 	results []store.Result
 	err     error
+	task    [1]directory.Task
+	batch   *shard.Batch
+	keys    []byte // of reads
+}
+
+// actorReads are works that are done with: each call from another node reads the reply that an earlier try may have had.
+var actorReads = sync.Pool{New: func() any { return &actorWork{batch: shard.NewBatch()} }}
+
+// keptKeys bounds what is kept of a work, in bytes and in reads.
+const keptKeys = 4096
+
+// forget makes a work ready for another use, when nobody holds anything of it any more.
+func (w *actorWork) forget() {
+	if cap(w.keys) > keptKeys || cap(w.results) > keptKeys {
+		return
+	}
+	clear(w.txn.Ops)
+	clear(w.results)
+	*w = actorWork{txn: store.Txn{Ops: w.txn.Ops[:0]}, results: w.results[:0], batch: w.batch, keys: w.keys[:0]}
+	actorReads.Put(w)
 }
 
 func (w *actorWork) Len() int              { return 1 }
@@ -161,25 +182,28 @@ func (w *actorWork) Result(_, op int, r *store.Result) {
 	w.results[op] = kept
 }
 
-// do runs a work on the shard of a key, on this node or not at all.
-func (s actorStorage) do(ctx context.Context, keyspace, key string, w *actorWork) error {
+// do runs a work on the shard of its first key, on this node or not at all.
+func (s actorStorage) do(ctx context.Context, keyspace string, w *actorWork) error {
 	k, err := s.space(keyspace)
 	if err != nil {
 		return err
 	}
-	w.results = make([]store.Result, len(w.txn.Ops))
-	task := directory.Task{Shard: k.id(k.ShardOf(shards.SlotOf([]byte(key)))), Work: w, Here: true}
-	s.node.directory.Do(ctx, []directory.Task{task}, shard.NewBatch())
+	w.results = slices.Grow(w.results, len(w.txn.Ops))[:len(w.txn.Ops)]
+	w.task[0] = directory.Task{Shard: k.id(k.ShardOf(shards.SlotOf(w.txn.Ops[0].Key))), Work: w, Here: true}
+	s.node.directory.Do(ctx, w.task[:], w.batch)
 	return w.err
 }
 
 // Read gives the values of keys of one slot.
 func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) ([]virtual.Stored, error) {
-	w := &actorWork{}
+	w := actorReads.Get().(*actorWork)
+	defer w.forget()
 	for _, key := range keys {
-		w.txn.Ops = append(w.txn.Ops, store.Op{Kind: store.OpGet, Key: []byte(key)})
+		from := len(w.keys)
+		w.keys = append(w.keys, key...)
+		w.txn.Ops = append(w.txn.Ops, store.Op{Kind: store.OpGet, Key: w.keys[from:len(w.keys):len(w.keys)]})
 	}
-	if err := s.do(ctx, keyspace, keys[0], w); err != nil {
+	if err := s.do(ctx, keyspace, w); err != nil {
 		return nil, err
 	}
 	list := make([]virtual.Stored, len(keys))
@@ -193,7 +217,7 @@ func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) 
 
 // Commit carries out operations if the guards hold.
 func (s actorStorage) Commit(ctx context.Context, keyspace string, ops []virtual.Op, guards ...virtual.Guard) (uint64, error) {
-	w := &actorWork{txn: store.Txn{Atomic: true}}
+	w := &actorWork{txn: store.Txn{Atomic: true}, batch: shard.NewBatch()}
 	for _, guard := range guards {
 		w.txn.Guards = append(w.txn.Guards, store.Guard{If: store.IfVersion, Key: []byte(guard.Key), Version: guard.Version})
 	}
@@ -207,7 +231,7 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, ops []virtual
 		}
 		w.txn.Ops = append(w.txn.Ops, op)
 	}
-	err := s.do(ctx, keyspace, ops[0].Key, w)
+	err := s.do(ctx, keyspace, w)
 	if errors.Is(err, store.ErrConflict) {
 		return 0, virtual.ErrStale
 	}

@@ -22,6 +22,7 @@ type activation struct {
 
 	mu      sync.Mutex
 	queue   []*delivery
+	first   [1]*delivery // room for the queue of most actors
 	running bool
 	leaving bool   // when nothing is left to do it leaves memory
 	method  string // that is being handled, if running
@@ -54,23 +55,36 @@ type delivery struct {
 	err  error
 }
 
-// enqueue puts a message into an actor's mailbox; nil if the activation that was found is gone.
-func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activation {
-	found, there := h.active.Load(id)
-	if !there {
-		fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name)}
-		fresh.size = fresh.weight()
-		if found, there = h.active.LoadOrStore(id, fresh); !there {
-			h.count.Add(1)
-			h.weigh(fresh.size)
-			h.c.Figures.Activated(k.name)
+// find gives an actor's activation, nil if it is not in memory, and its shard.
+func (h *Host) find(id ID, k *Kind) (*activation, shards.ShardID, error) {
+	if found, there := h.active.Load(id); there {
+		if a := found.(*activation); a.kind == k { // else it is of a kind that was unregistered, and perhaps in another keyspace
+			return a, a.shard, nil
 		}
 	}
-	a := found.(*activation)
+	shard, _, err := h.c.Storage.Locate(k.keyspace, id.key("s", ""))
+	return nil, shard, err
+}
+
+// activate brings an actor into memory, if it is not there.
+func (h *Host) activate(id ID, k *Kind, shard shards.ShardID) *activation {
+	fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name)}
+	fresh.queue, fresh.size = fresh.first[:0], fresh.weight()
+	found, there := h.active.LoadOrStore(id, fresh)
+	if !there {
+		h.count.Add(1)
+		h.weigh(fresh.size)
+		h.c.Figures.Activated(k.name)
+	}
+	return found.(*activation)
+}
+
+// enqueue puts a message into the mailbox; false if the activation is gone.
+func (a *activation) enqueue(k *Kind, d *delivery) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
-		return nil
+		return false
 	}
 	a.used = time.Now()
 	d.at = a.used
@@ -78,11 +92,11 @@ func (h *Host) enqueue(id ID, k *Kind, shard shards.ShardID, d *delivery) *activ
 		if !a.running {
 			a.leave()
 		}
-		d.refuse(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: kind %s is another since a moment ago, and actor %s is about to leave memory", k.name, id)})
-		return a
+		d.refuse(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: kind %s is another since a moment ago, and actor %s is about to leave memory", k.name, a.id)})
+		return true
 	}
 	a.take(d)
-	return a
+	return true
 }
 
 // overload is why a message was refused without being handled.
@@ -135,6 +149,11 @@ func (h *Host) employ(a *activation) bool {
 		return true
 	default:
 	}
+	return h.hire(a)
+}
+
+// hire begins a goroutine that handles an actor's messages, and then those of others that have some.
+func (h *Host) hire(a *activation) bool {
 	return h.start(func() {
 		for {
 			a.run()
@@ -169,7 +188,7 @@ func (a *activation) run() {
 			}
 		}
 		if len(a.queue) == 0 {
-			a.queue, a.running = nil, false
+			a.queue, a.running = a.first[:0], false
 			a.mu.Unlock()
 			return
 		}

@@ -151,14 +151,22 @@ const (
 
 // deliver tries until the message is answered, cannot be, or patience ends.
 func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
-	patient, cancel := context.WithTimeout(ctx, h.c.Patience)
-	defer cancel()
-	unknown := false // a try was not answered: it may have been handled, so that a refusal of the next says nothing
+	begin := time.Now()
+	var patient context.Context // made when it is needed: most calls are answered at once
+	unknown := false            // a try was not answered: it may have been handled, so that a refusal of the next says nothing
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		body, err := h.try(ctx, *m)
+		body, err := h.try(ctx, m)
+		if err == nil {
+			return body, nil
+		}
 		unknown = unknown || kindOf(err) == shards.KindOutcomeUnknown
-		if err == nil || !passing(err) && !h.starting(m, err) && !(unknown && unhandled(err)) {
+		if !passing(err) && !h.starting(m, err) && !(unknown && unhandled(err)) {
 			return body, err
+		}
+		if patient == nil {
+			var cancel context.CancelFunc
+			patient, cancel = context.WithDeadline(ctx, begin.Add(h.c.Patience))
+			defer cancel()
 		}
 		m.Repeated, m.Unsure = true, m.Unsure || unknown
 		if patient.Err() != nil || h.ctx.Err() != nil {
@@ -192,7 +200,7 @@ func (h *Host) starting(m *message, err error) bool {
 }
 
 // try takes a message to where its actor lives.
-func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
+func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -201,14 +209,15 @@ func (h *Host) try(ctx context.Context, m message) ([]byte, error) {
 	}
 	shard, node, err := h.c.Storage.Locate(h.keyspaceOf(m.To.Kind), m.To.key("s", ""))
 	switch {
-	case kindOf(err) == shards.KindInvalid && h.kind(m.To.Kind) == nil: // nobody has made a keyspace for actors
+	case err != nil && h.kind(m.To.Kind) == nil && kindOf(err) == shards.KindInvalid: // nobody has made a keyspace for actors
 		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, and perhaps on none: %v", m.To.Kind, h.c.Name, err)}
 	case err != nil:
 		return nil, err
 	case node == "":
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	case node == h.c.Self:
-		return h.handle(ctx, &m)
+		own := *m // a handler that is left behind has it still
+		return h.handle(ctx, &own)
 	}
 	if deadline, has := ctx.Deadline(); has {
 		m.Wait = max(1, int64(time.Until(deadline)))
@@ -247,12 +256,11 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 		defer cancel()
 	}
 	reply, err := h.handle(ctx, m)
-	var own *Error
-	switch {
-	case errors.As(err, &own):
-		return (&answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}).encode(), nil
-	case err != nil:
-		return nil, err
+	if err == nil {
+		return (&answer{Body: reply}).encode(), nil
 	}
-	return (&answer{Body: reply}).encode(), nil
+	if own := (*Error)(nil); errors.As(err, &own) {
+		return (&answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}).encode(), nil
+	}
+	return nil, err
 }

@@ -230,7 +230,7 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	if method.run == nil {
 		return nil, &Error{m.To, m.Method, CodeUnknown, fmt.Sprintf("kind %s has no such method", m.To.Kind)}
 	}
-	shard, _, err := h.c.Storage.Locate(k.keyspace, m.To.key("s", ""))
+	a, shard, err := h.find(m.To, k)
 	if err != nil {
 		return nil, err
 	}
@@ -238,16 +238,15 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	}
 	ctx, span := h.handling(ctx, m)
-	if method.reads {
-		if body, done, err := h.read(ctx, m); done {
+	if method.reads && a != nil {
+		if body, done, err := a.read(ctx, m); done {
 			end(span, err)
 			return body, err
 		}
 	}
 	d := &delivery{ctx: ctx, m: m, span: span, done: make(chan struct{})}
-	a := h.enqueue(m.To, k, shard, d)
-	for a == nil { // it has just been put to sleep: wake another
-		a = h.enqueue(m.To, k, shard, d)
+	for a == nil || !a.enqueue(k, d) { // it sleeps, or has just been put to sleep: wake another
+		a = h.activate(m.To, k, shard)
 	}
 	select {
 	case <-d.done:

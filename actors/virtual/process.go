@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -323,7 +324,12 @@ func (a *activation) write(ctx context.Context, ops []Op, sent uint64, others ..
 }
 
 func (a *activation) replyKey(m *message) string {
-	return a.id.key("r", fmt.Sprintf("/%016x.%d", m.Client, m.Lane))
+	var room [32]byte
+	rest := append(room[:0], '/')
+	for shift := 60; shift >= 0; shift -= 4 {
+		rest = append(rest, "0123456789abcdef"[m.Client>>shift&0xf])
+	}
+	return a.id.key("r", string(strconv.AppendUint(append(rest, '.'), uint64(m.Lane), 10)))
 }
 
 // replyOp keeps a reply for as long as its call may be repeated.

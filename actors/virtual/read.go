@@ -82,14 +82,9 @@ func (v *viewed) hide() {
 const readTries = 3
 
 // read has a method that only reads run here and now; false if it must wait its turn.
-func (h *Host) read(ctx context.Context, m *message) (body []byte, done bool, err error) {
-	found, there := h.active.Load(m.To)
-	if !there {
-		return nil, false, nil
-	}
-	a := found.(*activation)
+func (a *activation) read(ctx context.Context, m *message) (body []byte, done bool, err error) {
 	if n := a.view.readers.Add(1); n > int64(a.kind.mailbox) {
-		h.c.Figures.Rejected(a.kind.name, overload)
+		a.host.c.Figures.Rejected(a.kind.name, overload)
 		err = &Error{a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1)}
 	}
 	defer a.view.readers.Add(-1)
@@ -103,7 +98,7 @@ func (h *Host) read(ctx context.Context, m *message) (body []byte, done bool, er
 			break
 		}
 		t, body, err := a.look(ctx, m, s)
-		switch term, lost := h.c.Storage.Reign(a.shard); {
+		switch term, lost := a.host.c.Storage.Reign(a.shard); {
 		case lost != nil:
 			return nil, true, lost
 		case term != s.term:
