@@ -18,6 +18,9 @@ func (v *voice) log(level wasm.Level, text string) { v.to.line(v.policy, int32(l
 // is exchanged, the others need not be started again, and the next plan does not wait for that. The old set is used no more;
 // its owner closes it, with what is left in it.
 func (s *Set) TakeOver(old *Set) {
+	b := &old.board // its room is used again
+	s.board.builder, s.board.image, s.board.seats, s.board.homes = b.builder, b.image, b.seats, b.homes
+	old.board = board{needs: b.needs}
 	for _, m := range s.minds {
 		for _, o := range old.minds {
 			if o.guest == nil || o.v != m.v || !maps.Equal(o.config.own, m.config.own) {
