@@ -13,6 +13,36 @@ import (
 	"github.com/troupe-actors/troupe/integration/harness"
 )
 
+// relocated has an operator move a copy, and looks at the trace of it.
+func (p *town) relocated(c *harness.Collector) {
+	p.t.Helper()
+	rows, err := p.Shards(soon(p.t))
+	must(p.t, err)
+	from, holders := "", []string{}
+	for _, r := range rows {
+		if r.Keyspace+"/"+r.Shard != "default/0" {
+			continue
+		}
+		if holders = append(holders, r.Node); r.Role == "r" {
+			from = r.Node
+		}
+	}
+	i := slices.IndexFunc(p.Members, func(m *harness.Member) bool { return !slices.Contains(holders, m.Name) })
+	to := p.Members[i].Name
+	p.troupe("reroute", "move", "default/0", from, to)
+	spans, err := c.Trace(soon(p.t), "moves relocation")
+	must(p.t, err)
+	x := wholeTree(p.t, spans)
+	x.below(x.root, "relocation begun @")
+	move := x.below(x.root, "copy default/0 "+from+"→"+to)
+	if recover := x.below(move, "recover default/0 @"+to); harness.Text(recover, "troupe.recovery.source") == "" {
+		p.t.Errorf("%s does not say where its data came from", recover.Name)
+	}
+	if outcome := harness.Text(x.root, "troupe.failover.outcome"); outcome != "done" {
+		p.t.Errorf("the relocation of default/0 from %s to %s ended as %q", from, to, outcome)
+	}
+}
+
 // Issue: "drains … and policy switches have traces of the same shape": a policy with the plan that followed, and every copy that leaves with
 // what was said of each place, by which module and for how much fuel.
 func TestDrainIsOneTrace(t *testing.T) {
@@ -22,6 +52,7 @@ func TestDrainIsOneTrace(t *testing.T) {
 	p, collector := newWatchedTown(t, harness.ClusterConfig{Nodes: 4})
 	leader := p.leader()
 	leaver, spared := p.other(leader), p.other(leader, p.other(leader))
+	p.relocated(collector)
 	p.troupe("policy", "push", module(t, "traced"), "--name", "spare")
 	p.troupe("policy", "activate", "spare", "--version", "1", "--set", "nodes="+spared.Name)
 	spans, err := collector.Trace(soon(t), "policies spare")

@@ -7,14 +7,17 @@ import (
 )
 
 // planned says that somebody wanted it: nothing was lost, and nobody had to be replaced.
-func (f *Failover) planned() bool { return f.Kind == KindDrain || f.Kind == KindPolicies }
+func (f *Failover) planned() bool { return f.Kind >= KindDrain }
 
 // change shows what was asked for, and by which signs it was seen.
 func (p *projection) change() {
 	f := p.f
 	what := "drain " + f.Name + " asked for"
-	if f.Kind == KindPolicies {
+	switch f.Kind {
+	case KindPolicies:
 		what = f.Reason
+	case KindMoves:
+		what = f.Name + " begun"
 	}
 	s := Span{Name: what + " @" + f.Detector, NodeID: p.firstBy(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{Text(attributeReason, f.Reason)}}
 	for _, c := range f.Checks {

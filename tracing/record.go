@@ -17,11 +17,12 @@ const (
 	KindSuspicion                 // a node was suspected, and was alive
 	KindDrain                     // a node was emptied because an operator asked for it
 	KindPolicies                  // other policies came into force
+	KindMoves                     // copies changed places though no node was emptied: a rebalance, or what an operator wished
 )
 
 // String is the kind's name in ids, spans and lists.
 func (k Kind) String() string {
-	if names := [...]string{"", "failover", "suspicion", "drain", "policies"}; int(k) < len(names) && k > 0 {
+	if names := [...]string{"", "failover", "suspicion", "drain", "policies", "moves"}; int(k) < len(names) && k > 0 {
 		return names[k]
 	}
 	return "unknown"
@@ -284,6 +285,9 @@ func (f *Failover) Summary() string {
 		return b.String()
 	case KindDrain:
 		fmt.Fprintf(&b, ": drain of %d copies%s", n, f.volume())
+		return b.String() + f.lasted()
+	case KindMoves:
+		fmt.Fprintf(&b, ": %d copies moved%s", n-f.stuck(), f.volume())
 		return b.String() + f.lasted()
 	case KindPolicies:
 		fmt.Fprintf(&b, ": %s; %d moves", f.Reason, f.moves())

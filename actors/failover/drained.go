@@ -17,7 +17,12 @@ import (
 //	  ◄── nobody knows          ▼
 //	      is it closed, and with the record sent? tell: there is nobody else who knows that it may
 func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
-	if w.leading {
+	if !w.leading {
+		w.moves.open = nil
+	} else {
+		if x := w.moves.follow(state, now); x != nil {
+			w.keep(&x.Failover)
+		}
 		x, at := w.drains.unsaved(now)
 		for ; x != nil; x, at = w.drains.unsaved(now) {
 			if outcome, err := w.note(x, x.Encode(), false); err != nil || outcome.Err != nil {
@@ -86,5 +91,6 @@ func (w *Watch) arrived(state *cluster.State, list []Arrival) {
 	}
 	for i := range list {
 		w.drains.arrived(state, &list[i])
+		w.moves.arrived(state, &list[i])
 	}
 }

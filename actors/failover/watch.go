@@ -59,6 +59,7 @@ type Watch struct {
 	stories  stories
 	drains   drains
 	switches switches
+	moves    moves
 	unsure   []*story // of reigns that are over: whoever finds in the cluster state what it proposed tells it
 	leading  bool
 	former   shards.NodeID // who led before this reign
@@ -95,7 +96,7 @@ func Start(c Config) (*Watch, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Watch{c: c, filled: make(chan struct{}, 1), stories: stories{self: string(c.Self), name: c.Name},
-		drains: drains{self: string(c.Self), name: c.Name}, switches: switches{self: string(c.Self), name: c.Name}}
+		drains: drains{self: string(c.Self), name: c.Name}, switches: switches{self: string(c.Self), name: c.Name}, moves: moves{self: string(c.Self), name: c.Name}}
 	w.open.Store(&[]*tracing.Failover{})
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.done.Go(w.run)
@@ -163,6 +164,7 @@ func (w *Watch) Planned(p placement.Planned) {
 		w.sight(state, now)
 		w.stories.planned(state, &p, told, now)
 		w.drains.planned(state, &p, told, now)
+		w.moves.planned(state, &p, told, now)
 		if x := w.switches.planned(state, &p, told, now); x != nil {
 			w.keep(&x.Failover)
 		}
@@ -477,6 +479,9 @@ func (w *Watch) show() {
 	}
 	for _, x := range slices.Concat(w.drains.open, w.drains.ended) {
 		list = append(list, clone(&x.Failover))
+	}
+	if w.moves.open != nil {
+		list = append(list, clone(&w.moves.open.Failover))
 	}
 	if w.switches.open != nil {
 		list = append(list, clone(&w.switches.open.Failover))

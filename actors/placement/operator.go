@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/member"
 	"github.com/troupe-actors/troupe/policies"
@@ -78,6 +79,7 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 		return a, nil
 	}
 	if len(a.Rows) > 0 {
+		began := time.Now()
 		outcome, err := p.c.Group.ProposeIn(ctx, e.Term, &cluster.Command{Reroute: &cluster.Reroute{Rows: a.Rows}})
 		switch {
 		case err != nil:
@@ -85,6 +87,7 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 		case outcome.Err != nil:
 			return nil, outcome.Err
 		}
+		p.c.Asked(Planned{Term: e.Term, Plan: p.wished(a), Outcome: outcome, Commit: time.Since(began)})
 		a.leave(r, outcome.Rows)
 		a.Version = outcome.Version
 	}
@@ -101,6 +104,17 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 	}
 	a.Version = max(a.Version, p.c.Group.State().Version)
 	return a, nil
+}
+
+// wished is an operator's moves as a plan.
+func (p *Placement) wished(a *Answer) *allocator.Plan {
+	plan, state := &allocator.Plan{Version: a.Version, Rows: a.Rows}, p.c.Group.State()
+	for _, r := range a.Rows {
+		for _, m := range r.Moves {
+			plan.Decisions = append(plan.Decisions, allocator.Decision{Shard: r.Shard, Name: state.ShardName(r.Shard), Verdict: policies.Yes, Move: m, Reason: m.Reason})
+		}
+	}
+	return plan
 }
 
 // wish turns a request's commands into moves, and of a dry run makes the plan that would follow.

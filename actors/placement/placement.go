@@ -76,6 +76,10 @@ type Config struct {
 	// quick. nil: nobody wants to know.
 	Planned func(Planned)
 
+	// Asked is told of moves that an operator asked for and that were committed, as of a plan without an input. It is called by whoever
+	// asked, and must be quick.
+	Asked func(Planned)
+
 	// Idle is told of each plan that asks for nothing, on the same terms.
 	Idle func(Planned)
 
@@ -108,6 +112,9 @@ func (c *Config) validate() error {
 	}
 	if c.Faulted == nil {
 		c.Faulted = func(hosted.Fault) {}
+	}
+	if c.Asked == nil {
+		c.Asked = func(Planned) {}
 	}
 	if c.Idle == nil {
 		c.Idle = func(Planned) {}

@@ -30,7 +30,7 @@ func traceCommand(c *console) *cobra.Command {
 		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is a node with its epoch, such as
 n2@7, a node's name for its newest, or a trace id. Every node knows the same history, also of nodes that are gone.
 
-Suspicions that were refuted, drains and policies that came into force are listed as well, as the placement leader has seen them:
+Suspicions that were refuted, drains, copies that changed places and policies that came into force are listed as well, as the placement leader has seen them:
 the newest 64, for as long as it runs. FAILOVER is then the node, or the policy, with a number behind it, such as spare@41.
 
 --why shows for one shard what every decider said about every candidate. --otlp and --jaeger write the trace to a file ("-":

@@ -9,12 +9,15 @@ export const act = (action) => open(action);
 export function Dialogs() {
   const [action, show] = useState(null);
   const [state, setState] = useState({});
-  const element = useRef();
+  const element = useRef(), shown = useRef();
   open = (a) => { setState({}); show(a); };
   useEffect(() => {
-    if (action && !element.current.open) element.current.showModal();
+    if (!action) return;
+    shown.current = action;
+    if (!element.current.open) element.current.showModal();
   }, [action]);
   const close = () => { element.current.close(); show(null); };
+  const closed = () => show((now) => (element.current.open || now !== shown.current ? now : null)); // told late: another may be asked by now
   const run = async (event) => {
     event.preventDefault();
     setState({ busy: true });
@@ -26,7 +29,7 @@ export function Dialogs() {
     }
   };
   if (!action) return html`<dialog ref=${element}></dialog>`;
-  return html`<dialog ref=${element} onClose=${() => show(null)} aria-labelledby="dialog-title">
+  return html`<dialog ref=${element} onClose=${closed} aria-labelledby="dialog-title">
     <form onSubmit=${run}>
       <h2 id="dialog-title">${action.title}</h2>
       ${action.text && html`<p>${action.text}</p>`}

@@ -1,0 +1,114 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+	"github.com/troupe-actors/troupe/tracing/tracetest"
+)
+
+// swap plans that a replica of a shard takes its place on another node that has none, and applies that.
+func (s *stage) swap(index int, lane allocator.Lane) *placement.Planned {
+	r := &s.state.Shards[index]
+	move := cluster.Move{Kind: cluster.MoveAllocate, Reason: "even spread"}
+	for _, c := range r.Copies {
+		if c.ID != r.Primary {
+			move.Source = c.ID
+		}
+	}
+	for _, m := range s.state.Members {
+		if copyOn(r, m.ID) == nil {
+			move.Node = m.ID
+		}
+	}
+	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond, Plan: &allocator.Plan{Version: s.state.Version,
+		Rows:      []cluster.RowChange{{Shard: r.ID, Base: r.Version, Moves: []cluster.Move{move}}},
+		Decisions: []allocator.Decision{{Lane: lane, Shard: r.ID, Name: s.state.ShardName(r.ID), Move: move, Reason: "even spread"}}}}
+	s.pass(3)
+	d.Outcome = s.apply(&cluster.Command{Reroute: d.Plan.Command()})
+	return d
+}
+
+// clear drops the copies whose successors are in sync.
+func (s *stage) clear() {
+	for _, r := range s.state.Shards {
+		for _, c := range r.Copies {
+			if c.Source == 0 || !c.InSync {
+				continue
+			}
+			if row := s.state.Shard(r.ID); row.Copy(c.Source) != nil {
+				s.apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: r.ID, Base: row.Version, Moves: []cluster.Move{{Kind: cluster.MoveDrop, Copy: c.Source}}}}}})
+			}
+		}
+	}
+}
+
+// Issue: "drains, relocations, rebalances … have traces of the same shape": what is planned while copies move is one story.
+func TestRebalanceIsOneStory(t *testing.T) {
+	s := newStage(t, 4, 4)
+	m := &moves{self: "id1", name: "n1"}
+	before := s.state
+	first := s.swap(0, allocator.Balance)
+	m.planned(before, first, nil, s.now)
+	if m.open == nil || m.follow(before, s.now) != nil {
+		t.Fatal("a state that does not have the plan ends its story")
+	}
+	if m.follow(s.state, s.now) != nil {
+		t.Fatal("it ends while a copy is under way")
+	}
+	m.planned(s.state, s.swap(1, allocator.Balance), nil, s.now)
+	m.arrived(s.state, &Arrival{Shard: s.state.Shards[0].ID, Node: first.Plan.Decisions[0].Move.Node, By: "id1", Bytes: 2048, Operations: 3})
+	s.pass(40)
+	s.settle()
+	s.clear()
+	x := m.follow(s.state, s.now)
+	if x == nil || m.open != nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 2 {
+		t.Fatalf("two moves ended as %+v", x)
+	}
+	if !strings.Contains(x.Summary(), "done: 2 copies moved, 2.0 KiB, 3 operations in ") || !strings.HasPrefix(x.ID(), "rebalance@") {
+		t.Errorf("it is summed up as %s", x.Summary())
+	}
+	text := tracetest.Text(x.Spans())
+	for _, want := range []string{"moves rebalance", "rebalance begun @n1", "copy " + x.Shards[0].Name + " ", "recover " + x.Shards[1].Name + " @", "decide " + x.Shards[1].Name + " @n1", "recovery.bytes=2048"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("its trace lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// A move that comes to nothing ends the story, and says so; what leaves a node that is drained is no part of one.
+func TestMovesThatFail(t *testing.T) {
+	s := newStage(t, 4, 4)
+	m := &moves{self: "id1", name: "n1"}
+	d := s.swap(0, allocator.Evacuate)
+	m.planned(s.state, d, nil, s.now)
+	r := &s.state.Shards[0]
+	to := copyOn(r, d.Plan.Decisions[0].Move.Node)
+	s.apply(&cluster.Command{Failed: &cluster.Failed{Node: to.Node, Epoch: 1, Reason: "no space", Copies: []cluster.ShardCopy{{Shard: r.ID, Copy: to.ID}}}})
+	x := m.follow(s.state, s.now)
+	if x == nil || x.Outcome != tracing.OutcomeGivenUp || x.Name != "relocation" || !strings.Contains(x.Summary(), ": 0 copies moved") {
+		t.Fatalf("it ended as %+v", x)
+	}
+	yes := true
+	var held shards.NodeID
+	for _, c := range s.state.Shards[1].Copies {
+		if c.ID != s.state.Shards[1].Primary {
+			held = c.Node
+		}
+	}
+	s.apply(&cluster.Command{Member: &cluster.MemberChange{Node: held, Draining: &yes}})
+	if m.planned(s.state, s.swap(1, allocator.Evacuate), nil, s.now); m.open != nil {
+		t.Errorf("what a drain moves is told twice: %+v", m.open)
+	}
+	refused := s.swap(2, allocator.Balance)
+	refused.Commit = 0
+	if m.planned(s.state, refused, nil, s.now); m.open != nil {
+		t.Errorf("a plan that was not committed is told: %+v", m.open)
+	}
+}
