@@ -15,17 +15,20 @@ import (
 	"github.com/troupe-actors/troupe/tracing"
 )
 
-// Issue: "Spans of one message hang together across nodes": a client's call by HTTP, with the header of W3C Trace Context, is one trace
+// The spans of one message hang together across nodes: a client's call by HTTP, with the header of W3C Trace Context, is one trace
 // over the node that was asked, the node where the actor lives, and those that keep copies of what it changed.
 func TestOneCallIsOneTraceOverProcesses(t *testing.T) {
 	collector, err := harness.StartCollector()
 	must(t, err)
 	t.Cleanup(func() { must(t, collector.Close()) })
 	list := startPolling(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_BSP_SCHEDULE_DELAY=50")
-	for _, p := range list {
+	for _, p := range list { // green: a write to a shard that has its second copy yet to come is not replicated
 		must(t, p.process.Load().Until(soon(t), func(ctx context.Context) error {
 			if status, text := p.do(ctx, http.DefaultClient, "GET", "/polls/0", nil); status != http.StatusOK {
 				return fmt.Errorf("%d %s", status, text)
+			}
+			if status, text := get(ctx, http.DefaultClient, p.admin+"/_cluster/health"); !strings.Contains(text, `"status":"green"`) {
+				return fmt.Errorf("%d %.200s", status, text)
 			}
 			return nil
 		}))
