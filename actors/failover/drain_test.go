@@ -79,7 +79,7 @@ func (e *emptying) text() string {
 	return b.String()
 }
 
-// Issue: "drains … have traces of the same shape": every copy, where it went, and what each decider said of each place.
+// Promised: "drains … have traces of the same shape": every copy, where it went, and what each decider said of each place.
 func TestDrain(t *testing.T) {
 	e := newEmptying(t, 4, 4)
 	held := 0
@@ -215,7 +215,7 @@ func TestDrainWithNowhereToGo(t *testing.T) {
 	}
 }
 
-// Issue: "policy switches have traces of the same shape".
+// Promised: "policy switches have traces of the same shape".
 func TestSwitch(t *testing.T) {
 	s := &switches{self: "id1", name: "n1"}
 	digest := cluster.DigestOf([]byte("a module"))

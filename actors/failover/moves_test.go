@@ -49,7 +49,7 @@ func (s *stage) clear() {
 	}
 }
 
-// Issue: "drains, relocations, rebalances … have traces of the same shape": what is planned while copies move is one story.
+// Promised: "drains, relocations, rebalances … have traces of the same shape": what is planned while copies move is one story.
 func TestRebalanceIsOneStory(t *testing.T) {
 	s := newStage(t, 4, 4)
 	m := &moves{self: "id1", name: "n1"}

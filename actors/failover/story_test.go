@@ -209,7 +209,7 @@ func TestDeath(t *testing.T) {
 	s.golden("death.txt")
 }
 
-// Issue: "refuted suspicions end with that outcome".
+// Promised: "refuted suspicions end with that outcome".
 func TestRefuted(t *testing.T) {
 	s := newStage(t, 3, 3)
 	s.detect("id2", liveness.Suspect, "silent for 3 heartbeats", false)
@@ -218,7 +218,7 @@ func TestRefuted(t *testing.T) {
 	s.golden("refuted.txt")
 }
 
-// Issue: "survives the death of … the target during promotion".
+// Promised: "survives the death of … the target during promotion".
 func TestTargetDiesAsWell(t *testing.T) {
 	s := newStage(t, 4, 4)
 	led := s.places("id2")
@@ -240,7 +240,7 @@ func TestTargetDiesAsWell(t *testing.T) {
 	s.golden("target.txt")
 }
 
-// Issue: "survives the death … of two nodes at once": one plan deposes both, and is part of both stories.
+// Promised: "survives the death … of two nodes at once": one plan deposes both, and is part of both stories.
 func TestTwoDieAtOnce(t *testing.T) {
 	s := newStage(t, 5, 10)
 	one, other := s.places("id2"), s.places("id3")
@@ -338,7 +338,7 @@ func (guest) Cost(c policies.Capability) uint64 {
 	return 0
 }
 
-// Issue: "survives the death of the leader half-way": another goes on with the same trace.
+// Promised: "survives the death of the leader half-way": another goes on with the same trace.
 func TestLeaderDiesHalfWay(t *testing.T) {
 	s := newStage(t, 4, 4)
 	led := s.places("id2")

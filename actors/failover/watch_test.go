@@ -249,7 +249,7 @@ func (p *parliament) play(s *stage, leader *office) {
 	}
 }
 
-// Issue: "nothing duplicated", "leader killed in the middle": whatever becomes of the command that ends a story, and whoever leads when that is
+// Promised: "nothing duplicated", "leader killed in the middle": whatever becomes of the command that ends a story, and whoever leads when that is
 // known, the story is told once.
 func TestEndOfStoryInDoubt(t *testing.T) {
 	for _, c := range []struct {

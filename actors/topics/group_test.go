@@ -33,7 +33,7 @@ func poll(t *testing.T, w *virtualtest.World, members ...*Consumer) (read []stri
 	return read
 }
 
-// Issue: "consumer groups that rebalance when members, topics or partitions change (each change is told through heartbeats)".
+// Promised: "consumer groups that rebalance when members, topics or partitions change (each change is told through heartbeats)".
 func TestGroupsRebalance(t *testing.T) {
 	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
 		ctx := t.Context()

@@ -120,7 +120,7 @@ func TestAskIsAnswered(t *testing.T) {
 	})
 }
 
-// Issue: "cycles of calls: bounded".
+// Promised: "cycles of calls: bounded".
 func TestAskInACircle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 4, "n1", "n2")
