@@ -136,7 +136,7 @@ func (s *screen) named(view string) {
 	}
 }
 
-// Issue: "Tested in headless Chromium: a failover is provoked and seen in the page", "playback of the committed shard table along a time
+// Promised: "Tested in headless Chromium: a failover is provoked and seen in the page", "playback of the committed shard table along a time
 // line beside the waterfall of a failover".
 func TestConsoleShowsAFailover(t *testing.T) {
 	if testing.Short() {
@@ -194,7 +194,7 @@ func (s *screen) playsBack(shard, victim string) {
 	s.until("%s", label("primary"))
 }
 
-// Issue: "keyboard and screen reader usable", "each write action asks, needs the token, and shows its command line".
+// Promised: "keyboard and screen reader usable", "each write action asks, needs the token, and shows its command line".
 func TestConsoleByKeyboard(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")

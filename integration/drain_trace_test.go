@@ -43,7 +43,7 @@ func (p *town) relocated(c *harness.Collector) {
 	}
 }
 
-// Issue: "drains … and policy switches have traces of the same shape": a policy with the plan that followed, and every copy that leaves with
+// Promised: "drains … and policy switches have traces of the same shape": a policy with the plan that followed, and every copy that leaves with
 // what was said of each place, by which module and for how much fuel.
 func TestDrainIsOneTrace(t *testing.T) {
 	if testing.Short() {

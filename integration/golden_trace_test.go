@@ -31,7 +31,7 @@ const killed = `failover victim recovered
     first write default/N @heir
 `
 
-// Issue: "SIGKILL of a primary's node under load: … the same tree as golden text in a test".
+// Promised: "SIGKILL of a primary's node under load: … the same tree as golden text in a test".
 func TestKillIsThisTree(t *testing.T) {
 	p, collector := newWatchedTown(t, harness.ClusterConfig{Keyspaces: []string{"default:shards=3,replicas=1"}})
 	victim := p.other(p.leader())

@@ -22,7 +22,7 @@ type hurt struct {
 	lives     map[*harness.Member]int // that have ended
 }
 
-// Issue: "Leader and data node killed together; leader killed in the middle of the plan; target killed in the middle of promotion: still
+// Promised: "Leader and data node killed together; leader killed in the middle of the plan; target killed in the middle of promotion: still
 // one trace id each, readable, nothing duplicated."
 func TestInterruptedFailoversAreOneTrace(t *testing.T) {
 	if testing.Short() {

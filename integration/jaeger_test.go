@@ -73,7 +73,7 @@ func (j *jaeger) trace(ctx context.Context, tag, value string) (found struct {
 	return found, json.NewDecoder(answer.Body).Decode(&found)
 }
 
-// Issue: "within 2 s of the recovery the trace is whole in Jaeger: one root, no warning in its JSON, every affected shard".
+// Promised: "within 2 s of the recovery the trace is whole in Jaeger: one root, no warning in its JSON, every affected shard".
 func TestJaegerShowsAFailover(t *testing.T) {
 	j := startJaeger(t)
 	p := newTown(t, harness.ClusterConfig{Env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + j.collector}})

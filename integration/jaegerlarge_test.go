@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/integration/harness"
 )
 
-// Issue: "1000 shards failing over at once give a trace that opens and reads (grouped per target, slowest and failed ones single)".
+// Promised: "1000 shards failing over at once give a trace that opens and reads (grouped per target, slowest and failed ones single)".
 func TestJaegerShowsAThousandShards(t *testing.T) {
 	j := startJaeger(t)
 	p := newTown(t, harness.ClusterConfig{Env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + j.collector}, Keyspaces: []string{"default:shards=3000"}})

@@ -88,7 +88,7 @@ func (x *traceTree) below(parent *trace.Span, prefix string) *trace.Span {
 	return list[i]
 }
 
-// Issue: "SIGKILL of a primary's node under load: … one root, no warning …, every affected shard, every decider's verdict, first write
+// Promised: "SIGKILL of a primary's node under load: … one root, no warning …, every affected shard, every decider's verdict, first write
 // of each", and "the time … in the trace agrees with what an outside client measured".
 func TestFailoverIsOneTrace(t *testing.T) {
 	p, collector := newWatchedTown(t, harness.ClusterConfig{})
@@ -191,7 +191,7 @@ func shardOf(rows []harness.ShardRow, tag string) string {
 	return ""
 }
 
-// Issue: "leader killed …: still one trace id", which whoever leads next tells, with the election.
+// Promised: "leader killed …: still one trace id", which whoever leads next tells, with the election.
 func TestLeaderIsOneTrace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
@@ -216,7 +216,7 @@ func TestLeaderIsOneTrace(t *testing.T) {
 	p.reckon()
 }
 
-// Issue: "A dead … collector changes failover time by at most 5 %": nothing waits for it, and the history is whole without.
+// Promised: "A dead … collector changes failover time by at most 5 %": nothing waits for it, and the history is whole without.
 func TestDeadCollector(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")

@@ -10,7 +10,7 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Issue: "Metrics with OTel names as the reference lists, Prometheus page, exemplars": what messages, commits and plans leave on the page,
+// Promised: "Metrics with OTel names as the reference lists, Prometheus page, exemplars": what messages, commits and plans leave on the page,
 // and the trace of a call beside its bucket.
 func TestFiguresOfWork(t *testing.T) {
 	c, _ := tracedTroop(t, false, shards.Keyspace{Name: "actors", Shards: 1, Replicas: 1, Durability: shards.DurabilityMemory})

@@ -70,7 +70,7 @@ func shape(t *testing.T, into *tracetest.Collector, trace tracing.TraceID, gatew
 	return tracetest.Shape(spans)
 }
 
-// Issue: "Spans of one message hang together across nodes": a write goes from the node that was asked to the primary, and from there
+// Promised: "Spans of one message hang together across nodes": a write goes from the node that was asked to the primary, and from there
 // to each replica.
 func TestOneWriteIsOneTrace(t *testing.T) {
 	for name, folders := range map[string]bool{"memory": false, "fsync": true} {

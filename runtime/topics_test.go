@@ -50,7 +50,7 @@ type workplace struct {
 	twice     int
 }
 
-// Issue: "publish and subscribe with at-least-once delivery and offsets per subscriber; consumer groups that rebalance".
+// Promised: "publish and subscribe with at-least-once delivery and offsets per subscriber; consumer groups that rebalance".
 func TestTopicsSurviveFailovers(t *testing.T) {
 	c := newTroop(t, true, volatileSpace("default", 1), volatileSpace("actors", 2))
 	coordinated(t, c.nodes...)

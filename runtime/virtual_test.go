@@ -166,7 +166,7 @@ func TestRegisterKnowsItsKeyspace(t *testing.T) {
 	}
 }
 
-// Issue: "100 failovers under call load: no acknowledged effect lost, none applied twice (each call carries a unique id …)".
+// Promised: "100 failovers under call load: no acknowledged effect lost, none applied twice (each call carries a unique id …)".
 func TestCallsSurviveFailovers(t *testing.T) {
 	c := newTroop(t, true, volatileSpace("default", 1), volatileSpace("actors", 2))
 	registered(t, c)

@@ -65,7 +65,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// Issue: "A dead or slow collector changes … memory by at most 16 MB": one that takes connections and answers nothing has traces of a
+// Promised: "A dead or slow collector changes … memory by at most 16 MB": one that takes connections and answers nothing has traces of a
 // thousand shards wait until there are too many; the rest is dropped, and nobody waits. Close ends, whatever waits then.
 func TestSilentCollector(t *testing.T) {
 	for _, protocol := range []string{"http/protobuf", "grpc"} {

@@ -73,7 +73,7 @@ func TestMessagesAreChosen(t *testing.T) {
 	}
 }
 
-// Issue: "off = one atomic check, no allocation", and a message that is not chosen allocates nothing either.
+// Promised: "off = one atomic check, no allocation", and a message that is not chosen allocates nothing either.
 func TestUntracedMessagesCostNothing(t *testing.T) {
 	on, _ := messages(t, 1e-9)
 	off, err := tracing.NewExporter(t.Context(), func(string) string { return "" }, nil)

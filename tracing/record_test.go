@@ -54,7 +54,7 @@ func thousand() *tracing.Failover {
 	return f
 }
 
-// Issue: "1000 shards failing over at once give a trace that opens and reads", and what the history keeps of it is the same tree.
+// Promised: "1000 shards failing over at once give a trace that opens and reads", and what the history keeps of it is the same tree.
 func TestThousandShardsAreKept(t *testing.T) {
 	whole := thousand()
 	packed := whole.Encode()

@@ -8,7 +8,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// Issue: "automatic rollback when a policy traps, stalls or thrashes". Under a policy that says NO of every node a new keyspace has no primary,
+// Promised: "automatic rollback when a policy traps, stalls or thrashes". Under a policy that says NO of every node a new keyspace has no primary,
 // and what a dead node had is not replaced. It is taken back, and says why.
 func TestPolicyThatRefusesAllIsTakenBack(t *testing.T) {
 	governed(t, 3, nil, func(w *town) {

@@ -259,7 +259,7 @@ func TestRestlessPolicyIsTakenBack(t *testing.T) {
 	})
 }
 
-// Issue: "a node that cannot run a staged module keeps its cluster from activating it, with a sentence that says which and why".
+// Promised: "a node that cannot run a staged module keeps its cluster from activating it, with a sentence that says which and why".
 func TestNodeThatCannotRunIt(t *testing.T) {
 	governed(t, 3, []shards.NodeID{"n2"}, func(w *town) {
 		code, err := os.ReadFile("testdata/keep_off.wasm")
@@ -347,7 +347,7 @@ func TestShadow(t *testing.T) {
 	})
 }
 
-// Issue: "Swap under planning load: no plan missed". Versions are exchanged while there is always something to place: between
+// Promised: "Swap under planning load: no plan missed". Versions are exchanged while there is always something to place: between
 // two of them there is no plan without a policy, so that the node which all keep free stays free, and every plan is made.
 func TestSwapsUnderLoad(t *testing.T) {
 	governed(t, 4, nil, func(w *town) {

@@ -78,7 +78,7 @@ func rules(t *testing.T, path string) (list []string) {
 	return list
 }
 
-// Issue: "Grafana dashboards and alert rules as files with a test that each metric exists".
+// Promised: "Grafana dashboards and alert rules as files with a test that each metric exists".
 func TestMonitorNamesWhatThereIs(t *testing.T) {
 	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
 	m.Told(&tracing.Failover{Kind: tracing.KindFailover, Heard: 1, Declared: 2, Plans: []tracing.Plan{{}}})

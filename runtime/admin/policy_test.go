@@ -148,7 +148,7 @@ func TestPolicyIsRefused(t *testing.T) {
 	}
 }
 
-// Issue: "gate with limits". What is looked at are the newest comparisons of just this version and settings.
+// Promised: "gate with limits". What is looked at are the newest comparisons of just this version and settings.
 func TestGate(t *testing.T) {
 	_, a, client := gather(t, ServerConfig{})
 	ctx := context.Background()

@@ -100,7 +100,17 @@ func (r *remote) pushKind(ctx context.Context, client *admin.Client, code []byte
 	if done.KindPushed, err = client.RegisterKind(ctx, kind, digest); err != nil {
 		return err
 	}
-	v, err := r.awaitKindReady(ctx, client, kind, done.Number)
+	var v *admin.KindVersion
+	err = r.awaitReady(ctx, func() ([]admin.PolicyReady, error) {
+		k, err := client.Kind(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		if v = k.Find(done.Number); v == nil {
+			return nil, fmt.Errorf("version %d of kind %s was forgotten by somebody else", done.Number, kind)
+		}
+		return v.Ready, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -139,26 +149,6 @@ func olderRefused(err error) error {
 		return &failure{exitDifferent, fmt.Errorf("%w; --older does it nevertheless", err)}
 	}
 	return refused(err)
-}
-
-// awaitKindReady returns once every node that may hold actors has said whether it can run a version, or when that takes too long.
-func (r *remote) awaitKindReady(ctx context.Context, client *admin.Client, kind string, number uint32) (*admin.KindVersion, error) {
-	for deadline := time.Now().Add(readyLimit); ; {
-		k, err := client.Kind(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		v := k.Find(number)
-		if v == nil {
-			return nil, fmt.Errorf("version %d of kind %s was forgotten by somebody else", number, kind)
-		}
-		if _, waiting := v.Unready(); waiting == 0 || time.Now().After(deadline) {
-			return v, nil
-		}
-		if err := pause(ctx, readyPause); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // awaitKindUsed returns once every node that answers has heard that a version is in use.

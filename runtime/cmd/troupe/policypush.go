@@ -58,7 +58,17 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 	if err != nil {
 		return err
 	}
-	v, err := r.awaitReady(ctx, client, name, pushed.Number)
+	var v *admin.PolicyVersion
+	err = r.awaitReady(ctx, func() ([]admin.PolicyReady, error) {
+		p, err := client.Policy(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if v = p.Find(pushed.Number); v == nil {
+			return nil, fmt.Errorf("version %d of policy %s was forgotten by somebody else", pushed.Number, name)
+		}
+		return v.Ready, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -82,25 +92,25 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 	return err
 }
 
-// awaitReady returns once every node that may lead has said whether it can run a version, or when that takes too long.
-func (r *remote) awaitReady(ctx context.Context, client *admin.Client, name string, number uint32) (*admin.PolicyVersion, error) {
-	deadline := time.Now().Add(readyLimit)
-	for {
-		p, err := client.Policy(ctx, name)
+// awaitReady returns once every node that is asked to has said whether it can run a module, or when that takes too long. look is how far they
+// are. A large module takes its time to compile: from the first second on, how many are ready is told whenever it has changed.
+func (r *remote) awaitReady(ctx context.Context, look func() ([]admin.PolicyReady, error)) error {
+	told := ""
+	for begun := time.Now(); ; {
+		nodes, err := look()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		v := p.Find(number)
-		if v == nil {
-			return nil, fmt.Errorf("version %d of policy %s was forgotten by somebody else", number, name)
+		v := admin.PolicyVersion{Ready: nodes}
+		if _, waiting := v.Unready(); waiting == 0 || time.Since(begun) > readyLimit {
+			return nil
 		}
-		if _, waiting := v.Unready(); waiting == 0 || time.Now().After(deadline) {
-			return v, nil
+		if text := readyText(&v); text != told && time.Since(begun) > time.Second {
+			told = text
+			fmt.Fprintf(r.c.err, "nodes compile it: %s are ready\n", text)
 		}
-		select {
-		case <-time.After(readyPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := pause(ctx, readyPause); err != nil {
+			return err
 		}
 	}
 }
