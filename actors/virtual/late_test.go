@@ -70,3 +70,58 @@ func TestLateTryDoesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A node that led, led not, and leads again, has been at an earlier try all the while. What it comes to is kept by nobody once a later try was
+// answered: it would take the place of the reply to the call after that, whose own earlier try may yet arrive.
+func TestKeptAnswerEndsEarlierTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2", "n3")
+		begun, release := make(chan struct{}), make(chan struct{})
+		handled := 0
+		w.register(func() *Kind {
+			k := NewKind[int]("till")
+			Handle(k, "look", func(c *Context[int], _ int) (int, error) {
+				if handled++; handled == 1 {
+					close(begun)
+					<-release
+				}
+				return *c.State, nil
+			})
+			return k.Kind
+		})
+		tries, done := 0, make(chan error)
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			switch tries++; tries {
+			case 2: // it reaches n1, which is deposed while it is at it
+				go func() {
+					_, err := to.Serve(context.WithoutCancel(ctx), body)
+					done <- err
+				}()
+				<-begun
+				w.lead(0, "n3")
+				fallthrough
+			case 1, 4: // lost, so that the next try may be the second to arrive
+				return nil, errors.New("the link broke")
+			}
+			return to.Serve(ctx, body)
+		}
+		for range 2 {
+			if got := w.must("n2", "till/a", "look", 0); got != "0" {
+				t.Errorf("the till holds %s", got)
+			}
+		}
+		kept := w.keys("r")
+		before := string(w.values[0][kept[0]].Bytes)
+		w.lead(0, "n1")
+		close(release)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if after := string(w.values[0][kept[0]].Bytes); len(kept) != 1 || after != before {
+			t.Errorf("replies are kept under %q: %q has become %q", kept, before, after)
+		}
+		if handled != 3 {
+			t.Errorf("two calls were handled %d times, of which one was in vain", handled)
+		}
+	})
+}

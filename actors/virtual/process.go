@@ -302,13 +302,22 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	return nil
 }
 
-// keep writes an answer that leaves nothing else behind, for the earlier try of its message that may be on its way.
+// keep writes an answer that leaves nothing else behind, for the earlier try of its message that may be on its way. The state is written as it
+// is, so that its version rises.
 func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	r := rules.Reply{Body: body}
 	if refusal != nil {
 		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.Text}
 	}
-	return a.write(t.ctx, []Op{a.replyOp(t.m, r)}, a.core.Sent())
+	value := a.stored
+	if value == nil {
+		value = a.kind.zero
+	}
+	err := a.write(t.ctx, []Op{{Key: a.id.key("s", ""), Value: value}, a.replyOp(t.m, r)}, a.core.Sent())
+	if err == nil {
+		a.stored = value
+	}
+	return err
 }
 
 // write commits under the guard of the state, and of others.

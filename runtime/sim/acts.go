@@ -170,8 +170,9 @@ func (a *acts) applied(w *World, t *store.Txn) {
 			letter.begun = w.history.tick()
 			mail = append(mail, letter)
 		case class == 's':
-			now := decodeSum(op.Value[8:])
-			after = &now
+			if now := decodeSum(op.Value[8:]); now != l.now() { // else it goes with an answer that is kept
+				after = &now
+			}
 		case class == 'r':
 			at.seq = binary.LittleEndian.Uint64(op.Value)
 			if _, err := fmt.Sscanf(rest, "/%x.%d", &at.client, &at.lane); err != nil {

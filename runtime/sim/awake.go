@@ -176,6 +176,9 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 	if !n.bug(BugUnguarded) {
 		txn.Guards = []store.Guard{{If: store.IfVersion, Key: []byte(keyOf('s', k.name, "")), Version: k.core.Version()}}
 	}
+	if ending == activation.Keep {
+		set(keyOf('s', k.name, ""), k.sum.encode(activation.AppendState(nil, k.core.Sent())))
+	}
 	if ending == activation.Commit {
 		var mail []letter
 		for _, l := range d.m.mail {
@@ -204,8 +207,11 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 			return
 		}
 		version := k.core.Version()
+		if len(txn.Ops) > 1 { // the state is the first
+			version = r.results[0].Version
+		}
 		if ending == activation.Commit {
-			version, k.sum = r.results[0].Version, o.sum
+			k.sum = o.sum
 		}
 		k.core.Committed(version, numbers.Last())
 		if len(d.m.mail) > 0 {

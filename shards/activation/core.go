@@ -58,7 +58,7 @@ type Ending uint8
 // The endings.
 const (
 	Confirm Ending = iota // nothing is written: the answer goes out if Core.Confirm allows it
-	Keep                  // the answer alone is written, under the guard
+	Keep                  // the answer is written, and the state as it was, under the guard
 	Commit                // all that has changed is written with the reply, under the guard
 )
 
@@ -87,8 +87,7 @@ func (c *Core) Confirm(term shards.Term, leads bool) bool {
 	return true
 }
 
-// Committed notes that a write was carried out, which gave the state this version; sent is Numbers.Last. For Keep the version is the
-// one from before.
+// Committed notes that a write was carried out, which gave the state this version; sent is Numbers.Last, and for Keep as it was.
 func (c *Core) Committed(version, sent uint64) { c.version, c.sent = version, sent }
 
 // Numbers gives out the numbers of what one message sends.

@@ -23,7 +23,8 @@
 //  4. A call carries (client, lane, number), and its reply is kept in the write that carries out the call. One that may have been
 //     handled is looked up first. A lane has one call at a time, so that its last reply is enough.
 //  5. A call of which an earlier try was not answered may still be on its way. Its answer is kept even if it changed nothing or
-//     was refused: else the earlier try, when it arrives, would do what its caller was told had not been done.
+//     was refused: else the earlier try, when it arrives, would do what its caller was told had not been done. The state is written
+//     with it, as it was, for its version: else an activation that has handled the earlier try, and that leads once more, might commit.
 //  6. What an actor sends has rising numbers, and is kept in its shard until the receiver has kept, by rules 4 and 5, that it has
 //     come. Of a message between actors nobody is ever sure: a deposed primary of the sender may be sending it, too.
 package activation
