@@ -139,7 +139,7 @@ func (p *town) forge() {
 		hello transport.Hello
 		says  string
 	}{
-		{transport.Hello{Format: 99, Node: "forged", Epoch: 1, Name: "forged"}, "upgrade it first"},
+		{transport.Hello{Format: 99, Node: "forged", Epoch: 1, Name: "forged"}, "upgrade node " + victim.Name},
 		{transport.Hello{Format: 1, Cluster: "another", Node: "forged", Epoch: 1, Name: "forged"}, "a data folder belongs to one cluster"},
 	} {
 		if err := p.introduce(victim, c.hello); !errors.Is(err, transport.ErrRejected) || !strings.Contains(err.Error(), c.says) {

@@ -16,9 +16,10 @@ import (
 
 // member is one of the services, in this process.
 type member struct {
-	url  string
-	stop context.CancelFunc
-	done chan error
+	url   string
+	admin string
+	stop  context.CancelFunc
+	done  chan error
 }
 
 func listener(t *testing.T) net.Listener {
@@ -31,17 +32,17 @@ func listener(t *testing.T) net.Listener {
 }
 
 func three(t *testing.T) (members [3]*member) {
-	var peers []string
-	for range members {
+	free := func() string {
 		l := listener(t)
-		peers = append(peers, l.Addr().String())
-		l.Close()
+		defer l.Close()
+		return l.Addr().String()
 	}
+	peers := []string{free(), free(), free()}
 	for i := range members {
 		l := listener(t)
 		ctx, stop := context.WithCancel(context.Background())
-		m := &member{url: "http://" + l.Addr().String(), stop: stop, done: make(chan error, 1)}
-		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peers[i], Initial: peers, Dev: true}
+		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peers[i], Initial: peers, HTTP: free(), Dev: true}
+		m := &member{url: "http://" + l.Addr().String(), admin: "http://" + c.HTTP, stop: stop, done: make(chan error, 1)}
 		go func() { m.done <- run(ctx, c, l) }()
 		t.Cleanup(func() {
 			m.stop()
@@ -54,7 +55,12 @@ func three(t *testing.T) (members [3]*member) {
 
 func (m *member) do(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, m.url+path, strings.NewReader(body))
+	return ask(t, method, m.url+path, body)
+}
+
+func ask(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +101,10 @@ func TestThreeServicesAreOne(t *testing.T) {
 	if status, text := members[1].do(t, "POST", "/polls/drinks", `{"voter":"v3","choice":"coffee"}`); status != 409 || !strings.Contains(text, "v3 has voted already") {
 		t.Errorf("a second vote: %d %s", status, text)
 	}
+	until(t, "every shard has its copies, and all three vote", func() bool {
+		_, text := ask(t, "GET", members[0].admin+"/_cluster/health", "")
+		return strings.Contains(text, `"status":"green"`)
+	})
 	members[2].stop()
 	if err := <-members[2].done; err != nil {
 		t.Errorf("stopping a node: %v", err)
