@@ -69,11 +69,12 @@ func (h *Host) find(id ID, k *Kind) (*activation, shards.ShardID, error) {
 // activate brings an actor into memory, if it is not there.
 func (h *Host) activate(id ID, k *Kind, shard shards.ShardID) *activation {
 	fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name)}
-	fresh.queue, fresh.size = fresh.first[:0], fresh.weight()
+	size := fresh.weight() // once it is stored others find it, and fresh.size is theirs as well
+	fresh.queue, fresh.size = fresh.first[:0], size
 	found, there := h.active.LoadOrStore(id, fresh)
 	if !there {
 		h.count.Add(1)
-		h.weigh(fresh.size)
+		h.weigh(size)
 		h.c.Figures.Activated(k.name)
 	}
 	return found.(*activation)
