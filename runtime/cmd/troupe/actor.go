@@ -2,14 +2,12 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -143,8 +141,8 @@ in the node's log only: use call where that matters. The request is JSON; "-" re
 func actorListCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "list the kinds of actors, and how many are in memory on each node", Args: cobra.NoArgs,
-		Long: `Lists the kinds that were pushed with their versions, then what is in memory: an actor that nobody has called for a while sleeps in its shard, and is not counted. Then the messages
-between actors that were refused so often that they were set aside; they are kept for seven days.`,
+		Long: `Lists the kinds that were pushed with their versions, then what is in memory: an actor that nobody has called for a while sleeps in its
+shard, and is not counted. Then the messages between actors that were refused so often that they were set aside; they are kept for seven days.`,
 		Example: "  troupe actor list\n  troupe actor list --json",
 	}
 	r := withCluster(c, cmd)
@@ -175,29 +173,42 @@ func (r *remote) printActors(l *admin.ActorList) error {
 		}
 		fmt.Fprintln(r.c.out)
 	}
-	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tKIND\tKEYSPACE\tACTIVE\tVERSION")
+	var silent []string
+	rows = nil
 	for i := range l.Nodes {
 		n := &l.Nodes[i]
-		if len(n.Kinds) == 0 {
-			fmt.Fprintf(t, "%s\t%s\t\t\t\n", n.Node, cmp.Or(n.Error, "no kinds"))
+		switch {
+		case n.Error != "":
+			why := n.Error
+			if !strings.HasPrefix(why, "node "+n.Node) {
+				why = n.Node + ": " + why
+			}
+			silent = append(silent, why)
+		case len(n.Kinds) == 0:
+			rows = append(rows, []string{n.Node, "no kinds", "-", "-", "-"})
 		}
 		for _, k := range n.Kinds {
 			version := "-" // it comes with the program
 			if k.Version != 0 {
 				version = fmt.Sprint(k.Version)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", n.Node, k.Kind, k.Keyspace, k.Active, version)
+			rows = append(rows, []string{n.Node, k.Kind, k.Keyspace, fmt.Sprint(k.Active), version})
 		}
 	}
-	if err := t.Flush(); err != nil || len(l.Aside) == 0 {
+	if err := writeTable(r.c.out, []string{"NODE", "KIND", "KEYSPACE", "ACTIVE", "VERSION"}, rows); err != nil {
 		return err
 	}
+	for _, why := range silent {
+		fmt.Fprintln(r.c.err, "not counted:", why)
+	}
+	if len(l.Aside) == 0 {
+		return nil
+	}
+	rows = nil
 	fmt.Fprintln(r.c.out, "\nset aside:")
-	fmt.Fprintln(t, "WHEN\tFROM\tTO\tMETHOD\tTRIES\tREASON")
 	for i := range l.Aside {
 		m := &l.Aside[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", time.UnixMilli(m.At).Format(time.DateTime), keyText([]byte(m.From)), keyText([]byte(m.To)), keyText([]byte(m.Method)), m.Tries, keyText([]byte(m.Reason)))
+		rows = append(rows, []string{time.UnixMilli(m.At).Format(time.DateTime), keyText([]byte(m.From)), keyText([]byte(m.To)), keyText([]byte(m.Method)), fmt.Sprint(m.Tries), keyText([]byte(m.Reason))})
 	}
-	return t.Flush()
+	return writeTable(r.c.out, []string{"WHEN", "FROM", "TO", "METHOD", "TRIES", "REASON"}, rows)
 }

@@ -35,7 +35,7 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter/x", "add", "{"}, "", exitUsage, []string{"no JSON"}, ""},
 		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
 		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
-		{[]string{"list"}, "", 0, []string{"n1    counter     actors    7", "it is gone", "n3    no kinds", "set aside:", "no such method"}, "GET /_actors"},
+		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "n3    no kinds", "set aside:", "no such method"}, "GET /_actors"},
 	} {
 		out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": addr}, v.input, append([]string{"actor"}, v.line...)...)
 		if code != v.code || slices.ContainsFunc(v.out, func(part string) bool { return !strings.Contains(out+errs, part) }) {
