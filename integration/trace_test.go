@@ -176,7 +176,7 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 		}
 		closest = min(closest, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
 	}
-	if closest > agreement {
+	if closest > agreement && !raceDetector { // with it, everything takes several times as long
 		p.t.Errorf("the trace and the clients are %v apart about when writes came back, want %v at most", closest, agreement)
 	}
 }
