@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/integration/harness"
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // devCluster is a running "troupe dev".
@@ -125,6 +126,9 @@ func TestDevMainJob(t *testing.T) {
 	d.troupe(t, 0, "health", "--wait", "green", "--timeout", "60s")
 	d.troupe(t, 0, "check")
 	d.troupe(t, 0, "verify", "--dir", tree, "--extra")
+	if disk := d.troupe(t, 0, "settings", "get", cluster.SettingDiskEnabled); strings.TrimSpace(disk) != "false" {
+		t.Errorf("the disk that all nodes share decides where copies go: %s", disk)
+	}
 }
 
 // holds is nil once the cluster holds so many keys.

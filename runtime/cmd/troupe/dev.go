@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	agreed "github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/dev"
 )
@@ -39,7 +40,8 @@ func devCommand(c *console) *cobra.Command {
 		Long: `Runs several nodes as processes of their own until Ctrl-C, which stops all. Node i listens on port 730i for the others, on
 740i for Redis clients and on 750i for HTTP; the client verbs find them by themselves. The nodes are in zones a, b and c in turn
 (attribute zone, for settings and rehearsals). Data goes to a temporary folder that is removed at the end, or to --data, which is
-kept. From another terminal nodes can be killed, paused, cut off, and started again with the commands below.`,
+kept. All nodes have one disk, so how full it is decides nothing: cluster.routing.allocation.disk.threshold_enabled is set to false
+unless it is set already. From another terminal nodes can be killed, paused, cut off, and started again with the commands below.`,
 		Example: `  troupe dev
   troupe dev --nodes 5 --data ./devdata
   troupe dev -- --keyspace orders:shards=64,replicas=2,min-in-sync=2
@@ -218,10 +220,13 @@ func (c *console) followDev(ctx context.Context, cluster *dev.Cluster, line *liv
 	defer client.Close()
 	again := time.NewTicker(devPause)
 	defer again.Stop()
-	answered := false
+	answered, shared := false, false
 	for {
 		h, err := client.Health(ctx, "", 0)
 		answered = answered || err == nil
+		if err == nil && !shared {
+			shared = shareDisk(ctx, client) == nil // else there is no leader yet: again
+		}
 		text := "starting"
 		switch {
 		case err == nil:
@@ -236,6 +241,18 @@ func (c *console) followDev(ctx context.Context, cluster *dev.Cluster, line *liv
 			return
 		}
 	}
+}
+
+// shareDisk has placement look past the disk, on which all nodes are: at 85 % of a laptop's, no shard would get its second copy. What somebody has
+// set stays.
+func shareDisk(ctx context.Context, client *admin.Client) error {
+	s, err := client.Settings(ctx, false)
+	if _, set := s.Persistent[agreed.SettingDiskEnabled]; err != nil || set {
+		return err
+	}
+	off := "false"
+	_, err = client.SetSettings(ctx, map[string]*string{agreed.SettingDiskEnabled: &off})
+	return err
 }
 
 // devStates tells of the nodes that do not run as they should.
