@@ -81,7 +81,7 @@ func (k *Keeper) Run(ctx context.Context, period time.Duration) {
 	}
 }
 
-// shorten writes the snapshot that is due first, and says whether it did.
+// shorten writes the snapshot that is due first, and says whether the next may follow at once.
 func (k *Keeper) shorten() bool {
 	free, reserve := k.disk.Room()
 	s, live := k.longest(free, reserve, time.Now())
@@ -91,27 +91,29 @@ func (k *Keeper) shorten() bool {
 	err := k.checkpoint(s)
 	if free < reserve {
 		k.owed = debt{settled: free - live/2, until: time.Now().Add(patience)}
-		if err == nil {
-			err = k.disk.GiveBack()
-		}
 	}
 	if err != nil {
 		k.log.Error("snapshot failed; its log is kept", "shard", s.Name(), "err", err)
+		return false
 	}
-	return err == nil
+	if free < reserve {
+		if err := k.disk.GiveBack(); err != nil {
+			k.log.Error("the room of a log that was cut is not given back yet", "shard", s.Name(), "err", err)
+			return false
+		}
+	}
+	return true
 }
 
 // longest is the shard with the most log past the limit whose snapshot there is room for, and how large that will be, or nil.
 func (k *Keeper) longest(free, reserve int64, now time.Time) (found *Shard, size int64) {
-	spare := free
-	if k.owed.open(free, now) {
-		spare -= reserve / 4 * 3
-	}
+	owes := k.owed.open(free, now)
 	most := int64(0)
 	for _, s := range k.shards() {
 		bytes, live, any := s.Unsaved()
 		worth := bytes > k.limit || free < reserve && bytes > live
-		if any && worth && bytes > most && live <= spare && fits(live, free, reserve) {
+		waits := owes && live > free-reserve/4*3
+		if any && worth && bytes > most && !waits && fits(live, free, reserve) {
 			found, size, most = s, live, bytes
 		}
 	}

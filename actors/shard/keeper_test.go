@@ -1,8 +1,10 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +40,11 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 	if longest() != nil || k.Saved() != 2 {
 		t.Errorf("there is still something to save after %d snapshots", k.Saved())
 	}
+	w.do(0, set("0", "again"))
+	k.limit = 1
+	if s, _ := k.longest(0, 0, time.Now()); s != w.shards[0] {
+		t.Errorf("where nobody can tell the room, the longest log is %v", s)
+	}
 	k.limit = 1 << 20
 	disk.free = disk.reserve - 1
 	w.do(1, set("few", "more"))
@@ -61,13 +68,14 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 type fakeDisk struct {
 	free, reserve int64
 	given         int // GiveBack was called
+	err           error
 }
 
 func (d *fakeDisk) Room() (free, reserve int64) { return d.free, d.reserve }
 
 func (d *fakeDisk) GiveBack() error {
 	d.given++
-	return nil
+	return d.err
 }
 
 // A log that is cut gives its room back a moment later. Snapshots of many shards in that moment would take all that deletes may
@@ -113,6 +121,24 @@ func TestSnapshotsOnAFullDiskTakeTurns(t *testing.T) {
 	}
 	if disk.given != 2 {
 		t.Error("with room enough the log was asked for more")
+	}
+}
+
+// What the log cannot give back is no failed snapshot.
+func TestKeeperTellsItsErrorsApart(t *testing.T) {
+	w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 1})
+	defer w.close()
+	for range 50 {
+		w.do(0, set("one", "and more"))
+	}
+	var said strings.Builder
+	disk := &fakeDisk{free: 225_000, reserve: 300_000, err: errors.New("no table can be dropped")}
+	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 1<<20, disk, slog.New(slog.NewTextHandler(&said, nil)))
+	if k.shorten() || k.Saved() != 1 {
+		t.Errorf("%d snapshots were written; after an error the next waits", k.Saved())
+	}
+	if log := said.String(); !strings.Contains(log, "not given back") || !strings.Contains(log, "no table can be dropped") || strings.Contains(log, "failed") {
+		t.Errorf("it says %s", log)
 	}
 }
 
