@@ -139,7 +139,8 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fres
 	if err != nil {
 		return nil, nil, err
 	}
-	shelf, k := s.shelf.Load(), s.c.Group.State().Kind(name)
+	shelf, state := s.shelf.Load(), s.c.Group.State()
+	k := state.Kind(name)
 	if k == nil {
 		return nil, nil, refuse(virtual.CodeNoKind, "kind %s was forgotten a moment ago", name)
 	}
@@ -153,7 +154,8 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fres
 			now = next // say of it why it cannot be
 		}
 	}
-	if now.edition == 0 {
+	// A marker outlives its kind. One that this state cannot know yet is of a node that is ahead of this one.
+	if now.edition == 0 || active == nil && now.edition <= state.KindsAt {
 		return nil, nil, refuse(virtual.CodeUnknown, "no version of kind %s is in use: troupe actor use %s", name, name)
 	}
 	switch v := shelf.modules[now.digest]; {

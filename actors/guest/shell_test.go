@@ -19,7 +19,8 @@ func TestVersions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, 2)
 		w.expect(0, "counter/a", "add", "1", "! kind counter is not registered")
-		w.push(first)
+		w.push(first) // and held: what the shards were told of the forgotten one makes none active
+		w.expect(1, "counter/a", "add", "1", "! no version of kind counter is in use: troupe actor use counter")
 		w.expect(1, "counter/a", "add", "1", "! no version of kind counter is in use")
 		w.use("counter", 0)
 		w.expect(0, "counter/a", "add", "3", "3")
@@ -135,7 +136,8 @@ func TestKindsOfNodes(t *testing.T) {
 		w.must(&cluster.Command{ForgetKind: &cluster.ForgetKind{Name: "counter"}})
 		synctest.Wait()
 		w.expect(1, "counter/a", "add", "1", "! kind counter is not registered")
-		w.push(first)
+		w.push(first) // and held: what the shards were told of the forgotten one makes none active
+		w.expect(1, "counter/a", "add", "1", "! no version of kind counter is in use: troupe actor use counter")
 		w.use("counter", 0)
 		w.expect(0, "counter/a", "add", "1", "2")
 	})
