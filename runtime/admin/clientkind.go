@@ -2,12 +2,8 @@ package admin
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-
-	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // Kinds lists the kinds of actors whose code was pushed.
@@ -22,13 +18,7 @@ func (c *Client) Kind(ctx context.Context, name string) (k KindInfo, err error) 
 	return k, err
 }
 
-func kindPath(name, action string) string {
-	path := "/_kind/" + url.PathEscape(name)
-	if action != "" {
-		path += "/" + action
-	}
-	return path
-}
+func kindPath(name, action string) string { return pushedPath("/_kind/", name, action) }
 
 // RegisterKind makes a module that was pushed the newest version of the kind that its manifest names.
 func (c *Client) RegisterKind(ctx context.Context, name, digest string) (p KindPushed, err error) {
@@ -38,16 +28,7 @@ func (c *Client) RegisterKind(ctx context.Context, name, digest string) (p KindP
 
 // KindModule gives the bytes of a version; 0 is the newest.
 func (c *Client) KindModule(ctx context.Context, name string, version int) ([]byte, error) {
-	response, err := c.do(ctx, call{method: http.MethodGet, path: kindPath(name, "module"), query: url.Values{"version": {strconv.Itoa(version)}}, repeatable: true})
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	code, err := io.ReadAll(io.LimitReader(response.Body, cluster.MaxModule+1))
-	if err != nil {
-		return nil, broken("the module broke off after %d bytes: %v", len(code), err)
-	}
-	return code, nil
+	return c.module(ctx, kindPath(name, "module"), version)
 }
 
 // UseKind has messages handled by a version.

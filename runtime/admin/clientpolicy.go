@@ -25,8 +25,11 @@ func (c *Client) Policy(ctx context.Context, name string) (p PolicyInfo, err err
 	return p, err
 }
 
-func policyPath(name, action string) string {
-	path := "/_policy/" + url.PathEscape(name)
+func policyPath(name, action string) string { return pushedPath("/_policy/", name, action) }
+
+// pushedPath is the path of something that was pushed under a name, or of something to do with it.
+func pushedPath(root, name, action string) string {
+	path := root + url.PathEscape(name)
 	if action != "" {
 		path += "/" + action
 	}
@@ -64,7 +67,11 @@ func (c *Client) RegisterPolicy(ctx context.Context, name, digest string, order 
 
 // PolicyModule gives the bytes of a version; 0 is the newest.
 func (c *Client) PolicyModule(ctx context.Context, name string, version int) ([]byte, error) {
-	response, err := c.do(ctx, call{method: http.MethodGet, path: policyPath(name, "module"), query: url.Values{"version": {strconv.Itoa(version)}}, repeatable: true})
+	return c.module(ctx, policyPath(name, "module"), version)
+}
+
+func (c *Client) module(ctx context.Context, path string, version int) ([]byte, error) {
+	response, err := c.do(ctx, call{method: http.MethodGet, path: path, query: url.Values{"version": {strconv.Itoa(version)}}, repeatable: true})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
@@ -184,10 +183,5 @@ func (s *Server) kindModule(x *exchange, q *query) error {
 	if v == nil {
 		return notFound("kind %s has no version %d", k.Name, number)
 	}
-	code := state.Module(v.Digest).Bytes()
-	x.Header().Set("Content-Type", "application/wasm")
-	x.Header().Set("Content-Length", strconv.Itoa(len(code)))
-	x.Header().Set("ETag", `"`+string(v.Digest)+`"`)
-	_, err = x.Write(code)
-	return err
+	return x.module(state.Module(v.Digest))
 }

@@ -289,10 +289,15 @@ func (s *Server) policyModule(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	code := state.Module(v.Digest).Bytes()
+	return x.module(state.Module(v.Digest))
+}
+
+// module answers with the bytes of a module.
+func (x *exchange) module(m *cluster.Module) error {
+	code := m.Bytes()
 	x.Header().Set("Content-Type", "application/wasm")
 	x.Header().Set("Content-Length", strconv.Itoa(len(code)))
-	x.Header().Set("ETag", `"`+string(v.Digest)+`"`)
-	_, err = x.Write(code)
+	x.Header().Set("ETag", `"`+string(m.Digest)+`"`)
+	_, err := x.Write(code)
 	return err
 }
