@@ -313,7 +313,11 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	if value == nil {
 		value = a.kind.zero
 	}
-	err := a.write(t.ctx, []Op{{Key: a.id.key("s", ""), Value: value}, a.replyOp(t.m, r)}, a.core.Sent())
+	ops := []Op{a.replyOp(t.m, r)}
+	if value != nil { // else no state of this kind can be written, and none ever is
+		ops = append([]Op{{Key: a.id.key("s", ""), Value: value}}, ops...)
+	}
+	err := a.write(t.ctx, ops, a.core.Sent())
 	if err == nil {
 		a.stored = value
 	}
