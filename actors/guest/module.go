@@ -57,7 +57,7 @@ func Load(ctx context.Context, e *wasm.Engine, binary []byte, host wasm.Host) (*
 		err = m.pool.Do(ctx, func(*wasm.Instance) error { return nil })
 	}
 	if err != nil {
-		_ = m.pool.Close()
+		_ = m.pool.Close() // of a module that is of no use: what is wrong with it is told
 		return nil, fmt.Errorf("guest: kind %s: %w", manifest.Kind, err)
 	}
 	return m, nil

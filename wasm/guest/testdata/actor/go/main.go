@@ -23,6 +23,23 @@ type answer struct {
 
 func init() {
 	actor.Use(manifest)
+	count()
+	send()
+	actor.Migrate(moved)
+	actor.Handle("dice", func(c *actor.Context, r struct{ Count, Below uint64 }) ([]uint64, error) {
+		all := make([]uint64, r.Count)
+		for i := range all {
+			all[i] = c.Below(r.Below)
+		}
+		return all, nil
+	})
+	actor.Handle("about", func(c *actor.Context, _ any) (about, error) {
+		return about{c.Self(), c.Name(), c.Sender(), c.Event(), c.Now().UnixMilli()}, nil
+	})
+}
+
+// count is what changes and shows the actor's own data.
+func count() {
 	actor.Handle("add", change)
 	actor.Handle("value", func(c *actor.Context, _ any) (count int64, err error) {
 		c.Get("count", &count)
@@ -50,6 +67,10 @@ func init() {
 		}
 		return all, nil
 	})
+}
+
+// send is what reaches others, and the actor itself later.
+func send() {
 	actor.Handle("pay", func(c *actor.Context, p struct {
 		To     string `json:"to"`
 		Amount int64  `json:"amount"`
@@ -74,7 +95,6 @@ func init() {
 		c.Put(fmt.Sprint("heard/", c.Token()), a)
 		return nil
 	})
-	actor.Migrate(moved)
 	actor.Handle("later", func(c *actor.Context, r struct{ After, Every, Amount int64 }) (int64, error) {
 		c.Remind("tick", time.Duration(r.After)*time.Millisecond, time.Duration(r.Every)*time.Millisecond, "add", r.Amount)
 		return c.Now().UnixMilli() + r.After, nil
@@ -82,16 +102,6 @@ func init() {
 	actor.Handle("forget", func(c *actor.Context, _ any) (any, error) {
 		c.Forget("tick")
 		return nil, nil
-	})
-	actor.Handle("dice", func(c *actor.Context, r struct{ Count, Below uint64 }) ([]uint64, error) {
-		all := make([]uint64, r.Count)
-		for i := range all {
-			all[i] = c.Below(r.Below)
-		}
-		return all, nil
-	})
-	actor.Handle("about", func(c *actor.Context, _ any) (about, error) {
-		return about{c.Self(), c.Name(), c.Sender(), c.Event(), c.Now().UnixMilli()}, nil
 	})
 }
 
