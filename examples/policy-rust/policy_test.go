@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/troupe-actors/troupe/examples/guesttest"
 	"github.com/troupe-actors/troupe/examples/policytest"
 )
 
@@ -17,10 +18,7 @@ func TestModule(t *testing.T) {
 
 // TestRuleNatively builds the rule with its unit tests for this machine, and runs them.
 func TestRuleNatively(t *testing.T) {
-	compiler, err := exec.LookPath("rustc")
-	if err != nil {
-		t.Skip("no rustc here")
-	}
+	compiler := guesttest.Rustc(t)
 	out := filepath.Join(t.TempDir(), "policy_test")
 	for _, c := range []*exec.Cmd{exec.Command(compiler, "--edition", "2021", "--test", "-o", out, "policy.rs"), exec.Command(out)} {
 		if text, err := c.CombinedOutput(); err != nil {

@@ -8,13 +8,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/examples/guesttest"
 	"github.com/troupe-actors/troupe/wasm"
 )
 
@@ -32,10 +32,10 @@ func engine(t *testing.T) *wasm.Engine {
 
 // TestNatively builds both kinds with their unit tests for this machine, and runs them.
 func TestNatively(t *testing.T) {
-	compiler, err := exec.LookPath("rustc")
-	if err != nil || testing.Short() {
-		t.Skip("no rustc here, or no time for it")
+	if testing.Short() {
+		t.Skip("the compiler takes its time")
 	}
+	compiler := guesttest.Rustc(t)
 	for _, kind := range []string{"ballot", "voter"} {
 		out := filepath.Join(t.TempDir(), kind)
 		run(t, compiler, "--edition", "2021", "--test", "-o", out, kind+".rs")

@@ -78,12 +78,7 @@ func TestActorSelftestInRust(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the compiler takes its time")
 	}
-	compiler, err := exec.LookPath("/usr/bin/rustc")
-	if err != nil {
-		if compiler, err = exec.LookPath("rustc"); err != nil {
-			t.Skip("no rustc here")
-		}
-	}
+	compiler := rustc(t)
 	out := filepath.Join(t.TempDir(), "selftest")
 	run(t, "rust", compiler, "--edition", "2021", "--test", "-D", "warnings", "-o", out, "actor_selftest.rs")
 	run(t, "rust", out)
