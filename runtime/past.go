@@ -44,16 +44,17 @@ func (m *memory) began() int64 {
 	return m.book.Began() / int64(time.Millisecond)
 }
 
-// span is what is remembered of a span of time.
+// span is what is remembered of a span of time. It is made of a copy of the book: whoever takes a new state does not wait for it.
 func (m *memory) span(name string, s admin.Span) admin.History {
+	book := past.New(maxPast)
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.book == nil {
-		return admin.HistoryOf(name, 0, nil, false)
+	if m.book != nil {
+		*book = *m.book
 	}
+	m.mu.Unlock()
 	ms := int64(time.Millisecond) // all changes of both milliseconds belong to it
-	moments, more := m.book.Between(s.From*ms-1, (s.To+1)*ms-1, maxPastRows)
-	return admin.HistoryOf(name, m.book.Began(), moments, more)
+	moments, more := book.Between(s.From*ms-1, (s.To+1)*ms-1, maxPastRows)
+	return admin.HistoryOf(name, book.Began(), moments, more)
 }
 
 // Past asks a member what it remembers of the shard table.

@@ -8,7 +8,8 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Book is a bounded past. Its owner guards it; what it gives away is never written to again.
+// Book is a bounded past. Its owner guards it; what it gives away is never written to again. A copy of it may be read without a guard while the
+// original goes on.
 //
 // Invariants:
 //
@@ -88,7 +89,7 @@ func (b *Book) Note(s *cluster.State, leader shards.NodeID, at int64) {
 		b.began = b.changes[drop].at
 		drop++
 	}
-	b.changes = slices.Delete(b.changes, 0, drop)
+	b.changes = b.changes[drop:] // what is dropped goes when append makes a new array: readers may have the old one
 }
 
 // same says whether two lists are one: a state shares with the one before what did not change.
@@ -112,19 +113,20 @@ func replaced(before, now []cluster.Shard) (rows []cluster.Shard) {
 // Began is when the past begins that is remembered, in nanoseconds since 1970; 0: nothing is.
 func (b *Book) Began() int64 { return b.began }
 
-// Moment is the table as it was from a time on. The first of a list has all rows, each other those that it changed.
+// Moment is the table as it was from a time on.
 type Moment struct {
-	At        int64 // nanoseconds since 1970
-	Version   uint64
-	Leader    shards.NodeID
-	Whole     bool
+	At        int64         // nanoseconds since 1970
+	Version   uint64        // of the cluster state that made it
+	Leader    shards.NodeID // who led from then on; "": nobody was known to
+	Whole     bool          // Rows is the whole table, as in the first of a list; in others it is what has changed
 	Rows      []cluster.Shard
-	Members   []cluster.Member
-	Keyspaces []cluster.Keyspace
+	Members   []cluster.Member   // all of them
+	Keyspaces []cluster.Keyspace // likewise
 }
 
-// Between lists the moments of a span of time: first the one that held at from, or the oldest that is remembered; then each change
-// until to. At most so many rows come in the changes: more says that there were others, later.
+// Between lists the moments of a span of time, in nanoseconds since 1970: first the one that held at from, or the oldest that is remembered;
+// then each change until to. Changes come as long as they and their rows are at most so many together, and one comes in any case: more says that
+// there were others, later, which come when it is asked again from the last At on.
 func (b *Book) Between(from, to int64, rows int) (list []Moment, more bool) {
 	if b.state == nil {
 		return nil, false
@@ -162,7 +164,7 @@ func (b *Book) Between(from, to int64, rows int) (list []Moment, more bool) {
 	list = append(list, now)
 	slices.Reverse(list)
 	for i, left := 1, rows; i < len(list); i++ {
-		if left -= 1 + len(list[i].Rows); left < 0 {
+		if left -= 1 + len(list[i].Rows); left < 0 && i > 1 {
 			return list[:i], true
 		}
 	}

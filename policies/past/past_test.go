@@ -14,7 +14,7 @@ import (
 
 // world is a cluster at whose table things happen, with every state that it had.
 type world struct {
-	*testing.T
+	testing.TB
 	rand   *rand.Rand
 	book   *Book
 	state  *cluster.State
@@ -23,8 +23,8 @@ type world struct {
 	states map[uint64]*cluster.State // by version
 }
 
-func newWorld(t *testing.T, limit int, seed uint64) *world {
-	w := &world{T: t, rand: rand.New(rand.NewPCG(seed, 1)), book: New(limit), state: &cluster.State{}, leader: "n1", now: 1000, states: map[uint64]*cluster.State{}}
+func newWorld(t testing.TB, limit int, seed uint64) *world {
+	w := &world{TB: t, rand: rand.New(rand.NewPCG(seed, 1)), book: New(limit), state: &cluster.State{}, leader: "n1", now: 1000, states: map[uint64]*cluster.State{}}
 	space := shards.Keyspace{Name: "orders", Shards: 8}
 	if err := space.Validate(); err != nil {
 		t.Fatal(err)
@@ -151,6 +151,43 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
+// A change of more rows than are asked for comes whole, alone, and what follows it can be asked for.
+func TestLargeChangesComeAlone(t *testing.T) {
+	w := newWorld(t, 1<<20, 7)
+	space := shards.Keyspace{Name: "large", Shards: 100}
+	if err := space.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	before := w.now
+	w.apply(&cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
+	large := w.now
+	w.step()
+	list, more := w.book.Between(before, w.now, 20)
+	if !more || len(list) != 2 || list[1].At != large || len(list[1].Rows) < 100 {
+		t.Fatalf("%d moments, more: %v", len(list), more)
+	}
+	w.check(list)
+	if list, more = w.book.Between(large, w.now, 20); more || len(list) != 2 || list[1].At <= large {
+		t.Errorf("behind it %d moments, more: %v", len(list), more)
+	}
+}
+
+// A copy may be read while the book goes on, whatever it forgets meanwhile.
+func TestCopiesStay(t *testing.T) {
+	w := newWorld(t, 20_000, 3)
+	for range 50 {
+		w.step()
+	}
+	was, now := *w.book, w.now
+	before, _ := was.Between(0, now, 1<<30)
+	for range 200 {
+		w.step()
+	}
+	if after, _ := was.Between(0, now, 1<<30); !reflect.DeepEqual(before, after) || w.book.Began() <= was.Began() {
+		t.Error("what a copy tells has changed")
+	}
+}
+
 // An empty book tells nothing; a state of another life of the cluster begins another past; an older one is no news.
 func TestBeginnings(t *testing.T) {
 	if list, more := New(100).Between(0, 10, 10); list != nil || more || New(100).Began() != 0 {
@@ -176,7 +213,7 @@ func TestBeginnings(t *testing.T) {
 }
 
 func BenchmarkNote(b *testing.B) {
-	w := newWorld(&testing.T{}, 1<<20, 1)
+	w := newWorld(b, 1<<20, 1)
 	for range 100 {
 		w.step()
 	}

@@ -126,7 +126,7 @@ func (q *query) moment(name string, otherwise int64) int64 {
 		return ms
 	}
 	t, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+")) // a bare + in a query is a blank
-	if err != nil {
+	if err != nil || t.UnixMilli() < 0 || t.UnixMilli() >= 1<<43 {
 		q.fail("parameter %q is %q; must be milliseconds since 1970, or a time such as 2026-03-01T12:00:00Z", name, clip(text))
 	}
 	return t.UnixMilli()

@@ -62,7 +62,7 @@ func TestHistory(t *testing.T) {
 	if h, text := ask(""); h.Node != "n1" || h.Began != 3000 {
 		t.Errorf("without n2: %s", text)
 	}
-	for target, want := range map[string]string{"?from=yesterday": "milliseconds since 1970, or a time", "?from=9&to=8": "ends before it begins"} {
+	for target, want := range map[string]string{"?from=yesterday": "milliseconds since 1970, or a time", "?to=9999-12-31T23:59:59Z": "milliseconds since 1970, or a time", "?from=1969-12-31T00:00:00Z": "milliseconds since 1970", "?from=9&to=8": "ends before it begins"} {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/_cluster/history"+target, nil))
 		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {

@@ -84,15 +84,16 @@ export function health(rows, nodes) {
 // remember asks the cluster how the table changed in a span of time, in milliseconds since 1970.
 export async function remember(from, to) {
   const past = new Past();
-  for (let next = Math.max(0, Math.floor(from)); ;) {
+  for (let next = Math.max(0, Math.floor(from)), known = false; ;) {
     const h = await json('GET', `/_cluster/history?from=${next}&to=${Math.ceil(to)}`);
     past.node = h.node;
     past.began = h.began;
     h.moments.forEach((m, i) => {
-      if (i > 0 || past.moments.length === 0) past.add(m); // what comes after more begins with the table that is known
+      if (i > 0 || !known) past.add(m); // what comes after more begins with the table that is known
     });
     const last = h.moments[h.moments.length - 1];
-    if (!h.more || !last || last.at <= next) return past;
-    next = last.at;
+    if (!h.more || !last) return past;
+    known = last.at > next; // else that millisecond had more than comes at a time: on behind it, with the whole table
+    next = known ? last.at : next + 1;
   }
 }
