@@ -47,7 +47,7 @@ func (h *hunger) waits(s *cluster.State, plan *allocator.Plan, famine time.Durat
 		*h = hunger{about: s.PoliciesAt}
 	}
 	if len(refused(plan)) == 0 {
-		h.since = time.Time{}
+		h.since, h.note = time.Time{}, ""
 		return -1
 	}
 	if h.since.IsZero() {
@@ -96,6 +96,7 @@ func (p *Placement) starve(m *mind, in *allocator.Input, plan *allocator.Plan, n
 		return !slices.ContainsFunc(would.Rows, func(r cluster.RowChange) bool { return r.Shard == id })
 	})
 	if len(fed) == 0 {
+		u.hunger.note = ""
 		return
 	}
 	u.hunger.note = fmt.Sprintf("version %d was taken back: under it no copy has found a node for %v, and of %d shards that lack one %d would find one without it; of %s it says: %s",

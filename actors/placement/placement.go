@@ -131,6 +131,9 @@ func (c *Config) validate() error {
 	}
 	c.Probation, c.MaxShardMoves, c.Stall = cmp.Or(c.Probation, 5*time.Minute), cmp.Or(c.MaxShardMoves, 12), cmp.Or(c.Stall, 5*time.Second)
 	c.Famine = cmp.Or(c.Famine, 15*time.Second)
+	if c.Probation < 0 || c.MaxShardMoves < 0 || c.Stall < 0 || c.Famine < 0 {
+		return errors.New("placement: Probation, MaxShardMoves, Stall and Famine are above 0, or 0 for their defaults")
+	}
 	return nil
 }
 
@@ -285,6 +288,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	if !e.Leading || s.Cluster == "" {
 		p.chair.leave()
 		p.memory = allocator.Memory{}
+		p.unrest.hunger = hunger{}
 		p.setbacks.Store(&setbacks{})
 		return nil
 	}
