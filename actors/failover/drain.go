@@ -26,7 +26,7 @@ type drain struct {
 	at    map[shards.ShardID]int // places in Shards; asked by key only
 	left  int
 	kept  int   // plans that the entry has
-	keeps int64 // when it was given them
+	keeps int64 // when it was last to be given some
 }
 
 // drains are those that go on. Every node follows them by the state, so that whoever leads next knows when they began and what has
@@ -270,14 +270,15 @@ func (x *drain) inherit(from *tracing.Failover) {
 	}
 }
 
-// unsaved is a drain whose entry lacks plans, and when one may be given to it; at most once a second, since a record may be large.
+// unsaved is a drain whose entry lacks plans, or when one may be given some: at most once a second, since a record may be large. Who
+// gives them says in kept that the entry has them.
 func (s *drains) unsaved(now int64) (x *drain, again int64) {
 	for _, x := range s.open {
 		if !x.listed || len(x.Plans) <= x.kept {
 			continue
 		}
 		if at := x.keeps + keepPause; at <= now {
-			x.kept, x.keeps = len(x.Plans), now
+			x.keeps = now
 			return x, 0
 		} else if again == 0 || at < again {
 			again = at

@@ -25,8 +25,12 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 		}
 		x, at := w.drains.unsaved(now)
 		for ; x != nil; x, at = w.drains.unsaved(now) {
-			if outcome, err := w.note(x, x.Encode(), false); err != nil || outcome.Err != nil {
+			outcome, err := w.note(x, x.Encode(), false)
+			if err != nil || outcome.Err != nil {
 				w.log(&x.story).Debug("what is known of a drain was not committed", "error", err, "reason", outcome.Err)
+			}
+			if err == nil { // what is refused would be so again
+				x.kept = len(x.Plans)
 			}
 		}
 		again = at

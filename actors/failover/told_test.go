@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -21,8 +22,8 @@ type twoOffices struct {
 	first, second *office
 }
 
-func newTwoOffices(t *testing.T) *twoOffices {
-	s := newStage(t, 4, 4)
+func newTwoOffices(t *testing.T, shardCount int) *twoOffices {
+	s := newStage(t, 4, shardCount)
 	p := &parliament{state: s.state, leader: "id1", term: 3}
 	x := &twoOffices{stage: s, p: p}
 	x.first = p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
@@ -76,7 +77,7 @@ func (x *twoOffices) round(leader *office, settle bool) {
 // Whatever is drained is followed by every node; who leads tells of it, and the cluster remembers it.
 func TestDrainIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTwoOffices(t)
+		x := newTwoOffices(t, 4)
 		defer x.close()
 		x.drain("id2", true)
 		x.second.teller.Arrived(Arrival{Shard: shards.NewShardID(9, 9), Node: "id1", Bytes: 1}) // of no drain
@@ -109,7 +110,7 @@ func TestDrainIsToldOnce(t *testing.T) {
 // A drain that goes on while the leader changes is one trace, with what the plans of both said.
 func TestDrainOutlivesItsLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTwoOffices(t)
+		x := newTwoOffices(t, 24) // more than recover at once: both plan
 		defer x.close()
 		x.drain("id2", true)
 		began := x.first.watch.Open()[0]
@@ -126,7 +127,7 @@ func TestDrainOutlivesItsLeader(t *testing.T) {
 		if len(told) != 1 || len(x.first.list()) != 0 || told[0].Outcome != tracing.OutcomeDone {
 			t.Fatalf("the leader told %v, the one before %v", told, x.first.list())
 		}
-		if f := told[0]; f.Plans[0].By != "n1" || f.Plans[len(f.Plans)-1].Term != 3 && len(f.Elections) == 0 {
+		if f := told[0]; f.Plans[0].By != "n1" || f.Plans[len(f.Plans)-1].By != "n3" || len(f.Elections) == 0 {
 			t.Errorf("of both reigns it says %+v, %+v", f.Plans, f.Elections)
 		}
 		for _, s := range told[0].Shards {
@@ -137,13 +138,34 @@ func TestDrainOutlivesItsLeader(t *testing.T) {
 	})
 }
 
+// Plans that could not be committed are given to the cluster when that is possible, though no other comes.
+func TestPlansOfADrainAreGivenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTwoOffices(t, 4)
+		defer x.close()
+		x.drain("id2", true)
+		x.p.deny(errors.New("no quorum"))
+		x.round(x.first, false)
+		if e := x.p.State().Drains; len(e) != 1 || len(e[0].Record) != 0 {
+			t.Fatalf("without a quorum the cluster has %+v", e)
+		}
+		x.p.deny(nil)
+		<-time.After(2 * time.Second)
+		x.rest()
+		kept, err := tracing.DecodeFailover(x.p.State().Drains[0].Record)
+		if err != nil || len(kept.Plans) != 1 {
+			t.Errorf("the cluster has %+v, %v", kept, err)
+		}
+	})
+}
+
 // Whoever leads next ends a drain whose leader could not: one that was committed with nobody to hear of it is told by who sent it, and
 // no other; one that was not is told by the successor.
 func TestDrainWhoseEndIsInDoubt(t *testing.T) {
 	for name, lost := range map[string]bool{"committed": false, "lost": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				x := newTwoOffices(t)
+				x := newTwoOffices(t, 4)
 				defer x.close()
 				x.p.mute, x.p.detain = !lost, lost
 				x.drain("id2", true)
@@ -171,7 +193,7 @@ func TestDrainWhoseEndIsInDoubt(t *testing.T) {
 // Who leads and did not run when a drain ended ends it as far as the cluster knows of it.
 func TestDrainThatNobodyEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTwoOffices(t)
+		x := newTwoOffices(t, 4)
 		x.drain("id2", true)
 		x.round(x.first, false)
 		x.close()

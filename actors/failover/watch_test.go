@@ -73,6 +73,13 @@ func (p *parliament) arrive() {
 	p.late, p.detain = nil, false
 }
 
+// deny has every proposal fail with an error; nil: with none.
+func (p *parliament) deny(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = err
+}
+
 func (p *parliament) elect(leader shards.NodeID, term uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
