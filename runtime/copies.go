@@ -461,20 +461,15 @@ func (l lease) Valid() bool {
 	return held != nil && held.Valid()
 }
 
-// replicateTraced is replicate of messages that belong to a trace.
-func (n *Node) replicateTraced(peer transport.Hello, body []byte, from tracing.Carrier) {
-	if err := n.copies.link.DeliverTraced(peer.Node, body, n.local, from); err != nil {
-		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
-	}
-}
-
-// replicate hands messages of other nodes' copies to those here.
-func (n *Node) replicate(peer transport.Hello, kind transport.Kind, body []byte) {
-	deliver := n.copies.link.Deliver
+// replicate hands messages of other nodes' copies to those here; from is the trace that they belong to, if any.
+func (n *Node) replicate(peer transport.Hello, kind transport.Kind, body []byte, from tracing.Carrier) {
+	var err error
 	if kind == transport.KindRecover {
-		deliver = n.copies.link.DeliverRecovery
+		err = n.copies.link.DeliverRecovery(peer.Node, body, n.local)
+	} else {
+		err = n.copies.link.DeliverTraced(peer.Node, body, n.local, from)
 	}
-	if err := deliver(peer.Node, body, n.local); err != nil {
+	if err != nil {
 		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
 	}
 }

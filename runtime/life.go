@@ -277,7 +277,7 @@ func (l *life) receive(peer transport.Hello, _ transport.Class, kind transport.K
 	case kind == transport.KindRaft && group != nil:
 		group.Receive(peer, body)
 	case kind == transport.KindReplicate || kind == transport.KindRecover:
-		l.node.replicate(peer, kind, body)
+		l.node.replicate(peer, kind, body, tracing.Carrier{})
 	case kind == transport.KindPublish:
 		l.node.hear(body)
 	case m != nil:
@@ -288,7 +288,7 @@ func (l *life) receive(peer transport.Hello, _ transport.Class, kind transport.K
 // receiveTraced takes those that belong to a trace.
 func (l *life) receiveTraced(peer transport.Hello, class transport.Class, kind transport.Kind, body []byte, from tracing.Carrier) {
 	if kind == transport.KindReplicate {
-		l.node.replicateTraced(peer, body, from)
+		l.node.replicate(peer, kind, body, from)
 		return
 	}
 	l.receive(peer, class, kind, body)

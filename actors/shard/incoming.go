@@ -183,6 +183,7 @@ func (s *Shard) Destroy() error {
 	s.leads.Store(false)
 	if p != nil {
 		s.disown()
+		s.endAppends(true)
 		for _, o := range p.outgoing {
 			o.source.Stop("the copy is deleted")
 			o.wake()

@@ -98,11 +98,7 @@ func (l *Link) Close() {
 // Deliver hands the messages of a body to the shards that they are for; find gives nil for one that is not here. from is the
 // node that sent it. The body is kept. The error says that the body is malformed.
 func (l *Link) Deliver(from shards.NodeID, body []byte, find func(shards.ShardID) *Shard) error {
-	return replica.Decode(body, func(m *replica.Message) {
-		if s := find(m.Shard); s != nil {
-			s.step(from, m)
-		}
-	})
+	return l.DeliverTraced(from, body, find, tracing.Carrier{})
 }
 
 // DeliverRecovery is Deliver for a body that came through SendBulk.

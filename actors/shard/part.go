@@ -232,6 +232,7 @@ func (s *Shard) configure(row *cluster.Shard) {
 		s.down = nil
 	}
 	p.core.Configure(a)
+	s.endAppends(false)
 	s.roleChanged()
 	p.target.Configure(p.self, p.core.Term(), here != nil && !here.InSync)
 	s.expects()
@@ -418,6 +419,7 @@ func (s *Shard) lose(cause error) {
 	s.lost = true
 	s.link.Log.Error("a copy is given up", "shard", s.name, "copy", p.self, "err", cause)
 	s.disown()
+	s.endAppends(true)
 	s.stopStreams()
 	s.link.Events.Failed(s.id, p.self, cause)
 }

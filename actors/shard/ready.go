@@ -21,13 +21,14 @@ const (
 	maxFlightMemory = 2
 )
 
-// step takes a replication message.
-func (s *Shard) step(from shards.NodeID, m *replica.Message) {
+// step takes a replication message, and the span of it if it is an append that is traced.
+func (s *Shard) step(from shards.NodeID, m *replica.Message, span *tracing.Active) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	defer s.contain()
 	p := s.part
 	if p == nil || s.down != nil || p.solo {
+		span.End(errRefused)
 		return
 	}
 	if _, known := p.homes[m.From]; !known {
@@ -37,6 +38,7 @@ func (s *Shard) step(from shards.NodeID, m *replica.Message) {
 		s.acknowledged(m)
 	}
 	p.core.Step(m)
+	s.followAppend(m, span)
 	s.carryOut()
 	s.beginSolo()
 	s.push()

@@ -132,6 +132,7 @@ func (s *Shard) abandon() {
 	if s.part != nil {
 		s.leads.Store(false)
 		s.disown()
+		s.endAppends(true)
 		s.stopStreams()
 	}
 }

@@ -37,6 +37,9 @@ type followed struct {
 	span *tracing.Active
 	last shards.SeqNo
 	have []shards.CopyID // copies that have acknowledged it
+
+	by   shards.CopyID // of an append: who sent it, and in which reign
+	term shards.Term
 }
 
 func (f *followed) carrier() tracing.Carrier {
@@ -129,28 +132,27 @@ func (s *Shard) persisted() {
 }
 
 var (
-	errRefused = errors.New("the append was refused: the copy's log is another, or its term is over")
+	errRefused = errors.New("the append was not taken: the copy's log is another, or its term is over")
 	errUnheard = errors.New("the append was not acknowledged: others took its place")
 )
 
-// DeliverTraced is Deliver of a body that belongs to a trace.
+// DeliverTraced is Deliver of a body that belongs to a trace, unless it is the zero value.
 func (l *Link) DeliverTraced(from shards.NodeID, body []byte, find func(shards.ShardID) *Shard, trace tracing.Carrier) error {
 	return replica.Decode(body, func(m *replica.Message) {
 		if s := find(m.Shard); s != nil {
-			s.arrived(m, trace)
-			s.step(from, m)
+			s.step(from, m, s.beginAppend(m, trace))
 		}
 	})
 }
 
-// arrived begins the span of an append.
-func (s *Shard) arrived(m *replica.Message, trace tracing.Carrier) {
+// beginAppend begins the span of an append that arrives, or of none: before the turn, for which it may have to wait.
+func (s *Shard) beginAppend(m *replica.Message, trace tracing.Carrier) *tracing.Active {
 	if m.Kind != replica.KindAppend || len(m.Entries) == 0 {
-		return
+		return nil
 	}
 	span := s.link.Messages.BeginFrom(trace, tracing.Server)
 	if span == nil {
-		return
+		return nil
 	}
 	bytes := 0
 	for i := range m.Entries {
@@ -160,18 +162,40 @@ func (s *Shard) arrived(m *replica.Message, trace tracing.Carrier) {
 	span.Name("append "+s.name, tracing.Text("troupe.shard.id", s.name), tracing.Number("troupe.shard.term", m.Term),
 		tracing.Number("troupe.copy.id", m.To), tracing.Number("troupe.replica.first", first), tracing.Number("troupe.replica.last", last),
 		tracing.Number("troupe.replica.bytes", bytes))
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	return span
+}
+
+// followAppend has the answer to an append that the core has just seen end its span.
+func (s *Shard) followAppend(m *replica.Message, span *tracing.Active) {
 	p := s.part
-	if p == nil || s.down != nil {
-		span.End(s.down)
+	s.endAppends(false) // it may have begun another reign
+	if span == nil {
+		return
+	}
+	if p.core.Role() == replica.RolePrimary || p.core.Term() != m.Term || p.self != m.To {
+		span.End(errRefused)
 		return
 	}
 	if len(p.appends) == maxTraces {
 		p.appends[0].span.End(errUnheard)
 		p.appends = slices.Delete(p.appends, 0, 1)
 	}
-	p.appends = append(p.appends, followed{span: span, last: last})
+	p.appends = append(p.appends, followed{span: span, last: m.Entries[len(m.Entries)-1].Last, by: m.From, term: m.Term})
+}
+
+// endAppends ends the spans of the appends whose reign is over: nobody acknowledges them any more. all says that this copy answers nobody.
+func (s *Shard) endAppends(all bool) {
+	p := s.part
+	if len(p.appends) == 0 {
+		return
+	}
+	p.appends = slices.DeleteFunc(p.appends, func(f followed) bool {
+		over := all || p.core.Role() == replica.RolePrimary || p.core.Term() != f.term
+		if over {
+			f.span.End(errUnheard)
+		}
+		return over
+	})
 }
 
 // answers ends the spans of the appends that a message of this copy acknowledges or refuses.
@@ -179,6 +203,8 @@ func (s *Shard) answers(m *replica.Message) {
 	p := s.part
 	p.appends = slices.DeleteFunc(p.appends, func(f followed) bool {
 		switch {
+		case m.To != f.by:
+			return false
 		case m.Kind == replica.KindRefuse:
 			f.span.End(errRefused)
 		case m.Kind == replica.KindAck && f.last <= m.Last.Seq:
