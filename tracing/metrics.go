@@ -31,7 +31,7 @@ var minutes = []float64{.1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 4 * 3600
 func NewMetrics(traces, spans func() uint64) *Metrics {
 	return &Metrics{
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
-			Help: "Failovers, suspicions, drains and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
+			Help: "Failovers, suspicions, drains, moves of copies and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
 			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "troupe_failover_phase_duration_seconds", Buckets: seconds,

@@ -20,7 +20,7 @@ var (
 	metricUnavailable  = metric("shard_unavailable", "Shards without a primary: they serve nothing.")
 	metricClusterGreen = metric("cluster_status", "Status of the cluster: 0 green, 1 yellow, 2 red.")
 	metricQuarantined  = metric("policy_quarantined", "Policy modules in quarantine.")
-	metricBeatAge      = metric("cluster_heartbeat_age_seconds", "How long ago the placement leader heard of a member; only on the leader.", "node")
+	metricBeatAge      = metric("cluster_heartbeat_age_seconds", "How long ago the placement leader heard of a member that is not down; only on the leader.", "node")
 	metricOpenStories  = metric("failover_active", "Failovers that go on.")
 )
 
@@ -47,7 +47,7 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	now := time.Now().UnixMilli()
 	for i := range state.Members {
 		member := &state.Members[i]
-		if heard := evidence.Members[member.ID].Heard; heard > 0 && member.ID != c.backend.Node().ID && evidence.Leader == c.backend.Node().ID {
+		if heard := evidence.Members[member.ID].Heard; heard > 0 && !member.Down && member.ID != c.backend.Node().ID && evidence.Leader == c.backend.Node().ID {
 			m.gauge(metricBeatAge, float64(max(0, now-heard))/1000, member.Name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -46,6 +47,30 @@ func expressions(t *testing.T, path string) (list []string) {
 		t.Errorf("%s is no dashboard", path)
 	}
 	return list
+}
+
+// A member that is down is heard of no more: its age would grow for ever.
+func TestHeartbeatsOfMembersThatAreDown(t *testing.T) {
+	a := newAgreed(t)
+	backend := newMemory()
+	backend.cluster = a
+	s := NewServer(backend, ServerConfig{})
+	ages := func() string {
+		var list []string
+		for line := range strings.Lines(ask(s, "GET", "/metrics", "").Body.String()) {
+			if name, labelled := strings.CutPrefix(line, "troupe_cluster_heartbeat_age_seconds{node="); labelled {
+				list = append(list, strings.Fields(name)[0])
+			}
+		}
+		return strings.Join(list, " ")
+	}
+	if got := ages(); got != `"n2"} "n3"}` {
+		t.Errorf("ages of %s", got)
+	}
+	a.apply(t, &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: nodeID(3), Epoch: 1, Reason: "the test says so"}}}})
+	if got := ages(); got != `"n2"}` {
+		t.Errorf("with n3 down, ages of %s", got)
+	}
 }
 
 // rules are the expressions of the alerts.
