@@ -79,7 +79,10 @@ func anyMessage(dice *rand.Rand, number uint64) Request {
 	}
 	if r.Event == act.Reply {
 		r.Token, r.Sender, r.Method, payload = dice.Uint64N(1<<62), "bank/"+name(), "value", dice.Int64N(1<<50)
-		if dice.IntN(2) == 0 {
+		switch dice.IntN(8) {
+		case 0:
+			payload = json.RawMessage([]string{"0e400", "0.0E+999", "0e-400"}[dice.IntN(3)]) // scaled, these are infinity by nothing
+		case 1, 2, 3:
 			r.Status, payload = act.Refused, word()
 		}
 	}

@@ -29,6 +29,9 @@ const GROWTH: [u128; STEPS as usize] = [65536, 68438, 71468, 74632, 77936, 81386
 /// A ballot takes votes for so many half-lives. Powers of a million million, cast by ten million voters, fit into a weight until then.
 const HALF_LIVES: i64 = 40;
 
+/// The longest time that a ballot is opened with, in seconds: a century, near enough.
+const MOST_S: i64 = 3_000_000_000;
+
 /// What one of power weighs if it is cast in a step.
 fn unit(step: i64) -> u128 {
     GROWTH[(step % STEPS) as usize] << (step / STEPS).min(110)
@@ -40,8 +43,8 @@ fn open(request: &Json) -> Outcome {
     }
     let (choices, half_life, closes) = (request["choices"].integer(), request["half_life_s"].integer(), request["closes_s"].integer());
     let candidates = request["candidates"].items();
-    if candidates.is_empty() || candidates.len() > 100 || choices < 1 || choices > 30 || half_life < 1 || half_life > 3_000_000_000 || closes < 0 {
-        return refuse(1, "a ballot has 1 to 100 candidates, 1 to 30 choices, a half_life_s of a second or more, and closes_s, if it closes");
+    if candidates.is_empty() || candidates.len() > 100 || choices < 1 || choices > 30 || half_life < 1 || half_life > MOST_S || closes < 0 || closes > MOST_S {
+        return refuse(1, format!("a ballot has 1 to 100 candidates, 1 to 30 choices, a half_life_s of 1 to {}, and closes_s of up to that, if it closes", MOST_S));
     }
     for c in candidates {
         let name = c.text();
@@ -130,8 +133,9 @@ fn cast(request: &Json) -> Outcome {
     reply(())
 }
 
+/// A voter tells of its power and hears no answer, so that none is a refusal: a ballot that has not been opened has no vote either.
 fn power(request: &Json) -> Outcome {
-    let (ballot, key) = (ballot()?, vote()?);
+    let (ballot, key) = (get("ballot"), vote()?);
     let old = get(&key);
     if !old.is_null() && !closed(&ballot) {
         let new = object! { "for": &old["for"], "power": request.integer().max(0), "step": &old["step"] };
@@ -213,6 +217,8 @@ mod tests {
         assert_eq!(w.call("dinner", "tally", "").unwrap_err().text, "ballot/dinner has not been opened");
         assert_eq!(w.call("lunch", "open", "").unwrap_err().text, "ballot/lunch is open already");
         assert_eq!(w.call("dinner", "open", r#"{"candidates":["a","a"],"choices":1,"half_life_s":1}"#).unwrap_err().code, 1);
+        assert_eq!(w.call("dinner", "open", r#"{"candidates":["a"],"choices":1,"half_life_s":1,"closes_s":9223372036854775}"#).unwrap_err().code, 1);
+        w.call_as("voter/a", "dinner", "power", "5").unwrap();
     }
 
     #[test]

@@ -108,6 +108,7 @@ func TestReadme(t *testing.T) {
 type crowd struct {
 	*stage
 	voters, ballots []string
+	asked           []string // the ballots, and one that nobody opens
 	deposited       map[string]int64
 	opened          map[string]int64
 	cast            map[[2]string]int64 // when the ballot has counted the voter's vote last
@@ -115,12 +116,13 @@ type crowd struct {
 
 const halfLife = 160 // seconds: a step is ten
 
-// TestByChance has four voters do what they like, while messages and time pass, and holds what they and three ballots keep to what must be so.
+// TestByChance has four voters do what they like, while messages and time pass, and holds what they and three ballots keep to what must be so. A
+// fourth ballot is never opened.
 func TestByChance(t *testing.T) {
 	e := engine(t)
 	for seed := range uint64(6) {
 		dice := rand.New(rand.NewPCG(9, seed))
-		c := &crowd{newStage(t, e), []string{"ann", "ben", "cleo", "dan"}, []string{"lunch", "dinner", "tea"}, map[string]int64{}, map[string]int64{}, map[[2]string]int64{}}
+		c := &crowd{newStage(t, e), []string{"ann", "ben", "cleo", "dan"}, []string{"lunch", "dinner", "tea"}, []string{"lunch", "dinner", "tea", "supper"}, map[string]int64{}, map[string]int64{}, map[[2]string]int64{}}
 		for _, b := range c.ballots {
 			c.advance(time.Duration(dice.IntN(9000)) * time.Millisecond)
 			if _, err := c.call("ballot/"+b, "open", fmt.Sprintf(`{"candidates":["a","b","c","d"],"choices":2,"half_life_s":%d}`, halfLife)); err != nil {
@@ -163,12 +165,12 @@ func (c *crowd) act(dice *rand.Rand) {
 	case 4:
 		_, _ = c.call("voter/"+name, "release", fmt.Sprintf(`{"from":%q,"amount":%d}`, other, n))
 	case 5:
-		_, _ = c.call("voter/"+name, "vote", fmt.Sprintf(`{"ballot":%q}`, pick(c.ballots)))
+		_, _ = c.call("voter/"+name, "vote", fmt.Sprintf(`{"ballot":%q}`, pick(c.asked)))
 	default:
 		candidates := []string{"a", "b", "c", "d", "nobody"}
 		dice.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
 		text, _ := json.Marshal(candidates[:dice.IntN(4)])
-		_, _ = c.call("voter/"+name, "vote", fmt.Sprintf(`{"ballot":%q,"for":%s}`, pick(c.ballots), text))
+		_, _ = c.call("voter/"+name, "vote", fmt.Sprintf(`{"ballot":%q,"for":%s}`, pick(c.asked), text))
 	}
 }
 
@@ -214,6 +216,11 @@ func (c *crowd) check() {
 		}
 		for _, other := range accounts {
 			power += other.Given[name]
+		}
+		for ballot, v := range a.Votes {
+			if c.opened[ballot] == 0 || len(v.For) == 0 {
+				c.t.Fatalf("%s keeps a vote in %s, which has counted none", name, ballot)
+			}
 		}
 		if sum != c.deposited[name] || power != a.Power || len(a.Asked) > 0 {
 			c.t.Fatalf("%s has put %d in, and %d is there; %d is given to it, and it votes with %d; %d answers have not come", name, c.deposited[name], sum, power, a.Power, len(a.Asked))

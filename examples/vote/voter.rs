@@ -12,7 +12,7 @@
 //! got/VOTER      what others have given to this one
 //! power          given to itself, and got
 //! release/ID     {"amount": n, "due": ms}; the reminder of that name frees them
-//! vote/BALLOT    {"for": […], "at": ms}: what the ballot has counted last; or {"refused": why}
+//! vote/BALLOT    {"for": […], "at": ms}: what the ballot has counted last; {} until it has; with "refused": why, if not what it was asked since
 //! asked/TOKEN    {"ballot": …, "for": […]}: what it was asked to count, and has not answered yet
 //! ```
 //!
@@ -145,14 +145,18 @@ fn vote(request: &Json) -> Outcome {
     reply(object! { "asked": chosen, "power": get("power").integer() })
 }
 
-/// The ballot's answer to a vote. If it refuses, what it has counted before stays.
+/// The ballot's answer to a vote. If it refuses, what it has counted before stays. One that has counted nothing, and is asked for nothing more, hears
+/// of power no longer.
 fn counted(answer: &Json) -> Outcome {
     let asked = get(&format!("asked/{}", token()));
     let key = format!("vote/{}", asked["ballot"].text());
     del(&format!("asked/{}", token()));
     let before = get(&key);
-    if answered() && asked["for"].items().is_empty() {
+    let none = if answered() { asked["for"].items().is_empty() } else { before["for"].is_null() };
+    if none && !scan("asked/").any(|(_, other)| other["ballot"] == asked["ballot"]) {
         del(&key);
+    } else if none && answered() {
+        put(&key, object! {});
     } else if answered() {
         put(&key, object! { "for": &asked["for"], "at": now() });
     } else {
@@ -226,12 +230,45 @@ mod tests {
         assert_eq!((kept["for"].to_string(), kept["refused"].text()), (r#"["soup"]"#.to_string(), "no fish"));
 
         w.call("ann", "vote", r#"{"ballot":"lunch"}"#).unwrap(); // renews what was counted
-        assert_eq!(w.sent().unwrap().payload.to_string(), r#"{"for":["soup"],"power":65}"#);
+        let asked = w.sent().unwrap();
+        assert_eq!(asked.payload.to_string(), r#"{"for":["soup"],"power":65}"#);
+        w.answer(&asked, Ok(Json::Null));
         w.call("ann", "vote", r#"{"ballot":"lunch","for":[]}"#).unwrap();
         let asked = w.sent().unwrap();
         w.answer(&asked, Ok(Json::Null));
         w.settle();
         w.call("ann", "stake", "1").unwrap();
         assert!(w.sent().is_none()); // it has taken its vote back
+    }
+
+    #[test]
+    fn ballots_that_count_nothing_hear_nothing() {
+        let mut w = World::new();
+        w.call("ann", "deposit", "100").unwrap();
+        let mut asked = |w: &mut World, names: &str| {
+            w.call("ann", "vote", format!(r#"{{"ballot":"lunch","for":{}}}"#, names)).unwrap();
+            w.sent().unwrap()
+        };
+        let first = asked(&mut w, r#"["fish"]"#);
+        w.answer(&first, refuse(2, "ballot/lunch has not been opened"));
+        w.settle();
+        assert_eq!(w.keys("ann"), ["deposited", "free"]);
+        w.call("ann", "stake", "1").unwrap();
+        assert!(w.sent().is_none());
+
+        for (names, answer) in [(r#"["fish"]"#, refuse(5, "no fish")), ("[]", Ok(Json::Null))] {
+            let (first, second) = (asked(&mut w, names), asked(&mut w, r#"["soup"]"#));
+            w.answer(&first, answer);
+            w.settle();
+            w.call("ann", "stake", "1").unwrap(); // the second vote was cast with less
+            assert_eq!(w.sent().unwrap().method, "power");
+            w.answer(&second, Ok(Json::Null));
+            w.settle();
+            assert_eq!(w.data("ann", "vote/lunch")["for"].to_string(), r#"["soup"]"#);
+            let back = asked(&mut w, "[]");
+            w.answer(&back, Ok(Json::Null));
+            w.settle();
+        }
+        assert_eq!(w.keys("ann"), ["deposited", "free", "given/ann", "power"]);
     }
 }

@@ -34,6 +34,8 @@ export function selftest(): i32 {
   expect(setting("d").list.join("+"), "p+q");
   const below = settingsBelow("", "f.");
   expect(below.length.toString() + below[1].name + below[1].text, "2f.y2");
+  expect(configure('{"settings":{"b":0e400,"d":1' + "0".repeat(350) + 'e-350},"keyspaces":{}}'), "taken");
+  expect(setting("b").number.toString() + " " + setting("d").number.toString(), "0.0 0.0");
   const bad = ["", "{", '{"settings":{"a":}}', '{"settings":{"a":"x}}', '{"other":{}}', '{"settings":{"a":1}', '{"settings":{"a":[1]}}', '{"settings":{}}x', '{"settings":{"a":"\\ud80x"}}'];
   for (let i = 0; i < bad.length; i++) expect(bad[i] + " " + configure(bad[i]), bad[i] + " refused");
   return failed;

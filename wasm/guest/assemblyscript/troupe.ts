@@ -466,6 +466,7 @@ class Reader {
     let scale: f64 = 1;
     for (let i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
     v = exponent < 0 ? v / scale : v * scale;
+    if (isNaN(v)) v = 0; // nothing by infinity, of 0e400; and infinity by infinity
     return negative ? -v : v;
   }
 }

@@ -424,6 +424,7 @@ class Reader {
     let scale: f64 = 1;
     for (let i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
     v = exponent < 0 ? v / scale : v * scale;
+    if (isNaN(v)) v = 0; // nothing by infinity, of 0e400; and infinity by infinity
     return negative ? -v : v;
   }
 }
@@ -491,15 +492,17 @@ export function json(text: string): Json {
 // ---- what the host calls ----
 
 let inbox: usize = 0;
-let inboxRoom: i32 = 0;
+let inboxRoom: u32 = 0;
 
 export function act_abi_1(): void {}
 
 export function act_inbox(size: i32): usize {
   if (size < 0) return 0;
-  if (size > inboxRoom) {
-    inbox = heap.alloc(size);
-    inboxRoom = size;
+  if (<u32>size > inboxRoom) {
+    let room: u32 = inboxRoom ? inboxRoom : 4096;
+    while (room < <u32>size) room *= 2; // what was there before is not given back: together they take no more than the new one
+    inbox = heap.alloc(room);
+    inboxRoom = room;
   }
   return inbox;
 }

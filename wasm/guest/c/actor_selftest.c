@@ -91,6 +91,7 @@ METHOD(walk) {
 }
 
 static int32_t upgrade(int32_t from) {
+	if (event() != EVENT_CALL) return refuse(2, "event %d", event());
 	put_integer("count", get_integer("count") * 10 + from);
 	return 0;
 }
@@ -105,6 +106,12 @@ static void reading(void) {
 	static const char *const whole[] = {"9223372036854775807", "-9223372036854775808", "9007199254740993", "0"};
 	for (int i = 0; i < 4; i++) expect(same(format("%l", json_integer(json(whole[i]))), c_string(whole[i])));
 	expect(json_integer(json("9223372036854775808")) == INT64_MAX && json_integer(json("-1e300")) == INT64_MIN && json_integer(json("2.9")) == 2);
+	static const char *const nought[] = {"0e400", "-0.0E+999", "0e-400"};
+	for (int i = 0; i < 3; i++) expect(json_integer(json(nought[i])) == 0 && json_number(json(nought[i])) == 0);
+	char large[400] = "1"; /* and 350 noughts, which the exponent takes away; infinity by infinity */
+	for (int i = 1; i <= 350; i++) large[i] = '0';
+	for (int i = 0; i < 5; i++) large[351 + i] = "e-350"[i];
+	expect(json_integer(json(large)) == 0);
 	static const char *const bad[] = {"{", "[1,]", "{\"a\"}", "{\"a\":}", "\"x", "1 2", "nul", "-", "{1:2}", "\"\\ud800\"x", ","};
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) expect_refused("a", "echo", bad[i], -1, "the request is no JSON, or nested more than 32 deep");
 	char deep[80];

@@ -537,6 +537,7 @@ TR_COLD static int tr_number(double *out) {
 	double scale = 1;
 	for (int i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
 	v = exponent < 0 ? v / scale : v * scale;
+	if (v != v) v = 0; /* nothing by infinity, of 0e400; and infinity by infinity */
 	*out = negative ? -v : v;
 	tr_json.next = n;
 	return 1;

@@ -257,6 +257,7 @@ TR_COLD static int tr_number(double *out) {
 	double scale = 1;
 	for (int i = exponent < 0 ? -exponent : exponent; i > 0; i--) scale *= 10;
 	v = exponent < 0 ? v / scale : v * scale;
+	if (v != v) v = 0; /* nothing by infinity, of 0e400; and infinity by infinity */
 	*out = negative ? -v : v;
 	tr_json.next = n;
 	return 1;
@@ -701,6 +702,7 @@ TR_EXPORT("act_handle") int32_t act_handle(int32_t event, int32_t length) {
 /* Called before the first message of an actor whose data was written under another "data" of the manifest. */
 TR_COLD TR_EXPORT("act_migrate") int32_t act_migrate(int32_t from, int32_t length) {
 	int32_t code = tr_open(length);
+	tr_message.event = EVENT_CALL;
 	return code ? code : TROUPE_MIGRATE(from);
 }
 #endif

@@ -73,6 +73,7 @@ fn dice(_: &Json) -> Outcome {
 }
 
 fn upgrade(from: i32) -> Outcome {
+    assert_eq!(event(), EVENT_CALL);
     put("count", get("count").integer() * 10 + from as i64);
     reply("nobody hears this")
 }
@@ -103,6 +104,11 @@ mod tests {
         }
         for bad in ["{", "[1,]", r#"{"a"}"#, r#"{"a":}"#, r#""x"#, "1 2", "nul", "-", "{1:2}", r#""\ud800"x"#, ",", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"] {
             assert_eq!(Json::parse(bad), None, "{}", bad);
+        }
+        let large = format!("1{}e-350", "0".repeat(350)); // infinity by infinity
+        for nought in ["0e400", "-0.0E+999", "0e-400", &large] {
+            let v = Json::parse(nought).unwrap();
+            assert_eq!((v.integer(), v.number()), (0, 0.0), "{}", nought);
         }
         let v = Json::parse(r#"{"a":2.9,"b":"x","c":true}"#).unwrap();
         assert_eq!((v["a"].integer(), v["a"].as_integer(), v["b"].text(), v["c"].flag(), v["d"]["e"].text(), v["a"].items().len()), (2, None, "x", true, "", 0));

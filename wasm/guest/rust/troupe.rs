@@ -790,7 +790,10 @@ impl<'a> Reader<'a> {
         for _ in 0..exponent.abs() {
             scale *= 10.0;
         }
-        let v = if exponent < 0 { v / scale } else { v * scale };
+        v = if exponent < 0 { v / scale } else { v * scale };
+        if v.is_nan() {
+            v = 0.0; // nothing by infinity, of 0e400; and infinity by infinity
+        }
         Some(if negative { -v } else { v })
     }
 }

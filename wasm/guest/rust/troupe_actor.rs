@@ -556,7 +556,10 @@ impl<'a> Reader<'a> {
         for _ in 0..exponent.abs() {
             scale *= 10.0;
         }
-        let v = if exponent < 0 { v / scale } else { v * scale };
+        v = if exponent < 0 { v / scale } else { v * scale };
+        if v.is_nan() {
+            v = 0.0; // nothing by infinity, of 0e400; and infinity by infinity
+        }
         Some(if negative { -v } else { v })
     }
 }
@@ -616,7 +619,14 @@ pub extern "C" fn act_inbox(size: i32) -> usize {
             return 0;
         }
         if size as usize > INBOX.1 {
-            INBOX = (memory::lasting(size as usize), size as usize);
+            let mut room = INBOX.1.max(4096);
+            while room < size as usize {
+                room *= 2; // what was there before is not given back: together they take no more than the new one
+            }
+            match memory::lasting(room) {
+                0 => return 0,
+                at => INBOX = (at, room),
+            }
         }
         INBOX.0
     }
@@ -674,7 +684,7 @@ pub extern "C" fn act_handle(event: i32, length: i32) -> i32 {
 
 /// For actor!: what migrate gives as a reply goes nowhere.
 pub fn tr_migrated(length: i32, f: impl FnOnce() -> Outcome) -> i32 {
-    handled(0, length, |_, _| f().map(|_| Json::Null))
+    handled(EVENT_CALL, length, |_, _| f().map(|_| Json::Null))
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -86,7 +86,7 @@ func send() {
 		c.Put(fmt.Sprint("asked/", asked), with)
 		return nil, nil
 	})
-	actor.Replied(func(c *actor.Context, count int64, refusal string) error {
+	actor.Replied(func(c *actor.Context, count float64, refusal string) error { // as other languages do, it takes a number however it is written
 		c.Delete(fmt.Sprint("asked/", c.Token()))
 		a := answer{From: c.Sender(), Answered: c.Answered(), Said: count}
 		if !a.Answered {
