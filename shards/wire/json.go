@@ -111,11 +111,20 @@ func (w *jsonWriter) float(start int, code byte) {
 		w.d.fail(start, fmt.Sprintf("the number %v, which JSON does not have", v))
 		return
 	}
-	format := byte('f')
-	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) { // as encoding/json and JavaScript write it
-		format = 'e'
+	abs := math.Abs(v)
+	small, large := abs < 1e-6, abs >= 1e21
+	if bits == 32 { // by its own steps
+		small, large = float32(abs) < 1e-6, float32(abs) >= 1e21
 	}
-	w.dst = strconv.AppendFloat(w.dst, v, format, -1, bits)
+	if abs == 0 || !small && !large { // as encoding/json and JavaScript write it
+		w.dst = strconv.AppendFloat(w.dst, v, 'f', -1, bits)
+		return
+	}
+	w.dst = strconv.AppendFloat(w.dst, v, 'e', -1, bits)
+	if n := len(w.dst); w.dst[n-4] == 'e' && w.dst[n-2] == '0' { // e-07 is e-7
+		w.dst[n-2] = w.dst[n-1]
+		w.dst = w.dst[:n-1]
+	}
 }
 
 func (w *jsonWriter) text(start int) {

@@ -18,7 +18,7 @@ func TestJSONOfMsgpack(t *testing.T) {
 		want  string
 	}{
 		{nil, "null"}, {true, "true"}, {false, "false"}, {-33, "-33"}, {uint64(math.MaxUint64), "18446744073709551615"}, {int64(math.MinInt64), "-9223372036854775808"},
-		{float32(0.1), "0.1"}, {2.5, "2.5"}, {3.0, "3"}, {1e21, "1e+21"}, {-1e-7, "-1e-07"}, {"a\"\\\x01ü", `"a\"\\\u0001ü"`}, {[]byte{0, 1, 255}, `"AAH/"`},
+		{float32(0.1), "0.1"}, {2.5, "2.5"}, {3.0, "3"}, {1e21, "1e+21"}, {-1e-7, "-1e-7"}, {2e-12, "2e-12"}, {float32(1e-6), "0.000001"}, {float32(9e-7), "9e-7"}, {"a\"\\\x01ü", `"a\"\\\u0001ü"`}, {[]byte{0, 1, 255}, `"AAH/"`},
 		{[]any{1, []any{}, "x"}, `[1,[],"x"]`}, {map[int]string{-7: "y"}, `{"-7":"y"}`}, {map[string]any{"a": map[string]any{}}, `{"a":{}}`},
 	} {
 		frame, err := msgpack.Marshal(c.value)
@@ -75,6 +75,7 @@ func TestMsgpackOfJSON(t *testing.T) {
 // FuzzJSONOfMsgpack: what can be said in JSON is JSON, and says the same after it was msgpack again.
 func FuzzJSONOfMsgpack(f *testing.F) {
 	seeds(f)
+	f.Add([]byte("\xca\x35\x86\x37\xbd"))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		text, err := AppendJSON(nil, frame, Limits{}, 1<<20)
 		if err != nil {
