@@ -57,7 +57,7 @@ func (v *View) Complete(place int) bool { return v.stages[place] != lacking }
 // likens says whether a state differs from that of the view in rows and in facts about nodes alone.
 func (v *View) likens(s *cluster.State, f Facts) bool {
 	old := v.State
-	return old != nil && len(old.Shards) == len(s.Shards) && one(v.loads, f.Loads.Shards) &&
+	return old != nil && len(old.Shards) == len(s.Shards) && cluster.Same(v.loads, f.Loads.Shards) &&
 		slices.EqualFunc(old.Members, s.Members, func(a, b cluster.Member) bool { return a.ID == b.ID }) &&
 		slices.EqualFunc(old.Keyspaces, s.Keyspaces, func(a, b cluster.Keyspace) bool {
 			return a.ID == b.ID && a.Shards == b.Shards && a.Copies() == b.Copies()
@@ -67,8 +67,5 @@ func (v *View) likens(s *cluster.State, f Facts) bool {
 // same says whether two rows say the same; most share their copies.
 func same(a, b *cluster.Shard) bool {
 	return a.ID == b.ID && a.Term == b.Term && a.Primary == b.Primary && a.HandTo == b.HandTo && a.Failures == b.Failures &&
-		(one(a.Copies, b.Copies) || slices.Equal(a.Copies, b.Copies))
+		(cluster.Same(a.Copies, b.Copies) || slices.Equal(a.Copies, b.Copies))
 }
-
-// one says whether two slices are the same, and not just alike.
-func one[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }

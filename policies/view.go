@@ -146,10 +146,7 @@ func (v *View) place(id shards.ShardID) int {
 
 // Keyspace is the place of a keyspace that exists in State.Keyspaces and Spread.
 func (v *View) Keyspace(id shards.KeyspaceID) int {
-	if at := int(id); at < len(v.State.Keyspaces) && v.State.Keyspaces[at].ID == id { // as long as none has been deleted
-		return at
-	}
-	at, _ := slices.BinarySearchFunc(v.State.Keyspaces, id, func(k cluster.Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
+	at, _ := v.State.PlaceOfKeyspace(id)
 	return at
 }
 
@@ -170,9 +167,6 @@ func (v *View) ShardLoad(id shards.ShardID) *ShardLoad {
 
 // Largest is the most that a copy costs in each dimension, of those that have been measured.
 func (v *View) Largest() Load { return v.largest }
-
-// ShardLoads lists all that have been measured, sorted by shard: read only.
-func (v *View) ShardLoads() []ShardLoad { return v.loads }
 
 // Setback is the tick at which a copy of the shard was last seen to fail; known is false if none was.
 func (v *View) Setback(id shards.ShardID) (tick int64, known bool) {

@@ -37,7 +37,7 @@ func (m *Memory) recall(in *Input) *tally {
 	if m == nil {
 		return newTally(in)
 	}
-	if t := m.tally; t == nil || !one(t.loads, in.Loads.Shards) || !one(t.keyspaces, in.State.Keyspaces) {
+	if t := m.tally; t == nil || !cluster.Same(t.loads, in.Loads.Shards) || !cluster.Same(t.keyspaces, in.State.Keyspaces) {
 		m.tally = newTally(in)
 	}
 	return m.tally
@@ -67,6 +67,3 @@ func newTally(in *Input) *tally {
 	}
 	return t
 }
-
-// one says whether two slices are the same, and not just alike: what planners are given is not written to.
-func one[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }

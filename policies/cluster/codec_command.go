@@ -62,7 +62,7 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
-	case which >= firstOfKinds && int(which) < len(changesOf(c)):
+	case which >= firstOfKinds:
 		return FormatKinds
 	case which >= firstOfHistory || c.Settings != nil && (c.Settings.By != "" || c.Settings.At != 0):
 		return FormatHistory

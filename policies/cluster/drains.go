@@ -20,9 +20,9 @@ const (
 
 // DrainChange is what the placement leader has to say about an entry. Of one that is closed nothing is taken any more.
 type DrainChange struct {
-	At     uint64
-	Record []byte
-	Close  bool
+	At     uint64 // the version of the state that opened the entry, which names it
+	Record []byte // what is told of the drain so far, as package tracing writes it; nil: as it was
+	Close  bool   // the drain is over: the record is the last word
 }
 
 // FindDrain is the entry that was opened at a version, or nil.

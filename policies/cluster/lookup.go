@@ -73,15 +73,24 @@ func (s *State) ShardName(id shards.ShardID) string {
 
 // Keyspace is the keyspace with this number, or nil.
 func (s *State) Keyspace(id shards.KeyspaceID) *Keyspace {
-	if at := int(id); at < len(s.Keyspaces) && s.Keyspaces[at].ID == id { // as long as none before it has been deleted
-		return &s.Keyspaces[at]
-	}
-	i, found := slices.BinarySearchFunc(s.Keyspaces, id, func(k Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
+	i, found := s.PlaceOfKeyspace(id)
 	if !found {
 		return nil
 	}
 	return &s.Keyspaces[i]
 }
+
+// PlaceOfKeyspace is where in Keyspaces the one with this number is, if there is one. As long as nobody deletes keyspaces it is its number.
+func (s *State) PlaceOfKeyspace(id shards.KeyspaceID) (at int, found bool) {
+	if at := int(id); at < len(s.Keyspaces) && s.Keyspaces[at].ID == id {
+		return at, true
+	}
+	return slices.BinarySearchFunc(s.Keyspaces, id, func(k Keyspace, id shards.KeyspaceID) int { return cmp.Compare(k.ID, id) })
+}
+
+// Same says whether two lists are one, and not just alike: a state shares with the one before what a command has not changed, and nobody writes to
+// what was given away.
+func Same[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 // KeyspaceByName is the keyspace with this name, or nil.
 func (s *State) KeyspaceByName(name string) *Keyspace {

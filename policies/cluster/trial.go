@@ -32,11 +32,3 @@ func (t *Trial) Move(id shards.ShardID, m *Move) error {
 	}
 	return t.MoveAt(i, m)
 }
-
-// Base is the version of a row as it was before the trial: what a RowChange is planned on.
-func (t *Trial) Base(id shards.ShardID) uint64 {
-	if r := t.d.old.Shard(id); r != nil {
-		return r.Version
-	}
-	return 0
-}

@@ -70,10 +70,10 @@ func (b *Book) Note(s *cluster.State, leader shards.NodeID, at int64) {
 		return
 	}
 	c := change{at: at, version: s.Version, leader: leader, oldVersion: b.state.Version, oldLeader: b.leader, count: len(b.state.Shards), rows: replaced(b.state.Shards, s.Shards)}
-	if !same(b.state.Members, s.Members) {
+	if !cluster.Same(b.state.Members, s.Members) {
 		c.members = b.state.Members
 	}
-	if !same(b.state.Keyspaces, s.Keyspaces) {
+	if !cluster.Same(b.state.Keyspaces, s.Keyspaces) {
 		c.keyspaces = b.state.Keyspaces
 	}
 	changed := len(c.rows) > 0 || c.count != len(s.Shards) || c.members != nil || c.keyspaces != nil || leader != b.leader
@@ -90,11 +90,6 @@ func (b *Book) Note(s *cluster.State, leader shards.NodeID, at int64) {
 		drop++
 	}
 	b.changes = b.changes[drop:] // what is dropped goes when append makes a new array: readers may have the old one
-}
-
-// same says whether two lists are one: a state shares with the one before what did not change.
-func same[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // replaced are the rows of before that are others now.

@@ -176,7 +176,7 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 	if !n.bug(BugUnguarded) {
 		txn.Guards = []store.Guard{{If: store.IfVersion, Key: []byte(keyOf('s', k.name, "")), Version: k.core.Version()}}
 	}
-	if ending == activation.Keep {
+	if ending == activation.Keep { // the state is the first, either way
 		set(keyOf('s', k.name, ""), k.sum.encode(activation.AppendState(nil, k.core.Sent())))
 	}
 	if ending == activation.Commit {
@@ -206,14 +206,10 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 			k.prepare(d)
 			return
 		}
-		version := k.core.Version()
-		if len(txn.Ops) > 1 { // the state is the first
-			version = r.results[0].Version
-		}
 		if ending == activation.Commit {
 			k.sum = o.sum
 		}
-		k.core.Committed(version, numbers.Last())
+		k.core.Committed(r.results[0].Version, numbers.Last())
 		if len(d.m.mail) > 0 {
 			k.a.deliverMail()
 		}
