@@ -41,7 +41,7 @@ func TestRandomWorldsWithLoads(t *testing.T) {
 	}
 	t.Logf("repeat with: go test ./policies/allocator -run '^TestRandomWorldsWithLoads$' -seed %d", seed)
 	moved, returned := 0, 0
-	for run := range *runsFlag {
+	for run := range 4 * *runsFlag { // of a few, chance may decide
 		r := rand.New(rand.NewPCG(seed, uint64(run)))
 		w := newWorld(t, seed)
 		nodes := 3 + r.IntN(8)
