@@ -3,9 +3,11 @@ package runtime
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +17,9 @@ type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
-	mu      sync.Mutex
-	shown   *tls.Certificate
+	shown atomic.Pointer[tls.Certificate]
+
+	looking sync.Mutex // held by whoever looks at the files; handshakes do not wait for it
 	looked  time.Time
 	changed [2]time.Time // of the files, when shown was read
 }
@@ -36,9 +39,6 @@ func (c *Config) clientCertificate() (*certificate, error) {
 	if err := own.read(); err != nil {
 		return nil, invalid("certificate for clients: %w", err)
 	}
-	if leaf := own.shown.Leaf; time.Now().After(leaf.NotAfter) {
-		return nil, invalid("certificate for clients: %s ended on %s", c.ClientTLSCert, leaf.NotAfter.Format(time.DateOnly))
-	}
 	return own, nil
 }
 
@@ -57,7 +57,11 @@ func (c *certificate) read() error {
 			return err
 		}
 	}
-	c.shown, c.changed = &pair, changed
+	if time.Now().After(pair.Leaf.NotAfter) {
+		return fmt.Errorf("%s ended on %s", c.certFile, pair.Leaf.NotAfter.Format(time.DateOnly))
+	}
+	c.shown.Store(&pair)
+	c.changed = changed
 	return nil
 }
 
@@ -74,13 +78,14 @@ func (c *certificate) times() (at [2]time.Time, err error) {
 
 // show gives the certificate for a handshake.
 func (c *certificate) show(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= lookPause {
-		c.looked = now
-		c.renew()
+	if c.looking.TryLock() {
+		defer c.looking.Unlock()
+		if now := time.Now(); now.Sub(c.looked) >= lookPause {
+			c.looked = now
+			c.renew()
+		}
 	}
-	return c.shown, nil
+	return c.shown.Load(), nil
 }
 
 // renew reads files that have changed. One that is half written, or does not fit the other yet, is tried again at the next look.
@@ -96,7 +101,7 @@ func (c *certificate) renew() {
 		c.log.Warn("the certificate for clients has changed and cannot be used; the old one is shown", "error", err)
 		return
 	}
-	c.log.Info("the certificate for clients was renewed", "until", c.shown.Leaf.NotAfter)
+	c.log.Info("the certificate for clients was renewed", "until", c.shown.Load().Leaf.NotAfter)
 }
 
 // server is how a listener speaks TLS; nil without a certificate.

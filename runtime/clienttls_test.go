@@ -113,9 +113,14 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	if number() != 3 || !strings.Contains(log.String(), "the old one is shown") {
 		t.Errorf("half a key: number %d, log %s", number(), log.String())
 	}
-	a.server(4)
+	a.sign("server", &x509.Certificate{SerialNumber: big.NewInt(4), NotAfter: time.Now().Add(-time.Minute)})
 	shown.looked = time.Time{}
-	if number() != 4 {
+	if number() != 3 || !strings.Contains(log.String(), "ended on") {
+		t.Errorf("one that has ended: number %d, log %s", number(), log.String())
+	}
+	a.server(5)
+	shown.looked = time.Time{}
+	if number() != 5 {
 		t.Error("once it was half written it is never read again")
 	}
 }

@@ -118,7 +118,10 @@ func (a *authority) sign(name string, c *x509.Certificate) (certFile, keyFile st
 	if a.key == nil {
 		a.key = key
 	}
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.NotBefore = time.Now().Add(-time.Hour)
+	if c.NotAfter.IsZero() {
+		c.NotAfter = time.Now().Add(time.Hour)
+	}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		a.t.Fatal(err)
