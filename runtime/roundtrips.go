@@ -14,6 +14,7 @@ import (
 const (
 	pings     = 4               // the first may have to dial; of the others the shortest says how far it is
 	pingLimit = 1 * time.Second // for all of them
+	pinged    = 32              // members at a time
 )
 
 // RoundTrips has a member measure how long the others take to answer it.
@@ -24,7 +25,7 @@ func (c clusterAPI) RoundTrips(ctx context.Context, node shards.NodeID) (list []
 	return list, c.node.ask(ctx, node, inquiry{RoundTrips: true}, &list)
 }
 
-// roundTrips pings every member that is up, all at once.
+// roundTrips pings every member that is up, so many at a time.
 func (n *Node) roundTrips(ctx context.Context) (list []admin.RoundTrip) {
 	ctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
@@ -35,8 +36,11 @@ func (n *Node) roundTrips(ctx context.Context) (list []admin.RoundTrip) {
 		}
 	}
 	var asked sync.WaitGroup
+	room := make(chan struct{}, pinged)
 	for i := range list {
+		room <- struct{}{}
 		asked.Go(func() {
+			defer func() { <-room }()
 			took, err := n.ping(ctx, list[i].To)
 			switch {
 			case err == nil:

@@ -49,12 +49,14 @@ func (s *Server) roundTrips(x *exchange, _ *query) error {
 				rows[i].Problem = err.Error()
 				return
 			}
+			to := make(map[shards.NodeID]*RoundTrip, len(told))
+			for j := range told {
+				to[told[j].To] = &told[j]
+			}
 			for j := range up { // in the order of names; what is no member is left out
-				for _, r := range told {
-					if r.To == up[j].ID {
-						r.Node = up[j].Name
-						rows[i].To = append(rows[i].To, r)
-					}
+				if r := to[up[j].ID]; r != nil {
+					r.Node = up[j].Name
+					rows[i].To = append(rows[i].To, *r)
 				}
 			}
 		})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -26,18 +25,21 @@ func (r *remote) printRoundTrips(ctx context.Context, client *admin.Client) erro
 	var problems []string
 	for _, from := range rows {
 		line := []string{from.Node}
+		told := map[string]*admin.RoundTrip{}
+		for i := range from.To {
+			told[from.To[i].Node] = &from.To[i]
+		}
 		for _, to := range rows {
-			at := slices.IndexFunc(from.To, func(t admin.RoundTrip) bool { return t.Node == to.Node })
-			switch {
+			switch trip := told[to.Node]; {
 			case from.Node == to.Node:
 				line = append(line, "-")
-			case at < 0:
+			case trip == nil:
 				line = append(line, "?")
-			case from.To[at].Micros == 0:
+			case trip.Micros == 0:
 				line = append(line, "!")
-				problems = append(problems, fmt.Sprintf("%s to %s: %s", from.Node, to.Node, from.To[at].Problem))
+				problems = append(problems, fmt.Sprintf("%s to %s: %s", from.Node, to.Node, trip.Problem))
 			default:
-				line = append(line, (time.Duration(from.To[at].Micros) * time.Microsecond).String())
+				line = append(line, (time.Duration(trip.Micros) * time.Microsecond).String())
 			}
 		}
 		if from.Problem != "" {

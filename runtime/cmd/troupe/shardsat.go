@@ -20,8 +20,11 @@ func (r *remote) shardsAt(ctx context.Context, client *admin.Client, at, keyspac
 		return err
 	}
 	if len(h.Moments) == 0 || h.Moments[0].At > when.UnixMilli() {
-		return &failure{exitNotFound, fmt.Errorf("no node that runs remembers the shards of %s; the oldest that one remembers are those of %s",
-			when.Format(time.RFC3339), time.UnixMilli(h.Began).Format(time.RFC3339))}
+		oldest := ""
+		if h.Began > 0 {
+			oldest = "; the oldest that one remembers are those of " + time.UnixMilli(h.Began).Format(time.RFC3339)
+		}
+		return &failure{exitNotFound, fmt.Errorf("no node that runs remembers the shards of %s%s", when.Format(time.RFC3339), oldest)}
 	}
 	then := h.Moments[0]
 	dead := map[string]bool{}
