@@ -47,8 +47,14 @@ func TestInterruptedFailoversAreOneTrace(t *testing.T) {
 
 // kill ends a member's life, and names it.
 func (h *hurt) kill(m *harness.Member) (life string) {
-	h.lives[m]++
+	life = h.ends(m)
 	m.Kill()
+	return life
+}
+
+// ends names the life of a member that is about to end.
+func (h *hurt) ends(m *harness.Member) (life string) {
+	h.lives[m]++
 	return fmt.Sprintf("%s@%d", m.Name, h.lives[m])
 }
 
@@ -89,13 +95,16 @@ func (h *hurt) bothDie() {
 	ledOne, ledOther := h.led(leader), h.led(data)
 	h.write(1, leader)
 	h.write(1, data)
-	gone := make(chan string)
-	go func() { gone <- h.kill(data) }()
-	h.lives[leader]++
+	other, leading := h.ends(data), h.ends(leader)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		data.Kill()
+	}()
 	leader.Kill()
-	other := <-gone
+	<-gone
 	h.writing(time.Now())
-	one := h.story(fmt.Sprintf("%s@%d", leader.Name, h.lives[leader]))
+	one := h.story(leading)
 	two := h.story(other)
 	h.tookOver(one, ledOne)
 	h.tookOver(two, ledOther)

@@ -3,14 +3,11 @@ package harness
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 )
@@ -26,7 +23,8 @@ type Browser struct {
 	session string
 	ended   chan struct{} // closed when nothing more is read
 
-	mutex    sync.Mutex
+	writing  sync.Mutex // of requests, on their way to Chromium
+	mutex    sync.Mutex // of all below but the pipe
 	to       *os.File
 	last     int
 	waiting  map[int]chan message
@@ -178,15 +176,23 @@ func (b *Browser) ask(ctx context.Context, method string, params, result any) er
 	if params == nil {
 		params = object{}
 	}
+	answer := make(chan message, 1)
 	b.mutex.Lock()
 	b.last++
-	answer := make(chan message, 1)
-	b.waiting[b.last] = answer
-	text, err := json.Marshal(message{ID: b.last, Session: b.session, Method: method, Params: params})
-	if err == nil {
-		_, err = b.to.Write(append(text, 0))
-	}
+	id, session := b.last, b.session
+	b.waiting[id] = answer
 	b.mutex.Unlock()
+	defer func() {
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		delete(b.waiting, id)
+	}()
+	text, err := json.Marshal(message{ID: id, Session: session, Method: method, Params: params})
+	if err == nil {
+		b.writing.Lock() // apart: whoever takes answers must not wait for a pipe that is full
+		_, err = b.to.Write(append(text, 0))
+		b.writing.Unlock()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
@@ -276,18 +282,14 @@ var keys = map[string]struct {
 	"ArrowLeft": {37, ""}, "ArrowUp": {38, ""}, "ArrowRight": {39, ""}, "ArrowDown": {40, ""}, "Home": {36, ""}, "End": {35, ""},
 }
 
-// Press presses keys one after another, each by the name that JavaScript gives it. "Shift+" may be in front of it.
+// Press presses keys one after another, each by the name that JavaScript gives it.
 func (b *Browser) Press(ctx context.Context, names ...string) error {
 	for _, name := range names {
-		plain, shifted := strings.CutPrefix(name, "Shift+")
-		k, known := keys[plain]
+		k, known := keys[name]
 		if !known {
 			return fmt.Errorf("no key is called %q", name)
 		}
-		event := object{"type": "rawKeyDown", "key": plain, "code": plain, "windowsVirtualKeyCode": k.code}
-		if shifted {
-			event["modifiers"] = 8
-		}
+		event := object{"type": "rawKeyDown", "key": name, "code": name, "windowsVirtualKeyCode": k.code}
 		if k.text != "" {
 			event["type"], event["text"] = "keyDown", k.text
 		}
@@ -311,23 +313,6 @@ func (b *Browser) Type(ctx context.Context, text string) error {
 // Resize makes the page that many pixels large.
 func (b *Browser) Resize(ctx context.Context, width, height int) error {
 	return b.ask(ctx, "Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
-}
-
-// Scheme makes the page believe that its user likes "light" or "dark".
-func (b *Browser) Scheme(ctx context.Context, scheme string) error {
-	return b.ask(ctx, "Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-}
-
-// Screenshot writes what is seen as a PNG.
-func (b *Browser) Screenshot(ctx context.Context, w io.Writer) error {
-	var shot struct {
-		Data string `json:"data"`
-	}
-	if err := b.ask(ctx, "Page.captureScreenshot", object{"format": "png", "optimizeForSpeed": false}, &shot); err != nil {
-		return err
-	}
-	_, err := io.Copy(w, base64.NewDecoder(base64.StdEncoding, strings.NewReader(shot.Data)))
-	return err
 }
 
 // Spoken is a part of the page as a screen reader knows it.

@@ -75,12 +75,8 @@ func pushGuests(ctx context.Context, root string, node *runtime.Node) error {
 		if err == nil {
 			_, err = client.RegisterKind(ctx, k.kind, digest)
 		}
-		for waiting := 1; err == nil && waiting > 0; {
-			var info admin.KindInfo
-			if info, err = client.Kind(ctx, k.kind); err == nil {
-				_, waiting = info.Find(0).Unready()
-				time.Sleep(10 * time.Millisecond)
-			}
+		if err == nil {
+			err = ready(ctx, client, k.kind)
 		}
 		if err == nil {
 			_, err = client.UseKind(ctx, k.kind, admin.KindUse{})
@@ -90,6 +86,30 @@ func pushGuests(ctx context.Context, root string, node *runtime.Node) error {
 		}
 	}
 	return nil
+}
+
+// ready waits until the node has compiled a kind.
+func ready(ctx context.Context, client *admin.Client, kind string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		info, err := client.Kind(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if cannot, waiting := info.Find(0).Unready(); len(cannot) > 0 {
+			return fmt.Errorf("the node cannot run it: %s", cannot[0].Reason)
+		} else if waiting == 0 {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // guestContestants call each guest's counter, beside the one in Go that the same node runs natively.
