@@ -138,7 +138,7 @@ type order struct{ Says string }
 
 // An actor asks another without waiting: its own messages are handled meanwhile, and the answer comes as one of them. Question, state
 // and answer are kept like everything else, so that the conversation goes on when its node dies.
-func ExampleHost_Call() {
+func ExampleNode_Actors_ask() {
 	ctx := context.Background()
 	stock := virtual.NewKind[int]("stock")
 	virtual.Handle(stock, "take", func(c *virtual.Context[int], n int) (int, error) {
@@ -161,7 +161,7 @@ func ExampleHost_Call() {
 		answered <- struct{}{} // so that this example knows; handlers have no other business outside
 		return nil
 	})
-	virtual.HandleRead(orders, "state", func(c *virtual.Reading[order], _ struct{}) (string, error) { return c.State.Says, nil })
+	virtual.Handle(orders, "state", func(c *virtual.Context[order], _ struct{}) (string, error) { return c.State.Says, nil })
 
 	node, err := runtime.Start(ctx, runtime.Config{})
 	if err != nil {

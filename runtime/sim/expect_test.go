@@ -69,6 +69,10 @@ func (s *script) expect(words []string) {
 		}
 	}
 	switch words[0] {
+	case "held": // else what follows would not be in the middle of a message
+		if _, waits := s.w.acts.slow[words[1]]; waits {
+			s.fail("no message has come to actor %s", words[1])
+		}
 	case "elections":
 		count("elections", int(s.w.highestTerm()-s.elections))
 	case "promotions":
