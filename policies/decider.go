@@ -99,6 +99,12 @@ type Fueled interface {
 	Cost(c Capability) uint64
 }
 
+// Burner is a Decider or a Scorer that counts all its work: Burnt is the fuel that it has used since it was asked last. It is for
+// figures: no plan depends on it.
+type Burner interface {
+	Burnt() uint64
+}
+
 // Scorer ranks the nodes that deciders allow: it adds its figure for each to scores, in the order of View.Nodes. Lower is
 // better; Scale is what a difference of one copy on a node is worth, so that figures of several scorers can be added.
 type Scorer interface {

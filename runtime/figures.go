@@ -64,12 +64,13 @@ func (n *Node) count(p *placement.Planned) {
 		return
 	}
 	for _, x := range p.Input.Policies.Deciders {
-		if guest, burns := x.(policies.Fueled); burns {
-			fuel := uint64(0)
-			for c := range policies.Start + 1 {
-				fuel += guest.Cost(c)
-			}
-			f.Burnt(x.Name(), fuel)
+		if guest, burns := x.(policies.Burner); burns {
+			f.Burnt(x.Name(), guest.Burnt())
+		}
+	}
+	for _, x := range p.Input.Policies.Scorers {
+		if guest, burns := x.(policies.Burner); burns {
+			f.Burnt(x.Name(), guest.Burnt())
 		}
 	}
 }

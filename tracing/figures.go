@@ -69,7 +69,7 @@ func NewFigures() *Figures {
 	f.changes = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_raft_leader_changes_total", Help: "Changes of the placement leader that this node has seen."})
 	f.moves = counters("troupe_plan_moves_total", "What this node's plans have asked for while it led, by their reasons.", "lane")
 	f.verdicts = counters("troupe_decider_verdicts_total", "What deciders said of candidates in plans that this node made while it led.", "decider", "verdict")
-	f.fuel = counters("troupe_wasm_fuel_total", "Fuel that deciders which are guests have burnt for the plans that this node made while it led.", "decider")
+	f.fuel = counters("troupe_wasm_fuel_total", "Fuel that deciders and scorers which are guests have burnt on this node while it led, with what plans cost that changed nothing.", "decider")
 	f.faults = counters("troupe_decider_errors_total", "Faults of policies' modules on this node, by kind: traps, fuel, time, memory, nonsense.", "policy", "type")
 	f.collectors = append(f.collectors, f.calls, f.changes)
 	return f
@@ -121,7 +121,7 @@ func (f *Figures) Moved(lane string) { f.moves.WithLabelValues(lane).Inc() }
 // Said counts a decider's word of a candidate.
 func (f *Figures) Said(decider, verdict string) { f.verdicts.WithLabelValues(decider, verdict).Inc() }
 
-// Burnt counts what a decider's rows for a plan have cost.
+// Burnt counts what a decider or a scorer has cost.
 func (f *Figures) Burnt(decider string, fuel uint64) {
 	f.fuel.WithLabelValues(decider).Add(float64(fuel))
 }

@@ -24,6 +24,7 @@ type mind struct {
 	strikes int
 	last    *Fault
 	fuel    uint64 // of the last question
+	burnt   uint64 // of guests that were dropped, since somebody asked
 
 	view  *policies.View // that told and hurry are about
 	told  int            // changes of the view
@@ -98,6 +99,7 @@ func (m *mind) pay() uint64 {
 
 func (m *mind) drop() {
 	if m.guest != nil {
+		m.burnt += m.guest.burnt
 		m.guest.close()
 		m.guest = nil
 	}
@@ -329,6 +331,17 @@ func (m *mind) Name() string { return m.v.Name() }
 
 // Cost is the fuel of the newest row of a kind.
 func (d *Decider) Cost(c policies.Capability) uint64 { return d.kept[c].fuel }
+
+// Burnt makes it a policies.Burner: all calls of guests count, also those that failed and those that were no questions.
+func (m *mind) Burnt() uint64 {
+	burnt := m.burnt
+	m.burnt = 0
+	if m.guest != nil {
+		burnt += m.guest.burnt
+		m.guest.burnt = 0
+	}
+	return burnt
+}
 
 // FuelUsed is the fuel of the last question, 0 if the guest was not asked.
 func (m *mind) FuelUsed() uint64 { return m.fuel }

@@ -39,6 +39,7 @@ type guest struct {
 	stack [8]uint64
 	spent uint64 // fuel of the last call
 	owed  uint64 // fuel of all calls since it was paid for
+	burnt uint64 // fuel of all calls since somebody asked; see Burnt
 }
 
 // area is a piece of the guest's memory that the host may write.
@@ -83,6 +84,7 @@ func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault
 func (g *guest) count() {
 	g.spent = g.instance.FuelUsed()
 	g.owed += g.spent
+	g.burnt += g.spent
 }
 
 // pay gives the fuel that has been used since it was asked last.

@@ -228,3 +228,32 @@ func TestPromotionsWaitForNobody(t *testing.T) {
 		t.Error("for anything else there is time")
 	}
 }
+
+// Each instruction is counted once: what is known already costs nothing, and what a guest did that was dropped is not lost.
+func TestFuelIsCountedOnce(t *testing.T) {
+	set := with(load(t, engine(t), fixture(t, "plain/slow", abi.Manifest{})))
+	w := orphans(t)
+	v := policies.NewView(w.State, w.Facts)
+	slow := hosted.Of(set.Deciders[len(set.Deciders)-1])
+	used := uint64(0)
+	for range 2 {
+		for place := range 3 {
+			set.Ask(v, question(v, place))
+			used += slow.FuelUsed()
+		}
+	}
+	all := slow.Burnt()
+	if used == 0 || all < used {
+		t.Errorf("questions took %d, all calls %d", used, all)
+	}
+	q := question(v, 2) // the last that was asked
+	if set.Ask(v, q); slow.Burnt() != 0 {
+		t.Error("an answer that was known is counted again")
+	}
+	set.Ask(v, question(v, 1))
+	used = slow.FuelUsed()
+	set.Close()
+	if got := slow.Burnt(); used == 0 || got != used || slow.Burnt() != 0 {
+		t.Errorf("of a guest that is gone %d of %d are counted", got, used)
+	}
+}

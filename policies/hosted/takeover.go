@@ -28,6 +28,7 @@ func (s *Set) TakeOver(old *Set) {
 			}
 			m.guest, o.guest = o.guest, nil
 			m.config = o.config
+			m.burnt, o.burnt = m.burnt+o.burnt, 0
 			m.guest.epoch = 0 // boards count from 1: it has not seen this one's image
 			m.guest.voice.to = m.ledger
 			break
