@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -12,7 +13,7 @@ import (
 //
 //	0          16        24      25
 //	├──────────┼─────────┼───────┤
-//	│ trace id │ span id │ flags │      flags: 1 sampled; others are kept
+//	│ trace id │ span id │ flags │      flags: as in traceparent; 1: sampled. A span that begins inside sends that one alone
 //	└──────────┴─────────┴───────┘
 type Carrier struct {
 	Trace TraceID
@@ -111,24 +112,52 @@ func lowerHex(to []byte, from string) bool {
 	return err == nil && n == len(to)
 }
 
-// LogHandler gives h's lines the ids of the trace and of the span in their context, where there is one.
-func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
+// LogHandler gives h's lines the ids of the trace and of the span in their context, where there is one: at the top, outside of all groups.
+func LogHandler(h slog.Handler) slog.Handler { return logHandler{Handler: h, top: h} }
 
-type logHandler struct{ slog.Handler }
+// logHandler is top and what was made of it since the first group was opened: a line with ids is handled by top with the ids, and the same
+// made of that.
+type logHandler struct {
+	slog.Handler
+	top  slog.Handler
+	made []func(slog.Handler) slog.Handler
+}
 
 // Handle adds the ids and passes the line on.
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
-	if c := FromContext(ctx); c.Valid() {
-		r = r.Clone()
-		r.AddAttrs(slog.String("trace_id", c.Trace.String()), slog.String("span_id", c.Span.String()))
+	c := FromContext(ctx)
+	if !c.Valid() {
+		return h.Handler.Handle(ctx, r)
 	}
-	return h.Handler.Handle(ctx, r)
+	ids := []slog.Attr{slog.String("trace_id", c.Trace.String()), slog.String("span_id", c.Span.String())}
+	if len(h.made) == 0 {
+		r = r.Clone()
+		r.AddAttrs(ids...)
+		return h.Handler.Handle(ctx, r)
+	}
+	to := h.top.WithAttrs(ids)
+	for _, step := range h.made {
+		to = step(to)
+	}
+	return to.Handle(ctx, r)
 }
 
 // WithAttrs and WithGroup keep the ids.
 func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return logHandler{h.Handler.WithAttrs(attrs)}
+	if len(h.made) == 0 {
+		return LogHandler(h.Handler.WithAttrs(attrs))
+	}
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
 }
 
 // WithGroup see WithAttrs.
-func (h logHandler) WithGroup(name string) slog.Handler { return logHandler{h.Handler.WithGroup(name)} }
+func (h logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
+}
+
+func (h logHandler) and(step func(slog.Handler) slog.Handler) slog.Handler {
+	return logHandler{Handler: step(h.Handler), top: h.top, made: append(slices.Clip(h.made), step)}
+}

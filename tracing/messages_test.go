@@ -2,10 +2,12 @@ package tracing_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/slogtest"
 
 	"github.com/troupe-actors/troupe/tracing"
 	"github.com/troupe-actors/troupe/tracing/tracetest"
@@ -68,9 +70,28 @@ func TestMessagesAreChosen(t *testing.T) {
 	if chosen < tries/5 || chosen > tries/3 {
 		t.Errorf("%d of %d were chosen, want about a quarter", chosen, tries)
 	}
-	if _, span := m.Enter(m.Decline(t.Context()), tracing.Server); span != nil {
+	always, _ := messages(t, 1)
+	if _, span := always.Enter(always.Decline(t.Context()), tracing.Server); span != nil {
 		t.Error("chance decided twice")
 	}
+	e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25"}, nil)
+	other, err := e.Messages("id2", "n2", 0) // looks at ids, whatever their senders say
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		ctx, span := m.Enter(t.Context(), tracing.Server)
+		if span == nil {
+			continue
+		}
+		c := m.Carried(ctx)
+		if _, span = other.Enter(c.Context(t.Context()), tracing.Server); span == nil {
+			t.Fatalf("trace %v is chosen here, and not by another with the same ratio", c.Trace)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.Close(ctx) // nobody listens there
 }
 
 // Promised: "off = one atomic check, no allocation", and a message that is not chosen allocates nothing either.
@@ -200,11 +221,40 @@ func FuzzCarrier(f *testing.F) {
 
 func TestLogLinesCarryTheirTrace(t *testing.T) {
 	var b strings.Builder
-	log := slog.New(tracing.LogHandler(slog.NewTextHandler(&b, nil))).With("node", "n1").WithGroup("g")
-	log.InfoContext(sender.Context(t.Context()), "inside")
-	log.Info("outside")
-	lines := strings.Split(b.String(), "\n")
-	if !strings.Contains(lines[0], "trace_id="+sender.Trace.String()) || !strings.Contains(lines[0], "span_id="+sender.Span.String()) || strings.Contains(lines[1], "trace_id") {
-		t.Errorf("the log says\n%s", b.String())
+	first := slog.New(tracing.LogHandler(slog.NewTextHandler(&b, nil))).With("node", "n1")
+	ids := " trace_id=" + sender.Trace.String() + " span_id=" + sender.Span.String()
+	for _, c := range []struct {
+		log           *slog.Logger
+		inside, plain string
+	}{
+		{first, " node=n1 x=1" + ids + "\n", " node=n1 x=1\n"},
+		{first.WithGroup("g"), " node=n1" + ids + " g.x=1\n", " node=n1 g.x=1\n"},
+		{first.WithGroup("g").With("y", 2).WithGroup("h"), " node=n1" + ids + " g.y=2 g.h.x=1\n", " node=n1 g.y=2 g.h.x=1\n"},
+	} {
+		b.Reset()
+		c.log.InfoContext(sender.Context(t.Context()), "line", "x", 1)
+		c.log.Info("line", "x", 1)
+		lines := strings.SplitAfter(b.String(), "\n")
+		if !strings.HasSuffix(lines[0], "msg=line"+c.inside) || !strings.HasSuffix(lines[1], "msg=line"+c.plain) {
+			t.Errorf("the log says\n%s", b.String())
+		}
+	}
+	if err := slogtest.TestHandler(tracing.LogHandler(slog.NewJSONHandler(&b, nil)), results(&b)); err != nil {
+		t.Error(err)
+	}
+}
+
+// results reads what a JSON handler has written since.
+func results(b *strings.Builder) func() []map[string]any {
+	b.Reset()
+	return func() (list []map[string]any) {
+		for line := range strings.Lines(b.String()) {
+			var m map[string]any
+			if err := json.Unmarshal([]byte(line), &m); err != nil {
+				panic(err) // the handler is package slog's
+			}
+			list = append(list, m)
+		}
+		return list
 	}
 }
