@@ -11,9 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // direct is a TCP connection whose system calls the scheduler hears of now and then.
@@ -45,7 +42,7 @@ type transfer struct {
 }
 
 // Direct gives a connection that reads and writes as c does, errors included, in direct system calls. c is not used any more.
-// What is no TCP connection, and any connection on other systems than Linux, is given back as it is.
+// What is no TCP connection, and any connection elsewhere than on Linux, or on 386 and s390x, is given back as it is.
 func Direct(c net.Conn) net.Conn {
 	tcp, can := c.(*net.TCPConn)
 	if !can {
@@ -185,22 +182,4 @@ func (d *direct) failure(op string, err error) error {
 		err = os.NewSyscallError(op, errno)
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: d.LocalAddr(), Addr: d.RemoteAddr(), Err: err}
-}
-
-// EndAfter has a connection end when what was sent has not been acknowledged for so long: its machine has vanished. It does
-// nothing for what is no TCP connection, and on other systems than Linux.
-func EndAfter(c net.Conn, silence time.Duration) error {
-	tcp, can := c.(syscall.Conn)
-	if !can {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
-	})
-	return errors.Join(err, os.NewSyscallError("setsockopt", failed))
 }

@@ -175,13 +175,6 @@ func TestWhatIsNoTCPStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestEndAfter(t *testing.T) {
-	near, _ := pair(t, Direct)
-	if err := EndAfter(near, 3*time.Second); err != nil {
-		t.Error(err)
-	}
-}
-
 // Connections are closed by others while they are read and written, and the system gives their descriptors to new ones at once. A call on the old
 // one that reached the new one would show as a byte of another connection.
 func TestDescriptorsThatAreUsedAgain(t *testing.T) {
