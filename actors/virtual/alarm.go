@@ -115,7 +115,7 @@ func (a *alarm) renew(h *Host, k *Kind, version uint64, r *reminder) (err error)
 	op := Op{Key: a.key, Delete: r.Every == 0}
 	if !op.Delete {
 		r.again(time.Now().UnixMilli())
-		if op.Value, err = json.Marshal(r); err != nil {
+		if op.Value, err = withPayloads(r); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards/wire"
@@ -83,4 +84,21 @@ func decodeAnswer(body []byte) (a answer, err error) {
 		d.Refuse("a code has 8 bits")
 	}
 	return a, d.Finish()
+}
+
+// payloadOf is a request as JSON. What is JSON already is taken as it is: what keeps it (withPayloads) refuses what is none.
+func payloadOf(request any) (json.RawMessage, error) {
+	if raw, is := request.(json.RawMessage); is && len(raw) > 0 {
+		return raw, nil
+	}
+	return json.Marshal(request)
+}
+
+// withPayloads is the JSON of what is kept and has payloads in it. They stay as they are: json.Marshal would write <, > and & in them otherwise.
+func withPayloads(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }

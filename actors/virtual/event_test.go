@@ -73,6 +73,43 @@ func TestHandleAnyLearnsHowAMessageCame(t *testing.T) {
 	})
 }
 
+// JSON that is sent as it is arrives as it is.
+func TestPayloadsStayAsTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1", "n2")
+		const sharp = `{"a":"<&> é"}`
+		w.register(func() *Kind {
+			k := NewKind[int]("sharp")
+			HandleAny(k, func(c *Context[int], m Message) (json.RawMessage, error) {
+				switch m.Method {
+				case "send":
+					if err := c.Remind("r", time.Second, 0, "hear", json.RawMessage(sharp)); err != nil {
+						return nil, err
+					}
+					return nil, c.Tell(c.Self(), "hear", json.RawMessage(sharp))
+				case "broken":
+					return nil, c.Tell(c.Self(), "hear", json.RawMessage(`1,"To":2`))
+				case "hear":
+					*c.State++
+					if string(m.Payload) != sharp {
+						t.Errorf("%s arrives as %s", sharp, m.Payload)
+					}
+				}
+				return json.RawMessage(fmt.Sprint(*c.State)), nil
+			})
+			return k.Kind
+		})
+		w.must("n1", "sharp/a", "send", nil)
+		pass(2 * time.Second)
+		if got := w.must("n2", "sharp/a", "count", nil); got != "2" {
+			t.Errorf("%s of 2 messages came", got)
+		}
+		if _, err := w.call("n2", "sharp/a", "broken", nil); CodeOf(err) != CodeFailed {
+			t.Errorf("a message that is no JSON: %v", err)
+		}
+	})
+}
+
 // A message that a marker was changed under is handled again, with what the marker says now; other actors of the shard see it at once.
 func TestMarkerHoldsForAShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

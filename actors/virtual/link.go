@@ -173,7 +173,7 @@ type Aside struct {
 func (h *Host) setAside(keeper ID, key string, a *Aside) error {
 	a.At = time.Now()
 	h.c.Log.Warn("a message between actors was set aside", "from", a.From.String(), "to", a.To.String(), "method", a.Method, "tries", a.Tries, "reason", a.Reason)
-	value, err := json.Marshal(a)
+	value, err := withPayloads(a)
 	if err != nil {
 		return err
 	}

@@ -259,7 +259,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
 	ops = append(ops, t.remind...)
 	for _, sent := range t.outbox {
-		kept, err := json.Marshal(sent)
+		kept, err := withPayloads(sent)
 		if err != nil {
 			return &Error{a.id, m.Method, CodeFailed, err.Error()}
 		}

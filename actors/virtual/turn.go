@@ -202,7 +202,7 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 	if len(t.outbox) >= MaxSends {
 		return 0, fmt.Errorf("virtual: actor %s sends more than %d messages while it handles one", t.self, MaxSends)
 	}
-	payload, err := json.Marshal(request)
+	payload, err := payloadOf(request)
 	if err != nil {
 		return 0, fmt.Errorf("virtual: a message to %s: %w", to, err)
 	}
@@ -230,14 +230,14 @@ type reminder struct {
 // Remind has the actor get a message after a while, and then again and again if every is above 0. Reminders survive failovers and
 // restarts; those that came due meanwhile come as one. The same name replaces a reminder.
 func (t *Turn) Remind(name string, after, every time.Duration, method string, request any) error {
-	payload, err := json.Marshal(request)
+	payload, err := payloadOf(request)
 	if err != nil {
 		return fmt.Errorf("virtual: reminder %s of %s: %w", name, t.self, err)
 	}
 	if every != 0 && every < time.Second {
 		return fmt.Errorf("virtual: reminder %s of %s comes every %v; once a second is the most", name, t.self, every)
 	}
-	value, err := json.Marshal(reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds(), Method: method, Payload: payload})
+	value, err := withPayloads(reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds(), Method: method, Payload: payload})
 	if err != nil {
 		return err
 	}
