@@ -97,6 +97,9 @@ func TestHostileSizes(t *testing.T) {
 		if code(o.Err) != c.code || c.code != 0 && !strings.Contains(o.Err.Error(), c.says) {
 			t.Errorf("%d bytes: %v; should say %q", c.bytes, o.Err, c.says)
 		}
+		if (o.Fuel == 0) != (c.bytes > act.MaxPayload) {
+			t.Errorf("%d bytes: %d of fuel; only what no guest sees costs nothing", c.bytes, o.Fuel)
+		}
 	}
 	if o := k.ask("a", "h"); o.said() != "1" {
 		t.Errorf("then it says %q", o.said())

@@ -227,14 +227,14 @@ func (c *call) next(p []uint64) error {
 		p[0] = act.None
 		return nil
 	}
-	entry := act.Entry(nil, e.Key, e.Value)
-	if err = c.give(entry, p[1], p[2]); err != nil {
-		return err
-	}
-	if uint64(len(entry)) <= p[2] {
+	size := uint64(4 + len(e.Key) + len(e.Value))
+	if size <= p[2] {
+		if err = c.give(act.Entry(nil, e.Key, e.Value), p[1], p[2]); err != nil {
+			return err
+		}
 		at.pass(e.Key)
 	}
-	p[0] = uint64(len(entry))
+	p[0] = size
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
-// Turn is what a message of an actor reads and changes: *virtual.Turn on a node, Bench where fixtures are tried. What is changed takes
+// Turn is what a message of an actor reads and changes: *virtual.Turn on a node, a Rehearsal where scripts are played. What is changed takes
 // effect if Handle returns no error, and is forgotten else.
 type Turn interface {
 	Get(key string) ([]byte, bool, error)
@@ -46,7 +46,8 @@ type message struct {
 }
 
 // Handle has the guest handle a message, and gives its reply; none is empty. Errors are *virtual.Error if the guest refused, trapped or passed
-// a limit, and what the turn or the context said otherwise. Fuel is what it used, the message's migration included.
+// a limit, and what the turn or the context said otherwise. Fuel is what it used, room
+// for a large envelope and the migration included.
 func (m *Module) Handle(ctx context.Context, turn Turn, r *Request) (reply []byte, fuel uint64, err error) {
 	defer func() { m.count(fuel, err) }()
 	if err := m.admit(r); err != nil {
@@ -85,8 +86,9 @@ func (m *Module) run(i *wasm.Instance, turn Turn, r *Request) (reply []byte, fue
 	c := i.Bound().(*cell)
 	at := c.inbox
 	if size := r.Size(); size > firstInbox {
-		if at, err = c.room(i, size); err != nil {
-			return nil, 0, refuse(virtual.CodeTooLarge, "%s: %v", m.name(), err)
+		at, err = c.room(i, size, m.Manifest.Limits.Fuel)
+		if fuel = i.FuelUsed(); err != nil {
+			return nil, fuel, refuse(virtual.CodeTooLarge, "%s: %v", m.name(), err)
 		}
 	}
 	g := &message{turn: turn, dice: act.NewDice(r.Seed)}
@@ -95,7 +97,8 @@ func (m *Module) run(i *wasm.Instance, turn Turn, r *Request) (reply []byte, fue
 	defer func() { c.at = nil }()
 	if m.migrates && r.Data != 0 && r.Data < m.Manifest.Data {
 		g.limits, g.migrate = m.Manifest.Limits, true
-		fuel, err = m.call(i, c, c.migrate, at, r, uint64(r.Data))
+		used, err := m.call(i, c, c.migrate, at, r, uint64(r.Data))
+		fuel += used
 		if err != nil {
 			return nil, fuel, err
 		}

@@ -103,7 +103,7 @@ func (m *Module) ready(i *wasm.Instance) error {
 		return fmt.Errorf("it does not export its %s", act.ExportMemory)
 	}
 	var err error
-	if c.inbox, err = c.room(i, firstInbox); err != nil {
+	if c.inbox, err = c.room(i, firstInbox, m.code.Limits().StartFuel); err != nil {
 		return err
 	}
 	if m.Manifest.Reuse {
@@ -116,10 +116,10 @@ func (m *Module) ready(i *wasm.Instance) error {
 	return nil
 }
 
-// room asks the guest for memory for an envelope.
-func (c *cell) room(i *wasm.Instance, size int) (uint32, error) {
+// room asks the guest for memory for an envelope; it may use so much fuel for that.
+func (c *cell) room(i *wasm.Instance, size int, fuel uint64) (uint32, error) {
 	c.stack[0] = uint64(size)
-	if err := c.box.Call(c.module.code.Limits().StartFuel, c.stack[:]); err != nil {
+	if err := c.box.Call(fuel, c.stack[:]); err != nil {
 		return 0, err
 	}
 	at := uint32(c.stack[0])

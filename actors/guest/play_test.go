@@ -64,3 +64,21 @@ func TestPlayRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What a message that is refused has asked was not asked, and one that keeps nothing leaves the layout of its actor as it is.
+func TestRehearsalIsAsANode(t *testing.T) {
+	k := newKit(t, engine(), false)
+	if o := k.ask("a", "a kit/b run;a kit/b run;p x 1;e no;q 5"); o.Err == nil || o.Effects != nil {
+		t.Fatalf("it says %q, and does %q", o.said(), o.Effects)
+	}
+	if o := k.ask("a", "a kit/b run"); o.said() != "1" {
+		t.Errorf("the first question has token %s", o.said())
+	}
+	if _, layout := k.Data("kit/a"); layout != 0 {
+		t.Errorf("an actor that keeps nothing has layout %d", layout)
+	}
+	k.ask("a", "p x 1")
+	if _, layout := k.Data("kit/a"); layout != k.module.Manifest.Data {
+		t.Errorf("an actor that keeps something has layout %d", layout)
+	}
+}

@@ -75,11 +75,15 @@ func (r *Rehearsal) actor(name string) *rehearsed {
 func (r *Rehearsal) Handle(ctx context.Context, q Request) (o Outcome, err error) {
 	a := r.actor(q.Self)
 	a.sets, a.sent = map[string]*string{}, nil
+	tokens := r.tokens
 	q.Data = a.layout
 	if r.fresh {
 		o.Reply, o.Fuel, o.Err = r.module.handleFresh(ctx, a, &q)
 	} else {
 		o.Reply, o.Fuel, o.Err = r.module.Handle(ctx, a, &q)
+	}
+	if o.Err != nil {
+		r.tokens = tokens // nobody was asked
 	}
 	var own *virtual.Error
 	if o.Err != nil && !errors.As(o.Err, &own) {
@@ -132,11 +136,10 @@ func (a *rehearsed) commit(layout int) (effects []string) {
 			effects = append(effects, "put "+Quote(key)+" "+Quote(*value))
 		}
 	}
-	effects = append(effects, a.sent...)
-	if len(effects) > 0 {
+	if len(a.sets) > 0 {
 		a.layout = layout
 	}
-	return effects
+	return append(effects, a.sent...)
 }
 
 // Quote is a key or value as people read and write it: as it is if it is printable and has no blanks, else in quotes with escapes.

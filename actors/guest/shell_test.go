@@ -1,7 +1,9 @@
 package guest
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -206,4 +208,17 @@ func TestAskInACircle(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A module that could not be compiled in time is not one that cannot run: it is tried again.
+func TestTimeSaysNothingOfAModule(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	binary := fixture(t, "kit.wasm")
+	s := &Shell{c: Config{Engine: engine(), Log: slog.New(slog.DiscardHandler)}, ctx: ctx, kinds: map[string]*cluster.ActorKind{"kit": {}}, look: look{other: map[cluster.Digest]bool{}}}
+	s.shelf.Store(&shelf{})
+	state := &cluster.State{Modules: []cluster.Module{{Digest: "d", Size: len(binary), Chunks: [][]byte{binary}}}}
+	if !state.Modules[0].Whole() || s.stage(state, &cluster.Member{}) || len(s.shelf.Load().modules) != 0 {
+		t.Errorf("a node that has no time has %v on its shelf", s.shelf.Load().modules)
+	}
 }

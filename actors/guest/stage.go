@@ -27,8 +27,7 @@ func (s *Shell) stage(state *cluster.State, self *cluster.Member) (done bool) {
 		}
 		v := s.shelf.Load().modules[m.Digest]
 		if v == nil {
-			if v = s.compile(m); s.ctx.Err() != nil {
-				v.close(s.c.Log)
+			if v = s.compile(m); v == nil {
 				return false
 			}
 			s.put(m.Digest, v)
@@ -52,7 +51,7 @@ func (s *Shell) isActor(m *cluster.Module) bool {
 	return !other
 }
 
-// compile makes a module ready, or finds out why it cannot be.
+// compile makes a module ready, or finds out why it cannot be; nil if there was no time for it.
 func (s *Shell) compile(m *cluster.Module) *volume {
 	if s.c.Engine == nil {
 		return &volume{problem: "it was built or started without an engine for WebAssembly"}
@@ -67,6 +66,13 @@ func (s *Shell) compile(m *cluster.Module) *volume {
 	var module *Module
 	if err == nil {
 		module, err = Load(ctx, s.c.Engine, binary, s.host(manifest))
+	}
+	if ctx.Err() != nil { // whatever came of it: time says nothing of the module
+		(&volume{module: module}).close(s.c.Log)
+		if s.ctx.Err() == nil {
+			s.c.Log.Warn("a module of actors was not compiled in time; it is tried again", "module", m.Digest.Short(), "limit", compileLimit, "error", err)
+		}
+		return nil
 	}
 	if err != nil {
 		problem := strings.ToValidUTF8(err.Error(), "?")
