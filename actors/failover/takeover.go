@@ -227,16 +227,25 @@ func (t *Teller) news(term uint64) (m message) {
 	return m
 }
 
+// heard notes what the leader of a term has by now. What was said anew meanwhile it does not have.
 func (t *Teller) heard(m *message, term uint64) {
+	takeovers := make(map[Takeover]bool, len(m.Takeovers)) // sets: shards wait for the lock in their turns
+	for i := range m.Takeovers {
+		takeovers[m.Takeovers[i]] = true
+	}
+	arrivals := make(map[Arrival]bool, len(m.Arrivals))
+	for i := range m.Arrivals {
+		arrivals[m.Arrivals[i]] = true
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.list {
-		if slices.Contains(m.Takeovers, t.list[i].Takeover) {
+		if takeovers[t.list[i].Takeover] {
 			t.list[i].term = term
 		}
 	}
 	for i := range t.arrivals {
-		if slices.Contains(m.Arrivals, t.arrivals[i].Arrival) {
+		if arrivals[t.arrivals[i].Arrival] {
 			t.arrivals[i].term = term
 		}
 	}

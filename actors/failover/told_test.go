@@ -330,3 +330,26 @@ func TestWaitedAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// What a leader has heard is not told again; what was said anew while it was told is.
+func TestTellerTellsWhatIsNew(t *testing.T) {
+	x := &Teller{wake: make(chan struct{}, 1), waits: map[shards.ShardID]*toldWait{}}
+	one, two := shards.NewShardID(0, 1), shards.NewShardID(0, 2)
+	x.Took(Takeover{Shard: one, Term: 3, Served: 5})
+	x.Took(Takeover{Shard: two, Term: 3, Served: 6})
+	x.Arrived(Arrival{Shard: one, Copy: 7, Bytes: 1})
+	x.Arrived(Arrival{Shard: one, Copy: 8, Bytes: 1})
+	m := x.news(4)
+	if len(m.Takeovers) != 2 || len(m.Arrivals) != 2 {
+		t.Fatalf("it tells %+v", m)
+	}
+	x.Took(Takeover{Shard: two, Term: 3, Served: 6, Written: 9})
+	x.Arrived(Arrival{Shard: one, Copy: 7, Bytes: 2})
+	x.heard(&m, 4)
+	if m = x.news(4); len(m.Takeovers) != 1 || m.Takeovers[0].Written != 9 || len(m.Arrivals) != 1 || m.Arrivals[0].Bytes != 2 {
+		t.Errorf("then it tells %+v", m)
+	}
+	if m = x.news(5); len(m.Takeovers) != 2 || len(m.Arrivals) != 2 {
+		t.Errorf("to the next leader it tells %+v", m)
+	}
+}
