@@ -56,7 +56,7 @@ func (a *attempt) mayRepeat() bool {
 	case shards.KindNotPrimary, shards.KindUnavailable:
 		return true
 	case shards.KindOutcomeUnknown:
-		return a.numbered || a.reads()
+		return a.numbered || reads(a)
 	}
 	return false
 }
@@ -64,10 +64,10 @@ func (a *attempt) mayRepeat() bool {
 // hopeless says that work is refused for a reason that does not go away while this node lives, or while anybody would wait.
 func hopeless(err error) bool { return errors.Is(err, shard.ErrClosed) || errors.Is(err, ErrReadOnly) }
 
-// reads says that the work changes nothing.
-func (a *attempt) reads() bool {
-	for i := range a.Len() {
-		if t := a.Txn(i); !t.ReadOnly() {
+// reads says that a work changes nothing.
+func reads(w shard.Work) bool {
+	for i := range w.Len() {
+		if !w.Txn(i).ReadOnly() {
 			return false
 		}
 	}

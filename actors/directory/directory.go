@@ -191,7 +191,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 		}
 		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
 			if trace.Valid() {
-				d.begin(trace, a, tracing.Internal, verb(a.reads()))
+				d.begin(trace, a, tracing.Internal, verb(a))
 			}
 			d.submit(now, local, a, b)
 			continue

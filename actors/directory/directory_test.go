@@ -453,3 +453,12 @@ func roundTrip(t *testing.T, body []byte, v interface {
 		t.Errorf("what was encoded is refused: %v", err)
 	}
 }
+
+// A read that no node of this release sends is called by what all reads are.
+func TestVerbsOfReads(t *testing.T) {
+	for o, want := range map[op]string{opScan: "scan", opCount: "count", opRandom: "sample", 0: "read", opNext: "read", opClose: "read", 200: "read"} {
+		if got := o.verb(); got != want {
+			t.Errorf("%d is called %q, want %q", o, got, want)
+		}
+	}
+}

@@ -59,7 +59,7 @@ func (e *edict) work(a *attempt) error {
 	if err := e.closed[a.task.Shard.Keyspace()]; err != nil {
 		return err
 	}
-	if e.readOnly && !a.reads() {
+	if e.readOnly && !reads(a) {
 		return &shards.Error{Kind: shards.KindUnavailable, Shard: e.state.ShardName(a.task.Shard), Err: ErrReadOnly}
 	}
 	return nil

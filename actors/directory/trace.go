@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/troupe-actors/troupe/actors/shard"
@@ -31,8 +32,8 @@ func (d *Directory) begin(from tracing.Carrier, a *attempt, kind tracing.SpanKin
 }
 
 // verb is what a work does to its shard.
-func verb(reads bool) string {
-	if reads {
+func verb(w shard.Work) string {
+	if reads(w) {
 		return "read"
 	}
 	return "write"
@@ -55,16 +56,7 @@ func (s *serving) begin(ctx context.Context, d *Directory) {
 		return
 	}
 	name := d.config.State().ShardName(s.shard)
-	s.span.Name(verb(s.reads())+" "+name, tracing.Text("troupe.shard.id", name), tracing.Number("troupe.transactions", s.Len()))
-}
-
-func (s *serving) reads() bool {
-	for i := range s.txns {
-		if !s.txns[i].ReadOnly() {
-			return false
-		}
-	}
-	return true
+	s.span.Name(verb(s)+" "+name, tracing.Text("troupe.shard.id", name), tracing.Number("troupe.transactions", s.Len()))
 }
 
 // Trace makes serving a shard.Traced.
@@ -78,16 +70,20 @@ func (d *Directory) reading(ctx context.Context, kind tracing.SpanKind, q *query
 	ctx, span := d.config.Messages.Begin(ctx, kind)
 	if span != nil {
 		name := d.config.State().ShardName(q.shard)
-		what := "read"
-		if int(q.op) < len(opNames) { // it may have come from anybody
-			what = opNames[q.op]
-		}
-		span.Name(what+" "+name, tracing.Text("troupe.shard.id", name))
+		span.Name(q.op.verb()+" "+name, tracing.Text("troupe.shard.id", name))
 	}
 	return ctx, span
 }
 
-// opNames are how reads are called in traces.
+// verb is how a read is called in traces. It may have come from anybody.
+func (o op) verb() string {
+	if int(o) < len(opNames) {
+		return cmp.Or(opNames[o], "read")
+	}
+	return "read"
+}
+
+// opNames are those that are called by what they do.
 var opNames = [...]string{opScan: "scan", opCount: "count", opSlot: "scan", opRandom: "sample", opOpen: "scan"}
 
 var _, _ shard.Traced = (*attempt)(nil), (*serving)(nil)
