@@ -26,7 +26,8 @@ func (l *Latency) Observe(took time.Duration, of Carrier) {
 var micro = []float64{50e-6, 100e-6, 250e-6, 500e-6, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // Figures are the metrics of what a node does all the time, under OpenTelemetry's names as Prometheus has them. Its methods may be called
-// concurrently.
+// concurrently. Of a nil Figures, that of actors without a node, Calls gives nil, and Rejected, Activated and Passivated count nothing; the
+// other methods may not be called.
 type Figures struct {
 	Commits      *Latency // of a replicated shard's rounds, from their launch on the primary to their commit
 	GroupCommits *Latency // of the metadata group's commands, from their proposal to their application
@@ -75,7 +76,7 @@ func NewFigures() *Figures {
 	return f
 }
 
-// Calls is the latency of messages to actors of a kind; of a nil Figures it is nil.
+// Calls is the latency of messages to actors of a kind.
 func (f *Figures) Calls(kind string) *Latency {
 	if f == nil {
 		return nil

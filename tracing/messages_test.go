@@ -79,6 +79,9 @@ func TestMessagesAreChosen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := e.Messages("id2", "n2", 0); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("an exporter takes the messages of two: %v", err)
+	}
 	for range 1000 {
 		ctx, span := m.Enter(t.Context(), tracing.Server)
 		if span == nil {

@@ -2,4 +2,5 @@
 
 package tracing
 
+// hooks says that messages cannot be traced: see hooks.go.
 const hooks = false

@@ -12,7 +12,7 @@ import (
 type sampler struct {
 	name    string // as in OTEL_TRACES_SAMPLER
 	parents bool   // whoever sent the message has decided, if it carries a trace
-	bound   uint64 // a trace is chosen if the last 63 bits of its id are below, as OpenTelemetry's own samplers do it
+	bound   uint64 // a trace is chosen if the last 64 bits of its id without the lowest are below, as OpenTelemetry's own samplers do it
 }
 
 const always = 1 << 63

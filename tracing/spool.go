@@ -37,8 +37,11 @@ type spool struct {
 //	OTEL_BSP_MAX_EXPORT_BATCH_SIZE                 spans that are sent together; default 512
 //	OTEL_BSP_SCHEDULE_DELAY                        ms that a span waits for others; default 1000
 //
-// It is called once. The spans are sent until the exporter is closed.
+// It is called once; once spans are sent, again is an error. They are sent until the exporter is closed.
 func (e *Exporter) Messages(nodeID, node string, ratio float64) (*Messages, error) {
+	if e.spool != nil {
+		return nil, errors.New("tracing: the exporter sends spans of messages already; share what Messages gave")
+	}
 	s, err := newSampler(e.env, ratio)
 	if err != nil {
 		return nil, err
