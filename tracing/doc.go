@@ -16,5 +16,9 @@
 // The rules about roots, links and names were learnt from what real Jaeger pages do with a trace: a root is exported once and
 // at the end, nothing links from a root into its own trace, and names carry shard and node, since a row shows nothing else.
 //
+// Messages are traced as well, a few of them: what a client asks, calls between nodes and actors, a write on its way to other copies. Their
+// spans are made as things happen, with ids by chance, and go to the collector alone; nothing of them is kept. A message takes a Carrier
+// along, which is the traceparent of W3C Trace Context, and where it enters decides for the whole trace. See Messages.
+//
 // It is the only package that imports OpenTelemetry.
 package tracing

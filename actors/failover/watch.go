@@ -75,7 +75,7 @@ type Watch struct {
 	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
-// Bounds of what only this node keeps: suspicions that were refuted, drains and switches; and stories that may have been told.
+// Bounds of what only this node keeps: suspicions that were refuted, switches and moves; and stories that may have been told.
 const (
 	maxOwn    = 64
 	maxUnsure = 16
@@ -109,7 +109,7 @@ func (w *Watch) Close() {
 	w.done.Wait()
 }
 
-// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions, drains, switches.
+// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions, switches, moves.
 func (w *Watch) Open() []*tracing.Failover { return *w.open.Load() }
 
 // Applied says that the cluster state has changed, or who leads.
