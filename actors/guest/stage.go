@@ -13,7 +13,6 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/wasm"
-	"github.com/troupe-actors/troupe/wasm/abi"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
@@ -44,8 +43,7 @@ func (s *Shell) stage(state *cluster.State, self *cluster.Member) (done bool) {
 func (s *Shell) isActor(m *cluster.Module) bool {
 	other, known := s.look.other[m.Digest]
 	if !known {
-		manifest, err := abi.Custom(m.Bytes(), act.SectionName)
-		other = err != nil || manifest == nil
+		other = !act.IsKind(m.Bytes())
 		s.look.other[m.Digest] = other
 	}
 	return !other
@@ -75,8 +73,7 @@ func (s *Shell) compile(m *cluster.Module) *volume {
 		return nil
 	}
 	if err != nil {
-		problem := strings.ToValidUTF8(err.Error(), "?")
-		problem = strings.ToValidUTF8(problem[:min(len(problem), cluster.MaxReason)], "")
+		problem := cluster.ShortReason(err.Error())
 		s.c.Log.Warn("a module of actors cannot run on this node", "module", m.Digest.Short(), "reason", problem)
 		return &volume{problem: problem}
 	}

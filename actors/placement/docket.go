@@ -81,7 +81,7 @@ func (d *docket) due(s *cluster.State) (list []*cluster.QuarantineModule) {
 			delete(d.cases, digest)
 		case c.faults >= hosted.Strikes:
 			reason := fmt.Sprintf("it failed %d times; the last time: %s", c.faults, c.last)
-			list = append(list, &cluster.QuarantineModule{Digest: digest, Policy: c.policy, Reason: reason[:min(len(reason), cluster.MaxReason)]})
+			list = append(list, &cluster.QuarantineModule{Digest: digest, Policy: c.policy, Reason: cluster.ShortReason(reason)})
 		}
 	}
 	slices.SortFunc(list, func(a, b *cluster.QuarantineModule) int { return cmp.Compare(a.Digest, b.Digest) })

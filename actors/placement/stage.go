@@ -6,12 +6,10 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
-	"github.com/troupe-actors/troupe/wasm/abi"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
@@ -123,8 +121,7 @@ func (g *stager) look() (done bool) {
 func (g *stager) isActor(m *cluster.Module) bool {
 	is, known := g.actors[m.Digest]
 	if !known {
-		manifest, err := abi.Custom(m.Bytes(), act.SectionName)
-		is = err == nil && manifest != nil
+		is = act.IsKind(m.Bytes())
 		g.actors[m.Digest] = is
 	}
 	return is
@@ -148,8 +145,7 @@ func (g *stager) compile(m *cluster.Module) (problem string, known bool) {
 		return "", false
 	}
 	if err != nil {
-		problem = strings.ToValidUTF8(err.Error(), "?")
-		problem = problem[:min(len(problem), cluster.MaxReason)]
+		problem = cluster.ShortReason(err.Error())
 		g.p.c.Log.Warn("a module of a policy cannot run on this node", "module", m.Digest.Short(), "reason", problem)
 	} else {
 		g.p.c.Log.Info("a module of a policy is ready", "module", m.Digest.Short(), "policy", version.Name(), "version", version.Manifest.Version, "took", time.Since(begun).Round(time.Millisecond))

@@ -93,6 +93,6 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 	default:
 		return nil
 	}
-	note = note[:min(len(note), cluster.MaxReason)]
+	note = cluster.ShortReason(note)
 	return &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatRollback, If: blamed.Active.Version, Note: note, At: now.Unix()}
 }

@@ -56,7 +56,7 @@ func (p *planner) declare() {
 	for _, e := range p.in.Evidence {
 		m := p.in.State.Member(e.Node)
 		if e.State == liveness.Dead && m != nil && !m.Down && m.Epoch == e.Epoch {
-			reason := e.Reason[:min(len(e.Reason), cluster.MaxReason)]
+			reason := cluster.ShortReason(e.Reason)
 			p.plan.Down = append(p.plan.Down, cluster.Death{Node: e.Node, Epoch: e.Epoch, Reason: reason})
 		}
 	}
@@ -164,7 +164,7 @@ func (p *planner) full(i int) bool {
 func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict, candidates []policies.Explanation) bool {
 	r := p.row(i)
 	id := r.ID
-	m.Reason = m.Reason[:min(len(m.Reason), cluster.MaxReason)]
+	m.Reason = cluster.ShortReason(m.Reason)
 	p.count(r, -1)
 	p.view.Count(r, -1)
 	err := p.trial.MoveAt(i, &m)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -140,6 +141,20 @@ func (w *world) compareKinds(models map[string]*kindred) {
 		}
 		if k == nil || k.Active != m.active || k.Previous != m.previous || k.Next != m.next || !slices.Equal(k.Versions, want) {
 			w.Fatalf("%s: kind %s is %+v, and the model has %+v", w.step, name, k, m)
+		}
+	}
+}
+
+func TestShortReason(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "",
+		"as it is":                           "as it is",
+		"\xff and \xc3":                      "? and ?",
+		strings.Repeat("é", MaxReason):       strings.Repeat("é", MaxReason/2),
+		"a" + strings.Repeat("é", MaxReason): "a" + strings.Repeat("é", MaxReason/2-1),
+	} {
+		if got := ShortReason(text); got != want {
+			t.Errorf("%d bytes become %d: %.20q, not %.20q", len(text), len(got), got, want)
 		}
 	}
 }

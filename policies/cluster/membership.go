@@ -24,6 +24,15 @@ const (
 	idDigits      = 40
 )
 
+// ShortReason is a text as a reason may be: UTF-8, and cut to MaxReason bytes between two characters.
+func ShortReason(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) <= MaxReason {
+		return text
+	}
+	return strings.ToValidUTF8(text[:MaxReason], "")
+}
+
 func (d *draft) bootstrap(b *Bootstrap) error {
 	if len(b.Cluster) != idDigits || strings.Trim(b.Cluster, "0123456789abcdef") != "" {
 		return refuse(WhyInvalid, "a cluster's id is %d hexadecimal digits in lower case, not %q", idDigits, b.Cluster)

@@ -68,6 +68,12 @@ func FindManifest(module []byte) (*Manifest, error) {
 	return ParseManifest(text)
 }
 
+// IsKind says whether a module has the manifest of a kind of actors, be it right or wrong. What has none is a policy, or nothing.
+func IsKind(module []byte) bool {
+	manifest, err := abi.Custom(module, SectionName)
+	return err == nil && manifest != nil
+}
+
 // WithManifest gives a copy of the module with this manifest in place of any that it has. The text is kept as it is.
 func WithManifest(module, manifest []byte) ([]byte, error) {
 	if _, err := ParseManifest(manifest); err != nil {
