@@ -21,8 +21,8 @@ const MaxKinds = 256
 // ActorKind is a kind of virtual actors whose code is a module.
 type ActorKind struct {
 	Name     string
-	Keyspace string // where its actors live; it does not change
-	Next     uint32
+	Keyspace string        // where its actors live; it does not change
+	Next     uint32        // the number of the version that is pushed next: numbers are not given again
 	Versions []KindVersion // by Number, ascending
 	Active   uint32        // the number that messages are handled by; 0: none yet
 	Previous uint32        // what a rollback brings back; 0: nothing
@@ -42,12 +42,12 @@ type KindVersion struct {
 
 // RegisterKind makes a whole module the newest version of a kind, which begins with its first.
 type RegisterKind struct {
-	Name     string
-	Keyspace string
-	Digest   Digest
-	Label    string
-	Data     int
-	At       int64
+	Name     string // up to 64 bytes of a-z, 0-9, _ and -, beginning with a letter
+	Keyspace string // where its actors are to live: of a kind that is there, where they live
+	Digest   Digest // of the module
+	Label    string // the version that its manifest says; up to MaxText bytes
+	Data     int    // the layout that it keeps data in, from 1
+	At       int64  // Unix seconds, by the proposer's clock
 }
 
 // UseKind has messages handled by a version, each shard from some place of its log on. It is refused unless every member that may hold
@@ -57,7 +57,7 @@ type UseKind struct {
 	Number uint32 // 0: the newest
 	If     uint32 // only if this version is active; 0: whichever
 	Older  bool   // also one that cannot read what the active one writes: actors whose data has been migrated then refuse messages
-	At     int64
+	At     int64  // Unix seconds, by the proposer's clock
 }
 
 // ForgetKind drops a kind with its modules. What its actors keep stays where it is.

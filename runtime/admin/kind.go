@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -29,9 +30,9 @@ type KindInfo struct {
 type KindVersion struct {
 	Version  uint32        `json:"version"`
 	Digest   string        `json:"digest"`
-	Label    string        `json:"label"` // the version that its manifest says
-	Data     int           `json:"data"`  // the layout that it keeps data in
-	Size     int           `json:"size"`
+	Label    string        `json:"label"`              // the version that its manifest says
+	Data     int           `json:"data"`               // the layout that it keeps data in
+	Size     int           `json:"size"`               // bytes
 	Pushed   int64         `json:"pushed"`             // Unix seconds
 	Ready    []PolicyReady `json:"ready"`              // of every member that may hold actors
 	Manifest *act.Manifest `json:"manifest,omitempty"` // of /_kind/{kind} alone
@@ -168,15 +169,15 @@ func readiness(state *cluster.State, m *cluster.Module, role cluster.Roles) []Po
 
 // kindModule gives the bytes of a version.
 func (s *Server) kindModule(x *exchange, q *query) error {
-	number := q.count("version")
-	if q.err != nil {
-		return q.err
+	number, err := versionNumber(q.count("version"))
+	if err = cmp.Or(q.err, err); err != nil {
+		return err
 	}
 	_, state, k, err := s.namedKind(x)
 	if err != nil {
 		return err
 	}
-	v := k.At(uint32(number))
+	v := k.At(number)
 	if number == 0 {
 		v = k.Newest()
 	}

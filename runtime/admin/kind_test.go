@@ -109,6 +109,7 @@ func TestKindIsRefused(t *testing.T) {
 		"write KIND/NAME":                 client.json(ctx, call{method: "GET", path: "/_actors/inspect"}, &struct{}{}),
 		`parameter "name" is not`:         client.json(ctx, call{method: "GET", path: "/_actors/inspect?name=x"}, &struct{}{}),
 		"cannot be a kind of actors: abi": put("/_kind/spare", keepOff(t, "x")),
+		"version 4294967297; must be":     client.json(ctx, call{method: "GET", path: "/_kind/ticket/module?version=4294967297"}, &struct{}{}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%v; should say %s", err, what)

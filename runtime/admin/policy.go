@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -222,7 +223,9 @@ func versionOf(p *cluster.Policy, number int) (*cluster.PolicyVersion, error) {
 	if number == 0 {
 		return &p.Versions[len(p.Versions)-1], nil
 	}
-	if v := p.At(uint32(number)); v != nil {
+	if exact, err := versionNumber(number); err != nil {
+		return nil, err
+	} else if v := p.At(exact); v != nil {
 		return v, nil
 	}
 	var numbers []string
@@ -230,6 +233,14 @@ func versionOf(p *cluster.Policy, number int) (*cluster.PolicyVersion, error) {
 		numbers = append(numbers, strconv.Itoa(int(v.Number)))
 	}
 	return nil, notFound("policy %s has no version %d; there are %s", p.Name, number, shorten(numbers))
+}
+
+// versionNumber is the number of a version as states have it.
+func versionNumber(n int) (uint32, error) {
+	if n < 0 || int64(n) > math.MaxUint32 {
+		return 0, invalid("version %d; must be a number from 0 to %d", n, uint32(math.MaxUint32))
+	}
+	return uint32(n), nil
 }
 
 func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyInfo {

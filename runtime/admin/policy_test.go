@@ -146,6 +146,11 @@ func TestPolicyIsRefused(t *testing.T) {
 	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: 3}); !NotFound(err) || !strings.Contains(err.Error(), "there are 1") {
 		t.Errorf("a version that is not there: %v", err)
 	}
+	for method, path := range map[string]string{"GET": "/_policy/spare/module", "DELETE": "/_policy/spare"} {
+		if err := client.json(ctx, call{method: method, path: path + "?version=4294967297"}, &struct{}{}); err == nil || !strings.Contains(err.Error(), "must be a number from 0 to 4294967295") {
+			t.Errorf("%s of a version that is 1 in 32 bits: %v", method, err)
+		}
+	}
 }
 
 // Promised: "gate with limits". What is looked at are the newest comparisons of just this version and settings.

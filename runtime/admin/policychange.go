@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -215,9 +216,9 @@ func (s *Server) forgetPolicy(x *exchange, q *query) error {
 	if err := q.only("version"); err != nil {
 		return err
 	}
-	number := q.count("version")
-	if q.err != nil {
-		return q.err
+	number, err := versionNumber(q.count("version"))
+	if err = cmp.Or(q.err, err); err != nil {
+		return err
 	}
 	c, _, p, err := s.namedPolicy(x)
 	if err != nil {
@@ -225,7 +226,7 @@ func (s *Server) forgetPolicy(x *exchange, q *query) error {
 	}
 	command := &cluster.ForgetPolicies{Name: p.Name}
 	if number != 0 {
-		command.Versions = []uint32{uint32(number)}
+		command.Versions = []uint32{number}
 	}
 	return s.propose(x, c, &cluster.Command{Forget: command})
 }
