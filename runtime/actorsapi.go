@@ -143,7 +143,7 @@ func (n *Node) inspectActor(ctx context.Context, id virtual.ID) (admin.ActorInsi
 	}
 	inside := admin.ActorInside{
 		Actor: id.String(), Shard: n.state().ShardName(i.Shard), Node: n.Name(), Active: i.Active, Handling: i.Handling, Waiting: i.Waiting, State: i.State,
-		Version: guest.MarkedVersion(i.Markers[marker]), More: i.MoreData || i.MoreSends,
+		Version: guest.MarkedVersion(i.Markers[marker]), More: i.MoreData || i.MoreReminders || i.MoreSends,
 		Data: []admin.ActorDatum{}, Reminders: []admin.ActorReminder{}, Outbox: []admin.ActorSend{},
 	}
 	for _, d := range i.Data {

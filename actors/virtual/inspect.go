@@ -11,17 +11,18 @@ import (
 
 // Inspection is what is known of an actor where it lives. Lists are in order and have at most MaxInspected entries.
 type Inspection struct {
-	Shard     shards.ShardID
-	Active    bool            // it is in memory
-	Handling  string          // the method that it is handling; empty: none
-	Waiting   int             // messages in its mailbox
-	State     json.RawMessage // as it is kept; empty: nothing is
-	Data      []Entry
-	MoreData  bool // than Data has
-	Reminders []InspectedReminder
-	Outbox    []InspectedSend // messages that it has sent and that are not handled yet, and questions without an answer
-	MoreSends bool
-	Markers   map[string][]byte // of its shard, those that were asked for and are there
+	Shard         shards.ShardID
+	Active        bool            // it is in memory
+	Handling      string          // the method that it is handling; empty: none
+	Waiting       int             // messages in its mailbox
+	State         json.RawMessage // as it is kept; empty: nothing is
+	Data          []Entry
+	MoreData      bool // than Data has
+	Reminders     []InspectedReminder
+	MoreReminders bool
+	Outbox        []InspectedSend // messages that it has sent and that are not handled yet, and questions without an answer
+	MoreSends     bool
+	Markers       map[string][]byte // of its shard, those that were asked for and are there
 }
 
 // InspectedReminder is a reminder that is to come.
@@ -125,10 +126,13 @@ func (h *Host) inspectLists(ctx context.Context, keyspace string, id ID, i *Insp
 	}
 	err = visit("m", func(name string, e Entry) bool {
 		var r reminder
-		if json.Unmarshal(e.Value, &r) == nil {
+		if json.Unmarshal(e.Value, &r) != nil {
+			return true
+		}
+		if i.MoreReminders = len(i.Reminders) == MaxInspected; !i.MoreReminders {
 			i.Reminders = append(i.Reminders, InspectedReminder{name, time.UnixMilli(r.Due), time.Duration(r.Every) * time.Millisecond, r.Method})
 		}
-		return len(i.Reminders) < MaxInspected
+		return !i.MoreReminders
 	})
 	if err != nil {
 		return err

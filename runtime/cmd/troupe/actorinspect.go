@@ -84,10 +84,10 @@ func (r *remote) printKind(k *admin.KindInfo) error {
 		word := kindReadyText(v)
 		for _, n := range v.Ready {
 			if n.Reason != "" {
-				word += fmt.Sprintf("; %s: %s", n.Node, n.Reason)
+				word += fmt.Sprintf("; %s: %s", n.Node, keyText([]byte(n.Reason)))
 			}
 		}
-		rows = append(rows, []string{fmt.Sprint(v.Version), v.Label, fmt.Sprint(v.Data), v.Digest[:12], byteText(int64(v.Size)), time.Unix(v.Pushed, 0).Format(time.DateTime), word})
+		rows = append(rows, []string{fmt.Sprint(v.Version), lineText(v.Label), fmt.Sprint(v.Data), v.Digest[:12], byteText(int64(v.Size)), time.Unix(v.Pushed, 0).Format(time.DateTime), word})
 	}
 	if err := writeTable(r.c.out, []string{"VERSION", "LABEL", "DATA", "MODULE", "SIZE", "PUSHED", "READY"}, rows); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (r *remote) printActor(i *admin.ActorInside) error {
 	if err := r.printSection([]string{"NUMBER", "SENT", "TO", "METHOD", "REQUEST"}, rows); err != nil || !i.More {
 		return err
 	}
-	_, err := fmt.Fprintf(r.c.out, "and more than these %d\n", max(len(i.Data), len(i.Outbox)))
+	_, err := fmt.Fprintf(r.c.out, "and more than these %d\n", max(len(i.Data), len(i.Reminders), len(i.Outbox)))
 	return err
 }
 

@@ -137,7 +137,7 @@ func (r *remote) pushKind(ctx context.Context, client *admin.Client, code []byte
 	if err == nil && len(cannot) > 0 {
 		err = &failure{exitDifferent, fmt.Errorf("it cannot be used: node %s cannot run it: %s", cannot[0].Node, cannot[0].Reason)}
 	} else if err == nil && waiting > 0 {
-		err = &failure{exitDifferent, fmt.Errorf("it cannot be used yet: %s not said whether they can run it", plural(waiting, "node have"))}
+		err = &failure{exitDifferent, fmt.Errorf("it cannot be used yet: %s %s not said whether they can run it", plural(waiting, "node"), verb(waiting, "has", "have"))}
 	}
 	return err
 }
@@ -194,14 +194,14 @@ func (r *remote) printKindManifest(m *act.Manifest) error {
 	if m.Reuse {
 		memory = "kept from one message to the next"
 	}
-	fmt.Fprintf(r.c.out, "%s %s in keyspace %s, data in layout %d, memory %s\n", m.Kind, m.Version, m.Keyspace, m.Data, memory)
+	fmt.Fprintf(r.c.out, "%s %s in keyspace %s, data in layout %d, memory %s\n", m.Kind, keyText([]byte(m.Version)), keyText([]byte(m.Keyspace)), m.Data, memory)
 	if m.Description != "" {
-		fmt.Fprintln(r.c.out, m.Description)
+		fmt.Fprintln(r.c.out, keyText([]byte(m.Description)))
 	}
 	fmt.Fprintf(r.c.out, "a message may use %d of fuel, %d operations on data, %s, %d sends and %d pages of memory\n", m.Limits.Fuel, m.Limits.Ops, byteText(int64(m.Limits.Bytes)), m.Limits.Sends, m.Limits.Pages)
 	rows := [][]string{}
 	for _, name := range sortedNames(m.Methods) {
-		rows = append(rows, []string{name, m.Methods[name]})
+		rows = append(rows, []string{keyText([]byte(name)), lineText(m.Methods[name])})
 	}
 	return writeTable(r.c.out, []string{"METHOD", "ABOUT"}, rows)
 }

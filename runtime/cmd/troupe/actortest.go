@@ -61,7 +61,7 @@ Exit codes: 0 all as expected · 4 not · 2 a script says what nobody understand
 			return err
 		}
 		if failed > 0 {
-			return &failure{exitDifferent, fmt.Errorf("%d of %s not as expected; --rewrite accepts what comes", failed, plural(len(files), "script is"))}
+			return &failure{exitDifferent, fmt.Errorf("%d of %s %s not as expected; --rewrite accepts what comes", failed, plural(len(files), "script"), verb(failed, "is", "are"))}
 		}
 		return nil
 	}

@@ -87,7 +87,7 @@ func kindUseText(k *admin.KindInfo, number uint32) string {
 		return "-"
 	}
 	if v := k.Find(number); v != nil {
-		return fmt.Sprintf("%d (%s)", number, v.Label)
+		return fmt.Sprintf("%d (%s)", number, lineText(v.Label))
 	}
 	return fmt.Sprint(number)
 }

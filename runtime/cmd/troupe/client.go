@@ -228,6 +228,14 @@ func keyText(key []byte) string {
 	return fmt.Sprintf("%q", key)
 }
 
+// lineText is a text for people that may be empty.
+func lineText(text string) string {
+	if text == "" {
+		return ""
+	}
+	return keyText([]byte(text))
+}
+
 // printable says whether bytes are text that does a terminal no harm. Line feeds and tabs may be allowed.
 func printable(p []byte, lines bool) bool {
 	for len(p) > 0 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
 // TestKindVerbs takes a kind of actors through its life on a node: each step says what is so now, and what is refused says why.
@@ -72,5 +73,32 @@ func TestKindVerbs(t *testing.T) {
 	out, _ = node.at(t, 0, "", "actor", "inspect", "counter/a", "--json")
 	if err := json.Unmarshal([]byte(out), &inside); err != nil || inside.Version != 1 || len(inside.Data) != 1 || inside.Data[0].Key != "sum" || inside.Data[0].Size != 8 {
 		t.Errorf("as JSON: %s, %v", out, err)
+	}
+}
+
+// What a manifest says is quoted before a terminal could take it for orders.
+func TestKindTextsAreQuoted(t *testing.T) {
+	var out strings.Builder
+	r := &remote{c: &console{out: &out}}
+	const order = "\x1b[2J"
+	m := &act.Manifest{Kind: "k", Version: order, Keyspace: "actors", Description: order, Methods: map[string]string{"a": order, "b": ""}}
+	v := admin.KindVersion{Version: 1, Label: order, Digest: strings.Repeat("0", 64), Ready: []admin.PolicyReady{{Node: "n1", Reason: order}}, Manifest: m}
+	if err := r.printKind(&admin.KindInfo{Kind: "k", Keyspace: "actors", Active: 1, Versions: []admin.KindVersion{v}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.Contains(text, order) || strings.Count(text, `"\x1b[2J"`) != 6 {
+		t.Errorf("it prints %q", text)
+	}
+	if got := plural(1, "node") + verb(1, " has", " have") + ", " + plural(2, "node") + verb(2, " has", " have"); got != "1 node has, 2 nodes have" {
+		t.Error(got)
+	}
+}
+
+// A list of an actor that has more says how much of it is there, whichever list it is.
+func TestActorHasMore(t *testing.T) {
+	var out strings.Builder
+	r := &remote{c: &console{out: &out}}
+	if err := r.printActor(&admin.ActorInside{Actor: "k/a", More: true, Reminders: make([]admin.ActorReminder, 5)}); err != nil || !strings.Contains(out.String(), "and more than these 5\n") {
+		t.Errorf("%v, %s", err, out.String())
 	}
 }

@@ -87,7 +87,7 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 	if cannot, waiting := v.Unready(); err == nil && len(cannot) > 0 {
 		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated: node %s cannot run it: %s", cannot[0].Node, cannot[0].Reason)}
 	} else if err == nil && waiting > 0 {
-		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated yet: %s not said whether they can run it", plural(waiting, "node have"))}
+		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated yet: %s %s not said whether they can run it", plural(waiting, "node"), verb(waiting, "has", "have"))}
 	}
 	return err
 }

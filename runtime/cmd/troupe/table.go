@@ -31,6 +31,14 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
+// verb is the form of a verb that goes with a number.
+func verb(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
 // plural counts things: 1 node, 2 nodes; copy becomes copies.
 func plural(n int, thing string) string {
 	switch {
