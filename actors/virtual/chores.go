@@ -51,7 +51,9 @@ type ledger struct {
 	scanning bool
 	doubt    bool            // a commit that nobody knows the outcome of may have added something
 	missed   bool            // while it was scanned there were more than late holds
+	resting  *scan           // waits for its next try
 	late     []kept          // committed while it was scanned
+	fresh    map[sent]bool   // traced messages that no link holds: a scan that finds one soon after its commit goes on with its trace
 	touched  map[string]bool // reminders changed while it was scanned
 	held     int             // messages in links
 	links    map[pair]*link
@@ -60,10 +62,16 @@ type ledger struct {
 
 type pair struct{ from, to ID }
 
+// sent names a message: an actor numbers what it sends.
+type sent struct {
+	from   ID
+	number uint64
+}
+
 // kept is a message as the ledger holds it.
 type kept struct {
 	from  ID
-	found bool // by a scan
+	found bool // by a scan, later than its commit
 	outgoing
 }
 
@@ -80,7 +88,7 @@ func (h *Host) Led(shard shards.ShardID) {
 	h.begin(shard)
 }
 
-func (h *Host) begin(shard shards.ShardID) {
+func (h *Host) begin(shard shards.ShardID) *ledger {
 	c := &h.chores
 	if old := c.ledgers[shard]; old != nil {
 		old.over = true
@@ -88,9 +96,10 @@ func (h *Host) begin(shard shards.ShardID) {
 			c.clock.remove(&a.timed)
 		}
 	}
-	l := &ledger{shard: shard, links: map[pair]*link{}, alarms: map[string]*alarm{}}
+	l := &ledger{shard: shard, links: map[pair]*link{}, alarms: map[string]*alarm{}, fresh: map[sent]bool{}}
 	c.ledgers[shard] = l
 	h.enter(&scan{ledger: l})
+	return l
 }
 
 // enter puts a chore into the ready list, and begins a worker if there are not enough. The caller holds chores.mu.
@@ -121,14 +130,17 @@ func (h *Host) doChores() {
 }
 
 // committed notes what an actor has just sent, and how its reminders have changed.
-func (h *Host) committed(shard shards.ShardID, from ID, sent []outgoing, reminders []Op) {
+func (h *Host) committed(shard shards.ShardID, from ID, messages []outgoing, reminders []Op) {
 	c := &h.chores
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.ledgers[shard]
 	if l == nil {
-		h.begin(shard)
-		return
+		l = h.begin(shard)
+	}
+	if s := l.resting; s != nil && s.place > 0 { // the shard is led here by now
+		c.clock.remove(&s.timed)
+		h.enter(s)
 	}
 	for i := range reminders {
 		if l.scanning {
@@ -136,11 +148,16 @@ func (h *Host) committed(shard shards.ShardID, from ID, sent []outgoing, reminde
 		}
 		h.setAlarm(l, reminders[i].Key, reminders[i].Value)
 	}
-	for i := range sent {
-		k := kept{from: from, outgoing: sent[i]}
-		switch {
-		case l.live && l.held < maxHeld:
+	for i := range messages {
+		k := kept{from: from, outgoing: messages[i]}
+		if l.live && l.held < maxHeld {
 			h.link(l, k)
+			continue
+		}
+		if len(k.Trace) > 0 && len(l.fresh) < maxHeld {
+			l.fresh[sent{from, k.number}] = true
+		}
+		switch {
 		case l.live:
 			l.live = false // the rest is found by a scan, when these are delivered
 		case l.scanning && len(l.late) < maxHeld:
@@ -191,8 +208,8 @@ func (s *scan) do(h *Host) {
 	leads := h.c.Storage.Leads(l.shard)
 	if l.scanning = leads && !l.over; !l.scanning {
 		if !l.over { // it is led elsewhere, or this node's lease has run out for a moment
-			s.tries = min(s.tries+1, scanTries)
-			h.rest(s, &s.timed, s.tries)
+			clear(l.fresh)
+			s.again(h)
 		}
 		c.mu.Unlock()
 		return
@@ -208,13 +225,14 @@ func (s *scan) do(h *Host) {
 	defer c.mu.Unlock()
 	l.scanning = false
 	if err != nil {
-		s.tries = min(s.tries+1, scanTries)
-		h.rest(s, &s.timed, s.tries)
+		s.again(h)
 		return
 	}
 	for _, k := range append(messages, l.late...) {
+		k.found = k.found && !l.fresh[sent{k.from, k.number}]
 		h.link(l, k)
 	}
+	clear(l.fresh)
 	for _, e := range reminders {
 		if !l.touched[e.Key] {
 			h.setAlarm(l, e.Key, e.Value)
@@ -222,6 +240,13 @@ func (s *scan) do(h *Host) {
 	}
 	l.live, l.late, l.touched = whole && !l.missed, nil, nil
 	h.rescan(l)
+}
+
+// again scans after a while, or with the next commit. The caller holds chores.mu.
+func (s *scan) again(h *Host) {
+	s.tries = min(s.tries+1, scanTries)
+	s.ledger.resting = s
+	h.rest(s, &s.timed, s.tries)
 }
 
 // rescan has a shard scanned again when all that is known of it is delivered, and that was not all.

@@ -9,7 +9,68 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+	"github.com/troupe-actors/troupe/tracing/tracetest"
 )
+
+// A shard that this node leads again without a word, since only its lease had run out, is looked at when something is committed in
+// it, not when a pause ends. What a scan finds then is still a part of its sender's trace; what it finds much later is not.
+func TestCommitWakesScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		into := tracetest.NewCollector()
+		messages, err := tracing.NewMessages("n1", "n1", 0, into.Take)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host := w.hosts["n1"]
+		host.c.Messages = messages
+		g := make(gate)
+		w.register(journals(g))
+		tell := func(trace byte, order string) {
+			t.Helper()
+			ctx := tracing.Carrier{Trace: tracing.TraceID{trace}, Span: tracing.SpanID{9}, Flags: 1}.Context(t.Context())
+			if _, err := Call[orders, int](ctx, host, ID{"journal", "a"}, "send", orders{order}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		silently := func(leader shards.NodeID) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.leader[0] = leader
+		}
+		sends := func(trace byte) (n int) {
+			for _, s := range into.Spans(tracing.TraceID{trace}) {
+				if strings.HasPrefix(s.Name, "send journal/add @") {
+					n++
+				}
+			}
+			return n
+		}
+		silently("n2")
+		host.Led(0)
+		pass(time.Minute)
+		silently("n1")
+		begun := time.Now()
+		tell(1, "journal/b add 1")
+		w.lines("journal/b", "1")
+		if took := time.Since(begun); took > 0 || sends(1) != 1 {
+			t.Errorf("it came after %v, in\n%s", took, tracetest.Shape(into.Spans(tracing.TraceID{1})))
+		}
+		tell(2, "journal/b hang 2")
+		tell(3, "journal/b add 3") // waits behind it, and is found by the scan of the next reign
+		silently("n2")
+		close(g)
+		pass(time.Minute)
+		silently("n1")
+		pass(time.Minute)
+		w.lines("journal/b", "1 2 3")
+		if sends(3) != 0 {
+			t.Error("what was found a minute later is in its sender's trace")
+		}
+	})
+}
 
 // One receiver that hangs holds up those who send to it, and nobody else: not even what they send to others.
 func TestSlowReceiverHoldsNobodyUp(t *testing.T) {
