@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -139,20 +138,4 @@ func addressOf(l net.Listener) string {
 		return ""
 	}
 	return l.Addr().String()
-}
-
-// Version is the version of Troupe in this program, as in "v0.1.0" or "devel".
-func Version() string {
-	const path = "github.com/troupe-actors/troupe"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	modules := append([]*debug.Module{&info.Main}, info.Deps...)
-	for _, m := range modules {
-		if m.Path == path && m.Version != "" && m.Version != "(devel)" {
-			return m.Version
-		}
-	}
-	return "devel"
 }

@@ -17,7 +17,7 @@ import (
 type placing struct{ node *Node }
 
 func (n *Node) newPlacement() (_ *placement.Placement, err error) {
-	if n.plans, err = openPlans(n.config.Data, Version(), n.config.Logger); err != nil {
+	if n.plans, err = openPlans(n.config.Data, Software(), n.config.Logger); err != nil {
 		return nil, err
 	}
 	n.plans.present = n.present

@@ -38,7 +38,7 @@ const (
 // nothing either, of the same state: a quiet cluster fills no book.
 type planBook struct {
 	folder  string // "" keeps them in memory
-	release string
+	by      record.Software
 	log     *slog.Logger
 	slow    time.Duration // planSlow, but in tests
 	queue   chan *record.Record
@@ -65,8 +65,8 @@ type page struct {
 }
 
 // openPlans reads what the folder of the node has. Files that cannot be read are removed: they are no more than a history.
-func openPlans(data, release string, log *slog.Logger) (*planBook, error) {
-	b := &planBook{release: release, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
+func openPlans(data string, by record.Software, log *slog.Logger) (*planBook, error) {
+	b := &planBook{by: by, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
 	if data != "" {
 		b.folder = filepath.Join(data, "plans")
 		if err := os.MkdirAll(b.folder, 0o700); err != nil {
@@ -149,7 +149,7 @@ func (b *planBook) add(p placement.Planned) {
 	case p.Outcome.Err != nil:
 		o.Refused = p.Outcome.Err.Error()
 	}
-	r := record.New(record.Key{Term: p.Term, Number: b.number}, b.release, time.Now(), *p.Input, p.Plan, o)
+	r := record.New(record.Key{Term: p.Term, Number: b.number}, b.by, time.Now(), *p.Input, p.Plan, o)
 	select {
 	case b.queue <- r:
 	default:
@@ -267,7 +267,7 @@ func (b *planBook) Frame(key record.Key) ([]byte, error) {
 
 // present asks placement for what it would plan now.
 func (n *Node) present(context.Context) (*record.Record, error) {
-	r, err := n.placement.Present(Version())
+	r, err := n.placement.Present(Software())
 	if err != nil {
 		leader, _ := placing{n}.Leader()
 		return nil, &admin.Error{Status: http.StatusServiceUnavailable, Kind: shards.KindUnavailable.String(),

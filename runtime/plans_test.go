@@ -44,7 +44,7 @@ func plannedFor(t *testing.T, version uint64, n int) placement.Planned {
 
 func book(t *testing.T, data string) *planBook {
 	t.Helper()
-	b, err := openPlans(data, "test", slog.New(slog.DiscardHandler))
+	b, err := openPlans(data, record.Software{Release: "test"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestPlansAreKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !same || r.Release != "test" {
+		if same, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !same || r.Software.Release != "test" {
 			t.Errorf("folder %q: %s", data, why)
 		}
 		var none *admin.Error

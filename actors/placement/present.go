@@ -7,9 +7,9 @@ import (
 	"github.com/troupe-actors/troupe/policies/record"
 )
 
-// Present records what this node would plan now, and proposes nothing: what a rehearsal begins with. release is that of the
+// Present records what this node would plan now, and proposes nothing: what a rehearsal begins with. by is the
 // software. It fails where this node does not lead.
-func (p *Placement) Present(release string) (*record.Record, error) {
+func (p *Placement) Present(by record.Software) (*record.Record, error) {
 	e := p.c.Members.Evidence()
 	if !e.Leading {
 		return nil, errNotHere
@@ -22,5 +22,5 @@ func (p *Placement) Present(release string) (*record.Record, error) {
 	in := p.input(s, e, &m.set.Set)
 	began := time.Now()
 	plan := allocator.Make(in)
-	return record.New(record.Key{Term: e.Term}, release, began, in, plan, record.Outcome{Took: time.Since(began)}), nil
+	return record.New(record.Key{Term: e.Term}, by, began, in, plan, record.Outcome{Took: time.Since(began)}), nil
 }

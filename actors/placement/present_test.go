@@ -22,11 +22,11 @@ func TestPresentIsPlannedAndNotProposed(t *testing.T) {
 		w.mu.Unlock()
 		w.judge("n3", liveness.Dead)
 		before := (citizen{w, ""}).State()
-		r, err := w.places["n1"].Present("test")
+		r, err := w.places["n1"].Present(record.Software{Release: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Input.State.Version != before.Version || len(r.Policies.Deciders) != len(deciders.All()) || r.Release != "test" {
+		if r.Input.State.Version != before.Version || len(r.Policies.Deciders) != len(deciders.All()) || r.Software.Release != "test" {
 			t.Errorf("recorded %+v", r)
 		}
 		again, err := record.Decode(r.Encode())
@@ -39,7 +39,7 @@ func TestPresentIsPlannedAndNotProposed(t *testing.T) {
 		if now := (citizen{w, ""}).State(); now.Version != before.Version || len(r.Plan.Down) != 1 {
 			t.Errorf("version %d became %d; planned %+v", before.Version, now.Version, r.Plan)
 		}
-		if _, err := w.places["n2"].Present("test"); err == nil {
+		if _, err := w.places["n2"].Present(record.Software{Release: "test"}); err == nil {
 			t.Error("a node that does not lead answers")
 		}
 	})

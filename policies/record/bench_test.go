@@ -39,7 +39,7 @@ func BenchmarkFrame(b *testing.B) {
 	if err := cluster.Check(&s); err != nil {
 		b.Fatal(err)
 	}
-	r := New(Key{1, 1}, "test", time.Unix(0, 0), allocator.Input{State: &s, Evidence: w.evidence, Loads: w.loads}, &allocator.Plan{Version: s.Version}, Outcome{})
+	r := New(Key{1, 1}, Software{Release: "test"}, time.Unix(0, 0), allocator.Input{State: &s, Evidence: w.evidence, Loads: w.loads}, &allocator.Plan{Version: s.Version}, Outcome{})
 	b.Run(fmt.Sprintf("shards=%d", len(s.Shards)), func(b *testing.B) {
 		length := 0
 		for b.Loop() {

@@ -13,8 +13,9 @@ import (
 
 // codec reads (d is set) or writes (e is set). Each struct is described once, so that the two cannot differ.
 type codec struct {
-	e *wire.Encoder
-	d *wire.Decoder
+	e      *wire.Encoder
+	d      *wire.Decoder
+	format uint32 // of what is read
 }
 
 // MaxBytes bounds the encoding of a record.
@@ -64,16 +65,25 @@ func (c *codec) state(r *Record) error {
 
 // record describes a record; read, it gives the state as it is encoded.
 func (c *codec) record(r *Record) (image []byte) {
-	c.fields(8)
-	version := uint32(Format)
-	number(c, &version)
-	if c.d != nil && c.d.Err() == nil && version != Format {
-		c.d.Refuse(fmt.Sprintf("format %d; this version knows %d", version, Format))
+	fields := recordFields[Format]
+	if c.d == nil {
+		c.e.Array(fields)
+	} else {
+		fields = c.d.Array()
+	}
+	c.format = Format
+	number(c, &c.format)
+	if c.d != nil && (c.d.Err() != nil || c.format < 1 || c.format > Format || fields != recordFields[c.format]) {
+		c.d.Refuse(fmt.Sprintf("%d fields in format %d; this version knows 1 to %d", fields, c.format, Format))
+		return nil
 	}
 	c.fields(2)
 	number(c, &r.Key.Term)
 	number(c, &r.Key.Number)
-	text(c, &r.Release)
+	text(c, &r.Software.Release)
+	if c.format >= formatBuild {
+		text(c, &r.Software.Build)
+	}
 	c.time(&r.Taken)
 	image = c.input(&r.Input)
 	c.fields(2)
@@ -89,6 +99,9 @@ func (c *codec) record(r *Record) (image []byte) {
 	integer(c, &r.Outcome.Commit)
 	return image
 }
+
+// recordFields counts the fields of a record, by format.
+var recordFields = [Format + 1]int{1: 8, formatBuild: 9}
 
 func (c *codec) input(in *allocator.Input) (image []byte) {
 	c.fields(10)

@@ -3,7 +3,7 @@
 //
 //	file      frame frame …                                one after the other; a torn end is no frame
 //	frame     ┌ magic 4 ┬ length 4 ┬ checksum 4 ┬ body ┐   little-endian; CRC-32C of the body; the body is deflated
-//	body      msgpack: [format, key, release, …, input, policies, plan, outcome]
+//	body      msgpack: [format, key, release, build, …, input, policies, plan, outcome]
 //	input     the cluster state as policies/cluster encodes it, evidence, loads, ticks, time, seed
 //	policies  name, version, digest and settings of each decider and scorer, in the order in which they were asked
 //	plan      deaths, rows, decisions with candidates: what Digest is the hash of

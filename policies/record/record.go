@@ -11,8 +11,11 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// Format is the version of the encoding. It is raised when that changes; an older one is refused with a sentence.
-const Format = 1
+// Format is the version of the encoding. It is raised when that changes; older ones are still read, as far as they say what is needed.
+const (
+	Format      = 2
+	formatBuild = 2 // the first that names the build
+)
 
 // Key names a plan within its cluster: a leader counts its plans, and no two leaders have one term.
 type Key struct {
@@ -40,12 +43,26 @@ func (k Key) Before(o Key) bool { return k.Term < o.Term || k.Term == o.Term && 
 // Record is a plan and what it was made from.
 type Record struct {
 	Key      Key
-	Release  string          // of the software that planned: another may plan otherwise
+	Software Software        // that planned: another may plan otherwise
 	Taken    time.Time       // when, by the leader's clock
 	Input    allocator.Input // without Policies
 	Policies Policies
 	Plan     *allocator.Plan
 	Outcome  Outcome
+}
+
+// Software says what planned.
+type Software struct {
+	Release string // as in v0.1.0
+	Build   string // which of its builds: the source and the compiler that it was made with; "": it was not noted
+}
+
+// String is both, as people read them.
+func (s Software) String() string {
+	if s.Build == "" {
+		return "release " + s.Release
+	}
+	return fmt.Sprintf("release %s (%s)", s.Release, s.Build)
 }
 
 // Policies are the rules that were asked, in the order in which they were.
@@ -105,8 +122,8 @@ func describe(name string, d any) Policy {
 }
 
 // New records a plan. What in refers to is not copied: whoever planned does not write to it afterwards.
-func New(key Key, release string, taken time.Time, in allocator.Input, plan *allocator.Plan, o Outcome) *Record {
-	r := &Record{Key: key, Release: release, Taken: taken.Round(0).UTC(), Input: in, Policies: PoliciesOf(in.Policies), Plan: plan, Outcome: o}
+func New(key Key, by Software, taken time.Time, in allocator.Input, plan *allocator.Plan, o Outcome) *Record {
+	r := &Record{Key: key, Software: by, Taken: taken.Round(0).UTC(), Input: in, Policies: PoliciesOf(in.Policies), Plan: plan, Outcome: o}
 	r.Input.Policies, r.Input.State = nil, planned(in.State)
 	return r
 }

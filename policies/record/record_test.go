@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -179,7 +180,7 @@ func TestRoundTrip(t *testing.T) {
 	if got, err = Decode(zero.Encode()); err != nil || !got.Taken.IsZero() || !got.Input.Now.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if at := New(Key{}, "", time.Now(), r.Input, r.Plan, Outcome{}).Taken; at.Location() != time.UTC {
+	if at := New(Key{}, Software{}, time.Now(), r.Input, r.Plan, Outcome{}).Taken; at.Location() != time.UTC {
 		t.Errorf("taken at %v", at)
 	}
 }
@@ -249,9 +250,9 @@ func FuzzDecode(f *testing.F) {
 
 var rewrite = flag.Bool("rewrite", false, "write the golden record anew")
 
-// A record that an earlier build of this format wrote is read to the last bit: who changes the encoding raises Format.
-func TestGoldenRecord(t *testing.T) {
-	const path = "testdata/format1.plan"
+// A record that an earlier build wrote is read to the last bit: who changes the encoding raises Format, and adds a file.
+func TestGoldenRecords(t *testing.T) {
+	path := fmt.Sprintf("testdata/format%d.plan", Format)
 	if *rewrite {
 		w := newWorld(t, 5, 5)
 		w.measure()
@@ -268,23 +269,30 @@ func TestGoldenRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, rest, err := Next(data)
-	if err != nil || len(rest) != 0 {
-		t.Fatalf("%d bytes are left: %v", len(rest), err)
-	}
-	again, err := Decode(r.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(again.Encode(), r.Encode()) || r.Key.Term != 7 || len(r.Input.State.Shards) == 0 || len(r.Input.Loads.Nodes) == 0 || len(r.Plan.Decisions) == 0 || !r.Policies.Scorers[0].Out {
-		t.Errorf("read %+v", r)
-	}
-	const digest = "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"
-	if got := Digest(r.Plan); got != digest {
-		t.Errorf("the plan's digest is %s, and was %s", got, digest)
+	for format, want := range map[int]struct {
+		by   Software
+		plan string
+	}{
+		1: {Software{Release: "test"}, "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"},
+		2: {Software{"test", "a build"}, "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"},
+	} {
+		data, err := os.ReadFile(fmt.Sprintf("testdata/format%d.plan", format))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, rest, err := Next(data)
+		if err != nil || len(rest) != 0 {
+			t.Fatalf("format %d: %d bytes are left: %v", format, len(rest), err)
+		}
+		again, err := Decode(r.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again.Encode(), r.Encode()) || r.Software != want.by || r.Key.Term != 7 || len(r.Input.State.Shards) == 0 || len(r.Input.Loads.Nodes) == 0 || len(r.Plan.Decisions) == 0 || !r.Policies.Scorers[0].Out {
+			t.Errorf("format %d: read %+v", format, r)
+		}
+		if got := Digest(r.Plan); got != want.plan {
+			t.Errorf("format %d: the plan's digest is %s, and was %s", format, got, want.plan)
+		}
 	}
 }

@@ -118,7 +118,7 @@ func (w *world) plan() {
 		o = Outcome{Proposed: true, Version: outcome.Version, Late: len(outcome.Rows)}
 		w.state = after
 	}
-	w.records = append(w.records, New(Key{7, uint64(len(w.records) + 1)}, "test", in.Now, in, p, o))
+	w.records = append(w.records, New(Key{7, uint64(len(w.records) + 1)}, Software{"test", "a build"}, in.Now, in, p, o))
 }
 
 // recover brings all copies in sync whose nodes live.

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -27,6 +28,7 @@ type pastExplanation struct {
 	Conflict []string       `json:"conflict,omitempty"` // of a copy that no node might have: the fewest rules that saw to it
 	Nodes    []pastVerdicts `json:"nodes"`
 	Same     bool           `json:"same"` // the plan comes out the same here: what is said is what was said then
+	By       string         `json:"by"`   // the software that planned
 }
 
 // pastVerdicts is what the rules said about one node.
@@ -108,7 +110,7 @@ func shardOf(s *cluster.State, name string) (shards.ShardID, error) {
 
 func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExplanation {
 	x := &pastExplanation{Plan: begin.Key.String(), Taken: begin.Taken, Version: begin.Input.State.Version, Shard: e.Name, Row: e.Row, Status: e.Health.Status.String(), Why: e.Health.Reason,
-		Decided: []string{}, Same: same}
+		Decided: []string{}, Same: same, By: begin.Software.String()}
 	for i := range e.Decisions {
 		d := &e.Decisions[i]
 		x.Decided = append(x.Decided, fmt.Sprintf("%v %v: %s", d.Lane, d.Verdict, d.Reason))
@@ -165,7 +167,7 @@ func (r *remote) printPast(x *pastExplanation) error {
 		fmt.Fprintf(out, "in the way: %s\n", c)
 	}
 	if !x.Same {
-		fmt.Fprintln(out, "this release plans otherwise than the one that made the plan: what follows may not be what was said then")
+		fmt.Fprintf(out, "it was planned by %s, and this is %v, which plans otherwise: what follows may not be what was said then\n", x.By, runtime.Software())
 	}
 	rows := [][]string{}
 	for _, n := range x.Nodes {

@@ -31,7 +31,7 @@ func recordedIn(t *testing.T, folder string) (last string) {
 		}
 		in := o.World.Input()
 		plan := allocator.Make(in)
-		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Version(), in.Now, in, plan, records.Outcome{Proposed: true, Took: time.Millisecond})
+		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Software(), in.Now, in, plan, records.Outcome{Proposed: true, Took: time.Millisecond})
 		frame, err := r.Frame()
 		if err != nil {
 			t.Fatal(err)
@@ -76,6 +76,7 @@ func TestReplaySeesWhatDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Plan.Decisions[2].Reason += ", it was said"
+	r.Software = records.Software{Release: "v9.9.9", Build: "another build"}
 	if data, err = r.Frame(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,9 @@ func TestReplaySeesWhatDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := invoke(t, nil, "", "replay", folder)
-	if code != exitDifferent || !strings.Contains(out, "3 plans, 2 the same") || !strings.Contains(out, "plan 3.1: decision 2 was ") || !strings.Contains(errs, "1 of 3 plans") {
+	if code != exitDifferent || !strings.Contains(out, "3 plans, 2 the same") || !strings.Contains(out, "plan 3.1: decision 2 was ") ||
+		!strings.Contains(out, "it was planned by release v9.9.9 (another build), and this is release "+runtime.Version()) ||
+		!strings.Contains(out, "1 plan by release v9.9.9 (another build); this is") || !strings.Contains(errs, "1 of 3 plans") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }
@@ -185,7 +188,7 @@ func TestReplayOfModules(t *testing.T) {
 		in := o.World.Input()
 		in.Seed += uint64(i)
 		plan := allocator.Make(in)
-		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Version(), in.Now, in, plan, records.Outcome{Proposed: true})
+		r := records.New(records.Key{Term: 3, Number: uint64(i + 1)}, runtime.Software(), in.Now, in, plan, records.Outcome{Proposed: true})
 		for _, p := range r.Policies.Deciders {
 			if p.Digest == "" || p.Version == "" {
 				t.Fatalf("policy %+v is not known by its module", p)
@@ -231,7 +234,7 @@ func TestExplainAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := o.World.Input()
-	frame, err := records.New(records.Key{Term: 3, Number: 9}, runtime.Version(), in.Now, in, allocator.Make(in), records.Outcome{}).Frame()
+	frame, err := records.New(records.Key{Term: 3, Number: 9}, runtime.Software(), in.Now, in, allocator.Make(in), records.Outcome{}).Frame()
 	if err != nil {
 		t.Fatal(err)
 	}

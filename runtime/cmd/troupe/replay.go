@@ -81,6 +81,7 @@ type replaySum struct {
 	Plans     int                   `json:"plans"`
 	Same      int                   `json:"same"`
 	Others    []string              `json:"different,omitempty"` // sentences
+	Builds    []replayBuild         `json:"builds"`              // that planned, in the order in which they were met
 	Took      time.Duration         `json:"-"`
 	Micros    int64                 `json:"mean_microseconds"`
 	Compared  bool                  `json:"compared"`
@@ -95,6 +96,14 @@ type replaySum struct {
 	WasBytes  float64               `json:"bytes_recorded"`
 	IsBytes   float64               `json:"bytes_instead"`
 	Balance   map[string][2]float64 `json:"balance"` // after the last plan: recorded, instead
+}
+
+// replayBuild is a build with the plans that it made.
+type replayBuild struct {
+	Release string `json:"release"`
+	Build   string `json:"build,omitempty"`
+	Own     bool   `json:"own"` // it is the one that replays
+	Plans   int    `json:"plans"`
 }
 
 func (p *replayer) run(ctx context.Context, args []string) error {
@@ -140,12 +149,13 @@ func (p *replayer) one(ctx context.Context, r *records.Record) error {
 	plan := r.Replay(&set.Set)
 	p.sum.Took += time.Since(began)
 	p.sum.Plans++
+	p.note(r.Software)
 	same, why := r.Same(plan)
 	if same {
 		p.sum.Same++
 	} else {
-		if r.Release != runtime.Version() {
-			why += fmt.Sprintf("; it was planned by release %s, and this is %s", r.Release, runtime.Version())
+		if own := runtime.Software(); r.Software != own {
+			why += fmt.Sprintf("; it was planned by %v, and this is %v", r.Software, own)
 		}
 		p.sum.Others = append(p.sum.Others, fmt.Sprintf("plan %v: %s", r.Key, why))
 	}
@@ -156,6 +166,16 @@ func (p *replayer) one(ctx context.Context, r *records.Record) error {
 		return nil
 	}
 	return p.compare(ctx, r, &set.Set)
+}
+
+// note counts a plan of a build.
+func (p *replayer) note(by records.Software) {
+	at := slices.IndexFunc(p.sum.Builds, func(b replayBuild) bool { return b.Release == by.Release && b.Build == by.Build })
+	if at < 0 {
+		at = len(p.sum.Builds)
+		p.sum.Builds = append(p.sum.Builds, replayBuild{Release: by.Release, Build: by.Build, Own: by == runtime.Software()})
+	}
+	p.sum.Builds[at].Plans++
 }
 
 // compare plans by other rules.

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
+	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
 )
@@ -125,6 +126,11 @@ func (p *replayer) print() error {
 			break
 		}
 		fmt.Fprintf(out, "  %s\n", text)
+	}
+	for _, b := range s.Builds {
+		if !b.Own {
+			fmt.Fprintf(out, "%s by %v; this is %v\n", plural(b.Plans, "plan"), records.Software{Release: b.Release, Build: b.Build}, runtime.Software())
+		}
 	}
 	if !s.Compared {
 		return nil

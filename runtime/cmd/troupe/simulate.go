@@ -169,7 +169,7 @@ func (s *scribe) planned() func(allocator.Input, *allocator.Plan) error {
 		if o.Proposed {
 			o.Version++
 		}
-		r := records.New(records.Key{Term: s.term, Number: s.number}, runtime.Version(), in.Now, in, p, o)
+		r := records.New(records.Key{Term: s.term, Number: s.number}, runtime.Software(), in.Now, in, p, o)
 		frame, err := r.Frame()
 		if err != nil {
 			return err
