@@ -40,6 +40,7 @@ var actorStatus = map[virtual.Code]admin.Error{
 	virtual.CodeNoKind:     {Status: http.StatusNotFound, Kind: admin.KindNotFound},
 	virtual.CodeBusy:       {Status: http.StatusServiceUnavailable, Kind: admin.KindBusy},
 	virtual.CodeTooLarge:   {Status: http.StatusRequestEntityTooLarge, Kind: admin.KindTooLarge},
+	virtual.CodeUnable:     {Status: http.StatusServiceUnavailable, Kind: shards.KindUnavailable.String()},
 	virtual.CodeHandling:   {Status: http.StatusConflict, Kind: shards.KindConflict.String()},
 }
 

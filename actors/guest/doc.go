@@ -13,5 +13,6 @@
 //	      └─ else, a trap ───► *virtual.Error: the turn is forgotten, nothing has happened
 //
 // A Shell keeps the kinds of the cluster state on a node: it compiles their modules, says which it can run, and has each shard change from one
-// version to the next at one place of its log (kind.go has the picture). A Rehearsal runs a module without a cluster, and plays scripts.
+// version to the next at one place of its log (kind.go has the picture). Messages that come before their code is compiled wait for it (DESIGN.md). A Rehearsal
+// runs a module without a cluster, and plays scripts.
 package guest

@@ -67,7 +67,7 @@ func decodeMark(b []byte) (m mark, err error) {
 // virtualKind is a kind of the cluster as the Host knows it.
 func (s *Shell) virtualKind(k *cluster.ActorKind) *virtual.Kind {
 	name := k.Name
-	v := virtual.NewKind[record](name, virtual.InKeyspace(k.Keyspace))
+	v := virtual.NewKind[record](name, virtual.InKeyspace(k.Keyspace), virtual.ReadyWhen(func() (<-chan struct{}, string) { return s.unready(name) }))
 	virtual.HandleAny(v, func(c *virtual.Context[record], m virtual.Message) (json.RawMessage, error) {
 		return s.handle(name, c, m)
 	})
@@ -150,7 +150,7 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fres
 		if v := shelf.modules[next.digest]; v != nil && v.module != nil {
 			return v, &next, nil
 		}
-		if now.edition == 0 {
+		if now.edition == 0 || shelf.late[next.digest] && shelf.modules[now.digest] == nil {
 			now = next // say of it why it cannot be
 		}
 	}
@@ -159,13 +159,36 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fres
 		return nil, nil, refuse(virtual.CodeUnknown, "no version of kind %s is in use: troupe actor use %s", name, name)
 	}
 	switch v := shelf.modules[now.digest]; {
+	case v == nil && shelf.late[now.digest]:
+		return nil, nil, unavailable("version %d of kind %s (module %s) could not be compiled in %v on the node where the actor lives; it is tried again", now.version, name, now.digest.Short(), compileLimit)
 	case v == nil:
 		return nil, nil, unavailable("version %d of kind %s (module %s) is not ready on the node where the actor lives", now.version, name, now.digest.Short())
 	case v.module == nil:
-		return nil, nil, refuse(virtual.CodeNoKind, "version %d of kind %s cannot run on the node where the actor lives: %s", now.version, name, v.problem)
+		return nil, nil, refuse(virtual.CodeUnable, "version %d of kind %s cannot run on the node where the actor lives: %s", now.version, name, v.problem)
 	default:
 		return v, nil, nil
 	}
+}
+
+// unready says what messages of a kind wait for on this node: the version that is in use must be compiled, or have been tried. What
+// comes of it choose finds out.
+func (s *Shell) unready(name string) (again <-chan struct{}, reason string) {
+	k := s.c.Group.State().Kind(name)
+	if k == nil {
+		return nil, ""
+	}
+	active, shelf, busy := k.At(k.Active), s.shelf.Load(), s.busy.Load()
+	if active == nil || shelf.modules[active.Digest] != nil || shelf.late[active.Digest] {
+		return nil, ""
+	}
+	reason = fmt.Sprintf("version %d of kind %s (module %s) is not ready on the node where the actor lives: ", active.Number, name, active.Digest.Short())
+	switch {
+	case busy == nil:
+		return shelf.changed, reason + "it is about to be compiled"
+	case busy.digest != active.Digest:
+		return shelf.changed, reason + "another module is compiled before it"
+	}
+	return shelf.changed, fmt.Sprintf("%sit has been compiled for %v", reason, time.Since(busy.begun).Round(time.Millisecond))
 }
 
 // unavailable is an error that may be gone when the message is tried again.

@@ -39,14 +39,22 @@ type Config struct {
 	Registered func(keyspace string)
 
 	Log *slog.Logger // default: none
+
+	load loader // default: Load
 }
+
+// loader makes a module ready. Tests have one that takes its time.
+type loader func(ctx context.Context, e *wasm.Engine, binary []byte, host wasm.Host) (*Module, error)
 
 // Shell keeps the kinds of actors that were pushed to the cluster on one node: it compiles their modules in the background, tells the
 // cluster which it can run, and has them handle the messages of the actors that live here. Its methods may be called concurrently.
 //
 //	state changed ──► kinds ────► registered with the Host, or unregistered
 //	                  modules ──► compiled, one at a time ──► StageReport: this node can run it, or why not
-//	                         └──► shelf: what messages find
+//	                         └──► shelf: what messages find, and wait for
+//
+// Modules that messages are handled by come first. Until such a one is compiled, or cannot be, the messages of its kind that come to
+// this node wait: DESIGN.md says why.
 //
 // A node that may hold no copies only registers the kinds: calls begin there, and no actor lives there.
 type Shell struct {
@@ -56,15 +64,24 @@ type Shell struct {
 	done   sync.WaitGroup
 	wake   chan struct{}
 	shelf  atomic.Pointer[shelf]
+	busy   atomic.Pointer[work]
 
 	// The loop's own.
 	kinds map[string]*cluster.ActorKind // that are registered
 	look  look
 }
 
-// shelf is what messages are handled by. It does not change.
+// shelf is what messages are handled by. It does not change: another takes its place.
 type shelf struct {
 	modules map[cluster.Digest]*volume
+	late    map[cluster.Digest]bool // those that were not compiled in time, and are tried again
+	changed chan struct{}           // closed when another has taken its place
+}
+
+// work is a module that is being compiled.
+type work struct {
+	digest cluster.Digest
+	begun  time.Time
 }
 
 // volume is a module as this node has it.
@@ -102,19 +119,29 @@ func Start(c Config) (*Shell, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Shell{c: c, wake: make(chan struct{}, 1), kinds: map[string]*cluster.ActorKind{}, look: look{other: map[cluster.Digest]bool{}}}
-	s.shelf.Store(&shelf{})
+	if c.load == nil {
+		c.load = Load
+	}
+	s := newShell(c)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.done.Go(s.run)
 	s.Wake()
 	return s, nil
 }
 
+func newShell(c Config) *Shell {
+	s := &Shell{c: c, wake: make(chan struct{}, 1), kinds: map[string]*cluster.ActorKind{}, look: look{other: map[cluster.Digest]bool{}}}
+	s.shelf.Store(&shelf{changed: make(chan struct{})})
+	return s
+}
+
 // Close ends the looking and frees the modules. Messages that are being handled end as they would; others are refused.
 func (s *Shell) Close() {
 	s.cancel()
 	s.done.Wait()
-	for _, v := range s.shelf.Swap(&shelf{}).modules {
+	modules := s.shelf.Load().modules
+	s.display(nil, nil)
+	for _, v := range modules {
 		v.close(s.c.Log)
 	}
 }
@@ -196,13 +223,18 @@ func (s *Shell) follow(state *cluster.State) (done bool) {
 		s.look.kindsAt = state.KindsAt
 	}
 	self := state.Member(s.c.Self)
-	if self == nil || self.Down || !self.Has(cluster.RoleData) {
+	if self == nil || !self.Has(cluster.RoleData) {
 		return true
 	}
 	if len(state.Modules) == s.look.count && (s.look.count == 0 || &state.Modules[0] == s.look.first) && self.Epoch == s.look.epoch {
 		return true
 	}
-	if !s.stage(state, self) {
+	done = s.stage(state)
+	s.keep(state)
+	if self.Down { // the cluster is about to learn that it is not: what this node could say now would not be heard
+		return done
+	}
+	if report := s.findings(state, self); len(report.Modules) > 0 && !s.say(report) || !done {
 		return false
 	}
 	s.look.count, s.look.epoch, s.look.first = len(state.Modules), self.Epoch, nil
@@ -237,29 +269,41 @@ func (s *Shell) register(state *cluster.State) {
 	}
 }
 
-// put adds what came of compiling a module to the shelf.
+// display has messages find other modules from now on. Those that wait look again.
+func (s *Shell) display(modules map[cluster.Digest]*volume, late map[cluster.Digest]bool) {
+	old := s.shelf.Swap(&shelf{modules, late, make(chan struct{})})
+	close(old.changed)
+}
+
+// put adds what came of compiling a module to the shelf; nil: there was no time for it.
 func (s *Shell) put(digest cluster.Digest, v *volume) {
 	old := s.shelf.Load()
-	next := maps.Clone(old.modules)
-	if next == nil {
-		next = map[cluster.Digest]*volume{}
+	modules, late := maps.Clone(old.modules), maps.Clone(old.late)
+	if modules == nil {
+		modules, late = map[cluster.Digest]*volume{}, map[cluster.Digest]bool{}
 	}
-	next[digest] = v
-	s.shelf.Store(&shelf{next})
+	if v == nil {
+		late[digest] = true
+	} else {
+		modules[digest] = v
+		delete(late, digest)
+	}
+	s.display(modules, late)
 }
 
 // keep drops what is not in a state any more.
 func (s *Shell) keep(state *cluster.State) {
 	maps.DeleteFunc(s.look.other, func(digest cluster.Digest, _ bool) bool { return state.Module(digest) == nil })
 	old := s.shelf.Load()
-	next := maps.Clone(old.modules)
-	maps.DeleteFunc(next, func(digest cluster.Digest, _ *volume) bool { return state.Module(digest) == nil })
-	if len(next) == len(old.modules) {
+	modules, late := maps.Clone(old.modules), maps.Clone(old.late)
+	maps.DeleteFunc(modules, func(digest cluster.Digest, _ *volume) bool { return state.Module(digest) == nil })
+	maps.DeleteFunc(late, func(digest cluster.Digest, _ bool) bool { return state.Module(digest) == nil })
+	if len(modules) == len(old.modules) && len(late) == len(old.late) {
 		return
 	}
-	s.shelf.Store(&shelf{next})
+	s.display(modules, late)
 	for digest, v := range old.modules {
-		if next[digest] == nil {
+		if modules[digest] == nil {
 			v.close(s.c.Log)
 		}
 	}

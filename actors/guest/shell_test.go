@@ -215,10 +215,10 @@ func TestTimeSaysNothingOfAModule(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	binary := fixture(t, "kit.wasm")
-	s := &Shell{c: Config{Engine: engine(), Log: slog.New(slog.DiscardHandler)}, ctx: ctx, kinds: map[string]*cluster.ActorKind{"kit": {}}, look: look{other: map[cluster.Digest]bool{}}}
-	s.shelf.Store(&shelf{})
+	s := newShell(Config{Engine: engine(), Log: slog.New(slog.DiscardHandler), load: Load})
+	s.ctx, s.kinds["kit"] = ctx, &cluster.ActorKind{}
 	state := &cluster.State{Modules: []cluster.Module{{Digest: "d", Size: len(binary), Chunks: [][]byte{binary}}}}
-	if !state.Modules[0].Whole() || s.stage(state, &cluster.Member{}) || len(s.shelf.Load().modules) != 0 {
+	if !state.Modules[0].Whole() || s.stage(state) || len(s.shelf.Load().modules) != 0 {
 		t.Errorf("a node that has no time has %v on its shelf", s.shelf.Load().modules)
 	}
 }

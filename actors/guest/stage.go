@@ -16,27 +16,58 @@ import (
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
-// stage compiles the modules of a state that are actors, and says what is new about them; done is false if that must be tried again.
-func (s *Shell) stage(state *cluster.State, self *cluster.Member) (done bool) {
-	report := &cluster.StageReport{Node: self.ID, Epoch: self.Epoch}
-	for i := range state.Modules {
-		m := &state.Modules[i]
-		if !m.Whole() || !s.isActor(m) {
+// stage compiles the modules of a state that are actors; done is false if some are to be tried again.
+func (s *Shell) stage(state *cluster.State) (done bool) {
+	done = true
+	for _, m := range s.queue(state) {
+		if s.shelf.Load().modules[m.Digest] != nil {
 			continue
 		}
-		v := s.shelf.Load().modules[m.Digest]
-		if v == nil {
-			if v = s.compile(m); v == nil {
-				return false
-			}
-			s.put(m.Digest, v)
+		s.busy.Store(&work{m.Digest, time.Now()})
+		v := s.compile(m)
+		s.busy.Store(nil)
+		if v == nil && s.ctx.Err() != nil {
+			return false
 		}
-		if said, known := m.ReadyOn(self.ID, self.Epoch); !known || said != v.problem {
-			report.Modules = append(report.Modules, cluster.StagedModule{Digest: m.Digest, Problem: v.problem})
+		s.put(m.Digest, v)
+		done = done && v != nil
+	}
+	return done
+}
+
+// queue lists the modules of a state that are actors, those first that messages are handled by: callers may wait for them.
+func (s *Shell) queue(state *cluster.State) (list []*cluster.Module) {
+	inUse := map[cluster.Digest]bool{}
+	for i := range state.Kinds {
+		if active := state.Kinds[i].At(state.Kinds[i].Active); active != nil {
+			inUse[active.Digest] = true
 		}
 	}
-	s.keep(state)
-	return len(report.Modules) == 0 || s.say(report)
+	first := 0
+	for i := range state.Modules {
+		m := &state.Modules[i]
+		switch {
+		case m.Whole() && inUse[m.Digest]:
+			list = slices.Insert(list, first, m)
+			first++
+		case m.Whole() && s.isActor(m):
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// findings is what is new in what this node can say about the modules of a state.
+func (s *Shell) findings(state *cluster.State, self *cluster.Member) *cluster.StageReport {
+	report := &cluster.StageReport{Node: self.ID, Epoch: self.Epoch}
+	for digest, v := range s.shelf.Load().modules {
+		m := state.Module(digest)
+		if said, known := m.ReadyOn(self.ID, self.Epoch); !known || said != v.problem {
+			report.Modules = append(report.Modules, cluster.StagedModule{Digest: digest, Problem: v.problem})
+		}
+	}
+	slices.SortFunc(report.Modules, func(a, b cluster.StagedModule) int { return cmp.Compare(a.Digest, b.Digest) })
+	return report
 }
 
 // isActor says whether a whole module has the manifest of a kind of actors. What has none is a policy, and others see to it.
@@ -63,7 +94,7 @@ func (s *Shell) compile(m *cluster.Module) *volume {
 	}
 	var module *Module
 	if err == nil {
-		module, err = Load(ctx, s.c.Engine, binary, s.host(manifest))
+		module, err = s.c.load(ctx, s.c.Engine, binary, s.host(manifest))
 	}
 	if ctx.Err() != nil { // whatever came of it: time says nothing of the module
 		(&volume{module: module}).close(s.c.Log)
@@ -84,7 +115,6 @@ func (s *Shell) compile(m *cluster.Module) *volume {
 
 // say proposes a report.
 func (s *Shell) say(r *cluster.StageReport) bool {
-	slices.SortFunc(r.Modules, func(a, b cluster.StagedModule) int { return cmp.Compare(a.Digest, b.Digest) })
 	ctx, cancel := context.WithTimeout(s.ctx, reportLimit)
 	defer cancel()
 	outcome, err := s.c.Group.Propose(ctx, &cluster.Command{Stage: r})

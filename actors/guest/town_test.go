@@ -48,17 +48,21 @@ func (w window) Propose(_ context.Context, c *cluster.Command) (cluster.Outcome,
 }
 
 func newTown(t *testing.T, nodes int) *town {
+	return newTownWith(t, nodes, func(int) loader { return Load })
+}
+
+// newTownWith begins a town whose nodes make modules ready in ways of their own.
+func newTownWith(t *testing.T, nodes int, load func(node int) loader) *town {
 	w := &town{World: virtualtest.New(t, nodes, func() []*virtual.Kind { return nil }), t: t, state: &cluster.State{}, late: map[int]*cluster.State{}}
 	for i := range nodes {
-		m := cluster.Member{ID: id(i), Name: fmt.Sprint("n", i), Raft: uint64(i + 1), Epoch: 1, Peer: fmt.Sprint("n", i, ":1"), Format: cluster.Format, Roles: cluster.RoleMeta | cluster.RoleData}
-		c := &cluster.Command{Join: &cluster.Join{Member: m}}
+		c := &cluster.Command{Join: &cluster.Join{Member: member(i)}}
 		if i == 0 {
-			c = &cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: strings.Repeat("c", 40), Member: m}}
+			c = &cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: strings.Repeat("c", 40), Member: member(i)}}
 		}
 		w.must(c)
 	}
 	for i := range nodes {
-		s, err := Start(Config{Self: id(i), Group: window{w, i}, Host: w.Host(i), Engine: engine()})
+		s, err := Start(Config{Self: id(i), Group: window{w, i}, Host: w.Host(i), Engine: engine(), load: load(i)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +76,11 @@ func newTown(t *testing.T, nodes int) *town {
 }
 
 func id(node int) shards.NodeID { return shards.NodeID(fmt.Sprintf("%040x", node+1)) }
+
+func member(node int) cluster.Member {
+	name := fmt.Sprint("n", node)
+	return cluster.Member{ID: id(node), Name: name, Raft: uint64(node + 1), Epoch: 1, Peer: name + ":1", Format: cluster.Format, Roles: cluster.RoleMeta | cluster.RoleData}
+}
 
 func (w *town) apply(c *cluster.Command) cluster.Outcome {
 	w.mu.Lock()
@@ -153,4 +162,18 @@ func (w *town) expect(node int, actor, method, request, want string) {
 	if part, isError := strings.CutPrefix(want, "! "); got != want && (!isError || !strings.HasPrefix(got, "! ") || !strings.Contains(got, part)) {
 		w.t.Errorf("%s %s %s by way of node %d gives %q, not %q", actor, method, request, node, got, want)
 	}
+}
+
+// leave has a node be no member any more.
+func (w *town) leave(node int) {
+	w.t.Helper()
+	w.must(&cluster.Command{Member: &cluster.MemberChange{Node: id(node), Forget: true}})
+	synctest.Wait()
+}
+
+// join makes it one again.
+func (w *town) join(node int) {
+	w.t.Helper()
+	w.must(&cluster.Command{Join: &cluster.Join{Member: member(node)}})
+	synctest.Wait()
 }

@@ -15,8 +15,8 @@ import (
 //	  ▲                                   │
 //	  └── commit: replyMethod's changes, and o/{asker}/TOKEN is deleted ◄── reply, or why not
 //
-// A question that its receiver refuses is answered with the refusal: at once, but for CodeBusy and CodeNoKind, which may pass and are
-// tried for some minutes. While the receiver's shard has no primary it waits. Who cannot wait sets a reminder, and ignores an
+// A question that its receiver refuses is answered with the refusal: at once, but for CodeBusy, CodeNoKind and CodeUnable, which may
+// pass and are tried for some minutes. While the receiver's shard has no primary it waits. Who cannot wait sets a reminder, and ignores an
 // answer that comes after it. An answer that replyMethod refuses is tried a few times and then set aside.
 func (t *Turn) Ask(to ID, method string, request any, replyMethod string) (token uint64, err error) {
 	switch m := t.kind.method(replyMethod); {
@@ -71,8 +71,11 @@ func (m *kept) refused(err error, tries int) *Error {
 	if !errors.As(err, &own) {
 		return nil
 	}
-	if code := own.Code; (code == CodeBusy || code == CodeNoKind) && tries+1 < triesFor(err) {
-		return nil
+	switch own.Code {
+	case CodeBusy, CodeNoKind, CodeUnable:
+		if tries+1 < triesFor(err) {
+			return nil
+		}
 	}
 	return own
 }

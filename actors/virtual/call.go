@@ -151,8 +151,7 @@ const (
 
 // deliver tries until the message is answered, cannot be, or patience ends.
 func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
-	begin := time.Now()
-	var patient context.Context // made when it is needed: most calls are answered at once
+	var patient context.Context // from the first try that failed: most calls are answered at once, and some wait long before they are
 	unknown := false            // a try was not answered: it may have been handled, so that a refusal of the next says nothing
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		body, err := h.try(ctx, m)
@@ -165,7 +164,7 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 		}
 		if patient == nil {
 			var cancel context.CancelFunc
-			patient, cancel = context.WithDeadline(ctx, begin.Add(h.c.Patience))
+			patient, cancel = context.WithTimeout(ctx, h.c.Patience)
 			defer cancel()
 		}
 		m.Repeated, m.Unsure = true, m.Unsure || unknown

@@ -18,9 +18,10 @@ const (
 	CodeTooLarge                   // a request, a reply or a state beyond its limit
 	CodeNoKind                     // the node where the actor lives does not know the kind
 	CodeHandling                   // a handler has called: while an actor handles a message it sends others, and waits for none
+	CodeUnable                     // the node where the actor lives cannot run the code of the kind, and says why
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {

@@ -238,6 +238,10 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	}
 	ctx, span := h.handling(ctx, m)
+	if err := h.untilReady(ctx, k, shard, span); err != nil {
+		end(span, err)
+		return nil, err
+	}
 	if method.reads && a != nil {
 		if body, done, err := a.read(ctx, m); done {
 			end(span, err)

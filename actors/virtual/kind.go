@@ -83,6 +83,8 @@ type Kind struct {
 
 	activated   method // run when an actor has come into memory, if there is one
 	passivating func(id ID, state any)
+
+	unready func() (again <-chan struct{}, reason string) // what messages wait for (ReadyWhen); nil: nothing
 }
 
 // method is what a kind does with messages of one name.

@@ -143,7 +143,7 @@ func (k *link) pause(h *Host, err error) {
 // How often a message is tried before it is set aside.
 const (
 	triesRefused = 5  // its handler fails: the reason may pass
-	triesBusy    = 20 // the receiver is overrun, or its kind or method is not known there yet: about six minutes
+	triesBusy    = 20 // the receiver is overrun, or its kind or method is not known there yet, or cannot run there: about six minutes
 	noEnd        = 1 << 30
 )
 
@@ -151,7 +151,7 @@ func triesFor(err error) int {
 	switch CodeOf(err) {
 	case 0:
 		return noEnd // it did not reach its actor: its shard will be led again
-	case CodeBusy, CodeNoKind, CodeUnknown:
+	case CodeBusy, CodeNoKind, CodeUnknown, CodeUnable:
 		return triesBusy
 	case CodeBadRequest, CodeTooLarge:
 		return 1
