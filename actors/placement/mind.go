@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -134,6 +135,9 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 		own = append(own, hosted.Policy{Version: house[at], Strikes: p.docket.strikes(s, cluster.Digest(house[at].Digest()))})
 	}
 	m.set = hosted.NewSet(natives, append(own, guests...))
+	if p.c.Answered != nil && !shadow {
+		m.set.Time(hosted.Stopwatch{Now: p.clock, Took: func(policy string, ns int64) { p.c.Answered(policy, time.Duration(ns)) }})
+	}
 	m.set.Scorers = append(slices.Clone(p.c.Scorers), m.set.Scorers...)
 	return m
 }

@@ -86,6 +86,9 @@ type Config struct {
 	// Faulted is told of each fault of a policy's module, on the same terms.
 	Faulted func(hosted.Fault)
 
+	// Answered is told how long guests took to answer questions of plans, of one question in eight, on the same terms.
+	Answered func(policy string, took time.Duration)
+
 	Log *slog.Logger // default: none
 }
 
@@ -146,6 +149,7 @@ type Placement struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	last   atomic.Pointer[allocator.Plan]
+	began  time.Time
 
 	setbacks atomic.Pointer[setbacks]
 	shelf    shelf
@@ -174,7 +178,7 @@ func Start(c Config) (*Placement, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	p := &Placement{c: c, wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan), restage: make(chan struct{}, 1),
+	p := &Placement{c: c, began: time.Now(), wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan), restage: make(chan struct{}, 1),
 		exposed: make(chan exposure, 1), compared: newRing[Comparison](comparisons),
 		unrest: unrest{probation: c.Probation, mostMoves: c.MaxShardMoves, stall: c.Stall}}
 	p.chair.p, p.desk.p = p, p
@@ -186,6 +190,9 @@ func Start(c Config) (*Placement, error) {
 	p.Wake()
 	return p, nil
 }
+
+// clock is what questions to guests are timed by.
+func (p *Placement) clock() int64 { return int64(time.Since(p.began)) }
 
 // Close ends the looking, and returns when it has ended. A plan on its way may still be committed.
 func (p *Placement) Close() {

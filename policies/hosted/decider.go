@@ -19,12 +19,13 @@ type mind struct {
 	v     *Version
 	board *board
 	*ledger
-	config  inForce
-	guest   *guest
-	strikes int
-	last    *Fault
-	fuel    uint64 // of the last question
-	burnt   uint64 // of guests that were dropped, since somebody asked
+	config    inForce
+	guest     *guest
+	strikes   int
+	last      *Fault
+	fuel      uint64 // of the last question
+	burnt     uint64 // of guests that were dropped, since somebody asked
+	questions uint64 // that are counted for the stopwatch
 
 	view  *policies.View // that told and hurry are about
 	told  int            // changes of the view
@@ -227,7 +228,9 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 			return k.row, true
 		}
 		budget := d.guest.budget(len(v.Nodes))
+		at, timed := d.begin()
 		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes), min(budget, limit))
+		d.end(at, timed)
 		d.fuel, k.fuel = d.guest.spent, d.guest.spent
 		if rushed {
 			d.pay()

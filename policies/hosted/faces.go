@@ -71,7 +71,10 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 			return d.one(v, q, node)
 		}
 		var answer policies.Answer
-		if answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node); fault == nil {
+		at, timed := d.begin()
+		answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node)
+		d.end(at, timed)
+		if fault == nil {
 			d.fuel = d.guest.spent
 			return answer
 		}

@@ -69,6 +69,7 @@ type ledger struct {
 	lines   []Line
 	logged  int // bytes
 	muted   int // lines beyond the bounds
+	watch   Stopwatch
 }
 
 func (l *ledger) fault(f Fault) {

@@ -229,6 +229,27 @@ func TestPromotionsWaitForNobody(t *testing.T) {
 	}
 }
 
+// One question in eight is timed, the first of them, and by the clock that is handed in.
+func TestOneQuestionInEightIsTimed(t *testing.T) {
+	set := with(load(t, engine(t), fixture(t, "plain/slow", abi.Manifest{})))
+	defer set.Close()
+	var took []string
+	now := int64(0)
+	set.Time(hosted.Stopwatch{
+		Now:  func() int64 { now += 5; return now },
+		Took: func(policy string, ns int64) { took = append(took, fmt.Sprint(policy, " ", ns)) },
+	})
+	w := orphans(t)
+	v := policies.NewView(w.State, w.Facts)
+	for i := range 17 {
+		set.Ask(v, question(v, i%3)) // no two in a row have the same answer at hand
+	}
+	name := set.Deciders[len(set.Deciders)-1].Name()
+	if want := name + " 5"; !slices.Equal(took, []string{want, want, want}) {
+		t.Errorf("of 17 questions %q are timed", took)
+	}
+}
+
 // Each instruction is counted once: what is known already costs nothing, and what a guest did that was dropped is not lost.
 func TestFuelIsCountedOnce(t *testing.T) {
 	set := with(load(t, engine(t), fixture(t, "plain/slow", abi.Manifest{})))

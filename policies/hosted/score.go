@@ -48,7 +48,9 @@ func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok
 	}
 	if fault == nil {
 		budget := s.guest.budget(len(v.Nodes))
+		at, timed := s.begin()
 		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes), min(budget, limit))
+		s.end(at, timed)
 		s.fuel = s.guest.spent
 		if rushed {
 			s.pay()
