@@ -39,6 +39,7 @@ func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
 		m.end(fmt.Sprintf("the placement leader %s has declared epoch %d dead", peer.Name, m.c.Epoch))
 	case r.standing == liveness.Granted:
 		m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
+		m.c.Answered(m.roundTrip)
 		m.granted(r)
 		m.flooded(r.flood)
 		m.heardBack(r.grant.Term, r.report, r.grant.Sent)

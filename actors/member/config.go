@@ -77,6 +77,10 @@ type Config struct {
 	// Changed tells of each change that the detector makes, on the Member's goroutine while this node leads: it must be
 	// quick. Evidence knows of the change already. nil: nobody wants to know.
 	Changed func(term uint64, c liveness.Change)
+
+	// Answered tells how long each heartbeat took to the placement leader and back, on the Member's goroutine of every other node: it
+	// must be quick. nil: nobody wants to know.
+	Answered func(roundTrip time.Duration)
 }
 
 func (c Config) validate() (Config, error) {
@@ -114,6 +118,9 @@ func (c Config) validate() (Config, error) {
 	}
 	if c.Over == nil {
 		c.Over = func(string) {}
+	}
+	if c.Answered == nil {
+		c.Answered = func(time.Duration) {}
 	}
 	if c.Changed == nil {
 		c.Changed = func(uint64, liveness.Change) {}

@@ -37,6 +37,21 @@ func TestEverybodyHoldsALease(t *testing.T) {
 	})
 }
 
+// Each heartbeat that is answered is told of, but on the leader, whose heartbeats go nowhere.
+func TestRoundTripsAreTold(t *testing.T) {
+	inTown(t, 2, liveness.Config{}, func(t *testing.T, w *town) {
+		w.pass(time.Second)
+		for id, least := range map[shards.NodeID]int{"n1": 0, "n2": 4} {
+			r := w.nodes[id]
+			r.mu.Lock()
+			if n := len(r.trips); n < least || n > 4*least {
+				t.Errorf("%s tells of %d round trips in two seconds", id, n)
+			}
+			r.mu.Unlock()
+		}
+	})
+}
+
 // TestProofOfDeath: "A broken connection is instant suspicion: the leader redials; a refused connection at the very address
 // where that epoch listened [...] is proof of death and needs no wait" (DESIGN.md section 3).
 func TestProofOfDeath(t *testing.T) {

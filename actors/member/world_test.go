@@ -46,7 +46,8 @@ type resident struct {
 	health  liveness.Health
 	heldUp  time.Duration // of the member's goroutine, with each heartbeat
 	changes []liveness.Change
-	gone    []shards.Epoch // of leaders
+	gone    []shards.Epoch  // of leaders
+	trips   []time.Duration // of heartbeats
 	over    string
 	closed  bool
 	sample  Sample // what Loads measures
@@ -141,12 +142,13 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 	}
 	m, err := Start(Config{
 		Self: id, Epoch: epoch, Wire: r.wire, Group: r, Liveness: w.config, Health: r.figures,
-		Log:     slog.New(slog.NewTextHandler(&r.log, nil)),
-		Over:    func(reason string) { r.mu.Lock(); r.over = reason; r.mu.Unlock() },
-		Changed: func(_ uint64, c liveness.Change) { r.note(c) },
-		Loads:   func() Sample { r.mu.Lock(); defer r.mu.Unlock(); return r.sample },
-		Full:    fuller,
-		Flooded: func(full []Flood) { r.mu.Lock(); defer r.mu.Unlock(); r.full, r.told = full, r.told+1 },
+		Log:      slog.New(slog.NewTextHandler(&r.log, nil)),
+		Over:     func(reason string) { r.mu.Lock(); r.over = reason; r.mu.Unlock() },
+		Changed:  func(_ uint64, c liveness.Change) { r.note(c) },
+		Answered: func(roundTrip time.Duration) { r.mu.Lock(); defer r.mu.Unlock(); r.trips = append(r.trips, roundTrip) },
+		Loads:    func() Sample { r.mu.Lock(); defer r.mu.Unlock(); return r.sample },
+		Full:     fuller,
+		Flooded:  func(full []Flood) { r.mu.Lock(); defer r.mu.Unlock(); r.full, r.told = full, r.told+1 },
 	})
 	if err != nil {
 		w.Fatal(err)

@@ -222,6 +222,9 @@ func Found(log Log, number uint64) error {
 // State is the cluster state that this node has applied. It is immutable.
 func (c *Core) State() *cluster.State { return c.state }
 
+// Committed is the index of the last entry that this node knows to be committed; it may not have been applied yet.
+func (c *Core) Committed() uint64 { return c.node.BasicStatus().GetCommit() }
+
 // Applied is the index of the last applied entry.
 func (c *Core) Applied() uint64 { return c.applied }
 

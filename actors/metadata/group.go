@@ -72,6 +72,10 @@ type Config struct {
 
 	Logger *slog.Logger // default: nobody listens
 
+	// Elected is told, whenever this node learns of a leader after it has known of none, how long that took; not of the first that it
+	// ever knows. It must be quick, and not call the Group. nil: nobody wants to know.
+	Elected func(took time.Duration)
+
 	// Fatal is told, once, that the log cannot be written, after which this node takes no part any more. It must not call the
 	// Group. Default: panic.
 	Fatal func(error)
@@ -95,6 +99,9 @@ func (c *Config) validate() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Elected == nil {
+		c.Elected = func(time.Duration) {}
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }
@@ -137,6 +144,7 @@ type Group struct {
 	state  atomic.Pointer[cluster.State]
 	status atomic.Pointer[Status]
 
+	committed atomic.Uint64 // as Core.Committed says before what is committed is applied
 	confirmed atomic.Pointer[time.Time]
 	sequence  atomic.Uint64
 	belongs   atomic.Pointer[string] // id of the cluster, once this node takes its messages
@@ -216,6 +224,12 @@ func (g *Group) newCore() (*Core, error) {
 // State is the cluster state as applied here. It is immutable, and never nil: before this node has heard from its cluster it
 // is empty.
 func (g *Group) State() *cluster.State { return g.state.Load() }
+
+// ApplyLag is how many entries this node knows to be committed and has not applied yet.
+func (g *Group) ApplyLag() uint64 {
+	applied := g.Status().Applied // first: it may be overtaken by what is committed, and never overtakes
+	return max(g.committed.Load(), applied) - applied
+}
 
 // Status is what this node knows now.
 func (g *Group) Status() Status { return *g.status.Load() }

@@ -90,6 +90,38 @@ func TestLeaderKilled(t *testing.T) {
 	})
 }
 
+// Each time without a leader is told once, by whoever knew of none: not the beginning, when none had been.
+func TestTimesWithoutALeaderAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 3)
+		leader := n.houses["n1"].waitLeader(5 * time.Second)
+		var others []*house
+		for _, h := range n.houses {
+			if h != leader {
+				others = append(others, h)
+			}
+		}
+		leader.kill()
+		others[0].set(5*time.Second, "a", "1")
+		for _, h := range others {
+			h.waitLeader(5 * time.Second)
+			synctest.Wait()
+			if lag := h.group.ApplyLag(); h.group.committed.Load() == 0 || lag != 0 {
+				t.Errorf("node %s knows that %d is committed, and has yet to apply %d", h.name, h.group.committed.Load(), lag)
+			}
+		}
+		for _, h := range others {
+			h.kill()
+			if len(h.mends) != 1 || h.mends[0] <= 0 || h.mends[0] > 250*time.Millisecond {
+				t.Errorf("node %s tells of %v without a leader", h.name, h.mends)
+			}
+		}
+		if leader.mends != nil {
+			t.Errorf("who led tells of %v without a leader", leader.mends)
+		}
+	})
+}
+
 // One that is cut off is not missed, leads no longer after a while, and comes back without an election.
 func TestMinority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -49,6 +49,7 @@ type house struct {
 	wire  *transport.Transport
 	group *Group
 	taken atomic.Pointer[Group]
+	mends []time.Duration // times without a leader, as the Group has told; read them when it has stopped
 	fails atomic.Pointer[error]
 }
 
@@ -122,6 +123,7 @@ func (h *house) start() *house {
 		Connect:   func(list []transport.Address) { h.wire.SetPeers(list) },
 		Logger:    h.town.logger.With("node", h.name),
 		Fatal:     func(err error) { h.fails.Store(&err) },
+		Elected:   func(took time.Duration) { h.mends = append(h.mends, took) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,9 @@ type loop struct {
 	stand     *time.Timer
 	tries     int
 	voters    voterKeeper
+
+	led        bool      // a leader has been known
+	leaderless time.Time // since when none is, if one has been; zero: one is
 }
 
 // waiter waits for what becomes of a command.
@@ -146,6 +149,7 @@ func (l *loop) serve(t task) {
 // pump carries out all that the Core has to do.
 func (l *loop) pump() error {
 	for l.core.Pending() {
+		l.group.committed.Store(l.core.Committed())
 		l.send(l.core.Begin())
 		out, err := l.core.Finish()
 		if err != nil {
@@ -227,8 +231,15 @@ func (l *loop) leadChanged() {
 		close(c)
 		delete(l.barriers, round)
 	}
-	if lead.Number != 0 {
+	switch {
+	case lead.Number == 0 && l.led && l.leaderless.IsZero():
+		l.leaderless = time.Now()
+	case lead.Number != 0:
 		l.stand.Stop()
+		if !l.leaderless.IsZero() {
+			l.group.config.Elected(time.Since(l.leaderless))
+		}
+		l.led, l.leaderless = true, time.Time{}
 	}
 	l.group.config.Logger.Info("metadata group", "leader", l.group.Status().Leader, "term", lead.Term, "won", lead.Won)
 }
