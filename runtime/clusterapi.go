@@ -88,6 +88,9 @@ func (c clusterAPI) seen() map[shards.NodeID]admin.Liveness {
 	for i := range seen.Nodes {
 		n := &seen.Nodes[i]
 		l := admin.Liveness{State: livenessOf(&n.Status), Heard: n.HeardAt.UnixMilli()}
+		if n.Node != c.node.id.Node && n.Limit > n.Heard {
+			l.Silence = float64(seen.Ticks-n.Heard) / float64(n.Limit-n.Heard)
+		}
 		if l.State != admin.Alive {
 			l.Reason = n.Reason
 		}
@@ -176,6 +179,7 @@ type inquiry struct {
 	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
 	RoundTrips bool `json:"roundtrips,omitempty"`
+	Clock      bool `json:"clock,omitempty"` // the time there, in nanoseconds since 1970
 }
 
 // ask has another node answer an inquiry.
@@ -225,6 +229,8 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Ping:
 		return []byte("true"), nil
+	case q.Clock:
+		return json.Marshal(time.Now().UnixNano())
 	case q.RoundTrips:
 		return json.Marshal(n.roundTrips(ctx))
 	case q.Transfer != "":

@@ -6,9 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -20,13 +23,43 @@ func (n *Node) collectors() []prometheus.Collector {
 // workFacts adds what is read at each scrape.
 func (n *Node) workFacts(f *admin.Facts) {
 	for _, k := range n.actors.Kinds() {
-		f.Actors = append(f.Actors, admin.ActorFacts{Kind: k.Kind, Active: k.Active, Bytes: k.Bytes})
+		f.Actors = append(f.Actors, admin.ActorFacts{Kind: k.Kind, Active: k.Active, Bytes: k.Bytes, Waiting: k.Waiting})
 	}
 	f.ProposalsPending = n.telling.pending.Load()
-	if l := n.life.Load(); l != nil && l.transport != nil {
+	d := n.directory.Figures()
+	f.Forwards, f.Retries = uint64(d.Forwards), uint64(d.Retries)
+	l := n.life.Load()
+	if l == nil {
+		return
+	}
+	if g := l.group.Load(); g != nil {
+		f.ApplyLag = g.ApplyLag()
+	}
+	f.ClockOffset, f.ClockKnown = n.clocks.offset(placing{n})
+	if l.transport != nil {
 		c := l.transport.Counts()
 		f.Thrown = admin.ThrownFacts{Unknown: c.Unknown, Malformed: c.Malformed, TooLong: c.TooLong, Silenced: c.Silenced}
 	}
+}
+
+// suspected counts a suspicion that has ended.
+func (n *Node) suspected(c *liveness.Change) {
+	if c.Outcome != liveness.OutcomeNone && c.From == liveness.Suspect {
+		n.telling.figures.Suspected(c.Outcome.String())
+	}
+}
+
+// behind is how many operations the slowest copy that is in sync lacks of what its primary here has ordered; 0 where another leads.
+func behind(st *shard.Stats) (most uint64) {
+	if st.Replica.Role != replica.RolePrimary {
+		return 0
+	}
+	for i := range st.Replica.Peers {
+		if p := &st.Replica.Peers[i]; p.InSync {
+			most = max(most, uint64(st.Replica.Last-min(st.Replica.Last, p.Match)))
+		}
+	}
+	return most
 }
 
 // proposed counts a command of the metadata group.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/shards"
@@ -33,6 +34,7 @@ func TestFiguresOfWork(t *testing.T) {
 			for _, line := range []string{
 				`troupe_actor_active{type="account"} 1`, `troupe_actor_activations_total{type="account"} 1`, `rpc_server_call_duration_seconds_count{rpc_system_name="troupe",type="account"}`,
 				`trace_id="` + caller(7).Trace.String() + `"`, "troupe_shard_commit_duration_seconds_count",
+				`troupe_actor_mailbox_wait_seconds_count{type="account"} `, `troupe_actor_mailbox_depth{type="account"} 0`, `troupe_shard_replication_lag{keyspace="actors"} `,
 			} {
 				if !strings.Contains(page, line) {
 					t.Errorf("the primary's page has no %s", line)
@@ -40,7 +42,8 @@ func TestFiguresOfWork(t *testing.T) {
 			}
 		}
 		if strings.Contains(page, "\ntroupe_raft_leads 1") {
-			for _, line := range []string{`troupe_plan_moves_total{lane="`, `troupe_raft_proposal_total{outcome="committed"}`, "troupe_plan_duration_seconds_bucket", "troupe_raft_commit_duration_seconds_bucket", "troupe_cluster_heartbeat_age_seconds{node="} {
+			for _, line := range []string{`troupe_plan_moves_total{lane="`, `troupe_raft_proposal_total{outcome="committed"}`, "troupe_plan_duration_seconds_bucket", "troupe_raft_commit_duration_seconds_bucket", "troupe_cluster_heartbeat_age_seconds{node=",
+				"troupe_cluster_detector_silence_ratio{node=", "troupe_cluster_clock_offset_seconds 0.0", "troupe_raft_apply_lag "} {
 				if !strings.Contains(page, line) {
 					t.Errorf("the leader's page has no %s", line)
 				}
@@ -67,4 +70,18 @@ func openMetrics(t *testing.T, n *Node) string {
 		t.Fatal(err)
 	}
 	return string(page)
+}
+
+// A node knows how far its clock is ahead of the leader's, in one process not at all; and how long its heartbeats take.
+func TestClocksAreCompared(t *testing.T) {
+	c := newTroopOf(t, false, func(c *Config) { c.HTTP = "127.0.0.1:0" }, volatileSpace("x", 1))
+	leads, follows := c.leader()
+	asked := time.Now()
+	ahead, err := c.nodes[follows].ahead(t.Context(), c.nodes[leads].id.Node)
+	if err != nil || ahead.Abs() > time.Since(asked) {
+		t.Errorf("a clock is %v ahead of itself, %v", ahead, err)
+	}
+	for _, want := range []string{"\ntroupe_cluster_clock_offset_seconds ", "\ntroupe_cluster_heartbeat_rtt_seconds_bucket"} {
+		eventually(t, "a follower's page has"+want, func() bool { return strings.Contains(openMetrics(t, c.nodes[follows]), want) })
+	}
 }

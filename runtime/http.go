@@ -85,6 +85,7 @@ func (a api) Facts() admin.Facts {
 				st := h.Stats()
 				per.Reads += st.Reads
 				per.Writes += st.Writes
+				per.Lag = max(per.Lag, behind(&st))
 			}
 		}
 		f.Keyspaces = append(f.Keyspaces, per)

@@ -103,6 +103,7 @@ func (l *life) begin(ctx, background context.Context) error {
 		l.follow(background, changed)
 	})
 	l.running.Go(func() { l.observe(background) })
+	l.running.Go(func() { l.compareClocks(background) })
 	for _, m := range l.node.state().Members { // whoever was connected before others could see this life
 		if m.ID != l.node.id.Node {
 			l.node.copies.up(m.ID)
@@ -178,6 +179,7 @@ func (l *life) enter() error {
 		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: l.belong, Connect: l.connect, Alive: l.alive,
 		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
 		Logger: n.config.Logger, Fatal: n.fail,
+		Elected: func(took time.Duration) { n.telling.figures.Elections.Observe(took, tracing.Carrier{}) },
 	})
 	if err != nil {
 		return fmt.Errorf("the metadata group: %w", err)
@@ -216,7 +218,11 @@ func (l *life) keepAlive() error {
 
 		Self: n.id.Node, Epoch: l.epoch, Wire: l.wire, Group: l.group.Load(), Log: n.config.Logger, Health: func() liveness.Health { return own.health(n) },
 		Liveness: liveness.Config{TickLength: livenessTick, Lease: lease, Heartbeat: max(1, lease/6), NoProof: n.config.NoProof},
-		Changed:  n.telling.watch.Changed,
+		Changed: func(term uint64, c liveness.Change) {
+			n.suspected(&c)
+			n.telling.watch.Changed(term, c)
+		},
+		Answered: func(roundTrip time.Duration) { n.telling.figures.RoundTrips.Observe(roundTrip, tracing.Carrier{}) },
 		Over: func(reason string) {
 			select {
 			case l.over <- reason:

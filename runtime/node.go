@@ -67,6 +67,7 @@ type Node struct {
 	watchers atomic.Int64 // watches that are on
 	news     news         // of the cluster state and of the members
 	hearsay  hearsay
+	clocks   clocks
 	past     memory
 
 	stop       context.CancelFunc // ends the goroutines of background

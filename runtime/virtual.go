@@ -19,6 +19,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Actors calls virtual actors, wherever in the cluster they live, and runs those whose shards this node leads. Kinds are made known
@@ -81,7 +82,10 @@ func (n *Node) newActors() (*virtual.Host, error) {
 		Self: n.id.Node, Name: n.config.Name, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Memory: n.config.ActorMemory, Log: n.config.Logger, Messages: n.telling.messages, Figures: n.telling.figures,
 		Coming: func(kind string) bool { return n.state().Kind(kind) != nil },
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
-			return remote{n}.Call(ctx, to, transport.KindActor, body)
+			began := time.Now()
+			answer, err := remote{n}.Call(ctx, to, transport.KindActor, body)
+			n.telling.figures.RemoteCalls.Observe(time.Since(began), tracing.Carrier{})
+			return answer, err
 		},
 	})
 }

@@ -25,14 +25,27 @@ func (l *Latency) Observe(took time.Duration, of Carrier) {
 // several machines some ms.
 var micro = []float64{50e-6, 100e-6, 250e-6, 500e-6, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
+// nano are the bounds of histograms of questions to policies: a guest answers most in some µs.
+var nano = []float64{1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, .001, .0025, .005, .01, .05, .1}
+
 // Figures are the metrics of what a node does all the time, under OpenTelemetry's names as Prometheus has them. Its methods may be called
-// concurrently. Of a nil Figures, that of actors without a node, Calls gives nil, and Rejected, Activated and Passivated count nothing; the
-// other methods may not be called.
+// concurrently. Of a nil Figures, that of actors without a node, Calls and MailboxWaits give nil, and Rejected, Activated,
+// Passivated and SetAside count nothing; the other methods may not be called.
 type Figures struct {
 	Commits      *Latency // of a replicated shard's rounds, from their launch on the primary to their commit
 	GroupCommits *Latency // of the metadata group's commands, from their proposal to their application
 	Plans        *Latency // of the placement leader's plans, without their commits
+	Elections    *Latency // of the times in which this node knew of no placement leader, between one and the next
+	RoundTrips   *Latency // of this node's heartbeats, to the placement leader and back
+	RemoteCalls  *Latency // of tries to have actors of other nodes handle a message
 	calls        *prometheus.HistogramVec
+	mailbox      *prometheus.HistogramVec
+	deciders     *prometheus.HistogramVec
+	recoveries   *prometheus.HistogramVec
+	recovered    *prometheus.CounterVec
+	copied       prometheus.Counter
+	suspicions   *prometheus.CounterVec
+	aside        *prometheus.CounterVec
 	rejected     *prometheus.CounterVec
 	activations  *prometheus.CounterVec
 	passivations *prometheus.CounterVec
@@ -48,21 +61,34 @@ type Figures struct {
 // NewFigures makes them, all 0.
 func NewFigures() *Figures {
 	f := &Figures{}
-	latency := func(name, help string) *Latency {
-		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: micro})
+	latency := func(name, help string, bounds []float64) *Latency {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds})
 		f.collectors = append(f.collectors, h)
 		return &Latency{h}
+	}
+	latencies := func(name, help string, bounds []float64, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds}, labels)
+		f.collectors = append(f.collectors, h)
+		return h
 	}
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		f.collectors = append(f.collectors, c)
 		return c
 	}
-	f.Commits = latency("troupe_shard_commit_duration_seconds", "How long rounds of writes took from their launch on the primary until enough copies had them; exemplars carry the trace.")
-	f.GroupCommits = latency("troupe_raft_commit_duration_seconds", "How long commands of the metadata group took from this node's proposal to their application.")
-	f.Plans = latency("troupe_plan_duration_seconds", "How long the placement leader took to make a plan, without its commit.")
-	f.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rpc_server_call_duration_seconds", Buckets: micro,
-		Help: "How long messages to actors of this node took from their arrival in the mailbox to the reply; exemplars carry the trace."}, []string{"rpc_system_name", "type"})
+	f.Commits = latency("troupe_shard_commit_duration_seconds", "How long rounds of writes took from their launch on the primary until enough copies had them; exemplars carry the trace.", micro)
+	f.GroupCommits = latency("troupe_raft_commit_duration_seconds", "How long commands of the metadata group took from this node's proposal to their application.", micro)
+	f.Plans = latency("troupe_plan_duration_seconds", "How long the placement leader took to make a plan, without its commit.", micro)
+	f.Elections = latency("troupe_raft_election_duration_seconds", "How long this node knew of no placement leader, from the loss of one to the next.", seconds)
+	f.RoundTrips = latency("troupe_cluster_heartbeat_rtt_seconds", "How long this node's heartbeats took to the placement leader and back.", micro)
+	f.RemoteCalls = latency("rpc_client_call_duration_seconds", "How long tries to have actors of other nodes handle a message took, on the node of the caller.", micro)
+	f.calls = latencies("rpc_server_call_duration_seconds", "How long messages to actors of this node took from their arrival in the mailbox to the reply; exemplars carry the trace.", micro, "rpc_system_name", "type")
+	f.mailbox = latencies("troupe_actor_mailbox_wait_seconds", "How long messages to actors of this node waited in the mailbox for their turn.", micro, "type")
+	f.deciders = latencies("troupe_decider_duration_seconds", "How long a decider or scorer that is a guest took to answer one question of a plan; one in eight is timed.", nano, "decider")
+	f.recoveries = latencies("troupe_recovery_duration_seconds", "How long copies took to come in sync with a primary of this node, by where what they lacked came from.", minutes, "source")
+	f.recovered = counters("troupe_recovery_operations_total", "Operations that copies got one by one to come in sync with primaries of this node.", "source")
+	f.suspicions = counters("troupe_cluster_suspicion_total", "Suspicions of members that ended while this node led, by how: refuted, proof, timeout, or replaced by another life of the node.", "outcome")
+	f.aside = counters("troupe_actor_dead_letters_total", "Messages of actors of this node, and reminders, that were refused so often that they were set aside.", "type")
 	f.rejected = counters("troupe_actor_rejected_total", "Messages that actors of this node refused without handling them.", "type", "reason")
 	f.activations = counters("troupe_actor_activations_total", "Actors of this node that have come into memory.", "type")
 	f.passivations = counters("troupe_actor_passivations_total", "Actors of this node that have left memory.", "type")
@@ -72,7 +98,8 @@ func NewFigures() *Figures {
 	f.verdicts = counters("troupe_decider_verdicts_total", "What deciders said of candidates in plans that this node made while it led.", "decider", "verdict")
 	f.fuel = counters("troupe_wasm_fuel_total", "Fuel that deciders and scorers which are guests have burnt on this node while it led, with what plans cost that changed nothing.", "decider")
 	f.faults = counters("troupe_decider_errors_total", "Faults of policies' modules on this node, by kind: traps, fuel, time, memory, nonsense.", "policy", "type")
-	f.collectors = append(f.collectors, f.calls, f.changes)
+	f.copied = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_recovery_io_bytes_total", Help: "Bytes of snapshots that primaries of this node sent to copies which then came in sync."})
+	f.collectors = append(f.collectors, f.changes, f.copied)
 	return f
 }
 
@@ -82,6 +109,21 @@ func (f *Figures) Calls(kind string) *Latency {
 		return nil
 	}
 	return &Latency{f.calls.WithLabelValues("troupe", kind)}
+}
+
+// MailboxWaits is how long messages to actors of a kind wait for their turn.
+func (f *Figures) MailboxWaits(kind string) *Latency {
+	if f == nil {
+		return nil
+	}
+	return &Latency{f.mailbox.WithLabelValues(kind)}
+}
+
+// SetAside counts a message of an actor of a kind, or a reminder, that was refused so often that it was set aside.
+func (f *Figures) SetAside(kind string) {
+	if f != nil {
+		f.aside.WithLabelValues(kind).Inc()
+	}
 }
 
 // Rejected counts a message that an actor refused without handling it.
@@ -115,6 +157,25 @@ func (f *Figures) Proposed(took time.Duration, outcome string) {
 
 // LeaderChanged counts another placement leader.
 func (f *Figures) LeaderChanged() { f.changes.Inc() }
+
+// Suspected counts a suspicion of a member that has ended.
+func (f *Figures) Suspected(outcome string) { f.suspicions.WithLabelValues(outcome).Inc() }
+
+// Recovered counts a copy that has come in sync, by a snapshot of so many bytes and so many operations one by one.
+func (f *Figures) Recovered(took time.Duration, bytes, operations int64) {
+	source := "operations"
+	if bytes > 0 {
+		source = "snapshot"
+	}
+	f.recoveries.WithLabelValues(source).Observe(max(0, took.Seconds()))
+	f.recovered.WithLabelValues(source).Add(float64(operations))
+	f.copied.Add(float64(bytes))
+}
+
+// Answered counts a question to a decider or scorer that is a guest.
+func (f *Figures) Answered(decider string, took time.Duration) {
+	f.deciders.WithLabelValues(decider).Observe(max(0, took.Seconds()))
+}
 
 // Moved counts what a plan asks for.
 func (f *Figures) Moved(lane string) { f.moves.WithLabelValues(lane).Inc() }

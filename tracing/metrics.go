@@ -9,6 +9,7 @@ import (
 type Metrics struct {
 	told        *prometheus.CounterVec
 	unavailable prometheus.Histogram
+	down        prometheus.Histogram
 	phases      *prometheus.HistogramVec
 	shards      prometheus.Counter
 	attempts    prometheus.Counter
@@ -34,8 +35,10 @@ func NewMetrics(traces, spans func() uint64) *Metrics {
 			Help: "Failovers, suspicions, drains, moves of copies and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
 			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
+		down: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_shard_unavailable_duration_seconds", Buckets: seconds,
+			Help: "From the end of the node that led a shard to the moment in which the shard takes writes again, of each shard; exemplars carry the trace."}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "troupe_failover_phase_duration_seconds", Buckets: seconds,
-			Help: "How long the phases of a failover took: detect, elect, plan, commit, and promote of each shard."}, []string{"phase"}),
+			Help: "How long the phases of a failover took: detect, elect, plan, commit, promote of each shard, and first_write: from then to its first write that was acknowledged."}, []string{"phase"}),
 		shards:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_shards_total", Help: "Shards that were led by nodes that ended."}),
 		attempts: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_promote_attempts_total", Help: "Promotions; more than shards where the target ended as well."}),
 		resent:   prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_failover_resent_entries_total", Help: "Writes that a dead primary left open, and its successor sent again."}),
@@ -81,13 +84,25 @@ func (m *Metrics) Told(f *Failover) {
 	}
 	m.shards.Add(float64(len(f.Shards) + f.Omitted))
 	for i := range f.Shards {
-		for _, a := range f.Shards[i].Attempts {
-			m.attempts.Inc()
-			m.resent.Add(float64(a.Entries))
-			if a.Served != 0 && a.Told != 0 {
-				observe(m.phases.WithLabelValues("promote"), a.Served-a.Told, trace)
-			}
+		m.shard(f, &f.Shards[i], trace)
+	}
+}
+
+func (m *Metrics) shard(f *Failover, s *Shard, trace prometheus.Labels) {
+	for _, a := range s.Attempts {
+		m.attempts.Inc()
+		m.resent.Add(float64(a.Entries))
+		if a.Served != 0 && a.Told != 0 {
+			observe(m.phases.WithLabelValues("promote"), a.Served-a.Told, trace)
 		}
+	}
+	if !s.Serving() {
+		return
+	}
+	a := s.Last()
+	observe(m.down, a.Served-f.Gone(), trace)
+	if a.Written != 0 {
+		observe(m.phases.WithLabelValues("first_write"), a.Written-a.Served, trace)
 	}
 }
 
@@ -112,5 +127,5 @@ func observe(o prometheus.Observer, ns int64, trace prometheus.Labels) {
 
 // Collectors are what a registry takes.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.told, m.unavailable, m.phases, m.shards, m.attempts, m.resent, m.dropped, m.lost, m.drains, m.left, m.waited, m.longest}
+	return []prometheus.Collector{m.told, m.unavailable, m.down, m.phases, m.shards, m.attempts, m.resent, m.dropped, m.lost, m.drains, m.left, m.waited, m.longest}
 }

@@ -56,7 +56,10 @@ func TestMetricsOfAFailover(t *testing.T) {
 	if exemplar != f.Trace().String() {
 		t.Errorf("the exemplar leads to trace %q", exemplar)
 	}
-	if n := len(page["troupe_failover_phase_duration_seconds"].Metric); n != 5 {
+	if h := page["troupe_shard_unavailable_duration_seconds"].Metric[0].Histogram; h.GetSampleCount() != 2 || h.GetSampleSum() <= .23 || h.GetSampleSum() > 2*.23 {
+		t.Errorf("%d shards were unavailable for %v s in all", h.GetSampleCount(), h.GetSampleSum())
+	}
+	if n := len(page["troupe_failover_phase_duration_seconds"].Metric); n != 6 {
 		t.Errorf("%d phases", n)
 	}
 }

@@ -19,6 +19,7 @@ type activation struct {
 	kind  *Kind
 	shard shards.ShardID
 	calls *tracing.Latency
+	waits *tracing.Latency
 
 	mu      sync.Mutex
 	queue   []*delivery
@@ -68,7 +69,7 @@ func (h *Host) find(id ID, k *Kind) (*activation, shards.ShardID, error) {
 
 // activate brings an actor into memory, if it is not there.
 func (h *Host) activate(id ID, k *Kind, shard shards.ShardID) *activation {
-	fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name)}
+	fresh := &activation{host: h, id: id, kind: k, shard: shard, calls: h.c.Figures.Calls(k.name), waits: h.c.Figures.MailboxWaits(k.name)}
 	size := fresh.weight() // once it is stored others find it, and fresh.size is theirs as well
 	fresh.queue, fresh.size = fresh.first[:0], size
 	found, there := h.active.LoadOrStore(id, fresh)
@@ -197,8 +198,14 @@ func (a *activation) run() {
 		a.queue[0] = nil
 		a.queue = a.queue[1:]
 		a.method = d.m.Method
+		began := a.used
+		if before == nil { // it has slept since
+			began = time.Now()
+		}
 		if before = d; d.from != nil { // nobody has called
 			before, d.from.waiting = nil, false
+		} else {
+			a.waits.Observe(began.Sub(d.at), tracing.Carrier{})
 		}
 		a.mu.Unlock()
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun

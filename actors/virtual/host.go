@@ -192,20 +192,22 @@ type ActiveKind struct {
 	Keyspace string
 	Active   int
 	Bytes    int64 // that they are taken to need
+	Waiting  int   // messages in their mailboxes
 }
 
 // Kinds lists the registered kinds by name, with what is in memory on this node. It visits every activation.
 func (h *Host) Kinds() []ActiveKind {
-	counts, sizes := map[string]int{}, map[string]int64{}
+	counts, sizes, waiting := map[string]int{}, map[string]int64{}, map[string]int{}
 	h.each(func(a *activation) {
 		counts[a.id.Kind]++
 		sizes[a.id.Kind] += a.size
+		waiting[a.id.Kind] += len(a.queue)
 	})
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	list := make([]ActiveKind, 0, len(h.kinds))
 	for _, name := range slices.Sorted(maps.Keys(h.kinds)) {
-		list = append(list, ActiveKind{name, h.kinds[name].keyspace, counts[name], sizes[name]})
+		list = append(list, ActiveKind{name, h.kinds[name].keyspace, counts[name], sizes[name], waiting[name]})
 	}
 	return list
 }

@@ -267,6 +267,27 @@ func TestIdleActorsSleep(t *testing.T) {
 	})
 }
 
+// What waits for an actor is counted, what is being handled is not.
+func TestMailboxesAreMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := newWorld(t, 1, "n1"), make(gate)
+		w.register(journals(g))
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() { w.must("n1", "journal/a", "hang", "x") })
+		}
+		synctest.Wait()
+		if list := w.hosts["n1"].Kinds(); len(list) != 1 || list[0].Waiting != 3 {
+			t.Errorf("with one of four messages under way: %+v", list)
+		}
+		close(g)
+		calls.Wait()
+		if list := w.hosts["n1"].Kinds(); list[0].Waiting != 0 {
+			t.Errorf("when all are handled: %+v", list)
+		}
+	})
+}
+
 // A node stops although a handler does not.
 func TestCloseLeavesWhoDoesNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

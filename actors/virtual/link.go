@@ -172,6 +172,7 @@ type Aside struct {
 // setAside puts a message that an actor keeps where Aside finds it, for as long as receivers remember senders.
 func (h *Host) setAside(keeper ID, key string, a *Aside) error {
 	a.At = time.Now()
+	h.c.Figures.SetAside(keeper.Kind)
 	h.c.Log.Warn("a message between actors was set aside", "from", a.From.String(), "to", a.To.String(), "method", a.Method, "tries", a.Tries, "reason", a.Reason)
 	value, err := withPayloads(a)
 	if err != nil {

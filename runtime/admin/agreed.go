@@ -63,6 +63,8 @@ type Liveness struct {
 	Reason string // a sentence: why it is not alive; empty if it is
 	Heard  int64  // Unix milliseconds of its last heartbeat; 0: not known
 	Load   *Load  `json:",omitempty"` // nil: not known
+
+	Silence float64 `json:"-"` // of the silence that makes it suspect: 1 and more does; on the leader, 0 elsewhere
 }
 
 // Load is what a member measured of itself a few seconds ago. A capacity of 0 is not known.

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -186,8 +187,13 @@ type Facts struct {
 	RESPCommands    uint64
 	Watchers        int64
 
-	Actors           []ActorFacts // by kind
-	ProposalsPending int64        // commands of this node that the metadata group has not answered yet
+	Actors           []ActorFacts  // by kind
+	ProposalsPending int64         // commands of this node that the metadata group has not answered yet
+	ApplyLag         uint64        // entries of the metadata group's log that are known to be committed and are not applied yet
+	Forwards         uint64        // pieces of work for shards that were sent to other nodes
+	Retries          uint64        // pieces of work for shards that were tried again
+	ClockOffset      time.Duration // how far this node's clock is ahead of the placement leader's, if ClockKnown
+	ClockKnown       bool
 	Thrown           ThrownFacts
 }
 
@@ -196,6 +202,8 @@ type ActorFacts struct {
 	Kind   string
 	Active int
 	Bytes  int64 // that they are taken to need
+
+	Waiting int // messages in their mailboxes
 }
 
 // ThrownFacts count what other nodes sent and this one threw away.
@@ -213,6 +221,7 @@ type KeyspaceFacts struct {
 	Writes  uint64 // operations
 	Expired uint64 // keys
 	Evicted uint64 // keys
+	Lag     uint64 // operations that the slowest copy in sync lacks, of any primary here
 }
 
 // GuestFacts count what a module of actors has done since this node has loaded it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -72,9 +73,10 @@ func (m *memory) Shards() []Shard {
 
 func (m *memory) Facts() Facts {
 	return Facts{
-		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version}},
-		Actors:    []ActorFacts{{Kind: "counter", Active: 1, Bytes: 800}},
-		Fsync:     Histogram{Bounds: []float64{.001, .01}, Counts: []uint64{2, 1, 1}, Sum: 0.5},
+		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version, Lag: 7}},
+		Actors:    []ActorFacts{{Kind: "counter", Active: 1, Bytes: 800, Waiting: 2}},
+		ApplyLag:  3, Forwards: 4, Retries: 5, ClockOffset: -20 * time.Millisecond, ClockKnown: true,
+		Fsync: Histogram{Bounds: []float64{.001, .01}, Counts: []uint64{2, 1, 1}, Sum: 0.5},
 	}
 }
 

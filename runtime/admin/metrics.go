@@ -70,6 +70,12 @@ var (
 	metricWatchers     = metric("watchers", "Watches that are on.")
 	metricActors       = metric("actor_active", "Actors of this node that are in memory.", "type")
 	metricActorBytes   = metric("actor_bytes", "Memory that actors of this node are taken to need, in bytes.", "type")
+	metricMailbox      = metric("actor_mailbox_depth", "Messages that wait in mailboxes of actors of this node.", "type")
+	metricForwards     = metric("routing_forwards_total", "Pieces of work for shards that this node sent to other nodes, since those lead them.")
+	metricRetries      = metric("client_retries_total", "Pieces of work for shards that this node tried again, since nobody led them, or somebody else did.")
+	metricLag          = metric("shard_replication_lag", "Operations that the slowest copy in sync lacks of what its primary has ordered, the most of any primary of this node.", "keyspace")
+	metricApplyLag     = metric("raft_apply_lag", "Entries of the metadata group's log that this node knows to be committed and has not applied yet.")
+	metricClockOffset  = metric("cluster_clock_offset_seconds", "How far this node's clock is ahead of the placement leader's, to half of a round trip; missing while that is not known.")
 	metricPending      = metric("raft_proposal_pending", "Commands of this node that the metadata group has not answered yet.")
 	metricThrown       = metric("transport_dropped_total", "What other nodes sent and this one threw away, by reason.", "reason")
 	metricHTTPRunning  = metric("http_requests_in_progress", "HTTP requests that are being answered, by kind.", "kind")
@@ -150,6 +156,7 @@ func (m sender) facts(f *Facts) {
 		m.counter(metricWrites, float64(k.Writes), k.Name)
 		m.counter(metricExpired, float64(k.Expired), k.Name)
 		m.counter(metricEvicted, float64(k.Evicted), k.Name)
+		m.gauge(metricLag, float64(k.Lag), k.Name)
 	}
 	for _, g := range f.Guests {
 		m.counter(metricGuestMessages, float64(g.Handled), g.Kind, g.Version, "handled")
@@ -173,8 +180,15 @@ func (m sender) facts(f *Facts) {
 	for _, k := range f.Actors {
 		m.gauge(metricActors, float64(k.Active), k.Kind)
 		m.gauge(metricActorBytes, float64(k.Bytes), k.Kind)
+		m.gauge(metricMailbox, float64(k.Waiting), k.Kind)
 	}
 	m.gauge(metricPending, float64(f.ProposalsPending))
+	m.gauge(metricApplyLag, float64(f.ApplyLag))
+	m.counter(metricForwards, float64(f.Forwards))
+	m.counter(metricRetries, float64(f.Retries))
+	if f.ClockKnown {
+		m.gauge(metricClockOffset, f.ClockOffset.Seconds())
+	}
 	m.counter(metricThrown, float64(f.Thrown.Unknown), "unknown")
 	m.counter(metricThrown, float64(f.Thrown.Malformed), "malformed")
 	m.counter(metricThrown, float64(f.Thrown.TooLong), "too_long")

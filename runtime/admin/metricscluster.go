@@ -21,6 +21,7 @@ var (
 	metricClusterGreen = metric("cluster_status", "Status of the cluster: 0 green, 1 yellow, 2 red.")
 	metricQuarantined  = metric("policy_quarantined", "Policy modules in quarantine.")
 	metricBeatAge      = metric("cluster_heartbeat_age_seconds", "How long ago the placement leader heard of a member that is not down; only on the leader.", "node")
+	metricSilence      = metric("cluster_detector_silence_ratio", "For how long a member that is not down has been silent, as part of the silence that makes it suspect: 1 and more does; only on the leader.", "node")
 	metricOpenStories  = metric("failover_active", "Failovers that go on.")
 )
 
@@ -47,8 +48,9 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	now := time.Now().UnixMilli()
 	for i := range state.Members {
 		member := &state.Members[i]
-		if heard := evidence.Members[member.ID].Heard; heard > 0 && !member.Down && member.ID != c.backend.Node().ID && evidence.Leader == c.backend.Node().ID {
-			m.gauge(metricBeatAge, float64(max(0, now-heard))/1000, member.Name)
+		if seen := evidence.Members[member.ID]; seen.Heard > 0 && !member.Down && member.ID != c.backend.Node().ID && evidence.Leader == c.backend.Node().ID {
+			m.gauge(metricBeatAge, float64(max(0, now-seen.Heard))/1000, member.Name)
+			m.gauge(metricSilence, seen.Silence, member.Name)
 		}
 	}
 	members := map[LivenessState]int{Alive: 0, Grey: 0, Suspect: 0, Dead: 0}

@@ -103,10 +103,35 @@ func rules(t *testing.T, path string) (list []string) {
 	return list
 }
 
+// What a scrape reads of the node and of its cluster stands on the page as it is.
+func TestFiguresAreOnThePage(t *testing.T) {
+	backend := newMemory()
+	a := newAgreed(t)
+	a.evidence.Members[nodeID(2)] = Liveness{State: Alive, Heard: 1, Silence: .25}
+	backend.cluster = a
+	page := ask(NewServer(backend, ServerConfig{}), "GET", "/metrics", "").Body.String()
+	for _, line := range []string{
+		`troupe_cluster_detector_silence_ratio{node="n2"} 0.25`, `troupe_cluster_clock_offset_seconds -0.02`, `troupe_raft_apply_lag 3`, `troupe_routing_forwards_total 4`,
+		`troupe_client_retries_total 5`, `troupe_actor_mailbox_depth{type="counter"} 2`, `troupe_shard_replication_lag{keyspace="default"} 7`,
+	} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("the page has no %s", line)
+		}
+	}
+	if strings.Contains(page, `silence_ratio{node="n1"}`) {
+		t.Error("the leader's own silence is shown")
+	}
+	backend.cluster = nil
+	if page := ask(NewServer(backend, ServerConfig{}), "GET", "/metrics", "").Body.String(); strings.Contains(page, "silence_ratio") {
+		t.Error("without a cluster somebody is silent")
+	}
+}
+
 // Promised: "Grafana dashboards and alert rules as files with a test that each metric exists".
 func TestMonitorNamesWhatThereIs(t *testing.T) {
 	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
-	m.Told(&tracing.Failover{Kind: tracing.KindFailover, Heard: 1, Declared: 2, Plans: []tracing.Plan{{}}})
+	m.Told(&tracing.Failover{Kind: tracing.KindFailover, Heard: 1, Declared: 2, Plans: []tracing.Plan{{}},
+		Shards: []tracing.Shard{{Attempts: []tracing.Attempt{{Told: 3, Served: 4, Written: 5}}}}})
 	f := tracing.NewFigures()
 	f.Commits.Observe(time.Millisecond, tracing.Carrier{})
 	f.Calls("counter").Observe(time.Millisecond, tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{1}, Flags: 1})
@@ -119,6 +144,11 @@ func TestMonitorNamesWhatThereIs(t *testing.T) {
 	f.Said("alive", "YES")
 	f.Burnt("alive", 100)
 	f.Faulted("mine", "fuel")
+	f.Answered("mine", time.Microsecond)
+	f.Recovered(time.Second, 1<<20, 10)
+	f.Suspected("refuted")
+	f.SetAside("counter")
+	f.MailboxWaits("counter").Observe(time.Millisecond, tracing.Carrier{})
 	backend := newMemory()
 	backend.cluster = newAgreed(t)
 	s := NewServer(backend, ServerConfig{Collectors: append(m.Collectors(), f.Collectors()...)})
