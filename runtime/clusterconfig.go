@@ -24,6 +24,19 @@ func machineName() string {
 	return "localhost"
 }
 
+// standardPort is where nodes listen for others unless told otherwise.
+const standardPort = "7300"
+
+// DefaultName is the name of a node that was given none and listens for others at this address: the machine's, with the port if that
+// is not 7300, since several nodes of a cluster may run on one machine and no two may have one name.
+func DefaultName(peer string) string {
+	name := machineName()
+	if _, port, err := net.SplitHostPort(peer); err == nil && port != standardPort && port != "0" {
+		name += "-" + port
+	}
+	return name
+}
+
 // The values of Config.Redirect.
 const (
 	RedirectAuto   = "auto"

@@ -92,6 +92,18 @@ func TestAdvertised(t *testing.T) {
 	}
 }
 
+// Three nodes on one machine form a cluster although none was given a name.
+func TestDefaultName(t *testing.T) {
+	host := machineName()
+	for peer, want := range map[string]string{"": host, "127.0.0.1:7300": host, ":0": host, "127.0.0.1:7310": host + "-7310", "[::1]:7320": host + "-7320"} {
+		if c := (Config{Peer: peer}); DefaultName(peer) != want {
+			t.Errorf("%q: %s", peer, DefaultName(peer))
+		} else if c.fill(); c.Name != want {
+			t.Errorf("%q is filled with %s", peer, c.Name)
+		}
+	}
+}
+
 // authority signs certificates for a test.
 type authority struct {
 	t      *testing.T

@@ -14,7 +14,7 @@ import (
 
 // Config says how a node runs. The zero value works: one keyspace in memory, no listeners. Nothing is changed after Start.
 type Config struct {
-	// Name of the node for people and logs. Default: the host name.
+	// Name of the node for people and logs, of which a cluster has no two alike. Default: DefaultName(Peer).
 	Name string
 
 	// ClusterName for people, monitors and logs. Default "troupe".
@@ -199,7 +199,7 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) fill() {
-	setDefault(&c.Name, machineName())
+	setDefault(&c.Name, DefaultName(c.Peer))
 	setDefault(&c.ClusterName, "troupe")
 	c.fillCluster()
 	setDefault(&c.SnapshotBytes, 64<<20)

@@ -3,10 +3,11 @@ package settings
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/troupe-actors/troupe/runtime"
 )
 
 // Places are where values come from, highest first.
@@ -47,8 +48,8 @@ func Merge(p Places) (*Merged, error) {
 		m.Values = append(m.Values, v)
 	}
 	if m.Node.Name == "" {
-		m.Node.Name = hostName()
-		m.Values[0] = Value{Setting: All[0], Texts: []string{m.Node.Name}, From: "default: the host name"}
+		m.Node.Name = runtime.DefaultName(m.Node.Peer)
+		m.Values[0] = Value{Setting: All[0], Texts: []string{m.Node.Name}, From: "default: the host name, and the port if that is not 7300"}
 	}
 	return m, m.fillTimes()
 }
@@ -71,13 +72,6 @@ func (m *Merged) fillTimes() error {
 		}
 	}
 	return nil
-}
-
-func hostName() string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "node"
 }
 
 func pick(s Setting, p Places, file map[string]fromFile) Value {

@@ -81,7 +81,7 @@ func (s Setting) Variable() string {
 
 // All lists the settings in the order in which they are printed.
 var All = []Setting{
-	{Name: "name", Hint: "NAME", Usage: "node name for people and logs (default: the host name)", set: text(func(n *Node) *string { return &n.Name })},
+	{Name: "name", Hint: "NAME", Usage: "node name for people and logs (default: the host name, with the peer port if that is not 7300)", set: text(func(n *Node) *string { return &n.Name })},
 	{Name: "cluster-name", Default: "troupe", Hint: "NAME", Usage: "cluster name for people and monitors", set: text(func(n *Node) *string { return &n.ClusterName })},
 	{Name: "data", Default: "./data", Hint: "DIR", Usage: "data folder; \"off\" keeps everything in memory", set: orOff(func(n *Node) *string { return &n.Data })},
 	{Name: "resp", Default: "127.0.0.1:7400", Hint: "ADDR", Usage: "listen for Redis clients; \"off\" serves none", set: address(func(n *Node) *string { return &n.RESP })},
