@@ -37,6 +37,9 @@ type View struct {
 	stages    []stage                  // by place of the shard
 	unsettled []int32                  // the places of those that were not settled when the view was made
 	homes     [cluster.MaxCopies]int32 // of the row that was counted last
+
+	windows  []window // of all keyspaces, then of each: see Rebalanced
+	windowed int      // how many of State.Rebalances are counted in them
 }
 
 // Facts are what a view knows beside the cluster state: all that was measured, and the time.

@@ -317,7 +317,8 @@ func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shar
 	return c.explanationOf(x, node), nil
 }
 
-// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, and of each
+// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, and what keeps it from
+// being moved for balance; and of each
 // whether one may be put there.
 func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
 	out := admin.Explanation{Summary: x.Row}
@@ -347,6 +348,9 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 	}
 	for i := range x.Copies {
 		add(x.Copies[i].Node, &x.Copies[i].Remain)
+		if r := &x.Copies[i].Rebalance; r.Verdict != policies.Yes {
+			add(x.Copies[i].Node, r)
+		}
 		add(x.Copies[i].Node, &x.Copies[i].Promote)
 	}
 	for i := range x.Nodes {

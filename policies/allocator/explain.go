@@ -22,10 +22,11 @@ type Explanation struct {
 
 // CopyExplanation is what deciders say about a copy where it is.
 type CopyExplanation struct {
-	Copy    shards.CopyID
-	Node    string // its name
-	Remain  policies.Explanation
-	Promote policies.Explanation
+	Copy      shards.CopyID
+	Node      string // its name
+	Remain    policies.Explanation
+	Rebalance policies.Explanation // may it leave for balance alone?
+	Promote   policies.Explanation
 }
 
 // Explain says what every decider says about one shard, on every node, and what the next plan would do with it: the answer
@@ -55,6 +56,8 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 		x := CopyExplanation{Copy: c.ID, Node: p.view.Nodes[n].Name}
 		q.Capability = policies.Remain
 		x.Remain = in.Policies.Explain(p.view, &q, n)
+		q.Capability = policies.Rebalance
+		x.Rebalance = in.Policies.Explain(p.view, &q, n)
 		q.Capability, q.Primary = policies.Promote, true
 		x.Promote = in.Policies.Explain(p.view, &q, n)
 		e.Copies = append(e.Copies, x)

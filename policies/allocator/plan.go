@@ -17,7 +17,7 @@ type Input struct {
 	Seed       uint64            // breaks ties between nodes that are equal, so that they do not all go to the first
 	Ticks      int64             // now
 	TickLength time.Duration     // default 100 ms
-	Now        time.Time         // the same by the leader's calendar, in UTC: for windows of maintenance, and nothing else
+	Now        time.Time         // the same by the leader's calendar, in UTC: for windows of maintenance and budgets, and nothing else
 	Loads      policies.Loads    // what members have measured
 	Setbacks   []policies.Setback
 	Explain    bool // fill in Candidates of every decision, not only of the emergency's
@@ -68,6 +68,8 @@ type Plan struct {
 	Waiting   int                 // copies that are wanted and wait: throttled, delayed, or with nowhere to go
 	Next      int64               // tick at which to look again though nothing happens; 0: when something happens
 	Again     bool                // more is to be done as soon as this is committed
+
+	Rebalances []cluster.Rebalance // what of it counts against budgets of relocations for balance, sorted by shard
 }
 
 // Command is the plan as one command, or nil if nothing is to change.
@@ -75,7 +77,7 @@ func (p *Plan) Command() *cluster.Reroute {
 	if len(p.Down)+len(p.Rows) == 0 {
 		return nil
 	}
-	return &cluster.Reroute{Down: p.Down, Rows: p.Rows}
+	return &cluster.Reroute{Down: p.Down, Rows: p.Rows, Rebalances: p.Rebalances}
 }
 
 // Moves is the number of moves in the plan.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -32,6 +33,7 @@ type planner struct {
 	pairs     []int   // where nodes are few: primary's node · nodes + replica's node: shards that both have
 	handing   []int   // by node: shards that it is to hand over
 	delay     int64   // ticks that a dead node's copies are waited for
+	budgeted  bool    // relocations for balance are counted
 
 	placing *solver         // made when the first copy is placed, if it is needed
 	filling bool            // lanes 1 and 2 are being planned
@@ -45,7 +47,7 @@ type planner struct {
 func newPlanner(in Input) *planner {
 	in.TickLength = cmp.Or(in.TickLength, 100*time.Millisecond)
 	return &planner{in: in, trial: in.State.Try(), plan: &Plan{Version: in.State.Version}, moves: make([][]cluster.Move, len(in.State.Shards)),
-		delay: ticks(in.State.Duration(cluster.SettingNodeLeftDelay), in.TickLength)}
+		delay: ticks(in.State.Duration(cluster.SettingNodeLeftDelay), in.TickLength), budgeted: in.State.Budgeted()}
 }
 
 // ticks rounds a duration up.
@@ -168,6 +170,9 @@ func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict,
 	p.count(r, -1)
 	p.view.Count(r, -1)
 	err := p.trial.MoveAt(i, &m)
+	if err == nil && lane == Balance && m.Kind == cluster.MoveAllocate {
+		p.spend(id)
+	}
 	p.view.Count(p.row(i), 1)
 	p.count(p.row(i), 1)
 	p.in.Policies.Changed(p.view, i)
@@ -181,6 +186,16 @@ func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict,
 	p.moves[i] = append(p.moves[i], m)
 	p.plan.Decisions = append(p.plan.Decisions, Decision{Lane: lane, Shard: id, Name: p.name(id), Verdict: verdict, Move: m, Reason: m.Reason, Candidates: candidates})
 	return true
+}
+
+// spend counts a relocation for balance against the budgets, if there are any.
+func (p *planner) spend(id shards.ShardID) {
+	if !p.budgeted || p.in.Now.IsZero() {
+		return
+	}
+	x := cluster.Rebalance{Shard: id, At: p.in.Now.UnixMilli(), Bytes: uint64(p.view.Weight(id))}
+	p.trial.Rebalance(x)
+	p.plan.Rebalances = append(p.plan.Rebalances, x)
 }
 
 // wait records what is wanted and cannot be done now.
@@ -207,6 +222,7 @@ func (p *planner) finish() *Plan {
 			p.plan.Rows = append(p.plan.Rows, cluster.RowChange{Shard: r.ID, Base: r.Version, Moves: moves})
 		}
 	}
+	slices.SortFunc(p.plan.Rebalances, func(a, b cluster.Rebalance) int { return cmp.Compare(a.Shard, b.Shard) })
 	if m := p.memory; m != nil {
 		m.view = p.view
 	}

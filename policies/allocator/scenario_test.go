@@ -294,6 +294,9 @@ func (p *player) explain(id shards.ShardID) {
 	}
 	for _, c := range e.Copies {
 		p.say("c%d: %s", c.Copy, c.Remain.String())
+		if c.Rebalance.Verdict != policies.Yes {
+			p.say("c%d: %s", c.Copy, c.Rebalance.String())
+		}
 		p.say("c%d: %s", c.Copy, c.Promote.String())
 	}
 	for _, n := range e.Nodes {

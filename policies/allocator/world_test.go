@@ -56,7 +56,7 @@ func nodeID(i int) shards.NodeID { return shards.NodeID(fmt.Sprintf("n%03d", i))
 
 // join adds a member, or begins its next life; host, roles and zone may be empty.
 func (w *world) join(i int, host string, roles cluster.Roles) {
-	m := cluster.Member{ID: nodeID(i), Name: fmt.Sprintf("N%d", i), Raft: uint64(i), Epoch: 1, Roles: roles, Host: host}
+	m := cluster.Member{ID: nodeID(i), Name: fmt.Sprintf("N%d", i), Raft: uint64(i), Epoch: 1, Roles: roles, Host: host, Format: cluster.Format}
 	if known := w.state.Member(m.ID); known != nil {
 		m.Epoch = known.Epoch + 1
 		m.Host, m.Roles = known.Host, known.Roles
@@ -87,7 +87,12 @@ func (w *world) keyspace(name string, n, replicas int) {
 }
 
 func (w *world) input() Input {
-	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength, Loads: w.measure()}
+	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength, Now: w.now(), Loads: w.measure()}
+}
+
+// now is what the leader's clock says: the world begins on a Monday.
+func (w *world) now() time.Time {
+	return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(w.ticks) * tickLength)
 }
 
 // measure is what members would report, if they are to measure at all.

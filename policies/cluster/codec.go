@@ -13,7 +13,8 @@ import (
 //	state    [format, cluster, version, [member…], [keyspace…], [shard…], [setting…], [voter…], next copy, next keyspace, read only,
 //	          [module…], [policy…], [quarantined…], policies changed at, [failover…],       these five from format 2 on
 //	          [amendment…], [drain…],                                                       these two from format 3 on
-//	          [kind…], kinds changed at]                                                    and these from format 4 on
+//	          [kind…], kinds changed at,                                                    and these from format 4 on
+//	          [rebalance…]]                                                                 and these from format 5 on
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
 //
@@ -26,10 +27,11 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 4
+	Format         = 5
 	FormatPolicies = 2 // the first with modules and policies
 	FormatHistory  = 3 // the first with a history of drains and settings
 	FormatKinds    = 4 // the first with kinds of actors
+	FormatBudget   = 5 // the first that counts relocations for balance
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

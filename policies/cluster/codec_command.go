@@ -62,6 +62,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case c.Reroute != nil && len(c.Reroute.Rebalances) > 0:
+		return FormatBudget
 	case which >= firstOfKinds:
 		return FormatKinds
 	case which >= firstOfHistory || c.Settings != nil && (c.Settings.By != "" || c.Settings.At != 0):
@@ -117,7 +119,11 @@ func (c *codec) join(j *Join) {
 }
 
 func (c *codec) reroute(r *Reroute) {
-	c.fields(2)
+	fields := rerouteFields
+	if len(r.Rebalances) == 0 {
+		fields = rerouteFieldsOne
+	}
+	fields = c.eitherFields(fields, rerouteFieldsOne, rerouteFields)
 	list(c, &r.Down, func(c *codec, d *Death) {
 		c.fields(3)
 		text(c, &d.Node)
@@ -130,6 +136,22 @@ func (c *codec) reroute(r *Reroute) {
 		number(c, &r.Base)
 		list(c, &r.Moves, (*codec).move)
 	})
+	if fields == rerouteFields {
+		list(c, &r.Rebalances, (*codec).rebalance)
+	}
+}
+
+// Fields of a reroute in format 1, and in FormatBudget.
+const (
+	rerouteFieldsOne = 2
+	rerouteFields    = 3
+)
+
+func (c *codec) rebalance(x *Rebalance) {
+	c.fields(3)
+	number(c, &x.Shard)
+	c.int64(&x.At)
+	number(c, &x.Bytes)
 }
 
 func (c *codec) move(m *Move) {

@@ -46,16 +46,22 @@ func (c *codec) state(s *State) {
 		list(c, &s.Kinds, (*codec).kind)
 		number(c, &s.KindsAt)
 	}
+	if format >= FormatBudget {
+		list(c, &s.Rebalances, (*codec).rebalance)
+	}
 	if c.d != nil && s.format() != format {
 		c.d.Refuse("a state that holds nothing new in the format for it")
 	}
 }
 
 // stateFields counts the fields of a state, by format.
-var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20}
+var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21}
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
+	if len(s.Rebalances) > 0 {
+		return FormatBudget
+	}
 	if len(s.Kinds) > 0 || s.KindsAt > 0 {
 		return FormatKinds
 	}

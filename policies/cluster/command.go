@@ -72,6 +72,9 @@ type Join struct {
 type Reroute struct {
 	Down []Death     // members that died; deposes their primaries before the moves
 	Rows []RowChange // sorted by shard
+
+	// What of it is for balance alone, sorted by shard, and of FormatBudget: left out unless the state is Budgeted.
+	Rebalances []Rebalance
 }
 
 // Death declares a member dead in one epoch. It is refused, with its whole command, if the member has a newer one.

@@ -216,7 +216,7 @@ func (w *world) play() {
 	case 1, 2:
 		w.kill(s)
 	case 3, 4, 5:
-		w.apply(&Command{Reroute: &Reroute{Rows: w.rows(s)}})
+		w.apply(&Command{Reroute: w.counted(&Reroute{Rows: w.rows(s)})})
 	case 6, 7:
 		w.apply(&Command{InSync: w.inSync(s)})
 	case 8:
@@ -309,6 +309,16 @@ func (w *world) move(s *State, r *Shard) Move {
 		m.Source = m.Copy
 	}
 	return m
+}
+
+// counted says of some rows that they are for balance.
+func (w *world) counted(c *Reroute) *Reroute {
+	for i, r := range c.Rows {
+		if w.rand.IntN(4) == 0 && (i == 0 || r.Shard > c.Rows[i-1].Shard) {
+			c.Rebalances = append(c.Rebalances, Rebalance{Shard: r.Shard, At: 1 + w.rand.Int64N(2*MaxBudgetWindow.Milliseconds()), Bytes: w.rand.Uint64N(1 << 40)})
+		}
+	}
+	return c
 }
 
 func (w *world) inSync(s *State) *InSync {

@@ -73,6 +73,7 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{RegisterKind: &RegisterKind{Name: "vote", Digest: DigestOf(nil)}}, FormatKinds},
 		{&Command{UseKind: &UseKind{Name: "vote", Number: 1, If: 2, Older: true, At: 3}}, FormatKinds},
 		{&Command{ForgetKind: &ForgetKind{Name: "vote"}}, FormatKinds},
+		{&Command{Reroute: &Reroute{Rebalances: []Rebalance{{Shard: 1, At: 2, Bytes: 3}}}}, FormatBudget},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {

@@ -18,7 +18,7 @@ func (d *draft) reroute(c *Reroute) error {
 			d.left = append(d.left, RowOutcome{Shard: change.Shard, Err: refusal(err)})
 		}
 	}
-	return nil
+	return d.rebalance(c)
 }
 
 // declare takes members down. All are dead before the first row is looked at: of two that die together, neither is the

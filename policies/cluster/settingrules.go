@@ -10,6 +10,9 @@ const (
 	SettingAwareness            = "cluster.routing.allocation.awareness.attributes"
 	SettingAwarenessForce       = "cluster.routing.allocation.awareness.force."
 	SettingAwarenessForceEnd    = ".values" // follows the attribute
+	SettingBudgetBytes          = "cluster.routing.rebalance.budget.bytes"
+	SettingBudgetCopies         = "cluster.routing.rebalance.budget.copies"
+	SettingBudgetWindow         = "cluster.routing.rebalance.budget.window"
 	SettingConcurrentIncoming   = "cluster.routing.allocation.node_concurrent_incoming_recoveries"
 	SettingConcurrentOutgoing   = "cluster.routing.allocation.node_concurrent_outgoing_recoveries"
 	SettingConcurrentRebalance  = "cluster.routing.allocation.cluster_concurrent_rebalance"
@@ -107,6 +110,13 @@ var settingRules = []SettingRule{
 		Doc: "whether two copies of a shard are kept off one host, not only off one node"},
 	{Name: SettingShardsPerNode, Default: "-1", Min: -1, Max: MaxShards, Scoped: true,
 		Doc: "copies that a node may hold, of all keyspaces or, said for a keyspace, of that one; -1, any number"},
+	{Name: SettingBudgetBytes, Default: NoBudget, Form: "a size, as in 20gb, or -1 for none", Scoped: true,
+		check: func(value string) error { _, err := ParseBudget(value); return err },
+		Doc:   "how much is copied for balance alone within budget.window, of all keyspaces or, said for a keyspace, of that one: no more copies begin to move when as much has begun, by the size of shards as measured; -1, any amount"},
+	{Name: SettingBudgetCopies, Default: NoBudget, Min: -1, Max: MaxRebalances, Scoped: true,
+		Doc: "copies that begin to move for balance alone within budget.window, of all keyspaces or, said for a keyspace, of that one; -1, any number. Copies that must leave, drains and commands of operators count nothing"},
+	{Name: SettingBudgetWindow, Default: "1h", Min: int64(time.Second), Max: int64(MaxBudgetWindow), Time: true, Scoped: true,
+		Doc: "the time that budgets of relocations for balance are for: it ends now, so that what was moved is counted for so long"},
 	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone}, Scoped: true,
 		Doc: "which copies may be moved for balance alone"},
 	{Name: SettingRebalanceWindows, Form: `times of the week in UTC, as in "Mon-Fri 22:00-06:00, Sun 00:00-24:00"`, Scoped: true,

@@ -20,11 +20,12 @@ import "github.com/troupe-actors/troupe/shards"
 // 11. Modules are sorted by Digest and within their bounds; a whole one has the digest that it is named by; members report on whole ones.
 // 12. Policies are sorted by Name, with versions that ascend, each a whole module; what is in use is there and not quarantined.
 // 13. Every member reads the format that the state needs: FormatPolicies with a module, a policy, a quarantine or a failover,
-// FormatHistory with a drain or an amendment, FormatKinds with a kind of actors.
+// FormatHistory with a drain or an amendment, FormatKinds with a kind of actors, FormatBudget with a relocation for balance that is counted.
 // 14. Failovers are in the order in which they were opened, each life once, within their bounds; the open ones have deposed somebody.
 // 15. Drains are in the order in which they were opened, within their bounds.
 // 16. Amendments are in order, within their bounds, and each changed something.
 // 17. Kinds are sorted by Name, with up to three versions that ascend, each a whole module; what is in use is there.
+// 18. Rebalances name shards that exist, within their bounds.
 type State struct {
 	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
 	Version      uint64        // raised by one with each command that changed anything
@@ -51,6 +52,9 @@ type State struct {
 	// What follows is of FormatKinds.
 	Kinds   []ActorKind // sorted by Name
 	KindsAt uint64      // Version at the last change of Kinds; 0: never
+
+	// What follows is of FormatBudget.
+	Rebalances []Rebalance // relocations for balance alone, in the order in which they were begun; see Budgeted
 }
 
 // Keyspace is a keyspace with what the cluster has to know of it beside its settings.

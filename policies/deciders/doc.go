@@ -21,6 +21,7 @@
 //	active                                        x
 //	allow_rebalance                               x
 //	concurrent_rebalance                          x
+//	rebalance_budget                              x
 //	windows                                       x
 //	throttling                                                    x
 //
@@ -32,5 +33,5 @@ import "github.com/troupe-actors/troupe/policies"
 // All lists the built-in deciders in the order in which explanations name them.
 func All() []policies.Decider {
 	return []policies.Decider{SameNode{}, SameHost{}, Awareness{}, Role{}, Filter{}, Version{}, Alive{}, Draining{}, Replace{}, Maintenance{}, Enable{},
-		MaxRetries{}, ReplicaAfterPrimary{}, ShardsLimit{}, Disk{}, Memory{}, Active{}, AllowRebalance{}, ConcurrentRebalance{}, Windows{}, Throttling{}}
+		MaxRetries{}, ReplicaAfterPrimary{}, ShardsLimit{}, Disk{}, Memory{}, Active{}, AllowRebalance{}, ConcurrentRebalance{}, RebalanceBudget{}, Windows{}, Throttling{}}
 }

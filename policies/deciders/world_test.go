@@ -22,6 +22,7 @@ import (
 //	keyspace orders [shards=N] [replicas=N]
 //	shard orders/0 primary@N1 sync@N2 init@N3>2 [failures=N] [failed=T] [disk=SIZE] [memory=SIZE]
 //	                                       copies; >2 says that it takes the second one's place; SIZE of one copy
+//	rebalanced orders/0 at=2026-11-25T12:00 [size=SIZE]     it began to move for balance then
 //	set NAME [VALUE]
 //
 // A line for a node or a shard that is there already says it anew.
@@ -80,6 +81,15 @@ func (w *world) build(line string) bool {
 		}
 	case "shard":
 		w.shard(bare, set)
+	case "rebalanced":
+		at, err := time.Parse("2006-01-02T15:04", set["at"])
+		if err != nil {
+			w.Fatal(err)
+		}
+		for i := range w.state.Members {
+			w.state.Members[i].Format = cluster.FormatBudget // they read of it
+		}
+		w.state.Rebalances = append(w.state.Rebalances, cluster.Rebalance{Shard: w.row(bare[1]).ID, At: at.UnixMilli(), Bytes: uint64(w.size(set["size"]))})
 	case "set":
 		value := strings.Join(bare[2:], " ")
 		if known, err := cluster.CheckSetting(bare[1], value); !known || err != nil {

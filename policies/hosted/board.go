@@ -215,6 +215,10 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 	b.u32(abi.Relocating, 0, v.Relocating)
 	b.u32(abi.Unled, 0, v.Unled)
 	b.u32(abi.Unwhole, 0, v.Unwhole)
+	b.rebalanced(-1, abi.Rebalanced, 0)
+	if k := v.Keyspace(r.ID.Keyspace()); b.values[abi.KeyspaceRebalanced] != nil {
+		b.rebalanced(k, abi.KeyspaceRebalanced, k)
+	}
 }
 
 // put writes a row of the shard table, and its copies.
@@ -253,6 +257,14 @@ func (b *board) sums(n, keyspace int) {
 	for d, x := range node.Leaving.Vector() {
 		b.f64(abi.NodeLeavingCPU+abi.Column(d), n, x)
 	}
+}
+
+// rebalanced writes what has begun to move for balance, into the first column and the two that follow it.
+func (b *board) rebalanced(place int, first abi.Column, row int) {
+	r := b.view.Rebalanced(place)
+	b.u32(first, row, r.Copies)
+	b.f64(first+1, row, r.Bytes)
+	b.u64(first+2, row, uint64(seconds(r.Until)))
 }
 
 func (b *board) u32(c abi.Column, row, v int) {

@@ -3,6 +3,7 @@ package hosted
 import (
 	"encoding/binary"
 	"math"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -27,6 +28,18 @@ func (p *painter) globals() {
 	p.to.U32(abi.Relocating, 0, uint32(p.v.Relocating))
 	p.to.U32(abi.Unled, 0, uint32(p.v.Unled))
 	p.to.U32(abi.Unwhole, 0, uint32(p.v.Unwhole))
+	r := p.v.Rebalanced(-1)
+	p.to.U32(abi.Rebalanced, 0, uint32(r.Copies))
+	p.to.F64(abi.RebalancedBytes, 0, r.Bytes)
+	p.to.I64(abi.RebalancedUntil, 0, seconds(r.Until))
+}
+
+// seconds since 1970, rounded up; 0 for the zero time.
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return (t.UnixMilli() + 999) / 1000
 }
 
 func (p *painter) nodes() {
@@ -81,6 +94,10 @@ func (p *painter) keyspaces() {
 		p.to.U32(abi.KeyspaceReplicas, i, uint32(k.Copies()-1))
 		p.to.U32(abi.KeyspaceMinInSync, i, uint32(k.MinInSync))
 		p.to.U8(abi.KeyspaceDurability, i, durability(k.Durability))
+		r := p.v.Rebalanced(i)
+		p.to.U32(abi.KeyspaceRebalanced, i, uint32(r.Copies))
+		p.to.F64(abi.KeyspaceRebalancedBytes, i, r.Bytes)
+		p.to.I64(abi.KeyspaceRebalancedUntil, i, seconds(r.Until))
 		for n := range p.v.Nodes {
 			p.to.U32(abi.KeyspaceNodeCopies, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Copies[n]))
 			p.to.U32(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Primaries[n]))

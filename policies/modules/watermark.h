@@ -23,36 +23,6 @@ typedef struct {
 static int on;
 static mark_t marks[2];
 
-/* A decimal number at the beginning of a text; what follows it stays. */
-static double take_number(text_t *t) {
-	double v = 0, scale = 1;
-	int32_t exponent = 0, sign = 1;
-	uint32_t i = 0;
-	for (; i < t->length && t->at[i] >= '0' && t->at[i] <= '9'; i++) v = v * 10 + (t->at[i] - '0');
-	if (i < t->length && t->at[i] == '.')
-		for (i++; i < t->length && t->at[i] >= '0' && t->at[i] <= '9'; i++, exponent--) v = v * 10 + (t->at[i] - '0');
-	if (i < t->length && (t->at[i] == 'e' || t->at[i] == 'E')) {
-		int32_t e = 0;
-		i++;
-		if (i < t->length && (t->at[i] == '-' || t->at[i] == '+')) sign = t->at[i++] == '-' ? -1 : 1;
-		for (; i < t->length && t->at[i] >= '0' && t->at[i] <= '9'; i++) e = e * 10 + (t->at[i] - '0');
-		exponent += sign * e;
-	}
-	*t = after(*t, i);
-	for (int32_t e = exponent < 0 ? -exponent : exponent; e > 0; e--) scale *= 10;
-	return exponent < 0 ? v / scale : v * scale;
-}
-
-static const struct { text_t name; double bytes; } units[] = {
-	{literal("kb"), 1024.0}, {literal("mb"), 1048576.0}, {literal("gb"), 1073741824.0}, {literal("tb"), 1099511627776.0}, {literal("b"), 1.0}};
-
-static double take_size(text_t t) {
-	double v = take_number(&t);
-	for (uint32_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (same(t, units[i].name)) return (double)(int64_t)(v * units[i].bytes);
-	return 0;
-}
-
 static void read_mark(mark_t *m, const char *mark, const char *headroom) {
 	*m = (mark_t){.mark = setting_of((text_t){"", 0}, mark), .headroom = setting_of((text_t){"", 0}, headroom)};
 	text_t t = m->mark->text;
@@ -102,27 +72,6 @@ static inline void judge_all(int32_t capability, int32_t shard, int32_t flags, u
 RULE(can_allocate) { judge_all(ALLOCATE, shard, flags, row); }
 RULE(can_remain) { judge_all(REMAIN, shard, flags, row); }
 METER { return on ? judge(capability, cost(shard, flags), flags, node) : YES; }
-
-/* Bytes in the unit that leaves one to four digits before the point, with one behind it: the exact value, rounded, and a half
- * to the even. A double is M times a power of two, so that ten times M, shifted, is the value in tenths. */
-static void why_size(double bytes) {
-	static const char *const names[] = {"b", "kb", "mb", "gb", "tb"};
-	union { double value; uint64_t bits; } d = {bytes};
-	uint64_t mantissa = (d.bits & ((1ull << 52) - 1)) | 1ull << 52, tenths = 0;
-	int unit = 0;
-	for (double in = bytes; in >= 1024 && unit < 4; unit++) in /= 1024;
-	int shift = 52 + 10 * unit - ((int)(d.bits >> 52 & 0x7ff) - 1023);
-	if (bytes > 0 && shift < 60) {
-		if (unit) mantissa *= 10;
-		uint64_t rest = mantissa & ((1ull << shift) - 1), half = 1ull << shift >> 1;
-		tenths = mantissa >> shift;
-		tenths += rest > half || (rest == half && tenths & 1);
-	}
-	if (unit)
-		why("%l.%d%s", (int64_t)(tenths / 10), (int32_t)(tenths % 10), names[unit]);
-	else
-		why("%lb", (int64_t)tenths);
-}
 
 EXPLAIN {
 	int stage = reason_of(answer) == BEYOND_LOW ? LOW : HIGH;

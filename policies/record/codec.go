@@ -15,7 +15,7 @@ import (
 type codec struct {
 	e      *wire.Encoder
 	d      *wire.Decoder
-	format uint32 // of what is read
+	format uint32 // of what is read, or written
 }
 
 // MaxBytes bounds the encoding of a record.
@@ -101,7 +101,7 @@ func (c *codec) record(r *Record) (image []byte) {
 }
 
 // recordFields counts the fields of a record, by format.
-var recordFields = [Format + 1]int{1: 8, formatBuild: 9}
+var recordFields = [Format + 1]int{1: 8, formatBuild: 9, formatBudget: 9}
 
 func (c *codec) input(in *allocator.Input) (image []byte) {
 	c.fields(10)
@@ -175,7 +175,11 @@ func (c *codec) policy(p *Policy) {
 }
 
 func (c *codec) plan(p *allocator.Plan) {
-	c.fields(7)
+	fields := 8
+	if c.format < formatBudget {
+		fields = 7
+	}
+	c.fields(fields)
 	number(c, &p.Version)
 	list(c, &p.Down, (*codec).death)
 	list(c, &p.Rows, (*codec).row)
@@ -183,6 +187,14 @@ func (c *codec) plan(p *allocator.Plan) {
 	integer(c, &p.Waiting)
 	integer(c, &p.Next)
 	c.bool(&p.Again)
+	if c.format >= formatBudget {
+		list(c, &p.Rebalances, func(c *codec, x *cluster.Rebalance) {
+			c.fields(3)
+			number(c, &x.Shard)
+			integer(c, &x.At)
+			number(c, &x.Bytes)
+		})
+	}
 }
 
 func (c *codec) death(d *cluster.Death) {

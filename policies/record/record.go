@@ -13,8 +13,9 @@ import (
 
 // Format is the version of the encoding. It is raised when that changes; older ones are still read, as far as they say what is needed.
 const (
-	Format      = 2
-	formatBuild = 2 // the first that names the build
+	Format       = 3
+	formatBuild  = 2 // the first that names the build
+	formatBudget = 3 // the first whose plans say what they spend
 )
 
 // Key names a plan within its cluster: a leader counts its plans, and no two leaders have one term.

@@ -126,7 +126,7 @@ func TestNothingIsLeftOut(t *testing.T) {
 		fields string
 	}{
 		{allocator.Input{}, "State Evidence Policies Seed Ticks TickLength Now Loads Setbacks Explain NoBalance"},
-		{allocator.Plan{}, "Version Down Rows Decisions Waiting Next Again"},
+		{allocator.Plan{}, "Version Down Rows Decisions Waiting Next Again Rebalances"},
 		{allocator.Decision{}, "Lane Shard Name Verdict Move Reason Candidates"},
 		{liveness.Status{}, "Node Name Epoch State Since Heard Limit Reason Proof Partial Held"},
 		{policies.Loads{}, "Nodes Shards"},
@@ -136,10 +136,11 @@ func TestNothingIsLeftOut(t *testing.T) {
 		{policies.Load{}, "CPU Memory Disk"},
 		{policies.Explanation{}, "Capability Node Verdict Words"},
 		{policies.Word{}, "Decider Verdict Reason"},
-		{cluster.State{}, "Cluster Version Members Keyspaces Shards Settings Voters NextCopy NextKeyspace ReadOnly Modules Policies Quarantine PoliciesAt Failovers Amendments Drains Kinds KindsAt"}, // what is left out is in planned
+		{cluster.State{}, "Cluster Version Members Keyspaces Shards Settings Voters NextCopy NextKeyspace ReadOnly Modules Policies Quarantine PoliciesAt Failovers Amendments Drains Kinds KindsAt Rebalances"}, // what is left out is in planned
 		{cluster.Move{}, "Kind Copy Node Source Reason"},
 		{cluster.Death{}, "Node Epoch Reason"},
 		{cluster.RowChange{}, "Shard Base Moves"},
+		{cluster.Rebalance{}, "Shard At Bytes"},
 	} {
 		typ := reflect.TypeOf(c.what)
 		var names []string
@@ -165,6 +166,7 @@ func TestRoundTrip(t *testing.T) {
 	r.Outcome = Outcome{Proposed: true, Version: 9, Refused: "too late", Late: 2, Took: 3, Commit: 4}
 	r.Plan.Down = []cluster.Death{{Node: "n01", Epoch: 1, Reason: "silent"}}
 	r.Plan.Next, r.Plan.Again, r.Plan.Waiting = 44, true, 5
+	r.Plan.Rebalances = []cluster.Rebalance{{Shard: shards.NewShardID(0, 1), At: 1_700_000_000_000, Bytes: 1 << 40}}
 	got, err := Decode(r.Encode())
 	if err != nil {
 		t.Fatal(err)
@@ -273,8 +275,9 @@ func TestGoldenRecords(t *testing.T) {
 		by   Software
 		plan string
 	}{
-		1: {Software{Release: "test"}, "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"},
-		2: {Software{"test", "a build"}, "a33954a701b25d26c210dc37e1b19faff4be83568f296542efcc7876ac9e9903"},
+		1: {Software{Release: "test"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
+		3: {Software{"test", "a build"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
+		2: {Software{"test", "a build"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
 	} {
 		data, err := os.ReadFile(fmt.Sprintf("testdata/format%d.plan", format))
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // Digest is the hash of everything in a plan, in hexadecimal: equal digests are equal plans, down to the last sentence.
 func Digest(p *allocator.Plan) string {
 	e := wire.NewEncoder(nil)
-	c := codec{e: &e}
+	c := codec{e: &e, format: Format}
 	c.plan(p)
 	sum := sha256.Sum256(e.Buffer())
 	return hex.EncodeToString(sum[:])

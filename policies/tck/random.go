@@ -29,6 +29,9 @@ func Random(dice *rand.Rand) *World {
 		r.keyspace(i)
 	}
 	r.settings()
+	if r.one(2) {
+		r.rebalances()
+	}
 	if err := cluster.Check(r.State); err != nil {
 		panic("tck: a random world is none: " + err.Error())
 	}
@@ -163,6 +166,21 @@ func (r *roller) settings() {
 	}
 }
 
+// rebalances are relocations for balance that have begun, most of them lately. All members can read of them.
+func (r *roller) rebalances() {
+	for i := range r.State.Members {
+		r.State.Members[i].Format = cluster.FormatBudget
+	}
+	now := r.Facts.Now
+	if now.IsZero() {
+		now = time.Unix(1_700_000_000, 0)
+	}
+	for range r.IntN(8) {
+		r.State.Rebalances = append(r.State.Rebalances, cluster.Rebalance{Shard: r.State.Shards[r.IntN(len(r.State.Shards))].ID,
+			At: now.UnixMilli() - pick(r.Rand, r.Int64N(2000), r.Int64N(100_000), r.Int64N(4_000_000), -r.Int64N(100_000)), Bytes: uint64(r.Int64N(1 << r.IntN(34)))})
+	}
+}
+
 func (r *roller) set(name, value string) {
 	if known, err := cluster.CheckSetting(name, value); !known || err != nil {
 		panic(fmt.Sprintf("tck: setting %s has no value %q: %v", name, value, err))
@@ -196,6 +214,8 @@ func (r *roller) value(rule *cluster.SettingRule) string {
 	switch {
 	case len(rule.Values) > 0:
 		return pick(r.Rand, rule.Values...)
+	case rule.Time && rule.Min > 0:
+		return pick(r.Rand, "1s", "10s", "1m30s", "1h")
 	case rule.Time:
 		return pick(r.Rand, "0s", "250ms", "1s", "1.5s", "10s", "1m30s", "1h")
 	case rule.Name == cluster.SettingAwareness:
@@ -206,6 +226,8 @@ func (r *roller) value(rule *cluster.SettingRule) string {
 		return pick(r.Rand, "-1", "1gb", "2.5gb", "100mb")
 	case strings.Contains(rule.Name, "watermark"):
 		return pick(r.Rand, "50%", "85%", "0%", "100%", "33.3%", "512mb", "20gb", "1.5gb")
+	case rule.Name == cluster.SettingBudgetBytes:
+		return pick(r.Rand, "-1", "0b", "1gb", "2.5gb", "100mb")
 	case strings.HasPrefix(rule.Name, cluster.SettingReplace):
 		return pick(r.Rand, "N0", "N1", "N2", "N3", "nobody")
 	case rule.Min < 0:
@@ -267,6 +289,9 @@ func Stir(dice *rand.Rand, t *cluster.Trial, v *policies.View, moves int, change
 		}
 		v.Count(r, -1)
 		err := t.Move(r.ID, &m)
+		if err == nil && m.Source != 0 && len(s.Rebalances) > 0 {
+			t.Rebalance(cluster.Rebalance{Shard: r.ID, At: s.Rebalances[0].At + dice.Int64N(200_000), Bytes: uint64(v.Weight(r.ID))})
+		}
 		v.Count(&t.State().Shards[place], 1)
 		if err == nil {
 			changed(place)

@@ -33,6 +33,7 @@ const tickLength = 100 * time.Millisecond
 //	keyspace orders [shards=N] [replicas=N]
 //	shard orders/0 [primary@N1] [fresh@N1] [sync@N2] [init@N3[>2]] [failed@N4] [handto=2] [failures=N] [setback=T]
 //	        [disk=PRIMARY/REPLICA] [memory=PRIMARY/REPLICA] [cpu=PRIMARY/REPLICA]     >2: it takes the second copy's place
+//	rebalanced orders/0 at=2026-11-23T22:00:00Z [bytes=N]     it began to move for balance then
 //	set NAME VALUE
 //	ticks T
 //	now 2026-11-23T22:30:00Z
@@ -76,6 +77,8 @@ func (r *reader) line(text string) error {
 		return r.keyspace(words[1], rest)
 	case words[0] == "shard":
 		return r.shard(words[1], rest)
+	case words[0] == "rebalanced":
+		return r.rebalanced(words[1], rest)
 	case words[0] == "set":
 		value := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(text, "set")), words[1]))
 		if known, err := cluster.CheckSetting(words[1], value); !known || err != nil || value == "" {
@@ -91,6 +94,36 @@ func (r *reader) line(text string) error {
 	default:
 		return fmt.Errorf("unknown word %q", words[0])
 	}
+	return nil
+}
+
+func (r *reader) rebalanced(name string, words []string) (err error) {
+	x := cluster.Rebalance{}
+	keyspace, number, _ := strings.Cut(name, "/")
+	index, err := strconv.Atoi(number)
+	k := r.State.KeyspaceByName(keyspace)
+	if err != nil || k == nil {
+		return fmt.Errorf("there is no shard %s", name)
+	}
+	x.Shard = shards.NewShardID(k.ID, index)
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "at":
+			at, err := time.Parse(time.RFC3339, value)
+			if err != nil {
+				return err
+			}
+			x.At = at.UnixMilli()
+		case "bytes":
+			if x.Bytes, err = strconv.ParseUint(value, 10, 64); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("unknown word %q", word)
+		}
+	}
+	r.State.Rebalances = append(r.State.Rebalances, x)
 	return nil
 }
 

@@ -55,14 +55,17 @@ type Column uint16
 
 // The columns. Numbers are the ABI's: new ones take free numbers, and a column that changes its meaning takes a new one.
 const (
-	Now         Column = 1
-	Ticks       Column = 2
-	TickLength  Column = 3
-	Relocating  Column = 4
-	Unled       Column = 5
-	Unwhole     Column = 6
-	TextStarts  Column = 16
-	TextContent Column = 17
+	Now             Column = 1
+	Ticks           Column = 2
+	TickLength      Column = 3
+	Relocating      Column = 4
+	Unled           Column = 5
+	Unwhole         Column = 6
+	Rebalanced      Column = 7
+	RebalancedBytes Column = 8
+	RebalancedUntil Column = 9
+	TextStarts      Column = 16
+	TextContent     Column = 17
 
 	NodeID             Column = 32
 	NodeName           Column = 33
@@ -98,13 +101,16 @@ const (
 	NodeLeavingDisk    Column = 63
 	NodeOpening        Column = 64
 
-	KeyspaceName          Column = 96
-	KeyspaceShards        Column = 97
-	KeyspaceReplicas      Column = 98
-	KeyspaceMinInSync     Column = 99
-	KeyspaceDurability    Column = 100
-	KeyspaceNodeCopies    Column = 101
-	KeyspaceNodePrimaries Column = 102
+	KeyspaceName            Column = 96
+	KeyspaceShards          Column = 97
+	KeyspaceReplicas        Column = 98
+	KeyspaceMinInSync       Column = 99
+	KeyspaceDurability      Column = 100
+	KeyspaceNodeCopies      Column = 101
+	KeyspaceNodePrimaries   Column = 102
+	KeyspaceRebalanced      Column = 103
+	KeyspaceRebalancedBytes Column = 104
+	KeyspaceRebalancedUntil Column = 105
 
 	ShardKeyspace      Column = 128
 	ShardNumber        Column = 129
@@ -187,6 +193,9 @@ var specs = []Spec{
 	{Relocating, "relocating", U32, Global, false, true, 0, "relocations for balance alone that are under way in the cluster"},
 	{Unled, "unled", U32, Global, false, true, 0, "shards without a primary"},
 	{Unwhole, "unwhole", U32, Global, false, true, 0, "shards with fewer copies in sync than their keyspace wants"},
+	{Rebalanced, "rebalanced", U32, Global, false, true, 0, "copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set"},
+	{RebalancedBytes, "rebalanced_bytes", F64, Global, false, true, 0, "bytes of these copies, as far as their shards had been measured"},
+	{RebalancedUntil, "rebalanced_until", I64, Global, false, true, 0, "wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none"},
 	{TextStarts, "text_starts", U32, TextOffsets, false, false, 0, "where each string begins in text; string 0 is empty"},
 	{TextContent, "text", U8, Text, false, false, 0, "the bytes of all strings, UTF-8, without separators"},
 
@@ -231,6 +240,10 @@ var specs = []Spec{
 	{KeyspaceDurability, "keyspace_durability", U8, Keyspaces, false, false, 0, "0 fsync, 1 interval, 2 memory"},
 	{KeyspaceNodeCopies, "keyspace_node_copies", U32, NodesInKey, false, true, 0, "node_copies of this keyspace alone"},
 	{KeyspaceNodePrimaries, "keyspace_node_primaries", U32, NodesInKey, false, true, 0, "node_primaries of this keyspace alone"},
+
+	{KeyspaceRebalanced, "keyspace_rebalanced", U32, Keyspaces, false, true, 0, "rebalanced of this keyspace alone, within its own budget.window"},
+	{KeyspaceRebalancedBytes, "keyspace_rebalanced_bytes", F64, Keyspaces, false, true, 0, "rebalanced_bytes of this keyspace alone"},
+	{KeyspaceRebalancedUntil, "keyspace_rebalanced_until", I64, Keyspaces, false, true, 0, "rebalanced_until of this keyspace alone"},
 
 	{ShardKeyspace, "shard_keyspace", U32, Shards, false, false, Keyspaces, "the shard's keyspace"},
 	{ShardNumber, "shard_number", U32, Shards, false, false, 0, "its number in its keyspace"},

@@ -8,10 +8,6 @@ MANIFEST("manifest.json")
 #define SETTING "cluster.routing.rebalance.windows"
 
 enum { CLOSED = 1, UNKNOWN };
-enum { DAY = 24 * 60, WEEK = 7 * DAY };
-
-static const char days[] = "MonTueWedThuFriSatSun";
-
 /* Minutes from Monday 00:00, from included and to not. One that goes past Sunday has a to beyond the week. */
 typedef struct { int32_t from, to; } window_t;
 
@@ -86,8 +82,7 @@ static int32_t prepare(void) {
 	return 0;
 }
 
-/* 1970 began on a Thursday. */
-static int32_t minute(void) { return (int32_t)((now() / 60 + 3 * DAY) % WEEK); }
+static int32_t minute(void) { return minute_of_week(now()); }
 
 static int open(const times_t *t) {
 	int32_t at = minute();
@@ -103,12 +98,6 @@ RULE(can_rebalance) {
 		SAY_ALL(NO, UNKNOWN);
 	else if (!open(t))
 		SAY_ALL(NO, CLOSED);
-}
-
-static void why_time(int32_t at) {
-	text_t day = {days + 3 * (at / DAY), 3};
-	int32_t hours = at % DAY / 60, minutes = at % 60;
-	why("%T %d%d:%d%d", day, hours / 10, hours % 10, minutes / 10, minutes % 10);
 }
 
 EXPLAIN {

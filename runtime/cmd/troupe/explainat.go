@@ -124,12 +124,14 @@ func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExp
 		for c := range e.Copies {
 			if copied := &e.Copies[c]; copied.Node == n.Node {
 				n.Copy = fmt.Sprintf("c%d", copied.Copy)
-				all = []*policies.Explanation{&copied.Remain, &copied.Promote} // another copy beside it is no question
+				all = []*policies.Explanation{&copied.Remain, &copied.Rebalance, &copied.Promote} // another copy beside it is no question
 			}
 		}
 		strictest := policies.Yes
 		for _, one := range all {
-			strictest = max(strictest, one.Verdict)
+			if one.Capability != policies.Rebalance { // a copy may well be where it cannot leave for balance
+				strictest = max(strictest, one.Verdict)
+			}
 			for _, w := range one.Words {
 				n.Words = append(n.Words, pastWord{one.Capability.String(), w.Decider, w.Verdict.String(), w.Reason})
 			}

@@ -621,6 +621,9 @@ const names: StaticArray<string> = [
   "relocating",
   "unled",
   "unwhole",
+  "rebalanced",
+  "rebalanced_bytes",
+  "rebalanced_until",
   "text_starts",
   "text",
   "node_id",
@@ -663,6 +666,9 @@ const names: StaticArray<string> = [
   "keyspace_durability",
   "keyspace_node_copies",
   "keyspace_node_primaries",
+  "keyspace_rebalanced",
+  "keyspace_rebalanced_bytes",
+  "keyspace_rebalanced_until",
   "shard_keyspace",
   "shard_number",
   "shard_primary",
@@ -690,6 +696,9 @@ const ids: StaticArray<i32> = [
   4,
   5,
   6,
+  7,
+  8,
+  9,
   16,
   17,
   32,
@@ -732,6 +741,9 @@ const ids: StaticArray<i32> = [
   100,
   101,
   102,
+  103,
+  104,
+  105,
   128,
   129,
   130,
@@ -761,6 +773,9 @@ const types: StaticArray<u8> = [
   2,
   2,
   2,
+  4,
+  3,
+  2,
   1,
   2,
   2,
@@ -802,6 +817,9 @@ const types: StaticArray<u8> = [
   1,
   2,
   2,
+  2,
+  4,
+  3,
   2,
   2,
   2,
@@ -852,6 +870,21 @@ const types: StaticArray<u8> = [
 // @ts-ignore: decorator
 @inline export function unwhole(): u32 {
   return load<u32>(place<u32>(6, 0));
+}
+// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set
+// @ts-ignore: decorator
+@inline export function rebalanced(): u32 {
+  return load<u32>(place<u32>(7, 0));
+}
+// bytes of these copies, as far as their shards had been measured
+// @ts-ignore: decorator
+@inline export function rebalanced_bytes(): f64 {
+  return load<f64>(place<f64>(8, 0));
+}
+// wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none
+// @ts-ignore: decorator
+@inline export function rebalanced_until(): i64 {
+  return load<i64>(place<i64>(9, 0));
 }
 // the node's id, which survives its restarts
 // @ts-ignore: decorator
@@ -1037,6 +1070,21 @@ const types: StaticArray<u8> = [
 // @ts-ignore: decorator
 @inline export function keyspace_node_primaries(keyspace: i32, node: i32): u32 {
   return load<u32>(place<u32>(102, keyspace * nodeCount + node));
+}
+// rebalanced of this keyspace alone, within its own budget.window
+// @ts-ignore: decorator
+@inline export function keyspace_rebalanced(i: i32): u32 {
+  return load<u32>(place<u32>(103, i));
+}
+// rebalanced_bytes of this keyspace alone
+// @ts-ignore: decorator
+@inline export function keyspace_rebalanced_bytes(i: i32): f64 {
+  return load<f64>(place<f64>(104, i));
+}
+// rebalanced_until of this keyspace alone
+// @ts-ignore: decorator
+@inline export function keyspace_rebalanced_until(i: i32): i64 {
+  return load<i64>(place<i64>(105, i));
 }
 // the shard's keyspace
 // @ts-ignore: decorator

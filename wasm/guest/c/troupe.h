@@ -77,6 +77,9 @@ TR_IMPORT("error") void host_error(const char *at, int32_t length);
 	column(4, relocating, uint32_t, 1, 0) /* relocations for balance alone that are under way in the cluster */ \
 	column(5, unled, uint32_t, 1, 0) /* shards without a primary */ \
 	column(6, unwhole, uint32_t, 1, 0) /* shards with fewer copies in sync than their keyspace wants */ \
+	column(7, rebalanced, uint32_t, 1, 0) /* copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set */ \
+	column(8, rebalanced_bytes, double, 1, 0) /* bytes of these copies, as far as their shards had been measured */ \
+	column(9, rebalanced_until, int64_t, 1, 0) /* wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none */ \
 	column(16, text_starts, uint32_t, 0, 0) /* where each string begins in text; string 0 is empty */ \
 	column(17, text, uint8_t, 0, 0) /* the bytes of all strings, UTF-8, without separators */ \
 	column(32, node_id, uint32_t, nodes(), 0) /* the node's id, which survives its restarts */ \
@@ -119,6 +122,9 @@ TR_IMPORT("error") void host_error(const char *at, int32_t length);
 	column(100, keyspace_durability, uint8_t, keyspaces(), 0) /* 0 fsync, 1 interval, 2 memory */ \
 	column(101, keyspace_node_copies, uint32_t, keyspaces() * nodes(), 0) /* node_copies of this keyspace alone */ \
 	column(102, keyspace_node_primaries, uint32_t, keyspaces() * nodes(), 0) /* node_primaries of this keyspace alone */ \
+	column(103, keyspace_rebalanced, uint32_t, keyspaces(), 0) /* rebalanced of this keyspace alone, within its own budget.window */ \
+	column(104, keyspace_rebalanced_bytes, double, keyspaces(), 0) /* rebalanced_bytes of this keyspace alone */ \
+	column(105, keyspace_rebalanced_until, int64_t, keyspaces(), 0) /* rebalanced_until of this keyspace alone */ \
 	column(128, shard_keyspace, int32_t, shards(), 0) /* the shard's keyspace */ \
 	column(129, shard_number, uint32_t, shards(), 0) /* its number in its keyspace */ \
 	column(130, shard_primary, int32_t, shards(), NONE) /* the copy that leads; none if none does */ \
@@ -156,6 +162,9 @@ TROUPE_NEEDS(TR_POINTER)
 #define relocating() (tr_at_relocating[0])
 #define unled() (tr_at_unled[0])
 #define unwhole() (tr_at_unwhole[0])
+#define rebalanced() (tr_at_rebalanced[0])
+#define rebalanced_bytes() (tr_at_rebalanced_bytes[0])
+#define rebalanced_until() (tr_at_rebalanced_until[0])
 #define node_id(i) (tr_at_node_id[i])
 #define node_name(i) (tr_at_node_name[i])
 #define node_host(i) (tr_at_node_host[i])
@@ -196,6 +205,9 @@ TROUPE_NEEDS(TR_POINTER)
 #define keyspace_durability(i) (tr_at_keyspace_durability[i])
 #define keyspace_node_copies(k, n) (tr_at_keyspace_node_copies[(k) * nodes() + (n)])
 #define keyspace_node_primaries(k, n) (tr_at_keyspace_node_primaries[(k) * nodes() + (n)])
+#define keyspace_rebalanced(i) (tr_at_keyspace_rebalanced[i])
+#define keyspace_rebalanced_bytes(i) (tr_at_keyspace_rebalanced_bytes[i])
+#define keyspace_rebalanced_until(i) (tr_at_keyspace_rebalanced_until[i])
 #define shard_keyspace(i) (tr_at_shard_keyspace[i])
 #define shard_number(i) (tr_at_shard_number[i])
 #define shard_primary(i) (tr_at_shard_primary[i])

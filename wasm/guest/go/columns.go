@@ -3,71 +3,77 @@ package troupe
 // columns are the image's, by their names; nil: the image does not have it.
 var columns struct {
 	// columns begin
-	now                   []int64
-	ticks                 []int64
-	tickLength            []uint32
-	relocating            []uint32
-	unled                 []uint32
-	unwhole               []uint32
-	textStarts            []uint32
-	text                  []uint8
-	nodeID                []uint32
-	nodeName              []uint32
-	nodeHost              []uint32
-	nodeAddress           []uint32
-	nodeRelease           []uint32
-	nodeFormat            []uint32
-	nodeEpoch             []int64
-	nodeRoles             []uint8
-	nodeFlags             []uint8
-	nodeEvidence          []uint8
-	nodeSince             []int64
-	nodeHeld              []int64
-	nodeReason            []uint32
-	nodeCopies            []uint32
-	nodePrimaries         []uint32
-	nodeIncoming          []uint32
-	nodeOutgoing          []uint32
-	nodeCapacityCPU       []float64
-	nodeCapacityMemory    []float64
-	nodeCapacityDisk      []float64
-	nodeUsedCPU           []float64
-	nodeUsedMemory        []float64
-	nodeUsedDisk          []float64
-	nodeAttributes        []uint32
-	attributeName         []uint32
-	attributeValue        []uint32
-	nodeComingCPU         []float64
-	nodeComingMemory      []float64
-	nodeComingDisk        []float64
-	nodeLeavingCPU        []float64
-	nodeLeavingMemory     []float64
-	nodeLeavingDisk       []float64
-	nodeOpening           []uint32
-	keyspaceName          []uint32
-	keyspaceShards        []uint32
-	keyspaceReplicas      []uint32
-	keyspaceMinInSync     []uint32
-	keyspaceDurability    []uint8
-	keyspaceNodeCopies    []uint32
-	keyspaceNodePrimaries []uint32
-	shardKeyspace         []uint32
-	shardNumber           []uint32
-	shardPrimary          []uint32
-	shardHandTo           []uint32
-	shardFailures         []uint32
-	shardCopies           []uint32
-	shardPrimaryCPU       []float64
-	shardPrimaryMemory    []float64
-	shardPrimaryDisk      []float64
-	shardReplicaCPU       []float64
-	shardReplicaMemory    []float64
-	shardReplicaDisk      []float64
-	shardSetback          []int64
-	copyNode              []uint32
-	copyFlags             []uint8
-	copySource            []uint32
-	copyID                []int64
+	now                     []int64
+	ticks                   []int64
+	tickLength              []uint32
+	relocating              []uint32
+	unled                   []uint32
+	unwhole                 []uint32
+	rebalanced              []uint32
+	rebalancedBytes         []float64
+	rebalancedUntil         []int64
+	textStarts              []uint32
+	text                    []uint8
+	nodeID                  []uint32
+	nodeName                []uint32
+	nodeHost                []uint32
+	nodeAddress             []uint32
+	nodeRelease             []uint32
+	nodeFormat              []uint32
+	nodeEpoch               []int64
+	nodeRoles               []uint8
+	nodeFlags               []uint8
+	nodeEvidence            []uint8
+	nodeSince               []int64
+	nodeHeld                []int64
+	nodeReason              []uint32
+	nodeCopies              []uint32
+	nodePrimaries           []uint32
+	nodeIncoming            []uint32
+	nodeOutgoing            []uint32
+	nodeCapacityCPU         []float64
+	nodeCapacityMemory      []float64
+	nodeCapacityDisk        []float64
+	nodeUsedCPU             []float64
+	nodeUsedMemory          []float64
+	nodeUsedDisk            []float64
+	nodeAttributes          []uint32
+	attributeName           []uint32
+	attributeValue          []uint32
+	nodeComingCPU           []float64
+	nodeComingMemory        []float64
+	nodeComingDisk          []float64
+	nodeLeavingCPU          []float64
+	nodeLeavingMemory       []float64
+	nodeLeavingDisk         []float64
+	nodeOpening             []uint32
+	keyspaceName            []uint32
+	keyspaceShards          []uint32
+	keyspaceReplicas        []uint32
+	keyspaceMinInSync       []uint32
+	keyspaceDurability      []uint8
+	keyspaceNodeCopies      []uint32
+	keyspaceNodePrimaries   []uint32
+	keyspaceRebalanced      []uint32
+	keyspaceRebalancedBytes []float64
+	keyspaceRebalancedUntil []int64
+	shardKeyspace           []uint32
+	shardNumber             []uint32
+	shardPrimary            []uint32
+	shardHandTo             []uint32
+	shardFailures           []uint32
+	shardCopies             []uint32
+	shardPrimaryCPU         []float64
+	shardPrimaryMemory      []float64
+	shardPrimaryDisk        []float64
+	shardReplicaCPU         []float64
+	shardReplicaMemory      []float64
+	shardReplicaDisk        []float64
+	shardSetback            []int64
+	copyNode                []uint32
+	copyFlags               []uint8
+	copySource              []uint32
+	copyID                  []int64
 	// columns end
 }
 
@@ -99,6 +105,9 @@ var table = []struct {
 	{4, "relocating", global, &columns.relocating},
 	{5, "unled", global, &columns.unled},
 	{6, "unwhole", global, &columns.unwhole},
+	{7, "rebalanced", global, &columns.rebalanced},
+	{8, "rebalanced_bytes", global, &columns.rebalancedBytes},
+	{9, "rebalanced_until", global, &columns.rebalancedUntil},
 	{16, "text_starts", loose, &columns.textStarts},
 	{17, "text", loose, &columns.text},
 	{32, "node_id", nodes, &columns.nodeID},
@@ -141,6 +150,9 @@ var table = []struct {
 	{100, "keyspace_durability", keyspaces, &columns.keyspaceDurability},
 	{101, "keyspace_node_copies", nodesInKey, &columns.keyspaceNodeCopies},
 	{102, "keyspace_node_primaries", nodesInKey, &columns.keyspaceNodePrimaries},
+	{103, "keyspace_rebalanced", keyspaces, &columns.keyspaceRebalanced},
+	{104, "keyspace_rebalanced_bytes", keyspaces, &columns.keyspaceRebalancedBytes},
+	{105, "keyspace_rebalanced_until", keyspaces, &columns.keyspaceRebalancedUntil},
 	{128, "shard_keyspace", shards, &columns.shardKeyspace},
 	{129, "shard_number", shards, &columns.shardNumber},
 	{130, "shard_primary", shards, &columns.shardPrimary},
@@ -180,6 +192,15 @@ func Unled() int { return int(columns.unled[0]) }
 
 // Unwhole is shards with fewer copies in sync than their keyspace wants.
 func Unwhole() int { return int(columns.unwhole[0]) }
+
+// Rebalanced is copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set.
+func Rebalanced() int { return int(columns.rebalanced[0]) }
+
+// RebalancedBytes is bytes of these copies, as far as their shards had been measured.
+func RebalancedBytes() float64 { return columns.rebalancedBytes[0] }
+
+// RebalancedUntil is wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none.
+func RebalancedUntil() int64 { return columns.rebalancedUntil[0] }
 
 // NodeID is of row i: the node's id, which survives its restarts.
 func NodeID(i int) string { return word(columns.nodeID[i]) }
@@ -295,6 +316,15 @@ func KeyspaceNodeCopies(keyspace, node int) int {
 func KeyspaceNodePrimaries(keyspace, node int) int {
 	return int(columns.keyspaceNodePrimaries[keyspace*image.nodes+node])
 }
+
+// KeyspaceRebalanced is of row i: rebalanced of this keyspace alone, within its own budget.window.
+func KeyspaceRebalanced(i int) int { return int(columns.keyspaceRebalanced[i]) }
+
+// KeyspaceRebalancedBytes is of row i: rebalanced_bytes of this keyspace alone.
+func KeyspaceRebalancedBytes(i int) float64 { return columns.keyspaceRebalancedBytes[i] }
+
+// KeyspaceRebalancedUntil is of row i: rebalanced_until of this keyspace alone.
+func KeyspaceRebalancedUntil(i int) int64 { return columns.keyspaceRebalancedUntil[i] }
 
 // ShardKeyspace is of row i: the shard's keyspace.
 func ShardKeyspace(i int) int { return row(columns.shardKeyspace[i]) }

@@ -1201,6 +1201,9 @@ static COLUMNS: &[(usize, &str, u8, usize, bool)] = &[
     (4, "relocating", 2, 0, false),
     (5, "unled", 2, 0, false),
     (6, "unwhole", 2, 0, false),
+    (7, "rebalanced", 2, 0, false),
+    (8, "rebalanced_bytes", 4, 0, false),
+    (9, "rebalanced_until", 3, 0, false),
     (16, "text_starts", 2, 7, false),
     (17, "text", 1, 7, false),
     (32, "node_id", 2, 1, false),
@@ -1243,6 +1246,9 @@ static COLUMNS: &[(usize, &str, u8, usize, bool)] = &[
     (100, "keyspace_durability", 1, 2, false),
     (101, "keyspace_node_copies", 2, 5, false),
     (102, "keyspace_node_primaries", 2, 5, false),
+    (103, "keyspace_rebalanced", 2, 2, false),
+    (104, "keyspace_rebalanced_bytes", 4, 2, false),
+    (105, "keyspace_rebalanced_until", 3, 2, false),
     (128, "shard_keyspace", 2, 3, false),
     (129, "shard_number", 2, 3, false),
     (130, "shard_primary", 2, 3, true),
@@ -1293,6 +1299,21 @@ pub fn unled() -> usize {
 #[inline(always)]
 pub fn unwhole() -> usize {
     read::<u32>(6, 0) as usize
+}
+/// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set
+#[inline(always)]
+pub fn rebalanced() -> usize {
+    read::<u32>(7, 0) as usize
+}
+/// bytes of these copies, as far as their shards had been measured
+#[inline(always)]
+pub fn rebalanced_bytes() -> f64 {
+    read::<f64>(8, 0)
+}
+/// wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none
+#[inline(always)]
+pub fn rebalanced_until() -> i64 {
+    read::<i64>(9, 0)
 }
 /// the node's id, which survives its restarts
 #[inline(always)]
@@ -1478,6 +1499,21 @@ pub fn keyspace_node_copies(keyspace: usize, node: usize) -> usize {
 #[inline(always)]
 pub fn keyspace_node_primaries(keyspace: usize, node: usize) -> usize {
     read::<u32>(102, keyspace * nodes() + node) as usize
+}
+/// rebalanced of this keyspace alone, within its own budget.window
+#[inline(always)]
+pub fn keyspace_rebalanced(i: usize) -> usize {
+    read::<u32>(103, i) as usize
+}
+/// rebalanced_bytes of this keyspace alone
+#[inline(always)]
+pub fn keyspace_rebalanced_bytes(i: usize) -> f64 {
+    read::<f64>(104, i)
+}
+/// rebalanced_until of this keyspace alone
+#[inline(always)]
+pub fn keyspace_rebalanced_until(i: usize) -> i64 {
+    read::<i64>(105, i)
 }
 /// the shard's keyspace
 #[inline(always)]
