@@ -84,6 +84,8 @@ func (d *draft) apply(c *Command) error {
 		return d.changeFailover(c.Failover)
 	case c.Drain != nil:
 		return d.changeDrain(c.Drain)
+	case c.Moves != nil:
+		return d.beginMoves(c.Moves)
 	default:
 		return d.applyPolicies(c)
 	}
@@ -123,7 +125,7 @@ func (c *Command) parts() int {
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
 		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
 		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil,
-		c.Drain != nil, c.RegisterKind != nil, c.UseKind != nil, c.ForgetKind != nil} {
+		c.Drain != nil, c.RegisterKind != nil, c.UseKind != nil, c.ForgetKind != nil, c.Moves != nil} {
 		if set {
 			n++
 		}

@@ -15,6 +15,9 @@ import (
 //	          [amendment…], [drain…],                                                       these two from format 3 on
 //	          [kind…], kinds changed at,                                                    and these from format 4 on
 //	          [rebalance…]]                                                                 and these from format 5 on
+//
+// where a drain without a node, which is one of moves, is of format 6;
+//
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
 //
@@ -27,11 +30,12 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 5
+	Format         = 6
 	FormatPolicies = 2 // the first with modules and policies
 	FormatHistory  = 3 // the first with a history of drains and settings
 	FormatKinds    = 4 // the first with kinds of actors
 	FormatBudget   = 5 // the first that counts relocations for balance
+	FormatMoves    = 6 // the first with moves of copies in the history of drains
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

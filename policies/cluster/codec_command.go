@@ -34,7 +34,8 @@ func changesOf(c *Command) []change {
 		changeOf(&c.Drain, (*codec).drainChange),       // the last of FormatHistory
 		changeOf(&c.RegisterKind, (*codec).registerKind),
 		changeOf(&c.UseKind, (*codec).useKind),
-		changeOf(&c.ForgetKind, (*codec).forgetKind),
+		changeOf(&c.ForgetKind, (*codec).forgetKind), // the last of FormatKinds
+		changeOf(&c.Moves, (*codec).beginMoves),
 	}
 }
 
@@ -42,11 +43,12 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
 }
 
-// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory and of FormatKinds.
+// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory, of FormatKinds and of FormatMoves.
 const (
 	firstOfPolicies = 11
 	firstOfHistory  = 20
 	firstOfKinds    = 21
+	firstOfMoves    = 24
 )
 
 // Format is the lowest format that has this command; releases that read only lower ones must not meet it in the log.
@@ -62,6 +64,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case which >= firstOfMoves:
+		return FormatMoves
 	case c.Reroute != nil && len(c.Reroute.Rebalances) > 0:
 		return FormatBudget
 	case which >= firstOfKinds:
@@ -254,6 +258,11 @@ func (c *codec) drainChange(x *DrainChange) {
 	number(c, &x.At)
 	c.bytes(&x.Record)
 	c.bool(&x.Close)
+}
+
+func (c *codec) beginMoves(x *BeginMoves) {
+	c.fields(1)
+	c.bytes(&x.Record)
 }
 
 func (c *codec) votersChange(v *VotersChange) {

@@ -55,10 +55,13 @@ func (c *codec) state(s *State) {
 }
 
 // stateFields counts the fields of a state, by format.
-var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21}
+var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21, FormatMoves: 21}
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
+	if first(s.Drains, func(x *Drain) bool { return x.moves() }) != nil {
+		return FormatMoves
+	}
 	if len(s.Rebalances) > 0 {
 		return FormatBudget
 	}

@@ -40,6 +40,9 @@ type Command struct {
 	RegisterKind *RegisterKind
 	UseKind      *UseKind
 	ForgetKind   *ForgetKind
+
+	// What follows is of FormatMoves.
+	Moves *BeginMoves
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.

@@ -1,9 +1,16 @@
 package cluster
 
-import "github.com/troupe-actors/troupe/shards"
+import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/shards"
+)
 
 // Drain is the entry of a node that is emptied because an operator asked for it. Apply opens it in the very step that asks, so that
 // every node knows when it began; the placement leader fills in what it decided, and closes it: once, whoever leads by then.
+//
+// Without a node it is that of copies that change places although no node is emptied: the placement leader opens it with BeginMoves once
+// they are on their way.
 type Drain struct {
 	Node   shards.NodeID
 	Epoch  shards.Epoch // the life that is emptied
@@ -12,11 +19,20 @@ type Drain struct {
 	Record []byte // what is known, as its writers agree; never looked at here
 }
 
-// Bounds of the history of drains. The oldest entries go first, so that drains never push a failover out.
+// moves says that it is the entry of copies that change places, and of no drain.
+func (x *Drain) moves() bool { return x.Node == "" }
+
+// Bounds of the history of drains. The oldest entries go first, so that drains never push a failover out; and no more than half of it are
+// moves, which may be many.
 const (
 	MaxDrains     = 64
 	maxDrainBytes = 512 << 10 // of all records; one is bounded like that of a failover
 )
+
+// BeginMoves opens the entry of copies that change places; the version of the state after it is the entry's name.
+type BeginMoves struct {
+	Record []byte // what is told of them so far
+}
 
 // DrainChange is what the placement leader has to say about an entry. Of one that is closed nothing is taken any more.
 type DrainChange struct {
@@ -48,17 +64,43 @@ func (d *draft) beginDrain(m *Member) {
 	d.putDrains(append(d.Drains[:len(d.Drains):len(d.Drains)], Drain{Node: m.ID, Epoch: m.Epoch, At: d.Version, Open: true}))
 }
 
-// putDrains takes the history, and drops the oldest entries that are too many.
+// putDrains takes the history, which it may change, and drops the oldest entries that are too many.
 func (d *draft) putDrains(list []Drain) {
-	total := 0
+	list = newestDrains(list, (*Drain).moves, MaxDrains/2, maxDrainBytes/2)
+	d.Drains, d.changed = newestDrains(list, func(*Drain) bool { return true }, MaxDrains, maxDrainBytes), true
+}
+
+// newestDrains drops the oldest of those that count until so many are left, with so many bytes.
+func newestDrains(list []Drain, counts func(*Drain) bool, most, bytes int) []Drain {
+	n, total := drainsOf(list, counts)
+	return slices.DeleteFunc(list, func(x Drain) bool {
+		drop := counts(&x) && (n > most || total > bytes)
+		if drop {
+			n, total = n-1, total-len(x.Record)
+		}
+		return drop
+	})
+}
+
+// drainsOf counts those that count, and their bytes.
+func drainsOf(list []Drain, counts func(*Drain) bool) (n, bytes int) {
 	for i := range list {
-		total += len(list[i].Record)
+		if counts(&list[i]) {
+			n, bytes = n+1, bytes+len(list[i].Record)
+		}
 	}
-	for len(list) > MaxDrains || total > maxDrainBytes {
-		total -= len(list[0].Record)
-		list = list[1:]
+	return n, bytes
+}
+
+func (d *draft) beginMoves(c *BeginMoves) error {
+	if err := d.allRead(FormatMoves); err != nil {
+		return err
 	}
-	d.Drains, d.changed = list, true
+	if len(c.Record) > MaxFailoverBytes {
+		return refuse(WhyInvalid, "the record of moves has %d bytes; at most %d", len(c.Record), MaxFailoverBytes)
+	}
+	d.putDrains(append(d.Drains[:len(d.Drains):len(d.Drains)], Drain{At: d.Version, Open: true, Record: c.Record}))
+	return nil
 }
 
 func (d *draft) changeDrain(c *DrainChange) error {
@@ -69,6 +111,8 @@ func (d *draft) changeDrain(c *DrainChange) error {
 	switch {
 	case entry == nil:
 		return refuse(WhyUnknown, "no drain began at version %d, or it is forgotten", c.At)
+	case !entry.Open && entry.moves():
+		return refuse(WhyStale, "the moves that began at version %d have been told to their end", c.At)
 	case !entry.Open:
 		return refuse(WhyStale, "the drain of node %s that began at version %d has been told to its end", d.NodeName(entry.Node), c.At)
 	}
@@ -85,16 +129,17 @@ func (d *draft) changeDrain(c *DrainChange) error {
 
 // checkDrains is invariant 15.
 func (s *State) checkDrains() error {
-	total := 0
 	for i := range s.Drains {
 		x := &s.Drains[i]
-		total += len(x.Record)
 		if x.At > s.Version || i > 0 && x.At <= s.Drains[i-1].At {
 			return refuse(WhyInvalid, "invariant 15: the drain of node %s at %d is out of order or from the future", x.Node, x.At)
 		}
 	}
-	if len(s.Drains) > MaxDrains || total > maxDrainBytes {
-		return refuse(WhyInvalid, "invariant 15: %d drains with %d bytes", len(s.Drains), total)
+	if n, bytes := drainsOf(s.Drains, (*Drain).moves); n > MaxDrains/2 || bytes > maxDrainBytes/2 {
+		return refuse(WhyInvalid, "invariant 15: %d stories of moves with %d bytes", n, bytes)
+	}
+	if n, bytes := drainsOf(s.Drains, func(*Drain) bool { return true }); n > MaxDrains || bytes > maxDrainBytes {
+		return refuse(WhyInvalid, "invariant 15: %d drains with %d bytes", n, bytes)
 	}
 	return nil
 }

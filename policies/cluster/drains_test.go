@@ -57,3 +57,45 @@ func TestHistoryOfDrainsIsBounded(t *testing.T) {
 		t.Errorf("%d entries", n)
 	}
 }
+
+// Moves have an entry that whoever leads fills in, and are told to their end once; however many, they leave room for drains.
+func TestHistoryOfMoves(t *testing.T) {
+	w := newWorld(t, rand.New(rand.NewPCG(1, 2)))
+	led(w, 2, 0)
+	w.draining(2, true)
+	drained := w.state.Version
+	o := w.apply(&Command{Moves: &BeginMoves{Record: []byte("begun")}})
+	x := w.state.FindDrain(o.Version)
+	if o.Err != nil || x == nil || !x.Open || x.Node != "" || string(x.Record) != "begun" || w.state.format() != FormatMoves {
+		t.Fatalf("%v, entries %+v", o.Err, w.state.Drains)
+	}
+	at := o.Version
+	w.must(&Command{Drain: &DrainChange{At: at, Record: []byte("done"), Close: true}})
+	if o := w.apply(&Command{Drain: &DrainChange{At: at, Record: []byte("again"), Close: true}}); o.Err == nil || !strings.Contains(o.Err.Text, "the moves that began") {
+		t.Errorf("a second end: %v", o.Err)
+	}
+	if o := w.apply(&Command{Moves: &BeginMoves{Record: make([]byte, MaxFailoverBytes+1)}}); o.Err == nil {
+		t.Error("a record beyond the limit was taken")
+	}
+	for range 2 * MaxDrains {
+		w.must(&Command{Moves: &BeginMoves{Record: make([]byte, MaxFailoverBytes)}})
+	}
+	if n, bytes := drainsOf(w.state.Drains, (*Drain).moves); n != maxDrainBytes/2/MaxFailoverBytes || bytes > maxDrainBytes/2 || w.state.FindDrain(drained) == nil || w.state.FindDrain(at) != nil {
+		t.Errorf("%d of %d entries are moves, with %d bytes", n, len(w.state.Drains), bytes)
+	}
+	again, err := DecodeState(w.state.Encode())
+	if err != nil || len(again.Drains) != len(w.state.Drains) {
+		t.Errorf("read again: %v", err)
+	}
+}
+
+// Nodes of releases that cannot read it never meet it.
+func TestNoMovesForOlderReleases(t *testing.T) {
+	w := newWorld(t, rand.New(rand.NewPCG(1, 2)))
+	old := testMember(9, 1)
+	old.Format = FormatBudget
+	w.must(&Command{Join: &Join{Member: old}})
+	if o := w.apply(&Command{Moves: &BeginMoves{}}); o.Err == nil || len(w.state.Drains) > 0 {
+		t.Errorf("an older release meets %+v, %v", w.state.Drains, o.Err)
+	}
+}

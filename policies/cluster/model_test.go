@@ -230,6 +230,9 @@ func (w *world) play() {
 		m := pick(w.rand, s.Members)
 		yes := w.rand.IntN(2) == 0
 		w.apply(&Command{Member: &MemberChange{Node: m.ID, Draining: &yes}})
+		if w.rand.IntN(2) == 0 {
+			w.apply(&Command{Moves: &BeginMoves{Record: make([]byte, w.rand.IntN(9))}})
+		}
 		if len(s.Drains) > 0 {
 			w.apply(&Command{Drain: &DrainChange{At: pick(w.rand, s.Drains).At, Record: make([]byte, w.rand.IntN(9)), Close: yes}})
 		}

@@ -74,6 +74,7 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{UseKind: &UseKind{Name: "vote", Number: 1, If: 2, Older: true, At: 3}}, FormatKinds},
 		{&Command{ForgetKind: &ForgetKind{Name: "vote"}}, FormatKinds},
 		{&Command{Reroute: &Reroute{Rebalances: []Rebalance{{Shard: 1, At: 2, Bytes: 3}}}}, FormatBudget},
+		{&Command{Moves: &BeginMoves{Record: []byte{1}}}, FormatMoves},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {
