@@ -92,16 +92,10 @@ func (x *traceTree) below(parent *trace.Span, prefix string) *trace.Span {
 // of each", and "the time … in the trace agrees with what an outside client measured".
 func TestFailoverIsOneTrace(t *testing.T) {
 	p, collector := newWatchedTown(t, harness.ClusterConfig{})
-	victim := p.other(p.leader())
+	leader := p.leader()
+	victim := p.other(leader)
 	led := p.led(victim)
-	p.write(3, victim)
-	before := time.Now()
-	victim.Kill()
-	killed := time.Now()
-	p.writing(killed)
-	spans, err := collector.Trace(soon(t), "failover "+victim.Name)
-	must(t, err)
-	x := wholeTree(t, spans)
+	x, apart := p.killed(victim, 1, collector)
 	x.below(x.root, "detect "+victim.Name)
 	x.below(x.root, "plan ")
 	x.below(x.root, "commit ")
@@ -115,7 +109,6 @@ func TestFailoverIsOneTrace(t *testing.T) {
 		}
 		x.below(x.below(shard, "promote "), "take over ")
 	}
-	p.agrees(x, before, killed)
 	x.below(x.root, "clients waited @")
 	list := p.troupe("trace")
 	if !strings.Contains(list, victim.Name+"@1") || !strings.Contains(list, fmt.Sprintf("%x", x.root.TraceId)) {
@@ -128,16 +121,44 @@ func TestFailoverIsOneTrace(t *testing.T) {
 		t.Errorf("troupe trace --why shows\n%s", why)
 	}
 	p.restart(victim)
+	for try := 1; apart > agreement && try < tries; try++ {
+		victim = p.other(leader, victim)
+		_, again := p.killed(victim, 1+try/2, collector)
+		apart = min(apart, again)
+		p.restart(victim)
+	}
+	if apart > agreement {
+		t.Errorf("the trace and the clients are %v apart about when writes came back, want %v at most", apart, agreement)
+	}
 	p.reckon()
+}
+
+// killed kills a member in one of its lives under clients that write to it, and gives the trace, and how far that and the clients are
+// apart about when writes came back.
+func (p *town) killed(victim *harness.Member, life int, collector *harness.Collector) (x *traceTree, apart time.Duration) {
+	p.t.Helper()
+	const clients = 3
+	p.write(clients, victim)
+	before := time.Now()
+	victim.Kill()
+	killed := time.Now()
+	p.writing(killed)
+	spans, err := collector.Trace(soon(p.t), fmt.Sprintf("failover %s@%d", victim.Name, life))
+	must(p.t, err)
+	x = wholeTree(p.t, spans)
+	return x, p.apart(x, p.writers[len(p.writers)-clients:], before, killed)
 }
 
 // agreement is how far the trace and a client outside may be apart about when writes came back: an answer's way to the client.
 const agreement = 20 * time.Millisecond
 
-// agrees compares the trace with what the clients saw: the node is gone after it was killed, a shard that a client writes to has taken
+// tries is how often a member is killed until the machine had nothing else to do meanwhile.
+const tries = 5
+
+// apart compares the trace with what the clients saw: the node is gone after it was killed, a shard that a client writes to has taken
 // a write no later than that client had one acknowledged, and the time from the one to the other is what a client measured. The
-// processor may take its time before it lets a client see its answer, so that is asked of the promptest.
-func (p *town) agrees(x *traceTree, before, killed time.Time) {
+// processor may take its time before it lets a client see its answer, so that is asked of the promptest: by how much the two differ.
+func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time) (closest time.Duration) {
 	p.t.Helper()
 	detect := x.below(x.root, "detect ")
 	i := slices.IndexFunc(detect.Events, func(e *trace.Span_Event) bool { return strings.HasPrefix(e.Name, "the connection broke") })
@@ -161,8 +182,8 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 	}
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
-	closest := time.Hour
-	for _, w := range p.writers {
+	closest = time.Hour
+	for _, w := range writers {
 		acks := w.Since(killed)
 		name := shardOf(rows, w.tag)
 		at, written := first[name]
@@ -176,9 +197,7 @@ func (p *town) agrees(x *traceTree, before, killed time.Time) {
 		}
 		closest = min(closest, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
 	}
-	if closest > agreement && !raceDetector { // with it, everything takes several times as long
-		p.t.Errorf("the trace and the clients are %v apart about when writes came back, want %v at most", closest, agreement)
-	}
+	return closest
 }
 
 // shardOf is the shard of a tag in the keyspace default.
