@@ -1,0 +1,95 @@
+package radix
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// Walks that end at any key, in trees whose leaves lie in order, at random, and partly so, with short leaves and long ones.
+func TestWalksEndAnywhere(t *testing.T) {
+	const n = 2000
+	for name, key := range map[string]func(*rand.Rand) string{
+		"digits": func(r *rand.Rand) string { return fmt.Sprintf("%08x", r.Uint32()) },
+		"nested": func(r *rand.Rand) string {
+			return "a prefix that is long/"[:20+r.IntN(3)] + fmt.Sprint(r.IntN(40), "/", r.IntN(3), "/items/", r.IntN(90))[:4+r.IntN(4)]
+		},
+		"bytes": func(r *rand.Rand) string { return string([]byte{byte(r.Uint32()), byte(r.Uint32() % 50)}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 5))
+			tree, m := New(Options{Poison: true}), model{}
+			write := func(key string) {
+				it := Item{make([]byte, 1+r.IntN(300)), tree.version + 1, 0}
+				tree.Put(it.Version, []byte(key), it.Value, 0)
+				m[key] = it
+			}
+			for range n {
+				write(key(r))
+			}
+			walks(t, r, tree, m)
+			for !tree.Rebuild(100) {
+			}
+			walks(t, r, tree, m)
+			for range n / 4 {
+				write(key(r))
+			}
+			walks(t, r, tree, m)
+		})
+	}
+}
+
+func walks(t *testing.T, r *rand.Rand, tree *Tree, m model) {
+	t.Helper()
+	tree.check()
+	all := m.sorted(nil, nil)
+	back := slices.Clone(all)
+	slices.Reverse(back)
+	expect(t, "all", m, all, tree.Prefix(nil))
+	expect(t, "all, backward", m, back, tree.Reverse(nil, nil))
+	for range 30 {
+		i := r.IntN(len(all))
+		n := min(1+r.IntN(70), len(all)-i)
+		expect(t, fmt.Sprintf("%d from %q", n, all[i]), m, all[i:i+n], first(n, tree.Range([]byte(all[i]), nil)))
+		expect(t, fmt.Sprintf("%d before %q", i, all[i]), m, back[len(all)-i:], tree.Reverse(nil, []byte(all[i])))
+		n = min(n, i)
+		expect(t, fmt.Sprintf("%d before %q", n, all[i]), m, back[len(all)-i:][:n], first(n, tree.Reverse(nil, []byte(all[i]))))
+	}
+}
+
+// first is what a caller sees who stops after n steps.
+func first(n int, all iter.Seq2[[]byte, Item]) iter.Seq2[[]byte, Item] {
+	return func(yield func([]byte, Item) bool) {
+		left := n
+		for key, it := range all {
+			if left == 0 || !yield(key, it) {
+				return
+			}
+			if left--; left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// A walk looks after each key whether the tree is still the same, also when it has met further ones already.
+func TestWalkEndsAtWrite(t *testing.T) {
+	tree, _ := filled(Options{}, 500)
+	for _, at := range []int{1, 2, 30, 200} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("no panic after a write at key %d", at)
+				}
+			}()
+			n := 0
+			for key, it := range tree.Range(nil, nil) {
+				if n++; n == at {
+					tree.Put(tree.version+1, key, it.Value, 0)
+				}
+			}
+		}()
+	}
+}
