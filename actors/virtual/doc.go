@@ -48,7 +48,8 @@
 //
 // A fourth has Join with the address of any. The keyspace of a kind says how many copies there are and how durable they are; Register
 // makes it if there is none, with 64 shards and a replica of each. Kinds of your own are tested in a world in memory: package virtualtest.
-// The examples of package runtime run all of this.
+// The examples of package runtime run all of this. A kind may also be a WebAssembly module, which is pushed to the running cluster
+// (runtime.Node.Kinds, or troupe actor push) and called like any other.
 //
 // # What may come between
 //

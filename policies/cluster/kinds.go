@@ -97,7 +97,7 @@ func (s *State) UnreadyForKind(m *Module) []string { return s.unready(m, RoleDat
 func (d *draft) amendKind(name string, f func(*ActorKind) error) error {
 	i, found := d.findKind(name)
 	if !found {
-		return refuse(WhyUnknown, "there is no kind of actors %.64q; troupe actor list names those that are there", name)
+		return unknownKind(name)
 	}
 	k := d.Kinds[i]
 	if err := f(&k); err != nil {
@@ -196,6 +196,27 @@ func (d *draft) useKind(c *UseKind) error {
 	})
 }
 
+// RollbackOf is the use of the version before the one that is in use, as c wants it otherwise. If c.If names none, the version that
+// this state has in use must still be: a repetition does not go forth again.
+func (s *State) RollbackOf(c *UseKind) (*UseKind, error) {
+	k := s.Kind(c.Name)
+	switch {
+	case k == nil:
+		return nil, unknownKind(c.Name)
+	case k.Previous == 0:
+		return nil, refuse(WhyInvalid, "kind %s has no version before the one in use (%d; 0: none is)", k.Name, k.Active)
+	}
+	back := *c
+	if back.Number = k.Previous; back.If == 0 {
+		back.If = k.Active
+	}
+	return &back, nil
+}
+
+func unknownKind(name string) error {
+	return refuse(WhyUnknown, "there is no kind of actors %.64q; troupe actor list names those that are there", name)
+}
+
 func (k *ActorKind) numbers() string {
 	var words []string
 	for _, v := range k.Versions {
@@ -207,7 +228,7 @@ func (k *ActorKind) numbers() string {
 func (d *draft) forgetKind(c *ForgetKind) error {
 	i, found := d.findKind(c.Name)
 	if !found {
-		return refuse(WhyUnknown, "there is no kind of actors %.64q; troupe actor list names those that are there", c.Name)
+		return unknownKind(c.Name)
 	}
 	gone := d.Kinds[i].Versions
 	d.ownKinds()

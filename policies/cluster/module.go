@@ -112,6 +112,20 @@ type PushChunk struct {
 	At     int64 // Unix seconds, by the proposer's clock
 }
 
+// PushesOf lists the commands, each of a chunk, that bring what a state has not of a module, in order. at is as in PushChunk. The chunks are
+// parts of module, which must stay as it is.
+func (s *State) PushesOf(module []byte, at int64) (list []*Command) {
+	digest, part := DigestOf(module), 0
+	if m := s.Module(digest); m != nil {
+		part = len(m.Chunks)
+	}
+	for ; part < Parts(len(module)); part++ {
+		chunk := module[part*ChunkBytes : min(len(module), (part+1)*ChunkBytes)]
+		list = append(list, &Command{Push: &PushChunk{Digest: digest, Size: len(module), Part: part, Bytes: chunk, At: at}})
+	}
+	return list
+}
+
 // StageReport is what a node says about modules that it was to make ready: whole ones only.
 type StageReport struct {
 	Node    shards.NodeID

@@ -151,7 +151,7 @@ func (s *Server) listActors(x *exchange, _ *query) error {
 	}
 	list := actors.List(x.r.Context())
 	if _, state, err := s.agreed(); err == nil { // a node alone has no kinds that were pushed
-		list.Pushed = kindInfos(state)
+		list.Pushed = KindsOf(state)
 	}
 	x.json(http.StatusOK, list)
 	return nil

@@ -90,7 +90,7 @@ func (s *Server) kinds(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
-	list := KindList{Version: state.Version, Kinds: kindInfos(state), MaxBytes: cluster.MaxModules}
+	list := KindList{Version: state.Version, Kinds: KindsOf(state), MaxBytes: cluster.MaxModules}
 	for i := range state.Modules {
 		list.Bytes += state.Modules[i].Size
 	}
@@ -131,7 +131,8 @@ func (s *Server) namedKind(x *exchange) (Cluster, *cluster.State, *cluster.Actor
 	return nil, nil, nil, notFound("no kind %q was pushed; there are %s, and those that programs register (/_actors)", clip(name), shorten(names))
 }
 
-func kindInfos(state *cluster.State) []KindInfo {
+// KindsOf lists the kinds that were pushed, as a cluster state has them. Manifests are left out.
+func KindsOf(state *cluster.State) []KindInfo {
 	list := make([]KindInfo, 0, len(state.Kinds))
 	for i := range state.Kinds {
 		list = append(list, kindInfo(state, &state.Kinds[i], false))

@@ -92,19 +92,18 @@ func (s *Server) rollbackKind(x *exchange, _ *query) error {
 	if err := x.document(&body); err != nil {
 		return err
 	}
-	c, _, k, err := s.namedKind(x)
+	c, state, k, err := s.namedKind(x)
 	if err != nil {
 		return err
 	}
-	switch {
-	case body.Version != 0:
+	if body.Version != 0 {
 		return invalid("a rollback goes to the version before; another one is used with /_kind/%s/use", k.Name)
-	case k.Previous == 0:
-		return invalid("kind %s has no version before the one in use (%d; 0: none is)", k.Name, k.Active)
-	case body.If == 0:
-		body.If = k.Active
 	}
-	return s.propose(x, c, &cluster.Command{UseKind: &cluster.UseKind{Name: k.Name, Number: k.Previous, If: body.If, Older: body.Older, At: s.now().Unix()}})
+	back, err := state.RollbackOf(&cluster.UseKind{Name: k.Name, If: body.If, Older: body.Older, At: s.now().Unix()})
+	if err != nil {
+		return err
+	}
+	return s.propose(x, c, &cluster.Command{UseKind: back})
 }
 
 // forgetKind drops a kind with its modules.

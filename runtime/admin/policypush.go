@@ -87,13 +87,8 @@ func manifestOf(code []byte) (*abi.Manifest, error) {
 func (s *Server) pushModule(ctx context.Context, c Cluster, code []byte) (cluster.Digest, error) {
 	digest := cluster.DigestOf(code)
 	state, _ := c.State()
-	part := 0
-	if m := state.Module(digest); m != nil {
-		part = len(m.Chunks)
-	}
-	for ; part < cluster.Parts(len(code)); part++ {
-		chunk := code[part*cluster.ChunkBytes : min(len(code), (part+1)*cluster.ChunkBytes)]
-		outcome, err := c.Propose(ctx, &cluster.Command{Push: &cluster.PushChunk{Digest: digest, Size: len(code), Part: part, Bytes: chunk, At: s.now().Unix()}})
+	for _, push := range state.PushesOf(code, s.now().Unix()) {
+		outcome, err := c.Propose(ctx, push)
 		if err == nil {
 			err = outcome.Error()
 		}
