@@ -87,6 +87,21 @@ func (p *town) yellow() {
 	must(p.t, p.WaitHealth(soon(p.t), "yellow"))
 }
 
+// rests waits until no copy is on its way, and placement wants nothing else.
+func (p *town) rests() {
+	p.t.Helper()
+	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) error {
+		if plan := p.troupe("reroute", "--dry-run"); !strings.Contains(plan, "nothing to move") {
+			return fmt.Errorf("placement is not at rest: %s", plan)
+		}
+		rows, err := p.Shards(ctx)
+		if i := slices.IndexFunc(rows, func(r harness.ShardRow) bool { return r.State != "STARTED" }); err == nil && i >= 0 {
+			err = fmt.Errorf("a copy of %s/%s is %s on %s", rows[i].Keyspace, rows[i].Shard, rows[i].State, rows[i].Node)
+		}
+		return err
+	}))
+}
+
 func (p *town) leader() *harness.Member {
 	p.t.Helper()
 	m, err := p.Leader(soon(p.t))
