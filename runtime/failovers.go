@@ -130,7 +130,7 @@ func (n *Node) idle(p placement.Planned) {
 	n.telling.watch.Idle(p)
 }
 
-// Failovers are those that the cluster remembers, drains as well, the oldest first, with those that go on now and the suspicions that were
+// Failovers are those that the cluster remembers, drains and moves as well, the oldest first, with those that go on now and the suspicions that were
 // refuted lately, as the placement leader knows them. When the leader cannot be asked they are missing, and the error says so.
 func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 	open, err := n.openStories(ctx)
@@ -158,7 +158,11 @@ func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 		}
 		f, damaged := tracing.DecodeFailover(entry.Record)
 		if damaged != nil {
-			err = cmp.Or(err, fmt.Errorf("the drain of node %s in epoch %d cannot be read: %w", state.NodeName(entry.Node), entry.Epoch, damaged))
+			what := "the moves"
+			if entry.Node != "" {
+				what = fmt.Sprintf("the drain of node %s in epoch %d", state.NodeName(entry.Node), entry.Epoch)
+			}
+			err = cmp.Or(err, fmt.Errorf("%s that began at version %d cannot be read: %w", what, entry.At, damaged))
 			continue
 		}
 		if !slices.ContainsFunc(list, func(x *tracing.Failover) bool { return x.Trace() == f.Trace() }) {

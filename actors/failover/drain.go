@@ -185,7 +185,7 @@ func (x *drain) outcome(state *cluster.State) tracing.Outcome {
 func (s *drains) lead(state *cluster.State, term uint64, now int64) {
 	for i := range state.Drains {
 		entry := &state.Drains[i]
-		if !entry.Open {
+		if !entry.Open || entry.Node == "" {
 			continue
 		}
 		record, err := tracing.DecodeFailover(entry.Record)
@@ -270,11 +270,11 @@ func (x *drain) inherit(from *tracing.Failover) {
 	}
 }
 
-// unsaved is a drain whose entry lacks plans, or when one may be given some: at most once a second, since a record may be large. Who
+// unsaved is a drain, or the moves that go on, whose entry lacks plans, or when one may be given some: at most once a second, since a record may be large. Who
 // gives them says in kept that the entry has them.
-func (s *drains) unsaved(now int64) (x *drain, again int64) {
-	for _, x := range s.open {
-		if !x.listed || len(x.Plans) <= x.kept {
+func (s *drains) unsaved(now int64, moves *drain) (x *drain, again int64) {
+	for _, x := range append(s.open[:len(s.open):len(s.open)], moves) {
+		if x == nil || !x.listed || len(x.Plans) <= x.kept {
 			continue
 		}
 		if at := x.keeps + keepPause; at <= now {

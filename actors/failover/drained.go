@@ -17,14 +17,10 @@ import (
 //	  ◄── nobody knows          ▼
 //	      is it closed, and with the record sent? tell: there is nobody else who knows that it may
 func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
-	if !w.leading {
-		w.moves.open = nil
-	} else {
-		if x := w.moves.follow(state, now); x != nil {
-			w.keep(&x.Failover)
-		}
-		x, at := w.drains.unsaved(now)
-		for ; x != nil; x, at = w.drains.unsaved(now) {
+	if w.leading {
+		moving := w.moved(state, now)
+		x, at := w.drains.unsaved(now, w.moves.open)
+		for ; x != nil; x, at = w.drains.unsaved(now, w.moves.open) {
 			outcome, err := w.note(x, x.Encode(), false)
 			if err != nil || outcome.Err != nil {
 				w.log(&x.story).Debug("what is known of a drain was not committed", "error", err, "reason", outcome.Err)
@@ -33,7 +29,9 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 				x.kept = len(x.Plans)
 			}
 		}
-		again = at
+		if again = at; again == 0 || moving != 0 && moving < again {
+			again = moving
+		}
 	}
 	w.drains.ended = slices.DeleteFunc(w.drains.ended, func(x *drain) bool {
 		entry := w.c.Group.State().FindDrain(x.Since)
@@ -83,9 +81,13 @@ func (w *Watch) close(x *drain) bool {
 }
 
 func (w *Watch) note(x *drain, record []byte, end bool) (cluster.Outcome, error) {
+	return w.propose(&cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Record: record, Close: end}})
+}
+
+func (w *Watch) propose(c *cluster.Command) (cluster.Outcome, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, commitTimeout)
 	defer cancel()
-	return w.c.Group.ProposeIn(ctx, w.stories.term, &cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Record: record, Close: end}})
+	return w.c.Group.ProposeIn(ctx, w.stories.term, c)
 }
 
 // arrived takes what primaries tell of copies that are in sync by now, or will be in a moment.

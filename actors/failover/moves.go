@@ -17,12 +17,14 @@ import (
 //	state: the other is gone, this is in sync ─► moved
 //	state: this one is gone, the other stays ──► failed: another plan may try again, in another story
 //
-// Only who leads knows plans, so only he tells; a story that goes on when he loses office is not told. It is pure, like stories.
+// Only who leads knows plans, so he gives the cluster an entry of the story when it begins, and what later plans say, at most once a second. Its
+// version is the story's name. Whoever leads next goes on with the entry by the rows of its shards, and with what moves that no entry tells
+// of, whose plan was committed and not told. It is pure, like stories.
 type moves struct {
 	self, name string
-	open       *story
-	from       map[shards.ShardID]cluster.Copy // what leaves; asked by key only
-	since      uint64                          // version of the state that has the last plan
+	open       *drain                           // of which the rows and the outcome of a drain are not used
+	from       map[shards.ShardID]shards.NodeID // whose copy leaves; asked by key only
+	since      uint64                           // version of the state that has the last plan
 }
 
 // maxMoves bounds the shards of a story one by one; the others are counted.
@@ -48,10 +50,14 @@ func (s *moves) planned(state *cluster.State, d *placement.Planned, told *tellta
 		if m := state.Member(own.Node); m == nil || m.Draining {
 			continue // it belongs to a drain
 		}
-		if s.open == nil {
+		switch {
+		case s.open == nil:
 			s.begin(state, d, decision, now)
+		case s.open.Reason == unknownMoves && len(s.open.Plans) == 0: // it was found in the rows a moment ago
+			s.open.Name, s.open.Reason = kindOfMove(decision), decision.Reason
+			s.open.Declared = min(s.open.Declared, plan.Began)
 		}
-		if s.take(state, decision, *own, plan.Began+plan.Took, told, now) {
+		if s.take(state, decision, own, plan.Began+plan.Took, told, now) {
 			part = true
 		}
 	}
@@ -62,36 +68,54 @@ func (s *moves) planned(state *cluster.State, d *placement.Planned, told *tellta
 }
 
 func (s *moves) begin(state *cluster.State, d *placement.Planned, first *allocator.Decision, now int64) {
-	what := "relocation"
-	if first.Lane == allocator.Balance {
-		what = "rebalance"
+	s.open = newMoves(state, tracing.Failover{Name: kindOfMove(first), Epoch: d.Plan.Version, Declared: now - int64(d.Took) - int64(d.Commit), Detector: s.name, Reason: first.Reason}, now)
+	s.from = map[shards.ShardID]shards.NodeID{}
+}
+
+func kindOfMove(d *allocator.Decision) string {
+	if d.Lane == allocator.Balance {
+		return "rebalance"
 	}
-	s.open = &story{began: now, Failover: tracing.Failover{Kind: tracing.KindMoves, Cluster: state.Cluster, Node: "moves", Name: what, Epoch: d.Plan.Version,
-		Declared: now - int64(d.Took) - int64(d.Commit), Detector: s.name, Reason: first.Reason}}
-	s.from = map[shards.ShardID]cluster.Copy{}
+	return "relocation"
+}
+
+// newMoves is a story of moves, with what is known of it.
+func newMoves(state *cluster.State, f tracing.Failover, now int64) *drain {
+	f.Kind, f.Cluster, f.Node = tracing.KindMoves, state.Cluster, "moves"
+	return &drain{story: story{Failover: f, began: now}}
 }
 
 // take adds a move, unless its shard has moved in this story.
-func (s *moves) take(state *cluster.State, decision *allocator.Decision, own cluster.Copy, at int64, told *telltale, now int64) bool {
+func (s *moves) take(state *cluster.State, decision *allocator.Decision, own *cluster.Copy, at int64, told *telltale, now int64) bool {
 	x := s.open
 	if _, known := s.from[decision.Shard]; known {
-		return false
+		shard := x.Shard(state.ShardName(decision.Shard))
+		found := shard != nil && shard.Plan < 0 && shard.Last().ToID == string(decision.Move.Node)
+		if found {
+			x.decide(state, shard, decision, len(x.Plans), at, told)
+		}
+		return found
 	}
 	if len(x.Shards) == maxMoves {
 		x.Omitted++
 		return true
 	}
-	row := state.Shard(decision.Shard)
-	shard := tracing.Shard{ID: uint32(decision.Shard), Name: decision.Name, From: state.NodeName(own.Node), Led: own.ID == row.Primary, Plan: -1}
-	x.decide(state, &shard, decision, len(x.Plans), at, told)
-	shard.Attempts = []tracing.Attempt{{To: state.NodeName(decision.Move.Node), ToID: string(decision.Move.Node), Term: uint64(row.Term), Told: now}}
-	x.Shards = append(x.Shards, shard)
-	s.from[decision.Shard] = own
+	shard := s.add(state, state.Shard(decision.Shard), own, decision.Move.Node, now)
+	x.decide(state, shard, decision, len(x.Plans), at, told)
 	return true
 }
 
+// add notes that a copy is to take the place of another.
+func (s *moves) add(state *cluster.State, r *cluster.Shard, own *cluster.Copy, to shards.NodeID, now int64) *tracing.Shard {
+	x := s.open
+	x.Shards = append(x.Shards, tracing.Shard{ID: uint32(r.ID), Name: state.ShardName(r.ID), From: state.NodeName(own.Node), Led: own.ID == r.Primary, Plan: -1,
+		Attempts: []tracing.Attempt{{To: state.NodeName(to), ToID: string(to), Term: uint64(r.Term), Told: now}}})
+	s.from[r.ID] = own.Node
+	return &x.Shards[len(x.Shards)-1]
+}
+
 // follow takes a state, and returns the story if it is over with it.
-func (s *moves) follow(state *cluster.State, now int64) *story {
+func (s *moves) follow(state *cluster.State, now int64) *drain {
 	x := s.open
 	if x == nil || state.Version < s.since {
 		return nil
@@ -126,7 +150,7 @@ func (s *moves) compare(state *cluster.State, shard *tracing.Shard, a *tracing.A
 		a.Failed = "the keyspace is gone"
 		return
 	}
-	own, next := r.Copy(s.from[r.ID].ID), copyOn(r, shards.NodeID(a.ToID))
+	own, next := copyOn(r, s.from[r.ID]), copyOn(r, shards.NodeID(a.ToID))
 	switch {
 	case next != nil && next.InSync && own == nil:
 		a.Served = now
@@ -137,6 +161,71 @@ func (s *moves) compare(state *cluster.State, shard *tracing.Shard, a *tracing.A
 	}
 	if a.Failed != "" {
 		shard.Problem = a.Failed
+	}
+}
+
+// lead takes up what another leader has left. What the state has open of stories before the newest was begun twice by one that did not know
+// what had become of his first try: of that nobody need hear.
+func (s *moves) lead(state *cluster.State, term uint64, now int64) {
+	before := s.open
+	s.open, s.from, s.since = nil, map[shards.ShardID]shards.NodeID{}, state.Version
+	for i := range state.Drains {
+		if entry := &state.Drains[i]; entry.Open && entry.Node == "" {
+			s.resume(state, entry, before, now)
+		}
+	}
+	s.found(state, now)
+	if s.open != nil && s.open.Declared < now {
+		s.open.Elections = append(s.open.Elections, tracing.Election{Term: term, By: s.name, ByID: s.self, Began: now, Won: now, Resume: true})
+	}
+}
+
+// unknownMoves is the reason of moves whose plans nobody knows any more.
+const unknownMoves = "another leader began it, and what he said of it is not known"
+
+// resume goes on with what the state has of a story, unless it is one of this node's own, who led before and knows more.
+func (s *moves) resume(state *cluster.State, entry *cluster.Drain, before *drain, now int64) {
+	record, err := tracing.DecodeFailover(entry.Record)
+	if err != nil { // a release wrote it that knows more
+		record = &tracing.Failover{Name: "relocation", Declared: now, Detector: s.name, Reason: unknownMoves}
+	}
+	s.open = newMoves(state, *record, now)
+	s.open.Since, s.open.listed, s.open.kept = entry.At, true, len(record.Plans)
+	if before != nil && before.Since == entry.At {
+		s.open = before
+	}
+	clear(s.from)
+	for i := range s.open.Shards {
+		for j := range state.Members {
+			if m := &state.Members[j]; m.Name == s.open.Shards[i].From {
+				s.from[shards.ShardID(s.open.Shards[i].ID)] = m.ID
+			}
+		}
+	}
+}
+
+// found adds what moves, as the rows say, and belongs to no drain and to no story.
+func (s *moves) found(state *cluster.State, now int64) {
+	for i := range state.Shards {
+		r := &state.Shards[i]
+		for j := range r.Copies {
+			next := &r.Copies[j]
+			own := r.Copy(next.Source)
+			if next.Source == 0 || own == nil || s.open != nil && s.open.Shard(state.ShardName(r.ID)) != nil {
+				continue
+			}
+			if m := state.Member(own.Node); m == nil || m.Draining {
+				continue
+			}
+			if s.open == nil {
+				s.open = newMoves(state, tracing.Failover{Name: "relocation", Epoch: state.Version, Declared: now, Detector: s.name, Reason: unknownMoves}, now)
+			}
+			if len(s.open.Shards) == maxMoves {
+				s.open.Omitted++
+				continue
+			}
+			s.add(state, r, own, next.Node, now)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ type Watch struct {
 	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
-// Bounds of what only this node keeps: suspicions that were refuted, switches and moves; and stories that may have been told.
+// Bounds of what only this node keeps: suspicions that were refuted and switches; and stories that may have been told.
 const (
 	maxOwn    = 64
 	maxUnsure = 16
@@ -109,7 +109,7 @@ func (w *Watch) Close() {
 	w.done.Wait()
 }
 
-// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions, switches, moves.
+// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions and switches.
 func (w *Watch) Open() []*tracing.Failover { return *w.open.Load() }
 
 // Applied says that the cluster state has changed, or who leads.
@@ -346,6 +346,7 @@ func (w *Watch) reign() {
 		w.sight(state, w.won)
 		w.stories.lead(state, w.former, term, w.won)
 		w.drains.lead(state, term, w.won)
+		w.moves.lead(state, term, w.won)
 		for _, x := range w.stories.open {
 			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
 		}
@@ -353,7 +354,7 @@ func (w *Watch) reign() {
 	case !leads && w.leading:
 		w.doubt()
 		w.office.Store(0)
-		w.leading, w.stories.open, w.missed = false, nil, 0
+		w.leading, w.stories.open, w.moves.open, w.missed = false, nil, nil, 0
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {
 		w.former = leader
@@ -407,10 +408,7 @@ func (w *Watch) log(x *story) *slog.Logger {
 }
 
 func (w *Watch) commit(x *story, record []byte, end bool) (cluster.Outcome, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, commitTimeout)
-	defer cancel()
-	return w.c.Group.ProposeIn(ctx, w.stories.term, &cluster.Command{Failover: &cluster.FailoverChange{
-		Node: shards.NodeID(x.Node), Epoch: shards.Epoch(x.Epoch), Record: record, Close: end}})
+	return w.propose(&cluster.Command{Failover: &cluster.FailoverChange{Node: shards.NodeID(x.Node), Epoch: shards.Epoch(x.Epoch), Record: record, Close: end}})
 }
 
 // finish gives a story to the cluster, and to whoever wants to know. One whose end could not be committed, or of which nobody knows,

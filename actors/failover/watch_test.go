@@ -27,8 +27,8 @@ type parliament struct {
 	leader shards.NodeID
 	term   uint64
 	refuse error
-	mute   bool               // what ends a story is ordered, and nobody hears of it
-	late   []*cluster.Command // what was to end a story, and is on its way
+	mute   bool               // what begins or ends a story is ordered, and nobody hears of it
+	late   []*cluster.Command // what was to do so, and is on its way
 	detain bool               // such commands are on their way for long
 }
 
@@ -50,7 +50,7 @@ func (p *parliament) ProposeIn(_ context.Context, term uint64, c *cluster.Comman
 	if p.refuse != nil || term != p.term {
 		return cluster.Outcome{}, errors.Join(p.refuse, fmt.Errorf("term %d", term))
 	}
-	ends := c.Failover != nil && c.Failover.Close || c.Drain != nil && c.Drain.Close
+	ends := c.Failover != nil && c.Failover.Close || c.Drain != nil && c.Drain.Close || c.Moves != nil
 	if ends && p.detain {
 		p.late = append(p.late, c)
 		return cluster.Outcome{}, context.DeadlineExceeded
@@ -71,6 +71,20 @@ func (p *parliament) arrive() {
 		p.state, _ = p.state.Apply(c)
 	}
 	p.late, p.detain = nil, false
+}
+
+// hush has what begins or ends stories be ordered without a word, or be on its way.
+func (p *parliament) hush(mute, detain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute, p.detain = mute, detain
+}
+
+// lose has what is on its way lost, and all else go on as usual.
+func (p *parliament) lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late, p.mute, p.detain = nil, false, false
 }
 
 // deny has every proposal fail with an error; nil: with none.

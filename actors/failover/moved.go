@@ -1,0 +1,69 @@
+package failover
+
+import (
+	"bytes"
+	"math"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// moved gives the cluster the moves that have begun, before it looks whether they are over, and says when to try again if it does not
+// know what became of that; 0: it need not.
+func (w *Watch) moved(state *cluster.State, now int64) (again int64) {
+	if x := w.moves.open; x != nil && !x.listed && now >= x.after {
+		w.list(x)
+	}
+	over := w.moves.follow(state, now)
+	switch {
+	case over != nil && over.listed:
+		w.drains.ended = append(w.drains.ended, over)
+	case over != nil:
+		w.keep(&over.Failover)
+	case w.moves.open != nil && !w.moves.open.listed && w.moves.open.after != math.MaxInt64:
+		return w.moves.open.after
+	}
+	w.forget(w.c.Group.State())
+	return 0
+}
+
+// list has the cluster open an entry of moves. One that releases cannot read which are members is told by this node alone.
+func (w *Watch) list(x *drain) {
+	for i := range w.c.Group.State().Drains { // an earlier try may have been taken after all
+		entry := &w.c.Group.State().Drains[i]
+		if entry.Open && entry.Node == "" && slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+			x.Since, x.listed, x.sent = entry.At, true, nil
+			return
+		}
+	}
+	record, kept := x.Encode(), len(x.Plans)
+	outcome, err := w.propose(&cluster.Command{Moves: &cluster.BeginMoves{Record: record}})
+	switch {
+	case err != nil:
+		w.log(&x.story).Debug("the beginning of moves was not committed yet", "error", err)
+		x.sent, x.after = append(x.sent, record), nanos()+endPause
+	case outcome.Err != nil:
+		w.log(&x.story).Debug("the cluster does not keep the story of moves", "reason", outcome.Err)
+		x.after = math.MaxInt64
+	default:
+		x.Since, x.listed, x.kept, x.sent = outcome.Version, true, kept, nil
+	}
+}
+
+// forget closes entries of moves that are nobody's: a beginning that was taken after its writer had tried again.
+func (w *Watch) forget(state *cluster.State) {
+	for i := range state.Drains {
+		entry := &state.Drains[i]
+		own := func(x *drain) bool { return x != nil && x.Since == entry.At }
+		if !entry.Open || entry.Node != "" || own(w.moves.open) || slices.ContainsFunc(w.drains.ended, own) {
+			continue
+		}
+		if x := w.moves.open; x != nil && !x.listed {
+			return // it may be this one's
+		}
+		if _, err := w.propose(&cluster.Command{Drain: &cluster.DrainChange{At: entry.At, Close: true}}); err != nil {
+			w.c.Log.Debug("an entry of moves that nobody tells of was not closed", "error", err)
+			return
+		}
+	}
+}
