@@ -174,8 +174,11 @@ func (n *Node) pause(ctx context.Context, d time.Duration) {
 	_ = n.await(ctx, n.state().Version) // whatever ended the pause, the caller looks again
 }
 
-// served says whether every shard has a primary, and those that are here know it.
+// served says whether every shard has a primary, those that are here know it, and the keyspaces are known here as they are now.
 func (n *Node) served(state *cluster.State) bool {
+	if !n.knows(state.Keyspaces) {
+		return false
+	}
 	for i := range state.Shards {
 		row := &state.Shards[i]
 		c := row.PrimaryCopy()

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/troupe-actors/troupe/actors"
@@ -99,6 +100,11 @@ func (n *Node) learn(state *cluster.State) {
 		next.settings = append(next.settings, k)
 	}
 	n.catalog.Store(next)
+}
+
+// knows says whether these keyspaces have been learnt, with their settings.
+func (n *Node) knows(list []cluster.Keyspace) bool {
+	return slices.EqualFunc(n.catalog.Load().settings, list, func(k shards.Keyspace, of cluster.Keyspace) bool { return k == of.Keyspace })
 }
 
 // waitsForRestart says that a keyspace has got settings which copies take up when they are made.
