@@ -164,10 +164,32 @@ func TestConsoleShowsAFailover(t *testing.T) {
 		s.sees(view, want...)
 		s.named(view)
 	}
+	s.usesKind(p, witness)
 	s.view("nodes")
 	s.until(`document.querySelectorAll('.rtt td').length === 4 && /^[0-9.]+ [µm]s$/.test(document.querySelector('.rtt td:not(.self)').innerText.replace(/\s/g, ' ').replace('⚠ ', ''))`)
 	p.restart(victim)
 	p.reckon()
+}
+
+// usesKind has a version of a kind that was pushed be used, by keyboard alone, and sees where its actors are.
+func (s *screen) usesKind(p *town, m *harness.Member) {
+	s.t.Helper()
+	s.sees("actors", "None yet.", "No node knows a kind")
+	p.troupe("actor", "push", guestModule("counter.wasm"), "--hold")
+	s.shows("No version is in use", "✓ on all 2: ", "1.0.0")
+	s.named("actors")
+	s.tabTo("Use version 1 of counter")
+	s.press("Enter")
+	s.until(`document.querySelector('dialog[open] .command code').innerText === 'troupe actor use counter --version 1'`)
+	s.named("actors, with the dialog open")
+	s.tabTo("Use it")
+	s.press("Enter")
+	s.until(`document.querySelector('dialog[open] [role=status]').innerText === 'Done.'`)
+	s.press("Escape")
+	s.shows("In use: version 1 (1.0.0)")
+	p.troupe("actor", "call", "counter/page-7", "add", "1")
+	s.until(`document.querySelector('[aria-label="Actors in memory"] tbody').innerText.includes('version 1')`)
+	s.shows(" 1 in memory")
 }
 
 // playsBack looks at the table before and after a failover, and lets it play, by keyboard alone.

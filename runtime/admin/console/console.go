@@ -1,4 +1,4 @@
-// Package console is the web console: the cluster as a map, failovers as waterfalls, policies, settings and keys, in a browser.
+// Package console is the web console: the cluster as a map, failovers as waterfalls, policies, actors, settings and keys, in a browser.
 //
 // It is files and nothing else. They are served as they are written, without a build step, and all that they show comes from
 // the HTTP API of the node that served them: what the console can do, curl can, and a token guards both alike.

@@ -3,6 +3,7 @@ import { hooks, setToken } from './api.js';
 import { act, Dialogs } from './dialog.js';
 import { follow, useLive } from './live.js';
 import { html, render, useEffect, useState } from './vendor/preact-htm.js';
+import { Actors } from './actors.js';
 import { Failovers } from './failovers.js';
 import { Keys } from './keys.js';
 import { MapView } from './map.js';
@@ -13,7 +14,7 @@ import { Raw } from './raw.js';
 import { Settings } from './settings.js';
 
 const pages = [
-  ['map', 'Map', MapView], ['failovers', 'Failovers', Failovers], ['nodes', 'Nodes', Nodes], ['policies', 'Policies', Policies],
+  ['map', 'Map', MapView], ['failovers', 'Failovers', Failovers], ['nodes', 'Nodes', Nodes], ['policies', 'Policies', Policies], ['actors', 'Actors', Actors],
   ['settings', 'Settings', Settings], ['keys', 'Keys', Keys], ['metrics', 'Metrics', Metrics], ['raw', 'Raw state', Raw],
 ];
 
