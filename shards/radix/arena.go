@@ -136,7 +136,8 @@ func (a *arena) extend(need uint64) {
 			a.lengthen(last, max(a.end-base+step, a.next-base+need))
 			return
 		}
-		a.scrap()
+		a.scrap(a.next, a.end)
+		a.next = a.end
 	}
 	if len(a.chunks) == maxChunks {
 		panic("radix: the arena of 4 GiB is full; call Grow before Put")
@@ -173,17 +174,27 @@ func (a *arena) lengthen(last int, size uint64) {
 	a.arenaBytes += int64(len(chunk) - len(old))
 }
 
-// scrap gives the rest of the last chunk to the free lists.
-func (a *arena) scrap() {
-	for rest := uint32(a.end - a.next); rest >= 8; rest = uint32(a.end - a.next) {
+// scrap gives bytes of one chunk that nobody has been given to the free lists.
+func (a *arena) scrap(from, to uint64) {
+	for rest := uint32(to - from); rest >= 8; rest = uint32(to - from) {
 		index, block := class(rest)
 		if block > rest {
 			index--
 			block = blockOf(index)
 		}
-		a.push(uint32(a.next), index, block)
-		a.next += uint64(block)
+		a.push(uint32(from), index, block)
+		from += uint64(block)
 	}
+}
+
+// carve takes bytes, within one chunk, that the caller gives out as blocks and counts as used, or scraps.
+func (a *arena) carve(size uint64) (from, to uint64) {
+	if a.next+size > a.end {
+		a.extend(size)
+	}
+	from = a.next
+	a.next += size
+	return from, a.next
 }
 
 // blockOf is the block size of a class.

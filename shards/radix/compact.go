@@ -12,7 +12,8 @@ import (
 //	       here is noted     nothing to do
 type rebuild struct {
 	tree    *Tree
-	cursor  []byte // the last key copied
+	build   *builder // nil when all keys have been copied
+	cursor  []byte   // the last key copied
 	started bool
 	dirty   []byte // keys at or before cursor written since, each after its length:16
 }
@@ -33,7 +34,10 @@ func (t *Tree) Rebuild(budget int) (done bool) {
 		if t.snapshots > 0 {
 			return true
 		}
-		t.fresh = &rebuild{tree: New(t.options)}
+		t.fresh = &rebuild{tree: New(t.options), build: &builder{}}
+		if t.n > sidecarAbove && !t.options.NoHash {
+			t.fresh.tree.buildSidecar()
+		}
 	}
 	r := t.fresh
 	if budget = t.copySome(r, budget); budget <= 0 {
@@ -65,9 +69,14 @@ func (t *Tree) copySome(r *rebuild, budget int) int {
 			break
 		}
 		budget--
-		r.tree.carry(key, it, t.Access)
+		r.carry(key, it, t.Access)
 		last = key
 		r.started = true
+	}
+	if budget > 0 && r.build != nil {
+		r.build.finish(r.tree)
+		r.build = nil
+		r.tree.outgrow()
 	}
 	if last != nil {
 		r.cursor = append(r.cursor[:0], last...)
@@ -75,15 +84,34 @@ func (t *Tree) copySome(r *rebuild, budget int) int {
 	return budget
 }
 
+// carry puts an item of the old tree into the new one.
+func (r *rebuild) carry(key []byte, it Item, access func([]byte) uint32) {
+	t := r.tree
+	if r.build == nil {
+		t.carry(key, it, access)
+		return
+	}
+	l := t.carried(key, it, access)
+	ref := t.newLeaf(&l)
+	r.build.next(t, key, ref)
+	t.enlist(t.hash(key), ref, &l)
+}
+
 // carry puts an item of another tree under its old version. Big values are shared, not copied.
 func (t *Tree) carry(key []byte, it Item, access func([]byte) uint32) {
+	l := t.carried(key, it, access)
+	t.add(t.hash(key), &l)
+}
+
+// carried begins a write of an item under its old version.
+func (t *Tree) carried(key []byte, it Item, access func([]byte) uint32) leaf {
 	t.version = it.Version
 	t.mods++
 	l := leaf{key: key, value: it.Value, version: it.Version, expireAt: it.ExpireAt, shared: true}
 	if t.options.TrackAccess {
 		l.access = access(key)
 	}
-	t.add(t.hash(key), &l)
+	return l
 }
 
 // copyAgain brings one key up to date in the new tree.
@@ -91,7 +119,7 @@ func (t *Tree) copyAgain(r *rebuild, key []byte) {
 	r.tree.version = 0
 	r.tree.Delete(0, key)
 	if it, ok := t.Get(key); ok {
-		r.tree.carry(key, it, t.Access)
+		r.carry(key, it, t.Access)
 	}
 }
 

@@ -54,8 +54,18 @@ func (v *view) leafIs(ref uint32, key []byte) bool {
 	return string(b[from:from+uint32(len(key))]) == string(key)
 }
 
-// entry decodes a leaf.
-func (v *view) entry(b []byte) (key []byte, it Item) {
+// entry decodes a leaf, the common one without a detour.
+func (v *view) entry(b []byte) ([]byte, Item) {
+	word, meta := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:])
+	if meta > metaLen {
+		return v.rare(b)
+	}
+	to := v.head + uint32(word>>48)
+	return b[v.head:to:to], Item{Value: b[to : to+meta : to+meta], Version: word & MaxVersion}
+}
+
+// rare is entry for a leaf with an expiry or a big value.
+func (v *view) rare(b []byte) (key []byte, it Item) {
 	word, meta := binary.LittleEndian.Uint64(b), leafMeta(b)
 	from := v.head
 	if meta&metaTTL != 0 {

@@ -215,13 +215,19 @@ func setPrefix(b []byte, length int, shown []byte) {
 
 // newNode makes an empty node that was born at version.
 func (a *arena) newNode(kind uint32, version uint64, prefix []byte) uint32 {
-	ref := a.alloc(nodeSize[kind])
+	ref := a.alloc(nodeSize[kind]) | kind
+	a.clearNode(ref, version, prefix)
+	return ref
+}
+
+// clearNode makes the block at ref a node without edges and without a term.
+func (a *arena) clearNode(ref uint32, version uint64, prefix []byte) []byte {
 	b := a.at(ref)
 	binary.LittleEndian.PutUint64(b, version)
 	setPrefix(b, len(prefix), prefix)
 	b[countAt] = 0
 	put32(b, termAt, 0)
-	return ref | kind
+	return b
 }
 
 // setBirth stamps a block, keeping the length beside it.

@@ -134,6 +134,19 @@ func (t *Tree) Put(version uint64, key, value []byte, expireAt int64) (old Item,
 func (t *Tree) add(h uint32, l *leaf) {
 	ref := t.newLeaf(l)
 	t.place(l.key, ref)
+	t.enlist(h, ref, l)
+	t.outgrow()
+}
+
+// outgrow gives a tree its sidecar when it has become large enough.
+func (t *Tree) outgrow() {
+	if t.side.dir == nil && t.n > sidecarAbove && !t.options.NoHash {
+		t.buildSidecar()
+	}
+}
+
+// enlist counts a new leaf and makes it known beside the tree.
+func (t *Tree) enlist(h, ref uint32, l *leaf) {
 	t.n++
 	t.live += int64(len(l.key) + len(l.value))
 	if l.expireAt != 0 {
@@ -141,8 +154,6 @@ func (t *Tree) add(h uint32, l *leaf) {
 	}
 	if t.side.dir != nil {
 		t.side.insert(h, ref, t.n)
-	} else if t.n > sidecarAbove && !t.options.NoHash {
-		t.buildSidecar()
 	}
 }
 

@@ -31,8 +31,8 @@ type walker struct {
 // The first leaf of a walk is handed out at once, so that one which ends there costs no more than it must; batches grow from there.
 const (
 	narrowest  = 4
-	widest     = 16
-	sideBySide = 256  // bytes a child, on average over a node's children
+	widest     = 8
+	sideBySide = 1024 // bytes a child, on average over a node's children
 	longLeaf   = 64   // bytes; what follows is asked for when the length can be read
 	longest    = 1024 // bytes; more is a stream
 )
@@ -77,16 +77,17 @@ func (v *view) Reverse(lo, hi []byte) iter.Seq2[[]byte, Item] {
 // emit hands a leaf to the caller unless it lies beyond the far bound.
 func (w *walker) emit(ref uint32) bool {
 	key, it := w.entry(w.at(ref))
-	if w.bounded && (w.hi != nil && bytes.Compare(key, w.hi) >= 0 || w.lo != nil && bytes.Compare(key, w.lo) < 0) {
-		return false
-	}
-	if !w.yield(key, it) {
+	if w.bounded && w.beyond(key) || !w.yield(key, it) {
 		return false
 	}
 	if w.view.mods != w.mods {
 		panic("radix: the tree was written during an iteration")
 	}
 	return true
+}
+
+func (w *walker) beyond(key []byte) bool {
+	return w.hi != nil && bytes.Compare(key, w.hi) >= 0 || w.lo != nil && bytes.Compare(key, w.lo) < 0
 }
 
 // meet takes the next leaf, whose block has been asked for.
@@ -158,7 +159,7 @@ func (w *walker) each(refs []byte, asked bool) bool {
 	if w.backward {
 		first, last = last, first
 	}
-	if last-first < uint32(len(refs))*(sideBySide/4) {
+	if distance := last - first; distance != 0 && distance < uint32(len(refs))*(sideBySide/4) {
 		return w.inPlace(refs)
 	}
 	if !asked {
@@ -185,14 +186,24 @@ func (w *walker) each(refs []byte, asked bool) bool {
 
 // inPlace is each for blocks that lie side by side.
 func (w *walker) inPlace(refs []byte) bool {
+	v, mods := w.view, w.mods
 	for i := 0; i+4 <= len(refs); i += 4 {
 		ref := get32(refs, i)
-		if ref&kindMask == kindLeaf {
-			if w.met|w.due != 0 && !w.handOut() || !w.emit(ref) {
+		if ref&kindMask != kindLeaf {
+			if !w.all(ref, false) {
 				return false
 			}
-		} else if !w.all(ref, false) {
+			continue
+		}
+		if w.met|w.due != 0 && !w.handOut() {
 			return false
+		}
+		key, it := v.entry(v.at(ref))
+		if w.bounded && w.beyond(key) || !w.yield(key, it) {
+			return false
+		}
+		if v.mods != mods {
+			panic("radix: the tree was written during an iteration")
 		}
 	}
 	return true

@@ -10,7 +10,7 @@ import (
 
 // Walks that end at any key, in trees whose leaves lie in order, at random, and partly so, with short leaves and long ones.
 func TestWalksEndAnywhere(t *testing.T) {
-	const n = 2000
+	const n = 1000
 	for name, key := range map[string]func(*rand.Rand) string{
 		"digits": func(r *rand.Rand) string { return fmt.Sprintf("%08x", r.Uint32()) },
 		"nested": func(r *rand.Rand) string {
@@ -91,5 +91,46 @@ func TestWalkEndsAtWrite(t *testing.T) {
 				}
 			}
 		}()
+	}
+}
+
+// A rebuilt tree has the shape of one that was filled by inserts, whatever it has been through.
+func TestRebuildShape(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for name, next := range map[string]func() []byte{
+		"two letters": keys(r, 2, 20), "four letters": keys(r, 4, 9), "bytes": keys(r, 256, 2),
+		"ladder": func() []byte { return make([]byte, r.IntN(300)) },
+	} {
+		for _, n := range []int{0, 1, 2, 65, 3000} {
+			old, m := New(Options{Poison: true, TrackAccess: n == 65}), model{}
+			for i := range n {
+				key := string(next())
+				m[key] = Item{[]byte(key), uint64(i + 1), 0}
+				old.Put(uint64(i+1), []byte(key), []byte(key), 0)
+			}
+			fresh := New(Options{TrackAccess: n == 65})
+			for i, key := range m.sorted(nil, nil) {
+				fresh.Put(uint64(i+1), []byte(key), []byte(key), 0)
+			}
+			for !old.Rebuild(1 + r.IntN(n+1)) {
+			}
+			old.check()
+			expect(t, name, m, m.sorted(nil, nil), old.Prefix(nil))
+			if got, want := old.shape(), fresh.shape(); got != want {
+				t.Fatalf("%s, %d keys: rebuilt\n%s\nfilled\n%s", name, n, got, want)
+			}
+			for key, it := range m {
+				if got, ok := old.Get([]byte(key)); !ok || !same(got, it) {
+					t.Fatalf("%s, %d keys: Get(%q) = %v, %v", name, n, key, got, ok)
+				}
+				if was, ok := old.Delete(old.version+1, []byte(key)); !ok || !same(was, it) {
+					t.Fatalf("%s, %d keys: nothing to delete at %q", name, n, key)
+				}
+			}
+			old.check()
+			if s := old.Stats(); s.Used != 0 {
+				t.Fatalf("%s, %d keys: %d bytes used by nothing", name, n, s.Used)
+			}
+		}
 	}
 }
