@@ -41,6 +41,7 @@ var actorStatus = map[virtual.Code]admin.Error{
 	virtual.CodeBusy:       {Status: http.StatusServiceUnavailable, Kind: admin.KindBusy},
 	virtual.CodeTooLarge:   {Status: http.StatusRequestEntityTooLarge, Kind: admin.KindTooLarge},
 	virtual.CodeUnable:     {Status: http.StatusServiceUnavailable, Kind: shards.KindUnavailable.String()},
+	virtual.CodeAsking:     {Status: http.StatusServiceUnavailable, Kind: admin.KindBusy},
 	virtual.CodeHandling:   {Status: http.StatusConflict, Kind: shards.KindConflict.String()},
 }
 

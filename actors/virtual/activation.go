@@ -29,6 +29,7 @@ type activation struct {
 	method  string // that is being handled, if running
 	gone    bool   // it is not in Host.active any more
 	used    time.Time
+	freed   []uint64 // questions whose answers were set aside: to be taken out of open
 	timers  map[string]*timer
 	kept    int // of the timers those that keep it in memory
 
@@ -39,6 +40,7 @@ type activation struct {
 	awake   bool       // the kind has been told that it is active
 	stored  []byte     // the state as it is kept; nil: there is none yet
 	decoded any        // the state, if no handler that failed has touched it; nil: decode again
+	open    questions  // if the kind holds messages off for them
 
 	view viewed
 }
@@ -106,13 +108,13 @@ const overload = "overload"
 
 // take puts a message into the mailbox. The caller holds the lock.
 func (a *activation) take(d *delivery) {
-	if len(a.queue) >= a.kind.mailbox {
+	if len(a.queue) >= a.kind.mailbox && !(a.kind.holds && a.passes(d)) { // else its answer would wait for those who wait for it
 		a.host.c.Figures.Rejected(a.kind.name, overload)
 		d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))})
 		return
 	}
 	a.queue = append(a.queue, d)
-	if a.running {
+	if a.running || len(a.open) > 0 && !a.passes(d) && !a.crosses(d) {
 		return
 	}
 	a.running = a.host.employ(a)
@@ -189,14 +191,14 @@ func (a *activation) run() {
 				a.depart()
 			}
 		}
-		if len(a.queue) == 0 {
-			a.queue, a.running = a.first[:0], false
+		d := a.next()
+		if d == nil {
+			if a.running = false; len(a.queue) == 0 {
+				a.queue = a.first[:0]
+			}
 			a.mu.Unlock()
 			return
 		}
-		d := a.queue[0]
-		a.queue[0] = nil
-		a.queue = a.queue[1:]
 		a.method = d.m.Method
 		began := a.used
 		if before == nil { // it has slept since
@@ -211,6 +213,11 @@ func (a *activation) run() {
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
 			d.span.Event("its turn")
 			d.body, d.err = a.process(d)
+		}
+		if d.err == errHeld {
+			before, d.err = nil, nil
+			a.hold(d)
+			continue
 		}
 		end(d.span, d.err)
 		close(d.done)

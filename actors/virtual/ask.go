@@ -16,8 +16,8 @@ import (
 //	  └── commit: replyMethod's changes, and o/{asker}/TOKEN is deleted ◄── reply, or why not
 //
 // A question that its receiver refuses is answered with the refusal: at once, but for CodeBusy, CodeNoKind and CodeUnable, which may
-// pass and are tried for some minutes. While the receiver's shard has no primary it waits. Who cannot wait sets a reminder, and ignores an
-// answer that comes after it. An answer that replyMethod refuses is tried a few times and then set aside.
+// pass and are tried for some minutes. While the receiver's shard has no primary it waits. Who cannot wait sets a reminder, and abandons
+// the question when that comes (Abandon). Meanwhile other messages are handled, unless the kind holds them off (HoldWhileAsking). An answer that replyMethod refuses is tried a few times and then set aside.
 func (t *Turn) Ask(to ID, method string, request any, replyMethod string) (token uint64, err error) {
 	switch m := t.kind.method(replyMethod); {
 	case m.run == nil:
@@ -96,5 +96,8 @@ func (k *link) giveBack(h *Host, m *kept) error {
 			return err
 		}
 	}
-	return h.setAside(k.from, key, aside)
+	if err = h.setAside(k.from, key, aside); err == nil {
+		h.free(k.from, m.number)
+	}
+	return err
 }

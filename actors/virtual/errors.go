@@ -19,9 +19,10 @@ const (
 	CodeNoKind                     // the node where the actor lives does not know the kind
 	CodeHandling                   // a handler has called: while an actor handles a message it sends others, and waits for none
 	CodeUnable                     // the node where the actor lives cannot run the code of the kind, and says why
+	CodeAsking                     // the actor waits for an answer itself, and holds other messages off (HoldWhileAsking); try again later
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {

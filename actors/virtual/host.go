@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,14 +255,26 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 	for a == nil || !a.enqueue(k, d) { // it sleeps, or has just been put to sleep: wake another
 		a = h.activate(m.To, k, shard)
 	}
+	if k.holds {
+		return h.awaitHeld(ctx, a, d)
+	}
 	select {
 	case <-d.done:
 		return d.body, d.err
 	case <-ctx.Done():
-		if a.withdraw(d) {
-			end(d.span, ctx.Err())
-			return nil, ctx.Err()
-		}
-		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", m.To, m.Method, ctx.Err())}
+		return h.giveUp(ctx, a, d)
 	}
+}
+
+// giveUp waits no more for a message whose caller does not either.
+func (h *Host) giveUp(ctx context.Context, a *activation, d *delivery) ([]byte, error) {
+	switch {
+	case !a.withdraw(d):
+		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", d.m.To, d.m.Method, cmp.Or(ctx.Err(), h.ctx.Err()))}
+	case ctx.Err() == nil:
+		end(d.span, errClosed)
+		return nil, errClosed
+	}
+	end(d.span, ctx.Err())
+	return nil, ctx.Err()
 }

@@ -84,6 +84,7 @@ type Kind struct {
 	activated   method // run when an actor has come into memory, if there is one
 	passivating func(id ID, state any)
 
+	holds   bool                                          // other messages off while an actor waits for an answer
 	unready func() (again <-chan struct{}, reason string) // what messages wait for (ReadyWhen); nil: nothing
 }
 

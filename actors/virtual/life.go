@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"runtime/debug"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // An activation comes and goes:
@@ -59,7 +61,7 @@ func (a *activation) unload() {
 	}
 	a.view.hide()
 	a.core.Drop()
-	a.awake, a.stored, a.decoded = false, nil, nil
+	a.awake, a.stored, a.decoded, a.open = false, nil, nil, nil
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopTimers()
@@ -92,6 +94,10 @@ func (a *activation) leave() {
 // depart ends an activation. The caller holds its lock.
 func (a *activation) depart() {
 	a.gone = true
+	for _, d := range a.queue { // held off, else there is none: whoever waits tries again, perhaps elsewhere
+		d.refuse(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: actor %s has just left memory", a.id)})
+	}
+	a.queue = nil
 	a.view.hide()
 	a.stopTimers()
 	a.host.active.Delete(a.id)
@@ -177,7 +183,7 @@ func (h *Host) shed() {
 	now := time.Now()
 	var byAge [ageClasses]int64
 	h.each(func(a *activation) {
-		if !a.running {
+		if !a.running && len(a.queue) == 0 {
 			byAge[ageClass(now.Sub(a.used))] += a.size
 		}
 	})
@@ -188,7 +194,7 @@ func (h *Host) shed() {
 	for _, last := range []bool{false, true} { // of the class where it is enough, only as many as it takes
 		h.each(func(a *activation) {
 			class := ageClass(now.Sub(a.used))
-			if !a.running && (class > oldest && !last || class == oldest && last && over > 0) {
+			if !a.running && len(a.queue) == 0 && (class > oldest && !last || class == oldest && last && over > 0) {
 				over -= a.size
 				a.leave()
 			}

@@ -39,6 +39,9 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if err := a.wake(d); err != nil {
 		return nil, err
 	}
+	if len(a.open) > 0 && !a.passes(d) {
+		return nil, errHeld
+	}
 	if a.kind.method(d.m.Method).reads {
 		_, body, err := a.look(d.ctx, d.m, a.snapshot())
 		return body, a.confirm(err)
@@ -152,6 +155,12 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		if state {
 			if err := a.load(term, values[0]); err != nil {
 				return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
+			}
+			if a.kind.holds {
+				if err := a.loadQuestions(d.ctx); err != nil {
+					a.unload()
+					return false, nil, err
+				}
 			}
 			values = values[1:]
 		}
@@ -268,6 +277,9 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	if m.answer != nil {
 		ops = append(ops, Op{Key: m.answer.key, Delete: true})
 	}
+	for _, token := range t.abandoned {
+		ops = append(ops, Op{Key: a.id.sentKey("o", token), Delete: true})
+	}
 	if m.Client != 0 {
 		ops = append(ops, a.replyOp(m, rules.Reply{Body: body}))
 	}
@@ -292,6 +304,9 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 		return err
 	}
 	a.stored = value
+	if a.open != nil {
+		a.asked(t)
+	}
 	a.resize()
 	if a.awake { // else OnActivate has just been told, and a.wake publishes
 		a.publish()

@@ -37,6 +37,8 @@ type Turn struct {
 
 	given context.Context // what Context gave, and what ends it
 	end   func()
+
+	abandoned []uint64 // questions that are not waited for any more
 }
 
 // Bounds of what one message may do.
@@ -109,12 +111,12 @@ func (t *Turn) change(key string, op Op) {
 
 // leaves says whether the handler leaves anything behind but a changed state.
 func (t *Turn) leaves() bool {
-	return len(t.ops)+len(t.remind)+len(t.outbox) > 0 || t.m.answer != nil || slices.ContainsFunc(t.marked, func(m *marked) bool { return m.set })
+	return len(t.ops)+len(t.remind)+len(t.outbox)+len(t.abandoned) > 0 || t.m.answer != nil || slices.ContainsFunc(t.marked, func(m *marked) bool { return m.set })
 }
 
 // tooMuch says which bound the handler has passed; empty: none.
 func (t *Turn) tooMuch() string {
-	switch n := len(t.ops) + len(t.remind); {
+	switch n := len(t.ops) + len(t.remind) + len(t.abandoned); {
 	case n > MaxOps:
 		return fmt.Sprintf("it changes %d keys and reminders; at most %d in one message", n, MaxOps)
 	case t.size > MaxKept:

@@ -1,0 +1,190 @@
+package virtual
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// HoldWhileAsking has the actors of a kind hold other messages off while they wait for an answer (Turn.Ask): from the commit of the
+// question to that of its answer the state is nobody else's. Without it other messages come between.
+//
+//	a ── Ask b ──┐ commit                                  ┌── answer handled, committed
+//	             ▼                                         ▼
+//	calls, messages, questions of others ───── wait ──────►│ handled in the order in which they came
+//	its answers · its timers and reminders · methods that only read · what it sends itself: handled meanwhile
+//
+// That holds wherever the actor lives: the question is kept in the shard, and a node that activates the actor looks for it first.
+//
+// What waits for longer than the node's patience (5 s) is refused with CodeAsking: a call hears of it, a question is answered with it, and a
+// message of another actor comes again until it is handled. So actors that wait for each other in a circle do not wait for ever. Of two
+// that have asked each other the question to the one whose name comes first is refused at once. An actor that must not wait for long
+// sets a reminder, and in it abandons the question (Turn.Abandon).
+func HoldWhileAsking() Option { return func(k *Kind) { k.holds = true } }
+
+// Abandon has the actor wait no more for the answer to a question of its own, by the token that Ask gave. An answer that comes nevertheless
+// is dropped; the question may be handled, or have been. A question that is not open is no error.
+func (t *Turn) Abandon(token uint64) { t.abandoned = append(t.abandoned, token) }
+
+// questions are what an actor has asked and is not answered yet: whom, by number. nil: not known.
+type questions map[uint64]ID
+
+// errHeld says that a message is not to be handled yet.
+var errHeld = errors.New("virtual: the actor waits for an answer")
+
+// loadQuestions finds the questions that an actor of a kind that holds messages off has open. What is asked or answered after its state was
+// read changes the version of that, which ends whatever was begun on it.
+func (a *activation) loadQuestions(ctx context.Context) error {
+	a.open = questions{}
+	for e, err := range a.host.c.Storage.Scan(ctx, a.kind.keyspace, a.id.key("o", "/")) {
+		if err != nil {
+			return err
+		}
+		if k, err := keptOf(&e); err == nil && k.Answer != "" { // what cannot be read is told by the scan of its shard
+			a.open[k.number] = k.To
+		}
+	}
+	return nil
+}
+
+// asked notes what a turn that was committed has asked, what it has answered, and what it waits for no more.
+func (a *activation) asked(t *Turn) {
+	for i := range t.outbox {
+		if m := &t.outbox[i]; m.Answer != "" {
+			a.open[m.number] = m.To
+		}
+	}
+	if t.m.answer != nil {
+		delete(a.open, t.m.Seq)
+	}
+	for _, token := range t.abandoned {
+		delete(a.open, token)
+	}
+}
+
+// passes says whether a message is handled while the actor waits for an answer.
+func (a *activation) passes(d *delivery) bool {
+	switch m := d.m; m.Event {
+	case EventReply, EventTimer, EventReminder, EventActivate:
+		return true
+	default:
+		return m.From == a.id || a.kind.method(m.Method).reads
+	}
+}
+
+// crosses says whether a message that waits is a question of an actor that waits for this one, and is the one of the two to give way.
+func (a *activation) crosses(d *delivery) bool {
+	if d.m.Event != EventCall || d.m.From.Kind == "" || a.id.String() > d.m.From.String() {
+		return false
+	}
+	for _, to := range a.open {
+		if to == d.m.From {
+			return true
+		}
+	}
+	return false
+}
+
+// next takes the message that is handled next out of the mailbox; nil: none may be now. The caller holds the lock, and the actor is its own.
+func (a *activation) next() (d *delivery) {
+	for _, number := range a.freed {
+		delete(a.open, number)
+	}
+	a.freed = nil
+	if len(a.open) == 0 && len(a.queue) > 0 {
+		d, a.queue[0] = a.queue[0], nil
+		a.queue = a.queue[1:]
+		return d
+	}
+	for at := 0; at < len(a.queue); {
+		switch d = a.queue[at]; {
+		case a.passes(d):
+			a.queue = slices.Delete(a.queue, at, at+1)
+			return d
+		case a.crosses(d):
+			a.queue = slices.Delete(a.queue, at, at+1)
+			d.refuse(&Error{a.id, d.m.Method, CodeAsking, fmt.Sprintf("it waits for the answer of %s, which waits for its: one of the two must do without", d.m.From)})
+		default:
+			at++
+		}
+	}
+	return nil
+}
+
+// hold puts a message back that was not to be handled yet.
+func (a *activation) hold(d *delivery) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queue = slices.Insert(a.queue, 0, d)
+}
+
+// free notes that the answer to a question will never be handled: it was set aside.
+func (h *Host) free(id ID, number uint64) {
+	found, there := h.active.Load(id)
+	if !there {
+		return
+	}
+	a := found.(*activation)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.kind.holds || a.gone {
+		return
+	}
+	if a.freed = append(a.freed, number); !a.running && len(a.queue) > 0 {
+		a.running = h.employ(a) // if the host is closed those who wait have been told
+	}
+}
+
+// putOff takes a message back that has waited long enough for an actor that waits for an answer; the error says so. nil: it is being
+// handled, or is about to be.
+func (a *activation) putOff(d *delivery) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := slices.Index(a.queue, d)
+	if a.running || at < 0 {
+		return nil
+	}
+	a.queue = slices.Delete(a.queue, at, at+1)
+	text := "it waits for an answer, and its kind holds other messages off meanwhile"
+	for _, to := range a.open {
+		text = fmt.Sprintf("it waits for the answer of %s to one of %d questions, and its kind holds other messages off meanwhile", to, len(a.open))
+		break
+	}
+	return &Error{a.id, d.m.Method, CodeAsking, text}
+}
+
+// awaitHeld waits for the reply of an actor whose kind may hold the message off: not for longer than this node is patient, nor than it
+// leads the shard.
+func (h *Host) awaitHeld(ctx context.Context, a *activation, d *delivery) (body []byte, err error) {
+	until := time.Now().Add(h.c.Patience)
+	for {
+		patient, cancel := context.WithDeadline(ctx, until)
+		h.awaitAny(patient, d.done)
+		over := patient.Err() != nil
+		cancel()
+		select {
+		case <-d.done:
+			return d.body, d.err
+		default:
+		}
+		err = nil
+		switch {
+		case ctx.Err() != nil || h.ctx.Err() != nil:
+			return h.giveUp(ctx, a, d)
+		case !h.c.Storage.Leads(a.shard):
+			if a.withdraw(d) {
+				err = &shards.NotPrimaryError{Shard: a.shard}
+			}
+		case over:
+			err, until = a.putOff(d), time.Now().Add(h.c.Patience)
+		}
+		if err != nil {
+			end(d.span, err)
+			return nil, err
+		}
+	}
+}
