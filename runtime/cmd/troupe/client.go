@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/dev"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -72,16 +73,25 @@ func (c *console) setting(flag, variable, otherwise string) string {
 func (r *remote) addresses() string { return r.c.setting(r.addr, "TROUPE_ADDR", defaultAddr) }
 
 // first are the addresses to begin with. If none are said it is the default one if somebody listens there, and else those of
-// troupe dev: not both, since they may be two clusters.
-func (r *remote) first() []string {
+// troupe dev: not both, since they may be two clusters. One on other ports than usual is found if it is the only one.
+func (r *remote) first(ctx context.Context) []string {
 	if r.c.setting(r.addr, "TROUPE_ADDR", "") != "" {
 		return strings.Split(r.addresses(), ",")
 	}
-	if listens(defaultAddr) || !slices.ContainsFunc(devAddrs, listens) {
-		return []string{defaultAddr}
+	list := []string{defaultAddr}
+	if listens(defaultAddr) {
+		return list
 	}
-	r.addr = strings.Join(devAddrs, ",") // which is what messages then name
-	return devAddrs
+	if slices.ContainsFunc(devAddrs, listens) {
+		list = devAddrs
+	} else if a, err := dev.Ask(ctx, dev.Folder(r.c.env), 0, dev.Request{Action: "status"}); err == nil {
+		list = nil
+		for _, n := range a.Nodes {
+			list = append(list, n.HTTP)
+		}
+	}
+	r.addr = strings.Join(list, ",") // which is what messages then name
+	return list
 }
 
 // listens says whether somebody takes connections at an address of this machine.
@@ -108,7 +118,7 @@ func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 		return nil, err
 	}
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: r.first(), TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
+		Addresses: r.first(ctx), TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
