@@ -25,7 +25,7 @@ func TestConsoleShowsCommandLinesThatExist(t *testing.T) {
 		}
 		for _, m := range shown.FindAllStringSubmatch(string(text), -1) {
 			lines++
-			args := strings.Fields(hole.ReplaceAllString(m[1], "X"))[1:]
+			args := strings.Fields(hole.ReplaceAllString(m[1], "1"))[1:]
 			root := rootCommand(&console{in: strings.NewReader(""), out: io.Discard, err: io.Discard, env: func(string) (string, bool) { return "", false }})
 			cmd, rest, err := root.Find(args)
 			if err == nil {
