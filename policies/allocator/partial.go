@@ -22,7 +22,7 @@ func (p *planner) partial(from int) *solver {
 	}
 	s := &solver{p: p, measured: p.measured(), leads: true}
 	problem := fit.Problem{Seed: p.in.Seed, Classes: make([]fit.Class, len(p.in.State.Keyspaces)), Families: len(p.in.State.Keyspaces),
-		Weights: fit.Vector{dimPrimaries: primariesWeight}, Light: fit.Vector{dimPrimaries: 1}}
+		Weights: fit.Vector{dimPrimaries: primariesWeight}, Light: fit.Vector{dimPrimaries: primariesBand}}
 	problem.Nodes = s.nodes()
 	s.list(from)
 	s.rules(&problem)

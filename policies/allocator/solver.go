@@ -22,6 +22,10 @@ var dimNames = [fit.Dims]string{"cpu", "memory", "disk", "copies", "primaries"}
 // does little harm.
 const primariesWeight = 0.1
 
+// primariesBand is how many leads above its share a node may have before that is a reason to hand one over: one more or less is as even
+// as whole numbers get, and what evens out loads makes some lead fewer.
+const primariesBand = 2
+
 // few is the number of nodes up to which all of them are ranked for each copy, as long as nothing has been measured.
 const few = 64
 
@@ -56,7 +60,7 @@ func (p *planner) solver(missing bool) *solver {
 	if s.measured || missing {
 		problem.Families = len(p.in.State.Keyspaces)
 		problem.Weights = fit.Vector{dimPrimaries: primariesWeight}
-		problem.Light = fit.Vector{dimPrimaries: 1}
+		problem.Light = fit.Vector{dimPrimaries: primariesBand}
 	}
 	s.total = len(problem.Slots)
 	s.Search = fit.NewSearch(problem)

@@ -382,6 +382,71 @@ func TestUnsplittableShardIsNamed(t *testing.T) {
 	}
 }
 
+// A node that is hot with one shard cannot be helped, and is no reason to move what others have that are hardly too warm.
+func TestWhatCannotBeHelpedBeginsNothing(t *testing.T) {
+	p := Problem{Nodes: make([]Node, 10), Classes: []Class{{Row: make([]byte, 10)}}}
+	put := func(n int32, load float64) {
+		p.Shards = append(p.Shards, Shard{First: int32(len(p.Slots)), Count: 1, Lead: None, Replica: Vector{load}, Bytes: 1})
+		p.Slots = append(p.Slots, n)
+	}
+	for n := range p.Nodes {
+		p.Nodes[n] = Node{Capacity: Vector{1}, Zone: None, Host: None}
+		switch n {
+		case 0:
+			put(0, 0.3)
+		default:
+			for range 40 + map[int]int{1: 5, 2: -5}[n] {
+				put(int32(n), 0.005)
+			}
+		}
+	}
+	s := NewSearch(p)
+	if a, _ := s.Heat(0); a < 1.4 {
+		t.Fatalf("node 0 is at %.2f", a)
+	}
+	if b, _ := s.Heat(1); b < 1.06 || b > 1.08 {
+		t.Fatalf("node 1 is at %.2f", b)
+	}
+	if s.Settle(Limits{}); len(s.Moves()) > 0 {
+		t.Errorf("%d moves, the first %+v", len(s.Moves()), s.Moves()[0])
+	}
+	for range 10 {
+		put(1, 0.005) // now it is hot itself
+	}
+	s = NewSearch(p)
+	if s.Settle(Limits{}); len(s.Moves()) == 0 {
+		t.Errorf("nothing is moved off a node that can be helped")
+	}
+}
+
+// In a light dimension less than so much above a node's share is not too much.
+func TestLightDimensionsHaveABand(t *testing.T) {
+	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: make([]byte, 3)}}}
+	for n := range p.Nodes {
+		p.Nodes[n] = Node{Capacity: Vector{4: 1}, Zone: None, Host: None}
+	}
+	for i := range 30 {
+		sh := Shard{First: int32(2 * i), Count: 2, Primary: Vector{4: 1}, Bytes: 1}
+		switch {
+		case i < 11: // node 0 leads 11, and node 2 could take them
+			p.Slots = append(p.Slots, 0, 2)
+		case i < 20: // node 2 leads 9
+			p.Slots = append(p.Slots, 2, 0)
+		default:
+			p.Slots = append(p.Slots, 1, 0)
+		}
+		p.Shards = append(p.Shards, sh)
+	}
+	for band, want := range map[float64]int{0.5: 1, 2: 0} {
+		p := p.copied()
+		p.Light = Vector{4: band}
+		s := NewSearch(p)
+		if s.Settle(Limits{Start: 1.01, Stop: 1.005}); len(s.Moves()) != want {
+			t.Errorf("with a band of %v: %+v", band, s.Moves())
+		}
+	}
+}
+
 // A class of scorers moves copies as far as their units say; NOT_PREFERRED nodes are taken only if no other can.
 func TestScoresAndAversion(t *testing.T) {
 	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}, Scores: []float64{0, 1e5, 0}}}}

@@ -70,7 +70,7 @@ type Problem struct {
 	Shards  []Shard
 	Slots   []int32 // the node of each copy; None: it is missing
 	Weights Vector  // of the dimensions in the potential; 0 counts as 1
-	Light   Vector  // not 0: too much in this dimension is no reason to move a copy, only to hand a lead over
+	Light   Vector  // not 0: too much in this dimension is no reason to move a copy, only to hand a lead over, and less than this above a node's share is not too much, but for what Place has placed
 	Seed    uint64
 
 	Families int // 0: none are spread

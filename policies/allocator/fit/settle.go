@@ -7,7 +7,7 @@ import (
 
 // Limits bound what Settle does.
 type Limits struct {
-	Start float64 // it begins if a node is hotter; 0: 1.10
+	Start float64 // it begins if a node is hotter that can be helped; 0: 1.10
 	Stop  float64 // and ends when none is hotter; 0: 1.05
 	Fresh bool    // move only what Place has placed: it costs nothing
 	Moves int     // copies that may be moved, fresh ones not counted; 0: no bound
@@ -43,6 +43,7 @@ type settler struct {
 	paid   int
 	bytes  float64
 	done   bool    // the next change would be more than the budget allows
+	helped bool    // a node above Start was relieved
 	small  float64 // a gain that is none, by rounding
 	least  float64 // what a copy that is moved must gain at the node at hand
 	weigh  float64 // bytes of a mean copy
@@ -77,6 +78,9 @@ func (s *Search) Settle(l Limits) (passes int) {
 		passes++
 		before := s.Potential()
 		for n := t.hottest(); n >= 0 && !t.spent(); n = t.hottest() {
+			if !t.helped && t.heat[n] <= t.Start {
+				return passes // those that are hot enough to begin cannot be helped
+			}
 			if t.cool(n) || !t.relieve(n) {
 				t.stuck[n] = true
 			}
@@ -158,10 +162,15 @@ func (t *settler) afford(c *change) bool {
 
 // measure takes a node's heat anew.
 func (t *settler) measure(n int32) {
-	heat, d := t.Heat(int(n))
-	t.heat[n], t.dim[n] = heat, int8(d)
+	t.heat[n] = 0
 	if t.Nodes[n].Away {
-		t.heat[n] = 0
+		return
+	}
+	for d := range Dims {
+		use, inv := t.use[n][d], t.inv[n][d]
+		if h := use * inv; h > t.heat[n] && (t.Light[d] == 0 || t.Limits.Fresh || h >= 1+t.Light[d]*inv) {
+			t.heat[n], t.dim[n] = h, int8(d)
+		}
 	}
 }
 
@@ -281,6 +290,7 @@ func (t *settler) allowed(c *change) bool {
 // do makes a change and writes it down, the last step first: in a chain it frees the room that the other needs.
 func (t *settler) do(n int32, c *change) {
 	heat, d := t.heat[n], t.dim[n]
+	t.helped = t.helped || heat > t.Start
 	for at := c.n - 1; at >= 0; at-- {
 		st := c.steps[at]
 		i := t.shardOf[st.slot]
