@@ -36,6 +36,9 @@ var metrics = map[string]struct {
 	"handovers":       {plain, func(r *Result) float64 { return float64(r.Moves.Handovers) }},
 	"drops":           {plain, func(r *Result) float64 { return float64(r.Moves.Drops) }},
 	"moved_twice":     {plain, func(r *Result) float64 { return float64(r.MovedTwice) }},
+	"churn":           {percent, func(r *Result) float64 { return r.Unrest.Churn }},
+	"thrash":          {percent, func(r *Result) float64 { return r.Unrest.Thrash }},
+	"returned":        {plain, func(r *Result) float64 { return float64(r.Unrest.Returned) }},
 	"peak_recoveries": {plain, func(r *Result) float64 { return float64(r.Peak) }},
 	"unplaceable":     {plain, func(r *Result) float64 { return float64(r.Unplaceable) }},
 	"waiting":         {plain, func(r *Result) float64 { return float64(r.Waiting) }},
@@ -66,7 +69,7 @@ func MetricNames() string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return strings.Join(names, ", ") + ", balance.copies and so on, hottest.disk and so on, together.zone and so on, copies.NODE, primaries.NODE"
+	return strings.Join(names, ", ") + ", balance.copies and so on, average.cpu and so on, hottest.disk and so on, together.zone and so on, copies.NODE, primaries.NODE"
 }
 
 // figure gives a metric of the last eval.
@@ -83,6 +86,12 @@ func (p *player) figure(r *Result, name string) (float64, unit, error) {
 			return 0, plain, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
 		}
 		return r.balances[d].ratio(), plain, nil
+	case kind == "average" && d >= 0:
+		x, ok := r.average(d)
+		if !ok {
+			return 0, plain, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
+		}
+		return x, plain, nil
 	case kind == "hottest" && d >= cpuOf:
 		return r.balances[d].Most, percent, nil
 	case kind == "together" && what == "host":

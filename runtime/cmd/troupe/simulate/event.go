@@ -55,6 +55,10 @@ func (p *player) event(l *line) (func(*World) error, error) {
 		return readWord(l, verb)
 	case "hot", "grow":
 		return readHeat(l, verb)
+	case "swing":
+		return readSwing(l)
+	case "noise":
+		return readNoise(l)
 	case "fill":
 		return readFill(l)
 	case "fail":

@@ -15,6 +15,7 @@ type Result struct {
 	Seconds     float64         `json:"seconds"`
 	Moves       Moves           `json:"moves"`
 	MovedTwice  int             `json:"moved_twice"` // shards with a copy that was relocated for balance, and then again
+	Unrest      Unrest          `json:"unrest"`
 	Bytes       float64         `json:"bytes"`
 	Peak        int             `json:"peak_recoveries"`
 	Plans       int             `json:"plans"`
@@ -145,6 +146,9 @@ func (w *World) soonest(began, end, looked int64, events []Event) int64 {
 	}
 	if w.vain > 0 {
 		closer(looked + max(w.step, w.ticksOf(min(lookPeriod<<min(w.vain-1, 20), lookLimit))))
+	}
+	if w.restless {
+		closer(looked + max(w.step, w.ticksOf(lookPeriod)))
 	}
 	if w.handing() || looked < w.ticks {
 		closer(max(w.ticks+1, looked+w.step))

@@ -16,7 +16,7 @@ const maxWhy = 8
 func (w *World) sum(r *Result, greenSince, lastEvent int64) {
 	t := &w.tally
 	r.Moves, r.Bytes, r.Peak, r.Plans, r.Lost = t.moves, t.flow, t.peak, t.plans, t.lost
-	r.MovedTwice = len(t.twice)
+	r.MovedTwice, r.Unrest = len(t.twice), w.unrest()
 	r.Unserved = w.after(t.worst)
 	r.UnservedFor = r.Unserved.Seconds()
 	r.Red, r.Yellow = w.health()

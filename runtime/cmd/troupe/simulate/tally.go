@@ -20,6 +20,7 @@ type tally struct {
 	lost   int                      // shards that had one
 	moved  map[place]bool           // where relocations for balance have put copies
 	twice  map[shards.ShardID]bool  // shards with a copy that was put somewhere, and then somewhere else
+	shifts []shift                  // relocations for balance, in order
 }
 
 // place is a node for a shard.
@@ -80,8 +81,11 @@ func (t *tally) planned(w *World, p *allocator.Plan) {
 		if d.Lane != allocator.Balance || d.Move.Kind != cluster.MoveAllocate {
 			continue
 		}
-		if c := w.State.Shard(d.Shard).Copy(d.Move.Source); c != nil && t.moved[place{d.Shard, c.Node}] {
-			t.twice[d.Shard] = true
+		if c := w.State.Shard(d.Shard).Copy(d.Move.Source); c != nil {
+			if t.moved[place{d.Shard, c.Node}] {
+				t.twice[d.Shard] = true
+			}
+			t.shifted(w, d.Shard, c, d.Move.Node)
 		}
 		t.moved[place{d.Shard, d.Move.Node}] = true
 	}

@@ -40,7 +40,9 @@ type World struct {
 	epoch    time.Time // what the calendar said at tick 0
 	seed     uint64
 	dice     *rand.Rand
-	step     int64 // ticks between two looks
+	step     int64   // ticks between two looks
+	noise    float64 // by how much of it what is measured of a shard's cores is off
+	restless bool    // loads change by themselves: the leader looks every lookPeriod
 	jobs     map[shards.CopyID]*job
 	order    []shards.CopyID // of jobs, as the table has them
 	due      []deed          // handed over or heard of at a tick, in order
@@ -64,7 +66,8 @@ type machine struct {
 type cost struct {
 	primary, replica policies.Load
 	hot              float64 // times its cores
-	unknown          bool    // nobody has measured it
+	swing            swing
+	unknown          bool // nobody has measured it
 }
 
 // deed is something that happens at a tick of itself.
@@ -178,7 +181,7 @@ func (w *World) share(r *cluster.Shard, c *cluster.Copy) policies.Load {
 	if c.ID == r.Primary {
 		l = cost.primary
 	}
-	l.CPU *= cost.hot
+	l.CPU *= w.heat(cost)
 	if !c.InSync { // what it holds of it so far
 		if j := w.jobs[c.ID]; j != nil && j.total > 0 {
 			l.Disk *= 1 - j.left/j.total
@@ -212,8 +215,9 @@ func (w *World) loads() (out policies.Loads) {
 		}
 		if cost := w.costs[r.ID]; !cost.unknown {
 			l := policies.ShardLoad{Shard: r.ID, Primary: cost.primary, Replica: cost.replica}
-			l.Primary.CPU *= cost.hot
-			l.Replica.CPU *= cost.hot
+			heat := w.heat(cost) * w.seen(r.ID)
+			l.Primary.CPU *= heat
+			l.Replica.CPU *= heat
 			out.Shards = append(out.Shards, l)
 		}
 	}
