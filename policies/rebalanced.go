@@ -63,6 +63,25 @@ func (w *window) add(v *View, place int, x *cluster.Rebalance) {
 	}
 }
 
+// Moved is when a copy of the shard last began to move for balance, as far as the cluster counts; the zero time if none did.
+func (v *View) Moved(id shards.ShardID) time.Time {
+	list := v.State.Rebalances
+	if len(list) == 0 {
+		return time.Time{}
+	}
+	if v.moved == nil {
+		v.moved = make(map[shards.ShardID]int64, len(list))
+	}
+	for _, x := range list[v.movedBy:] {
+		v.moved[x.Shard] = max(x.At, v.moved[x.Shard])
+	}
+	v.movedBy = len(list)
+	if at := v.moved[id]; at > 0 {
+		return time.UnixMilli(at).UTC()
+	}
+	return time.Time{}
+}
+
 // Weight is how many bytes a copy of a shard holds, as far as it has been measured: what is carried when it is moved.
 func (v *View) Weight(id shards.ShardID) float64 {
 	if l := v.ShardLoad(id); l != nil {

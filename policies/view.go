@@ -38,8 +38,10 @@ type View struct {
 	unsettled []int32                  // the places of those that were not settled when the view was made
 	homes     [cluster.MaxCopies]int32 // of the row that was counted last
 
-	windows  []window // of all keyspaces, then of each: see Rebalanced
-	windowed int      // how many of State.Rebalances are counted in them
+	windows  []window                 // of all keyspaces, then of each: see Rebalanced
+	windowed int                      // how many of State.Rebalances are counted in them
+	moved    map[shards.ShardID]int64 // when each shard last moved for balance: only asked, never visited
+	movedBy  int                      // how many of State.Rebalances are in it
 }
 
 // Facts are what a view knows beside the cluster state: all that was measured, and the time.

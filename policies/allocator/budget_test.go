@@ -21,8 +21,9 @@ type spent struct {
 }
 
 // TestBudgetsHold: deciders.RebalanceBudget "bounds what is moved for balance alone in some time: copies and bytes, of all keyspaces and
-// of one". In random worlds in which nodes come, go and drain, no window ever sees more begin than it may, whoever leads, with a memory
-// and without; and without a budget nothing is counted.
+// of one"; deciders.Cooldown "leaves a shard alone of which a copy has just begun to move for balance". In random worlds in which nodes come,
+// go and drain, no window ever sees more begin than it may, and no shard moves twice within its cooldown, whoever leads, with a memory and
+// without.
 func TestBudgetsHold(t *testing.T) {
 	seed := *seedFlag
 	if seed == 0 {
@@ -54,6 +55,8 @@ func TestBudgetsHold(t *testing.T) {
 		for _, l := range limits {
 			w.limit(l)
 		}
+		cooldown := time.Duration(r.IntN(2)*r.IntN(120)) * time.Second
+		w.must(&cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: cluster.SettingCooldown, Value: cooldown.String()}}}})
 		var log []spent
 		var memory Memory
 		for step := range 40 {
@@ -87,6 +90,7 @@ func TestBudgetsHold(t *testing.T) {
 		for _, l := range limits {
 			w.within(l, log)
 		}
+		w.rested(cooldown, log)
 		if frame := w.state.Encode(); len(log) > 0 && len(w.state.Rebalances) == 0 || !bytes.Equal(frame, decoded(t, frame).Encode()) {
 			t.Fatalf("run %d: %d moved, and %d are counted", run, len(log), len(w.state.Rebalances))
 		}
@@ -147,6 +151,17 @@ func (w *world) within(l limit, log []spent) {
 		if l.copies >= 0 && copies+1 > l.copies || l.bytes >= 0 && before >= l.bytes {
 			w.Fatalf("at tick %d %d copies with %d bytes had moved within %v when another began; the budget is %+v", last.at, copies, before, l.window(), l)
 		}
+	}
+}
+
+// rested holds the moves of each shard to a cooldown.
+func (w *world) rested(cooldown time.Duration, log []spent) {
+	last := map[shards.ShardID]int64{}
+	for _, x := range log {
+		if at, moved := last[x.shard]; moved && time.Duration(x.at-at)*tickLength < cooldown {
+			w.Fatalf("shard %v moved at tick %d, and again at tick %d; the cooldown is %v", x.shard, at, x.at, cooldown)
+		}
+		last[x.shard] = x.at
 	}
 }
 

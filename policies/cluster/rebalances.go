@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -20,16 +21,19 @@ const (
 	MaxBudgetWindow = 24 * time.Hour
 )
 
-// Budgeted says whether relocations for balance are counted: some budget is set, and every member reads what is written of them. Nothing
-// is kept where nobody asks.
+// counting are the settings that need relocations counted, unless they have their defaults.
+var counting = [...]string{SettingBudgetCopies, SettingBudgetBytes, SettingCooldown}
+
+// Budgeted says whether relocations for balance are counted: some budget or a cooldown is set, and every member reads what is written of
+// them. Nothing is kept where nobody asks.
 func (s *State) Budgeted() bool {
-	for _, name := range [...]string{SettingBudgetCopies, SettingBudgetBytes} {
-		if s.Value(name) != NoBudget {
+	for _, name := range counting {
+		if s.Value(name) != ruleOf(name).Default {
 			return s.allRead(FormatBudget) == nil
 		}
 	}
 	for _, x := range s.SettingsUnder("keyspace.") {
-		if r := ruleOf(x.Name); r != nil && (r.Name == SettingBudgetCopies || r.Name == SettingBudgetBytes) && x.Value != NoBudget {
+		if r := ruleOf(x.Name); r != nil && slices.Contains(counting[:], r.Name) && x.Value != r.Default {
 			return s.allRead(FormatBudget) == nil
 		}
 	}

@@ -67,7 +67,7 @@ func TestRebalancesAreNotForOlderReleases(t *testing.T) {
 	if w.state.Budgeted() {
 		t.Error("without a budget relocations are counted")
 	}
-	for name, value := range map[string]string{SettingBudgetCopies: "3", ScopedName("often", SettingBudgetBytes): "1gb"} {
+	for name, value := range map[string]string{SettingBudgetCopies: "3", ScopedName("often", SettingBudgetBytes): "1gb", SettingCooldown: "1h"} {
 		w.setting("ann", name, value)
 		if !w.state.Budgeted() {
 			t.Errorf("with %s relocations are not counted", name)

@@ -13,6 +13,7 @@ const (
 	SettingBudgetBytes          = "cluster.routing.rebalance.budget.bytes"
 	SettingBudgetCopies         = "cluster.routing.rebalance.budget.copies"
 	SettingBudgetWindow         = "cluster.routing.rebalance.budget.window"
+	SettingCooldown             = "cluster.routing.rebalance.cooldown"
 	SettingConcurrentIncoming   = "cluster.routing.allocation.node_concurrent_incoming_recoveries"
 	SettingConcurrentOutgoing   = "cluster.routing.allocation.node_concurrent_outgoing_recoveries"
 	SettingConcurrentRebalance  = "cluster.routing.allocation.cluster_concurrent_rebalance"
@@ -117,6 +118,8 @@ var settingRules = []SettingRule{
 		Doc: "copies that begin to move for balance alone within budget.window, of all keyspaces or, said for a keyspace, of that one; -1, any number. Copies that must leave, drains and commands of operators count nothing"},
 	{Name: SettingBudgetWindow, Default: "1h", Min: int64(time.Second), Max: int64(MaxBudgetWindow), Time: true, Scoped: true,
 		Doc: "the time that budgets of relocations for balance are for: it ends now, so that what was moved is counted for so long"},
+	{Name: SettingCooldown, Default: "0s", Max: int64(MaxBudgetWindow), Time: true, Scoped: true,
+		Doc: "how long a shard of which a copy began to move for balance is left alone before another moves for balance: none comes back to a node that it has just left; 0s, not at all"},
 	{Name: SettingRebalanceEnable, Default: EnableAll, Values: []string{EnableAll, EnablePrimaries, EnableReplicas, EnableNone}, Scoped: true,
 		Doc: "which copies may be moved for balance alone"},
 	{Name: SettingRebalanceWindows, Form: `times of the week in UTC, as in "Mon-Fri 22:00-06:00, Sun 00:00-24:00"`, Scoped: true,

@@ -22,6 +22,7 @@
 //	allow_rebalance                               x
 //	concurrent_rebalance                          x
 //	rebalance_budget                              x
+//	cooldown                                      x
 //	windows                                       x
 //	throttling                                                    x
 //
@@ -33,5 +34,5 @@ import "github.com/troupe-actors/troupe/policies"
 // All lists the built-in deciders in the order in which explanations name them.
 func All() []policies.Decider {
 	return []policies.Decider{SameNode{}, SameHost{}, Awareness{}, Role{}, Filter{}, Version{}, Alive{}, Draining{}, Replace{}, Maintenance{}, Enable{},
-		MaxRetries{}, ReplicaAfterPrimary{}, ShardsLimit{}, Disk{}, Memory{}, Active{}, AllowRebalance{}, ConcurrentRebalance{}, RebalanceBudget{}, Windows{}, Throttling{}}
+		MaxRetries{}, ReplicaAfterPrimary{}, ShardsLimit{}, Disk{}, Memory{}, Active{}, AllowRebalance{}, ConcurrentRebalance{}, RebalanceBudget{}, Cooldown{}, Windows{}, Throttling{}}
 }

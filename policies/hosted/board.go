@@ -227,6 +227,9 @@ func (b *board) put(r *cluster.Shard, shard int) {
 	b.u32(abi.ShardHandTo, shard, b.slot(shard, r.HandTo))
 	b.u32(abi.ShardFailures, shard, int(r.Failures))
 	b.u32(abi.ShardCopies, shard, len(r.Copies))
+	if b.values[abi.ShardRebalanced] != nil {
+		b.u64(abi.ShardRebalanced, shard, uint64(seconds(b.view.Moved(r.ID))))
+	}
 	for row := shard * b.slots; row < (shard+1)*b.slots; row++ {
 		home, flags, source := -1, uint8(0), abi.NoCopy
 		if id := b.copies[row]; id != 0 {

@@ -107,7 +107,7 @@ func (p *painter) keyspaces() {
 
 func (p *painter) shards() {
 	s, k := p.v.State, 0
-	measured, setbacks, seats := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.chairs()
+	measured, setbacks, seats, moved := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.chairs(), p.to.Has(abi.ShardRebalanced) && len(s.Rebalances) > 0
 	for i := range s.Shards {
 		r := &s.Shards[i]
 		for s.Keyspaces[k].ID != r.ID.Keyspace() {
@@ -125,6 +125,9 @@ func (p *painter) shards() {
 				tick = math.MinInt64
 			}
 			p.to.I64(abi.ShardSetback, i, tick)
+		}
+		if moved {
+			p.to.I64(abi.ShardRebalanced, i, seconds(p.v.Moved(r.ID)))
 		}
 		if measured {
 			if l := p.v.ShardLoad(r.ID); l != nil {

@@ -125,6 +125,7 @@ const (
 	ShardReplicaMemory Column = 138
 	ShardReplicaDisk   Column = 139
 	ShardSetback       Column = 140
+	ShardRebalanced    Column = 141
 
 	CopyNode   Column = 160
 	CopyFlags  Column = 161
@@ -258,6 +259,7 @@ var specs = []Spec{
 	{ShardReplicaMemory, "shard_replica_memory", F64, Shards, false, false, 0, "bytes of memory that it takes"},
 	{ShardReplicaDisk, "shard_replica_disk", F64, Shards, false, false, 0, "bytes of disk that it takes"},
 	{ShardSetback, "shard_setback", I64, Shards, false, false, 0, "tick at which a copy was last seen to fail; the least number if none was"},
+	{ShardRebalanced, "shard_rebalanced", I64, Shards, false, true, 0, "wall time in seconds since 1970, UTC, at which a copy last began to move for balance; 0: none did, or it is not counted, as with rebalanced"},
 
 	{CopyNode, "copy_node", U32, Copies, false, true, Nodes, "the node that holds the copy; none if the slot is free"},
 	{CopyFlags, "copy_flags", U8, Copies, false, true, 0, "bits: 1 in sync, 2 started, 4 fresh, 8 failed"},

@@ -682,6 +682,7 @@ const names: StaticArray<string> = [
   "shard_replica_memory",
   "shard_replica_disk",
   "shard_setback",
+  "shard_rebalanced",
   "copy_node",
   "copy_flags",
   "copy_source",
@@ -757,6 +758,7 @@ const ids: StaticArray<i32> = [
   138,
   139,
   140,
+  141,
   160,
   161,
   162,
@@ -832,6 +834,7 @@ const types: StaticArray<u8> = [
   4,
   4,
   4,
+  3,
   3,
   2,
   1,
@@ -1150,6 +1153,11 @@ const types: StaticArray<u8> = [
 // @ts-ignore: decorator
 @inline export function shard_setback(i: i32): i64 {
   return load<i64>(place<i64>(140, i));
+}
+// wall time in seconds since 1970, UTC, at which a copy last began to move for balance; 0: none did, or it is not counted, as with rebalanced
+// @ts-ignore: decorator
+@inline export function shard_rebalanced(i: i32): i64 {
+  return load<i64>(place<i64>(141, i));
 }
 // the node that holds the copy; none if the slot is free
 // @ts-ignore: decorator

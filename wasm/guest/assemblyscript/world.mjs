@@ -85,6 +85,7 @@ const columns = [
   [138, "shard_replica_memory", 4, 3, false],
   [139, "shard_replica_disk", 4, 3, false],
   [140, "shard_setback", 3, 3, false],
+  [141, "shard_rebalanced", 3, 3, false],
   [160, "copy_node", 2, 4, true],
   [161, "copy_flags", 1, 4, false],
   [162, "copy_source", 2, 4, true],

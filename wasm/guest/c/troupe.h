@@ -138,6 +138,7 @@ TR_IMPORT("error") void host_error(const char *at, int32_t length);
 	column(138, shard_replica_memory, double, shards(), 0) /* bytes of memory that it takes */ \
 	column(139, shard_replica_disk, double, shards(), 0) /* bytes of disk that it takes */ \
 	column(140, shard_setback, int64_t, shards(), 0) /* tick at which a copy was last seen to fail; the least number if none was */ \
+	column(141, shard_rebalanced, int64_t, shards(), 0) /* wall time in seconds since 1970, UTC, at which a copy last began to move for balance; 0: none did, or it is not counted, as with rebalanced */ \
 	column(160, copy_node, int32_t, shards() * slots(), NONE) /* the node that holds the copy; none if the slot is free */ \
 	column(161, copy_flags, uint8_t, shards() * slots(), 0) /* bits: 1 in sync, 2 started, 4 fresh, 8 failed */ \
 	column(162, copy_source, int32_t, shards() * slots(), NONE) /* relocation: the copy whose place it takes; else none */ \
@@ -221,6 +222,7 @@ TROUPE_NEEDS(TR_POINTER)
 #define shard_replica_memory(i) (tr_at_shard_replica_memory[i])
 #define shard_replica_disk(i) (tr_at_shard_replica_disk[i])
 #define shard_setback(i) (tr_at_shard_setback[i])
+#define shard_rebalanced(i) (tr_at_shard_rebalanced[i])
 #define copy_node(i) (tr_at_copy_node[i])
 #define copy_flags(i) (tr_at_copy_flags[i])
 #define copy_source(i) (tr_at_copy_source[i])

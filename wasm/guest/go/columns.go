@@ -70,6 +70,7 @@ var columns struct {
 	shardReplicaMemory      []float64
 	shardReplicaDisk        []float64
 	shardSetback            []int64
+	shardRebalanced         []int64
 	copyNode                []uint32
 	copyFlags               []uint8
 	copySource              []uint32
@@ -166,6 +167,7 @@ var table = []struct {
 	{138, "shard_replica_memory", shards, &columns.shardReplicaMemory},
 	{139, "shard_replica_disk", shards, &columns.shardReplicaDisk},
 	{140, "shard_setback", shards, &columns.shardSetback},
+	{141, "shard_rebalanced", shards, &columns.shardRebalanced},
 	{160, "copy_node", copies, &columns.copyNode},
 	{161, "copy_flags", copies, &columns.copyFlags},
 	{162, "copy_source", copies, &columns.copySource},
@@ -364,6 +366,9 @@ func ShardReplicaDisk(i int) float64 { return columns.shardReplicaDisk[i] }
 
 // ShardSetback is of row i: tick at which a copy was last seen to fail; the least number if none was.
 func ShardSetback(i int) int64 { return columns.shardSetback[i] }
+
+// ShardRebalanced is of row i: wall time in seconds since 1970, UTC, at which a copy last began to move for balance; 0: none did, or it is not counted, as with rebalanced.
+func ShardRebalanced(i int) int64 { return columns.shardRebalanced[i] }
 
 // CopyNode is of row i: the node that holds the copy; none if the slot is free.
 func CopyNode(i int) int { return row(columns.copyNode[i]) }

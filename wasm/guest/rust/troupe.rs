@@ -1262,6 +1262,7 @@ static COLUMNS: &[(usize, &str, u8, usize, bool)] = &[
     (138, "shard_replica_memory", 4, 3, false),
     (139, "shard_replica_disk", 4, 3, false),
     (140, "shard_setback", 3, 3, false),
+    (141, "shard_rebalanced", 3, 3, false),
     (160, "copy_node", 2, 4, true),
     (161, "copy_flags", 1, 4, false),
     (162, "copy_source", 2, 4, true),
@@ -1579,6 +1580,11 @@ pub fn shard_replica_disk(i: usize) -> f64 {
 #[inline(always)]
 pub fn shard_setback(i: usize) -> i64 {
     read::<i64>(140, i)
+}
+/// wall time in seconds since 1970, UTC, at which a copy last began to move for balance; 0: none did, or it is not counted, as with rebalanced
+#[inline(always)]
+pub fn shard_rebalanced(i: usize) -> i64 {
+    read::<i64>(141, i)
 }
 /// the node that holds the copy; none if the slot is free
 #[inline(always)]
