@@ -22,9 +22,13 @@ func (n *Node) newMessages(e *tracing.Exporter) (*tracing.Messages, error) {
 func (s *Store) enter(ctx context.Context, what string) (context.Context, *tracing.Active) {
 	ctx, span := s.node.telling.messages.Enter(ctx, tracing.Internal)
 	if span != nil {
-		span.Name(what+" "+s.space.Name, tracing.Text("troupe.keyspace", s.space.Name))
+		s.describe(span, what)
 	}
 	return ctx, span
+}
+
+func (s *Store) describe(span *tracing.Active, what string) {
+	span.Name(what+" "+s.space.Name, tracing.Text("troupe.keyspace", s.space.Name))
 }
 
 // enter begins the span of the calls that Redis clients have sent together: those of one connection that had come.

@@ -210,11 +210,18 @@ func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) 
 
 // run checks an ask, takes it to its shard and waits for the answer.
 func (s *Store) run(ctx context.Context, a *ask) error {
-	if s.node.telling.messages.On() {
-		var span *tracing.Active
-		ctx, span = s.enter(ctx, a.what())
-		defer func() { span.End(a.err) }()
+	ctx, span := s.node.telling.messages.Enter(ctx, tracing.Internal)
+	if span == nil {
+		return s.runInside(ctx, a)
 	}
+	s.describe(span, a.what())
+	err := s.runInside(ctx, a)
+	span.End(err)
+	return err
+}
+
+// runInside is run in the ask's span, if it has one.
+func (s *Store) runInside(ctx context.Context, a *ask) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"reflect"
 	"slices"
 
 	"go.opentelemetry.io/otel/trace"
@@ -51,9 +52,27 @@ func ReadCarrier(b []byte) (c Carrier, rest []byte, ok bool) {
 	return c, b[CarrierBytes:], true
 }
 
+// noSpan is the type of what OpenTelemetry finds in a context without a span.
+var noSpan = reflect.TypeOf(trace.SpanFromContext(context.Background()))
+
 // FromContext is the carrier of the span in ctx: one of Troupe's, or of any other code that uses OpenTelemetry.
 func FromContext(ctx context.Context) Carrier {
-	sc := trace.SpanContextFromContext(ctx)
+	if span := spanIn(ctx); span != nil {
+		return carrierOf(span)
+	}
+	return Carrier{}
+}
+
+// spanIn is the span in ctx, or nil: that there is none is sooner said than its ids are copied and compared.
+func spanIn(ctx context.Context) trace.Span {
+	if span := trace.SpanFromContext(ctx); reflect.TypeOf(span) != noSpan {
+		return span
+	}
+	return nil
+}
+
+func carrierOf(span trace.Span) Carrier {
+	sc := span.SpanContext()
 	return Carrier{TraceID(sc.TraceID()), SpanID(sc.SpanID()), byte(sc.TraceFlags())}
 }
 

@@ -13,13 +13,17 @@ import (
 // copies. A nil Messages makes none. Its methods may be called concurrently.
 //
 //	Enter   where a message comes in: follows its trace, or begins one for a few of them
+//	Within  where it comes from another node, that has decided
 //	Begin   further inside: goes on with the trace in the context, if it is sampled
 //
-// Both give a nil *Active for a message that is not traced; its methods do nothing then. While it is off both cost one atomic
-// load: callers build names and attributes only for an Active that is not nil.
+// Enter and Begin give a nil *Active for a message that is not traced; its methods do nothing then. While it is off both cost one atomic
+// load: callers build names and attributes only for an Active that is not nil. So does Begin while nothing is traced on the node: what it
+// may be inside of has passed Enter or Within, and has not ended. A context is looked through where a message enters, and again only beside
+// one of the few that are traced.
 type Messages struct {
 	node, id string
 	rule     atomic.Pointer[sampler] // nil: off
+	live     atomic.Int64            // spans that go on, and messages of other nodes that are traced
 	out      func(*Span)             // takes what has ended; it does not block
 }
 
@@ -60,18 +64,19 @@ func (m *Messages) Enter(ctx context.Context, kind SpanKind) (context.Context, *
 }
 
 func (m *Messages) enter(ctx context.Context, rule *sampler, kind SpanKind) (context.Context, *Active) {
-	from := FromContext(ctx)
-	if from.Valid() {
-		if !rule.follows(from) {
-			return ctx, nil
+	if span := spanIn(ctx); span != nil {
+		if from := carrierOf(span); from.Valid() {
+			if !rule.follows(from) {
+				return ctx, nil
+			}
+			return m.begin(ctx, from, kind)
 		}
-		return m.begin(ctx, from, kind)
 	}
-	id, chosen := rule.begins()
+	low, chosen := rule.chance()
 	if !chosen || ctx.Value(declined{}) != nil {
 		return ctx, nil
 	}
-	return m.begin(ctx, Carrier{Trace: id}, kind)
+	return m.begin(ctx, Carrier{Trace: named(low)}, kind)
 }
 
 // declined marks contexts of messages about which chance has decided.
@@ -85,16 +90,44 @@ func (m *Messages) Decline(ctx context.Context) context.Context {
 	return context.WithValue(ctx, declined{}, true)
 }
 
-// Begin begins a span inside of the one in ctx, if that is sampled.
+// Begin begins a span inside of the one in ctx, if that is sampled. ctx is of a message that has passed Enter, Follow or Within: for others
+// there is Join.
 func (m *Messages) Begin(ctx context.Context, kind SpanKind) (context.Context, *Active) {
+	if !m.Busy() {
+		return ctx, nil
+	}
+	return m.Join(ctx, kind)
+}
+
+// Busy says that something is traced at this moment: only then may a context have to do with it.
+func (m *Messages) Busy() bool { return m.On() && m.live.Load() != 0 }
+
+// Join is Begin for contexts of any origin, such as that of an embedding program which traces what it does.
+func (m *Messages) Join(ctx context.Context, kind SpanKind) (context.Context, *Active) {
 	if !m.On() {
 		return ctx, nil
 	}
-	from := FromContext(ctx)
-	if !from.Sampled() {
+	return m.Follow(ctx, FromContext(ctx), kind)
+}
+
+// Follow begins a span inside of the carrier's, if that is sampled.
+func (m *Messages) Follow(ctx context.Context, from Carrier, kind SpanKind) (context.Context, *Active) {
+	if !m.On() || !from.Sampled() {
 		return ctx, nil
 	}
 	return m.begin(ctx, from, kind)
+}
+
+// Within is ctx for a message that another node has sent with a carrier, or that one has kept. left is called, once, when it is handled.
+func (m *Messages) Within(ctx context.Context, from Carrier) (inside context.Context, left func()) {
+	switch {
+	case !from.Valid():
+		return ctx, func() {}
+	case !m.On(): // lines of the log carry its ids all the same
+		return from.Context(ctx), func() {}
+	}
+	m.live.Add(1)
+	return from.Context(ctx), func() { m.live.Add(-1) }
 }
 
 // Anew begins a trace of its own, whatever ctx belongs to: for what is traced and comes long after.
@@ -118,9 +151,9 @@ func (m *Messages) BeginFrom(from Carrier, kind SpanKind) *Active {
 	return m.active(from, kind)
 }
 
-// Carried is the carrier to send with a message; the zero value if the message is not traced.
+// Carried is the carrier to send with a message; the zero value if the message is not traced. ctx is as for Begin.
 func (m *Messages) Carried(ctx context.Context) Carrier {
-	if !m.On() {
+	if !m.Busy() {
 		return Carrier{}
 	}
 	if c := FromContext(ctx); c.Sampled() {
@@ -139,6 +172,7 @@ func (m *Messages) active(from Carrier, kind SpanKind) *Active {
 	for a.span.ID == (SpanID{}) {
 		binary.BigEndian.PutUint64(a.span.ID[:], rand.Uint64())
 	}
+	m.live.Add(1)
 	return a
 }
 
@@ -196,6 +230,7 @@ func (a *Active) End(err error) {
 		return
 	}
 	a.ended = true
+	a.m.live.Add(-1)
 	a.span.End = max(a.span.Start, time.Now().UnixNano())
 	if err != nil {
 		a.span.Error = err.Error()

@@ -261,3 +261,39 @@ func results(b *strings.Builder) func() []map[string]any {
 		return list
 	}
 }
+
+// While nothing is traced contexts are not looked at; a span, or a message of another node, has them looked at until it has ended.
+func TestContextsAreLookedAtWhileSomethingIsTraced(t *testing.T) {
+	m, err := tracing.NewMessages("id", "n", 0, func(*tracing.Span) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{2}, Flags: 1}
+	elsewhere := from.Context(t.Context()) // of a program, which has not entered
+	if _, a := m.Begin(elsewhere, tracing.Internal); a != nil || m.Busy() || m.Carried(elsewhere).Valid() {
+		t.Errorf("what has not entered is traced: %v", a)
+	}
+	joined, a := m.Join(elsewhere, tracing.Internal)
+	if a == nil || !m.Busy() || m.Carried(joined) != a.Carrier() {
+		t.Fatalf("what is joined carries %+v", m.Carried(joined))
+	}
+	inside, left := m.Within(t.Context(), from)
+	a.End(nil)
+	a.End(nil)
+	if m.Carried(inside) != from {
+		t.Errorf("a message of another node carries %+v", m.Carried(inside))
+	}
+	left()
+	if m.Busy() {
+		t.Error("it is busy with what has ended")
+	}
+	if inside, left = m.Within(t.Context(), tracing.Carrier{}); m.Busy() || inside != t.Context() {
+		t.Error("a message without a carrier is traced")
+	}
+	left()
+	var off *tracing.Messages
+	if inside, left = off.Within(t.Context(), from); tracing.FromContext(inside) != from {
+		t.Error("lines of the log lose the trace where no spans are made")
+	}
+	left()
+}

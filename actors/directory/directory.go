@@ -184,13 +184,17 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 	b.Begin()
 	var others sync.WaitGroup
 	var last *attempt
-	edict, trace := d.edict(), d.config.Messages.Carried(ctx)
+	edict, trace, traced := d.edict(), tracing.Carrier{}, d.config.Messages.Busy()
+	if traced {
+		trace = d.config.Messages.Carried(ctx)
+		traced = trace.Valid()
+	}
 	for _, a := range list {
 		if a.err = edict.work(a); a.err != nil {
 			continue
 		}
 		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
-			if trace.Valid() {
+			if traced {
 				d.begin(trace, a, tracing.Internal, verb(a))
 			}
 			d.submit(now, local, a, b)
@@ -200,7 +204,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 			a.err = d.elsewhere(a.task.Shard)
 			continue
 		}
-		if trace.Valid() {
+		if traced {
 			d.begin(trace, a, tracing.Client, "forward")
 		}
 		if earlier := last; earlier != nil {
@@ -213,7 +217,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 	}
 	others.Wait()
 	b.Wait()
-	if trace.Valid() {
+	if traced {
 		endAll(list)
 	}
 	return began

@@ -67,7 +67,7 @@ func (d *Directory) reading(ctx context.Context, kind tracing.SpanKind, q *query
 	if q.view != 0 { // a later page: it knows no shard
 		return ctx, nil
 	}
-	ctx, span := d.config.Messages.Begin(ctx, kind)
+	ctx, span := d.config.Messages.Join(ctx, kind) // a program may scan without having asked for anything before
 	if span != nil {
 		name := d.config.State().ShardName(q.shard)
 		span.Name(q.op.verb()+" "+name, tracing.Text("troupe.shard.id", name))

@@ -90,7 +90,9 @@ func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error)
 	}
 	lane := l.lanes[Call]
 	request := frame{form: formRequest, kind: kind, id: id, budget: budget(ctx), body: body}
-	l.carry(&request, l.t.config.Messages.Carried(ctx))
+	if m := l.t.config.Messages; m.Busy() {
+		l.carry(&request, m.Carried(ctx))
+	}
 	if err := lane.await(ctx, &request); err != nil {
 		if _, unanswered := l.calls.remove(id); !unanswered {
 			<-waiting.done // the link's end was quicker

@@ -42,8 +42,10 @@ func TestCarriersTravel(t *testing.T) {
 				mu.Unlock()
 			}
 		})
+		inside, left := a.config.Messages.Within(soon(t), carried)
+		defer left()
 		for name, body := range map[string][]byte{"s": []byte("short"), "l": bytes.Repeat([]byte("l"), 3*chunkBytes)} {
-			answer, err := a.Call(carried.Context(soon(t)), "b", KindForward, body)
+			answer, err := a.Call(inside, "b", KindForward, body)
 			if err != nil || !bytes.Equal(answer, body) {
 				t.Fatalf("%s: %d bytes came back of %d, %v", name, len(answer), len(body), err)
 			}
@@ -55,7 +57,7 @@ func TestCarriersTravel(t *testing.T) {
 			t.Fatal(err)
 		}
 		(*a.links.Load())["b"].reads = 0 // as if b were of a release that knows of no carriers
-		if _, err := a.Call(carried.Context(soon(t)), "b", KindForward, []byte("old")); err != nil {
+		if _, err := a.Call(inside, "b", KindForward, []byte("old")); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.SendTraced("b", Replicate, KindReplicate, []byte("old"), carried); err != nil {

@@ -292,7 +292,9 @@ func (in *session) serve(r *request) (body []byte, err error) {
 	}()
 	ctx := r.ctx
 	if r.from.Valid() {
-		ctx = r.from.Context(ctx)
+		inside, left := in.t.config.Messages.Within(ctx, r.from)
+		defer left()
+		ctx = inside
 	}
 	return in.t.config.Serve(ctx, in.peer, r.kind, r.body)
 }

@@ -86,7 +86,9 @@ func (k *link) giveBack(h *Host, m *kept) error {
 	defer cancel()
 	key := k.from.sentKey("o", m.number)
 	back := &message{To: k.from, From: k.to, Method: m.Answer, Payload: k.reply.body, Event: EventReply, Seq: m.number, answer: &answering{key, k.reply.refused}}
-	_, err := h.handle(m.within(ctx), back)
+	inside, left := h.within(ctx, m)
+	_, err := h.handle(inside, back)
+	left()
 	if err == nil || h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 		return err
 	}

@@ -88,7 +88,7 @@ func (h *Host) delivering(ctx context.Context, k *kept) (context.Context, *traci
 		ctx, span = h.c.Messages.Anew(ctx, sending(event))
 		span.Link(from, "the message that sent it")
 	} else {
-		ctx, span = h.c.Messages.Begin(from.Context(ctx), sending(event))
+		ctx, span = h.c.Messages.Follow(ctx, from, sending(event))
 	}
 	if span != nil {
 		describe(span, "ask ", "send ", k.To, k.Method, event)
@@ -96,12 +96,12 @@ func (h *Host) delivering(ctx context.Context, k *kept) (context.Context, *traci
 	return ctx, span
 }
 
-// within is ctx for the answer to a message: a part of the trace of the question, while that is fresh.
-func (m *kept) within(ctx context.Context) context.Context {
+// within is ctx for the answer to a message: a part of the trace of the question, while that is fresh. left is called when it is handled.
+func (h *Host) within(ctx context.Context, m *kept) (inside context.Context, left func()) {
 	if from, _, ok := tracing.ReadCarrier(m.Trace); ok && !m.found {
-		return from.Context(ctx)
+		return h.c.Messages.Within(ctx, from)
 	}
-	return ctx
+	return ctx, func() {}
 }
 
 // end ends a span with what came of the message.

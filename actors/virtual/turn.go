@@ -213,8 +213,10 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 	}
 	t.size += len(payload)
 	m := outgoing{number: t.number(), To: to, Method: method, Payload: payload, Answer: replyMethod}
-	if c := t.host.c.Messages.Carried(t.ctx); c.Valid() {
-		m.Trace = c.Append(nil)
+	if traces := t.host.c.Messages; traces.Busy() {
+		if c := traces.Carried(t.ctx); c.Valid() {
+			m.Trace = c.Append(nil)
+		}
 	}
 	t.outbox = append(t.outbox, m)
 	return m.number, nil

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
 	"os"
 	goruntime "runtime"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -64,7 +67,7 @@ func newPlace(ctx context.Context, ratio float64) (*place, error) {
 	p := &place{}
 	space := []shards.Keyspace{{Name: "default", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}, {Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}
 	for i := range p.nodes {
-		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: "127.0.0.1:0", Keyspaces: space, TraceMessages: ratio}
+		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: "127.0.0.1:0", HTTP: "127.0.0.1:0", Keyspaces: space, TraceMessages: ratio}
 		if i > 0 {
 			c.Join, c.Keyspaces = []string{p.nodes[0].PeerAddr()}, nil
 		}
@@ -80,13 +83,48 @@ func newPlace(ctx context.Context, ratio float64) (*place, error) {
 	if p.store, err = p.nodes[0].Store("default"); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := p.settle(ctx); err != nil {
+		return nil, err
+	}
 	return p, p.find(ctx)
 }
 
-// find waits until both nodes lead shards, and finds actors and a key.
+// settle waits until both nodes lead shards of both keyspaces, and nothing has moved for two seconds: what is found then stays where it is.
+func (p *place) settle(ctx context.Context) error {
+	client, err := admin.New([]string{p.nodes[0].HTTPAddr()}, "")
+	if err != nil {
+		return err
+	}
+	var before map[string]int
+	for still := 0; still < 20; {
+		rows, err := client.CatRows(ctx, "shards", url.Values{})
+		if err != nil {
+			return err
+		}
+		led, moving := map[string]int{}, false
+		for _, r := range rows {
+			moving = moving || r["state"] != "STARTED"
+			if r["prirep"] == "p" {
+				led[r["keyspace"]+" "+r["node"]]++
+			}
+		}
+		if still++; moving || len(led) < 4 || !maps.Equal(led, before) {
+			still = 0
+		}
+		before = led
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the shards should lie still by now; led are %v", led)
+		}
+	}
+	return nil
+}
+
+// find finds actors of both nodes, and a key.
 func (p *place) find(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	for i := 0; p.here.Kind == "" || p.there.Kind == ""; i++ {
 		id := virtual.ID{Kind: "counter", Name: strconv.Itoa(i)}
 		before := p.nodes[1].Actors().Active()
