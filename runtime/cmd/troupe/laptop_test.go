@@ -85,7 +85,7 @@ func TestReplaySeesWhatDiffers(t *testing.T) {
 	}
 	out, errs, code := invoke(t, nil, "", "replay", folder)
 	if code != exitDifferent || !strings.Contains(out, "3 plans, 2 the same") || !strings.Contains(out, "plan 3.1: decision 2 was ") ||
-		!strings.Contains(out, "it was planned by release v9.9.9 (another build), and this is release "+runtime.Version()) ||
+		!strings.Contains(out, " (it was planned by release v9.9.9 (another build), and this is release "+runtime.Version()) ||
 		!strings.Contains(out, "1 plan by release v9.9.9 (another build); this is") || !strings.Contains(errs, "1 of 3 plans") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}

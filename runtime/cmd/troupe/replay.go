@@ -154,9 +154,7 @@ func (p *replayer) one(ctx context.Context, r *records.Record) error {
 	if same {
 		p.sum.Same++
 	} else {
-		if own := runtime.Software(); r.Software != own {
-			why += fmt.Sprintf("; it was planned by %v, and this is %v", r.Software, own)
-		}
+		why += elsewhere(r)
 		p.sum.Others = append(p.sum.Others, fmt.Sprintf("plan %v: %s", r.Key, why))
 	}
 	if p.o.verbose && !p.r.json {
@@ -166,6 +164,14 @@ func (p *replayer) one(ctx context.Context, r *records.Record) error {
 		return nil
 	}
 	return p.compare(ctx, r, &set.Set)
+}
+
+// elsewhere says of a plan of another build that it is one: its own rules may be others than those of this.
+func elsewhere(r *records.Record) string {
+	if own := runtime.Software(); r.Software != own {
+		return fmt.Sprintf(" (it was planned by %v, and this is %v)", r.Software, own)
+	}
+	return ""
 }
 
 // note counts a plan of a build.
@@ -273,7 +279,7 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 		if x.Digest != "" {
 			v, err := p.module(ctx, x)
 			if err != nil {
-				return nil, fmt.Errorf("plan %v: %w", r.Key, err)
+				return nil, fmt.Errorf("plan %v%s: %w", r.Key, elsewhere(r), err)
 			}
 			settings, err := ownSettings(v, x.Settings)
 			if err != nil {
@@ -284,7 +290,7 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 		}
 		at := slices.IndexFunc(known, func(d policies.Decider) bool { return d.Name() == x.Name })
 		if at < 0 {
-			return nil, fmt.Errorf("plan %v was made with rule %q, which this release (%s) does not have", r.Key, x.Name, runtime.Version())
+			return nil, fmt.Errorf("plan %v was made with rule %q, which this build does not have%s", r.Key, x.Name, elsewhere(r))
 		}
 		native = append(native, known[at])
 	}
