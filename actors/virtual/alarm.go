@@ -97,7 +97,8 @@ func (a *alarm) deliver(h *Host) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
 	defer cancel()
-	m := &message{To: id, Method: r.Method, Payload: r.Payload, Event: EventReminder, Client: clientOf("m", id.String()+name), Seq: r.Number, Repeated: true}
+	call := r.Call(clientOf("m", id.String()+name))
+	m := &message{To: id, Method: r.Method, Payload: r.Payload, Event: EventReminder, Client: call.Client, Lane: call.Lane, Seq: call.Seq, Repeated: call.Repeated}
 	if _, err := h.deliver(ctx, m); err != nil {
 		if h.ctx.Err() != nil || a.tries+1 < triesFor(err) {
 			return err
@@ -114,7 +115,7 @@ func (a *alarm) deliver(h *Host) error {
 func (a *alarm) renew(h *Host, k *Kind, version uint64, r *reminder) (err error) {
 	op := Op{Key: a.key, Delete: r.Every == 0}
 	if !op.Delete {
-		r.again(time.Now().UnixMilli())
+		r.Again(time.Now().UnixMilli())
 		if op.Value, err = withPayloads(r); err != nil {
 			return err
 		}
@@ -129,14 +130,4 @@ func (a *alarm) renew(h *Host, k *Kind, version uint64, r *reminder) (err error)
 		h.setAlarm(a.ledger, a.key, op.Value)
 	}
 	return nil
-}
-
-// again moves a reminder to its next time after now. Those that are late come as one.
-func (r *reminder) again(now int64) {
-	r.Number++
-	if r.Due <= now {
-		r.Due += r.Every * ((now-r.Due)/r.Every + 1)
-	} else {
-		r.Due += r.Every
-	}
 }

@@ -224,9 +224,7 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 
 // reminder is a message of an actor to itself that is to come.
 type reminder struct {
-	Number  uint64 // rises from one that comes to the next
-	Due     int64  // Unix milliseconds
-	Every   int64  // milliseconds; 0: once
+	rules.Reminder
 	Method  string
 	Payload json.RawMessage
 }
@@ -241,7 +239,7 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 	if every != 0 && every < time.Second {
 		return fmt.Errorf("virtual: reminder %s of %s comes every %v; once a second is the most", name, t.self, every)
 	}
-	value, err := withPayloads(reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds(), Method: method, Payload: payload})
+	value, err := withPayloads(reminder{rules.Reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds()}, method, payload})
 	if err != nil {
 		return err
 	}

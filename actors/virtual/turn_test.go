@@ -101,15 +101,6 @@ func TestTurnIsBounded(t *testing.T) {
 	}
 }
 
-func TestReminderComesAgain(t *testing.T) {
-	for _, c := range []struct{ due, every, now, want int64 }{{100, 10, 100, 110}, {100, 10, 109, 110}, {100, 10, 110, 120}, {100, 10, 1234, 1240}, {100, 10, 50, 110}} {
-		r := reminder{Due: c.due, Every: c.every, Number: 7}
-		if r.again(c.now); r.Due != c.want || r.Number != 8 {
-			t.Errorf("%+v: due %d, number %d", c, r.Due, r.Number)
-		}
-	}
-}
-
 func FuzzID(f *testing.F) {
 	f.Add("counter/page-7")
 	f.Add("a/{b}/%7D%}c{/")

@@ -32,7 +32,9 @@ type actors struct {
 type message struct {
 	to    string
 	do    deed
-	mail  []letter // that send sends
+	mail  []letter // that it sends
+	bell  *bell    // that it sets; Due is from then on
+	heard *heard   // it is the answer to a question
 	call  activation.Call
 	told  shards.SeqNo // as in request
 	floor uint64       // the actor's newest count that any caller knew when this call began

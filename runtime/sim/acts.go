@@ -7,18 +7,21 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/activation"
 	"github.com/troupe-actors/troupe/shards/store"
 )
 
 // acts is what the observer knows of actors: what each has become, by the first copy that applied it, and what callers were told.
 type acts struct {
-	names  []string
-	lines  map[string]*line
-	all    []*errand
-	by     map[token]*errand
-	from   map[uint64]string        // an actor by the client of its letters
-	served map[string]bool          // actors that have changed since the world healed; nil before that
-	slow   map[string]time.Duration // how long the next message of an actor takes
+	names   []string
+	lines   map[string]*line
+	all     []*errand
+	by      map[token]*errand
+	from    map[uint64]string        // an actor by the client of its letters
+	bells   map[uint64]string        // an actor by the client of a reminder
+	served  map[string]bool          // actors that have changed since the world healed; nil before that
+	horizon int64                    // in the end: reminders that are due before it must have come
+	slow    map[string]time.Duration // how long the next message of an actor takes
 }
 
 // line is the one true history of an actor.
@@ -31,6 +34,17 @@ type line struct {
 	last    uint64              // number of the last one
 	next    map[string]int      // by sender: how many of its letters to this actor have been handled
 	strange []token             // letters that were handled, of senders whose shard may have lost what it had
+	asked   map[uint64]string   // open questions: whom, by number
+	bells   map[string]bell     // reminders, by name, as they are kept
+	rung    map[token]bool      // those that ever were to come
+	low     map[token]int64     // of those that have come: the lowest wall clock of any node then
+	own     []token             // answers and reminders that were handled
+}
+
+// key is one of an actor's, without its class.
+type key struct {
+	of   *line
+	rest string
 }
 
 func (l *line) now() sum { return l.sums[len(l.sums)-1] }
@@ -56,13 +70,19 @@ const (
 )
 
 func newActs() acts {
-	return acts{lines: map[string]*line{}, by: map[token]*errand{}, from: map[uint64]string{}, slow: map[string]time.Duration{}}
+	return acts{lines: map[string]*line{}, by: map[token]*errand{}, from: map[uint64]string{}, bells: map[uint64]string{}, slow: map[string]time.Duration{}}
 }
 
 func (a *acts) add(name string) {
 	a.names = append(a.names, name)
-	a.lines[name] = &line{name: name, sums: make([]sum, 1), handled: map[token]outcome{}, sent: map[string][]letter{}, next: map[string]int{}}
+	a.lines[name] = &line{
+		name: name, sums: make([]sum, 1), handled: map[token]outcome{}, sent: map[string][]letter{}, next: map[string]int{},
+		asked: map[uint64]string{}, bells: map[string]bell{}, rung: map[token]bool{}, low: map[token]int64{},
+	}
 	a.from[clientOf(name)] = name
+	for _, b := range bellNames {
+		a.bells[bellClient(name, b)] = name
+	}
 }
 
 // begin notes a call.
@@ -149,7 +169,10 @@ func (a *acts) applied(w *World, t *store.Txn) {
 	var l *line
 	var after *sum
 	var mail []letter
-	var at token
+	var at, heard token
+	var gone []key
+	refused := false
+	var rings []*store.Op
 	for i := range t.Ops {
 		op := &t.Ops[i]
 		class, actor, rest, ok := readKey(string(op.Key))
@@ -161,7 +184,11 @@ func (a *acts) applied(w *World, t *store.Txn) {
 		}
 		switch {
 		case class == 'o' && op.Kind == store.OpDelete:
-			a.removed(w, l, rest)
+			gone = append(gone, key{l, rest})
+		case class == 'm':
+			rings = append(rings, op)
+		case class == 'd':
+			heard = decodeToken(op.Value)
 		case class == 'o':
 			letter, err := decodeLetter(rest, op.Value)
 			if err != nil {
@@ -175,18 +202,33 @@ func (a *acts) applied(w *World, t *store.Txn) {
 			}
 		case class == 'r':
 			at.seq = binary.LittleEndian.Uint64(op.Value)
+			kept, _ := activation.Call{Seq: at.seq}.Answered(op.Value)
+			refused = kept.Code != 0
 			if _, err := fmt.Sscanf(rest, "/%x.%d", &at.client, &at.lane); err != nil {
 				w.Fail(invariantOnce, "actor %s: reply %s: %v", actor, rest, err)
 			}
 		}
 	}
-	if at.seq != 0 {
-		a.handled(w, l, at, after, mail)
+	switch {
+	case at.seq != 0:
+		a.handled(w, l, at, after, refused, mail)
+		for _, op := range rings {
+			a.reminded(w, l, op)
+		}
+	case heard.seq != 0:
+		a.heard(w, l, heard, after, gone)
+	default:
+		for _, k := range gone { // perhaps of several actors: a courier has come by
+			a.removed(w, k.of, k.rest)
+		}
+		for _, op := range rings {
+			a.rang(w, l, op)
+		}
 	}
 }
 
 // handled notes that an actor has handled a message, and what it has become by that, if anything.
-func (a *acts) handled(w *World, l *line, at token, after *sum, mail []letter) {
+func (a *acts) handled(w *World, l *line, at token, after *sum, refused bool, mail []letter) {
 	if before, twice := l.handled[at]; twice {
 		w.Fail(invariantOnce, "actor %s: message %x came to %+v, and comes to something again", l.name, at, before)
 	}
@@ -198,10 +240,10 @@ func (a *acts) handled(w *World, l *line, at token, after *sum, mail []letter) {
 		o = outcome{sum: *after, done: true}
 		l.sums = append(l.sums, *after)
 	}
+	if after == nil && refused {
+		o = outcome{refused: true}
+	}
 	if c := a.by[at]; c != nil {
-		if after == nil && c.m.do == even {
-			o = outcome{refused: true}
-		}
 		if late := c.end == answered && (c.got.refused || !c.got.done) && after != nil; late || c.end == nothing {
 			w.Fail(invariantOnce, "actor %s: %v has an effect after that", l.name, c)
 		}
@@ -215,11 +257,18 @@ func (a *acts) handled(w *World, l *line, at token, after *sum, mail []letter) {
 		}
 		l.last = m.number
 		l.sent[m.to] = append(l.sent[m.to], m)
+		if m.asks {
+			l.asked[m.number] = m.to
+		}
 	}
 }
 
 // received notes that a letter was handled: the next of its sender's to this actor.
 func (a *acts) received(w *World, l *line, at token) {
+	if a.bells[at.client] == l.name {
+		a.ringing(w, l, at)
+		return
+	}
 	from := a.lines[a.from[at.client]]
 	if from == nil || at.lane != 0 {
 		w.Fail(invariantLetters, "actor %s has handled message %x, which nobody has sent", l.name, at)
@@ -241,6 +290,9 @@ func (a *acts) removed(w *World, l *line, rest string) {
 	at := token{client: clientOf(l.name)}
 	if _, err := fmt.Sscanf(rest, "/%x", &at.seq); err != nil {
 		w.Fail(invariantLetters, "actor %s: letter %s: %v", l.name, rest, err)
+	}
+	if to, is := l.asked[at.seq]; is {
+		w.Fail(invariantAsks, "actor %s: question %d to %s is removed, and its answer was not handled", l.name, at.seq, to)
 	}
 	for _, name := range a.names {
 		to := a.lines[name]

@@ -74,7 +74,11 @@ func (k *awake) prepare(d *delivery) {
 		}
 		keys = append(keys, keyOf('s', k.name, ""))
 	}
-	if reply {
+	asked := d.m.heard != nil && !k.a.p.n.bug(BugAnswerTwice)
+	switch {
+	case asked:
+		keys = append(keys, keyOf('o', k.name, d.m.heard.rest()))
+	case reply:
 		keys = append(keys, replyKey(k.name, d.m.call))
 	}
 	if len(keys) == 0 {
@@ -93,8 +97,12 @@ func (k *awake) prepare(d *delivery) {
 		if state {
 			k.load(term, &r.results[0])
 		}
-		if reply {
-			if kept, known := d.m.call.Answered(r.results[len(r.results)-1].Value); known {
+		switch last := &r.results[len(r.results)-1]; {
+		case asked && !last.Found: // the question is gone: its answer was handled
+			k.nobody(d)
+			return
+		case reply:
+			if kept, known := d.m.call.Answered(last.Value); known {
 				k.known(d, kept)
 				return
 			}
@@ -121,13 +129,18 @@ func (k *awake) load(term shards.Term, r *store.Result) {
 // known answers a message as it was answered before.
 func (k *awake) known(d *delivery, kept activation.Reply) {
 	o, ok := replied(kept)
-	if !ok { // a later one of its lane was: nobody waits for this one
-		k.busy = false
-		d.answer(acted{})
-		k.next()
+	if !ok { // a later one of its lane was
+		k.nobody(d)
 		return
 	}
 	k.done(d, acted{outcome: o})
+}
+
+// nobody ends a message whose answer nobody waits for.
+func (k *awake) nobody(d *delivery) {
+	k.busy = false
+	d.answer(acted{})
+	k.next()
 }
 
 // handle lets the handler take its time: now and then so long that the world is another one afterwards.
@@ -147,7 +160,7 @@ func (k *awake) handle(d *delivery) {
 
 // finish ends the handling of a message.
 func (k *awake) finish(d *delivery) {
-	o := d.m.do.do(k.sum, tokenOf(d.m.call))
+	o := d.m.do.do(k.sum, d.m.token())
 	switch ending := k.core.Ending(d.m.call, o.done, o.refused); ending {
 	case activation.Confirm:
 		term, leads := k.leads()
@@ -185,12 +198,25 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 			l.number = numbers.Next(n.wall() * 1000)
 			mail = append(mail, l)
 		}
+		var rings bell
+		if d.m.bell != nil {
+			rings = *d.m.bell
+			rings.Number, rings.Due = numbers.Next(n.wall()*1000), n.wall()+rings.Due
+		}
 		set(keyOf('s', k.name, ""), o.sum.encode(activation.AppendState(nil, numbers.Last())))
 		for i := range mail {
 			set(mail[i].key(k.name), mail[i].encode())
 		}
+		if d.m.bell != nil {
+			set(rings.key(k.name), rings.encode())
+		}
 	}
-	set(replyKey(k.name, d.m.call), activation.AppendReply(nil, d.m.call.Seq, o.reply()))
+	if d.m.heard != nil {
+		set(keyOf('d', k.name, heardKey), d.m.token().encode())
+		txn.Ops = append(txn.Ops, store.Op{Kind: store.OpDelete, Key: []byte(keyOf('o', k.name, d.m.heard.rest()))})
+	} else {
+		set(replyKey(k.name, d.m.call), activation.AppendReply(nil, d.m.call.Seq, o.reply()))
+	}
 	if n.bug(BugAnswerAhead) {
 		d.answer(acted{outcome: o})
 		d.answer = func(acted) {}
@@ -210,7 +236,7 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 			k.sum = o.sum
 		}
 		k.core.Committed(r.results[0].Version, numbers.Last())
-		if len(d.m.mail) > 0 {
+		if len(d.m.mail) > 0 || d.m.bell != nil {
 			k.a.deliverMail()
 		}
 		k.done(d, acted{outcome: o, seq: r.seq})

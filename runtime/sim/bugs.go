@@ -30,6 +30,12 @@ const (
 	BugSendAhead                           // the next letter of an actor to another sets out before the one before it has come
 	BugForgetLetter                        // a letter is removed after one try, whether it has come or not
 	BugAnswerAhead                         // an activation answers before its write is acknowledged
+	BugAnswerTwice                         // an asker handles an answer without looking whether its question is still open
+	BugForgetQuestion                      // a question is removed when it was answered, whether its asker has handled that or not
+	BugForgetReminder                      // a reminder that is due is done with after one try, whether it has come or not
+	BugEachLate                            // reminders that were missed come one by one
+	BugOneLane                             // a reminder that comes again takes the next number, which the actor does not know of
+	BugDeafHeir                            // a new primary does not look for the reminders that it inherits
 	bugsEnd
 )
 
@@ -38,6 +44,7 @@ var bugNames = []string{
 	"ack-before-replicate", "promote-outside", "read-without-lease", "read-before-tail", "read-while-moving", "skip-fsync", "reorder-log",
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
+	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
 }
 
 // String lists the names.

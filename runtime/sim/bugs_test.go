@@ -29,6 +29,8 @@ var rare = map[string]mutant{
 	"read-while-moving": {
 		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
+	"one-lane":        {temper: []FaultKind{FaultClock, FaultHand}, actors: 3},
+	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},
 }
 
 // elsewhere are bugs of shards/replica that its own random worlds find, whose copies are deposed without being found dead and

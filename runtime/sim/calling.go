@@ -21,7 +21,7 @@ func (c *caller) next() {
 	if w.quiet {
 		return
 	}
-	m := message{to: w.acts.names[chance.IntN(len(w.acts.names))], do: []deed{look, look, look, add, add, add, even, even, odd, send, send}[chance.IntN(11)]}
+	m := message{to: w.acts.names[chance.IntN(len(w.acts.names))], do: calls[chance.IntN(len(calls))]}
 	if name, any := w.acts.unserved(w); any {
 		m.to, m.do = name, add
 	}
@@ -30,11 +30,7 @@ func (c *caller) next() {
 		c.pause()
 		return
 	}
-	for range 1 + chance.IntN(3) {
-		if m.do == send {
-			m.mail = append(m.mail, letter{to: w.acts.names[chance.IntN(len(w.acts.names))], do: []deed{add, add, odd}[chance.IntN(3)]})
-		}
-	}
+	c.adorn(&m)
 	c.a.seq++
 	m.call = activation.Call{Client: c.a.client, Lane: c.lane, Seq: c.a.seq}
 	m.told, m.floor = w.watch.shard(shard).told, w.acts.lines[m.to].told
@@ -46,6 +42,28 @@ func (c *caller) next() {
 		}
 		c.pause()
 	})
+}
+
+// calls are what callers ask for, the more often the more often it stands here.
+var calls = []deed{look, look, look, look, add, add, add, even, even, odd, send, send, wonder, wonder, remind}
+
+// adorn adds the letters, questions or the reminder that a message has its actor send.
+func (c *caller) adorn(m *message) {
+	chance, names := c.a.p.n.acting, c.a.p.n.w.acts.names
+	for range 1 + chance.IntN(3) {
+		l := letter{to: names[chance.IntN(len(names))], do: []deed{add, add, odd, even}[chance.IntN(4)], asks: m.do == wonder}
+		switch {
+		case m.do == send && l.do == even: // of a letter nobody hears that it was refused
+			l.do = odd
+			fallthrough
+		case m.do == send, m.do == wonder:
+			m.mail = append(m.mail, l)
+		}
+	}
+	if m.do == remind {
+		m.bell = &bell{name: bellNames[chance.IntN(len(bellNames))]}
+		m.bell.Due, m.bell.Every = chance.Int64N(3000), []int64{0, 1000, 2500}[chance.IntN(3)]
+	}
 }
 
 func (c *caller) pause() {

@@ -10,13 +10,15 @@ import (
 )
 
 // courier delivers the letters that lie in a shard, in one reign: to each receiver those of a sender one after another. What it has
-// delivered it removes.
+// delivered it removes. A question has come when its asker has handled the answer, which removes it. Reminders that are due it delivers, too.
 type courier struct {
 	a       *actors
 	shard   shards.ShardID
 	term    shards.Term
 	ways    map[[2]string]*way // by sender and receiver
 	forgets bool               // letters are being removed
+	ringing map[string]bool    // reminders that are being delivered, by key
+	begun   int64              // by the node's wall clock
 }
 
 // way is from one actor to another.
@@ -36,7 +38,7 @@ func (a *actors) deliverMail() {
 			continue
 		}
 		if c == nil || c.term != term {
-			c = &courier{a: a, shard: id, term: term, ways: map[[2]string]*way{}}
+			c = &courier{a: a, shard: id, term: term, ways: map[[2]string]*way{}, ringing: map[string]bool{}, begun: a.p.n.wall()}
 			a.mail[id] = c
 		}
 		c.look()
@@ -69,6 +71,7 @@ func (c *courier) look() {
 		}
 		return true
 	})
+	c.lookForBells(space)
 	if len(come) > 0 && !c.forgets {
 		c.forgets = true
 		c.a.do(c.shard, store.Txn{Atomic: true, Ops: come}, 0, func(response) { c.forgets = false })
@@ -82,8 +85,12 @@ func (c *courier) deliver(from string, l letter, at *way) {
 	if c.a.p.n.bug(BugForgetLetter) {
 		patience = 0
 	}
-	call := activation.Call{Client: clientOf(from), Seq: l.number, Repeated: true, Unsure: true, Again: true}
+	call := activation.Call{Client: clientOf(from), Seq: l.number, Repeated: true, Unsure: true, Again: !l.asks}
 	c.a.deliver(message{to: l.to, do: l.do, call: call}, patience, func(r acted) {
+		if l.asks && r.err == nil && !c.a.p.n.bug(BugForgetQuestion) {
+			c.giveBack(from, l, at, r.outcome)
+			return
+		}
 		at.busy = false
 		if r.err == nil || c.a.p.n.bug(BugForgetLetter) {
 			at.through = max(at.through, l.number)

@@ -16,12 +16,14 @@ type deed uint8
 const (
 	look deed = iota // answer, and change nothing
 	add
-	even // add, if the count is even; else refuse
-	odd  // add, if the count is odd; else say that it is not
-	send // add, and send letters
+	even   // add, if the count is even; else refuse
+	odd    // add, if the count is odd; else say that it is not
+	send   // add, and send letters
+	wonder // add, and send questions
+	remind // add, and set a reminder
 )
 
-var deedNames = [...]string{"look", "add", "even", "odd", "send"}
+var deedNames = [...]string{"look", "add", "even", "odd", "send", "wonder", "remind"}
 
 // token names a message in its world.
 type token struct {
@@ -94,7 +96,9 @@ func decodeSum(b []byte) sum {
 //
 //	a:s/{a:3}               state
 //	a:r/{a:3}/CLIENT.LANE   the last reply
-//	a:o/{a:3}/NUMBER        a letter
+//	a:o/{a:3}/NUMBER        a letter, or a question until its answer is handled
+//	a:m/{a:3}/NAME          a reminder
+//	a:d/{a:3}/heard         the answer that was handled last, as a token
 func keyOf(class byte, actor, rest string) string {
 	space, _, _ := strings.Cut(actor, ":")
 	return space + ":" + string(class) + "/{" + actor + "}" + rest
@@ -118,18 +122,27 @@ type letter struct {
 	number uint64
 	to     string
 	do     deed
+	asks   bool  // it is a question
 	begun  int64 // by history.tick, when it was committed
 }
 
 func (l *letter) key(from string) string { return keyOf('o', from, fmt.Sprintf("/%016x", l.number)) }
 
-func (l *letter) encode() []byte { return append([]byte{byte(l.do)}, l.to...) }
+func (l *letter) encode() []byte {
+	first := byte(l.do)
+	if l.asks {
+		first |= questionBit
+	}
+	return append([]byte{first}, l.to...)
+}
+
+const questionBit = 0x80
 
 func decodeLetter(rest string, value []byte) (l letter, err error) {
 	if _, err := fmt.Sscanf(rest, "/%x", &l.number); err != nil || len(value) < 2 {
 		return l, fmt.Errorf("%q with %d bytes is no letter", rest, len(value))
 	}
-	l.do, l.to = deed(value[0]), string(value[1:])
+	l.do, l.asks, l.to = deed(value[0]&^questionBit), value[0]&questionBit != 0, string(value[1:])
 	return l, nil
 }
 

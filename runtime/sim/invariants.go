@@ -32,6 +32,8 @@ var Invariants = []Invariant{
 	{"what a call did is there, and once", "Commits its state changes and outgoing messages atomically, replicated like any write, when the handler returns; an error or a trap changes nothing."},
 	{"messages between actors come once and in order", "Commits its state changes and outgoing messages atomically, replicated like any write, when the handler returns."},
 	{"histories of actors are linearizable", "Handles one message at a time."},
+	{"a question is answered, and its answer handled once", "A Wasm actor never blocks on a call: the answer arrives as a later message."},
+	{"a reminder comes, and late ones as one", "Typed calls with generics; timers and durable reminders."},
 }
 
 const (
@@ -51,6 +53,8 @@ const (
 	invariantOnce
 	invariantLetters
 	invariantActs
+	invariantAsks
+	invariantBells
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.

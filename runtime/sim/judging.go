@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -23,18 +24,31 @@ func (a *acts) unserved(w *World) (string, bool) {
 	return "", false
 }
 
-// undelivered gives a letter that has not come, though it could have.
-func (a *acts) undelivered(w *World) (string, bool) {
+// undelivered gives a letter, an answer or a reminder that has not come, though it could have, and the invariant that it breaks; 0: none.
+func (a *acts) undelivered(w *World) (what string, invariant int) {
 	for _, name := range a.names {
 		from := a.lines[name]
 		for _, to := range a.names {
 			mine, come := from.sent[to], a.lines[to].next[name]
 			if come < len(mine) && !a.lost(w, from) && !a.lost(w, a.lines[to]) {
-				return fmt.Sprintf("letter %d of actor %s to %s", mine[come].number, name, to), true
+				return fmt.Sprintf("letter %d of actor %s to %s", mine[come].number, name, to), invariantLetters
 			}
 		}
 	}
-	return "", false
+	for _, name := range a.names {
+		from := a.lines[name]
+		for _, number := range slices.Sorted(maps.Keys(from.asked)) {
+			if !a.lost(w, from) && !a.lost(w, a.lines[from.asked[number]]) {
+				return fmt.Sprintf("the answer to question %d of actor %s to %s", number, name, from.asked[number]), invariantAsks
+			}
+		}
+		for _, b := range slices.Sorted(maps.Keys(from.bells)) {
+			if due := from.bells[b].Due; due < a.horizon && !a.lost(w, from) {
+				return fmt.Sprintf("reminder %s of actor %s, due at %d", b, name, due), invariantBells
+			}
+		}
+	}
+	return "", 0
 }
 
 // lost says that nothing is asked of an actor any more: its shard may have lost what it had, or waits for an operator.
@@ -93,7 +107,7 @@ func (a *acts) history(l *line) (list []seen) {
 	}
 	letter := func(at token, do deed, begun int64) {
 		c := &errand{m: message{to: l.name, do: do}, begun: begun, end: answered}
-		c.m.call.Client, c.m.call.Seq = at.client, at.seq
+		c.m.call.Client, c.m.call.Lane, c.m.call.Seq = at.client, at.lane, at.seq
 		if got, is := l.handled[at]; is {
 			c.got = got
 			list = append(list, seen{c: c, got: got, begun: begun, ended: math.MaxInt64})
@@ -106,8 +120,15 @@ func (a *acts) history(l *line) (list []seen) {
 			}
 		}
 	}
+	for _, at := range l.own {
+		letter(at, add, 0)
+	}
 	for _, at := range l.strange { // what they ask for is not known any more
-		letter(at, map[bool]deed{true: add, false: odd}[l.handled[at].done], 0)
+		do := map[bool]deed{true: add, false: odd}[l.handled[at].done]
+		if l.handled[at].refused {
+			do = even
+		}
+		letter(at, do, 0)
 	}
 	return list
 }
@@ -169,11 +190,13 @@ func earliest(list []seen, refused *seen) (at int) {
 	return at
 }
 
-// settle waits until every letter has come, and its sender knows.
+// settle waits until every letter has come, and its sender knows, every question is answered, and reminders have come that were due
+// soon. Those that a clock which was wrong has put off for an hour are not waited for.
 func (a *acts) settle(w *World, most time.Duration) {
-	if _, ok := w.Until(most, func() bool { _, any := a.undelivered(w); return !any }); !ok && w.failure == nil {
-		what, _ := a.undelivered(w)
-		w.Fail(invariantLetters, "%v after the cluster turned green: %s has not come", most, what)
+	a.horizon = worldBegins + (w.now + latestBell).Milliseconds()
+	if _, ok := w.Until(most, func() bool { _, broken := a.undelivered(w); return broken == 0 }); !ok && w.failure == nil {
+		what, broken := a.undelivered(w)
+		w.Fail(broken, "%v after the cluster turned green: %s has not come", most, what)
 	}
 }
 

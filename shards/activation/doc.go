@@ -27,4 +27,6 @@
 //     with it, as it was, for its version: else an activation that has handled the earlier try, and that leads once more, might commit.
 //  6. What an actor sends has rising numbers, and is kept in its shard until the receiver has kept, by rules 4 and 5, that it has
 //     come. Of a message between actors nobody is ever sure: a deposed primary of the sender may be sending it, too.
+//  7. A question is kept until its answer is handled, and removed in the write that this ends with; an answer whose question is not there
+//     has been handled. A reminder (Reminder) is moved on, or removed, when its message was handled, if it is still the one that was read.
 package activation
