@@ -47,6 +47,31 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// The effect of a collector is shown only if it lies outside of what chance does.
+func TestEffects(t *testing.T) {
+	trials := func(base, step time.Duration) (list []time.Duration) {
+		for i := range 40 {
+			list = append(list, base+time.Duration(i)*step)
+		}
+		return list
+	}
+	even := trials(20*time.Millisecond, time.Microsecond)
+	for _, c := range []struct {
+		with []time.Duration
+		more int64
+		want string
+	}{
+		{even, 16 << 20, "<= 1.05 met; <= 16 MiB met"},
+		{trials(30*time.Millisecond, time.Microsecond), 16<<20 + 1, "<= 1.05 MISSED; <= 16 MiB MISSED"},
+		{trials(time.Millisecond, time.Millisecond), -5, "<= 1.05 neither shown nor ruled out; <= 16 MiB met"},
+	} {
+		e := compare("x", even, c.with, c.more)
+		if got := e.verdict(); got != c.want || e.low > e.ratio || e.high < e.ratio {
+			t.Errorf("%+v: %q, want %q", e, got, c.want)
+		}
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for want, of := range map[time.Duration][]time.Duration{2: {3, 1, 2}, 3: {4, 1, 3, 2}, 7: {7}} {
 		if got := median(of); got != want {

@@ -5,6 +5,8 @@
 //	go run ./integration/bench/failover -fault pause             SIGSTOP in place of SIGKILL
 //	go run ./integration/bench/failover -fault cut -systems troupe   the node loses all that other nodes send it, and it them
 //	go run ./integration/bench/failover -systems troupe -kills 5
+//	go run ./integration/bench/failover -systems troupe,collected,hanging -aim primary -kills 40
+//	                                                             what a collector of traces does to that, one that takes them and one that hangs
 //
 // Clients write without a pause to one slot, through a client that goes where it is sent. The node that matters for the slot is
 // killed. What counts is the time from the kill to the first acknowledged write that began after it, and whether every acknowledged
@@ -35,6 +37,7 @@ import (
 type options struct {
 	kills    int
 	systems  string
+	aim      string // the only one; empty: all
 	fault    string
 	writers  int
 	warmup   time.Duration
@@ -50,7 +53,8 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.kills, "kills", 20, "faults of each kind for each system")
-	flag.StringVar(&o.systems, "systems", "troupe,redis,etcd", "which, comma separated")
+	flag.StringVar(&o.systems, "systems", "troupe,redis,etcd", "which, comma separated; collected and hanging are troupe with a collector of traces that takes them, or never answers")
+	flag.StringVar(&o.aim, "aim", "", "whose faults: primary or leader (default: both)")
 	flag.StringVar(&o.fault, "fault", "kill", "kill (SIGKILL), pause (SIGSTOP) or cut (from the other nodes, not from clients; troupe alone)")
 	flag.IntVar(&o.writers, "writers", 8, "clients that write at the same time")
 	flag.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "of writing before the fault")
@@ -126,6 +130,9 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 	for round := range o.kills {
 		for _, s := range systems {
 			for _, aim := range s.aims() {
+				if !o.wanted(aim) {
+					continue
+				}
 				row := s.name() + ", " + aim
 				if results[row] == nil {
 					results[row] = &result{name: row, target: targets[row+", "+o.fault]}
@@ -148,13 +155,16 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 	for _, name := range order {
 		rows = append(rows, results[name])
 	}
-	return printTable(out, o, rows)
+	if err := printTable(out, o, rows); err != nil {
+		return err
+	}
+	return printEffects(ctx, out, systems, rows, []string{"primary", "leader"})
 }
 
 // start starts the systems that were asked for. Those that it returns are to be closed, also after an error.
 func (o *options) start(ctx context.Context, dir string) (systems []system, err error) {
 	starters := map[string]func(context.Context, *options, string) (system, error){
-		"troupe": startTroupe, "redis": startRedis, "etcd": startEtcd,
+		"troupe": startTroupe, "redis": startRedis, "etcd": startEtcd, collected: startCollected, hanging: startHanging,
 	}
 	for name := range strings.SplitSeq(o.systems, ",") {
 		start, known := starters[name]

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -10,9 +11,21 @@ import (
 )
 
 // troupe is three nodes with one replica of each shard, and fsync before each answer.
-type troupe struct{ cluster *harness.Cluster }
+type troupe struct {
+	cluster *harness.Cluster
+	called  string
+	end     func() error // closes what belongs to it; nil: nothing does
+}
 
 func startTroupe(ctx context.Context, o *options, dir string) (system, error) {
+	t, err := startNodes(ctx, o, dir, "troupe")
+	if t == nil {
+		return nil, err
+	}
+	return t, err
+}
+
+func startNodes(ctx context.Context, o *options, dir, called string, env ...string) (*troupe, error) {
 	program := o.program
 	if program == "" {
 		var err error
@@ -24,14 +37,14 @@ func startTroupe(ctx context.Context, o *options, dir string) (system, error) {
 	if o.fault == "cut" { // paths for it, and the times of a node without --dev
 		args = append([]string{"--dev", "--tick", "50ms", "--election", "500ms"}, args...)
 	}
-	c, err := harness.StartCluster(ctx, harness.ClusterConfig{Program: program, Dir: dir, Args: args})
+	c, err := harness.StartCluster(ctx, harness.ClusterConfig{Program: program, Dir: dir, Args: args, Env: env})
 	if err != nil {
 		return nil, err
 	}
-	return &troupe{c}, nil
+	return &troupe{cluster: c, called: called}, nil
 }
 
-func (t *troupe) name() string { return "troupe" }
+func (t *troupe) name() string { return t.called }
 
 func (t *troupe) whole(ctx context.Context) error {
 	err := t.cluster.WaitHealth(ctx, "green")
@@ -78,4 +91,11 @@ func (t *troupe) store(attempt time.Duration) harness.Store {
 	return harness.Follow(t.cluster.RESP(), attempt)
 }
 
-func (t *troupe) close() { t.cluster.Kill() }
+func (t *troupe) close() {
+	t.cluster.Kill()
+	if t.end != nil {
+		if err := t.end(); err != nil {
+			fmt.Fprintf(os.Stderr, "failover: %s: %v\n", t.called, err)
+		}
+	}
+}
