@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,7 +190,7 @@ func TestSlowBookRests(t *testing.T) {
 // planned now is told by the leader alone.
 func TestPlansOverHTTP(t *testing.T) {
 	c := newTroop(t, false, volatileSpace("default", 4))
-	kept, leaders := 0, 0
+	same, leaders := 0, 0
 	for _, n := range c.nodes {
 		served := httptest.NewServer(admin.NewServer(api{n}, admin.ServerConfig{Plans: n.plans}))
 		defer served.Close()
@@ -202,16 +203,19 @@ func TestPlansOverHTTP(t *testing.T) {
 		if err != nil || list.Node != n.Name() {
 			t.Fatal(list, err)
 		}
-		kept += len(list.Plans)
-		for _, p := range list.Plans {
+		for i, p := range list.Plans {
 			for _, at := range []string{p.ID, time.UnixMilli(p.At).UTC().Format(time.RFC3339Nano)} {
 				r, err := client.Plan(t.Context(), at)
 				if err != nil || r.Taken.UnixMilli() != p.At {
+					if now, _ := client.Plans(t.Context(), 0); i == 0 && !slices.ContainsFunc(now.Plans, func(x admin.PlanSummary) bool { return x.ID == p.ID }) {
+						continue // the newest, which changed nothing, has made room for another that did not
+					}
 					t.Fatalf("plan %s: %v", at, err)
 				}
-				if same, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !same {
+				if is, why := r.Same(r.Replay(&policies.Set{Deciders: deciders.All()})); !is {
 					t.Errorf("plan %s: %s", at, why)
 				}
+				same++
 			}
 		}
 		present, err := client.CurrentPlan(t.Context())
@@ -231,7 +235,7 @@ func TestPlansOverHTTP(t *testing.T) {
 			}
 		}
 	}
-	if kept == 0 || leaders == 0 {
-		t.Errorf("%d plans of %d leaders", kept, leaders)
+	if same == 0 || leaders == 0 {
+		t.Errorf("%d plans of %d leaders", same, leaders)
 	}
 }
