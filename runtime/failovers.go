@@ -106,7 +106,9 @@ func (n *Node) took(t shard.Takeover) {
 
 // arrived notes that another copy of a shard that is led here has all. It is called in the shard's turn.
 func (n *Node) arrived(a shard.Arrival) {
-	n.telling.figures.Recovered(time.Duration(time.Now().UnixNano()-a.Began), a.Bytes, a.Operations)
+	if !a.Again {
+		n.telling.figures.Recovered(time.Duration(time.Now().UnixNano()-a.Began), a.Bytes, a.Operations)
+	}
 	n.telling.teller.Arrived(failover.Arrival{Shard: a.Shard, Copy: a.Copy, Node: a.Node, Bytes: a.Bytes, Operations: a.Operations})
 }
 

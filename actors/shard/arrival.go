@@ -19,6 +19,7 @@ type Arrival struct {
 	Of         int64         // about what Bytes will be; 0: no snapshot is on its way
 	Operations int64         // transactions that it has got one by one; 0 as well for a copy that had some of its own, until it gets a snapshot
 	Done       bool          // it has all, and was proposed for the in-sync set
+	Again      bool          // it was proposed before, and that has not come to anything yet
 }
 
 // arrival is what is remembered of one. The turn guards it.
@@ -27,6 +28,7 @@ type arrival struct {
 	bytes int64        // of snapshots that are over
 	base  shards.SeqNo // what it had before operations came
 	known bool         // base is
+	told  bool         // it was said to have all
 }
 
 // expects notes the copies that a row wants in sync, and forgets the others.
@@ -96,6 +98,7 @@ func (s *Shard) hasAll(id shards.CopyID) {
 	}
 	status := s.part.core.Status()
 	told := s.arrivalOf(id, a, &status)
-	told.Done = true
+	told.Done, told.Again = true, a.told
+	a.told = true
 	s.link.Arrived(told)
 }

@@ -209,6 +209,10 @@ func (w *town) primary(index int) *Shard {
 func (w *town) arrived(a Arrival) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	told := slices.ContainsFunc(w.came, func(b Arrival) bool { return b.Shard == a.Shard && b.Copy == a.Copy && b.Began == a.Began })
+	if told != a.Again {
+		w.t.Errorf("of copy %d, told before: %v, it says %+v", a.Copy, told, a)
+	}
 	w.came = append(w.came, a)
 }
 
