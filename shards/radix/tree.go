@@ -1,6 +1,7 @@
 package radix
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -114,7 +115,6 @@ func (t *Tree) begin(version uint64) {
 func (t *Tree) Put(version uint64, key, value []byte, expireAt int64) (old Item, existed bool) {
 	t.begin(version)
 	t.note(key)
-	l := leaf{key: key, value: value, version: version, expireAt: expireAt}
 	h := uint32(0)
 	var ref uint32
 	if t.side.dir != nil {
@@ -124,10 +124,25 @@ func (t *Tree) Put(version uint64, key, value []byte, expireAt int64) (old Item,
 		ref = t.find(key)
 	}
 	if ref == 0 {
-		t.add(h, &l)
+		t.add(h, &leaf{key: key, value: value, version: version, expireAt: expireAt})
 		return Item{}, false
 	}
-	return t.replace(h, ref, &l), true
+	if b := t.at(ref); expireAt == 0 && leafMeta(b) == uint32(len(value)) && t.owned(b) {
+		return t.overwrite(b, version, value), true
+	}
+	return t.replace(h, ref, &leaf{key: key, value: value, version: version, expireAt: expireAt}), true
+}
+
+// overwrite is the common case of replace: the leaf is owned, its value is inline and as long as the new one, and there is no expiry
+// before or after.
+func (t *Tree) overwrite(b []byte, version uint64, value []byte) (old Item) {
+	word := binary.LittleEndian.Uint64(b)
+	at := t.head + uint32(word>>48)
+	there := b[at : at+uint32(len(value))]
+	t.scratch = append(t.scratch[:0], there...)
+	copy(there, value)
+	binary.LittleEndian.PutUint64(b, word&^MaxVersion|version)
+	return Item{Value: t.scratch, Version: word & MaxVersion}
 }
 
 // add links a key that is not there.
