@@ -31,7 +31,7 @@ func TestBudgetsHold(t *testing.T) {
 	}
 	t.Logf("repeat with: go test ./policies/allocator -run '^TestBudgetsHold$' -seed %d", seed)
 	moved := 0
-	for run := range *runsFlag / 3 {
+	for run := range *runsFlag / 6 {
 		r := rand.New(rand.NewPCG(seed, uint64(run)))
 		w := newWorld(t, seed)
 		nodes := 3 + r.IntN(5)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,13 @@ func TestThousandPlansReplayInBothEngines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files = slices.DeleteFunc(files, func(path string) bool { // a day has a look each minute, most of which find nothing
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(text), "\nswing ")
+	})
 	seeds, least := 14, 1000
 	if testing.Short() {
 		seeds, least = 1, 50

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"flag"
@@ -26,6 +27,9 @@ func TestScenarios(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if testing.Short() && bytes.Contains(text, []byte("\nswing ")) {
+				t.Skip("a day with a look each minute")
 			}
 			o, err := Play(file, text, Config{})
 			if err != nil {
