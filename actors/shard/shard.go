@@ -271,7 +271,7 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 	g := r.encode(w)
 	g.work, g.batch = w, b
 	r.groups = append(r.groups, g)
-	if s.replicated() && s.link.Messages.On() {
+	if s.replicated() && s.link.Messages.Busy() {
 		s.note(w, r)
 	}
 	if s.replicated() {

@@ -51,9 +51,6 @@ func (f *followed) carrier() tracing.Carrier {
 
 // note remembers the trace of a work in the round that it has joined.
 func (s *Shard) note(w Work, r *round) {
-	if s.link == nil || !s.link.Messages.Busy() {
-		return
-	}
 	if t, can := w.(Traced); can && len(r.traces) < maxTraces {
 		if c := t.Trace(); c.Sampled() {
 			r.traces = append(r.traces, c)

@@ -5,7 +5,7 @@
 //	go run ./integration/bench/failover -fault pause             SIGSTOP in place of SIGKILL
 //	go run ./integration/bench/failover -fault cut -systems troupe   the node loses all that other nodes send it, and it them
 //	go run ./integration/bench/failover -systems troupe -kills 5
-//	go run ./integration/bench/failover -systems troupe,collected,hanging -aim primary -kills 40
+//	go run ./integration/bench/failover -systems troupe,collected,hanging -aim primary -kills 150
 //	                                                             what a collector of traces does to that, one that takes them and one that hangs
 //
 // Clients write without a pause to one slot, through a client that goes where it is sent. The node that matters for the slot is
