@@ -288,8 +288,12 @@ func (c *copies) Propose(command cluster.Command, done func(refused bool, err er
 		return
 	}
 	c.proposals.Go(func() {
-		ctx, cancel := context.WithTimeout(c.proposing, proposeLimit)
-		defer cancel()
+		ctx := c.proposing
+		if command.HandOver == nil {
+			limited, cancel := context.WithTimeout(ctx, proposeLimit)
+			defer cancel()
+			ctx = limited
+		}
 		outcome, err := c.node.propose(ctx, &command)
 		switch {
 		case err != nil:
@@ -304,7 +308,8 @@ func (c *copies) Propose(command cluster.Command, done func(refused bool, err er
 	})
 }
 
-// proposeLimit is how long a copy waits for the group; then it looks at the table and decides again.
+// proposeLimit is how long a copy waits for the group; then it looks at the table and decides again. It waits for ever to learn what became
+// of a hand-over, since it answers no reads before: the same command again, which is applied once.
 const proposeLimit = 5 * time.Second
 
 // propose has the metadata group order a command.

@@ -34,7 +34,7 @@ type Lease interface{ Valid() bool }
 type Events interface {
 	// Propose asks the metadata group for a change of the shard's row: InSync or HandOver. done is called once, from another
 	// goroutine: with nil when the command was applied; refused says that it was refused for good and will never be applied;
-	// any other error leaves it open.
+	// any other error leaves it open. A HandOver is proposed until it is applied or refused, or the node's life ends.
 	Propose(command cluster.Command, done func(refused bool, err error))
 	// Opened says that a copy which the row calls Fresh is there, and known to be after a crash. It comes again with each row
 	// that says Fresh.

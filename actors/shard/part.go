@@ -398,8 +398,11 @@ func (s *Shard) readable() error {
 // over, and no successor can have begun. One that replaces this copy does not wait for it, and the lease is this node's
 // still: so reads wait until it is known what became of a hand-over.
 func (s *Shard) current() bool {
-	return s.part.core.Caught() && (s.part.moving == 0 || s.part.movingIn != s.part.core.Term())
+	return s.part.core.Caught() && !s.moving()
 }
+
+// moving says that a hand-over was proposed in this reign, and that it is not known what became of it.
+func (s *Shard) moving() bool { return s.part.moving > 0 && s.part.movingIn == s.part.core.Term() }
 
 // vouch takes back the answers of a read during which the lease ran out.
 func (s *Shard) vouch(w Work) {

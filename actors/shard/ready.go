@@ -317,7 +317,7 @@ func (s *Shard) handOver() {
 		}
 		p.hand = hand
 	}
-	p.hand.Step(inSync, p.core.AllThere(to))
+	p.hand.Step(inSync && (p.hand.Paused() || !s.moving()), p.core.AllThere(to))
 	r := p.hand.Ready()
 	switch {
 	case r.Resume != "":

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -48,6 +49,7 @@ type round struct {
 const (
 	proposeAgain = 300 * time.Millisecond
 	proposeUntil = 4 * time.Second
+	forever      = time.Duration(math.MaxInt64)
 )
 
 func newMeta(p *process) *meta {
@@ -156,9 +158,13 @@ func (m *meta) propose(c *cluster.Command, done func(*cluster.Outcome)) {
 	}
 	m.sequence++
 	now := m.p.n.monotonic()
+	until := now + proposeUntil
+	if c.HandOver != nil { // as long as it is not known what became of it its primary answers no reads
+		until = forever
+	}
 	q := &asking{
 		proposal: metadata.Proposal{ID: metadata.ProposalID{Proposer: m.p.n.raftNumber(), Epoch: m.p.epoch, Sequence: m.sequence}, Command: c},
-		done:     done, until: now + proposeUntil, next: now + proposeAgain,
+		done:     done, until: until, next: now + proposeAgain,
 	}
 	m.asked = append(m.asked, q)
 	m.offer(q)

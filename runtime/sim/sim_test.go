@@ -136,3 +136,13 @@ func TestSameSeedSameWorld(t *testing.T) {
 		hashes[one.Hash] = o.Seed
 	}
 }
+
+// A hand-over whose proposal got no answer, while clocks jump, is asked for until one comes: its primary answers reads again.
+func TestHandOverWithoutAnAnswer(t *testing.T) {
+	for seed := uint64(1); seed <= 12; seed++ {
+		w, _ := play(t, Options{Seed: seed, Length: 30 * time.Second, Heal: 10 * time.Second, Temper: []FaultKind{FaultClock}, Actors: 2, Clients: 1})
+		if w.failure != nil {
+			t.Errorf("seed %d: %v", seed, w.failure)
+		}
+	}
+}

@@ -226,7 +226,7 @@ func (h *holding) handOver() {
 		h.hand = hand
 	}
 	h.hand.Tick()
-	h.hand.Step(inSync, h.core.AllThere(to))
+	h.hand.Step(inSync && (h.hand.Paused() || h.open == 0), h.core.AllThere(to))
 	ready := h.hand.Ready()
 	if ready.Pause {
 		h.core.Pause()
@@ -247,8 +247,8 @@ func (h *holding) proposeHandOver(to shards.CopyID) {
 	hand, core, reign := h.hand, h.core, h.reign
 	command := &cluster.HandOver{Shard: h.shard, Term: reign, From: h.copy, To: to}
 	h.c.propose(&cluster.Command{HandOver: command}, func(o *cluster.Outcome) {
-		if h.core != core || h.failed || h.reign != reign || o == nil {
-			return // unknown: it may still be carried out, so no read is answered in this reign any more
+		if h.core != core || h.failed || h.reign != reign {
+			return
 		}
 		h.open--
 		if o.Err != nil && h.hand == hand {
