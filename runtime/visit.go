@@ -2,8 +2,10 @@ package runtime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/shards"
@@ -22,13 +24,7 @@ func Visit(ctx context.Context, c Config, address string) (v Visited, err error)
 	if err != nil {
 		return v, err
 	}
-	t, err := transport.Listen(transport.Config{
-		Self: transport.Hello{Format: WireFormat, Node: "visitor", Release: Version()}, Oldest: oldestWire, Listen: "127.0.0.1:0", TLS: secure,
-		Receive: func(transport.Hello, transport.Class, transport.Kind, []byte) {},
-		Serve: func(context.Context, transport.Hello, transport.Kind, []byte) ([]byte, error) {
-			return nil, &shards.Error{Kind: shards.KindInvalid, Err: errors.New("this is a visitor, and no node")}
-		},
-	})
+	t, err := visitor(secure, address)
 	if err != nil {
 		return v, fmt.Errorf("no visit to %s: %w", address, err)
 	}
@@ -38,4 +34,35 @@ func Visit(ctx context.Context, c Config, address string) (v Visited, err error)
 		v.Name = string(hello.Node)
 	}
 	return v, errors.Join(err, t.Close())
+}
+
+// visitor is a transport that asks whoever listens at an address, and does not listen there itself: where nobody did, the system may just
+// have given it that port.
+func visitor(secure *tls.Config, address string) (*transport.Transport, error) {
+	t, err := silent(secure)
+	if err != nil || !samePort(t.Address(), address) {
+		return t, err
+	}
+	other, err := silent(secure)
+	if failed := t.Close(); failed != nil && err == nil {
+		return nil, errors.Join(failed, other.Close())
+	}
+	return other, err
+}
+
+// silent is a transport that serves nobody.
+func silent(secure *tls.Config) (*transport.Transport, error) {
+	return transport.Listen(transport.Config{
+		Self: transport.Hello{Format: WireFormat, Node: "visitor", Release: Version()}, Oldest: oldestWire, Listen: "127.0.0.1:0", TLS: secure,
+		Receive: func(transport.Hello, transport.Class, transport.Kind, []byte) {},
+		Serve: func(context.Context, transport.Hello, transport.Kind, []byte) ([]byte, error) {
+			return nil, &shards.Error{Kind: shards.KindInvalid, Err: errors.New("this is a visitor, and no node")}
+		},
+	})
+}
+
+func samePort(a, b string) bool {
+	_, one, err := net.SplitHostPort(a)
+	_, other, failed := net.SplitHostPort(b)
+	return err == nil && failed == nil && one == other
 }

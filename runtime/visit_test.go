@@ -27,3 +27,15 @@ func TestVisit(t *testing.T) {
 		t.Errorf("a certificate alone: %v", err)
 	}
 }
+
+// A visitor must not be where it goes: "the port of nobody" may be its own.
+func TestSamePort(t *testing.T) {
+	for _, x := range []struct {
+		a, b string
+		same bool
+	}{{"127.0.0.1:7300", "localhost:7300", true}, {"127.0.0.1:7300", "127.0.0.1:7301", false}, {"127.0.0.1:7300", "nowhere", false}, {"", "", false}} {
+		if samePort(x.a, x.b) != x.same {
+			t.Errorf("%q and %q: not %v", x.a, x.b, x.same)
+		}
+	}
+}
