@@ -24,6 +24,9 @@ func (w *Watch) moved(state *cluster.State, now int64) (again int64) {
 		return w.moves.open.after
 	}
 	w.forget(w.c.Group.State())
+	if w.moves.open != nil && w.moves.until > now {
+		return w.moves.until
+	}
 	return 0
 }
 

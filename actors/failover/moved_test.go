@@ -163,6 +163,8 @@ func TestMovesWhoseEndIsInDoubt(t *testing.T) {
 				x.p.lose()
 				<-time.After(time.Minute)
 				x.rest()
+				<-time.After(arrivalWait) // no primary tells of the copy
+				x.rest()
 				by, other := x.first, x.second
 				if lost {
 					by, other = other, by

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/policies/allocator"
@@ -25,6 +26,7 @@ type moves struct {
 	open       *drain                           // of which the rows and the outcome of a drain are not used
 	from       map[shards.ShardID]shards.NodeID // whose copy leaves; asked by key only
 	since      uint64                           // version of the state that has the last plan
+	until      int64                            // when a story that is over otherwise waits no more for primaries to tell of its copies
 }
 
 // maxMoves bounds the shards of a story one by one; the others are counted.
@@ -121,6 +123,7 @@ func (s *moves) follow(state *cluster.State, now int64) *drain {
 		return nil
 	}
 	going, failed := 0, 0
+	var untold, last int64
 	for i := range x.Shards {
 		shard := &x.Shards[i]
 		a := shard.Last()
@@ -132,17 +135,27 @@ func (s *moves) follow(state *cluster.State, now int64) *drain {
 			failed++
 		case a.Served == 0:
 			going++
+		default:
+			last = max(last, a.Served)
+			if a.Source == "" {
+				untold = max(untold, a.Served)
+			}
 		}
 	}
-	if going > 0 {
+	s.until = untold + int64(arrivalWait)
+	if going > 0 || untold > 0 && now < s.until {
 		return nil
 	}
-	x.Done, x.Outcome, s.open = now, tracing.OutcomeDone, nil
+	x.Done, x.Outcome, s.open = last, tracing.OutcomeDone, nil
 	if failed > 0 {
-		x.Outcome = tracing.OutcomeGivenUp
+		x.Done, x.Outcome = now, tracing.OutcomeGivenUp
 	}
 	return x
 }
+
+// arrivalWait is how long a story of moves stays open for what primaries tell of copies that are in sync already: they say it before, on
+// another way.
+const arrivalWait = 200 * time.Millisecond
 
 func (s *moves) compare(state *cluster.State, shard *tracing.Shard, a *tracing.Attempt, now int64) {
 	r := state.Shard(shards.ShardID(shard.ID))

@@ -67,8 +67,13 @@ func TestRebalanceIsOneStory(t *testing.T) {
 	s.pass(40)
 	s.settle()
 	s.clear()
+	over := s.now
+	if m.follow(s.state, s.now) != nil {
+		t.Fatal("it ends before a primary has told of the second copy, which it may do in a moment")
+	}
+	s.pass(int64(arrivalWait / time.Millisecond))
 	x := m.follow(s.state, s.now)
-	if x == nil || m.open != nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 2 {
+	if x == nil || m.open != nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 2 || x.Done != over {
 		t.Fatalf("two moves ended as %+v", x)
 	}
 	if !strings.Contains(x.Summary(), "done: 2 copies moved, 2.0 KiB, 3 operations in ") || !strings.HasPrefix(x.ID(), "rebalance@") {
