@@ -63,6 +63,8 @@ type Watch struct {
 	unsure   []*story // of reigns that are over: whoever finds in the cluster state what it proposed tells it
 	leading  bool
 	former   shards.NodeID // who led before this reign
+	newcomer shards.NodeID // who has won after him, and under whom the state has not moved on from
+	came     uint64        // this version
 	missed   int64         // when this node lost its connection
 	won      int64
 	told     []*tracing.Failover // of this node, newest last: what the cluster state does not keep
@@ -144,7 +146,11 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 			w.keep(&x.Failover)
 		}
 		if x := w.stories.find(string(c.Node), uint64(c.Epoch)); x != nil {
-			w.stories.elected(x, w.former, w.missed, w.won)
+			from := w.former
+			if x.Node == string(w.newcomer) {
+				from = w.newcomer
+			}
+			w.stories.elected(x, from, w.missed, w.won)
 			if c.State == liveness.Dead && !x.named {
 				x.named = true
 				w.log(x).Info("failover: "+x.Name+" is dead", "reason", c.Reason, "proof", c.Proof)
@@ -332,33 +338,6 @@ func (w *Watch) over(f *tracing.Failover) {
 		return
 	}
 	w.hold(f)
-}
-
-// reign notes when this node begins to lead, or ends.
-func (w *Watch) reign() {
-	leader, term := w.c.Group.Leader()
-	leads := w.c.Evidence().Leading && leader == w.c.Self
-	switch {
-	case leads && (!w.leading || term != w.stories.term):
-		state := w.c.Group.State()
-		w.doubt()
-		w.leading, w.won, w.version = true, nanos(), state.Version
-		w.sight(state, w.won)
-		w.stories.lead(state, w.former, term, w.won)
-		w.drains.lead(state, term, w.won)
-		w.moves.lead(state, term, w.won)
-		for _, x := range w.stories.open {
-			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
-		}
-		w.office.Store(term)
-	case !leads && w.leading:
-		w.doubt()
-		w.office.Store(0)
-		w.leading, w.stories.open, w.moves.open, w.missed = false, nil, nil, 0
-	}
-	if !w.leading && leader != "" && leader != w.c.Self {
-		w.former = leader
-	}
 }
 
 // doubt keeps the stories of a reign that is over whose end may have been committed: if it was, nobody else tells them.

@@ -409,3 +409,17 @@ func TestServeRefusesWhatItCannotRead(t *testing.T) {
 		t.Error("a Teller without a leader")
 	}
 }
+
+// Two elections one after the other, of which the first winner did nothing, are brought on by the death of who led before both.
+func TestWinnerWhoDoesNothingIsNoFormerLeader(t *testing.T) {
+	w := &Watch{}
+	for _, step := range []struct {
+		leader  shards.NodeID
+		version uint64
+		former  shards.NodeID
+	}{{"a", 7, "a"}, {"b", 7, "a"}, {"c", 7, "a"}, {"c", 7, "a"}, {"c", 8, "c"}, {"b", 9, "c"}, {"c", 9, "c"}, {"b", 9, "c"}, {"b", 10, "b"}} {
+		if w.reigned(step.leader, step.version); w.former != step.former {
+			t.Fatalf("after %s in version %d it was %s, not %s", step.leader, step.version, w.former, step.former)
+		}
+	}
+}
