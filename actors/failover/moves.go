@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -146,7 +147,7 @@ func (s *moves) follow(state *cluster.State, now int64) *drain {
 	if going > 0 || untold > 0 && now < s.until {
 		return nil
 	}
-	x.Done, x.Outcome, s.open = last, tracing.OutcomeDone, nil
+	x.Done, x.Outcome, s.open = cmp.Or(last, now), tracing.OutcomeDone, nil
 	if failed > 0 {
 		x.Done, x.Outcome = now, tracing.OutcomeGivenUp
 	}

@@ -117,3 +117,18 @@ func TestMovesThatFail(t *testing.T) {
 		t.Errorf("a plan that was not committed is told: %+v", m.open)
 	}
 }
+
+// A story whose record a newer release wrote, and that tells this one of no copy, ends all the same.
+func TestMovesThatNobodyCanRead(t *testing.T) {
+	s := newStage(t, 3, 1)
+	s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: []byte("of a later release")}})
+	m := &moves{self: "id1", name: "n1"}
+	m.lead(s.state, 4, s.now)
+	if m.open == nil {
+		t.Fatal("what the cluster state has open is not gone on with")
+	}
+	s.pass(10)
+	if x := m.follow(s.state, s.now); x == nil || x.Done != s.now || x.Outcome != tracing.OutcomeDone {
+		t.Fatalf("it ended as %+v", x)
+	}
+}
