@@ -1,14 +1,13 @@
 package failover
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// drained works through the drains that go on and those that are over, and says when to look again; 0: not before something happens. Who
+// drained works through the drains and moves that go on and those that are over, and says when to look again; 0: not before something happens. Who
 // leads gives the cluster what it knows of the first, and closes the others. The entry is closed once, and who closed it tells:
 //
 //	leader                     cluster state                other nodes
@@ -23,7 +22,7 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 		for ; x != nil; x, at = w.drains.unsaved(now, w.moves.open) {
 			outcome, err := w.note(x, x.Encode(), false)
 			if err != nil || outcome.Err != nil {
-				w.log(&x.story).Debug("what is known of a drain was not committed", "error", err, "reason", outcome.Err)
+				w.log(&x.story).Debug("what is known of "+x.Kind.String()+" was not committed", "error", err, "reason", outcome.Err)
 			}
 			if err == nil { // what is refused would be so again
 				x.kept = len(x.Plans)
@@ -39,7 +38,7 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 		case entry == nil: // too many came after it; or this node is behind, and looks again
 			return state.Version > x.Since
 		case !entry.Open:
-			if slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+			if x.proposed(entry.Record) {
 				w.tell(&x.Failover)
 			}
 			return true
@@ -63,17 +62,15 @@ func (w *Watch) close(x *drain) bool {
 	outcome, err := w.note(x, record, true)
 	switch {
 	case err != nil:
-		w.log(&x.story).Debug("the end of a drain was not committed yet", "error", err)
-		if x.sent = append(x.sent, record); len(x.sent) > 2 { // only the newest may be under way
-			x.sent = x.sent[1:]
-		}
+		w.log(&x.story).Debug("the end of "+x.Kind.String()+" was not committed yet", "error", err)
+		x.doubt(record)
 		x.after = nanos() + endPause
 		return false
 	case outcome.Err != nil && outcome.Err.Why == cluster.WhyStale:
 		x.after = nanos() + endPause
 		return false // closed meanwhile: the next look says by whom
 	case outcome.Err != nil:
-		w.log(&x.story).Warn("the cluster does not keep the story of a drain", "reason", outcome.Err)
+		w.log(&x.story).Warn("the cluster does not keep the story of "+x.Kind.String(), "reason", outcome.Err)
 		w.hold(&x.Failover)
 	}
 	w.tell(&x.Failover)

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"bytes"
 	"math"
 	"slices"
 
@@ -34,7 +33,7 @@ func (w *Watch) moved(state *cluster.State, now int64) (again int64) {
 func (w *Watch) list(x *drain) {
 	for i := range w.c.Group.State().Drains { // an earlier try may have been taken after all
 		entry := &w.c.Group.State().Drains[i]
-		if entry.Open && entry.Node == "" && slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+		if entry.Open && entry.Node == "" && x.proposed(entry.Record) {
 			x.Since, x.listed, x.sent = entry.At, true, nil
 			return
 		}
@@ -44,7 +43,8 @@ func (w *Watch) list(x *drain) {
 	switch {
 	case err != nil:
 		w.log(&x.story).Debug("the beginning of moves was not committed yet", "error", err)
-		x.sent, x.after = append(x.sent, record), nanos()+endPause
+		x.doubt(record)
+		x.after = nanos() + endPause
 	case outcome.Err != nil:
 		w.log(&x.story).Debug("the cluster does not keep the story of moves", "reason", outcome.Err)
 		x.after = math.MaxInt64

@@ -88,33 +88,43 @@ func newMoves(state *cluster.State, f tracing.Failover, now int64) *drain {
 	return &drain{story: story{Failover: f, began: now}}
 }
 
-// take adds a move, unless its shard has moved in this story.
+// take adds a move. Of a shard that has moved in this story, or is moving, it is another try if the last has failed.
 func (s *moves) take(state *cluster.State, decision *allocator.Decision, own *cluster.Copy, at int64, told *telltale, now int64) bool {
 	x := s.open
 	if _, known := s.from[decision.Shard]; known {
 		shard := x.Shard(state.ShardName(decision.Shard))
-		found := shard != nil && shard.Plan < 0 && shard.Last().ToID == string(decision.Move.Node)
-		if found {
-			x.decide(state, shard, decision, len(x.Plans), at, told)
+		switch {
+		case shard == nil:
+			return false
+		case shard.Last().Failed != "":
+			shard.Attempts = append(shard.Attempts, attempted(state, decision.Shard, decision.Move.Node, now))
+			s.from[decision.Shard] = own.Node
+		case shard.Plan >= 0 || shard.Last().ToID != string(decision.Move.Node):
+			return false
 		}
-		return found
+		x.decide(state, shard, decision, len(x.Plans), at, told)
+		return true
 	}
 	if len(x.Shards) == maxMoves {
 		x.Omitted++
 		return true
 	}
-	shard := s.add(state, state.Shard(decision.Shard), own, decision.Move.Node, now)
+	shard := s.add(state, decision.Shard, own, decision.Move.Node, now)
 	x.decide(state, shard, decision, len(x.Plans), at, told)
 	return true
 }
 
 // add notes that a copy is to take the place of another.
-func (s *moves) add(state *cluster.State, r *cluster.Shard, own *cluster.Copy, to shards.NodeID, now int64) *tracing.Shard {
+func (s *moves) add(state *cluster.State, id shards.ShardID, own *cluster.Copy, to shards.NodeID, now int64) *tracing.Shard {
 	x := s.open
-	x.Shards = append(x.Shards, tracing.Shard{ID: uint32(r.ID), Name: state.ShardName(r.ID), From: state.NodeName(own.Node), Led: own.ID == r.Primary, Plan: -1,
-		Attempts: []tracing.Attempt{{To: state.NodeName(to), ToID: string(to), Term: uint64(r.Term), Told: now}}})
-	s.from[r.ID] = own.Node
+	x.Shards = append(x.Shards, tracing.Shard{ID: uint32(id), Name: state.ShardName(id), From: state.NodeName(own.Node), Led: own.ID == state.Shard(id).Primary, Plan: -1,
+		Attempts: []tracing.Attempt{attempted(state, id, to, now)}})
+	s.from[id] = own.Node
 	return &x.Shards[len(x.Shards)-1]
+}
+
+func attempted(state *cluster.State, id shards.ShardID, to shards.NodeID, now int64) tracing.Attempt {
+	return tracing.Attempt{To: state.NodeName(to), ToID: string(to), Term: uint64(state.Shard(id).Term), Told: now}
 }
 
 // follow takes a state, and returns the story if it is over with it.
@@ -178,15 +188,20 @@ func (s *moves) compare(state *cluster.State, shard *tracing.Shard, a *tracing.A
 	}
 }
 
-// lead takes up what another leader has left. What the state has open of stories before the newest was begun twice by one that did not know
-// what had become of his first try: of that nobody need hear.
-func (s *moves) lead(state *cluster.State, term uint64, now int64) {
-	before := s.open
+// lead takes up what another leader has left, or this one in a term before, but for what this node has seen the end of. What the state has
+// open of stories before the newest was begun twice by one that did not know what had become of his first try: of that nobody need hear.
+func (s *moves) lead(state *cluster.State, ended []*drain, term uint64, now int64) {
+	before, from := s.open, s.from
 	s.open, s.from, s.since = nil, map[shards.ShardID]shards.NodeID{}, state.Version
 	for i := range state.Drains {
-		if entry := &state.Drains[i]; entry.Open && entry.Node == "" {
+		entry := &state.Drains[i]
+		over := slices.ContainsFunc(ended, func(x *drain) bool { return x.Since == entry.At })
+		if entry.Open && entry.Node == "" && !over {
 			s.resume(state, entry, before, now)
 		}
+	}
+	if s.open == nil && before != nil && !before.listed {
+		s.open, s.from = before, from
 	}
 	s.found(state, now)
 	if s.open != nil && s.open.Declared < now {
@@ -203,23 +218,26 @@ func (s *moves) resume(state *cluster.State, entry *cluster.Drain, before *drain
 	if err != nil { // a release wrote it that knows more
 		record = &tracing.Failover{Name: "relocation", Declared: now, Detector: s.name, Reason: unknownMoves}
 	}
-	s.open = newMoves(state, *record, now)
-	s.open.Since, s.open.listed, s.open.kept = entry.At, true, len(record.Plans)
-	if before != nil && before.Since == entry.At {
-		s.open = before
+	own := before != nil && (before.Since == entry.At || before.proposed(entry.Record))
+	if s.open = before; !own {
+		s.open = newMoves(state, *record, now)
+		s.open.kept = len(record.Plans)
 	}
+	s.open.Since, s.open.listed = entry.At, true
 	clear(s.from)
 	for i := range s.open.Shards {
-		for j := range state.Members {
-			if m := &state.Members[j]; m.Name == s.open.Shards[i].From {
-				s.from[shards.ShardID(s.open.Shards[i].ID)] = m.ID
-			}
+		if m := state.MemberByName(s.open.Shards[i].From); m != nil {
+			s.from[shards.ShardID(s.open.Shards[i].ID)] = m.ID
 		}
 	}
 }
 
-// found adds what moves, as the rows say, and belongs to no drain and to no story.
+// found adds what moves, as the rows say, and belongs to no drain and to no story. Copies that a record only counts are among them.
 func (s *moves) found(state *cluster.State, now int64) {
+	counted := 0
+	if s.open != nil {
+		counted = s.open.Omitted
+	}
 	for i := range state.Shards {
 		r := &state.Shards[i]
 		for j := range r.Copies {
@@ -234,11 +252,15 @@ func (s *moves) found(state *cluster.State, now int64) {
 			if s.open == nil {
 				s.open = newMoves(state, tracing.Failover{Name: "relocation", Epoch: state.Version, Declared: now, Detector: s.name, Reason: unknownMoves}, now)
 			}
+			if counted > 0 {
+				counted--
+				s.open.Omitted--
+			}
 			if len(s.open.Shards) == maxMoves {
 				s.open.Omitted++
 				continue
 			}
-			s.add(state, r, own, next.Node, now)
+			s.add(state, r.ID, own, next.Node, now)
 		}
 	}
 }

@@ -123,12 +123,62 @@ func TestMovesThatNobodyCanRead(t *testing.T) {
 	s := newStage(t, 3, 1)
 	s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: []byte("of a later release")}})
 	m := &moves{self: "id1", name: "n1"}
-	m.lead(s.state, 4, s.now)
+	m.lead(s.state, []*drain{{story: story{Failover: tracing.Failover{Since: s.state.Drains[0].At}}}}, 4, s.now)
+	if m.open != nil {
+		t.Fatal("a story whose end this node has seen begins again")
+	}
+	m.lead(s.state, nil, 4, s.now)
 	if m.open == nil {
 		t.Fatal("what the cluster state has open is not gone on with")
 	}
 	s.pass(10)
 	if x := m.follow(s.state, s.now); x == nil || x.Done != s.now || x.Outcome != tracing.OutcomeDone {
 		t.Fatalf("it ended as %+v", x)
+	}
+}
+
+// A move that failed may be tried again while others of its story go on.
+func TestMovesAreTriedAgain(t *testing.T) {
+	s := newStage(t, 4, 4)
+	m := &moves{self: "id1", name: "n1"}
+	first := s.swap(0, allocator.Balance)
+	m.planned(s.state, first, nil, s.now)
+	m.planned(s.state, s.swap(1, allocator.Balance), nil, s.now)
+	r := &s.state.Shards[0]
+	to := copyOn(r, first.Plan.Decisions[0].Move.Node)
+	s.apply(&cluster.Command{Failed: &cluster.Failed{Node: to.Node, Epoch: 1, Reason: "no space", Copies: []cluster.ShardCopy{{Shard: r.ID, Copy: to.ID}}}})
+	if m.follow(s.state, s.now) != nil || m.open.Shards[0].Problem == "" {
+		t.Fatal("it ends while another copy is under way, or does not say what is wrong with the first")
+	}
+	s.apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: r.ID, Base: s.state.Shards[0].Version, Moves: []cluster.Move{{Kind: cluster.MoveDrop, Copy: to.ID}}}}}})
+	m.planned(s.state, s.swap(0, allocator.Balance), nil, s.now)
+	s.settle()
+	s.clear()
+	m.follow(s.state, s.now)
+	s.pass(int64(arrivalWait / time.Millisecond))
+	x := m.follow(s.state, s.now)
+	if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 3 || len(x.Shards[0].Attempts) != 2 || x.Shards[0].Problem != "" {
+		t.Fatalf("it ended as %+v", x)
+	}
+}
+
+// Who leads in another term, too, goes on with what he knows, though the cluster has nothing of it yet; copies that are only counted are
+// counted once.
+func TestMovesOfTwoTerms(t *testing.T) {
+	s := newStage(t, 4, 4)
+	m := &moves{self: "id1", name: "n1"}
+	m.planned(s.state, s.swap(0, allocator.Balance), nil, s.now)
+	m.lead(s.state, nil, 4, s.now)
+	if x := m.open; x == nil || len(x.Plans) != 1 || len(x.Shards) != 1 || x.Reason != "even spread" {
+		t.Fatalf("in the next term it is %+v", x)
+	}
+	s.swap(1, allocator.Balance)
+	counted := *m.open
+	counted.Omitted = 1
+	s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: counted.Encode()}})
+	other := &moves{self: "id2", name: "n2"}
+	other.lead(s.state, nil, 5, s.now)
+	if x := other.open; x == nil || len(x.Shards) != 2 || x.Omitted != 0 {
+		t.Fatalf("another goes on with %+v", x)
 	}
 }

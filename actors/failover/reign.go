@@ -14,7 +14,7 @@ func (w *Watch) reign() {
 		w.sight(state, w.won)
 		w.stories.lead(state, w.former, term, w.won)
 		w.drains.lead(state, term, w.won)
-		w.moves.lead(state, term, w.won)
+		w.moves.lead(state, w.drains.ended, term, w.won)
 		for _, x := range w.stories.open {
 			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
 		}
@@ -23,6 +23,7 @@ func (w *Watch) reign() {
 		w.doubt()
 		w.office.Store(0)
 		w.leading, w.stories.open, w.moves.open, w.missed = false, nil, nil, 0
+		w.former, w.newcomer = w.c.Self, ""
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {
 		w.reigned(leader, w.c.Group.State().Version)

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -35,6 +36,18 @@ type story struct {
 	felt   []Felt
 	sent   [][]byte // records that were proposed as its end, and of which nobody knows whether they were committed
 	after  int64    // it is not told before
+}
+
+// proposed says whether a record is one of those of which nobody knows what became of them.
+func (x *story) proposed(record []byte) bool {
+	return slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, record) })
+}
+
+// doubt notes a record whose proposal was not answered. Only the newest may be under way.
+func (x *story) doubt(record []byte) {
+	if x.sent = append(x.sent, record); len(x.sent) > 2 {
+		x.sent = x.sent[1:]
+	}
 }
 
 // stories are those of one reign. It is pure: times are given, in nanoseconds since 1970.

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -357,7 +356,7 @@ func (w *Watch) verify(state *cluster.State) {
 		if entry != nil && entry.Open {
 			return false
 		}
-		if entry != nil && slices.ContainsFunc(x.sent, func(sent []byte) bool { return bytes.Equal(sent, entry.Record) }) {
+		if entry != nil && x.proposed(entry.Record) {
 			w.retell(entry.Record)
 		}
 		return true
@@ -409,9 +408,7 @@ func (w *Watch) finish(x *story) {
 	switch {
 	case err != nil:
 		w.log(x).Debug("the story of a failover was not committed yet", "error", err)
-		if x.sent = append(x.sent, record); len(x.sent) > 2 { // only the newest may be under way
-			x.sent = x.sent[1:]
-		}
+		x.doubt(record)
 		x.Done, x.Outcome, x.after = 0, tracing.OutcomeOpen, nanos()+endPause
 		w.stories.open = append(w.stories.open, x)
 		return

@@ -423,3 +423,21 @@ func TestWinnerWhoDoesNothingIsNoFormerLeader(t *testing.T) {
 		}
 	}
 }
+
+// A node that led is the former leader of whoever comes next, itself included.
+func TestOwnReignIsAFormerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTwoOffices(t)
+		defer x.close()
+		if x.rest(); x.first.watch.former == "id1" {
+			t.Fatal("it has led before it led")
+		}
+		x.p.elect("id3", 4)
+		x.rest()
+		x.p.elect("id1", 5)
+		x.rest()
+		if former := x.first.watch.former; former != "id1" {
+			t.Errorf("before this reign, and the other in which nothing happened, %q led", former)
+		}
+	})
+}
