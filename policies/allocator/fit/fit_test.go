@@ -447,6 +447,32 @@ func TestLightDimensionsHaveABand(t *testing.T) {
 	}
 }
 
+// Leads that are uneven within the band are left as they are, and do not hide what is gained elsewhere.
+func TestUnevenLeadsKeepNoMoveBack(t *testing.T) {
+	p := Problem{Nodes: make([]Node, 20), Classes: []Class{{Row: make([]byte, 20)}}, Weights: Vector{4: 0.1}, Light: Vector{4: 2}}
+	put := func(n int32, load Vector) {
+		p.Shards = append(p.Shards, Shard{First: int32(len(p.Slots)), Count: 1, Primary: load, Bytes: 1, Still: load[4] > 0})
+		p.Slots = append(p.Slots, n)
+	}
+	for n := range p.Nodes {
+		p.Nodes[n] = Node{Capacity: Vector{0: 1, 4: 1}, Zone: None, Host: None}
+		for range 20 + map[int]int{0: 10, 1: -10}[n] {
+			put(int32(n), Vector{0: 0.02})
+		}
+		for range n % 2 * 2 { // every other node leads 2, and the share is 1
+			put(int32(n), Vector{4: 1})
+		}
+	}
+	s := NewSearch(p)
+	if h, d := s.Heat(3); h < 1.9 || d != 4 {
+		t.Fatalf("node 3 is at %.2f in dimension %d", h, d)
+	}
+	s.Settle(Limits{})
+	if cpu := s.Use(0)[0] / s.Level(0)[0]; cpu > 1.1 {
+		t.Errorf("node 0 stays at %.2f after %d moves, since others lead two shards each", cpu, len(s.Moves()))
+	}
+}
+
 // A class of scorers moves copies as far as their units say; NOT_PREFERRED nodes are taken only if no other can.
 func TestScoresAndAversion(t *testing.T) {
 	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}, Scores: []float64{0, 1e5, 0}}}}

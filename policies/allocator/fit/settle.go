@@ -95,17 +95,26 @@ func (s *Search) Settle(l Limits) (passes int) {
 	}
 }
 
-// excess is the part of the potential that is above Stop.
+// excess is the part of the potential that is above Stop, and above what is not too much.
 func (t *settler) excess() (sum float64) {
-	stop := eighth(t.Stop)
 	for n := range t.Nodes {
 		for d := range Dims {
-			if x := eighth(t.use[n][d] * t.inv[n][d]); x > stop && !t.Nodes[n].Away {
-				sum += t.weight[n][d] * (x - stop)
+			most := eighth(max(t.Stop, t.band(int32(n), d)))
+			if x := eighth(t.use[n][d] * t.inv[n][d]); x > most && !t.Nodes[n].Away {
+				sum += t.weight[n][d] * (x - most)
 			}
 		}
 	}
 	return sum
+}
+
+// band is the heat from which a node has too much in a dimension: what is below is left as it is, and so must not be weighed against
+// what is mended elsewhere.
+func (t *settler) band(n int32, d int) float64 {
+	if t.Light[d] == 0 || t.Limits.Fresh {
+		return 0
+	}
+	return 1 + t.Light[d]*t.inv[n][d]
 }
 
 // undo takes back all moves, but for those of fresh copies, which cost nothing.
@@ -167,8 +176,7 @@ func (t *settler) measure(n int32) {
 		return
 	}
 	for d := range Dims {
-		use, inv := t.use[n][d], t.inv[n][d]
-		if h := use * inv; h > t.heat[n] && (t.Light[d] == 0 || t.Limits.Fresh || h >= 1+t.Light[d]*inv) {
+		if h := t.use[n][d] * t.inv[n][d]; h > t.heat[n] && h >= t.band(n, d) {
 			t.heat[n], t.dim[n] = h, int8(d)
 		}
 	}
