@@ -95,26 +95,24 @@ func (s *Search) Settle(l Limits) (passes int) {
 	}
 }
 
-// excess is the part of the potential that is above Stop, and above what is not too much.
+// excess is the part of the potential that is above Stop where there is too much.
 func (t *settler) excess() (sum float64) {
+	stop := eighth(t.Stop)
 	for n := range t.Nodes {
 		for d := range Dims {
-			most := eighth(max(t.Stop, t.band(int32(n), d)))
-			if x := eighth(t.use[n][d] * t.inv[n][d]); x > most && !t.Nodes[n].Away {
-				sum += t.weight[n][d] * (x - most)
+			if h := t.use[n][d] * t.inv[n][d]; h > t.Stop && t.tooMuch(int32(n), d) && !t.Nodes[n].Away {
+				sum += t.weight[n][d] * (eighth(h) - stop)
 			}
 		}
 	}
 	return sum
 }
 
-// band is the heat from which a node has too much in a dimension: what is below is left as it is, and so must not be weighed against
-// what is mended elsewhere.
-func (t *settler) band(n int32, d int) float64 {
-	if t.Light[d] == 0 || t.Limits.Fresh {
-		return 0
-	}
-	return 1 + t.Light[d]*t.inv[n][d]
+// tooMuch says that what a node has in a dimension is not within its band: what is within it is left as it is, so that it must not be
+// weighed against what is mended elsewhere.
+func (t *settler) tooMuch(n int32, d int) bool {
+	inv := t.inv[n][d]
+	return t.Light[d] == 0 || t.Limits.Fresh || t.use[n][d]*inv >= 1+t.Light[d]*inv
 }
 
 // undo takes back all moves, but for those of fresh copies, which cost nothing.
@@ -176,7 +174,7 @@ func (t *settler) measure(n int32) {
 		return
 	}
 	for d := range Dims {
-		if h := t.use[n][d] * t.inv[n][d]; h > t.heat[n] && h >= t.band(n, d) {
+		if h := t.use[n][d] * t.inv[n][d]; h > t.heat[n] && t.tooMuch(n, d) {
 			t.heat[n], t.dim[n] = h, int8(d)
 		}
 	}
