@@ -114,14 +114,21 @@ func (a *activation) take(d *delivery) {
 		return
 	}
 	a.queue = append(a.queue, d)
-	if a.running || len(a.open) > 0 && !a.passes(d) && !a.crosses(d) {
+	if a.running || len(a.open) > 0 && !a.passes(d) && !a.crosses(d) && !a.outdated() {
 		return
 	}
-	a.running = a.host.employ(a)
-	if !a.running {
-		a.queue = nil
+	a.work()
+}
+
+// work has the messages of the mailbox handled, or refused if the host is closed. The caller holds the lock, and nobody is at it.
+func (a *activation) work() {
+	if a.running = a.host.employ(a); a.running {
+		return
+	}
+	for _, d := range a.queue {
 		d.refuse(errClosed)
 	}
+	a.queue = nil
 }
 
 // refuse answers a message that is not handled.
@@ -192,6 +199,12 @@ func (a *activation) run() {
 			}
 		}
 		d := a.next()
+		if d == nil && len(a.queue) > 0 && a.outdated() {
+			a.mu.Unlock()
+			a.unload() // then nothing is held off until it is known what the actor waits for now
+			before = nil
+			continue
+		}
 		if d == nil {
 			if a.running = false; len(a.queue) == 0 {
 				a.queue = a.first[:0]

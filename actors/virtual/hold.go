@@ -89,6 +89,13 @@ func (a *activation) crosses(d *delivery) bool {
 	return false
 }
 
+// outdated says whether what the actor is taken to wait for is what it waited for in an earlier reign: another node may have handled the answer
+// since. The caller holds the lock, and the actor is its own.
+func (a *activation) outdated() bool {
+	term, err := a.host.c.Storage.Reign(a.shard)
+	return err == nil && term != a.core.Term()
+}
+
 // next takes the message that is handled next out of the mailbox; nil: none may be now. The caller holds the lock, and the actor is its own.
 func (a *activation) next() (d *delivery) {
 	for _, number := range a.freed {
@@ -135,7 +142,7 @@ func (h *Host) free(id ID, number uint64) {
 		return
 	}
 	if a.freed = append(a.freed, number); !a.running && len(a.queue) > 0 {
-		a.running = h.employ(a) // if the host is closed those who wait have been told
+		a.work()
 	}
 }
 
@@ -146,6 +153,10 @@ func (a *activation) putOff(d *delivery) error {
 	defer a.mu.Unlock()
 	at := slices.Index(a.queue, d)
 	if a.running || at < 0 {
+		return nil
+	}
+	if a.outdated() {
+		a.work()
 		return nil
 	}
 	a.queue = slices.Delete(a.queue, at, at+1)

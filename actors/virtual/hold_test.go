@@ -301,6 +301,80 @@ func TestHoldEnds(t *testing.T) {
 	})
 }
 
+// What an actor waited for when this node led its shard before holds nobody off now: another node has handled the answer meanwhile.
+func TestHoldEndsElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1", "n2")
+		oven := make(gate)
+		w.register(cooks(nil), ovens(oven))
+		home := w.home(ID{"cook", "a"})
+		w.must("n1", "cook/a", "bake", "x")
+		w.lead(home, "n2")
+		close(oven)
+		pass(time.Second)
+		w.lead(home, "n1") // which has the actor in memory still: it sweeps every 10 s
+		at := time.Now()
+		w.must("n1", "cook/a", "add", "1")
+		if took := time.Since(at); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		w.logged("a", "ask answer 1")
+	})
+}
+
+// An answer that was set aside holds nobody off, also if it was not known at first that it was.
+func TestHoldEndsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1", "n2")
+		oven := make(gate)
+		close(oven)
+		w.register(cooks(nil), ovens(oven))
+		unknown := 0
+		w.spoil = func(ops []Op) error { // the world's lock is held
+			if strings.HasPrefix(ops[len(ops)-1].Key, "a/") {
+				unknown++
+				return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the link broke")}
+			}
+			return nil
+		}
+		w.must("n1", "cook/a", "spoil", "x")
+		pass(time.Minute)
+		w.must("n1", "cook/a", "add", "1")
+		if unknown != 1 {
+			t.Errorf("%d commits were doubtful", unknown)
+		}
+	})
+}
+
+// A node that stops while an actor holds messages off tells all of those who wait, whatever comes last.
+func TestHoldEndsWithTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(cooks(nil))
+		h := w.hosts["n1"]
+		h.Close()
+		a := h.activate(ID{"cook", "a"}, h.kind("cook"), 0)
+		a.open = questions{1: ID{"oven", "x"}}
+		a.core.Loaded(1, 1, 1)
+		var list []*delivery
+		for _, method := range []string{"add", "add", "peek"} {
+			d := &delivery{ctx: t.Context(), m: &message{To: a.id, Method: method}, done: make(chan struct{})}
+			list = append(list, d)
+			a.enqueue(a.kind, d)
+		}
+		for i, d := range list {
+			select {
+			case <-d.done:
+			default:
+				t.Errorf("message %d waits for ever", i)
+			}
+			if d.err != errClosed {
+				t.Errorf("message %d: %v", i, d.err)
+			}
+		}
+	})
+}
+
 // Whatever the nodes do, nothing comes between question and answer, and what is acknowledged is there once.
 func TestNothingComesBetween(t *testing.T) {
 	for seed := range uint64(30) {

@@ -270,6 +270,11 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 func (h *Host) giveUp(ctx context.Context, a *activation, d *delivery) ([]byte, error) {
 	switch {
 	case !a.withdraw(d):
+		select {
+		case <-d.done:
+			return d.body, d.err
+		default:
+		}
 		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", d.m.To, d.m.Method, cmp.Or(ctx.Err(), h.ctx.Err()))}
 	case ctx.Err() == nil:
 		end(d.span, errClosed)

@@ -40,7 +40,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		return nil, err
 	}
 	if len(a.open) > 0 && !a.passes(d) {
-		return nil, errHeld
+		return nil, a.confirm(errHeld)
 	}
 	if a.kind.method(d.m.Method).reads {
 		_, body, err := a.look(d.ctx, d.m, a.snapshot())
@@ -166,7 +166,8 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		}
 		switch {
 		case d.m.answer != nil:
-			if values[0].Version == 0 { // the question is gone: its answer was handled
+			if values[0].Version == 0 { // the question is gone: its answer was handled, or set aside
+				delete(a.open, d.m.Seq)
 				return true, nil, nil
 			}
 		case reply:
