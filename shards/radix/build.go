@@ -1,5 +1,7 @@
 package radix
 
+import "unsafe"
+
 // A builder makes a tree of leaves that come in key order. Open are the nodes on the path of the last key; one that the next key does not
 // share is complete, and is written with just the room that it needs:
 //
@@ -17,7 +19,13 @@ type builder struct {
 	leaf uint32 // of last, not yet linked; 0 = no key has come
 	slab uint64 // where the next node goes
 	stop uint64 // where the slab ends
+	held int64  // bytes of the layers' keys and refs
 }
+
+// memory is what the builder holds beside the tree.
+func (b *builder) memory() int64 { return int64(cap(b.last)) + layerSize*int64(cap(b.open)) + b.held }
+
+const layerSize = int64(unsafe.Sizeof(layer{}))
 
 // slabSize is the bytes that nodes get at a time, of a large tree; of a small one less, since part of the last slab stays empty.
 const slabSize = 4096
@@ -59,7 +67,7 @@ func (b *builder) settle(t *Tree, same int) uint32 {
 			begin = max(begin, b.open[n-2].end+1)
 		}
 		l := &b.open[n-1]
-		l.attach(t, b.last, ref)
+		b.attach(t, l, b.last, ref)
 		ref = b.write(t, l, b.last[begin:l.end])
 	}
 	b.open = b.open[:n]
@@ -69,7 +77,7 @@ func (b *builder) settle(t *Tree, same int) uint32 {
 	if n == 0 || b.open[n-1].end < same {
 		b.push(same)
 	}
-	b.open[len(b.open)-1].attach(t, b.last, ref)
+	b.attach(t, &b.open[len(b.open)-1], b.last, ref)
 	return 0
 }
 
@@ -86,14 +94,16 @@ func (b *builder) push(end int) {
 }
 
 // attach hangs a block below an open node: as term if the key ends there.
-func (l *layer) attach(t *Tree, key []byte, ref uint32) {
+func (b *builder) attach(t *Tree, l *layer, key []byte, ref uint32) {
 	l.born = max(l.born, birth(t.at(ref)))
 	if len(key) == l.end {
 		l.term = ref
 		return
 	}
+	before := cap(l.keys) + 4*cap(l.refs)
 	l.keys = append(l.keys, key[l.end])
 	l.refs = append(l.refs, ref)
+	b.held += int64(cap(l.keys) + 4*cap(l.refs) - before)
 }
 
 // write makes the block of a complete node.

@@ -34,6 +34,9 @@ func (t *Tree) Memory() int64 {
 	sum += int64(t.snapshots) * snapshotSize
 	if t.fresh != nil {
 		sum += t.fresh.tree.Memory() + int64(cap(t.fresh.dirty)+cap(t.fresh.cursor))
+		if t.fresh.build != nil {
+			sum += t.fresh.build.memory()
+		}
 	}
 	return sum
 }

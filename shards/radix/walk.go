@@ -90,7 +90,7 @@ func (w *walker) beyond(key []byte) bool {
 	return w.hi != nil && bytes.Compare(key, w.hi) >= 0 || w.lo != nil && bytes.Compare(key, w.lo) < 0
 }
 
-// meet takes the next leaf, whose block has been asked for.
+// meet takes the next leaf. Its block has been asked for, unless a walk forward comes to a key that ends at a node.
 func (w *walker) meet(ref uint32) bool {
 	if w.width == 1 {
 		w.width = narrowest

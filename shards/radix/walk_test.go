@@ -134,3 +134,30 @@ func TestRebuildShape(t *testing.T) {
 		}
 	}
 }
+
+// What a rebuild holds beside its tree is counted as it grows.
+func TestBuilderMemory(t *testing.T) {
+	tree := New(Options{})
+	for i := range 3000 {
+		tree.Put(uint64(i+1), fmt.Appendf(nil, "%d/%d/%d", i%7, i%113, i), nil, 0)
+	}
+	for looked := 0; ; looked++ {
+		if tree.Rebuild(100) {
+			if looked < 20 {
+				t.Errorf("looked at it %d times", looked)
+			}
+			return
+		}
+		b := tree.fresh.build
+		if b == nil {
+			continue
+		}
+		held := int64(cap(b.last)) + layerSize*int64(cap(b.open))
+		for _, l := range b.open[:cap(b.open)] {
+			held += int64(cap(l.keys) + 4*cap(l.refs))
+		}
+		if b.memory() != held || held == 0 {
+			t.Fatalf("it says that it holds %d bytes, and holds %d", b.memory(), held)
+		}
+	}
+}

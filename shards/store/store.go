@@ -72,7 +72,7 @@ func (s *Store) Due(now int64) bool {
 	return next != 0 && next <= s.at(now)
 }
 
-// Compact moves at most about budget bytes towards a denser tree and says whether there is nothing left to do.
+// Compact moves at most budget keys towards a denser tree and says whether there is nothing left to do.
 func (s *Store) Compact(budget int) (done bool) { return s.tree.Compact(budget) }
 
 // Memory is all bytes that the store holds.
