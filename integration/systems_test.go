@@ -17,7 +17,7 @@ func TestOtherSystems(t *testing.T) {
 		c := &packages.Config{
 			Mode:  packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedCompiledGoFiles,
 			Dir:   "..",
-			Env:   append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0"),
+			Env:   append(os.Environ(), "GOOS="+system, "GOARCH=arm64", "CGO_ENABLED=0"),
 			Tests: true,
 		}
 		list, err := packages.Load(c, pattern)
