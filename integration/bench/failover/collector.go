@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,8 +98,8 @@ const (
 )
 
 // compare takes the trials without a collector, and with one.
-func compare(name string, without, with []time.Duration, more int64) effect {
-	e := effect{name: name, more: more, without: median(without), with: median(with)}
+func compare(name string, without, with []time.Duration) effect {
+	e := effect{name: name, without: median(without), with: median(with)}
 	e.ratio = float64(e.with) / float64(e.without)
 	chance := rand.New(rand.NewPCG(1, 2)) // the same trials give the same bounds
 	draw := func(from []time.Duration) time.Duration {
@@ -119,13 +119,16 @@ func compare(name string, without, with []time.Duration, more int64) effect {
 }
 
 // verdict says what is known of the targets.
-func (e *effect) verdict() string {
+func (e *effect) verdict(weighed bool) string {
 	slower := "met"
 	switch {
 	case e.low > mostSlower:
 		slower = "MISSED"
 	case e.high > mostSlower:
 		slower = "neither shown nor ruled out"
+	}
+	if !weighed {
+		return fmt.Sprintf("<= %.2f %s", mostSlower, slower)
 	}
 	memory := "met"
 	if e.more > mostMemory {
@@ -134,16 +137,12 @@ func (e *effect) verdict() string {
 	return fmt.Sprintf("<= %.2f %s; <= %d MiB %s", mostSlower, slower, mostMemory>>20, memory)
 }
 
-// printEffects compares the rows of clusters with a collector to those without.
+// printEffects compares the rows of clusters with a collector to those without. Memory is compared where all leaders have lived through
+// all trials: if no leader was killed.
 func printEffects(ctx context.Context, out io.Writer, systems []system, rows []*result, aims []string) error {
-	held := map[string]int64{}
-	for _, s := range systems {
-		if t, is := s.(*troupe); is {
-			var err error
-			if held[t.called], err = t.memory(ctx); err != nil {
-				return err
-			}
-		}
+	held, err := holdings(ctx, systems, rows)
+	if err != nil {
+		return err
 	}
 	row := func(name string) *result {
 		if i := slices.IndexFunc(rows, func(r *result) bool { return r.name == name }); i >= 0 {
@@ -159,16 +158,44 @@ func printEffects(ctx context.Context, out io.Writer, systems []system, rows []*
 				continue
 			}
 			if first {
-				fmt.Fprintf(out, "\nWith a collector, to without: median until the first client wrote again (95 of 100 drawings of the trials), and what the leader held in the end\n\n")
+				fmt.Fprintf(out, "\nWith a collector, to without: median until the first client wrote again (95 of 100 drawings of the trials), and what the leader held in the end, if none was killed\n\n")
 				first = false
 			}
-			e := compare(name+", "+aim, without.first, with.first, held[name]-held["troupe"])
-			fmt.Fprintf(out, "%s  %.3f (%.2f to %.2f)  %.1f ms, %.1f without  %+.1f MiB  %s\n", e.name, e.ratio, e.low, e.high,
-				e.with.Seconds()*1e3, e.without.Seconds()*1e3, float64(e.more)/(1<<20), e.verdict())
+			e := compare(name+", "+aim, without.first, with.first)
+			memory := ""
+			if held != nil {
+				e.more = held[name] - held["troupe"]
+				memory = fmt.Sprintf("  %+.1f MiB", float64(e.more)/(1<<20))
+			}
+			fmt.Fprintf(out, "%s  %.3f (%.2f to %.2f)  %.1f ms, %.1f without%s  %s\n", e.name, e.ratio, e.low, e.high, e.with.Seconds()*1e3, e.without.Seconds()*1e3, memory, e.verdict(held != nil))
 		}
 	}
 	return nil
 }
 
+// holdings is what the leaders hold, by system; nil: nobody compares it.
+func holdings(ctx context.Context, systems []system, rows []*result) (map[string]int64, error) {
+	compared := slices.ContainsFunc(systems, func(s system) bool { return s.name() == collected || s.name() == hanging })
+	if !compared || slices.ContainsFunc(rows, func(r *result) bool { return strings.HasSuffix(r.name, ", "+aimLeader) }) {
+		return nil, nil
+	}
+	held := map[string]int64{}
+	for _, s := range systems {
+		if t, is := s.(*troupe); is {
+			var err error
+			if held[t.called], err = t.memory(ctx); err != nil {
+				return nil, fmt.Errorf("what the leader of %s holds: %w", t.called, err)
+			}
+		}
+	}
+	return held, nil
+}
+
+// The aims: whose node a fault befalls.
+const (
+	aimPrimary = "primary"
+	aimLeader  = "leader"
+)
+
 // wanted is an aim that is to be measured.
-func (o *options) wanted(aim string) bool { return cmp.Or(o.aim, aim) == aim }
+func (o *options) wanted(aim string) bool { return o.aim == "" || o.aim == aim }

@@ -134,7 +134,7 @@ func (e *etcdCluster) whole(ctx context.Context) error {
 	return nil
 }
 
-func (e *etcdCluster) aims() []string { return []string{"leader"} }
+func (e *etcdCluster) aims() []string { return []string{aimLeader} }
 
 func (e *etcdCluster) target(ctx context.Context, _, tag string) (string, victim, error) {
 	for _, n := range e.nodes {

@@ -65,9 +65,13 @@ func TestEffects(t *testing.T) {
 		{trials(30*time.Millisecond, time.Microsecond), 16<<20 + 1, "<= 1.05 MISSED; <= 16 MiB MISSED"},
 		{trials(time.Millisecond, time.Millisecond), -5, "<= 1.05 neither shown nor ruled out; <= 16 MiB met"},
 	} {
-		e := compare("x", even, c.with, c.more)
-		if got := e.verdict(); got != c.want || e.low > e.ratio || e.high < e.ratio {
+		e := compare("x", even, c.with)
+		e.more = c.more
+		if got := e.verdict(true); got != c.want || e.low > e.ratio || e.high < e.ratio {
 			t.Errorf("%+v: %q, want %q", e, got, c.want)
+		}
+		if got := e.verdict(false); got != strings.SplitN(c.want, ";", 2)[0] {
+			t.Errorf("of what was not weighed it says %q", got)
 		}
 	}
 }
@@ -144,5 +148,18 @@ func TestFlagsAreChecked(t *testing.T) {
 		if err := run(t.Context(), &o, io.Discard, io.Discard); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
+	}
+}
+
+// Bad flags are refused before anything is started, and memory is asked for only where it is compared.
+func TestAims(t *testing.T) {
+	for want, o := range map[string]*options{"must be primary or leader": {fault: "kill", aim: "primry", systems: "troupe"}, "must be kill, pause or cut": {fault: "none"}} {
+		if err := run(t.Context(), o, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	leaders := []*result{{name: "troupe, primary"}, {name: "troupe, leader"}}
+	if held, err := holdings(t.Context(), nil, leaders); held != nil || err != nil {
+		t.Errorf("with no collector %v is held, %v", held, err)
 	}
 }

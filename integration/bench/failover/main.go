@@ -110,6 +110,9 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 	if !slices.Contains([]string{"kill", "pause", "cut"}, o.fault) {
 		return fmt.Errorf("-fault %s: must be kill, pause or cut", o.fault)
 	}
+	if !slices.Contains([]string{"", aimPrimary, aimLeader}, o.aim) {
+		return fmt.Errorf("-aim %s: must be %s or %s", o.aim, aimPrimary, aimLeader)
+	}
 	if o.fault == "cut" && o.systems != "troupe" {
 		return errors.New("-fault cut: only troupe nodes can be told to lose messages; add -systems troupe")
 	}
@@ -155,10 +158,13 @@ func run(ctx context.Context, o *options, out, progress io.Writer) (err error) {
 	for _, name := range order {
 		rows = append(rows, results[name])
 	}
+	if len(rows) == 0 {
+		return fmt.Errorf("-aim %s: none of %s has such a node", o.aim, o.systems)
+	}
 	if err := printTable(out, o, rows); err != nil {
 		return err
 	}
-	return printEffects(ctx, out, systems, rows, []string{"primary", "leader"})
+	return printEffects(ctx, out, systems, rows, []string{aimPrimary, aimLeader})
 }
 
 // start starts the systems that were asked for. Those that it returns are to be closed, also after an error.

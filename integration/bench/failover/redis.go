@@ -168,7 +168,7 @@ func parseNodes(table string) (rows []nodeRow) {
 	return rows
 }
 
-func (r *redisCluster) aims() []string { return []string{"primary"} }
+func (r *redisCluster) aims() []string { return []string{aimPrimary} }
 
 // target is the master that serves the tag's slot: it does not answer MOVED.
 func (r *redisCluster) target(ctx context.Context, _, tag string) (string, victim, error) {

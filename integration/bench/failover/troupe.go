@@ -57,7 +57,7 @@ func (t *troupe) whole(ctx context.Context) error {
 	return nil
 }
 
-func (t *troupe) aims() []string { return []string{"primary", "leader"} }
+func (t *troupe) aims() []string { return []string{aimPrimary, aimLeader} }
 
 // target finds a slot whose primary is on the placement leader, or on another node.
 func (t *troupe) target(ctx context.Context, aim, tag string) (string, victim, error) {
@@ -71,7 +71,7 @@ func (t *troupe) target(ctx context.Context, aim, tag string) (string, victim, e
 		if err != nil {
 			return "", nil, err
 		}
-		if (m == leader) == (aim == "leader") {
+		if (m == leader) == (aim == aimLeader) {
 			return candidate, m, nil
 		}
 	}
@@ -84,7 +84,7 @@ func (t *troupe) still(ctx context.Context, aim, tag string, v victim) bool {
 		return false
 	}
 	m, err := t.cluster.Primary(ctx, "default", tag)
-	return err == nil && m == v && (m == leader) == (aim == "leader")
+	return err == nil && m == v && (m == leader) == (aim == aimLeader)
 }
 
 func (t *troupe) store(attempt time.Duration) harness.Store {
