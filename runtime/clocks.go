@@ -61,6 +61,7 @@ func (l *life) compareClocks(ctx context.Context) {
 			ahead, err := l.node.ahead(ctx, leader)
 			if err != nil { // it may be starting, or of a release that does not tell: the figure is missing then
 				l.node.config.Logger.Debug("the placement leader's clock is not known", "err", err)
+				next = clockSoon
 				break
 			}
 			l.node.clocks.seen.Store(&clockSeen{leader, ahead, time.Now()})
