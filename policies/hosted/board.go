@@ -216,9 +216,8 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 	b.u32(abi.Unled, 0, v.Unled)
 	b.u32(abi.Unwhole, 0, v.Unwhole)
 	b.rebalanced(-1, abi.Rebalanced, 0)
-	if k := v.Keyspace(r.ID.Keyspace()); b.values[abi.KeyspaceRebalanced] != nil {
-		b.rebalanced(k, abi.KeyspaceRebalanced, k)
-	}
+	k := v.Keyspace(r.ID.Keyspace())
+	b.rebalanced(k, abi.KeyspaceRebalanced, k)
 }
 
 // put writes a row of the shard table, and its copies.

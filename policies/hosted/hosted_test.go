@@ -199,6 +199,27 @@ func TestDelta(t *testing.T) {
 	}
 }
 
+// A module that looks at one of a keyspace's sums of what moved for balance is told when that one changes, whatever it looks at beside it.
+func TestDeltaOfWhatMovedForBalance(t *testing.T) {
+	for _, c := range []struct {
+		needs string
+		told  bool
+	}{{"keyspace_rebalanced", true}, {"keyspace_rebalanced_bytes", true}, {"keyspace_rebalanced_until", true}, {"rebalanced_bytes", true}, {"keyspace_shards", false}} {
+		v := load(t, engine(t), fixture(t, "plain/counter", abi.Manifest{Needs: []string{"node_flags", "copy_flags", c.needs}}))
+		set := hosted.NewSet(nil, []hosted.Policy{{Version: v}})
+		w := parse(t, "now 2026-11-23T22:30:00Z\nnode N1 format=5\nkeyspace k shards=2\nshard k/0 primary@N1\n")
+		trial := w.State.Try()
+		view := policies.NewView(trial.State(), w.Facts)
+		set.Ask(view, question(view, 0))
+		r := &trial.State().Shards[0]
+		trial.Rebalance(cluster.Rebalance{Shard: r.ID, At: w.Facts.Now.UnixMilli(), Bytes: 5000})
+		set.Changed(view, 0)
+		if row := set.Ask(view, question(view, 1)); (row[0].Verdict() == policies.No) != c.told {
+			t.Errorf("%s: told %v, want %v", c.needs, row[0].Verdict() == policies.No, c.told)
+		}
+	}
+}
+
 // What shards without a primary wait for is bounded: of a million instructions a question four million are had, and then the
 // policy is passed over, without a fault.
 func TestPromotionsWaitForNobody(t *testing.T) {
