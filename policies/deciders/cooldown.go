@@ -15,12 +15,11 @@ type Cooldown struct{}
 
 // rest is how long shards of a keyspace are left alone.
 type rest struct {
-	time     time.Duration
-	text, by string // as it was set, and by which setting
+	time time.Duration
+	by   string // the setting
 }
 
 var rests = perValue(cluster.SettingCooldown, func(v *policies.View, k *cluster.Keyspace) (r rest) {
-	r.text, _ = v.Setting(k, cluster.SettingCooldown)
 	r.time, r.by = duration(v, k, cluster.SettingCooldown)
 	r.time = r.time.Truncate(time.Millisecond) // as guests know durations
 	return r
@@ -32,7 +31,7 @@ func (Cooldown) Name() string { return "cooldown" }
 // PerShard is true: it depends on when the shard moved.
 func (Cooldown) PerShard() bool { return true }
 
-// Silent says that nothing has moved, or that no shard is left alone for it.
+// Silent says that no keyspace leaves shards alone, or that the time is not known.
 func (Cooldown) Silent(v *policies.View, _ policies.Capability) bool {
 	for _, r := range rests.all(v) {
 		if r.time > 0 {
@@ -95,5 +94,5 @@ func (d Cooldown) Reason(v *policies.View, q *policies.Question, node int, _ pol
 	r := rests.of(v, q.Keyspace)
 	until, moved := d.until(v, q)
 	return fmt.Sprintf("shard %s does not leave node %s for balance before %s: it moved at %s, and setting %s is %s", v.State.ShardName(q.Shard.ID), v.Nodes[node].Name,
-		until.Add(time.Minute-1).Format("Mon 15:04"), moved.Format("Mon 15:04"), r.by, r.text)
+		until.Add(time.Minute-1).Format("Mon 15:04"), moved.Format("Mon 15:04"), r.by, r.time)
 }

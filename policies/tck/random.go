@@ -215,9 +215,9 @@ func (r *roller) value(rule *cluster.SettingRule) string {
 	case len(rule.Values) > 0:
 		return pick(r.Rand, rule.Values...)
 	case rule.Time && rule.Min > 0:
-		return pick(r.Rand, "1s", "10s", "1m30s", "1h")
+		return pick(r.Rand, "1s", "1.001s", "10s", "1m30s", "1h")
 	case rule.Time:
-		return pick(r.Rand, "0s", "250ms", "1s", "1.5s", "10s", "1m30s", "1h")
+		return pick(r.Rand, "0s", "250ms", "1s", "1.001s", "1.5s", "10s", "1m30s", "1h")
 	case rule.Name == cluster.SettingAwareness:
 		return pick(r.Rand, "zone", "rack", "zone,rack", "rack, zone ,tier", "none")
 	case rule.Name == cluster.SettingRebalanceWindows:
