@@ -37,7 +37,7 @@ type BeginMoves struct {
 // DrainChange is what the placement leader has to say about an entry. Of one that is closed nothing is taken any more.
 type DrainChange struct {
 	At     uint64 // the version of the state that opened the entry, which names it
-	Record []byte // what is told of the drain so far, as package tracing writes it; nil: as it was
+	Record []byte // what is told of the drain so far, as package tracing writes it: in place of what was there; nil: nothing, and what is told of nothing is not shown
 	Close  bool   // the drain is over: the record is the last word
 }
 

@@ -20,7 +20,8 @@ import "github.com/troupe-actors/troupe/shards"
 // 11. Modules are sorted by Digest and within their bounds; a whole one has the digest that it is named by; members report on whole ones.
 // 12. Policies are sorted by Name, with versions that ascend, each a whole module; what is in use is there and not quarantined.
 // 13. Every member reads the format that the state needs: FormatPolicies with a module, a policy, a quarantine or a failover,
-// FormatHistory with a drain or an amendment, FormatKinds with a kind of actors, FormatBudget with a relocation for balance that is counted.
+// FormatHistory with a drain or an amendment, FormatKinds with a kind of actors, FormatBudget with a relocation for balance that is counted,
+// FormatMoves with moves of copies among the drains.
 // 14. Failovers are in the order in which they were opened, each life once, within their bounds; the open ones have deposed somebody.
 // 15. Drains are in the order in which they were opened, within their bounds.
 // 16. Amendments are in order, within their bounds, and each changed something.

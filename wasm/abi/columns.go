@@ -194,7 +194,7 @@ var specs = []Spec{
 	{Relocating, "relocating", U32, Global, false, true, 0, "relocations for balance alone that are under way in the cluster"},
 	{Unled, "unled", U32, Global, false, true, 0, "shards without a primary"},
 	{Unwhole, "unwhole", U32, Global, false, true, 0, "shards with fewer copies in sync than their keyspace wants"},
-	{Rebalanced, "rebalanced", U32, Global, false, true, 0, "copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set"},
+	{Rebalanced, "rebalanced", U32, Global, false, true, 0, "copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget or a cooldown is set"},
 	{RebalancedBytes, "rebalanced_bytes", F64, Global, false, true, 0, "bytes of these copies, as far as their shards had been measured"},
 	{RebalancedUntil, "rebalanced_until", I64, Global, false, true, 0, "wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none"},
 	{TextStarts, "text_starts", U32, TextOffsets, false, false, 0, "where each string begins in text; string 0 is empty"},

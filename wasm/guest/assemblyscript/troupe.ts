@@ -874,7 +874,7 @@ const types: StaticArray<u8> = [
 @inline export function unwhole(): u32 {
   return load<u32>(place<u32>(6, 0));
 }
-// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set
+// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget or a cooldown is set
 // @ts-ignore: decorator
 @inline export function rebalanced(): u32 {
   return load<u32>(place<u32>(7, 0));

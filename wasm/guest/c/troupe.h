@@ -77,7 +77,7 @@ TR_IMPORT("error") void host_error(const char *at, int32_t length);
 	column(4, relocating, uint32_t, 1, 0) /* relocations for balance alone that are under way in the cluster */ \
 	column(5, unled, uint32_t, 1, 0) /* shards without a primary */ \
 	column(6, unwhole, uint32_t, 1, 0) /* shards with fewer copies in sync than their keyspace wants */ \
-	column(7, rebalanced, uint32_t, 1, 0) /* copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set */ \
+	column(7, rebalanced, uint32_t, 1, 0) /* copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget or a cooldown is set */ \
 	column(8, rebalanced_bytes, double, 1, 0) /* bytes of these copies, as far as their shards had been measured */ \
 	column(9, rebalanced_until, int64_t, 1, 0) /* wall time in seconds since 1970, UTC, at which the oldest of them counts no more; 0: there are none */ \
 	column(16, text_starts, uint32_t, 0, 0) /* where each string begins in text; string 0 is empty */ \

@@ -195,7 +195,7 @@ func Unled() int { return int(columns.unled[0]) }
 // Unwhole is shards with fewer copies in sync than their keyspace wants.
 func Unwhole() int { return int(columns.unwhole[0]) }
 
-// Rebalanced is copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set.
+// Rebalanced is copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget or a cooldown is set.
 func Rebalanced() int { return int(columns.rebalanced[0]) }
 
 // RebalancedBytes is bytes of these copies, as far as their shards had been measured.

@@ -1301,7 +1301,7 @@ pub fn unled() -> usize {
 pub fn unwhole() -> usize {
     read::<u32>(6, 0) as usize
 }
-/// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget is set
+/// copies that began to move for balance alone within cluster.routing.rebalance.budget.window; counted while a budget or a cooldown is set
 #[inline(always)]
 pub fn rebalanced() -> usize {
     read::<u32>(7, 0) as usize
