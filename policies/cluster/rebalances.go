@@ -25,7 +25,7 @@ const (
 var counting = [...]string{SettingBudgetCopies, SettingBudgetBytes, SettingCooldown}
 
 // Budgeted says whether relocations for balance are counted: some budget or a cooldown is set, and every member reads what is written of
-// them. Nothing is kept where nobody asks.
+// them: until then budgets let nothing move for balance, and cooldowns do not hold. Nothing is kept where nobody asks.
 func (s *State) Budgeted() bool {
 	for _, name := range counting {
 		if s.Value(name) != ruleOf(name).Default {

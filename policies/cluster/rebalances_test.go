@@ -61,7 +61,7 @@ func TestRebalancesAreCounted(t *testing.T) {
 	}
 }
 
-// A member of the release before could not read them: with it nothing is counted, and budgets do not hold.
+// A member of the release before could not read them: with it nothing is counted, and policies let nothing move where there is a budget.
 func TestRebalancesAreNotForOlderReleases(t *testing.T) {
 	w := newWorld(t, rand.New(rand.NewPCG(1, 2)))
 	if w.state.Budgeted() {

@@ -10,7 +10,8 @@ import (
 
 // Cooldown leaves a shard alone of which a copy has just begun to move for balance: none comes back to a node that it left a moment ago
 // because what was measured has changed again. Setting cluster.routing.rebalance.cooldown, or a keyspace's own; 0s, the default, for
-// none. Hand-overs carry nothing and go on. Where the time is not known it does not hold.
+// none. Hand-overs carry nothing and go on. Where the time is not known it does not hold, nor while a member
+// is of a release that cannot read what is counted.
 type Cooldown struct{}
 
 // rest is how long shards of a keyspace are left alone.

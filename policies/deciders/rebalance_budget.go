@@ -2,6 +2,7 @@ package deciders
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -11,10 +12,10 @@ import (
 // RebalanceBudget bounds what is moved for balance alone in some time: copies and bytes, of all keyspaces and of one. Settings
 // cluster.routing.rebalance.budget.copies and .bytes for the cluster.routing.rebalance.budget.window that ends now, and a keyspace's own
 // of each beside them. What counts is what began: the last copy to begin may go beyond the bytes. Hand-overs carry nothing and are free.
-// Where there is a budget and the time is not known nothing moves.
+// Where there is a budget and the time is not known nothing moves, nor while a member is of a release that cannot read what is counted.
 type RebalanceBudget struct{}
 
-// budget is what may move; below 0: any amount.
+// budget is what may move of all keyspaces, or of one that says so itself; below 0: any amount.
 type budget struct {
 	copies            int
 	bytes             float64
@@ -22,8 +23,13 @@ type budget struct {
 	bytesText, window string // as they were set
 }
 
-// budgets are those of all keyspaces, and of one where it says so itself.
+// budgetPair is the budget of all keyspaces, and that of one: no own where it does not say so itself.
 type budgetPair struct{ all, own budget }
+
+// unread is the first member that cannot read what is counted, or -1: as long as it is there nothing is counted.
+var unread = policies.Derive(func(v *policies.View) int {
+	return slices.IndexFunc(v.Nodes, func(n policies.Node) bool { return n.Format < cluster.FormatBudget })
+})
 
 var budgets = perKeyspace(func(v *policies.View, k *cluster.Keyspace) budgetPair {
 	p := budgetPair{all: budgetOf(v, nil), own: budget{copies: -1, bytes: -1}}
@@ -61,6 +67,7 @@ const (
 	budgetOwnCopies
 	budgetOwnBytes
 	budgetUnknown
+	budgetUnread
 )
 
 // Name is rebalance_budget.
@@ -82,8 +89,13 @@ func (RebalanceBudget) Silent(v *policies.View, _ policies.Capability) bool {
 // Class is the code of the budget that is spent, and 0 while none is.
 func (RebalanceBudget) Class(v *policies.View, q *policies.Question) (class uint64, ok bool) {
 	p := budgets.of(v, q.Keyspace)
-	if v.Now.IsZero() && !(p.all.none() && p.own.none()) {
+	switch {
+	case p.all.none() && p.own.none():
+		return 0, true
+	case v.Now.IsZero():
 		return budgetUnknown, true
+	case unread.Of(v) >= 0:
+		return budgetUnread, true
 	}
 	if !p.all.none() {
 		switch r := v.Rebalanced(-1); {
@@ -129,8 +141,13 @@ func (RebalanceBudget) Next(v *policies.View) (tick int64) {
 // Reason names what has moved, the setting, and when something may move again.
 func (RebalanceBudget) Reason(v *policies.View, q *policies.Question, node int, a policies.Answer) string {
 	p, place := budgets.of(v, q.Keyspace), -1
-	if a.Code() == budgetUnknown {
+	switch a.Code() {
+	case budgetUnknown:
 		return fmt.Sprintf("nothing leaves node %s for balance: there is a budget of what may, and the time is not known", v.Nodes[node].Name)
+	case budgetUnread:
+		old := &v.Nodes[unread.Of(v)]
+		return fmt.Sprintf("nothing leaves node %s for balance: there is a budget of what may, and node %s runs release %s, which cannot read what is counted; upgrade it first",
+			v.Nodes[node].Name, old.Name, old.Release)
 	}
 	b := &p.all
 	if a.Code() >= budgetOwnCopies {

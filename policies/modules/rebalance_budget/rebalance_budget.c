@@ -1,15 +1,18 @@
 /* rebalance_budget bounds what is moved for balance alone in some time: copies and bytes, of all keyspaces and of one. What counts
- * is what began: the last copy to begin may go beyond the bytes. Where there is a budget and the time is not known nothing moves. */
+ * is what began: the last copy to begin may go beyond the bytes. Where there is a budget and the time is not known nothing moves, nor
+ * while a member is of a release that cannot read what is counted. */
 #define TROUPE_NEEDS(need) \
 	need(now) need(rebalanced) need(rebalanced_bytes) need(rebalanced_until) need(keyspace_rebalanced) need(keyspace_rebalanced_bytes) \
-	need(keyspace_rebalanced_until) need(node_name) need(shard_keyspace) need(keyspace_name)
+	need(keyspace_rebalanced_until) need(node_format) need(node_name) need(node_release) need(shard_keyspace) need(keyspace_name)
 #define PREPARE prepare
 #include "../house.h"
 MANIFEST("manifest.json")
 
 #define SETTING "cluster.routing.rebalance.budget."
 
-enum { COPIES = 1, BYTES, OWN_COPIES, OWN_BYTES, UNKNOWN };
+enum { COPIES = 1, BYTES, OWN_COPIES, OWN_BYTES, UNKNOWN, UNREAD };
+
+enum { FORMAT_BUDGET = 5 }; /* the first node_format that counts relocations */
 
 /* What may move; below 0: any amount. */
 typedef struct {
@@ -19,6 +22,7 @@ typedef struct {
 } budget_t;
 
 static budget_t all, *own; /* own by keyspace */
+static int32_t unread;     /* the first node that cannot read what is counted; nodes() if all can */
 
 static budget_t budget_of(text_t keyspace) {
 	budget_t b = {.copies_by = setting_of(keyspace, SETTING "copies"), .bytes_by = setting_of(keyspace, SETTING "bytes"),
@@ -29,6 +33,8 @@ static budget_t budget_of(text_t keyspace) {
 }
 
 static int32_t prepare(void) {
+	unread = 0;
+	while (unread < nodes() && node_format(unread) >= FORMAT_BUDGET) unread++;
 	all = budget_of((text_t){"", 0});
 	own = scratch((uint32_t)keyspaces() * sizeof *own);
 	if (!own && keyspaces()) return refuse("no memory for the budgets of each keyspace; raise limits.pages");
@@ -48,8 +54,11 @@ static int spent_bytes(const budget_t *b, double bytes) { return b->bytes >= 0 &
 
 RULE(can_rebalance) {
 	int32_t k = shard_keyspace(shard);
-	if (!now() && !(is_none(&all) && is_none(&own[k])))
+	if (is_none(&all) && is_none(&own[k])) return;
+	if (!now())
 		SAY_ALL(THROTTLE, UNKNOWN);
+	else if (unread < nodes())
+		SAY_ALL(THROTTLE, UNREAD);
 	else if (spent_copies(&all, rebalanced()))
 		SAY_ALL(THROTTLE, COPIES);
 	else if (spent_bytes(&all, rebalanced_bytes()))
@@ -64,6 +73,11 @@ EXPLAIN {
 	int32_t k = shard_keyspace(shard), code = reason_of(answer), of_one = code >= OWN_COPIES;
 	if (code == UNKNOWN) {
 		why("nothing leaves node %t for balance: there is a budget of what may, and the time is not known", node_name(node));
+		return;
+	}
+	if (code == UNREAD) {
+		why("nothing leaves node %t for balance: there is a budget of what may, and node %t runs release %t, which cannot read what is counted; upgrade it first",
+			node_name(node), node_name(unread), node_release(unread));
 		return;
 	}
 	const budget_t *b = of_one ? &own[k] : &all;
