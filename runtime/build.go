@@ -27,6 +27,7 @@ func Software() record.Software {
 //
 //	0123456789ab changed, go1.26.8 linux/amd64     the commit of the checkout, and that there was more in it than was committed
 //	h1:9kLw…=, go1.26.8 linux/amd64                the sum of the module, in another's program
+//	the folder ../troupe, go1.26.8 linux/amd64     what another's go.mod puts in its place, which has no version: "devel"
 func softwareOf(info *debug.BuildInfo) record.Software {
 	by := record.Software{Release: "devel"}
 	source := "an unknown source"
@@ -34,12 +35,18 @@ func softwareOf(info *debug.BuildInfo) record.Software {
 		if m.Path != modulePath {
 			continue
 		}
-		if m.Version != "" && m.Version != "(devel)" {
-			by.Release = m.Version
+		used := m
+		if m.Replace != nil {
+			used = m.Replace // which has the version and the sum, unless it is a folder
+		}
+		if used.Version != "" && used.Version != "(devel)" {
+			by.Release = used.Version
 		}
 		switch {
-		case m.Sum != "":
-			source = m.Sum
+		case used.Sum != "":
+			source = used.Sum
+		case used != m:
+			source = "the folder " + used.Path
 		case m == &info.Main:
 			source = commitOf(info, source)
 		}

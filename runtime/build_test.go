@@ -24,6 +24,12 @@ func TestSoftwareIsNamed(t *testing.T) {
 		{debug.BuildInfo{Main: debug.Module{Path: "example.org/shop"}, Settings: []debug.BuildSetting{commit}, // the shop's commit
 			Deps: []*debug.Module{{Path: "example.org/else", Sum: "h1:no="}, {Path: modulePath, Version: "v0.2.0", Sum: "h1:yes="}}},
 			record.Software{Release: "v0.2.0", Build: "h1:yes=" + on}},
+		{debug.BuildInfo{Main: debug.Module{Path: "example.org/shop"}, Deps: []*debug.Module{ // built from a fork
+			{Path: modulePath, Version: "v0.2.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v0.2.1-shop", Sum: "h1:fork="}}}},
+			record.Software{Release: "v0.2.1-shop", Build: "h1:fork=" + on}},
+		{debug.BuildInfo{Main: debug.Module{Path: "example.org/shop"}, Settings: []debug.BuildSetting{commit}, // and from a folder
+			Deps: []*debug.Module{{Path: modulePath, Version: "v0.2.0", Replace: &debug.Module{Path: "../troupe"}}}},
+			record.Software{Release: "devel", Build: "the folder ../troupe" + on}},
 	} {
 		c.info.GoVersion = "go1.26.8"
 		if got := softwareOf(&c.info); got != c.want {
