@@ -72,7 +72,7 @@ func (m *kept) refused(err error, tries int) *Error {
 		return nil
 	}
 	switch own.Code {
-	case CodeBusy, CodeNoKind, CodeUnable:
+	case CodeBusy, CodeNoKind, CodeUnable, codeUnready:
 		if tries+1 < triesFor(err) {
 			return nil
 		}

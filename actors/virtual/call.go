@@ -52,6 +52,9 @@ func (m *message) call() rules.Call {
 	return rules.Call{Client: m.Client, Lane: m.Lane, Seq: m.Seq, Repeated: m.Repeated, Unsure: m.Unsure, Again: again}
 }
 
+// chore says that a worker brings the message (chores.go), of which there are few: it does not wait for long, since it comes again.
+func (m *message) chore() bool { return m.Event == EventReminder || m.From.Kind != "" }
+
 // answer is what comes back: the reply, or an Error.
 type answer struct {
 	Body   []byte
@@ -187,7 +190,7 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 // unhandled says that a message was refused before it came to its actor: which says nothing of an earlier try.
 func unhandled(err error) bool {
 	switch CodeOf(err) {
-	case CodeBusy, CodeNoKind, CodeUnknown:
+	case CodeBusy, CodeNoKind, CodeUnknown, codeUnready:
 		return true
 	}
 	return false

@@ -241,7 +241,7 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	}
 	ctx, span := h.handling(ctx, m)
-	if err := h.untilReady(ctx, k, shard, span); err != nil {
+	if err := h.untilReady(ctx, k, m, shard, span); err != nil {
 		end(span, err)
 		return nil, err
 	}

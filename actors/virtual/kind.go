@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -86,6 +87,7 @@ type Kind struct {
 
 	holds   bool                                          // other messages off while an actor waits for an answer
 	unready func() (again <-chan struct{}, reason string) // what messages wait for (ReadyWhen); nil: nothing
+	waiting atomic.Int64                                  // messages, for that
 }
 
 // method is what a kind does with messages of one name.

@@ -149,8 +149,8 @@ const (
 
 func triesFor(err error) int {
 	switch CodeOf(err) {
-	case 0, CodeAsking:
-		return noEnd // it did not reach its actor: its shard will be led again, or its question be answered
+	case 0, CodeAsking, codeUnready:
+		return noEnd // it did not reach its actor: its shard will be led again, its question be answered, or its kind be ready
 	case CodeBusy, CodeNoKind, CodeUnknown, CodeUnable:
 		return triesBusy
 	case CodeBadRequest, CodeTooLarge:

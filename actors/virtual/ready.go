@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
@@ -12,13 +13,18 @@ import (
 // compiled, say. f says whether it can: nil if so, and else what is closed when f is to be asked again, and what messages wait for, in
 // words. It must not block, and may be called concurrently.
 //
-// A message waits as long as its caller does, and no longer than this node leads the shard: else it goes where that is led now.
+// A message waits as long as its caller does, and no longer than this node leads the shard: else it goes where that is led now. Of those of
+// one kind 16 times as many wait on a node as its Mailbox has room for; one more is refused as busy. What actors send, and reminders, do
+// not wait: they come again.
 func ReadyWhen(f func() (again <-chan struct{}, reason string)) Option {
 	return func(k *Kind) { k.unready = f }
 }
 
+// mailboxesUnready bounds the messages that wait for one kind on a node, in mailboxes: they are for many actors, and in none of theirs.
+const mailboxesUnready = 16
+
 // untilReady returns when the kind can handle messages, or with why this one waits no more: nobody has handled it then.
-func (h *Host) untilReady(ctx context.Context, k *Kind, shard shards.ShardID, span *tracing.Active) error {
+func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards.ShardID, span *tracing.Active) error {
 	if k.unready == nil {
 		return nil
 	}
@@ -27,6 +33,8 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, shard shards.ShardID, sp
 		switch {
 		case again == nil:
 			return nil
+		case m.chore():
+			return &Error{m.To, m.Method, codeUnready, reason}
 		case h.ctx.Err() != nil:
 			return errClosed
 		case ctx.Err() != nil:
@@ -36,6 +44,11 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, shard shards.ShardID, sp
 		}
 		if !told {
 			span.Event("waits until its kind is ready here")
+			defer k.waiting.Add(-1)
+			if n, most := k.waiting.Add(1), int64(k.mailbox)*mailboxesUnready; n > most {
+				h.c.Figures.Rejected(k.name, overload)
+				return &Error{m.To, m.Method, CodeBusy, fmt.Sprintf("%d messages wait until its kind is ready on the node where it lives; that is the limit: %s", most, reason)}
+			}
 		}
 		if !h.awaitAny(ctx, again) {
 			return errClosed
@@ -43,9 +56,12 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, shard shards.ShardID, sp
 	}
 }
 
-// awaitAny returns when again is closed, the cluster state has changed, or ctx ends; false if the host is closed.
+// lookAgain is how long awaitAny waits at most: what follows from a change of the cluster state may come a moment after it, without another.
+const lookAgain = 100 * time.Millisecond
+
+// awaitAny returns when again is closed, the cluster state has changed, or ctx ends, and after lookAgain; false if the host is closed.
 func (h *Host) awaitAny(ctx context.Context, again <-chan struct{}) bool {
-	wait, cancel := context.WithCancel(ctx)
+	wait, cancel := context.WithTimeout(ctx, lookAgain)
 	defer cancel()
 	watched := h.start(func() {
 		defer cancel()
