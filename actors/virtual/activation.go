@@ -29,6 +29,7 @@ type activation struct {
 	method  string // that is being handled, if running
 	gone    bool   // it is not in Host.active any more
 	used    time.Time
+	holding bool     // when next was called last, the actor waited for an answer, and its kind holds messages off
 	freed   []uint64 // questions whose answers were set aside: to be taken out of open
 	timers  map[string]*timer
 	kept    int // of the timers those that keep it in memory
@@ -47,15 +48,16 @@ type activation struct {
 
 // delivery is a message that waits for its reply.
 type delivery struct {
-	ctx  context.Context
-	m    *message
-	done chan struct{}
-	at   time.Time       // of its arrival; of a timer's message zero
-	span *tracing.Active // nil unless it is traced; of whoever closes done
-	from *timer          // nil: the message does not come from one
-	seen bool            // by the sweep, which refuses it when it comes again
-	body []byte          // the reply
-	err  error
+	ctx   context.Context
+	m     *message
+	done  chan struct{}
+	at    time.Time       // of its arrival; of a timer's message zero
+	span  *tracing.Active // nil unless it is traced; of whoever closes done
+	from  *timer          // nil: the message does not come from one
+	seen  bool            // by the sweep, which refuses it when it comes again
+	known bool            // that it was not handled before: it may be held off
+	body  []byte          // the reply
+	err   error
 }
 
 // find gives an actor's activation, nil if it is not in memory, and its shard.
@@ -114,7 +116,7 @@ func (a *activation) take(d *delivery) {
 		return
 	}
 	a.queue = append(a.queue, d)
-	if a.running || len(a.open) > 0 && !a.passes(d) && !a.crosses(d) && !a.outdated() {
+	if a.running || len(a.open) > 0 && !a.looks(d) && !a.crosses(d) && !a.outdated() {
 		return
 	}
 	a.work()
@@ -219,18 +221,18 @@ func (a *activation) run() {
 		}
 		if before = d; d.from != nil { // nobody has called
 			before, d.from.waiting = nil, false
-		} else {
-			a.waits.Observe(began.Sub(d.at), tracing.Carrier{})
 		}
 		a.mu.Unlock()
 		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
-			d.span.Event("its turn")
 			d.body, d.err = a.process(d)
 		}
 		if d.err == errHeld {
 			before, d.err = nil, nil
 			a.hold(d)
 			continue
+		}
+		if d.from == nil {
+			a.waits.Observe(began.Sub(d.at), tracing.Carrier{})
 		}
 		end(d.span, d.err)
 		close(d.done)
@@ -244,6 +246,9 @@ func (a *activation) run() {
 // nobody up for longer than two sweeps.
 func (a *activation) hurry() {
 	a.queue = slices.DeleteFunc(a.queue, func(d *delivery) bool {
+		if a.holding && !a.passes(d) {
+			return false // it is put off in its time
+		}
 		if d.seen {
 			a.host.c.Figures.Rejected(a.kind.name, overload)
 			d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)})

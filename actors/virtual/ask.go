@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Ask sends a message to another actor, or to this one, as Tell does, and has its reply come back later as a message to this actor's
@@ -16,8 +17,10 @@ import (
 //	  └── commit: replyMethod's changes, and o/{asker}/TOKEN is deleted ◄── reply, or why not
 //
 // A question that its receiver refuses is answered with the refusal: at once, but for CodeBusy, CodeNoKind and CodeUnable, which may
-// pass and are tried for some minutes. While the receiver's shard has no primary it waits. Who cannot wait sets a reminder, and abandons
-// the question when that comes (Abandon). Meanwhile other messages are handled, unless the kind holds them off (HoldWhileAsking). An answer that replyMethod refuses is tried a few times and then set aside.
+// pass and are tried for some minutes, and CodeAsking, which is tried for as long as the node is patient. While the receiver's shard has
+// no primary the question waits. Who cannot wait sets a reminder, and abandons the question when that comes (Abandon). Meanwhile other
+// messages are handled, unless the kind holds them off (HoldWhileAsking). An answer that replyMethod refuses is tried a few times and
+// then set aside.
 func (t *Turn) Ask(to ID, method string, request any, replyMethod string) (token uint64, err error) {
 	switch m := t.kind.method(replyMethod); {
 	case m.run == nil:
@@ -65,17 +68,31 @@ type reply struct {
 	refused *Error
 }
 
-// refused says whether an error of the receiver answers a question, after so many tries before.
-func (m *kept) refused(err error, tries int) *Error {
+// triesCrossing is how often a question is tried that crosses one of its receiver: that has been answered perhaps, and the answer is on its way.
+const triesCrossing = 4
+
+// refused says whether an error of the receiver answers the first question of the link.
+func (k *link) refused(h *Host, err error) *Error {
 	var own *Error
 	if !errors.As(err, &own) {
 		return nil
 	}
 	switch own.Code {
-	case CodeBusy, CodeNoKind, CodeUnable, codeUnready:
-		if tries+1 < triesFor(err) {
+	case CodeBusy, CodeNoKind, CodeUnable:
+		if k.tries+1 < triesFor(err) {
 			return nil
 		}
+	case CodeAsking:
+		if time.Since(k.since) < h.c.Patience {
+			return nil
+		}
+	case codeCrossing:
+		if k.tries+1 < triesCrossing || time.Now().Before(k.since) {
+			return nil
+		}
+		return &Error{own.Actor, own.Method, CodeAsking, own.Text}
+	case codeUnready:
+		return nil
 	}
 	return own
 }

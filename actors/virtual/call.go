@@ -190,7 +190,7 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 // unhandled says that a message was refused before it came to its actor: which says nothing of an earlier try.
 func unhandled(err error) bool {
 	switch CodeOf(err) {
-	case CodeBusy, CodeNoKind, CodeUnknown, codeUnready:
+	case CodeBusy, CodeNoKind, CodeUnknown, CodeAsking, codeCrossing, codeUnready:
 		return true
 	}
 	return false

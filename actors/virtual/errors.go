@@ -21,10 +21,11 @@ const (
 	CodeUnable                     // the node where the actor lives cannot run the code of the kind, and says why
 	CodeAsking                     // the actor waits for an answer itself, and holds other messages off (HoldWhileAsking); try again later
 
-	codeUnready // the kind is not ready on the node yet, and the message is one that comes again: no caller sees it
+	codeUnready  // the kind is not ready on the node yet, and the message is one that comes again: no caller sees it
+	codeCrossing // CodeAsking of a question whose sender waits for an answer of the receiver: no asker and no caller sees it
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready", "crossing"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {

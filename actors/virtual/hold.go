@@ -22,12 +22,14 @@ import (
 //
 // What waits for longer than the node's patience (5 s) is refused with CodeAsking: a call hears of it, a question is answered with it, and a
 // message of another actor comes again until it is handled. So actors that wait for each other in a circle do not wait for ever. Of two
-// that have asked each other the question to the one whose name comes first is refused at once. An actor that must not wait for long
-// sets a reminder, and in it abandons the question (Turn.Abandon).
+// of such kinds that have asked each other the question to the one whose name comes first is refused after four tries, in about a second.
+// An actor that must not wait for long sets a reminder, and in it abandons the question (Turn.Abandon).
 func HoldWhileAsking() Option { return func(k *Kind) { k.holds = true } }
 
-// Abandon has the actor wait no more for the answer to a question of its own, by the token that Ask gave. An answer that comes nevertheless
-// is dropped; the question may be handled, or have been. A question that is not open is no error.
+// Abandon has the actor wait no more, from the commit of this message on, for the answer to a question of its own, by the token that Ask gave. An
+// answer that comes nevertheless is dropped. The question may be handled all the same, or have been, and what the actor has sent the same
+// receiver since goes on waiting for its turn behind it. A question that is not open is no error. Of keys, reminders and questions one
+// message changes at most MaxOps.
 func (t *Turn) Abandon(token uint64) { t.abandoned = append(t.abandoned, token) }
 
 // questions are what an actor has asked and is not answered yet: whom, by number. nil: not known.
@@ -76,9 +78,19 @@ func (a *activation) passes(d *delivery) bool {
 	}
 }
 
-// crosses says whether a message that waits is a question of an actor that waits for this one, and is the one of the two to give way.
+// looks says whether a message is taken out of the mailbox while the actor waits for an answer: it passes, or may have been handled before,
+// and then its reply is kept, which no refusal may take the place of.
+func (a *activation) looks(d *delivery) bool {
+	return a.passes(d) || d.m.Repeated && d.m.Client != 0 && !d.known
+}
+
+// crosses says whether a message that waits is a question of an actor that waits for this one, and is the one of the two to give way. An
+// actor of a kind that holds nothing off takes the question of this one meanwhile: it is not waited for in a circle.
 func (a *activation) crosses(d *delivery) bool {
 	if d.m.Event != EventCall || d.m.From.Kind == "" || a.id.String() > d.m.From.String() {
+		return false
+	}
+	if k := a.host.kind(d.m.From.Kind); k == nil || !k.holds {
 		return false
 	}
 	for _, to := range a.open {
@@ -101,20 +113,21 @@ func (a *activation) next() (d *delivery) {
 	for _, number := range a.freed {
 		delete(a.open, number)
 	}
-	a.freed = nil
-	if len(a.open) == 0 && len(a.queue) > 0 {
+	a.freed, a.holding = nil, len(a.open) > 0
+	if !a.holding && len(a.queue) > 0 {
 		d, a.queue[0] = a.queue[0], nil
 		a.queue = a.queue[1:]
 		return d
 	}
 	for at := 0; at < len(a.queue); {
 		switch d = a.queue[at]; {
-		case a.passes(d):
+		case a.looks(d):
+			d.known = true
 			a.queue = slices.Delete(a.queue, at, at+1)
 			return d
 		case a.crosses(d):
 			a.queue = slices.Delete(a.queue, at, at+1)
-			d.refuse(&Error{a.id, d.m.Method, CodeAsking, fmt.Sprintf("it waits for the answer of %s, which waits for its: one of the two must do without", d.m.From)})
+			d.refuse(&Error{a.id, d.m.Method, codeCrossing, fmt.Sprintf("it waits for the answer of %s, which waits for its: one of the two must do without", d.m.From)})
 		default:
 			at++
 		}
@@ -122,11 +135,16 @@ func (a *activation) next() (d *delivery) {
 	return nil
 }
 
-// hold puts a message back that was not to be handled yet.
+// hold puts a message back that was not to be handled yet, where it was.
 func (a *activation) hold(d *delivery) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.queue = slices.Insert(a.queue, 0, d)
+	d.known = true
+	at := slices.IndexFunc(a.queue, func(other *delivery) bool { return other.at.After(d.at) })
+	if at < 0 {
+		at = len(a.queue)
+	}
+	a.queue = slices.Insert(a.queue, at, d)
 }
 
 // free notes that the answer to a question will never be handled: it was set aside.
@@ -152,26 +170,47 @@ func (a *activation) putOff(d *delivery) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := slices.Index(a.queue, d)
-	if a.running || at < 0 {
+	text := "it waits for an answer, and its kind holds other messages off meanwhile"
+	switch {
+	case at < 0:
 		return nil
-	}
-	if a.outdated() {
+	case a.running:
+		if !a.holding || a.passes(d) {
+			return nil
+		}
+	case a.outdated():
 		a.work()
 		return nil
+	default:
+		for _, to := range a.open {
+			text = fmt.Sprintf("it waits for the answer of %s to one of %d questions, and its kind holds other messages off meanwhile", to, len(a.open))
+			break
+		}
 	}
 	a.queue = slices.Delete(a.queue, at, at+1)
-	text := "it waits for an answer, and its kind holds other messages off meanwhile"
-	for _, to := range a.open {
-		text = fmt.Sprintf("it waits for the answer of %s to one of %d questions, and its kind holds other messages off meanwhile", to, len(a.open))
-		break
-	}
 	return &Error{a.id, d.m.Method, CodeAsking, text}
 }
 
+// aMoment is how long a message that comes again is held off before it is refused, so that one who comes in a short wait keeps its turn.
+const aMoment = 50 * time.Millisecond
+
 // awaitHeld waits for the reply of an actor whose kind may hold the message off: not for longer than this node is patient, nor than it
-// leads the shard.
+// leads the shard. What comes again does not wait: it would keep a worker from bringing what is waited for.
 func (h *Host) awaitHeld(ctx context.Context, a *activation, d *delivery) (body []byte, err error) {
-	until := time.Now().Add(h.c.Patience)
+	limit := h.c.Patience
+	if d.m.chore() {
+		limit = min(limit, aMoment)
+	}
+	until := time.Now().Add(limit)
+	moment := time.NewTimer(aMoment) // most are handled before: then nothing else need be watched
+	defer moment.Stop()
+	select {
+	case <-d.done:
+		return d.body, d.err
+	case <-moment.C:
+	case <-ctx.Done():
+	case <-h.ctx.Done():
+	}
 	for {
 		patient, cancel := context.WithDeadline(ctx, until)
 		h.awaitAny(patient, d.done)
@@ -191,7 +230,7 @@ func (h *Host) awaitHeld(ctx context.Context, a *activation, d *delivery) (body 
 				err = &shards.NotPrimaryError{Shard: a.shard}
 			}
 		case over:
-			err, until = a.putOff(d), time.Now().Add(h.c.Patience)
+			err, until = a.putOff(d), time.Now().Add(limit)
 		}
 		if err != nil {
 			end(d.span, err)

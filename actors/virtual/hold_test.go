@@ -38,6 +38,7 @@ func cooks(g gate, options ...Option) func() *Kind {
 			}
 		}
 		Handle(k, "bake", ask("oven", "bake", "baked"))
+		Handle(k, "want", func(c *Context[cook], _ int) (int, error) { return ask("oven", "bake", "baked")(c, "x") })
 		Handle(k, "swap", ask("cook", "add", "baked"))
 		Handle(k, "swapTogether", func(c *Context[cook], name string) (int, error) {
 			<-g

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // link is what one actor has sent another and is not delivered yet. While it holds something it is ready, with a worker, or at rest.
@@ -14,9 +16,10 @@ type link struct {
 	pair
 	timed
 	queue []kept
-	done  []Op   // deletes what was delivered
-	tries int    // of the first in queue, or of its answer
-	reply *reply // to the first in queue
+	done  []Op      // deletes what was delivered
+	tries int       // of the first in queue, or of its answer
+	since time.Time // of the first of these tries, or when the last of which nobody knows the outcome can arrive no more
+	reply *reply    // to the first in queue
 }
 
 // link adds a message to its link. One that is there already, or comes before one that is, is not added: a scan and a commit may
@@ -97,6 +100,9 @@ func (k *link) deliver(h *Host, m *kept) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, 2*h.c.Patience)
 	defer cancel()
+	if k.tries == 0 {
+		k.since = time.Now()
+	}
 	event := EventTell
 	if m.Answer != "" {
 		event = EventCall
@@ -107,8 +113,11 @@ func (k *link) deliver(h *Host, m *kept) error {
 		Client: clientOf("o", k.from.String()), Seq: m.number, Repeated: true, Unsure: true, // a deposed primary may be sending it, too
 	})
 	end(span, err)
+	if kindOf(err) == shards.KindOutcomeUnknown {
+		k.since = time.Now().Add(2 * h.c.Patience)
+	}
 	if m.Answer != "" {
-		refused := m.refused(err, k.tries)
+		refused := k.refused(h, err)
 		if err != nil && refused == nil {
 			return err
 		}
@@ -149,7 +158,7 @@ const (
 
 func triesFor(err error) int {
 	switch CodeOf(err) {
-	case 0, CodeAsking, codeUnready:
+	case 0, CodeAsking, codeCrossing, codeUnready:
 		return noEnd // it did not reach its actor: its shard will be led again, its question be answered, or its kind be ready
 	case CodeBusy, CodeNoKind, CodeUnknown, CodeUnable:
 		return triesBusy

@@ -43,7 +43,7 @@ type Turn struct {
 
 // Bounds of what one message may do.
 const (
-	MaxOps     = 4096    // changes of data
+	MaxOps     = 4096    // changes of data, of reminders, and questions abandoned
 	MaxSends   = 1024    // messages to other actors
 	MaxPayload = 4 << 20 // bytes of a request, of a reply, of a state
 	MaxKept    = 8 << 20 // bytes of data, messages and reminders that one message leaves behind
@@ -118,7 +118,7 @@ func (t *Turn) leaves() bool {
 func (t *Turn) tooMuch() string {
 	switch n := len(t.ops) + len(t.remind) + len(t.abandoned); {
 	case n > MaxOps:
-		return fmt.Sprintf("it changes %d keys and reminders; at most %d in one message", n, MaxOps)
+		return fmt.Sprintf("it changes %d keys, reminders and questions; at most %d in one message", n, MaxOps)
 	case t.size > MaxKept:
 		return fmt.Sprintf("what it keeps and sends has %d bytes; at most %d in one message", t.size, MaxKept)
 	}
