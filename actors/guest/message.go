@@ -46,8 +46,7 @@ type message struct {
 }
 
 // Handle has the guest handle a message, and gives its reply; none is empty. Errors are *virtual.Error if the guest refused, trapped or passed
-// a limit, and what the turn or the context said otherwise. Fuel is what it used, room
-// for a large envelope and the migration included.
+// a limit, and what the turn or the context said otherwise. Fuel is what it used, room for a large envelope and the migration included.
 func (m *Module) Handle(ctx context.Context, turn Turn, r *Request) (reply []byte, fuel uint64, err error) {
 	defer func() { m.count(fuel, err) }()
 	if err := m.admit(r); err != nil {
