@@ -134,6 +134,9 @@ type Config struct {
 	// MaxClients bounds the Redis connections. Default 10,000.
 	MaxClients int
 
+	// Pprof serves Go's profiles below /debug/pprof/ of the HTTP listener, which asks for the Token there, too. Default: off.
+	Pprof bool
+
 	// Logger takes what operators should know. Default: nothing is logged.
 	Logger *slog.Logger
 

@@ -66,7 +66,7 @@ func (s *Server) table() (keys, space route, others []route) {
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",
 		})
 	}
-	if s.config.Pprof && s.config.Token != "" {
+	if s.config.Pprof {
 		others = append(others, profiles()...)
 	}
 	return keys, space, append(others, route{pattern: "/", path: "anything else", methods: nil})

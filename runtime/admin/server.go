@@ -28,7 +28,7 @@ type ServerConfig struct {
 	// TLS has Serve speak it with its clients. Default: they speak HTTP without encryption.
 	TLS *tls.Config
 
-	// Pprof serves Go's profiles below /debug/pprof/. It needs a Token: profiles tell too much. Default: off.
+	// Pprof serves Go's profiles below /debug/pprof/, to those who may read everything else. Default: off.
 	Pprof bool
 
 	// Dev serves paths below /_dev/ that cut the node off from others, for fault injection. Default: off.

@@ -52,6 +52,7 @@ type Node struct {
 	Password     string
 	Token        string
 	Insecure     bool
+	Pprof        bool
 	LogFormat    string // text or json
 	LogLevel     slog.Level
 	SnapshotSize int64 // bytes
@@ -122,6 +123,7 @@ var All = []Setting{
 	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused", set: size(func(n *Node) *int64 { return &n.DiskReserve })},
 	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: span(func(n *Node) *time.Duration { return &n.SyncInterval })},
 	{Name: "max-clients", Default: "10000", Hint: "N", Usage: "Redis connections at once", set: count(func(n *Node) *int { return &n.MaxClients })},
+	{Name: "pprof", Default: "false", Switch: true, Usage: "serve Go's profiles below /debug/pprof/ of the HTTP address", set: truth(func(n *Node) *bool { return &n.Pprof })},
 	{Name: "trace-messages", Default: "0", Hint: "RATIO", Usage: "part of all messages, 0 to 1, whose spans go where OTEL_EXPORTER_OTLP_ENDPOINT says", set: ratio(func(n *Node) *float64 { return &n.Traced })},
 }
 
