@@ -73,25 +73,43 @@ func (c *console) setting(flag, variable, otherwise string) string {
 func (r *remote) addresses() string { return r.c.setting(r.addr, "TROUPE_ADDR", defaultAddr) }
 
 // first are the addresses to begin with. If none are said it is the default one if somebody listens there, and else those of
-// troupe dev: not both, since they may be two clusters. One on other ports than usual is found if it is the only one.
-func (r *remote) first(ctx context.Context) []string {
+// troupe dev: not both, since they may be two clusters. One on other ports than usual is found if it is the only one; there being
+// several is an error.
+func (r *remote) first(ctx context.Context) ([]string, error) {
 	if r.c.setting(r.addr, "TROUPE_ADDR", "") != "" {
-		return strings.Split(r.addresses(), ",")
+		return strings.Split(r.addresses(), ","), nil
 	}
 	list := []string{defaultAddr}
 	if listens(defaultAddr) {
-		return list
+		return list, nil
 	}
 	if slices.ContainsFunc(devAddrs, listens) {
 		list = devAddrs
-	} else if a, err := dev.Ask(ctx, dev.Folder(r.c.env), 0, dev.Request{Action: "status"}); err == nil {
-		list = nil
-		for _, n := range a.Nodes {
-			list = append(list, n.HTTP)
-		}
+	} else if nodes, err := r.dev(ctx); err != nil {
+		return nil, err
+	} else if len(nodes) > 0 {
+		list = nodes
 	}
 	r.addr = strings.Join(list, ",") // which is what messages then name
-	return list
+	return list, nil
+}
+
+// dev are the nodes of the only troupe dev on other ports than usual; none if there is none.
+func (r *remote) dev(ctx context.Context) (list []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, devLimit)
+	defer cancel()
+	a, err := dev.Ask(ctx, dev.Folder(r.c.env), 0, dev.Request{Action: "status"})
+	if several := (*dev.SeveralError)(nil); errors.As(err, &several) {
+		return nil, usage("nobody listens at %s, and there are several dev clusters: say which with --addr %s", defaultAddr, several.HTTP())
+	} else if errors.Is(err, dev.ErrNone) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("nobody listens at %s (say where with --addr), and where a dev cluster is cannot be found: %w", defaultAddr, err)
+	}
+	for _, n := range a.Nodes {
+		list = append(list, n.HTTP)
+	}
+	return list, nil
 }
 
 // listens says whether somebody takes connections at an address of this machine.
@@ -104,11 +122,12 @@ func listens(addr string) bool {
 }
 
 // How long a request is repeated while no node can serve it, as in a failover; how long a node may take to begin its answer; and
-// how long the members may take to be asked for.
+// how long the members, and troupe dev, may take to be asked for.
 const (
 	patience   = 10 * time.Second
 	attempt    = 5 * time.Second
 	learnLimit = 2 * time.Second
+	devLimit   = time.Second
 )
 
 // open makes the client, and asks for the other members: one address is enough to go on when that node dies.
@@ -117,8 +136,12 @@ func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	first, err := r.first(ctx)
+	if err != nil {
+		return nil, err
+	}
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: r.first(ctx), TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
+		Addresses: first, TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/dev"
@@ -15,35 +18,57 @@ func TestVerbsFindDevCluster(t *testing.T) {
 	}
 	folder := t.TempDir()
 	env := func(name string) (string, bool) { return folder, name == "XDG_RUNTIME_DIR" }
-	first := func(addr string) []string { return (&remote{c: &console{env: env}, addr: addr}).first(t.Context()) }
-	if got := first(""); !slices.Equal(got, []string{defaultAddr}) {
-		t.Errorf("with no cluster: %v", got)
-	}
-	var cluster *dev.Cluster
-	var err error
-	for base := 19000 + os.Getpid()%500*4; cluster == nil; base += 4 { // until its ports are free
-		if cluster, err = dev.New(dev.Config{Nodes: 2, Base: base, Data: t.TempDir()}); base > 30000 {
-			t.Fatal(err)
+	looks := func(addr string, want ...string) {
+		t.Helper()
+		if got, err := (&remote{c: &console{env: env}, addr: addr}).first(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("they look at %v and not at %v: %v", got, want, err)
 		}
 	}
-	control, err := dev.Listen(cluster, dev.Folder(env))
-	if err != nil {
+	looks("", defaultAddr) // with no cluster
+	base := 19000 + os.Getpid()%500*4
+	start := func() (*dev.Control, []string) {
+		var cluster *dev.Cluster
+		var err error
+		for ; cluster == nil; base += 4 { // until its ports are free
+			if cluster, err = dev.New(dev.Config{Nodes: 2, Base: base, Data: t.TempDir()}); base > 30000 {
+				t.Fatal(err)
+			}
+		}
+		control, err := dev.Listen(cluster, dev.Folder(env))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var nodes []string
+		for _, n := range cluster.Nodes() {
+			nodes = append(nodes, n.HTTP)
+		}
+		return control, nodes
+	}
+	end := func(c *dev.Control) {
+		t.Helper()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	control, nodes := start()
+	looks("", nodes...)
+	looks("127.0.0.1:1", "127.0.0.1:1")
+	second, others := start()
+	r := &remote{c: &console{env: env}}
+	want := "several dev clusters: say which with --addr " + nodes[0] + " or " + others[0]
+	if got, err := r.first(t.Context()); !errors.As(err, new(*failure)) || !strings.Contains(err.Error(), want) {
+		t.Errorf("with two clusters: %v, %v; want %q", got, err, want)
+	}
+	looks(others[0], others[0])
+	end(second)
+	looks("", nodes...)
+	end(control)
+	looks("", defaultAddr)
+	damaged := filepath.Join(dev.Folder(env), "19000.json")
+	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var want []string
-	for _, n := range cluster.Nodes() {
-		want = append(want, n.HTTP)
-	}
-	if got := first(""); !slices.Equal(got, want) {
-		t.Errorf("the cluster is at %v, and they look at %v", want, got)
-	}
-	if got := first("127.0.0.1:1"); !slices.Equal(got, []string{"127.0.0.1:1"}) {
-		t.Errorf("with --addr: %v", got)
-	}
-	if err := control.Close(); err != nil {
-		t.Error(err)
-	}
-	if got := first(""); !slices.Equal(got, []string{defaultAddr}) {
-		t.Errorf("when it is gone: %v", got)
+	if _, err := r.first(t.Context()); err == nil || !strings.Contains(err.Error(), damaged) {
+		t.Errorf("with a damaged control file: %v", err)
 	}
 }

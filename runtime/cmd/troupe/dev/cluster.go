@@ -77,7 +77,7 @@ func New(c Config) (*Cluster, error) {
 	for i := 1; i <= c.Nodes; i++ {
 		name := "n" + strconv.Itoa(i)
 		cluster.members = append(cluster.members, &member{node: Node{
-			Name: name, Peer: address(c.Base + i), RESP: address(c.Base + 100 + i), HTTP: address(c.Base + 200 + i),
+			Name: name, Peer: address(c.Base + i), RESP: address(c.Base + 100 + i), HTTP: address(c.Base + httpPorts + i),
 			Data: filepath.Join(c.Data, name), Log: filepath.Join(c.Data, name+".log"), State: Stopped,
 		}})
 	}
@@ -86,6 +86,9 @@ func New(c Config) (*Cluster, error) {
 	}
 	return cluster, os.MkdirAll(c.Data, 0o700)
 }
+
+// httpPorts is how far from the base the ports for HTTP begin.
+const httpPorts = 200
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -190,6 +191,28 @@ func (c *Cluster) tell(ctx context.Context, m *member, cut string, ask func(*adm
 // ErrNone says that no dev cluster runs.
 var ErrNone = errors.New("no dev cluster runs here; start one with: troupe dev")
 
+// SeveralError says that who named no ports may mean any of several dev clusters.
+type SeveralError struct {
+	Bases []int // ports that they count from
+}
+
+func (e *SeveralError) Error() string {
+	return "there are several dev clusters: say which with --base-port " + e.either(strconv.Itoa)
+}
+
+// HTTP is where their first nodes listen for HTTP, as words of a sentence.
+func (e *SeveralError) HTTP() string {
+	return e.either(func(base int) string { return address(base + httpPorts + 1) })
+}
+
+func (e *SeveralError) either(word func(base int) string) string {
+	words := make([]string, len(e.Bases))
+	for i, base := range e.Bases {
+		words[i] = word(base)
+	}
+	return strings.Join(words, " or ")
+}
+
 // find reads the control file of the cluster on these ports, or of the only one that answers if base is 0.
 func find(ctx context.Context, folder string, base int) (*file, error) {
 	if base != 0 {
@@ -200,7 +223,7 @@ func find(ctx context.Context, folder string, base int) (*file, error) {
 		return nil, err
 	}
 	var alive []*file
-	var bases []string
+	var bases []int
 	failed := ErrNone
 	for _, path := range paths {
 		f, err := readFile(path)
@@ -212,7 +235,7 @@ func find(ctx context.Context, folder string, base int) (*file, error) {
 			continue
 		}
 		alive = append(alive, f)
-		bases = append(bases, strconv.Itoa(f.Base))
+		bases = append(bases, f.Base)
 	}
 	switch len(alive) {
 	case 0:
@@ -220,7 +243,8 @@ func find(ctx context.Context, folder string, base int) (*file, error) {
 	case 1:
 		return alive[0], nil
 	}
-	return nil, fmt.Errorf("there are several dev clusters: say which with --base-port %s", strings.Join(bases, " or "))
+	slices.Sort(bases)
+	return nil, &SeveralError{bases}
 }
 
 func readFile(path string) (*file, error) {
