@@ -56,6 +56,10 @@ func (c *chair) sit(s *cluster.State) *mind {
 		c.mind.set.TakeOver(before.set)
 	}
 	before.close()
+	if told := c.p.c.Answered; told != nil && !c.shadow {
+		m := c.mind
+		m.set.Time(hosted.Stopwatch{Now: c.p.clock, Took: func(policy string, ns int64) { told(m.called(policy), time.Duration(ns)) }})
+	}
 	return c.mind
 }
 
@@ -135,9 +139,6 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 		own = append(own, hosted.Policy{Version: house[at], Strikes: p.docket.strikes(s, cluster.Digest(house[at].Digest()))})
 	}
 	m.set = hosted.NewSet(natives, append(own, guests...))
-	if p.c.Answered != nil && !shadow {
-		m.set.Time(hosted.Stopwatch{Now: p.clock, Took: func(policy string, ns int64) { p.c.Answered(policy, time.Duration(ns)) }})
-	}
 	m.set.Scorers = append(slices.Clone(p.c.Scorers), m.set.Scorers...)
 	return m
 }

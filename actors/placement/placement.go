@@ -86,7 +86,8 @@ type Config struct {
 	// Faulted is told of each fault of a policy's module, on the same terms.
 	Faulted func(hosted.Fault)
 
-	// Answered is told how long guests took to answer questions of plans, of one question in eight, on the same terms.
+	// Answered is told how long guests took to answer questions of plans, of one question in eight, on the same terms. A policy is
+	// called what the cluster calls it, as in faults.
 	Answered func(policy string, took time.Duration)
 
 	Log *slog.Logger // default: none
