@@ -39,6 +39,16 @@ func (w *World) seen(id shards.ShardID) float64 {
 	return 1 + w.noise*(2*rand.New(rand.NewPCG(w.seed^uint64(id), uint64(w.ticks/w.ticksOf(time.Minute)))).Float64()-1)
 }
 
+// changes says whether loads change by themselves, or what is measured of them does.
+func (w *World) changes() bool {
+	for _, c := range w.costs {
+		if c.swing.period != 0 && c.swing.part != 0 {
+			return true
+		}
+	}
+	return w.noise != 0
+}
+
 // readSwing reads: swing keyspace orders 60% [period=24h] [phases=4].
 func readSwing(l *line) (func(*World) error, error) {
 	if kind := l.next(); kind != "keyspace" {
@@ -75,7 +85,7 @@ func readSwing(l *line) (func(*World) error, error) {
 		for i, id := range ids {
 			w.costs[id].swing = swing{part, w.ticksOf(period), float64(i%phases) / float64(phases)}
 		}
-		w.restless = true
+		w.restless = w.changes()
 		return nil
 	}, l.done()
 }
@@ -91,7 +101,8 @@ func readNoise(l *line) (func(*World) error, error) {
 		return nil, err
 	}
 	return func(w *World) error {
-		w.noise, w.restless = part, true
+		w.noise = part
+		w.restless = w.changes()
 		return nil
 	}, l.done()
 }

@@ -42,7 +42,7 @@ type World struct {
 	dice     *rand.Rand
 	step     int64   // ticks between two looks
 	noise    float64 // by how much of it what is measured of a shard's cores is off
-	restless bool    // loads change by themselves: the leader looks every lookPeriod
+	restless bool    // changes(), as of the last line of the script that has to do with it: the leader looks every lookPeriod
 	jobs     map[shards.CopyID]*job
 	order    []shards.CopyID // of jobs, as the table has them
 	due      []deed          // handed over or heard of at a tick, in order
