@@ -25,7 +25,8 @@ const (
 var counting = [...]string{SettingBudgetCopies, SettingBudgetBytes, SettingCooldown}
 
 // Budgeted says whether relocations for balance are counted: some budget or a cooldown is set, and every member reads what is written of
-// them: until then budgets let nothing move for balance, and cooldowns do not hold. Nothing is kept where nobody asks.
+// them: until then budgets let nothing move for balance, and cooldowns do not hold. Nothing is added where nobody asks;
+// what was counted before stays until another is begun, so that a budget that is set again within its window knows of it.
 func (s *State) Budgeted() bool {
 	for _, name := range counting {
 		if s.Value(name) != ruleOf(name).Default {
