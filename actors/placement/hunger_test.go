@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,69 @@ func TestPolicyThatRefusesAllIsTakenBack(t *testing.T) {
 	})
 }
 
-// The famine is counted from the first plan that places nothing, ends with one that places something, and what was to be said of it with it.
+// A version that refuses all comes after one that does: going back to that would help nobody, and the policy goes out of force. It is found,
+// too, if another was put in force since.
+func TestRefusalOfAllIsFound(t *testing.T) {
+	all := map[string]string{"nodes": "N*"}
+	for what, play := range map[string]func(w *town){
+		"after a version that refuses all as well": func(w *town) {
+			w.push("spare", "one", "two")
+			w.activate("spare", 1, all)
+			w.activate("spare", 2, all)
+		},
+		"before another policy": func(w *town) {
+			w.push("spare", "one")
+			w.push("other", "two")
+			w.activate("spare", 1, all)
+			<-time.After(3 * time.Second)
+			w.activate("other", 1, map[string]string{"nodes": "N3"})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			governed(t, 3, nil, func(w *town) {
+				w.keyspace("orders", 4, 1)
+				w.green(2 * time.Second)
+				play(w)
+				w.keyspace("carts", 2, 1)
+				w.until("it is out of force", func(s *cluster.State) bool { return s.Policy("spare").Active.Version == 0 })
+				w.until("all is placed", green)
+				s := citizen{w, ""}.State()
+				if p := s.Policy("spare"); !strings.Contains(p.Note, "was taken back: under it no copy has found a node for 15s") {
+					t.Errorf("taken back with the note %q", p.Note)
+				}
+				if p := s.Policy("other"); p != nil && p.Active.Version != 1 {
+					t.Errorf("so was the other: %+v", p)
+				}
+			})
+		})
+	}
+}
+
+// Two policies each of which refuses all: neither is to blame alone.
+func TestTwoRefuseAll(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.push("spare", "one")
+		w.push("other", "two")
+		for _, name := range []string{"spare", "other"} {
+			w.activate(name, 1, map[string]string{"nodes": "N*"})
+		}
+		w.keyspace("carts", 2, 1)
+		gone := func(n int) func(s *cluster.State) bool {
+			return func(s *cluster.State) bool {
+				return n == len(slices.DeleteFunc(slices.Clone(s.Policies), func(p cluster.Policy) bool { return p.Active.Version != 0 }))
+			}
+		}
+		w.until("one is out of force", gone(1))
+		w.until("both are", gone(2))
+		w.until("all is placed", green)
+		s := citizen{w, ""}.State()
+		if notes := s.Policy("spare").Note + s.Policy("other").Note; strings.Count(notes, "would find one without it and the 1 other policies on probation") != 1 {
+			t.Errorf("taken back with the notes %q", notes)
+		}
+	})
+}
+
+// The famine is counted from the first plan that places nothing, ends with one that places something, and what was to be done with it.
 func TestHungerIsCounted(t *testing.T) {
 	no := allocator.Decision{Lane: allocator.Missing, Shard: 1, Verdict: policies.No}
 	placed := allocator.Decision{Lane: allocator.Create, Shard: 2, Move: cluster.Move{Kind: cluster.MoveCreate}}
@@ -40,6 +103,7 @@ func TestHungerIsCounted(t *testing.T) {
 	if list := refused(hungry); len(list) != 1 || list[0] != 1 {
 		t.Errorf("refused are %v", list)
 	}
+	const famine = 15 * time.Second
 	var h hunger
 	at := time.Unix(1000, 0)
 	for _, step := range []struct {
@@ -47,22 +111,28 @@ func TestHungerIsCounted(t *testing.T) {
 		plan  *allocator.Plan
 		after time.Duration
 		want  time.Duration
-		note  string
+		tried int // of two remedies, when it was their time
 	}{
-		{1, hungry, 0, 15 * time.Second, ""},
-		{1, hungry, 14 * time.Second, time.Second, ""},
-		{1, hungry, 15 * time.Second, 0, "said"}, // and then somebody says why
-		{1, hungry, 16 * time.Second, 14 * time.Second, "said"},
-		{1, fed, 17 * time.Second, -1, ""},
-		{1, hungry, 40 * time.Second, 15 * time.Second, ""},
-		{2, hungry, 60 * time.Second, 15 * time.Second, ""},
+		{1, hungry, 0, famine, 0},
+		{1, hungry, 14 * time.Second, time.Second, 0},
+		{1, hungry, 15 * time.Second, 0, 1},
+		{1, hungry, 15500 * time.Millisecond, time.Second / 2, 1},
+		{1, hungry, 16 * time.Second, 0, 0}, // both
+		{1, hungry, 17 * time.Second, 14 * time.Second, 0},
+		{1, hungry, 31 * time.Second, 0, 1},
+		{1, fed, 32 * time.Second, -1, 0},
+		{1, hungry, 40 * time.Second, famine, 0},
+		{2, hungry, 60 * time.Second, famine, 0},
 	} {
-		wait := h.waits(&cluster.State{PoliciesAt: step.about}, step.plan, 15*time.Second, at.Add(step.after))
+		now := at.Add(step.after)
+		wait := h.waits(&cluster.State{PoliciesAt: step.about}, step.plan, famine, now)
 		if wait == 0 {
-			h.note = "said"
+			if next := h.failed(2, famine, now); next != []time.Duration{famine, remedyPause}[step.tried] {
+				t.Errorf("after %v: %v until the next remedy", step.after, next)
+			}
 		}
-		if wait != step.want || h.note != step.note {
-			t.Errorf("after %v: wait %v with the note %q, want %v with %q", step.after, wait, h.note, step.want, step.note)
+		if wait != step.want || h.tried != step.tried {
+			t.Errorf("after %v: wait %v with %d remedies tried, want %v with %d", step.after, wait, h.tried, step.want, step.tried)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
-	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -412,47 +411,6 @@ func TestRing(t *testing.T) {
 			t.Error("more was announced, and there is none")
 		default:
 		}
-	}
-}
-
-// What is blamed is the policy that came last, and only while it is on probation.
-func TestUnrest(t *testing.T) {
-	now := time.Unix(1000, 0)
-	s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{
-		{Name: "a", Active: cluster.PolicyUse{Version: 3}, Since: 900},
-		{Name: "b", Active: cluster.PolicyUse{Version: 1}, Previous: cluster.PolicyUse{Version: 2}, Since: 990},
-		{Name: "c", Since: 995}}}
-	u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
-	plan := &allocator.Plan{Rows: []cluster.RowChange{{Shard: 7}}, Decisions: []allocator.Decision{
-		{Lane: allocator.Balance, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}},
-		{Lane: allocator.Balance, Shard: 8, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}}, // not committed
-		{Lane: allocator.Missing, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate}}}}
-	for i := range 2 {
-		if u.note(s, plan, 0, now); u.verdict(s, now) != nil {
-			t.Fatalf("taken back after %d moves", i+1)
-		}
-	}
-	u.note(s, plan, 0, now)
-	if r := u.verdict(s, now); r == nil || r.Name != "b" || r.How != cluster.RetreatRollback || r.If != 1 {
-		t.Errorf("after three moves: %+v", r)
-	}
-	if r := u.verdict(s, now.Add(time.Minute)); r != nil {
-		t.Errorf("when the probation is over: %+v", r)
-	}
-	s.PoliciesAt++
-	for range 2 {
-		u.note(s, &allocator.Plan{}, 2*time.Second, now)
-	}
-	u.note(s, &allocator.Plan{}, 0, now)
-	for range 2 {
-		u.note(s, &allocator.Plan{}, 2*time.Second, now)
-	}
-	if r := u.verdict(s, now); r != nil {
-		t.Errorf("two slow plans in a row: %+v", r)
-	}
-	u.note(s, &allocator.Plan{}, 2*time.Second, now)
-	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
-		t.Errorf("three slow plans in a row: %+v", r)
 	}
 }
 

@@ -1,10 +1,12 @@
 package placement
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
 )
 
 // comparisons is how many a leader keeps.
@@ -96,6 +98,8 @@ func (p *Placement) contrast(x *exposure, active, shadow *chair) *Comparison {
 			one.Absent = "it is not ready on the leader yet"
 		case problem != "":
 			one.Absent = problem
+		case after.set.Strikes(string(digest)) >= hosted.Strikes:
+			one.Absent = fmt.Sprintf("it has failed %d times before, and answers no more", hosted.Strikes)
 		}
 		c.Policies = append(c.Policies, one)
 	}

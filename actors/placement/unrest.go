@@ -1,7 +1,9 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/allocator"
@@ -15,7 +17,9 @@ import (
 //	      │  one shard is moved more than MaxShardMoves times, for balance or because it may not stay
 //	      │  or StallTries plans in a row take longer than Stall
 //	      │  or copies are wanted, and for as long as Famine it lets none find a node, though without it they would
-//	      └──► rolled back to what was before
+//	      └──► rolled back to what was before, or out of force where that was taken back itself
+//
+// Moves and slow plans are held against the policy that came last; a famine against each that is on probation.
 //
 // unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
 type unrest struct {
@@ -65,14 +69,32 @@ func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Dur
 	}
 }
 
-// blamed is the policy that was put in force last, if it is on probation.
-func (u *unrest) blamed(s *cluster.State, now time.Time) (last *cluster.Policy) {
+// suspects lists the policies on probation, those that were put in force last first.
+func (u *unrest) suspects(s *cluster.State, now time.Time) (list []*cluster.Policy) {
 	for i := range s.Policies {
-		if p := &s.Policies[i]; p.Active.Version != 0 && now.Sub(time.Unix(p.Since, 0)) < u.probation && (last == nil || p.Since > last.Since) {
-			last = p
+		if p := &s.Policies[i]; p.Active.Version != 0 && now.Sub(time.Unix(p.Since, 0)) < u.probation {
+			list = append(list, p)
 		}
 	}
-	return last
+	slices.SortStableFunc(list, func(a, b *cluster.Policy) int { return cmp.Compare(b.Since, a.Since) })
+	return list
+}
+
+// blamed is the policy that was put in force last, if it is on probation.
+func (u *unrest) blamed(s *cluster.State, now time.Time) *cluster.Policy {
+	if list := u.suspects(s, now); len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// retreat is how a policy is taken back. What was before it comes back, unless that was taken back, too: the note says so, which
+// everything that an operator does ends.
+func retreat(p *cluster.Policy) cluster.Retreat {
+	if p.Note != "" {
+		return cluster.RetreatDeactivate
+	}
+	return cluster.RetreatRollback
 }
 
 // verdict is what to take back, or nil.
@@ -88,11 +110,12 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 			blamed.Active.Version, s.ShardName(u.worst), u.moves[u.worst], u.mostMoves, u.probation)
 	case u.slow >= stallTries:
 		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))
-	case u.hunger.about == s.PoliciesAt && u.hunger.note != "":
-		note = u.hunger.note
+	case u.hunger.about == s.PoliciesAt && u.hunger.cure != nil:
+		cure := *u.hunger.cure
+		cure.Note = cluster.ShortReason(cure.Note)
+		return &cure
 	default:
 		return nil
 	}
-	note = cluster.ShortReason(note)
-	return &cluster.RetirePolicy{Name: blamed.Name, How: cluster.RetreatRollback, If: blamed.Active.Version, Note: note, At: now.Unix()}
+	return &cluster.RetirePolicy{Name: blamed.Name, How: retreat(blamed), If: blamed.Active.Version, Note: cluster.ShortReason(note), At: now.Unix()}
 }

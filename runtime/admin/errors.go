@@ -105,6 +105,10 @@ func invalid(format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Kind: shards.KindInvalid.String(), Reason: fmt.Sprintf(format, args...)}
 }
 
+func conflict(format string, args ...any) *Error {
+	return &Error{Status: http.StatusConflict, Kind: shards.KindConflict.String(), Reason: fmt.Sprintf(format, args...)}
+}
+
 func notFound(format string, args ...any) *Error {
 	return &Error{Status: http.StatusNotFound, Kind: KindNotFound, Reason: fmt.Sprintf(format, args...)}
 }

@@ -164,7 +164,7 @@ func (s *Server) putKeyspace(x *exchange, q *query) error {
 	known := state.KeyspaceByName(k.Name)
 	switch {
 	case known != nil && condition == store.IfAbsent:
-		return &Error{Status: http.StatusConflict, Kind: shards.KindConflict.String(), Reason: "keyspace " + k.Name + " is there already"}
+		return conflict("keyspace %s is there already", k.Name)
 	case known == nil && condition == store.IfPresent:
 		return notFound("no keyspace %q", clip(k.Name))
 	case known != nil:

@@ -153,6 +153,34 @@ func TestPolicyIsRefused(t *testing.T) {
 	}
 }
 
+// What the cluster took back by itself is not put in force again by the verb that people type in a hurry.
+func TestRollbackToWhatWasTakenBack(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
+	if err == nil {
+		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ready(t, "")
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{}); err != nil {
+		t.Fatal(err)
+	}
+	next, o := a.state.Apply(&cluster.Command{Retire: &cluster.RetirePolicy{Name: "spare", If: 1, How: cluster.RetreatRollback, Note: "version 1 was taken back: it starved all", At: 1}})
+	if o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	a.state = next
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); err == nil || !strings.Contains(err.Error(), "it starved all. To put that in force all the same: troupe policy activate spare --version 1") {
+		t.Errorf("rolled back to it: %v", err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: 1}); err != nil {
+		t.Errorf("nor activated: %v", err)
+	}
+}
+
 // Promised: "gate with limits". What is looked at are the newest comparisons of just this version and settings.
 func TestGate(t *testing.T) {
 	_, a, client := gather(t, ServerConfig{})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -129,7 +128,7 @@ func (g *Gate) check(ctx context.Context, c Cluster, a *cluster.ActivatePolicy) 
 }
 
 func gateClosed(format string, args ...any) *Error {
-	return &Error{Status: http.StatusConflict, Kind: "conflict", Reason: "the gate is closed: " + fmt.Sprintf(format, args...)}
+	return conflict("the gate is closed: %s", fmt.Sprintf(format, args...))
 }
 
 // of says whether a comparison was made with what is to be activated.
@@ -171,7 +170,15 @@ func retirePolicy(how cluster.Retreat) handler {
 		if err != nil {
 			return err
 		}
-		return s.propose(x, c, &cluster.Command{Retire: &cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}})
+		command := &cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}
+		if how == cluster.RetreatRollback {
+			if p.Note != "" && p.Previous.Version != 0 {
+				return conflict("policy %s has nothing good to go back to: %s. To put that in force all the same: troupe policy activate %s --version %d",
+					p.Name, strings.TrimSuffix(p.Note, "."), p.Name, p.Previous.Version)
+			}
+			command.If = p.Active.Version // and not what came since
+		}
+		return s.propose(x, c, &cluster.Command{Retire: command})
 	}
 }
 

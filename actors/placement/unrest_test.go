@@ -1,0 +1,82 @@
+package placement
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+)
+
+// What is blamed is the policy that came last, and only while it is on probation.
+func TestUnrest(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{
+		{Name: "a", Active: cluster.PolicyUse{Version: 3}, Since: 900},
+		{Name: "b", Active: cluster.PolicyUse{Version: 1}, Previous: cluster.PolicyUse{Version: 2}, Since: 990},
+		{Name: "c", Since: 995}}}
+	u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
+	plan := &allocator.Plan{Rows: []cluster.RowChange{{Shard: 7}}, Decisions: []allocator.Decision{
+		{Lane: allocator.Balance, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}},
+		{Lane: allocator.Balance, Shard: 8, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}}, // not committed
+		{Lane: allocator.Missing, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate}}}}
+	for i := range 2 {
+		if u.note(s, plan, 0, now); u.verdict(s, now) != nil {
+			t.Fatalf("taken back after %d moves", i+1)
+		}
+	}
+	u.note(s, plan, 0, now)
+	if r := u.verdict(s, now); r == nil || r.Name != "b" || r.How != cluster.RetreatRollback || r.If != 1 {
+		t.Errorf("after three moves: %+v", r)
+	}
+	if r := u.verdict(s, now.Add(time.Minute)); r != nil {
+		t.Errorf("when the probation is over: %+v", r)
+	}
+	s.Policies[1].Note = "version 2 was taken back"
+	if r := u.verdict(s, now); r == nil || r.How != cluster.RetreatDeactivate {
+		t.Errorf("what was before was taken back itself, and comes again: %+v", r)
+	}
+	s.PoliciesAt++
+	for range 2 {
+		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	}
+	u.note(s, &allocator.Plan{}, 0, now)
+	for range 2 {
+		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	}
+	if r := u.verdict(s, now); r != nil {
+		t.Errorf("two slow plans in a row: %+v", r)
+	}
+	u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
+		t.Errorf("three slow plans in a row: %+v", r)
+	}
+}
+
+// What has failed too often answers no more: a comparison without it says so, and opens no gate.
+func TestMutedIsNotCompared(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 4, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one")
+		p := w.places["n1"]
+		s, o := citizen{w, ""}.State().Apply(&cluster.Command{Shadow: &cluster.ShadowPolicy{Name: "spare", Version: 1, Settings: settingsOf(map[string]string{"mood": "trap"})}})
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		active, shadow := &chair{p: p}, &chair{p: p, shadow: true}
+		defer active.leave()
+		defer shadow.leave()
+		x := exposure{in: allocator.Input{State: s, Evidence: make([]liveness.Status, len(s.Members)), Policies: &active.sit(s).set.Set}}
+		x.plan = allocator.Make(x.in)
+		first, second := p.contrast(&x, active, shadow), p.contrast(&x, active, shadow)
+		if len(first.Faults) == 0 || first.Policies[0].Absent != "" {
+			t.Errorf("the first says not that it failed: %+v", first)
+		}
+		if len(second.Faults) != 0 || second.Policies[0].Absent != "it has failed 3 times before, and answers no more" {
+			t.Errorf("the second says nothing of it: %+v", second)
+		}
+	})
+}
