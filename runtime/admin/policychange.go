@@ -78,24 +78,11 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 			continue
 		}
 		if err := manifest.CheckSetting(name, *value); err != nil {
-			return 0, "", invalid("%v; it has %s", err, ownSettingNames(manifest))
+			return 0, "", invalid("%v", err)
 		}
 		values[name] = *value
 	}
 	return v.Number, settingsText(values), nil
-}
-
-func ownSettingNames(m *abi.Manifest) string {
-	var names []string
-	for i := range m.Settings {
-		if !strings.HasPrefix(m.Settings[i].Name, "cluster.") {
-			names = append(names, m.Settings[i].Name)
-		}
-	}
-	if len(names) == 0 {
-		return "none of its own"
-	}
-	return shorten(names)
 }
 
 // check refuses what the gate does not let through, with what stands against it.

@@ -80,8 +80,10 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("limit %q: %v", value, err)
 		}
 	}
-	if err := m.CheckSetting("limits", "1"); !errors.Is(err, ErrSetting) {
-		t.Errorf("a setting that the module does not have: %v", err)
+	for _, value := range []string{"1", ""} {
+		if err := m.CheckSetting("limits", value); !errors.Is(err, ErrSetting) || !strings.Contains(err.Error(), "has no setting limits; it has tenant, grace, limit, on") {
+			t.Errorf("a setting that the module does not have: %v", err)
+		}
 	}
 	if err := m.CheckSetting("limit@orders", "1"); err == nil || !strings.Contains(err.Error(), "one for all keyspaces") {
 		t.Errorf("the same, as people set it: %v", err)

@@ -178,7 +178,25 @@ func (m *Manifest) rule(name string) *Setting {
 // CheckSetting refuses a name that the module does not have, or a value that it could not read. A name may end with "@KEYSPACE".
 func (m *Manifest) CheckSetting(name, value string) error {
 	name, _, own := strings.Cut(name, "@")
+	if m.rule(name) == nil {
+		return m.unknown(name)
+	}
 	return m.put(map[string]json.RawMessage{}, map[string]string{name: value}, own)
+}
+
+// unknown refuses a name, with those that there are.
+func (m *Manifest) unknown(name string) error {
+	var names []string
+	for i := range m.Settings {
+		if !strings.HasPrefix(m.Settings[i].Name, "cluster.") {
+			names = append(names, m.Settings[i].Name)
+		}
+	}
+	has := "none of its own"
+	if len(names) > 0 {
+		has = strings.Join(names, ", ")
+	}
+	return fmt.Errorf("%w: policy %s has no setting %s; it has %s", ErrSetting, m.Name, name, has)
 }
 
 // Configuration is what pol_configure gets: every setting of the manifest with the value in force, and for each keyspace
@@ -255,7 +273,7 @@ func (m *Manifest) put(into map[string]json.RawMessage, values map[string]string
 		s := m.rule(name)
 		switch {
 		case s == nil:
-			return fmt.Errorf("%w: policy %s has no setting %s", ErrSetting, m.Name, name)
+			return m.unknown(name)
 		case keyspace && !s.Keyspace:
 			return fmt.Errorf("%w: %s of policy %s is one for all keyspaces", ErrSetting, name, m.Name)
 		}
