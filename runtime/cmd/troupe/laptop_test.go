@@ -110,6 +110,8 @@ func TestReplayUsage(t *testing.T) {
 		{"rehearse", exitUsage, "at least one of the flags"},
 		{"rehearse " + folder + "/3.1.plan --lose node=n9", exitNotFound, `there is no node "n9"`},
 		{"rehearse " + folder + "/3.1.plan --all shelf", exitNotFound, `no node has an attribute "shelf"; there are node, host, zone`},
+		{"rehearse " + folder + "/3.1.plan --all class", exitNotFound, `no node has an attribute "class"; there`},
+		{"rehearse " + folder + "/3.1.plan --all node --without gravity", exitUsage, "--without gravity: none of these plans"},
 		{"rehearse " + folder + "/3.1.plan --at 10m --all node", exitUsage, "--at is for the plans of a cluster"},
 		{"simulate none.txt", exitFailed, "none.txt"},
 		{"simulate help_test.go", exitUsage, "help_test.go:1: "},
@@ -126,6 +128,23 @@ func TestRehearse(t *testing.T) {
 	out, errs, code := invoke(t, nil, "", "rehearse", last, "--all", "nodes")
 	if code != 0 || errs != "" || strings.Count(out, "survives") != 4 || !strings.Contains(out, "score: 4 of 4 losses (100%)") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	refuses := filepath.Join(folder, "always-no.wasm") // a module in place of the rule of its name, which takes no node
+	manifest := write(t, folder, "no.json", `{"name":"always-no","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/no.wasm", manifest, "-o", refuses); code != 0 {
+		t.Fatal(errs)
+	}
+	if out, errs, code := invoke(t, nil, "", "rehearse", last, "--all", "node", "--policy", refuses); code != exitDifferent || !strings.Contains(out, "DOES NOT") || !strings.Contains(errs, "does not get over") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	classes := write(t, folder, "class.txt", "nodes 2 disk=1tb attr.class=fast\nnodes 2 name=s disk=1tb attr.class=slow\nkeyspace orders shards=1 replicas=1\neval 100ms\n")
+	if _, errs, code := invoke(t, nil, "", "simulate", classes, "--record", filepath.Join(folder, "classes")); code != 0 {
+		t.Fatal(errs)
+	}
+	for _, kind := range []string{"class", "classs"} { // the name of an attribute, or its plural
+		if out, errs, _ := invoke(t, nil, "", "rehearse", filepath.Join(folder, "classes", "1.1.plan"), "--all", kind); !strings.Contains(out, "class fast") || !strings.Contains(out, "class slow") {
+			t.Errorf("--all %s: %s%s", kind, out, errs)
+		}
 	}
 	out, errs, code = invoke(t, nil, "", "rehearse", last, "--lose", "zone=z1", "--lose", "zone=z2")
 	if strings.Count(out, "lose zone") != 2 || !strings.Contains(out, "KEYSPACE") || code != exitDifferent && code != 0 || (code != 0) != strings.Contains(errs, "does not get over") {
@@ -324,8 +343,28 @@ func TestSimulateWithAModule(t *testing.T) {
 		t.Fatal(errs)
 	}
 	path = write(t, folder, "hostile.txt", "nodes 3\nkeyspace orders shards=4 replicas=1\npolicy loop.wasm\neval 1m\nassert green == 4\n") // three faults, and it is not asked
-	if out, errs, code := invoke(t, nil, "", "simulate", path, "--quiet"); code != 0 || out != "" || !strings.Contains(errs, "troupe: policy ") || !strings.Contains(errs, "fuel") {
+	if out, errs, code := invoke(t, nil, "", "simulate", path, "--quiet"); code != exitDifferent || out != "" || !strings.Contains(errs, "fuel") || !strings.Contains(errs, "(3 times)") || !strings.Contains(errs, path+": policy loop failed; ") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	path = write(t, folder, "expected.txt", "nodes 3\nkeyspace orders shards=4 replicas=1\npolicy loop.wasm\nfaults loop\neval 1m\nassert green == 4\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", path, "--quiet"); code != 0 || out != "" || !strings.Contains(errs, "fuel") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	for text, line := range map[string]string{"nodes 3\npolicy loop.wasm bogus=3\neval 1m\n": ":2: ", "nodes 3\nat 1s policy loop.wasm bogus=\neval 1m\n": ":2: "} {
+		path = write(t, folder, "bogus.txt", text)
+		if _, errs, code := invoke(t, nil, "", "simulate", path); code != exitUsage || !strings.Contains(errs, path+line) || !strings.Contains(errs, "policy loop has no setting bogus; it has none of its own") {
+			t.Errorf("exit code %d: %s", code, errs)
+		}
+	}
+	plan := recordedIn(t, folder)
+	for _, verb := range []string{"replay " + plan, "rehearse " + plan + " --all node"} {
+		loop := filepath.Join(folder, "loop.wasm")
+		if _, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--policy", loop+":bogus=3")...); code != exitUsage || !strings.Contains(errs, "has no setting bogus") {
+			t.Errorf("%s: exit code %d: %s", verb, code, errs)
+		}
+		if out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--policy", loop)...); code != exitDifferent || !strings.Contains(errs, "fuel") || !strings.Contains(errs, "policy loop failed: ") || out == "" {
+			t.Errorf("%s: exit code %d: %s", verb, code, errs)
+		}
 	}
 }
 

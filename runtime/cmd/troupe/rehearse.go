@@ -40,11 +40,14 @@ which copies find no place and what forbids each node, how full the fullest node
 With --all every node (or rack, zone, host, or other attribute) is lost in turn, and the score says how many of these losses the
 cluster gets over by itself.
 
-Exit codes: 0 it gets over all of them · 4 shards are not served, or copies have no place`,
+With --policy a module is tried that is not in force, and with --without a rule is left out.
+
+Exit codes: 0 it gets over all of them · 4 shards are not served, or copies have no place, or a module of --policy failed`,
 		Example: `  troupe rehearse --lose node=n3
   troupe rehearse --lose rack=b1 --lose node=n7
   troupe rehearse --all zone
   troupe rehearse --all node --at 14:05
+  troupe rehearse --all zone --policy spot.wasm:share=20
   troupe rehearse ./data/plans/7.153.plan --lose zone=z2`,
 	}
 	f := cmd.Flags()
@@ -53,6 +56,8 @@ Exit codes: 0 it gets over all of them · 4 shards are not served, or copies hav
 	f.StringVar(&o.at, "at", "", "begin with the cluster as it was at this `time`, or when this plan was made (7.153)")
 	f.BoolVar(&o.silent, "silent", false, "they fall silent, and are waited for until they are declared dead")
 	f.DurationVar(&o.horizon, "for", 24*time.Hour, "how long to go on at most, in the cluster's time")
+	f.StringArrayVar(&o.replay.policies, "policy", nil, "as if this module were in force as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`")
+	f.StringArrayVar(&o.replay.without, "without", nil, "as if the rule of this `name` were not")
 	f.StringArrayVar(&o.replay.modules, "module", nil, "a `file` with a module that is in force, if the cluster does not give it")
 	cmd.MarkFlagsMutuallyExclusive("lose", "all")
 	cmd.MarkFlagsOneRequired("lose", "all")
@@ -64,45 +69,61 @@ Exit codes: 0 it gets over all of them · 4 shards are not served, or copies hav
 		if err := o.read(); err != nil {
 			return err
 		}
-		shop := &workshop{}
-		defer shop.close()
-		p := &replayer{r: r, o: &o.replay, shop: shop, sets: map[string]*hosted.Set{}}
-		begin, err := r.beginning(cmd.Context(), args, o.at)
-		if err != nil {
-			return err
-		}
-		set, err := p.inForce(cmd.Context(), begin)
-		if err != nil {
-			return err
-		}
-		parts, err := o.parts(begin)
-		if err != nil {
-			return err
-		}
-		var done []*simulate.Rehearsal
-		for _, part := range parts {
-			one, err := simulate.Rehearse(begin.Input, &set.Set, part, o.silent, o.horizon)
-			if err != nil {
-				return &failure{exitNotFound, err}
-			}
-			done = append(done, one)
-		}
-		shop.tell(c)
-		return r.printRehearsals(begin, done, o.all != "")
+		return o.run(cmd.Context(), r, args)
 	}
 	return cmd
 }
 
+// run loses one part after the other, each from the same beginning.
+func (o *rehearseFlags) run(ctx context.Context, r *remote, args []string) error {
+	shop := &workshop{}
+	defer shop.close()
+	p := &replayer{r: r, o: &o.replay, shop: shop, sets: map[string]*hosted.Set{}, met: map[string]bool{}}
+	begin, err := r.beginning(ctx, args, o.at)
+	if err != nil {
+		return err
+	}
+	rules := p.inForce
+	if len(o.replay.policies)+len(o.replay.without) > 0 {
+		rules = p.otherwise
+	}
+	set, err := rules(ctx, begin)
+	if err != nil {
+		return err
+	}
+	parts, err := o.parts(begin)
+	if err != nil {
+		return err
+	}
+	var done []*simulate.Rehearsal
+	for _, part := range parts {
+		one, err := simulate.Rehearse(begin.Input, &set.Set, part, o.silent, o.horizon)
+		if err != nil {
+			return &failure{exitNotFound, err}
+		}
+		done = append(done, one)
+	}
+	if err := p.missed(); err != nil {
+		return err
+	}
+	failed := shop.tell(r.c)
+	if err := r.printRehearsals(begin, done, o.all != ""); err != nil {
+		return err
+	}
+	return p.faulty(failed)
+}
+
 // parts lists what is to be lost.
 func (o *rehearseFlags) parts(begin *records.Record) (parts []simulate.Part, err error) {
-	kind := strings.TrimSuffix(o.all, "s")
-	if o.all != "" {
-		if parts = simulate.Parts(begin.Input.State, kind); len(parts) == 0 {
-			return nil, &failure{exitNotFound, fmt.Errorf("no node has an attribute %q; there are %s. Give each node one: troupe node --attr %s=NAME", kind, strings.Join(kindsOf(begin.Input.State), ", "), kind)}
-		}
-		return parts, nil
+	if o.all == "" {
+		return o.parsed, nil
 	}
-	return o.parsed, nil
+	for _, kind := range []string{o.all, strings.TrimSuffix(o.all, "s")} { // zones are zones, and a class is a class
+		if parts = simulate.Parts(begin.Input.State, kind); len(parts) > 0 {
+			return parts, nil
+		}
+	}
+	return nil, &failure{exitNotFound, fmt.Errorf("no node has an attribute %q; there are %s. Give each node one: troupe node --attr %s=NAME", o.all, strings.Join(kindsOf(begin.Input.State), ", "), o.all)}
 }
 
 // kindsOf lists what there is to be lost: nodes, hosts, and the attributes of nodes.

@@ -25,7 +25,7 @@ import (
 // replayFlags say what is replayed, and by which rules.
 type replayFlags struct {
 	last        int
-	policies    []string
+	policies    []string // files, with settings
 	without     []string
 	modules     []string // files in which modules that were in force are looked for
 	interpreter bool
@@ -40,7 +40,7 @@ func replayCommand(c *console) *cobra.Command {
 leader keeps below plans/ in its data folder), or from the running cluster. With --policy or --without it is other rules that
 plan, and what they would have done differently is printed: moves, bytes, balance, and verdicts that flip.
 
-Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules`,
+Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules, or a module of --policy failed`,
 		Example: `  troupe replay --last 100
   troupe replay ./data/plans
   troupe replay --last 50 --policy spot.wasm --policy tenants.wasm:licences=4
@@ -68,12 +68,13 @@ Exit codes: 0 all the same, or compared · 4 a plan came out differently by the 
 
 // replayer replays records one by one, and adds up.
 type replayer struct {
-	r    *remote
-	o    *replayFlags
-	shop *workshop
-	sets map[string]*hosted.Set // by what was in force
-	met  map[string]bool        // rules that are left out, and were in force
-	sum  replaySum
+	r     *remote
+	o     *replayFlags
+	shop  *workshop
+	sets  map[string]*hosted.Set // by what was in force
+	met   map[string]bool        // rules that are left out, and were in force
+	given []string               // names of the modules of --policy
+	sum   replaySum
 }
 
 // replaySum is what is printed at the end.
@@ -118,14 +119,12 @@ func (p *replayer) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	p.shop.tell(p.r.c)
+	failed := p.shop.tell(p.r.c)
 	if p.sum.Plans == 0 {
 		return &failure{exitNotFound, errors.New("no plans are recorded there")}
 	}
-	for _, name := range p.o.without {
-		if !p.met[name] {
-			return usage("--without %s: none of these plans was made with a rule of that name", name)
-		}
+	if err := p.missed(); err != nil {
+		return err
 	}
 	p.sum.Micros = (p.sum.Took / time.Duration(p.sum.Plans)).Microseconds()
 	if p.r.json {
@@ -136,7 +135,34 @@ func (p *replayer) run(ctx context.Context, args []string) error {
 	if err == nil && len(p.sum.Others) > 0 {
 		err = &failure{exitDifferent, fmt.Errorf("%d of %s came out differently", len(p.sum.Others), plural(p.sum.Plans, "plan"))}
 	}
+	if err == nil {
+		err = p.faulty(failed)
+	}
 	return err
+}
+
+// missed refuses a rule that is to be left out, and was nowhere in force.
+func (p *replayer) missed() error {
+	for _, name := range p.o.without {
+		if !p.met[name] {
+			return usage("--without %s: none of these plans was made with a rule of that name", name)
+		}
+	}
+	return nil
+}
+
+// faulty says of modules that the command line gives that they failed: what they would have done is not known.
+func (p *replayer) faulty(failed []string) error {
+	var names []string
+	for _, name := range failed {
+		if slices.Contains(p.given, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &failure{exitDifferent, fmt.Errorf("policy %s failed: the plans are not what it would have", strings.Join(names, ", "))}
 }
 
 // one replays a records.
@@ -241,11 +267,11 @@ func (p *replayer) otherwise(ctx context.Context, r *records.Record) (*hosted.Se
 			if err != nil {
 				return nil, err
 			}
-			v, err := p.shop.read(ctx, m.Path)
+			one, err := p.shop.policy(ctx, m)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("--policy %s: %w", text, err)
 			}
-			own = append(own, hosted.Policy{Version: v, Settings: m.Settings})
+			own, p.given = append(own, one), append(p.given, one.Name())
 		}
 		return p.build(ctx, r, p.o.without, own)
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -111,17 +112,52 @@ func (w *workshop) set(native []policies.Decider, of []hosted.Policy) *hosted.Se
 	return s
 }
 
-// tell prints what went wrong in modules: their rows were the fail mode, or their twins', and a cluster would have noted it.
-func (w *workshop) tell(c *console) {
+// tell prints what went wrong in modules since it was asked last, each thing once, and names the modules: their rows were the fail
+// mode, or their twins', and a cluster would have noted it.
+func (w *workshop) tell(c *console) (failed []string) {
+	times := map[string]int{}
+	var texts []string
+	unlisted := 0
 	for _, s := range w.sets {
 		faults, more := s.Faults()
+		unlisted += more
 		for _, f := range faults {
-			fmt.Fprintf(c.err, "troupe: policy %s failed: %s\n", f.Policy, f.Text)
-		}
-		if more > 0 {
-			fmt.Fprintf(c.err, "troupe: and %d faults more\n", more)
+			if times[f.Text]++; times[f.Text] == 1 {
+				texts = append(texts, f.Text)
+			}
+			if !slices.Contains(failed, f.Policy) {
+				failed = append(failed, f.Policy)
+			}
 		}
 	}
+	for _, text := range texts {
+		often := ""
+		if n := times[text]; n > 1 {
+			often = fmt.Sprintf(" (%d times)", n)
+		}
+		fmt.Fprintf(c.err, "troupe: it failed: %s%s\n", text, often)
+	}
+	if unlisted > 0 {
+		fmt.Fprintf(c.err, "troupe: and %d faults more\n", unlisted)
+	}
+	return failed
+}
+
+// policy loads a module's file, for settings of its own.
+func (w *workshop) policy(ctx context.Context, m simulate.Module) (hosted.Policy, error) {
+	v, err := w.read(ctx, m.Path)
+	if err != nil {
+		return hosted.Policy{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
+		if strings.HasPrefix(name, "cluster.") {
+			return hosted.Policy{}, usage("%s is a setting of the cluster, and not of policy %s", name, v.Name())
+		}
+		if err := v.Manifest.CheckSetting(name, m.Settings[name]); err != nil {
+			return hosted.Policy{}, &failure{exitUsage, err}
+		}
+	}
+	return hosted.Policy{Version: v, Settings: m.Settings}, nil
 }
 
 // builtIn are the rules of the house without some of them.
@@ -155,13 +191,13 @@ func (w *workshop) rules(ctx context.Context, a ask) (*hosted.Set, error) {
 	var own []hosted.Policy
 	var names []string
 	for _, m := range a.modules {
-		v, err := w.read(ctx, m.Path)
+		p, err := w.policy(ctx, m)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, v.Name())
-		if !slices.Contains(a.without, v.Name()) {
-			own = append(own, hosted.Policy{Version: v, Settings: m.Settings})
+		names = append(names, p.Name())
+		if !slices.Contains(a.without, p.Name()) {
+			own = append(own, p)
 		}
 	}
 	without := slices.DeleteFunc(slices.Clone(a.without), func(name string) bool { return slices.Contains(names, name) && !slices.Contains(ruleNames(), name) })

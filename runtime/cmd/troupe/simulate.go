@@ -26,7 +26,7 @@ func simulateCommand(c *console) *cobra.Command {
 		Long: `Plays scenarios: text files that say what a cluster is, what happens to it and what must hold. Nothing runs but the planner and
 its rules; recoveries take as long as their bytes do. It prints what was moved, how long it took, and how even the cluster is.
 
-Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nobody understands, with its line
+Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed that is not expected to (see faults below) · 2 a scenario says what nobody understands, with its line
 
 ` + languageHelp(),
 		Example: `  troupe simulate lose-rack.txt
@@ -43,16 +43,21 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		shop := &workshop{}
 		defer shop.close()
-		failed, total := 0, 0
+		untrue, total := 0, 0
+		var failed []string
 		notes := &scribe{folder: folder}
 		for i, path := range args {
 			notes.term = uint64(i + 1)
 			o, err := shop.play(cmd.Context(), r, path, house, notes)
-			shop.tell(c)
+			faulty := shop.tell(c)
 			if err != nil {
 				return err
 			}
-			failed, total = failed+o.Failed(), total+len(o.Asserts)
+			o.Failed = slices.DeleteFunc(faulty, func(name string) bool { return slices.Contains(o.Faulty, name) })
+			for _, name := range o.Failed {
+				failed = append(failed, fmt.Sprintf("%s: policy %s failed", path, name))
+			}
+			untrue, total = untrue+o.Untrue(), total+len(o.Asserts)
 			if err := c.printOutcome(o, len(args) > 1, r.json, quiet); err != nil {
 				return err
 			}
@@ -62,12 +67,24 @@ Exit codes: 0 every assert holds · 4 one does not · 2 a scenario says what nob
 				}
 			}
 		}
-		if failed > 0 {
-			return &failure{exitDifferent, fmt.Errorf("%d of %s do not hold", failed, plural(total, "assert"))}
-		}
-		return nil
+		return verdict(untrue, total, failed)
 	}
 	return cmd
+}
+
+// verdict is the error of scenarios in which asserts do not hold, or modules failed.
+func verdict(untrue, total int, failed []string) error {
+	var words []string
+	if untrue > 0 {
+		words = append(words, fmt.Sprintf("%d of %s do not hold", untrue, plural(total, "assert")))
+	}
+	if len(failed) > 0 {
+		words = append(words, strings.Join(failed, "; ")+"; a scenario that expects it says: faults NAME")
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return &failure{exitDifferent, errors.New(strings.Join(words, "; "))}
 }
 
 // languageHelp is the description of the language as a terminal shows it: headings without marks, rows of tables on two lines.

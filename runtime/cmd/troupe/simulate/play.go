@@ -42,12 +42,14 @@ type Outcome struct {
 	File    string    `json:"file"`
 	Evals   []*Result `json:"evals"`
 	Asserts []Assert  `json:"asserts"`
-	Text    string    `json:"-"` // for people
-	World   *World    `json:"-"` // as it is at the end
+	Faulty  []string  `json:"-"`                // modules that the scenario expects to fail, by name
+	Failed  []string  `json:"failed,omitempty"` // modules that failed and were not expected to, by name; whoever loads modules fills it in
+	Text    string    `json:"-"`                // for people
+	World   *World    `json:"-"`                // as it is at the end
 }
 
-// Failed counts the asserts that do not hold.
-func (o *Outcome) Failed() (n int) {
+// Untrue counts the asserts that do not hold.
+func (o *Outcome) Untrue() (n int) {
 	for _, a := range o.Asserts {
 		if !a.Holds {
 			n++
@@ -131,6 +133,8 @@ func (p *player) line(l *line) error {
 		return p.now(l)
 	case "cluster":
 		return p.begin(l)
+	case "faults":
+		return p.faults(l)
 	case "step":
 		l.next()
 		d, err := duration("step", l.next())
@@ -300,6 +304,19 @@ func (p *player) policy(l *line) (func(*World) error, error) {
 		p.rules.Modules = append(p.rules.Modules, m)
 		return p.decide(w)
 	}, l.done()
+}
+
+// faults notes which modules are expected to fail.
+func (p *player) faults(l *line) error {
+	l.next()
+	name, err := l.need("the name of a policy")
+	for ; name != ""; name = l.next() {
+		p.outcome.Faulty = append(p.outcome.Faulty, name)
+	}
+	if err != nil {
+		return err
+	}
+	return l.done()
 }
 
 func (p *player) without(l *line) (func(*World) error, error) {

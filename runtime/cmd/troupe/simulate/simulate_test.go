@@ -150,7 +150,7 @@ func TestAssertsFail(t *testing.T) {
 		t.Fatalf("%+v", o.Asserts) // an assert needs spaces
 	}
 	o, err = Play("x.txt", []byte(town+"eval 5m\nassert creations == 5\nassert creations >= 4\n"), Config{})
-	if err != nil || o.Failed() != 1 || o.Asserts[0].Holds || o.Asserts[0].Figure != "4" || !strings.Contains(o.Text, "FAILS  line 4: creations == 5: it is 4") {
+	if err != nil || o.Untrue() != 1 || o.Asserts[0].Holds || o.Asserts[0].Figure != "4" || !strings.Contains(o.Text, "FAILS  line 4: creations == 5: it is 4") {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
@@ -158,7 +158,7 @@ func TestAssertsFail(t *testing.T) {
 // Bytes take the time that the narrower end gives them: 10 GiB to one node at 100 MiB a second are 102.4 s.
 func TestRecoveryTakesItsTime(t *testing.T) {
 	o, err := Play("x.txt", []byte("nodes 2 disk=1tb bandwidth=1gb\nkeyspace orders shards=1 replicas=1 data=10gb\neval 1m\nadd nodes 1 disk=1tb bandwidth=100mb\ndrain n2\neval 10m\nassert bytes == 10gb\nassert copies.n3 == 1\n"), Config{})
-	if err != nil || o.Failed() > 0 {
+	if err != nil || o.Untrue() > 0 {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	for _, s := range o.Evals[1].Samples {
