@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/store"
 )
 
@@ -24,6 +25,24 @@ func (w *town) fill(from, n int) {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+// TestManySmallWritesAreCaughtUpWith: a node was away while more was written, in small pieces, than one message may have entries.
+func TestManySmallWritesAreCaughtUpWith(t *testing.T) {
+	inTown(t, 2, 2, shards.Keyspace{Shards: 1}, func(w *town) {
+		w.fill(0, 1)
+		w.await("peace", w.whole)
+		disk := w.kill("n2")
+		w.await("the primary", func() bool { s := w.primary(0); return s != nil && s.Leads() })
+		for range 2 * replica.MaxEntries { // of which memory keeps some
+			if err := ask(w.primary(0), set("key", "v")).err; err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.revive("n2", disk, false)
+		w.await("peace", w.whole)
+		w.equal()
+	})
 }
 
 // TestASnapshotComesFirst: DESIGN.md section 4, "Recovery: O(1) snapshot of the tree at a sequence number, streamed with a

@@ -253,7 +253,7 @@ func (s *Shard) fetch(f replica.Fetch) {
 func (s *Shard) readLog(f replica.Fetch) (entries []replica.Entry, err error) {
 	bytes := 0
 	err = s.log.ReadFrom(s.id, f.From, func(r wal.Record) error {
-		if r.Last > f.Through || len(entries) > 0 && bytes >= f.Bytes {
+		if r.Last > f.Through || len(entries) > 0 && bytes >= f.Bytes || len(entries) == replica.MaxEntries {
 			return errEnough
 		}
 		if len(entries) == 0 && r.First != f.From {

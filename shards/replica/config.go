@@ -12,7 +12,7 @@ type Config struct {
 	Memory bool // durability memory: no log. Entries are durable as soon as they are there, and a laggard gets history or a snapshot
 
 	WindowBytes   int // sent to one copy and not acknowledged; default 2 MiB. One entry is always allowed
-	WindowEntries int // likewise; default 256
+	WindowEntries int // likewise; default 256, at most MaxEntries
 	MessageBytes  int // entries in one message, default 512 KiB; one entry may exceed it
 	TailBytes     int // entries that are not committed yet, default 32 MiB; beyond it Room says no
 	HistoryBytes  int // committed entries kept in memory for laggards; default 64 KiB, with Memory 256 KiB
@@ -44,6 +44,9 @@ func (c *Config) validate() error {
 		if *field.value < 0 {
 			return fmt.Errorf("replica: %s is %d; it must be positive, or 0 for %d", field.name, *field.value, field.standard)
 		}
+	}
+	if c.WindowEntries > MaxEntries {
+		return fmt.Errorf("replica: WindowEntries is %d; a message holds at most %d", c.WindowEntries, MaxEntries)
 	}
 	return nil
 }

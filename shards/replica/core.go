@@ -82,8 +82,8 @@ type Ready struct {
 	Diverged  *Divergence     // this copy has stopped
 }
 
-// Fetch asks for entries of the log: from the one that begins at From, at least that one, up to Through and to about Bytes.
-// What comes after Through is in memory, and what the log has there may be about to be truncated.
+// Fetch asks for entries of the log: from the one that begins at From, at least that one, up to Through, to about Bytes and to
+// MaxEntries; what is more is not used. What comes after Through is in memory, and what the log has there may be about to be truncated.
 type Fetch struct {
 	To            shards.CopyID
 	From, Through shards.SeqNo

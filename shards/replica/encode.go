@@ -23,7 +23,7 @@ const bodyFormat = 1
 // Limits of a body.
 const (
 	MaxBody    = 64 << 20 // bytes
-	maxEntries = 4096     // in one message
+	MaxEntries = 4096     // in one message
 )
 
 // fields is how many values a message of each kind has; 0: no such kind.
@@ -134,7 +134,7 @@ func decodeMessage(d *wire.Decoder, m *Message) {
 	}
 	if m.Kind == KindAppend {
 		count := d.Array()
-		if count > maxEntries {
+		if count > MaxEntries {
 			d.Refuse("too many entries")
 			return
 		}

@@ -37,6 +37,41 @@ func TestFetchedEntriesThatAreNotNeededAnyMore(t *testing.T) {
 	}
 }
 
+// What a copy lacks are many small entries, more than a message may have: they come in several, each of which can be read.
+func TestManySmallEntriesAreFetched(t *testing.T) {
+	const last = 3*MaxEntries + 5
+	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
+	ready(c)
+	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 0}})
+	has := shards.SeqNo(0)
+	for r := ready(c); has < last; r = ready(c) {
+		for _, f := range r.Fetch {
+			var entries []Entry
+			for n := f.From; n <= f.Through; n++ {
+				entries = append(entries, logged(n, n)...)
+			}
+			c.Fetched(2, entries)
+		}
+		if r = ready(c); len(r.Messages) == 0 {
+			t.Fatalf("nothing more comes after %d of %d", has, last)
+		}
+		for i := range r.Messages {
+			if err := Decode(Append(nil, &r.Messages[i]), func(m *Message) {
+				for _, e := range m.Entries {
+					has = e.Last
+				}
+			}); err != nil {
+				t.Fatalf("after %d of %d: %v", has, last, err)
+			}
+		}
+		c.Step(&Message{Shard: 9, Kind: KindAck, From: 2, To: 1, Term: 1, Last: Position{1, has}})
+	}
+}
+
 // ready takes what the core wants, as a shell does that applies and commits at once.
 func ready(c *Core) Ready {
 	r := c.Ready()

@@ -231,7 +231,7 @@ func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
 		}
 	}
 	p.phase = streaming
-	c.ship(p, entries)
+	c.ship(p, entries[:min(len(entries), MaxEntries)])
 	c.feed(p)
 }
 
