@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/shards"
@@ -15,6 +16,7 @@ type attempt struct {
 	directory *Directory
 	task      *Task
 	err       error           // why the last try failed; nil: it was answered
+	unsure    error           // why nobody knows what became of an earlier try; nil: all that failed have not happened
 	delivered bool            // results have passed: another try would deliver them twice
 	numbered  bool            // its writes carry (client, sequence)
 	tries     int             // that were traced
@@ -40,8 +42,12 @@ func (a *attempt) Fail(_ int, err error) {
 	}
 }
 
-// answer passes a failure on, for good.
+// answer passes a failure on, for good. If an earlier try may have happened, a later refusal says nothing of it: where to ask, and
+// that it may be repeated, would be read as if it did.
 func (a *attempt) answer(err error) {
+	if a.unsure != nil && kindOf(err) != shards.KindOutcomeUnknown {
+		err = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %s", a.unsure, err)}
+	}
 	for i := range a.Len() {
 		a.task.Work.Fail(i, err)
 	}

@@ -154,11 +154,14 @@ func (d *Directory) rest(ctx context.Context, pause time.Duration) {
 func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time.Time) []*attempt {
 	kept := left[:0]
 	for _, a := range left {
+		if kindOf(a.err) == shards.KindOutcomeUnknown && !reads(a) {
+			a.unsure = a.err
+		}
 		switch {
 		case !a.mayRepeat() || a.task.Here && kindOf(a.err) == shards.KindNotPrimary:
 			a.answer(a.err)
 		case ctx.Err() != nil:
-			a.answer(outOfTime(a.err))
+			a.answer(outOfTime(a.err, reads(a)))
 			d.waited(a.task.Shard, began)
 		default:
 			a.err = nil
@@ -169,9 +172,12 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time
 }
 
 // outOfTime says that trying again has ended, and keeps the kind: it tells the caller what to do.
-func outOfTime(err error) error {
+func outOfTime(err error, read bool) error {
 	kind := kindOf(err)
-	if kind == shards.KindNotPrimary { // nobody is told to go elsewhere by a node that has just tried to
+	switch {
+	case kind == shards.KindNotPrimary: // nobody is told to go elsewhere by a node that has just tried to
+		kind = shards.KindUnavailable
+	case kind == shards.KindOutcomeUnknown && read: // nothing of it can have happened
 		kind = shards.KindUnavailable
 	}
 	return &shards.Error{Kind: kind, Err: fmt.Errorf("given up after trying again: %w", err)}

@@ -306,6 +306,42 @@ func TestPatienceEnds(t *testing.T) {
 	}
 }
 
+// What was sent and not answered may have happened, whatever is said of it later, until it is answered.
+func TestARefusalSaysNothingOfAnEarlierTry(t *testing.T) {
+	w := newTown(t, "a", "b")
+	w.nodes["a"].config.Patience = 20 * time.Millisecond
+	for name, then := range map[string]func(w *town) error{
+		"it is gone":       func(*town) error { return transport.ErrNoPeer },
+		"nobody leads":     func(w *town) error { w.lead("", "", "", ""); return transport.ErrPeerGone },
+		"the disk is full": func(*town) error { return &shards.Error{Kind: shards.KindDiskFull, Err: errors.New("full")} },
+		"it leads no more": func(*town) error { return &shards.NotPrimaryError{Primary: "c"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.lead("b", "b", "b", "b")
+			calls := 0
+			w.spoil = func(_ shards.NodeID, _ transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
+				if calls++; calls == 1 {
+					_, _ = serve()
+					return nil, transport.ErrPeerGone
+				}
+				return nil, then(w)
+			}
+			got := w.nodes["a"].do(0, increment("n"))
+			if kindOf(got.err) != shards.KindOutcomeUnknown {
+				t.Errorf("a write: %v", got.err)
+			}
+			if moved := (*shards.NotPrimaryError)(nil); errors.As(got.err, &moved) {
+				t.Errorf("a write that may have happened is sent elsewhere: %v", got.err)
+			}
+			calls = 0
+			w.lead("b", "b", "b", "b")
+			if got := w.nodes["a"].do(0, get("n")); got.err == nil || kindOf(got.err) == shards.KindOutcomeUnknown {
+				t.Errorf("a read: %v", got.err)
+			}
+		})
+	}
+}
+
 func TestHereDoesNotForward(t *testing.T) {
 	w := newTown(t, "a", "b")
 	w.lead("b", "b", "b", "b")

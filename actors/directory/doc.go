@@ -13,6 +13,8 @@
 //	nobody knows whether it happened (peer gone, primary deposed)       reads; writes that carry (client, sequence)
 //	it was done, or can never be                                        never
 //
+// Once nobody knows whether a try has happened, only a result settles it: work that is then given up, or refused, has an unknown outcome.
+//
 // A write that leaves this node carries (client, sequence), so that a shard which has it already answers the first outcome
 // again. A write to a primary here does not need them: it fails with an unknown outcome only if this very node is deposed.
 package directory

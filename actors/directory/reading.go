@@ -89,7 +89,7 @@ func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) e
 		case err == nil || !mayAskAgain(err):
 			return err
 		default:
-			return outOfTime(err)
+			return outOfTime(err, true)
 		}
 		d.retries.Add(1)
 		d.rest(ctx, pause)
