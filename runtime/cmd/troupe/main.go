@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -64,15 +65,28 @@ func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitKilled)
-	}()
+	go obey(signals, cancel, func() { os.Exit(exitKilled) })
 	code := run(ctx, &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}, os.Args[1:])
 	cancel()
 	os.Exit(code)
+}
+
+// echo is how long a second signal may be the first one again: those who stop a process and then its group, as timeout(1) does, send
+// it twice.
+const echo = 500 * time.Millisecond
+
+// obey stops what runs at the first signal, and ends it at the next that is not its echo. It runs as long as the process.
+func obey(signals <-chan os.Signal, stop, end func()) {
+	<-signals
+	first := time.Now()
+	stop()
+	for {
+		<-signals
+		if time.Since(first) >= echo {
+			end()
+			return
+		}
+	}
 }
 
 // run executes one command line and returns the exit code.

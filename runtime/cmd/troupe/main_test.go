@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Who is told twice to stop, in one breath, was told once.
+func TestSignals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		begun, stopped, ended := time.Now(), time.Duration(-1), time.Duration(-1)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			obey(signals, func() { stopped = time.Since(begun) }, func() { ended = time.Since(begun) })
+		}()
+		for _, pause := range []time.Duration{time.Second, 0, 10 * time.Millisecond, time.Second} {
+			<-time.After(pause)
+			signals <- syscall.SIGTERM
+		}
+		<-done
+		if stopped != time.Second || ended != 2010*time.Millisecond {
+			t.Errorf("stopped after %v, ended after %v", stopped, ended)
+		}
+	})
+}
