@@ -197,8 +197,8 @@ const watchCapacity = 4096
 
 // Watch follows the keys that start with prefix until ctx ends, from now or from a position reached before. Changes of one
 // shard come in their order. A watcher that falls behind by more than some thousand changes, or asks for changes that are
-// no longer kept, gets a ChangeResync for that shard and goes on after it. The last pair holds the error; it is nil if ctx
-// ended.
+// no longer kept, gets a ChangeResync for that shard and goes on after it. The last pair holds the error: that of KindUnavailable
+// which says that the node is stopping, or why the keyspace cannot be followed. If ctx ended there is no such pair.
 func (s *Store) Watch(ctx context.Context, prefix string, from Position) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		s.node.watchers.Add(1)

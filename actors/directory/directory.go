@@ -67,7 +67,7 @@ func New(c Config) *Directory {
 	return d
 }
 
-// Close ends all trying again: the node stops. Work is still answered, as well as one try can.
+// Close ends all trying again, and watches: the node stops. Work is still answered, as well as one try can.
 func (d *Directory) Close() { d.close() }
 
 // patient is ctx for as long as work is tried again.

@@ -24,7 +24,8 @@ type WatchOptions struct {
 
 // Watch follows the changes of keys under a prefix in all shards of a keyspace, wherever they are, until ctx ends. Changes
 // of one shard come in order. A shard is followed at its primary; when another copy takes its place, that one is followed from
-// where the last one was left, with a ChangeResync if changes may have been missed. Keys and values are the caller's. The error is yielded last; the end of ctx is none.
+// where the last one was left, with a ChangeResync if changes may have been missed. Keys and values are the caller's. The error is yielded last; the end of ctx is none,
+// Close is one of KindUnavailable.
 func (d *Directory) Watch(ctx context.Context, o WatchOptions) iter.Seq2[shard.Change, error] {
 	return func(yield func(shard.Change, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -39,6 +40,9 @@ func (d *Directory) Watch(ctx context.Context, o WatchOptions) iter.Seq2[shard.C
 		for {
 			select {
 			case <-ctx.Done():
+				return
+			case <-d.open.Done():
+				yield(shard.Change{}, &shards.Error{Kind: shards.KindUnavailable, Err: shard.ErrClosed})
 				return
 			case e := <-w.events:
 				if !w.take(ctx, e, yield) {
