@@ -276,10 +276,29 @@ func TestBatchRules(t *testing.T) {
 	if out, err := s.Batch(ctx); out != nil || err != nil {
 		t.Errorf("an empty batch: %v, %v", out, err)
 	}
+	if _, err := s.Batch(ctx, Op{}, Put("{x}z", nil)); !invalidKind(err) {
+		t.Errorf("a zero operation: %v", err)
+	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := s.Put(ended, "k", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+func invalidKind(err error) bool {
+	var kinded *shards.Error
+	return errors.As(err, &kinded) && kinded.Kind == shards.KindInvalid
+}
+
+func TestErrorsNameTheirKey(t *testing.T) {
+	s := open(t, start(t, Config{}), "default")
+	_, missing := s.Get(t.Context(), "a key")
+	_, refused := s.Put(t.Context(), "a key", nil, IfPresent())
+	for want, err := range map[error]error{ErrNotFound: missing, ErrConflict: refused} {
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), `"a key"`) || !strings.HasPrefix(err.Error(), "runtime: ") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -298,6 +317,15 @@ func TestPutOptions(t *testing.T) {
 	must[uint64](t)(s.Put(ctx, "k", []byte("4")))
 	if v := must[Value](t)(s.Get(ctx, "k")); !v.ExpireAt.IsZero() {
 		t.Errorf("a plain put keeps the expiry %v", v.ExpireAt)
+	}
+	for _, d := range []time.Duration{0, -1, 100 * time.Microsecond} {
+		if _, err := s.Put(ctx, "k", []byte("x"), TTL(d)); !invalidKind(err) || !strings.Contains(err.Error(), "at least 1ms") {
+			t.Errorf("a TTL of %v: %v", d, err)
+		}
+	}
+	must[uint64](t)(s.Put(ctx, "k", []byte("4"), ExpireAt(time.Time{})))
+	if v := must[Value](t)(s.Get(ctx, "k")); !v.ExpireAt.IsZero() || string(v.Bytes) != "4" {
+		t.Errorf("a key that never expires: %q until %v", v.Bytes, v.ExpireAt)
 	}
 	must[uint64](t)(s.Put(ctx, "k", []byte("5"), ExpireAt(time.Now().Add(-time.Second))))
 	if _, err := s.Get(ctx, "k"); !errors.Is(err, ErrNotFound) {

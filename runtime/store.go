@@ -24,11 +24,20 @@ type Store struct {
 	space *keyspace
 }
 
-// Errors that a caller is expected to meet.
+// Errors that a caller is expected to meet. They come wrapped in one that names the key: ask with errors.Is.
 var (
-	ErrNotFound = errors.New("no such key")
-	ErrConflict = errors.New("a condition does not hold")
+	ErrNotFound = errors.New("runtime: no such key")
+	ErrConflict = errors.New("runtime: a condition does not hold")
 )
+
+// keyError says which key it was.
+type keyError struct {
+	err error
+	key string
+}
+
+func (e *keyError) Error() string { return fmt.Sprintf("%v: %.80q", e.err, e.key) }
+func (e *keyError) Unwrap() error { return e.err }
 
 func noKeyspace(name string) error { return fmt.Errorf("there is no keyspace %q", name) }
 
@@ -48,55 +57,74 @@ type Value struct {
 	ExpireAt time.Time // zero: never
 }
 
-// Op is one operation of a Batch; make it with Put, Delete, Increment or Require.
+// Op is one operation of a Batch; make it with Put, Delete, Increment or Require. The zero Op is none, and is refused.
 type Op struct {
-	op    store.Op
-	guard store.Guard
+	op      store.Op
+	guard   store.Guard
+	refused error // an option that makes no sense
 }
 
 // Option changes what a Put does.
-type Option func(*store.Op)
+type Option func(*Op)
 
-// TTL has the key expire after a duration, to the millisecond.
+// TTL has the key expire after a duration, to the millisecond. One below a millisecond is refused with KindInvalid: a key that is to be
+// there for ever is Put without a TTL, and one that is not to be there is deleted.
 func TTL(d time.Duration) Option {
+	if d < time.Millisecond {
+		return func(op *Op) {
+			op.refused = fmt.Errorf("runtime: a TTL of %v: at least 1ms; without one the key does not expire, and Delete removes it at once", d)
+		}
+	}
 	return ExpireAt(time.Now().Add(d))
 }
 
-// ExpireAt has the key expire at a time, to the millisecond.
+// ExpireAt has the key expire at a time, to the millisecond. The zero time is never, as in Value; a time that has passed removes the key.
 func ExpireAt(t time.Time) Option {
-	return func(op *store.Op) { op.ExpireAt = t.UnixMilli() }
+	return func(op *Op) {
+		if !t.IsZero() {
+			op.op.ExpireAt = max(1, t.UnixMilli()) // 0 would be never
+		}
+	}
 }
 
 // KeepTTL leaves the key's expiry as it is.
-func KeepTTL() Option { return func(op *store.Op) { op.KeepTTL = true } }
+func KeepTTL() Option { return func(op *Op) { op.op.KeepTTL = true } }
 
 // IfAbsent makes the operation fail with ErrConflict if the key is there.
-func IfAbsent() Option { return func(op *store.Op) { op.If = store.IfAbsent } }
+func IfAbsent() Option { return func(op *Op) { op.op.If = store.IfAbsent } }
 
 // IfPresent makes the operation fail with ErrConflict if the key is not there.
-func IfPresent() Option { return func(op *store.Op) { op.If = store.IfPresent } }
+func IfPresent() Option { return func(op *Op) { op.op.If = store.IfPresent } }
 
 // IfVersion makes the operation fail with ErrConflict if the key has another version; 0 stands for absent.
 func IfVersion(version uint64) Option {
-	return func(op *store.Op) { op.If, op.Version = store.IfVersion, version }
+	return func(op *Op) { op.op.If, op.op.Version = store.IfVersion, version }
 }
 
 // Put is the operation that sets a key.
 func Put(key string, value []byte, options ...Option) Op {
-	op := store.Op{Kind: store.OpSet, Key: []byte(key), Value: value}
+	return newOp(store.Op{Kind: store.OpSet, Key: []byte(key), Value: value}, options)
+}
+
+func newOp(inner store.Op, options []Option) Op {
+	op := Op{op: inner}
 	for _, option := range options {
 		option(&op)
 	}
-	return Op{op: op}
+	return op
+}
+
+// check refuses what is no operation.
+func (o *Op) check() error {
+	if o.op.Kind == 0 && o.guard.If == 0 {
+		return errors.New("runtime: the zero Op is none: make it with Put, Delete, Increment or Require")
+	}
+	return o.refused
 }
 
 // Delete is the operation that removes a key; one that is not there is no error. Of the options, the conditions apply.
 func Delete(key string, options ...Option) Op {
-	op := store.Op{Kind: store.OpDelete, Key: []byte(key)}
-	for _, option := range options {
-		option(&op)
-	}
-	return Op{op: op}
+	return newOp(store.Op{Kind: store.OpDelete, Key: []byte(key)}, options)
 }
 
 // Increment is the operation that adds to the decimal number in a key; an absent key counts as 0.
@@ -123,7 +151,7 @@ func (s *Store) Get(ctx context.Context, key string) (Value, error) {
 		return Value{}, err
 	}
 	if !a.found {
-		return Value{}, ErrNotFound
+		return Value{}, &keyError{ErrNotFound, key}
 	}
 	return a.value, nil
 }
@@ -165,13 +193,17 @@ func (s *Store) Increment(ctx context.Context, key string, by int64) (int64, err
 var ErrManyShards = errors.New(`the keys of a batch must share a {tag}, as in "{order:7}:total" and "{order:7}:items"`)
 
 // Batch runs operations as one step: all of them happen or none, and no reader sees half. Their keys must lie in one slot
-// (share a {tag}). ErrConflict if a condition does not hold; store.ErrNotNumber and its kin if one cannot be done.
+// (share a {tag}). ErrConflict if a condition does not hold; store.ErrNotNumber and its kin if one cannot be done; KindInvalid if
+// one is none.
 func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 	if len(ops) == 0 {
 		return nil, nil
 	}
 	a := ask{txn: store.Txn{Atomic: true}, outcomes: make([]Outcome, len(ops))}
 	for i := range ops {
+		if err := ops[i].check(); err != nil {
+			return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+		}
 		if ops[i].op.Kind == 0 {
 			a.txn.Guards = append(a.txn.Guards, ops[i].guard)
 			continue
@@ -299,6 +331,9 @@ func (a *ask) Result(_, op int, r *store.Result) {
 	case r.Err != nil:
 		if a.err == nil || errors.Is(a.err, ErrConflict) {
 			a.err = outcomeError(r.Err)
+			if a.err == ErrConflict && len(a.txn.Ops) == 1 && len(a.txn.Guards) == 0 { // else it may be another's
+				a.err = &keyError{a.err, string(a.txn.Ops[0].Key)}
+			}
 		}
 	default:
 		a.outcomes[a.places[op]] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}

@@ -88,8 +88,10 @@ func (s *Store) Writer(o WriterOptions) (*Writer, error) {
 func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) error {
 	a := ask{txn: store.Txn{Ops: []store.Op{op.op}}}
 	slot, err := a.check()
-	if op.op.Kind == 0 {
+	if op.op.Kind == 0 && op.guard.If != 0 {
 		err = errors.New("a condition alone is nothing to write: use Batch")
+	} else if refused := op.check(); refused != nil {
+		err = refused
 	}
 	if err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
@@ -243,7 +245,9 @@ func (b *writerBatch) Result(i, _ int, r *store.Result) {
 	b.outcomes[i] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}
 	b.errs[i] = nil
 	if r.Err != nil {
-		b.errs[i] = outcomeError(r.Err)
+		if b.errs[i] = outcomeError(r.Err); b.errs[i] == ErrConflict {
+			b.errs[i] = &keyError{ErrConflict, string(b.writes[i].op.Key)}
+		}
 	}
 }
 

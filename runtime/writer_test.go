@@ -60,6 +60,11 @@ func TestWriterRefusesAndReportsErrors(t *testing.T) {
 	if err := w.Write(t.Context(), Require("k", 1), nil); !errors.As(err, new(*shards.Error)) {
 		t.Errorf("a condition alone: %v", err)
 	}
+	for _, op := range []Op{{}, Put("k", nil, TTL(0))} {
+		if err := w.Write(t.Context(), op, nil); !invalidKind(err) {
+			t.Errorf("no operation: %v", err)
+		}
+	}
 	must[uint64](t)(s.Put(t.Context(), "text", []byte("no number")))
 	results := make(chan error, 2)
 	for _, op := range []Op{Put("k", nil, IfPresent()), Increment("text", 1)} {

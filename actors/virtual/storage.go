@@ -50,7 +50,7 @@ type Op struct {
 	Key    string
 	Value  []byte
 	Delete bool
-	TTL    time.Duration // 0: for ever
+	TTL    time.Duration // 0: for ever, as when a runtime.Put has no TTL; else at least a millisecond
 }
 
 // ErrStale says that a guard did not hold.
