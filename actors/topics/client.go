@@ -12,8 +12,11 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 )
 
-// ErrNoTopic says that a topic was not created.
-var ErrNoTopic = errors.New("topics: there is no such topic; Create makes it")
+// Errors of calls about something that is not there.
+var (
+	ErrNoTopic     = errors.New("topics: there is no such topic; Create makes it")
+	ErrNoPartition = errors.New("topics: there is no such partition")
+)
 
 // Client publishes and reads, from any node. Its methods may be called concurrently.
 type Client struct {
@@ -73,6 +76,30 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	return config.Partitions, nil
 }
 
+// exists refuses a partition that a topic does not have: ErrNoTopic, ErrNoPartition. One that was there once is there for ever, so that
+// a partition of a topic that is known needs nothing but its own shard.
+func (c *Client) exists(ctx context.Context, topic string, partition int) error {
+	c.mu.Lock()
+	n := c.known[topic].partitions
+	c.mu.Unlock()
+	if partition >= 0 && partition < n {
+		return nil
+	}
+	c.forget(topic) // it may have grown
+	n, err := c.Partitions(ctx, topic)
+	if err == nil && (partition < 0 || partition >= n) {
+		err = fmt.Errorf("%w: %d; topic %q has %d, from 0", ErrNoPartition, partition, topic, n)
+	}
+	return err
+}
+
+// forget has a topic looked up when it is asked for next.
+func (c *Client) forget(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.known, topic)
+}
+
 // Record is what is published.
 type Record struct {
 	Key   string // messages of one key are in one partition, in order; without a key partitions take turns
@@ -102,8 +129,12 @@ func (c *Client) Publish(ctx context.Context, topic string, r Record, once Once)
 	return c.PublishTo(ctx, topic, c.partitionOf(&r, once, n), []Record{r}, once)
 }
 
-// PublishTo adds messages to a partition, all in one go and next to each other, and gives the position of the first.
+// PublishTo adds messages to a partition, all in one go and next to each other, and gives the position of the first. ErrNoTopic,
+// ErrNoPartition.
 func (c *Client) PublishTo(ctx context.Context, topic string, partition int, list []Record, once Once) (Position, error) {
+	if err := c.exists(ctx, topic, partition); err != nil {
+		return Position{}, err
+	}
 	p := publication{Messages: list, Producer: once.Producer, Seq: once.Seq}
 	at, err := virtual.Call[publication, position](ctx, c.host, partitionID(topic, partition), "publish", p)
 	return Position{topic, partition, at.Offset}, err
@@ -141,11 +172,14 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // Poll reads messages from an offset on: at most so many, and at most 1 MiB of them. If there are none it waits for some, as long as
-// it is told; then the batch is empty.
+// it is told; then the batch is empty. ErrNoTopic, ErrNoPartition.
 func (c *Client) Poll(ctx context.Context, topic string, partition int, offset uint64, most int, wait time.Duration) (Batch, error) {
+	if err := c.exists(ctx, topic, partition); err != nil {
+		return Batch{}, err
+	}
 	begun := time.Now()
 	for d := firstPause; ; d = min(2*d, longestPause) {
-		b, err := virtual.Call[request, Batch](ctx, c.host, partitionID(topic, partition), "poll", request{offset, most})
+		b, err := c.read(ctx, topic, partition, request{offset, most})
 		left := wait - time.Since(begun)
 		if err != nil || len(b.Messages) > 0 || left <= 0 {
 			return b, err
@@ -156,14 +190,24 @@ func (c *Client) Poll(ctx context.Context, topic string, partition int, offset u
 	}
 }
 
-// Commit keeps where a subscriber goes on: the offset after the last message that it is done with.
+func (c *Client) read(ctx context.Context, topic string, partition int, r request) (Batch, error) {
+	return virtual.Call[request, Batch](ctx, c.host, partitionID(topic, partition), "poll", r)
+}
+
+// Commit keeps where a subscriber goes on: the offset after the last message that it is done with. ErrNoTopic, ErrNoPartition.
 func (c *Client) Commit(ctx context.Context, topic string, partition int, subscriber string, offset uint64) error {
+	if err := c.exists(ctx, topic, partition); err != nil {
+		return err
+	}
 	_, err := virtual.Call[position, struct{}](ctx, c.host, partitionID(topic, partition), "commit", position{subscriber, offset})
 	return err
 }
 
-// Committed is where a subscriber goes on; 0 if it has not committed anything.
+// Committed is where a subscriber goes on; 0 if it has not committed anything. ErrNoTopic, ErrNoPartition.
 func (c *Client) Committed(ctx context.Context, topic string, partition int, subscriber string) (uint64, error) {
+	if err := c.exists(ctx, topic, partition); err != nil {
+		return 0, err
+	}
 	return virtual.Call[string, uint64](ctx, c.host, partitionID(topic, partition), "committed", subscriber)
 }
 

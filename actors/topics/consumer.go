@@ -23,9 +23,12 @@ type Consumer struct {
 	name    string
 	topics  []string
 	timeout time.Duration
-	beaten  time.Time // when the last heartbeat that was answered was sent
-	held    []cursor  // in order
-	turn    int       // of the partition that is asked first
+	beaten  time.Time     // when the last heartbeat that was answered was sent
+	heard   uint64        // the group's generation then
+	rest    time.Duration // from that heartbeat to the next
+	met     int           // of topics: those that are known to be there
+	held    []cursor      // in order
+	turn    int           // of the partition that is asked first
 }
 
 // cursor is a partition that the consumer works on, and what it reads next.
@@ -61,11 +64,15 @@ func (m *Consumer) Holds() (list []Assignment) {
 
 // Poll gives the next messages of one of the member's partitions, at most so many. If there are none it waits for some, as long as it
 // is told; then there are no Messages. With the call the member says that it is done with what it got before: if a partition is
-// taken from it, what it has not committed by now goes to another.
+// taken from it, what it has not committed by now goes to another. ErrNoTopic if one of the topics was not created: the member takes no
+// part before all are there, and may Poll again.
 func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Records, error) {
 	begun := time.Now()
 	for d := firstPause; ; d = min(2*d, longestPause) {
-		if time.Since(m.beaten) >= m.timeout/4 {
+		if time.Since(m.beaten) >= m.rest {
+			if err := m.meet(ctx); err != nil {
+				return Records{}, err
+			}
 			if err := m.beat(ctx); err != nil {
 				return Records{}, err
 			}
@@ -81,12 +88,22 @@ func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Reco
 	}
 }
 
+// meet finds out whether the topics are there.
+func (m *Consumer) meet(ctx context.Context) error {
+	for ; m.met < len(m.topics); m.met++ {
+		if _, err := m.client.Partitions(ctx, m.topics[m.met]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // read asks each partition once, another one first each time.
 func (m *Consumer) read(ctx context.Context, most int) (Records, error) {
 	for range m.held {
 		m.turn++
 		at := &m.held[m.turn%len(m.held)]
-		b, err := m.client.Poll(ctx, at.Topic, at.Partition, at.next, most, 0)
+		b, err := m.client.read(ctx, at.Topic, at.Partition, request{at.next, most})
 		if err != nil {
 			return Records{}, err
 		}
@@ -98,6 +115,13 @@ func (m *Consumer) read(ctx context.Context, most int) (Records, error) {
 	return Records{}, nil
 }
 
+// The pauses between heartbeats while the member waits for a partition: until the group has heard how many a topic has, or another
+// member has given one up. Else it is a quarter of the session timeout.
+const (
+	firstRest   = 5 * time.Millisecond
+	longestRest = 250 * time.Millisecond
+)
+
 // beat tells the group that the member lives, and takes and gives up what it says. Giving up is said at once.
 func (m *Consumer) beat(ctx context.Context) error {
 	for {
@@ -107,7 +131,12 @@ func (m *Consumer) beat(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.beaten = sent
+		m.beaten, m.heard = sent, d.Generation
+		if d.Waits {
+			m.rest = min(max(2*m.rest, firstRest), longestRest, m.timeout/4)
+		} else {
+			m.rest = m.timeout / 4
+		}
 		if !m.take(d.Assigned) {
 			return nil
 		}
@@ -144,8 +173,10 @@ func (m *Consumer) Commit(ctx context.Context, r Records) error {
 	if err != nil {
 		return err
 	}
+	if len(o.Fenced) > 0 || o.Generation != m.heard {
+		m.beaten = time.Time{} // hear at once what there is to work on: another member may wait for a partition of this one
+	}
 	if len(o.Fenced) > 0 {
-		m.beaten = time.Time{} // hear at once what there is to work on
 		return fmt.Errorf("%w: %s/%d was given at generation %d; group %s is at %d", ErrFenced, r.Topic, r.Partition, r.Generation, m.group, o.Generation)
 	}
 	return nil

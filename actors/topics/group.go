@@ -53,6 +53,7 @@ type heartbeat struct {
 type directive struct {
 	Generation uint64
 	Assigned   []Assignment
+	Waits      bool // for partitions that it is to get: a topic has not told how many it has, or another member has not given one up
 }
 
 // progress asks to commit offsets.
@@ -146,8 +147,17 @@ func beat(c *virtual.Context[group], h heartbeat) (d directive, err error) {
 		return d, err
 	}
 	d.Generation = g.Generation
+	d.Waits = g.waits(h.Member, h.Topics)
 	d.Assigned, err = assigned(c, h.Member)
 	return d, err
+}
+
+// waits says whether a member is to get partitions that it has not got yet.
+func (g *group) waits(name string, topics []string) bool {
+	return slices.ContainsFunc(topics, func(topic string) bool {
+		parts := g.Topics[topic]
+		return len(parts) == 0 || slices.ContainsFunc(parts, func(p share) bool { return p.Target == name && p.Owner != name })
+	})
 }
 
 // until moves the time when a member is gone, in quarters of its timeout: it is never less than that from now.

@@ -69,6 +69,42 @@ func TestGroupsRebalance(t *testing.T) {
 	})
 }
 
+// Nobody waits for the next heartbeat in its time: a first member hears of its partitions as soon as the group does, and a second one
+// gets its own when the first has committed what it was at.
+func TestMembersBeginSoon(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		first := c.Join("g", 0, "t")
+		if _, err := first.Poll(ctx, 10, 0); !errors.Is(err, ErrNoTopic) {
+			t.Errorf("a topic that is not there: %v", err)
+		}
+		must[Config](t)(c.Create(ctx, "t", Config{Partitions: 2}))
+		for p := range 2 {
+			must[Position](t)(c.PublishTo(ctx, "t", p, []Record{{}, {}}, Once{}))
+		}
+		begun := time.Now()
+		soon := func(what string) {
+			t.Helper()
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("%s after %v", what, took)
+			}
+			begun = time.Now()
+		}
+		r := must[Records](t)(first.Poll(ctx, 1, defaultTimeout))
+		soon("the first message")
+		second := c.Join("g", 0, "t")
+		must[Records](t)(second.Poll(ctx, 1, 0))
+		if err := first.Commit(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		must[Records](t)(first.Poll(ctx, 1, 0))
+		if r := must[Records](t)(second.Poll(ctx, 1, defaultTimeout)); len(r.Messages) == 0 {
+			t.Error("the second member got nothing")
+		}
+		soon("the second member's first message")
+	})
+}
+
 // A member that was not heard is replaced, and what it commits later is refused.
 func TestOldMembersAreFenced(t *testing.T) {
 	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {

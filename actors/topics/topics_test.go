@@ -86,7 +86,23 @@ func TestPublishedIsThereInOrder(t *testing.T) {
 		if _, err := c.Publish(ctx, "orders", Record{}, Once{}); !errors.Is(err, ErrNoTopic) {
 			t.Errorf("a topic that is not there: %v", err)
 		}
-		must[Config](t)(c.Create(ctx, "orders", Config{Partitions: 3}))
+		if _, err := c.PublishTo(ctx, "orders", 0, []Record{{}}, Once{}); !errors.Is(err, ErrNoTopic) {
+			t.Errorf("a partition of a topic that is not there: %v", err)
+		}
+		other := NewClient(w.Host(0))
+		must[Config](t)(other.Create(ctx, "orders", Config{Partitions: 2}))
+		must[int](t)(c.Partitions(ctx, "orders"))
+		must[Config](t)(other.Create(ctx, "orders", Config{Partitions: 3}))
+		for _, p := range []int{-1, 3, 77} {
+			_, published := c.PublishTo(ctx, "orders", p, []Record{{}}, Once{})
+			_, polled := c.Poll(ctx, "orders", p, 0, 1, 0)
+			_, read := c.Committed(ctx, "orders", p, "s")
+			for _, err := range []error{published, polled, read, c.Commit(ctx, "orders", p, "s", 0)} {
+				if !errors.Is(err, ErrNoPartition) {
+					t.Errorf("partition %d of three: %v", p, err)
+				}
+			}
+		}
 		wanted := map[int][]string{}
 		for i := range 900 {
 			value := fmt.Sprint(i)
