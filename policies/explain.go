@@ -37,6 +37,23 @@ func (s *Set) Explain(v *View, q *Question, node int) Explanation {
 	return e
 }
 
+// Score is what one scorer says about each node, in the order of View.Nodes and in units of one copy: the lowest is preferred.
+type Score struct {
+	Scorer string
+	Each   []float64
+}
+
+// Rate asks every scorer by itself: what Scores adds up.
+func (s *Set) Rate(v *View, q *Question) []Score {
+	var all []Score
+	for _, scorer := range s.Scorers {
+		each := make([]float64, len(v.Nodes))
+		rate(scorer, v, q, each)
+		all = append(all, Score{scorer.Name(), each})
+	}
+	return all
+}
+
 // Decisive is the first of the strictest words, or one without a decider if all said a plain YES.
 func (e *Explanation) Decisive() Word {
 	for _, w := range e.Words {

@@ -429,12 +429,21 @@ func (s *Set) Scores(v *View, q *Question) []float64 {
 	each := make([]float64, len(v.Nodes))
 	for _, scorer := range s.Scorers {
 		clear(each)
-		scorer.Score(v, q, each)
+		rate(scorer, v, q, each)
 		for i, x := range each {
-			if x = x / scorer.Scale(); !math.IsNaN(x) && !math.IsInf(x, 0) {
-				sum[i] += x
-			}
+			sum[i] += x
 		}
 	}
 	return sum
+}
+
+// rate asks one scorer, in units of one copy.
+func rate(scorer Scorer, v *View, q *Question, each []float64) {
+	scorer.Score(v, q, each)
+	scale := scorer.Scale()
+	for i := range each {
+		if each[i] /= scale; math.IsNaN(each[i]) || math.IsInf(each[i], 0) {
+			each[i] = 0
+		}
+	}
 }

@@ -318,8 +318,7 @@ func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shar
 }
 
 // explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, and what keeps it from
-// being moved for balance; and of each
-// whether one may be put there.
+// being moved for balance; and of each whether one may be put there and begin now, and how good it is for that.
 func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
 	out := admin.Explanation{Summary: x.Row}
 	if x.Health.Reason != "" {
@@ -332,10 +331,10 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 		out.Summary += "; in the way: " + x.Conflict[i].String()
 	}
 	about := map[string]int{}
-	add := func(name string, e *policies.Explanation) {
+	add := func(name string, e *policies.Explanation) *admin.NodeExplanation {
 		m := c.node.state().MemberByName(name)
 		if m == nil || only != "" && m.ID != only {
-			return
+			return nil
 		}
 		at, known := about[name]
 		if !known {
@@ -343,8 +342,8 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 			about[name] = at
 			out.Nodes = append(out.Nodes, admin.NodeExplanation{Node: m.ID})
 		}
-		out.Nodes[at].Decision = decisionOf(e.Verdict) // the last word: whether a copy may be put there, or another
 		out.Nodes[at].Verdicts = append(out.Nodes[at].Verdicts, verdictsOf(e)...)
+		return &out.Nodes[at]
 	}
 	for i := range x.Copies {
 		add(x.Copies[i].Node, &x.Copies[i].Remain)
@@ -355,6 +354,14 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 	}
 	for i := range x.Nodes {
 		add(x.Nodes[i].Node, &x.Nodes[i])
+		n := add(x.Nodes[i].Node, &x.Starts[i])
+		if n == nil {
+			continue
+		}
+		n.Decision = decisionOf(x.Place(i).Verdict) // whether a copy may be put there now, or another
+		for _, s := range x.Scores {
+			n.Scores = append(n.Scores, admin.NodeScore{Scorer: s.Scorer, Score: s.Each[i]})
+		}
 	}
 	return out
 }

@@ -24,6 +24,9 @@ func TestExplainSaysNoWhereACopyIs(t *testing.T) {
 				return v.Question == question && v.Decider == decider && v.Decision == decision
 			})
 		}
+		if !asked("start", "throttling", "yes") {
+			t.Errorf("whether a copy may begin there is another question than whether it may be there: %+v", n.Verdicts)
+		}
 		holds := row.CopyOn(n.Node) != nil
 		if want := map[bool]string{true: "no", false: "yes"}[holds]; n.Decision != want || asked("allocate", "same_node", "no") != holds {
 			t.Errorf("a node that holds a copy: %v; its decision: %s, with %+v", holds, n.Decision, n.Verdicts)

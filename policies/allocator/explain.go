@@ -15,7 +15,9 @@ type Explanation struct {
 	Row       string // the row of the table
 	Health    cluster.ShardHealth
 	Copies    []CopyExplanation
-	Nodes     []policies.Explanation // of each member: may another copy be put there, now?
+	Nodes     []policies.Explanation // of each member: may another copy be put there?
+	Starts    []policies.Explanation // of each member: and begin there now?
+	Scores    []policies.Score       // of each scorer: how good each member is for it, in the order of Nodes
 	Decisions []Decision             // what the allocator would do with the shard now; none: nothing
 	Conflict  []policies.Rule        // of a copy that no node may have: the fewest rules that together see to that
 }
@@ -62,9 +64,15 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 		x.Promote = in.Policies.Explain(p.view, &q, n)
 		e.Copies = append(e.Copies, x)
 	}
+	another := &policies.Question{Keyspace: k, Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
 	for n := range p.view.Nodes {
-		e.Nodes = append(e.Nodes, p.mayTake(&policies.Question{Keyspace: k, Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}, n))
+		another.Capability = policies.Allocate
+		e.Nodes = append(e.Nodes, in.Policies.Explain(p.view, another, n))
+		another.Capability = policies.Start
+		e.Starts = append(e.Starts, in.Policies.Explain(p.view, another, n))
 	}
+	another.Capability = policies.Allocate
+	e.Scores = in.Policies.Rate(p.view, another)
 	for _, d := range plan.Decisions {
 		if d.Shard == id {
 			e.Decisions = append(e.Decisions, d)
@@ -72,6 +80,14 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 	}
 	e.Conflict = p.conflict(e, k, r)
 	return e, nil
+}
+
+// Place is the stricter of the two things that are said about another copy on a member: that it may be there, and that it may begin now.
+func (e *Explanation) Place(n int) *policies.Explanation {
+	if e.Starts[n].Verdict > e.Nodes[n].Verdict {
+		return &e.Starts[n]
+	}
+	return &e.Nodes[n]
 }
 
 // conflict looks for what keeps a wanted copy from every node, as the decisions say.

@@ -299,8 +299,11 @@ func (p *player) explain(id shards.ShardID) {
 		}
 		p.say("c%d: %s", c.Copy, c.Promote.String())
 	}
-	for _, n := range e.Nodes {
-		p.say("%s", n.String())
+	for n := range e.Nodes {
+		p.say("%s", e.Nodes[n].String())
+		if e.Starts[n].Verdict != policies.Yes {
+			p.say("%s", e.Starts[n].String())
+		}
 	}
 	for _, d := range e.Decisions {
 		p.say("next: %v %v: %s", d.Lane, d.Verdict, d.Reason)

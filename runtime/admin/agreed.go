@@ -170,7 +170,7 @@ type WaitingCopy struct {
 
 // Verdict is what one decider says.
 type Verdict struct {
-	Question string `json:"question"` // what it was asked, as in "allocate", "remain", "promote"
+	Question string `json:"question"` // what it was asked, as in "allocate", "start", "remain", "promote"
 	Decider  string `json:"decider"`
 	Decision string `json:"decision"` // "yes", "not_preferred", "throttle" or "no"
 	Reason   string `json:"explanation"`
@@ -187,4 +187,11 @@ type NodeExplanation struct {
 	Node     shards.NodeID
 	Decision string // the strictest verdict
 	Verdicts []Verdict
+	Scores   []NodeScore
+}
+
+// NodeScore is how good a node is for another copy, by one soft policy.
+type NodeScore struct {
+	Scorer string  `json:"scorer"`
+	Score  float64 `json:"score"` // in units of one copy more on the node: the lowest is preferred
 }

@@ -202,10 +202,11 @@ type ExplainAnswer struct {
 
 // ExplainedNode is what the deciders say about the shard on one node.
 type ExplainedNode struct {
-	Node     string    `json:"node_name"`
-	Decision string    `json:"node_decision"` // whether a copy may be put there: the strictest verdict; one that is there already may stay all the same
-	Copy     *RowCopy  `json:"copy,omitempty"`
-	Verdicts []Verdict `json:"deciders"`
+	Node     string      `json:"node_name"`
+	Decision string      `json:"node_decision"` // whether a copy may be put there: the strictest verdict; one that is there already may stay all the same
+	Copy     *RowCopy    `json:"copy,omitempty"`
+	Verdicts []Verdict   `json:"deciders"`
+	Scores   []NodeScore `json:"scorers,omitempty"` // of soft policies
 }
 
 // explain asks the deciders about one shard. Without a shard it takes the first that is not green.
@@ -271,7 +272,7 @@ func whichShard(state *cluster.State, keyspace string, index *int) (*cluster.Sha
 func explained(state *cluster.State, row *cluster.Shard, e *Explanation) ExplainAnswer {
 	a := ExplainAnswer{Shard: rowOf(state, row), Summary: e.Summary, Nodes: []ExplainedNode{}}
 	for _, n := range e.Nodes {
-		one := ExplainedNode{Node: state.NodeName(n.Node), Decision: n.Decision, Verdicts: n.Verdicts}
+		one := ExplainedNode{Node: state.NodeName(n.Node), Decision: n.Decision, Verdicts: n.Verdicts, Scores: n.Scores}
 		if one.Verdicts == nil {
 			one.Verdicts = []Verdict{}
 		}

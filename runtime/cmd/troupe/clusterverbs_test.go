@@ -73,8 +73,11 @@ func TestClusterVerbs(t *testing.T) {
 	planned := admin.RerouteAnswer{DryRun: true, Version: 9, Moves: []admin.PlannedMove{{Shard: "orders/3", Move: "relocate", Node: "n3", Source: "n1", Reason: "even spread"}},
 		Waiting: []admin.HealthReason{{Shard: "orders/4", Reason: "the node may come back"}}}
 	refused := admin.RerouteAnswer{Refused: []admin.RefusedWish{{Reason: "node n3 holds a copy", Verdicts: []admin.Verdict{{Decider: "same_node", Decision: "no", Reason: "it holds c7"}}}}}
-	explained := admin.ExplainAnswer{Shard: row3, Summary: "it has what it needs", Nodes: []admin.ExplainedNode{
-		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1"}, Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
+	explained := admin.ExplainAnswer{Shard: row3, Summary: "orders/3 term 4: c1@n1 primary; it lacks a copy", Nodes: []admin.ExplainedNode{
+		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1", InSync: true}, Verdicts: []admin.Verdict{{Question: "remain", Decider: "draining", Decision: "no", Reason: "node n1 is draining"},
+			{Question: "promote", Decider: "alive", Decision: "yes"}, {Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
+		{Node: "n5", Decision: "throttle", Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "yes"}, {Question: "start", Decider: "throttling", Decision: "throttle", Reason: "2 are coming"}},
+			Scores: []admin.NodeScore{{Scorer: "few", Score: 1.25}}},
 	}}
 	given := "y"
 	then := admin.History{Node: "n1", Began: 1772366000000, Moments: []admin.Routing{{At: 1772366000000, Version: 9, Leader: "n1", Whole: true, Nodes: []admin.Node{{Name: "n2", State: admin.Dead}}, Shards: []admin.Row{row3}}}}
@@ -119,8 +122,13 @@ func TestClusterVerbs(t *testing.T) {
 		{"reroute --retry-failed", map[string][]any{"POST /_cluster/reroute": {admin.RerouteAnswer{}}}, 0, "nothing to move", "retry_failed=true"},
 		{"reroute move orders/3 n1 n3", map[string][]any{"POST /_cluster/reroute": {refused}}, 4, "refused  same_node  no: it holds c7", `{"commands":[{"move":{"keyspace":"orders","shard":3,"from_node":"n1","to_node":"n3"}}]}`},
 		{"reroute allocate-stale orders/3 n3 --accept-data-loss", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "planned", `{"allocate_stale":{"keyspace":"orders","shard":3,"node":"n3","accept_data_loss":true}}`},
-		{"explain orders/3 n1", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0, "orders/3 term 4: n1 primary, n3 recovering for c1, n2 failed, n4 in sync\nit has what it needs\n" +
-			"NODE  COPY  MAY       VERDICT  DECIDER AND REASON\nn1    c1              NO\n            allocate  no       same_node: it holds c1\n", "keyspace=orders&node=n1&shard=3"},
+		{"explain orders/3 n1", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0, "orders/3 term 4: n1 primary, n3 recovering for c1, n2 failed, n4 in sync\nit lacks a copy\n" +
+			"NODE  COPY  MAY       VERDICT       DECIDER AND REASON\nn1    c1              holds a copy\n            remain    no            draining: node n1 is draining\n            promote   yes           alive\n" +
+			"            allocate  no            same_node: it holds c1\nn5    -               THROTTLE\n            allocate  yes           same_node\n            start     throttle      throttling: 2 are coming\n" +
+			"            score     1.25          few (in copies; the lowest is preferred)\n", "keyspace=orders&node=n1&shard=3"},
+		{"explain orders/3", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0,
+			"n1    c1            holds a copy\n            remain  no            draining: node n1 is draining\nn5    -             THROTTLE\n            start   throttle      throttling: 2 are coming\n" +
+				"            score   1.25          few (in copies; the lowest is preferred)\n2 answers are a plain yes; --all prints them\n", "keyspace=orders&shard=3"},
 		{"settings get", map[string][]any{"GET /_cluster/settings": {set}}, 0, "SETTING  VALUE  FROM  ABOUT\na.b      x      set\n", ""},
 		{"settings get --all", map[string][]any{"GET /_cluster/settings": {set}}, 0, "c.d      5      default  how many\n", ""},
 		{"settings get c.d", map[string][]any{"GET /_cluster/settings": {set}}, 0, "5\n", ""},

@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -33,10 +34,11 @@ type pastExplanation struct {
 
 // pastVerdicts is what the rules said about one node.
 type pastVerdicts struct {
-	Node    string     `json:"node"`
-	Copy    string     `json:"copy,omitempty"`
-	Verdict string     `json:"verdict"`
-	Words   []pastWord `json:"deciders"`
+	Node    string            `json:"node"`
+	Copy    string            `json:"copy,omitempty"`
+	Verdict string            `json:"verdict"`
+	Words   []pastWord        `json:"deciders"`
+	Scores  []admin.NodeScore `json:"scorers,omitempty"`
 }
 
 // pastWord is one rule's.
@@ -120,7 +122,7 @@ func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExp
 	}
 	for i := range e.Nodes {
 		n := pastVerdicts{Node: e.Nodes[i].Node}
-		all := []*policies.Explanation{&e.Nodes[i]}
+		all := []*policies.Explanation{&e.Nodes[i], &e.Starts[i]}
 		for c := range e.Copies {
 			if copied := &e.Copies[c]; copied.Node == n.Node {
 				n.Copy = fmt.Sprintf("c%d", copied.Copy)
@@ -137,6 +139,9 @@ func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExp
 			}
 		}
 		n.Verdict = strictest.String()
+		for _, s := range e.Scores {
+			n.Scores = append(n.Scores, admin.NodeScore{Scorer: s.Scorer, Score: s.Each[i]})
+		}
 		x.Nodes = append(x.Nodes, n)
 	}
 	return x
@@ -183,6 +188,7 @@ func (r *remote) printPast(x *pastExplanation) error {
 				rows = append(rows, []string{"", "", w.Question, w.Verdict, strings.TrimSuffix(w.Decider+": "+w.Reason, ": ")})
 			}
 		}
+		rows = append(rows, scoreRows(n.Scores)...)
 	}
 	return writeTable(out, []string{"NODE", "COPY", "MAY", "VERDICT", "DECIDER AND REASON"}, rows)
 }

@@ -334,6 +334,14 @@ func TestSimulateWithAModule(t *testing.T) {
 	if out, errs, code := invoke(t, nil, "", "simulate", path); code != 0 || errs != "" {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
+	module, err = filepath.Abs("../../../policies/modules/primaries/primaries.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = write(t, folder, "scored.txt", "nodes 3\nkeyspace orders shards=4 replicas=1\npolicy "+module+"\neval 1m\nkeyspace more shards=2 replicas=1\nexplain more/0\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", path); code != 0 || errs != "" || strings.Count(out, " score ") != 3 || !strings.Contains(out, "n1 score 1.00: [primaries]\n") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
 	path = write(t, folder, "lost.txt", "nodes 3\npolicy lost.wasm\neval 1m\n")
 	if _, errs, code := invoke(t, nil, "", "simulate", path); code != exitUsage || !strings.Contains(errs, path+":2: ") || !strings.Contains(errs, "lost.wasm") {
 		t.Errorf("exit code %d: %s", code, errs)

@@ -235,7 +235,7 @@ func (r *remote) whyStuck(ctx context.Context, client *admin.Client, name string
 // objection is why a node takes no copy of a shard; empty if it would.
 func objection(n *admin.ExplainedNode) string {
 	for _, v := range n.Verdicts {
-		if v.Question == "allocate" && (v.Decision == "no" || v.Decision == "throttle") {
+		if (v.Question == "allocate" || v.Question == "start") && (v.Decision == "no" || v.Decision == "throttle") {
 			return v.Reason
 		}
 	}

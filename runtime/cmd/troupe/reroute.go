@@ -155,14 +155,17 @@ func (r *remote) printPlan(a *admin.RerouteAnswer) error {
 func explainCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain [SHARD [NODE]]", Short: "say why a shard is where it is, decider by decider", Args: cobra.MaximumNArgs(2),
-		Long: "Prints how a shard stands and what each decider says about it on each node. Without a shard it is the first that is not\ngreen; exit code 3 says that all are green. With --at it is what a leader saw when it made a recorded plan, and what its rules said\nthen; a plan is a number (7.153), a time until which it is the last, or a file from below plans/ in a data folder.",
+		Long: "Prints how a shard stands and what each decider says about it on each node. Without a shard it is the first that is not\ngreen; exit code 3 says that all are green. Plain yeses are counted, and printed with --all, or where one node is named.\nWith --at it is what a leader saw when it made a recorded plan, and what its rules said then; a plan is a number (7.153), a time until which it is the last, or a file from below plans/ in a data folder.",
 		Example: `  troupe explain
   troupe explain orders/3
+  troupe explain orders/3 --all
   troupe explain orders/3 n2 --json
   troupe explain orders/3 --at 14:05
   troupe explain orders/3 n2 --at 7.153`,
 	}
 	var at string
+	var all bool
+	cmd.Flags().BoolVar(&all, "all", false, "print every answer, those that are a plain yes too")
 	cmd.Flags().StringVar(&at, "at", "", "explain by a recorded `plan`: 7.153, 2026-03-01T12:00:00Z, 14:05, 10m (ago), or a file")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -188,30 +191,8 @@ func explainCommand(c *console) *cobra.Command {
 			if r.json {
 				return printJSON(c.out, a)
 			}
-			return r.printExplanation(&a)
+			return r.printExplanation(&a, all || node != "")
 		})
 	}
 	return cmd
-}
-
-func (r *remote) printExplanation(a *admin.ExplainAnswer) error {
-	if _, err := fmt.Fprintf(r.c.out, "%s\n%s\n", rowText(&a.Shard), a.Summary); err != nil {
-		return err
-	}
-	rows := [][]string{}
-	for _, n := range a.Nodes {
-		holds := "-"
-		if n.Copy != nil {
-			holds = n.Copy.Copy
-		}
-		rows = append(rows, []string{n.Node, holds, "", strings.ToUpper(n.Decision), ""})
-		for _, v := range n.Verdicts {
-			why := v.Decider
-			if v.Reason != "" {
-				why += ": " + v.Reason
-			}
-			rows = append(rows, []string{"", "", v.Question, v.Decision, why})
-		}
-	}
-	return writeTable(r.c.out, []string{"NODE", "COPY", "MAY", "VERDICT", "DECIDER AND REASON"}, rows)
 }

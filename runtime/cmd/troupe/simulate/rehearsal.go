@@ -160,7 +160,7 @@ func (w *World) words(e *allocator.Explanation) (out []string) {
 		if m == nil || m.Down || !m.Has(cluster.RoleData) {
 			continue
 		}
-		word := e.Nodes[i].Decisive()
+		word := e.Place(i).Decisive()
 		out = append(out, fmt.Sprintf("%s %v: [%s] %s", e.Nodes[i].Node, word.Verdict, word.Decider, word.Reason))
 	}
 	return out

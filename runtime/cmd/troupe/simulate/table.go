@@ -204,6 +204,12 @@ func (w *World) explain(out *strings.Builder, name string) error {
 	fmt.Fprintf(out, "  %s\n", e.Row)
 	for i := range e.Nodes {
 		fmt.Fprintf(out, "  %s\n", e.Nodes[i].String())
+		if e.Starts[i].Verdict != policies.Yes {
+			fmt.Fprintf(out, "  %s\n", e.Starts[i].String())
+		}
+		for _, s := range e.Scores {
+			fmt.Fprintf(out, "  %s score %.2f: [%s]\n", e.Nodes[i].Node, s.Each[i], s.Scorer)
+		}
 	}
 	for i := range e.Conflict {
 		fmt.Fprintf(out, "  in the way: %s\n", e.Conflict[i].String())
