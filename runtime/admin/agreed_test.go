@@ -23,6 +23,7 @@ type agreed struct {
 	newer    chan struct{}
 	evidence Evidence
 	mute     shards.NodeID   // does not answer
+	silent   shards.NodeID   // does not even say that it will not
 	behind   uint64          // how many versions views lag
 	asked    Reroute         // the last one
 	news     PolicyNews      // about policies
@@ -112,7 +113,11 @@ func (a *agreed) Evidence() Evidence {
 	return a.evidence
 }
 
-func (a *agreed) View(_ context.Context, node shards.NodeID, copies bool) (View, error) {
+func (a *agreed) View(ctx context.Context, node shards.NodeID, copies bool) (View, error) {
+	if node == a.silent {
+		<-ctx.Done()
+		return View{}, ctx.Err()
+	}
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	if node == a.mute || a.state.Member(node).Down {

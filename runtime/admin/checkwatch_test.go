@@ -39,6 +39,11 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		t.Errorf("a mute node: %+v", a)
 	}
 	m.cluster.mute = ""
+	m.cluster.silent = nodeID(3)
+	if a := check(); a.OK || len(a.Problems) != 0 || a.Shards != 2 || !strings.Contains(a.Nodes[2].Problem, "does not answer") {
+		t.Errorf("a node that is cut off says nothing about the shards: %+v", a)
+	}
+	m.cluster.silent = ""
 	m.cluster.behind = 2
 	if a := check(); a.OK || !strings.Contains(a.Nodes[2].Problem, "has version 7, and did not come to 9") {
 		t.Errorf("nodes that lag: %+v", a)

@@ -100,7 +100,10 @@ func (m *memory) holds(w *Write) bool {
 	return true
 }
 
-func (m *memory) Put(_ context.Context, _ shards.KeyspaceID, w Write) (uint64, error) {
+func (m *memory) Put(ctx context.Context, _ shards.KeyspaceID, w Write) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	if m.gate != nil {
 		<-m.gate
 	}
