@@ -20,7 +20,9 @@ func nodesCommand(c *console) *cobra.Command {
 		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json\n  troupe nodes --round-trips",
 		Long: `Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds, how much of
 processors, memory and disk is used (in percent, as measured some seconds ago), and where it listens. --round-trips has each member call each other one, and shows
-how long that takes: a row for who calls, a column for who answers.`,
+how long that takes: a row for who calls, a column for who answers.
+
+Exit codes: 0 they are listed, however they are (troupe health judges) · 1 no node answers`,
 	}
 	cmd.Flags().BoolVar(&roundTrips, "round-trips", false, "how far the members are from each other, measured now")
 	r := withCluster(c, cmd)
@@ -57,7 +59,9 @@ func shardsCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "shards [KEYSPACE]", Short: "list the copies of all shards", Args: cobra.MaximumNArgs(1),
 		Long: `Lists each copy of each shard: p primary or r replica, what it is doing, and where. A dash stands for a copy that no node has.
---at shows where they were at a time, as far as a node that runs remembers: each keeps the last 8 MiB of changes since its start.`,
+--at shows where they were at a time, as far as a node that runs remembers: each keeps the last 8 MiB of changes since its start.
+
+Exit codes: 0 they are listed, however they are (troupe health judges) · 3 nobody remembers the time of --at · 1 no node answers`,
 		Example: `  troupe shards
   troupe shards orders --bad
   troupe shards --at 14:05:03
@@ -102,61 +106,101 @@ func shardsCommand(c *console) *cobra.Command {
 	return cmd
 }
 
+// draining is what a drain is asked for.
+type draining struct {
+	cancel, noWait bool
+	timeout        time.Duration
+}
+
 func drainCommand(c *console) *cobra.Command {
-	var cancel, noWait bool
+	var o draining
 	cmd := &cobra.Command{
 		Use: "drain NODE", Short: "move all copies away from a node", Args: cobra.ExactArgs(1),
 		Long: `Gives the node no new copies, moves those it has to others, and returns when it is empty: it can then be stopped without a
-request failing. Ctrl-C ends the waiting, not the draining; --cancel ends that.`,
+request failing. If no copy moves, lines say of one what each other node has against it. Ctrl-C and --timeout end the waiting, not the
+draining; --cancel ends that.
+
+Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4 not empty within --timeout · 1 no node answers, or none leads`,
 		Example: `  troupe drain n3
+  troupe drain n3 --timeout 10m
   troupe drain n3 --cancel`,
 	}
-	cmd.Flags().BoolVar(&cancel, "cancel", false, "let the node have copies again")
-	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is empty")
-	cmd.MarkFlagsMutuallyExclusive("cancel", "no-wait")
+	cmd.Flags().BoolVar(&o.cancel, "cancel", false, "let the node have copies again")
+	cmd.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait until it is empty")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: as long as it takes)")
+	cmd.MarkFlagsMutuallyExclusive("cancel", "no-wait", "timeout")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			action := "drain"
-			if cancel {
-				action = "undrain"
-			}
-			a, err := client.ChangeNode(ctx, args[0], action)
-			if err != nil {
-				return err
-			}
-			if !cancel && !noWait {
-				if err := r.awaitEmpty(ctx, client, args[0]); err != nil {
-					return err
-				}
-			}
-			return r.acknowledge(&a, map[bool]string{true: args[0] + " may have copies again", false: args[0] + " is drained"}[cancel])
-		})
+		if o.timeout < 0 {
+			return usage("--timeout %v: must not be negative", o.timeout)
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error { return r.drain(ctx, client, args[0], &o) })
 	}
 	return cmd
 }
 
-// drainPause is how often a drain is looked at.
-const drainPause = 250 * time.Millisecond
-
-// awaitEmpty returns when a node holds no copy, and tells on the way how many are left.
-func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string) error {
-	again := time.NewTicker(drainPause)
-	defer again.Stop()
-	left, moved := -1, time.Now()
-	for {
-		nodes, err := client.Nodes(ctx)
+func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o *draining) error {
+	action, done := "drain", name+" is drained"
+	if o.cancel {
+		action, done = "undrain", name+" may have copies again"
+	}
+	a, err := client.ChangeNode(ctx, name, action)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.cancel:
+	case o.noWait:
+		left, err := copiesOn(ctx, client, name)
 		if err != nil {
 			return err
 		}
-		now := 0
-		for _, n := range nodes {
-			if n.Name == name || string(n.ID) == name {
-				now = n.Copies
-			}
+		if left > 0 {
+			done = fmt.Sprintf("drain of %s has begun: %s to go; troupe nodes shows how many are left, and troupe drain %s waits until none is", name, plural(left, "copy"), name)
 		}
-		if now == 0 {
-			return nil
+	default:
+		if err := r.awaitEmpty(ctx, client, name, o.timeout); err != nil {
+			return err
+		}
+	}
+	return r.acknowledge(&a, done)
+}
+
+// copiesOn is how many copies a node has.
+func copiesOn(ctx context.Context, client *admin.Client, name string) (int, error) {
+	nodes, err := client.Nodes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range nodes {
+		if n.Name == name || string(n.ID) == name {
+			return n.Copies, nil
+		}
+	}
+	return 0, nil
+}
+
+// How often a drain is looked at, and how often the same is said again of one that goes on.
+const (
+	drainPause  = 250 * time.Millisecond
+	drainRepeat = time.Minute
+)
+
+// awaitEmpty returns when a node holds no copy, and tells on the way how many are left. timeout: 0 is none.
+func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string, timeout time.Duration) error {
+	var limit <-chan time.Time // never, without a timeout
+	if timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		limit = timer.C
+	}
+	again := time.NewTicker(drainPause)
+	defer again.Stop()
+	left, moved, said, saidAt := -1, time.Now(), "", time.Now()
+	for {
+		now, err := copiesOn(ctx, client, name)
+		if err != nil || now == 0 {
+			return err
 		}
 		switch {
 		case now != left:
@@ -164,18 +208,28 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 			fmt.Fprintf(r.c.err, "drain: %s left on %s%s\n", plural(now, "copy"), name, r.onTheWay(ctx, client))
 		case time.Since(moved) > plainPeriod:
 			moved = time.Now()
-			on := r.onTheWay(ctx, client)
-			if on == "" {
-				on = r.whyStuck(ctx, client, name)
+			line := fmt.Sprintf("drain: still %s on %s%s\n", plural(now, "copy"), name, r.howItGoes(ctx, client, name))
+			if line != said || time.Since(saidAt) > drainRepeat {
+				said, saidAt = line, time.Now()
+				fmt.Fprint(r.c.err, line)
 			}
-			fmt.Fprintf(r.c.err, "drain: still %s on %s%s\n", plural(now, "copy"), name, on)
 		}
 		select {
 		case <-again.C:
+		case <-limit:
+			return &failure{exitDifferent, fmt.Errorf("%s left on %s after %v%s\nthe draining goes on (end it with --cancel)", plural(left, "copy"), name, timeout, r.howItGoes(ctx, client, name))}
 		case <-ctx.Done():
 			return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
 		}
 	}
+}
+
+// howItGoes is what is on the way, or else why nothing is.
+func (r *remote) howItGoes(ctx context.Context, client *admin.Client, name string) string {
+	if on := r.onTheWay(ctx, client); on != "" {
+		return on
+	}
+	return r.whyStuck(ctx, client, name)
 }
 
 // onTheWay says how far copies are that are to take the place of others; empty if there are none, or nobody knows.
@@ -245,7 +299,10 @@ func objection(n *admin.ExplainedNode) string {
 func forgetCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget NODE", Short: "remove a member for good", Args: cobra.ExactArgs(1),
-		Long:    "Removes a member that is down or empty, with what it held. A living one is drained first, then stopped. It may join again only with an empty data folder.",
+		Long: `Removes a member that is down or empty, with what it held. A living one is drained first, then stopped. It may join again only with an
+empty data folder.
+
+Exit codes: 0 it is forgotten · 3 no such node · 1 it holds copies and is not down, no node answers, or none leads`,
 		Example: "  troupe drain n3\n  troupe forget n3",
 	}
 	r := withCluster(c, cmd)
@@ -266,7 +323,9 @@ func maintenanceCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "maintenance {NODE|--cluster} {on|off}", Short: "let a node restart, or make the cluster read-only", Args: cobra.RangeArgs(1, 2),
 		Long: `With a node: it may restart, and nothing is allocated in place of its copies while it is down; another copy leads meanwhile.
-With --cluster: keys can be read and not be written, until it is off.`,
+With --cluster: keys can be read and not be written, until it is off.
+
+Exit codes: 0 it is so · 3 no such node · 1 no node answers, or none leads`,
 		Example: `  troupe maintenance n2 on
   troupe maintenance --cluster on`,
 	}
