@@ -186,7 +186,11 @@ func (c *Client) round(ctx context.Context, r *call) (response *http.Response, a
 		}
 		failures = append(failures, fmt.Sprintf("%s: %s", e.base, failure.Reason))
 	}
-	return nil, alive, &Error{Kind: shards.KindUnavailable.String(), Reason: "no node can serve this: " + strings.Join(failures, "; ")}
+	status := 0
+	if alive { // somebody is there, and says that it cannot
+		status = http.StatusServiceUnavailable
+	}
+	return nil, alive, &Error{Status: status, Kind: shards.KindUnavailable.String(), Reason: "no node can serve this: " + strings.Join(failures, "; ")}
 }
 
 // mayTryNext says whether another node may be asked after this failure.
@@ -202,8 +206,11 @@ func (r *call) mayTryNext(e *Error) bool {
 	return false
 }
 
+// MuteReason is part of the reason of an error of a Client whose node took the connection and did not begin to answer.
+const MuteReason = "it does not answer in time"
+
 // errMute is a node that was reached and does not begin to answer.
-var errMute = errors.New("it does not answer in time")
+var errMute = errors.New(MuteReason)
 
 // try sends a call to one address. A node has the client's Attempt to begin its answer, and a second more for each MiB sent.
 func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response, error) {

@@ -236,6 +236,8 @@ func (r *remote) explain(err error) error {
 		return fmt.Errorf("%s: no TLS that can be trusted: is it the authority of the node's --client-tls-cert that --ca or TROUPE_CA names, and does the node speak TLS?\n  %s", r.addresses(), e.Reason)
 	case e.Kind == admin.KindSecured:
 		return fmt.Errorf("%s speaks TLS: name the authority of its certificate with --ca or TROUPE_CA, or write https:// in --addr", r.addresses())
+	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason):
+		return fmt.Errorf("%s takes connections and does not answer this in time: troupe health says whether a placement leader is known, and the node's log what holds it up\n  %s", r.addresses(), e.Reason)
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
 		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
 	case e.Status == http.StatusUnauthorized:

@@ -24,8 +24,8 @@ func healthCommand(c *console) *cobra.Command {
 	var o healthFlags
 	cmd := &cobra.Command{
 		Use: "health", Short: "say how the cluster stands, and why", Args: cobra.NoArgs,
-		Long: `Green: every copy of every shard is in sync. Yellow: every shard is served, some lack copies. Red: a shard has no primary.
-For each shard that is not green a line says why.
+		Long: `Green: every copy of every shard is in sync. Yellow: every shard is served, some lack copies, or a node is too full for writes. Red: a shard
+has no primary, no node has room for writes, or no placement leader is known for longer than an election takes. Lines say why.
 
 Exit codes: 0 green or yellow, or as good as --wait asks · 4 red, or not as good as --wait asks in time · 1 no node answers`,
 		Example: `  troupe health
@@ -53,7 +53,7 @@ Exit codes: 0 green or yellow, or as good as --wait asks · 4 red, or not as goo
 }
 
 func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlags) error {
-	h, err := client.Health(ctx, o.wait, o.timeout)
+	h, err := r.waitHealth(ctx, client, o)
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,24 @@ func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlag
 		return &failure{exitDifferent, fmt.Errorf("the cluster is red")}
 	}
 	return nil
+}
+
+// wakePause is how often a node that does not listen yet is tried again.
+const wakePause = 200 * time.Millisecond
+
+// waitHealth asks for the health. Who waits for it waits as well for a node that does not listen yet.
+func (r *remote) waitHealth(ctx context.Context, client *admin.Client, o *healthFlags) (admin.Health, error) {
+	for end := time.Now().Add(o.timeout); ; {
+		h, err := client.Health(ctx, o.wait, max(0, time.Until(end)))
+		if err == nil || o.wait == "" || !temporary(err) || time.Until(end) < wakePause {
+			return h, err
+		}
+		select {
+		case <-time.After(wakePause):
+		case <-ctx.Done():
+			return h, err
+		}
+	}
 }
 
 func (r *remote) printHealth(h *admin.Health) error {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// Scripts start a node and wait for it: that it does not answer yet is what they wait for.
+func TestHealthWaitsForANodeThatStarts(t *testing.T) {
+	var asked atomic.Int32
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_cluster/health" && asked.Add(1) > 1 {
+			json.NewEncoder(w).Encode(green)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer node.Close()
+	out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": node.URL}, "", "health", "--wait", "green", "--timeout", "10m")
+	if code != 0 || !strings.HasPrefix(out, "green") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+// A node that is there is not called unreachable.
+func TestMuteNodesAreNotCalledUnreachable(t *testing.T) {
+	r := &remote{c: &console{env: func(string) (string, bool) { return "", false }}, addr: "n1:7500"}
+	for reason, want := range map[string]string{
+		"no answer from http://n1:7500: " + admin.MuteReason:                                 "n1:7500 takes connections and does not answer",
+		"no answer from http://n1:7500: dial tcp 10.0.0.1:7500: connect: connection refused": "cannot reach n1:7500",
+	} {
+		if got := r.explain(&admin.Error{Kind: "unavailable", Reason: reason}).Error(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", reason, got)
+		}
+	}
+}
