@@ -344,6 +344,7 @@ func (n *Node) tick(ctx context.Context) {
 			if valid := (lease{n}).Valid(); valid != serves {
 				serves = valid
 				n.config.Logger.Info("the right of this node's primaries to serve", "lease", valid, "epoch", n.epoch())
+				n.news.tell()
 			}
 		}
 	}

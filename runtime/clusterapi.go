@@ -71,7 +71,26 @@ func (c clusterAPI) Evidence() admin.Evidence {
 	if e.Members = c.seen(); e.Members == nil && e.Leader != "" && e.Leader != c.node.id.Node {
 		e.Members = c.node.hearsay.of(c.node, e.Leader)
 	}
+	if e.Leader == "" {
+		e.Leaderless = c.node.leaderless(time.Now())
+	}
+	e.Full = c.node.room.full()
 	return e
+}
+
+// leaderless is for how long, at least, nobody has led of whom this node knows and it has had no lease; 0: one of them it has.
+func (n *Node) leaderless(now time.Time) time.Duration {
+	if leader, _ := (placing{n}).Leader(); leader != "" {
+		return 0
+	}
+	since := n.started
+	if l := n.life.Load(); l != nil {
+		since = l.at
+	}
+	if held := n.lease.Load(); held != nil && !held.Until().IsZero() {
+		since = held.Until()
+	}
+	return max(0, now.Sub(since))
 }
 
 // seen is what this node's own detector says, if it leads; else nil.
@@ -178,6 +197,8 @@ type inquiry struct {
 	Past     *admin.Span   `json:"past,omitempty"`
 	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
+	Low *lowness `json:"low,omitempty"` // it tells, and asks nothing
+
 	RoundTrips bool `json:"roundtrips,omitempty"`
 	Clock      bool `json:"clock,omitempty"` // the time there, in nanoseconds since 1970
 }
@@ -227,6 +248,9 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(inside)
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
+	case q.Low != nil:
+		n.heardRoom(q.Low.Node, q.Low.Why)
+		return []byte("true"), nil
 	case q.Ping:
 		return []byte("true"), nil
 	case q.Clock:
@@ -265,13 +289,30 @@ func (c clusterAPI) own(copies bool) admin.View {
 	return v
 }
 
-// Propose has the metadata group order a command.
+// Propose has the metadata group order a command. Where no majority is reached it fails at once: nothing was begun.
 func (c clusterAPI) Propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
+	if err := c.headless(); err != nil {
+		return cluster.Outcome{}, err
+	}
 	return c.node.propose(ctx, command)
+}
+
+// headless is why nothing can be agreed on now, if an election would have ended long ago.
+func (c clusterAPI) headless() error {
+	since := c.node.leaderless(time.Now())
+	if since <= 0 {
+		return nil
+	}
+	return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf(
+		"no placement leader is known since %v: a majority of the voters must run and reach each other; troupe health and troupe nodes say who is missing",
+		max(time.Second, since.Round(time.Second)))}
 }
 
 // Reroute has the placement leader plan now.
 func (c clusterAPI) Reroute(ctx context.Context, r admin.Reroute) (admin.Rerouted, error) {
+	if err := c.headless(); err != nil {
+		return admin.Rerouted{}, err
+	}
 	q := placement.Request{DryRun: r.DryRun, RetryFailed: r.RetryFailed}
 	for _, w := range r.Commands {
 		q.Wishes = append(q.Wishes, placement.Wish{Kind: placement.Kind(w.Kind), Shard: w.Shard, From: w.From, To: w.To})
@@ -310,6 +351,9 @@ func decisionOf(v policies.Verdict) string {
 
 // Explain has the placement leader ask its deciders about a shard.
 func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shards.NodeID) (admin.Explanation, error) {
+	if err := c.headless(); err != nil {
+		return admin.Explanation{}, err
+	}
 	x, err := c.node.placement.Explain(ctx, shard)
 	if err != nil {
 		return admin.Explanation{}, err

@@ -28,8 +28,9 @@ import (
 type life struct {
 	node      *Node
 	epoch     shards.Epoch
-	clean     bool // the one before ended with everything on disk...
-	awake     bool // ...and in memory: the process has gone on
+	at        time.Time // when it began
+	clean     bool      // the one before ended with everything on disk...
+	awake     bool      // ...and in memory: the process has gone on
 	wire      wire
 	transport *transport.Transport // nil: this node listens for no peers
 	address   string               // where other nodes reach this one; empty if they do not
@@ -74,7 +75,7 @@ func (alone) Isolate([]shards.NodeID, bool) {}
 // live begins a life: the node listens to its peers, and enters its cluster. It returns when the cluster state lists it. clean:
 // all that the life before had is on disk. awake: and in memory.
 func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean, awake bool) (*life, error) {
-	l := &life{node: n, epoch: epoch, clean: clean, awake: awake, wire: alone{}, over: make(chan string, 1)}
+	l := &life{node: n, epoch: epoch, at: time.Now(), clean: clean, awake: awake, wire: alone{}, over: make(chan string, 1)}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	if err := l.begin(ctx, background); err != nil {

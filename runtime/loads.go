@@ -158,4 +158,7 @@ func (n *Node) flooded(full []member.Flood) {
 		nodes[f.Node] = shard.Full(f.Full)
 	}
 	n.copies.link.SetFull(nodes)
+	if n.room.judged(full) {
+		n.news.tell()
+	}
 }

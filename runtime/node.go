@@ -68,6 +68,7 @@ type Node struct {
 	news     news         // of the cluster state and of the members
 	hearsay  hearsay
 	clocks   clocks
+	room     rooms
 	past     memory
 
 	stop       context.CancelFunc // ends the goroutines of background
@@ -128,6 +129,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	n.background.Go(func() { n.livesOn(background, l) })
 	if n.keeper != nil {
 		n.background.Go(func() { n.keeper.Run(background, time.Second) })
+		n.background.Go(func() { n.lookForRoom(background) })
 	}
 	if err := n.settle(ctx); err != nil {
 		return err

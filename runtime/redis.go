@@ -159,7 +159,7 @@ func (r *redis) Facts() resp.Facts {
 	f := resp.Facts{
 		Version: Version(), NodeID: string(n.id.Node), DataDir: n.config.Data, Started: n.started.UnixMilli(),
 		Eviction: n.keyspaces()[0].Eviction.String(), LastSaveUnix: n.lastSave().Unix(),
-		Epoch: n.state().Version,
+		Epoch: n.state().Version, Leaderless: n.leaderless(time.Now()) > 0,
 	}
 	for _, k := range n.keyspaces() {
 		f.UsedMemory += k.Used()

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -55,6 +56,13 @@ type Evidence struct {
 	Term    uint64        // of its reign in the metadata group
 	Voters  []uint64      // members by Raft number that vote there now; nil: those that the state wants
 	Members map[shards.NodeID]Liveness
+
+	// Leaderless is for how long this node has known no leader and had no lease. It is 0 in an election, which a lease outlasts: else
+	// no majority is reached from here, and what this node knows of the cluster may be old.
+	Leaderless time.Duration
+
+	// Full are the nodes that take no writes that grow, each with a sentence that says why.
+	Full map[shards.NodeID]string
 }
 
 // Liveness is what the placement leader thinks of a member. One of which nothing is known is the zero value.
@@ -86,6 +94,7 @@ const (
 	Grey    LivenessState = "grey"    // alive, and slow: primaries leave it
 	Suspect LivenessState = "suspect" // not heard of as it should be
 	Dead    LivenessState = "dead"
+	Unknown LivenessState = "unknown" // no placement leader is heard of, and nobody else judges
 )
 
 // View is what one member knows. It may cross the wire as JSON.

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -11,6 +13,9 @@ import (
 // Health is the answer of /_cluster/health, with Elasticsearch's names. A copy is a shard's primary or replica.
 //
 //	green: every copy is started    yellow: every primary is, some replica is not    red: some primary is not
+//
+// It is yellow as well while a node takes no writes that grow, and red while none does, or no placement leader is known for longer
+// than an election takes.
 type Health struct {
 	ClusterName         string  `json:"cluster_name"`
 	Status              string  `json:"status"`
@@ -33,9 +38,9 @@ type Health struct {
 	NotServed []string       `json:"not_served,omitempty"` // keyspaces that serve nothing since they lack a shard
 }
 
-// HealthReason says why a shard is not green.
+// HealthReason says why a shard is not green, or the whole is not.
 type HealthReason struct {
-	Shard  string `json:"shard"`
+	Shard  string `json:"shard"` // or what else it is about: "cluster", "node n2", "keyspace orders", "metadata group"
 	Status string `json:"status"`
 	Reason string `json:"reason"`
 }
@@ -89,14 +94,20 @@ func (o *overview) health() Health {
 	if all := judged.Copies + judged.Missing; all > 0 {
 		h.ActivePercent = 100 * float64(judged.Copies) / float64(all)
 	}
-	slices.SortStableFunc(judged.Reasons, func(a, b cluster.ShardHealth) int { return int(b.Status) - int(a.Status) })
-	for _, r := range judged.Reasons[:min(maxReasons, len(judged.Reasons))] {
+	alone, rest := o.tooFewNodes(judged.Reasons)
+	slices.SortStableFunc(rest, func(a, b cluster.ShardHealth) int { return int(b.Status) - int(a.Status) })
+	listed := rest[:min(maxReasons, len(rest))]
+	h.Reasons = alone
+	for _, r := range listed {
 		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason})
 	}
-	h.Unlisted = len(judged.Reasons) - len(h.Reasons)
+	h.Unlisted = len(rest) - len(listed)
 	if reason := o.fewVoters(); reason != "" && h.Status == Green {
-		h.Status = Yellow
-		h.Reasons = append(h.Reasons, HealthReason{Shard: "metadata group", Status: Yellow, Reason: reason})
+		h.worsen("metadata group", Yellow, reason)
+	}
+	o.judgeRoom(&h)
+	if reason := o.leaderless(); reason != "" {
+		h.worsen(wholeCluster, Red, reason)
 	}
 	for i := range o.state.Members {
 		if m := &o.state.Members[i]; m.Down {
@@ -109,6 +120,86 @@ func (o *overview) health() Health {
 		}
 	}
 	return h
+}
+
+// wholeCluster stands in reasons where others name a shard.
+const wholeCluster = "cluster"
+
+// worsen adds a reason that is not a shard's, before those of shards.
+func (h *Health) worsen(what, status, reason string) {
+	if rank[status] > rank[h.Status] {
+		h.Status = status
+	}
+	h.Reasons = slices.Insert(h.Reasons, 0, HealthReason{Shard: what, Status: status, Reason: reason})
+}
+
+// leaderless says that nobody is heard of who could judge: all else that this node says of the cluster is what it knew before.
+func (o *overview) leaderless() string {
+	if o.evidence.Leaderless <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("no placement leader is known since %v: a majority of the voters does not run, or is not reached from here; this node's table may be old",
+		max(time.Second, o.evidence.Leaderless.Round(time.Second)))
+}
+
+// judgeRoom names the nodes that take no writes that grow. Where no node that holds data does, nothing can be written at all.
+func (o *overview) judgeRoom(h *Health) {
+	holders, full := 0, 0
+	for i := range o.state.Members {
+		if m := &o.state.Members[i]; m.Has(cluster.RoleData) && !m.Down {
+			holders++
+			if o.evidence.Full[m.ID] != "" {
+				full++
+			}
+		}
+	}
+	status := Yellow
+	if full == holders {
+		status = Red
+	}
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(o.evidence.Full))) {
+		if m := o.state.Member(id); m != nil && !m.Down {
+			h.worsen("node "+m.Name, status, o.evidence.Full[id])
+		}
+	}
+}
+
+// tooFewNodes says once for a keyspace that it wants more copies than there are nodes for, in place of each of its shards.
+func (o *overview) tooFewNodes(reasons []cluster.ShardHealth) (told []HealthReason, rest []cluster.ShardHealth) {
+	holders := 0
+	for i := range o.state.Members {
+		if m := &o.state.Members[i]; m.Has(cluster.RoleData) {
+			holders++
+		}
+	}
+	last := ""
+	for _, r := range reasons {
+		k := o.state.Keyspace(r.Shard.Keyspace())
+		row := o.state.Shard(r.Shard)
+		settled := len(row.Copies) == holders && !slices.ContainsFunc(row.Copies, func(c cluster.Copy) bool { return !c.InSync || o.state.Member(c.Node).Down })
+		if r.Status != cluster.Yellow || k.Copies() <= holders || !settled {
+			rest = append(rest, r)
+			continue
+		}
+		if last == k.Name {
+			continue
+		}
+		last = k.Name
+		reason := fmt.Sprintf("replicas=%d needs %d nodes that hold data, and there %s: start more, or have fewer copies (troupe keyspace update %s:replicas=%d)",
+			k.Copies()-1, k.Copies(), count(holders), k.Name, holders-1)
+		if holders < k.MinInSync {
+			reason += fmt.Sprintf("; writes need %d in sync and are refused", k.MinInSync)
+		}
+		told = append(told, HealthReason{Shard: "keyspace " + k.Name, Status: Yellow, Reason: reason})
+	}
+	return told, rest
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "is 1"
+	}
+	return fmt.Sprintf("are %d", n)
 }
 
 // healthOf judges a cluster by its members and copies.

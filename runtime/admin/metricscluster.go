@@ -53,11 +53,13 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 			m.gauge(metricSilence, seen.Silence, member.Name)
 		}
 	}
-	members := map[LivenessState]int{Alive: 0, Grey: 0, Suspect: 0, Dead: 0}
+	members := map[LivenessState]int{Alive: 0, Grey: 0, Suspect: 0, Dead: 0, Unknown: 0}
 	for i := range state.Members {
 		switch seen := evidence.Members[state.Members[i].ID].State; {
 		case state.Members[i].Down:
 			members[Dead]++
+		case evidence.Leaderless > 0 && state.Members[i].ID != c.backend.Node().ID:
+			members[Unknown]++
 		case seen == "":
 			members[Alive]++ // nothing speaks against it
 		default:
@@ -67,7 +69,7 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	for s, n := range members {
 		m.gauge(metricMembers, float64(n), string(s))
 	}
-	m.health(state)
+	m.health(state, rank[(&overview{state: state, evidence: evidence, node: c.backend.Node()}).health().Status]-1)
 	open := 0
 	for i := range state.Failovers {
 		if state.Failovers[i].Open {
@@ -78,9 +80,9 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	m.gauge(metricQuarantined, float64(len(state.Quarantine)))
 }
 
-func (m sender) health(state *cluster.State) {
+func (m sender) health(state *cluster.State, status int) {
 	h := cluster.HealthOf(state)
-	m.gauge(metricClusterGreen, float64(h.Status))
+	m.gauge(metricClusterGreen, float64(status))
 	m.gauge(metricShardCount, float64(h.Primaries), "primary")
 	m.gauge(metricShardCount, float64(h.Copies), "in_sync")
 	m.gauge(metricShardCount, float64(h.Initializing), "initializing")

@@ -95,6 +95,9 @@ func (o *overview) describe(m *cluster.Member) Node {
 	}
 	seen := o.evidence.Members[m.ID]
 	n.State, n.Reason, n.Load = seen.State, seen.Reason, seen.Load
+	if o.evidence.Leaderless > 0 && m.ID != o.node.ID {
+		n.State, n.Reason, n.Load = Unknown, "no placement leader is known, who would say how it is", nil
+	}
 	if m.Down {
 		n.State, n.Load = Dead, nil
 		if n.Reason == "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -68,6 +69,12 @@ func (s *Server) watchHealth(x *exchange, _ *query) error {
 		h := o.health()
 		compared := h
 		compared.Version = 0
+		compared.Reasons = slices.Clone(h.Reasons)
+		for i := range compared.Reasons {
+			if compared.Reasons[i].Shard == wholeCluster {
+				compared.Reasons[i].Reason = "" // it counts the seconds
+			}
+		}
 		if last != nil && reflect.DeepEqual(compared, *last) {
 			return nil
 		}

@@ -174,6 +174,7 @@ type Facts struct {
 	LastSaveUnix int64  // seconds; when the newest snapshot was written
 	Epoch        uint64 // version of the cluster state that the node has; 0: the highest epoch of a node stands for it
 	PerKeyspace  []KeyspaceFacts
+	Leaderless   bool // for longer than an election takes the node has reached no majority: what it knows of the cluster may be old
 }
 
 // KeyspaceFacts are figures of one keyspace, in the order of Keyspaces().

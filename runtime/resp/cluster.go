@@ -46,7 +46,7 @@ func runClusterInfo(c *conn, q *request) {
 		}
 	}
 	state := "ok"
-	if assigned < shards.Slots {
+	if assigned < shards.Slots || facts.Leaderless {
 		state = "fail"
 	}
 	var text strings.Builder

@@ -129,3 +129,19 @@ func TestWaitCountsTheReplicasOfTheLastWrite(t *testing.T) {
 	c.expect("*2\r\n:1\r\n:1\r\n", "WAITAOF", "1", "1", "0")
 	c.expect("-ERR value is out of range", "WAITAOF", "2", "1", "0")
 }
+
+// severed is a node that reaches no majority: all that it knows may be old.
+type severed struct{ *localBackend }
+
+func (s severed) Facts() Facts {
+	f := s.localBackend.Facts()
+	f.Leaderless = true
+	return f
+}
+
+func TestClusterFailsWithoutAMajority(t *testing.T) {
+	_, addr := startServer(t, severed{newLocalBackend(1, "default")}, Config{})
+	if info := dial(t, addr).do("CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:fail") {
+		t.Error(info)
+	}
+}

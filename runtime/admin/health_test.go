@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+func judged(t *testing.T, m *memory) (h Health) {
+	t.Helper()
+	w := ask(NewServer(m, ServerConfig{}), "GET", "/_cluster/health", "")
+	if err := json.Unmarshal(w.Body.Bytes(), &h); err != nil || w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return h
+}
+
+// A node that reaches no majority shows the table that it knew, and may not call that healthy.
+func TestNoLeaderIsRedOnceTheLeaseIsOver(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	m.cluster.evidence.Leader, m.cluster.evidence.Members = "", nil
+	if h := judged(t, m); h.Status != Green || h.Reasons != nil {
+		t.Errorf("an election: %+v", h)
+	}
+	m.cluster.evidence.Leaderless = 4200 * time.Millisecond
+	h := judged(t, m)
+	if h.Status != Red || len(h.Reasons) != 1 || h.Reasons[0].Status != Red || !strings.HasPrefix(h.Reasons[0].Reason, "no placement leader is known since 4s") {
+		t.Errorf("no majority: %+v", h)
+	}
+	s := NewServer(m, ServerConfig{})
+	if w := ask(s, "GET", "/_cat/nodes?h=name,state", ""); w.Body.String() != "n1 alive\nn2 unknown\nn3 unknown\n" {
+		t.Errorf("members of whom nobody has heard: %s", w.Body)
+	}
+	if w := ask(s, "GET", "/metrics", ""); !strings.Contains(w.Body.String(), "troupe_cluster_status 2\n") || !strings.Contains(w.Body.String(), `troupe_cluster_members{state="unknown"} 2`) {
+		t.Error("metrics say nothing of it")
+	}
+}
+
+func TestFullNodesShowInHealth(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	m.cluster.evidence.Full = map[shards.NodeID]string{nodeID(3): "no room", nodeID(9): "forgotten"}
+	if h := judged(t, m); h.Status != Yellow || len(h.Reasons) != 1 || h.Reasons[0] != (HealthReason{"node n3", Yellow, "no room"}) {
+		t.Errorf("one is full: %+v", h)
+	}
+	m.cluster.evidence.Full[nodeID(1)], m.cluster.evidence.Full[nodeID(2)] = "none", "none"
+	if h := judged(t, m); h.Status != Red || len(h.Reasons) != 3 || h.Reasons[0].Shard != "node n1" {
+		t.Errorf("all are full: %+v", h)
+	}
+}
+
+// With fewer nodes than copies each shard lacks one for the same reason, which is told once.
+func TestTooFewNodesAreToldOnce(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	for _, replicas := range []int{2, 3} {
+		k := m.cluster.state.Keyspaces[0].Keyspace
+		k.Replicas = replicas
+		m.cluster.apply(t, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+	}
+	if h := judged(t, m); h.Status != Yellow || len(h.Reasons) != 2 || h.Reasons[0].Shard != "default/0" {
+		t.Errorf("a node could still be given a copy: %+v", h)
+	}
+	for i := range 2 {
+		id := shards.NewShardID(0, i)
+		for n := 1; n <= 3; n++ {
+			if m.cluster.state.Shard(id).CopyOn(nodeID(n)) == nil {
+				m.cluster.move(t, id, cluster.Move{Kind: cluster.MoveAllocate, Node: nodeID(n)})
+			}
+		}
+		m.cluster.sync(t, id)
+	}
+	h := judged(t, m)
+	want := "replicas=3 needs 4 nodes that hold data, and there are 3: start more, or have fewer copies (troupe keyspace update default:replicas=2)"
+	if h.Status != Yellow || len(h.Reasons) != 1 || !strings.HasPrefix(h.Reasons[0].Reason, want) || h.Unlisted != 0 {
+		t.Errorf("%+v", h)
+	}
+}

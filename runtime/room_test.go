@@ -1,0 +1,46 @@
+package runtime
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/actors/member"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Writes are refused a little above the reserve, and a disk at the border does not change with each of them.
+func TestReserveIsToldWithSlack(t *testing.T) {
+	const reserve = 256 << 20
+	for _, c := range []struct {
+		free, reserve int64
+		was, low      bool
+	}{
+		{reserve, reserve, false, true},
+		{reserve + 1<<20, reserve, false, true},
+		{reserve + 20<<20, reserve, false, false},
+		{reserve + 20<<20, reserve, true, true},
+		{reserve + 33<<20, reserve, true, false},
+		{0, 0, false, false},
+	} {
+		if why := reserveText("n1", c.free, c.reserve, c.was); (why != "") != c.low || c.low && !strings.Contains(why, "node n1 has") {
+			t.Errorf("%+v: %q", c, why)
+		}
+	}
+}
+
+func TestFullNodesAreKnownBothWays(t *testing.T) {
+	var r rooms
+	if r.full() != nil || !r.tell("a", "low") || r.tell("a", "lower") || !r.judged([]member.Flood{{Node: "b", Full: member.Full{Why: "flood"}}}) {
+		t.Error("what is news is not told so")
+	}
+	if all := r.full(); len(all) != 2 || all["a"] != "lower" || all["b"] != "flood" {
+		t.Errorf("full are %v", all)
+	}
+	if !r.tell("a", "") || r.tell("a", "") || !r.judged(nil) || len(r.full()) != 0 {
+		t.Error("room again is not noticed")
+	}
+	r.low = map[shards.NodeID]shortness{"c": {why: "long ago"}}
+	if len(r.full()) != 0 {
+		t.Error("one that has not been heard for long counts as full")
+	}
+}
