@@ -24,6 +24,11 @@ type Input struct {
 	NoBalance  bool // leave lane 4 out
 }
 
+// facts are what a view knows.
+func (in *Input) facts() policies.Facts {
+	return policies.Facts{Evidence: in.Evidence, Loads: in.Loads, Setbacks: in.Setbacks, Ticks: in.Ticks, TickLength: in.TickLength, Now: in.Now}
+}
+
 // MaxRows bounds the rows of one plan, and with it one entry of the metadata log. The rest follows in the next.
 const MaxRows = 16384
 

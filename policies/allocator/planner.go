@@ -71,8 +71,7 @@ func (p *planner) declare() {
 func (p *planner) look() {
 	s := p.trial.State()
 	p.in.Policies.Forget()
-	facts := policies.Facts{Evidence: p.in.Evidence, Loads: p.in.Loads, Setbacks: p.in.Setbacks,
-		Ticks: p.in.Ticks, TickLength: p.in.TickLength, Now: p.in.Now}
+	facts := p.in.facts()
 	if m := p.memory; m != nil && m.view != nil {
 		p.view, m.view = m.view.Renew(s, facts), nil
 	} else {

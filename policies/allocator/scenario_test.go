@@ -38,6 +38,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	weigh WHAT cpu=C memory=G disk=G [lead=C]  what each copy of a shard, or of a keyspace's shards, costs; cores more for the primary
 //	use                                  what is used of each node's cores, memory and disk, in per cent
 //	desire                               what plans lead to
+//	lose                                 what the death of each node that is there would come to
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -204,6 +205,27 @@ func (p *player) used() {
 	p.say("%s", strings.Join(out, ", "))
 }
 
+func (p *player) losses() (out []string) {
+	for i := range p.state.Members {
+		m := &p.state.Members[i]
+		if l, err := Lose(p.input(), m.ID); err != nil {
+			out = append(out, err.Error())
+		} else {
+			out = append(out, fmt.Sprintf("%s, %d copies: %s", m.Name, l.Copies, l.String()))
+		}
+	}
+	return out
+}
+
+// lose tells of all losses, and looks whether asking has changed anything.
+func (p *player) lose() {
+	version, out := p.state.Version, p.losses()
+	if again := p.losses(); !slices.Equal(again, out) || p.state.Version != version {
+		p.Errorf("asked again it is %q, and was %q", again, out)
+	}
+	p.out = append(p.out, out...)
+}
+
 func (p *player) desire() {
 	d := Desire(p.input())
 	p.say("%d placed, %d moved, %d handed over; the hottest node is %s at %.2f of its share of %s, and will be %s at %.2f of %s",
@@ -247,6 +269,8 @@ func (p *player) ask(words []string) {
 		p.used()
 	case "desire":
 		p.desire()
+	case "lose":
+		p.lose()
 	case "explain":
 		p.explain(p.shard(words[1]))
 	default:
