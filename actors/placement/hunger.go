@@ -134,7 +134,7 @@ func (p *Placement) feeds(r remedy, in *allocator.Input, hungry []shards.ShardID
 		}
 		after = next
 	}
-	former := p.compose(after, false)
+	former := p.compose(after, false, false)
 	defer former.close()
 	if former.pending || len(former.absent) > 0 {
 		return nil, false

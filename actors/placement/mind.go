@@ -32,10 +32,12 @@ type mind struct {
 	shelf   *shelf
 }
 
-// chair is where one goroutine asks policies. shadow: those in the shadow stand in for their active namesakes.
+// chair is where one goroutine asks policies. shadow: those in the shadow stand in for their active namesakes. native: those of the house
+// are asked in Go, which needs no board.
 type chair struct {
 	p      *Placement
 	shadow bool
+	native bool
 	mind   *mind
 }
 
@@ -46,8 +48,9 @@ func (c *chair) sit(s *cluster.State) *mind {
 		return m
 	}
 	before := c.mind
-	c.mind = c.p.compose(s, c.shadow)
-	if !c.shadow && (before == nil || !slices.Equal(before.absent, c.mind.absent)) {
+	c.mind = c.p.compose(s, c.shadow, c.native)
+	plans := c == &c.p.chair
+	if plans && (before == nil || !slices.Equal(before.absent, c.mind.absent)) {
 		for _, text := range c.mind.absent {
 			c.p.c.Log.Warn("a policy is in force, and this node plans without it: it moves nothing for balance; have another node lead", "reason", text)
 		}
@@ -56,7 +59,7 @@ func (c *chair) sit(s *cluster.State) *mind {
 		c.mind.set.TakeOver(before.set)
 	}
 	before.close()
-	if told := c.p.c.Answered; told != nil && !c.shadow {
+	if told := c.p.c.Answered; told != nil && plans {
 		m := c.mind
 		m.set.Time(hosted.Stopwatch{Now: c.p.clock, Took: func(policy string, ns int64) { told(m.called(policy), time.Duration(ns)) }})
 	}
@@ -103,7 +106,7 @@ type named struct {
 }
 
 // compose makes a mind. It compiles nothing: what is not on the shelf is not in it, since a failover would wait for it.
-func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
+func (p *Placement) compose(s *cluster.State, shadow, native bool) *mind {
 	edition, house := p.shelf.now()
 	m := &mind{at: s.PoliciesAt, edition: edition, shadow: shadow, names: map[string]string{}, shelf: &p.shelf}
 	var guests []hosted.Policy
@@ -132,7 +135,7 @@ func (p *Placement) compose(s *cluster.State, shadow bool) *mind {
 			continue
 		}
 		at := slices.IndexFunc(house, func(v *hosted.Version) bool { return v.Name() == d.Name() })
-		if at < 0 {
+		if at < 0 || native {
 			natives = append(natives, d)
 			continue
 		}

@@ -159,6 +159,8 @@ type Placement struct {
 	compared *ring[Comparison]
 	restage  chan struct{} // wakes the stager
 	exposed  chan exposure // holds one: the newest plan that is to be compared
+	calm     chan calm     // holds one: the newest plan that had nothing to do
+	foreseen atomic.Pointer[foreseen]
 
 	asking sync.Mutex // guards desk: requests are answered one after the other
 	desk   chair
@@ -180,7 +182,7 @@ func Start(c Config) (*Placement, error) {
 		return nil, err
 	}
 	p := &Placement{c: c, began: time.Now(), wake: make(chan struct{}, 1), asked: make(chan chan *allocator.Plan), restage: make(chan struct{}, 1),
-		exposed: make(chan exposure, 1), compared: newRing[Comparison](comparisons),
+		exposed: make(chan exposure, 1), calm: make(chan calm, 1), compared: newRing[Comparison](comparisons),
 		unrest: unrest{probation: c.Probation, mostMoves: c.MaxShardMoves, stall: c.Stall}}
 	p.chair.p, p.desk.p = p, p
 	p.setbacks.Store(&setbacks{})
@@ -188,6 +190,7 @@ func Start(c Config) (*Placement, error) {
 	p.done.Go(p.run)
 	p.done.Go(p.stage)
 	p.done.Go(p.compare)
+	p.done.Go(p.foresee)
 	p.Wake()
 	return p, nil
 }
@@ -349,6 +352,7 @@ func (p *Placement) carryOut(in *allocator.Input, plan *allocator.Plan, term uin
 	command := plan.Command()
 	if command == nil {
 		p.c.Idle(Planned{Term: term, Input: in, Plan: plan, Took: p.took})
+		p.rest(in, term)
 		return plan
 	}
 	began := time.Now()

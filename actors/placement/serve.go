@@ -63,6 +63,7 @@ type question struct {
 	Explain bool
 	Shard   shards.ShardID
 	News    *Question
+	Losses  bool
 }
 
 // answer is what comes back.
@@ -70,10 +71,11 @@ type answer struct {
 	Reroute *Answer
 	Explain *allocator.Explanation
 	News    *News
+	Losses  *Losses
 }
 
 func (q *question) parts() (n int) {
-	for _, set := range []bool{q.Reroute != nil, q.Explain, q.News != nil} {
+	for _, set := range []bool{q.Reroute != nil, q.Explain, q.News != nil, q.Losses} {
 		if set {
 			n++
 		}
@@ -96,7 +98,7 @@ func (p *Placement) forward(ctx context.Context, q *question, a *answer) error {
 	if err := wire.Unmarshal(body, limits, a); err != nil {
 		return fmt.Errorf("placement: the leader's answer: %w", err)
 	}
-	if (q.Reroute != nil) != (a.Reroute != nil) || q.Explain != (a.Explain != nil) || (q.News != nil) != (a.News != nil) {
+	if (q.Reroute != nil) != (a.Reroute != nil) || q.Explain != (a.Explain != nil) || (q.News != nil) != (a.News != nil) || q.Losses != (a.Losses != nil) {
 		return errors.New("placement: the leader answered another question")
 	}
 	return nil
@@ -112,11 +114,13 @@ func (p *Placement) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	var err error
 	switch {
 	case q.parts() != 1:
-		err = &shards.Error{Kind: shards.KindInvalid, Err: errors.New("placement: a question is a reroute, an explanation or one for news")}
+		err = &shards.Error{Kind: shards.KindInvalid, Err: errors.New("placement: a question is a reroute, an explanation, one for news or one for losses")}
 	case q.Reroute != nil:
 		a.Reroute, err = p.reroute(ctx, q.Reroute)
 	case q.Explain:
 		a.Explain, err = p.explain(q.Shard)
+	case q.Losses:
+		a.Losses, err = p.losses()
 	default:
 		a.News, err = p.news(ctx, q.News)
 	}

@@ -1,0 +1,216 @@
+package placement
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// A leader that has nothing to do asks itself what the death of each node would come to, node by node, on a goroutine of its own:
+//
+//	plans    nothing to do ────────────────── a move ─── nothing to do ──────────
+//	losses        n1 ·· n2 ·· n3                              n1 ·· n2 ·· n3 ······· once a minute, as loads change
+//
+// It rests fifty times as long as it took: a fiftieth of one processor. In large clusters a round takes hours, and beyond lossCopies
+// nobody looks by himself: troupe rehearse does when it is asked.
+const (
+	lossPeriod = time.Minute
+	lossPause  = 100 * time.Millisecond // at least, between two nodes
+	lossShare  = 50
+	lossCopies = 200_000
+)
+
+// Lost is what the death of a node would come to.
+type Lost struct {
+	Loss allocator.Loss
+	At   int64 // Unix milliseconds: when it was looked at
+}
+
+// Losses are those that a leader has looked at in its reign.
+type Losses struct {
+	Lost    []Lost          // by node
+	Waiting []shards.NodeID // nodes that it has not come to yet
+	Why     string          // why nobody looks; empty: somebody does
+}
+
+// foreseen is what is known in one reign.
+type foreseen struct {
+	term uint64
+	list []Lost // by node
+}
+
+// calm is a plan that had nothing to do.
+type calm struct {
+	in   allocator.Input
+	term uint64
+}
+
+// rest tells the goroutine that looks at losses. It never blocks: what still waits there is older, and is dropped for it.
+func (p *Placement) rest(in *allocator.Input, term uint64) {
+	select {
+	case <-p.calm:
+	default:
+	}
+	p.calm <- calm{*in, term} // there is room for one, and nobody else sends
+}
+
+// foresee looks at losses, and frees what it holds between rounds.
+func (p *Placement) foresee() {
+	own := &chair{p: p, native: true}
+	defer own.leave()
+	pause := time.NewTimer(time.Hour)
+	defer pause.Stop()
+	var now calm
+	var round round
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case now = <-p.calm:
+			if round.begin(&now, time.Now()) {
+				pause.Reset(lossPause)
+			}
+		case <-pause.C:
+			if e := p.c.Members.Evidence(); len(round.queue) > 0 && e.Leading && e.Term == now.term {
+				began := time.Now()
+				p.foresaw(own, &now, round.next())
+				pause.Reset(max(lossPause, lossShare*time.Since(began)))
+				continue
+			}
+			own.leave()
+			now, round.queue = calm{}, nil
+		}
+	}
+}
+
+// foresaw looks at one loss.
+func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
+	m := own.sit(now.in.State)
+	if len(m.absent) > 0 {
+		return // what would be asked is not here
+	}
+	in := now.in
+	in.Policies = &m.set.Set
+	loss, err := allocator.Lose(in, node)
+	if err != nil {
+		p.c.Log.Warn("what the loss of a node would come to is not known", "node", in.State.NodeName(node), "error", err)
+		return
+	}
+	after := &foreseen{term: now.term}
+	was := false
+	if before := p.foreseen.Load(); before != nil && before.term == now.term {
+		for _, l := range before.list {
+			if l.Loss.Node == node {
+				was = l.Loss.Lasting()
+			} else if known := in.State.Member(l.Loss.Node); known != nil && !known.Down {
+				after.list = append(after.list, l)
+			}
+		}
+	}
+	after.list = append(after.list, Lost{Loss: loss, At: time.Now().UnixMilli()})
+	slices.SortFunc(after.list, func(a, b Lost) int { return strings.Compare(string(a.Loss.Node), string(b.Loss.Node)) })
+	p.foreseen.Store(after)
+	switch is := loss.Lasting(); {
+	case is && !was:
+		p.c.Log.Warn("the others could not take over all of a node if it died", "node", in.State.NodeName(node), "copies", loss.Copies, "then", loss.String())
+	case was && !is:
+		p.c.Log.Info("the others could take over all of a node if it died", "node", in.State.NodeName(node))
+	}
+}
+
+// round is which nodes are still to be looked at. It reads no clock.
+type round struct {
+	version uint64 // of the state that it began with
+	term    uint64
+	began   time.Time
+	last    shards.NodeID // that was looked at
+	queue   []shards.NodeID
+}
+
+// begin begins another round if something has changed, or the last began long ago: with the node after the one that was looked at last,
+// since a cluster that changes all the time would never come to others. It says whether somebody has to wake up for it.
+func (r *round) begin(c *calm, now time.Time) (wake bool) {
+	s := c.in.State
+	if c.term == r.term && s.Version == r.version && now.Sub(r.began) < lossPeriod {
+		return false
+	}
+	wake = len(r.queue) == 0
+	r.version, r.term, r.began, r.queue = s.Version, c.term, now, nil
+	if tooMany(s) {
+		return false
+	}
+	nodes := losable(s)
+	at, found := slices.BinarySearch(nodes, r.last)
+	if found {
+		at++
+	}
+	r.queue = append(append(r.queue, nodes[at:]...), nodes[:at]...)
+	return wake && len(r.queue) > 0
+}
+
+// next is the node to look at now.
+func (r *round) next() shards.NodeID {
+	r.last, r.queue = r.queue[0], r.queue[1:]
+	return r.last
+}
+
+// losable lists the nodes that hold copies, or may.
+func losable(s *cluster.State) (nodes []shards.NodeID) {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Has(cluster.RoleData) && !m.Down {
+			nodes = append(nodes, m.ID)
+		}
+	}
+	return nodes
+}
+
+// tooMany says that a cluster is too large to look at without being asked.
+func tooMany(s *cluster.State) bool {
+	copies := 0
+	for i := range s.Shards {
+		copies += len(s.Shards[i].Copies)
+	}
+	return copies > lossCopies
+}
+
+// Losses has the placement leader, whichever node that is, say what the death of each node would come to, as it last looked at that.
+func (p *Placement) Losses(ctx context.Context) (*Losses, error) {
+	if p.c.Members.Evidence().Leading {
+		return p.losses()
+	}
+	a := &answer{}
+	if err := p.forward(ctx, &question{Losses: true}, a); err != nil {
+		return nil, err
+	}
+	return a.Losses, nil
+}
+
+func (p *Placement) losses() (*Losses, error) {
+	e := p.c.Members.Evidence()
+	if !e.Leading {
+		return nil, errNotHere
+	}
+	s, l := p.c.Group.State(), &Losses{}
+	if tooMany(s) {
+		l.Why = fmt.Sprintf("the cluster has more than %d copies: ask for one node with troupe rehearse --lose node=NAME", lossCopies)
+		return l, nil
+	}
+	known := &foreseen{}
+	if f := p.foreseen.Load(); f != nil && f.term == e.Term {
+		known = f
+	}
+	for _, node := range losable(s) {
+		if at := slices.IndexFunc(known.list, func(x Lost) bool { return x.Loss.Node == node }); at >= 0 {
+			l.Lost = append(l.Lost, known.list[at])
+		} else {
+			l.Waiting = append(l.Waiting, node)
+		}
+	}
+	return l, nil
+}
