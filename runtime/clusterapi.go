@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -408,6 +409,28 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 		}
 	}
 	return out
+}
+
+// Losses has the placement leader say what the death of each node would come to.
+func (c clusterAPI) Losses(ctx context.Context) (admin.LossAnswer, error) {
+	l, err := c.node.placement.Losses(ctx)
+	if err != nil {
+		return admin.LossAnswer{}, err
+	}
+	s, a := c.node.state(), admin.LossAnswer{Losses: []admin.NodeLoss{}, Reason: l.Why}
+	for i := range l.Lost {
+		x := &l.Lost[i].Loss
+		a.Losses = append(a.Losses, admin.NodeLoss{
+			Node: s.NodeName(x.Node), Summary: x.String(), Lasting: x.Lasting(), Copies: x.Copies, Unserved: x.Unserved, Single: x.Single, Unplaceable: x.Unplaceable, Few: x.Few,
+			Shard: x.Shard, Fullest: x.Fullest, Full: 100 * x.Full, Dimension: x.Dimension, At: l.Lost[i].At,
+		})
+	}
+	for _, node := range l.Waiting {
+		a.Waiting = append(a.Waiting, s.NodeName(node))
+	}
+	slices.SortFunc(a.Losses, func(x, y admin.NodeLoss) int { return strings.Compare(x.Node, y.Node) })
+	slices.Sort(a.Waiting)
+	return a, nil
 }
 
 // Transfer makes another member lead.

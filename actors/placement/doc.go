@@ -19,6 +19,9 @@
 //	                    ├── requests       moves of a shard, slow plans ──► unrest ──► RetirePolicy while on probation
 //	                    └── comparisons    with what is in the shadow, of the same inputs, after the plan, newest first
 //
+// While there is nothing to do another goroutine asks what the death of each node would come to (losses.go): with the policies in force,
+// those of the house in Go. Nothing is proposed for it.
+//
 // A plan is proposed in the reign in which it was made or not at all, and each of its rows only on the version that it was
 // made for: what came between is looked at again.
 package placement

@@ -103,12 +103,12 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 		return
 	}
 	after := &foreseen{term: now.term}
+	lasting := func(l Lost) bool { return l.Loss.Lasting() }
 	was := false
 	if before := p.foreseen.Load(); before != nil && before.term == now.term {
+		was = slices.ContainsFunc(before.list, lasting)
 		for _, l := range before.list {
-			if l.Loss.Node == node {
-				was = l.Loss.Lasting()
-			} else if known := in.State.Member(l.Loss.Node); known != nil && !known.Down {
+			if known := in.State.Member(l.Loss.Node); known != nil && !known.Down && l.Loss.Node != node {
 				after.list = append(after.list, l)
 			}
 		}
@@ -116,11 +116,11 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	after.list = append(after.list, Lost{Loss: loss, At: time.Now().UnixMilli()})
 	slices.SortFunc(after.list, func(a, b Lost) int { return strings.Compare(string(a.Loss.Node), string(b.Loss.Node)) })
 	p.foreseen.Store(after)
-	switch is := loss.Lasting(); {
-	case is && !was:
-		p.c.Log.Warn("the others could not take over all of a node if it died", "node", in.State.NodeName(node), "copies", loss.Copies, "then", loss.String())
+	switch is := slices.ContainsFunc(after.list, lasting); {
+	case is && !was && cluster.HealthOf(in.State).Status == cluster.Green: // else all know that another death would be one too many
+		p.c.Log.Warn("if a node died the others could not take over all that it has; troupe health --losses says of which", "node", in.State.NodeName(node), "copies", loss.Copies, "then", loss.String())
 	case was && !is:
-		p.c.Log.Info("the others could take over all of a node if it died", "node", in.State.NodeName(node))
+		p.c.Log.Info("if a node died the others could take over all that it has, whichever it is")
 	}
 }
 
@@ -160,12 +160,15 @@ func (r *round) next() shards.NodeID {
 	return r.last
 }
 
-// losable lists the nodes that hold copies, or may.
+// losable lists the nodes that hold copies, or may, if there are several.
 func losable(s *cluster.State) (nodes []shards.NodeID) {
 	for i := range s.Members {
 		if m := &s.Members[i]; m.Has(cluster.RoleData) && !m.Down {
 			nodes = append(nodes, m.ID)
 		}
+	}
+	if len(nodes) < 2 {
+		return nil
 	}
 	return nodes
 }
@@ -197,15 +200,20 @@ func (p *Placement) losses() (*Losses, error) {
 		return nil, errNotHere
 	}
 	s, l := p.c.Group.State(), &Losses{}
-	if tooMany(s) {
-		l.Why = fmt.Sprintf("the cluster has more than %d copies: ask for one node with troupe rehearse --lose node=NAME", lossCopies)
+	nodes := losable(s)
+	switch {
+	case len(nodes) == 0:
+		l.Why = "there are no two nodes that hold copies: nobody could take over from the other"
+		return l, nil
+	case tooMany(s):
+		l.Why = fmt.Sprintf("the cluster has more than %d copies; ask for one node with troupe rehearse --lose node=NAME", lossCopies)
 		return l, nil
 	}
 	known := &foreseen{}
 	if f := p.foreseen.Load(); f != nil && f.term == e.Term {
 		known = f
 	}
-	for _, node := range losable(s) {
+	for _, node := range nodes {
 		if at := slices.IndexFunc(known.list, func(x Lost) bool { return x.Loss.Node == node }); at >= 0 {
 			l.Lost = append(l.Lost, known.list[at])
 		} else {

@@ -55,6 +55,13 @@ func BenchmarkPlan(b *testing.B) {
 			}
 		}
 	})
+	b.Run("what a death would come to", func(b *testing.B) {
+		for b.Loop() {
+			if l, err := Lose(w.input(), nodeID(7)); err != nil || l.Copies == 0 || l.Lasting() {
+				b.Fatalf("%+v, %v", l, err)
+			}
+		}
+	})
 	w.judge(nodeID(7), liveness.Dead, "killed")
 	b.Run("node dies", func(b *testing.B) {
 		for b.Loop() {

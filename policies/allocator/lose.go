@@ -17,6 +17,7 @@ type Loss struct {
 	Node        shards.NodeID
 	Copies      int     // that it holds
 	Unserved    int     // shards that nobody could serve until it is back: it has the only copy in sync
+	Single      int     // of these, shards of keyspaces that want no more copies than one
 	Unplaceable int     // copies of it that no other node may have
 	Few         int     // of these, copies of keyspaces that want more than there would be nodes
 	Shard       string  // one of which a copy would be unplaceable and not of Few, as in "orders/17"; empty: there is none
@@ -47,8 +48,9 @@ func (l *Loss) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// Lasting says that something would be wrong for as long as the node is away, and that more room or other rules would help.
-func (l *Loss) Lasting() bool { return l.Unserved > 0 || l.Unplaceable > l.Few || l.Full > 1 }
+// Lasting says that something would be wrong for as long as the node is away that its keyspaces do not ask for: more room or other rules
+// would help.
+func (l *Loss) Lasting() bool { return l.Unserved > l.Single || l.Unplaceable > l.Few || l.Full > 1 }
 
 // loseRounds bounds the plans of a loss: the first declares and promotes, and each further one places up to MaxRows.
 const loseRounds = 8
@@ -138,6 +140,9 @@ func (l *Loss) hurt(s *cluster.State, v *policies.View) (held []shards.ShardID) 
 		}
 		if own && !others {
 			l.Unserved++
+			if s.Keyspace(r.ID.Keyspace()).Copies() == 1 {
+				l.Single++
+			}
 		}
 	}
 	return held

@@ -39,6 +39,9 @@ type Cluster interface {
 	// Explain has the placement leader ask its deciders about a shard: for every node, or only for one if node is not empty.
 	Explain(ctx context.Context, shard shards.ShardID, node shards.NodeID) (Explanation, error)
 
+	// Losses has the placement leader say what the death of each node would come to.
+	Losses(ctx context.Context) (LossAnswer, error)
+
 	// PolicyNews has the placement leader say what is new about policies.
 	PolicyNews(ctx context.Context, q PolicyQuestion) (PolicyNews, error)
 

@@ -257,6 +257,11 @@ func (a *agreed) Explain(_ context.Context, id shards.ShardID, node shards.NodeI
 	return e, nil
 }
 
+func (a *agreed) Losses(context.Context) (LossAnswer, error) {
+	return LossAnswer{Losses: []NodeLoss{{Node: "n2", Summary: "3 of its copies would have no place", Lasting: true, Copies: 9, Unserved: 2, Single: 2, Unplaceable: 4, Few: 1, Fullest: "n1", Full: 120, Dimension: "cpu"}},
+		Waiting: []string{"n3"}}, nil
+}
+
 func (a *agreed) Transfer(_ context.Context, to shards.NodeID) error {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

@@ -70,6 +70,9 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 		m.gauge(metricMembers, float64(n), string(s))
 	}
 	m.health(state, rank[(&overview{state: state, evidence: evidence, node: c.backend.Node()}).health().Status]-1)
+	if evidence.Leader != "" && evidence.Leader == c.backend.Node().ID {
+		m.losses(agreed)
+	}
 	open := 0
 	for i := range state.Failovers {
 		if state.Failovers[i].Open {

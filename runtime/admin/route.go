@@ -88,6 +88,7 @@ func (s *Server) clusterTable() []route {
 			pattern: "/_cluster/allocation/explain", params: []string{"keyspace", "shard", "node"},
 			methods: map[string]handler{http.MethodGet: (*Server).explain, http.MethodPost: (*Server).explain},
 		},
+		{pattern: "/_cluster/losses", methods: get((*Server).losses)},
 		{pattern: "/_cluster/check", methods: post((*Server).checkup), params: []string{"timeout"}, streams: true},
 		{pattern: "/_cluster/maintenance", methods: post((*Server).maintenance), params: []string{"enabled"}},
 		{pattern: "/_cluster/leader", methods: post((*Server).transfer), params: []string{"node"}},

@@ -79,6 +79,7 @@ func TestClusterVerbs(t *testing.T) {
 		{Node: "n5", Decision: "throttle", Verdicts: []admin.Verdict{{Question: "allocate", Decider: "same_node", Decision: "yes"}, {Question: "start", Decider: "throttling", Decision: "throttle", Reason: "2 are coming"}},
 			Scores: []admin.NodeScore{{Scorer: "few", Score: 1.25}}},
 	}}
+	losses := admin.LossAnswer{Losses: []admin.NodeLoss{{Node: "n1", Copies: 9, Summary: "the others would take over all that it has"}, {Node: "n2", Copies: 1, Summary: "1 of its copies would have no place"}}, Waiting: []string{"n3"}}
 	given := "y"
 	then := admin.History{Node: "n1", Began: 1772366000000, Moments: []admin.Routing{{At: 1772366000000, Version: 9, Leader: "n1", Whole: true, Nodes: []admin.Node{{Name: "n2", State: admin.Dead}}, Shards: []admin.Row{row3}}}}
 	set := admin.Settings{Version: 3, Persistent: map[string]string{"a.b": "x"}, Defaults: map[string]string{"c.d": "5"}, About: map[string]string{"c.d": "how many"}}
@@ -94,6 +95,9 @@ func TestClusterVerbs(t *testing.T) {
 			"  red    orders/3: no in-sync copy is on a living node\n  and 2 shards more\n", ""},
 		{"health --wait green --timeout 2s", map[string][]any{"GET /_cluster/health": {red}}, 4, "is red and did not become green in 2s", "wait_for_status=green"},
 		{"health --json", map[string][]any{"GET /_cluster/health": {green}}, 0, `"status":"green"`, ""},
+		{"health --losses", map[string][]any{"GET /_cluster/health": {green}, "GET /_cluster/losses": {losses}}, 0, " in sync\nif a node died:\n" +
+			"  n1     9 copies: the others would take over all that it has\n  n2     1 copy: 1 of its copies would have no place\n  not looked at yet: n3; ask again when the cluster is at rest\n", ""},
+		{"health --losses --json", map[string][]any{"GET /_cluster/health": {green}, "GET /_cluster/losses": {losses}}, 0, `"node_losses":{"losses":[{"node":"n1"`, ""},
 		{"leader", map[string][]any{"GET /_cluster/health": {green}}, 0, "n1\n", ""},
 		{"leader", map[string][]any{"GET /_cluster/health": {red}}, 1, "no node leads", ""},
 		{"leader transfer n2", map[string][]any{"POST /_cluster/leader": {done}}, 0, "n2 leads\n", "?node=n2"},

@@ -18,6 +18,7 @@ type healthFlags struct {
 	watch   bool
 	wait    string
 	timeout time.Duration
+	losses  bool
 }
 
 func healthCommand(c *console) *cobra.Command {
@@ -27,16 +28,23 @@ func healthCommand(c *console) *cobra.Command {
 		Long: `Green: every copy of every shard is in sync. Yellow: every shard is served, some lack copies, or a node is too full for writes. Red: a shard
 has no primary, no node has room for writes, or no placement leader is known for longer than an election takes. Lines say why.
 
+With --losses a line for each node says what its death would come to, as the placement leader finds while it has nothing to do:
+copies that no other node may have, and why; a node that would need more than it has. Nothing is lost for it. troupe rehearse
+plays such a loss to its end, and that of a rack or a zone.
+
 Exit codes: 0 green or yellow, or as good as --wait asks · 4 red, or not as good as --wait asks in time · 1 no node answers`,
 		Example: `  troupe health
   troupe health --wait green --timeout 1m
+  troupe health --losses
   troupe health --watch`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.watch, "watch", false, "go on, and print each change until Ctrl-C")
 	f.StringVar(&o.wait, "wait", "", "wait until it is at least this `colour`: green or yellow")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --wait waits")
+	f.BoolVar(&o.losses, "losses", false, "say what the death of each node would come to")
 	cmd.MarkFlagsMutuallyExclusive("watch", "wait")
+	cmd.MarkFlagsMutuallyExclusive("watch", "losses")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.wait != "" && o.wait != admin.Green && o.wait != admin.Yellow {
@@ -57,7 +65,15 @@ func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlag
 	if err != nil {
 		return err
 	}
-	if err := r.printHealth(&h); err != nil {
+	var l *admin.LossAnswer
+	if o.losses {
+		answer, err := client.Losses(ctx)
+		if err != nil { // as without a leader, of which the health tells
+			answer = admin.LossAnswer{Losses: []admin.NodeLoss{}, Reason: err.Error()}
+		}
+		l = &answer
+	}
+	if err := r.printHealth(&h, l); err != nil {
 		return err
 	}
 	switch {
@@ -87,11 +103,35 @@ func (r *remote) waitHealth(ctx context.Context, client *admin.Client, o *health
 	}
 }
 
-func (r *remote) printHealth(h *admin.Health) error {
+// printHealth prints the health, and with it what is known of losses if l is not nil.
+func (r *remote) printHealth(h *admin.Health, l *admin.LossAnswer) error {
 	if r.json {
-		return printJSON(r.c.out, h)
+		return printJSON(r.c.out, struct {
+			*admin.Health
+			Losses *admin.LossAnswer `json:"node_losses,omitempty"`
+		}{h, l})
 	}
-	return writeHealth(r.c.out, h)
+	if err := writeHealth(r.c.out, h); err != nil || l == nil {
+		return err
+	}
+	return writeLosses(r.c.out, l)
+}
+
+// writeLosses prints a line for each node.
+func writeLosses(w io.Writer, l *admin.LossAnswer) error {
+	lines := []string{"if a node died:"}
+	for i := range l.Losses {
+		x := &l.Losses[i]
+		lines = append(lines, fmt.Sprintf("  %-6s %s: %s", x.Node, plural(x.Copies, "copy"), x.Summary))
+	}
+	if len(l.Waiting) > 0 {
+		lines = append(lines, "  not looked at yet: "+strings.Join(l.Waiting, " ")+"; ask again when the cluster is at rest")
+	}
+	if l.Reason != "" {
+		lines = append(lines, "  not known: "+l.Reason)
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
 }
 
 // writeHealth prints the health on a line, and a line for each reason.
