@@ -15,6 +15,7 @@ const (
 	healTime  = 3 * time.Minute  // until every shard has all its copies, in sync, and a primary; again, after a node was kept waiting
 	holdTime  = 10 * time.Minute // that a node which came back too often is kept waiting: HoldMax of policies/liveness
 	serveTime = 30 * time.Second // until every key has taken a write after that
+	levelTime = time.Second      // until replicas have applied what their primaries have, once nobody asks for anything
 	checkTime = 20 * time.Second // of this machine, for one key's history
 )
 
@@ -92,7 +93,30 @@ func (w *World) recover() time.Duration {
 	})
 	w.acts.settle(w, serveTime)
 	w.Run(w.now + 2*time.Second)
+	if w.failure == nil {
+		w.Until(levelTime, w.level) // else judge says what is wrong
+	}
 	return took
+}
+
+// level says that the copies in sync of each shard have applied as much as each other. A replica hears a moment later what is committed:
+// of a reminder that came just now.
+func (w *World) level() bool {
+	for i := range w.watch.newest.Shards {
+		row := &w.watch.newest.Shards[i]
+		var first *holding
+		for _, c := range row.Copies {
+			h := w.nodeByID(c.Node).proc.copies.held[row.ID]
+			switch {
+			case !c.InSync || h == nil:
+			case first == nil:
+				first = h
+			case h.store.Applied() != first.store.Applied():
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // mend waits until the cluster is whole, for the time that it may take to heal. Where all that is lacking then are copies that

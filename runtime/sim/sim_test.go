@@ -146,3 +146,10 @@ func TestHandOverWithoutAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A reminder that comes in the moment before all is judged is not yet applied by the replicas: that is no difference between copies.
+func TestLastReminder(t *testing.T) {
+	if w, _ := play(t, Options{Seed: 3449, Length: 60 * time.Second}); w.failure != nil {
+		t.Error(w.failure)
+	}
+}
