@@ -39,7 +39,9 @@ type Config struct {
 	Replicas int
 
 	// Join are addresses of members, as host:port of their Peer listeners: a node without a cluster asks them to let it in,
-	// each in turn until one does. A node that has a cluster finds its members by itself, and asks Join only if it fails to.
+	// each in turn until one does. A node that has a cluster knows from its data folder where the members were, and finds them
+	// also from another Peer address than before, as long as one that knows the others is where it was. Only if none is, as when
+	// all come up at new addresses at once, it needs Join or PeersFile, and says so in its log.
 	// Default: none; a node without Join, Initial and PeersFile that has no cluster forms one of its own.
 	Join []string
 

@@ -17,7 +17,7 @@ import (
 
 // How a node becomes a member at its start:
 //
-//	its log holds a group ────────────────────────► tell the others of its new life (Join with a higher epoch); refuse to
+//	its log holds a group ────────────────────────► tell the others of its new life (Join with a higher epoch, back.go); refuse to
 //	                                                start if the addresses it was given lead to another cluster only, or
 //	                                                if the cluster has forgotten it
 //	it was told to be part of a cluster, once ────► join that one
@@ -33,7 +33,6 @@ const (
 	entryPause    = 250 * time.Millisecond // between two rounds of asking, up to twice as long
 	progressPause = 5 * time.Second        // between two lines that say the same
 	joinPatience  = 10 * time.Second       // for the answer to one request to join
-	renewPatience = 3 * time.Second        // of a member that comes back, before it asks whether it is one still
 )
 
 // enter makes this node a member. An error is final.
@@ -165,35 +164,6 @@ func (g *Group) stand(ctx context.Context) error {
 // rejoin is what tells the group of this node's present life.
 func (g *Group) rejoin() *cluster.Command {
 	return &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}}
-}
-
-// renew tells the group of this node's new life.
-func (g *Group) renew(ctx context.Context) error {
-	if g.alone(ctx) { // nobody else can win: why wait
-		if err := g.stand(ctx); err != nil {
-			return err
-		}
-	}
-	say := progress5(g)
-	for {
-		patient, cancel := context.WithTimeout(ctx, renewPatience)
-		outcome, err := g.Propose(patient, g.rejoin())
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			if over := g.over(ctx); over != nil {
-				return over
-			}
-			say.line("waiting for the metadata group to take this node back; it needs a majority of its voters: start them, or give --join with an address of one that has moved",
-				"voters", g.Status().Voters, "error", err)
-		case outcome.Err != nil:
-			return fmt.Errorf("metadata: the cluster does not take this node back: %w", outcome.Err)
-		default:
-			return nil
-		}
-	}
 }
 
 // gather forms a cluster of the initial list, or finds the one that it has formed.

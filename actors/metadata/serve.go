@@ -40,7 +40,7 @@ func (g *Group) Serve(ctx context.Context, peer transport.Hello, kind transport.
 	case transport.KindJoin:
 		return g.serveJoin(ctx, peer, body)
 	case transport.KindDiscover:
-		d := discovery{cluster: g.cluster(), list: strings.Join(g.config.Initial, ","), members: g.members()}
+		d := discovery{cluster: g.cluster(), list: strings.Join(g.config.Initial, ","), members: g.whereabouts(ctx, peer)}
 		return d.encode(), nil
 	}
 	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("the metadata group serves no calls of kind %s", kind)}
@@ -60,6 +60,25 @@ func (g *Group) members() (list []transport.Address) {
 	for i := range state.Members {
 		m := &state.Members[i]
 		list = append(list, transport.Address{Node: m.ID, Epoch: m.Epoch, Addr: m.Peer})
+	}
+	return list
+}
+
+// whereabouts are where the members were heard of last. If whoever asks is a member that has come up elsewhere the next one is told so.
+func (g *Group) whereabouts(ctx context.Context, asks transport.Hello) (list []transport.Address) {
+	err := g.ask(ctx, func(c *Core) {
+		if asks.Cluster == g.cluster() && c.State().Member(asks.Node) != nil {
+			g.loop.learn(transport.Address{Node: asks.Node, Epoch: asks.Epoch, Addr: asks.Address})
+		}
+		list = g.members()
+		for i := range list {
+			if newer, found := g.loop.book[list[i].Node]; found && newer.Epoch > list[i].Epoch {
+				list[i] = newer
+			}
+		}
+	})
+	if err != nil { // it stops
+		return g.members()
 	}
 	return list
 }
