@@ -66,7 +66,7 @@ func (c *clients) trouble(chance *rand.Rand) {
 	case 3:
 		other := row.Copies[chance.IntN(len(row.Copies))]
 		if other.InSync && other.ID != row.Primary {
-			c.apply(promotion(row, other.ID))
+			c.apply(&cluster.Command{HandOver: &cluster.HandOver{Shard: row.ID, Term: row.Term, From: row.Primary, To: other.ID}})
 		}
 	case 4:
 		if err := c.house(node).shards[index].Checkpoint(c.house(node).files); err != nil {
@@ -78,12 +78,6 @@ func (c *clients) trouble(chance *rand.Rand) {
 		c.pause(chance, 500)
 	}
 	c.await("the copies", c.inSync)
-}
-
-func promotion(row cluster.Shard, id shards.CopyID) *cluster.Command {
-	return &cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{
-		Shard: row.ID, Base: row.Version, Moves: []cluster.Move{{Kind: cluster.MovePromote, Copy: id, Reason: "a whim"}},
-	}}}}
 }
 
 func (w *town) pause(chance *rand.Rand, most int) {

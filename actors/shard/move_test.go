@@ -70,7 +70,7 @@ func TestASnapshotComesFirst(t *testing.T) {
 		w.await("the third copy", w.inSync)
 		c.more(10)
 		row := w.row(0)
-		w.move(0, cluster.Move{Kind: cluster.MovePromote, Copy: row.Copies[2].ID})
+		w.depose(0, row.Copies[2].ID)
 		c.more(10)
 		w.move(0, cluster.Move{Kind: cluster.MoveDrop, Copy: row.Copies[1].ID})
 		c.more(10)

@@ -60,7 +60,7 @@ func TestADeposedPrimarysWriteIsAppliedOnce(t *testing.T) {
 				n2.asleep.Unlock()
 				<-time.After(30 * time.Millisecond)
 				row := w.row(0)
-				w.move(0, cluster.Move{Kind: cluster.MovePromote, Copy: row.CopyOn("n2").ID})
+				w.depose(0, row.CopyOn("n2").ID)
 				<-answered
 				var failure *shards.Error
 				if !errors.As(write.err, &failure) || failure.Kind != shards.KindOutcomeUnknown || write.asked != 1 {

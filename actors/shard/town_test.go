@@ -179,6 +179,13 @@ func (w *town) move(index int, m cluster.Move) {
 	w.t.Fatalf("%+v: %v %v", m, o.Err, o.Rows)
 }
 
+// depose has another copy lead a shard, and its primary not know yet: as if that had proposed to hand over, and heard nothing more.
+func (w *town) depose(index int, to shards.CopyID) {
+	w.t.Helper()
+	row := w.row(index)
+	w.must(&cluster.Command{HandOver: &cluster.HandOver{Shard: row.ID, Term: row.Term, From: row.Primary, To: to}})
+}
+
 func (w *town) row(index int) cluster.Shard {
 	w.mu.Lock()
 	defer w.mu.Unlock()

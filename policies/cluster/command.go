@@ -104,7 +104,7 @@ type MoveKind uint8
 const (
 	MoveAllocate MoveKind = iota + 1 // a new copy on Node that recovers from the primary; Source: a relocation
 	MoveCreate                       // the first copy of a shard that has none: in sync, Fresh, and primary of term 1 or Term+1
-	MovePromote                      // Copy, which is in sync, becomes primary; the term rises
+	MovePromote                      // Copy, which is in sync, becomes primary of a shard that has none; the term rises
 	MoveDrop                         // Copy is removed; refused for the last in-sync copy
 	MoveStale                        // an operator accepts the loss: Copy, not in sync, becomes the only in-sync copy and primary
 	MoveEmpty                        // an operator accepts the loss: the shard begins empty on Node; all other copies are dropped

@@ -222,6 +222,9 @@ func (r *row) promote(m *Move) error {
 		return refuse(WhyUnsafe, "copy c%d of shard %s cannot be opened on node %s", c.ID, name, r.draft.NodeName(c.Node))
 	case !r.living(c.Node):
 		return refuse(WhyStale, "node %s, which has copy c%d of shard %s, is down", r.draft.NodeName(c.Node), c.ID, name)
+	case r.Primary != 0: // invariant 4: on a living member
+		return refuse(WhyUnsafe, "copy c%d leads shard %s on node %s, which lives, and could go on answering reads under its lease: have it hand over to copy c%d",
+			r.Primary, name, r.draft.NodeName(r.PrimaryCopy().Node), c.ID)
 	}
 	r.reign(i)
 	return nil
@@ -248,7 +251,7 @@ func (r *row) drop(m *Move) error {
 	case c.InSync && !r.inSyncBut(c.ID):
 		return refuse(WhyUnsafe, "copy c%d is the last in-sync copy of shard %s: dropping it would lose acknowledged writes", c.ID, name)
 	case c.ID == r.Primary:
-		return refuse(WhyUnsafe, "copy c%d is the primary of shard %s: promote another first", c.ID, name)
+		return refuse(WhyUnsafe, "copy c%d is the primary of shard %s: have it hand over first", c.ID, name)
 	}
 	r.remove(i)
 	return nil

@@ -82,6 +82,13 @@ func (a *agreed) move(t testing.TB, id shards.ShardID, moves ...cluster.Move) {
 	a.apply(t, &cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: id, Base: a.state.Shard(id).Version, Moves: moves}}}})
 }
 
+// handOver has the primary of a shard hand over to another copy.
+func (a *agreed) handOver(t testing.TB, id shards.ShardID, to shards.CopyID) {
+	t.Helper()
+	row := a.state.Shard(id)
+	a.apply(t, &cluster.Command{HandOver: &cluster.HandOver{Shard: id, Term: row.Term, From: row.Primary, To: to}})
+}
+
 // sync brings every copy of a shard in sync.
 func (a *agreed) sync(t testing.TB, id shards.ShardID) {
 	t.Helper()

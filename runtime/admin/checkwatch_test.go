@@ -151,7 +151,7 @@ func TestWatchRouting(t *testing.T) {
 		t.Fatalf("%+v", first)
 	}
 	row := c.state.Shard(1)
-	c.move(t, 1, cluster.Move{Kind: cluster.MovePromote, Copy: row.Copies[1].ID, Reason: "test"})
+	c.handOver(t, 1, row.Copies[1].ID)
 	var second Routing
 	next(&second)
 	if second.Whole || len(second.Shards) != 1 || second.Shards[0].Shard != "default/1" || second.Shards[0].Term != 2 || len(second.Nodes) != 3 {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/past"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -22,11 +21,11 @@ func TestHistory(t *testing.T) {
 	long.Note(c.state, nodeID(1), 1e9)
 	c.seconds, c.books = 1, map[shards.NodeID]*past.Book{nodeID(2): long}
 	first := shards.NewShardID(0, 0)
-	c.kill(t, 3)                                                                                               // second 2
-	c.move(t, first, cluster.Move{Kind: cluster.MovePromote, Copy: c.state.Shard(first).CopyOn(nodeID(2)).ID}) // second 3
+	c.kill(t, 3)                                                    // second 2
+	c.handOver(t, first, c.state.Shard(first).CopyOn(nodeID(2)).ID) // second 3
 	short.Note(c.state, nodeID(1), 3e9)
 	c.books[nodeID(1)] = short
-	c.move(t, first, cluster.Move{Kind: cluster.MovePromote, Copy: c.state.Shard(first).CopyOn(nodeID(1)).ID}) // second 4
+	c.handOver(t, first, c.state.Shard(first).CopyOn(nodeID(1)).ID) // second 4
 	s := NewServer(m, ServerConfig{})
 	ask := func(target string) (h History, text string) {
 		w := httptest.NewRecorder()
