@@ -30,7 +30,7 @@ type passage struct {
 }
 
 func barrierKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[barrier](kindBarrier, options...)
+	k := virtual.NewKind[barrier](KindBarrier, options...)
 	virtual.Handle(k, "arrive", func(c *virtual.Context[barrier], a arrival) (passage, error) {
 		if a.Parties < 1 || a.Parties > MaxParties {
 			return passage{}, fmt.Errorf("a barrier for %d; at least 1, at most %d", a.Parties, MaxParties)
@@ -64,6 +64,7 @@ func barrierKind(options []virtual.Option) *virtual.Kind {
 	}
 	virtual.Handle(k, ended, leave)
 	virtual.Handle(k, "leave", leave)
+	virtual.HandleRead(k, "status", barrierStatus)
 	virtual.Handle(k, "look", func(c *virtual.Context[barrier], _ struct{}) (passage, error) {
 		return passage{Generation: c.State.Generation}, nil
 	})
@@ -78,7 +79,7 @@ type Barrier struct {
 
 // NewBarrier names a barrier.
 func NewBarrier(h *virtual.Host, name string) Barrier {
-	return Barrier{h, virtual.ID{Kind: kindBarrier, Name: name}}
+	return Barrier{h, virtual.ID{Kind: KindBarrier, Name: name}}
 }
 
 // Wait returns when so many sessions wait here, and says how often the barrier had opened before. All should name the same number.

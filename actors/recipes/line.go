@@ -73,6 +73,7 @@ func lineKind(kind string, options []virtual.Option) *virtual.Kind {
 		c.State.remove(name)
 		return struct{}{}, nil
 	})
+	virtual.HandleRead(k, "status", lineStatus)
 	virtual.Handle(k, "look", func(c *virtual.Context[line], _ struct{}) (h Holder, err error) {
 		if len(c.State.Claims) == 0 {
 			return Holder{Token: c.State.Token}, nil
@@ -129,7 +130,7 @@ type Lock struct {
 
 // NewLock names a lock.
 func NewLock(h *virtual.Host, name string) Lock {
-	return Lock{h, virtual.ID{Kind: kindLock, Name: name}}
+	return Lock{h, virtual.ID{Kind: KindLock, Name: name}}
 }
 
 // Acquire waits until the session holds the lock, first come, first served, and gives the fencing token: greater than those of all
@@ -163,7 +164,7 @@ type Election struct {
 
 // NewElection names an election.
 func NewElection(h *virtual.Host, name string) Election {
-	return Election{h, virtual.ID{Kind: kindElection, Name: name}}
+	return Election{h, virtual.ID{Kind: KindElection, Name: name}}
 }
 
 // Campaign waits until the session leads, and gives its term, greater than all before. value is what others are to know of the

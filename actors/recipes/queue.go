@@ -82,7 +82,7 @@ type answering struct {
 type QueueStats struct{ Waiting, InFlight, Aside int }
 
 func queueKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[queue](kindQueue, options...)
+	k := virtual.NewKind[queue](KindQueue, options...)
 	virtual.Handle(k, "configure", func(c *virtual.Context[queue], config QueueConfig) (struct{}, error) {
 		c.State.Config = config
 		return struct{}{}, c.State.Config.fill()
@@ -297,7 +297,7 @@ type Queue struct {
 
 // NewQueue names a queue.
 func NewQueue(h *virtual.Host, name string) Queue {
-	return Queue{h, virtual.ID{Kind: kindQueue, Name: name}}
+	return Queue{h, virtual.ID{Kind: KindQueue, Name: name}}
 }
 
 // Configure says what the queue is like from the next delivery on.

@@ -82,7 +82,7 @@ type watching struct {
 }
 
 func registryKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[registry](kindRegistry, options...)
+	k := virtual.NewKind[registry](KindRegistry, options...)
 	virtual.Handle(k, "put", keep)
 	virtual.Handle(k, "delete", func(c *virtual.Context[registry], key string) (uint64, error) {
 		return c.State.Revision, remove(c, key)
@@ -92,6 +92,7 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 		return i, err
 	})
 	virtual.Handle(k, "list", list)
+	virtual.HandleRead(k, "status", registryStatus)
 	virtual.Handle(k, "revision", func(c *virtual.Context[registry], _ struct{}) (uint64, error) { return c.State.Revision, nil })
 	virtual.Handle(k, "watch", func(c *virtual.Context[registry], w watching) (struct{}, error) {
 		there := slices.Contains(c.State.Watchers, w.Watcher)
@@ -258,7 +259,7 @@ type Registry struct {
 
 // NewRegistry names a registry.
 func NewRegistry(h *virtual.Host, name string) Registry {
-	return Registry{h, virtual.ID{Kind: kindRegistry, Name: name}}
+	return Registry{h, virtual.ID{Kind: KindRegistry, Name: name}}
 }
 
 // Put keeps a value under a key, until it is deleted, replaced, or the session ends; nil: no session. It gives the registry's revision.

@@ -14,18 +14,18 @@ import (
 
 // The names of the kinds.
 const (
-	kindSession  = "session"
-	kindLock     = "lock"
-	kindElection = "election"
-	kindRegistry = "registry"
-	kindQueue    = "queue"
-	kindBarrier  = "barrier"
+	KindSession  = "session"
+	KindLock     = "lock"
+	KindElection = "election"
+	KindRegistry = "registry"
+	KindQueue    = "queue"
+	KindBarrier  = "barrier"
 )
 
 // Kinds are the kinds of actors that recipes are made of. They should be registered on every node that holds copies of their keyspace.
 func Kinds(options ...virtual.Option) []*virtual.Kind {
 	return []*virtual.Kind{
-		sessionKind(options), lineKind(kindLock, options), lineKind(kindElection, options), registryKind(options), queueKind(options), barrierKind(options),
+		sessionKind(options), lineKind(KindLock, options), lineKind(KindElection, options), registryKind(options), queueKind(options), barrierKind(options),
 	}
 }
 
@@ -43,7 +43,7 @@ type session struct {
 // ended is the method by which a session tells that it has ended; the message is its name.
 const ended = "session-ended"
 
-func sessionID(name string) virtual.ID { return virtual.ID{Kind: kindSession, Name: name} }
+func sessionID(name string) virtual.ID { return virtual.ID{Kind: KindSession, Name: name} }
 
 // Bounds of a session's TTL.
 const (
@@ -52,7 +52,7 @@ const (
 )
 
 func sessionKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[session](kindSession, options...)
+	k := virtual.NewKind[session](KindSession, options...)
 	virtual.Handle(k, "open", func(c *virtual.Context[session], ttl time.Duration) (struct{}, error) {
 		if ttl < minTTL || ttl > maxTTL {
 			return struct{}{}, fmt.Errorf("a session with a TTL of %v; at least %v, at most %v", ttl, minTTL, maxTTL)
@@ -83,6 +83,7 @@ func sessionKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, nil
 	})
 	virtual.Handle(k, "expire", expire)
+	virtual.HandleRead(k, "status", sessionStatus)
 	return k.Kind
 }
 

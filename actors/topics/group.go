@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 )
 
-func groupID(name string) virtual.ID { return virtual.ID{Kind: kindGroup, Name: name} }
+func groupID(name string) virtual.ID { return virtual.ID{Kind: KindGroup, Name: name} }
 
 // group is the state of a consumer group's actor. Its data:
 //
@@ -76,7 +76,7 @@ const (
 )
 
 func groupKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[group](kindGroup, options...)
+	k := virtual.NewKind[group](KindGroup, options...)
 	virtual.Handle(k, "heartbeat", beat)
 	virtual.Handle(k, "leave", func(c *virtual.Context[group], name string) (struct{}, error) {
 		if _, there := c.State.Members[name]; !there {
@@ -98,6 +98,7 @@ func groupKind(options []virtual.Option) *virtual.Kind {
 		return offsetOf(c, a.Topic, a.Partition)
 	})
 	virtual.Handle(k, "expire", expire)
+	virtual.HandleRead(k, "status", groupLook)
 	virtual.Handle(k, "look", func(c *virtual.Context[group], _ struct{}) (group, error) { return *c.State, nil })
 	return k.Kind
 }

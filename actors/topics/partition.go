@@ -80,7 +80,7 @@ type Batch struct {
 }
 
 func partitionKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[partition](kindPartition, options...)
+	k := virtual.NewKind[partition](KindPartition, options...)
 	virtual.Handle(k, "configure", func(c *virtual.Context[partition], config Config) (struct{}, error) {
 		c.State.Config = config
 		return struct{}{}, trim(c)
@@ -117,6 +117,7 @@ func partitionKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, trim(c)
 	})
 	virtual.Handle(k, "subscribe", subscribe)
+	virtual.HandleRead(k, "status", partitionLook)
 	virtual.Handle(k, "resend", func(c *virtual.Context[partition], _ struct{}) (struct{}, error) {
 		c.State.SendAt = 0
 		return struct{}{}, sendAll(c)

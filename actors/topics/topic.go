@@ -12,9 +12,9 @@ import (
 
 // The names of the kinds.
 const (
-	kindTopic     = "topic"
-	kindPartition = "partition"
-	kindGroup     = "consumer-group"
+	KindTopic     = "topic"
+	KindPartition = "partition"
+	KindGroup     = "consumer-group"
 )
 
 // Kinds are the kinds of actors that topics and groups are made of. They should be registered on every node that holds copies of
@@ -55,10 +55,10 @@ func (c *Config) validate(topic string) error {
 	return nil
 }
 
-func topicID(topic string) virtual.ID { return virtual.ID{Kind: kindTopic, Name: topic} }
+func topicID(topic string) virtual.ID { return virtual.ID{Kind: KindTopic, Name: topic} }
 
 func partitionID(topic string, partition int) virtual.ID {
-	return virtual.ID{Kind: kindPartition, Name: topic + "/" + strconv.Itoa(partition)}
+	return virtual.ID{Kind: KindPartition, Name: topic + "/" + strconv.Itoa(partition)}
 }
 
 // parsePartition reads the name of a partition.
@@ -90,7 +90,7 @@ type counted struct {
 }
 
 func topicKind(options []virtual.Option) *virtual.Kind {
-	k := virtual.NewKind[topic](kindTopic, options...)
+	k := virtual.NewKind[topic](KindTopic, options...)
 	virtual.Handle(k, "create", func(c *virtual.Context[topic], config Config) (Config, error) {
 		if err := config.validate(c.Self().Name); err != nil {
 			return config, err
@@ -117,6 +117,7 @@ func topicKind(options []virtual.Option) *virtual.Kind {
 		return config, nil
 	})
 	virtual.Handle(k, "look", func(c *virtual.Context[topic], _ struct{}) (Config, error) { return c.State.Config, nil })
+	virtual.HandleRead(k, "status", func(c *virtual.Reading[topic], _ struct{}) (topic, error) { return *c.State, nil })
 	virtual.Handle(k, "follow", func(c *virtual.Context[topic], f follower) (struct{}, error) {
 		at, there := slices.BinarySearch(c.State.Followers, f.Group)
 		switch {

@@ -1,8 +1,10 @@
 package virtual
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"iter"
 	"strings"
 	"time"
 
@@ -100,6 +102,35 @@ func (h *Host) Inspect(ctx context.Context, id ID, markers ...string) (*Inspecti
 		a.mu.Unlock()
 	}
 	return i, h.inspectLists(ctx, keyspace, id, i)
+}
+
+// KeptActor is an actor that has kept something.
+type KeptActor struct {
+	ID    ID
+	Blank bool // its state is what a new actor's is, as far as the kind is known here; under keys of its own it may keep more
+}
+
+// Kept visits the actors of a kind that have kept something in a shard which this node leads, asleep or not, in the order of their keys.
+// Who has only been asked is not there, and who has kept something once stays. Errors are like those of Storage.Read.
+func (h *Host) Kept(ctx context.Context, shard shards.ShardID, kind string) iter.Seq2[KeptActor, error] {
+	k := h.kind(kind)
+	prefix := strings.TrimSuffix(ID{Kind: kind}.key("s", ""), "}")
+	return func(yield func(KeptActor, error) bool) {
+		for e, err := range h.c.Storage.ScanShard(ctx, shard, prefix) {
+			if err != nil {
+				yield(KeptActor{}, err)
+				return
+			}
+			id, rest, ok := idOf(e.Key)
+			if !ok || rest != "" {
+				continue // no state
+			}
+			blank := k != nil && len(e.Value) >= 8 && len(k.zero) >= 8 && bytes.Equal(e.Value[8:], k.zero[8:])
+			if !yield(KeptActor{id, blank}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (h *Host) inspectLists(ctx context.Context, keyspace string, id ID, i *Inspection) error {

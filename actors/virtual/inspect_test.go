@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,56 @@ func TestInspect(t *testing.T) {
 		}
 		if _, err := w.hosts["b"].Inspect(t.Context(), id); !passing(err) {
 			t.Errorf("where it does not live: %v", err)
+		}
+	})
+}
+
+// Who keeps something is found in the shards, awake or asleep, whatever is in its name.
+func TestKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "a", "b")
+		w.register(func() *Kind {
+			k := NewKind[int]("box")
+			Handle(k, "fill", func(c *Context[int], n int) (int, error) {
+				*c.State = n
+				c.Set("s/{box/none}", []byte("a value of its own"))
+				return n, nil
+			})
+			Handle(k, "look", func(c *Context[int], _ struct{}) (int, error) { return *c.State, nil })
+			return k.Kind
+		}, func() *Kind {
+			k := NewKind[int]("boxes")
+			Handle(k, "fill", func(c *Context[int], n int) (int, error) { *c.State = n; return n, nil })
+			return k.Kind
+		})
+		for _, name := range []string{"b", "a/{%}x", "a"} {
+			for _, n := range []int{7, len(name) - 1} { // those with one letter are blank in the end
+				if _, err := Call[int, int](t.Context(), w.hosts["b"], ID{"box", name}, "fill", n); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := Call[int, int](t.Context(), w.hosts["b"], ID{"boxes", "x"}, "fill", 7); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Call[struct{}, int](t.Context(), w.hosts["b"], ID{"box", "asked"}, "look", struct{}{}); err != nil {
+			t.Fatal(err)
+		}
+		var got []KeptActor
+		for k, err := range w.hosts["a"].Kept(t.Context(), 0, "box") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, k)
+		}
+		want := []KeptActor{{ID{"box", "a/{%}x"}, false}, {ID{"box", "a"}, true}, {ID{"box", "b"}, true}}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v; want %+v", got, want)
+		}
+		for _, err := range w.hosts["b"].Kept(t.Context(), 0, "box") {
+			if !passing(err) {
+				t.Errorf("where the shard is not led: %v", err)
+			}
 		}
 	})
 }
