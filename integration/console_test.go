@@ -159,7 +159,7 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	s.playsBack(led[0], victim.Name)
 	for view, want := range map[string][]string{
 		"nodes": {"Forget", "Drain"}, "settings": {"cluster.routing.allocation.enable", "node_left.delayed_timeout"}, "keys": {"Write a test key", "default"},
-		"policies": {"same_node", "troupe policy push"}, "raw": {"cluster_uuid"}, "metrics": {"troupe_node_epoch"},
+		"policies": {"same_node", "troupe policy push"}, "raw": {"cluster_uuid"}, "topics": {"no node knows actors of kind topic", "recipes.Kinds()"}, "metrics": {"troupe_node_epoch"},
 	} {
 		s.sees(view, want...)
 		s.named(view)

@@ -195,6 +195,7 @@ type inquiry struct {
 	Transfer shards.NodeID `json:"transfer,omitempty"`
 	Actors   bool          `json:"actors,omitempty"`
 	Inspect  string        `json:"inspect,omitempty"` // an actor
+	Names    *namesAsked   `json:"names,omitempty"`
 	Past     *admin.Span   `json:"past,omitempty"`
 	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
@@ -247,6 +248,8 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 			return nil, err
 		}
 		return json.Marshal(inside)
+	case q.Names != nil:
+		return json.Marshal(n.namesHere(ctx, q.Names))
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Low != nil:

@@ -190,32 +190,24 @@ func cutLast(name string) (topic string, number int, ok bool) {
 // asked is how many partitions are asked at the same time.
 const asked = 32
 
-// Look tells what a topic is like, and how its partitions stand; ErrNoTopic if there is no such topic.
-func (c *Client) Look(ctx context.Context, topic string) (v View, err error) {
-	s, err := c.status(ctx, topic)
-	if err != nil {
-		return v, err
+// Look tells what a topic is like, and how its partitions stand. ErrNoTopic if there is no such topic: Groups are those that wait for it.
+func (c *Client) Look(ctx context.Context, name string) (v View, err error) {
+	s, err := virtual.Call[struct{}, topic](ctx, c.host, topicID(name), "status", struct{}{})
+	v = View{Topic: name, Config: s.Config, Groups: s.Followers, Partitions: make([]PartitionView, s.Config.Partitions)}
+	if err == nil && len(v.Partitions) == 0 {
+		err = fmt.Errorf("%w: %q", ErrNoTopic, name)
 	}
-	v = View{Topic: topic, Config: s.Config, Groups: s.Followers, Partitions: make([]PartitionView, s.Config.Partitions)}
 	var work sync.WaitGroup
 	room := make(chan struct{}, asked)
 	for i := range v.Partitions {
 		room <- struct{}{}
 		work.Go(func() {
-			v.Partitions[i] = c.lookPartition(ctx, topic, i)
+			v.Partitions[i] = c.lookPartition(ctx, name, i)
 			<-room
 		})
 	}
 	work.Wait()
-	return v, nil
-}
-
-func (c *Client) status(ctx context.Context, name string) (s topic, err error) {
-	s, err = virtual.Call[struct{}, topic](ctx, c.host, topicID(name), "status", struct{}{})
-	if err == nil && s.Config.Partitions == 0 {
-		err = fmt.Errorf("%w: %q", ErrNoTopic, name)
-	}
-	return s, err
+	return v, err
 }
 
 func (c *Client) lookPartition(ctx context.Context, topic string, number int) PartitionView {

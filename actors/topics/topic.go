@@ -57,8 +57,11 @@ func (c *Config) validate(topic string) error {
 
 func topicID(topic string) virtual.ID { return virtual.ID{Kind: KindTopic, Name: topic} }
 
+// PartitionName is how a partition's actor is called.
+func PartitionName(topic string, partition int) string { return topic + "/" + strconv.Itoa(partition) }
+
 func partitionID(topic string, partition int) virtual.ID {
-	return virtual.ID{Kind: KindPartition, Name: topic + "/" + strconv.Itoa(partition)}
+	return virtual.ID{Kind: KindPartition, Name: PartitionName(topic, partition)}
 }
 
 // parsePartition reads the name of a partition.

@@ -18,6 +18,8 @@ type Actors interface {
 	Tell(to ActorName, method string, payload []byte) error
 	// List asks every node what actors it has in memory.
 	List(ctx context.Context) ActorList
+	// Names lists the actors of a kind that have kept something, by name.
+	Names(ctx context.Context, kind string, p Page) (ActorNames, error)
 	// Inspect tells what an actor keeps.
 	Inspect(ctx context.Context, name ActorName) (ActorInside, error)
 	// Prepare makes the keyspace that actors are to live in, if there is none of that name.

@@ -44,6 +44,10 @@ func (p *parrot) Inspect(_ context.Context, name ActorName) (ActorInside, error)
 	return ActorInside{Actor: name.Kind + "/" + name.Name, Data: []ActorDatum{NewActorDatum("k", []byte("v")), NewActorDatum("\xff", []byte{0xff, 1})}}, nil
 }
 
+func (p *parrot) Names(_ context.Context, kind string, page Page) (ActorNames, error) {
+	return ActorNames{Kind: kind, Names: []string{fmt.Sprint(page.After, page.Limit)}}, nil
+}
+
 func (p *parrot) Prepare(_ context.Context, keyspace string) error {
 	p.told = append(p.told, "keyspace "+keyspace)
 	return nil

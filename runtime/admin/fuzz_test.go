@@ -75,6 +75,9 @@ func (e echo) List(context.Context) ActorList       { return ActorList{} }
 func (e echo) Inspect(context.Context, ActorName) (ActorInside, error) {
 	return ActorInside{}, nil
 }
+func (e echo) Names(context.Context, string, Page) (ActorNames, error) {
+	return ActorNames{}, nil
+}
 func (e echo) Prepare(context.Context, string) error { return nil }
 
 // Whatever the query is, it is understood or refused; and a scan's options survive the way to the server.

@@ -61,6 +61,7 @@ func (s *Server) table() (keys, space route, others []route) {
 	others = append(others, kindRoutes()...)
 	others = append(others, route{pattern: "/_actors", methods: get((*Server).listActors)})
 	others = append(others, route{pattern: "/_actors/inspect", methods: get((*Server).inspectActor), params: []string{"actor"}})
+	others = append(others, coordinationRoutes()...)
 	for _, t := range catTables {
 		others = append(others, route{
 			pattern: "/_cat/" + t.name, methods: get(t.serve), params: []string{"v", "h", "s", "help", "format", "bytes"}, free: t.name == "health",

@@ -46,6 +46,9 @@ type ServerConfig struct {
 	// Actors are called through this node. nil: there are none.
 	Actors Actors
 
+	// Coordination tells of topics, groups and sessions. nil: there are none to be told of.
+	Coordination Coordination
+
 	// Plans are those that this node recorded. nil: it records none.
 	Plans Plans
 

@@ -146,6 +146,7 @@ func rootCommand(c *console) *cobra.Command {
 		{"cluster", []*cobra.Command{
 			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c),
 			forgetCommand(c), leaderCommand(c), rerouteCommand(c), policyCommand(c), explainCommand(c), traceCommand(c), checkCommand(c), actorCommand(c),
+			topicCommand(c), groupCommand(c), sessionCommand(c),
 		}},
 		{"keys", []*cobra.Command{getCommand(c), putCommand(c), delCommand(c), scanCommand(c), watchCommand(c)}},
 		{"bulk", []*cobra.Command{loadCommand(c), verifyCommand(c)}},

@@ -12,9 +12,10 @@ import { Nodes } from './nodes.js';
 import { Policies } from './policies.js';
 import { Raw } from './raw.js';
 import { Settings } from './settings.js';
+import { Topics } from './topics.js';
 
 const pages = [
-  ['map', 'Map', MapView], ['failovers', 'Failovers', Failovers], ['nodes', 'Nodes', Nodes], ['policies', 'Policies', Policies], ['actors', 'Actors', Actors],
+  ['map', 'Map', MapView], ['failovers', 'Failovers', Failovers], ['nodes', 'Nodes', Nodes], ['policies', 'Policies', Policies], ['actors', 'Actors', Actors], ['topics', 'Topics', Topics],
   ['settings', 'Settings', Settings], ['keys', 'Keys', Keys], ['metrics', 'Metrics', Metrics], ['raw', 'Raw state', Raw],
 ];
 

@@ -1,0 +1,130 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// namesAsked asks a node for the actors of a kind in the shards that it leads.
+type namesAsked struct {
+	Kind  string
+	After string
+	Limit int
+	Blank bool // also those whose state is that of a new actor
+}
+
+// namesTold is the answer. A node that does not know the kind tells nothing.
+type namesTold struct {
+	Keyspace string // empty: the kind is not known there
+	Names    []string
+	More     bool
+	Seen     []int // shards that were looked into
+}
+
+// namesHere looks into the shards that this node leads.
+func (n *Node) namesHere(ctx context.Context, q *namesAsked) (told namesTold) {
+	for _, k := range n.actors.Kinds() {
+		if k.Kind == q.Kind {
+			told.Keyspace = k.Keyspace
+		}
+	}
+	space := n.state().KeyspaceByName(told.Keyspace)
+	if space == nil {
+		return told
+	}
+	for i := range space.Shards {
+		id := shards.NewShardID(space.ID, i)
+		if !(actorStorage{n}).Leads(id) {
+			continue
+		}
+		whole := true
+		for k, err := range n.actors.Kept(ctx, id, q.Kind) {
+			if whole = err == nil; !whole {
+				break // it is led elsewhere by now, or time is over
+			}
+			if k.ID.Name > q.After && (q.Blank || !k.Blank) {
+				told.Names = append(told.Names, k.ID.Name)
+			}
+			if len(told.Names) > 2*q.Limit {
+				told.cut(q.Limit)
+			}
+		}
+		if whole {
+			told.Seen = append(told.Seen, i)
+		}
+	}
+	told.cut(q.Limit)
+	return told
+}
+
+// cut keeps the first names.
+func (t *namesTold) cut(limit int) {
+	slices.Sort(t.Names)
+	t.Names = slices.Compact(t.Names)
+	if len(t.Names) > limit {
+		t.Names, t.More = t.Names[:limit], true
+	}
+}
+
+// Names asks every node, all at once, and says which shards nobody has looked into.
+func (a actorsAPI) Names(ctx context.Context, kind string, p admin.Page) (admin.ActorNames, error) {
+	return a.node.names(ctx, namesAsked{Kind: kind, After: p.After, Limit: p.Limit, Blank: true})
+}
+
+func (n *Node) names(ctx context.Context, q namesAsked) (list admin.ActorNames, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	members := n.state().Members
+	told := make([]namesTold, len(members))
+	failed := make([]error, len(members))
+	var asked sync.WaitGroup
+	for i := range members {
+		if members[i].Down {
+			continue // it leads nothing
+		}
+		asked.Go(func() {
+			if members[i].ID == n.id.Node {
+				told[i] = n.namesHere(ctx, &q)
+				return
+			}
+			failed[i] = n.ask(ctx, members[i].ID, inquiry{Names: &q}, &told[i])
+		})
+	}
+	asked.Wait()
+	list = admin.ActorNames{Kind: q.Kind, Names: []string{}}
+	all, seen := namesTold{}, map[int]bool{}
+	for i := range told {
+		if told[i].Keyspace == "" {
+			if err == nil {
+				err = failed[i]
+			}
+			continue
+		}
+		list.Keyspace = told[i].Keyspace
+		all.Names, all.More = append(all.Names, told[i].Names...), all.More || told[i].More
+		for _, shard := range told[i].Seen {
+			seen[shard] = true
+		}
+	}
+	space := n.state().KeyspaceByName(list.Keyspace)
+	switch {
+	case space == nil && err != nil:
+		return list, err // one that does not answer may know it
+	case space == nil:
+		return list, &admin.Error{Status: http.StatusNotFound, Kind: admin.KindNotFound, Reason: fmt.Sprintf("no node knows actors of kind %s", q.Kind)}
+	}
+	all.cut(q.Limit)
+	list.Names, list.More = append(list.Names, all.Names...), all.More
+	for i := range space.Shards {
+		if !seen[i] {
+			list.Unseen = append(list.Unseen, space.ShardName(i))
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,349 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/recipes"
+	"github.com/troupe-actors/troupe/actors/topics"
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// coordinationAPI gives HTTP the topics, groups and sessions, where programs have registered their kinds.
+type coordinationAPI struct{ node *Node }
+
+// lookers is how many topics, groups or sessions are looked at at the same time.
+const lookers = 16
+
+// each looks at many things at the same time.
+func each(n int, look func(i int)) {
+	var work sync.WaitGroup
+	room := make(chan struct{}, lookers)
+	for i := range n {
+		room <- struct{}{}
+		work.Go(func() {
+			look(i)
+			<-room
+		})
+	}
+	work.Wait()
+}
+
+// list finds things by name. Where no node knows their kind there are none.
+func (c coordinationAPI) list(ctx context.Context, kind, register string, p admin.Page) (admin.ActorNames, error) {
+	names, err := c.node.names(ctx, namesAsked{Kind: kind, After: p.After, Limit: p.Limit})
+	var none *admin.Error
+	if errors.As(err, &none) && none.Kind == admin.KindNotFound {
+		names.Problem = none.Reason + ": programs that embed Troupe register " + register + " on their nodes"
+		return names, nil
+	}
+	return names, err
+}
+
+// lookError is that of something that is not there, or an actor's.
+func lookError(err error) error {
+	for _, none := range []error{topics.ErrNoTopic, topics.ErrNoGroup, recipes.ErrNoSession} {
+		if errors.Is(err, none) {
+			return &admin.Error{Status: http.StatusNotFound, Kind: admin.KindNotFound, Reason: err.Error()}
+		}
+	}
+	return actorError(err)
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// orEmpty has JSON write an empty list as one.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// Topics lists topics.
+func (c coordinationAPI) Topics(ctx context.Context, p admin.Page) (list admin.TopicList, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	names, err := c.list(ctx, topics.KindTopic, "topics.Kinds()", p)
+	if err != nil {
+		return list, err
+	}
+	client := topics.NewClient(c.node.actors)
+	list = admin.TopicList{Topics: make([]admin.TopicRow, len(names.Names)), Part: names.Part}
+	each(len(list.Topics), func(i int) {
+		v, err := client.Look(ctx, names.Names[i])
+		list.Topics[i] = topicRow(&v)
+		if err != nil {
+			list.Topics[i].Problem = err.Error()
+		}
+	})
+	return list, nil
+}
+
+func topicRow(v *topics.View) admin.TopicRow {
+	row := admin.TopicRow{
+		Topic: v.Topic, Partitions: v.Config.Partitions, KeepMessages: v.KeepMessages, KeepMillis: v.KeepFor.Milliseconds(), Groups: orEmpty(v.Groups),
+	}
+	for i := range v.Partitions {
+		p := &v.Partitions[i]
+		row.Messages += p.Next - p.First
+		row.Published += p.Next
+		row.Newest = max(row.Newest, millis(p.Newest))
+		if p.Err != nil && row.Problem == "" {
+			row.Problem = p.Err.Error()
+		}
+	}
+	return row
+}
+
+// Topic tells about one.
+func (c coordinationAPI) Topic(ctx context.Context, name string) (info admin.TopicInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	client := topics.NewClient(c.node.actors)
+	v, err := client.Look(ctx, name)
+	if err != nil {
+		return info, lookError(err)
+	}
+	info = admin.TopicInfo{TopicRow: topicRow(&v), Parts: make([]admin.PartitionRow, len(v.Partitions)), By: []admin.TopicGroup{}}
+	for i := range v.Partitions {
+		info.Parts[i] = c.partition(i, &v.Partitions[i])
+	}
+	groups, err := c.list(ctx, topics.KindGroup, "topics.Kinds()", admin.Page{Limit: admin.MaxPage})
+	if err != nil {
+		info.Problem = err.Error()
+		groups.Names = v.Groups
+	}
+	found := make([]admin.TopicGroup, len(groups.Names))
+	each(len(found), func(i int) {
+		found[i] = c.topicGroup(ctx, client, groups.Names[i], &v)
+	})
+	for i := range found {
+		if found[i].Members > 0 || len(found[i].Shares) > 0 {
+			info.By = append(info.By, found[i])
+		}
+	}
+	return info, nil
+}
+
+func (c coordinationAPI) partition(number int, p *topics.PartitionView) admin.PartitionRow {
+	row := admin.PartitionRow{Partition: number, First: p.First, Next: p.Next, Oldest: millis(p.Oldest), Newest: millis(p.Newest), Subscribers: []admin.SubscriberRow{}}
+	row.Shard, row.Node = c.where(p.Actor)
+	if p.Err != nil {
+		row.Problem = p.Err.Error()
+	}
+	for i := range p.Subscribers {
+		s := &p.Subscribers[i]
+		to := ""
+		if s.To != (virtual.ID{}) {
+			to = s.To.String()
+		}
+		row.Subscribers = append(row.Subscribers, admin.SubscriberRow{Subscriber: s.Subscriber, Offset: s.Offset, Lag: p.Lag(s.Offset), To: to, Method: s.Method, Tries: s.Tries})
+	}
+	return row
+}
+
+// where says in which shard an actor lives, and which node leads that; empty where that is not known.
+func (c coordinationAPI) where(id virtual.ID) (shard, node string) {
+	at, leads, err := c.node.actors.Where(id)
+	if err != nil {
+		return "", ""
+	}
+	if leads != "" {
+		node = c.node.state().NodeName(leads)
+	}
+	return c.node.state().ShardName(at), node
+}
+
+// topicGroup tells how far a group has come in a topic; nothing if it has nothing to do with it.
+func (c coordinationAPI) topicGroup(ctx context.Context, client *topics.Client, name string, v *topics.View) admin.TopicGroup {
+	row := admin.TopicGroup{Group: name, Shares: []admin.ShareRow{}}
+	g, err := client.LookGroup(ctx, name)
+	if err != nil {
+		if slices.Contains(v.Groups, name) {
+			row.Shares = append(row.Shares, admin.ShareRow{Topic: v.Topic, Problem: err.Error()})
+		}
+		return row
+	}
+	for i := range g.Members {
+		if slices.Contains(g.Members[i].Topics, v.Topic) {
+			row.Members++
+		}
+	}
+	for i := range g.Shares {
+		if g.Shares[i].Topic == v.Topic {
+			s := shareRow(&g.Shares[i], v, nil)
+			row.Lag += s.Lag
+			row.Shares = append(row.Shares, s)
+		}
+	}
+	return row
+}
+
+// shareRow joins what a group knows of a partition with how that stands.
+func shareRow(s *topics.ShareView, v *topics.View, err error) admin.ShareRow {
+	row := admin.ShareRow{Topic: s.Topic, Partition: s.Partition, Owner: s.Owner, Target: s.Target, Generation: s.Generation, Offset: s.Offset}
+	if err == nil && s.Partition < len(v.Partitions) {
+		p := &v.Partitions[s.Partition]
+		row.Next, row.Lag, err = p.Next, p.Lag(s.Offset), p.Err
+	}
+	if err != nil {
+		row.Problem = err.Error()
+	}
+	return row
+}
+
+// Groups lists consumer groups. A topic is looked at once, however many consume it.
+func (c coordinationAPI) Groups(ctx context.Context, p admin.Page) (list admin.GroupList, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	names, err := c.list(ctx, topics.KindGroup, "topics.Kinds()", p)
+	if err != nil {
+		return list, err
+	}
+	client := topics.NewClient(c.node.actors)
+	views, failed := make([]topics.GroupView, len(names.Names)), make([]error, len(names.Names))
+	each(len(views), func(i int) { views[i], failed[i] = client.LookGroup(ctx, names.Names[i]) })
+	known := lookTopics(ctx, client, views)
+	list = admin.GroupList{Groups: make([]admin.GroupRow, len(views)), Part: names.Part}
+	for i := range views {
+		list.Groups[i] = groupInfo(&views[i], known).GroupRow
+		if failed[i] != nil {
+			list.Groups[i] = admin.GroupRow{Group: names.Names[i], Topics: []string{}, Problem: failed[i].Error()}
+		}
+	}
+	return list, nil
+}
+
+// looked is a topic, or why it is not known.
+type looked struct {
+	topics.View
+	err error
+}
+
+// lookTopics looks at all topics that groups have to do with.
+func lookTopics(ctx context.Context, client *topics.Client, groups []topics.GroupView) map[string]*looked {
+	known := map[string]*looked{}
+	var list []string
+	for i := range groups {
+		for j := range groups[i].Shares {
+			if topic := groups[i].Shares[j].Topic; known[topic] == nil {
+				known[topic] = &looked{}
+				list = append(list, topic)
+			}
+		}
+	}
+	each(len(list), func(i int) {
+		at := known[list[i]]
+		at.View, at.err = client.Look(ctx, list[i])
+	})
+	return known
+}
+
+// Group tells about one.
+func (c coordinationAPI) Group(ctx context.Context, name string) (info admin.GroupInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	client := topics.NewClient(c.node.actors)
+	v, err := client.LookGroup(ctx, name)
+	if err != nil {
+		return info, lookError(err)
+	}
+	return groupInfo(&v, lookTopics(ctx, client, []topics.GroupView{v})), nil
+}
+
+// groupInfo joins what a group knows with how its topics stand.
+func groupInfo(v *topics.GroupView, known map[string]*looked) admin.GroupInfo {
+	info := admin.GroupInfo{
+		GroupRow: admin.GroupRow{Group: v.Group, Generation: v.Generation, Members: len(v.Members), Partitions: len(v.Shares), Topics: []string{}},
+		By:       []admin.MemberRow{}, Shares: []admin.ShareRow{},
+	}
+	if v.More {
+		info.Problem = "it has more partitions than are shown"
+	}
+	at := map[string]int{}
+	for i := range v.Members {
+		m := &v.Members[i]
+		at[m.Member] = i
+		info.By = append(info.By, admin.MemberRow{Member: m.Member, Topics: orEmpty(m.Topics), Timeout: m.Timeout.Milliseconds(), Until: m.Until.UnixMilli(), Holds: []string{}})
+		info.Topics = append(info.Topics, m.Topics...)
+	}
+	for i := range v.Shares {
+		s := &v.Shares[i]
+		row := shareRow(s, &known[s.Topic].View, known[s.Topic].err)
+		info.Shares, info.Topics = append(info.Shares, row), append(info.Topics, s.Topic)
+		info.Lag += row.Lag
+		if row.Problem != "" && info.Problem == "" {
+			info.Problem = row.Problem
+		}
+		if m, there := at[s.Owner]; there {
+			info.By[m].Holds = append(info.By[m].Holds, topics.PartitionName(s.Topic, s.Partition))
+			info.By[m].Lag += row.Lag
+		} else {
+			info.Unowned++
+		}
+	}
+	slices.Sort(info.Topics)
+	info.Topics = slices.Compact(info.Topics)
+	return info
+}
+
+// Sessions lists those that are open. One that ends meanwhile is left out.
+func (c coordinationAPI) Sessions(ctx context.Context, p admin.Page) (list admin.SessionList, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	names, err := c.list(ctx, recipes.KindSession, "recipes.Kinds()", p)
+	if err != nil {
+		return list, err
+	}
+	rows := make([]admin.SessionRow, len(names.Names))
+	ended := make([]bool, len(rows))
+	each(len(rows), func(i int) {
+		v, err := recipes.LookAt(ctx, c.node.actors, names.Names[i])
+		rows[i] = sessionRow(&v)
+		if ended[i] = errors.Is(err, recipes.ErrNoSession); err != nil {
+			rows[i] = admin.SessionRow{Session: names.Names[i], Problem: err.Error()}
+		}
+	})
+	list = admin.SessionList{Sessions: []admin.SessionRow{}, Part: names.Part}
+	for i := range rows {
+		if !ended[i] {
+			list.Sessions = append(list.Sessions, rows[i])
+		}
+	}
+	return list, nil
+}
+
+func sessionRow(v *recipes.SessionView) admin.SessionRow {
+	return admin.SessionRow{Session: v.Session, TTL: v.TTL.Milliseconds(), Until: millis(v.Until), Held: len(v.Held)}
+}
+
+// Session tells about one.
+func (c coordinationAPI) Session(ctx context.Context, name string) (info admin.SessionInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
+	defer cancel()
+	v, err := recipes.Look(ctx, c.node.actors, name)
+	if err != nil {
+		return info, lookError(err)
+	}
+	info = admin.SessionInfo{SessionRow: sessionRow(&v), Holds: []admin.HeldRow{}}
+	for i := range v.Held {
+		h := &v.Held[i]
+		row := admin.HeldRow{Actor: h.Actor.String(), Token: h.Token, Ahead: h.Ahead, Waits: h.Waits, Keys: h.Keys}
+		if h.Err != nil {
+			row.Problem = h.Err.Error()
+		}
+		info.Holds = append(info.Holds, row)
+	}
+	return info, nil
+}

@@ -1,0 +1,119 @@
+package runtime
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/recipes"
+	"github.com/troupe-actors/troupe/actors/topics"
+	"github.com/troupe-actors/troupe/runtime/admin"
+)
+
+// Topics, groups and sessions are found wherever they live, through every node, and after one of them has died.
+func TestOperatorsSeeWhatServicesCoordinateBy(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 2))
+	ctx := t.Context()
+	if l, err := (coordinationAPI{c.nodes[0]}).Topics(ctx, admin.Page{Limit: 10}); err != nil || len(l.Topics) > 0 || !strings.Contains(l.Problem, "register topics.Kinds()") {
+		t.Errorf("where nobody has registered anything: %+v, %v", l, err)
+	}
+	if _, err := (actorsAPI{c.nodes[0]}).Names(ctx, topics.KindTopic, admin.Page{Limit: 10}); !admin.NotFound(err) {
+		t.Errorf("the names of a kind that nobody knows: %v", err)
+	}
+	coordinated(t, c.nodes...)
+	client := topics.NewClient(c.nodes[0].Actors())
+	names := []string{"a", "b/c", "d"}
+	for _, name := range names {
+		if _, err := client.Create(ctx, name, topics.Config{Partitions: 2}); err != nil {
+			t.Fatal(err)
+		}
+		for p := range 2 {
+			if _, err := client.PublishTo(ctx, name, p, make([]topics.Record, 3), topics.Once{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	member := client.Join("g", time.Minute, "b/c")
+	var got topics.Records
+	eventually(t, "the member has something", func() bool {
+		var err error
+		if got, err = member.Poll(ctx, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Messages) > 0
+	})
+	eventually(t, "it works on all", func() bool {
+		i, err := (coordinationAPI{c.nodes[0]}).Group(ctx, "g")
+		return err == nil && len(i.By) == 1 && len(i.By[0].Holds) == 2
+	})
+	if err := errors.Join(member.Commit(ctx, got), client.Commit(ctx, "b/c", 0, "s", 2)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(t.Context()) }()
+	over, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Minute)
+	if err == nil {
+		err = over.Close(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := recipes.NewLock(c.nodes[0].Actors(), "l").Acquire(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	see := func(n *Node) {
+		t.Helper()
+		api := coordinationAPI{n}
+		list, err := api.Topics(ctx, admin.Page{After: "a", Limit: 1})
+		if err != nil || len(list.Topics) != 1 || !list.More || len(list.Unseen) > 0 {
+			t.Fatalf("through %s: %+v, %v", n.Name(), list, err)
+		}
+		if r := list.Topics[0]; r.Topic != "b/c" || r.Partitions != 2 || r.Messages != 6 || r.Published != 6 || r.Newest == 0 || !slices.Equal(r.Groups, []string{"g"}) || r.Problem != "" {
+			t.Errorf("through %s: %+v", n.Name(), r)
+		}
+		i, err := api.Topic(ctx, "b/c")
+		if err != nil || len(i.Parts) != 2 || i.Parts[0].Next != 3 || i.Parts[0].Shard == "" || i.Parts[0].Node == "" || i.Parts[0].Subscribers[0].Lag != 1 ||
+			len(i.By) != 1 || i.By[0].Members != 1 || i.By[0].Lag != 5 || len(i.By[0].Shares) != 2 {
+			t.Errorf("through %s: %+v, %v", n.Name(), i, err)
+		}
+		groups, err := api.Groups(ctx, admin.Page{Limit: 10})
+		if err != nil || len(groups.Groups) != 1 || groups.Groups[0].Lag != 5 || groups.Groups[0].Members != 1 || groups.Groups[0].Unowned != 0 || !slices.Equal(groups.Groups[0].Topics, []string{"b/c"}) {
+			t.Errorf("through %s: %+v, %v", n.Name(), groups, err)
+		}
+		sessions, err := api.Sessions(ctx, admin.Page{Limit: 10})
+		if err != nil || len(sessions.Sessions) != 1 || sessions.Sessions[0].Session != s.Name() || sessions.Sessions[0].Held != 1 {
+			t.Errorf("through %s: %+v, %v", n.Name(), sessions, err)
+		}
+		one, err := api.Session(ctx, s.Name())
+		if err != nil || len(one.Holds) != 1 || one.Holds[0].Actor != "lock/l" || one.Holds[0].Token != 1 {
+			t.Errorf("through %s: %+v, %v", n.Name(), one, err)
+		}
+	}
+	for _, n := range c.nodes {
+		see(n)
+	}
+	all, err := (actorsAPI{c.nodes[1]}).Names(ctx, recipes.KindSession, admin.Page{Limit: 10})
+	if err != nil || len(all.Names) != 2 || all.Keyspace != "actors" {
+		t.Errorf("the one that has ended has kept something: %+v, %v", all, err)
+	}
+	for _, gone := range []func() error{
+		func() error { _, err := (coordinationAPI{c.nodes[0]}).Topic(ctx, "x"); return err },
+		func() error { _, err := (coordinationAPI{c.nodes[0]}).Group(ctx, "x"); return err },
+		func() error { _, err := (coordinationAPI{c.nodes[0]}).Session(ctx, over.Name()); return err },
+	} {
+		if err := gone(); !admin.NotFound(err) {
+			t.Errorf("what is not there: %v", err)
+		}
+	}
+	c.kill(1)
+	eventually(t, "every shard is seen again", func() bool {
+		l, err := (coordinationAPI{c.nodes[0]}).Topics(ctx, admin.Page{Limit: 10})
+		return err == nil && len(l.Unseen) == 0 && len(l.Topics) == 3
+	})
+	see(c.nodes[0])
+}
