@@ -129,7 +129,7 @@ func (n *Node) settle(ctx context.Context) error {
 			return err
 		}
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("the node is a member of its cluster and has not read its copies yet: %w", context.Cause(ctx))
 	}
 	if err := n.ensureKeyspaces(ctx); err != nil {
 		return err

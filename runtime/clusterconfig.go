@@ -127,6 +127,22 @@ func (c *Config) validatePeers() error {
 	return nil
 }
 
+// mayLeadTo says whether one of the addresses may be that of this node. It cannot be known while one has a name: that may stand for any
+// machine. An empty list leads to nobody and need not.
+func mayLeadTo(list []string, own string) bool {
+	host, port, err := net.SplitHostPort(own)
+	if len(list) == 0 || err != nil || !numeric(host) {
+		return true
+	}
+	return slices.ContainsFunc(list, func(address string) bool {
+		h, p, err := net.SplitHostPort(address)
+		return err != nil || !numeric(h) || p == port && (h == host || net.ParseIP(h).Equal(net.ParseIP(host)) || h == "localhost" || host == "localhost")
+	})
+}
+
+// numeric says that a host is known without being looked up.
+func numeric(host string) bool { return host == "localhost" || net.ParseIP(host) != nil }
+
 func isHostPort(s string) bool {
 	_, _, err := net.SplitHostPort(s)
 	return err == nil && net.ParseIP(s) == nil

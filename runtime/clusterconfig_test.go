@@ -79,6 +79,31 @@ func TestClusterConfigIsChecked(t *testing.T) {
 	}
 }
 
+func TestInitialListNamesTheNodeItself(t *testing.T) {
+	for _, c := range []struct {
+		own  string
+		list []string
+		may  bool
+	}{
+		{"127.0.0.1:7300", nil, true},
+		{"127.0.0.1:7300", []string{"127.0.0.1:7301", "127.0.0.1:7300"}, true},
+		{"127.0.0.1:7300", []string{"127.0.0.1:7301", "localhost:7300"}, true},
+		{"[::1]:7300", []string{"[0:0:0:0:0:0:0:1]:7300"}, true},
+		{"127.0.0.1:7300", []string{"127.0.0.1:7301", "n2.example:7300"}, true},
+		{"n1.example:7300", []string{"192.0.2.1:7300"}, true},
+		{"127.0.0.1:7300", []string{"127.0.0.1:7301", "127.0.0.1:7302"}, false},
+		{"192.0.2.1:7300", []string{"192.0.2.2:7300", "localhost:7301"}, false},
+	} {
+		if mayLeadTo(c.list, c.own) != c.may {
+			t.Errorf("%s and %v: not %v", c.own, c.list, c.may)
+		}
+	}
+	own, other := freeAddress(t), "127.0.0.1:1"
+	if _, err := Start(t.Context(), Config{Peer: own, Initial: []string{other}}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "none of the initial addresses") {
+		t.Errorf("a list without the node: %v", err)
+	}
+}
+
 func TestAdvertised(t *testing.T) {
 	c := Config{Advertise: "n1.example"}
 	if got := c.advertised("0.0.0.0:7300"); got != "n1.example:7300" {

@@ -162,6 +162,9 @@ const oldestWire = 1
 // enter starts this node's part of the metadata group.
 func (l *life) enter() error {
 	n := l.node
+	if n.id.Cluster == "" && !mayLeadTo(n.config.Initial, l.address) {
+		return invalid("none of the initial addresses %v leads to this node: write its own address there as the others reach it, %s", n.config.Initial, l.address)
+	}
 	roles, err := n.config.roles()
 	if err != nil {
 		return err
@@ -200,6 +203,9 @@ func (l *life) await(ctx context.Context) error {
 		case <-group.Done():
 			return fmt.Errorf("the node could not become a member of its cluster: %w", group.Err())
 		case <-ctx.Done():
+			if waits := group.Waits(); waits != "" {
+				return fmt.Errorf("the node has not become a member of its cluster: %s: %w", waits, ctx.Err())
+			}
 			return fmt.Errorf("the node has not become a member of its cluster: %w", ctx.Err())
 		case <-still.C:
 			l.node.config.Logger.Info("waiting for the cluster: a majority of its voters must run and be reached",

@@ -85,7 +85,8 @@ type Node struct {
 var ErrFailed = errors.New("runtime: the node has failed")
 
 // Start runs a node until Close. It returns when the node is a member of its cluster, has read its log and listens; ctx
-// bounds only this, and its end makes Start give up. Errors wrap ErrConfig, wal.ErrLocked, *wal.CorruptError or what the
+// bounds only this, and its end makes Start give up: the error says what it waited for last. A node that finds none of its cluster waits
+// for it until then, and tells Config.Logger. Errors wrap ErrConfig, wal.ErrLocked, *wal.CorruptError or what the
 // operating system says; nothing is left running then.
 func Start(ctx context.Context, c Config) (*Node, error) {
 	if err := c.validate(); err != nil {

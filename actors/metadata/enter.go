@@ -220,10 +220,11 @@ type finding struct {
 	err error
 }
 
+// missing lists the addresses at which no node answers, and why.
 func missing(found []finding) (list []string) {
 	for _, f := range found {
 		if f.err != nil {
-			list = append(list, f.address)
+			list = append(list, fmt.Sprintf("%s (%v)", f.address, f.err))
 		}
 	}
 	return list
@@ -368,6 +369,11 @@ type progressLine struct {
 func progress5(g *Group) *progressLine { return &progressLine{group: g} }
 
 func (p *progressLine) line(text string, args ...any) {
+	waits := text
+	for i := 0; i+1 < len(args); i += 2 {
+		waits += fmt.Sprintf("; %v: %v", args[i], args[i+1])
+	}
+	p.group.waits.Store(&waits)
 	if now := time.Now(); text != p.last || now.Sub(p.at) >= progressPause {
 		p.group.config.Logger.Warn(text, args...)
 		p.last, p.at = text, now

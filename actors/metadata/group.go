@@ -159,6 +159,7 @@ type Group struct {
 
 	joined  chan struct{} // closed once this life is a member
 	failure atomic.Pointer[error]
+	waits   atomic.Pointer[string] // what stood in the way of becoming a member when it was last tried
 
 	mu       sync.Mutex
 	watchers map[chan struct{}]bool
@@ -275,6 +276,14 @@ func (g *Group) Wait(ctx context.Context, fits func(*cluster.State, Status) bool
 
 // Joined is closed once the state lists this node in its present life. Err says why it never will be.
 func (g *Group) Joined() <-chan struct{} { return g.joined }
+
+// Waits says what stood in the way of becoming a member when this node last tried; empty if nothing did, or nothing is known yet.
+func (g *Group) Waits() string {
+	if waits := g.waits.Load(); waits != nil {
+		return *waits
+	}
+	return ""
+}
 
 // Done is closed when this node takes no part any more.
 func (g *Group) Done() <-chan struct{} { return g.done }
