@@ -102,6 +102,9 @@ func (l *line) remove(session string) bool {
 
 // enter waits in line until the session holds.
 func enter(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session, value string) (token uint64, err error) {
+	if err := s.open(); err != nil {
+		return 0, err
+	}
 	err = s.await(ctx, func() (bool, int, error) {
 		if s.Over() {
 			return false, 0, ErrSessionOver
@@ -118,6 +121,9 @@ func enter(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session, valu
 }
 
 func leave(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session) error {
+	if s == nil {
+		return errNoSession
+	}
 	_, err := virtual.Call[string, struct{}](ctx, h, id, "leave", s.name)
 	return err
 }
@@ -141,8 +147,8 @@ func (l Lock) Acquire(ctx context.Context, s *Session) (token uint64, err error)
 
 // TryAcquire takes the lock if it is free; token 0: it is not.
 func (l Lock) TryAcquire(ctx context.Context, s *Session) (token uint64, err error) {
-	if s.Over() {
-		return 0, ErrSessionOver
+	if err := s.open(); err != nil {
+		return 0, err
 	}
 	st, err := virtual.Call[claiming, standing](ctx, l.host, l.id, "claim", claiming{Session: s.name, Try: true})
 	return st.Token, err

@@ -112,10 +112,20 @@ func TestAttachedTooLate(t *testing.T) {
 	})
 }
 
+func lastError(_ uint64, err error) error { return err }
+
 func TestLockAndElection(t *testing.T) {
 	bubble(t, func(t *testing.T, w *virtualtest.World) {
 		ctx := t.Context()
 		l, e := NewLock(w.Host(1), "l"), NewElection(w.Host(0), "e")
+		for _, err := range []error{
+			lastError(l.Acquire(t.Context(), nil)), lastError(l.TryAcquire(t.Context(), nil)), l.Release(t.Context(), nil),
+			lastError(e.Campaign(t.Context(), nil, "")), lastError(NewBarrier(w.Host(0), "b").Wait(t.Context(), nil, 2)),
+		} {
+			if !errors.Is(err, errNoSession) {
+				t.Errorf("without a session: %v", err)
+			}
+		}
 		a, b, c := open(t, w), open(t, w), open(t, w)
 		if first := must[uint64](t)(l.Acquire(ctx, a)); first != 1 || must[uint64](t)(l.Acquire(ctx, a)) != 1 {
 			t.Errorf("first token %d", first)

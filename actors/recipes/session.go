@@ -133,6 +133,8 @@ func end(c *virtual.Context[session]) error {
 // ErrSessionOver says that a session has ended, or may have: what was held by it is not any more.
 var ErrSessionOver = errors.New("recipes: the session is over")
 
+var errNoSession = errors.New("recipes: without a session nothing is held: Open one, and give it along")
+
 // Session keeps what a process holds for as long as the process lives. Its methods may be called concurrently.
 type Session struct {
 	host   *virtual.Host
@@ -161,6 +163,17 @@ func (s *Session) Name() string { return s.name }
 
 // Done is closed when the session is over, or was not renewed for so long that it may be. Whoever holds something by it stops then.
 func (s *Session) Done() <-chan struct{} { return s.done }
+
+// open is an error if nothing can be held by the session.
+func (s *Session) open() error {
+	switch {
+	case s == nil:
+		return errNoSession
+	case s.Over():
+		return ErrSessionOver
+	}
+	return nil
+}
 
 // Over says whether Done is closed.
 func (s *Session) Over() bool {
