@@ -232,6 +232,7 @@ func sleepers() *Kind {
 	Handle(k, "set", func(c *Context[sleeper], r [3]int) (int, error) {
 		return 0, c.Remind("bell", time.Duration(r[0])*time.Millisecond, time.Duration(r[1])*time.Millisecond, "bell", r[2])
 	})
+	Handle(k, "no", func(*Context[sleeper], int) (int, error) { return 0, errors.New("it refuses") })
 	Handle(k, "bad", func(c *Context[sleeper], every int) (int, error) {
 		return 0, c.Remind("bad", time.Second, time.Duration(every)*time.Millisecond, "no", 0)
 	})

@@ -24,6 +24,10 @@
 //	v/{TAG}/NAME               a marker: what the shard keeps for all of its actors; TAG is any whose slot is the shard's
 //	a/{kind/name}/NUMBER       a message or reminder that was refused so often that it was set aside
 //
+// Nobody else writes there. The keyspace is open to other keys, and to everybody's eyes: a program, or a Redis client, that writes under an
+// actor's tag changes it behind its back. The actor notices, and goes on with what it finds: its next message runs again on that, and is
+// refused as failed if it cannot be read. What an actor keeps is cleared by itself (Context.Clear).
+//
 // Messages are handled one at a time, but for methods that only read (HandleRead). Actors send each other messages (Turn.Tell), ask each
 // other without waiting (Turn.Ask), and remind themselves (Turn.Remind); all of that is kept in the shard. Timers (Turn.SetTimer)
 // are not: they last as long as the activation.

@@ -1,8 +1,11 @@
 package virtual
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -85,6 +88,7 @@ type Kind struct {
 	activated   method // run when an actor has come into memory, if there is one
 	passivating func(id ID, state any)
 
+	strict  bool                                          // about requests
 	holds   bool                                          // other messages off while an actor waits for an answer
 	unready func() (again <-chan struct{}, reason string) // what messages wait for (ReadyWhen); nil: nothing
 	waiting atomic.Int64                                  // messages, for that
@@ -133,6 +137,11 @@ func IdleAfter(d time.Duration) Option { return func(k *Kind) { k.idle = d } }
 // Mailbox bounds the messages that wait for one actor; one more is refused as busy. Default 1024.
 func Mailbox(messages int) Option { return func(k *Kind) { k.mailbox = messages } }
 
+// Strict has requests refused as bad that have fields which the method's type has not, or are null where that has no nil. Otherwise they
+// are read as encoding/json does: unknown fields are passed over, and null leaves the zero value. Callers of a later release of the program
+// may send fields that this one does not know, so a kind is strict only if its callers are never newer.
+func Strict() Option { return func(k *Kind) { k.strict = true } }
+
 // KindOf is a Kind whose actors have a state of type S: what encoding/json can write and read. A new actor has the zero value.
 type KindOf[S any] struct{ *Kind }
 
@@ -157,7 +166,8 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 // matter: after a failover it may run again for the same message, on the state from before. f calls no other actor, since two that
 // wait for each other wait for ever: it sends them messages (Turn.Tell), and has their answers come back as such (Turn.Ask).
 //
-// Req and Resp are what encoding/json can write and read. It panics if the kind has the method already.
+// Req and Resp are what encoding/json can write and read; a request without a body is the zero value, and what else is passed over says
+// Strict. It panics if the kind has the method already.
 func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], request Req) (Resp, error)) {
 	k.add(name, method{run: func(t *Turn, state any, payload []byte) (any, error) {
 		request, err := decodeRequest[Req](t, name, payload)
@@ -169,12 +179,41 @@ func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], r
 }
 
 func decodeRequest[Req any](t *Turn, name string, payload []byte) (request Req, err error) {
-	if len(payload) > 0 {
-		if err := json.Unmarshal(payload, &request); err != nil {
-			return request, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
-		}
+	if len(payload) == 0 {
+		return request, nil
+	}
+	if t.kind.strict {
+		err = strictly(payload, &request)
+	} else {
+		err = json.Unmarshal(payload, &request)
+	}
+	if err != nil {
+		return request, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
 	}
 	return request, nil
+}
+
+// strictly reads JSON into what into points to, which has what is in there.
+func strictly[T any](text []byte, into *T) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("something follows it")
+	}
+	if string(bytes.TrimSpace(text)) != "null" {
+		return nil
+	}
+	switch reflect.TypeFor[T]().Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:
+		return nil
+	}
+	if _, own := any(into).(json.Unmarshaler); own || reflect.TypeFor[T]() == reflect.TypeFor[struct{}]() {
+		return nil
+	}
+	return errors.New("it is null")
 }
 
 // Context is what a handler works with.

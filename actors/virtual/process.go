@@ -115,8 +115,11 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 
 func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
 	body, err := json.Marshal(reply)
-	if err != nil || len(body) > MaxPayload {
-		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes, or cannot be written as JSON: %v", len(body), err)}
+	if err != nil {
+		return nil, &Error{a.id, m.Method, CodeFailed, fmt.Sprintf("its reply cannot be written as JSON: %v", err)}
+	}
+	if len(body) > MaxPayload {
+		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes; at most %d", len(body), MaxPayload)}
 	}
 	return body, nil
 }
@@ -272,7 +275,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 // commit writes state, data, reply, messages and reminders in one step.
 func (a *activation) commit(t *Turn, value, body []byte) error {
 	m := t.m
-	ops := append([]Op{{Key: a.id.key("s", ""), Value: value}}, t.ops...)
+	ops := append([]Op{a.stateOp(value, t.cleared)}, t.ops...)
 	ops = append(ops, t.remind...)
 	for _, sent := range t.outbox {
 		kept, err := withPayloads(sent)
@@ -337,7 +340,7 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	}
 	ops := []Op{a.replyOp(t.m, r)}
 	if value != nil { // else no state of this kind can be written, and none ever is
-		ops = append([]Op{{Key: a.id.key("s", ""), Value: value}}, ops...)
+		ops = append([]Op{a.stateOp(value, true)}, ops...)
 	}
 	err := a.write(t.ctx, ops, a.core.Sent())
 	if err == nil {

@@ -33,6 +33,7 @@ type Turn struct {
 	marked  []*marked
 	timers  map[string]*timerChange // nil: the timer is stopped
 	looked  bool                    // at data that others may change
+	cleared bool                    // see Context.Clear
 	touched map[string]int          // data that the handler has changed: where in ops
 
 	given context.Context // what Context gave, and what ends it
@@ -202,14 +203,14 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 		return 0, err
 	}
 	if len(t.outbox) >= MaxSends {
-		return 0, fmt.Errorf("virtual: actor %s sends more than %d messages while it handles one", t.self, MaxSends)
+		return 0, refuse(CodeTooLarge, "it sends more than %d messages while it handles one", MaxSends)
 	}
 	payload, err := payloadOf(request)
 	if err != nil {
 		return 0, fmt.Errorf("virtual: a message to %s: %w", to, err)
 	}
 	if len(payload) > MaxPayload {
-		return 0, fmt.Errorf("virtual: a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
+		return 0, refuse(CodeTooLarge, "a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
 	}
 	t.size += len(payload)
 	m := outgoing{number: t.number(), To: to, Method: method, Payload: payload, Answer: replyMethod}
@@ -229,9 +230,16 @@ type reminder struct {
 	Payload json.RawMessage
 }
 
-// Remind has the actor get a message after a while, and then again and again if every is above 0. Reminders survive failovers and
-// restarts; those that came due meanwhile come as one. The same name replaces a reminder.
+// Remind has the actor get a message after a while, at once if after is 0 or less, and then again and again if every is above 0: every
+// second at most, more often is refused (a timer can, see SetTimer). Reminders survive failovers and restarts; those that came due meanwhile
+// come as one. The same name replaces a reminder. A method that the kind has not, or that takes answers, is refused.
 func (t *Turn) Remind(name string, after, every time.Duration, method string, request any) error {
+	switch m := t.kind.methods[method]; {
+	case t.kind.method(method).run == nil:
+		return fmt.Errorf("virtual: reminder %s: kind %s has no method %q", name, t.kind.name, method)
+	case m.answers:
+		return fmt.Errorf("virtual: reminder %s: method %q of kind %s takes answers only", name, method, t.kind.name)
+	}
 	payload, err := payloadOf(request)
 	if err != nil {
 		return fmt.Errorf("virtual: reminder %s of %s: %w", name, t.self, err)
@@ -239,7 +247,7 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 	if every != 0 && every < time.Second {
 		return fmt.Errorf("virtual: reminder %s of %s comes every %v; once a second is the most", name, t.self, every)
 	}
-	value, err := withPayloads(reminder{rules.Reminder{Number: t.number(), Due: t.now.Add(after).UnixMilli(), Every: every.Milliseconds()}, method, payload})
+	value, err := withPayloads(reminder{rules.Reminder{Number: t.number(), Due: t.now.Add(max(after, 0)).UnixMilli(), Every: every.Milliseconds()}, method, payload})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -78,7 +79,7 @@ func TestTurnIsBounded(t *testing.T) {
 			}
 			return "", nil
 		},
-		"more than 1024 messages": func(c *Context[struct{}]) (string, error) {
+		"too large: it sends more than 1024 messages": func(c *Context[struct{}]) (string, error) {
 			for range MaxSends {
 				if err := c.Tell(c.Self(), "run", 0); err != nil {
 					t.Error(err)
@@ -86,7 +87,7 @@ func TestTurnIsBounded(t *testing.T) {
 			}
 			return "", c.Tell(c.Self(), "run", 0)
 		},
-		"its reply has": func(*Context[struct{}]) (string, error) { return strings.Repeat("x", MaxPayload), nil },
+		"too large: its reply has 4194306 bytes; at most 4194304": func(*Context[struct{}]) (string, error) { return strings.Repeat("x", MaxPayload), nil },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, "n1")
@@ -99,6 +100,149 @@ func TestTurnIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A reminder that could never be handled is refused when it is set; one that is late already comes at once.
+func TestRemindersAreChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		came := 0
+		w.register(func() *Kind {
+			k := NewKind[struct{}]("drawer")
+			HandleAnswer(k, "answer", func(*Context[struct{}], Answer[int]) error { return nil })
+			Handle(k, "came", func(*Context[struct{}], int) (struct{}, error) { came++; return struct{}{}, nil })
+			Handle(k, "run", func(c *Context[struct{}], _ int) (string, error) {
+				for want, err := range map[string]error{
+					`has no method "none"`: c.Remind("a", 0, 0, "none", 0),
+					"takes answers only":   c.Remind("a", 0, 0, "answer", 0),
+					"once a second":        c.Remind("a", 0, time.Millisecond, "came", 0),
+				} {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("%v, which does not say %q", err, want)
+					}
+				}
+				return "", c.Remind("a", -time.Hour, 0, "came", 0)
+			})
+			return k.Kind
+		})
+		w.must("n1", "drawer/a", "run", 0)
+		pass(time.Second)
+		if kept := w.keys("m"); came != 1 || len(kept) != 0 {
+			t.Errorf("it came %d times; kept are %v", came, kept)
+		}
+	})
+}
+
+// An actor that clears itself keeps nothing, in the end not even that it was there; what it gets later is kept.
+func TestClear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(func() *Kind {
+			k := NewKind[[]string]("drawer")
+			Handle(k, "put", func(c *Context[[]string], word string) (struct{}, error) {
+				*c.State = append(*c.State, word)
+				c.Set(word, []byte(word))
+				return struct{}{}, c.Remind(word, time.Hour, time.Hour, "put", word)
+			})
+			Handle(k, "clear", func(c *Context[[]string], fail bool) (struct{}, error) {
+				c.Set("late", nil)
+				err := errors.Join(c.Remind("late", time.Hour, 0, "put", ""), c.Clear())
+				if fail {
+					err = errors.New("no")
+				}
+				return struct{}{}, err
+			})
+			Handle(k, "look", func(c *Context[[]string], _ int) (string, error) { return fmt.Sprint(*c.State), nil })
+			return k.Kind
+		})
+		look := func(want string) {
+			t.Helper()
+			if got := w.must("n1", "drawer/a", "look", 0); got != want {
+				t.Errorf("the state is %s, not %s", got, want)
+			}
+		}
+		counts := func(want ...int) {
+			t.Helper()
+			for i, class := range []string{"s", "d", "m"} {
+				if got := w.keys(class); len(got) != want[i] {
+					t.Errorf("%s: %v", class, got)
+				}
+			}
+		}
+		put := func(words ...string) {
+			for _, word := range words {
+				if _, err := Call[string, struct{}](t.Context(), w.hosts["n1"], ID{"drawer", "a"}, "put", word); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		clear := func(fail bool) error {
+			_, err := Call[bool, struct{}](t.Context(), w.hosts["n1"], ID{"drawer", "a"}, "clear", fail)
+			return err
+		}
+		put("x", "y")
+		if clear(true) == nil {
+			t.Error("a handler that fails")
+		}
+		counts(1, 2, 2)
+		if err := clear(false); err != nil {
+			t.Fatal(err)
+		}
+		look("[]")
+		counts(1, 0, 0)
+		put("z")
+		pass(replyTTL + time.Second)
+		look("[z]")
+		if err := clear(false); err != nil {
+			t.Fatal(err)
+		}
+		pass(replyTTL + time.Second)
+		if left, err := (memory{w, "n1"}).Read(t.Context(), "", []string{ID{"drawer", "a"}.key("s", "")}); err != nil || left[0].Version != 0 {
+			t.Errorf("its key is there: %+v, %v", left, err)
+		}
+		put("v") // by an activation that has seen another version
+		look("[v]")
+		w.lead(0, "n2")
+		look("[v]")
+	})
+}
+
+func TestRequestsOfAStrictKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type point struct{ X, Y int }
+		for _, strict := range []bool{false, true} {
+			w := newWorld(t, 1, "n1")
+			w.register(func() *Kind {
+				var options []Option
+				if strict {
+					options = append(options, Strict())
+				}
+				k := NewKind[struct{}]("drawer", options...)
+				Handle(k, "point", func(*Context[struct{}], point) (struct{}, error) { return struct{}{}, nil })
+				Handle(k, "number", func(*Context[struct{}], int) (struct{}, error) { return struct{}{}, nil })
+				Handle(k, "list", func(*Context[struct{}], []int) (struct{}, error) { return struct{}{}, nil })
+				return k.Kind
+			})
+			for _, c := range []struct {
+				method, request string
+				loose           bool // only a kind that is not strict takes it
+			}{
+				{"point", `{"X": 1}`, false}, {"point", ``, false}, {"list", `null`, false}, {"list", `[1]`, false}, {"number", `7 `, false},
+				{"point", `{"X": 1, "Z": 2}`, true}, {"point", `null`, true}, {"number", ` null`, true},
+			} {
+				_, err := w.hosts["n1"].Call(t.Context(), ID{"drawer", "a"}, c.method, []byte(c.request))
+				if refused := CodeOf(err) == CodeBadRequest; refused != (strict && c.loose) {
+					t.Errorf("strict %v: %s of %q: %v", strict, c.method, c.request, err)
+				}
+			}
+			if err := Tell(w.hosts["n1"], ID{"drawer", "a"}, "point", point{1, 2}); err != nil {
+				t.Error(err)
+			}
+			if err := Tell(w.hosts["n1"], ID{"drawer", "a"}, "point", func() {}); err == nil {
+				t.Error("a function was told")
+			}
+		}
+	})
 }
 
 func FuzzID(f *testing.F) {

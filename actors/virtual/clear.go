@@ -1,0 +1,63 @@
+package virtual
+
+import (
+	"bytes"
+	"strings"
+
+	rules "github.com/troupe-actors/troupe/shards/activation"
+)
+
+// Clear has the actor keep nothing: the state becomes the zero value, data and reminders go, together with what else the handler does, or
+// not at all. Ten minutes later the actor's key is gone as well, unless it has got a state again by then; before, what is left of calls that
+// were tried again could take it for one that never was. Messages that it has sent stay on their way, and timers are set until StopTimer.
+//
+// What the handler does after Clear counts: a state that is not zero then is kept, and so is what is Set and reminded. It removes at most
+// MaxOps keys: an actor with more deletes them first, in several messages.
+func (c *Context[S]) Clear() error {
+	if err := c.Turn.clear(); err != nil {
+		return err
+	}
+	var zero S
+	*c.State = zero
+	return nil
+}
+
+// clear takes back data and reminders.
+func (t *Turn) clear() error {
+	for e, err := range t.Scan("") {
+		if err != nil {
+			return err
+		}
+		t.Delete(e.Key)
+	}
+	prefix := t.self.key("m", "/")
+	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, prefix) {
+		if err != nil {
+			return err
+		}
+		t.Forget(strings.TrimPrefix(e.Key, prefix))
+	}
+	for _, op := range t.remind { // ranges over those that were there when it began
+		t.Forget(strings.TrimPrefix(op.Key, prefix))
+	}
+	t.cleared = true
+	return nil
+}
+
+// stateOp keeps a state, or sees to it that one which says nothing goes.
+func (a *activation) stateOp(value []byte, goes bool) Op {
+	op := Op{Key: a.id.key("s", ""), Value: value}
+	if goes && a.says(value) == a.says(a.kind.zero) {
+		op.TTL = max(replyTTL, 2*a.host.c.Patience)
+	}
+	return op
+}
+
+// says is the state without the number before it.
+func (a *activation) says(value []byte) string {
+	_, text, err := rules.State(value)
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(text))
+}
