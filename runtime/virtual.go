@@ -195,6 +195,9 @@ func (s actorStorage) do(ctx context.Context, keyspace string, w *actorWork) err
 	w.results = slices.Grow(w.results, len(w.txn.Ops))[:len(w.txn.Ops)]
 	w.task[0] = directory.Task{Shard: k.id(k.ShardOf(shards.SlotOf(w.txn.Ops[0].Key))), Work: w, Here: true}
 	s.node.directory.Do(ctx, w.task[:], w.batch)
+	if errors.Is(w.err, directory.ErrGivenUp) {
+		return fmt.Errorf("%w %w", w.err, virtual.ErrGivenUp)
+	}
 	return w.err
 }
 

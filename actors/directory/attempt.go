@@ -42,15 +42,20 @@ func (a *attempt) Fail(_ int, err error) {
 	}
 }
 
-// answer passes a failure on, for good. If an earlier try may have happened, a later refusal says nothing of it: where to ask, and
-// that it may be repeated, would be read as if it did.
+// answer passes a failure on, for good.
 func (a *attempt) answer(err error) {
-	if a.unsure != nil && kindOf(err) != shards.KindOutcomeUnknown {
-		err = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %s", a.unsure, err)}
-	}
 	for i := range a.Len() {
 		a.task.Work.Fail(i, err)
 	}
+}
+
+// verdict is what the failure of the last try says of the work. If an earlier try may have happened, a refusal says nothing of it: where to
+// ask, and that it may be repeated, would be read as if it did.
+func (a *attempt) verdict() error {
+	if a.unsure == nil || kindOf(a.err) == shards.KindOutcomeUnknown {
+		return a.err
+	}
+	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %s", a.unsure, a.err)}
 }
 
 // mayRepeat says whether another try can neither do a thing twice nor deliver a result twice.

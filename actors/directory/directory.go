@@ -30,8 +30,8 @@ type Config struct {
 	Local  func(shards.ShardID) *shard.Shard               // the copy on this node, or nil
 	Remote Remote                                          // nil: there are no other nodes
 
-	// Patience is how long a piece of work is tried again while its shard has no primary that answers, if its context does
-	// not end before. Default 5 s.
+	// Patience is how long a piece of work is tried while its shard has no primary that answers, from its first try on, if its
+	// context does not end before; at least a fifth of it is left after the first try. Default 5 s.
 	Patience time.Duration
 
 	Messages *tracing.Messages // nil: no work is traced
@@ -70,9 +70,10 @@ func New(c Config) *Directory {
 // Close ends all trying again, and watches: the node stops. Work is still answered, as well as one try can.
 func (d *Directory) Close() { d.close() }
 
-// patient is ctx for as long as work is tried again.
-func (d *Directory) patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, d.config.Patience)
+// patient is ctx for as long as work is tried whose first try began then.
+func (d *Directory) patient(ctx context.Context, began time.Time) (context.Context, context.CancelFunc) {
+	left := max(time.Until(began.Add(d.config.Patience)), d.config.Patience/5)
+	ctx, cancel := context.WithTimeout(ctx, left)
 	stop := context.AfterFunc(d.open, cancel)
 	return ctx, func() { stop(); cancel() }
 }
@@ -110,7 +111,7 @@ func (d *Directory) Do(ctx context.Context, tasks []Task, b *shard.Batch) {
 
 // again tries what failed until it is answered, cannot be, or patience ends. The first try began when began says.
 func (d *Directory) again(ctx context.Context, left []*attempt, b *shard.Batch, began time.Time) {
-	ctx, cancel := d.patient(ctx)
+	ctx, cancel := d.patient(ctx, began)
 	defer cancel()
 	for pause := firstPause; len(left) > 0; pause = min(2*pause, longestPause) {
 		left = d.keepHopeful(ctx, left, began)
@@ -150,6 +151,9 @@ func (d *Directory) rest(ctx context.Context, pause time.Duration) {
 	_ = d.config.Await(ctx, d.config.State().Version)
 }
 
+// ErrGivenUp is in the errors of work that was tried for as long as the node is patient, or its caller.
+var ErrGivenUp = errors.New("given up after trying again")
+
 // keepHopeful answers those that trying again cannot help, and gives the others, ready for it.
 func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time.Time) []*attempt {
 	kept := left[:0]
@@ -159,9 +163,9 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time
 		}
 		switch {
 		case !a.mayRepeat() || a.task.Here && kindOf(a.err) == shards.KindNotPrimary:
-			a.answer(a.err)
+			a.answer(a.verdict())
 		case ctx.Err() != nil:
-			a.answer(outOfTime(a.err, reads(a)))
+			a.answer(outOfTime(a.verdict(), reads(a)))
 			d.waited(a.task.Shard, began)
 		default:
 			a.err = nil
@@ -180,7 +184,7 @@ func outOfTime(err error, read bool) error {
 	case kind == shards.KindOutcomeUnknown && read: // nothing of it can have happened
 		kind = shards.KindUnavailable
 	}
-	return &shards.Error{Kind: kind, Err: fmt.Errorf("given up after trying again: %w", err)}
+	return &shards.Error{Kind: kind, Err: fmt.Errorf("%w: %w", ErrGivenUp, err)}
 }
 
 // try runs each attempt once: those of shards led from here on this goroutine, the others beside them. It returns when it began.

@@ -73,11 +73,11 @@ func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte
 // ask takes a query to the shard's primary until it is answered, cannot be, or patience ends. Neither here nor there is
 // called before the query has succeeded there, so that nothing is visited twice; there is told who answered.
 func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) error, there func(shards.NodeID, *answer)) (err error) {
-	ctx, cancel := d.patient(ctx)
+	began := time.Now()
+	ctx, cancel := d.patient(ctx, began)
 	defer cancel()
 	ctx, span := d.reading(ctx, tracing.Client, q)
 	defer func() { span.End(err) }()
-	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := d.askOnce(ctx, q, here, there)
 		hope := err != nil && mayAskAgain(err) && ctx.Err() == nil

@@ -223,8 +223,10 @@ func (a *activation) run() {
 			before, d.from.waiting = nil, false
 		}
 		a.mu.Unlock()
-		if d.err = d.ctx.Err(); d.err == nil { // else nobody waits for it any more, and it has not begun
+		if d.ctx.Err() == nil {
 			d.body, d.err = a.process(d)
+		} else { // nobody waits for it any more, and it has not begun
+			d.err = ended(d.ctx, d.m)
 		}
 		if d.err == errHeld {
 			before, d.err = nil, nil

@@ -13,19 +13,27 @@ import (
 )
 
 // Call has an actor handle a message, wherever it lives, and gives its reply. What the message changed is durable then. While its
-// shard fails over the message is tried again, and handled once; until ctx ends, or the node's patience. Errors are *Error if the
-// actor did not handle it, and else *shards.Error: of kind outcome unknown if it may have been handled.
+// shard fails over the message is tried again, and handled once; until ctx ends, or the node's patience.
+//
+// errors.As finds one of two in each error:
+//
+//	*Error           the actor, or the node where it lives, has answered: nothing has changed, but with CodeBadReply
+//	*shards.Error    nobody has. KindUnavailable: it was not handled, and may be called again. KindOutcomeUnknown: it may have been.
+//	                 KindInvalid: it can never be. Others, KindFull say, are those of the shard: it was not handled.
+//
+// If it was the end of ctx that ended the call, errors.Is(err, ctx.Err()) holds as well, also if it was the handler that watched it
+// (Turn.Context), and returned its error.
 func Call[Req, Resp any](ctx context.Context, h *Host, to ID, method string, request Req) (reply Resp, err error) {
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return reply, fmt.Errorf("virtual: a request to %s: %w", to, err)
+		return reply, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a request to %s: %w", to, err)}
 	}
 	body, err := h.Call(ctx, to, method, payload)
 	if err != nil {
 		return reply, err
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
-		return reply, fmt.Errorf("virtual: the reply of %s to %s is no %T: %w", to, method, reply, err)
+		return reply, &Error{to, method, CodeBadReply, fmt.Sprintf("its reply is no %T: %v", reply, err)}
 	}
 	return reply, nil
 }
@@ -162,8 +170,12 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 			return body, nil
 		}
 		unknown = unknown || kindOf(err) == shards.KindOutcomeUnknown
-		if !passing(err) && !h.starting(m, err) && !(unknown && unhandled(err)) {
-			return body, err
+		again := h.starting(m, err) || unknown && unhandled(err)
+		switch {
+		case CodeOf(err) != 0 && !again:
+			return nil, err
+		case ctx.Err() != nil || !again && !passing(err) || errors.Is(err, ErrGivenUp):
+			return nil, unanswered(ctx, m, err, unknown)
 		}
 		if patient == nil {
 			var cancel context.CancelFunc
@@ -172,11 +184,7 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 		}
 		m.Repeated, m.Unsure = true, m.Unsure || unknown
 		if patient.Err() != nil || h.ctx.Err() != nil {
-			err = fmt.Errorf("actor %s: given up after trying again: %w", m.To, err)
-			if unknown && kindOf(err) != shards.KindOutcomeUnknown {
-				err = &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New(err.Error())} // a typed cause would speak of this try only
-			}
-			return nil, err
+			return nil, unanswered(ctx, m, fmt.Errorf("given up after trying again: %w", err), unknown)
 		}
 		wait, done := context.WithTimeout(patient, pause)
 		h.c.Storage.Await(wait)
@@ -185,6 +193,27 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 		}
 		done()
 	}
+}
+
+// unanswered is the error of a message to which no actor has said anything: err is what became of the last try. If an earlier one may have
+// been handled, what err is says nothing of the message, and only its text is kept.
+func unanswered(ctx context.Context, m *message, err error, unknown bool) error {
+	kind, ended := kindOf(err), ctx.Err()
+	switch {
+	case unknown:
+		kind = shards.KindOutcomeUnknown
+	case CodeOf(err) != 0:
+		return err
+	case kind == shards.KindNotPrimary || ended != nil && (kind == shards.KindUnknown || errors.Is(err, ended)):
+		kind = shards.KindUnavailable
+	}
+	if unknown {
+		err = errors.New(err.Error())
+	}
+	if ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w; %w", ended, err)
+	}
+	return &shards.Error{Kind: kind, Err: fmt.Errorf("actor %s: %w", m.To, err)}
 }
 
 // unhandled says that a message was refused before it came to its actor: which says nothing of an earlier try.
@@ -203,8 +232,8 @@ func (h *Host) starting(m *message, err error) bool {
 
 // try takes a message to where its actor lives.
 func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, ended(ctx, m)
 	}
 	if h.kind(m.To.Kind) == nil && h.c.Coming(m.To.Kind) {
 		return nil, h.errComing(m.To.Kind)
@@ -230,12 +259,17 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	}
 	a, err := decodeAnswer(body)
 	if err != nil {
-		return nil, fmt.Errorf("virtual: the answer of node %s: %w", node, err)
+		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("virtual: the answer of node %s: %w", node, err)}
 	}
 	if a.Code != 0 {
 		return nil, &Error{a.Actor, a.Method, a.Code, a.Text}
 	}
 	return a.Body, nil
+}
+
+// ended says that a message was not handled since its caller waits no more.
+func ended(ctx context.Context, m *message) error {
+	return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("%s was not handled: %w", m.Method, ctx.Err())}
 }
 
 // lost marks a call that a node did not answer as one that may have been handled.

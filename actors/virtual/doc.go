@@ -61,7 +61,8 @@
 //	HandleRead            runs beside others, on what was committed when it began
 //	Tell                  goes out with the commit; the sender does not learn what became of it
 //	Ask, HandleAnswer     other messages come between question and answer, or wait until it is handled: HoldWhileAsking
-//	Call from a handler   refused: two actors that wait for each other would wait for ever
+//	Call from a handler   refused if it is made with the handler's context (Turn.Context): two actors that wait for each other would wait
+//	                      for ever
 //
 // MOVING.md says what is guaranteed, and how it differs from Orleans, Akka, Dapr and Proto.Actor.
 package virtual

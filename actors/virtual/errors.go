@@ -23,9 +23,11 @@ const (
 
 	codeUnready  // the kind is not ready on the node yet, and the message is one that comes again: no caller sees it
 	codeCrossing // CodeAsking of a question whose sender waits for an answer of the receiver: no asker and no caller sees it
+
+	CodeBadReply // the message was handled, and its reply is not what the caller takes: the two do not agree on the method's types
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready", "crossing"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready", "crossing", "bad reply"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {
@@ -35,7 +37,7 @@ func (c Code) String() string {
 	return "code"
 }
 
-// Error is why a message was not handled. It is the same on whatever node the actor lives.
+// Error is why a message was not handled, or with CodeBadReply why its reply cannot be had. It is the same on whatever node the actor lives.
 type Error struct {
 	Actor  ID
 	Method string

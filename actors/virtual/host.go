@@ -24,7 +24,8 @@ type Config struct {
 	Storage Storage
 	// Call takes a message to the Serve of another node's Host.
 	Call func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
-	// Patience is how long a message is tried again while its shard has no primary that answers, if its context does not end before.
+	// Patience is how long a message is tried again while its shard has no primary that answers, if its context does not end before. What
+	// its node's Storage has tried for as long is not tried again; on another node one try of it can take as long once more.
 	Patience time.Duration
 	// Memory bounds what the activations on this node need, in bytes, as far as it can be told from their states. Beyond it those that
 	// have been idle for longest leave memory. Default 512 MiB.
@@ -280,6 +281,7 @@ func (h *Host) giveUp(ctx context.Context, a *activation, d *delivery) ([]byte, 
 		end(d.span, errClosed)
 		return nil, errClosed
 	}
-	end(d.span, ctx.Err())
-	return nil, ctx.Err()
+	err := ended(ctx, d.m)
+	end(d.span, err)
+	return nil, err
 }

@@ -210,7 +210,7 @@ func TestEndOfContext(t *testing.T) {
 		if err := <-begun; kindOf(err) != shards.KindOutcomeUnknown || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one that has begun: %v", err)
 		}
-		if err := <-waiting; kindOf(err) != shards.KindUnknown || !errors.Is(err, context.DeadlineExceeded) {
+		if err := <-waiting; kindOf(err) != shards.KindUnavailable || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one that has not: %v", err)
 		}
 		close(g)

@@ -264,12 +264,27 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	var own *Error
 	switch {
 	case err == nil, passing(err):
+	case t.stopped():
+		err = errClosed
+	case t.abandonedBy(err):
+		err = ended(t.ctx, m)
 	case errors.As(err, &own) && own.Actor == ID{}:
 		err = &Error{a.id, m.Method, own.Code, own.Text}
 	default:
 		err = &Error{a.id, m.Method, CodeFailed, err.Error()}
 	}
 	return reply, err
+}
+
+// stopped says whether the handler may have failed since it was told that the node stops: it has changed nothing, and the actor's next node can
+// handle the message.
+func (t *Turn) stopped() bool { return t.given != nil && t.host.ctx.Err() != nil }
+
+// abandonedBy says whether the handler has failed since nobody waits for the message any more: it has watched Context, say. What actors have
+// sent, and reminders, come again: to them a handler that takes too long has failed.
+func (t *Turn) abandonedBy(err error) bool {
+	over := t.ctx.Err()
+	return over != nil && errors.Is(err, over) && !(t.m.chore() && over == context.DeadlineExceeded)
 }
 
 // commit writes state, data, reply, messages and reminders in one step.

@@ -57,7 +57,11 @@ func (t *Turn) Self() ID { return t.self }
 func (t *Turn) Now() time.Time { return t.now }
 
 // Context ends when nobody waits for the reply any more, when the node stops, and when the handler returns. What the handler has
-// changed is kept nevertheless, unless it returns an error. A Call with this context is refused.
+// changed is kept nevertheless, unless it returns an error. If that is because the context has ended, the message has not been refused: of a
+// node that stops it is handled by the next, and a caller who waits no more gets the error of its own context.
+//
+// A Call with this context, or one made from it, is refused. With any other it is not known to come from a handler: one to the actor itself,
+// or in a circle, then waits behind the message that makes it, and is refused as busy after 10 to 20 s.
 func (t *Turn) Context() context.Context {
 	if t.given == nil {
 		ctx, cancel := context.WithCancel(context.WithValue(t.ctx, turnKey{}, t.self))

@@ -1,0 +1,192 @@
+package virtual
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// watchers is a kind whose method "watch" is at it until it is told to stop, and then fails with what says why; after the first time it
+// replies at once.
+func watchers(handled *atomic.Int64, why func(ctx context.Context) error) func() *Kind {
+	return func() *Kind {
+		k := NewKind[clerk]("clerk")
+		Handle(k, "watch", func(c *Context[clerk], n int) (int, error) {
+			if handled.Add(1) > 1 {
+				return n, nil
+			}
+			<-c.Context().Done()
+			return 0, why(c.Context())
+		})
+		Handle(k, "ask", func(c *Context[clerk], to string) (uint64, error) {
+			return c.Ask(ID{"clerk", to}, "watch", 7, "answered")
+		})
+		HandleAnswer(k, "answered", func(c *Context[clerk], a Answer[int]) error {
+			text := fmt.Sprint(a.Reply)
+			if a.Refused != nil {
+				text = a.Refused.Error()
+			}
+			c.State.Answers = append(c.State.Answers, text)
+			return nil
+		})
+		HandleRead(k, "heard", func(c *Reading[clerk], _ struct{}) (string, error) { return fmt.Sprint(c.State.Answers), nil })
+		return k.Kind
+	}
+}
+
+func ofContext(ctx context.Context) error { return fmt.Errorf("it was ended: %w", ctx.Err()) }
+
+// typed checks what Call says of its errors.
+func typed(t *testing.T, err error) shards.ErrorKind {
+	t.Helper()
+	own, kinded := (*Error)(nil), (*shards.Error)(nil)
+	if errors.As(err, &own) == errors.As(err, &kinded) {
+		t.Errorf("%v is neither or both of *Error and *shards.Error", err)
+	}
+	return kindOf(err)
+}
+
+// The end of a caller's context is what its error says, whoever noticed it first: not that the handler has failed.
+func TestHandlerEndsWithItsCaller(t *testing.T) {
+	for _, from := range []shards.NodeID{"n1", "n2"} {
+		for range 8 { // handler and caller notice it at the same time
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, "n1", "n2")
+				w.register(watchers(new(atomic.Int64), ofContext))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := Call[int, int](ctx, w.hosts[from], ID{"clerk", "a"}, "watch", 1)
+				if kind := typed(t, err); !errors.Is(err, context.DeadlineExceeded) || kind != shards.KindOutcomeUnknown && kind != shards.KindUnavailable {
+					t.Errorf("from %s: %v, of kind %s", from, err, kind)
+				}
+			})
+		}
+	}
+}
+
+// A handler that stops since its node does has refused nothing: calls and questions are handled where the actor lives next.
+func TestHandlerEndsWithItsNode(t *testing.T) {
+	for name, why := range map[string]func(context.Context) error{
+		"with the context's error": ofContext,
+		"with an error of its own": func(context.Context) error { return errors.New("I was told to stop") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, "n1", "n2", "n3")
+				w.register(watchers(new(atomic.Int64), why))
+				called := make(chan error)
+				go func() { _, err := w.call("n2", "clerk/a", "watch", 1); called <- err }()
+				synctest.Wait()
+				w.hosts["n1"].Close()
+				w.lead(0, "n3")
+				if err := <-called; err != nil {
+					t.Errorf("a call: %v", err)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 8, "n1", "n2", "n3")
+				w.register(watchers(new(atomic.Int64), why))
+				asked := "b"
+				for w.home(ID{"clerk", asked}) == w.home(ID{"clerk", "a"}) {
+					asked += "b"
+				}
+				w.lead(w.home(ID{"clerk", "a"}), "n2")
+				w.must("n2", "clerk/a", "ask", asked)
+				synctest.Wait()
+				w.hosts["n1"].Close()
+				w.lead(w.home(ID{"clerk", asked}), "n3")
+				pass(time.Minute)
+				if got := w.must("n2", "clerk/a", "heard", struct{}{}); got != "[7]" {
+					t.Errorf("a question was answered with %s", got)
+				}
+			})
+		})
+	}
+}
+
+// A handler that takes too long for an actor that has asked has failed: the question would come for ever.
+func TestHandlerIsTooLateForAnActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(watchers(new(atomic.Int64), ofContext))
+		w.must("n1", "clerk/a", "ask", "b")
+		pass(time.Minute)
+		if got := w.must("n1", "clerk/a", "heard", struct{}{}); got != "[actor clerk/b, method watch: failed: it was ended: context deadline exceeded]" {
+			t.Errorf("the question was answered with %s", got)
+		}
+	})
+}
+
+// A call whose context ends before the second try was perhaps handled by the first.
+func TestEndOfContextAfterAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(journals(nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			_, _ = to.Serve(ctx, body)
+			cancel()
+			return nil, errors.New("the link broke")
+		}
+		_, err := Call[string, int](ctx, w.hosts["n2"], ID{"journal", "a"}, "add", "x")
+		if typed(t, err) != shards.KindOutcomeUnknown || !errors.Is(err, context.Canceled) {
+			t.Errorf("it may have been handled, and was: %v", err)
+		}
+	})
+}
+
+// Each error of Call is of one of two types, and says what the caller may do.
+func TestErrorsOfCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(journals(nil))
+		h, id := w.hosts["n2"], ID{"journal", "a"}
+		if _, err := Call[string, []string](t.Context(), h, id, "add", "x"); CodeOf(err) != CodeBadReply || typed(t, err) != 0 {
+			t.Errorf("a number for a list: %v", err)
+		}
+		w.lines("journal/a", "x")
+		if _, err := Call[any, int](t.Context(), h, id, "add", func() {}); typed(t, err) != shards.KindInvalid {
+			t.Errorf("a request that is no JSON: %v", err)
+		}
+		w.spoil = func([]Op) error { return &shards.Error{Kind: shards.KindFull, Err: errors.New("the node is full")} }
+		if _, err := Call[string, int](t.Context(), w.hosts["n1"], id, "add", "y"); typed(t, err) != shards.KindFull {
+			t.Errorf("a node that is full: %v", err)
+		}
+		tries := 0
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			if tries++; tries == 1 {
+				return nil, errors.New("the link broke")
+			}
+			return to.Serve(ctx, body)
+		}
+		if _, err := Call[string, int](t.Context(), h, id, "add", "y"); typed(t, err) != shards.KindOutcomeUnknown {
+			t.Errorf("a node that is full, when an earlier try may have been handled: %v", err)
+		}
+		w.lead(0, "")
+		if _, err := Call[string, int](t.Context(), h, id, "add", "y"); typed(t, err) != shards.KindUnavailable {
+			t.Errorf("nobody leads: %v", err)
+		}
+	})
+}
+
+// What a storage has given up after the node's patience is not tried for as long again.
+func TestPatienceIsSpentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(journals(nil))
+		w.spoil = func([]Op) error {
+			pass(w.hosts["n1"].c.Patience)
+			return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("nobody writes: %w", ErrGivenUp)}
+		}
+		began := time.Now()
+		if _, err := w.call("n1", "journal/a", "add", "x"); typed(t, err) != shards.KindUnavailable || time.Since(began) > w.hosts["n1"].c.Patience {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
