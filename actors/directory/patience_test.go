@@ -2,6 +2,7 @@ package directory
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,9 +44,9 @@ func TestARefusalSaysNothingOfAnEarlierTry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.lead("b", "b", "b", "b")
-			calls := 0
+			var calls atomic.Int64 // the last one may go on when nobody waits for it any more
 			w.spoil = func(_ shards.NodeID, _ transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
-				if calls++; calls == 1 {
+				if calls.Add(1) == 1 {
 					_, _ = serve()
 					return nil, transport.ErrPeerGone
 				}
@@ -58,7 +59,7 @@ func TestARefusalSaysNothingOfAnEarlierTry(t *testing.T) {
 			if moved := (*shards.NotPrimaryError)(nil); errors.As(got.err, &moved) {
 				t.Errorf("a write that may have happened is sent elsewhere: %v", got.err)
 			}
-			calls = 0
+			calls.Store(0)
 			w.lead("b", "b", "b", "b")
 			if got := w.nodes["a"].do(0, get("n")); got.err == nil || kindOf(got.err) == shards.KindOutcomeUnknown {
 				t.Errorf("a read: %v", got.err)
@@ -73,9 +74,9 @@ func TestPatienceHasTheFirstTryInIt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newTown(t, "a", "b")
 			w.lead("b", "b", "b", "b")
-			calls := 0
+			var calls atomic.Int64 // the last one may go on when nobody waits for it any more
 			w.spoil = func(shards.NodeID, transport.Kind, func() ([]byte, error)) ([]byte, error) {
-				if calls++; calls == 1 {
+				if calls.Add(1) == 1 {
 					<-time.After(first)
 				}
 				return nil, transport.ErrNoPeer
