@@ -61,7 +61,7 @@ func TestClusterRoutes(t *testing.T) {
 		{"PUT", "/_keyspace/orders", `{"shard":4}`, 400, "unknown field"},
 		{"GET", "/_keyspace/scan", ``, 404, `no keyspace \"scan\"`},
 		{"GET", "/_cluster/health", "", 200, `"status":"red"`},
-		{"GET", "/_cluster/health", "", 200, `{"shard":"orders/0","status":"red","reason":"it has never been allocated"}`},
+		{"GET", "/_cluster/health", "", 200, `{"shard":"orders/0","status":"red","reason":"it has never been allocated; troupe explain orders/0 says which rule or policy is in the way"}`},
 		{"GET", "/_cluster/allocation/explain", "", 200, `"explanation":"orders/0 term 0: no copy"`},
 		{"GET", "/_cluster/losses", "", 200, `{"losses":[{"node":"n2","summary":"3 of its copies would have no place","lasting":true,"copies":9,"unserved":2,"single":2,"unplaceable":4,"few":1,"fullest_node":"n1","fullest_used_percent":120,"fullest_in":"cpu","at":0}],"waiting":["n3"]}`},
 		{"POST", "/_cluster/losses", "", 405, "use GET"},

@@ -99,7 +99,7 @@ func (o *overview) health() Health {
 	listed := rest[:min(maxReasons, len(rest))]
 	h.Reasons = alone
 	for _, r := range listed {
-		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason})
+		h.Reasons = append(h.Reasons, HealthReason{Shard: r.Name, Status: r.Status.String(), Reason: r.Reason + whereWhy(o.state, r.Shard)})
 	}
 	h.Unlisted = len(rest) - len(listed)
 	if reason := o.fewVoters(); reason != "" && h.Status == Green {
@@ -200,6 +200,17 @@ func count(n int) string {
 		return "is 1"
 	}
 	return fmt.Sprintf("are %d", n)
+}
+
+// whereWhy says who knows why nothing is done for a shard that is not green: the rules and policies of the node that leads, which are asked
+// anew for that.
+func whereWhy(s *cluster.State, id shards.ShardID) string {
+	r := s.Shard(id)
+	coming := slices.ContainsFunc(r.Copies, func(c cluster.Copy) bool { return !c.InSync })
+	if coming || r.Primary == 0 && len(r.Copies) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("; troupe explain %s says which rule or policy is in the way", s.ShardName(id))
 }
 
 // healthOf judges a cluster by its members and copies.
