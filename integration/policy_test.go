@@ -130,7 +130,11 @@ func TestBadPolicyFromOutside(t *testing.T) {
 		p.writeEverywhere(1)
 		name := mood + "ping"
 		p.troupe("policy", "push", module(t, mood), "--name", name)
-		p.troupe("policy", "activate", name, "--set", "mood="+mood)
+		activation := p.run(soon(t), "policy", "activate", name, "--set", "mood="+mood)
+		out, _ := activation.CombinedOutput() // how it ended is in ProcessState: it may be quarantined before anybody has looked
+		if code := activation.ProcessState.ExitCode(); code != 0 && (code != 4 || !strings.Contains(string(out), "it is in force no more: ")) {
+			t.Fatalf("activation of %s: exit code %d\n%s", name, code, out)
+		}
 		p.troupe("keyspace", "create", mood+":shards=8,replicas=1")
 		p.waitFor("it is quarantined", func() bool {
 			info := p.policy(name)

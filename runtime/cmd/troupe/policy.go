@@ -71,7 +71,7 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 		if p.Active != nil {
 			v = p.Find(p.Active.Version)
 		}
-		rows = append(rows, []string{p.Name, useText(p.Active), useText(p.Shadow), fmt.Sprint(len(p.Versions)), readyText(v), brief(p.Note)})
+		rows = append(rows, []string{p.Name, useText(p.Active), useText(p.Shadow), fmt.Sprint(len(p.Versions)), readyText(v), brief(noteText(p))})
 	}
 	for _, h := range l.House {
 		state := "house"
@@ -93,13 +93,25 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 	return err
 }
 
+// noteText is how the last change of a policy came about, behind the newest version if that must not be in force.
+func noteText(p *admin.PolicyInfo) string {
+	newest := p.Find(0)
+	if newest.Quarantined == "" {
+		return p.Note
+	}
+	return strings.TrimSuffix(fmt.Sprintf("version %d is quarantined; %s", newest.Version, p.Note), "; ")
+}
+
 // brief is as much of a note as a table has room for; inspect prints all of it.
 func brief(note string) string {
 	const most = 70
 	if text := []rune(note); len(text) > most {
 		note = string(text[:most-1]) + "…"
 	}
-	return orNone(note)
+	if note == "" {
+		return "-"
+	}
+	return note
 }
 
 // useText prints a version in use, as in "2 (1.0.1) nodes=n3".
@@ -114,6 +126,7 @@ func useText(u *admin.PolicyUse) string {
 	return text
 }
 
+// readyText counts the nodes that can run a version: also one that is quarantined, and runs nowhere.
 func readyText(v *admin.PolicyVersion) string {
 	ready := 0
 	for _, n := range v.Ready {
@@ -228,7 +241,7 @@ func (r *remote) printPolicy(p *admin.PolicyInfo) error {
 			}
 		}
 		if v.Quarantined != "" {
-			word = "quarantined: " + v.Quarantined
+			word += "; quarantined: " + v.Quarantined
 		}
 		rows = append(rows, []string{fmt.Sprint(v.Version), v.Label, v.Digest[:12], byteText(int64(v.Size)), time.Unix(v.Pushed, 0).Format(time.DateTime), word})
 	}

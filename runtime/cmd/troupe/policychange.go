@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +47,7 @@ again; a module that fails three times is quarantined at any time.
 
 With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits.
 
-Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate`,
+Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate; or in force no more when it looks`,
 		Example: `  troupe policy activate spare --set nodes=n3
   troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20`,
 	}
@@ -79,7 +81,7 @@ Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quaranti
 			if err != nil {
 				return refused(err)
 			}
-			return r.acknowledgeUse(ctx, client, &done, args[0])
+			return r.acknowledgeActivation(ctx, client, &done, args[0], a.Version)
 		})
 	}
 	return cmd
@@ -93,23 +95,87 @@ func refused(err error) error {
 	return err
 }
 
+// policyUsed is what is printed as JSON after a change of what is in force.
+type policyUsed struct {
+	admin.Acknowledged
+	Policy        string            `json:"policy"`
+	PolicyVersion uint32            `json:"policy_version"` // that is in force; 0: none
+	Settings      map[string]string `json:"settings"`
+	Previous      *admin.PolicyUse  `json:"previous"`       // what a rollback brings back
+	Note          string            `json:"note,omitempty"` // how the last change came about
+}
+
+// changed is a policy as it is after a change: another node than the one that made it may answer, and hear of it a little later.
+func changed(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string) (*admin.PolicyInfo, error) {
+	for begun := time.Now(); ; {
+		l, err := client.Policies(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if l.Version >= a.Version || time.Since(begun) > changeLimit {
+			for i := range l.Policies {
+				if l.Policies[i].Name == name {
+					return &l.Policies[i], nil
+				}
+			}
+			return nil, fmt.Errorf("policy %s was forgotten by somebody else", name)
+		}
+		if err := pause(ctx, readyPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// changeLimit is how long a node may take to hear of a change of the cluster state before what it knows is printed.
+const changeLimit = 5 * time.Second
+
 // acknowledgeUse prints what is in force after a change.
 func (r *remote) acknowledgeUse(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string) error {
-	if r.json {
-		return printJSON(r.c.out, a)
-	}
-	p, err := client.Policy(ctx, name)
+	p, err := changed(ctx, client, a, name)
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("policy %s: nothing is in force", name)
+	return r.printUse(a, p, "")
+}
+
+// acknowledgeActivation prints what is in force after an activation, and fails if that is not what was to be: the first plans may have
+// taken it back meanwhile. version 0 is the newest.
+func (r *remote) acknowledgeActivation(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string, version int) error {
+	p, err := changed(ctx, client, a, name)
+	if err != nil {
+		return err
+	}
+	wanted := p.Find(uint32(version))
+	if wanted == nil || p.Active == nil || p.Active.Version != wanted.Version {
+		if err := r.printUse(a, p, ""); err != nil {
+			return err
+		}
+		return &failure{exitDifferent, fmt.Errorf("policy %s: it is in force no more: %s", name, cmp.Or(p.Note, "it was changed by somebody else"))}
+	}
+	trial := ""
+	if a.Changed {
+		trial = fmt.Sprintf("\nfor five minutes the leader takes it back if plans stall or shards move again and again, and at any time if it fails: see troupe policy logs %s -f, troupe policy inspect %s", name, name)
+	}
+	return r.printUse(a, p, trial)
+}
+
+// printUse prints what is in force, and what else there is to say to people.
+func (r *remote) printUse(a *admin.Acknowledged, p *admin.PolicyInfo, more string) error {
+	if r.json {
+		used := policyUsed{Acknowledged: *a, Policy: p.Name, Settings: map[string]string{}, Previous: p.Previous, Note: p.Note}
+		if p.Active != nil {
+			used.PolicyVersion, used.Settings = p.Active.Version, p.Active.Settings
+		}
+		return printJSON(r.c.out, used)
+	}
+	text := fmt.Sprintf("policy %s: nothing is in force", p.Name)
 	if p.Active != nil {
-		text = fmt.Sprintf("policy %s: in force is version %s", name, useText(p.Active))
+		text = fmt.Sprintf("policy %s: in force is version %s", p.Name, useText(p.Active))
 	}
 	if p.Previous != nil {
 		text += fmt.Sprintf("; before it was version %s", useText(p.Previous))
 	}
-	return r.acknowledge(a, text)
+	return r.acknowledge(a, text+more)
 }
 
 // policyRetreat is a verb that takes a policy back.

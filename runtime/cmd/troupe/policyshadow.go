@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +19,7 @@ func policyShadowCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "shadow NAME", Short: "compute a version beside what is in force, and see what it would change", Args: cobra.ExactArgs(1),
 		Long: `From now on every plan is also made with this version in place of what is in force, on the same input, and the difference kept: verdicts
-that would be others, moves, balance, bytes. Nothing moves. --watch prints each comparison as it is made, until Ctrl-C; alone, without
+that would be others, moves, balance, bytes. Nothing moves. All that is in the shadow is compared together, in one plan. --watch prints each comparison as it is made, until Ctrl-C; alone, without
 --version or --set, it only looks at what is in the shadow already.`,
 		Example: `  troupe policy shadow spare --set nodes=n3 --watch
   troupe policy shadow spare --show
@@ -79,6 +82,7 @@ func (r *remote) beginShadow(ctx context.Context, client *admin.Client, name str
 
 // comparisons prints them, to the end or for ever.
 func (r *remote) comparisons(ctx context.Context, client *admin.Client, name string, on bool) error {
+	var last *admin.Comparison
 	for k, err := range client.PolicyComparisons(ctx, name, on) {
 		switch {
 		case ctx.Err() != nil:
@@ -94,8 +98,55 @@ func (r *remote) comparisons(ctx context.Context, client *admin.Client, name str
 		if err != nil {
 			return &fatal{err}
 		}
+		last = &k
+	}
+	if r.json || on {
+		return nil
+	}
+	p, err := client.Policy(ctx, name)
+	if err != nil {
+		return err
+	}
+	if text := stale(&p, last); text != "" {
+		fmt.Fprintln(r.c.err, text)
 	}
 	return nil
+}
+
+// stale says of the last comparison that it is not about what is in the shadow now; empty if it is.
+func stale(p *admin.PolicyInfo, last *admin.Comparison) string {
+	switch {
+	case last == nil && p.Shadow == nil:
+		return fmt.Sprintf("policy %s is not in the shadow, and has not been since this leader began", p.Name)
+	case last == nil:
+		return "nothing has been compared yet: the next plan will be"
+	}
+	old := "these comparisons are old, the last of " + time.UnixMilli(last.At).Format(time.DateTime)
+	switch {
+	case p.Shadow == nil:
+		return fmt.Sprintf("%s: policy %s is in the shadow no more; in force is %s", old, p.Name, useText(p.Active))
+	case p.Since > last.At/1000:
+		return fmt.Sprintf("%s: in force is %s since %s", old, useText(p.Active), time.Unix(p.Since, 0).Format(time.DateTime))
+	}
+	for _, x := range last.Policies {
+		if x.Name == p.Name && (x.Version != p.Shadow.Version || !maps.Equal(x.Settings, p.Shadow.Settings)) {
+			return fmt.Sprintf("%s: in the shadow is %s now", old, useText(p.Shadow))
+		}
+	}
+	return ""
+}
+
+// comparedText names the policies of a comparison: all that were in the shadow are in the one plan.
+func comparedText(all []admin.ShadowedPolicy) string {
+	var names []string
+	for _, p := range all {
+		text := fmt.Sprintf("%s version %d", p.Name, p.Version)
+		for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
+			text += fmt.Sprintf(" %s=%s", name, p.Settings[name])
+		}
+		names = append(names, text)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (r *remote) printComparison(k *admin.Comparison) error {
@@ -104,6 +155,7 @@ func (r *remote) printComparison(k *admin.Comparison) error {
 	fmt.Fprintf(r.c.out, "              fullest node over mean: copies %.2f -> %.2f, primaries %.2f -> %.2f; bytes moved %s -> %s; planning %v -> %v\n",
 		k.Active.Copies, k.Shadow.Copies, k.Active.Primaries, k.Shadow.Primaries, byteText(int64(k.Active.Bytes)), byteText(int64(k.Shadow.Bytes)),
 		time.Duration(k.Active.Micros)*time.Microsecond, time.Duration(k.Shadow.Micros)*time.Microsecond)
+	fmt.Fprintf(r.c.out, "              with %s\n", comparedText(k.Policies))
 	for _, f := range k.Flips {
 		fmt.Fprintf(r.c.out, "  %-9s %s -> %s  %d times, as %s\n", f.Question, f.From, f.To, f.Count, f.Example)
 	}

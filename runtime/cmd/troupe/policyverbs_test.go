@@ -49,7 +49,7 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy activate spare --version 1 --set nods=n1", 4, []string{"has no setting nods; it has mood, nodes"}},
 		{"policy activate spare --version 3", 3, []string{"has no version 3; there are 1, 2"}},
 		{"policy activate spare --require-shadow 90", 4, []string{"the gate is closed: 0 of 90"}},
-		{"policy activate spare", 0, []string{"in force is version 2 (1.0.0)"}},
+		{"policy activate spare", 0, []string{"in force is version 2 (1.0.0)", "for five minutes", "troupe policy logs spare -f"}},
 		{"policy activate spare --set nodes=x*", 0, []string{"in force is version 2 (1.0.0) nodes=x*; before it was version 2 (1.0.0)"}},
 		{"policy list", 0, []string{"2 (1.0.0) nodes=x*", "1 (1.0.0) nodes=n1", "1/1"}},
 		{"policy rollback spare", 0, []string{"in force is version 2 (1.0.0); before it was version 2 (1.0.0) nodes=x*"}},
@@ -58,8 +58,8 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy forget spare --version 1", 0, []string{"forgotten"}},
 		{"policy quarantine spare --reason rubbish", 0, []string{"nothing is in force"}},
 		{"policy activate spare", 4, []string{"is quarantined: rubbish"}},
-		{"policy list", 0, []string{"quarantined: module", "rubbish"}},
-		{"policy inspect spare", 0, []string{"quarantined: rubbish", "reads node_name, copy_node"}},
+		{"policy list", 0, []string{"quarantined: module", "rubbish", "version 2 is quarantined; "}},
+		{"policy inspect spare", 0, []string{"1/1; quarantined: rubbish", "reads node_name, copy_node"}},
 		{"policy quarantine spare --lift", 0, []string{"nothing is in force"}},
 		{"policy rollback spare", 4, []string{"has nothing to go back to"}},
 		{"policy activate spare", 0, []string{"in force is version 2"}},
@@ -75,6 +75,51 @@ func TestPolicyVerbs(t *testing.T) {
 				t.Errorf("troupe %s: %q is not in\n%s%s", step.line, want, out, errs)
 			}
 		}
+	}
+}
+
+// An activation that the first plans have taken back is a failure, whatever the cluster said when it took it.
+func TestActivationThatDoesNotLast(t *testing.T) {
+	p := admin.PolicyInfo{Name: "spare", Note: "version 1 was quarantined: it fails", Versions: []admin.PolicyVersion{{Version: 1, Digest: "ab"}}}
+	for _, c := range []struct {
+		active *admin.PolicyUse
+		code   int
+		want   string
+	}{
+		{nil, exitDifferent, "policy spare: it is in force no more: version 1 was quarantined: it fails"},
+		{&admin.PolicyUse{Version: 1, Label: "1.0"}, 0, "policy spare: in force is version 1 (1.0)\nfor five minutes"},
+	} {
+		p.Active = c.active
+		addr, _ := record(t, map[string][]any{"POST /_policy/spare/activate": {admin.Acknowledged{Acknowledged: true, Changed: true, Version: 9}}, "GET /_policy": {admin.PolicyList{Version: 8}, admin.PolicyList{Version: 9, Policies: []admin.PolicyInfo{p}}}})
+		if out, errs, code := invoke(t, nil, "", "policy", "activate", "spare", "--addr", addr); code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("exit code %d: %s%s; want %q", code, out, errs, c.want)
+		}
+	}
+}
+
+func TestStaleComparisons(t *testing.T) {
+	shadow := &admin.PolicyUse{Version: 2, Label: "1.1", Settings: map[string]string{"nodes": "n1"}}
+	last := &admin.Comparison{At: 1_000_000, Policies: []admin.ShadowedPolicy{{Name: "other", Version: 7}, {Name: "spare", Version: 2, Settings: map[string]string{"nodes": "n1"}}}}
+	for _, c := range []struct {
+		p    admin.PolicyInfo
+		last *admin.Comparison
+		want string
+	}{
+		{admin.PolicyInfo{Shadow: shadow}, last, ""},
+		{admin.PolicyInfo{Shadow: shadow, Since: 900}, last, ""},
+		{admin.PolicyInfo{Shadow: shadow, Since: 1001}, last, "in force is - since "},
+		{admin.PolicyInfo{Active: shadow}, last, "is in the shadow no more; in force is 2 (1.1) nodes=n1"},
+		{admin.PolicyInfo{Shadow: &admin.PolicyUse{Version: 3, Label: "1.2"}}, last, "in the shadow is 3 (1.2) now"},
+		{admin.PolicyInfo{Shadow: shadow}, nil, "nothing has been compared yet"},
+		{admin.PolicyInfo{}, nil, "is not in the shadow"},
+	} {
+		c.p.Name = "spare"
+		if got := stale(&c.p, c.last); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: %q, want %q", c.p, got, c.want)
+		}
+	}
+	if got := comparedText(last.Policies); got != "other version 7, spare version 2 nodes=n1" {
+		t.Error(got)
 	}
 }
 
@@ -109,7 +154,7 @@ func TestPolicyVerbsInJSON(t *testing.T) {
 		}
 	}
 	out, _ := node.at(t, 0, "", "policy", "shadow", "keep_off", "--show")
-	if !strings.Contains(out, "verdicts would be others, of 16 of 16 shards") || !strings.Contains(out, "remain    YES -> NO  16 times, as shard default/0, node n1: [keep_off] node n1 is among") {
+	if !strings.Contains(out, "verdicts would be others, of 16 of 16 shards") || !strings.Contains(out, "with keep_off version 1 nodes=n1\n") || !strings.Contains(out, "remain    YES -> NO  16 times, as shard default/0, node n1: [keep_off] node n1 is among") {
 		t.Errorf("a comparison for people: %s", out)
 	}
 	if out, words := node.at(t, 0, "", "policy", "logs", "same_node"); out != "" || !strings.Contains(words, "same_node has logged nothing") {
@@ -118,7 +163,14 @@ func TestPolicyVerbsInJSON(t *testing.T) {
 	if _, words := node.at(t, exitNotFound, "", "policy", "logs", "keep_of"); !strings.Contains(words, `no policy "keep_of"; there are keep_off`) {
 		t.Errorf("the log of no policy: %q", words)
 	}
-	read(&a, "policy activate keep_off")
+	var used policyUsed
+	if read(&used, "policy activate keep_off --set nodes=x"); !used.Changed || used.Policy != "keep_off" || used.PolicyVersion != 1 || used.Settings["nodes"] != "x" || used.Previous != nil {
+		t.Errorf("activated %+v", used)
+	}
+	used = policyUsed{}
+	if read(&used, "policy activate keep_off --set nodes="); used.Previous == nil || used.Previous.Settings["nodes"] != "x" || used.Settings["nodes"] != "" {
+		t.Errorf("activated %+v", used)
+	}
 	for heard := 0; heard == 0; {
 		out, _ := node.at(t, 0, "", "policy", "logs", "keep_off", "--json")
 		for line := range strings.Lines(out) {
