@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,10 +63,18 @@ func (k *Kinds) Push(ctx context.Context, module []byte, o PushOptions) (PushedK
 	}}); err != nil {
 		return done, err
 	}
-	if done.Version, err = k.awaitReady(ctx, &done); err == nil && !o.Hold {
-		err = k.Use(ctx, done.Kind, admin.KindUse{Version: done.Version, Older: o.Older})
+	for {
+		if done.Version, err = k.awaitReady(ctx, &done); err != nil || o.Hold {
+			return done, err
+		}
+		outcome, err := k.use(ctx, &cluster.UseKind{Name: done.Kind, Number: done.Version, Older: o.Older})
+		if err == nil || outcome.Err == nil || outcome.Err.Why != cluster.WhyUnsafe || k.node.await(ctx, outcome.Version-1) != nil {
+			return done, err
+		}
+		if missing, _, unable := k.look(&done); missing == "" || unable != nil {
+			return done, err // that it is not ready everywhere was not the reason
+		}
 	}
-	return done, err
 }
 
 // check finds out whether a module can be a kind before others are troubled with it.
@@ -93,51 +102,44 @@ func (k *Kinds) propose(ctx context.Context, c *cluster.Command) (cluster.Outcom
 }
 
 // awaitReady returns the number of a version when every node that may hold actors has compiled it.
-func (k *Kinds) awaitReady(ctx context.Context, p *PushedKind) (number uint32, err error) {
+func (k *Kinds) awaitReady(ctx context.Context, p *PushedKind) (uint32, error) {
 	for {
-		state := k.node.state()
-		known := state.Kind(p.Kind)
-		var v *cluster.KindVersion
-		if known != nil {
-			v = known.Of(cluster.Digest(p.Digest))
+		seen := k.node.state().Version
+		missing, number, err := k.look(p)
+		if missing == "" || err != nil {
+			return number, err
 		}
-		missing := "this node is between two lives"
-		switch {
-		case v != nil:
-			number = v.Number
-			if missing, err = unready(state, v); missing == "" || err != nil {
-				return number, err
-			}
-		case state.Cluster != "":
-			return number, fmt.Errorf("runtime: kind %s: the version with module %.12s was forgotten, or pushed out by newer ones, before every node had compiled it", p.Kind, p.Digest)
-		}
-		if err := k.node.await(ctx, state.Version); err != nil {
+		if err := k.node.await(ctx, seen); err != nil {
 			return number, fmt.Errorf("runtime: version %d of kind %s is there, and not in use: %s: %w", number, p.Kind, missing, err)
 		}
 	}
 }
 
-// unready names a node that has not compiled a version yet; empty: all have. An error says that one cannot run it.
-func unready(state *cluster.State, v *cluster.KindVersion) (missing string, err error) {
-	module := state.Module(v.Digest)
-	for i := range state.Members {
-		m := &state.Members[i]
-		if m.Down || !m.Has(cluster.RoleData) {
-			continue
-		}
-		switch problem, known := module.ReadyOn(m.ID, m.Epoch); {
-		case !known:
-			missing = fmt.Sprintf("node %s has not compiled it yet", m.Name)
-		case problem != "":
-			return "", fmt.Errorf("runtime: version %d of the kind is there, and cannot be used: node %s cannot run it: %s", v.Number, m.Name, problem)
-		}
+// look says what of a version is waited for; empty: nothing. An error says that waiting is in vain.
+func (k *Kinds) look(p *PushedKind) (missing string, number uint32, err error) {
+	state := k.node.state()
+	if state.Cluster == "" {
+		return "this node is between two lives", 0, nil
 	}
-	return missing, nil
+	known := state.Kind(p.Kind)
+	var v *cluster.KindVersion
+	if known != nil {
+		v = known.Of(cluster.Digest(p.Digest))
+	}
+	if v == nil {
+		return "", 0, fmt.Errorf("runtime: kind %s: the version with module %.12s was forgotten, or pushed out by newer ones, before every node had compiled it", p.Kind, p.Digest)
+	}
+	cannot, waiting := state.UnreadyForKind(state.Module(v.Digest))
+	if len(cannot) > 0 {
+		err = fmt.Errorf("runtime: version %d of the kind is there, and cannot be used: %s", v.Number, strings.Join(cannot, "; "))
+	}
+	return strings.Join(waiting, "; "), v.Number, err
 }
 
 // Use has the messages of a kind handled by a version. It is refused unless every node that may hold actors has compiled that.
 func (k *Kinds) Use(ctx context.Context, kind string, u admin.KindUse) error {
-	return k.use(ctx, &cluster.UseKind{Name: kind, Number: u.Version, If: u.If, Older: u.Older})
+	_, err := k.use(ctx, &cluster.UseKind{Name: kind, Number: u.Version, If: u.If, Older: u.Older})
+	return err
 }
 
 // Rollback has messages handled by the version before the one in use; another Rollback goes forth again, unless u.If says which
@@ -150,16 +152,17 @@ func (k *Kinds) Rollback(ctx context.Context, kind string, u admin.KindUse) erro
 	if err != nil {
 		return err
 	}
-	return k.use(ctx, c)
+	_, err = k.use(ctx, c)
+	return err
 }
 
-func (k *Kinds) use(ctx context.Context, u *cluster.UseKind) error {
+func (k *Kinds) use(ctx context.Context, u *cluster.UseKind) (cluster.Outcome, error) {
 	u.At = time.Now().Unix()
 	outcome, err := k.propose(ctx, &cluster.Command{UseKind: u})
 	if err == nil {
 		k.awaitHeard(ctx, outcome.Version)
 	}
-	return err
+	return outcome, err
 }
 
 // Forget drops a kind with its modules. Messages for its actors are refused from then on; what they keep stays in their shards, and a
@@ -172,10 +175,11 @@ func (k *Kinds) Forget(ctx context.Context, kind string) error {
 // List gives the kinds by name, with their versions and who has compiled them, as far as this node has heard.
 func (k *Kinds) List() []admin.KindInfo { return admin.KindsOf(k.node.state()) }
 
-// What it takes for others to hear of a change.
+// What it takes for others to hear of a change: how long they are waited for, and the pauses between questions to one, which grow.
 const (
 	heardLimit = 2 * time.Second
-	heardPause = 2 * time.Millisecond
+	firstPause = 2 * time.Millisecond
+	mostPause  = 100 * time.Millisecond
 )
 
 // awaitHeard returns when every member that answers has applied a version of the cluster state, so that the next call finds what has just
@@ -192,17 +196,17 @@ func (k *Kinds) awaitHeard(ctx context.Context, version uint64) {
 	asked.Wait()
 }
 
+// heard returns when a member has applied a version. One that does not answer may do so in a moment: it starts again, or its link broke.
 func (k *Kinds) heard(ctx context.Context, node shards.NodeID, version uint64) {
-	again := time.NewTicker(heardPause)
-	defer again.Stop()
-	for {
-		v, err := clusterAPI{k.node}.View(ctx, node, false)
-		if err != nil || v.Version >= version {
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		if v, err := (clusterAPI{k.node}).View(ctx, node, false); err == nil && v.Version >= version {
 			return
 		}
+		again := time.NewTimer(pause)
 		select {
 		case <-again.C:
 		case <-ctx.Done():
+			again.Stop()
 			return
 		}
 	}

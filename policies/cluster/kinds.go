@@ -90,8 +90,9 @@ func (k *ActorKind) Of(digest Digest) *KindVersion {
 // Newest is the version that was pushed last.
 func (k *ActorKind) Newest() *KindVersion { return &k.Versions[len(k.Versions)-1] }
 
-// UnreadyForKind lists the members that may hold copies and cannot run a module, each in words, as Unready does for policies.
-func (s *State) UnreadyForKind(m *Module) []string { return s.unready(m, RoleData) }
+// UnreadyForKind lists the members that may hold copies and cannot run a module, each in words, as Unready does for policies; and those that
+// have said nothing yet. With neither its version may be used.
+func (s *State) UnreadyForKind(m *Module) (cannot, waiting []string) { return s.unready(m, RoleData) }
 
 // amendKind changes the kind with this name as f says, and drops the versions that are not kept.
 func (d *draft) amendKind(name string, f func(*ActorKind) error) error {
@@ -188,8 +189,8 @@ func (d *draft) useKind(c *UseKind) error {
 			return refuse(WhyUnsafe, "version %d of kind %s keeps data in layout %d, and version %d, which is active, in layout %d: actors whose data has been migrated would refuse all messages until a module comes that reads it",
 				v.Number, k.Name, v.Data, now.Number, now.Data)
 		}
-		if words := d.UnreadyForKind(d.Module(v.Digest)); len(words) > 0 {
-			return refuse(WhyUnsafe, "version %d of kind %s (%s) cannot be made active: every node that may hold its actors must be ready for it, and %s", v.Number, k.Name, v.Digest.Short(), few(words))
+		if cannot, waiting := d.UnreadyForKind(d.Module(v.Digest)); len(cannot)+len(waiting) > 0 {
+			return refuse(WhyUnsafe, "version %d of kind %s (%s) cannot be made active: every node that may hold its actors must be ready for it, and %s", v.Number, k.Name, v.Digest.Short(), few(append(cannot, waiting...)))
 		}
 		k.Previous, k.Active, k.Edition, k.Since = k.Active, number, d.Version, c.At
 		return nil

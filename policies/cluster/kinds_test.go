@@ -97,7 +97,8 @@ func (w *world) useKind(k *kindred, name string) (used int) {
 		v, known := k.versions[wanted]
 		allowed = known && (c.If == 0 || c.If == k.active)
 		if allowed && wanted != k.active {
-			allowed = len(w.state.UnreadyForKind(w.state.Module(v.Digest))) == 0 && (k.active == 0 || c.Older || v.Data >= k.versions[k.active].Data)
+			cannot, waiting := w.state.UnreadyForKind(w.state.Module(v.Digest))
+			allowed = len(cannot)+len(waiting) == 0 && (k.active == 0 || c.Older || v.Data >= k.versions[k.active].Data)
 		}
 	}
 	edition := uint64(0)

@@ -279,10 +279,13 @@ func (d *draft) unstage(node shards.NodeID) {
 
 // Unready lists the members that may lead and cannot run a module, each in words: what they say, or that they have said
 // nothing yet. With none the module may be activated.
-func (s *State) Unready(m *Module) []string { return s.unready(m, RoleMeta) }
+func (s *State) Unready(m *Module) []string {
+	cannot, waiting := s.unready(m, RoleMeta)
+	return append(cannot, waiting...)
+}
 
-// unready is Unready of the members with a role.
-func (s *State) unready(m *Module, role Roles) (words []string) {
+// unready is Unready of the members with a role: those that cannot, and those that may be able to and have not said so yet.
+func (s *State) unready(m *Module, role Roles) (cannot, waiting []string) {
 	for i := range s.Members {
 		n := &s.Members[i]
 		if !n.Has(role) || n.Down {
@@ -290,12 +293,12 @@ func (s *State) unready(m *Module, role Roles) (words []string) {
 		}
 		switch problem, known := m.ReadyOn(n.ID, n.Epoch); {
 		case !known:
-			words = append(words, fmt.Sprintf("node %s has not made it ready yet", n.Name))
+			waiting = append(waiting, fmt.Sprintf("node %s has not made it ready yet", n.Name))
 		case problem != "":
-			words = append(words, fmt.Sprintf("node %s cannot run it: %s", n.Name, problem))
+			cannot = append(cannot, fmt.Sprintf("node %s cannot run it: %s", n.Name, problem))
 		}
 	}
-	return words
+	return cannot, waiting
 }
 
 // Readable refuses a command that a member could not read in the log, which would end it. Whoever proposes asks before: once
