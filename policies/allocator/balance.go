@@ -87,6 +87,9 @@ func (s *solver) mayLeave(i, slot int) bool {
 func (s *solver) mayEnter(i, slot, node int) bool {
 	r, c := s.p.row(i), s.copyIn(i, slot)
 	q := &policies.Question{Capability: policies.Allocate, Keyspace: s.p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
+	if q.Primary && s.p.behind(i, node) != "" { // its lead would go along
+		return false
+	}
 	return s.p.in.Policies.On(s.p.view, q, node).Verdict() == policies.Yes
 }
 
@@ -98,7 +101,8 @@ func (s *solver) mayLead(i, slot int) bool {
 		return false
 	}
 	lead := p.node(r.PrimaryCopy().Node)
-	if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No { // throttling is for what has to be copied
+	if p.view.Nodes[lead].Evidence.State != liveness.Alive || p.mayLeave(i, r.PrimaryCopy(), lead) == policies.No || // throttling is for what has to be copied
+		p.behind(i, p.node(c.Node)) != "" {
 		return false
 	}
 	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}

@@ -68,7 +68,7 @@ func (p *planner) shed(i int) {
 		return
 	}
 	scores := p.in.Policies.Scores(p.view, q)
-	best, bestRank := -1, rank{}
+	best, bestRank, late := -1, rank{}, false
 	for at := range r.Copies {
 		c := &r.Copies[at]
 		if c.ID == r.Primary || !p.named(c) || !p.heir(c) {
@@ -79,8 +79,9 @@ func (p *planner) shed(i int) {
 		if a.Verdict() >= now {
 			continue
 		}
-		if candidate := p.rankLeader(a, scores, r.ID, n); best < 0 || candidate.before(bestRank) {
-			best, bestRank = at, candidate
+		candidate, behind := p.rankLeader(a, scores, r.ID, n), p.behind(i, n) != ""
+		if best < 0 || late && !behind || late == behind && candidate.before(bestRank) {
+			best, bestRank, late = at, candidate, behind
 		}
 	}
 	if best < 0 || p.full(i) {

@@ -51,6 +51,7 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 			e.Health = h
 		}
 	}
+	place := p.view.Place(&policies.Question{Shard: r})
 	for i := range r.Copies {
 		c := &r.Copies[i]
 		n := p.node(c.Node)
@@ -62,6 +63,7 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 		x.Rebalance = in.Policies.Explain(p.view, &q, n)
 		q.Capability, q.Primary = policies.Promote, true
 		x.Promote = in.Policies.Explain(p.view, &q, n)
+		p.addBehind(&x.Promote, place, n)
 		e.Copies = append(e.Copies, x)
 	}
 	another := &policies.Question{Keyspace: k, Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}

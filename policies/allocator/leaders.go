@@ -54,7 +54,7 @@ func (p *planner) handovers() [][]handover {
 		q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
 		for at := range r.Copies {
 			c := &r.Copies[at]
-			if n := p.node(c.Node); n != lead && p.named(c) && p.heir(c) && p.in.Policies.On(p.view, q, n).Verdict() == policies.Yes {
+			if n := p.node(c.Node); n != lead && p.named(c) && p.heir(c) && p.behind(i, n) == "" && p.in.Policies.On(p.view, q, n).Verdict() == policies.Yes {
 				g[lead] = append(g[lead], handover{i, n})
 			}
 		}

@@ -20,8 +20,9 @@ type Input struct {
 	Now        time.Time         // the same by the leader's calendar, in UTC: for windows of maintenance and budgets, and nothing else
 	Loads      policies.Loads    // what members have measured
 	Setbacks   []policies.Setback
-	Explain    bool // fill in Candidates of every decision, not only of the emergency's
-	NoBalance  bool // leave lane 4 out
+	Behind     []cluster.Behind // sorted by keyspace and node: see behind.go
+	Explain    bool             // fill in Candidates of every decision, not only of the emergency's
+	NoBalance  bool             // leave lane 4 out
 }
 
 // facts are what a view knows.

@@ -61,7 +61,7 @@ func (w *world) disturb(r *rand.Rand, nodes int) {
 	i := 1 + r.IntN(nodes)
 	m := w.state.Member(nodeID(i))
 	yes := r.IntN(3) == 0
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0, 1:
 		w.judge(m.ID, liveness.Dead, "killed")
 	case 2, 3:
@@ -77,12 +77,15 @@ func (w *world) disturb(r *rand.Rand, nodes int) {
 	case 7:
 		k := w.state.Keyspaces[r.IntN(len(w.state.Keyspaces))]
 		w.keyspace(k.Name, k.Shards, r.IntN(3))
+	case 8:
+		w.compiles(m.ID, w.state.Keyspaces[r.IntN(len(w.state.Keyspaces))].ID, r.IntN(3) > 0)
 	}
 }
 
 // heal brings every node back and ends what operators asked for.
 func (w *world) heal() {
 	no := false
+	w.behind = nil
 	for i := range w.state.Members {
 		m := w.state.Members[i]
 		if m.Down || !w.alive(m.ID) {
@@ -109,7 +112,13 @@ func (w *world) watched(reroute func() *Plan) {
 	}
 	limit := before.Number(cluster.SettingConcurrentRecoveries)
 	got := map[shards.NodeID]bool{}
-	for _, row := range reroute().Rows {
+	plan := reroute()
+	for _, d := range plan.Decisions {
+		if r := before.Shard(d.Shard); d.Lane == Balance && (d.Move.Kind == cluster.MoveHandTo && w.late(r, r.Copy(d.Move.Copy).Node) || d.Move.Source == r.Primary && r.Primary != 0 && w.late(r, d.Move.Node)) {
+			w.Fatalf("a lead goes to a node that compiles: %s", d.Reason)
+		}
+	}
+	for _, row := range plan.Rows {
 		r := before.Shard(row.Shard)
 		fresh := r.PrimaryCopy() == nil || r.PrimaryCopy().Fresh
 		for _, m := range row.Moves {

@@ -27,6 +27,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	set NAME VALUE
 //	member N [draining=B] [maintained=B] [+forget]
 //	dead N… | suspect N | grey N | alive N | silent N    what the evidence says
+//	compiles N KEYSPACE, ready N KEYSPACE  the node is not ready yet for the actors of a keyspace, or is
 //	wait TICKS                           time goes by
 //	fail N SHARD                         the copy there is given up
 //	plan                                 plans once, commits, and prints deaths, moves, what waits, and when to look again
@@ -145,6 +146,8 @@ func (p *player) play(line string) {
 		for _, name := range words[1:] {
 			p.judge(nodeID(p.index(name)), states[words[0]], words[0]+" by this scenario")
 		}
+	case "compiles", "ready":
+		p.compiles(nodeID(p.index(words[1])), p.state.KeyspaceByName(words[2]).ID, words[0] == "compiles")
 	case "wait":
 		p.ticks += int64(p.number(words[1], 0))
 	case "fail":

@@ -29,6 +29,7 @@ type world struct {
 	moves    []cluster.Move                  // all that were planned
 	weights  []policies.ShardLoad            // what shards cost, if that is measured
 	power    map[shards.NodeID]policies.Load // what nodes can bear
+	behind   []cluster.Behind
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
@@ -87,12 +88,28 @@ func (w *world) keyspace(name string, n, replicas int) {
 }
 
 func (w *world) input() Input {
-	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength, Now: w.now(), Loads: w.measure()}
+	return Input{State: w.state, Evidence: w.evidence, Policies: w.policies, Seed: w.seed, Ticks: w.ticks, TickLength: tickLength, Now: w.now(), Loads: w.measure(), Behind: w.behind}
 }
 
 // now is what the leader's clock says: the world begins on a Monday.
 func (w *world) now() time.Time {
 	return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(w.ticks) * tickLength)
+}
+
+// compiles says whether a node is not ready yet for the actors of a keyspace.
+func (w *world) compiles(id shards.NodeID, space shards.KeyspaceID, yes bool) {
+	w.behind = slices.DeleteFunc(slices.Clone(w.behind), func(b cluster.Behind) bool { return b.Node == id && b.Keyspace == space })
+	if yes {
+		w.behind = append(w.behind, cluster.Behind{Keyspace: space, Node: id, Reason: "node " + w.state.NodeName(id) + " compiles"})
+	}
+	slices.SortFunc(w.behind, func(a, b cluster.Behind) int {
+		return cmp.Or(cmp.Compare(a.Keyspace, b.Keyspace), cmp.Compare(a.Node, b.Node))
+	})
+}
+
+// late says whether a node is not ready for the actors of a shard's keyspace.
+func (w *world) late(r *cluster.Shard, id shards.NodeID) bool {
+	return slices.ContainsFunc(w.behind, func(b cluster.Behind) bool { return b.Node == id && b.Keyspace == r.ID.Keyspace() })
 }
 
 // measure is what members would report, if they are to measure at all.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // The life of a kind of actors whose code is a module:
@@ -93,6 +95,50 @@ func (k *ActorKind) Newest() *KindVersion { return &k.Versions[len(k.Versions)-1
 // UnreadyForKind lists the members that may hold copies and cannot run a module, each in words, as Unready does for policies; and those that
 // have said nothing yet. With neither its version may be used.
 func (s *State) UnreadyForKind(m *Module) (cannot, waiting []string) { return s.unready(m, RoleData) }
+
+// Behind is a member that cannot run a kind in use whose actors live in a keyspace, or has not said yet that it can: it had better not lead there.
+type Behind struct {
+	Keyspace shards.KeyspaceID
+	Node     shards.NodeID
+	Reason   string // a sentence, of the first such kind
+}
+
+// Behind lists them by keyspace and member. Whoever is a member when a version comes into use can run it; one that joins later, or begins
+// another life, is listed until it has made all of them ready.
+func (s *State) Behind() (list []Behind) {
+	for i := range s.Keyspaces {
+		var used []*ActorKind
+		for j := range s.Kinds {
+			if k := &s.Kinds[j]; k.Keyspace == s.Keyspaces[i].Name && k.Active != 0 {
+				used = append(used, k)
+			}
+		}
+		for j := 0; j < len(s.Members) && len(used) > 0; j++ {
+			n := &s.Members[j]
+			if reason := s.lacks(n, used); reason != "" {
+				list = append(list, Behind{s.Keyspaces[i].ID, n.ID, reason})
+			}
+		}
+	}
+	return list
+}
+
+// lacks says which of some kinds in use a member cannot run; empty: none.
+func (s *State) lacks(n *Member, used []*ActorKind) string {
+	if n.Down || !n.Has(RoleData) {
+		return ""
+	}
+	for _, k := range used {
+		v := k.At(k.Active)
+		switch problem, known := s.Module(v.Digest).ReadyOn(n.ID, n.Epoch); {
+		case !known:
+			return fmt.Sprintf("version %d of kind %s is in use, and %s", v.Number, k.Name, notYet(n))
+		case problem != "":
+			return fmt.Sprintf("version %d of kind %s is in use, and %s", v.Number, k.Name, cannotRun(n, problem))
+		}
+	}
+	return ""
+}
 
 // amendKind changes the kind with this name as f says, and drops the versions that are not kept.
 func (d *draft) amendKind(name string, f func(*ActorKind) error) error {

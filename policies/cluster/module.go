@@ -293,12 +293,18 @@ func (s *State) unready(m *Module, role Roles) (cannot, waiting []string) {
 		}
 		switch problem, known := m.ReadyOn(n.ID, n.Epoch); {
 		case !known:
-			waiting = append(waiting, fmt.Sprintf("node %s has not made it ready yet", n.Name))
+			waiting = append(waiting, notYet(n))
 		case problem != "":
-			cannot = append(cannot, fmt.Sprintf("node %s cannot run it: %s", n.Name, problem))
+			cannot = append(cannot, cannotRun(n, problem))
 		}
 	}
 	return cannot, waiting
+}
+
+func notYet(n *Member) string { return fmt.Sprintf("node %s has not made it ready yet", n.Name) }
+
+func cannotRun(n *Member, problem string) string {
+	return fmt.Sprintf("node %s cannot run it: %s", n.Name, problem)
 }
 
 // Readable refuses a command that a member could not read in the log, which would end it. Whoever proposes asks before: once

@@ -20,6 +20,7 @@ import (
 //	use NAME [version=N] [if=N] [older=yes]
 //	unkind NAME                                       forgets it
 //	kinds                                             what is there
+//	behind                                            who had better lead no shards of which keyspace, and why
 func (l line) policies() {
 	p := l.player
 	spaced := func(name string) string { return strings.ReplaceAll(l.set[name], "_", " ") }
@@ -63,6 +64,10 @@ func (l line) policies() {
 		p.apply(&Command{ForgetKind: &ForgetKind{Name: l.words[1]}})
 	case "kinds":
 		l.listKinds()
+	case "behind":
+		for _, b := range p.state.Behind() {
+			p.say("%s, %s: %s", p.state.Keyspace(b.Keyspace).Name, p.state.NodeName(b.Node), b.Reason)
+		}
 	default:
 		p.Fatalf("unknown command %q", verb)
 	}

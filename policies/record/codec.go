@@ -101,10 +101,14 @@ func (c *codec) record(r *Record) (image []byte) {
 }
 
 // recordFields counts the fields of a record, by format.
-var recordFields = [Format + 1]int{1: 8, formatBuild: 9, formatBudget: 9}
+var recordFields = [Format + 1]int{1: 8, formatBuild: 9, formatBudget: 9, formatBehind: 9}
 
 func (c *codec) input(in *allocator.Input) (image []byte) {
-	c.fields(10)
+	fields := 11
+	if c.format < formatBehind {
+		fields = 10
+	}
+	c.fields(fields)
 	if c.d == nil {
 		c.e.Bytes(in.State.Encode())
 	} else {
@@ -125,6 +129,14 @@ func (c *codec) input(in *allocator.Input) (image []byte) {
 	c.time(&in.Now)
 	c.bool(&in.Explain)
 	c.bool(&in.NoBalance)
+	if c.format >= formatBehind {
+		list(c, &in.Behind, func(c *codec, b *cluster.Behind) {
+			c.fields(3)
+			number(c, &b.Keyspace)
+			text(c, &b.Node)
+			text(c, &b.Reason)
+		})
+	}
 	return image
 }
 

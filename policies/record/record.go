@@ -13,9 +13,10 @@ import (
 
 // Format is the version of the encoding. It is raised when that changes; older ones are still read, as far as they say what is needed.
 const (
-	Format       = 3
+	Format       = 4
 	formatBuild  = 2 // the first that names the build
 	formatBudget = 3 // the first whose plans say what they spend
+	formatBehind = 4 // the first whose input says who is not ready for the kinds of actors
 )
 
 // Key names a plan within its cluster: a leader counts its plans, and no two leaders have one term.

@@ -125,12 +125,13 @@ func TestNothingIsLeftOut(t *testing.T) {
 		what   any
 		fields string
 	}{
-		{allocator.Input{}, "State Evidence Policies Seed Ticks TickLength Now Loads Setbacks Explain NoBalance"},
+		{allocator.Input{}, "State Evidence Policies Seed Ticks TickLength Now Loads Setbacks Behind Explain NoBalance"},
 		{allocator.Plan{}, "Version Down Rows Decisions Waiting Next Again Rebalances"},
 		{allocator.Decision{}, "Lane Shard Name Verdict Move Reason Candidates"},
 		{liveness.Status{}, "Node Name Epoch State Since Heard Limit Reason Proof Partial Held"},
 		{policies.Loads{}, "Nodes Shards"},
 		{policies.Setback{}, "Shard Ticks"},
+		{cluster.Behind{}, "Keyspace Node Reason"},
 		{policies.NodeLoad{}, "Node Epoch Capacity Used"},
 		{policies.ShardLoad{}, "Shard Primary Replica"},
 		{policies.Load{}, "CPU Memory Disk"},
@@ -161,6 +162,7 @@ func TestRoundTrip(t *testing.T) {
 	r.Input.Loads = policies.Loads{Nodes: []policies.NodeLoad{{Node: "n00", Epoch: 3, Capacity: policies.Load{CPU: math.Copysign(0, -1), Memory: math.Inf(1), Disk: math.SmallestNonzeroFloat64}, Used: policies.Load{CPU: 1, Memory: 2, Disk: 3}}},
 		Shards: []policies.ShardLoad{{Shard: shards.NewShardID(0, 3), Primary: policies.Load{CPU: 4}, Replica: policies.Load{Memory: 5}}}}
 	r.Input.Setbacks = []policies.Setback{{Shard: shards.NewShardID(0, 2), Ticks: -3}}
+	r.Input.Behind = []cluster.Behind{{Keyspace: 1, Node: "n01", Reason: "it compiles"}}
 	r.Policies.Deciders[0] = Policy{"same_node", "1.2", "abc", `{"settings":{}}`, true}
 	r.Policies.Scorers = []Policy{{Name: "cold"}}
 	r.Outcome = Outcome{Proposed: true, Version: 9, Refused: "too late", Late: 2, Took: 3, Commit: 4}
