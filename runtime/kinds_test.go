@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,7 +127,8 @@ func TestKindThatANodeCannotRun(t *testing.T) {
 	}
 }
 
-// A node that joins compiles what is in use. Calls go on whatever primaries it is given, and when; so they do when it starts anew.
+// A node that joins compiles what is in use, and is given leads when it has. Calls go on whatever primaries it is given, and when; so they do
+// when it starts anew.
 func TestKindsOnANodeThatJoins(t *testing.T) {
 	config := Config{
 		Name: "old", Peer: freeAddress(t), Dev: true, Lease: 5 * time.Second, Patience: time.Minute, Keyspaces: []shards.Keyspace{volatileSpace("actors", 1)},
@@ -139,6 +142,7 @@ func TestKindsOnANodeThatJoins(t *testing.T) {
 	config.Name, config.Roles, config.Peer, config.Initial, config.Join, config.Data = "new", []string{"data"}, freeAddress(t), nil, config.Initial, t.TempDir()
 	config.Logger = slog.New(slog.NewTextHandler(t.Output(), nil)).With("on", "new")
 	sums := map[int]int{}
+	unwatch := watchLeads(t, old, "actors", config.Name)
 	for range 2 {
 		joined, err := Start(t.Context(), config)
 		if err != nil {
@@ -154,6 +158,7 @@ func TestKindsOnANodeThatJoins(t *testing.T) {
 			}
 			return calls >= 80 && old.leads("actors", joined)
 		})
+		unwatch() // in its next life it may have to lead since nobody else can
 		if err := joined.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -165,9 +170,36 @@ func TestKindsOnANodeThatJoins(t *testing.T) {
 
 // leads says whether another node leads a shard of a keyspace, as far as this one knows.
 func (n *Node) leads(keyspace string, other *Node) bool {
-	s := n.state()
+	return leadsIn(n.state(), keyspace, other.id.Node)
+}
+
+func leadsIn(s *cluster.State, keyspace string, node shards.NodeID) bool {
 	return slices.ContainsFunc(s.Shards, func(r cluster.Shard) bool {
 		p := r.PrimaryCopy()
-		return p != nil && p.Node == other.id.Node && r.ID.Keyspace() == s.KeyspaceByName(keyspace).ID
+		return p != nil && p.Node == node && r.ID.Keyspace() == s.KeyspaceByName(keyspace).ID
 	})
+}
+
+// watchLeads looks at every state that a node hears of until it is ended: the other node, of this name, may lead no shard of a keyspace while
+// it has not made ready what is in use.
+func watchLeads(t *testing.T, n *Node, keyspace, other string) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for s := n.state(); n.await(ctx, s.Version) == nil; {
+			s = n.state()
+			m := s.MemberByName(other)
+			if m == nil || !leadsIn(s, keyspace, m.ID) {
+				continue
+			}
+			if _, known := s.Modules[0].ReadyOn(m.ID, m.Epoch); !known {
+				t.Errorf("node %s leads shards of %s, and has not said that it is ready for their kind", other, keyspace)
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		watching.Wait()
+	}
 }

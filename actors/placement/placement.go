@@ -286,7 +286,7 @@ func (p *Placement) input(s *cluster.State, e *member.Evidence, set *policies.Se
 	}
 	h := fnv.New64a()
 	h.Write([]byte(s.Cluster))
-	in := allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength, Now: time.Now().UTC(), Setbacks: p.setbacks.Load().list}
+	in := allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength, Now: time.Now().UTC(), Setbacks: p.setbacks.Load().list, Behind: s.Behind()}
 	if e.Loads != nil {
 		in.Loads = *e.Loads
 	}
