@@ -197,23 +197,24 @@ func (s *Shard) push() {
 	s.beginSolo()
 }
 
-// launch makes the open round an entry.
+// launch makes the open round an entry, or as many of its works as one takes.
 func (s *Shard) launch() {
 	p := s.part
+	r, rest := s.open.cut()
 	shrinks := true
-	for i := range s.open.groups {
-		shrinks = shrinks && s.open.groups[i].shrinks
+	for i := range r.groups {
+		shrinks = shrinks && r.groups[i].shrinks
 	}
-	e, err := p.core.Propose(s.open.count, s.open.payload, shrinks)
+	e, err := p.core.Propose(r.count, r.payload, shrinks)
 	if err != nil {
 		return // the works stay where they are, or are answered by what made the core refuse
 	}
-	f := flight{first: e.First, last: e.Last, groups: s.open.groups, followed: s.follow(&e)}
+	f := flight{first: e.First, last: e.Last, groups: r.groups, followed: s.follow(&e)}
 	if s.link.Commits != nil {
 		f.launched = time.Now()
 	}
 	p.flight = append(p.flight, f)
-	s.open = round{}
+	s.open = rest
 }
 
 // answerWaiting runs the reads of a primary that has caught up with its predecessor.

@@ -2,10 +2,13 @@ package shard
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
+	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
@@ -28,7 +31,31 @@ func (s *Shard) seal(records []wal.Record) []wal.Record {
 	if s.sealed.count == 0 {
 		return records
 	}
-	return append(records, s.record())
+	return s.record(records)
+}
+
+// roundBytes is where a round is cut: what is larger goes in several records or entries, so that none waits for much, and each can be
+// sent to another copy. A transaction is never cut.
+const roundBytes = 8 << 20
+
+// cut gives the first works of a round, with about roundBytes of them, and a round of the others.
+func (r *round) cut() (first, rest round) {
+	if len(r.payload) <= roundBytes {
+		return *r, round{}
+	}
+	n, count := 1, r.groups[0].count
+	for n < len(r.groups) && r.groups[n].to <= roundBytes {
+		count += r.groups[n].count
+		n++
+	}
+	end := r.groups[n-1].to
+	first = round{payload: r.payload[:end:end], count: count, groups: r.groups[:n:n], traces: r.traces}
+	rest = round{payload: slices.Clone(r.payload[end:]), count: r.count - count, groups: slices.Clone(r.groups[n:])}
+	for i := range rest.groups {
+		g := &rest.groups[i]
+		g.from, g.to = g.from-end, g.to-end
+	}
+	return first, rest
 }
 
 // take seals for a copy with company: the open round becomes an entry and is sent on, and whatever the core wants written goes
@@ -41,6 +68,9 @@ func (s *Shard) take(records []wal.Record) []wal.Record {
 	}
 	s.listed = false
 	p.taken, p.pending = p.pending, writes{}
+	if s.open.count > 0 {
+		s.push() // what was cut off
+	}
 	return s.share(records)
 }
 
@@ -125,17 +155,39 @@ func (s *Shard) putBack(t writes, err error) {
 	}
 }
 
-// record is the sealed round as the log takes it. A round of interval has no groups, so it never counts as shrinking: its
+// record appends the sealed round as the log takes it. A round of interval has no groups, so it never counts as shrinking: its
 // transactions are applied already, and are kept until the log takes them.
-func (s *Shard) record() wal.Record {
+func (s *Shard) record(records []wal.Record) []wal.Record {
 	shrinks := len(s.sealed.groups) > 0
 	for i := range s.sealed.groups {
 		shrinks = shrinks && s.sealed.groups[i].shrinks
 	}
-	return wal.Record{
-		Shard: s.id, Term: s.term(), First: s.logged + 1, Last: s.logged + shards.SeqNo(s.sealed.count),
-		Payload: s.sealed.payload, Shrinks: shrinks,
+	r := wal.Record{Shard: s.id, Term: s.term(), First: s.logged + 1, Last: s.logged + shards.SeqNo(s.sealed.count), Payload: s.sealed.payload, Shrinks: shrinks}
+	if len(r.Payload) <= roundBytes {
+		return append(records, r)
 	}
+	all, last, from := r.Payload, r.Last, 0
+	r.Last = r.First - 1
+	var t store.Txn
+	for rest := all; len(rest) > 0; {
+		at := len(all) - len(rest)
+		next, err := store.DecodeTxn(rest, &t)
+		if err != nil {
+			panic(fmt.Sprintf("shard %v: a round does not hold what was put into it: %v", s.id, err))
+		}
+		if at > from && len(all)-len(next)-from > roundBytes {
+			r.Payload = all[from:at]
+			records = append(records, r)
+			r.First, from = r.Last+1, at
+		}
+		r.Last++
+		rest = next
+	}
+	r.Payload = all[from:]
+	if r.Last != last {
+		panic(fmt.Sprintf("shard %v: a round ends with %d, and what it holds with %d", s.id, last, r.Last))
+	}
+	return append(records, r)
 }
 
 // commit ends a sealed round that is in the log: parked works apply, in order, and their callers are woken.
@@ -218,7 +270,7 @@ func (s *Shard) shed(records []wal.Record, err error) []wal.Record {
 	if count == 0 {
 		return records
 	}
-	return append(records, s.record())
+	return s.record(records)
 }
 
 // sent appends what the shard's primary has sent to other copies and not written; nothing for any other copy.

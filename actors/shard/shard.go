@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
 	"github.com/troupe-actors/troupe/tracing"
@@ -270,6 +271,12 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 	}
 	g := r.encode(w)
 	g.work, g.batch = w, b
+	if g.to-g.from > replica.MaxPayload {
+		r.payload, r.count = r.payload[:g.from], r.count-g.count
+		failAll(w, fmt.Errorf("%w: writes of %d bytes together, at most %d: send fewer at once", store.ErrTooLarge, g.to-g.from, replica.MaxPayload))
+		g.answer()
+		return
+	}
 	r.groups = append(r.groups, g)
 	if s.replicated() && s.link.Messages.Busy() {
 		s.note(w, r)

@@ -188,10 +188,13 @@ func (c *Core) learn(term shards.Term) {
 }
 
 // Propose orders count transactions as one entry. The entry comes back in Ready.Append as well. It fails with one of the
-// errors above; then nothing has happened. payload is the core's from now on.
+// errors above; then nothing has happened. payload, of at most MaxPayload bytes, is the core's from now on.
 func (c *Core) Propose(count int, payload []byte, shrinks bool) (Entry, error) {
 	if count < 1 {
 		panic("replica: an entry without transactions")
+	}
+	if len(payload) > MaxPayload {
+		panic(fmt.Sprintf("replica: an entry of %d bytes, at most %d", len(payload), MaxPayload))
 	}
 	if err := c.Writable(); err != nil {
 		return Entry{}, err

@@ -22,8 +22,9 @@ const bodyFormat = 1
 
 // Limits of a body.
 const (
-	MaxBody    = 64 << 20 // bytes
-	MaxEntries = 4096     // in one message
+	MaxBody    = 120 << 20       // bytes
+	MaxEntries = 4096            // in one message
+	MaxPayload = MaxBody - 1<<20 // bytes of one entry; the rest is for what stands around it
 )
 
 // fields is how many values a message of each kind has; 0: no such kind.

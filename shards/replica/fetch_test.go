@@ -72,6 +72,24 @@ func TestManySmallEntriesAreFetched(t *testing.T) {
 	}
 }
 
+// An entry that no message takes, of an older log, keeps nobody waiting: the copy gets a snapshot.
+func TestTooLargeEntryIsNotSent(t *testing.T) {
+	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
+	ready(c)
+	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 5}})
+	if asked := ready(c); len(asked.Fetch) != 1 {
+		t.Fatalf("the primary asks for %+v", asked.Fetch)
+	}
+	c.Fetched(2, []Entry{{Term: 1, First: 6, Last: 6, Payload: make([]byte, MaxPayload+1)}})
+	if r := ready(c); len(r.Messages) != 0 || len(r.Snapshots) != 1 || r.Snapshots[0] != 2 {
+		t.Errorf("it sends %d messages, and snapshots to %v", len(r.Messages), r.Snapshots)
+	}
+}
+
 // ready takes what the core wants, as a shell does that applies and commits at once.
 func ready(c *Core) Ready {
 	r := c.Ready()

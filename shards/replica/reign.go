@@ -230,6 +230,10 @@ func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
 			panic(fmt.Sprintf("replica: shard %v: the log has %d..%d of term %d, where term %d belongs", c.config.Shard, e.First, e.Last, e.Term, c.log.termAt(e.Last)))
 		}
 	}
+	if len(entries[0].Payload) > MaxPayload {
+		c.giveUp(p) // an older log has entries that no message takes
+		return
+	}
 	p.phase = streaming
 	c.ship(p, entries[:min(len(entries), MaxEntries)])
 	c.feed(p)

@@ -115,7 +115,7 @@ const (
 	MaxKey   = 1<<16 - 1 // bytes
 	MaxValue = 64 << 20  // bytes
 	MaxOps   = 1 << 16   // operations and guards in one transaction
-	MaxTxn   = 256 << 20 // bytes of one encoded transaction
+	MaxTxn   = 96 << 20  // bytes of one encoded transaction: one message takes it from node to node
 )
 
 // Errors of operations. They are values, compared with errors.Is; a failed operation changes nothing.
