@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
@@ -37,6 +38,8 @@ const unheard = ^uint64(0)
 const (
 	maxFloods = 4096
 	maxWhy    = 512 // bytes
+
+	heirPeriods = 3 // of loads, in which a member is heard of in a new reign, or nothing is taken over of what the last one said of it
 )
 
 func newFlood(full map[shards.NodeID]Full) flood {
@@ -58,15 +61,31 @@ func newFlood(full map[shards.NodeID]Full) flood {
 	return f
 }
 
+// inherit is what a new leader has heard from the one before: a node that was full stays so until it is below the high watermark,
+// whoever leads. What is older than a few periods of loads is nothing to begin with.
+func (m *Member) inherit() map[shards.NodeID]Full {
+	full := map[shards.NodeID]Full{}
+	if time.Duration(m.lease.now()-m.floodAt) > heirPeriods*m.c.LoadPeriod {
+		return full
+	}
+	for _, f := range m.floods {
+		full[f.Node] = f.Full
+	}
+	return full
+}
+
 // gauge decides anew whether a node is full, and says whether that changed anything. What is not known, or of a dead node, is
-// nobody's hindrance.
+// nobody's hindrance; but at the beginning of a reign what the one before has said counts until the node is heard of.
 func (m *Member) gauge(node shards.NodeID) bool {
 	r := m.reign
 	was := r.full[node]
 	why := Full{}
 	if s, known := r.detector.Status(node); known && s.State != liveness.Dead {
-		if b := r.ledger.books[node]; b != nil && b.known && b.epoch == s.Epoch {
+		switch b := r.ledger.books[node]; {
+		case b != nil && b.known && b.epoch == s.Epoch:
 			why = m.c.Full(m.c.Group.State(), &b.load, was)
+		case b == nil && r.detector.Now() < r.heirUntil:
+			why = was
 		}
 	}
 	if (why.Why == "") == (was.Why == "") {
@@ -82,7 +101,7 @@ func (m *Member) gauge(node shards.NodeID) bool {
 	return true
 }
 
-// gaugeAll is gauge of every node: settings or members have changed.
+// gaugeAll is gauge of every node: settings or members have changed, or time has passed.
 func (m *Member) gaugeAll() {
 	r := m.reign
 	nodes := slices.Sorted(maps.Keys(r.ledger.books))
@@ -113,9 +132,10 @@ func (m *Member) take(node shards.NodeID, epoch shards.Epoch, what *report) {
 
 // flooded takes the list of full nodes that a leader sent, if it is another than this node has.
 func (m *Member) flooded(f flood) {
+	m.floodAt = m.lease.now()
 	if f.hash == m.flood {
 		return
 	}
-	m.flood = f.hash
+	m.flood, m.floods = f.hash, f.list
 	m.c.Flooded(f.list)
 }

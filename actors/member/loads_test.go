@@ -202,7 +202,15 @@ func TestEverybodyHearsWhoIsFull(t *testing.T) {
 		full("n1", "n2")
 		w.elect("n3", true)
 		w.pass(period + 500*time.Millisecond)
-		full("n1") // a new reign does not know that n2 was full
+		full("n1", "n2") // n2 is below what makes it full, and not below what makes it not: that holds whoever leads
+		for _, r := range w.nodes {
+			if told := r.told; told != 3 {
+				t.Errorf("%s was told %d times; a new reign that knows what the one before said has nothing to tell", r.id, told)
+			}
+		}
+		w.nodes["n2"].measures(0.75)
+		w.pass(period + 500*time.Millisecond)
+		full("n1")
 		w.nodes["n1"].measures(0.1)
 		w.pass(period + 500*time.Millisecond)
 		full()
@@ -210,6 +218,30 @@ func TestEverybodyHearsWhoIsFull(t *testing.T) {
 		w.pass(time.Minute)
 		if w.nodes["n2"].told != told {
 			t.Errorf("told %d times of nothing", w.nodes["n2"].told-told)
+		}
+	})
+}
+
+// A node that the reign before took for full, and that is never heard of again in the new one, does not keep the others' writes off for long.
+func TestWhoIsNotHeardOfFillsNothing(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		w.nodes["n2"].measures(0.95)
+		w.pass(period + 500*time.Millisecond)
+		w.nodes["n3"].mu.Lock()
+		w.nodes["n3"].deafTo = []shards.NodeID{"n2"}
+		w.nodes["n3"].mu.Unlock()
+		w.elect("n3", true)
+		w.pass(period + 500*time.Millisecond)
+		for _, r := range w.nodes {
+			if f := r.heardFull(); len(f) != 1 || f[0].Node != "n2" {
+				t.Errorf("a moment later %s has heard %v", r.id, f)
+			}
+		}
+		w.pass(3 * period)
+		for _, r := range w.nodes {
+			if f := r.heardFull(); len(f) != 0 {
+				t.Errorf("%s has heard %v", r.id, f)
+			}
 		}
 	})
 }

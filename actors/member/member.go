@@ -43,8 +43,10 @@ type Member struct {
 	measuring bool   // a goroutine measures loads
 	loadIn    int    // ticks until the next measurement
 	refresh   int    // measurements after which the node's figures are told though they have hardly changed
-	flood     uint64 // hash of the list of full nodes that the node was told of
-	pending   reply  // a grant that waits for the state that it speaks of; of epoch 0: none
+	flood     uint64 // hash of the list of full nodes that the node was told of...
+	floods    []Flood
+	floodAt   int64 // ...and when it was told last, on the lease's clock
+	pending   reply // a grant that waits for the state that it speaks of; of epoch 0: none
 }
 
 // Start begins. The caller then passes on what the group and the transport tell, and in the end calls Close.
@@ -180,6 +182,9 @@ func (m *Member) tick(passed int, late time.Duration) {
 	if m.loadIn -= passed; m.loadIn <= 0 {
 		m.loadIn = int(m.c.LoadPeriod / length)
 		m.measure()
+		if m.reign != nil {
+			m.gaugeAll()
+		}
 	}
 }
 

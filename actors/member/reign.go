@@ -23,6 +23,8 @@ type reign struct {
 	loadsAt int64                  // tick from which the ledger is summed up anew, if anything has come
 	full    map[shards.NodeID]Full // nodes that take no writes that grow
 	flood   flood                  // the same, for the members
+
+	heirUntil int64 // tick until which full may hold what the reign before has said
 }
 
 // loadsEvery is how many ticks lie between two sums of the loads: deciders look at them every few seconds.
@@ -51,7 +53,8 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: map[shards.NodeID]Full{}, heard: map[shards.NodeID]shards.Epoch{}}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}}
+	m.reign.flood, m.reign.heirUntil = newFlood(m.reign.full), d.Now()+heirPeriods*int64(m.c.LoadPeriod/m.c.Liveness.TickLength)
 	members := m.c.Group.State().Members
 	d.Members(members)
 	for _, n := range members {
@@ -59,6 +62,7 @@ func (m *Member) lead(won bool, term uint64) {
 			d.Unsure(n.ID, n.Epoch)
 		}
 	}
+	m.gaugeAll() // of what it has taken over, the dead and those who are no members count no more
 	m.carryOut()
 	m.beatIn = 0 // its own lease, at once
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,9 +51,10 @@ type resident struct {
 	trips   []time.Duration // of heartbeats
 	over    string
 	closed  bool
-	sample  Sample // what Loads measures
-	reports int    // of loads, that have arrived here
-	bytes   int    // of these
+	sample  Sample          // what Loads measures
+	reports int             // of loads, that have arrived here
+	bytes   int             // of these
+	deafTo  []shards.NodeID // whose loads do not arrive
 	full    []Flood
 	told    int            // how often Flooded was called
 	behind  *cluster.State // what State says here, if it is not what the council has decided
@@ -119,7 +121,11 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 				r.mu.Lock()
 				r.reports++
 				r.bytes += len(body)
+				unheard := slices.Contains(r.deafTo, peer.Node)
 				r.mu.Unlock()
+				if unheard {
+					return
+				}
 			}
 			if m := r.member.Load(); m != nil && !m.Receive(peer, kind, body) {
 				w.Errorf("%s got a %v", id, kind)
