@@ -16,8 +16,9 @@ type Config struct {
 	ResendTicks  int // what is unanswered goes out again, then after doubled pauses; default 10
 	SilenceTicks int // a silent peer ends the stream, default 200: 10 s
 
-	PauseTicks   int // a hand-over refuses writes for so long at most, default 10: half a second, usually one round trip
-	BackoffTicks int // and is tried again after so long, default 40
+	PauseTicks     int // the first try of a hand-over has writes wait for so long at most, default 10: half a second, usually one round trip
+	MostPauseTicks int // and each further one twice as long, up to this, default 80: 4 s, for disks that take seconds for an fsync
+	BackoffTicks   int // time between two tries, default 40
 }
 
 func (c *Config) validate() error {
@@ -28,7 +29,7 @@ func (c *Config) validate() error {
 	}{
 		{"Window", &c.Window, 16}, {"WindowBytes", &c.WindowBytes, 4 << 20}, {"BytesPerTick", &c.BytesPerTick, 2 << 20},
 		{"ResendTicks", &c.ResendTicks, 10}, {"SilenceTicks", &c.SilenceTicks, 200},
-		{"PauseTicks", &c.PauseTicks, 10}, {"BackoffTicks", &c.BackoffTicks, 40},
+		{"PauseTicks", &c.PauseTicks, 10}, {"MostPauseTicks", &c.MostPauseTicks, 80}, {"BackoffTicks", &c.BackoffTicks, 40},
 	} {
 		if *field.value == 0 {
 			*field.value = field.standard

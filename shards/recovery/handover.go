@@ -5,10 +5,14 @@ import "github.com/troupe-actors/troupe/shards"
 // HandOver moves a primary to a copy that is in sync, without a failed request:
 //
 //	resting ──ready──► draining ──all there──► proposed ──row of a higher term──► (over)
-//	   ▲                  │ PauseTicks            │ refused, or PauseTicks
+//	   ▲                  │ too long              │ refused, or too long
 //	   └──────────────────┴───────────────────────┘  writes go on; again after BackoffTicks
 //
-// While it drains and proposes, the primary takes no writes: callers wait. That it goes on after PauseTicks without knowing
+// To drain takes as long as the slowest write that is under way: two fsyncs. How long that may be nobody knows before: each try that
+// took too long is followed by one that may take twice as long, so that a primary leaves a disk that takes a second for each fsync,
+// which is what it is asked to leave for. Writes wait meanwhile, as they do for each fsync there.
+//
+// While it drains and proposes, the primary takes no writes: callers wait. That it goes on after a while without knowing
 // the outcome does no harm: if the command was committed, the copy has a higher term and refuses, so nothing that is
 // written then can be acknowledged.
 type HandOver struct {
@@ -16,6 +20,7 @@ type HandOver struct {
 	to     shards.CopyID
 	state  handOverState
 	ticks  int
+	pause  int // ticks that the next try may take
 	out    HandOverReady
 }
 
@@ -39,7 +44,7 @@ func NewHandOver(config Config, to shards.CopyID) (*HandOver, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	return &HandOver{config: config, to: to, ticks: config.BackoffTicks}, nil
+	return &HandOver{config: config, to: to, ticks: config.BackoffTicks, pause: config.PauseTicks}, nil
 }
 
 // To is the copy that shall be primary.
@@ -77,7 +82,8 @@ func (h *HandOver) rest(reason string) {
 // Tick lets one tick pass.
 func (h *HandOver) Tick() {
 	h.ticks++
-	if h.state != resting && h.ticks >= h.config.PauseTicks {
+	if h.state != resting && h.ticks >= h.pause {
+		h.pause = max(h.pause, min(2*h.pause, h.config.MostPauseTicks))
 		h.rest("it took too long")
 	}
 }

@@ -266,6 +266,42 @@ func TestHandOver(t *testing.T) {
 	expect("the copy lagged and was removed", HandOverReady{Resume: "the copy left the in-sync set"})
 }
 
+// A disk takes so long for an fsync that what was under way when the writes were stopped is not there in the time of the first try.
+func TestHandOverFromASlowDisk(t *testing.T) {
+	h, err := NewHandOver(Config{PauseTicks: 3, MostPauseTicks: 10, BackoffTicks: 5}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, most := range []int{3, 6, 10, 10} {
+		h.Step(true, false)
+		if got := h.Ready(); got != (HandOverReady{Pause: true}) {
+			t.Fatalf("a try begins with %+v", got)
+		}
+		for tick := 1; h.Paused(); tick++ {
+			h.Tick()
+			h.Step(true, false)
+			if h.Paused() != (tick < most) {
+				t.Fatalf("after %d ticks of %d it is paused: %v", tick, most, h.Paused())
+			}
+		}
+		if got := h.Ready(); got.Resume != "it took too long" {
+			t.Fatalf("it ends with %+v", got)
+		}
+		for range 5 {
+			h.Tick()
+		}
+	}
+	h.Step(true, false)
+	for range 8 {
+		h.Tick()
+		h.Step(true, false)
+	}
+	h.Step(true, true)
+	if got := h.Ready(); got != (HandOverReady{Pause: true, Propose: true}) {
+		t.Errorf("after 8 ticks all is there: %+v", got)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, m := range []Message{
 		{Shard: 1, Kind: KindOffer, From: 1, To: 2, Term: 3, Stream: 4, Base: replica.Position{Term: 2, Seq: 9}, Data: []byte{}},
