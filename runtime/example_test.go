@@ -134,6 +134,54 @@ func ExampleStore_Scan() {
 	// net/http/server.go
 }
 
+// A list, and then every change to it: nothing falls in between.
+func ExampleStore_Position() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	node, err := runtime.Start(ctx, runtime.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer node.Close()
+	jobs, err := node.Store("default")
+	if err != nil {
+		log.Fatal(err)
+	}
+	list := func() {
+		for entry, err := range jobs.Scan(ctx, runtime.ScanOptions{Prefix: "job/"}) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf("there is %s: %s\n", entry.Key, entry.Value)
+		}
+	}
+	if _, err := jobs.Put(ctx, "job/1", []byte("queued")); err != nil {
+		log.Fatal(err)
+	}
+	position, err := jobs.Position(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	list()
+	if _, err := jobs.Put(ctx, "job/1", []byte("done")); err != nil { // after the list, before the watch
+		log.Fatal(err)
+	}
+	for change, err := range jobs.Watch(ctx, "job/", position) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if change.Kind == runtime.ChangeResync { // too much has changed meanwhile: read afresh, and go on
+			list()
+			continue
+		}
+		fmt.Printf("%v %s: %s\n", change.Kind, change.Key, change.Value)
+		break
+	}
+	// Output:
+	// there is job/1: queued
+	// put job/1: done
+}
+
 // A watch sees every change under a prefix.
 func ExampleStore_Watch() {
 	ctx, cancel := context.WithCancel(context.Background())

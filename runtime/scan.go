@@ -8,9 +8,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/directory"
-	"github.com/troupe-actors/troupe/actors/shard"
-	"github.com/troupe-actors/troupe/shards"
-	"github.com/troupe-actors/troupe/shards/store"
 )
 
 // ScanOptions choose what Scan visits. The zero value visits everything in order.
@@ -169,56 +166,4 @@ func (m *merge) Pop() any {
 	last := m.walks[len(m.walks)-1]
 	m.walks = m.walks[:len(m.walks)-1]
 	return last
-}
-
-// Change is one key's change, as watchers see it.
-type Change struct {
-	Shard    int              // index of the shard
-	Seq      shards.SeqNo     // position in its shard; changes of one batch share it
-	Kind     store.ChangeKind // ChangeResync: changes were missed; read afresh, later changes follow
-	Key      string
-	Value    []byte    // ChangePut only
-	ExpireAt time.Time // ChangePut only; zero: never
-}
-
-// Position says up to where a watcher has seen each shard's changes: the sequence numbers by the shard's index. Nil means
-// "from now on".
-type Position []shards.SeqNo
-
-func (p Position) of(index int) shards.SeqNo {
-	if index < len(p) {
-		return p[index]
-	}
-	return 0
-}
-
-// watchCapacity is how many changes per shard are kept for a watcher that is slow.
-const watchCapacity = 4096
-
-// Watch follows the keys that start with prefix until ctx ends, from now or from a position reached before. Changes of one
-// shard come in their order. A watcher that falls behind by more than some thousand changes, or asks for changes that are
-// no longer kept, gets a ChangeResync for that shard and goes on after it. The last pair holds the error: that of KindUnavailable
-// which says that the node is stopping, or why the keyspace cannot be followed. If ctx ended there is no such pair.
-func (s *Store) Watch(ctx context.Context, prefix string, from Position) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
-		s.node.watchers.Add(1)
-		defer s.node.watchers.Add(-1)
-		o := directory.WatchOptions{
-			Keyspace: s.space.ID, Shards: s.space.Shards, Prefix: []byte(prefix), From: from.of, Capacity: watchCapacity,
-		}
-		for c, err := range s.node.directory.Watch(ctx, o) {
-			if err != nil {
-				yield(Change{}, err)
-				return
-			}
-			if !yield(changeOf(&c), nil) {
-				return
-			}
-		}
-	}
-}
-
-func changeOf(c *shard.Change) Change {
-	v := valueOf(c.Value, 0, c.ExpireAt)
-	return Change{Shard: c.Shard, Seq: c.Seq, Kind: c.Kind, Key: string(c.Key), Value: v.Bytes, ExpireAt: v.ExpireAt}
 }

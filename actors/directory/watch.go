@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"time"
@@ -28,29 +29,66 @@ type WatchOptions struct {
 // Close is one of KindUnavailable.
 func (d *Directory) Watch(ctx context.Context, o WatchOptions) iter.Seq2[shard.Change, error] {
 	return func(yield func(shard.Change, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		w := &watching{directory: d, o: o, events: make(chan watchEvent), seen: make([]shards.SeqNo, o.Shards), at: make([]*follower, o.Shards)}
-		defer w.followers.Wait()
-		defer cancel()
+		w := d.newWatching(o)
 		for i := range w.seen {
 			w.seen[i] = o.From(i)
 		}
-		w.followers.Go(func() { w.lookAtTable(ctx) })
-		w.follow(ctx, w.all())
-		for {
-			select {
-			case <-ctx.Done():
+		w.run(ctx, yield, func() bool { return false })
+	}
+}
+
+func (d *Directory) newWatching(o WatchOptions) *watching {
+	return &watching{directory: d, o: o, events: make(chan watchEvent), seen: make([]shards.SeqNo, o.Shards), at: make([]*follower, o.Shards)}
+}
+
+// run follows until ctx ends, nobody wants to hear more, or it is enough. Nothing of it runs when it returns.
+func (w *watching) run(ctx context.Context, yield func(shard.Change, error) bool, enough func() bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.followers.Wait()
+	defer cancel()
+	w.followers.Go(func() { w.lookAtTable(ctx) })
+	w.follow(ctx, w.all())
+	for !enough() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.directory.open.Done():
+			yield(shard.Change{}, &shards.Error{Kind: shards.KindUnavailable, Err: shard.ErrClosed})
+			return
+		case e := <-w.events:
+			if !w.take(ctx, e, yield) {
 				return
-			case <-d.open.Done():
-				yield(shard.Change{}, &shards.Error{Kind: shards.KindUnavailable, Err: shard.ErrClosed})
-				return
-			case e := <-w.events:
-				if !w.take(ctx, e, yield) {
-					return
-				}
 			}
 		}
 	}
+}
+
+// Position says which change is the last one of each shard of a keyspace, by index, as its primary knows it at a moment of the call: a Watch
+// from there misses nothing that comes later. Unmoved stands for a shard without any. From then on primaries remember changes for a Watch.
+func (d *Directory) Position(ctx context.Context, keyspace shards.KeyspaceID, n int) ([]shards.SeqNo, error) {
+	w := d.newWatching(WatchOptions{Keyspace: keyspace, Shards: n, Capacity: 1})
+	patient, cancel := context.WithTimeout(ctx, d.config.Patience)
+	defer cancel()
+	var failed error
+	missing := 0
+	w.run(patient, func(_ shard.Change, err error) bool {
+		failed = err
+		return err == nil
+	}, func() bool {
+		for missing < n && w.seen[missing] != 0 {
+			missing++
+		}
+		return missing == n
+	})
+	switch {
+	case failed != nil:
+		return nil, failed
+	case missing == n:
+		return w.seen, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("shard %v has no primary that answers", w.id(missing))}
 }
 
 // watching is one Watch. Its fields belong to the goroutine that iterates.
@@ -123,12 +161,12 @@ func (w *watching) take(ctx context.Context, e watchEvent, yield func(shard.Chan
 // changed meanwhile.
 func (w *watching) begin(e watchEvent, yield func(shard.Change, error) bool) bool {
 	for place, index := range e.follower.indexes {
-		again := e.follower.from[place] == 0 && w.seen[index] == unknown
-		if w.seen[index] == 0 || w.seen[index] == unknown {
+		again := e.follower.from[place] == 0 && w.seen[index] == Unmoved && e.began[place] != 0
+		if w.seen[index] == 0 || w.seen[index] == Unmoved {
 			w.seen[index] = e.began[place]
 		}
 		if w.seen[index] == 0 {
-			w.seen[index] = unknown
+			w.seen[index] = Unmoved
 		}
 		if again && !yield(shard.Change{Shard: index, Change: store.Change{Kind: store.ChangeResync}}, nil) {
 			return false
@@ -137,8 +175,8 @@ func (w *watching) begin(e watchEvent, yield func(shard.Change, error) bool) boo
 	return true
 }
 
-// unknown stands for the place of a shard that has been followed, and had no transaction then.
-const unknown = ^shards.SeqNo(0)
+// Unmoved stands for the place of a shard that had no transaction.
+const Unmoved = ^shards.SeqNo(0)
 
 // leaveMoved ends followers of copies that lead no longer: they may be behind, and those that are gone say nothing.
 func (w *watching) leaveMoved() {
@@ -249,22 +287,22 @@ func (w *watching) start(ctx context.Context, f *follower) {
 	f.end = end
 	for _, index := range f.indexes {
 		from := w.seen[index]
-		if from == unknown {
+		if from == Unmoved {
 			from = 0
 		}
 		f.from = append(f.from, from)
 		w.at[index] = f
 	}
 	w.followers.Go(func() {
-		err := w.run(inner, f)
+		err := w.stay(inner, f)
 		w.send(ctx, watchEvent{follower: f, lost: err})
 	})
 }
 
-// run follows until it cannot go on; the error says why, and is never nil.
-func (w *watching) run(ctx context.Context, f *follower) error {
+// stay follows on one copy until it cannot go on; the error says why, and is never nil.
+func (w *watching) stay(ctx context.Context, f *follower) error {
 	if f.locals == nil {
-		return w.runThere(ctx, f)
+		return w.stayThere(ctx, f)
 	}
 	began, watch, err := openWatch(f.locals, w.o.Prefix, f.from, w.o.Capacity)
 	if err != nil {
@@ -292,11 +330,16 @@ func openWatch(locals []*shard.Shard, prefix []byte, from []shards.SeqNo, capaci
 		starts[s.ID().Index()] = from[i]
 	}
 	watch, err := shard.NewWatch(locals, prefix, func(index int) shards.SeqNo { return starts[index] }, capacity)
+	for i := 0; i < len(locals) && err == nil; i++ {
+		if began[i] == 0 && locals[i].Stats().Applied > 0 { // its first transaction came between, and perhaps before the watch
+			began[i] = 1
+		}
+	}
 	return began, watch, err
 }
 
-// runThere follows shards on another node.
-func (w *watching) runThere(ctx context.Context, f *follower) error {
+// stayThere follows shards on another node.
+func (w *watching) stayThere(ctx context.Context, f *follower) error {
 	q := watchQuery{op: watchOpen, prefix: w.o.Prefix, capacity: w.o.Capacity, from: f.from}
 	for _, index := range f.indexes {
 		q.shards = append(q.shards, w.id(index))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -157,3 +158,13 @@ const (
 	ChangeEvict
 	ChangeResync
 )
+
+var changeNames = [...]string{ChangePut: "put", ChangeDelete: "delete", ChangeExpire: "expire", ChangeEvict: "evict", ChangeResync: "resync"}
+
+// String is the kind's name, as the HTTP API and troupe watch write it.
+func (k ChangeKind) String() string {
+	if k > 0 && int(k) < len(changeNames) {
+		return changeNames[k]
+	}
+	return fmt.Sprintf("change %d", uint8(k))
+}
