@@ -9,7 +9,40 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
 )
+
+// A program operates its cluster through its node: here it makes a keyspace, and sees that it is served.
+func ExampleNode_Cluster() {
+	ctx := context.Background()
+	node, err := runtime.Start(ctx, runtime.Config{Name: "n1", Replicas: shards.NoReplicas})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer node.Close()
+	operate := node.Cluster()
+	if err := operate.CreateKeyspace(ctx, shards.Keyspace{Name: "orders", Shards: 4, Replicas: shards.NoReplicas, Durability: shards.DurabilityMemory}); err != nil {
+		log.Fatal(err)
+	}
+	orders, err := node.Store("orders")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := orders.Put(ctx, "7", []byte("a book")); err != nil { // waits until its shard is served
+		log.Fatal(err)
+	}
+	for _, m := range operate.Members() {
+		fmt.Printf("%s with roles %v, draining: %v\n", m.Name, m.Roles, m.Draining)
+	}
+	for _, k := range operate.Keyspaces() {
+		fmt.Printf("%s has %d shards\n", k.Name, k.Shards)
+	}
+	// Before a node stops for good its copies go elsewhere, where there are others: operate.Drain(ctx, node.Name())
+	// Output:
+	// n1 with roles [meta data], draining: false
+	// default has 16 shards
+	// orders has 4 shards
+}
 
 // A kind may be a WebAssembly module. A program pushes it through its node, and from then on every node of the cluster knows it; the
 // next version takes its place while actors are called.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -283,6 +285,72 @@ func TestBatchRules(t *testing.T) {
 	cancel()
 	if _, err := s.Put(ended, "k", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+// What operators do over HTTP programs do through their node.
+func TestClusterIsOperatedFromGo(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	ctx, n := t.Context(), c.nodes[0]
+	operate := n.Cluster()
+	if list := operate.Members(); len(list) != 3 || list[0].Name != "n1" || list[2].Name != "n3" || list[0].Draining {
+		t.Errorf("members %+v", list)
+	}
+	eventually(t, "it is green", func() bool { return operate.Health().Status == admin.Green })
+
+	if err := operate.Drain(ctx, "n3"); err != nil {
+		t.Fatal(err)
+	}
+	if m := operate.Members()[2]; m.Copies != 0 || !m.Draining {
+		t.Errorf("n3 is drained: %+v", m)
+	}
+	if err := errors.Join(operate.Undrain(ctx, "n3"), operate.Maintain(ctx, "n3", true)); err != nil {
+		t.Fatal(err)
+	}
+	if m := operate.Members()[2]; m.Draining || !m.Maintenance {
+		t.Errorf("n3 is maintained: %+v", m)
+	}
+	if err := operate.Drain(ctx, "n4"); !invalidKind(err) {
+		t.Errorf("a node that is not there: %v", err)
+	}
+	if err := operate.Maintain(ctx, "n3", false); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithTimeout(ctx, time.Nanosecond)
+	defer cancel()
+	if err := operate.Drain(ended, "n2"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a drain that nobody waits for: %v", err)
+	}
+
+	space := volatileSpace("jobs", 1)
+	if err := errors.Join(operate.CreateKeyspace(ctx, space), operate.CreateKeyspace(ctx, space)); err != nil {
+		t.Fatal(err)
+	}
+	must[uint64](t)(open(t, n, "jobs").Put(ctx, "k", nil))
+	space.Shards++
+	var kinded *shards.Error
+	if err := operate.CreateKeyspace(ctx, space); !errors.As(err, &kinded) || kinded.Kind != shards.KindConflict {
+		t.Errorf("another keyspace of that name: %v", err)
+	}
+	two := 2
+	if err := operate.UpdateKeyspace(ctx, "jobs", admin.KeyspaceSettings{Replicas: &two}); err != nil {
+		t.Fatal(err)
+	}
+	if list := operate.Keyspaces(); len(list) != 2 || list[1].Replicas != 2 || list[1].Name != "jobs" {
+		t.Errorf("keyspaces %+v", list)
+	}
+
+	if err := operate.SetSettings(ctx, map[string]string{cluster.SettingMaxRetries: "7"}); err != nil || operate.Settings()[cluster.SettingMaxRetries] != "7" {
+		t.Errorf("settings %v, %v", operate.Settings(), err)
+	}
+	if err := operate.SetSettings(ctx, map[string]string{cluster.SettingMaxRetries: ""}); err != nil || len(operate.Settings()) != 0 {
+		t.Errorf("settings %v, %v", operate.Settings(), err)
+	}
+	if err := operate.SetSettings(ctx, map[string]string{"cluster.none": "1"}); err == nil || !strings.Contains(err.Error(), "no setting") {
+		t.Errorf("a setting that is not there: %v", err)
+	}
+	if err := operate.ReadOnly(ctx, true); err != nil || !operate.Health().ReadOnly {
+		t.Errorf("read only: %v", err)
 	}
 }
 

@@ -88,8 +88,8 @@ type KeyspaceSettings struct {
 	Eviction   *string `json:"eviction,omitempty"`
 }
 
-// apply overlays what is given, and validates the whole.
-func (c *KeyspaceSettings) apply(k *shards.Keyspace) error {
+// Apply overlays what is given, and validates the whole.
+func (c *KeyspaceSettings) Apply(k *shards.Keyspace) error {
 	if c.Shards != nil {
 		if k.Shards != 0 && k.Shards != *c.Shards {
 			return invalid("keyspace %s has %d shards; the count is fixed for its life", k.Name, k.Shards)
@@ -170,7 +170,7 @@ func (s *Server) putKeyspace(x *exchange, q *query) error {
 	case known != nil:
 		k = known.Keyspace
 	}
-	if err := body.apply(&k); err != nil {
+	if err := body.Apply(&k); err != nil {
 		return err
 	}
 	return s.propose(x, c, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})

@@ -25,9 +25,16 @@ type overview struct {
 	views     map[shards.NodeID]View
 }
 
-// overview looks at the cluster as this node knows it. It asks nobody; figures of copies are there only for a node alone.
-func (s *Server) overview() *overview {
-	b := s.backend
+// MembersOf lists the members of a node's cluster by name, as /_nodes does.
+func MembersOf(b Backend) []Node { return overviewOf(b).nodes }
+
+// HealthNow judges a node's cluster, as /_cluster/health does.
+func HealthNow(b Backend) Health { return overviewOf(b).health() }
+
+func (s *Server) overview() *overview { return overviewOf(s.backend) }
+
+// overviewOf looks at the cluster as this node knows it. It asks nobody; figures of copies are there only for a node alone.
+func overviewOf(b Backend) *overview {
 	o := &overview{node: b.Node(), keyspaces: b.Keyspaces(), now: b.Now()}
 	c := b.Cluster()
 	if c == nil {

@@ -148,6 +148,14 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
+	if err := CheckSettings(state, set); err != nil {
+		return err
+	}
+	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}))
+}
+
+// CheckSettings refuses settings that there are not, and values that they do not take; an empty one stands for the default.
+func CheckSettings(state *cluster.State, set []cluster.Setting) error {
 	for _, one := range set {
 		known, err := cluster.CheckSetting(one.Name, one.Value)
 		if err != nil {
@@ -161,7 +169,7 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 			return invalid("no setting %q; nearest are %s; troupe settings get --all lists all", clip(one.Name), strings.Join(near(one.Name, names), ", "))
 		}
 	}
-	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}))
+	return nil
 }
 
 // maxDepth bounds the nesting of settings: "a.b.c" may be written as {"a":{"b":{"c":…}}}, as in Elasticsearch.

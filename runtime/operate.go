@@ -1,0 +1,170 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Cluster is the cluster of a node as those who operate it see it and change it. Its methods do on any node what `troupe nodes`, `health`,
+// `drain`, `keyspace` and `settings` do, and may be called concurrently. What asks nobody tells what this node has heard; what changes
+// something returns when it is agreed, and is refused with a *cluster.Refusal if the state does not allow it, or an *admin.Error if it
+// makes no sense. Who embeds no node has the same with an admin.Client.
+type Cluster struct{ node *Node }
+
+// Cluster gives access to the node's cluster.
+func (n *Node) Cluster() *Cluster { return &Cluster{n} }
+
+// Members lists the nodes, by name: those that are down as well. How they are (State, Load) is what the placement leader says, a second ago at
+// most; that is why it may be asked, for no longer than 300 ms.
+func (c *Cluster) Members() []admin.Node { return admin.MembersOf(api{c.node}) }
+
+// Health judges the cluster: green, yellow or red, with the reasons.
+func (c *Cluster) Health() admin.Health { return admin.HealthNow(api{c.node}) }
+
+// Drain has a node's copies go elsewhere, and returns when it has none: then it may stop without anybody noticing. It takes the name of a
+// node; this one's is Node.Name. If ctx ends first the error says what is left, and the drain goes on until Undrain; calling it again waits on.
+func (c *Cluster) Drain(ctx context.Context, node string) error {
+	on := true
+	if err := c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Draining = &on }); err != nil {
+		return err
+	}
+	for {
+		state := c.node.state()
+		left, first := 0, ""
+		for i := range state.Shards {
+			row := &state.Shards[i]
+			if m := state.MemberByName(node); m != nil && row.CopyOn(m.ID) != nil {
+				left, first = left+1, cmp.Or(first, state.ShardName(row.ID))
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		if err := c.node.await(ctx, state.Version); err != nil {
+			return fmt.Errorf("runtime: node %s is draining, and still has %d copies, of shard %s first: troupe explain says why: %w", node, left, first, err)
+		}
+	}
+}
+
+// Undrain has a node be given copies again.
+func (c *Cluster) Undrain(ctx context.Context, node string) error {
+	off := false
+	return c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Draining = &off })
+}
+
+// Maintain begins or ends the maintenance of a node: while it is on the node may restart, and nothing is put in the place of its copies.
+func (c *Cluster) Maintain(ctx context.Context, node string, on bool) error {
+	return c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Maintained = &on })
+}
+
+// ReadOnly begins or ends the maintenance of the whole cluster: while it is on all keyspaces only serve reads.
+func (c *Cluster) ReadOnly(ctx context.Context, on bool) error {
+	return c.change(ctx, c.signed(cluster.SettingsChange{ReadOnly: &on}))
+}
+
+// Keyspaces lists the keyspaces, by number.
+func (c *Cluster) Keyspaces() []shards.Keyspace { return slices.Clone(api(*c).Keyspaces()) }
+
+// CreateKeyspace makes a keyspace, with what shards.Keyspace says where a field is zero. When it returns this node's Store finds it; its
+// shards are served a moment later. It is refused if there is one of that name with other settings.
+func (c *Cluster) CreateKeyspace(ctx context.Context, k shards.Keyspace) error {
+	if err := k.Validate(); err != nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if known := c.node.state().KeyspaceByName(k.Name); known != nil {
+		if k.ID = known.ID; known.Keyspace == k {
+			return nil
+		}
+		return &shards.Error{Kind: shards.KindConflict, Err: fmt.Errorf("runtime: there is a keyspace %q with other settings: %+v", k.Name, known.Keyspace)}
+	}
+	return c.changeKeyspace(ctx, k)
+}
+
+// UpdateKeyspace changes what settings says of a keyspace. Replicas and MinInSync take effect at once, the rest on each node when it starts
+// the next time; the number of shards is fixed.
+func (c *Cluster) UpdateKeyspace(ctx context.Context, name string, settings admin.KeyspaceSettings) error {
+	known := c.node.state().KeyspaceByName(name)
+	if known == nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: noKeyspace(name)}
+	}
+	k := known.Keyspace
+	if err := settings.Apply(&k); err != nil {
+		return err
+	}
+	return c.changeKeyspace(ctx, k)
+}
+
+func (c *Cluster) changeKeyspace(ctx context.Context, k shards.Keyspace) error {
+	return c.change(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+}
+
+// Settings gives the settings that are not at their defaults, by name. cluster.SettingRules lists all that there are.
+func (c *Cluster) Settings() map[string]string {
+	set := map[string]string{}
+	for _, s := range c.node.state().Settings {
+		set[s.Name] = s.Value
+	}
+	return set
+}
+
+// SetSettings changes settings, all or none; an empty value takes one back to its default. The history of settings names the node.
+func (c *Cluster) SetSettings(ctx context.Context, values map[string]string) error {
+	change := cluster.SettingsChange{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		change.Set = append(change.Set, cluster.Setting{Name: name, Value: values[name]})
+	}
+	if len(change.Set) == 0 {
+		return nil
+	}
+	if err := admin.CheckSettings(c.node.state(), change.Set); err != nil {
+		return err
+	}
+	return c.change(ctx, c.signed(change))
+}
+
+// signed puts who asks and when into a change of settings, unless a member could not read that.
+func (c *Cluster) signed(plain cluster.SettingsChange) *cluster.Command {
+	signed := plain
+	signed.By, signed.At = "the program of node "+c.node.Name(), time.Now().UnixMilli()
+	if command := (&cluster.Command{Settings: &signed}); c.node.state().Readable(command) == nil {
+		return command
+	}
+	return &cluster.Command{Settings: &plain}
+}
+
+func (c *Cluster) changeMember(ctx context.Context, node string, set func(*cluster.MemberChange)) error {
+	m := c.node.state().MemberByName(node)
+	if m == nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("runtime: there is no node %q", node)}
+	}
+	change := &cluster.MemberChange{Node: m.ID}
+	set(change)
+	return c.change(ctx, &cluster.Command{Member: change})
+}
+
+// change has a command ordered, and returns when this node has applied it; what the state refuses is an error.
+func (c *Cluster) change(ctx context.Context, command *cluster.Command) error {
+	outcome, err := c.node.propose(ctx, command)
+	if err = errors.Join(err, outcome.Error()); err != nil {
+		return err
+	}
+	for {
+		state := c.node.state()
+		if state.Version >= outcome.Version && c.node.knows(state.Keyspaces) {
+			return nil
+		}
+		c.node.pause(ctx, settlePause)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
