@@ -60,6 +60,21 @@ func TestPolicyTestFails(t *testing.T) {
 	}
 }
 
+// A module that fails is said to fail, once, and nothing that comes of it: no other answers, no times.
+func TestPolicyTestOfAModuleThatFails(t *testing.T) {
+	folder := t.TempDir()
+	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	module := filepath.Join(folder, "loop.wasm")
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
+		t.Fatal(errs)
+	}
+	path := write(t, folder, "loop.yaml", "nodes: [{name: n1}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {n1: NO}}]\n")
+	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
+	if code != exitDifferent || !strings.Contains(errs, "1 of 1 case") || strings.Count(out, "used more than its fuel") != 1 || strings.Contains(out, "the row says") || !strings.HasSuffix(strings.Split(out, "\n")[2], "in doubt  -     -   -") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
 // The golden file is compared where there is one, and written when that is asked for.
 func TestPolicyTestGolden(t *testing.T) {
 	folder := t.TempDir()
@@ -104,6 +119,10 @@ func TestPolicyTestUsage(t *testing.T) {
 		if _, errs, code := invoke(t, nil, "", args...); code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%v: exit code %d, want %d: %s", c.args, code, c.code, errs)
 		}
+	}
+	out, errs, code := invoke(t, nil, "", "policy", "test", "--policy", "draining", filepath.Join(folder, "bad.yaml"), filepath.Join(folder, "drain.yaml"))
+	if code != exitUsage || !strings.Contains(errs, `bad.yaml:4: mapping key "nodes" already defined at line 2`) || !strings.Contains(errs, "1 of 2 fixtures is not understood; 0 of 2 cases in the others") || strings.Count(out, " ok ") != 2 {
+		t.Errorf("a fixture that is bad, and one that is not: exit code %d: %s%s", code, out, errs)
 	}
 	if _, errs, code := invoke(t, nil, "", "policy", "test", t.TempDir()); code != exitNotFound || !strings.Contains(errs, "no fixtures") {
 		t.Errorf("an empty folder: exit code %d: %s", code, errs)
