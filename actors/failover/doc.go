@@ -15,11 +15,12 @@
 // of a client was acknowledged; it tells again whenever another leads, for a while, so that a leader that came to office in
 // the middle hears all of it.
 //
-// The cluster keeps failovers, drains and moves, which are rebalances and what an operator or a filter asked for: each has an entry in the
-// state from its beginning, so that whoever leads next goes on with it, and it is told once. The step that asks for a drain opens its entry, and
-// is its name: each is another one. Moves are known by plans alone, so who leads opens their entry when he has planned them; what was planned
-// in his last moment his successor finds in the rows, without the reasons. Drains and switches of policies are followed by every node, by the
-// state; who leads when a switch ends tells it, and nodes that have seen it list it, the newest, for as long as they run.
+// The cluster keeps failovers, drains, switches of policies and moves, which are rebalances and what an operator or a filter asked for: each has an
+// entry in the state from its beginning, so that whoever leads next goes on with it, and it is told once. The step that asks for a drain opens
+// its entry, and is its name: each is another one. Moves are known by plans alone, so who leads opens their entry when he has planned them; what
+// was planned in his last moment his successor finds in the rows, without the reasons. Drains and switches are followed by every node, by the
+// state: whoever leads opens the entry of a switch that has none. Beside releases that read no such entry who leads when a switch ends tells
+// it, and nodes that have seen it list it, for as long as they run.
 //
 // A primary tells whoever leads of each copy that has arrived, in sync, and how much that took; it belongs to the drain or the move
 // whose copy it is.

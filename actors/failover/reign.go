@@ -15,6 +15,8 @@ func (w *Watch) reign() {
 		w.stories.lead(state, w.former, term, w.won)
 		w.drains.lead(state, term, w.won)
 		w.moves.lead(state, w.drains.ended, term, w.won)
+		w.switched(state, w.switches.lead(state, w.drains.ended, term, w.won)...)
+		w.curious.Store(w.switches.open != nil)
 		for _, x := range w.stories.open {
 			w.log(x).Info("failover: this node goes on with what another leader began", "term", term)
 		}

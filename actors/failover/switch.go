@@ -12,15 +12,16 @@ import (
 	"github.com/troupe-actors/troupe/tracing"
 )
 
-// switches are the stories of other policies that came into force: what changed, and the first plan that was made with them. Like
-// drains every node follows them by the state, and who leads tells.
+// switches are the stories of other policies that came into force: what changed, and the first plan that was made with them. Every node
+// follows them by the state. Who leads gives the cluster an entry of each, as of moves, and closes it when it is over: it is told once.
 type switches struct {
 	self, name string
 	known      bool // the next three are of a state
 	at         uint64
 	policies   []cluster.Policy
 	quarantine []cluster.Quarantined
-	open       *story // waits for its plan; nil: none
+	open       *drain   // waits for its plan; nil: none. Of a drain only what an entry needs is used
+	over       []*drain // ended, and the state has no entry of them yet
 }
 
 // maxShifts bounds the moves that are told of a plan: what a switch moves in all is in the plan's own record.
@@ -30,12 +31,12 @@ const maxShifts = 32
 const old = 60
 
 // follow takes a state. It returns the story that ended since another began, or nil.
-func (s *switches) follow(state *cluster.State, now int64) (ended *story) {
+func (s *switches) follow(state *cluster.State, now int64) (ended *drain) {
 	if s.known && s.at != state.PoliciesAt {
 		if texts, names := s.changes(state, now); len(texts) > 0 {
 			ended = s.end(now, tracing.OutcomeGivenUp)
-			s.open = &story{began: now, Failover: tracing.Failover{Kind: tracing.KindPolicies, Cluster: state.Cluster, Node: "policies", Name: strings.Join(names, ","),
-				Epoch: state.PoliciesAt, Declared: now, Detector: s.name, Reason: strings.Join(texts, ", ")}}
+			s.open = &drain{story: story{began: now, Failover: tracing.Failover{Kind: tracing.KindPolicies, Cluster: state.Cluster, Node: "policies", Name: strings.Join(names, ","),
+				Epoch: state.PoliciesAt, Declared: now, Detector: s.name, Reason: strings.Join(texts, ", ")}}}
 			for _, text := range texts {
 				s.open.check(now, text)
 			}
@@ -103,7 +104,7 @@ func shift(p *cluster.Policy, was cluster.PolicyUse) string {
 	return fmt.Sprintf("%s %d→%d in force%s", p.Name, was.Version, is.Version, module)
 }
 
-func (s *switches) end(now int64, outcome tracing.Outcome) *story {
+func (s *switches) end(now int64, outcome tracing.Outcome) *drain {
 	x := s.open
 	if x != nil {
 		x.Done, x.Outcome, s.open = now, outcome, nil
@@ -112,7 +113,7 @@ func (s *switches) end(now int64, outcome tracing.Outcome) *story {
 }
 
 // planned takes a plan that was proposed, or one that changes nothing. It returns the story that ends with it, or nil.
-func (s *switches) planned(state *cluster.State, d *placement.Planned, told *telltale, now int64) *story {
+func (s *switches) planned(state *cluster.State, d *placement.Planned, told *telltale, now int64) *drain {
 	x := s.open
 	if x == nil || d.Plan.Version < x.Epoch {
 		return nil

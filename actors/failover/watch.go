@@ -171,7 +171,7 @@ func (w *Watch) Planned(p placement.Planned) {
 		w.drains.planned(state, &p, told, now)
 		w.moves.planned(state, &p, told, now)
 		if x := w.switches.planned(state, &p, told, now); x != nil {
-			w.keep(&x.Failover)
+			w.switched(state, x)
 		}
 	})
 }
@@ -319,15 +319,7 @@ func (w *Watch) sight(state *cluster.State, now int64) {
 	for _, x := range w.drains.follow(state, now) {
 		w.over(&x.Failover)
 	}
-	if x := w.switches.follow(state, now); x != nil {
-		w.over(&x.Failover)
-	}
-	if !w.leading {
-		if x := w.switches.end(now, tracing.OutcomeDone); x != nil {
-			w.over(&x.Failover)
-		}
-	}
-	w.curious.Store(w.switches.open != nil)
+	w.sightSwitches(state, now)
 }
 
 // over takes a drain or a switch that has ended: who leads tells it, everybody keeps it.
@@ -457,8 +449,10 @@ func (w *Watch) show() {
 	if w.moves.open != nil {
 		list = append(list, clone(&w.moves.open.Failover))
 	}
-	if w.switches.open != nil {
-		list = append(list, clone(&w.switches.open.Failover))
+	for _, x := range append(w.switches.over[:len(w.switches.over):len(w.switches.over)], w.switches.open) {
+		if x != nil {
+			list = append(list, clone(&x.Failover))
+		}
 	}
 	slices.SortStableFunc(list, func(a, b *tracing.Failover) int { return cmp.Compare(a.Gone(), b.Gone()) })
 	w.open.Store(&list)

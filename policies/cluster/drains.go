@@ -9,8 +9,8 @@ import (
 // Drain is the entry of a node that is emptied because an operator asked for it. Apply opens it in the very step that asks, so that
 // every node knows when it began; the placement leader fills in what it decided, and closes it: once, whoever leads by then.
 //
-// Without a node it is that of copies that change places although no node is emptied: the placement leader opens it with BeginMoves once
-// they are on their way.
+// Without a node it is that of copies that change places although no node is emptied, or of other policies that came into force: the placement
+// leader opens it with BeginMoves once they are on their way, or have come. Which of both its record says.
 type Drain struct {
 	Node   shards.NodeID
 	Epoch  shards.Epoch // the life that is emptied
@@ -19,17 +19,17 @@ type Drain struct {
 	Record []byte // what is known, as its writers agree; never looked at here
 }
 
-// moves says that it is the entry of copies that change places, and of no drain.
+// moves says that it is the entry of copies that change places or of policies, and of no drain.
 func (x *Drain) moves() bool { return x.Node == "" }
 
 // Bounds of the history of drains. The oldest entries go first, so that drains never push a failover out; and no more than half of it are
-// moves, which may be many.
+// moves and switches, which may be many.
 const (
 	MaxDrains     = 64
 	maxDrainBytes = 512 << 10 // of all records; one is bounded like that of a failover
 )
 
-// BeginMoves opens the entry of copies that change places; the version of the state after it is the entry's name.
+// BeginMoves opens the entry of copies that change places, or of a switch of policies; the version of the state after it is the entry's name.
 type BeginMoves struct {
 	Record []byte // what is told of them so far
 }
