@@ -42,8 +42,31 @@ func (v *View) Renew(s *cluster.State, f Facts) *View {
 		}
 	}
 	slices.Sort(w.unsettled)
+	w.steps = append(slices.Clip(v.steps[max(0, len(v.steps)-maxSteps+1):]), step{v, append(changed, v.counted...)})
 	*v = View{}
 	return w
+}
+
+// step is how a view was made from an older one: the rows that either had changed since it was made, or that differed then.
+type step struct {
+	from *View
+	rows []int32
+}
+
+// maxSteps bounds the steps that are remembered: a death is a plan that declares it, and some that place what it held.
+const maxSteps = 8
+
+// Since lists the rows, by their places, that may be others than in an older view when that was made, some of them more than once, if
+// this view was made of that one by Renew, in a few steps. All that the older one may be asked for then is who it is.
+func (v *View) Since(old *View) (rows []int32, known bool) {
+	at := slices.IndexFunc(v.steps, func(s step) bool { return s.from == old })
+	if at < 0 {
+		return nil, false
+	}
+	for _, s := range v.steps[at:] {
+		rows = append(rows, s.rows...)
+	}
+	return append(rows, v.counted...), true
 }
 
 // Unsettled lists the shards, by their places in the table, that lacked something when the view was made: a copy, a copy in sync, a

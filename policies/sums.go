@@ -11,7 +11,11 @@ import (
 // in afterwards.
 func (v *View) Count(r *cluster.Shard, by int) {
 	k := v.Keyspace(r.ID.Keyspace())
-	v.stages[v.firsts[k]+r.ID.Index()] = v.count(r, by, k)
+	place := v.firsts[k] + r.ID.Index()
+	v.stages[place] = v.count(r, by, k)
+	if by > 0 {
+		v.counted = append(v.counted, int32(place))
+	}
 	v.touched = append(v.touched, v.homes[:len(r.Copies)]...) // of the others what a row may ask about has not changed: a leader has a copy
 }
 

@@ -38,6 +38,9 @@ type View struct {
 	unsettled []int32                  // the places of those that were not settled when the view was made
 	homes     [cluster.MaxCopies]int32 // of the row that was counted last
 
+	steps   []step  // that led here from older views, the oldest first
+	counted []int32 // places of rows that Count has put in since
+
 	windows  []window                 // of all keyspaces, then of each: see Rebalanced
 	windowed int                      // how many of State.Rebalances are counted in them
 	moved    map[shards.ShardID]int64 // when each shard last moved for balance: only asked, never visited

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/deciders"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -120,6 +121,36 @@ func BenchmarkPlan(b *testing.B) {
 				b.ReportMetric(float64(p.Moves()), "moves")
 			})
 		}
+	}
+}
+
+// BenchmarkImage makes the image of a view in which one shard in a thousand is another than in the last: all of it, and what differs.
+func BenchmarkImage(b *testing.B) {
+	w := town(b, 1000, 16000, false)
+	_, guests := sets(b, nil)
+	states := [2]cluster.State{*w.State, *w.State}
+	states[1].Shards = slices.Clone(w.State.Shards)
+	for i := 0; i < len(states[1].Shards); i += 1000 {
+		states[1].Shards[i].Failures++
+	}
+	for _, side := range []struct {
+		name string
+		next func(v *policies.View, s *cluster.State) *policies.View
+	}{
+		{"drawn", func(_ *policies.View, s *cluster.State) *policies.View { return policies.NewView(s, w.Facts) }},
+		{"mended", func(v *policies.View, s *cluster.State) *policies.View { return v.Renew(s, w.Facts) }},
+	} {
+		b.Run(side.name, func(b *testing.B) {
+			v := w.View()
+			for round := range b.N {
+				b.StopTimer()
+				v = side.next(v, &states[round%2])
+				b.StartTimer()
+				if err := guests.Look(v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

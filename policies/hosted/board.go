@@ -19,7 +19,8 @@ import (
 //	            │   Changed(shard) ──┴── log: node_copies 3, copy_node 17, … ──► each guest, before its next question
 //	            └──► parts
 //
-// A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again.
+// A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again. Of a view that was made from the last one,
+// or from one shortly after it, only rows that differ are written (mend); the image is what it would be otherwise, byte for byte.
 type board struct {
 	needs   []abi.Column // of all guests
 	view    *policies.View
@@ -35,6 +36,8 @@ type board struct {
 	first   []int           // by keyspace's number: the place of its first shard
 	err     error           // why there is no image
 	values  [][]byte        // of the image's columns, by number
+	drawn   int             // needs when it was drawn
+	timed   bool            // shards had times then that change by themselves
 }
 
 // usualSlots is the room for the copies of a shard. Where keyspaces want more than half of that, it is doubled until they have
@@ -56,14 +59,61 @@ func (b *board) look(v *policies.View) error {
 	if b.view == v {
 		return b.err
 	}
-	b.view, b.slots, b.heard = v, usualSlots, 0
-	for i := range v.State.Keyspaces {
-		for b.slots < 2*v.State.Keyspaces[i].Copies() {
-			b.slots *= 2
-		}
+	rows, some := b.differ(v)
+	b.view, b.heard = v, 0
+	if some {
+		b.err = b.mend(rows)
+		return b.err
 	}
+	b.slots = slotsOf(v.State)
 	b.err = b.draw()
 	return b.err
+}
+
+// slotsOf is the room for the copies of a shard, unless one has more.
+func slotsOf(s *cluster.State) int {
+	slots := usualSlots
+	for i := range s.Keyspaces {
+		for slots < 2*s.Keyspaces[i].Copies() {
+			slots *= 2
+		}
+	}
+	return slots
+}
+
+// differ lists the rows, ascending, that are others in a view than when the image was made; some is false if there is more to it than that, or
+// it is not known.
+func (b *board) differ(v *policies.View) (rows []int32, some bool) {
+	if b.view == nil || b.image == nil || b.builder == nil || b.err != nil || len(b.needs) != b.drawn || b.slots != slotsOf(v.State) {
+		return nil, false
+	}
+	times := len(v.Setbacks()) + len(v.State.Rebalances)
+	if b.timed || times > 0 && (b.builder.Has(abi.ShardSetback) || b.builder.Has(abi.ShardRebalanced)) {
+		return nil, false
+	}
+	if rows, some = v.Since(b.view); !some {
+		return nil, false
+	}
+	slices.Sort(rows)
+	rows = slices.Compact(rows)
+	return rows, !slices.ContainsFunc(rows, func(i int32) bool { return len(v.State.Shards[i].Copies) > b.slots })
+}
+
+// mend makes the image as draw would, by the rows that differ.
+func (b *board) mend(rows []int32) error {
+	b.epoch++
+	b.log = b.log[:0]
+	x := b.builder
+	b.builder = nil
+	x.Again(b.epoch)
+	p := painter{b, x, b.view}
+	p.globals()
+	p.nodes()
+	p.keyspaces()
+	if b.copies != nil {
+		p.again(rows)
+	}
+	return b.finish(x)
 }
 
 // draw makes the image.
@@ -101,6 +151,12 @@ func (b *board) draw() error {
 		b.seat()
 		p.shards()
 	}
+	b.drawn, b.timed = len(b.needs), (x.Has(abi.ShardSetback) || x.Has(abi.ShardRebalanced)) && len(b.view.Setbacks())+len(s.Rebalances) > 0
+	return b.finish(x)
+}
+
+// finish lays the image out.
+func (b *board) finish(x *abi.Builder) (err error) {
 	var room []byte
 	if b.image != nil {
 		room = b.image.Bytes() // guests have parts of the last image, and get others
@@ -143,15 +199,20 @@ func (b *board) seat() {
 	}
 	b.copies = b.seats
 	for i := range s.Shards {
-		for at := range s.Shards[i].Copies {
-			c, slot := &s.Shards[i].Copies[at], i*b.slots+at
-			b.copies[slot] = c.ID
-			if n := int(b.homes[slot]); n < 0 || n >= len(b.view.Nodes) || b.view.Nodes[n].ID != c.Node { // most are where they were
-				b.homes[slot] = int32(b.view.Node(c.Node))
-			}
-		}
-		clear(b.copies[i*b.slots+len(s.Shards[i].Copies) : (i+1)*b.slots])
+		b.sit(i, &s.Shards[i])
 	}
+}
+
+// sit gives the copies of a shard the first of its slots.
+func (b *board) sit(i int, r *cluster.Shard) {
+	for at := range r.Copies {
+		c, slot := &r.Copies[at], i*b.slots+at
+		b.copies[slot] = c.ID
+		if n := int(b.homes[slot]); n < 0 || n >= len(b.view.Nodes) || b.view.Nodes[n].ID != c.Node { // most are where they were
+			b.homes[slot] = int32(b.view.Node(c.Node))
+		}
+	}
+	clear(b.copies[i*b.slots+len(r.Copies) : (i+1)*b.slots])
 }
 
 // slot is the row of a copy in the table Copies, or abi.NoCopy.

@@ -115,10 +115,7 @@ func (p *painter) shards() {
 		}
 		p.to.U32(abi.ShardKeyspace, i, uint32(k))
 		p.to.U32(abi.ShardNumber, i, uint32(r.ID.Index()))
-		p.to.U32(abi.ShardFailures, i, r.Failures)
-		p.to.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
-		p.to.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
-		p.to.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
+		p.shard(i, r)
 		if setbacks {
 			tick, known := p.v.Setback(r.ID)
 			if !known {
@@ -137,6 +134,28 @@ func (p *painter) shards() {
 		}
 		if seats.any {
 			seats.fill(p.board, i, r)
+		}
+	}
+}
+
+// shard writes what a row says of itself.
+func (p *painter) shard(i int, r *cluster.Shard) {
+	p.to.U32(abi.ShardFailures, i, r.Failures)
+	p.to.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
+	p.to.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
+	p.to.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
+}
+
+// again writes rows that were written before, and may be others now.
+func (p *painter) again(rows []int32) {
+	seats := p.chairs()
+	for _, i := range rows {
+		r := &p.v.State.Shards[i]
+		p.sit(int(i), r)
+		p.shard(int(i), r)
+		if seats.any {
+			seats.empty(p.board, int(i))
+			seats.fill(p.board, int(i), r)
 		}
 	}
 }
@@ -166,6 +185,24 @@ func (s *seats) fill(b *board, i int, r *cluster.Shard) {
 		}
 		if s.source != nil && c.Source != 0 {
 			binary.LittleEndian.PutUint32(s.source[4*row:], uint32(int32(b.slot(i, c.Source))))
+		}
+	}
+}
+
+// empty empties the slots of a shard.
+func (s *seats) empty(b *board, i int) {
+	for row := i * b.slots; row < (i+1)*b.slots; row++ {
+		if s.node != nil {
+			binary.LittleEndian.PutUint32(s.node[4*row:], math.MaxUint32)
+		}
+		if s.flags != nil {
+			s.flags[row] = 0
+		}
+		if s.id != nil {
+			binary.LittleEndian.PutUint64(s.id[8*row:], 0)
+		}
+		if s.source != nil {
+			binary.LittleEndian.PutUint32(s.source[4*row:], math.MaxUint32)
 		}
 	}
 }

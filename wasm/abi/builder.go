@@ -41,10 +41,8 @@ func (b *Builder) Reset(counts Counts, epoch uint64, needs []Column) error {
 	if err := counts.check(); err != nil {
 		return err
 	}
-	b.counts, b.epoch = counts, epoch
-	clear(b.words)
-	b.words[""] = 0
-	b.starts, b.text, b.attributes = append(b.starts[:0], 0, 0), b.text[:0], b.attributes[:0]
+	b.counts = counts
+	b.begin(epoch)
 	if needs == nil {
 		needs = All()
 	}
@@ -72,6 +70,27 @@ func (b *Builder) Reset(counts Counts, epoch uint64, needs []Column) error {
 		b.values[c] = blank(room[c], int(n)*s.Type.Size(), s.Points == Nodes || s.Points == Copies)
 	}
 	return nil
+}
+
+// Again begins anew with the same counts and columns, and leaves the tables of shards and of copies as they are.
+func (b *Builder) Again(epoch uint64) {
+	b.begin(epoch)
+	for _, c := range b.declared {
+		switch s := c.spec(); s.Table {
+		case Shards, Copies:
+		default:
+			n, _ := b.counts.rows(s.Table)
+			b.values[c] = blank(b.values[c], int(n)*s.Type.Size(), s.Points == Nodes || s.Points == Copies)
+		}
+	}
+}
+
+// begin forgets all texts and attributes.
+func (b *Builder) begin(epoch uint64) {
+	b.epoch = epoch
+	clear(b.words)
+	b.words[""] = 0
+	b.starts, b.text, b.attributes = append(b.starts[:0], 0, 0), b.text[:0], b.attributes[:0]
 }
 
 // blank gives so many bytes that are all 0, or all 1 bits, in the room that there is if they fit.

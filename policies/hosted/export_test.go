@@ -1,0 +1,25 @@
+package hosted
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies"
+)
+
+// Painted looks at a view, and says whether guests would see what they saw if the set had looked at no other before, and whether only rows that
+// differ were written for that.
+func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
+	_, mended = s.board.differ(v)
+	if err := s.board.look(v); err != nil {
+		return false, mended, err
+	}
+	fresh := board{needs: s.board.needs, epoch: s.board.epoch - 1}
+	if err := fresh.look(v); err != nil {
+		return false, mended, err
+	}
+	return bytes.Equal(s.board.image.Bytes(), fresh.image.Bytes()) && slices.Equal(s.board.copies, fresh.copies) && slices.Equal(s.board.first, fresh.first), mended, nil
+}
+
+// Look has the set look at a view, as its guests do before they are asked.
+func (s *Set) Look(v *policies.View) error { return s.board.look(v) }
