@@ -90,6 +90,9 @@ func (a *actors) tick() {
 	a.ticks++
 	if a.ticks%mailTicks == 0 {
 		a.deliverMail()
+		if k := a.awake[a.p.n.w.holder()]; k != nil {
+			k.look()
+		}
 	}
 	if a.ticks%sweepTicks != 0 {
 		return

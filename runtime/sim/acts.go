@@ -156,6 +156,7 @@ func (a *acts) answers(w *World, n *Node, d *delivery, r acted) {
 // confirms notes that an activation answers from memory: invariant 13. It knows the newest state then, whichever callers know of it.
 func (a *acts) confirms(w *World, n *Node, d *delivery, knows sum) {
 	l := a.lines[d.m.to]
+	a.undisturbed(w, l, d.m.token(), "answers")
 	if knows != l.now() && !a.forgiven(w, l) {
 		w.Fail(invariantOldActivation, "actor %s: %s answers %s from memory, at count %d, and the actor is at %d", l.name, n.ID, deedNames[d.m.do], knows.count, l.now().count)
 	}
@@ -232,6 +233,7 @@ func (a *acts) handled(w *World, l *line, at token, after *sum, refused bool, ma
 	if before, twice := l.handled[at]; twice {
 		w.Fail(invariantOnce, "actor %s: message %x came to %+v, and comes to something again", l.name, at, before)
 	}
+	a.undisturbed(w, l, at, "handles")
 	o := outcome{sum: l.now()}
 	if after != nil {
 		if want := l.now().with(at); *after != want {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -22,6 +23,7 @@ type awake struct {
 	sum   sum
 	queue []*delivery
 	busy  bool
+	open  map[uint64]bool // questions that it waits for; nil: not known, or it holds nothing off for them
 }
 
 // delivery is a message that waits for its answer.
@@ -40,9 +42,12 @@ func (k *awake) leads() (shards.Term, bool) {
 }
 
 func (k *awake) next() {
-	if !k.busy && len(k.queue) > 0 {
-		d := k.queue[0]
-		k.queue = k.queue[1:]
+	if k.busy || len(k.queue) == 0 {
+		return
+	}
+	if at := k.turn(); at >= 0 {
+		d := k.queue[at]
+		k.queue = slices.Delete(k.queue, at, at+1)
 		k.busy = true
 		k.prepare(d)
 	}
@@ -96,9 +101,11 @@ func (k *awake) prepare(d *delivery) {
 		}
 		if state {
 			k.load(term, &r.results[0])
+			k.loadQuestions()
 		}
 		switch last := &r.results[len(r.results)-1]; {
 		case asked && !last.Found: // the question is gone: its answer was handled
+			delete(k.open, d.m.heard.number)
 			k.nobody(d)
 			return
 		case reply:
@@ -107,7 +114,9 @@ func (k *awake) prepare(d *delivery) {
 				return
 			}
 		}
-		k.handle(d)
+		if !k.heldOff(d) {
+			k.handle(d)
+		}
 	})
 }
 
@@ -192,8 +201,8 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 	if ending == activation.Keep { // the state is the first, either way
 		set(keyOf('s', k.name, ""), k.sum.encode(activation.AppendState(nil, k.core.Sent())))
 	}
+	var mail []letter
 	if ending == activation.Commit {
-		var mail []letter
 		for _, l := range d.m.mail {
 			l.number = numbers.Next(n.wall() * 1000)
 			mail = append(mail, l)
@@ -224,11 +233,11 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 	k.a.do(k.shard, txn, 0, func(r response) {
 		switch {
 		case r.err != nil:
-			k.core.Drop() // whether it was written or not: look again
+			k.drop() // whether it was written or not: look again
 			k.done(d, acted{err: r.err})
 			return
 		case errors.Is(r.results[0].Err, store.ErrConflict):
-			k.core.Drop()
+			k.drop()
 			k.prepare(d)
 			return
 		}
@@ -236,6 +245,7 @@ func (k *awake) write(d *delivery, o outcome, ending activation.Ending) {
 			k.sum = o.sum
 		}
 		k.core.Committed(r.results[0].Version, numbers.Last())
+		k.asked(d, mail)
 		if len(d.m.mail) > 0 || d.m.bell != nil {
 			k.a.deliverMail()
 		}

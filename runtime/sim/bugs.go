@@ -36,6 +36,8 @@ const (
 	BugEachLate                            // reminders that were missed come one by one
 	BugOneLane                             // a reminder that comes again takes the next number, which the actor does not know of
 	BugDeafHeir                            // a new primary does not look for the reminders that it inherits
+	BugForgetHold                          // an activation does not look for the questions that it has to hold messages off for
+	BugHoldOwn                             // an actor that waits for an answer holds off what it has sent itself, too: its own question, perhaps
 	bugsEnd
 )
 
@@ -45,6 +47,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
+	"forget-hold", "hold-own",
 }
 
 // String lists the names.

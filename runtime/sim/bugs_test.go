@@ -21,6 +21,7 @@ type mutant struct {
 	spaces  []shards.Keyspace // likewise
 	clients int               // likewise
 	actors  int               // likewise; -1: none
+	hold    bool              // in worlds where an actor holds messages off
 	because string            // it is not looked for here
 }
 
@@ -30,6 +31,8 @@ var rare = map[string]mutant{
 		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
 	"one-lane":        {temper: []FaultKind{FaultClock, FaultHand}, actors: 3},
+	"forget-hold":     {hold: true},
+	"hold-own":        {hold: true},
 	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},
 }
 
@@ -70,7 +73,7 @@ func TestPlantedBugs(t *testing.T) {
 			for i := range m.within {
 				o := Options{
 					Seed: uint64(i) + 1, Length: 30 * time.Second, Heal: 10 * time.Second, Bugs: m.bugs, Replica: m.replica, Rules: m.rules,
-					Temper: m.temper, Spaces: m.spaces, Clients: m.clients, Actors: m.actors,
+					Temper: m.temper, Spaces: m.spaces, Clients: m.clients, Actors: m.actors, Hold: m.hold,
 				}
 				if w, _ := play(t, o); w.failure != nil {
 					o.Bugs, o.Replica, o.Rules = 0, 0, 0

@@ -34,6 +34,7 @@ var Invariants = []Invariant{
 	{"histories of actors are linearizable", "Handles one message at a time."},
 	{"a question is answered, and its answer handled once", "A Wasm actor never blocks on a call: the answer arrives as a later message."},
 	{"a reminder comes, and late ones as one", "Typed calls with generics; timers and durable reminders."},
+	{"an actor that holds messages off handles none between question and answer", "Handles one message at a time."},
 }
 
 const (
@@ -55,6 +56,7 @@ const (
 	invariantActs
 	invariantAsks
 	invariantBells
+	invariantHolds
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.

@@ -57,6 +57,9 @@ func command(o Options, seconds time.Duration) string {
 	if o.Rules != 0 {
 		s += fmt.Sprintf(" -rules-bugs %d", uint32(o.Rules))
 	}
+	if o.Hold {
+		s += " -hold"
+	}
 	if o.Pebble {
 		s += " -pebble"
 	}

@@ -24,6 +24,7 @@ type Options struct {
 	Spaces  []shards.Keyspace
 	PerKey  bool          // in place of Clients: one for each key, which does nothing else
 	Actors  int           // of each keyspace; default 2 to 5, by the seed, and none with PerKey; below 0: none
+	Hold    bool          // the first actor holds messages off while it waits for an answer
 	Data    int           // how many nodes may hold copies, the last ones; default all
 	Heal    time.Duration // how long a healed cluster may take to turn green; default 3 minutes
 	Drift   float64       // of clocks, either way; default up to 500 ppm

@@ -22,6 +22,7 @@ var (
 	flagBugs    = flag.String("bugs", "", "planted bugs, by name")
 	flagReplica = flag.Uint("replica-bugs", 0, "planted bugs of shards/replica, as a set of bits")
 	flagRules   = flag.Uint("rules-bugs", 0, "planted bugs of shards/activation, as a set of bits")
+	flagHold    = flag.Bool("hold", false, "have the first actor of each world hold messages off while it waits for an answer")
 	flagPebble  = flag.Bool("pebble", false, "let every world have real logs on a file system that crashes")
 	flagPanics  = flag.Bool("panics", false, "let a panic of a core through")
 )
@@ -35,7 +36,7 @@ func asked(t *testing.T, seed uint64) Options {
 	}
 	o := Options{
 		Seed: seed, Length: time.Duration(*flagSeconds) * time.Second, Bugs: bugs, Replica: replica.Bug(*flagReplica), Rules: activation.Bug(*flagRules),
-		Pebble: *flagPebble, Panics: *flagPanics,
+		Hold: *flagHold, Pebble: *flagPebble, Panics: *flagPanics,
 	}
 	if *flagOnly != "" {
 		o.Only = []int{}
@@ -114,6 +115,17 @@ func TestSeeds(t *testing.T) {
 	took := time.Since(begun)
 	t.Logf("%d seeds from %d: %.0f simulated seconds in %.1f s, %.0f a second; %d events, %d writes acknowledged, %d reads, %d calls; %d calls of actors, %d letters between them; slowest to heal %v",
 		n, *flagFirst, simulated.Seconds(), took.Seconds(), simulated.Seconds()/took.Seconds(), total.Events, total.Acked, total.Reads, total.Calls, total.Acts, total.Letters, total.Healed)
+}
+
+// TestSeedsThatHold plays worlds in which an actor holds messages off while it waits for an answer; as many as asked: TestSeeds with -hold.
+func TestSeedsThatHold(t *testing.T) {
+	for i := range uint64(4) {
+		o := asked(t, *flagFirst+i)
+		o.Hold = true
+		if w, _ := play(t, o); w.failure != nil {
+			fail(t, o, w)
+		}
+	}
 }
 
 // TestSameSeedSameWorld: equal seeds give equal worlds, to the last event; different ones do not.
