@@ -9,7 +9,8 @@ import (
 )
 
 // Close stops the node: clients are disconnected, another member takes the lead if this one has it, writes under way end, and
-// snapshots are written so that the next start has no log to replay. Other nodes go on with the copies that they have. After a
+// snapshots are written so that the next start has no log to replay. Other nodes go on with the copies that they have, and with the
+// actors: the contexts of handlers end, and 200 ms later they are handled elsewhere, also if a handler has not returned by then. After a
 // failure it only lets go of everything. It returns the same error each time it is called, and is safe to call from several
 // goroutines.
 func (n *Node) Close() error {
@@ -24,7 +25,7 @@ func (n *Node) close() error {
 	}
 	problems = append(problems, n.unbind())
 	if n.actors != nil {
-		n.actors.Close()
+		n.actors.Stop()
 	}
 	if n.guests != nil {
 		n.guests.Close()
@@ -45,6 +46,9 @@ func (n *Node) close() error {
 	})
 	if l := n.life.Load(); l != nil { // nil: the first one has ended itself
 		problems = append(problems, l.end())
+	}
+	if n.actors != nil { // others lead by now: whoever waits for an actor that hangs is this node alone
+		n.actors.Close()
 	}
 	if n.copies != nil {
 		n.copies.close()

@@ -55,6 +55,9 @@ type Host struct {
 	kinds  map[string]*Kind
 	closed bool
 
+	stopping sync.Once
+	ended    chan struct{} // closed when nothing runs after Stop
+
 	active sync.Map // ID -> *activation
 	count  atomic.Int64
 	memory atomic.Int64
@@ -84,7 +87,7 @@ func NewHost(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation), full: make(chan struct{}, 1)}
+	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation), full: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
 	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}}
@@ -93,40 +96,61 @@ func NewHost(c Config) (*Host, error) {
 	return h, nil
 }
 
-// closeLimit is how long handlers have to return when the node stops.
-const closeLimit = 5 * time.Second
+// How long handlers have to return when the node stops: before its shards are led elsewhere, and before they are left behind.
+const (
+	stopLimit  = 200 * time.Millisecond
+	closeLimit = 5 * time.Second
+)
+
+// Stop is the first half of Close, for a node that stops: nothing begins any more, and the contexts of handlers end. It returns when all have
+// returned and kinds have been told of what leaves memory, or after 200 ms: then the node gives its shards to others, who need not
+// wait for the slowest handler to handle the messages of all other actors.
+func (h *Host) Stop() {
+	h.stopping.Do(func() {
+		h.mu.Lock()
+		h.closed = true
+		h.mu.Unlock()
+		h.cancel()
+		go func() {
+			defer close(h.ended)
+			h.work.Wait()
+			h.active.Range(func(_, value any) bool { // nothing else runs any more
+				if a := value.(*activation); a.awake && a.kind.passivating != nil {
+					a.passivate()
+				}
+				return true
+			})
+		}()
+	})
+	h.awaitEnd(stopLimit)
+}
+
+// awaitEnd says whether everything has ended, or does within the limit.
+func (h *Host) awaitEnd(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-h.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
 
 // Close ends what runs here. Calls under way fail; what they have not committed has not happened, and will not. A handler that does
 // not return in 5 s, although its context has ended, is left behind: it can do no harm but use the processor. Then kinds are told
 // of what leaves memory (OnPassivate), in the same 5 s.
 func (h *Host) Close() {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	h.cancel()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		h.work.Wait()
-		h.active.Range(func(_, value any) bool { // nothing else runs any more
-			if a := value.(*activation); a.awake && a.kind.passivating != nil {
-				a.passivate()
-			}
-			return true
-		})
-	}()
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	select {
-	case <-ended:
-	case <-limit.C:
-		h.c.Log.Warn("the node stops before its actors have", "limit", closeLimit)
-		h.each(func(a *activation) {
-			if a.running {
-				h.c.Log.Error("an actor's handler did not return when the node stopped, and is left behind: have it watch Turn.Context", "actor", a.id.String(), "method", a.method)
-			}
-		})
+	h.Stop()
+	if h.awaitEnd(closeLimit) {
+		return
 	}
+	h.c.Log.Warn("the node stops before its actors have", "limit", closeLimit)
+	h.each(func(a *activation) {
+		if a.running {
+			h.c.Log.Error("an actor's handler did not return when the node stopped, and is left behind: have it watch Turn.Context", "actor", a.id.String(), "method", a.method)
+		}
+	})
 }
 
 // start begins a goroutine that Close waits for; false if the host is closed.

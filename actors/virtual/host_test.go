@@ -311,6 +311,42 @@ func TestCloseLeavesWhoDoesNotReturn(t *testing.T) {
 	})
 }
 
+// Other nodes need not wait for a handler that does not return when its node stops, and what it comes to afterwards is not kept.
+func TestStopDoesNotWaitForWhoDoesNotReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		g, ended := make(gate), make(chan error)
+		w.register(journals(g))
+		go func() {
+			_, err := w.call("n1", "journal/a", "hang", "x")
+			ended <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		w.hosts["n1"].Stop()
+		if took := time.Since(began); took != stopLimit {
+			t.Errorf("it took %v", took)
+		}
+		w.lead(0, "n2")
+		for _, name := range []string{"journal/a", "journal/b"} {
+			if got := w.must("n2", name, "add", "y"); got != "1" {
+				t.Errorf("%s has %s lines", name, got)
+			}
+		}
+		close(g)
+		if err := <-ended; typed(t, err) != shards.KindUnavailable {
+			t.Errorf("the call that hung: %v", err)
+		}
+		w.hosts["n1"].Close()
+		if took := time.Since(began); took >= closeLimit {
+			t.Errorf("Close took %v, and nothing ran any more", took)
+		}
+		if got := w.must("n2", "journal/a", "look", struct{}{}); got != "y" {
+			t.Errorf("it has %q", got)
+		}
+	})
+}
+
 // A kind that is unregistered is unknown; one that takes its place finds what its actors keep, and its own code handles their messages.
 func TestKindsComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
