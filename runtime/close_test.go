@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // heard is told of each line of a log.
@@ -22,7 +23,7 @@ func (h heard) Write(line []byte) (int, error) {
 }
 
 // A node that stops gives its shards away although one of its actors does not: those who call others wait no longer than for a failover.
-func TestCloseDoesNotWaitForAnActor(t *testing.T) {
+func TestCloseWithAnActorThatHangs(t *testing.T) {
 	var left atomic.Bool
 	hear := heard(func(line string) {
 		if strings.Contains(line, "the node stops before its actors have") {
@@ -54,6 +55,13 @@ func TestCloseDoesNotWaitForAnActor(t *testing.T) {
 			}
 		}
 	}
+	s := open(t, closing, "default")
+	w := must[*Writer](t)(s.Writer(WriterOptions{}))
+	select {
+	case <-closing.Done():
+		t.Error("a node that runs is done")
+	default:
+	}
 	slow, other := here("slow"), here("account")
 	go func() { _, _ = virtual.Call[int, int](t.Context(), closing.Actors(), slow, "hang", 1) }()
 	<-begun
@@ -75,4 +83,41 @@ func TestCloseDoesNotWaitForAnActor(t *testing.T) {
 		t.Error(err)
 	}
 	c.nodes[0] = nil
+	closedSaysSo(t, closing, s, w)
+}
+
+// closedSaysSo asks all kinds of things of a node that was closed, and of a store and a writer that it gave before. Each has an error that
+// says so, wherever in the cluster it would have been done.
+func closedSaysSo(t *testing.T, n *Node, s *Store, w *Writer) {
+	<-n.Done()
+	if err := n.Err(); err != nil {
+		t.Errorf("it has not failed: %v", err)
+	}
+	says := func(what string, err error) {
+		t.Helper()
+		if kinded := (*shards.Error)(nil); !errors.Is(err, ErrClosed) || !errors.As(err, &kinded) || kinded.Kind != shards.KindUnavailable {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for i := range 12 { // some were led here, some elsewhere
+		key := fmt.Sprint(i)
+		_, err := s.Get(t.Context(), key)
+		says("Get", err)
+		_, err = s.Put(t.Context(), key, nil)
+		says("Put", err)
+		_, err = virtual.Call[deposit, int](t.Context(), n.Actors(), anAccount(key), "deposit", deposit{Amount: 1})
+		says("Call", err)
+		written := make(chan error, 1)
+		if err := w.Write(t.Context(), Put(key, nil), func(_ Outcome, err error) { written <- err }); err != nil {
+			t.Fatal(err)
+		}
+		says("Write", <-written)
+	}
+	says("Tell", n.Actors().Tell(anAccount("a"), "deposit", []byte("{}")))
+	for _, err := range s.Scan(t.Context(), ScanOptions{}) {
+		says("Scan", err)
+	}
+	_, err := n.Store("default")
+	says("Store", err)
+	says("Register", n.Register(t.Context(), virtual.NewKind[int]("late").Kind))
 }

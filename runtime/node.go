@@ -75,14 +75,20 @@ type Node struct {
 	background sync.WaitGroup
 
 	closing sync.Once
+	stopped atomic.Bool // Close was called
 	closed  error
 	done    chan struct{} // closed when the node can no longer serve
 	failing sync.Once
-	failure error // why, before done is closed
+	failure error // why, before done is closed; nil: it was closed
 }
 
 // ErrFailed is wrapped by the error of a node that gave up: its log could not be written, or an invariant broke.
 var ErrFailed = errors.New("runtime: the node has failed")
+
+// ErrClosed is in the errors of what is asked of a node that stops, or has been closed, and of what was under way then.
+var ErrClosed = shards.ErrClosed
+
+var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: ErrClosed}
 
 // Start runs a node until Close. It returns when the node is a member of its cluster, has read its log and listens; ctx
 // bounds only this, and its end makes Start give up: the error says what it waited for last. A node that finds none of its cluster waits
@@ -248,10 +254,11 @@ func (n *Node) fail(cause error) {
 	})
 }
 
-// Done is closed when the node can no longer serve by itself; Err then says why. Close is still to be called.
+// Done is closed when the node can no longer serve by itself; Err then says why, and Close is still to be called. It is closed as well
+// when Close has ended.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Err says why the node failed, once Done is closed; before that it is nil.
+// Err says why the node failed, once Done is closed; before that it is nil, and of a node that was closed without having failed.
 func (n *Node) Err() error {
 	select {
 	case <-n.done:

@@ -12,9 +12,13 @@ import (
 // snapshots are written so that the next start has no log to replay. Other nodes go on with the copies that they have, and with the
 // actors: the contexts of handlers end, and 200 ms later they are handled elsewhere, also if a handler has not returned by then. After a
 // failure it only lets go of everything. It returns the same error each time it is called, and is safe to call from several
-// goroutines.
+// goroutines. What is asked of the node from then on, or is under way and can no longer be done, has an error that wraps ErrClosed.
 func (n *Node) Close() error {
-	n.closing.Do(func() { n.closed = n.close() })
+	n.closing.Do(func() {
+		n.stopped.Store(true)
+		n.closed = n.close()
+		n.failing.Do(func() { close(n.done) })
+	})
 	return n.closed
 }
 

@@ -41,11 +41,14 @@ func (e *keyError) Unwrap() error { return e.err }
 
 func noKeyspace(name string) error { return fmt.Errorf("there is no keyspace %q", name) }
 
-// Store gives access to a keyspace by name. The error is a *shards.Error of KindInvalid if there is none.
+// Store gives access to a keyspace by name. The error is a *shards.Error of KindInvalid if there is none, or wraps ErrClosed.
 //
 // In a keyspace in which virtual actors live, "actors" unless their kinds say otherwise, keys with a tag {KIND/NAME} are an actor's own
 // (package actors/virtual lists them): a program may read them, and must not write them. Other keys there are free to use.
 func (n *Node) Store(keyspace string) (*Store, error) {
+	if n.stopped.Load() {
+		return nil, errClosed
+	}
 	k, err := n.named(keyspace)
 	if err != nil {
 		return nil, err

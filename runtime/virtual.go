@@ -28,8 +28,12 @@ func (n *Node) Actors() *virtual.Host { return n.actors }
 
 // Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet: with 64
 // shards, one replica, and fsync, or in memory if this node has no data folder. It should
-// be called on every node that holds copies, and before the first call. The error wraps ErrConfig, or is what the cluster says.
+// be called on every node that holds copies, and before the first call. The error wraps ErrConfig or ErrClosed, or is what the cluster
+// says.
 func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
+	if n.stopped.Load() {
+		return errClosed
+	}
 	if err := n.makeActorKeyspace(ctx, k.Keyspace()); err != nil {
 		return err
 	}

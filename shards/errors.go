@@ -1,6 +1,13 @@
 package shards
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrClosed is in the errors of what is asked of a node that stops, or has been closed. It does not cross the wire: another node that
+// stops is one to turn away from.
+var ErrClosed = errors.New("the node is stopping, or closed")
 
 // Error is a failure that the caller must act on: its kind says how, its text why. It crosses the wire as kind and text.
 type Error struct {

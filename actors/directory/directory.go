@@ -67,7 +67,8 @@ func New(c Config) *Directory {
 	return d
 }
 
-// Close ends all trying again, and watches: the node stops. Work is still answered, as well as one try can.
+// Close ends all trying again, and watches, and sends nothing more to other nodes: this one stops. Work for shards that it leads is still answered, as
+// well as one try can. The errors of other work wrap shard.ErrClosed.
 func (d *Directory) Close() { d.close() }
 
 // patient is ctx for as long as work is tried whose first try began then.

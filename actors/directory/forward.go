@@ -57,6 +57,8 @@ func (d *Directory) whereElse(id shards.ShardID) (shards.NodeID, error) {
 	state := d.config.State()
 	to, _ := primaryOf(state, id)
 	switch {
+	case d.open.Err() != nil:
+		return "", d.unavailable(state, id, shard.ErrClosed)
 	case to == "":
 		return "", d.unavailable(state, id, errNoPrimary)
 	case to == d.config.Self: // its copy is not built yet, or does not know its role
@@ -76,6 +78,8 @@ func callError(err error) error {
 	switch {
 	case errors.Is(err, transport.ErrNoPeer), errors.Is(err, transport.ErrFull):
 		return &shards.Error{Kind: shards.KindUnavailable, Err: err}
+	case errors.Is(err, transport.ErrClosed):
+		return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w: %w", shard.ErrClosed, err)}
 	case errors.Is(err, transport.ErrTooLarge):
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	case errors.Is(err, transport.ErrPeerGone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -93,7 +93,7 @@ type group struct {
 var ErrStarting = errors.New("still reading its log; try again")
 
 // ErrClosed is why a shard refuses work after the node began to stop.
-var ErrClosed = errors.New("the node is stopping")
+var ErrClosed = shards.ErrClosed
 
 // New makes a shard that refuses work until Recover has run.
 func New(c Config) *Shard {

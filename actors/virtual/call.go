@@ -20,6 +20,7 @@ import (
 //	*Error           the actor, or the node where it lives, has answered: nothing has changed, but with CodeBadReply
 //	*shards.Error    nobody has. KindUnavailable: it was not handled, and may be called again. KindOutcomeUnknown: it may have been.
 //	                 KindInvalid: it can never be. Others, KindFull say, are those of the shard: it was not handled.
+//	                 It wraps shards.ErrClosed if this node stops, or has been closed.
 //
 // If it was the end of ctx that ended the call, errors.Is(err, ctx.Err()) holds as well, also if it was the handler that watched it
 // (Turn.Context), and returned its error.
@@ -120,6 +121,9 @@ func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, e
 	if from, handling := ctx.Value(turnKey{}).(ID); handling {
 		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from)}
 	}
+	if h.ctx.Err() != nil {
+		return nil, errClosed
+	}
 	ctx, span := h.calling(ctx, to, method, event)
 	lane, seq := h.lanes.take()
 	body, err := h.deliver(ctx, &message{To: to, Method: method, Payload: payload, Event: event, Client: h.c.Client, Lane: lane, Seq: seq})
@@ -174,6 +178,11 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 		switch {
 		case CodeOf(err) != 0 && !again:
 			return nil, err
+		case h.ctx.Err() != nil:
+			if !errors.Is(err, shards.ErrClosed) {
+				err = fmt.Errorf("%w: %w", shards.ErrClosed, err)
+			}
+			return nil, unanswered(ctx, m, err, unknown)
 		case ctx.Err() != nil || !again && !passing(err) || errors.Is(err, ErrGivenUp):
 			return nil, unanswered(ctx, m, err, unknown)
 		}
@@ -183,7 +192,7 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 			defer cancel()
 		}
 		m.Repeated, m.Unsure = true, m.Unsure || unknown
-		if patient.Err() != nil || h.ctx.Err() != nil {
+		if patient.Err() != nil {
 			return nil, unanswered(ctx, m, fmt.Errorf("given up after trying again: %w", err), unknown)
 		}
 		wait, done := context.WithTimeout(patient, pause)
@@ -208,7 +217,10 @@ func unanswered(ctx context.Context, m *message, err error, unknown bool) error 
 		kind = shards.KindUnavailable
 	}
 	if unknown {
-		err = errors.New(err.Error())
+		stopped := errors.Is(err, shards.ErrClosed)
+		if err = errors.New(err.Error()); stopped {
+			err = fmt.Errorf("%w; %w", shards.ErrClosed, err)
+		}
 	}
 	if ended != nil && !errors.Is(err, ended) {
 		err = fmt.Errorf("%w; %w", ended, err)

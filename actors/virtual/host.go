@@ -243,7 +243,7 @@ func (h *Host) errComing(kind string) error {
 }
 
 // errClosed answers calls to a host that is closing.
-var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("virtual: the node is stopping")}
+var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: %w", shards.ErrClosed)}
 
 // handle has a message handled by an actor that lives here.
 func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
