@@ -44,7 +44,8 @@ func (d debt) open(free int64, now time.Time) bool { return free < d.settled && 
 
 // NewKeeper makes a keeper for the shards that have a log, which shards lists as they are at the moment. limit is in bytes of
 // log per shard. With less of the disk free than is to be kept it is nearly full, and every log goes that is longer than the
-// snapshot which replaces it, so that deletes make room: one at a time, the next when the last has given back what it took.
+// snapshot which replaces it, so that deletes make room: one at a time, the next when the last has given back what it took. Log and
+// snapshot of a shard from which most was deleted go as well, on a disk that is getting full sooner than on another.
 func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, disk Disk, log *slog.Logger) *Keeper {
 	k := &Keeper{shards: shards, files: files, limit: limit, disk: disk, log: log}
 	k.last.Store(time.Now().Unix())
@@ -96,7 +97,7 @@ func (k *Keeper) shorten() bool {
 		k.log.Error("snapshot failed; its log is kept", "shard", s.Name(), "err", err)
 		return false
 	}
-	if free < reserve {
+	if free < roomy*reserve {
 		if err := k.disk.GiveBack(); err != nil {
 			k.log.Error("the room of a log that was cut is not given back yet", "shard", s.Name(), "err", err)
 			return false
@@ -109,15 +110,28 @@ func (k *Keeper) shorten() bool {
 func (k *Keeper) longest(free, reserve int64, now time.Time) (found *Shard, size int64) {
 	owes := k.owed.open(free, now)
 	most := int64(0)
+	files := k.files.Sizes()
 	for _, s := range k.shards() {
 		bytes, live, any := s.Unsaved()
-		worth := bytes > k.limit || free < reserve && bytes > live
+		worth := bytes > k.limit || free < reserve && bytes > live || k.stale(bytes+files[s.ID()], live, free < roomy*reserve)
 		waits := owes && live > free-reserve/4*3
 		if any && worth && bytes > most && !waits && fits(live, free, reserve) {
 			found, size, most = s, live, bytes
 		}
 	}
 	return found, size
+}
+
+// roomy is how many times the reserve must be free for a disk not to be getting full.
+const roomy = 2
+
+// stale says that what lies on the disk for a shard, log and snapshot together, is mostly of what was deleted or overwritten since.
+// Where room is scarce less of it is borne. A new snapshot takes live bytes, so this writes a fraction of what it gives back.
+func (k *Keeper) stale(held, live int64, scarce bool) bool {
+	if scarce {
+		return held > 4*live && held > k.limit/64
+	}
+	return held > 16*live && held > k.limit/4
 }
 
 // fits says whether a snapshot of a size may be written. Until the log is cut it takes room from what deletes may still write

@@ -64,6 +64,44 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 	}
 }
 
+// What was deleted is given back though the limit of the log is far, and though the disk has its reserve again: else an empty
+// keyspace would fill a disk for ever.
+func TestWhatWasDeletedIsGivenBack(t *testing.T) {
+	const reserve = 1 << 20
+	for _, c := range []struct {
+		name             string
+		free, limit      int64
+		saved, gone, due bool // the keys are in a snapshot; and deleted
+	}{
+		{"a disk that is getting full", 2*reserve - 1, 1 << 20, false, true, true},
+		{"in a snapshot, too", 2*reserve - 1, 1 << 20, true, true, true},
+		{"nothing was deleted", 2*reserve - 1, 1 << 20, false, false, false},
+		{"little is there", 2*reserve - 1, 1 << 30, false, true, false},
+		{"much room", 1 << 40, 200_000, false, true, true},
+		{"much room, and little of it taken", 1 << 40, 1 << 20, false, true, false},
+	} {
+		w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 1})
+		for i := range 100 {
+			w.do(0, set(fmt.Sprint(i), string(make([]byte, 1000))))
+		}
+		k := NewKeeper(func() []*Shard { return w.shards }, w.files, c.limit, &fakeDisk{}, slog.New(slog.DiscardHandler))
+		if c.saved {
+			if err := k.SaveAll(func(int, int) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 100 {
+			if c.gone {
+				w.do(0, remove(fmt.Sprint(i)))
+			}
+		}
+		if s, _ := k.longest(c.free, reserve, time.Now()); (s != nil) != c.due {
+			t.Errorf("%s: due is %v", c.name, s != nil)
+		}
+		w.close()
+	}
+}
+
 // fakeDisk is as full as a test says.
 type fakeDisk struct {
 	free, reserve int64
@@ -111,7 +149,7 @@ func TestSnapshotsOnAFullDiskTakeTurns(t *testing.T) {
 	if !k.shorten() || disk.given != 2 {
 		t.Error("no second snapshot was written when the first had given back what it took")
 	}
-	disk.free = 400_000
+	disk.free = 700_000
 	fill()
 	k.limit = 100
 	for i := range w.shards {
