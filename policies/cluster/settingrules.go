@@ -137,10 +137,13 @@ func watermark(prefix, stage, otherwise, then string) SettingRule {
 		Doc:   "when more is used, or less is left, " + then}
 }
 
+// maxHeadroom follows the name of a watermark.
+const maxHeadroom = ".max_headroom"
+
 func headroom(prefix, stage, otherwise string) SettingRule {
-	return SettingRule{Name: prefix + stage + ".max_headroom", Default: otherwise, Form: "a size, as in 20gb, or -1 for none",
+	return SettingRule{Name: prefix + stage + maxHeadroom, Default: otherwise, Form: "a size, as in 20gb, or -1 for none",
 		check: func(value string) error { _, err := ParseHeadroom(value); return err },
-		Doc:   "what a watermark that is a part leaves at most: a large node need not leave more; -1, there is no such limit"}
+		Doc:   "what a watermark that is a part leaves at most: a large node need not leave more; -1, there is no such limit, as where the watermark itself is set and this is not"}
 }
 
 func filter(prefix, doc string) SettingRule {

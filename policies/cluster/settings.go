@@ -123,9 +123,26 @@ func (s *State) Value(name string) string {
 	}
 	set := s.Setting(name)
 	if _, err := CheckSetting(name, set); set == "" || err != nil {
-		return r.Default
+		return s.defaultOf(name, r)
 	}
 	return set
+}
+
+// DefaultOf is what is in force for a name of this package that is not set.
+func (s *State) DefaultOf(name string) string { return s.defaultOf(name, ruleOf(name)) }
+
+// defaultOf is the rule's. Only what a watermark leaves at most depends on another setting: whoever says how much may be used means
+// that, and the headroom that is made for the default part falls away, as in Elasticsearch.
+func (s *State) defaultOf(name string, r *SettingRule) string {
+	mark, is := strings.CutSuffix(name, maxHeadroom)
+	if !is {
+		return r.Default
+	}
+	set := s.Setting(mark)
+	if _, err := CheckSetting(mark, set); set == "" || err != nil {
+		return r.Default
+	}
+	return "-1"
 }
 
 // routing begins the names of the settings that a keyspace may say for itself, as "keyspace.NAME.routing." and so on.

@@ -163,47 +163,8 @@ func (p *pattern) all(n *policies.Node) bool {
 }
 
 func (p *pattern) fits(value string, n *policies.Node) bool {
-	text := said(n, p.what)
-	return text != "" && wild(value, text)
-}
-
-// said is what a node says of itself.
-func said(n *policies.Node, what string) string {
-	switch what {
-	case cluster.FilterName:
-		return n.Name
-	case cluster.FilterID:
-		return string(n.ID)
-	case cluster.FilterHost:
-		return n.Host
-	case cluster.FilterIP:
-		if at := strings.LastIndexByte(n.Peer, ':'); at >= 0 {
-			return strings.Trim(n.Peer[:at], "[]")
-		}
-		return n.Peer
-	}
-	return n.Attribute(what)
-}
-
-// wild says whether text is what a pattern describes, in which * stands for any text.
-func wild(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	last := len(parts) - 1
-	if last == 0 {
-		return pattern == text
-	}
-	rest, found := strings.CutPrefix(text, parts[0])
-	if !found {
-		return false
-	}
-	for _, part := range parts[1:last] {
-		at := strings.Index(rest, part)
-		if at < 0 {
-			return false
-		}
-		rest = rest[at+len(part):]
-	}
-	return strings.HasSuffix(rest, parts[last])
+	text := n.Says(p.what)
+	return text != "" && cluster.Wild(value, text)
 }
 
 // Reason names the filter, its value and what the node says.
@@ -214,7 +175,7 @@ func (Filter) Reason(v *policies.View, q *policies.Question, node int, a policie
 		if code != a.Code() {
 			continue
 		}
-		says := fmt.Sprintf("node %s has %s %q", n.Name, strings.TrimPrefix(by.what, "_"), said(n, by.what))
+		says := fmt.Sprintf("node %s has %s %q", n.Name, strings.TrimPrefix(by.what, "_"), n.Says(by.what))
 		switch code {
 		case filterExclude:
 			return fmt.Sprintf("%s, and setting %s is %s", says, by.name, by.value)

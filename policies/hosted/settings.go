@@ -34,7 +34,7 @@ func (f *inForce) of(v *Version, s *cluster.State) ([]byte, *Fault) {
 			continue
 		}
 		if known, set := cluster.RuleOf(rule.Name); set && !rule.Prefix {
-			values[rule.Name] = known.Default
+			values[rule.Name] = s.DefaultOf(known.Name)
 		}
 		gather(rule, rule.Name, s, values)
 		for k := range s.Keyspaces {

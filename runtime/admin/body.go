@@ -95,7 +95,7 @@ func shardOf(state *cluster.State, keyspace string, index int) (*cluster.Shard, 
 }
 
 // propose has a command ordered, and answers with the state's version after it.
-func (s *Server) propose(x *exchange, c Cluster, command *cluster.Command) error {
+func (s *Server) propose(x *exchange, c Cluster, command *cluster.Command, warnings ...string) error {
 	outcome, err := c.Propose(x.r.Context(), command)
 	if err == nil {
 		err = outcome.Error()
@@ -103,7 +103,7 @@ func (s *Server) propose(x *exchange, c Cluster, command *cluster.Command) error
 	if err != nil {
 		return err
 	}
-	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version})
+	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version, Warnings: warnings})
 	return nil
 }
 
@@ -112,6 +112,8 @@ type Acknowledged struct {
 	Acknowledged bool   `json:"acknowledged"`
 	Changed      bool   `json:"changed"` // false if it was so already
 	Version      uint64 `json:"version"` // of the cluster state after it
+
+	Warnings []string `json:"warnings,omitempty"` // sentences: it is done, and may not be what was meant
 }
 
 // shorten lists names for a message, and not too many.

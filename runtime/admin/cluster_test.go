@@ -46,6 +46,15 @@ func TestClusterRoutes(t *testing.T) {
 		{"PUT", "/_cluster/settings", ``, 400, "no setting is given"},
 		{"PUT", "/_cluster/settings", strings.Repeat(" ", maxBody+1), 413, "too large"},
 
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.require.zone":"ssd"}}`, 200, `"warnings":["cluster.routing.allocation.require.zone: no node that holds data has zone=ssd: no copy can`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.require.zone":null}}`, 200, `"version":`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"keyspace.none.routing.allocation.enable":"all"}}`, 200, `there is no keyspace \"none\"`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"keyspace.none.routing.allocation.enable":null}}`, 200, `"version":`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":"95%"}}`, 400, "watermark.low would be 95%, beyond cluster.routing.allocation.disk.watermark.high, which is 90%"},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":"80%"}}`, 200, `"changed":true`},
+		{"GET", "/_cluster/settings?include_defaults", "", 200, `"cluster.routing.allocation.disk.watermark.low.max_headroom":"-1"`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":null}}`, 200, `"changed":true`},
+
 		{"PUT", "/_keyspace/orders?if=absent", `{"shards":3,"replicas":2,"durability":"memory"}`, 200, `"acknowledged":true`},
 		{"PUT", "/_keyspace/orders?if=absent", `{}`, 409, "is there already"},
 		{"GET", "/_keyspace/orders", "", 200, `"shards":3,"durability":"memory","max_memory":0,"eviction":"noeviction","replicas":2,"min_in_sync":2`},

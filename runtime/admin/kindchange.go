@@ -62,7 +62,7 @@ func (s *Server) registerKind(x *exchange, c Cluster, r *cluster.RegisterKind) e
 	if err != nil {
 		return err
 	}
-	answer := KindPushed{Acknowledged: Acknowledged{true, outcome.Changed, outcome.Version}, Kind: r.Name, Digest: string(r.Digest), Label: r.Label}
+	answer := KindPushed{Acknowledged: Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version}, Kind: r.Name, Digest: string(r.Digest), Label: r.Label}
 	state, _ := c.State()
 	if k := state.Kind(r.Name); k != nil {
 		if v := k.Of(r.Digest); v != nil {

@@ -116,7 +116,7 @@ func (s *Server) register(x *exchange, c Cluster, r *cluster.RegisterPolicy) err
 	if err != nil {
 		return err
 	}
-	answer := Pushed{Acknowledged: Acknowledged{true, outcome.Changed, outcome.Version}, Policy: r.Name, Digest: string(r.Digest), Label: r.Label}
+	answer := Pushed{Acknowledged: Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version}, Policy: r.Name, Digest: string(r.Digest), Label: r.Label}
 	state, _ = c.State()
 	if p := state.Policy(r.Name); p != nil {
 		if v := p.Of(r.Digest); v != nil {

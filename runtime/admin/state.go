@@ -121,7 +121,7 @@ func (s *Server) getSettings(x *exchange, q *query) error {
 		for _, r := range cluster.SettingRules() {
 			answer.About[r.Name] = r.Doc
 			if state.Setting(r.Name) == "" {
-				answer.Defaults[r.Name] = r.Default
+				answer.Defaults[r.Name] = state.DefaultOf(r.Name)
 			}
 		}
 	}
@@ -151,7 +151,13 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 	if err := CheckSettings(state, set); err != nil {
 		return err
 	}
-	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}))
+	var warnings []string
+	for _, one := range set {
+		if why := state.Unmet(one); why != "" {
+			warnings = append(warnings, one.Name+": "+why)
+		}
+	}
+	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}), warnings...)
 }
 
 // CheckSettings refuses settings that there are not, and values that they do not take; an empty one stands for the default.
@@ -169,7 +175,7 @@ func CheckSettings(state *cluster.State, set []cluster.Setting) error {
 			return invalid("no setting %q; nearest are %s; troupe settings get --all lists all", clip(one.Name), strings.Join(near(one.Name, names), ", "))
 		}
 	}
-	return nil
+	return state.CheckWatermarks(set)
 }
 
 // maxDepth bounds the nesting of settings: "a.b.c" may be written as {"a":{"b":{"c":…}}}, as in Elasticsearch.

@@ -221,6 +221,9 @@ func (r *remote) acknowledge(a *admin.Acknowledged, done string) error {
 	if !a.Changed {
 		done += " (as it was)"
 	}
+	for _, w := range a.Warnings {
+		fmt.Fprintf(r.c.err, "troupe: warning: %s\n", w)
+	}
 	_, err := fmt.Fprintln(r.c.out, done)
 	return err
 }
