@@ -183,7 +183,7 @@ func (r *route) shown() string {
 
 // paths are all there are, for the answer to a wrong one.
 func (s *Server) paths() []string {
-	paths := []string{s.keys.shown(), s.space.shown(), s.actors.shown()}
+	paths := []string{pathLive, pathReady, s.keys.shown(), s.space.shown(), s.actors.shown()}
 	for i := range s.routes {
 		if s.routes[i].methods != nil {
 			paths = append(paths, s.routes[i].shown())
@@ -223,6 +223,12 @@ func (s *Server) authorize(x *exchange) error {
 	}
 	x.Header().Set("WWW-Authenticate", `Bearer realm="troupe"`)
 	x.Header().Set("Connection", "close")
+	if given != "" {
+		return &Error{
+			Status: http.StatusUnauthorized, Kind: KindUnauthorized,
+			Reason: `this node asks for another token than the one that was sent: it is what the node was started with (--token or TROUPE_TOKEN), sent as "Authorization: Bearer TOKEN"`,
+		}
+	}
 	return &Error{
 		Status: http.StatusUnauthorized, Kind: KindUnauthorized,
 		Reason: `this node asks for a token: send "Authorization: Bearer TOKEN", or give troupe --token or TROUPE_TOKEN`,

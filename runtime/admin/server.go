@@ -208,7 +208,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan s
 	defer func() { s.counts.answered(x.path, x.status) }()
 	defer x.hold.release()
 	r.Body = newPaceBody(w, r.Body, &s.config)
-	if s.toConsole(x) {
+	if s.toProbe(x) || s.toConsole(x) {
 		return
 	}
 	if err := s.authorize(x); err != nil {

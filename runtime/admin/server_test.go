@@ -105,6 +105,10 @@ func TestTokenIsAsked(t *testing.T) {
 			}
 		}
 	}
+	none, wrong := ask(s, "GET", "/_nodes", ""), ask(s, "GET", "/_nodes", "", "Authorization", "Bearer wrong")
+	if none.Body.String() == wrong.Body.String() || !strings.Contains(wrong.Body.String(), "another token than the one that was sent") {
+		t.Errorf("a wrong token: %s", wrong.Body)
+	}
 	if w := ask(NewServer(newMemory(), ServerConfig{}), "DELETE", "/default/keys?prefix=&all=1", "", "Sec-Fetch-Site", "cross-site"); w.Code != 403 {
 		t.Errorf("a page of another origin may delete: %d", w.Code)
 	}
