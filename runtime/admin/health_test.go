@@ -81,3 +81,15 @@ func TestTooFewNodesAreToldOnce(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// What waits in a reroute is not always missing.
+func TestWaitingCopiesAreCalledWhatTheyAre(t *testing.T) {
+	a := newAgreed(t)
+	if got := waitingState(a.state, shards.NewShardID(0, 0)); got != ShardStarted {
+		t.Errorf("with all copies in sync: %s", got)
+	}
+	a.move(t, shards.NewShardID(0, 1), cluster.Move{Kind: cluster.MoveDrop, Copy: a.state.Shard(shards.NewShardID(0, 1)).CopyOn(nodeID(3)).ID})
+	if got := waitingState(a.state, shards.NewShardID(0, 1)); got != ShardUnassigned {
+		t.Errorf("without one: %s", got)
+	}
+}

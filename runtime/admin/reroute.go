@@ -167,9 +167,17 @@ func answerOf(state *cluster.State, r *Reroute, result *Rerouted) RerouteAnswer 
 		a.Refused = append(a.Refused, RefusedWish(refused))
 	}
 	for _, w := range result.Waiting {
-		a.Waiting = append(a.Waiting, HealthReason{Shard: state.ShardName(w.Shard), Status: string(ShardUnassigned), Reason: w.Reason})
+		a.Waiting = append(a.Waiting, HealthReason{Shard: state.ShardName(w.Shard), Status: string(waitingState(state, w.Shard)), Reason: w.Reason})
 	}
 	return a
+}
+
+// waitingState is how a shard stands of which a copy waits: unassigned if it lacks one, else started; the copy then waits to leave.
+func waitingState(state *cluster.State, id shards.ShardID) ShardState {
+	if row := state.Shard(id); row != nil && row.Primary != 0 && row.InSync() >= state.Keyspace(id.Keyspace()).Copies() {
+		return ShardStarted
+	}
+	return ShardUnassigned
 }
 
 func plannedMove(state *cluster.State, shard shards.ShardID, m *cluster.Move) PlannedMove {
