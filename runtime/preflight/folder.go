@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -109,6 +110,10 @@ func owner(_ context.Context, in *Input) []Result {
 		r.Level, r.Found = Fail, err.Error()
 		r.Fix = "the folder cannot be read as a node's: give another one, or restore it"
 	case !found:
+		if others := strangers(in.Data); len(others) > 0 {
+			r.Level, r.Found = Warn, "no node's yet, and holds what is not a node's: "+strings.Join(others, ", ")
+			r.Fix = "a node would put its own folders beside it: give it a folder of its own"
+		}
 	case in.Cluster != "" && id.Cluster != in.Cluster:
 		r.Level, r.Found = Fail, "belongs to cluster "+id.Cluster
 		r.Fix = "the folder was written in another cluster than " + in.Cluster + ": give another folder"
@@ -119,6 +124,28 @@ func owner(_ context.Context, in *Input) []Result {
 		r.Found = "node " + id.Node + " of cluster " + id.Cluster
 	}
 	return []Result{r}
+}
+
+// mostStrangers bounds how many files are named.
+const mostStrangers = 5
+
+// strangers are files and folders in a data folder that no node puts there. Hidden ones, and what a file system makes for itself, are
+// not counted.
+func strangers(data string) (names []string) {
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		return nil // others tell that it cannot be read
+	}
+	for _, e := range entries {
+		if slices.Contains([]string{"log", "snapshots", "modules", "plans", "lost+found"}, e.Name()) || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if names = append(names, e.Name()); len(names) > mostStrangers {
+			names[mostStrangers] = "..."
+			break
+		}
+	}
+	return names
 }
 
 // space compares free disk space with the reserve: below it writes are refused, below four times it that is near. A folder

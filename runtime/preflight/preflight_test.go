@@ -87,6 +87,25 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// A folder with somebody else's files is one that a node was perhaps not meant to have.
+func TestStrangersInTheFolder(t *testing.T) {
+	in := Input{Data: t.TempDir(), Syncs: 1, Identity: func(string) (Identity, bool, error) { return Identity{}, false, nil }}
+	for _, name := range []string{"log", "lost+found", ".hidden"} {
+		if err := os.Mkdir(filepath.Join(in.Data, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := find(t, Run(t.Context(), in), "data owner"); r.Level != OK {
+		t.Errorf("a node's own folders: %+v", r)
+	}
+	if err := os.WriteFile(filepath.Join(in.Data, "thesis.tex"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := find(t, Run(t.Context(), in), "data owner"); r.Level != Warn || !strings.Contains(r.Found, "thesis.tex") {
+		t.Errorf("somebody's file: %+v", r)
+	}
+}
+
 // A new node does not start on a full disk; one that has data there does, so that it can be read and deleted from.
 func TestTooLittleSpace(t *testing.T) {
 	in := Input{Data: t.TempDir(), Reserve: 1 << 60, Syncs: 1}
