@@ -33,7 +33,7 @@ func (c *Config) clientCertificate() (*certificate, error) {
 	case c.ClientTLSCert == "" && c.ClientTLSKey == "":
 		return nil, nil
 	case c.ClientTLSCert == "" || c.ClientTLSKey == "":
-		return nil, invalid("certificate and key for clients come together: one of ClientTLSCert and ClientTLSKey is missing")
+		return nil, invalid("certificate and key for clients come together: one of ClientTLSCert and ClientTLSKey (--client-tls-cert, --client-tls-key) is missing")
 	}
 	own := &certificate{certFile: c.ClientTLSCert, keyFile: c.ClientTLSKey, log: c.Logger}
 	if err := own.read(); err != nil {

@@ -134,6 +134,7 @@ func (n *Node) settle(ctx context.Context) error {
 	if err := n.ensureKeyspaces(ctx); err != nil {
 		return err
 	}
+	n.compareNames(ctx)
 	limited, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	for !n.served(n.state()) {
@@ -147,6 +148,22 @@ func (n *Node) settle(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return n.disinherit()
+}
+
+// compareNames warns of a cluster name that is not that of the placement leader: it is for people, and each node has it from its own
+// configuration, so two could show two.
+func (n *Node) compareNames(ctx context.Context) {
+	leader, _ := (placing{n}).Leader()
+	if leader == "" || leader == n.id.Node {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hearsayLimit)
+	defer cancel()
+	view, err := clusterAPI{n}.View(ctx, leader, false)
+	if err == nil && view.ClusterName != "" && view.ClusterName != n.config.ClusterName { // who does not answer is not compared
+		n.config.Logger.Warn("this node calls the cluster otherwise than its placement leader: give all nodes the same cluster-name, and look whether this is the cluster that was meant",
+			"cluster-name", n.config.ClusterName, "leader", n.state().NodeName(leader), "its cluster-name", view.ClusterName)
+	}
 }
 
 // folderless refuses a node that may be given copies of keyspaces which it cannot keep.

@@ -277,7 +277,7 @@ func (c clusterAPI) View(ctx context.Context, node shards.NodeID, copies bool) (
 }
 
 func (c clusterAPI) own(copies bool) admin.View {
-	v := admin.View{Version: c.node.state().Version, Past: c.node.past.began()}
+	v := admin.View{ClusterName: c.node.config.ClusterName, Version: c.node.state().Version, Past: c.node.past.began()}
 	v.Leader, v.Term = placing(c).Leader()
 	if g := placing(c).group(); g != nil {
 		digest := g.Status().Digest

@@ -187,7 +187,7 @@ func (c *Config) peerTLS() (*tls.Config, error) {
 		return nil, nil
 	}
 	if c.TLSCert == "" || c.TLSKey == "" || c.TLSCA == "" {
-		return nil, invalid("certificate, key and authority for the peer port come together: one of TLSCert, TLSKey and TLSCA is missing")
+		return nil, invalid("certificate, key and authority for the peer port come together: one of TLSCert, TLSKey and TLSCA (--tls-cert, --tls-key, --tls-ca) is missing")
 	}
 	own, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 	if err != nil {

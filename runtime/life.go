@@ -349,7 +349,7 @@ func (l *life) connection(c transport.Change) {
 		return
 	}
 	l.node.telling.watch.Connection(c.Node, c.Epoch, c.Cause)
-	l.node.config.Logger.Info("the connection to a node broke", "node", c.Node, "epoch", c.Epoch, "cause", c.Cause)
+	l.node.config.Logger.Info("the connection to a node broke", "node", l.node.state().NodeName(c.Node), "id", c.Node, "epoch", c.Epoch, "cause", c.Cause)
 }
 
 func (l *life) connect(peers []transport.Address) {

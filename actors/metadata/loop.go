@@ -241,7 +241,8 @@ func (l *loop) leadChanged() {
 		}
 		l.led, l.leaderless = true, time.Time{}
 	}
-	l.group.config.Logger.Info("metadata group", "leader", l.group.Status().Leader, "term", lead.Term, "won", lead.Won)
+	leader := l.group.Status().Leader
+	l.group.config.Logger.Info("metadata group", "leader", l.group.State().NodeName(leader), "id", leader, "term", lead.Term, "won", lead.Won)
 }
 
 // confirm notes that a quorum has answered a round.

@@ -102,6 +102,8 @@ const (
 
 // View is what one member knows. It may cross the wire as JSON.
 type View struct {
+	ClusterName string `json:"cluster_name,omitempty"` // as it was started with
+
 	Leader  shards.NodeID `json:"leader"` // whom it takes for the leader; empty if nobody
 	Term    uint64        `json:"term"`   // of the metadata group
 	Version uint64        `json:"version"`
