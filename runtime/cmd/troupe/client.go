@@ -243,6 +243,8 @@ func (r *remote) explain(err error) error {
 		return fmt.Errorf("%s takes connections and does not answer this in time: troupe health says whether a placement leader is known, and the node's log what holds it up\n  %s", r.addresses(), e.Reason)
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
 		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
+	case e.Status == http.StatusUnauthorized && r.c.setting(r.token, "TROUPE_TOKEN", "") != "":
+		return fmt.Errorf("%s does not take this token: it is what the node was started with (--token or TROUPE_TOKEN there)", r.addresses())
 	case e.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%s asks for a token: give it as TROUPE_TOKEN or --token", r.addresses())
 	case e.Kind == admin.KindNotFound:

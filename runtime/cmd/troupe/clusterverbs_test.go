@@ -206,7 +206,7 @@ func TestClusterVerbsOnANode(t *testing.T) {
 		{"check", 0, "16 of 16 shards written, read and deleted"},
 		{"settings set cluster.coverage=full", 0, "1 setting changed"},
 		{"settings get cluster.coverage", 0, "full\n"},
-		{"settings set cluster.coverage=much", 1, "must be one of partial, full"},
+		{"settings set cluster.coverage=much", 2, "must be one of partial, full"},
 		{"settings set cluster.coverage=", 0, "1 setting changed"},
 		{"keyspace create orders:shards=2,replicas=0,durability=memory", 0, "keyspace orders is made"},
 		{"keyspace create orders", 4, "is there already"},

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files in testdata")
@@ -114,6 +116,10 @@ func TestWrongUsage(t *testing.T) {
 		{"dev --base-port 65500", "--base-port"},
 		{"dev kill", "accepts 1 arg"},
 		{"drain n1 --cancel --no-wait", "none of the others can be"},
+		{"drain n1 --timeout -1s", "must not be negative"},
+		{"help nosuch", `there is no verb "nosuch"`},
+		{"help drain nosuch", "there is no verb"},
+		{"completion ksh", `no completion for "ksh"; there is for bash, fish, powershell, zsh`},
 	} {
 		_, errs, code := invoke(t, nil, "", strings.Fields(c.line)...)
 		if code != exitUsage || !strings.Contains(errs, c.want) {
@@ -161,6 +167,24 @@ func TestVersionAndCompletion(t *testing.T) {
 	out, _, code := invoke(t, nil, "", "version", "--json")
 	if code != 0 || !strings.Contains(out, `"go":"go1.`) {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+	if out, _, code = invoke(t, nil, "", "--version"); code != 0 || !strings.HasPrefix(out, "troupe ") {
+		t.Errorf("--version: exit code %d: %s", code, out)
+	}
+	if out, _, code = invoke(t, nil, "", "help", "policy", "push"); code != 0 || !strings.Contains(out, "troupe policy push") {
+		t.Errorf("help of a verb: exit code %d: %s", code, out)
+	}
+	addr, _ := record(t, map[string][]any{
+		"GET /_nodes": {[]admin.Node{{Name: "n2"}, {Name: "n1"}}}, "GET /_keyspaces": {[]admin.KeyspaceInfo{{Name: "orders"}}},
+		"GET /_cat/shards": {[]map[string]string{{"keyspace": "orders", "shard": "7"}, {"keyspace": "orders", "shard": "7"}}},
+	})
+	for line, want := range map[string]string{
+		"drain": "n1\nn2\n", "leader transfer": "n1\n", "shards": "orders\n", "explain": "orders/7\n:", "settings set": "cluster.routing.allocation.enable=\n", "settings get": "cluster.routing.allocation.require.\n",
+	} {
+		args := append(append([]string{"__complete"}, strings.Fields(line)...), "")
+		if out, _, code = invoke(t, map[string]string{"TROUPE_ADDR": addr}, "", args...); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("completion of %s: exit code %d: %s", line, code, out)
+		}
 	}
 	if out, _, code = invoke(t, nil, "", "completion", "bash"); code != 0 || !strings.Contains(out, "__start_troupe") {
 		t.Errorf("completion: exit code %d, %d bytes", code, len(out))

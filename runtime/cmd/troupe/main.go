@@ -129,8 +129,9 @@ Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not found · 4 condition fa
 func rootCommand(c *console) *cobra.Command {
 	root := &cobra.Command{
 		Use: "troupe", Short: "keys and values in durable shards", Long: overview,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: thisBuild().Version,
 	}
+	root.SetVersionTemplate("troupe {{.Version}}\n")
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
@@ -159,6 +160,9 @@ func rootCommand(c *console) *cobra.Command {
 			root.AddCommand(verb)
 		}
 	}
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	refuseOtherShells(root)
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root

@@ -70,6 +70,7 @@ Exit codes: 0 they are listed, however they are (troupe health judges) · 3 nobo
 	cmd.Flags().BoolVar(&bad, "bad", false, "only shards that lack a copy")
 	cmd.Flags().StringVar(&at, "at", "", "as they were at `TIME`: 2026-03-01T12:00:00Z, 14:05, or 10m for ten minutes ago")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, keyspaceNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			if at != "" {
@@ -130,6 +131,7 @@ Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: as long as it takes)")
 	cmd.MarkFlagsMutuallyExclusive("cancel", "no-wait", "timeout")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, nodeNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.timeout < 0 {
 			return usage("--timeout %v: must not be negative", o.timeout)
@@ -306,6 +308,7 @@ Exit codes: 0 it is forgotten · 3 no such node · 1 it holds copies and is not 
 		Example: "  troupe drain n3\n  troupe forget n3",
 	}
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, nodeNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.ChangeNode(ctx, args[0], "forget")
@@ -331,6 +334,7 @@ Exit codes: 0 it is so · 3 no such node · 1 no node answers, or none leads`,
 	}
 	cmd.Flags().BoolVar(&whole, "cluster", false, "the whole cluster")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, nodeNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		node, subject := "", "the cluster"
 		if whole == (len(args) == 2) {
@@ -365,6 +369,7 @@ func leaderCommand(c *console) *cobra.Command {
 	}
 	cmd.AddCommand(transfer)
 	r, t := withCluster(c, cmd), withCluster(c, transfer)
+	transfer.ValidArgsFunction = t.completing(0, nodeNames)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			h, err := client.Health(ctx, "", 0)

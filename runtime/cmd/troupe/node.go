@@ -95,8 +95,12 @@ func newLogger(w io.Writer, s *settings.Node) *slog.Logger {
 
 // serve runs a node until ctx ends or the node fails.
 func (c *console) serve(ctx context.Context, s *settings.Node) error {
+	logger := newLogger(c.err, s)
 	p := &startProgress{out: c.err, terminal: interactive(c.err), begun: time.Now()}
-	node, err := runtime.Start(ctx, configOf(s, newLogger(c.err, s), p.show))
+	if s.LogFormat == "json" { // a collector reads the lines: each is one of the log's
+		p.log, p.terminal = logger, false
+	}
+	node, err := runtime.Start(ctx, configOf(s, logger, p.show))
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped before the node was ready: %w", err)
@@ -108,19 +112,27 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 		return err
 	}
 	p.end("recovered")
-	c.greet(node, s)
+	if p.log != nil {
+		p.log.Info("the node is ready", "version", runtime.Version(), "node", node.Name(), "data", s.Data, "resp", node.RESPAddr(), "http", node.HTTPAddr())
+	} else {
+		c.greet(node, s)
+	}
 	select {
 	case <-ctx.Done():
 	case <-node.Done():
 	}
 	failed := node.Err()
-	fmt.Fprintln(c.err, "stopping; Ctrl-C once more ends the node at once")
+	p.say("stopping; Ctrl-C once more ends the node at once")
 	p.restart()
 	if err := errors.Join(failed, node.Close()); err != nil {
 		return err
 	}
 	p.end("saved")
-	fmt.Fprintln(c.err, "stopped cleanly: the next start replays nothing")
+	if s.Data == "" {
+		p.say("stopped cleanly: what was in memory is gone")
+	} else {
+		p.say("stopped cleanly: the next start replays nothing")
+	}
 	return nil
 }
 
@@ -157,6 +169,7 @@ func (c *console) greet(node *runtime.Node, s *settings.Node) {
 type startProgress struct {
 	out      io.Writer
 	terminal bool
+	log      *slog.Logger // nil: lines go to out
 
 	mu    sync.Mutex
 	begun time.Time
@@ -186,6 +199,15 @@ func (p *startProgress) show(now runtime.Progress) {
 	line := progressText(now, time.Since(p.begun))
 	if p.terminal {
 		fmt.Fprintf(p.out, "\r%-78s", line)
+		return
+	}
+	p.say(line)
+}
+
+// say prints a line for people, or for who reads the log.
+func (p *startProgress) say(line string) {
+	if p.log != nil {
+		p.log.Info(line)
 		return
 	}
 	fmt.Fprintln(p.out, line)
@@ -226,5 +248,5 @@ func (p *startProgress) end(verb string) {
 		rate := int64(float64(p.last.Bytes) / max(elapsed.Seconds(), 1e-9))
 		line += fmt.Sprintf(", %s, %s/s", byteText(p.last.Bytes), byteText(rate))
 	}
-	fmt.Fprintf(p.out, "%s in %.2f s\n", line, elapsed.Seconds())
+	p.say(fmt.Sprintf("%s in %.2f s", line, elapsed.Seconds()))
 }

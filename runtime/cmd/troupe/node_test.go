@@ -84,6 +84,24 @@ func (g *greeting) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// A collector reads a node's log: each line of it is JSON, and there is no other output. A node without a folder does not speak of
+// what the next start replays.
+func TestJSONLogsAreAllJSON(t *testing.T) {
+	out, errs := &safeBuffer{}, &firstLines{want: `"the node is ready"`, seen: make(chan struct{})}
+	ctx, stop := contextUntil(t, errs.seen)
+	defer stop()
+	c := &console{in: strings.NewReader(""), out: out, err: errs, env: func(string) (string, bool) { return "", false }}
+	code := run(ctx, c, strings.Fields("node --data off --keyspace a:shards=1,replicas=0,durability=memory --resp 127.0.0.1:0 --http 127.0.0.1:0 --peer off --log-format json"))
+	if code != 0 || out.String() != "" || !strings.Contains(errs.String(), "what was in memory is gone") {
+		t.Errorf("exit code %d, standard output %q\n%s", code, out, errs)
+	}
+	for line := range strings.Lines(errs.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("no JSON: %s", line)
+		}
+	}
+}
+
 // at runs a verb against a node and checks its exit code.
 func (r *running) at(t *testing.T, want int, input string, args ...string) (out, errs string) {
 	t.Helper()

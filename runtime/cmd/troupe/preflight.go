@@ -96,7 +96,11 @@ func (c *console) mustBeFit(ctx context.Context, s *settings.Node) error {
 		return errors.New("the preflight check refuses to start the node here; --skip-preflight starts it all the same")
 	}
 	for _, r := range results {
-		if r.Level == preflight.Warn {
+		switch {
+		case r.Level != preflight.Warn:
+		case s.LogFormat == "json":
+			newLogger(c.err, s).Warn("preflight", "check", r.Name, "found", r.Found, "want", r.Want, "fix", r.Fix)
+		default:
 			fmt.Fprintf(c.err, "preflight: %s is %s, better %s: %s\n", r.Name, r.Found, r.Want, r.Fix)
 		}
 	}

@@ -168,6 +168,7 @@ func explainCommand(c *console) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "print every answer, those that are a plain yes too")
 	cmd.Flags().StringVar(&at, "at", "", "explain by a recorded `plan`: 7.153, 2026-03-01T12:00:00Z, 14:05, 10m (ago), or a file")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, shardNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var keyspace, node string
 		var index int

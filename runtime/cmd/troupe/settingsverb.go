@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -56,12 +58,16 @@ func settingsCommand(c *console) *cobra.Command {
 		}
 		return w.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.SetSettings(ctx, values)
+			if refused := (*admin.Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
+				return &failure{exitUsage, err}
+			}
 			if err != nil {
 				return err
 			}
 			return w.acknowledge(&a, plural(len(values), "setting")+" changed")
 		})
 	}
+	get.ValidArgsFunction, set.ValidArgsFunction = settingNames(""), settingNames("=")
 	cmd.AddCommand(get, set, settingsHistory(c))
 	return cmd
 }
