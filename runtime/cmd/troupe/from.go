@@ -15,10 +15,10 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// from is where load and verify take keys and values: exactly one of four.
+// from is where load and verify take keys and values: exactly one of five.
 type from struct {
-	dir, lines, csv, jsonl string
-	format                 source.Format
+	dir, lines, csv, jsonl, scanned string
+	format                          source.Format
 }
 
 func withSource(cmd *cobra.Command) *from {
@@ -28,14 +28,15 @@ func withSource(cmd *cobra.Command) *from {
 	f.StringVar(&s.lines, "lines", "", "`file` of lines: key TAB value (- is standard input, here and below)")
 	f.StringVar(&s.csv, "csv", "", "CSV `file` with a header: value = the row as JSON")
 	f.StringVar(&s.jsonl, "jsonl", "", "`file` of JSON objects, one a line: value = the line")
+	f.StringVar(&s.scanned, "scanned", "", "`file` that troupe scan --values --json has printed: a backup, with the expiries")
 	f.BoolVar(&s.format.AutoKey, "auto-key", false, "--lines: key = number of the line in twelve digits, value = the line")
 	f.StringVar(&s.format.KeyColumn, "key-column", "", "--csv: `column` that is the key (default: the first)")
 	f.StringVar(&s.format.ValueCol, "value-column", "", "--csv: `column` that is the value")
 	f.StringVar(&s.format.KeyField, "key-field", "", "--jsonl: `field` that is the key (required)")
 	f.StringVar(&s.format.ValueField, "value-field", "", "--jsonl: `field` that is the value")
 	f.StringVar(&s.format.Prefix, "prefix", "", "`text` before each key")
-	cmd.MarkFlagsMutuallyExclusive("dir", "lines", "csv", "jsonl")
-	cmd.MarkFlagsOneRequired("dir", "lines", "csv", "jsonl")
+	cmd.MarkFlagsMutuallyExclusive("dir", "lines", "csv", "jsonl", "scanned")
+	cmd.MarkFlagsOneRequired("dir", "lines", "csv", "jsonl", "scanned")
 	return s
 }
 
@@ -51,6 +52,9 @@ func (s *from) file() string {
 	case s.jsonl != "":
 		s.format.Kind = source.JSONL
 		return s.jsonl
+	case s.scanned != "":
+		s.format.Kind = source.Scanned
+		return s.scanned
 	}
 	return ""
 }

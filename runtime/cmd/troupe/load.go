@@ -39,14 +39,15 @@ type loading struct {
 func loadCommand(c *console) *cobra.Command {
 	l := &loading{}
 	cmd := &cobra.Command{
-		Use: "load", Short: "write a folder, lines, CSV or JSON lines", Args: cobra.NoArgs,
+		Use: "load", Short: "write a folder, lines, CSV, JSON lines or a backup", Args: cobra.NoArgs,
 		Long: `Writes every item of a source as a key. A load that was interrupted continues when the same command is run again: a
 journal remembers what the node acknowledged. Files that have changed since are written again.
 Symbolic links are left out. What cannot be written (over 64 MiB, no key) is reported, and the exit code is then 1.`,
 		Example: `  troupe load --dir ./site --prefix www/
   troupe load --lines words.tsv
   troupe load --csv users.csv --key-column id --prefix user:
-  zcat events.gz | troupe load --jsonl - --key-field id --ttl 720h`,
+  zcat events.gz | troupe load --jsonl - --key-field id --ttl 720h
+  troupe scan --values --json > backup.jsonl; troupe load --scanned backup.jsonl`,
 	}
 	l.from = withSource(cmd)
 	f := cmd.Flags()
@@ -176,7 +177,7 @@ func (l *loading) put(ctx context.Context, items []source.Item) error {
 	w := l.client.Bulk(ctx, l.keyspace, admin.BulkOptions{Parallel: 1, FrameBytes: maxFrame})
 	var failed error
 	for _, item := range items {
-		if failed = w.Add(item.Key, item.Value, l.ttl); failed != nil {
+		if failed = w.Add(item.Key, item.Value, l.life(&item)); failed != nil {
 			break
 		}
 	}
@@ -185,6 +186,15 @@ func (l *loading) put(ctx context.Context, items []source.Item) error {
 		err = fmt.Errorf("%d keys were sent, %d acknowledged", len(items), result.Items)
 	}
 	return errors.Join(failed, err)
+}
+
+// life is how long a key shall live: until the time that it had when it was scanned, if that is said; 0 is for ever. One whose time has
+// passed lives for the shortest time that there is, so that it is not there as before.
+func (l *loading) life(item *source.Item) time.Duration {
+	if item.ExpireAt == 0 || l.ttl != 0 {
+		return l.ttl
+	}
+	return max(time.Millisecond, time.Until(time.UnixMilli(item.ExpireAt)))
 }
 
 // temporary says whether a request may work later: the node was not reached, starts, or is busy.

@@ -252,6 +252,14 @@ func TestRecordsAreLoadedAndVerified(t *testing.T) {
 	}
 	r.at(t, 0, "a\t1\nb\t2\n", "verify", "--lines", "-")
 	r.at(t, exitDifferent, "a\t1\nb\t3\n", "verify", "--lines", "-")
+	r.at(t, 0, "\xff\x00", "put", "binary", "-")
+	backup, _ := r.at(t, 0, "", "scan", "--values", "--json")
+	r.at(t, 0, "", "del", "--all", "--yes")
+	r.at(t, 0, backup, "load", "--scanned", "-")
+	r.at(t, 0, backup, "verify", "--scanned", "-", "--extra")
+	if out, _ := r.at(t, 0, "", "scan", "a", "--json"); !strings.Contains(out, "expire_at") {
+		t.Errorf("a restored key has lost its expiry: %s", out)
+	}
 	if _, errs := r.at(t, exitNotFound, "a\t1\n", "load", "--lines", "-", "--keyspace", "nowhere"); !strings.Contains(errs, `"default"`) {
 		t.Errorf("an unknown keyspace is explained by %s", errs)
 	}

@@ -35,6 +35,28 @@ func splitJSON(line []byte, keyField, valueField string) (Item, error) {
 	return Item{Key: key, Value: value}, err
 }
 
+// splitScanned takes what troupe scan has printed of a key.
+func splitScanned(line []byte) (Item, error) {
+	var entry struct {
+		Key      *string `json:"key"`
+		Key64    []byte  `json:"key64"`
+		Value    *[]byte `json:"value"`
+		ExpireAt int64   `json:"expire_at"`
+	}
+	if err := json.Unmarshal(line, &entry); err != nil {
+		return Item{}, fmt.Errorf("%w: not what troupe scan --values --json prints: %w", ErrRecord, err)
+	}
+	item := Item{Key: entry.Key64, ExpireAt: entry.ExpireAt}
+	if entry.Key != nil {
+		item.Key = []byte(*entry.Key)
+	}
+	if entry.Value == nil {
+		return Item{}, fmt.Errorf("%w: it has no value: scan with --values", ErrRecord)
+	}
+	item.Value = *entry.Value
+	return item, nil
+}
+
 func isKey(raw json.RawMessage) bool {
 	return raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9'
 }

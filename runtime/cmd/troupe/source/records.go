@@ -29,6 +29,8 @@ const (
 	Lines Kind = "lines" // key TAB value
 	CSV   Kind = "csv"   // RFC 4180, with a header
 	JSONL Kind = "jsonl" // an object per line
+
+	Scanned Kind = "scanned" // what troupe scan --values --json prints, exactly as it was there
 )
 
 // maxRecord bounds one record, in bytes: the largest key and value, and room for what surrounds them.
@@ -55,6 +57,9 @@ func OpenRecords(path string, stdin io.Reader, f Format, from Place) (*Records, 
 		return nil, fmt.Errorf("--jsonl needs --key-field: the field whose value becomes the key")
 	}
 	r := &Records{name: path, format: f, total: -1, limit: maxRecord}
+	if f.Kind == Scanned {
+		r.limit = 2 * maxRecord // base64 is longer by a third
+	}
 	if path == "-" {
 		r.name, r.in, r.file = "standard input", bufio.NewReaderSize(stdin, 256<<10), io.NopCloser(stdin)
 		return r, r.begin(from)
@@ -133,6 +138,8 @@ func (r *Records) Next() (Item, error) {
 // split makes key and value of a line, and may return parts of it.
 func (r *Records) split(line []byte) (Item, error) {
 	switch {
+	case r.format.Kind == Scanned:
+		return splitScanned(line)
 	case r.format.Kind == JSONL:
 		return splitJSON(line, r.format.KeyField, r.format.ValueField)
 	case r.format.AutoKey:

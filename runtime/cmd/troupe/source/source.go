@@ -5,6 +5,7 @@
 //	alpha TAB 1               ─►  key "alpha"                value "1"
 //	id,name  /  7,Ann         ─►  key "7"                    value {"id":"7","name":"Ann"}
 //	{"id":7,"name":"Ann"}     ─►  key "7"                    value = the line
+//	{"key":"a","value":"MQ=="} ─► key "a"                    value "1": what troupe scan --values --json prints
 //
 // What cannot become a key and a value is never dropped silently: it comes out as an *ItemError that names its place, and
 // reading goes on behind it. One goroutine at a time reads a source.
@@ -22,6 +23,8 @@ type Item struct {
 	Key   []byte
 	Value []byte
 	Place Place
+
+	ExpireAt int64 // Unix milliseconds; 0 = never, or not known: only Scanned knows
 }
 
 // Place is where an item stands, so that a load can be continued behind it.

@@ -316,3 +316,27 @@ func TestSumsOfATreeComeInOrder(t *testing.T) {
 		break
 	}
 }
+
+// What a scan prints comes back byte for byte.
+func TestScannedLines(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"key":"a","version":1,"expire_at":77,"size":5,"value":"aGVsbG8="}`: `"a"="hello" until 77`,
+		`{"key64":"/wA=","version":1,"size":0,"value":""}`:                   `"\xff\x00"="" until 0`,
+		`{"key":"a","version":1,"size":5}`:                                   "scan with --values",
+		`{"key":"","value":"YQ=="}`:                                          "key is empty",
+		`nonsense`:                                                           "not what troupe scan --values --json prints",
+	} {
+		r, err := OpenRecords("-", strings.NewReader(line+"\n"), Format{Kind: Scanned}, Place{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		item, err := r.Next()
+		got := fmt.Sprintf("%q=%q until %d", item.Key, item.Value, item.ExpireAt)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}

@@ -157,7 +157,7 @@ func (f File) Item() (Item, error) {
 		n, err := in.Read(value[len(value):cap(value)])
 		value = value[:len(value)+n]
 		if err == io.EOF {
-			return bounded(f.Path, Item{f.Key, value, f.place()})
+			return bounded(f.Path, Item{Key: f.Key, Value: value, Place: f.place()})
 		}
 		if err != nil {
 			return Item{}, &ItemError{f.Path, f.Key, f.place(), err}
