@@ -72,7 +72,7 @@ var (
 func TestClusterVerbs(t *testing.T) {
 	planned := admin.RerouteAnswer{DryRun: true, Version: 9, Moves: []admin.PlannedMove{{Shard: "orders/3", Move: "relocate", Node: "n3", Source: "n1", Reason: "even spread"}},
 		Waiting: []admin.HealthReason{{Shard: "orders/4", Reason: "the node may come back"}}}
-	refused := admin.RerouteAnswer{Refused: []admin.RefusedWish{{Reason: "node n3 holds a copy", Verdicts: []admin.Verdict{{Decider: "same_node", Decision: "no", Reason: "it holds c7"}}}}}
+	refused := admin.RerouteAnswer{Refused: []admin.RefusedWish{{Reason: "node n3 holds a copy", Verdicts: []admin.Verdict{{Question: "allocate", Decider: "alive", Decision: "yes"}, {Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c7"}}}}}
 	explained := admin.ExplainAnswer{Shard: row3, Summary: "orders/3 term 4: c1@n1 primary; it lacks a copy", Nodes: []admin.ExplainedNode{
 		{Node: "n1", Decision: "no", Copy: &admin.RowCopy{Copy: "c1", InSync: true}, Verdicts: []admin.Verdict{{Question: "remain", Decider: "draining", Decision: "no", Reason: "node n1 is draining"},
 			{Question: "promote", Decider: "alive", Decision: "yes"}, {Question: "allocate", Decider: "same_node", Decision: "no", Reason: "it holds c1"}}},
@@ -129,7 +129,7 @@ func TestClusterVerbs(t *testing.T) {
 		{"reroute --dry-run", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "SHARD     MOVE      NODE      REASON\norders/3  relocate  n1 -> n3  even spread\norders/4  waits     -         the node may come back\n" +
 			"1 move planned; nothing was changed (cluster state version 9)\n", `?dry_run=true {"commands":[]}`},
 		{"reroute --retry-failed", map[string][]any{"POST /_cluster/reroute": {admin.RerouteAnswer{}}}, 0, "nothing to move", "retry_failed=true"},
-		{"reroute move orders/3 n1 n3", map[string][]any{"POST /_cluster/reroute": {refused}}, 4, "refused  same_node  no: it holds c7", `{"commands":[{"move":{"keyspace":"orders","shard":3,"from_node":"n1","to_node":"n3"}}]}`},
+		{"reroute move orders/3 n1 n3", map[string][]any{"POST /_cluster/reroute": {refused}}, 4, "MAY       VERDICT  DECIDER    REASON\nallocate  no       same_node  it holds c7\nnothing was changed (cluster state version 0)\n", `{"commands":[{"move":{"keyspace":"orders","shard":3,"from_node":"n1","to_node":"n3"}}]}`},
 		{"reroute allocate-stale orders/3 n3 --accept-data-loss", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "planned", `{"allocate_stale":{"keyspace":"orders","shard":3,"node":"n3","accept_data_loss":true}}`},
 		{"explain orders/3 n1", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0, "orders/3 term 4: n1 primary, n3 recovering for c1, n2 failed, n4 in sync\nit lacks a copy\n" +
 			"NODE  COPY  MAY       VERDICT       DECIDER AND REASON\nn1    c1              holds a copy\n            remain    no            draining: node n1 is draining\n            promote   yes           alive\n" +

@@ -131,9 +131,17 @@ func (r *remote) printPlan(a *admin.RerouteAnswer) error {
 	for _, w := range a.Waiting {
 		rows = append(rows, []string{w.Shard, "waits", "-", w.Reason})
 	}
+	against := [][]string{}
 	for _, refused := range a.Refused {
 		for _, v := range refused.Verdicts {
-			rows = append(rows, []string{"-", "refused", v.Decider, v.Decision + ": " + v.Reason})
+			if v.Decision != "yes" {
+				against = append(against, []string{v.Question, v.Decision, v.Decider, v.Reason})
+			}
+		}
+	}
+	if len(against) > 0 {
+		if err := writeTable(r.c.out, []string{"MAY", "VERDICT", "DECIDER", "REASON"}, against); err != nil {
+			return err
 		}
 	}
 	if len(rows) > 0 {
@@ -143,6 +151,8 @@ func (r *remote) printPlan(a *admin.RerouteAnswer) error {
 	}
 	done := plural(len(a.Moves), "move") + " begun"
 	switch {
+	case len(a.Moves) == 0 && len(a.Refused) > 0:
+		done = "nothing was changed"
 	case len(a.Moves) == 0:
 		done = "nothing to move"
 	case a.DryRun:
