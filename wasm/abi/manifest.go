@@ -81,12 +81,12 @@ func DecodeManifest(text []byte, into any) error {
 	}
 	known, err := withoutExtras(text)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrManifest, err)
+		return fmt.Errorf("%w: %w", ErrManifest, misread(text, into, err))
 	}
 	d := json.NewDecoder(bytes.NewReader(known))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", ErrManifest, err)
+		return fmt.Errorf("%w: %w", ErrManifest, misread(text, into, err))
 	}
 	return nil
 }

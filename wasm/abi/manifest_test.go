@@ -43,7 +43,12 @@ func TestManifestIsRefused(t *testing.T) {
 		{`"node_name"`, `"node_nam"`, `spot needs column "node_nam", which this host does not have`},
 		{`"node_name"`, `"node_attributes"`, "twice"},
 		{`"pages":4`, `"pages":5000`, "limits.pages is 5000"},
-		{`"pages":4`, `"fuel":4`, `unknown field "fuel"`},
+		{`"pages":4`, `"fuel":4`, `line 2: unknown field "fuel" in limits; there are fuel_per_node, fuel_per_row, pages`},
+		{`"pages":4`, `"pages":"4"`, "line 2: limits.pages is a string; must be a whole number"},
+		{`"abi":1`, `"abi":1,"limit":{}`, `line 1: unknown field "limit"; there are abi, doc, kind, limits, name, needs,`},
+		{`"min":0`, `"least":0`, `line 5: unknown field "least" in settings; there are default, doc,`},
+		{`"needs":[`, `"needs":{`, "line 1: invalid character"},
+		{`"x-home":"example.org"`, `"x-home":"example.org","needs":"x"`, "line 2: needs is a string; must be a list"},
 		{`"type":"string"`, `"type":"text"`, `type of setting tenant is "text"`},
 		{`"default":"1m30s"`, `"default":"soon"`, `grace is "soon"; must be a duration`},
 		{`"default":"1m30s"`, `"default":"2h"`, "at most 3.6e+06 ms"},
@@ -51,7 +56,7 @@ func TestManifestIsRefused(t *testing.T) {
 		{`"name":"on"`, `"name":"limit"`, "setting limit twice"},
 		{`"name":"limit"`, `"name":"Limit"`, `setting "Limit"`},
 		{`"abi":1`, `"abi":1,"scale":-1`, "scale of spot is -1"},
-		{`{"name":"spot"`, `["name"`, "cannot unmarshal"},
+		{`{"name":"spot"`, `["name"`, "line 1: a manifest is an object"},
 	} {
 		text := strings.Replace(whole, c.from, c.to, 1)
 		if c.to == `["name"` {
