@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // readyLimit is how long push waits for the nodes to say whether they can run a module; readyPause is between two looks.
@@ -20,16 +21,21 @@ const (
 func policyPushCommand(c *console) *cobra.Command {
 	var name string
 	var order int
+	var force bool
 	cmd := &cobra.Command{
 		Use: "push FILE", Short: "bring a module into the cluster, as the newest version of a policy", Args: cobra.ExactArgs(1),
 		Long: `Checks the module here, brings it into the cluster state, and waits until every node that may lead has compiled it. Nothing is
 decided by it before it is activated. A push that broke off is begun again: what is there already is not sent twice.
 
-Exit codes: 0 every node can run it · 4 one cannot, and says why`,
+A module that calls itself otherwise than the policy's version in force, or is soft where that is hard, is refused unless --force says
+that it is meant.
+
+Exit codes: 0 every node can run it · 4 one cannot, and says why; or it looks like another policy`,
 		Example: "  troupe policy push spare.wasm\n  troupe policy push build/rule.wasm --name spare",
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what the policy is called (default: as its manifest says)")
 	cmd.Flags().IntVar(&order, "order", 0, "where it is listed and asked among others: ascending `N`, equal ones by name")
+	cmd.Flags().BoolVar(&force, "force", false, "it may call itself otherwise, or be of another kind, than what is there")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		code, module, err := readModule(cmd.Context(), args[0])
@@ -41,10 +47,41 @@ Exit codes: 0 every node can run it · 4 one cannot, and says why`,
 			given = nil
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			return r.push(ctx, client, code, cmp.Or(name, module.Manifest.Name), given)
+			name := cmp.Or(name, module.Manifest.Name)
+			if !force {
+				if err := alike(ctx, client, name, module.Manifest); err != nil {
+					return err
+				}
+			}
+			return r.push(ctx, client, code, name, given)
 		})
 	}
 	return cmd
+}
+
+// alike refuses a module that looks like another policy than the one that it is to be a version of.
+func alike(ctx context.Context, client *admin.Client, name string, m *abi.Manifest) error {
+	p, err := client.Policy(ctx, name)
+	if gone(err) {
+		return nil // it is the first
+	}
+	if err != nil {
+		return err
+	}
+	v := p.Find(0)
+	if p.Active != nil {
+		v = p.Find(p.Active.Version)
+	}
+	was := v.Manifest
+	switch {
+	case was == nil:
+		return nil
+	case was.Name != m.Name:
+		return &failure{exitDifferent, fmt.Errorf("policy %s: version %d calls itself %s, and this module %s: give it a name of its own (--name), or say --force", name, v.Version, was.Name, m.Name)}
+	case was.Kind != m.Kind:
+		return &failure{exitDifferent, fmt.Errorf("policy %s: version %d is %s, and this module is %s: what a fault of it means would be another; say --force if that is meant", name, v.Version, was.Kind, m.Kind)}
+	}
+	return nil
 }
 
 func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, name string, order *int) error {

@@ -29,6 +29,9 @@ func variant(t *testing.T, name string) string {
 func TestPolicyVerbs(t *testing.T) {
 	node := startNode(t, t.TempDir(), "--name", "n1")
 	one, two := variant(t, "one"), variant(t, "two")
+	draining, soft := "../../../policies/modules/draining/draining.wasm", filepath.Join(t.TempDir(), "soft.wasm")
+	manifest := write(t, t.TempDir(), "manifest.json", `{"name":"keep_off","version":"2","abi":1,"kind":"soft","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	node.at(t, 0, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/no.wasm", manifest, "-o", soft)
 	for _, step := range []struct {
 		line string
 		code int
@@ -43,6 +46,10 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy push " + one + " --name spare", 0, []string{"policy spare version 1 (1.0.0)", "1/1 nodes are ready"}},
 		{"policy push " + one + " --name spare", 0, []string{"(it was there)"}},
 		{"policy push " + two + " --name spare --order 3", 0, []string{"version 2"}},
+		{"policy push " + draining + " --name spare", 4, []string{"version 2 calls itself keep_off, and this module draining", "--force"}},
+		{"policy push " + soft + " --name spare", 4, []string{"version 2 is hard, and this module is soft"}},
+		{"policy push " + soft + " --name spare --force", 0, []string{"policy spare version 3 (2)"}},
+		{"policy forget spare --version 3", 0, []string{"forgotten"}},
 		{"policy diff spare 1 2", 4, []string{"WHAT", "module", "1 difference between 1 and 2"}},
 		{"policy diff spare 2 " + two, 0, []string{"they are the same module"}},
 		{"policy shadow spare --version 1 --set nodes=n1 --set mood=", 0, []string{"in the shadow is version 1 (1.0.0) nodes=n1"}},
