@@ -143,10 +143,26 @@ func (n *town) addressOf(id shards.NodeID) string {
 	return ""
 }
 
-// stop ends the node in order; kill takes its power away.
+// stop ends the node in order; kill takes its power away: what was not synced is gone. What others have been told was synced before: so
+// the Group says nothing more when the disk is looked at.
 func (h *house) stop() {
+	h.silence()
+	h.close()
+}
+
+func (h *house) kill() {
+	h.silence()
+	after := h.fs.CrashClone(vfs.CrashCloneCfg{})
+	h.close()
+	h.fs = after
+}
+
+func (h *house) silence() {
 	h.taken.Store(nil)
 	h.group.Close()
+}
+
+func (h *house) close() {
 	if err := h.wire.Close(); err != nil {
 		h.town.t.Error(err)
 	}
@@ -154,12 +170,6 @@ func (h *house) stop() {
 		h.town.t.Error(err)
 	}
 	h.group = nil
-}
-
-func (h *house) kill() {
-	after := h.fs.CrashClone(vfs.CrashCloneCfg{})
-	h.stop()
-	h.fs = after
 }
 
 func (n *town) end() {
