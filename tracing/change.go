@@ -41,7 +41,11 @@ func (p *projection) move(s *Shard) {
 	if start == 0 && len(s.Attempts) > 0 {
 		start = s.Attempts[0].Told
 	}
-	x := Span{Name: fmt.Sprintf("copy %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(start, p.f.Declared), End: end,
+	what := "copy"
+	if p.f.Kind == KindPolicies && s.Led {
+		what = "lead of"
+	}
+	x := Span{Name: fmt.Sprintf("%s %s %s→%s", what, s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(start, p.f.Declared), End: end,
 		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to), Truth(attributePrimary, s.Led)}}
 	if !s.Serving() {
 		x.Error = s.Problem

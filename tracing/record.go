@@ -129,7 +129,7 @@ type Shard struct {
 	From       string // who led it
 	Plan       int    // place in Plans of the plan that decided; -1: none has yet
 	Decided    int64
-	Led        bool   // of a drain: it was the primary that left
+	Led        bool   // of a drain: it was the primary that left; of policies: it hands over
 	Reason     string // why this copy
 	Candidates []Candidate
 	Attempts   []Attempt

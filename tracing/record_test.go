@@ -126,6 +126,14 @@ func TestDrainTree(t *testing.T) {
 		}
 	}
 	golden(t, "drain.txt", why.String()+f.Summary()+"\n"+tracetest.Text(f.Spans())+f.Felt()+"\n"+policies.Summary()+"\n"+tracetest.Text(policies.Spans()))
+	policies.Shards = []tracing.Shard{{Name: "other/1", From: "n1", Led: true, Reason: "even spread", Attempts: []tracing.Attempt{{To: "n4", Told: 1006 * ms, Served: 1006 * ms}}}}
+	if text := tracetest.Text(policies.Spans()); !strings.Contains(text, "lead of other/1 n1→n4") {
+		t.Errorf("a lead that is handed over is told as\n%s", text)
+	}
+	why.Reset()
+	if err := policies.Why(&why, "other/1"); err != nil || why.String() != "other/1: even spread\nwhat the rules said of each node was not kept: troupe explain other/1 asks them now\n" {
+		t.Errorf("why: %s, %v", why.String(), err)
+	}
 	if f.Unavailable() != 0 || f.Took() != 900*ms {
 		t.Errorf("a drain made something unavailable for %d ns, and took %d ns", f.Unavailable(), f.Took())
 	}

@@ -21,6 +21,11 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 	if s.Problem != "" {
 		fmt.Fprintf(w, "problem: %s\n", s.Problem)
 	}
+	told := f.Kind != KindPolicies && len(s.Attempts) > 0 // where policies changed the plan is told, and not what came of it
+	if len(s.Candidates) == 0 && !told {
+		_, err := fmt.Fprintln(w, "what the rules said of each node was not kept: troupe explain "+s.Name+" asks them now")
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tVERDICT\tDECIDER\tSAYS\tREASON\tMODULE\tFUEL")
 	for _, c := range s.Candidates {
@@ -38,6 +43,7 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 	}
 	for i, a := range s.Attempts {
 		switch {
+		case !told:
 		case f.planned():
 			fmt.Fprintf(t, "recovery %d\t@%s\t\t%s\t%s\t\t\n", i+1, a.To, a.recovery(), a.Failed)
 		case a.Failed != "":

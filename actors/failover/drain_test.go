@@ -236,11 +236,20 @@ func TestSwitch(t *testing.T) {
 	if s.planned(two, failed, nil, 4e6) != nil {
 		t.Error("it ends with a plan that was not committed")
 	}
-	x := s.planned(two, &placement.Planned{Term: 3, Plan: &allocator.Plan{Version: 13}, Took: 1e6}, nil, 6e6)
+	rows := *two
+	rows.Members = []cluster.Member{{ID: "id1", Name: "n1"}, {ID: "id4", Name: "n4"}}
+	copies := []cluster.Copy{{ID: 1, Node: "id1", InSync: true}, {ID: 2, Node: "id4", InSync: true}}
+	for i := range 2 {
+		rows.Shards = append(rows.Shards, cluster.Shard{ID: shards.NewShardID(0, i), Primary: 1, Copies: copies})
+	}
+	moves := []allocator.Decision{{Shard: shards.NewShardID(0, 0), Name: "other/0", Move: cluster.Move{Kind: cluster.MoveHandTo, Copy: 2}},
+		{Shard: shards.NewShardID(0, 1), Name: "other/1", Move: cluster.Move{Kind: cluster.MoveDrop, Copy: 2}}}
+	x := s.planned(&rows, &placement.Planned{Term: 3, Plan: &allocator.Plan{Version: 13, Decisions: moves}, Took: 1e6}, nil, 6e6)
 	if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Plans) != 2 || s.open != nil {
 		t.Fatalf("it ended as %+v", x)
 	}
-	if text := tracetest.Text(x.Spans()); !strings.Contains(text, "licence 2 in force, module "+digest.Short()+" @n1") || !strings.Contains(text, "✗ no quorum") {
+	if text := tracetest.Text(x.Spans()); !strings.Contains(text, "licence 2 in force, module "+digest.Short()+" @n1") || !strings.Contains(text, "✗ no quorum") ||
+		!strings.Contains(text, "lead of other/0 n1→n4") || !strings.Contains(text, "copy other/1 n4→nobody") {
 		t.Errorf("its trace:\n%s", text)
 	}
 	three := *two

@@ -126,11 +126,21 @@ func (s *switches) planned(state *cluster.State, d *placement.Planned, told *tel
 		}
 		shard := tracing.Shard{ID: uint32(decision.Shard), Name: decision.Name, From: "nobody", Plan: -1}
 		if r := state.Shard(decision.Shard); r != nil {
-			if c := r.Copy(decision.Move.Source); c != nil {
+			from := decision.Move.Source
+			switch decision.Move.Kind {
+			case cluster.MoveHandTo:
+				from, shard.Led = r.Primary, true
+			case cluster.MoveDrop:
+				from = decision.Move.Copy
+			}
+			if c := r.Copy(from); c != nil {
 				shard.From = state.NodeName(c.Node)
 			}
 		}
 		to := x.decide(state, &shard, decision, len(x.Plans), plan.Began+plan.Took, told)
+		if decision.Move.Kind == cluster.MoveDrop {
+			to = ""
+		}
 		shard.Attempts = []tracing.Attempt{{To: cmp.Or(to, "nobody"), Told: now, Served: now}}
 		if x.shard(decision.Shard) == nil { // of two moves of a shard the first
 			x.Shards = append(x.Shards, shard)
