@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,24 @@ import (
 type devFlags struct {
 	nodes, base int
 	data        string
+	attributes  []string
+}
+
+// byNode reads NODE:NAME=VALUE.
+func (o *devFlags) byNode() (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, text := range o.attributes {
+		node, attribute, found := strings.Cut(text, ":")
+		number, err := strconv.Atoi(strings.TrimPrefix(node, "n"))
+		switch name, _, valued := strings.Cut(attribute, "="); {
+		case !found || !valued || name == "":
+			return nil, usage("--attr %q must be NODE:NAME=VALUE, as in n3:spot=true; for all nodes alike: troupe dev -- --attr spot=true", text)
+		case err != nil || number < 1 || number > o.nodes || node != fmt.Sprintf("n%d", number):
+			return nil, usage("--attr %q: there are nodes n1 to n%d", text, o.nodes)
+		}
+		all[node] = append(all[node], attribute)
+	}
+	return all, nil
 }
 
 const defaultBase = 7300
@@ -45,10 +64,12 @@ unless it is set already. From another terminal nodes can be killed, paused, cut
 		Example: `  troupe dev
   troupe dev --nodes 5 --data ./devdata
   troupe dev -- --keyspace orders:shards=64,replicas=2,min-in-sync=2
+  troupe dev --attr n3:spot=true
   troupe dev kill n2`,
 	}
 	cmd.Flags().IntVar(&o.nodes, "nodes", 3, fmt.Sprintf("`number` of nodes, 1 to %d", dev.MaxNodes))
 	cmd.Flags().StringVar(&o.data, "data", "", "`folder` for data and logs, which is kept (default: a temporary one)")
+	cmd.Flags().StringArrayVar(&o.attributes, "attr", nil, "what policies may ask for of one node: `NODE:NAME=VALUE`, such as n3:spot=true; repeatable")
 	cmd.PersistentFlags().IntVar(&o.base, "base-port", defaultBase, "`port` to count from")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -138,6 +159,10 @@ func writeDevNodes(w io.Writer, nodes []dev.Node) error {
 
 // runDev runs a dev cluster until ctx ends.
 func (c *console) runDev(ctx context.Context, o *devFlags, flags []string) (err error) {
+	attributes, err := o.byNode()
+	if err != nil {
+		return err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -155,7 +180,7 @@ func (c *console) runDev(ctx context.Context, o *devFlags, flags []string) (err 
 		defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
 	}
 	line := &liveLine{out: c.out, terminal: interactive(c.out)}
-	cluster, err := dev.New(dev.Config{Program: program, Args: flags, Nodes: o.nodes, Base: o.base, Data: data, Show: line.say})
+	cluster, err := dev.New(dev.Config{Program: program, Args: flags, Attributes: attributes, Nodes: o.nodes, Base: o.base, Data: data, Show: line.say})
 	if errors.Is(err, dev.ErrPort) {
 		return &failure{exitFailed, err}
 	}

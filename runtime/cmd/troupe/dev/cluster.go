@@ -16,14 +16,16 @@ import (
 // MaxNodes is the most that fit the ports: 7301 to 7309.
 const MaxNodes = 9
 
-// Config says what runs. All fields must be set, except for Args.
+// Config says what runs. All fields must be set, except for Args and Attributes.
 type Config struct {
 	Program string   // the troupe binary
 	Args    []string // more flags for every node
-	Nodes   int      // 1 to MaxNodes
-	Base    int      // port: node i listens on Base+i for others, Base+100+i for Redis clients, Base+200+i for HTTP
-	Data    string   // folder: a folder and a log for each node
-	Show    func(line string)
+
+	Attributes map[string][]string // of single nodes, by name: NAME=VALUE
+	Nodes      int                 // 1 to MaxNodes
+	Base       int                 // port: node i listens on Base+i for others, Base+100+i for Redis clients, Base+200+i for HTTP
+	Data       string              // folder: a folder and a log for each node
+	Show       func(line string)
 }
 
 // State is what a node is doing.
@@ -161,8 +163,12 @@ func (c *Cluster) arguments(n *Node) []string {
 	if len(peers) > 1 {
 		args = append(args, "--initial", strings.Join(peers, ","))
 	}
-	if !slices.ContainsFunc(c.config.Args, func(arg string) bool { return strings.Contains(arg, "zone=") }) {
+	own := c.config.Attributes[n.Name]
+	if !slices.ContainsFunc(slices.Concat(c.config.Args, own), func(arg string) bool { return strings.Contains(arg, "zone=") }) {
 		args = append(args, "--attr", "zone="+zones[slices.Index(peers, n.Peer)%len(zones)])
+	}
+	for _, attribute := range own {
+		args = append(args, "--attr", attribute)
 	}
 	return append(args, c.config.Args...)
 }

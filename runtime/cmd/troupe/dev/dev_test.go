@@ -250,6 +250,18 @@ func TestNodesAreInZones(t *testing.T) {
 	}
 }
 
+// What one node has, the others have not; its own zone stands for the one that it would have had.
+func TestAttributesOfOneNode(t *testing.T) {
+	cluster := &Cluster{config: Config{Attributes: map[string][]string{"n2": {"zone=x", "spot=true"}}}}
+	for i := range 2 {
+		cluster.members = append(cluster.members, &member{node: Node{Name: fmt.Sprintf("n%d", i+1), Peer: address(i)}})
+	}
+	one, two := strings.Join(cluster.arguments(&cluster.members[0].node), " "), strings.Join(cluster.arguments(&cluster.members[1].node), " ")
+	if !strings.HasSuffix(one, " --attr zone=a") || strings.Contains(one, "spot") || !strings.HasSuffix(two, "--attr zone=x --attr spot=true") || strings.Count(two, "--attr") != 2 {
+		t.Errorf("the nodes are begun with\n%s\n%s", one, two)
+	}
+}
+
 func TestANodeThatEndsByItselfIsTold(t *testing.T) {
 	c, s := newCluster(t, 1, "--fail")
 	if err := c.Start(); err != nil {
