@@ -19,6 +19,11 @@ import (
 // do. It does not matter on which node of the cluster a key lives: calls go to its primary, and are tried again while a failover
 // is under way, until ctx ends or Config.Patience. A ctx that has ended refuses a call; a write that is under way on this node is
 // waited for, since only then is its outcome known.
+//
+// A value is written, sent and kept whole, so a large one holds up what comes behind it on the way to disk and to other nodes. Beside somebody
+// who writes values of 64 KiB over and over one small write in a hundred waited 52 ms, beside 1 MiB 0.3 s, beside 16 MiB 0.8 s, and 11 ms
+// beside none (three nodes on one busy machine of two cores; BenchmarkBesideLargeValues names the command). Where others must not wait, values
+// stay below some 64 KiB, and what is larger is cut into several keys.
 type Store struct {
 	node  *Node
 	space *keyspace
