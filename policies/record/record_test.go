@@ -265,6 +265,7 @@ func TestGoldenRecords(t *testing.T) {
 		}
 		r := w.records[len(w.records)-1]
 		r.Policies.Scorers = []Policy{{Name: "cold", Version: "2.0", Digest: strings.Repeat("ab", 32), Settings: `{"settings":{}}`, Out: true}}
+		r.Input.Behind = []cluster.Behind{{Keyspace: r.Input.State.Keyspaces[0].ID, Node: r.Input.State.Members[0].ID, Reason: "it compiles"}}
 		frame, err := r.Frame()
 		if err != nil {
 			t.Fatal(err)
@@ -280,6 +281,7 @@ func TestGoldenRecords(t *testing.T) {
 		1: {Software{Release: "test"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
 		3: {Software{"test", "a build"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
 		2: {Software{"test", "a build"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
+		4: {Software{"test", "a build"}, "e40e91441faca0927e27ce0d7e744d175f623a2eefdca4bddc529abd2f866806"},
 	} {
 		data, err := os.ReadFile(fmt.Sprintf("testdata/format%d.plan", format))
 		if err != nil {
@@ -295,6 +297,9 @@ func TestGoldenRecords(t *testing.T) {
 		}
 		if !bytes.Equal(again.Encode(), r.Encode()) || r.Software != want.by || r.Key.Term != 7 || len(r.Input.State.Shards) == 0 || len(r.Input.Loads.Nodes) == 0 || len(r.Plan.Decisions) == 0 || !r.Policies.Scorers[0].Out {
 			t.Errorf("format %d: read %+v", format, r)
+		}
+		if (len(r.Input.Behind) == 1) != (format >= formatBehind) {
+			t.Errorf("format %d: not ready are %+v", format, r.Input.Behind)
 		}
 		if got := Digest(r.Plan); got != want.plan {
 			t.Errorf("format %d: the plan's digest is %s, and was %s", format, got, want.plan)
