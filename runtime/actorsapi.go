@@ -51,7 +51,7 @@ func actorError(err error) error {
 		return err
 	}
 	e := actorStatus[own.Code]
-	e.Reason = err.Error()
+	e.Reason, e.Code = err.Error(), own.Reason
 	if e.Status == 0 { // a code of a newer release
 		e.Status, e.Kind = http.StatusInternalServerError, shards.KindUnknown.String()
 	}

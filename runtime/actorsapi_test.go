@@ -25,7 +25,7 @@ func TestActorsOverHTTP(t *testing.T) {
 		} {
 			_, err := actorsAPI{n}.Call(t.Context(), call.to, call.method, []byte(call.body))
 			var e *admin.Error
-			if !errors.As(err, &e) || e.Status != call.status {
+			if !errors.As(err, &e) || e.Status != call.status || (e.Code == "insufficient-funds") != (call.status == 422) {
 				t.Errorf("%s of %v through %s: %v", call.method, call.to, n.Name(), err)
 			}
 		}

@@ -51,7 +51,7 @@ func accounts(options ...virtual.Option) *virtual.Kind {
 			return 0, err
 		}
 		if c.State.Balance < 0 {
-			return 0, fmt.Errorf("only %d are there", c.State.Balance+t.Amount)
+			return 0, virtual.Fail("insufficient-funds", "only %d are there", c.State.Balance+t.Amount)
 		}
 		return c.State.Balance, nil
 	})

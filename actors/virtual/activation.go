@@ -112,7 +112,7 @@ const overload = "overload"
 func (a *activation) take(d *delivery) {
 	if len(a.queue) >= a.kind.mailbox && !(a.kind.holds && a.passes(d)) { // else its answer would wait for those who wait for it
 		a.host.c.Figures.Rejected(a.kind.name, overload)
-		d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))})
+		d.refuse(failed(a.id, d.m.Method, CodeBusy, fmt.Sprintf("%d messages wait for it; that is its limit", len(a.queue))))
 		return
 	}
 	a.queue = append(a.queue, d)
@@ -253,7 +253,7 @@ func (a *activation) hurry() {
 		}
 		if d.seen {
 			a.host.c.Figures.Rejected(a.kind.name, overload)
-			d.refuse(&Error{a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)})
+			d.refuse(failed(a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)))
 		}
 		seen := d.seen
 		d.seen = true

@@ -74,7 +74,7 @@ func (a *alarm) deliver(h *Host) error {
 	id, name, _ := idOf(a.key)
 	k := h.kind(id.Kind)
 	if k == nil {
-		return &Error{id, "", CodeNoKind, "its kind is not registered on this node"}
+		return failed(id, "", CodeNoKind, "its kind is not registered on this node")
 	}
 	values, err := h.c.Storage.Read(h.ctx, k.keyspace, []string{a.key})
 	if err != nil {

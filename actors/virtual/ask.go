@@ -90,7 +90,7 @@ func (k *link) refused(h *Host, err error) *Error {
 		if k.tries+1 < triesCrossing || time.Now().Before(k.since) {
 			return nil
 		}
-		return &Error{own.Actor, own.Method, CodeAsking, own.Text}
+		return failed(own.Actor, own.Method, CodeAsking, own.Text)
 	case codeUnready:
 		return nil
 	}

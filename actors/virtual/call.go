@@ -34,7 +34,7 @@ func Call[Req, Resp any](ctx context.Context, h *Host, to ID, method string, req
 		return reply, err
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
-		return reply, &Error{to, method, CodeBadReply, fmt.Sprintf("its reply is no %T: %v", reply, err)}
+		return reply, failed(to, method, CodeBadReply, fmt.Sprintf("its reply is no %T: %v", reply, err))
 	}
 	return reply, nil
 }
@@ -116,10 +116,10 @@ func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, e
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
 	if len(payload) > MaxPayload {
-		return nil, &Error{to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload)}
+		return nil, failed(to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload))
 	}
 	if from, handling := ctx.Value(turnKey{}).(ID); handling {
-		return nil, &Error{to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from)}
+		return nil, failed(to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from))
 	}
 	if h.ctx.Err() != nil {
 		return nil, errClosed
@@ -142,7 +142,7 @@ const maxTells = 1024
 func (h *Host) Tell(to ID, method string, payload []byte) error {
 	if h.tells.Add(1) > maxTells {
 		h.tells.Add(-1)
-		return &Error{to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Name)}
+		return failed(to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Name))
 	}
 	started := h.start(func() {
 		defer h.tells.Add(-1)
@@ -253,7 +253,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	shard, node, err := h.c.Storage.Locate(h.keyspaceOf(m.To.Kind), m.To.key("s", ""))
 	switch {
 	case err != nil && h.kind(m.To.Kind) == nil && kindOf(err) == shards.KindInvalid: // nobody has made a keyspace for actors
-		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, and perhaps on none: %v", m.To.Kind, h.c.Name, err)}
+		return nil, failed(m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, and perhaps on none: %v", m.To.Kind, h.c.Name, err))
 	case err != nil:
 		return nil, err
 	case node == "":
@@ -274,7 +274,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("virtual: the answer of node %s: %w", node, err)}
 	}
 	if a.Code != 0 {
-		return nil, &Error{a.Actor, a.Method, a.Code, a.Text}
+		return nil, failed(a.Actor, a.Method, a.Code, "").heard(a.Text)
 	}
 	return a.Body, nil
 }
@@ -308,7 +308,7 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 		return (&answer{Body: reply}).encode(), nil
 	}
 	if own := (*Error)(nil); errors.As(err, &own) {
-		return (&answer{Code: own.Code, Text: own.Text, Actor: own.Actor, Method: own.Method}).encode(), nil
+		return (&answer{Code: own.Code, Text: own.said(), Actor: own.Actor, Method: own.Method}).encode(), nil
 	}
 	return nil, err
 }

@@ -11,7 +11,7 @@ import (
 // What crosses the wire are msgpack arrays, written by hand: each call encodes and decodes two of them.
 //
 //	message   kind, name, method, payload, client, lane, seq, unsure, event, sender's kind, sender's name, wait
-//	answer    body, code, text, kind, name, method
+//	answer    body, code, text, kind, name, method                text: Error.said
 const (
 	messageFields = 12
 	answerFields  = 6

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -187,6 +188,56 @@ func TestPatienceIsSpentOnce(t *testing.T) {
 		began := time.Now()
 		if _, err := w.call("n1", "journal/a", "add", "x"); typed(t, err) != shards.KindUnavailable || time.Since(began) > w.hosts["n1"].c.Patience {
 			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// The reason of a handler comes with its refusal: from whatever node, again if the call is repeated, and in the answer to a question.
+func TestReasonOfARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, "n1", "n2")
+		w.register(func() *Kind {
+			k := NewKind[clerk]("clerk")
+			Handle(k, "refuse", func(_ *Context[clerk], text string) (int, error) { return 0, Fail("no-funds", "%s", text) })
+			Handle(k, "break", func(_ *Context[clerk], text string) (int, error) { return 0, errors.New(text) })
+			Handle(k, "ask", func(c *Context[clerk], to string) (uint64, error) {
+				return c.Ask(ID{"clerk", to}, "refuse", "x", "answered")
+			})
+			HandleAnswer(k, "answered", func(c *Context[clerk], a Answer[int]) error {
+				c.State.Answers = append(c.State.Answers, a.Refused.Reason)
+				return nil
+			})
+			Handle(k, "heard", func(c *Context[clerk], _ struct{}) (string, error) { return fmt.Sprint(c.State.Answers), nil })
+			return k.Kind
+		})
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			if m, err := decodeMessage(body); err == nil && !m.Unsure { // the answer is lost: the next try finds what was kept
+				_, _ = to.Serve(ctx, body)
+				return nil, errors.New("the link broke")
+			}
+			return to.Serve(ctx, body)
+		}
+		for _, from := range []shards.NodeID{"n1", "n2"} {
+			for _, text := range []string{"only 3 are there", "odd\x00text", ""} {
+				_, err := w.call(from, "clerk/a", "refuse", text)
+				if own := (*Error)(nil); !errors.As(err, &own) || own.Code != CodeFailed || own.Text != text || ReasonOf(err) != "no-funds" || !strings.Contains(err.Error(), "(no-funds)") {
+					t.Errorf("from %s, with a reason: %q", from, err)
+				}
+				_, err = w.call(from, "clerk/a", "break", text)
+				if own := (*Error)(nil); !errors.As(err, &own) || own.Text != text || own.Reason != "" {
+					t.Errorf("from %s, without: %q", from, err)
+				}
+			}
+		}
+		asked := "b"
+		for w.home(ID{"clerk", asked}) == w.home(ID{"clerk", "a"}) {
+			asked += "b"
+		}
+		w.lead(w.home(ID{"clerk", asked}), "n2")
+		w.must("n1", "clerk/a", "ask", asked)
+		pass(time.Minute)
+		if got := w.must("n1", "clerk/a", "heard", struct{}{}); got != "[no-funds]" {
+			t.Errorf("a question was refused with %s", got)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package virtual
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code says what became of a message that was not handled. It crosses the wire: never reorder, only append.
@@ -43,11 +44,56 @@ type Error struct {
 	Method string
 	Code   Code
 	Text   string // of the handler's own error, or a sentence
+	Reason string // that the handler gave with Fail, a word for programs; empty: it gave none
+}
+
+func failed(actor ID, method string, code Code, text string) *Error {
+	return &Error{Actor: actor, Method: method, Code: code, Text: text}
+}
+
+// Fail makes the error of a handler by which callers can tell why it refused, in a word of the application's own, "insufficient-funds" say:
+// it comes with the *Error of CodeFailed from whatever node, in the answers to questions (Answer.Refused), and as "code" over HTTP.
+//
+//	return 0, virtual.Fail("insufficient-funds", "only %d are there", c.State.Balance)
+//
+//	if virtual.ReasonOf(err) == "insufficient-funds" { … }
+func Fail(reason, format string, args ...any) error {
+	return &Error{Code: CodeFailed, Text: fmt.Sprintf(format, args...), Reason: strings.ReplaceAll(reason, "\x00", "")}
+}
+
+// ReasonOf is the reason that the handler gave with Fail; empty if it gave none, or err is something else.
+func ReasonOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
+}
+
+// said is text and reason in one, as they cross the wire and are kept: the reason and a byte of 0 go before the text, if there is one.
+func (e *Error) said() string {
+	if e.Reason == "" && !strings.Contains(e.Text, "\x00") {
+		return e.Text
+	}
+	return e.Reason + "\x00" + e.Text
+}
+
+// heard takes apart what said has put together.
+func (e *Error) heard(said string) *Error {
+	reason, text, both := strings.Cut(said, "\x00")
+	if e.Text = said; both {
+		e.Reason, e.Text = reason, text
+	}
+	return e
 }
 
 // Error names the actor, then what went wrong.
 func (e *Error) Error() string {
-	return fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+	text := fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	return text
 }
 
 // CodeOf is the code of an error that Call returned; 0 if it is of another kind: then nobody may have handled the message.

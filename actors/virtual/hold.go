@@ -127,7 +127,7 @@ func (a *activation) next() (d *delivery) {
 			return d
 		case a.crosses(d):
 			a.queue = slices.Delete(a.queue, at, at+1)
-			d.refuse(&Error{a.id, d.m.Method, codeCrossing, fmt.Sprintf("it waits for the answer of %s, which waits for its: one of the two must do without", d.m.From)})
+			d.refuse(failed(a.id, d.m.Method, codeCrossing, fmt.Sprintf("it waits for the answer of %s, which waits for its: one of the two must do without", d.m.From)))
 		default:
 			at++
 		}
@@ -188,7 +188,7 @@ func (a *activation) putOff(d *delivery) error {
 		}
 	}
 	a.queue = slices.Delete(a.queue, at, at+1)
-	return &Error{a.id, d.m.Method, CodeAsking, text}
+	return failed(a.id, d.m.Method, CodeAsking, text)
 }
 
 // aMoment is how long a message that comes again is held off before it is refused, so that one who comes in a short wait keeps its turn.

@@ -252,11 +252,11 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		if h.c.Coming(m.To.Kind) {
 			return nil, h.errComing(m.To.Kind)
 		}
-		return nil, &Error{m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Name)}
+		return nil, failed(m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, where the actor lives", m.To.Kind, h.c.Name))
 	}
 	method := k.method(m.Method)
 	if method.run == nil {
-		return nil, &Error{m.To, m.Method, CodeUnknown, fmt.Sprintf("kind %s has no such method", m.To.Kind)}
+		return nil, failed(m.To, m.Method, CodeUnknown, fmt.Sprintf("kind %s has no such method", m.To.Kind))
 	}
 	a, shard, err := h.find(m.To, k)
 	if err != nil {

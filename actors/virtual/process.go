@@ -101,14 +101,14 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 		return nil, nil, err
 	}
 	if much := t.tooMuch(); much != "" {
-		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, much}
+		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, much)
 	}
 	if n := a.tooManyTimers(t); n > 0 {
-		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers)}
+		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers))
 	}
 	value, err = encodeState(t.numbers.Last(), state)
 	if err != nil {
-		return nil, nil, &Error{a.id, t.m.Method, CodeTooLarge, err.Error()}
+		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, err.Error())
 	}
 	return body, value, nil
 }
@@ -116,10 +116,10 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
 	body, err := json.Marshal(reply)
 	if err != nil {
-		return nil, &Error{a.id, m.Method, CodeFailed, fmt.Sprintf("its reply cannot be written as JSON: %v", err)}
+		return nil, failed(a.id, m.Method, CodeFailed, fmt.Sprintf("its reply cannot be written as JSON: %v", err))
 	}
 	if len(body) > MaxPayload {
-		return nil, &Error{a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes; at most %d", len(body), MaxPayload)}
+		return nil, failed(a.id, m.Method, CodeTooLarge, fmt.Sprintf("its reply has %d bytes; at most %d", len(body), MaxPayload))
 	}
 	return body, nil
 }
@@ -163,7 +163,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		}
 		if state {
 			if err := a.load(term, values[0]); err != nil {
-				return false, nil, &Error{a.id, d.m.Method, CodeFailed, err.Error()}
+				return false, nil, failed(a.id, d.m.Method, CodeFailed, err.Error())
 			}
 			if a.kind.holds {
 				if err := a.loadQuestions(d.ctx); err != nil {
@@ -193,7 +193,7 @@ func (a *activation) state() (any, error) {
 	if a.decoded == nil {
 		state := a.kind.fresh()
 		if err := decodeState(a.stored, state); err != nil {
-			return nil, &Error{a.id, a.method, CodeFailed, err.Error()}
+			return nil, failed(a.id, a.method, CodeFailed, err.Error())
 		}
 		a.decoded = state
 	}
@@ -237,7 +237,7 @@ func (a *activation) load(term shards.Term, s Stored) error {
 func (a *activation) known(m *message, r rules.Reply) (bool, []byte, error) {
 	switch {
 	case r.Code != 0:
-		return true, nil, &Error{a.id, m.Method, Code(r.Code), r.Text}
+		return true, nil, failed(a.id, m.Method, Code(r.Code), "").heard(r.Text)
 	case r.Body == nil:
 		return true, []byte("null"), nil // a later call of the lane has been answered: nobody waits for this one
 	}
@@ -253,7 +253,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 		}
 		if reason := recover(); reason != nil {
 			a.host.c.Log.ErrorContext(t.ctx, "an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
-			err = &Error{a.id, m.Method, CodePanicked, fmt.Sprint(reason)}
+			err = failed(a.id, m.Method, CodePanicked, fmt.Sprint(reason))
 		}
 	}()
 	run := a.kind.activated.run
@@ -269,9 +269,9 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	case t.abandonedBy(err):
 		err = ended(t.ctx, m)
 	case errors.As(err, &own) && own.Actor == ID{}:
-		err = &Error{a.id, m.Method, own.Code, own.Text}
+		err = &Error{a.id, m.Method, own.Code, own.Text, own.Reason}
 	default:
-		err = &Error{a.id, m.Method, CodeFailed, err.Error()}
+		err = failed(a.id, m.Method, CodeFailed, err.Error())
 	}
 	return reply, err
 }
@@ -295,7 +295,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	for _, sent := range t.outbox {
 		kept, err := withPayloads(sent)
 		if err != nil {
-			return &Error{a.id, m.Method, CodeFailed, err.Error()}
+			return failed(a.id, m.Method, CodeFailed, err.Error())
 		}
 		ops = append(ops, Op{Key: a.id.sentKey("o", sent.number), Value: kept})
 	}
@@ -347,7 +347,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	r := rules.Reply{Body: body}
 	if refusal != nil {
-		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.Text}
+		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.said()}
 	}
 	value := a.stored
 	if value == nil {

@@ -85,7 +85,7 @@ const readTries = 3
 func (a *activation) read(ctx context.Context, m *message) (body []byte, done bool, err error) {
 	if n := a.view.readers.Add(1); n > int64(a.kind.mailbox) {
 		a.host.c.Figures.Rejected(a.kind.name, overload)
-		err = &Error{a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1)}
+		err = failed(a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1))
 	}
 	defer a.view.readers.Add(-1)
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *activation) look(ctx context.Context, m *message, s *snapshot) (*Turn, 
 	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind}
 	state := a.kind.fresh()
 	if err := decodeState(s.stored, state); err != nil {
-		return t, nil, &Error{a.id, m.Method, CodeFailed, err.Error()}
+		return t, nil, failed(a.id, m.Method, CodeFailed, err.Error())
 	}
 	reply, err := a.call(t, state)
 	if err != nil {

@@ -34,7 +34,7 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards
 		case again == nil:
 			return nil
 		case m.chore():
-			return &Error{m.To, m.Method, codeUnready, reason}
+			return failed(m.To, m.Method, codeUnready, reason)
 		case h.ctx.Err() != nil:
 			return errClosed
 		case ctx.Err() != nil:
@@ -47,7 +47,7 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards
 			defer k.waiting.Add(-1)
 			if n, most := k.waiting.Add(1), int64(k.mailbox)*mailboxesUnready; n > most {
 				h.c.Figures.Rejected(k.name, overload)
-				return &Error{m.To, m.Method, CodeBusy, fmt.Sprintf("%d messages wait until its kind is ready on the node where it lives; that is the limit: %s", most, reason)}
+				return failed(m.To, m.Method, CodeBusy, fmt.Sprintf("%d messages wait until its kind is ready on the node where it lives; that is the limit: %s", most, reason))
 			}
 		}
 		if !h.awaitAny(ctx, again) {

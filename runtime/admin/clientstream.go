@@ -243,7 +243,7 @@ func (r *lineReader) next(line any) error {
 	}
 	var failure errorAnswer
 	if err := json.Unmarshal(r.line, &failure); err == nil && failure.Error.Kind != "" {
-		return &Error{Status: failure.Status, Kind: failure.Error.Kind, Reason: failure.Error.Reason}
+		return &Error{Status: failure.Status, Kind: failure.Error.Kind, Reason: failure.Error.Reason, Code: failure.Error.Code}
 	}
 	if err := json.Unmarshal(r.line, line); err != nil {
 		return broken("a line of the answer cannot be read: %v", err)

@@ -15,6 +15,7 @@ type Error struct {
 	Status int    // of HTTP; 0 if no node could be reached, or the answer broke off
 	Kind   string // one of shards.ErrorKind's names, or of the Kind constants of this package
 	Reason string // for people: what was wrong and, where it is known, what to do
+	Code   string // that the handler of an actor's message gave as its reason (virtual.Fail); else empty
 }
 
 // Kinds that only HTTP has.

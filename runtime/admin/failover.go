@@ -280,5 +280,5 @@ func readError(response *http.Response) *Error {
 		return &Error{Status: response.StatusCode, Kind: shards.KindUnknown.String(),
 			Reason: fmt.Sprintf("%s, and the answer is not Troupe's: is this the address of a node's HTTP API?", response.Status)}
 	}
-	return &Error{Status: response.StatusCode, Kind: answer.Error.Kind, Reason: answer.Error.Reason}
+	return &Error{Status: response.StatusCode, Kind: answer.Error.Kind, Reason: answer.Error.Reason, Code: answer.Error.Code}
 }

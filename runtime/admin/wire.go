@@ -11,12 +11,13 @@ type errorAnswer struct {
 	Error struct {
 		Kind   string `json:"kind"`
 		Reason string `json:"reason"`
+		Code   string `json:"code,omitempty"`
 	} `json:"error"`
 	Status int `json:"status"`
 }
 
 // answer is the JSON of this error.
 func (e *Error) answer() (a errorAnswer) {
-	a.Error.Kind, a.Error.Reason, a.Status = e.Kind, e.Reason, e.Status
+	a.Error.Kind, a.Error.Reason, a.Error.Code, a.Status = e.Kind, e.Reason, e.Code, e.Status
 	return a
 }
