@@ -96,7 +96,7 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 // noteText is how the last change of a policy came about, behind the newest version if that must not be in force.
 func noteText(p *admin.PolicyInfo) string {
 	newest := p.Find(0)
-	if newest.Quarantined == "" {
+	if newest.Quarantined == "" || strings.HasPrefix(p.Note, fmt.Sprintf("version %d was quarantined", newest.Version)) {
 		return p.Note
 	}
 	return strings.TrimSuffix(fmt.Sprintf("version %d is quarantined; %s", newest.Version, p.Note), "; ")
