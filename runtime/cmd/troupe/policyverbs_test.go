@@ -65,7 +65,7 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy forget spare --version 1", 0, []string{"forgotten"}},
 		{"policy quarantine spare --reason rubbish", 0, []string{"nothing is in force"}},
 		{"policy activate spare", 4, []string{"is quarantined: rubbish"}},
-		{"policy list", 0, []string{"quarantined: module", "rubbish", "version 2 is quarantined; "}},
+		{"policy list", 0, []string{"quarantined: module", "rubbish", "version 2 was quarantined: rubbish"}},
 		{"policy inspect spare", 0, []string{"1/1; quarantined: rubbish", "reads node_name, copy_node"}},
 		{"policy quarantine spare --lift", 0, []string{"nothing is in force"}},
 		{"policy rollback spare", 4, []string{"has nothing to go back to"}},
@@ -191,5 +191,15 @@ func TestPolicyVerbsInJSON(t *testing.T) {
 	var list admin.PolicyList
 	if read(&list, "policy list"); len(list.Policies) != 1 || list.Policies[0].Active.Version != 1 {
 		t.Errorf("list %+v", list)
+	}
+}
+
+// The list says of a version that must not be in force that it must not, whatever came last.
+func TestNotesOfQuarantinedVersions(t *testing.T) {
+	for note, want := range map[string]string{"": "version 2 is quarantined", "taken back": "version 2 is quarantined; taken back", "version 2 was quarantined: it failed": "version 2 was quarantined: it failed"} {
+		p := &admin.PolicyInfo{Note: note, Versions: []admin.PolicyVersion{{Version: 1}, {Version: 2, Quarantined: "it failed"}}}
+		if got := noteText(p); got != want {
+			t.Errorf("note %q: %q, want %q", note, got, want)
+		}
 	}
 }
