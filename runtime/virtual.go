@@ -200,7 +200,7 @@ func (s actorStorage) do(ctx context.Context, keyspace string, w *actorWork) err
 	w.task[0] = directory.Task{Shard: k.id(k.ShardOf(shards.SlotOf(w.txn.Ops[0].Key))), Work: w, Here: true}
 	s.node.directory.Do(ctx, w.task[:], w.batch)
 	if errors.Is(w.err, directory.ErrGivenUp) {
-		return fmt.Errorf("%w %w", w.err, virtual.ErrGivenUp)
+		return fmt.Errorf("%w: %w", virtual.ErrGivenUp, w.err)
 	}
 	return w.err
 }

@@ -57,7 +57,7 @@ type Op struct {
 var ErrStale = errors.New("virtual: the actor's state is not what it was: another activation has changed it")
 
 // ErrGivenUp is in the errors of a Storage that has tried for as long as the node is patient: nobody tries again for as long once more.
-var ErrGivenUp = errors.New("for as long as the node is patient")
+var ErrGivenUp = errors.New("the node's patience is over")
 
 // kindOf is the kind in an error's chain.
 func kindOf(err error) shards.ErrorKind {
