@@ -226,7 +226,8 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 
 func TestServersAnswerAndStop(t *testing.T) {
 	n := start(t, Config{RESP: "127.0.0.1:0", HTTP: "127.0.0.1:0"})
-	must[uint64](t)(open(t, n, "default").Put(t.Context(), "k", []byte("v")))
+	opened := open(t, n, "default")
+	must[uint64](t)(opened.Put(t.Context(), "k", []byte("v")))
 	conn := must[net.Conn](t)(net.Dial("tcp", n.RESPAddr()))
 	defer conn.Close()
 	must[int](t)(io.WriteString(conn, "GET k\r\n"))
@@ -247,8 +248,11 @@ func TestServersAnswerAndStop(t *testing.T) {
 	if _, err := conn.Read(reply); err == nil {
 		t.Error("the connection survived its node")
 	}
-	if _, err := open(t, n, "default").Get(t.Context(), "k"); !errors.As(err, new(*shards.Error)) {
+	if _, err := opened.Get(t.Context(), "k"); !errors.As(err, new(*shards.Error)) || !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed node answered %v", err)
+	}
+	if _, err := n.Store("default"); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed node opened a store: %v", err)
 	}
 }
 
