@@ -97,7 +97,7 @@ var All = []Setting{
 	{Name: "attr", Hint: "NAME=VALUE", List: true, Usage: "what policies may ask for, such as zone=a; repeatable", set: addAttribute, list: attributes},
 	{Name: "host", Hint: "NAME", Usage: "machine, on which one copy of a shard is enough (default: the host name)", set: text(func(n *Node) *string { return &n.Host })},
 	{Name: "advertise", Hint: "HOST", Usage: "host name or address under which others reach this node (default: where it listens)", set: text(func(n *Node) *string { return &n.Advertise })},
-	{Name: "keyspace", Hint: "SPEC", List: true, Usage: "NAME[:shards=16,replicas=1,min-in-sync=1,durability=fsync,max-memory=1gb,eviction=allkeys-lru] of a new cluster; repeatable (default \"default\")",
+	{Name: "keyspace", Hint: "SPEC", List: true, Usage: "NAME[:shards=16,replicas=1,min-in-sync=1,durability=fsync,max-memory=1gb,eviction=allkeys-lru] that the cluster shall have like this; repeatable (default \"default\")",
 		set: addKeyspace, list: keyspaceSpecs},
 	{Name: "replicas", Default: "1", Hint: "N", Usage: "copies beside the primary, of the keyspace that a new cluster begins with if --keyspace says none", set: replicas},
 	{Name: "tls-cert", Hint: "FILE", Usage: "certificate for the peer port (PEM), with --tls-key and --tls-ca", set: text(func(n *Node) *string { return &n.TLSCert })},
