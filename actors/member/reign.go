@@ -189,12 +189,19 @@ func (m *Member) tell(c liveness.Change) {
 	switch {
 	case c.From == 0:
 		level = slog.LevelDebug // the leader has begun to look at it
+	case m.maintained(c.Node): // whoever stops it has said so before
 	case c.State == liveness.Suspect || c.State == liveness.Dead:
 		level = slog.LevelWarn
 	}
 	m.c.Log.Log(m.ctx, level, "a member is "+c.State.String(), "node", c.Name, "id", c.Node, "epoch", c.Epoch,
 		"was", c.From, "reason", c.Reason, "outcome", c.Outcome, "took", m.span(c.Took))
 	m.c.Changed(m.reign.term, c)
+}
+
+// maintained says whether a node may be away.
+func (m *Member) maintained(node shards.NodeID) bool {
+	known := m.c.Group.State().Member(node)
+	return known != nil && known.Maintained
 }
 
 func (m *Member) span(ticks int64) time.Duration {

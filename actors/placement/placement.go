@@ -408,7 +408,11 @@ func (p *Placement) tell(d Planned) {
 		p.c.Log.Info("a plan came too late", append(args, "reason", d.Outcome.Err)...)
 	default:
 		for _, death := range d.Plan.Down {
-			p.c.Log.Warn("a member is declared dead", "node", p.c.Group.State().NodeName(death.Node), "id", death.Node, "epoch", death.Epoch, "reason", death.Reason)
+			level := slog.LevelWarn
+			if known := p.c.Group.State().Member(death.Node); known != nil && known.Maintained {
+				level = slog.LevelInfo // whoever stops it has said so before
+			}
+			p.c.Log.Log(context.Background(), level, "a member is declared dead", "node", p.c.Group.State().NodeName(death.Node), "id", death.Node, "epoch", death.Epoch, "reason", death.Reason)
 		}
 		for _, r := range d.Outcome.Rows {
 			p.c.Log.Debug("a row of a plan came too late", "shard", r.Shard, "reason", r.Err)
