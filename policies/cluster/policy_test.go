@@ -202,7 +202,7 @@ func TestRandomPolicies(t *testing.T) {
 			digests = append(digests, DigestOf(bytes))
 			code[digests[i]] = bytes
 		}
-		for step := range 120 {
+		for step := range 240 { // some four activations a world
 			w.step = fmt.Sprintf("run %d step %d", run, step)
 			if w.rand.IntN(20) == 0 {
 				w.play() // members die, return and are forgotten
@@ -216,9 +216,10 @@ func TestRandomPolicies(t *testing.T) {
 			w.compare(m)
 		}
 	}
-	if activated < *runsFlag/2 { // more than one a world in the mean, and at random: one seed of sixty has a few fewer than that
+	if activated < *runsFlag {
 		t.Errorf("%d activations in %d worlds: the mix is wrong", activated, *runsFlag)
 	}
+	t.Logf("%d activations", activated)
 }
 
 func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int) {
