@@ -42,6 +42,8 @@ type copies struct {
 	opened []cluster.ShardCopy              // to be reported together
 	failed []failure
 	report chan struct{}
+
+	unreadable unreadable
 }
 
 // told are versions: of a row, and of its keyspace, whose settings matter as well.
@@ -464,17 +466,4 @@ type lease struct{ node *Node }
 func (l lease) Valid() bool {
 	held := l.node.lease.Load()
 	return held != nil && held.Valid()
-}
-
-// replicate hands messages of other nodes' copies to those here; from is the trace that they belong to, if any.
-func (n *Node) replicate(peer transport.Hello, kind transport.Kind, body []byte, from tracing.Carrier) {
-	var err error
-	if kind == transport.KindRecover {
-		err = n.copies.link.DeliverRecovery(peer.Node, body, n.local)
-	} else {
-		err = n.copies.link.DeliverTraced(peer.Node, body, n.local, from)
-	}
-	if err != nil {
-		n.config.Logger.Warn("a node sends replication messages that cannot be read", "node", peer.Name, "err", err)
-	}
 }
