@@ -67,7 +67,7 @@ func (m *Metrics) Told(f *Failover) {
 		m.waited.Add(float64(requests))
 		observe(m.longest, longest, trace)
 	}
-	if len(f.Shards) > 0 && f.Settled() {
+	if len(f.Shards) > 0 && f.Settled() && f.Seen() {
 		observe(m.unavailable, f.Unavailable(), trace)
 	}
 	if f.Declared != 0 {
@@ -100,7 +100,9 @@ func (m *Metrics) shard(f *Failover, s *Shard, trace prometheus.Labels) {
 		return
 	}
 	a := s.Last()
-	observe(m.down, a.Served-f.Gone(), trace)
+	if f.Seen() {
+		observe(m.down, a.Served-f.Gone(), trace)
+	}
 	if a.Written != 0 {
 		observe(m.phases.WithLabelValues("first_write"), a.Written-a.Served, trace)
 	}

@@ -119,7 +119,7 @@ func (p *projection) root() {
 		Text(attributeReason, f.Reason), Text(attributeOutcome, f.Outcome.String()), Text(attributeNode, f.Node),
 		Number(attributeEpoch, f.Epoch), Number(attributeShards, len(f.Shards)+f.Omitted),
 	}
-	if !f.planned() {
+	if !f.planned() && f.Seen() {
 		s.Attributes = append(s.Attributes, Number(attributeUnavailable, f.Unavailable()/1e6))
 	}
 	if requests, longest := f.waits(); requests > 0 {
@@ -214,7 +214,10 @@ func (p *projection) shard(s *Shard) {
 	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
 	x.Attributes = []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to)}
 	if a := s.Last(); a != nil && a.Served != 0 {
-		x.Attributes = append(x.Attributes, Number(attributeGap, max(0, a.Served-p.f.Gone())/1e6), Number(attributeShardTerm, a.Term))
+		if p.f.Seen() {
+			x.Attributes = append(x.Attributes, Number(attributeGap, max(0, a.Served-p.f.Gone())/1e6))
+		}
+		x.Attributes = append(x.Attributes, Number(attributeShardTerm, a.Term))
 	}
 	p.add(step, "root", x)
 	p.decide(s, step)

@@ -241,6 +241,12 @@ func (f *Failover) Gone() int64 {
 	return f.begun()
 }
 
+// Seen says whether anybody has noted when the node went. Where all died together nobody has: who leads afterwards finds shards without a
+// primary, and how long they were that is not known.
+func (f *Failover) Seen() bool {
+	return f.Heard != 0 || f.Lost != 0 || f.Suspected != 0 || f.Declared != 0
+}
+
 // begun is when it all began, as far as it is known: the earliest of what was noted, since two leaders with two clocks may have
 // noted it.
 func (f *Failover) begun() int64 {
@@ -254,7 +260,7 @@ func (f *Failover) begun() int64 {
 }
 
 // Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds. What is planned makes
-// nothing unavailable.
+// nothing unavailable. It means nothing where the end was not Seen.
 func (f *Failover) Unavailable() int64 {
 	if f.planned() {
 		return 0
@@ -297,6 +303,8 @@ func (f *Failover) Summary() string {
 	switch stuck := f.stuck(); {
 	case stuck > 0:
 		fmt.Fprintf(&b, ", of which %d take no writes", stuck)
+	case len(f.Shards) > 0 && f.Settled() && !f.Seen():
+		b.WriteString(", writes back; nobody saw when they ended")
 	case len(f.Shards) > 0 && f.Settled():
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
 	}

@@ -35,6 +35,19 @@ func TestClocksDiffer(t *testing.T) {
 	}
 }
 
+// Where all nodes died together nobody saw when: no figure is made up of that.
+func TestEndThatNobodySaw(t *testing.T) {
+	f := &tracing.Failover{Kind: tracing.KindFailover, Node: "id2", Name: "n2", Epoch: 1, Done: 1230 * ms, Outcome: tracing.OutcomeReturned,
+		Shards: []tracing.Shard{{Name: "k/1", Plan: -1, Attempts: []tracing.Attempt{{To: "n3", ToID: "id3", Told: 1200 * ms, Heard: 1210 * ms, Served: 1230 * ms}}}}}
+	if text := f.Summary() + tracetest.Text(f.Spans()); f.Seen() || strings.Contains(text, "writes back after") || strings.Contains(text, "unavailable") || !strings.Contains(text, "nobody saw when") {
+		t.Errorf("it is told as\n%s", text)
+	}
+	f.Lost = 1000 * ms
+	if text := f.Summary(); !f.Seen() || !strings.Contains(text, "writes back after 230ms") {
+		t.Errorf("and once somebody saw it as %s", text)
+	}
+}
+
 // thousand is a death with so many shards that a record cannot hold them: each with words of its own.
 func thousand() *tracing.Failover {
 	f := death()

@@ -105,7 +105,9 @@ func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error 
 	for _, f := range list.Failovers {
 		back, took := "-", "-"
 		if f.Kind == "failover" && f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" {
-			back = millis(f.Unavailable)
+			if back = millis(f.Unavailable); f.Unseen {
+				back = "not known"
+			}
 		}
 		if f.Took > 0 {
 			took = millis(f.Took)
