@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,22 +46,18 @@ func TestCloseWithAnActorThatHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var leads shards.NodeID // a node that has actors: under load the first may have lost its shards to the others again
-	eventually(t, "a shard of actors is led", func() (found bool) {
-		_, node, err := (actorStorage{c.nodes[0]}).Locate("actors", "s/{slow/0}")
-		leads = node
-		return err == nil
-	})
-	first := slices.IndexFunc(c.nodes, func(n *Node) bool { return n.id.Node == leads })
-	c.nodes[0], c.nodes[first] = c.nodes[first], c.nodes[0]
 	closing := c.nodes[0]
 	here := func(kind string) (id virtual.ID) {
-		for i := 0; ; i++ {
-			id = virtual.ID{Kind: kind, Name: fmt.Sprint(i)}
-			if _, node, err := (actorStorage{closing}).Locate("actors", "s/{"+id.String()+"}"); err == nil && node == closing.id.Node {
-				return id
+		eventually(t, "the node leads a shard with actors of kind "+kind, func() bool { // under load it may have lost them, and gets them back
+			for i := range 200 {
+				id = virtual.ID{Kind: kind, Name: fmt.Sprint(i)}
+				if _, node, err := (actorStorage{closing}).Locate("actors", "s/{"+id.String()+"}"); err == nil && node == closing.id.Node {
+					return true
+				}
 			}
-		}
+			return false
+		})
+		return id
 	}
 	s := open(t, closing, "default")
 	w := must[*Writer](t)(s.Writer(WriterOptions{}))
