@@ -50,7 +50,7 @@ func NewCommitter(log *wal.Log, interval time.Duration, failed func(error)) *Com
 // Rounds is the number of appends so far.
 func (c *Committer) Rounds() int64 { return c.rounds.Load() }
 
-// Records is the number of records in them: one for each shard that took part.
+// Records is the number of records in them: one for each shard that took part, and more where a round was cut.
 func (c *Committer) Records() int64 { return c.written.Load() }
 
 // Waits are the times that durable appends took.
