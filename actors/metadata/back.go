@@ -120,18 +120,6 @@ func (g *Group) others(ctx context.Context) (found []finding) {
 	return found
 }
 
-// over is an error if others know that this node, which has been a member in its present life, is none any more.
-func (g *Group) over(ctx context.Context) error {
-	found := g.others(ctx)
-	for _, f := range found {
-		if err := g.outlived(&f); err != nil {
-			return err
-		}
-	}
-	_, err := g.callOn(ctx, found)
-	return err
-}
-
 // outlived is an error if a member knows of a later life of this node than the present one: then the data folder is an old copy,
 // whatever the other members would have to say, and what it holds may have been given up since.
 func (g *Group) outlived(f *finding) error {

@@ -333,8 +333,7 @@ func (g *Group) meet(addresses []transport.Address) {
 	})
 }
 
-// seek looks for the others while nobody leads: they may have moved while this node was away, or the cluster goes on without it: a
-// later life of it has begun elsewhere, on a copy of its folder perhaps, or it was forgotten. Then there is nothing to wait for.
+// seek looks for the others while nobody leads: they may have moved while this node was away.
 func (g *Group) seek(ctx context.Context) {
 	for pause(ctx, g.config.Patience) == nil {
 		if leader, _ := g.Leader(); leader != "" || g.belongs.Load() == nil {
@@ -344,17 +343,6 @@ func (g *Group) seek(ctx context.Context) {
 			if f.err == nil && f.cluster == *g.belongs.Load() {
 				g.meet(f.members)
 			}
-		}
-		select {
-		case <-g.joined:
-		default:
-			continue // renew asks
-		}
-		if err := g.over(ctx); err != nil && ctx.Err() == nil {
-			g.config.Logger.Error("this node is no member any more", "error", err)
-			g.fail(err)
-			g.config.Fatal(err)
-			return
 		}
 	}
 }

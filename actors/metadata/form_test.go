@@ -318,36 +318,3 @@ func TestForgottenMemberComesBack(t *testing.T) {
 		})
 	}
 }
-
-// A member that nobody heard while the cluster forgot it, and which runs all the time, finds that out when it hears the others again.
-func TestForgottenWhileCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := village(t, 3, 3)
-		leader := n.houses["n1"].waitLeader(5 * time.Second)
-		names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader.name })
-		other, lost := n.houses[names[0]], n.houses[names[1]]
-		apart := func(on bool) {
-			n.cut(lost, leader, on)
-			n.cut(lost, other, on)
-		}
-		apart(true)
-		outcome, err := leader.group.Propose(n.within(time.Second), &cluster.Command{Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}})
-		if err := errors.Join(err, outcome.Error()); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-lost.group.Done():
-			t.Errorf("it gave up alone: %v", lost.group.Err())
-		case <-time.After(time.Minute):
-		}
-		apart(false)
-		select {
-		case <-lost.group.Done():
-			if err := lost.group.Err(); !strings.Contains(fmt.Sprint(err), "has forgotten this node") {
-				t.Errorf("the node ends with %v", err)
-			}
-		case <-time.After(time.Minute):
-			t.Errorf("the node waits still; %+v", lost.group.Status())
-		}
-	})
-}
