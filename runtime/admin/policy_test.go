@@ -153,18 +153,25 @@ func TestPolicyIsRefused(t *testing.T) {
 	}
 }
 
-// What the cluster took back by itself is not put in force again by the verb that people type in a hurry.
-func TestRollbackToWhatWasTakenBack(t *testing.T) {
+// withSpare is a cluster with one version of policy spare, which every node can run.
+func withSpare(t *testing.T) (*agreed, *Client) {
+	t.Helper()
 	_, a, client := gather(t, ServerConfig{})
-	ctx := context.Background()
-	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
+	digest, err := client.PushModule(t.Context(), keepOff(t, "one"), nil)
 	if err == nil {
-		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+		_, err = client.RegisterPolicy(t.Context(), "spare", digest, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.ready(t, "")
+	return a, client
+}
+
+// What the cluster took back by itself is not put in force again by the verb that people type in a hurry.
+func TestRollbackToWhatWasTakenBack(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
 	if _, err := client.ActivatePolicy(ctx, "spare", Activation{}); err != nil {
 		t.Fatal(err)
 	}
@@ -183,16 +190,8 @@ func TestRollbackToWhatWasTakenBack(t *testing.T) {
 
 // Promised: "gate with limits". What is looked at are the newest comparisons of just this version and settings.
 func TestGate(t *testing.T) {
-	_, a, client := gather(t, ServerConfig{})
+	a, client := withSpare(t)
 	ctx := context.Background()
-	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
-	if err == nil {
-		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.ready(t, "")
 	of := func(settings map[string]string, flips int, moves ...string) Comparison {
 		return Comparison{Number: 1, Policies: []ShadowedPolicy{{Name: "other"}, {Name: "spare", Version: 1, Settings: settings}}, Flips: []PolicyFlip{{Count: flips}}, Added: moves}
 	}

@@ -9,13 +9,7 @@ import (
 // A copy comes back with most of the log, in answers that overtake each other: while the primary reads for it from the log,
 // it acknowledges that it has some of that already. What was read is then of no use, and the copy must not wait for ever.
 func TestFetchedEntriesThatAreNotNeededAnyMore(t *testing.T) {
-	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
-	ready(c)
-	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 5}})
+	c := lagging(t, 20, 5)
 	asked := ready(c)
 	if len(asked.Fetch) != 1 || asked.Fetch[0].From != 6 {
 		t.Fatalf("the primary asks for %+v, want what follows 5", asked.Fetch)
@@ -40,13 +34,7 @@ func TestFetchedEntriesThatAreNotNeededAnyMore(t *testing.T) {
 // What a copy lacks are many small entries, more than a message may have: they come in several, each of which can be read.
 func TestManySmallEntriesAreFetched(t *testing.T) {
 	const last = 3*MaxEntries + 5
-	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: last})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
-	ready(c)
-	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 0}})
+	c := lagging(t, last, 0)
 	has := shards.SeqNo(0)
 	for r := ready(c); has < last; r = ready(c) {
 		for _, f := range r.Fetch {
@@ -74,13 +62,7 @@ func TestManySmallEntriesAreFetched(t *testing.T) {
 
 // An entry that no message takes, of an older log, keeps nobody waiting: the copy gets a snapshot.
 func TestTooLargeEntryIsNotSent(t *testing.T) {
-	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
-	ready(c)
-	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, 5}})
+	c := lagging(t, 20, 5)
 	if asked := ready(c); len(asked.Fetch) != 1 {
 		t.Fatalf("the primary asks for %+v", asked.Fetch)
 	}
@@ -88,6 +70,19 @@ func TestTooLargeEntryIsNotSent(t *testing.T) {
 	if r := ready(c); len(r.Messages) != 0 || len(r.Snapshots) != 1 || r.Snapshots[0] != 2 {
 		t.Errorf("it sends %d messages, and snapshots to %v", len(r.Messages), r.Snapshots)
 	}
+}
+
+// lagging is a primary whose log ends at last, and which has heard from copy 2, not in sync, that it has everything up to has.
+func lagging(t *testing.T, last, has shards.SeqNo) *Core {
+	t.Helper()
+	c, err := New(Config{Shard: 9, HistoryBytes: 1}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, false}}, MinInSync: 1})
+	ready(c)
+	c.Step(&Message{Shard: 9, Kind: KindHello, From: 2, To: 1, Term: 1, Last: Position{1, has}})
+	return c
 }
 
 // ready takes what the core wants, as a shell does that applies and commits at once.
