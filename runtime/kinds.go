@@ -109,7 +109,7 @@ func (k *Kinds) awaitReady(ctx context.Context, p *PushedKind) (uint32, error) {
 		if missing == "" || err != nil {
 			return number, err
 		}
-		if err := k.node.await(ctx, seen); err != nil {
+		if err := k.node.awaitUnless(ctx, k.node.done, seen); err != nil {
 			return number, fmt.Errorf("runtime: version %d of kind %s is there, and not in use: %s: %w", number, p.Kind, missing, err)
 		}
 	}

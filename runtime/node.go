@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -222,6 +223,11 @@ func (n *Node) state() *cluster.State {
 
 // await returns when the state's version is above version, or with ctx. Lives may end and begin meanwhile.
 func (n *Node) await(ctx context.Context, version uint64) error {
+	return n.awaitUnless(ctx, nil, version)
+}
+
+// awaitUnless is await for who waits for something that can never come once the node is over.
+func (n *Node) awaitUnless(ctx context.Context, over <-chan struct{}, version uint64) error {
 	for {
 		changed := n.news.wait()
 		if n.state().Version > version {
@@ -229,6 +235,8 @@ func (n *Node) await(ctx context.Context, version uint64) error {
 		}
 		select {
 		case <-changed:
+		case <-over:
+			return cmp.Or(n.Err(), error(errClosed))
 		case <-ctx.Done():
 			return ctx.Err()
 		}

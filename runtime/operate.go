@@ -39,17 +39,24 @@ func (c *Cluster) Drain(ctx context.Context, node string) error {
 	}
 	for {
 		state := c.node.state()
+		m := state.MemberByName(node)
+		switch {
+		case state.Cluster == "": // this node begins another life: it will know again
+		case m == nil:
+			return &shards.Error{Kind: shards.KindConflict, Err: fmt.Errorf("runtime: node %s was forgotten while it was drained", node)}
+		case !m.Draining:
+			return &shards.Error{Kind: shards.KindConflict, Err: fmt.Errorf("runtime: the draining of node %s was taken back", node)}
+		}
 		left, first := 0, ""
 		for i := range state.Shards {
-			row := &state.Shards[i]
-			if m := state.MemberByName(node); m != nil && row.CopyOn(m.ID) != nil {
+			if row := &state.Shards[i]; m != nil && row.CopyOn(m.ID) != nil {
 				left, first = left+1, cmp.Or(first, state.ShardName(row.ID))
 			}
 		}
-		if left == 0 {
+		if left == 0 && m != nil {
 			return nil
 		}
-		if err := c.node.await(ctx, state.Version); err != nil {
+		if err := c.node.awaitUnless(ctx, c.node.done, state.Version); err != nil {
 			return fmt.Errorf("runtime: node %s is draining, and still has %d copies, of shard %s first: troupe explain says why: %w", node, left, first, err)
 		}
 	}
@@ -153,7 +160,7 @@ func (c *Cluster) changeMember(ctx context.Context, node string, set func(*clust
 
 // change has a command ordered, and returns when this node has applied it; what the state refuses is an error.
 func (c *Cluster) change(ctx context.Context, command *cluster.Command) error {
-	outcome, err := c.node.propose(ctx, command)
+	outcome, err := clusterAPI{c.node}.Propose(ctx, command)
 	if err = errors.Join(err, outcome.Error()); err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ type Status struct {
 }
 
 // ErrClosed says that the Group was closed, or stopped because its log failed.
-var ErrClosed = errors.New("metadata: the group is closed on this node")
+var ErrClosed = fmt.Errorf("metadata: the group is closed on this node: %w", shards.ErrClosed)
 
 // Group is this node's part of the metadata group. Its methods may be called concurrently, also from the transport's
 // callbacks.

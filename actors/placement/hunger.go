@@ -124,7 +124,7 @@ func (p *Placement) starve(m *mind, in *allocator.Input, plan *allocator.Plan, n
 	}
 }
 
-// feeds lists the hungry shards of which a copy would find a node after a remedy. known: all that would be asked is on this node.
+// feeds lists the hungry shards of which a copy would find a node after a remedy. known: what would be asked is compiled on this node, or never can be.
 func (p *Placement) feeds(r remedy, in *allocator.Input, hungry []shards.ShardID) (fed []shards.ShardID, known bool) {
 	after := in.State
 	for _, c := range r {
@@ -136,8 +136,11 @@ func (p *Placement) feeds(r remedy, in *allocator.Input, hungry []shards.ShardID
 	}
 	former := p.compose(after, false, false)
 	defer former.close()
-	if former.pending || len(former.absent) > 0 {
+	if former.pending {
 		return nil, false
+	}
+	if len(former.absent) > 0 {
+		return nil, true // what would come back cannot run here: it is no remedy
 	}
 	other := *in
 	other.State, other.Policies, other.NoBalance = after, &former.set.Set, true

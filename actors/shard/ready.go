@@ -209,7 +209,7 @@ func (s *Shard) launch() {
 	if err != nil {
 		return // the works stay where they are, or are answered by what made the core refuse
 	}
-	f := flight{first: e.First, last: e.Last, groups: r.groups, followed: s.follow(&e)}
+	f := flight{first: e.First, last: e.Last, groups: r.groups, followed: s.follow(&r, &e)}
 	if s.link.Commits != nil {
 		f.launched = time.Now()
 	}

@@ -50,7 +50,7 @@ func (r *round) cut() (first, rest round) {
 	}
 	end := r.groups[n-1].to
 	first = round{payload: r.payload[:end:end], count: count, groups: r.groups[:n:n], traces: r.traces}
-	rest = round{payload: slices.Clone(r.payload[end:]), count: r.count - count, groups: slices.Clone(r.groups[n:])}
+	rest = round{payload: r.payload[end:], count: r.count - count, groups: slices.Clone(r.groups[n:])}
 	for i := range rest.groups {
 		g := &rest.groups[i]
 		g.from, g.to = g.from-end, g.to-end

@@ -58,20 +58,20 @@ func (s *Shard) note(w Work, r *round) {
 	}
 }
 
-// follow begins the span of the open round, which is about to become an entry. It belongs to the first of the traces in it, and
+// follow begins the span of a round that has become an entry. It belongs to the first of the traces in it, and
 // points to the others.
-func (s *Shard) follow(e *replica.Entry) *followed {
-	if len(s.open.traces) == 0 {
+func (s *Shard) follow(r *round, e *replica.Entry) *followed {
+	if len(r.traces) == 0 {
 		return nil
 	}
-	span := s.link.Messages.BeginFrom(s.open.traces[0], tracing.Client)
+	span := s.link.Messages.BeginFrom(r.traces[0], tracing.Client)
 	if span == nil {
 		return nil
 	}
 	span.Name("replicate "+s.name, tracing.Text("troupe.shard.id", s.name), tracing.Number("troupe.shard.term", e.Term),
 		tracing.Number("troupe.replica.first", e.First), tracing.Number("troupe.replica.last", e.Last),
-		tracing.Number("troupe.replica.works", len(s.open.groups)), tracing.Number("troupe.replica.bytes", len(e.Payload)))
-	for _, other := range s.open.traces[1:] {
+		tracing.Number("troupe.replica.works", len(r.groups)), tracing.Number("troupe.replica.bytes", len(e.Payload)))
+	for _, other := range r.traces[1:] {
 		span.Link(other, "another write of the same round")
 	}
 	s.part.traced++

@@ -156,8 +156,9 @@ func groupLook(c *virtual.Reading[group], _ struct{}) (s groupStatus, err error)
 			offsets[e.Key] = offset
 			continue
 		}
-		if s.More = len(s.Shares) >= MaxLooked; s.More {
-			break
+		if len(s.Shares) >= MaxLooked {
+			s.More = true
+			continue // those of partitions that are there come as well
 		}
 		s.Shares = append(s.Shares, ShareView{Topic: topic, Partition: number, Offset: offset})
 	}

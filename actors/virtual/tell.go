@@ -3,13 +3,16 @@ package virtual
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
-// Tell sends a message from outside, and waits for nothing: see Host.Tell. The error says that it was not taken.
+// Tell sends a message from outside, and waits for nothing: see Host.Tell. The error says that it was not taken: a *shards.Error of
+// KindInvalid if the request is no JSON or to is no actor, an *Error of CodeBusy if too many are under way.
 func Tell[Req any](h *Host, to ID, method string, request Req) error {
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("virtual: a message to %s: %w", to, err)
+		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a message to %s: %w", to, err)}
 	}
 	return h.Tell(to, method, payload)
 }

@@ -66,7 +66,12 @@ func TestTooLargeEntryIsNotSent(t *testing.T) {
 	if asked := ready(c); len(asked.Fetch) != 1 {
 		t.Fatalf("the primary asks for %+v", asked.Fetch)
 	}
-	c.Fetched(2, []Entry{{Term: 1, First: 6, Last: 6, Payload: make([]byte, MaxPayload+1)}})
+	large := Entry{Term: 1, First: 8, Last: 8, Payload: make([]byte, MaxPayload+1)}
+	c.Fetched(2, append(logged(6, 7), large))
+	if r := ready(c); len(r.Messages) != 1 || len(r.Messages[0].Entries) != 1 || len(r.Snapshots) != 0 || len(r.Fetch) != 1 || r.Fetch[0].From != 8 {
+		t.Fatalf("of what comes before it are sent %d messages, and then it asks for %+v", len(r.Messages), r.Fetch)
+	}
+	c.Fetched(2, []Entry{large})
 	if r := ready(c); len(r.Messages) != 0 || len(r.Snapshots) != 1 || r.Snapshots[0] != 2 {
 		t.Errorf("it sends %d messages, and snapshots to %v", len(r.Messages), r.Snapshots)
 	}

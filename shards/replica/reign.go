@@ -230,12 +230,15 @@ func (c *Core) Fetched(to shards.CopyID, entries []Entry) {
 			panic(fmt.Sprintf("replica: shard %v: the log has %d..%d of term %d, where term %d belongs", c.config.Shard, e.First, e.Last, e.Term, c.log.termAt(e.Last)))
 		}
 	}
-	if len(entries[0].Payload) > MaxPayload {
-		c.giveUp(p) // an older log has entries that no message takes
-		return
+	entries = entries[:min(len(entries), MaxEntries)]
+	if large := slices.IndexFunc(entries, func(e Entry) bool { return len(e.Payload) > MaxPayload }); large >= 0 {
+		if entries = entries[:large]; large == 0 {
+			c.giveUp(p) // an older log has entries that no message takes
+			return
+		}
 	}
 	p.phase = streaming
-	c.ship(p, entries[:min(len(entries), MaxEntries)])
+	c.ship(p, entries)
 	c.feed(p)
 }
 
