@@ -106,12 +106,12 @@ func TestTurnIsBounded(t *testing.T) {
 func TestRemindersAreChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, "n1")
-		came := 0
 		w.register(func() *Kind {
-			k := NewKind[struct{}]("drawer")
-			HandleAnswer(k, "answer", func(*Context[struct{}], Answer[int]) error { return nil })
-			Handle(k, "came", func(*Context[struct{}], int) (struct{}, error) { came++; return struct{}{}, nil })
-			Handle(k, "run", func(c *Context[struct{}], _ int) (string, error) {
+			k := NewKind[int]("drawer")
+			HandleAnswer(k, "answer", func(*Context[int], Answer[int]) error { return nil })
+			Handle(k, "came", func(c *Context[int], _ int) (int, error) { *c.State++; return *c.State, nil })
+			HandleRead(k, "count", func(c *Reading[int], _ int) (int, error) { return *c.State, nil })
+			Handle(k, "run", func(c *Context[int], _ int) (string, error) {
 				for want, err := range map[string]error{
 					`has no method "none"`: c.Remind("a", 0, 0, "none", 0),
 					"takes answers only":   c.Remind("a", 0, 0, "answer", 0),
@@ -127,8 +127,8 @@ func TestRemindersAreChecked(t *testing.T) {
 		})
 		w.must("n1", "drawer/a", "run", 0)
 		pass(time.Second)
-		if kept := w.keys("m"); came != 1 || len(kept) != 0 {
-			t.Errorf("it came %d times; kept are %v", came, kept)
+		if came, kept := w.must("n1", "drawer/a", "count", 0), w.keys("m"); came != "1" || len(kept) != 0 {
+			t.Errorf("it came %s times; kept are %v", came, kept)
 		}
 	})
 }
