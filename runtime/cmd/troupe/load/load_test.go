@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,11 @@ func lines(t *testing.T, content string, from source.Place) source.Source {
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return records(t, path, from)
+}
+
+func records(t *testing.T, path string, from source.Place) source.Source {
+	t.Helper()
 	s, err := source.OpenRecords(path, nil, source.Format{Kind: source.Lines}, from)
 	if err != nil {
 		t.Fatal(err)
@@ -93,39 +99,84 @@ func TestLargeItemsTravelAlone(t *testing.T) {
 	}
 }
 
-// An interrupted load of records, repeated until it ends, loads everything; what was acknowledged long before an interruption
-// is not sent again, and what was refused stays known.
+// interrupted is a keyspace that fails as soon as a run has got well ahead: all lines up to from+stride are acknowledged.
+type interrupted struct {
+	mu    sync.Mutex
+	lines map[string]int // by key, counted from 1
+	from  int            // the line that the run began behind
+	acked map[int]bool   // lines of this run
+	last  int            // the last line with a key
+}
+
+// stride is how many lines a run gets ahead before it is interrupted.
+const stride = 40
+
+// prefix is the last acknowledged line before the first that is not. Lines without a key are not waited for.
+func (k *interrupted) prefix() int {
+	reached := k.from
+	keyed := map[int]bool{}
+	for _, line := range k.lines {
+		keyed[line] = true
+	}
+	for line := k.from + 1; line <= k.last && (k.acked[line] || !keyed[line]); line++ {
+		if k.acked[line] {
+			reached = line
+		}
+	}
+	return reached
+}
+
+func (k *interrupted) put(_ context.Context, items []source.Item) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if reached := k.prefix(); reached >= k.from+stride && reached < k.last {
+		return errDown
+	}
+	for _, item := range items {
+		k.acked[k.lines[string(item.Key)]] = true
+	}
+	return nil
+}
+
+// An interrupted load of records, repeated until it ends, loads everything. However its workers took turns, the next run begins
+// behind the last line up to which all were acknowledged, and what was refused stays known.
 func TestRecordsContinueAfterEveryInterruption(t *testing.T) {
 	var content strings.Builder
+	k := interrupted{lines: map[string]int{}}
+	line, wantRefused := 0, 0
 	for i := range 400 {
 		if i%50 == 7 {
 			content.WriteString("refused\n")
+			line, wantRefused = line+1, wantRefused+1
 		}
+		line++
+		k.lines[fmt.Sprint("k", i)] = line
 		fmt.Fprintf(&content, "k%d\t%d\n", i, i)
 	}
-	path := filepath.Join(t.TempDir(), "journal")
-	job := Job{Source: "/in.tsv", Options: "lines", Target: "c", Size: int64(content.Len())}
-	all := newKeyspace(0)
-	refused := map[string]bool{}
-	runs := 0
-	for done := false; !done; runs++ {
-		if runs > 100 {
-			t.Fatal("the load makes no progress")
-		}
+	k.last = line
+	dir := t.TempDir()
+	path, in := filepath.Join(dir, "journal"), filepath.Join(dir, "in.tsv")
+	if err := os.WriteFile(in, []byte(content.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	job := Job{Source: in, Options: "lines", Target: "c", Size: int64(content.Len())}
+	ever, refused := map[int]bool{}, map[string]bool{}
+	for runs, done := 0, false; !done; runs++ {
 		j, err := OpenJournal(path, job, false)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || j.Changed != "" {
+			t.Fatalf("run %d: %v, begins anew: %q", runs, err, j.Changed)
 		}
-		if j.Changed != "" {
-			t.Fatalf("run %d begins anew: %s", runs, j.Changed)
+		if at := int(j.From.Line); at < k.prefix() || runs > 0 && at < k.from+stride {
+			t.Fatalf("run %d begins behind line %d; all up to %d were acknowledged, from %d on", runs, at, k.prefix(), k.from)
 		}
 		for _, text := range j.Refused {
 			refused[text] = true
 		}
-		all.limit = all.batches + 9
-		_, err = Run(t.Context(), lines(t, content.String(), j.From), Options{
-			Put: all.put, Workers: 4, BatchItems: 5, Journal: j, Refused: func(e *source.ItemError) { refused[strings.TrimPrefix(e.Error(), filepath.Dir(e.Where))] = true },
+		k.from, k.acked = int(j.From.Line), map[int]bool{}
+		_, err = Run(t.Context(), records(t, in, j.From), Options{
+			Put: k.put, Workers: 4, BatchItems: 5, Journal: j, Refused: func(e *source.ItemError) { refused[e.Error()] = true },
 		})
+		maps.Copy(ever, k.acked)
 		if done = err == nil; done {
 			err = j.Finish()
 		} else if errors.Is(err, errDown) {
@@ -134,9 +185,12 @@ func TestRecordsContinueAfterEveryInterruption(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if done && runs < 2 {
+			t.Errorf("only %d interruptions", runs)
+		}
 	}
-	if len(all.keys) != 400 || runs < 3 || all.puts > 800 {
-		t.Errorf("%d keys in %d runs with %d writes", len(all.keys), runs, all.puts)
+	if len(ever) != 400 || len(refused) != wantRefused {
+		t.Errorf("%d of 400 keys, %d of %d refused", len(ever), len(refused), wantRefused)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the journal is still there: %v", err)
