@@ -98,7 +98,8 @@ func (s *moves) take(state *cluster.State, decision *allocator.Decision, own *cl
 			return false
 		case shard.Last().Failed != "":
 			shard.Attempts = append(shard.Attempts, attempted(state, decision.Shard, decision.Move.Node, now))
-			s.from[decision.Shard] = own.Node
+			s.leaves(state, shard, own)
+			shard.Decided = 0 // each plan that tries it decides anew
 		case shard.Plan >= 0 || shard.Last().ToID != string(decision.Move.Node):
 			return false
 		}
@@ -117,10 +118,17 @@ func (s *moves) take(state *cluster.State, decision *allocator.Decision, own *cl
 // add notes that a copy is to take the place of another.
 func (s *moves) add(state *cluster.State, id shards.ShardID, own *cluster.Copy, to shards.NodeID, now int64) *tracing.Shard {
 	x := s.open
-	x.Shards = append(x.Shards, tracing.Shard{ID: uint32(id), Name: state.ShardName(id), From: state.NodeName(own.Node), Led: own.ID == state.Shard(id).Primary, Plan: -1,
-		Attempts: []tracing.Attempt{attempted(state, id, to, now)}})
+	x.Shards = append(x.Shards, tracing.Shard{ID: uint32(id), Name: state.ShardName(id), Plan: -1, Attempts: []tracing.Attempt{attempted(state, id, to, now)}})
+	shard := &x.Shards[len(x.Shards)-1]
+	s.leaves(state, shard, own)
+	return shard
+}
+
+// leaves notes which copy is to go: another try may be of another one. Whoever leads next has it from the record.
+func (s *moves) leaves(state *cluster.State, shard *tracing.Shard, own *cluster.Copy) {
+	id := shards.ShardID(shard.ID)
+	shard.From, shard.Led = state.NodeName(own.Node), own.ID == state.Shard(id).Primary
 	s.from[id] = own.Node
-	return &x.Shards[len(x.Shards)-1]
 }
 
 func attempted(state *cluster.State, id shards.ShardID, to shards.NodeID, now int64) tracing.Attempt {

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,15 +14,20 @@ import (
 	"github.com/troupe-actors/troupe/tracing/tracetest"
 )
 
-// swap plans that a replica of a shard takes its place on another node that has none, and applies that.
+// swap plans that the last replica of a shard takes its place on another node that has none, and applies that.
 func (s *stage) swap(index int, lane allocator.Lane) *placement.Planned {
-	r := &s.state.Shards[index]
-	move := cluster.Move{Kind: cluster.MoveAllocate, Reason: "even spread"}
+	r, last := &s.state.Shards[index], shards.CopyID(0)
 	for _, c := range r.Copies {
 		if c.ID != r.Primary {
-			move.Source = c.ID
+			last = c.ID
 		}
 	}
+	return s.swapOf(index, last, lane)
+}
+
+func (s *stage) swapOf(index int, source shards.CopyID, lane allocator.Lane) *placement.Planned {
+	r := &s.state.Shards[index]
+	move := cluster.Move{Kind: cluster.MoveAllocate, Source: source, Reason: "even spread"}
 	for _, m := range s.state.Members {
 		if copyOn(r, m.ID) == nil {
 			move.Node = m.ID
@@ -137,7 +143,7 @@ func TestMovesThatNobodyCanRead(t *testing.T) {
 	}
 }
 
-// A move that failed may be tried again while others of its story go on.
+// A move that failed may be tried again while others of its story go on, also with another copy: whoever leads next looks after that one.
 func TestMovesAreTriedAgain(t *testing.T) {
 	s := newStage(t, 4, 4)
 	m := &moves{self: "id1", name: "n1"}
@@ -151,14 +157,28 @@ func TestMovesAreTriedAgain(t *testing.T) {
 		t.Fatal("it ends while another copy is under way, or does not say what is wrong with the first")
 	}
 	s.apply(&cluster.Command{Reroute: &cluster.Reroute{Rows: []cluster.RowChange{{Shard: r.ID, Base: s.state.Shards[0].Version, Moves: []cluster.Move{{Kind: cluster.MoveDrop, Copy: to.ID}}}}}})
-	m.planned(s.state, s.swap(0, allocator.Balance), nil, s.now)
+	r = &s.state.Shards[0]
+	other := slices.IndexFunc(r.Copies, func(c cluster.Copy) bool { return c.ID != r.Primary && c.ID != first.Plan.Decisions[0].Move.Source })
+	from, decided := r.Copies[other].Node, m.open.Shards[0].Decided
+	m.planned(s.state, s.swapOf(0, r.Copies[other].ID, allocator.Balance), nil, s.now)
+	if again := m.open.Shards[0]; again.From != s.state.NodeName(from) || again.Led || again.Decided <= decided {
+		t.Fatalf("the second try, from %s, is told as %+v", from, again)
+	}
+	s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: m.open.Encode()}})
+	next := &moves{self: "id2", name: "n2"}
+	next.lead(s.state, nil, 4, s.now)
 	s.settle()
 	s.clear()
-	m.follow(s.state, s.now)
 	s.pass(int64(arrivalWait / time.Millisecond))
-	x := m.follow(s.state, s.now)
-	if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 3 || len(x.Shards[0].Attempts) != 2 || x.Shards[0].Problem != "" {
-		t.Fatalf("it ended as %+v", x)
+	for _, m := range []*moves{m, next} {
+		m.follow(s.state, s.now)
+	}
+	s.pass(int64(arrivalWait / time.Millisecond))
+	for _, m := range []*moves{m, next} {
+		x := m.follow(s.state, s.now)
+		if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 3 || len(x.Shards[0].Attempts) != 2 || x.Shards[0].Problem != "" {
+			t.Fatalf("with node %s it ended as %+v, and is open as %+v", m.name, x, m.open)
+		}
 	}
 }
 
