@@ -38,6 +38,10 @@ func TestUnrest(t *testing.T) {
 	if r := u.verdict(s, now); r == nil || r.How != cluster.RetreatDeactivate {
 		t.Errorf("what was before was taken back itself, and comes again: %+v", r)
 	}
+	s.Policies[1].Note, s.Policies[1].Previous = "", s.Policies[1].Active
+	if r := u.verdict(s, now); r == nil || r.How != cluster.RetreatDeactivate {
+		t.Errorf("what was before is the same, since it was taken out of force and put there again: %+v", r)
+	}
 	s.PoliciesAt++
 	for range 2 {
 		u.note(s, &allocator.Plan{}, 2*time.Second, now)

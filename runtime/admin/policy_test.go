@@ -96,6 +96,9 @@ func TestPolicyLife(t *testing.T) {
 	if p, _ = client.Policy(ctx, "spare"); p.Active == nil || p.Active.Version != 2 || p.Find(1).Quarantined != "it is not liked" {
 		t.Errorf("after the quarantine of what was in force: %+v", p)
 	}
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); !Conflict(err) || !strings.Contains(err.Error(), "version 1 was quarantined: it is not liked. In force is version 2") || !strings.Contains(err.Error(), "troupe policy deactivate spare") {
+		t.Errorf("a rollback takes the good version out of force as well: %v", err)
+	}
 	if _, err := client.QuarantinePolicy(ctx, "spare", 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +188,24 @@ func TestRollbackToWhatWasTakenBack(t *testing.T) {
 	}
 	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: 1}); err != nil {
 		t.Errorf("nor activated: %v", err)
+	}
+}
+
+// What was out of force for a while and is in force again has itself before it: a rollback would say that all is done, and change nothing.
+func TestRollbackToTheSame(t *testing.T) {
+	_, client := withSpare(t)
+	ctx := context.Background()
+	for _, step := range []func() (Acknowledged, error){
+		func() (Acknowledged, error) { return client.ActivatePolicy(ctx, "spare", Activation{}) },
+		func() (Acknowledged, error) { return client.RetirePolicy(ctx, "spare", "deactivate") },
+		func() (Acknowledged, error) { return client.ActivatePolicy(ctx, "spare", Activation{}) },
+	} {
+		if done, err := step(); err != nil || !done.Changed {
+			t.Fatalf("%+v %v", done, err)
+		}
+	}
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); !Conflict(err) || !strings.Contains(err.Error(), "the same version with the same settings") {
+		t.Errorf("rolled back from a version to the same: %v", err)
 	}
 }
 

@@ -159,14 +159,29 @@ func retirePolicy(how cluster.Retreat) handler {
 		}
 		command := &cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}
 		if how == cluster.RetreatRollback {
-			if p.Note != "" && p.Previous.Version != 0 {
-				return conflict("policy %s has nothing good to go back to: %s. To put that in force all the same: troupe policy activate %s --version %d",
-					p.Name, strings.TrimSuffix(p.Note, "."), p.Name, p.Previous.Version)
+			if err := canRollBack(p); err != nil {
+				return err
 			}
-			command.If = p.Active.Version // and not what came since
+			command.If = p.Active.Version // and not what came since; where nothing is in force, whatever comes: what was before is asked for
 		}
 		return s.propose(x, c, &cluster.Command{Retire: command})
 	}
+}
+
+// canRollBack refuses to leave what is in force for what the cluster took back by itself, or, since that is nothing to go back to, for nothing.
+func canRollBack(p *cluster.Policy) error {
+	note := strings.TrimSuffix(p.Note, ".")
+	switch {
+	case note != "" && p.Previous.Version != 0:
+		return conflict("policy %s has nothing good to go back to: %s. To put that in force all the same: troupe policy activate %s --version %d", p.Name, note, p.Name, p.Previous.Version)
+	case note != "" && p.Active.Version != 0:
+		return conflict("policy %s went back already: %s. In force is version %d, and nothing is known of what was before; to take that out of force, too: troupe policy deactivate %s",
+			p.Name, note, p.Active.Version, p.Name)
+	case p.Active.Version != 0 && p.Active == p.Previous:
+		return conflict("policy %s has nothing to go back to: what was in force before version %d is the same version with the same settings. To take it out of force: troupe policy deactivate %s",
+			p.Name, p.Active.Version, p.Name)
+	}
+	return nil
 }
 
 // quarantinePolicy takes a version out of force for good, or lifts that.
