@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,13 +15,20 @@ import (
 
 // spool sends the spans of messages, many at a time, on a goroutine of its own. It shares nothing with the traces of failovers: those
 // must get through while messages are too many.
+//
+// That goroutine sleeps until there is a batch, or the first span has waited for long enough: to wake it for each span, as a channel of spans
+// does, costs more processor time than to make the span.
 type spool struct {
 	service string
 	out     sdktrace.SpanExporter
 	failed  func(error)
-	queue   chan *Span
+	size    int // spans that may wait; guarded by mu, as is waiting
 	batch   int
 	delay   time.Duration
+	mu      sync.Mutex
+	waiting []*Span
+	late    *time.Timer   // runs while spans wait
+	full    chan struct{} // has room for one: a batch waits
 	dropped atomic.Uint64
 	failing bool // the last batch was not exported: failed is told once, and again after one that was
 	cancel  context.CancelFunc
@@ -50,25 +58,32 @@ func (e *Exporter) Messages(nodeID, node string, ratio float64) (*Messages, erro
 	if e.out == nil || s.off() {
 		return m, nil
 	}
-	p := &spool{service: e.service, failed: e.failed, closed: make(chan struct{})}
-	size, delay := 2048, 1000
-	p.batch = 512
-	for name, to := range map[string]*int{"OTEL_BSP_MAX_QUEUE_SIZE": &size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": &p.batch, "OTEL_BSP_SCHEDULE_DELAY": &delay} {
+	size, batch, delay := 2048, 512, 1000
+	for name, to := range map[string]*int{"OTEL_BSP_MAX_QUEUE_SIZE": &size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": &batch, "OTEL_BSP_SCHEDULE_DELAY": &delay} {
 		if err := count(e.env, name, to); err != nil {
 			return nil, err
 		}
 	}
-	if p.out, err = e.dial(); err != nil {
+	out, err := e.dial()
+	if err != nil {
 		return nil, err
 	}
-	p.queue, p.delay, p.batch = make(chan *Span, size), time.Duration(delay)*time.Millisecond, min(p.batch, size)
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	p.done.Go(func() { p.run(ctx) })
-	e.spool, m.out = p, p.take
+	e.spool = newSpool(e.service, size, min(batch, size), time.Duration(delay)*time.Millisecond, out, e.failed)
+	m.out = e.spool.take
 	e.where += "; messages by " + s.name
 	m.use(s)
 	return m, nil
+}
+
+// newSpool begins to send what it takes to out, until it is closed.
+func newSpool(service string, size, batch int, delay time.Duration, out sdktrace.SpanExporter, failed func(error)) *spool {
+	p := &spool{service: service, out: out, failed: failed, size: size, batch: batch, delay: delay,
+		late: time.NewTimer(delay), full: make(chan struct{}, 1), closed: make(chan struct{})}
+	p.late.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.done.Go(func() { p.run(ctx) })
+	return p
 }
 
 // count reads a variable that is a number above 0.
@@ -86,46 +101,62 @@ func count(env func(string) string, name string, to *int) error {
 }
 
 func (p *spool) take(s *Span) {
-	select {
-	case p.queue <- s:
-	default:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) >= p.size {
 		p.dropped.Add(1)
+		return
+	}
+	p.waiting = append(p.waiting, s)
+	switch len(p.waiting) {
+	case p.batch:
+		select {
+		case p.full <- struct{}{}:
+		default:
+		}
+	case 1:
+		p.late.Reset(p.delay)
 	}
 }
 
 // run sends what has gathered when there is a batch of it, or the first has waited for long enough.
 func (p *spool) run(ctx context.Context) {
-	late := time.NewTimer(p.delay)
-	late.Stop()
-	defer late.Stop()
 	batch := make([]Span, 0, p.batch)
-	send := func() {
-		late.Stop()
-		p.send(ctx, batch)
-		clear(batch)
-		batch = batch[:0]
-	}
-	for {
+	for open := true; open; {
 		select {
-		case s := <-p.queue:
-			if len(batch) == 0 {
-				late.Reset(p.delay)
-			}
-			if batch = append(batch, *s); len(batch) == cap(batch) {
-				send()
-			}
-		case <-late.C:
-			send()
+		case <-p.full:
+		case <-p.late.C:
 		case <-p.closed:
-			for len(p.queue) > 0 {
-				if batch = append(batch, *<-p.queue); len(batch) == cap(batch) {
-					send()
-				}
-			}
-			send()
-			return
+			open = false
+		}
+		for more := true; more; {
+			batch, more = p.gather(batch[:0], open)
+			p.send(ctx, batch)
+			clear(batch)
 		}
 	}
+}
+
+// gather takes what waits, a batch at most. more says that the rest is to be sent at once. When the spool is not open any more, and nothing
+// waits, it takes nothing from then on.
+func (p *spool) gather(batch []Span, open bool) (taken []Span, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(len(p.waiting), p.batch)
+	for _, s := range p.waiting[:n] {
+		batch = append(batch, *s)
+	}
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	p.late.Stop()
+	switch rest := len(p.waiting); {
+	case rest >= p.batch || rest > 0 && !open:
+		return batch, true
+	case rest > 0:
+		p.late.Reset(p.delay)
+	case !open:
+		p.size = 0
+	}
+	return batch, false
 }
 
 func (p *spool) send(ctx context.Context, batch []Span) {
