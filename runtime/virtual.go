@@ -219,8 +219,8 @@ func (s actorStorage) Read(ctx context.Context, keyspace string, keys []string) 
 	}
 	list := make([]virtual.Stored, len(keys))
 	for i := range w.results {
-		if w.results[i].Found {
-			list[i] = virtual.Stored{Bytes: w.results[i].Value, Version: w.results[i].Version}
+		if r := &w.results[i]; r.Found {
+			list[i] = virtual.Stored{Bytes: r.Value, Version: r.Version, Expires: r.ExpireAt != 0}
 		}
 	}
 	return list, nil

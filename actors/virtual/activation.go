@@ -40,6 +40,7 @@ type activation struct {
 	core    rules.Core // what makes it safe that there may be others
 	awake   bool       // the kind has been told that it is active
 	stored  []byte     // the state as it is kept; nil: there is none yet
+	expires bool       // the state has a TTL: unless it gets another it goes
 	decoded any        // the state, if no handler that failed has touched it; nil: decode again
 	open    questions  // if the kind holds messages off for them
 

@@ -44,14 +44,37 @@ func (t *Turn) clear() error {
 	return nil
 }
 
+// clears says whether a message has cleared the actor, and leaves it no data and no reminder.
+func (t *Turn) clears() bool {
+	if !t.cleared {
+		return false
+	}
+	left := map[string]bool{} // the last word on a reminder counts
+	for i := range t.remind {
+		left[t.remind[i].Key] = !t.remind[i].Delete
+	}
+	for i := range t.ops {
+		left[t.ops[i].Key] = !t.ops[i].Delete
+	}
+	for _, stays := range left {
+		if stays {
+			return false
+		}
+	}
+	return true
+}
+
 // stateOp keeps a state, or sees to it that one which says nothing goes.
 func (a *activation) stateOp(value []byte, goes bool) Op {
 	op := Op{Key: a.id.key("s", ""), Value: value}
-	if goes && a.says(value) == a.says(a.kind.zero) {
+	if goes && a.blank(value) {
 		op.TTL = max(replyTTL, 2*a.host.c.Patience)
 	}
 	return op
 }
+
+// blank says whether a state is what a new actor's is.
+func (a *activation) blank(value []byte) bool { return a.says(value) == a.says(a.kind.zero) }
 
 // says is the state without the number before it.
 func (a *activation) says(value []byte) string {

@@ -111,7 +111,8 @@ type KeptActor struct {
 }
 
 // Kept visits the actors of a kind that have kept something in a shard which this node leads, asleep or not, in the order of their keys.
-// Who has only been asked is not there, and who has kept something once stays. Errors are like those of Storage.Read.
+// Who has only been asked is not there, unless a try of the question was lost; such a one, and one that has cleared itself (Context.Clear), is
+// there as blank for ten minutes. Who has kept something else stays. Errors are like those of Storage.Read.
 func (h *Host) Kept(ctx context.Context, shard shards.ShardID, kind string) iter.Seq2[KeptActor, error] {
 	k := h.kind(kind)
 	prefix := strings.TrimSuffix(ID{Kind: kind}.key("s", ""), "}")

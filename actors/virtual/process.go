@@ -76,7 +76,7 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	if before == nil {
 		before = a.kind.zero
 	}
-	changed := err == nil && (t.leaves() || !bytes.Equal(value, before))
+	changed := err == nil && (t.leaves() || !bytes.Equal(value, before) || t.cleared && a.stored != nil && !a.expires)
 	switch a.core.Ending(m.call(), changed, err != nil) {
 	case rules.Confirm:
 		err = a.confirm(err)
@@ -219,7 +219,7 @@ func (a *activation) publish() {
 // load takes the state as it was read by a node that led in a term.
 func (a *activation) load(term shards.Term, s Stored) error {
 	sent := uint64(0)
-	a.stored, a.decoded = nil, nil
+	a.stored, a.decoded, a.expires = nil, nil, s.Expires
 	if s.Version != 0 {
 		var err error
 		if sent, _, err = rules.State(s.Bytes); err != nil {
@@ -290,14 +290,15 @@ func (t *Turn) abandonedBy(err error) bool {
 // commit writes state, data, reply, messages and reminders in one step.
 func (a *activation) commit(t *Turn, value, body []byte) error {
 	m := t.m
-	ops := append([]Op{a.stateOp(value, t.cleared)}, t.ops...)
+	kept := a.stateOp(value, t.clears())
+	ops := append([]Op{kept}, t.ops...)
 	ops = append(ops, t.remind...)
 	for _, sent := range t.outbox {
-		kept, err := withPayloads(sent)
+		text, err := withPayloads(sent)
 		if err != nil {
 			return failed(a.id, m.Method, CodeFailed, err.Error())
 		}
-		ops = append(ops, Op{Key: a.id.sentKey("o", sent.number), Value: kept})
+		ops = append(ops, Op{Key: a.id.sentKey("o", sent.number), Value: text})
 	}
 	if m.answer != nil {
 		ops = append(ops, Op{Key: m.answer.key, Delete: true})
@@ -328,7 +329,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 		}
 		return err
 	}
-	a.stored = value
+	a.stored, a.expires = value, kept.TTL > 0
 	if a.open != nil {
 		a.asked(t)
 	}
@@ -343,7 +344,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 }
 
 // keep writes an answer that leaves nothing else behind, for the earlier try of its message that may be on its way. The state is written as it
-// is, so that its version rises.
+// is, so that its version rises: one that is to go still goes, and so does that of an actor that had none.
 func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	r := rules.Reply{Body: body}
 	if refusal != nil {
@@ -355,11 +356,11 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	}
 	ops := []Op{a.replyOp(t.m, r)}
 	if value != nil { // else no state of this kind can be written, and none ever is
-		ops = append([]Op{a.stateOp(value, true)}, ops...)
+		ops = append([]Op{a.stateOp(value, a.stored == nil || a.expires)}, ops...)
 	}
 	err := a.write(t.ctx, ops, a.core.Sent())
-	if err == nil {
-		a.stored = value
+	if err == nil && value != nil {
+		a.stored, a.expires = value, ops[0].TTL > 0
 	}
 	return err
 }

@@ -37,6 +37,7 @@ type Storage interface {
 type Stored struct {
 	Bytes   []byte
 	Version uint64 // 0: there is none
+	Expires bool   // it has a TTL
 }
 
 // Guard is a condition of a Commit: the version that a key must have; 0: it must not be there.

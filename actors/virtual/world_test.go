@@ -219,7 +219,7 @@ func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (
 		if m.shardOf(op.Key) != shard {
 			return 0, fmt.Errorf("key %s is in another shard", op.Key)
 		}
-		it := item{Stored: Stored{bytes.Clone(op.Value), m.version}}
+		it := item{Stored: Stored{bytes.Clone(op.Value), m.version, op.TTL > 0}}
 		if op.TTL > 0 {
 			it.until = time.Now().Add(op.TTL)
 		}

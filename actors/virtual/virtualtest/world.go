@@ -199,7 +199,7 @@ func (v view) Read(_ context.Context, _ string, keys []string) ([]virtual.Stored
 	list := make([]virtual.Stored, len(keys))
 	for i, key := range keys {
 		if at, found := v.w.get(key); found {
-			list[i] = virtual.Stored{Bytes: slices.Clone(at.value), Version: at.version}
+			list[i] = virtual.Stored{Bytes: slices.Clone(at.value), Version: at.version, Expires: !at.expire.IsZero()}
 		}
 	}
 	return list, nil
