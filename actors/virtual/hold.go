@@ -211,30 +211,35 @@ func (h *Host) awaitHeld(ctx context.Context, a *activation, d *delivery) (body 
 	case <-ctx.Done():
 	case <-h.ctx.Done():
 	}
-	for {
-		patient, cancel := context.WithDeadline(ctx, until)
-		h.awaitAny(patient, d.done)
-		over := patient.Err() != nil
-		cancel()
+	over := time.NewTimer(time.Until(until))
+	defer over.Stop()
+	for err == nil {
+		p := h.watch(a.shard)
+		if p == nil {
+			return h.giveUp(ctx, a, d)
+		}
+		select {
+		case <-d.done:
+		case <-ctx.Done():
+		case <-h.ctx.Done():
+		case <-p.lost:
+			if a.withdraw(d) { // else it is being handled, and may be put back
+				err = &shards.NotPrimaryError{Shard: a.shard}
+			}
+		case <-over.C:
+			err = a.putOff(d)
+			over.Reset(limit)
+		}
+		h.vigil.leave(p)
 		select {
 		case <-d.done:
 			return d.body, d.err
 		default:
 		}
-		err = nil
-		switch {
-		case ctx.Err() != nil || h.ctx.Err() != nil:
+		if err == nil && (ctx.Err() != nil || h.ctx.Err() != nil) {
 			return h.giveUp(ctx, a, d)
-		case !h.c.Storage.Leads(a.shard):
-			if a.withdraw(d) {
-				err = &shards.NotPrimaryError{Shard: a.shard}
-			}
-		case over:
-			err, until = a.putOff(d), time.Now().Add(limit)
-		}
-		if err != nil {
-			end(d.span, err)
-			return nil, err
 		}
 	}
+	end(d.span, err)
+	return nil, err
 }

@@ -50,6 +50,7 @@ type Host struct {
 	chores chores
 
 	markers markers
+	vigil   vigil
 
 	mu     sync.RWMutex
 	kinds  map[string]*Kind
@@ -90,6 +91,7 @@ func NewHost(c Config) (*Host, error) {
 	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation), full: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
+	h.vigil.posts = map[shards.ShardID]*post{}
 	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}}
 	h.work.Go(h.sweep)
 	h.work.Go(h.ring)

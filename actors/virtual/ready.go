@@ -3,7 +3,6 @@ package virtual
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
@@ -28,51 +27,38 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards
 	if k.unready == nil {
 		return nil
 	}
-	for told := false; ; told = true {
-		again, reason := k.unready()
-		switch {
-		case again == nil:
-			return nil
-		case m.chore():
-			return failed(m.To, m.Method, codeUnready, reason)
-		case h.ctx.Err() != nil:
-			return errClosed
-		case ctx.Err() != nil:
-			return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: %s: %w", reason, ctx.Err())}
-		case !h.c.Storage.Leads(shard):
-			return &shards.NotPrimaryError{Shard: shard}
-		}
-		if !told {
-			span.Event("waits until its kind is ready here")
-			defer k.waiting.Add(-1)
-			if n, most := k.waiting.Add(1), int64(k.mailbox)*mailboxesUnready; n > most {
-				h.c.Figures.Rejected(k.name, overload)
-				return failed(m.To, m.Method, CodeBusy, fmt.Sprintf("%d messages wait until its kind is ready on the node where it lives; that is the limit: %s", most, reason))
-			}
-		}
-		if !h.awaitAny(ctx, again) {
-			return errClosed
-		}
+	again, reason := k.unready()
+	switch {
+	case again == nil:
+		return nil
+	case m.chore():
+		return failed(m.To, m.Method, codeUnready, reason)
 	}
-}
-
-// lookAgain is how long awaitAny waits at most: what follows from a change of the cluster state may come a moment after it, without another.
-const lookAgain = 100 * time.Millisecond
-
-// awaitAny returns when again is closed, the cluster state has changed, or ctx ends, and after lookAgain; false if the host is closed.
-func (h *Host) awaitAny(ctx context.Context, again <-chan struct{}) bool {
-	wait, cancel := context.WithTimeout(ctx, lookAgain)
-	defer cancel()
-	watched := h.start(func() {
-		defer cancel()
+	span.Event("waits until its kind is ready here")
+	defer k.waiting.Add(-1)
+	if n, most := k.waiting.Add(1), int64(k.mailbox)*mailboxesUnready; n > most {
+		h.c.Figures.Rejected(k.name, overload)
+		return failed(m.To, m.Method, CodeBusy, fmt.Sprintf("%d messages wait until its kind is ready on the node where it lives; that is the limit: %s", most, reason))
+	}
+	p := h.watch(shard)
+	if p == nil {
+		return errClosed
+	}
+	defer h.vigil.leave(p)
+	for again != nil {
 		select {
 		case <-again:
-		case <-wait.Done():
+			again, reason = k.unready()
+		case <-p.lost:
+			return &shards.NotPrimaryError{Shard: shard}
+		case <-ctx.Done():
+			if again, reason = k.unready(); again == nil {
+				return nil
+			}
+			return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: %s: %w", reason, ctx.Err())}
 		case <-h.ctx.Done():
+			return errClosed
 		}
-	})
-	if watched {
-		h.c.Storage.Await(wait)
 	}
-	return watched
+	return nil
 }

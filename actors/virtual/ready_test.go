@@ -54,6 +54,45 @@ func TestTooManyWaitForAKind(t *testing.T) {
 	})
 }
 
+// However many wait, for a kind or for actors that wait for an answer themselves, one of them looks whether they wait in the right place; and
+// nobody does when all have been answered.
+func TestOneLooksForAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, "n1")
+		oven, ready := make(gate), make(chan struct{})
+		w.register(lateKind(ready), cooks(nil), ovens(oven))
+		w.must("n1", "cook/a", "bake", "x")
+		looks := func(d time.Duration) int {
+			w.mu.Lock()
+			before := w.looks
+			w.mu.Unlock()
+			pass(d)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.looks - before
+		}
+		var list []*begun
+		for i := range 20 {
+			list = append(list, w.begin("n1", fmt.Sprint("unready/", i), "add", ""), w.begin("n1", "cook/a", "add", "x"))
+		}
+		const long = 4 * time.Second // less than the node is patient
+		if n, most := looks(long), int(2*long/lookAgain); n > most {
+			t.Errorf("they have looked %d times in %v, not %d", n, long, most)
+		}
+		close(ready)
+		close(oven)
+		pass(time.Second)
+		for _, b := range list {
+			if !b.over() || b.err != nil {
+				t.Errorf("%s, %v", b.reply, b.err)
+			}
+		}
+		if n := looks(time.Minute); n != 0 {
+			t.Errorf("somebody has looked %d times, and nobody waits", n)
+		}
+	})
+}
+
 // A node that goes on leading for a moment after the change that has it lead no more still sends those elsewhere who wait there.
 func TestWaitsNoLongerThanItLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,6 +30,7 @@ type world struct {
 	term    []shards.Term
 	version uint64
 	changed chan struct{}
+	looks   int // how often somebody has begun to wait for changed
 	// spoil, if set, may turn the answer of a Commit that was carried out into an error.
 	spoil func(ops []Op) error
 	// way, if set, carries messages between nodes in place of a call.
@@ -241,6 +242,7 @@ func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (
 
 func (m memory) Await(ctx context.Context) {
 	m.mu.Lock()
+	m.looks++
 	changed := m.changed
 	m.mu.Unlock()
 	select {
