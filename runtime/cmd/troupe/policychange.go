@@ -43,7 +43,8 @@ func policyActivateCommand(c *console) *cobra.Command {
 		Use: "activate NAME", Short: "put a version in force, with its settings", Args: cobra.ExactArgs(1),
 		Long: `Puts a version in force from one plan to the next, on all nodes alike; what was in force before is kept for rollback. Every node that
 may lead must be able to run it. For five minutes the leader takes it back by itself if plans stall or a shard is moved again and
-again; a module that fails three times is quarantined at any time.
+again; a module that fails three times is quarantined at any time. The verb has the leader make a plan with it at once, waits ten
+seconds at most for that, and then looks whether it is still in force.
 
 With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits.
 
@@ -138,23 +139,59 @@ func (r *remote) acknowledgeUse(ctx context.Context, client *admin.Client, a *ad
 	return r.printUse(a, p, "")
 }
 
-// acknowledgeActivation prints what is in force after an activation, and fails if that is not what was to be: the first plans may have
-// taken it back meanwhile. version 0 is the newest.
+// tryLimit bounds the wait for the first plan that is made with what was put in force.
+const tryLimit = 10 * time.Second
+
+// tried has the leader plan with what was put in force at a version of the cluster state, which finds out a module that fails at once, and gives
+// the version of the state after that; 0: no leader has made a plan in time.
+func tried(ctx context.Context, client *admin.Client, version uint64) uint64 {
+	ctx, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	for {
+		switch plan, err := client.Reroute(ctx, admin.RerouteOptions{}); {
+		case err == nil && plan.Version >= version: // else the leader had not heard of it yet
+			return plan.Version
+		case err != nil && !temporary(err):
+			return 0
+		}
+		if pause(ctx, readyPause) != nil {
+			return 0
+		}
+	}
+}
+
+// lasts is a policy after an activation, and the error that says that it is not what it was to be: the first plans have taken it back, or somebody
+// has changed it. version 0 is the newest. unplanned says that there has been no plan with it.
+func lasts(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string, version int) (p *admin.PolicyInfo, unplanned bool, err error) {
+	after := *a
+	if a.Changed {
+		plan := tried(ctx, client, a.Version)
+		after.Version, unplanned = max(a.Version, plan), plan == 0
+	}
+	if p, err = changed(ctx, client, &after, name); err != nil {
+		return nil, unplanned, err
+	}
+	if wanted := p.Find(uint32(version)); wanted == nil || p.Active == nil || p.Active.Version != wanted.Version {
+		return p, unplanned, &failure{exitDifferent, fmt.Errorf("policy %s: it is in force no more: %s", name, cmp.Or(p.Note, "it was changed by somebody else"))}
+	}
+	return p, unplanned, nil
+}
+
+// acknowledgeActivation prints what is in force after an activation, and fails if that is not what was to be.
 func (r *remote) acknowledgeActivation(ctx context.Context, client *admin.Client, a *admin.Acknowledged, name string, version int) error {
-	p, err := changed(ctx, client, a, name)
-	if err != nil {
+	p, unplanned, err := lasts(ctx, client, a, name, version)
+	if err != nil && p == nil {
 		return err
 	}
-	wanted := p.Find(uint32(version))
-	if wanted == nil || p.Active == nil || p.Active.Version != wanted.Version {
-		if err := r.printUse(a, p, ""); err != nil {
-			return err
-		}
-		return &failure{exitDifferent, fmt.Errorf("policy %s: it is in force no more: %s", name, cmp.Or(p.Note, "it was changed by somebody else"))}
+	if err != nil {
+		return cmp.Or(r.printUse(a, p, ""), err)
 	}
 	trial := ""
+	if unplanned {
+		trial = "\nno plan has been made with it yet: whether it works is not known"
+	}
 	if a.Changed {
-		trial = fmt.Sprintf("\nfor five minutes the leader takes it back if plans stall or shards move again and again, and at any time if it fails: see troupe policy logs %s -f, troupe policy inspect %s", name, name)
+		trial += fmt.Sprintf("\nfor five minutes the leader takes it back if plans stall or shards move again and again, and at any time if it fails: see troupe policy logs %s -f, troupe policy inspect %s", name, name)
 	}
 	return r.printUse(a, p, trial)
 }

@@ -85,22 +85,38 @@ func TestPolicyVerbs(t *testing.T) {
 	}
 }
 
-// An activation that the first plans have taken back is a failure, whatever the cluster said when it took it.
+// An activation that the first plans have taken back is a failure, whatever the cluster said when it took it: one plan is waited for.
 func TestActivationThatDoesNotLast(t *testing.T) {
-	p := admin.PolicyInfo{Name: "spare", Note: "version 1 was quarantined: it fails", Versions: []admin.PolicyVersion{{Version: 1, Digest: "ab"}}}
+	one := admin.PolicyInfo{Name: "spare", Versions: []admin.PolicyVersion{{Version: 1, Digest: "ab"}}, Active: &admin.PolicyUse{Version: 1, Label: "1.0"}}
+	none := one
+	none.Active, none.Note = nil, "version 1 was quarantined: it fails"
+	list := func(version uint64, p admin.PolicyInfo) admin.PolicyList {
+		return admin.PolicyList{Version: version, Policies: []admin.PolicyInfo{p}}
+	}
 	for _, c := range []struct {
-		active *admin.PolicyUse
-		code   int
-		want   string
+		plans, lists []any
+		code         int
+		want         string
 	}{
-		{nil, exitDifferent, "policy spare: it is in force no more: version 1 was quarantined: it fails"},
-		{&admin.PolicyUse{Version: 1, Label: "1.0"}, 0, "policy spare: in force is version 1 (1.0)\nfor five minutes"},
+		{[]any{admin.RerouteAnswer{Version: 8}, admin.RerouteAnswer{Version: 11}}, []any{list(9, one), list(11, none)}, exitDifferent, "policy spare: it is in force no more: version 1 was quarantined: it fails"},
+		{[]any{admin.RerouteAnswer{Version: 9}}, []any{list(8, none), list(9, one)}, 0, "policy spare: in force is version 1 (1.0)\nfor five minutes"},
+		{nil, []any{list(9, one)}, 0, "policy spare: in force is version 1 (1.0)\nno plan has been made with it yet: whether it works is not known\nfor five minutes"},
 	} {
-		p.Active = c.active
-		addr, _ := record(t, map[string][]any{"POST /_policy/spare/activate": {admin.Acknowledged{Acknowledged: true, Changed: true, Version: 9}}, "GET /_policy": {admin.PolicyList{Version: 8}, admin.PolicyList{Version: 9, Policies: []admin.PolicyInfo{p}}}})
+		answers := map[string][]any{"POST /_policy/spare/activate": {admin.Acknowledged{Acknowledged: true, Changed: true, Version: 9}}, "POST /_cluster/reroute": c.plans, "GET /_policy": c.lists}
+		addr, _ := record(t, answers)
 		if out, errs, code := invoke(t, nil, "", "policy", "activate", "spare", "--addr", addr); code != c.code || !strings.Contains(out+errs, c.want) {
 			t.Errorf("exit code %d: %s%s; want %q", code, out, errs, c.want)
 		}
+	}
+}
+
+// A module that fails with the first plan is found out before the verb ends, and not a moment later.
+func TestActivationOfWhatFails(t *testing.T) {
+	node := startNode(t, t.TempDir(), "--name", "n1")
+	node.at(t, 0, "", "policy", "push", variant(t, "trap"), "--name", "trap")
+	out, errs := node.at(t, exitDifferent, "", "policy", "activate", "trap", "--set", "mood=trap")
+	if !strings.Contains(out+errs, "policy trap: nothing is in force") || !strings.Contains(out+errs, "it is in force no more: version 1 was quarantined: it failed 3 times") {
+		t.Errorf("%s%s", out, errs)
 	}
 }
 

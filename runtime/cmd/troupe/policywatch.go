@@ -46,7 +46,7 @@ at once are one. Nothing is swapped in that fails its fixtures, or has none.
 The build is "make policy.wasm" where there is a Makefile, and else ./build.sh. Into a cluster on this machine it is put in force; into
 another only if --into says so. Ctrl-C ends the watching and leaves what is in force.
 
-Exit codes, with --once: 0 swapped in · 4 a fixture is not as expected, or a node cannot run it · 1 the build fails`,
+Exit codes, with --once: 0 swapped in · 4 a fixture is not as expected, a node cannot run it, or the first plan took it back · 1 the build fails`,
 		Example: `  troupe policy watch
   troupe policy watch ./spot-keeper --set avoid=spot*
   troupe policy watch --into none --once
@@ -251,7 +251,7 @@ func (w *watcher) swap(ctx context.Context) error {
 		if w.into == intoShadow {
 			_, err = client.ShadowPolicy(ctx, name, a)
 		} else {
-			_, err = client.ActivatePolicy(ctx, name, a)
+			err = w.activate(ctx, client, name, a)
 		}
 		if err != nil {
 			return refused(err)
@@ -259,6 +259,16 @@ func (w *watcher) swap(ctx context.Context) error {
 		w.say("policy %s is %s", name, map[string]string{intoActive: "in force", intoShadow: "in the shadow"}[w.into])
 		return w.tidy(ctx, client, name)
 	})
+}
+
+// activate puts the module in force, and sees to it that there is a plan with it.
+func (w *watcher) activate(ctx context.Context, client *admin.Client, name string, a admin.Activation) error {
+	done, err := client.ActivatePolicy(ctx, name, a)
+	if err != nil {
+		return err
+	}
+	_, _, err = lasts(ctx, client, &done, name, a.Version)
+	return err
 }
 
 // keptVersions are as many as a watching leaves of those that it pushed: what is in force, and what a rollback brings back.
