@@ -44,6 +44,8 @@ type session struct {
 	active int
 	calls  map[uint64]*request // all that were begun and not answered
 	queue  []*request          // those that wait for one of Config.Serving places
+	idle   []chan *request     // of workers that have nothing to do, the one that had last at the end
+	shut   bool                // no worker waits for more
 	served sync.WaitGroup
 }
 
@@ -64,6 +66,10 @@ var (
 	errQuiet    = errors.New("transport: no introduction in time")
 	errTooMany  = errors.New("too many calls wait; try again")
 )
+
+// mostIdle bounds the workers of one session that wait for another call. One that has served has a stack that is large enough, which a new
+// goroutine would have to grow.
+const mostIdle = 64
 
 // mostRequests bounds the calls of one peer that wait for a place, beside the bytes that their bodies may take.
 const mostRequests = 16 << 10
@@ -108,6 +114,7 @@ func (in *session) run() {
 	}
 	in.cut(err)
 	close(in.reader)
+	in.dismiss()
 	in.served.Wait()
 	in.lane.drains.Wait()
 }
@@ -237,29 +244,54 @@ func (in *session) begin(intake *intake, f *frame, size int, from tracing.Carrie
 		return true
 	}
 	in.active++
-	in.served.Add(1)
-	go in.work(intake, r)
+	if last := len(in.idle) - 1; last >= 0 {
+		in.idle[last] <- r
+		in.idle = in.idle[:last]
+		return true
+	}
+	in.served.Go(func() { in.work(intake, r) })
 	return true
 }
 
-// work serves one call after another while any waits.
+// work serves one call after another, and waits for more of them if few others do.
 func (in *session) work(intake *intake, r *request) {
-	defer in.served.Done()
-	for r != nil {
+	more := make(chan *request, 1)
+	for {
 		intake.consumed(r.size)
 		in.answer(r)
 		in.mu.Lock()
 		delete(in.calls, r.id)
-		r = nil
-		if len(in.queue) > 0 {
+		switch {
+		case len(in.queue) > 0:
 			r = in.queue[0]
 			in.queue[0] = nil
 			in.queue = in.queue[1:]
-		} else {
+			in.mu.Unlock()
+			continue
+		case in.shut || len(in.idle) >= mostIdle:
 			in.active--
+			in.mu.Unlock()
+			return
 		}
+		in.active--
+		in.idle = append(in.idle, more)
 		in.mu.Unlock()
+		var hired bool
+		if r, hired = <-more; !hired {
+			return
+		}
 	}
+}
+
+// dismiss ends the workers that have nothing to do, and the others when they have.
+func (in *session) dismiss() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.shut = true
+	for _, more := range in.idle {
+		close(more)
+	}
+	in.idle = nil
 }
 
 // answer serves a call and sends what came of it, unless nobody waits for it any more.
