@@ -22,41 +22,44 @@ const (
 
 // String is the kind's name in ids, spans and lists.
 func (k Kind) String() string {
-	if names := [...]string{"", "failover", "suspicion", "drain", "policies", "moves"}; int(k) < len(names) && k > 0 {
-		return names[k]
+	if int(k) < len(kinds) && k > 0 {
+		return kinds[k]
 	}
 	return "unknown"
 }
 
+var kinds = [...]string{"", "failover", "suspicion", "drain", "policies", "moves"}
+
 // Failover is the record of one: all that its trace is made from. Times are nanoseconds since 1970 by the clock of the node
-// that the field is about; 0 says that it has not happened, or is not known. Names of nodes are those for people.
+// that the field is about; 0 says that it has not happened, or is not known. Names of nodes are those for people. On disk fields have
+// no names, only places: append to these structs, and never reorder.
 type Failover struct {
-	Kind    Kind
-	Cluster string
-	Node    string // id
-	Name    string
-	Epoch   uint64 // the life that ended, or is emptied
-	Since   uint64 // version of the cluster state that began it, where a life may see several of a kind; else 0
+	Kind    Kind   `json:"kind"`
+	Cluster string `json:"cluster"`
+	Node    string `json:"node_id"` // id
+	Name    string `json:"node"`
+	Epoch   uint64 `json:"epoch"` // the life that ended, or is emptied
+	Since   uint64 `json:"since"` // version of the cluster state that began it, where a life may see several of a kind; else 0
 
-	Heard     int64 // last heartbeat, or other sign of life
-	Lost      int64 // its connection broke, which tells when a process ended; 0: it just fell silent
-	Suspected int64
-	Declared  int64 // its death was decided, or its drain, or other policies
-	Detector  string
-	Reason    string // a sentence
-	Proof     bool   // the death was proven, and not only waited for
-	Checks    []Check
+	Heard     int64   `json:"heard"` // last heartbeat, or other sign of life
+	Lost      int64   `json:"lost"`  // its connection broke, which tells when a process ended; 0: it just fell silent
+	Suspected int64   `json:"suspected"`
+	Declared  int64   `json:"declared"` // its death was decided, or its drain, or other policies
+	Detector  string  `json:"detector"`
+	Reason    string  `json:"reason"` // a sentence
+	Proof     bool    `json:"proof"`  // the death was proven, and not only waited for
+	Checks    []Check `json:"checks"`
 
-	Elections []Election
-	Plans     []Plan
-	Words     []Word // what deciders said, each once; Shard.Candidates name them by place
-	Shards    []Shard
-	Omitted   int     // shards that are not in Shards since the record would have become too large
-	Groups    []Group // where the omitted ones went
-	Clients   []Wait
+	Elections []Election `json:"elections"`
+	Plans     []Plan     `json:"plans"`
+	Words     []Word     `json:"words"` // what deciders said, each once; Shard.Candidates name them by place
+	Shards    []Shard    `json:"shards"`
+	Omitted   int        `json:"omitted"` // shards that are not in Shards since the record would have become too large
+	Groups    []Group    `json:"groups"`  // where the omitted ones went
+	Clients   []Wait     `json:"clients"`
 
-	Done    int64
-	Outcome Outcome
+	Done    int64   `json:"done"`
+	Outcome Outcome `json:"outcome"`
 }
 
 // Outcome says how it ended.
@@ -77,107 +80,112 @@ const (
 
 // String is the outcome's name in attributes and lists.
 func (o Outcome) String() string {
-	if names := [...]string{"open", "recovered", "refuted", "returned", "red", "given_up", "done", "taken_back", "died"}; int(o) < len(names) {
-		return names[o]
+	if int(o) < len(outcomes) {
+		return outcomes[o]
 	}
 	return "unknown"
 }
 
+var outcomes = [...]string{"open", "recovered", "refuted", "returned", "red", "given_up", "done", "taken_back", "died"}
+
 // Check is a sign for or against the life of a node.
 type Check struct {
-	At   int64
-	Text string
+	At   int64  `json:"at"`
+	Text string `json:"text"`
 }
 
 // Election is how another leader came to office because the dead node had led.
 type Election struct {
-	Term   uint64
-	By     string // who won
-	ByID   string
-	Began  int64 // when the winner began to miss its leader
-	Won    int64
-	Resume bool   // the winner goes on with what another leader had begun
-	Former string // trace id of that leader's own failover; empty: unknown
+	Term   uint64 `json:"term"`
+	By     string `json:"by"` // who won
+	ByID   string `json:"by_id"`
+	Began  int64  `json:"began"` // when the winner began to miss its leader
+	Won    int64  `json:"won"`
+	Resume bool   `json:"resume"` // the winner goes on with what another leader had begun
+	Former string `json:"former"` // trace id of that leader's own failover; empty: unknown
 }
 
 // Plan is a plan of the placement leader that is part of the failover.
 type Plan struct {
-	Version   uint64 // of the cluster state that it was made for
-	Term      uint64 // of the reign
-	By        string
-	ByID      string
-	Began     int64
-	Took      int64 // nanoseconds
-	Committed int64
-	Moves     int
-	Error     string // it was not committed
+	Version   uint64 `json:"version"` // of the cluster state that it was made for
+	Term      uint64 `json:"term"`    // of the reign
+	By        string `json:"by"`
+	ByID      string `json:"by_id"`
+	Began     int64  `json:"began"`
+	Took      int64  `json:"took_ns"` // nanoseconds
+	Committed int64  `json:"committed"`
+	Moves     int    `json:"moves"`
+	Error     string `json:"error"` // it was not committed
 }
 
 // Word is what a decider said: verdict and reason as its author worded it.
 type Word struct {
-	Decider string
-	Verdict string
-	Reason  string
-	Module  string // digest of the guest module; empty for a built-in
-	Fuel    int64  // of the row that holds the answer; the most, where several rows do
+	Decider string `json:"decider"`
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason"`
+	Module  string `json:"module"` // digest of the guest module; empty for a built-in
+	Fuel    int64  `json:"fuel"`   // of the row that holds the answer; the most, where several rows do
 }
 
 // Shard is one shard of the failover.
 type Shard struct {
-	ID         uint32
-	Name       string // as in "orders/17"
-	From       string // who led it
-	Plan       int    // place in Plans of the plan that decided; -1: none has yet
-	Decided    int64
-	Led        bool   // of a drain: it was the primary that left; of policies: it hands over
-	Reason     string // why this copy
-	Candidates []Candidate
-	Attempts   []Attempt
-	Problem    string // why nobody can lead it
+	ID         uint32      `json:"id"`
+	Name       string      `json:"name"` // as in "orders/17"
+	From       string      `json:"from"` // who led it
+	Plan       int         `json:"plan"` // place in Plans of the plan that decided; -1: none has yet
+	Decided    int64       `json:"decided"`
+	Led        bool        `json:"led"`    // of a drain: it was the primary that left; of policies: it hands over
+	Reason     string      `json:"reason"` // why this copy
+	Candidates []Candidate `json:"candidates"`
+	Attempts   []Attempt   `json:"attempts"`
+	Problem    string      `json:"problem"` // why nobody can lead it
 }
 
 // Candidate is a node whose copy might have been promoted.
 type Candidate struct {
-	Node    string
-	Verdict string
-	Words   []int // places in Failover.Words
-	Chosen  bool
+	Node    string `json:"node"`
+	Verdict string `json:"verdict"`
+	Words   []int  `json:"words"` // places in Failover.Words
+	Chosen  bool   `json:"chosen"`
 }
 
 // Attempt is one promotion. A second one follows when the node of the first has died as well.
 type Attempt struct {
-	To      string
-	ToID    string
-	Term    uint64 // primary term
-	Told    int64  // committed, by the leader's clock
-	Heard   int64  // the node knows, by its own clock, like the three below
-	Served  int64  // it takes writes
-	Written int64  // first write of a client acknowledged; 0: none came in time
-	Entries int    // uncommitted writes that it sent again
-	Waited  int    // requests that waited for the shard on that node
-	Ahead   int64  // how far its clock is ahead of the leader's, if its times were impossible and have been set back by that; else 0
-	Failed  string // why it came to nothing
+	To      string `json:"to"`
+	ToID    string `json:"to_id"`
+	Term    uint64 `json:"term"`     // primary term
+	Told    int64  `json:"told"`     // committed, by the leader's clock
+	Heard   int64  `json:"heard"`    // the node knows, by its own clock, like the three below
+	Served  int64  `json:"served"`   // it takes writes
+	Written int64  `json:"written"`  // first write of a client acknowledged; 0: none came in time
+	Entries int    `json:"entries"`  // uncommitted writes that it sent again
+	Waited  int    `json:"waited"`   // requests that waited for the shard on that node
+	Ahead   int64  `json:"ahead_ns"` // how far its clock is ahead of the leader's, if its times were impossible and have been set back by that; else 0
+	Failed  string `json:"failed"`   // why it came to nothing
 
 	// Of a copy that another took the place of, as the primary tells that it came from.
-	Source     string // that node
-	Bytes      int64  // of a snapshot
-	Operations int64  // that came one by one
+	Source     string `json:"source"`     // that node
+	Bytes      int64  `json:"bytes"`      // of a snapshot
+	Operations int64  `json:"operations"` // that came one by one
 }
 
 // Group is what is left of shards that are not in a record one by one.
 type Group struct {
-	To, ToID        string
-	Shards          int
-	Decided, Served int64 // the first decision, the last that served
+	To      string `json:"to"`
+	ToID    string `json:"to_id"`
+	Shards  int    `json:"shards"`
+	Decided int64  `json:"decided"`
+	Served  int64  `json:"served"` // the first decision, the last that served
 }
 
 // Wait is a node on which requests waited because of the failover.
 type Wait struct {
-	Node, ID string
-	Requests int
-	Began    int64 // when the first of them was tried again, by the node's clock
-	Ended    int64 // when the last was answered, or given up
-	Longest  int64 // nanoseconds that one of them waited
+	Node     string `json:"node"`
+	ID       string `json:"node_id"`
+	Requests int    `json:"requests"`
+	Began    int64  `json:"began"`      // when the first of them was tried again, by the node's clock
+	Ended    int64  `json:"ended"`      // when the last was answered, or given up
+	Longest  int64  `json:"longest_ns"` // nanoseconds that one of them waited
 }
 
 // ID names the record for people, as in n2@7.

@@ -1,6 +1,8 @@
 package tracing_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +47,34 @@ func TestEndThatNobodySaw(t *testing.T) {
 	f.Lost = 1000 * ms
 	if text := f.Summary(); !f.Seen() || !strings.Contains(text, "writes back after 230ms") {
 		t.Errorf("and once somebody saw it as %s", text)
+	}
+}
+
+// What is read from JSON is what was written, kinds and outcomes by name.
+func TestRecordAsJSON(t *testing.T) {
+	f := death()
+	text, err := json.Marshal(tracing.NewAnswer(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again tracing.Failover
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	if rewritten, _ := json.Marshal(tracing.NewAnswer(&again)); !bytes.Equal(rewritten, text) {
+		t.Errorf("%s\nis read as %s", text, rewritten)
+	}
+	for _, want := range []string{`"id":"n2@7"`, `"kind":"failover"`, `"outcome":"recovered"`, `"groups":[]`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+	why, _ := json.Marshal(tracing.NewShardAnswer(f, f.Shards[0].Name))
+	if word := f.Words[f.Shards[0].Candidates[0].Words[0]]; !strings.Contains(string(why), `"words":[{"decider":"`+word.Decider+`"`) {
+		t.Errorf("the words are not where they were said: %s", why)
+	}
+	if tracing.NewShardAnswer(f, "none/1") != nil {
+		t.Error("a shard that is not part of it has an answer")
 	}
 }
 

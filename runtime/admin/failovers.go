@@ -95,7 +95,7 @@ func (s *Server) failover(x *exchange, q *query) error {
 	var file bytes.Buffer
 	switch format {
 	case "":
-		x.json(http.StatusOK, f)
+		x.json(http.StatusOK, tracing.NewAnswer(f))
 		return nil
 	case "otlp":
 		err = tracing.WriteOTLP(&file, serviceName, f.Spans())

@@ -129,7 +129,7 @@ func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
 	case o.jaeger != "":
 		return r.writeTrace(o.jaeger, func(w io.Writer) error { return tracing.WriteJaeger(w, "troupe", f.Spans()) })
 	case o.why != "" && r.json:
-		if s := f.Shard(o.why); s != nil {
+		if s := tracing.NewShardAnswer(f, o.why); s != nil {
 			return printJSON(r.c.out, s)
 		}
 		return &failure{exitNotFound, fmt.Errorf("failover %s has no shard %q", f.ID(), o.why)}
@@ -139,7 +139,7 @@ func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
 		}
 		return nil
 	case r.json:
-		return printJSON(r.c.out, f)
+		return printJSON(r.c.out, tracing.NewAnswer(f))
 	}
 	fmt.Fprintln(r.c.out, f.Summary())
 	if felt := f.Felt(); felt != "" {

@@ -72,7 +72,7 @@ function outline(spans) {
 function useRecord(id) {
   const version = useLive().version;
   const [known, setKnown] = useState({ spans: [] });
-  const over = known.record && known.record.Done > 0;
+  const over = known.record && known.record.done > 0;
   useEffect(() => {
     if (over) return;
     const path = '/_cluster/failovers/' + encodeURIComponent(id);
@@ -88,12 +88,12 @@ function One({ id }) {
   const [at, setAt] = useState(null);
   if (error) return html`<p class="bad" role="alert">${error}</p><p><a href="#/failovers">All failovers</a></p>`;
   if (!record || spans.length === 0) return html`<p class="empty">Reading…</p>`;
-  const since = whole ? 0 : record.Lost / 1e6;
+  const since = whole ? 0 : record.lost / 1e6;
   const from = Math.max(since, Math.min(...spans.map((s) => s.start))), to = Math.max(...spans.map((s) => s.end), from + 0.001);
-  const file = (format) => html`<a href=${`/_cluster/failovers/${id}?format=${format}`} download=${`${record.Name}@${record.Epoch}.${format}.json`}>${format === 'jaeger' ? 'File for Jaeger' : 'OTLP file'}</a>`;
+  const file = (format) => html`<a href=${`/_cluster/failovers/${id}?format=${format}`} download=${`${record.id}.${format}.json`}>${format === 'jaeger' ? 'File for Jaeger' : 'OTLP file'}</a>`;
   return html`
-    <p class="bar apart"><span><a href="#/failovers">All failovers</a> · <b>${record.Name}@${record.Epoch}</b>: ${record.Reason}</span><small>${file('jaeger')} · ${file('otlp')} · trace <code>${spans[0].trace}</code></small></p>
-    ${record.Lost > 0 && html`<p><label><input type="checkbox" checked=${whole} onChange=${(e) => setWhole(e.target.checked)} /> from the last heartbeat on, not only from the moment when ${record.Name} was gone</label></p>`}
+    <p class="bar apart"><span><a href="#/failovers">All failovers</a> · <b>${record.id}</b>: ${record.reason}</span><small>${file('jaeger')} · ${file('otlp')} · trace <code>${spans[0].trace}</code></small></p>
+    ${record.lost > 0 && html`<p><label><input type="checkbox" checked=${whole} onChange=${(e) => setWhole(e.target.checked)} /> from the last heartbeat on, not only from the moment when ${record.node} was gone</label></p>`}
     <div class="beside">
       <${Waterfall} spans=${spans} from=${from} to=${to} at=${at} chosen=${shard} choose=${setShard} />
       <${Meanwhile} id=${id} record=${record} from=${from} to=${to} at=${at} setAt=${setAt} chosen=${shard} />
@@ -110,7 +110,7 @@ function Meanwhile({ id, record, from, to, at, setAt, chosen }) {
   const begin = Math.floor(from - Math.max(20, (to - from) * margin)), end = Math.ceil(to + Math.max(20, (to - from) * margin));
   useEffect(() => { remember(begin, end).then(setPast, (e) => setError(e.message)); }, [id, begin, end]);
   const [all, setAll] = useState(false);
-  const concerned = useMemo(() => new Set((record.Shards || []).map((s) => s.Name)), [record]);
+  const concerned = useMemo(() => new Set((record.shards).map((s) => s.name)), [record]);
   if (error) return html`<section class="meanwhile"><p class="bad">The table of that time is not to be had: ${error}</p></section>`;
   if (!past) return html`<section class="meanwhile"><p class="empty">Asking who remembers the table of that time…</p></section>`;
   if (past.moments.length === 0 || past.began > from) {
@@ -157,16 +157,16 @@ export function Waterfall({ spans, from, to, at, chosen, choose }) {
 }
 
 function Verdicts({ record, shard, choose }) {
-  const list = record.Shards || [];
-  const s = list.find((x) => x.Name === shard) || list[0];
+  const list = record.shards;
+  const s = list.find((x) => x.name === shard) || list[0];
   if (!s) return html`<p class="empty">The node held nothing that had to go elsewhere.</p>`;
-  const candidates = s.Candidates || [];
+  const candidates = s.candidates;
   return html`<section aria-label="Why there"><h2>Why there</h2>
-    <p class="bar"><label>Shard <select value=${s.Name} onChange=${(e) => choose(e.target.value)}>${list.map((x) => html`<option value=${x.Name}>${x.Name}</option>`)}</select></label> <span>${s.Reason || s.Problem}</span></p>
+    <p class="bar"><label>Shard <select value=${s.name} onChange=${(e) => choose(e.target.value)}>${list.map((x) => html`<option value=${x.name}>${x.name}</option>`)}</select></label> <span>${s.reason || s.problem}</span></p>
     ${candidates.length === 0 ? html`<p class="empty">What the deciders said of this one is not kept.</p>` : html`<div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr>${['candidate', 'verdict', 'decider', 'says', 'reason'].map((h) => html`<th scope="col">${h}</th>`)}</tr></thead><tbody>
     ${candidates.flatMap((c) => {
-      const lines = linesOf(c, record.Words);
-      return lines.map((l, i) => html`<tr class=${i === 0 ? 'begin' : ''}>${i === 0 && html`<th scope="rowgroup" rowspan=${lines.length}>${c.Node}${c.Chosen ? ' ← chosen' : ''}</th><td rowspan=${lines.length}><span class=${'verdict ' + c.Verdict.toLowerCase()}>${c.Verdict}</span></td>`}
+      const lines = linesOf(c, record.words);
+      return lines.map((l, i) => html`<tr class=${i === 0 ? 'begin' : ''}>${i === 0 && html`<th scope="rowgroup" rowspan=${lines.length}>${c.node}${c.chosen ? ' ← chosen' : ''}</th><td rowspan=${lines.length}><span class=${'verdict ' + c.verdict.toLowerCase()}>${c.verdict}</span></td>`}
         <td>${l.who}</td><td><span class=${'verdict ' + l.says.toLowerCase().replace(' ', '_')}>${l.says}</span></td><td>${l.reason}</td></tr>`);
     })}
     </tbody></table></div>`}</section>`;
@@ -174,9 +174,9 @@ function Verdicts({ record, shard, choose }) {
 
 // linesOf gives each word that has a reason a line, and those that agree without one a line together.
 function linesOf(c, all) {
-  const said = (c.Words || []).map((w) => all[w]);
-  const plain = said.filter((w) => w.Verdict === 'YES' && !w.Reason);
-  const lines = said.filter((w) => !plain.includes(w)).map((w) => ({ who: w.Decider, says: w.Verdict, reason: w.Reason }));
-  if (plain.length > 0) lines.push({ who: plain.map((w) => w.Decider).join(', '), says: 'YES', reason: '' });
+  const said = c.words.map((w) => all[w]);
+  const plain = said.filter((w) => w.verdict === 'YES' && !w.reason);
+  const lines = said.filter((w) => !plain.includes(w)).map((w) => ({ who: w.decider, says: w.verdict, reason: w.reason }));
+  if (plain.length > 0) lines.push({ who: plain.map((w) => w.decider).join(', '), says: 'YES', reason: '' });
   return lines;
 }

@@ -1,0 +1,100 @@
+package tracing
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// MarshalJSON writes the name: in JSON, as in lists, a kind is a word.
+func (k Kind) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. The kinds of newer releases become 0.
+func (k *Kind) UnmarshalJSON(text []byte) error {
+	at, err := placeOf(kinds[:], text)
+	*k = Kind(at)
+	return err
+}
+
+// MarshalJSON writes the name.
+func (o Outcome) MarshalJSON() ([]byte, error) { return json.Marshal(o.String()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. The outcomes of newer releases become OutcomeOpen.
+func (o *Outcome) UnmarshalJSON(text []byte) error {
+	at, err := placeOf(outcomes[:], text)
+	*o = Outcome(at)
+	return err
+}
+
+// placeOf finds the place of a name in JSON; 0: it is none of them.
+func placeOf(names []string, text []byte) (int, error) {
+	var name string
+	if err := json.Unmarshal(text, &name); err != nil {
+		return 0, err
+	}
+	return max(0, slices.Index(names, name)), nil
+}
+
+// Answer is a record as HTTP and troupe trace --json give it: with its names, and with empty lists where a record has none.
+type Answer struct {
+	ID      string `json:"id"` // as in n2@7
+	Trace   string `json:"trace"`
+	Summary string `json:"summary"`
+	*Failover
+}
+
+// NewAnswer makes the answer of a record, which shares what it can with it.
+func NewAnswer(f *Failover) *Answer {
+	x := *f
+	x.Checks, x.Elections, x.Plans, x.Words, x.Groups, x.Clients = some(x.Checks), some(x.Elections), some(x.Plans), some(x.Words), some(x.Groups), some(x.Clients)
+	x.Shards = some(slices.Clone(x.Shards))
+	for i := range x.Shards {
+		s := &x.Shards[i]
+		s.Attempts, s.Candidates = some(s.Attempts), some(slices.Clone(s.Candidates))
+		for j := range s.Candidates {
+			s.Candidates[j].Words = some(s.Candidates[j].Words)
+		}
+	}
+	return &Answer{f.ID(), f.Trace().String(), f.Summary(), &x}
+}
+
+// some is a list that JSON writes as one, though there may be nothing in it.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// ShardAnswer is one shard of a record as troupe trace --why --json gives it: with what was said where it was said.
+type ShardAnswer struct {
+	Failover string `json:"failover"` // as in n2@7
+	Trace    string `json:"trace"`
+	Shard
+	Candidates []CandidateAnswer `json:"candidates"`
+}
+
+// CandidateAnswer is a Candidate with its words.
+type CandidateAnswer struct {
+	Candidate
+	Words []Word `json:"words"`
+}
+
+// NewShardAnswer makes the answer of a shard; nil if it is not part of the record.
+func NewShardAnswer(f *Failover, name string) *ShardAnswer {
+	all := NewAnswer(f)
+	s := all.Shard(name)
+	if s == nil {
+		return nil
+	}
+	a := &ShardAnswer{Failover: all.ID, Trace: all.Trace, Shard: *s, Candidates: []CandidateAnswer{}}
+	for _, c := range s.Candidates {
+		x := CandidateAnswer{Candidate: c, Words: []Word{}}
+		for _, at := range c.Words {
+			if at >= 0 && at < len(f.Words) { // else the record is damaged
+				x.Words = append(x.Words, f.Words[at])
+			}
+		}
+		a.Candidates = append(a.Candidates, x)
+	}
+	return a
+}
