@@ -57,6 +57,7 @@ type delivery struct {
 	from  *timer          // nil: the message does not come from one
 	seen  bool            // by the sweep, which refuses it when it comes again
 	known bool            // that it was not handled before: it may be held off
+	begun bool            // its span says so
 	body  []byte          // the reply
 	err   error
 }
@@ -132,6 +133,14 @@ func (a *activation) work() {
 		d.refuse(errClosed)
 	}
 	a.queue = nil
+}
+
+// begin notes when the message's turn came. It may be handled again after that, on another state.
+func (d *delivery) begin() {
+	if !d.begun {
+		d.begun = true
+		d.span.Event("its turn")
+	}
 }
 
 // refuse answers a message that is not handled.

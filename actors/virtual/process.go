@@ -24,7 +24,7 @@ const sentTTL = 7 * 24 * time.Hour
 // process handles one message, and commits what it has changed.
 func (a *activation) process(d *delivery) (body []byte, err error) {
 	if !a.kind.holds { // else it is not known yet
-		d.span.Event("its turn")
+		d.begin()
 	}
 	for range rules.Tries {
 		if body, err = a.attempt(d); !errors.Is(err, ErrStale) {
@@ -46,7 +46,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		return nil, a.confirm(errHeld)
 	}
 	if a.kind.holds {
-		d.span.Event("its turn")
+		d.begin()
 	}
 	if a.kind.method(d.m.Method).reads {
 		_, body, err := a.look(d.ctx, d.m, a.snapshot())
