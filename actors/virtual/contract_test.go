@@ -199,6 +199,9 @@ func TestReasonOfARefusal(t *testing.T) {
 		w.register(func() *Kind {
 			k := NewKind[clerk]("clerk")
 			Handle(k, "refuse", func(_ *Context[clerk], text string) (int, error) { return 0, Fail("no-funds", "%s", text) })
+			Handle(k, "refuseAround", func(_ *Context[clerk], text string) (int, error) {
+				return 0, fmt.Errorf("till 3: %w: come again", Fail("no-funds", "%s", text))
+			})
 			Handle(k, "break", func(_ *Context[clerk], text string) (int, error) { return 0, errors.New(text) })
 			Handle(k, "ask", func(c *Context[clerk], to string) (uint64, error) {
 				return c.Ask(ID{"clerk", to}, "refuse", "x", "answered")
@@ -222,6 +225,10 @@ func TestReasonOfARefusal(t *testing.T) {
 				_, err := w.call(from, "clerk/a", "refuse", text)
 				if own := (*Error)(nil); !errors.As(err, &own) || own.Code != CodeFailed || own.Text != text || ReasonOf(err) != "no-funds" || !strings.Contains(err.Error(), "(no-funds)") {
 					t.Errorf("from %s, with a reason: %q", from, err)
+				}
+				_, err = w.call(from, "clerk/a", "refuseAround", text)
+				if own := (*Error)(nil); !errors.As(err, &own) || own.Code != CodeFailed || own.Text != "till 3: "+text+": come again" || ReasonOf(err) != "no-funds" {
+					t.Errorf("from %s, with a reason inside: %q", from, err)
 				}
 				_, err = w.call(from, "clerk/a", "break", text)
 				if own := (*Error)(nil); !errors.As(err, &own) || own.Text != text || own.Reason != "" {

@@ -56,6 +56,8 @@ func failed(actor ID, method string, code Code, text string) *Error {
 //
 //	return 0, virtual.Fail("insufficient-funds", "only %d are there", c.State.Balance)
 //
+// It may be wrapped: then callers get the text of the whole.
+//
 //	if virtual.ReasonOf(err) == "insufficient-funds" { … }
 func Fail(reason, format string, args ...any) error {
 	return &Error{Code: CodeFailed, Text: fmt.Sprintf(format, args...), Reason: strings.ReplaceAll(reason, "\x00", "")}
@@ -87,9 +89,17 @@ func (e *Error) heard(said string) *Error {
 	return e
 }
 
-// Error names the actor, then what went wrong.
+// around is the text of an error that wraps this one, which has no actor yet: with Text in the place of this one.
+func (e *Error) around(outer error) string {
+	return strings.Replace(outer.Error(), e.Error(), e.Text, 1)
+}
+
+// Error names the actor, if it is known already, then what went wrong.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+	text := e.Text
+	if e.Actor != (ID{}) {
+		text = fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+	}
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}

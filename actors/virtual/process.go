@@ -269,7 +269,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	case t.abandonedBy(err):
 		err = ended(t.ctx, m)
 	case errors.As(err, &own) && own.Actor == ID{}:
-		err = &Error{a.id, m.Method, own.Code, own.Text, own.Reason}
+		err = &Error{a.id, m.Method, own.Code, own.around(err), own.Reason}
 	default:
 		err = failed(a.id, m.Method, CodeFailed, err.Error())
 	}
