@@ -8,7 +8,7 @@ import (
 
 // Flood says that a node is too full to take writes that grow, and in a sentence why. The zero value: it is not.
 type Flood struct {
-	Memory bool // it is memory that is short; else the disk
+	Memory bool // it is memory that is short; else the disk alone, which shards in memory do not need
 	Why    string
 }
 
@@ -23,13 +23,15 @@ func FloodOf(s *cluster.State, l *NodeLoad, was Flood) Flood {
 	disk := gauge{"disk", cluster.SettingDiskEnabled, cluster.SettingDiskWatermark, l.Used.Disk, l.Capacity.Disk}
 	memory := gauge{"memory", cluster.SettingMemoryEnabled, cluster.SettingMemoryWatermark, l.Used.Memory, l.Capacity.Memory}
 	full := was.Why != ""
-	switch {
-	case full && !was.Memory && disk.above(s, "high"), full && was.Memory && memory.above(s, "high"):
+	switch { // memory first: every shard needs that, and not every shard needs the disk
+	case full && was.Memory && memory.above(s, "high"):
+		return was
+	case memory.above(s, "flood_stage"):
+		return Flood{Memory: true, Why: memory.explain(s, s.NodeName(l.Node), "writes that grow are refused")}
+	case full && !was.Memory && disk.above(s, "high"):
 		return was
 	case disk.above(s, "flood_stage"):
-		return Flood{Why: disk.explain(s, s.NodeName(l.Node))}
-	case memory.above(s, "flood_stage"):
-		return Flood{Memory: true, Why: memory.explain(s, s.NodeName(l.Node))}
+		return Flood{Why: disk.explain(s, s.NodeName(l.Node), "writes that grow are refused, except in keyspaces that are in memory alone,")}
 	}
 	return Flood{}
 }
@@ -52,8 +54,8 @@ func (g *gauge) above(s *cluster.State, stage string) bool {
 	return err == nil && g.used > w.Limit(g.capacity, headroom)
 }
 
-func (g *gauge) explain(s *cluster.State, node string) string {
+func (g *gauge) explain(s *cluster.State, node, refused string) string {
 	name := g.watermarks + "flood_stage"
-	return fmt.Sprintf("the %s of node %s is %.1f%% used, %d MiB are left; %s is %s (%s.max_headroom %s), and writes that grow are refused until it is below %shigh, %s: free space, or raise the setting",
-		g.name, node, 100*g.used/g.capacity, int64(g.capacity-g.used)>>20, name, s.Value(name), name, s.Value(name+".max_headroom"), g.watermarks, s.Value(g.watermarks+"high"))
+	return fmt.Sprintf("the %s of node %s is %.1f%% used, %d MiB are left; %s is %s (%s.max_headroom %s), and %s until it is below %shigh, %s: free space, or raise the setting",
+		g.name, node, 100*g.used/g.capacity, int64(g.capacity-g.used)>>20, name, s.Value(name), name, s.Value(name+".max_headroom"), refused, g.watermarks, s.Value(g.watermarks+"high"))
 }

@@ -26,7 +26,10 @@ func TestFloodBeginsAboveOneMarkAndEndsBelowAnother(t *testing.T) {
 		{disk: 0.949, was: policies.Flood{Memory: true, Why: "x"}},
 		{memory: 0.971, full: true, memoryIsFull: true},
 		{memory: 0.93, was: policies.Flood{Memory: true, Why: "x"}, full: true, memoryIsFull: true},
-		{disk: 0.96, memory: 0.91, was: policies.Flood{Memory: true, Why: "x"}, full: true},
+		{disk: 0.96, memory: 0.89, was: policies.Flood{Memory: true, Why: "x"}, full: true},
+		{disk: 0.96, memory: 0.971, full: true, memoryIsFull: true},
+		{disk: 0.96, memory: 0.971, was: policies.Flood{Why: "x"}, full: true, memoryIsFull: true},
+		{disk: 0.96, memory: 0.96, was: policies.Flood{Why: "x"}, full: true},
 	} {
 		l := &policies.NodeLoad{Node: "b", Capacity: policies.Load{Memory: 10 * gib, Disk: 100 * gib}}
 		l.Used = policies.Load{Memory: x.memory * 10 * gib, Disk: x.disk * 100 * gib}

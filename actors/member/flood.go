@@ -12,7 +12,7 @@ import (
 
 // Full says that a node is too full to take writes that grow, and in a sentence why. The zero value: it is not.
 type Full struct {
-	Memory bool // it is memory that is short; else the disk
+	Memory bool // it is memory that is short; else the disk alone
 	Why    string
 }
 
@@ -53,7 +53,11 @@ func newFlood(full map[shards.NodeID]Full) flood {
 		why.Why = why.Why[:min(len(why.Why), maxWhy)]
 		f.list = append(f.list, Flood{node, why})
 		h.Write([]byte(node))
-		h.Write([]byte{0})
+		end := byte(0)
+		if why.Memory {
+			end = 1
+		}
+		h.Write([]byte{end})
 	}
 	if len(f.list) > 0 {
 		f.hash = max(1, min(h.Sum64(), unheard-1))
@@ -88,7 +92,7 @@ func (m *Member) gauge(node shards.NodeID) bool {
 			why = was
 		}
 	}
-	if (why.Why == "") == (was.Why == "") {
+	if (why.Why == "") == (was.Why == "") && why.Memory == was.Memory {
 		return false
 	}
 	if why.Why == "" {
@@ -97,7 +101,7 @@ func (m *Member) gauge(node shards.NodeID) bool {
 		return true
 	}
 	r.full[node] = why
-	m.c.Log.Warn("a node is full: shards with a copy there take no writes that grow", "node", m.c.Group.State().NodeName(node), "reason", why.Why)
+	m.c.Log.Warn("a node is full: shards with a copy there that need what is short take no writes that grow", "node", m.c.Group.State().NodeName(node), "reason", why.Why)
 	return true
 }
 

@@ -19,6 +19,9 @@ const period = 5200 * time.Millisecond
 
 // fuller is a town's rule: full from nine tenths of the disk, until it is below eight.
 func fuller(_ *cluster.State, l *policies.NodeLoad, was Full) Full {
+	if share := l.Used.Memory / l.Capacity.Memory; share > 0.9 {
+		return Full{Memory: true, Why: fmt.Sprintf("%.0f%% of its memory are used, of which it may use 90%%", 100*share)}
+	}
 	share := l.Used.Disk / l.Capacity.Disk
 	if share > 0.9 || was.Why != "" && share > 0.8 {
 		return Full{Why: fmt.Sprintf("%.0f%% of its disk are used, of which it may use 90%%", 100*share)}
@@ -33,6 +36,12 @@ func (r *resident) measures(disk float64, copies ...CopyLoad) {
 	r.sample = Sample{Copies: copies, Node: policies.NodeLoad{
 		Capacity: policies.Load{CPU: 2, Memory: 1 << 30, Disk: 1 << 40}, Used: policies.Load{CPU: 0.5, Memory: 1 << 29, Disk: math.Floor(disk * (1 << 40))},
 	}}
+}
+
+func (r *resident) fillsMemory(part float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sample.Node.Used.Memory = math.Floor(part * (1 << 30))
 }
 
 func (r *resident) loads() *policies.Loads { return r.member.Load().Evidence().Loads }
@@ -218,6 +227,22 @@ func TestEverybodyHearsWhoIsFull(t *testing.T) {
 		w.pass(time.Minute)
 		if w.nodes["n2"].told != told {
 			t.Errorf("told %d times of nothing", w.nodes["n2"].told-told)
+		}
+	})
+}
+
+// A node with a full disk, whose memory fills as well, takes nothing any more of what it took for needing no disk.
+func TestEverybodyHearsWhatIsShort(t *testing.T) {
+	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
+		for _, memory := range []float64{0.5, 0.95, 0.5} {
+			w.nodes["n2"].measures(0.95)
+			w.nodes["n2"].fillsMemory(memory)
+			w.pass(period + 500*time.Millisecond)
+			for _, r := range w.nodes {
+				if f := r.heardFull(); len(f) != 1 || f[0].Memory != (memory > 0.9) {
+					t.Errorf("with %v of its memory in use %s has heard %+v", memory, r.id, f)
+				}
+			}
 		}
 	})
 }

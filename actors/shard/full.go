@@ -9,7 +9,7 @@ import (
 
 // Full says why a node takes no writes that grow.
 type Full struct {
-	Memory bool   // it is memory that is short; else the disk
+	Memory bool   // it is memory that is short; else the disk, of which shards in memory alone need nothing
 	Why    string // a sentence that names setting, value and limit
 }
 
@@ -17,7 +17,7 @@ type Full struct {
 // do writes that cannot grow the store.
 var ErrNodeFull = errors.New("a node that holds a copy of the shard is full: delete keys, or make room there")
 
-// SetFull tells which nodes take no writes that grow: no shard with a copy there does. It may be called at any time; an empty
+// SetFull tells which nodes take no writes that grow: no shard with a copy there does, if what is short is something that it needs. It may be called at any time; an empty
 // list lets all writes in again.
 func (l *Link) SetFull(nodes map[shards.NodeID]Full) {
 	if len(nodes) == 0 {
@@ -38,7 +38,7 @@ func (s *Shard) full() error {
 	}
 	for _, c := range s.part.row.Copies { // in the order of the row: the same words each time
 		why, is := (*nodes)[c.Node]
-		if !is {
+		if !is || !why.Memory && s.space.Durability == shards.DurabilityMemory {
 			continue
 		}
 		kind := shards.KindDiskFull

@@ -30,6 +30,12 @@ func TestAFullNodeTakesNoGrowth(t *testing.T) {
 						t.Errorf("a node without a copy is full, and a write fails: %v", err)
 					}
 					memory := d == shards.DurabilityMemory
+					if memory {
+						everybody(map[shards.NodeID]Full{full: {Why: "its disk is full"}})
+						if err := ask(w.primary(0), set("a", "2")).err; err != nil {
+							t.Errorf("the disk is full, and a write that needs none fails: %v", err)
+						}
+					}
 					everybody(map[shards.NodeID]Full{full: {Memory: memory, Why: "the setting is 95%"}})
 					want := shards.KindDiskFull
 					if memory {

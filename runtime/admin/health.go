@@ -142,7 +142,8 @@ func (o *overview) leaderless() string {
 		max(time.Second, o.evidence.Leaderless.Round(time.Second)))
 }
 
-// judgeRoom names the nodes that take no writes that grow. Where no node that holds data does, nothing can be written at all.
+// judgeRoom names the nodes that take no writes that grow. Where no node that holds data does, nothing can be written at all, or to keyspaces
+// in memory alone.
 func (o *overview) judgeRoom(h *Health) {
 	holders, full := 0, 0
 	for i := range o.state.Members {
