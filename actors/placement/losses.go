@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,7 @@ type Losses struct {
 type foreseen struct {
 	term uint64
 	list []Lost // by node
+	why  string // nothing can be; see Losses
 }
 
 // calm is a plan that had nothing to do.
@@ -89,15 +91,23 @@ func (p *Placement) foresee() {
 	}
 }
 
-// foresaw looks at one loss.
+// foresaw looks at one loss. Modules that fail at it have failed as in any other plan.
 func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	m := own.sit(now.in.State)
 	if len(m.absent) > 0 {
-		return // what would be asked is not here
+		p.foreseen.Store(&foreseen{term: now.term, why: "a policy is in force that the leader cannot ask: " + m.absent[0]})
+		return
 	}
 	in := now.in
 	in.Policies = &m.set.Set
-	loss, err := allocator.Lose(in, node)
+	loss, err := allocator.Lose(in, node, func() bool { return p.ctx.Err() != nil })
+	p.drain(m)
+	if len(p.docket.due(in.State)) > 0 {
+		p.wakeLoop() // the goroutine that plans has them quarantined
+	}
+	if errors.Is(err, allocator.ErrStopped) {
+		return
+	}
 	if err != nil {
 		p.c.Log.Warn("what the loss of a node would come to is not known", "node", in.State.NodeName(node), "error", err)
 		return
@@ -212,6 +222,9 @@ func (p *Placement) losses() (*Losses, error) {
 	known := &foreseen{}
 	if f := p.foreseen.Load(); f != nil && f.term == e.Term {
 		known = f
+	}
+	if l.Why = known.why; l.Why != "" {
+		return l, nil
 	}
 	for _, node := range nodes {
 		if at := slices.IndexFunc(known.list, func(x Lost) bool { return x.Loss.Node == node }); at >= 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -59,6 +60,43 @@ func TestLossesAreForeseen(t *testing.T) {
 			t.Errorf("who has just begun to lead says %+v, %v", l, err)
 		}
 		w.seen("n1", "the next leader knows", fits)
+	})
+}
+
+// A module that fails when a loss is looked at has failed as in any other plan: it is counted and told of, and who plans has it quarantined.
+func TestFaultsInLosses(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 4, 1)
+		w.green(2 * time.Second)
+		w.push("spare", "one")
+		p := w.places["n1"]
+		s, o := citizen{w, ""}.State().Apply(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: "spare", Version: 1, Settings: settingsOf(map[string]string{"mood": "trap"})}})
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		own := &chair{p: p, native: true}
+		defer own.leave()
+		p.foresaw(own, &calm{in: allocator.Input{State: s, Evidence: make([]liveness.Status, len(s.Members))}, term: 1}, "n2")
+		w.until("who plans has it quarantined", func(s *cluster.State) bool { return len(s.Quarantine) == 1 && s.Quarantine[0].Policy == "spare" })
+		if news, err := p.news(t.Context(), &Question{Lines: "spare"}); err != nil || !slices.ContainsFunc(news.Lines, func(l Line) bool { return l.Level == "fault" }) {
+			t.Errorf("its log is %+v, %v", news, err)
+		}
+	})
+}
+
+// Whoever closes a Placement waits for no loss that is being looked at.
+func TestLossIsStopped(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 4, 1)
+		w.green(2 * time.Second)
+		p := w.places["n1"]
+		p.Close()
+		own := &chair{p: p, native: true}
+		defer own.leave()
+		s := citizen{w, ""}.State()
+		if p.foresaw(own, &calm{in: allocator.Input{State: s, Evidence: make([]liveness.Status, len(s.Members))}, term: 99}, "n2"); p.foreseen.Load() != nil && p.foreseen.Load().term == 99 {
+			t.Error("it was looked at though nobody waits for it")
+		}
 	})
 }
 

@@ -162,6 +162,9 @@ func TestLeaderWithoutThePolicy(t *testing.T) {
 		if n := copiesOn(citizen{w, ""}.State(), "n4"); n > 0 {
 			t.Errorf("%d copies were moved to n4", n)
 		}
+		if l, err := w.places["n2"].Losses(t.Context()); err != nil || len(l.Waiting) > 0 || !strings.Contains(l.Why, "the leader cannot ask: version 1 of policy spare") {
+			t.Errorf("what a death would come to is %+v, %v; want why nobody can know", l, err)
+		}
 		w.keyspace("more", 4, 1)
 		w.until("what is missing is placed", green)
 		if text := w.log.String(); !strings.Contains(text, "this node plans without it") || !strings.Contains(text, "cannot run on this node: it was built or started without an engine") {

@@ -57,7 +57,7 @@ func BenchmarkPlan(b *testing.B) {
 	})
 	b.Run("what a death would come to", func(b *testing.B) {
 		for b.Loop() {
-			if l, err := Lose(w.input(), nodeID(7)); err != nil || l.Copies == 0 || l.Lasting() {
+			if l, err := Lose(w.input(), nodeID(7), nil); err != nil || l.Copies == 0 || l.Lasting() {
 				b.Fatalf("%+v, %v", l, err)
 			}
 		}

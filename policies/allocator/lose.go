@@ -1,6 +1,7 @@
 package allocator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,9 +56,13 @@ func (l *Loss) Lasting() bool { return l.Unserved > l.Single || l.Unplaceable > 
 // loseRounds bounds the plans of a loss: the first declares and promotes, and each further one places up to MaxRows.
 const loseRounds = 8
 
+// ErrStopped is what Lose returns when it was stopped.
+var ErrStopped = errors.New("allocator: to look at a loss was stopped")
+
 // Lose makes the plans that would follow the death of a member, on a copy of the state, as if nobody had to wait for copies to be
-// carried. It costs what those plans cost without a Memory. in.Policies is left as after any other plan.
-func Lose(in Input, node shards.NodeID) (Loss, error) {
+// carried. It costs what those plans cost without a Memory. in.Policies is left as after any other plan. stop is asked before each plan whether
+// to leave it at that; nil: never.
+func Lose(in Input, node shards.NodeID, stop func() bool) (Loss, error) {
 	l := Loss{Node: node}
 	m := in.State.Member(node)
 	if m == nil || m.Down {
@@ -71,6 +76,9 @@ func Lose(in Input, node shards.NodeID) (Loss, error) {
 	in.Evidence, in.NoBalance, in.Explain = dead(in.Evidence, m), true, false
 	var plan *Plan
 	for range loseRounds {
+		if stop != nil && stop() {
+			return l, ErrStopped
+		}
 		plan = Make(in)
 		c := plan.Command()
 		if c == nil {
@@ -86,6 +94,9 @@ func Lose(in Input, node shards.NodeID) (Loss, error) {
 		}
 	}
 	if id := l.blame(in.State, plan, held); l.Shard != "" {
+		if stop != nil && stop() {
+			return l, ErrStopped
+		}
 		e, err := Explain(in, id)
 		if err != nil {
 			return l, err

@@ -211,7 +211,7 @@ func (p *player) used() {
 func (p *player) losses() (out []string) {
 	for i := range p.state.Members {
 		m := &p.state.Members[i]
-		if l, err := Lose(p.input(), m.ID); err != nil {
+		if l, err := Lose(p.input(), m.ID, nil); err != nil {
 			out = append(out, err.Error())
 		} else {
 			out = append(out, fmt.Sprintf("%s, %d copies: %s", m.Name, l.Copies, l.String()))
