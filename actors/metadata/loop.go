@@ -174,6 +174,10 @@ func (l *loop) reportLost() {
 
 // take hands out what a step brought. The state is visible before anybody hears of a command.
 func (l *loop) take(out *Output) {
+	if out.Lead && l.core.Lead().Number != l.group.config.Self.Raft { // and who sees that it leads no longer finds it confirmed no longer
+		clear(l.issued)
+		l.group.confirmed.Store(nil)
+	}
 	if out.Changed || out.Lead || l.core.Applied() != l.group.status.Load().Applied {
 		l.group.publish()
 	}
@@ -222,10 +226,6 @@ func (l *loop) leadChanged() {
 		if len(l.waiting[id]) == 0 {
 			delete(l.waiting, id)
 		}
-	}
-	if !ours {
-		clear(l.issued)
-		l.group.confirmed.Store(nil)
 	}
 	for round, c := range l.barriers { // a round dies with its leader
 		close(c)
