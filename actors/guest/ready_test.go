@@ -25,6 +25,9 @@ type slow struct {
 
 func (s *slow) load(ctx context.Context, e *wasm.Engine, binary []byte, host wasm.Host) (*Module, error) {
 	m, err := Load(ctx, e, binary, host)
+	if err != nil { // the node closes
+		return nil, err
+	}
 	s.mu.Lock()
 	s.begun = append(s.begun, m.Manifest.Kind+" "+m.Manifest.Version)
 	fault := s.fault
@@ -34,10 +37,10 @@ func (s *slow) load(ctx context.Context, e *wasm.Engine, binary []byte, host was
 	case <-ctx.Done():
 		fault = ctx.Err()
 	}
-	if err == nil && fault != nil {
-		err = errors.Join(fault, m.Close())
+	if fault != nil {
+		return nil, errors.Join(fault, m.Close())
 	}
-	return m, err
+	return m, nil
 }
 
 // lateTown is a town whose node 1 joins when version 2 of counter is in use and node 0 has handled messages: what it compiles takes its time.
