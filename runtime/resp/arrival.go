@@ -48,7 +48,7 @@ func (c *conn) leads(slot shards.Slot) bool {
 	return here
 }
 
-// mayArrive says that a call failed because the shard is led elsewhere, and that this node may be the next to lead it.
+// mayArrive says that a call failed because the shard is led elsewhere, and that this node may be the next to lead it, or does since.
 func (c *conn) mayArrive(call *Call) bool {
 	var moved *shards.NotPrimaryError
 	if call.Reach&ReachHere == 0 || !errors.As(call.Err, &moved) {
@@ -58,7 +58,7 @@ func (c *conn) mayArrive(call *Call) bool {
 	for i := range nodes {
 		for _, r := range nodes[i].Ranges {
 			if r.First <= call.Slot && call.Slot <= r.Last {
-				return slices.Contains(r.Replicas, nodes[0].ID)
+				return i == 0 || slices.Contains(r.Replicas, nodes[0].ID) // the first is this one
 			}
 		}
 	}

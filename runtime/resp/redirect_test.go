@@ -317,21 +317,32 @@ func TestMessagesReachOtherNodes(t *testing.T) {
 	}
 }
 
-// A node that is about to lead a shard waits for its table rather than send the client back where it came from.
+// A node that is about to lead a shard waits for its table rather than send the client back where it came from, and one that leads it
+// since the moment in which it refused looks again.
 func TestShardArrivesWhileItsClientWaits(t *testing.T) {
-	w := newWorld(t, 3, 12, Config{Redirect: RedirectAlways, arrival: time.Minute})
-	key, other := w.keyOn(0, "k"), w.keyOn(2, "k")
-	c := dial(t, w.addrs[1]) // follows shards of member 0
-	asked := make(chan struct{})
-	w.mu.Lock()
-	w.members[1].seen = func() { close(asked) }
-	w.mu.Unlock()
-	c.send(encode("SET", key, "1") + encode("GET", other) + encode("INCR", key))
-	<-asked
-	w.place(key, func(p *placing) { p.primary, p.replicas = 1, []int{0} })
-	for _, want := range []string{"+OK\r\n", w.moved("MOVED", other, 2), ":2\r\n"} {
-		if got := c.reply(); got != want {
-			t.Errorf("got %q, want %q", got, want)
+	for _, at := range []string{"while the node waits", "before it looks whether to wait"} {
+		w := newWorld(t, 3, 12, Config{Redirect: RedirectAlways, arrival: time.Minute})
+		key, other := w.keyOn(0, "k"), w.keyOn(2, "k")
+		c := dial(t, w.addrs[1]) // follows shards of member 0
+		asked, moved := make(chan struct{}), &w.table[w.data.spaces[0].ShardOf(shards.SlotOf([]byte(key)))]
+		arrive := func() { moved.primary, moved.replicas = 1, []int{0} }
+		w.mu.Lock()
+		w.members[1].seen = func() {
+			if at != "while the node waits" {
+				arrive()
+			}
+			close(asked)
+		}
+		w.mu.Unlock()
+		c.send(encode("SET", key, "1") + encode("GET", other) + encode("INCR", key))
+		<-asked
+		w.mu.Lock()
+		arrive()
+		w.mu.Unlock()
+		for _, want := range []string{"+OK\r\n", w.moved("MOVED", other, 2), ":2\r\n"} {
+			if got := c.reply(); got != want {
+				t.Errorf("the table arrives %s: got %q, want %q", at, got, want)
+			}
 		}
 	}
 }

@@ -42,7 +42,7 @@ type member struct {
 	asked     []string // what Operator was asked for
 	suspect   bool
 	down      bool
-	seen      func() // called once, when a call has been refused
+	seen      func() // called once, when calls have been refused
 }
 
 // newWorld starts n servers; shard i is led by member i modulo n and followed by the next one.
@@ -119,23 +119,37 @@ func (m *member) Facts() Facts {
 }
 
 func (m *member) Do(ctx context.Context, keyspace int, calls []*Call) {
-	for _, call := range calls {
+	refused := m.admitAll(calls)
+	for i, call := range calls {
 		if call.Reach&ReachHere != calls[0].Reach&ReachHere {
 			panic("calls that may be forwarded and calls that may not, in one batch")
 		}
-		if err := m.admit(call); err != nil {
-			call.Err = err
+		if refused[i] != nil {
+			call.Err = refused[i]
 			continue
 		}
 		m.localBackend.Do(ctx, keyspace, []*Call{call})
 	}
 }
 
-// admit is what a real node does before it runs a call, or sends it on.
+// admitAll decides by one table about all calls: a real node takes those of a shard in one piece.
+func (m *member) admitAll(calls []*Call) []error {
+	m.world.mu.Lock()
+	defer m.world.mu.Unlock()
+	refused := make([]error, len(calls))
+	for i, call := range calls {
+		refused[i] = m.admit(call)
+	}
+	if m.seen != nil && slices.ContainsFunc(refused, func(err error) bool { return err != nil }) {
+		m.seen()
+		m.seen = nil
+	}
+	return refused
+}
+
+// admit is what a real node does before it runs a call, or sends it on. The world's mu is held.
 func (m *member) admit(call *Call) error {
 	w := m.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	shard := w.data.spaces[0].ShardOf(call.Slot)
 	p := w.table[shard]
 	id := shards.NewShardID(0, shard)
@@ -148,10 +162,6 @@ func (m *member) admit(call *Call) error {
 		m.count(&m.stale)
 		return nil
 	case call.Reach&ReachHere != 0 && p.primary != m.self:
-		if m.seen != nil {
-			m.seen()
-			m.seen = nil
-		}
 		return &shards.NotPrimaryError{Shard: id, Primary: shards.NodeID(nodeID(p.primary)), Term: 3}
 	case call.Reach&ReachHere != 0 && p.to >= 0:
 		return &HandOverError{Shard: id, To: nodeID(p.to)}
