@@ -55,7 +55,11 @@ func (a *attempt) verdict() error {
 	if a.unsure == nil || kindOf(a.err) == shards.KindOutcomeUnknown {
 		return a.err
 	}
-	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %s", a.unsure, a.err)}
+	then := errors.New(a.err.Error())
+	if errors.Is(a.err, shard.ErrClosed) { // of this node, not of the work
+		then = a.err
+	}
+	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %w", a.unsure, then)}
 }
 
 // mayRepeat says whether another try can neither do a thing twice nor deliver a result twice.

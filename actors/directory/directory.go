@@ -68,7 +68,7 @@ func New(c Config) *Directory {
 }
 
 // Close ends all trying again, and watches, and sends nothing more to other nodes: this one stops. Work for shards that it leads is still answered, as
-// well as one try can. The errors of other work wrap shard.ErrClosed.
+// well as one try can. The errors of other work wrap shard.ErrClosed, but of work that is for this node only, and finds its shard led elsewhere.
 func (d *Directory) Close() { d.close() }
 
 // patient is ctx for as long as work is tried whose first try began then.
@@ -166,7 +166,7 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time
 		case !a.mayRepeat() || a.task.Here && kindOf(a.err) == shards.KindNotPrimary:
 			a.answer(a.verdict())
 		case ctx.Err() != nil:
-			a.answer(outOfTime(a.verdict(), reads(a)))
+			a.answer(d.outOfTime(a.verdict(), reads(a)))
 			d.waited(a.task.Shard, began)
 		default:
 			a.err = nil
@@ -176,8 +176,8 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time
 	return kept
 }
 
-// outOfTime says that trying again has ended, and keeps the kind: it tells the caller what to do.
-func outOfTime(err error, read bool) error {
+// outOfTime says why trying again has ended, and keeps the kind: it tells the caller what to do.
+func (d *Directory) outOfTime(err error, read bool) error {
 	kind := kindOf(err)
 	switch {
 	case kind == shards.KindNotPrimary: // nobody is told to go elsewhere by a node that has just tried to
@@ -185,7 +185,11 @@ func outOfTime(err error, read bool) error {
 	case kind == shards.KindOutcomeUnknown && read: // nothing of it can have happened
 		kind = shards.KindUnavailable
 	}
-	return &shards.Error{Kind: kind, Err: fmt.Errorf("%w: %w", ErrGivenUp, err)}
+	why := ErrGivenUp
+	if d.open.Err() != nil {
+		why = shard.ErrClosed
+	}
+	return &shards.Error{Kind: kind, Err: fmt.Errorf("%w: %w", why, err)}
 }
 
 // try runs each attempt once: those of shards led from here on this goroutine, the others beside them. It returns when it began.

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"testing"
@@ -182,5 +183,45 @@ func TestCloseEndsPatience(t *testing.T) {
 	}
 	if r := a.do(1, set("k", "v")); r.err != nil {
 		t.Errorf("what one try can do is done: %v", r.err)
+	}
+}
+
+// Whatever is under way when a node stops, and however it ends: its error says that the node stops.
+func TestErrorsSayThatTheNodeCloses(t *testing.T) {
+	scan := func(a *house) error {
+		_, err := a.Scan(context.Background(), shards.NewShardID(0, 0), nil, nil, 1, func([]byte) {})
+		return err
+	}
+	for name, c := range map[string]struct {
+		do   func(a *house) error
+		kind shards.ErrorKind
+	}{
+		"a write": {func(a *house) error { return a.do(0, set("k", "v")).err }, shards.KindOutcomeUnknown},
+		"a read":  {func(a *house) error { return a.do(0, get("k")).err }, shards.KindUnavailable},
+		"a scan":  {scan, shards.KindUnavailable},
+	} {
+		for _, hangs := range []bool{false, true} {
+			w := newTown(t, "a", "b")
+			w.lead("b")
+			a, calls := w.nodes["a"], 0
+			w.spoil = func(shards.NodeID, transport.Kind, func() ([]byte, error)) ([]byte, error) {
+				switch calls++; {
+				case calls == 1 && hangs: // the next try is one of patience, which ends with the node
+					return nil, transport.ErrNoPeer
+				case hangs:
+					a.Close()
+					<-t.Context().Done()
+				}
+				a.Close()
+				return nil, transport.ErrPeerGone
+			}
+			if err := c.do(a); kindOf(err) != c.kind || !errors.Is(err, shard.ErrClosed) || errors.Is(err, ErrGivenUp) {
+				t.Errorf("%s, under way %v: %v", name, hangs, err)
+			}
+		}
+	}
+	of := attempt{unsure: transport.ErrPeerGone, err: &shards.Error{Kind: shards.KindUnavailable, Err: shard.ErrClosed}}
+	if err := of.verdict(); kindOf(err) != shards.KindOutcomeUnknown || !errors.Is(err, shard.ErrClosed) {
+		t.Errorf("not tried again: %v", err)
 	}
 }

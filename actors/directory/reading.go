@@ -89,7 +89,7 @@ func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) e
 		case err == nil || !mayAskAgain(err):
 			return err
 		default:
-			return outOfTime(err, true)
+			return d.outOfTime(err, true)
 		}
 		d.retries.Add(1)
 		d.rest(ctx, pause)
@@ -126,9 +126,12 @@ func (d *Directory) askOnce(ctx context.Context, q *query, here func(*shard.Shar
 // call asks another node: of a shard the one that leads it, of a view the one that holds it.
 func (d *Directory) call(ctx context.Context, to shards.NodeID, q *query) (a *answer, err error) {
 	var body []byte
-	if q.view == 0 {
+	switch {
+	case q.view == 0:
 		body, err = d.callLeader(ctx, q.shard, to, transport.KindRead, q.encode())
-	} else {
+	case d.open.Err() != nil:
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: shard.ErrClosed}
+	default:
 		body, err = d.config.Remote.Call(ctx, to, transport.KindRead, q.encode())
 	}
 	if err != nil {
