@@ -39,7 +39,7 @@ type Failover struct {
 	Node    string `json:"node_id"` // id
 	Name    string `json:"node"`
 	Epoch   uint64 `json:"epoch"` // the life that ended, or is emptied
-	Since   uint64 `json:"since"` // version of the cluster state that began it, where a life may see several of a kind; else 0
+	Since   uint64 `json:"since"` // what tells it from others of its kind in the same life: the version of the cluster state that began it, or of a suspicion its nanoseconds; else 0
 
 	Heard     int64   `json:"heard"` // last heartbeat, or other sign of life
 	Lost      int64   `json:"lost"`  // its connection broke, which tells when a process ended; 0: it just fell silent
@@ -188,8 +188,32 @@ type Wait struct {
 	Longest  int64  `json:"longest_ns"` // nanoseconds that one of them waited
 }
 
-// ID names the record for people, as in n2@7.
-func (f *Failover) ID() string { return fmt.Sprintf("%s@%d", f.Name, f.Epoch) }
+// ID names the record for people: n2@7 for the death of a life, drain-n2@41 for a drain that the cluster state of version 41 began,
+// suspicion-n2@7. A life that was suspected twice has two records of that name.
+func (f *Failover) ID() string {
+	switch f.Kind {
+	case KindSuspicion:
+		return "suspicion-" + f.life()
+	case KindDrain:
+		return fmt.Sprintf("drain-%s@%d", f.Name, cmp.Or(f.Since, f.Epoch))
+	}
+	return f.life()
+}
+
+func (f *Failover) life() string { return fmt.Sprintf("%s@%d", f.Name, f.Epoch) }
+
+// Called says how well a name fits the record: 2 if it is its ID or trace id, 1 if it is the life that it is about, or no less than eight
+// digits of the trace id's beginning, else 0.
+func (f *Failover) Called(name string) int {
+	trace, low := f.Trace().String(), strings.ToLower(name)
+	switch {
+	case name == f.ID() || low == trace:
+		return 2
+	case name == f.life() || len(name) >= 8 && strings.HasPrefix(trace, low):
+		return 1
+	}
+	return 0
+}
 
 // Trace is the id of its trace.
 func (f *Failover) Trace() TraceID {
@@ -288,7 +312,7 @@ func (f *Failover) Unavailable() int64 {
 // Summary is the record in one line, as in
 //
 //	n2@7 recovered: 32 shards, writes back after 212ms (detected in 160ms by n1)
-//	n2@7 done: drain of 12 copies in 3.2s
+//	drain-n2@41 done: 12 copies in 3.2s
 func (f *Failover) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", f.ID(), f.Outcome)
@@ -298,7 +322,7 @@ func (f *Failover) Summary() string {
 		fmt.Fprintf(&b, ": suspected by %s, %s", f.Detector, f.Reason)
 		return b.String()
 	case KindDrain:
-		fmt.Fprintf(&b, ": drain of %d copies%s", n, f.volume())
+		fmt.Fprintf(&b, ": %d copies%s", n, f.volume())
 		return b.String() + f.lasted()
 	case KindMoves:
 		fmt.Fprintf(&b, ": %d copies moved%s", n-f.stuck(), f.volume())

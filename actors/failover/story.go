@@ -135,6 +135,9 @@ func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Stat
 	x := s.find(string(c.Node), uint64(c.Epoch))
 	if x == nil {
 		x = &story{Failover: tracing.Failover{Kind: kind, Cluster: state.Cluster, Node: string(c.Node), Name: cmp.Or(c.Name, state.NodeName(c.Node)), Epoch: uint64(c.Epoch)}, began: now}
+		if kind == tracing.KindSuspicion { // it may be suspected again
+			x.Since = uint64(now)
+		}
 		s.open = append(s.open, x)
 	}
 	x.Detector = cmp.Or(x.Detector, s.name)
@@ -162,7 +165,7 @@ func (s *stories) changed(state *cluster.State, c liveness.Change, heard, now in
 		x.check(now, "suspect: "+c.Reason)
 	case liveness.Dead:
 		x := s.begin(state, tracing.KindFailover, c.Status, heard, now)
-		x.Kind, x.Reason, x.Proof = tracing.KindFailover, c.Reason, c.Proof
+		x.Kind, x.Since, x.Reason, x.Proof = tracing.KindFailover, 0, c.Reason, c.Proof
 		x.Declared = cmp.Or(x.Declared, now)
 		x.check(now, "dead: "+c.Reason)
 	default:

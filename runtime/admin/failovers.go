@@ -3,9 +3,10 @@ package admin
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"time"
 
 	"github.com/troupe-actors/troupe/tracing"
 )
@@ -22,7 +23,7 @@ type FailoverList struct {
 
 // FailoverSummary is one failover in a list. Times are Unix milliseconds.
 type FailoverSummary struct {
-	ID          string  `json:"id"` // as in n2@7
+	ID          string  `json:"id"` // as in n2@7, or drain-n2@41
 	Trace       string  `json:"trace"`
 	Kind        string  `json:"kind"`
 	Node        string  `json:"node"`
@@ -84,13 +85,9 @@ func (s *Server) failover(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	f := findStory(list, id)
-	if f == nil {
-		lacking := ""
-		if missing != nil {
-			lacking = " (" + missing.Error() + ")"
-		}
-		return notFound("no failover is called %q%s: those that are remembered are listed by troupe trace, and by GET /_cluster/failovers", id, lacking)
+	f, err := findStory(list, id, missing)
+	if err != nil {
+		return err
 	}
 	var file bytes.Buffer
 	switch format {
@@ -115,15 +112,35 @@ func (s *Server) failover(x *exchange, q *query) error {
 // serviceName is what files say; exporters take theirs from the environment.
 const serviceName = "troupe"
 
-// findStory finds a failover by the node and its epoch, by its trace, or the newest of a node by that one's name.
-func findStory(list []*tracing.Failover, id string) *tracing.Failover {
+// findStory finds a failover by its id or its trace, the newest of a node by that one's name, or else by the life that it is about, or by
+// how its trace begins: if nothing else is called so.
+func findStory(list []*tracing.Failover, id string, missing error) (*tracing.Failover, error) {
+	var called [3][]*tracing.Failover
 	for i := range list {
 		f := list[len(list)-1-i]
-		if id == f.ID() || id == f.Name || strings.EqualFold(id, f.Trace().String()) {
-			return f
+		if id == f.Name {
+			return f, nil
 		}
+		how := f.Called(id)
+		called[how] = append(called[how], f)
 	}
-	return nil
+	found := called[2]
+	if len(found) == 0 {
+		found = called[1]
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		text := ""
+		for _, f := range found {
+			text += fmt.Sprintf("\n  %s  %s  %s of %s", f.Trace(), time.Unix(0, f.Gone()).UTC().Format(time.DateTime), f.Kind, f.Summary())
+		}
+		return nil, conflict("%q names several; name one by its trace:%s", id, text)
+	case missing != nil:
+		return nil, notFound("no failover is called %q (%v): those that are remembered are listed by troupe trace, and by GET /_cluster/failovers", id, missing)
+	}
+	return nil, notFound("no failover is called %q: those that are remembered are listed by troupe trace, and by GET /_cluster/failovers", id)
 }
 
 // Failovers asks for the failovers that are remembered, the newest first.
@@ -133,7 +150,7 @@ func (c *Client) Failovers(ctx context.Context) (l FailoverList, err error) {
 }
 
 // Failover asks for one: by id, as in n2@7, by trace id, or for the newest of a node by its name. The error is NotFound if
-// nothing is known of it.
+// nothing is known of it, and a Conflict that lists them if several are called so.
 func (c *Client) Failover(ctx context.Context, id string) (*tracing.Failover, error) {
 	f := &tracing.Failover{}
 	err := c.json(ctx, call{method: http.MethodGet, path: "/_cluster/failovers/" + url.PathEscape(id), repeatable: true}, f)

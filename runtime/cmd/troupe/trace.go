@@ -27,17 +27,16 @@ func traceCommand(c *console) *cobra.Command {
 	var o traceOptions
 	cmd := &cobra.Command{
 		Use: "trace [FAILOVER]", Short: "show failovers: what died, who noticed, what was decided, when writes came back", Args: cobra.MaximumNArgs(1),
-		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is a node with its epoch, such as
-n2@7, a node's name for its newest, or a trace id. Every node knows the same history, also of nodes that are gone.
-
-Suspicions that were refuted, drains, copies that changed places and policies that came into force are listed as well, as the placement leader has seen them:
-the newest 64, for as long as it runs. FAILOVER is then the node, or the policy, with a number behind it, such as spare@41.
+		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is what the list calls it: a node with
+its epoch, such as n2@7, for a death; drain-n2@41, relocation@41 or spare@41 (a policy) for what was asked for, with the version of the cluster
+state; suspicion-n2@7. Or a node's name for its newest, or a trace id, or how that begins. Every node knows the same history, also of
+nodes that are gone; suspicions that were refuted only the placement leader does: the newest 64, for as long as it runs.
 
 --why shows for one shard what every decider said about every candidate. --otlp and --jaeger write the trace to a file ("-":
 standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
 To have each failover sent to a collector as it happens, start the nodes with OTEL_EXPORTER_OTLP_ENDPOINT set.
 
-Exit codes: 0 shown · 3 nothing is known of that failover`,
+Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are called so, and are listed`,
 		Example: `  troupe trace
   troupe trace n2
   troupe trace n2@7 --why orders/17
