@@ -78,7 +78,7 @@ func TestSpoolSendsBatchesAtOnceAndTheRestInTime(t *testing.T) {
 			{1, 0, []int{3, 4, 3, 4, 1}},
 		} {
 			give(step.give)
-			time.Sleep(step.wait)
+			<-time.After(step.wait)
 			synctest.Wait()
 			if came := out.all(); !slices.Equal(came, step.want) {
 				t.Fatalf("after %+v came %v", step, came)
