@@ -75,7 +75,10 @@ const triesCrossing = 4
 func (k *link) refused(h *Host, err error) *Error {
 	var own *Error
 	if !errors.As(err, &own) {
-		return nil
+		if err == nil || h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
+			return nil
+		}
+		return failed(k.to, k.queue[0].Method, CodeFailed, err.Error())
 	}
 	switch own.Code {
 	case CodeBusy, CodeNoKind, CodeUnable:

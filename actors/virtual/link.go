@@ -158,8 +158,13 @@ const (
 
 func triesFor(err error) int {
 	switch CodeOf(err) {
-	case 0, CodeAsking, codeCrossing, codeUnready:
-		return noEnd // it did not reach its actor: its shard will be led again, its question be answered, or its kind be ready
+	case 0:
+		if passing(err) || short(err) {
+			return noEnd // it did not reach its actor: its shard will be led again, or have room
+		}
+		return triesBusy // nobody knows why: more tries would end no better
+	case CodeAsking, codeCrossing, codeUnready:
+		return noEnd // its question will be answered, or its kind be ready
 	case CodeBusy, CodeNoKind, CodeUnknown, CodeUnable:
 		return triesBusy
 	case CodeBadRequest, CodeTooLarge:

@@ -63,6 +63,9 @@ func (t *Turn) marker(name string) (*marked, error) {
 			return m, nil
 		}
 	}
+	if text := tooLong("the name of marker", name); text != "" {
+		return nil, refuse(CodeTooLarge, "%s", text)
+	}
 	key, err := t.host.markerKey(t.kind.keyspace, t.shard, name)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,8 @@ type Storage interface {
 	// ScanShard visits the keys of a shard that begin with prefix, in order.
 	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
 	// Commit carries out operations on keys of one shard, all or none, if the keys of all guards still have their versions, and
-	// gives the one that the first guard's key has then. ErrStale if one has not.
+	// gives the one that the first guard's key has then. ErrStale if one has not. Of other errors those of the kinds unavailable, not
+	// primary, outcome unknown, full, disk full and corrupt may pass; with any other the operations can never be carried out.
 	Commit(ctx context.Context, keyspace string, ops []Op, guards ...Guard) (uint64, error)
 	// Await returns when the cluster state has changed, or with ctx.
 	Await(ctx context.Context)
@@ -76,4 +77,19 @@ func passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// short says whether a shard refuses what is written for want of room, or cannot read what it holds, until somebody acts.
+func short(err error) bool {
+	switch kindOf(err) {
+	case shards.KindFull, shards.KindDiskFull, shards.KindCorrupt:
+		return true
+	}
+	return false
+}
+
+// final says whether a commit was refused for what is in it: it would be again, wherever it is tried.
+func final(ctx context.Context, err error) bool {
+	over := ctx.Err() != nil && errors.Is(err, ctx.Err())
+	return !over && !passing(err) && !short(err) && !errors.Is(err, ErrStale) && !errors.Is(err, ErrGivenUp)
 }

@@ -27,6 +27,7 @@ type Turn struct {
 	kind    *Kind
 	numbers rules.Numbers // of messages and reminders
 	size    int           // bytes that are kept so far
+	excess  string        // which bound a key has passed; empty: none has
 	ops     []Op          // data, in the order in which it was changed first
 	outbox  []outgoing
 	remind  []Op
@@ -44,10 +45,11 @@ type Turn struct {
 
 // Bounds of what one message may do.
 const (
-	MaxOps     = 4096    // changes of data, of reminders, and questions abandoned
-	MaxSends   = 1024    // messages to other actors
-	MaxPayload = 4 << 20 // bytes of a request, of a reply, of a state
-	MaxKept    = 8 << 20 // bytes of data, messages and reminders that one message leaves behind
+	MaxOps     = 4096     // changes of data, of reminders, and questions abandoned
+	MaxSends   = 1024     // messages to other actors
+	MaxPayload = 4 << 20  // bytes of a request, of a reply, of a state
+	MaxKept    = 8 << 20  // bytes of data, messages and reminders that one message leaves behind
+	MaxKey     = 60 << 10 // bytes of a key of data, and of the names of reminders and markers
 )
 
 // Self is the actor's name.
@@ -84,6 +86,9 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 	if at, touched := t.touched[key]; touched {
 		return bytes.Clone(t.ops[at].Value), !t.ops[at].Delete, nil
 	}
+	if text := tooLong("the key", key); text != "" {
+		return nil, false, refuse(CodeTooLarge, "%s", text)
+	}
 	t.looked = true
 	values, err := t.host.c.Storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
 	if err != nil {
@@ -92,13 +97,29 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 	return values[0].Bytes, values[0].Version != 0, nil
 }
 
-// Set keeps a value under a key. Keys are ordered: see Scan.
+// Set keeps a value under a key. Keys are ordered: see Scan. With a key of more than MaxKey bytes, or beyond the other bounds of one
+// message, the message is refused when its handler returns: CodeTooLarge.
 func (t *Turn) Set(key string, value []byte) {
+	if t.excess == "" {
+		t.excess = tooLong("the key", key)
+	}
 	t.change(key, Op{Key: t.dataKey(key), Value: bytes.Clone(value)})
 }
 
 // Delete removes a key; one that is not there is no error.
-func (t *Turn) Delete(key string) { t.change(key, Op{Key: t.dataKey(key), Delete: true}) }
+func (t *Turn) Delete(key string) {
+	if tooLong("", key) == "" { // else nothing can be there
+		t.change(key, Op{Key: t.dataKey(key), Delete: true})
+	}
+}
+
+// tooLong says that a key is too long for the store, whatever the name of its actor; empty: it is not.
+func tooLong(what, key string) string {
+	if len(key) <= MaxKey {
+		return ""
+	}
+	return fmt.Sprintf("%s %.32q… has %d bytes; at most %d", what, key, len(key), MaxKey)
+}
 
 func (t *Turn) change(key string, op Op) {
 	t.size += len(op.Key) + len(op.Value)
@@ -122,6 +143,8 @@ func (t *Turn) leaves() bool {
 // tooMuch says which bound the handler has passed; empty: none.
 func (t *Turn) tooMuch() string {
 	switch n := len(t.ops) + len(t.remind) + len(t.abandoned); {
+	case t.excess != "":
+		return t.excess
 	case n > MaxOps:
 		return fmt.Sprintf("it changes %d keys, reminders and questions; at most %d in one message", n, MaxOps)
 	case t.size > MaxKept:
@@ -216,7 +239,7 @@ func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint
 	if len(payload) > MaxPayload {
 		return 0, refuse(CodeTooLarge, "a message to %s has %d bytes; at most %d", to, len(payload), MaxPayload)
 	}
-	t.size += len(payload)
+	t.size += len(payload) + len(method)
 	m := outgoing{number: t.number(), To: to, Method: method, Payload: payload, Answer: replyMethod}
 	if traces := t.host.c.Messages; traces.Busy() {
 		if c := traces.Carried(t.ctx); c.Valid() {
@@ -236,13 +259,16 @@ type reminder struct {
 
 // Remind has the actor get a message after a while, at once if after is 0 or less, and then again and again if every is above 0: every
 // second at most, more often is refused (a timer can, see SetTimer). Reminders survive failovers and restarts; those that came due meanwhile
-// come as one. The same name replaces a reminder. A method that the kind has not, or that takes answers, is refused.
+// come as one. The same name, of at most MaxKey bytes, replaces a reminder. A method that the kind has not, or that takes answers, is refused.
 func (t *Turn) Remind(name string, after, every time.Duration, method string, request any) error {
 	switch m := t.kind.methods[method]; {
 	case t.kind.method(method).run == nil:
 		return fmt.Errorf("virtual: reminder %s: kind %s has no method %q", name, t.kind.name, method)
 	case m.answers:
 		return fmt.Errorf("virtual: reminder %s: method %q of kind %s takes answers only", name, method, t.kind.name)
+	}
+	if text := tooLong("the name of reminder", name); text != "" {
+		return refuse(CodeTooLarge, "%s", text)
 	}
 	payload, err := payloadOf(request)
 	if err != nil {
@@ -262,5 +288,7 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 
 // Forget takes a reminder back; one that is not there is no error.
 func (t *Turn) Forget(name string) {
-	t.remind = append(t.remind, Op{Key: t.self.key("m", "/"+name), Delete: true})
+	if tooLong("", name) == "" {
+		t.remind = append(t.remind, Op{Key: t.self.key("m", "/"+name), Delete: true})
+	}
 }

@@ -87,6 +87,24 @@ func TestTurnIsBounded(t *testing.T) {
 			}
 			return "", c.Tell(c.Self(), "run", 0)
 		},
+		"method run: too large: the key \"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\"… has 61441 bytes; at most 61440": func(c *Context[struct{}]) (string, error) {
+			c.Set(strings.Repeat("k", MaxKey+1), nil)
+			c.Set("k", nil)
+			return "", nil
+		},
+		"method run: too large: the name of reminder": func(c *Context[struct{}]) (string, error) {
+			return "", c.Remind(strings.Repeat("k", MaxKey+1), 0, 0, "run", 0)
+		},
+		"method run: too large: the name of marker": func(c *Context[struct{}]) (string, error) {
+			return "", c.SetMarker(strings.Repeat("k", MaxKey+1), nil)
+		},
+		"method run: too large: what it keeps and sends has": func(c *Context[struct{}]) (string, error) {
+			return "", c.Tell(c.Self(), strings.Repeat("k", MaxKept), 0)
+		},
+		"method run: too large: the key": func(c *Context[struct{}]) (string, error) {
+			_, _, err := c.Get(strings.Repeat("k", MaxKey+1))
+			return "", err
+		},
 		"too large: its reply has 4194306 bytes; at most 4194304": func(*Context[struct{}]) (string, error) { return strings.Repeat("x", MaxPayload), nil },
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -100,6 +118,22 @@ func TestTurnIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What can be no key is not there: to delete it is no error.
+func TestTooLongIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(drawers(func(c *Context[struct{}]) (string, error) {
+			c.Delete(strings.Repeat("k", 1<<20))
+			c.Forget(strings.Repeat("k", 1<<20))
+			c.Set(strings.Repeat("k", MaxKey), nil)
+			return "kept", nil
+		}))
+		if got := w.must("n1", "drawer/a", "run", 0); got != "kept" || len(w.keys("d")) != 1 {
+			t.Errorf("%q, %d keys", got, len(w.keys("d")))
+		}
+	})
 }
 
 // A reminder that could never be handled is refused when it is set; one that is late already comes at once.

@@ -128,6 +128,9 @@ func (w *world) keys(class string) (list []string) {
 	return list
 }
 
+// unkeepable is in keys that no shard takes, as the real ones take none that are too long.
+const unkeepable = "unkeepable"
+
 // memory is the Storage of one node.
 type memory struct {
 	*world
@@ -213,6 +216,11 @@ func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (
 	for _, guard := range guards {
 		if m.at(shard, guard.Key).Version != guard.Version {
 			return 0, ErrStale
+		}
+	}
+	for _, op := range ops {
+		if strings.Contains(op.Key, unkeepable) {
+			return 0, fmt.Errorf("key %s has %d bytes too many", op.Key, len(op.Key))
 		}
 	}
 	m.version++
