@@ -99,6 +99,10 @@ func (p *Placement) judge(term uint64) {
 			p.c.Log.Error("a policy is quarantined", "policy", q.Policy, "module", q.Digest.Short(), "reason", q.Reason)
 		}
 	}
+	if slow := p.unrest.lingering(s, time.Now()); slow != nil && p.unrest.slow%stallTries == 0 {
+		p.c.Log.Warn("plans are slow, and most of the work in them is a policy's that has been in force for long: nothing is taken back for that", "policy", slow.Name, "version", slow.Active.Version,
+			"share", fmt.Sprintf("%d%%", p.unrest.share(slow)), "plans", p.unrest.slow, "last", p.unrest.slowed)
+	}
 	if r := p.unrest.verdict(s, time.Now()); r != nil {
 		if p.order(term, &cluster.Command{Retire: r}) {
 			p.c.Log.Error("a policy is taken back", "policy", r.Name, "version", r.If, "reason", r.Note)

@@ -158,6 +158,15 @@ func Settings(text string) map[string]string {
 // called is what a policy is called in the state.
 func (m *mind) called(manifest string) string { return cmp.Or(m.names[manifest], manifest) }
 
+// worked is the fuel that each policy, as the state calls it, has used since an earlier look at the set's.
+func (m *mind) worked(since map[string]uint64) map[string]uint64 {
+	used := map[string]uint64{}
+	for manifest, fuel := range m.set.Fuel() {
+		used[m.called(manifest)] += fuel - since[manifest]
+	}
+	return used
+}
+
 // drain takes what the guests have logged, and how they failed, since it was asked last.
 func (p *Placement) drain(m *mind) (faults []hosted.Fault) {
 	lines, muted := m.set.Lines()

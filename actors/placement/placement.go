@@ -312,8 +312,10 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	}
 	in := p.input(s, e, &m.set.Set)
 	in.NoBalance = len(m.absent) > 0 // what is moved for balance alone could go where an absent policy does not want it
+	before := m.set.Fuel()
 	plan := p.memory.Make(in)
 	p.took = time.Since(p.looked)
+	work := m.worked(before)
 	p.last.Store(plan)
 	if plan.Next > 0 {
 		p.next = min(p.next, time.Duration(plan.Next-e.Ticks)*e.TickLength)
@@ -321,7 +323,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	done := p.carryOut(&in, plan, e.Term)
 	p.expose(exposure{in: in, plan: plan, term: e.Term, took: p.took})
 	p.drain(m)
-	p.unrest.note(s, done, p.took, time.Now())
+	p.unrest.note(s, done, p.took, work, time.Now())
 	p.starve(m, &in, done, time.Now())
 	p.judge(e.Term)
 	return done

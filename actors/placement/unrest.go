@@ -19,7 +19,9 @@ import (
 //	      │  or copies are wanted, and for as long as Famine it lets none find a node, though without it they would
 //	      └──► rolled back to what was before, or out of force where that was taken back itself
 //
-// Moves and slow plans are held against the policy that came last; a famine against each that is on probation.
+// Moves are held against the policy that came last; slow plans against the one whose module did most of the work in them, by the fuel that it
+// used, and against nobody if that one is on probation no more: without the others plans would be as slow. Where no module of theirs did any
+// work, it is the one that came last. A famine is held against each that is on probation.
 //
 // unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
 type unrest struct {
@@ -29,29 +31,26 @@ type unrest struct {
 
 	about  uint64 // State.PoliciesAt that it counts for
 	moves  map[shards.ShardID]int
-	worst  shards.ShardID // the shard that was moved most
-	slow   int            // plans in a row that took too long
-	slowed time.Duration  // the last of them
+	worst  shards.ShardID    // the shard that was moved most
+	slow   int               // plans in a row that took too long
+	slowed time.Duration     // the last of them
+	work   map[string]uint64 // fuel that each policy used in them
 	hunger hunger
 }
 
 // stallTries is how many plans in a row must be slow: one may be for reasons of the machine's.
 const stallTries = 3
 
-// note takes a plan that was made, as far as it was committed, and how long making it took.
-func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Duration, now time.Time) {
+// note takes a plan that was made, as far as it was committed, how long making it took, and the fuel that each policy used for it.
+func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Duration, work map[string]uint64, now time.Time) {
 	if u.blamed(s, now) == nil {
-		u.about, u.moves = 0, nil
+		u.about, u.moves, u.slow, u.work = 0, nil, 0, nil
 		return
 	}
 	if u.about != s.PoliciesAt {
 		u.about, u.moves, u.worst, u.slow = s.PoliciesAt, map[shards.ShardID]int{}, 0, 0
 	}
-	u.slow++
-	u.slowed = took
-	if took < u.stall {
-		u.slow = 0
-	}
+	u.stalls(took, work)
 	kept := map[shards.ShardID]bool{}
 	for _, r := range committed.Rows {
 		kept[r.Shard] = true
@@ -67,6 +66,50 @@ func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Dur
 			}
 		}
 	}
+}
+
+// stalls counts slow plans in a row.
+func (u *unrest) stalls(took time.Duration, work map[string]uint64) {
+	if took < u.stall {
+		u.slow, u.work = 0, nil
+		return
+	}
+	if u.slow == 0 {
+		u.work = map[string]uint64{}
+	}
+	u.slow++
+	u.slowed = took
+	for policy, fuel := range work {
+		u.work[policy] += fuel
+	}
+}
+
+// slowest is the policy whose module did most of the work in slow plans, of those that were pushed and are in force; nil: none did any.
+func (u *unrest) slowest(s *cluster.State) (most *cluster.Policy) {
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		if fuel := u.work[p.Name]; p.Active.Version != 0 && fuel > 0 && (most == nil || fuel > u.work[most.Name]) {
+			most = p
+		}
+	}
+	return most
+}
+
+// share is how much of the work in slow plans was a policy's, in per cent.
+func (u *unrest) share(of *cluster.Policy) int {
+	all := uint64(0)
+	for _, fuel := range u.work {
+		all += fuel
+	}
+	return int(100 * float64(u.work[of.Name]) / float64(max(1, all)))
+}
+
+// lingering is the policy that makes plans slow and is on probation no more, or nil: nothing is taken back for that.
+func (u *unrest) lingering(s *cluster.State, now time.Time) *cluster.Policy {
+	if p := u.slowest(s); u.slow >= stallTries && p != nil && !slices.Contains(u.suspects(s, now), p) {
+		return p
+	}
+	return nil
 }
 
 // suspects lists the policies on probation, those that were put in force last first.
@@ -104,12 +147,17 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 		return nil
 	}
 	note := ""
+	slow := cmp.Or(u.slowest(s), blamed)
 	switch {
 	case u.moves[u.worst] > u.mostMoves:
 		note = fmt.Sprintf("version %d was taken back: shard %s was moved %d times since it was put in force, more than %d within %v",
 			blamed.Active.Version, s.ShardName(u.worst), u.moves[u.worst], u.mostMoves, u.probation)
-	case u.slow >= stallTries:
+	case u.slow >= stallTries && u.lingering(s, now) == nil:
+		blamed = slow
 		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))
+		if u.work[blamed.Name] > 0 {
+			note += fmt.Sprintf("; of what modules did in them %d%% was its work", u.share(blamed))
+		}
 	case u.hunger.about == s.PoliciesAt && u.hunger.cure != nil:
 		cure := *u.hunger.cure
 		cure.Note = cluster.ShortReason(cure.Note)

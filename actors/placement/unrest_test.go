@@ -23,11 +23,11 @@ func TestUnrest(t *testing.T) {
 		{Lane: allocator.Balance, Shard: 8, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1}}, // not committed
 		{Lane: allocator.Missing, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate}}}}
 	for i := range 2 {
-		if u.note(s, plan, 0, now); u.verdict(s, now) != nil {
+		if u.note(s, plan, 0, nil, now); u.verdict(s, now) != nil {
 			t.Fatalf("taken back after %d moves", i+1)
 		}
 	}
-	u.note(s, plan, 0, now)
+	u.note(s, plan, 0, nil, now)
 	if r := u.verdict(s, now); r == nil || r.Name != "b" || r.How != cluster.RetreatRollback || r.If != 1 {
 		t.Errorf("after three moves: %+v", r)
 	}
@@ -44,18 +44,78 @@ func TestUnrest(t *testing.T) {
 	}
 	s.PoliciesAt++
 	for range 2 {
-		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+		u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
 	}
-	u.note(s, &allocator.Plan{}, 0, now)
+	u.note(s, &allocator.Plan{}, 0, nil, now)
 	for range 2 {
-		u.note(s, &allocator.Plan{}, 2*time.Second, now)
+		u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
 	}
 	if r := u.verdict(s, now); r != nil {
 		t.Errorf("two slow plans in a row: %+v", r)
 	}
-	u.note(s, &allocator.Plan{}, 2*time.Second, now)
+	u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
 	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
 		t.Errorf("three slow plans in a row: %+v", r)
+	}
+}
+
+// Slow plans are held against the policy whose module did the work, and not against the one that came last; against nobody if that one is trusted.
+func TestSlowPlansAreTheirs(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for _, c := range []struct {
+		work map[string]uint64
+		want string
+	}{
+		{map[string]uint64{"same_node": 900, "old": 5, "slow": 80, "newest": 15}, "slow: of what modules did in them 8% was its work"},
+		{map[string]uint64{"same_node": 900, "newest": 1}, "newest: of what modules did in them 0% was its work"},
+		{map[string]uint64{"same_node": 900}, "newest: took longer than 1s, the last one 2s"}, // no module of theirs did anything: perhaps there are too many moves
+		{nil, "newest: took longer than 1s, the last one 2s"},
+		{map[string]uint64{"old": 90, "slow": 20, "newest": 1}, ""},
+	} {
+		s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{
+			{Name: "newest", Active: cluster.PolicyUse{Version: 3}, Since: 995},
+			{Name: "old", Active: cluster.PolicyUse{Version: 1}, Since: 100},
+			{Name: "slow", Active: cluster.PolicyUse{Version: 2}, Since: 990}}}
+		u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
+		u.note(s, &allocator.Plan{}, 2*time.Second, map[string]uint64{"newest": 1 << 40}, now)
+		u.note(s, &allocator.Plan{}, time.Millisecond, map[string]uint64{"newest": 1 << 40}, now) // it was no row of slow plans
+		for range stallTries {
+			u.note(s, &allocator.Plan{}, 2*time.Second, c.work, now)
+		}
+		r, lingers := u.verdict(s, now), u.lingering(s, now)
+		switch {
+		case c.want == "" && (r != nil || lingers == nil || lingers.Name != "old"):
+			t.Errorf("%v: taken back is %+v, and slow is %+v; want nobody, and old", c.work, r, lingers)
+		case c.want != "" && (lingers != nil || r == nil || !strings.HasPrefix(c.want, r.Name+": ") || r.If != s.Policy(r.Name).Active.Version || !strings.HasSuffix(r.Note, strings.TrimPrefix(c.want, r.Name+": "))):
+			t.Errorf("%v: taken back is %+v, lingering %+v; want %s", c.work, r, lingers, c.want)
+		}
+	}
+}
+
+// The work of a module is counted under the name that its policy has in the state, also if it fails half way.
+func TestWorkIsAPolicys(t *testing.T) {
+	for _, mood := range []string{"well", "trap"} {
+		governed(t, 3, nil, func(w *town) {
+			w.keyspace("orders", 4, 1)
+			w.green(2 * time.Second)
+			w.push("spare", "one")
+			p := w.places["n1"]
+			s, o := citizen{w, ""}.State().Apply(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: "spare", Version: 1, Settings: settingsOf(map[string]string{"mood": mood})}})
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
+			own := &chair{p: p}
+			defer own.leave()
+			m := own.sit(s)
+			before := m.set.Fuel()
+			allocator.Make(allocator.Input{State: s, Evidence: make([]liveness.Status, len(s.Members)), Policies: &m.set.Set})
+			if work := m.worked(before); work["spare"] == 0 || work["spare"] >= 1<<40 {
+				t.Errorf("%s: the work was %v", mood, work)
+			}
+			if again := m.worked(m.set.Fuel()); again["spare"] != 0 {
+				t.Errorf("%s: nobody was asked, and the work was %v", mood, again)
+			}
+		})
 	}
 }
 

@@ -25,6 +25,7 @@ type mind struct {
 	last      *Fault
 	fuel      uint64 // of the last question
 	burnt     uint64 // of guests that were dropped, since somebody asked
+	total     uint64 // of guests that were dropped
 	questions uint64 // that are counted for the stopwatch
 
 	view  *policies.View // that told and hurry are about
@@ -101,6 +102,7 @@ func (m *mind) pay() uint64 {
 func (m *mind) drop() {
 	if m.guest != nil {
 		m.burnt += m.guest.burnt
+		m.total += m.guest.total
 		m.guest.close()
 		m.guest = nil
 	}

@@ -40,6 +40,7 @@ type guest struct {
 	spent uint64 // fuel of the last call
 	owed  uint64 // fuel of all calls since it was paid for
 	burnt uint64 // fuel of all calls since somebody asked; see Burnt
+	total uint64 // fuel of all calls
 }
 
 // area is a piece of the guest's memory that the host may write.
@@ -85,6 +86,7 @@ func (g *guest) count() {
 	g.spent = g.instance.FuelUsed()
 	g.owed += g.spent
 	g.burnt += g.spent
+	g.total += g.spent
 }
 
 // pay gives the fuel that has been used since it was asked last.

@@ -78,6 +78,19 @@ func (s *Set) Strikes(digest string) (n int) {
 	return n
 }
 
+// Fuel is how much each policy's guests have used of it, by the name in its manifest, all calls counted. It never falls while the set is asked:
+// two looks tell what was used in between.
+func (s *Set) Fuel() map[string]uint64 {
+	used := make(map[string]uint64, len(s.minds))
+	for _, m := range s.minds {
+		used[m.v.Name()] += m.total
+		if m.guest != nil {
+			used[m.v.Name()] += m.guest.total
+		}
+	}
+	return used
+}
+
 // Close frees the guests.
 func (s *Set) Close() {
 	for _, m := range s.minds {
