@@ -77,21 +77,27 @@ func (n *Node) bootstrap() (cluster.Bootstrap, error) {
 
 // seeds are the addresses at which this node looks for its cluster.
 func (n *Node) seeds() []string {
-	list := slices.Clone(n.config.Join)
-	if n.config.PeersFile == "" {
-		return list
-	}
-	text, err := os.ReadFile(n.config.PeersFile)
+	list, err := n.config.Seeds()
 	if err != nil {
 		n.config.Logger.Warn("the list of peers cannot be read", "file", n.config.PeersFile, "err", err)
-		return list
 	}
+	return list
+}
+
+// Seeds are the addresses at which a node with this configuration looks for its cluster: Join, and those in PeersFile as it is now. If that
+// cannot be read the error says so, and the rest is there: a node goes on with it.
+func (c Config) Seeds() ([]string, error) {
+	list := slices.Clone(c.Join)
+	if c.PeersFile == "" {
+		return list, nil
+	}
+	text, err := os.ReadFile(c.PeersFile)
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			list = append(list, line)
 		}
 	}
-	return list
+	return list, err
 }
 
 // belong notes, for good, which cluster this node is of.

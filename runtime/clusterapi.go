@@ -199,6 +199,8 @@ type inquiry struct {
 	Past     *admin.Span   `json:"past,omitempty"`
 	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
+	Applicant *applicant `json:"applicant,omitempty"` // it asks what speaks against letting it in
+
 	Low *lowness `json:"low,omitempty"` // it tells, and asks nothing
 
 	RoundTrips bool `json:"roundtrips,omitempty"`
@@ -255,6 +257,8 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 	case q.Low != nil:
 		n.heardRoom(q.Low.Node, q.Low.Why)
 		return []byte("true"), nil
+	case q.Applicant != nil:
+		return json.Marshal(n.objects(q.Applicant))
 	case q.Ping:
 		return []byte("true"), nil
 	case q.Clock:

@@ -171,6 +171,10 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrConfig, fmt.Errorf(format, args...))
 }
 
+// Check is an error that wraps ErrConfig if no node can run with this configuration, wherever the others are: Start makes the same checks
+// before it does anything. It reads certificates, and opens neither the data folder nor a listener.
+func (c Config) Check() error { return c.validate() }
+
 // validate fills the defaults, and reports the first field that cannot be used.
 func (c *Config) validate() error {
 	c.fill()
@@ -185,6 +189,9 @@ func (c *Config) validate() error {
 		}
 	}
 	if err := c.validateCluster(); err != nil {
+		return err
+	}
+	if _, err := c.clientCertificate(); err != nil {
 		return err
 	}
 	switch {

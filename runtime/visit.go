@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,11 +16,16 @@ import (
 type Visited struct {
 	Name, Cluster, Release string
 	Format                 uint32 // of the wire, as it speaks it; this release speaks WireFormat
+
+	// Objection is why its cluster would not let the visitor in, as far as that node knows: it asks nobody. Empty: nothing is known
+	// against it, also by a release that cannot be asked.
+	Objection string
 }
 
-// Visit asks who listens at a node's peer address, as a node with this configuration would, and leaves no trace there. An
-// error says why such a node would not be let in; the Visited is empty if nobody introduced himself.
-func Visit(ctx context.Context, c Config, address string) (v Visited, err error) {
+// Visit asks who listens at a node's peer address, as a node with this configuration would, and leaves no trace there. node and cluster are
+// the visitor's own, as Owner tells them; empty if it has none yet. An error says why nobody was met, or not asked in; the Visited is empty
+// if nobody introduced himself.
+func Visit(ctx context.Context, c Config, node shards.NodeID, cluster, address string) (v Visited, err error) {
 	secure, err := c.peerTLS()
 	if err != nil {
 		return v, err
@@ -33,7 +39,49 @@ func Visit(ctx context.Context, c Config, address string) (v Visited, err error)
 	if v.Name == "" {
 		v.Name = string(hello.Node)
 	}
+	if err == nil {
+		c.fill()
+		v.Objection, err = objection(ctx, t, address, &applicant{Name: c.Name, Node: node, Cluster: cluster})
+	}
 	return v, errors.Join(err, t.Close())
+}
+
+// applicant is a node that may come to a cluster, or come back.
+type applicant struct {
+	Name    string        `json:"name"`
+	Node    shards.NodeID `json:"node,omitempty"`
+	Cluster string        `json:"cluster,omitempty"`
+}
+
+// objection asks the node at an address what it has against a visitor.
+func objection(ctx context.Context, t *transport.Transport, address string, a *applicant) (why string, err error) {
+	question, err := json.Marshal(inquiry{Applicant: a})
+	if err != nil {
+		return "", err
+	}
+	_, answer, err := t.CallAddress(ctx, address, transport.KindQuery, question)
+	if answered := (*shards.Error)(nil); errors.As(err, &answered) {
+		return "", nil // a release that cannot be asked, or a node that starts
+	}
+	if err == nil {
+		err = json.Unmarshal(answer, &why)
+	}
+	return why, err
+}
+
+// objects says what the cluster, as this node knows it, has against a node; empty: nothing.
+func (n *Node) objects(a *applicant) string {
+	state := n.state()
+	if state.Cluster == "" {
+		return ""
+	}
+	if a.Cluster == state.Cluster && state.Member(a.Node) == nil {
+		return "the cluster has forgotten this node: what the data folder holds is no part of it any more. To have the node in the cluster again, start it with an empty data folder; keep this one until nothing of it is missed"
+	}
+	if err := state.NameFree(a.Node, a.Name); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // visitor is a transport that asks whoever listens at an address, and does not listen there itself: where nobody did, the system may just

@@ -2,9 +2,11 @@ package runtime
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/actors/transport"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 func TestVisit(t *testing.T) {
@@ -13,17 +15,30 @@ func TestVisit(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := node.PeerAddr()
-	v, err := Visit(t.Context(), Config{}, address)
+	v, err := Visit(t.Context(), Config{}, "", "", address)
 	if err != nil || v.Name != "host" || v.Format != WireFormat || v.Release != Version() || v.Cluster == "" {
 		t.Errorf("%+v, %v", v, err)
+	}
+	for _, x := range []struct {
+		name          string
+		node          shards.NodeID
+		cluster, want string
+	}{
+		{"guest", "", "", ""}, {"host", "", "", "the name host belongs to node"}, {"host", node.ID(), v.Cluster, ""}, {"renamed", node.ID(), v.Cluster, ""},
+		{"guest", "gone", v.Cluster, "has forgotten this node"}, {"guest", "foreign", "another", ""},
+	} {
+		v, err := Visit(t.Context(), Config{Name: x.name}, x.node, x.cluster, address)
+		if err != nil || (x.want == "") != (v.Objection == "") || !strings.Contains(v.Objection, x.want) {
+			t.Errorf("%+v: objection %q, %v", x, v.Objection, err)
+		}
 	}
 	if err := node.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := Visit(t.Context(), Config{}, address); !errors.Is(err, transport.ErrRefused) || v != (Visited{}) {
+	if v, err := Visit(t.Context(), Config{}, "", "", address); !errors.Is(err, transport.ErrRefused) || v != (Visited{}) {
 		t.Errorf("nobody: %+v, %v", v, err)
 	}
-	if _, err := Visit(t.Context(), Config{TLSCert: "missing.pem"}, address); !errors.Is(err, ErrConfig) {
+	if _, err := Visit(t.Context(), Config{TLSCert: "missing.pem"}, "", "", address); !errors.Is(err, ErrConfig) {
 		t.Errorf("a certificate alone: %v", err)
 	}
 }

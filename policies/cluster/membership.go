@@ -84,12 +84,11 @@ func (d *draft) join(j *Join) error {
 	if err := m.validate(); err != nil {
 		return err
 	}
+	if err := d.NameFree(m.ID, m.Name); err != nil {
+		return err
+	}
 	for _, other := range d.Members {
-		switch {
-		case other.ID == m.ID:
-		case other.Name == m.Name:
-			return refuse(WhyTaken, "the name %s belongs to node %s; forget that node, or start this one under another name", m.Name, other.ID)
-		case other.Raft == m.Raft:
+		if other.ID != m.ID && other.Raft == m.Raft {
 			return refuse(WhyTaken, "the number %d in the metadata group belongs to node %s", m.Raft, other.Name)
 		}
 	}
@@ -116,6 +115,16 @@ func (d *draft) join(j *Join) error {
 	d.putMember(i, m)
 	d.revive(&m, j)
 	d.beginDrain(&m)
+	return nil
+}
+
+// NameFree is a *Refusal if a member other than this one has the name: a node of that name could not join.
+func (s *State) NameFree(id shards.NodeID, name string) error {
+	for i := range s.Members {
+		if other := &s.Members[i]; other.ID != id && other.Name == name {
+			return refuse(WhyTaken, "the name %s belongs to node %s; forget that node, or start this one under another name", name, other.ID)
+		}
+	}
 	return nil
 }
 

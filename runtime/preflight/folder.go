@@ -100,7 +100,7 @@ func owner(_ context.Context, in *Input) []Result {
 	}
 	id, found, err := in.Identity(in.Data)
 	if err == nil && found {
-		in.belongs = id.Cluster
+		in.owned = id
 	}
 	switch {
 	case errors.Is(err, ErrLocked):

@@ -13,6 +13,7 @@ import (
 type Peer struct {
 	Name, Cluster, Release string
 	Format                 uint32 // of the wire between nodes, as the member speaks it
+	Objection              string // why its cluster would not let this node in; empty: nothing is known
 }
 
 // ErrRefused is what Input.Ask returns, wrapped or not, if nobody listens at the address.
@@ -24,7 +25,7 @@ const patience = 3 * time.Second
 // join checks what a node needs that is to become a member: an address of its own that others can reach, members that
 // answer, and a cluster and a release that go together with its own.
 func join(ctx context.Context, in *Input) []Result {
-	if len(in.Join) == 0 {
+	if len(in.Join) == 0 || in.refused {
 		return nil
 	}
 	results := []Result{reachable(in)}
@@ -50,7 +51,7 @@ func join(ctx context.Context, in *Input) []Result {
 		}
 	}
 	if in.Ask != nil {
-		results = append(results, sameCluster(in, peers), formats(in, peers))
+		results = append(results, sameCluster(in, peers), formats(in, peers), admission(peers))
 	}
 	return results
 }
@@ -60,7 +61,7 @@ func (in *Input) ask(ctx context.Context, address string) (Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if in.Ask != nil {
-		return in.Ask(ctx, address)
+		return in.Ask(ctx, address, in.owned)
 	}
 	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -136,9 +137,21 @@ func sameCluster(in *Input, peers []Peer) Result {
 			return r
 		}
 	}
-	if in.belongs != "" && in.belongs != peers[0].Cluster {
+	if in.owned.Cluster != "" && in.owned.Cluster != peers[0].Cluster {
 		r.Level = Fail
-		r.Fix = fmt.Sprintf("the data folder is of cluster %s: give this node an empty folder, or name members of that cluster", in.belongs)
+		r.Fix = fmt.Sprintf("the data folder is of cluster %s: give this node an empty folder, or name members of that cluster", in.owned.Cluster)
+	}
+	return r
+}
+
+// admission checks that the cluster has nothing against this node: one member that has is enough, others may not have heard yet.
+func admission(peers []Peer) Result {
+	r := Result{Name: "admission", Level: OK, Found: "no objection", Want: "a name that is free, a folder that was not forgotten"}
+	for _, p := range peers {
+		if p.Objection != "" {
+			r.Level, r.Found, r.Fix = Fail, "refused by "+p.Name, p.Objection
+			return r
+		}
 	}
 	return r
 }

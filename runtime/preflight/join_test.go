@@ -12,8 +12,8 @@ import (
 // joining is an input of a node that would join a cluster of which n1 and n2 are members, n3 does not answer.
 func joining() Input {
 	return Input{Peer: "127.0.0.1:0", Join: []string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, Format: 2,
-		Ask: func(_ context.Context, address string) (Peer, error) {
-			n := address[len(address)-1:]
+		Ask: func(_ context.Context, address string, _ Identity) (Peer, error) {
+			n := address[strings.LastIndex(address, ":")+1:]
 			if n == "3" {
 				return Peer{}, context.DeadlineExceeded
 			}
@@ -54,8 +54,8 @@ func TestWhatStopsAJoin(t *testing.T) {
 		{"loopback to another machine", func(in *Input) { in.Join[1] = "192.0.2.7:2" }, "address for members", "192.0.2.7:2 is on another machine"},
 		{"advertised loopback", func(in *Input) { in.Join[0], in.Advertise = "192.0.2.7:1", "localhost" }, "address for members", "--advertise"},
 		{"two clusters", func(in *Input) {
-			in.Ask = func(ctx context.Context, address string) (Peer, error) {
-				p, err := old(ctx, address)
+			in.Ask = func(ctx context.Context, address string, own Identity) (Peer, error) {
+				p, err := old(ctx, address, own)
 				p.Cluster += address[len(address)-1:]
 				return p, err
 			}
@@ -64,6 +64,15 @@ func TestWhatStopsAJoin(t *testing.T) {
 			in.Data, in.Syncs = t.TempDir(), 1
 			in.Identity = func(string) (Identity, bool, error) { return Identity{Node: "n9", Cluster: "c9"}, true, nil }
 		}, "cluster", "of cluster c9"},
+		{"a name that is taken", func(in *Input) {
+			in.Ask = func(ctx context.Context, address string, own Identity) (Peer, error) {
+				p, err := old(ctx, address, own)
+				if p.Name == "n2" { // the first has not heard yet
+					p.Objection = "the name n9 belongs to node n2"
+				}
+				return p, err
+			}
+		}, "admission", "the name n9"},
 		{"a release from the past", func(in *Input) { in.Format = 1 }, "wire format", "release 0.3"},
 	} {
 		in := joining()
@@ -115,5 +124,44 @@ func TestAdvice(t *testing.T) {
 		if got := adviceOf(err); !strings.Contains(got, want) {
 			t.Errorf("%v: %q", err, got)
 		}
+	}
+}
+
+// Members are asked about whom the folder belongs to, and only with a configuration that a node can run with.
+func TestMembersHearWhoComes(t *testing.T) {
+	in := joining()
+	in.Data, in.Syncs = t.TempDir(), 1
+	in.Identity = func(string) (Identity, bool, error) { return Identity{Node: "id9", Cluster: "c1"}, true, nil }
+	ask, heard := in.Ask, Identity{}
+	in.Ask = func(ctx context.Context, address string, own Identity) (Peer, error) {
+		heard = own
+		return ask(ctx, address, own)
+	}
+	if r := find(t, Run(t.Context(), in), "admission"); r.Level != OK || heard != (Identity{Node: "id9", Cluster: "c1"}) {
+		t.Errorf("%+v, asked about %+v", r, heard)
+	}
+	in.Config = func() error { return errors.New("no such key") }
+	results := Run(t.Context(), in)
+	if r := find(t, results, "configuration"); r.Level != Fail || r.Fix != "no such key" || ExitCode(results) != 1 {
+		t.Errorf("%+v", r)
+	}
+	for _, r := range results {
+		if strings.HasPrefix(r.Name, "member") {
+			t.Errorf("asked with it all the same: %+v", r)
+		}
+	}
+}
+
+// What a file of peers names is asked like what was given; without the file a node starts.
+func TestFileOfPeers(t *testing.T) {
+	in := joining()
+	in.Seeds = func() ([]string, error) { return []string{"127.0.0.1:12"}, nil }
+	if r := find(t, Run(t.Context(), in), "member 127.0.0.1:12"); r.Level != OK {
+		t.Errorf("%+v", r)
+	}
+	in.Seeds = func() ([]string, error) { return nil, errors.New("no such file") }
+	results := Run(t.Context(), in)
+	if r := find(t, results, "file of peers"); r.Level != Warn || r.Found != "no such file" || ExitCode(results) != 0 {
+		t.Errorf("%+v", r)
 	}
 }

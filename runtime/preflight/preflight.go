@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -60,8 +61,14 @@ type Input struct {
 	Advertise string
 
 	// Ask says who listens at a member's peer address; an error says why this node would not be let in. Default: the addresses
-	// are only dialed.
-	Ask func(ctx context.Context, address string) (Peer, error)
+	// are only dialed. own is whose the data folder is, as Identity has found; empty: nobody's yet.
+	Ask func(ctx context.Context, address string, own Identity) (Peer, error)
+
+	// Config is an error if no node can run with its configuration. Default: not checked.
+	Config func() error
+
+	// Seeds reads the file of peers and lists the addresses of members that are in it. Default: there is none.
+	Seeds func() ([]string, error)
 
 	// Format is the newest format of the wire between nodes that this release speaks. It is compared with what Ask found.
 	Format uint32
@@ -81,7 +88,8 @@ type Input struct {
 	// Syncs is how many 4-KiB writes with fsync are timed. Default 64.
 	Syncs int
 
-	belongs string // the cluster of the folder, once owner has found it
+	owned   Identity // whose the folder is, once owner has found it
+	refused bool     // Config said so: members would be asked with what cannot be used
 }
 
 func (in *Input) fill() {
@@ -99,7 +107,7 @@ func (in *Input) fill() {
 // Run makes every check in a fixed order. If ctx ends, the checks that are left are missing.
 func Run(ctx context.Context, in Input) []Result {
 	in.fill()
-	checks := []func(context.Context, *Input) []Result{addresses, folder, owner, join, space, fsync, files, memory, hugePages, clock, versions}
+	checks := []func(context.Context, *Input) []Result{config, seeds, addresses, folder, owner, join, space, fsync, files, memory, hugePages, clock, versions}
 	var results []Result
 	for _, check := range checks {
 		if ctx.Err() != nil {
@@ -108,6 +116,37 @@ func Run(ctx context.Context, in Input) []Result {
 		results = append(results, check(ctx, &in)...)
 	}
 	return results
+}
+
+// config checks what a node refuses wherever it is.
+func config(_ context.Context, in *Input) []Result {
+	if in.Config == nil {
+		return nil
+	}
+	r := Result{Name: "configuration", Level: OK, Found: "nothing against it", Want: "one that a node can run with"}
+	if err := in.Config(); err != nil {
+		in.refused = true
+		r.Level, r.Found, r.Fix = Fail, "refused", err.Error()
+	}
+	return []Result{r}
+}
+
+// seeds adds the members that a file of peers names. A node starts without the file, and waits for it.
+func seeds(_ context.Context, in *Input) []Result {
+	if in.Seeds == nil {
+		return nil
+	}
+	r := Result{Name: "file of peers", Level: OK, Want: "a file with an address in each line"}
+	list, err := in.Seeds()
+	in.Join = append(slices.Clone(in.Join), list...)
+	switch r.Found = fmt.Sprintf("%d addresses", len(list)); {
+	case err != nil:
+		r.Level, r.Found = Warn, err.Error()
+		r.Fix = "a node goes on without it, and reads it once it is there: write it, or correct its name"
+	case len(list) == 0:
+		r.Level, r.Fix = Warn, "write the peer address of a member in each line"
+	}
+	return []Result{r}
 }
 
 // ExitCode is 1 if a check failed, else 0: warnings stop nothing.

@@ -34,7 +34,7 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
   troupe node --config troupe.yaml --check`,
 	}
 	n := withSettings(c, cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "print the merged configuration and where each value comes from, then exit")
+	cmd.Flags().BoolVar(&check, "check", false, "print the merged configuration and where each value comes from, then exit: 2 if no node can run with it")
 	cmd.Flags().BoolVar(&skip, "skip-preflight", false, "start even if the preflight check would refuse")
 	cmd.Flags().BoolVar(&withInput, "stop-with-stdin", false, "stop when standard input ends, so that the node does not outlive what started it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +43,10 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 			return err
 		}
 		if check {
-			return merged.WriteYAML(c.out)
+			return errors.Join(merged.WriteYAML(c.out), checkConfig(&merged.Node))
+		}
+		if err := checkConfig(&merged.Node); err != nil {
+			return err
 		}
 		if withInput {
 			cmd.SetContext(c.untilInputEnds(cmd.Context()))
@@ -104,12 +107,8 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped before the node was ready: %w", err)
-	case errors.Is(err, runtime.ErrExposed):
-		return &failure{exitUsage, fmt.Errorf("%w\n  a password is --password or TROUPE_PASSWORD, a token --token or TROUPE_TOKEN, certificates are --tls-cert, --tls-key and --tls-ca; --insecure allows everybody", err)}
-	case errors.Is(err, runtime.ErrConfig):
-		return &failure{exitUsage, err}
 	case err != nil:
-		return err
+		return refusedConfig(err)
 	}
 	p.end("recovered")
 	if p.log != nil {
@@ -134,6 +133,20 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 		p.say("stopped cleanly: the next start replays nothing")
 	}
 	return nil
+}
+
+// checkConfig is why a node with these settings is refused wherever it is; a start says the same.
+func checkConfig(s *settings.Node) error { return refusedConfig(configOf(s, nil, nil).Check()) }
+
+// refusedConfig gives errors about the configuration the exit code that says so.
+func refusedConfig(err error) error {
+	switch {
+	case errors.Is(err, runtime.ErrExposed):
+		return &failure{exitUsage, fmt.Errorf("%w\n  a password is --password or TROUPE_PASSWORD, a token --token or TROUPE_TOKEN, certificates are --tls-cert, --tls-key and --tls-ca; --insecure allows everybody", err)}
+	case errors.Is(err, runtime.ErrConfig):
+		return &failure{exitUsage, err}
+	}
+	return err
 }
 
 // greet says where the node listens and what to type next.

@@ -281,6 +281,31 @@ func TestBenchRunsAgainstANode(t *testing.T) {
 	}
 }
 
+// What a node refuses whatever the others do, preflight and --check refuse with the same words.
+func TestPreflightKnowsWhatANodeRefuses(t *testing.T) {
+	cert, key := selfSigned(t)
+	_, other := selfSigned(t)
+	for want, args := range map[string][]string{
+		"lease 100ms must be":           {"--lease", "100ms"},
+		"election 400ms must be":        {"--heartbeat", "5s"},
+		"no such file":                  {"--client-tls-cert", cert, "--client-tls-key", "nope.key"},
+		"private key does not match":    {"--client-tls-cert", cert, "--client-tls-key", other},
+		"without authentication":        {"--resp", "0.0.0.0:0"},
+		"come together: one of TLSCert": {"--tls-cert", cert, "--tls-key", key},
+		"needs a data":                  {"--keyspace", "a"},
+	} {
+		args = append([]string{"--data", "off", "--resp", "off", "--http", "off", "--peer", "off"}, args...)
+		for _, verb := range [][]string{{"node"}, {"node", "--check"}} {
+			if _, errs, code := invoke(t, nil, "", append(verb, args...)...); code != exitUsage || !strings.Contains(errs, want) {
+				t.Errorf("%s %v: exit code %d, %s", verb, args, code, errs)
+			}
+		}
+		if out, _, code := invoke(t, nil, "", append([]string{"preflight"}, args...)...); code != exitFailed || !strings.Contains(out, want) {
+			t.Errorf("preflight %v: exit code %d, %s", args, code, out)
+		}
+	}
+}
+
 func TestNodesThatMustNotStart(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--insecure":   {"--resp", "0.0.0.0:0"},

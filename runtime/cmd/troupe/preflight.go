@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/settings"
 	"github.com/troupe-actors/troupe/runtime/preflight"
+	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
@@ -20,7 +21,7 @@ func preflightCommand(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "preflight", Short: "check what would stop a node on this machine", Args: cobra.NoArgs,
-		Long:    "Checks addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings,\nand with --join the members that it would ask to let it in.\nExit code 1 says that the node would not start, or not join. Warnings stop nothing.",
+		Long:    "Checks configuration, addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings,\nand with --join or --peers-file the members that it would ask to let it in, and what they know against it.\nExit code 1 says that the node would not start, or not join. Warnings stop nothing.",
 		Example: "  troupe preflight --data ./data\n  troupe preflight --config troupe.yaml --json\n  troupe preflight --data ./data --peer 10.0.0.5:7300 --join 10.0.0.4:7300",
 	}
 	n := withSettings(c, cmd)
@@ -31,7 +32,11 @@ func preflightCommand(c *console) *cobra.Command {
 			return err
 		}
 		in := inputOf(&merged.Node)
+		in.Config = func() error { return checkConfig(&merged.Node) }
 		in.Identity, in.Join = ownerOf, merged.Node.Join // a node that starts waits for its members, and need not be told
+		if merged.Node.PeersFile != "" {
+			in.Seeds = runtime.Config{PeersFile: merged.Node.PeersFile}.Seeds
+		}
 		in.Ask, in.Format = visitorOf(&merged.Node), runtime.WireFormat
 		results := preflight.Run(cmd.Context(), in)
 		if asJSON {
@@ -71,10 +76,10 @@ func ownerOf(data string) (id preflight.Identity, found bool, err error) {
 
 // visitorOf asks members who they are, as a node with these settings would. One of a format from the future refuses to talk,
 // and has said enough.
-func visitorOf(s *settings.Node) func(context.Context, string) (preflight.Peer, error) {
+func visitorOf(s *settings.Node) func(context.Context, string, preflight.Identity) (preflight.Peer, error) {
 	config := configOf(s, nil, nil)
-	return func(ctx context.Context, address string) (preflight.Peer, error) {
-		v, err := runtime.Visit(ctx, config, address)
+	return func(ctx context.Context, address string, own preflight.Identity) (preflight.Peer, error) {
+		v, err := runtime.Visit(ctx, config, shards.NodeID(own.Node), own.Cluster, address)
 		switch {
 		case v.Format > runtime.WireFormat:
 			err = nil
