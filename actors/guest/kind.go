@@ -11,7 +11,6 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies/cluster"
-	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/wasm"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
@@ -87,7 +86,7 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 	reply, _, err := module.Handle(patience{c.Turn}, turn, r)
 	switch {
 	case errors.Is(err, wasm.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return nil, unavailable("kind %s: %w", name, err)
+		return nil, c.Later("kind %s: %w", name, err)
 	case err != nil:
 		s.tell(volume, c, &m, err)
 		return nil, err
@@ -160,9 +159,9 @@ func (s *Shell) choose(name string, c *virtual.Context[record]) (v *volume, fres
 	}
 	switch v := shelf.modules[now.digest]; {
 	case v == nil && shelf.late[now.digest]:
-		return nil, nil, unavailable("version %d of kind %s (module %s) could not be compiled in %v on the node where the actor lives; it is tried again", now.version, name, now.digest.Short(), compileLimit)
+		return nil, nil, c.Later("version %d of kind %s (module %s) could not be compiled in %v on the node where the actor lives; it is tried again", now.version, name, now.digest.Short(), compileLimit)
 	case v == nil:
-		return nil, nil, unavailable("version %d of kind %s (module %s) is not ready on the node where the actor lives", now.version, name, now.digest.Short())
+		return nil, nil, c.Later("version %d of kind %s (module %s) is not ready on the node where the actor lives", now.version, name, now.digest.Short())
 	case v.module == nil:
 		return nil, nil, refuse(virtual.CodeUnable, "version %d of kind %s cannot run on the node where the actor lives: %s", now.version, name, v.problem)
 	default:
@@ -189,11 +188,6 @@ func (s *Shell) unready(name string) (again <-chan struct{}, reason string) {
 		return shelf.changed, reason + "another module is compiled before it"
 	}
 	return shelf.changed, fmt.Sprintf("%sit has been compiled for %v", reason, time.Since(busy.begun).Round(time.Millisecond))
-}
-
-// unavailable is an error that may be gone when the message is tried again.
-func unavailable(format string, args ...any) error {
-	return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf(format, args...)}
 }
 
 // events are those of package virtual as guests know them.

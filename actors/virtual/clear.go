@@ -33,7 +33,7 @@ func (t *Turn) clear() error {
 	prefix := t.self.key("m", "/")
 	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, prefix) {
 		if err != nil {
-			return err
+			return t.told(err)
 		}
 		t.Forget(strings.TrimPrefix(e.Key, prefix))
 	}

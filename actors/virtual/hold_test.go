@@ -91,7 +91,7 @@ func ovens(g gate) func() *Kind {
 			select {
 			case <-g:
 			case <-c.Context().Done():
-				return 0, &shards.Error{Kind: shards.KindUnavailable, Err: c.Context().Err()}
+				return 0, c.Later("no time is left: %w", c.Context().Err())
 			}
 			*c.State++
 			return *c.State, nil

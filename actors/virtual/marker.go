@@ -68,11 +68,11 @@ func (t *Turn) marker(name string) (*marked, error) {
 	}
 	key, err := t.host.markerKey(t.kind.keyspace, t.shard, name)
 	if err != nil {
-		return nil, err
+		return nil, t.told(err)
 	}
 	s, err := t.host.marker(t, key, name)
 	if err != nil {
-		return nil, err
+		return nil, t.told(err)
 	}
 	m := &marked{name: name, key: key, Stored: s}
 	t.marked = append(t.marked, m)

@@ -263,7 +263,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	reply, err = run(t, state, m.Payload)
 	var own *Error
 	switch {
-	case err == nil, passing(err):
+	case err == nil, t.putOff(err):
 	case t.stopped():
 		err = errClosed
 	case t.abandonedBy(err):

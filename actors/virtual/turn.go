@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -27,6 +28,7 @@ type Turn struct {
 	kind    *Kind
 	numbers rules.Numbers // of messages and reminders
 	size    int           // bytes that are kept so far
+	passes  []error       // what the handler was told of what may be gone when it runs again, and elsewhere
 	excess  string        // which bound a key has passed; empty: none has
 	ops     []Op          // data, in the order in which it was changed first
 	outbox  []outgoing
@@ -92,7 +94,7 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 	t.looked = true
 	values, err := t.host.c.Storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
 	if err != nil {
-		return nil, false, err
+		return nil, false, t.told(err)
 	}
 	return values[0].Bytes, values[0].Version != 0, nil
 }
@@ -153,6 +155,26 @@ func (t *Turn) tooMuch() string {
 	return ""
 }
 
+// told notes an error that the handler is given. If it returns that, and the reason may pass, its message has not been refused: it is tried again.
+// An error of the same kind that the handler has from elsewhere is a refusal.
+func (t *Turn) told(err error) error {
+	if passing(err) {
+		t.passes = append(t.passes, err)
+	}
+	return err
+}
+
+// Later makes an error with which a handler puts its message off: what it needs of this node is not there yet. The message is tried again, perhaps
+// on another node, for as long as if its shard had no primary.
+func (t *Turn) Later(format string, args ...any) error {
+	return t.told(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf(format, args...)})
+}
+
+// putOff says whether a handler has returned an error that this turn has told it of.
+func (t *Turn) putOff(err error) bool {
+	return slices.ContainsFunc(t.passes, func(told error) bool { return errors.Is(err, told) })
+}
+
 // Entry is a key with its value.
 type Entry struct {
 	Key   string
@@ -167,7 +189,7 @@ func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] {
 		strip := len(t.dataKey(""))
 		for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, t.dataKey(prefix)) {
 			if err != nil {
-				yield(Entry{}, err)
+				yield(Entry{}, t.told(err))
 				return
 			}
 			e.Key = e.Key[strip:]
