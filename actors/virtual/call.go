@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,8 +52,10 @@ type message struct {
 	Unsure   bool   // an earlier try was not answered, and may yet arrive
 	Event    Event
 	From     ID    // the actor that has sent it; zero: none has
-	Wait     int64 // nanoseconds that the caller waits; 0: as long as it takes
+	Wait     int64 // of the wire, see codec.go
 	answer   *answering
+
+	patience time.Duration // what is left of it, if some has been spent; 0: all
 }
 
 // call is what the rules of activations look at. What an actor has told, or reminds itself of, comes again when it is refused.
@@ -201,7 +204,23 @@ func (h *Host) deliver(ctx context.Context, m *message) ([]byte, error) {
 			pause = firstPause / 2 // which is doubled
 		}
 		done()
+		m.patience = left(patient)
 	}
+}
+
+// left is what is left of a patience, and never 0.
+func left(patient context.Context) time.Duration {
+	until, _ := patient.Deadline()
+	return max(1, time.Until(until))
+}
+
+// patient is ctx for what the storage tries for a message: no longer than is left of the patience of its caller's node, however long it has
+// waited here, or been handled.
+func (m *message) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.patience == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, m.patience)
 }
 
 // unanswered is the error of a message to which no actor has said anything: err is what became of the last try. If an earlier one may have
@@ -262,9 +281,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 		own := *m // a handler that is left behind has it still
 		return h.handle(ctx, &own)
 	}
-	if deadline, has := ctx.Deadline(); has {
-		m.Wait = max(1, int64(time.Until(deadline)))
-	}
+	m.Wait = -int64(cmp.Or(m.patience, h.c.Patience))
 	body, err := h.c.Call(ctx, node, m.encode())
 	if err != nil {
 		return nil, lost(err)
@@ -273,10 +290,15 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("virtual: the answer of node %s: %w", node, err)}
 	}
-	if a.Code != 0 {
-		return nil, failed(a.Actor, a.Method, a.Code, "").heard(a.Text)
+	switch a.Code {
+	case 0:
+		return a.Body, nil
+	case codeGivenUp:
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: givenUp(a.Text)}
+	case codeUnsure:
+		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: givenUp(a.Text)}
 	}
-	return a.Body, nil
+	return nil, failed(a.Actor, a.Method, a.Code, "").heard(a.Text)
 }
 
 // ended says that a message was not handled since its caller waits no more.
@@ -298,10 +320,13 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	if m.Wait > 0 {
+	switch patience := time.Duration(-m.Wait); {
+	case m.Wait > 0:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(m.Wait))
 		defer cancel()
+	case patience > 0 && patience < h.c.Patience:
+		m.patience = patience
 	}
 	reply, err := h.handle(ctx, m)
 	if err == nil {
@@ -309,6 +334,13 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	if own := (*Error)(nil); errors.As(err, &own) {
 		return (&answer{Code: own.Code, Text: own.said(), Actor: own.Actor, Method: own.Method}).encode(), nil
+	}
+	if m.Wait < 0 && errors.Is(err, ErrGivenUp) {
+		code := codeGivenUp
+		if kindOf(err) == shards.KindOutcomeUnknown {
+			code = codeUnsure
+		}
+		return (&answer{Code: code, Text: err.Error()}).encode(), nil
 	}
 	return nil, err
 }

@@ -12,6 +12,9 @@ import (
 //
 //	message   kind, name, method, payload, client, lane, seq, unsure, event, sender's kind, sender's name, wait
 //	answer    body, code, text, kind, name, method                text: Error.said
+//
+// wait is below 0: what is left of the patience of the sender's node, in nanoseconds, negative; its deadline goes with the call. Above 0 it is the
+// deadline, as an earlier release sends it, which does not know that its patience is over when another node says so.
 const (
 	messageFields = 12
 	answerFields  = 6

@@ -176,18 +176,59 @@ func TestErrorsOfCall(t *testing.T) {
 	})
 }
 
-// What a storage has given up after the node's patience is not tried for as long again.
+// What a storage has given up after the node's patience is not tried for as long again, and what is left of it when a node leads at last is all
+// that its storage has: on whatever node the actor lives.
 func TestPatienceIsSpentOnce(t *testing.T) {
+	for _, from := range []shards.NodeID{"n1", "n2"} {
+		for _, kind := range []shards.ErrorKind{shards.KindUnavailable, shards.KindOutcomeUnknown} {
+			for _, alone := range []time.Duration{0, 3 * time.Second} { // without a primary
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, 1, "n1", "n2")
+					w.register(journals(nil))
+					patience := w.hosts["n1"].c.Patience
+					w.stall = func(ctx context.Context) error {
+						ctx, cancel := context.WithTimeout(ctx, patience)
+						defer cancel()
+						<-ctx.Done()
+						return &shards.Error{Kind: kind, Err: fmt.Errorf("nobody writes: %w", ErrGivenUp)}
+					}
+					w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+						body, err := to.Serve(ctx, body)
+						if err != nil { // kind and text are all that crosses the wire
+							err = &shards.Error{Kind: kindOf(err), Err: errors.New(err.Error())}
+						}
+						return body, err
+					}
+					if alone > 0 {
+						w.lead(0, "")
+					}
+					b := w.begin(from, "journal/a", "add", "x")
+					if alone > 0 {
+						pass(alone)
+						w.lead(0, "n1")
+					}
+					pass(10 * patience)
+					if !b.over() || typed(t, b.err) != kind || b.took > patience {
+						t.Errorf("from %s, %v, without a primary for %v: after %v: %v", from, kind, alone, b.took, b.err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A node of an earlier release sends the time that its caller has, and learns of spent patience as of any error.
+func TestPatienceOfAnEarlierRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, "n1")
 		w.register(journals(nil))
-		w.spoil = func([]Op) error {
-			pass(w.hosts["n1"].c.Patience)
-			return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("nobody writes: %w", ErrGivenUp)}
+		w.stall = func(ctx context.Context) error {
+			<-ctx.Done()
+			return &shards.Error{Kind: shards.KindUnavailable, Err: ErrGivenUp}
 		}
-		began := time.Now()
-		if _, err := w.call("n1", "journal/a", "add", "x"); typed(t, err) != shards.KindUnavailable || time.Since(began) > w.hosts["n1"].c.Patience {
-			t.Errorf("after %v: %v", time.Since(began), err)
+		m, began := &message{To: ID{"journal", "a"}, Method: "add", Payload: []byte(`"x"`), Client: 1, Lane: 1, Seq: 1, Event: EventCall, Wait: int64(time.Second)}, time.Now()
+		if body, err := w.hosts["n1"].Serve(t.Context(), m.encode()); err == nil || time.Since(began) != time.Second {
+			t.Errorf("%q, %v after %v", body, err, time.Since(began))
 		}
 	})
 }

@@ -26,9 +26,12 @@ const (
 	codeCrossing // CodeAsking of a question whose sender waits for an answer of the receiver: no asker and no caller sees it
 
 	CodeBadReply // the message was handled, and its reply is not what the caller takes: the two do not agree on the method's types
+
+	codeGivenUp // the storage has tried for as long as the caller's node is patient (ErrGivenUp), and nothing was handled: no caller sees it
+	codeUnsure  // the same, and it may have been handled
 )
 
-var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready", "crossing", "bad reply"}
+var codeNames = [...]string{"", "failed", "panicked", "bad request", "unknown", "busy", "too large", "no kind", "handling", "unable", "asking", "unready", "crossing", "bad reply", "given up", "unsure"}
 
 // String is the code's name in messages and in JSON.
 func (c Code) String() string {

@@ -25,7 +25,7 @@ type Config struct {
 	// Call takes a message to the Serve of another node's Host.
 	Call func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error)
 	// Patience is how long a message is tried again while its shard has no primary that answers, if its context does not end before. What
-	// its node's Storage has tried for as long is not tried again; on another node one try of it can take as long once more.
+	// the Storage of its actor's node has tried for as long is not tried again, and that tries for what is left of it.
 	Patience time.Duration
 	// Memory bounds what the activations on this node need, in bytes, as far as it can be told from their states. Beyond it those that
 	// have been idle for longest leave memory. Default 512 MiB.

@@ -89,7 +89,9 @@ func (h *Host) marker(t *Turn, key, name string) (Stored, error) {
 	if found && known.term == t.term {
 		return known.Stored, nil
 	}
-	values, err := h.c.Storage.Read(t.ctx, t.kind.keyspace, []string{key})
+	ctx, cancel := t.m.patient(t.ctx)
+	defer cancel()
+	values, err := h.c.Storage.Read(ctx, t.kind.keyspace, []string{key})
 	if err != nil {
 		return Stored{}, err
 	}

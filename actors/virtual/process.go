@@ -157,7 +157,9 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		keys = append(keys, a.replyKey(d.m))
 	}
 	if len(keys) > 0 {
-		values, err := a.host.c.Storage.Read(d.ctx, a.kind.keyspace, keys)
+		ctx, cancel := d.m.patient(d.ctx)
+		values, err := a.host.c.Storage.Read(ctx, a.kind.keyspace, keys)
+		cancel()
 		if err != nil {
 			return false, nil, err
 		}
@@ -319,7 +321,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	}
 	a.view.commits.Add(1) // until it is even again readers may see data that the state does not go with
 	defer a.view.commits.Add(1)
-	err := a.write(t.ctx, m.Method, ops, t.numbers.Last(), guards...)
+	err := a.write(t, ops, t.numbers.Last(), guards...)
 	if set || err != nil {
 		a.host.markers.doubt(a.shard, t.marked)
 	}
@@ -358,7 +360,7 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	if value != nil { // else no state of this kind can be written, and none ever is
 		ops = append([]Op{a.stateOp(value, a.stored == nil || a.expires)}, ops...)
 	}
-	err := a.write(t.ctx, t.m.Method, ops, a.core.Sent())
+	err := a.write(t, ops, a.core.Sent())
 	if err == nil && value != nil {
 		a.stored, a.expires = value, ops[0].TTL > 0
 	}
@@ -366,13 +368,15 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 }
 
 // write commits under the guard of the state, and of others. What the shard can never take is an error of the message.
-func (a *activation) write(ctx context.Context, method string, ops []Op, sent uint64, others ...Guard) error {
+func (a *activation) write(t *Turn, ops []Op, sent uint64, others ...Guard) error {
 	guards := append([]Guard{{a.id.key("s", ""), a.core.Version()}}, others...)
+	ctx, cancel := t.m.patient(t.ctx)
+	defer cancel()
 	version, err := a.host.c.Storage.Commit(ctx, a.kind.keyspace, ops, guards...)
 	if err != nil {
 		a.unload() // whether it was written or not: look again
-		if final(ctx, err) {
-			return failed(a.id, method, CodeFailed, fmt.Sprintf("what it keeps, its shard cannot: %v", err))
+		if final(t.ctx, err) {
+			return failed(a.id, t.m.Method, CodeFailed, fmt.Sprintf("what it keeps, its shard cannot: %v", err))
 		}
 		return err
 	}

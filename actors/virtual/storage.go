@@ -61,6 +61,15 @@ var ErrStale = errors.New("virtual: the actor's state is not what it was: anothe
 // ErrGivenUp is in the errors of a Storage that has tried for as long as the node is patient: nobody tries again for as long once more.
 var ErrGivenUp = errors.New("the node's patience is over")
 
+// givenUp is ErrGivenUp as another node has put it.
+type givenUp string
+
+// Error is that node's sentence.
+func (g givenUp) Error() string { return string(g) }
+
+// Is says that it is ErrGivenUp.
+func (g givenUp) Is(target error) bool { return target == ErrGivenUp }
+
 // kindOf is the kind in an error's chain.
 func kindOf(err error) shards.ErrorKind {
 	var known interface{ ErrorKind() shards.ErrorKind }

@@ -92,7 +92,9 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 		return nil, false, refuse(CodeTooLarge, "%s", text)
 	}
 	t.looked = true
-	values, err := t.host.c.Storage.Read(t.ctx, t.kind.keyspace, []string{t.dataKey(key)})
+	ctx, cancel := t.m.patient(t.ctx)
+	defer cancel()
+	values, err := t.host.c.Storage.Read(ctx, t.kind.keyspace, []string{t.dataKey(key)})
 	if err != nil {
 		return nil, false, t.told(err)
 	}

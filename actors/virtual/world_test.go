@@ -33,6 +33,8 @@ type world struct {
 	looks   int // how often somebody has begun to wait for changed
 	// spoil, if set, may turn the answer of a Commit that was carried out into an error.
 	spoil func(ops []Op) error
+	// stall, if set, is what a Commit waits for first.
+	stall func(ctx context.Context) error
 	// way, if set, carries messages between nodes in place of a call.
 	way func(ctx context.Context, to *Host, body []byte) ([]byte, error)
 }
@@ -206,7 +208,12 @@ func (m memory) ScanShard(_ context.Context, shard shards.ShardID, prefix string
 	}
 }
 
-func (m memory) Commit(_ context.Context, _ string, ops []Op, guards ...Guard) (uint64, error) {
+func (m memory) Commit(ctx context.Context, _ string, ops []Op, guards ...Guard) (uint64, error) {
+	if m.stall != nil {
+		if err := m.stall(ctx); err != nil {
+			return 0, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	shard := m.shardOf(ops[0].Key)
