@@ -23,7 +23,7 @@ func TestDrainedNodeLeaves(t *testing.T) {
 	p.writing(time.Now())
 	p.unnoticed()
 	p.green()
-	p.operate("/_nodes/" + leaver.Name + "/forget")
+	p.troupe("forget", leaver.Name)
 	p.waitFor("it is forgotten", func() bool {
 		rows, err := p.Nodes(soon(t))
 		must(t, err)

@@ -264,19 +264,26 @@ func TestJoinReadsAgain(t *testing.T) {
 	})
 }
 
-// A member that was forgotten is told so when it comes back.
+// dies is the death of a node in its first life, which the group agrees on.
+func dies(name string) *cluster.Command {
+	return &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: idOf(name), Epoch: 1, Reason: "it is silent"}}}}
+}
+
+// A member that was taken for dead, and forgotten, and that runs, changes nothing.
 func TestForgottenMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := village(t, 3, 1)
 		lost := n.houses["n3"]
-		outcome, err := n.houses["n2"].group.Propose(n.within(time.Second), &cluster.Command{Member: &cluster.MemberChange{Node: idOf("n3"), Forget: true}})
-		if err := errors.Join(err, outcome.Error()); err != nil {
-			t.Fatal(err)
+		for _, c := range []*cluster.Command{dies("n3"), {Member: &cluster.MemberChange{Node: idOf("n3"), Forget: true}}} {
+			outcome, err := n.houses["n2"].group.Propose(n.within(time.Second), c)
+			if err := errors.Join(err, outcome.Error()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for _, name := range []string{"n1", "n2"} {
 			n.houses[name].wait(5*time.Second, "one learner", func(_ *cluster.State, s Status) bool { return len(s.Learners) == 1 })
 		}
-		_, err = lost.group.Propose(n.within(20*time.Second), setting("a", "1"))
+		_, err := lost.group.Propose(n.within(20*time.Second), setting("a", "1"))
 		if err == nil {
 			t.Error("a forgotten member changed the state")
 		}
@@ -292,9 +299,11 @@ func TestForgottenMemberComesBack(t *testing.T) {
 			names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader.name })
 			other, lost := n.houses[names[0]], n.houses[names[1]]
 			lost.kill()
-			outcome, err := leader.group.Propose(n.within(time.Second), &cluster.Command{Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}})
-			if err := errors.Join(err, outcome.Error()); err != nil {
-				t.Fatal(err)
+			for _, c := range []*cluster.Command{dies(lost.name), {Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}}} {
+				outcome, err := leader.group.Propose(n.within(time.Second), c)
+				if err := errors.Join(err, outcome.Error()); err != nil {
+					t.Fatal(err)
+				}
 			}
 			other.wait(5*time.Second, "it knows", func(s *cluster.State, _ Status) bool { return s.Member(idOf(lost.name)) == nil })
 			leader.kill()

@@ -71,6 +71,7 @@ func TestNoDrainsOrAmendmentsForOlderReleases(t *testing.T) {
 	if err := w.state.Readable(&Command{Settings: &SettingsChange{By: "ann"}}); err == nil || !strings.Contains(err.Error(), "upgrade it first") {
 		t.Errorf("what it cannot read may be proposed: %v", err)
 	}
+	w.die(5)
 	w.must(&Command{Member: &MemberChange{Node: node(5), Forget: true}})
 	w.setting("ann", "a", "")
 	if o := w.apply(&Command{Join: &Join{Member: old}}); o.Err == nil || !strings.Contains(o.Err.Text, "drains or settings") {

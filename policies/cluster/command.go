@@ -166,7 +166,7 @@ type HandOver struct {
 	To    shards.CopyID
 }
 
-// MemberChange changes what is agreed about a member. Forget removes it, and drops its copies; it must be Down or hold none.
+// MemberChange changes what is agreed about a member. Forget removes it, and drops its copies; it must be Down.
 type MemberChange struct {
 	Node       shards.NodeID
 	Forget     bool

@@ -118,6 +118,7 @@ func TestNoHistoryForOlderReleases(t *testing.T) {
 	if len(w.state.Failovers) != 0 || w.state.format() != 1 {
 		t.Errorf("%d entries in format %d", len(w.state.Failovers), w.state.format())
 	}
+	w.die(5)
 	w.must(&Command{Member: &MemberChange{Node: node(5), Forget: true}})
 	led(w, 3, 3)
 	w.die(3)

@@ -236,6 +236,8 @@ func (d *draft) forget(i int) error {
 		return refuse(WhyUnsafe, "node %s is alive and holds %d copies; drain it first", m.Name, held)
 	case slices.Equal(d.Voters, []uint64{m.Raft}):
 		return refuse(WhyUnsafe, "node %s is the only voter of the metadata group", m.Name)
+	case !m.Down: // it would go on as a stranger, which serves whoever asks it
+		return refuse(WhyUnsafe, "node %s is empty, and runs: stop it, then forget it", m.Name)
 	}
 	for n := range d.Shards {
 		if d.Shards[n].CopyOn(m.ID) == nil {

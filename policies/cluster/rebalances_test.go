@@ -87,6 +87,7 @@ func TestRebalancesAreNotForOlderReleases(t *testing.T) {
 	} else if o := w.apply(c); o.Err == nil || !strings.Contains(o.Err.Text, "upgrade it first") {
 		t.Errorf("it is applied: %+v", o)
 	}
+	w.die(5)
 	w.must(&Command{Member: &MemberChange{Node: node(5), Forget: true}})
 	w.must(&Command{Reroute: w.relocating(1000, 0)})
 	if o := w.apply(&Command{Join: &Join{Member: old}}); o.Err == nil || !strings.Contains(o.Err.Text, "counted relocations") {

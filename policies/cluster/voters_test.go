@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -108,6 +109,12 @@ func TestVotersCommand(t *testing.T) {
 	}
 	s = next
 	forget := &Command{Member: &MemberChange{Node: node(2), Forget: true}}
+	if _, o = s.Apply(forget); o.Err == nil || !strings.Contains(o.Err.Text, "stop it, then forget it") {
+		t.Fatalf("a node that runs was forgotten: %v", o.Err)
+	}
+	if s, o = s.Apply(&Command{Reroute: &Reroute{Down: []Death{{Node: node(2), Epoch: 1}}}}); o.Err != nil {
+		t.Fatal(o.Err)
+	}
 	if next, o = s.Apply(forget); o.Err != nil || !slices.Equal(next.Voters, []uint64{101}) {
 		t.Fatalf("after forgetting a voter: %v, %v", next.Voters, o.Err)
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -301,17 +303,17 @@ func objection(n *admin.ExplainedNode) string {
 func forgetCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget NODE", Short: "remove a member for good", Args: cobra.ExactArgs(1),
-		Long: `Removes a member that is down or empty, with what it held. A living one is drained first, then stopped. It may join again only with an
+		Long: `Removes a member that is down, with what it held. A living one is drained first, then stopped. It may join again only with an
 empty data folder.
 
-Exit codes: 0 it is forgotten · 3 no such node · 1 it holds copies and is not down, no node answers, or none leads`,
+Exit codes: 0 it is forgotten · 3 no such node · 1 it runs, no node answers, or none leads`,
 		Example: "  troupe drain n3\n  troupe forget n3",
 	}
 	r := withCluster(c, cmd)
 	cmd.ValidArgsFunction = r.completing(0, nodeNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			a, err := client.ChangeNode(ctx, args[0], "forget")
+			a, err := forget(ctx, client, args[0])
 			if err != nil {
 				return err
 			}
@@ -319,6 +321,32 @@ Exit codes: 0 it is forgotten · 3 no such node · 1 it holds copies and is not 
 		})
 	}
 	return cmd
+}
+
+// stopTakes is for how long a node that was stopped may look alive to the others.
+const stopTakes = 3 * time.Second
+
+// forget removes a member. One that is empty is asked about again for a while if that is refused: it may have been stopped a moment ago.
+func forget(ctx context.Context, client *admin.Client, name string) (admin.Acknowledged, error) {
+	limit := time.After(stopTakes)
+	again := time.NewTicker(drainPause)
+	defer again.Stop()
+	for {
+		a, err := client.ChangeNode(ctx, name, "forget")
+		if refused := (*admin.Error)(nil); !errors.As(err, &refused) || refused.Status != http.StatusBadRequest {
+			return a, err
+		}
+		if left, looked := copiesOn(ctx, client, name); looked != nil || left > 0 {
+			return a, err
+		}
+		select {
+		case <-again.C:
+		case <-limit:
+			return a, err
+		case <-ctx.Done():
+			return a, err
+		}
+	}
 }
 
 func maintenanceCommand(c *console) *cobra.Command {

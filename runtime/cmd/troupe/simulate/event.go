@@ -285,6 +285,9 @@ func readWord(l *line, verb string) (func(*World) error, error) {
 			c.Maintained = &no
 		case "forget":
 			c.Forget = true
+			if err := w.stop(m); err != nil {
+				return err
+			}
 		}
 		if err := w.apply(&cluster.Command{Member: c}); err != nil {
 			return err
@@ -294,6 +297,14 @@ func readWord(l *line, verb string) (func(*World) error, error) {
 		}
 		return nil
 	})
+}
+
+// stop ends a node that is empty, since only one that has ended is forgotten.
+func (w *World) stop(m *cluster.Member) error {
+	if m.Down || slices.ContainsFunc(w.State.Shards, func(r cluster.Shard) bool { return r.CopyOn(m.ID) != nil }) {
+		return nil
+	}
+	return w.apply(&cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: m.ID, Epoch: m.Epoch, Reason: "it was stopped"}}}})
 }
 
 // readHeat reads: hot shards 2% x6, hot shard orders/3 x6, hot keyspace orders x2, grow keyspace orders x3.
