@@ -46,6 +46,10 @@ func TestManifestIsRefused(t *testing.T) {
 		{`"pages":4`, `"fuel":4`, `line 2: unknown field "fuel" in limits; there are fuel_per_node, fuel_per_row, pages`},
 		{`"pages":4`, `"pages":"4"`, "line 2: limits.pages is a string; must be a whole number"},
 		{`"abi":1`, `"abi":1,"limit":{}`, `line 1: unknown field "limit"; there are abi, doc, kind, limits, name, needs,`},
+		{`"min":0`, `"pages":0`, `line 5: unknown field "pages" in settings; there are default, doc,`}, // of limits, on line 2, it would be one
+		{`"min":0`, `"abi":0`, `line 5: unknown field "abi" in settings; there are default, doc,`},
+		{`"min":0`, `"x-min":0`, `line 5: unknown field "x-min" in settings; there are default, doc,`},
+		{`"x-home":"example.org"`, `"x-home":{"limits":[{"pages":"x"}]},"y-home":1`, `line 2: unknown field "y-home"; there are abi,`},
 		{`"min":0`, `"least":0`, `line 5: unknown field "least" in settings; there are default, doc,`},
 		{`"needs":[`, `"needs":{`, "line 1: invalid character"},
 		{`"x-home":"example.org"`, `"x-home":"example.org","needs":"x"`, "line 2: needs is a string; must be a list"},

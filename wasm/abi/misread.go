@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,7 +17,7 @@ func misread(text []byte, into any, err error) error {
 	if errors.As(err, &wrong) {
 		_ = errors.As(json.Unmarshal(text, reflect.New(reflect.TypeOf(into).Elem()).Interface()), &wrong) // again, for the place in this text
 	}
-	name, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
+	unknown := strings.HasPrefix(err.Error(), "json: unknown field ")
 	switch {
 	case errors.As(err, &broken):
 		return fmt.Errorf("line %d: %v", lineAt(text, broken.Offset), err)
@@ -29,38 +28,82 @@ func misread(text []byte, into any, err error) error {
 	case !unknown:
 		return err
 	}
-	within, known := surroundings(text, strings.Trim(name, `"`), reflect.TypeOf(into).Elem())
-	at := regexp.MustCompile(regexp.QuoteMeta(name) + `\s*:`).FindIndex(text)
-	if at == nil {
-		return fmt.Errorf("unknown field %s%s; there are %s", name, within, known)
+	w := strays{decoder: json.NewDecoder(bytes.NewReader(text))}
+	if !w.value(reflect.TypeOf(into).Elem(), "", true) {
+		return err
 	}
-	return fmt.Errorf("line %d: unknown field %s%s; there are %s", lineAt(text, int64(at[0])), name, within, known)
+	return fmt.Errorf("line %d: unknown field %q%s; there are %s", lineAt(text, w.at), w.name, w.within, w.known)
 }
 
 func lineAt(text []byte, offset int64) int {
 	return 1 + bytes.Count(text[:min(max(offset, 0), int64(len(text)))], []byte("\n"))
 }
 
-// surroundings finds the field in which an unknown one is, and lists those that there are.
-func surroundings(text []byte, name string, t reflect.Type) (within, known string) {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(text, &fields) != nil || fields[name] != nil {
-		return "", strings.Join(fieldsOf(t), ", ")
+// strays looks for the first field that what a text is to become does not have. The text is whole JSON.
+type strays struct {
+	decoder *json.Decoder
+	name    string
+	at      int64  // behind its name
+	within  string // as in " in limits", or empty
+	known   string // what there is instead
+}
+
+// value goes through a value that is to become a t, which is nil if anything may be there, and says whether there is a stray in it. outermost:
+// it is the whole text, of which fields that begin with "x-" are passed over.
+func (w *strays) value(t reflect.Type, within string, outermost bool) (found bool) {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	token, _ := w.decoder.Token()
+	switch token {
+	case json.Delim('['):
+		for w.decoder.More() {
+			if w.value(elem(t, reflect.Slice), within, false) {
+				return true
+			}
+		}
+	case json.Delim('{'):
+		for w.decoder.More() {
+			key, _ := w.decoder.Token()
+			name, _ := key.(string)
+			inner, known := field(t, name)
+			if !known && !(outermost && strings.HasPrefix(name, "x-")) {
+				w.name, w.at, w.known = name, w.decoder.InputOffset(), strings.Join(fieldsOf(t), ", ")
+				if within != "" {
+					w.within = " in " + within
+				}
+				return true
+			}
+			if w.value(inner, name, false) {
+				return true
+			}
+		}
+	default:
+		return false
+	}
+	_, _ = w.decoder.Token() // what closes it
+	return false
+}
+
+// field is what a field of a t becomes; nil: anything may be there.
+func field(t reflect.Type, name string) (inner reflect.Type, known bool) {
+	if t == nil || t.Kind() != reflect.Struct {
+		return elem(t, reflect.Map), true
 	}
 	for i := range t.NumField() {
-		outer := jsonName(t.Field(i))
-		if !bytes.Contains(fields[outer], []byte(`"`+name+`"`)) {
-			continue
-		}
-		inner := t.Field(i).Type
-		for inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
-			inner = inner.Elem()
-		}
-		if inner.Kind() == reflect.Struct {
-			return " in " + outer, strings.Join(fieldsOf(inner), ", ")
+		if own := jsonName(t.Field(i)); own != "" && own != "-" && strings.EqualFold(own, name) { // as encoding/json does
+			return t.Field(i).Type, true
 		}
 	}
-	return "", strings.Join(fieldsOf(t), ", ")
+	return nil, false
+}
+
+// elem is what elements of a t of this kind become, or nil.
+func elem(t reflect.Type, kind reflect.Kind) reflect.Type {
+	if t == nil || t.Kind() != kind {
+		return nil
+	}
+	return t.Elem()
 }
 
 func jsonName(f reflect.StructField) string {
