@@ -19,8 +19,9 @@
 // entry in the state from its beginning, so that whoever leads next goes on with it, and it is told once. The step that asks for a drain opens
 // its entry, and is its name: each is another one. Moves are known by plans alone, so who leads opens their entry when he has planned them; what
 // was planned in his last moment his successor finds in the rows, without the reasons. Drains and switches are followed by every node, by the
-// state: whoever leads opens the entry of a switch that has none. Beside releases that read no such entry who leads when a switch ends tells
-// it, and nodes that have seen it list it, for as long as they run.
+// state: whoever leads opens the entry of a switch that has none. Beside releases that read no such entry there is none: who leads tells a
+// switch when its plan has been made, and the others, who hear of no plan, list it at once as done; each keeps the newest of them, among
+// what only it keeps, for as long as it runs.
 //
 // A primary tells whoever leads of each copy that has arrived, in sync, and how much that took; it belongs to the drain or the move
 // whose copy it is.

@@ -76,7 +76,7 @@ type Watch struct {
 	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
-// Bounds of what only this node keeps: suspicions that were refuted and switches; and stories that may have been told.
+// Bounds of the stories that only this node keeps, see Open, and of those that may have been told.
 const (
 	maxOwn    = 64
 	maxUnsure = 16
@@ -110,7 +110,8 @@ func (w *Watch) Close() {
 	w.done.Wait()
 }
 
-// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions and switches.
+// Open lists the stories that go on, as they are now, and those that only this node keeps: refuted suspicions, and what the cluster could not
+// take, such as drains, moves and switches of policies beside releases that do not read their entries.
 func (w *Watch) Open() []*tracing.Failover { return *w.open.Load() }
 
 // Applied says that the cluster state has changed, or who leads.
@@ -322,7 +323,7 @@ func (w *Watch) sight(state *cluster.State, now int64) {
 	w.sightSwitches(state, now)
 }
 
-// over takes a drain or a switch that has ended: who leads tells it, everybody keeps it.
+// over takes a drain or a switch that has ended and of which the cluster keeps no entry: who leads tells it, everybody keeps it.
 func (w *Watch) over(f *tracing.Failover) {
 	if w.leading {
 		w.keep(f)
@@ -424,7 +425,7 @@ func (w *Watch) tell(f *tracing.Failover) {
 	w.c.Told(f)
 }
 
-// keep holds a story that the cluster does not, and tells it.
+// keep holds a story that the cluster does not, and tells it: this node leads.
 func (w *Watch) keep(f *tracing.Failover) {
 	w.hold(f)
 	w.tell(f)

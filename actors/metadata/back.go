@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -94,19 +95,15 @@ func (g *Group) known(ctx context.Context) []string {
 
 // others asks the members of this node's cluster that it knows of, and those that they know of.
 func (g *Group) others(ctx context.Context) (found []finding) {
-	asked, addresses := map[string]bool{"": true}, g.known(ctx)
+	asked, addresses, given := map[string]bool{"": true}, g.known(ctx), g.seeds()
 	for range 2 {
 		addresses = slices.DeleteFunc(addresses, func(address string) bool {
 			again := asked[address]
 			asked[address] = true
 			return again
 		})
-		if len(addresses) > mostAsked {
-			rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
-			addresses = addresses[:mostAsked]
-		}
 		var next []string
-		for _, f := range g.askAll(ctx, addresses) {
+		for _, f := range g.askAll(ctx, some(addresses, given)) {
 			if f.err != nil || f.cluster != g.config.Log.Cluster() || f.node == g.config.Self.ID {
 				continue
 			}
@@ -118,6 +115,25 @@ func (g *Group) others(ctx context.Context) (found []finding) {
 		addresses = next
 	}
 	return found
+}
+
+// some are as many addresses as are asked at once: those that this node was given, since somebody has said that they are right, and of the others
+// each time others.
+func some(addresses, given []string) []string {
+	if len(addresses) <= mostAsked {
+		return addresses
+	}
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	slices.SortStableFunc(addresses, func(a, b string) int { return cmp.Compare(place(given, a), place(given, b)) })
+	return addresses[:mostAsked]
+}
+
+// place is 0 for what is in a list, and 1 for all else.
+func place(list []string, one string) int {
+	if slices.Contains(list, one) {
+		return 0
+	}
+	return 1
 }
 
 // outlived is an error if a member knows of a later life of this node than the present one: then the data folder is an old copy,

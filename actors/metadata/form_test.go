@@ -290,6 +290,53 @@ func TestForgottenMember(t *testing.T) {
 	})
 }
 
+// What stood in the way of becoming a member is not said of one that has become one.
+func TestWaitsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 3)
+		n.houses["n1"].waitLeader(5 * time.Second)
+		for _, name := range []string{"n1", "n2", "n3"} {
+			n.houses[name].kill()
+		}
+		first := n.houses["n1"]
+		first.start()
+		<-time.After(20 * time.Second)
+		if waits := first.group.Waits(); !strings.Contains(waits, "no other member answers") {
+			t.Errorf("alone it says of what it waits for: %q", waits)
+		}
+		n.houses["n2"].start()
+		select {
+		case <-first.group.Joined():
+		case <-time.After(20 * time.Second):
+			t.Fatal("it is no member")
+		}
+		if waits := first.group.Waits(); waits != "" {
+			t.Errorf("a member waits: %s", waits)
+		}
+	})
+}
+
+// Of many addresses those that the node was given are always asked, and each round others beside them.
+func TestGivenAddressesAreAsked(t *testing.T) {
+	var all []string
+	for i := range 3 * mostAsked {
+		all = append(all, fmt.Sprintf("h%d:7300", i))
+	}
+	given, asked := []string{"h5:7300", "h190:7300"}, map[string]bool{}
+	for range 100 {
+		round := some(slices.Clone(all), given)
+		if len(round) != mostAsked || !slices.Contains(round, given[0]) || !slices.Contains(round, given[1]) {
+			t.Fatalf("asked are %v", round)
+		}
+		for _, address := range round {
+			asked[address] = true
+		}
+	}
+	if len(asked) != len(all) { // (1-62/190)^100 of missing one: it does not happen
+		t.Errorf("%d of %d addresses are asked in 100 rounds", len(asked), len(all))
+	}
+}
+
 // A node that comes back on the data of a cluster which has forgotten it is told so, once the leader can say it, and what to do.
 func TestForgottenMemberComesBack(t *testing.T) {
 	for _, voters := range []int{1, 3} {

@@ -277,8 +277,14 @@ func (g *Group) Wait(ctx context.Context, fits func(*cluster.State, Status) bool
 // Joined is closed once the state lists this node in its present life. Err says why it never will be.
 func (g *Group) Joined() <-chan struct{} { return g.joined }
 
-// Waits says what stood in the way of becoming a member when this node last tried; empty if nothing did, or nothing is known yet.
+// Waits says what stood in the way of becoming a member when this node last tried; empty if nothing did, if nothing is known yet, or if it has
+// become one.
 func (g *Group) Waits() string {
+	select {
+	case <-g.joined:
+		return ""
+	default:
+	}
 	if waits := g.waits.Load(); waits != nil {
 		return *waits
 	}

@@ -71,6 +71,8 @@ func TestWatermarksKeepTheirOrder(t *testing.T) {
 		{[]Setting{{low, ""}}, "would be 85%"},
 		{[]Setting{{high, "99%"}}, "beyond " + flood},
 		{[]Setting{{low, "81%"}, {high, "82%"}}, ""},
+		{[]Setting{{low, "70%"}, {low, "81%"}}, "setting " + low + " would be 81%"},
+		{[]Setting{{low, "81%"}, {low, "70%"}}, ""},
 		{[]Setting{{low, "2gb"}}, ""},
 		{[]Setting{{low, "2gb"}, {high, "3gb"}}, "beyond " + high},
 		{[]Setting{{low, "2gb"}, {high, "1gb"}, {flood, "512mb"}}, ""},

@@ -5,7 +5,7 @@ package cluster
 // node. Settings that concern no watermark are no matter to it.
 func (s *State) CheckWatermarks(set []Setting) error {
 	value := func(name string) string {
-		for i := range set {
+		for i := len(set) - 1; i >= 0; i-- { // of one that is set twice the last is in force
 			if set[i].Name == name && set[i].Value != "" {
 				return set[i].Value
 			} else if set[i].Name == name {

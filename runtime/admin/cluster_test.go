@@ -35,6 +35,7 @@ func TestClusterRoutes(t *testing.T) {
 		{"GET", "/_cluster/settings/history?name=retries", "", 200, `"by":"somebody (`},
 		{"GET", "/_cluster/settings/history?name=retries", "", 200, `) at n1","name":"cluster.routing.allocation.max_retries","from":null,"to":"7"}]}`},
 		{"GET", "/_cluster/settings/history", "", 200, `"name":"cluster.routing.allocation.enable","from":"none","to":null}`},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.enable":"none","cluster.routing":{"allocation.enable":"all"}}}`, 400, `setting \"cluster.routing.allocation.enable\" is there twice`},
 		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.enable":"perhaps"}}`, 400, "must be one of all, primaries"},
 		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.enabled":"all"}}`, 400, "no setting \\\"cluster.routing.allocation.enabled\\\"; nearest are cluster.routing.allocation.enable, "},
 		{"PUT", "/_cluster/settings", `{"persistent":{"a":[]}}`, 400, "must be a text, a number"},

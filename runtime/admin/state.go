@@ -144,6 +144,13 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
+	named := map[string]bool{}
+	for _, one := range set {
+		if named[one.Name] {
+			return invalid("setting %q is there twice, as one name and as an object in another", clip(one.Name))
+		}
+		named[one.Name] = true
+	}
 	c, state, err := s.agreed()
 	if err != nil {
 		return err
