@@ -38,6 +38,9 @@ type activation struct {
 
 	// The goroutine's own, and the lock's if it is not running.
 	core    rules.Core // what makes it safe that there may be others
+	current *delivery  // that is being handled
+	began   time.Time  // when that was
+	exited  error      // what becomes of it: its handler has ended the goroutine
 	awake   bool       // the kind has been told that it is active
 	stored  []byte     // the state as it is kept; nil: there is none yet
 	expires bool       // the state has a TTL: unless it gets another it goes
@@ -165,27 +168,40 @@ func (a *activation) withdraw(d *delivery) bool {
 // have to grow: that is a quarter of what a call costs.
 const mostIdle = 64
 
-// employ has an actor's messages handled, by a goroutine that has nothing to do or by a new one; false if the host is closed.
-func (h *Host) employ(a *activation) bool {
+// job is what a goroutine of the host does, for as long as run takes.
+type job interface {
+	run()
+	// cut is called if a handler has ended the goroutine while it was at run.
+	cut()
+}
+
+// employ has a job done, by a goroutine that has nothing to do or by a new one; false if the host is closed.
+func (h *Host) employ(j job) bool {
 	select {
-	case h.jobs <- a:
+	case h.jobs <- j:
 		return true
 	default:
 	}
-	return h.hire(a)
+	return h.hire(j)
 }
 
-// hire begins a goroutine that handles an actor's messages, and then those of others that have some.
-func (h *Host) hire(a *activation) bool {
+// hire begins a goroutine that does a job, and then others if there are some.
+func (h *Host) hire(at job) bool {
 	return h.start(func() {
+		defer func() {
+			if at != nil {
+				at.cut()
+			}
+		}()
 		for {
-			a.run()
+			at.run()
+			at = nil
 			if h.idle.Add(1) > mostIdle {
 				h.idle.Add(-1)
 				return
 			}
 			select {
-			case a = <-h.jobs:
+			case at = <-h.jobs:
 				h.idle.Add(-1)
 			case <-h.ctx.Done():
 				return
@@ -196,7 +212,7 @@ func (h *Host) hire(a *activation) bool {
 
 // run handles messages until none waits.
 func (a *activation) run() {
-	for before := (*delivery)(nil); ; {
+	for before := a.resume(); ; {
 		a.mu.Lock()
 		if before != nil {
 			a.used, a.leaving = time.Now(), false
@@ -225,33 +241,72 @@ func (a *activation) run() {
 			return
 		}
 		a.method = d.m.Method
-		began := a.used
+		a.began = a.used
 		if before == nil { // it has slept since
-			began = time.Now()
+			a.began = time.Now()
 		}
-		if before = d; d.from != nil { // nobody has called
-			before, d.from.waiting = nil, false
+		if d.from != nil {
+			d.from.waiting = false
 		}
 		a.mu.Unlock()
-		if d.ctx.Err() == nil {
-			d.body, d.err = a.process(d)
-		} else { // nobody waits for it any more, and it has not begun
-			d.err = ended(d.ctx, d.m)
-		}
-		if d.err == errHeld {
-			before, d.err = nil, nil
-			a.hold(d)
-			continue
-		}
-		if d.from == nil {
-			a.waits.Observe(began.Sub(d.at), tracing.Carrier{})
-		}
-		end(d.span, d.err)
-		close(d.done)
-		if d.from != nil {
-			d.from.report(d.err)
-		}
+		before = a.serve(d)
 	}
+}
+
+// serve handles a message, and answers it. It gives it back, unless the message is put off or nobody has called.
+func (a *activation) serve(d *delivery) *delivery {
+	a.current = d
+	if d.ctx.Err() == nil {
+		d.body, d.err = a.process(d)
+	} else { // nobody waits for it any more, and it has not begun
+		d.err = ended(d.ctx, d.m)
+	}
+	a.current, a.exited = nil, nil
+	if d.err == errHeld {
+		d.err = nil
+		a.hold(d)
+		return nil
+	}
+	if d.from == nil {
+		a.waits.Observe(a.began.Sub(d.at), tracing.Carrier{})
+	}
+	end(d.span, d.err)
+	close(d.done)
+	if d.from != nil {
+		d.from.report(d.err)
+		return nil
+	}
+	return d
+}
+
+// resume goes on with the message whose handler has ended the goroutine that was at it, if there is one: it comes to the same place again, and finds
+// there what became of it.
+func (a *activation) resume() *delivery {
+	d := a.current
+	if d == nil {
+		return nil
+	}
+	if a.exited == nil && d.m.Client != 0 { // it was not the handler, but the kind when it was told that the actor leaves memory: perhaps after a commit
+		d.m.Repeated, d.m.Unsure = true, true
+	}
+	return a.serve(d)
+}
+
+// cut hands the actor to another goroutine.
+func (a *activation) cut() {
+	if a.host.hire(a) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.current != nil {
+		a.current.refuse(errClosed)
+	}
+	a.current, a.running = nil, false
+	for _, d := range a.queue {
+		d.refuse(errClosed)
+	}
+	a.queue = nil
 }
 
 // hurry refuses messages that a sweep has seen in the mailbox before: an actor that hangs, in a call to itself perhaps, holds

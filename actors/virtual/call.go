@@ -54,6 +54,7 @@ type message struct {
 	From     ID    // the actor that has sent it; zero: none has
 	Wait     int64 // of the wire, see codec.go
 	answer   *answering
+	here     bool // its caller waits on the goroutine that brings it
 
 	patience time.Duration // what is left of it, if some has been spent; 0: all
 }
@@ -279,6 +280,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 		return nil, &shards.NotPrimaryError{Shard: shard}
 	case node == h.c.Self:
 		own := *m // a handler that is left behind has it still
+		own.here = m.Event == EventCall && !m.chore()
 		return h.handle(ctx, &own)
 	}
 	m.Wait = -int64(cmp.Or(m.patience, h.c.Patience))

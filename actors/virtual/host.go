@@ -65,8 +65,8 @@ type Host struct {
 	full   chan struct{} // memory is beyond its bound
 	tells  atomic.Int64  // under way
 
-	jobs chan *activation // for goroutines that have nothing to do
-	idle atomic.Int64     // of those
+	jobs chan job     // for goroutines that have nothing to do
+	idle atomic.Int64 // of those
 }
 
 const defaultMemory = 512 << 20
@@ -88,7 +88,7 @@ func NewHost(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan *activation), full: make(chan struct{}, 1), ended: make(chan struct{})}
+	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan job), full: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
 	h.vigil.posts = map[shards.ShardID]*post{}
@@ -273,7 +273,7 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 		return nil, err
 	}
 	if method.reads && a != nil {
-		if body, done, err := a.read(ctx, m); done {
+		if body, done, err := h.read(ctx, a, m); done {
 			end(span, err)
 			return body, err
 		}

@@ -164,8 +164,11 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 // Handle adds a method to a kind. f gets the request as its caller gave it and the actor's state, which it may change; what it
 // returns goes back to the caller. If it returns an error (Fail gives one with a reason that programs can tell), or panics, nothing has
 // changed, and the message is refused, with a *shards.Error that f has from elsewhere as well: only with an error that c itself has given, for
-// want of a primary say, it is tried again. f has no other side effects that matter: after a failover it may run again for the same message, on the state from before. f calls no other actor, since two that
-// wait for each other wait for ever: it sends them messages (Turn.Tell), and has their answers come back as such (Turn.Ask).
+// want of a primary say, it is tried again. f has no other side effects that matter: after a failover it may run again for the same message,
+// on the state from before. f calls no other actor, since two that wait for each other wait for ever: it sends them messages (Turn.Tell),
+// and has their answers come back as such (Turn.Ask).
+//
+// A handler that ends its goroutine (runtime.Goexit, as t.FailNow and require do) has panicked: CodePanicked.
 //
 // Req and Resp are what encoding/json can write and read; a request without a body is the zero value, and what else is passed over says
 // Strict. It panics if the kind has the method already.

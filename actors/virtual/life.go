@@ -57,6 +57,7 @@ func (a *activation) wake(d *delivery) error {
 // unload forgets the state: the next message reads it again. It is for the activation's goroutine.
 func (a *activation) unload() {
 	if a.awake && a.kind.passivating != nil {
+		a.awake = false // it is told once, even if it ends the goroutine
 		a.passivate()
 	}
 	a.view.hide()

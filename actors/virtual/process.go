@@ -49,7 +49,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		d.begin()
 	}
 	if a.kind.method(d.m.Method).reads {
-		_, body, err := a.look(d.ctx, d.m, a.snapshot())
+		_, body, err := a.look(d.ctx, d.m, a.snapshot(), &a.exited)
 		return body, a.confirm(err)
 	}
 	return a.turn(d.ctx, d.m)
@@ -61,7 +61,7 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: a.core.Term(), now: time.Now(), host: a.host, kind: a.kind, numbers: a.core.Numbers()}
+	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: a.core.Term(), now: time.Now(), host: a.host, kind: a.kind, numbers: a.core.Numbers(), exited: &a.exited}
 	a.decoded = nil // until it is known to be good again
 	reply, err := a.call(t, state)
 	var body, value []byte
@@ -246,16 +246,31 @@ func (a *activation) known(m *message, r rules.Reply) (bool, []byte, error) {
 	return true, r.Body, nil
 }
 
-// call runs the handler. A panic is an error of this message, and of nothing else.
+// call runs the handler. A panic is an error of this message, and of nothing else. So is the end of the goroutine, if it is the host's own: its
+// next comes here again.
 func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	m := t.m
+	if t.exited != nil && *t.exited != nil {
+		err, *t.exited = *t.exited, nil
+		return nil, err
+	}
+	returned := false
 	defer func() {
 		if t.end != nil {
 			t.end()
 		}
-		if reason := recover(); reason != nil {
-			a.host.c.Log.ErrorContext(t.ctx, "an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
-			err = failed(a.id, m.Method, CodePanicked, fmt.Sprint(reason))
+		reason := recover()
+		left := reason == nil && !returned
+		if left {
+			reason = "it has ended its goroutine (runtime.Goexit, which t.FailNow and t.SkipNow call): return an error instead"
+		}
+		if reason == nil {
+			return
+		}
+		a.host.c.Log.ErrorContext(t.ctx, "an actor panicked; nothing of what it did is kept", "actor", a.id.String(), "method", m.Method, "reason", reason, "stack", string(debug.Stack()))
+		err = failed(a.id, m.Method, CodePanicked, fmt.Sprint(reason))
+		if left && t.exited != nil {
+			*t.exited = err
 		}
 	}()
 	run := a.kind.activated.run
@@ -263,6 +278,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 		run = a.kind.method(m.Method).run
 	}
 	reply, err = run(t, state, m.Payload)
+	returned = true
 	var own *Error
 	switch {
 	case err == nil, t.putOff(err):

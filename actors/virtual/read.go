@@ -14,6 +14,8 @@ import (
 // that the actor handles, on what the actor was when that message began. What it sees is whole: state and data of one moment, not
 // before the call was made. It holds nobody up, and an actor that hangs still answers it.
 //
+// It may run on the goroutine that has called (Call), and ends that if it calls runtime.Goexit.
+//
 // The state is a copy of its own, which costs its decoding. Errors, panics, Req and Resp are as for Handle.
 func HandleRead[S, Req, Resp any](k *KindOf[S], name string, f func(c *Reading[S], request Req) (Resp, error)) {
 	k.add(name, method{reads: true, run: func(t *Turn, state any, payload []byte) (any, error) {
@@ -81,8 +83,46 @@ func (v *viewed) hide() {
 // readTries is how often a reader runs again because of commits before it waits its turn.
 const readTries = 3
 
-// read has a method that only reads run here and now; false if it must wait its turn.
-func (a *activation) read(ctx context.Context, m *message) (body []byte, done bool, err error) {
+// read has a method that only reads run now; false if it must wait its turn. It runs on the goroutine of its caller, or on one of the host's where
+// that is nobody's to end.
+func (h *Host) read(ctx context.Context, a *activation, m *message) (body []byte, done bool, err error) {
+	if m.here {
+		return a.read(ctx, m, nil)
+	}
+	r := &reader{a: a, ctx: ctx, m: m, over: make(chan struct{})}
+	if !h.employ(r) {
+		return nil, true, errClosed
+	}
+	<-r.over
+	return r.body, r.done, r.err
+}
+
+// reader is a job: to run a method that only reads.
+type reader struct {
+	a      *activation
+	ctx    context.Context
+	m      *message
+	over   chan struct{}
+	exited error
+	body   []byte
+	done   bool
+	err    error
+}
+
+func (r *reader) run() {
+	defer close(r.over)
+	defer func() {
+		if r.exited != nil {
+			r.done, r.err = true, r.exited
+		}
+	}()
+	r.body, r.done, r.err = r.a.read(r.ctx, r.m, &r.exited)
+}
+
+func (r *reader) cut() {} // run has said so
+
+// read runs a method that only reads, if it need not wait its turn.
+func (a *activation) read(ctx context.Context, m *message, exited *error) (body []byte, done bool, err error) {
 	if n := a.view.readers.Add(1); n > int64(a.kind.mailbox) {
 		a.host.c.Figures.Rejected(a.kind.name, overload)
 		err = failed(a.id, m.Method, CodeBusy, fmt.Sprintf("%d messages that only read are being handled; that is its limit", n-1))
@@ -97,7 +137,7 @@ func (a *activation) read(ctx context.Context, m *message) (body []byte, done bo
 		if s == nil {
 			break
 		}
-		t, body, err := a.look(ctx, m, s)
+		t, body, err := a.look(ctx, m, s, exited)
 		switch term, lost := a.host.c.Storage.Reign(a.shard); {
 		case lost != nil:
 			return nil, true, lost
@@ -115,8 +155,8 @@ func (a *activation) read(ctx context.Context, m *message) (body []byte, done bo
 }
 
 // look runs a method that only reads on a state as it is kept.
-func (a *activation) look(ctx context.Context, m *message, s *snapshot) (*Turn, []byte, error) {
-	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind}
+func (a *activation) look(ctx context.Context, m *message, s *snapshot, exited *error) (*Turn, []byte, error) {
+	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind, exited: exited}
 	state := a.kind.fresh()
 	if err := decodeState(s.stored, state); err != nil {
 		return t, nil, failed(a.id, m.Method, CodeFailed, err.Error())

@@ -29,6 +29,7 @@ type Turn struct {
 	numbers rules.Numbers // of messages and reminders
 	size    int           // bytes that are kept so far
 	passes  []error       // what the handler was told of what may be gone when it runs again, and elsewhere
+	exited  *error        // where it is kept what becomes of the message if the handler ends the host's goroutine; nil: the goroutine is the caller's
 	excess  string        // which bound a key has passed; empty: none has
 	ops     []Op          // data, in the order in which it was changed first
 	outbox  []outgoing
