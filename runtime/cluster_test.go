@@ -187,7 +187,7 @@ func TestWritesOfANodeThatIsCutOffAreAppliedOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes longer than a lease")
 	}
-	c := newTroopOf(t, false, func(c *Config) { c.Patience = time.Minute }, volatileSpace("default", 1)) // on a busy machine a death takes long
+	c := newTroop(t, false, volatileSpace("default", 1))
 	_, at := c.leader()
 	victim := c.nodes[at]
 	other := c.nodes[(at+1)%3]
@@ -243,7 +243,7 @@ func TestWritesOfANodeThatIsCutOffAreAppliedOnce(t *testing.T) {
 func TestScanAcrossAFailover(t *testing.T) {
 	c := newTroop(t, false, volatileSpace("default", 1))
 	leads, follows := c.leader()
-	s := open(t, c.nodes[leads], "default")
+	s, gone := open(t, c.nodes[leads], "default"), c.nodes[follows].id.Node
 	const keys = 30000
 	w := must[*Writer](t)(s.Writer(WriterOptions{}))
 	for i := range keys {
@@ -254,7 +254,16 @@ func TestScanAcrossAFailover(t *testing.T) {
 	if err := w.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	next, last, interrupted := 0, "", 0
+	terms := func() (sum, victims int) { // how often shards were given a new primary, and how many the victim leads
+		for _, row := range c.nodes[leads].state().Shards {
+			sum += int(row.Term)
+			if p := row.PrimaryCopy(); p != nil && p.Node == gone {
+				victims++
+			}
+		}
+		return sum, victims
+	}
+	before, lost, next, last, interrupted := 0, 0, 0, "", 0
 	for done := false; !done; {
 		done = true
 		for e, err := range s.Scan(t.Context(), ScanOptions{After: last}) {
@@ -268,12 +277,14 @@ func TestScanAcrossAFailover(t *testing.T) {
 			}
 			last = string(e.Key)
 			if next++; next == 100 {
+				before, lost = terms()
 				c.kill(follows)
 			}
 		}
 	}
-	if next != keys || interrupted > 1 {
-		t.Errorf("%d keys of %d, interrupted %d times", next, keys, interrupted)
+	after, _ := terms()
+	if others := max(0, after-before-lost); next != keys || interrupted > 1+others { // a busy machine may lose another primary meanwhile
+		t.Errorf("%d keys of %d, interrupted %d times, and %d primaries changed beside those that died", next, keys, interrupted, others)
 	}
 }
 

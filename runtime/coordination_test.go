@@ -35,7 +35,7 @@ func TestOperatorsSeeWhatServicesCoordinateBy(t *testing.T) {
 			}
 		}
 	}
-	member := client.Join("g", time.Minute, "b/c")
+	member := client.Join("g", time.Hour, "b/c")
 	var got topics.Records
 	eventually(t, "the member has something", func() bool {
 		var err error
@@ -51,12 +51,12 @@ func TestOperatorsSeeWhatServicesCoordinateBy(t *testing.T) {
 	if err := errors.Join(member.Commit(ctx, got), client.Commit(ctx, "b/c", 0, "s", 2)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Minute)
+	s, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close(t.Context()) }()
-	over, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Minute)
+	over, err := recipes.Open(ctx, c.nodes[0].Actors(), time.Hour)
 	if err == nil {
 		err = over.Close(ctx)
 	}

@@ -54,7 +54,7 @@ func inUse(n *Node, kind string) string {
 // A program pushes kinds through the node that it embeds: what it has put in use is found by the next call, through any node. All that
 // `troupe actor` does has a method.
 func TestKindsFromGo(t *testing.T) {
-	c := newTroopOf(t, false, func(c *Config) { c.Patience = time.Minute }, volatileSpace("default", 1), volatileSpace("actors", 1)) // patient, on a busy machine
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 1))
 	first, second := guestModule(t, "counter.wasm"), guestModule(t, "counter2.wasm")
 	kinds := c.nodes[1].Kinds()
 	p, err := kinds.Push(t.Context(), first, PushOptions{})

@@ -22,8 +22,12 @@ import (
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
+// start runs a node to the end of the test; it is patient, as on a busy machine it must be, if c does not say how much.
 func start(t *testing.T, c Config) *Node {
 	t.Helper()
+	if c.Patience == 0 {
+		c.Patience = time.Minute
+	}
 	n, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -235,7 +235,7 @@ func TestCloseWithoutTheOthers(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		buffer := make([]byte, 4<<20)
 		t.Fatalf("Close hangs\n%s", buffer[:goruntime.Stack(buffer, true)])
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +36,8 @@ func newTroopOf(t *testing.T, folders bool, change func(*Config), keyspaces ...s
 	}
 	for i, address := range initial {
 		config := Config{
-			Name: fmt.Sprint("n", i+1), Peer: address, RESP: "127.0.0.1:0", Dev: true, Lease: 5 * time.Second /* a busy machine is not a dead one */, Initial: initial, Keyspaces: keyspaces, Redirect: RedirectNever,
+			Name: fmt.Sprint("n", i+1), Peer: address, RESP: "127.0.0.1:0", Dev: true, Initial: initial, Keyspaces: keyspaces, Redirect: RedirectNever,
+			Lease: 5 * time.Second, Patience: time.Minute, // a busy machine is not a dead one, and takes long to get over a death
 			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With("on", fmt.Sprint("n", i+1)),
 		}
 		if folders {
@@ -58,17 +58,6 @@ func newTroopOf(t *testing.T, folders bool, change func(*Config), keyspaces ...s
 	})
 	c.startAll()
 	return c
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startAll starts the nodes that do not run, together, and waits until each sees all shards served.
