@@ -99,6 +99,10 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 		switch {
 		case w.Ended:
 			c.State.Watchers = slices.DeleteFunc(c.State.Watchers, func(old watcher) bool { return old == w.Watcher })
+		case len(w.Watcher.Prefix) > maxKey:
+			return struct{}{}, fmt.Errorf("the prefix %.64q… has %d bytes; keys have at most %d", w.Watcher.Prefix, len(w.Watcher.Prefix), maxKey)
+		case w.Watcher.To.Check(w.Watcher.Method) != nil:
+			return struct{}{}, w.Watcher.To.Check(w.Watcher.Method)
 		case !there && len(c.State.Watchers) >= MaxWatchers:
 			return struct{}{}, fmt.Errorf("registry %s has %d watchers; that is the most", c.Self().Name, MaxWatchers)
 		case !there:
@@ -208,8 +212,9 @@ func remove(c *virtual.Context[registry], keys ...string) error {
 	return tell(c, gone...)
 }
 
-// tell tells the watchers of what they watch.
+// tell tells the watchers of what they watch. Those that cannot be told, as earlier releases took them, hold nobody up.
 func tell(c *virtual.Context[registry], items ...Item) error {
+	c.State.Watchers = slices.DeleteFunc(c.State.Watchers, func(w watcher) bool { return w.To.Check(w.Method) != nil })
 	for _, w := range c.State.Watchers {
 		told := Changes{Registry: c.Self().Name}
 		for i := range items {
@@ -320,7 +325,11 @@ func (r Registry) Await(ctx context.Context, revision uint64) (now uint64, err e
 }
 
 // Watch has a method of an actor told, as Changes, what happens to keys that begin with prefix from now on: every change, in order.
+// Where nothing can be sent (virtual.ID.Check) is refused.
 func (r Registry) Watch(ctx context.Context, prefix string, to virtual.ID, method string) error {
+	if err := to.Check(method); err != nil {
+		return err
+	}
 	_, err := virtual.Call[watching, struct{}](ctx, r.host, r.id, "watch", watching{Watcher: watcher{to, method, prefix}})
 	return err
 }

@@ -74,6 +74,8 @@ func sessionKind(options []virtual.Option) *virtual.Kind {
 			return struct{}{}, nil
 		case !c.State.Open || len(c.State.Attached) >= MaxAttached:
 			return struct{}{}, c.Tell(id, ended, c.Self().Name)
+		case id.Check(ended) != nil:
+			return struct{}{}, id.Check(ended)
 		}
 		c.State.Attached = append(c.State.Attached, id)
 		return struct{}{}, nil

@@ -212,9 +212,14 @@ func (c *Client) Committed(ctx context.Context, topic string, partition int, sub
 }
 
 // Subscribe has every partition of a topic push its messages, from an offset on, to a method of an actor, as Delivery. The actor
-// acknowledges each with Delivery.Done. Partitions that a topic gets later want another Subscribe; for the others that changes nothing.
+// acknowledges each with Delivery.Done. Partitions that a topic gets later want another Subscribe; for the others that changes nothing. The
+// subscriber is named in at most virtual.MaxName bytes. Where nothing can be sent (virtual.ID.Check) is refused.
 func (c *Client) Subscribe(ctx context.Context, topic, subscriber string, to virtual.ID, method string, from uint64) error {
-	return c.subscription(ctx, topic, subscription{Subscriber: subscriber, To: to, Method: method, From: from})
+	s := subscription{Subscriber: subscriber, To: to, Method: method, From: from}
+	if err := s.check(); err != nil {
+		return err
+	}
+	return c.subscription(ctx, topic, s)
 }
 
 // Unsubscribe ends that. What is on its way still arrives.

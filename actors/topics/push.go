@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // push is a subscription that a partition sends to an actor.
@@ -60,11 +61,22 @@ type subscription struct {
 	Ended      bool
 }
 
+// check refuses a subscription that could never be pushed, with a *shards.Error of KindInvalid.
+func (s *subscription) check() error {
+	if s.Subscriber == "" || len(s.Subscriber) > virtual.MaxName {
+		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("topics: %.64q with %d bytes is no subscriber: its name has at least 1 byte, at most %d", s.Subscriber, len(s.Subscriber), virtual.MaxName)}
+	}
+	return s.To.Check(s.Method)
+}
+
 // subscribe begins to push. To do so again changes nothing but the actor that gets it.
 func subscribe(c *virtual.Context[partition], s subscription) (struct{}, error) {
 	if s.Ended {
 		delete(c.State.Pushed, s.Subscriber)
 		return struct{}{}, nil
+	}
+	if err := s.check(); err != nil {
+		return struct{}{}, err
 	}
 	p, there := c.State.Pushed[s.Subscriber]
 	if !there && len(c.State.Pushed) >= MaxSubscribed {
@@ -95,12 +107,17 @@ func acknowledged(c *virtual.Context[partition], at position) error {
 	return sendAll(c)
 }
 
-// sendAll sends to those that wait for messages, and to those that have not acknowledged theirs in time.
+// sendAll sends to those that wait for messages, and to those that have not acknowledged theirs in time. Subscriptions that cannot be pushed, as
+// earlier releases took them, hold nobody up.
 func sendAll(c *virtual.Context[partition]) error {
 	now := c.Now().UnixMilli()
 	next, bytes := int64(0), 0
 	for _, name := range slices.Sorted(maps.Keys(c.State.Pushed)) {
 		p := c.State.Pushed[name]
+		if p.To.Check(p.Method) != nil {
+			delete(c.State.Pushed, name)
+			continue
+		}
 		p.Next = max(p.Next, c.State.First)
 		due := p.Sent == 0 && p.Next < c.State.Next || p.Sent != 0 && p.again() <= now
 		switch {

@@ -2,7 +2,7 @@ package virtual
 
 import (
 	"context"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +16,7 @@ import (
 func leavers(onActivate, onPassivate *atomic.Bool) func() *Kind {
 	return func() *Kind {
 		k := NewKind[int]("leaver", IdleAfter(time.Minute))
-		leave := func() (int, error) { runtime.Goexit(); return 0, nil }
+		leave := func() (int, error) { goruntime.Goexit(); return 0, nil }
 		Handle(k, "leave", func(c *Context[int], _ int) (int, error) { *c.State = 77; return leave() })
 		Handle(k, "add", func(c *Context[int], n int) (int, error) { *c.State += n; return *c.State, nil })
 		HandleRead(k, "lookAndLeave", func(*Reading[int], int) (int, error) { return leave() })
@@ -26,13 +26,13 @@ func leavers(onActivate, onPassivate *atomic.Bool) func() *Kind {
 		})
 		OnActivate(k, func(*Context[int]) error {
 			if onActivate.Load() {
-				runtime.Goexit()
+				goruntime.Goexit()
 			}
 			return nil
 		})
 		OnPassivate(k, func(ID, *int) {
 			if onPassivate.Load() {
-				runtime.Goexit()
+				goruntime.Goexit()
 			}
 		})
 		return k.Kind
@@ -107,7 +107,7 @@ func TestGoexitWhileTheHostCloses(t *testing.T) {
 			k := NewKind[int]("leaver")
 			Handle(k, "leave", func(c *Context[int], _ int) (int, error) {
 				<-c.Context().Done()
-				runtime.Goexit()
+				goruntime.Goexit()
 				return 0, nil
 			})
 			return k.Kind

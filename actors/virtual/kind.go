@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // ID names a virtual actor. Both parts may be any text; a kind has no slash.
@@ -36,6 +38,19 @@ func (id ID) validate() error {
 		return fmt.Errorf("virtual: %q is no kind: it is not empty, and has no slash", id.Kind)
 	case len(id.Kind)+len(id.Name) > MaxName:
 		return fmt.Errorf("virtual: the name of actor %.64q… has %d bytes; at most %d", id.String(), len(id.Kind)+len(id.Name), MaxName)
+	}
+	return nil
+}
+
+// Check says why no message of a method could ever be sent to an actor of that name, as the *shards.Error of KindInvalid that Call would give; nil: one
+// could, if its kind is registered and has the method. It is for whoever is told where to send what comes later.
+func (id ID) Check(method string) error {
+	err := id.validate()
+	if err == nil && (method == "" || len(method) > MaxName) {
+		err = fmt.Errorf("virtual: %.64q with %d bytes is no method of actor %s: its name has at least 1 byte, at most %d", method, len(method), id, MaxName)
+	}
+	if err != nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
 	return nil
 }

@@ -1,0 +1,78 @@
+package topics
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/actors/virtual/virtualtest"
+	"github.com/troupe-actors/troupe/shards"
+)
+
+// Who cannot be pushed to is no subscriber, whoever asks for it: it would break its partitions for everybody.
+func TestSubscribersCanBePushedTo(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "news", Config{Partitions: 1}))
+		to := virtual.ID{Kind: "sink", Name: "s"}
+		for _, bad := range []subscription{
+			{Subscriber: "sub", Method: "take"},
+			{Subscriber: "sub", To: virtual.ID{Kind: "a/b", Name: "x"}, Method: "take"},
+			{Subscriber: "sub", To: virtual.ID{Kind: "sink", Name: strings.Repeat("x", virtual.MaxName)}, Method: "take"},
+			{Subscriber: "sub", To: to},
+			{Subscriber: "", To: to, Method: "take"},
+			{Subscriber: strings.Repeat("s", virtual.MaxName+1), To: to, Method: "take"},
+		} {
+			var own *shards.Error
+			if err := c.Subscribe(ctx, "news", bad.Subscriber, bad.To, bad.Method, 0); !errors.As(err, &own) || own.Kind != shards.KindInvalid {
+				t.Errorf("%.40v subscribes: %v", bad, err)
+			}
+			if err := c.subscription(ctx, "news", bad); virtual.CodeOf(err) != virtual.CodeFailed {
+				t.Errorf("%.40v is put in behind the door: %v", bad, err)
+			}
+			if err := c.Unsubscribe(ctx, "news", bad.Subscriber); err != nil {
+				t.Errorf("%.40v ends: %v", bad, err)
+			}
+		}
+		must[Position](t)(c.Publish(ctx, "news", Record{Value: []byte("1")}, Once{}))
+	})
+}
+
+// A subscription that cannot be pushed, and was taken by an earlier release, holds nobody up any more.
+func TestOldSubscriptionsHoldNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		earlier := true
+		w := virtualtest.New(t, 2, func() []*virtual.Kind {
+			list := kinds()
+			if earlier { // the first node
+				old := virtual.NewKind[partition](KindPartition)
+				virtual.Handle(old, "subscribe", func(c *virtual.Context[partition], s subscription) (int, error) {
+					c.State.Pushed = map[string]push{s.Subscriber: {To: s.To, Method: s.Method}}
+					return 0, nil
+				})
+				for i := range list {
+					if list[i].Name() == KindPartition {
+						list[i] = old.Kind
+					}
+				}
+			}
+			earlier = false
+			return list
+		})
+		ctx, c := t.Context(), NewClient(w.Host(1))
+		must[int](t)(virtual.Call[subscription, int](ctx, w.Host(0), partitionID("news", 0), "subscribe", subscription{Subscriber: "old", To: virtual.ID{Kind: "a/b"}}))
+		w.Lead(1)
+		must[Config](t)(c.Create(ctx, "news", Config{Partitions: 1}))
+		if err := c.Subscribe(ctx, "news", "sub", virtual.ID{Kind: "sink", Name: "s"}, "take", 0); err != nil {
+			t.Fatal(err)
+		}
+		must[Position](t)(c.Publish(ctx, "news", Record{Value: []byte("1")}, Once{}))
+		w.Pass(time.Minute)
+		if got := must[sink](t)(virtual.Call[struct{}, sink](ctx, w.Host(0), virtual.ID{Kind: "sink", Name: "s"}, "look", struct{}{})); len(got.Got[0]) != 1 {
+			t.Errorf("%d messages arrived", len(got.Got[0]))
+		}
+	})
+}
