@@ -333,11 +333,21 @@ func (g *Group) meet(addresses []transport.Address) {
 	})
 }
 
-// seek looks for the others while nobody leads: they may have moved while this node was away.
+// seek looks for the others while nobody leads: they may have moved while this node was away. If that lasts it asks why.
 func (g *Group) seek(ctx context.Context) {
+	var since, asked time.Time // nobody leads; and when it asked why
 	for pause(ctx, g.config.Patience) == nil {
 		if leader, _ := g.Leader(); leader != "" || g.belongs.Load() == nil {
+			since = time.Time{}
 			continue
+		}
+		now := time.Now()
+		if since.IsZero() {
+			since = now
+		}
+		if now.Sub(since) >= lonelyAfter && now.Sub(asked) >= lonelyPause {
+			asked = now
+			g.wonder(ctx, now.Sub(since))
 		}
 		for _, f := range g.askAll(ctx, g.seeds()) {
 			if f.err == nil && f.cluster == *g.belongs.Load() {

@@ -290,6 +290,58 @@ func TestForgottenMember(t *testing.T) {
 	})
 }
 
+// A member that the cluster goes on without, though it runs and hears the others, says now and then what may be and what to do: it was
+// forgotten, or a later life of it has begun.
+func TestLonelyMemberSaysSo(t *testing.T) {
+	for what, c := range map[string]struct {
+		command func(lost cluster.Member) *cluster.Command
+		says    string
+	}{
+		"forgotten": {func(lost cluster.Member) *cluster.Command {
+			return &cluster.Command{Member: &cluster.MemberChange{Node: lost.ID, Forget: true}}
+		}, "the cluster has forgotten this node"},
+		"later life": {func(lost cluster.Member) *cluster.Command {
+			lost.Epoch++
+			return &cluster.Command{Join: &cluster.Join{Member: lost}}
+		}, "epoch 2"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := village(t, 3, 3)
+			leader := n.houses["n1"].waitLeader(5 * time.Second)
+			names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader.name })
+			other, lost := n.houses[names[0]], n.houses[names[1]]
+			apart := func(on bool) {
+				n.cut(lost, leader, on)
+				n.cut(lost, other, on)
+			}
+			apart(true)
+			dead := &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: idOf(lost.name), Epoch: lost.epoch, Reason: "nobody hears it"}}}}
+			if outcome, err := leader.group.Propose(n.within(time.Second), dead); err != nil || outcome.Err != nil {
+				t.Fatal(err, outcome.Err)
+			}
+			outcome, err := leader.group.Propose(n.within(time.Second), c.command(*leader.group.State().Member(idOf(lost.name))))
+			if err := errors.Join(err, outcome.Error()); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(2 * time.Minute)
+			if list := n.warnings(lost, "knows no leader"); len(list) > 0 {
+				t.Errorf("%s: nobody answers it, and it says %s", what, list)
+			}
+			apart(false)
+			<-time.After(3 * time.Minute)
+			list := n.warnings(lost, "knows no leader")
+			if len(list) < 1 || len(list) > 4 || !strings.Contains(list[0], c.says) {
+				t.Errorf("%s: in three minutes it says %s", what, list)
+			}
+			for _, h := range []*house{leader, other} {
+				if list := n.warnings(h, "knows no leader"); len(list) > 0 {
+					t.Errorf("%s: a member of the rest says %s", what, list)
+				}
+			}
+		})
+	}
+}
+
 // What stood in the way of becoming a member is not said of one that has become one.
 func TestWaitsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,12 +1,14 @@
 package metadata
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +31,31 @@ type town struct {
 	mu      sync.Mutex // of houses, where goroutines of nodes ask
 	houses  map[string]*house
 	logger  *slog.Logger
+	log     journal // what nodes have warned of
+}
+
+// journal keeps what is logged.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+// warnings lists the lines of one node that say this.
+func (n *town) warnings(of *house, text string) (list []string) {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	for line := range strings.Lines(n.log.text.String()) {
+		if strings.Contains(line, "node="+of.name) && strings.Contains(line, text) {
+			list = append(list, line)
+		}
+	}
+	return list
 }
 
 // house is one node. Its disk outlives it.
@@ -54,7 +81,8 @@ type house struct {
 }
 
 func newTown(t *testing.T) *town {
-	n := &town{t: t, network: transport.NewNetwork(), houses: map[string]*house{}, logger: slog.New(slog.DiscardHandler)}
+	n := &town{t: t, network: transport.NewNetwork(), houses: map[string]*house{}}
+	n.logger = slog.New(slog.NewTextHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if *verbose {
 		n.logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
