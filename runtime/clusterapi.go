@@ -114,6 +114,9 @@ func (c clusterAPI) seen() map[shards.NodeID]admin.Liveness {
 		if l.State != admin.Alive {
 			l.Reason = n.Reason
 		}
+		if rest := n.Held - seen.Ticks; rest > 0 {
+			l.Held = time.Now().Add(time.Duration(rest) * seen.TickLength).UnixMilli()
+		}
 		if measured := loads[n.Node]; measured != nil && measured.Epoch == n.Epoch {
 			l.Load = loadOf(measured)
 		}

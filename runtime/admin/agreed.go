@@ -74,6 +74,7 @@ type Liveness struct {
 	Reason string // a sentence: why it is not alive; empty if it is
 	Heard  int64  // Unix milliseconds of its last heartbeat; 0: not known
 	Load   *Load  `json:",omitempty"` // nil: not known
+	Held   int64  `json:",omitempty"` // Unix milliseconds until which no new copies and no primaries go there, since it came back too often; 0: they do
 
 	Silence float64 `json:"-"` // of the silence that makes it suspect: 1 and more does; on the leader, 0 elsewhere
 }

@@ -14,7 +14,7 @@ import (
 //
 //	green: every copy is started    yellow: every primary is, some replica is not    red: some primary is not
 //
-// It is yellow as well while a node takes no writes that grow, and red while none does, or no placement leader is known for longer
+// It is yellow as well while a node takes no writes that grow, and names nodes that get no copies since they came back too often, and red while none does, or no placement leader is known for longer
 // than an election takes.
 type Health struct {
 	ClusterName         string  `json:"cluster_name"`
@@ -105,6 +105,7 @@ func (o *overview) health() Health {
 	if reason := o.fewVoters(); reason != "" && h.Status == Green {
 		h.worsen("metadata group", Yellow, reason)
 	}
+	o.judgeHeld(&h)
 	o.judgeRoom(&h)
 	if reason := o.leaderless(); reason != "" {
 		h.worsen(wholeCluster, Red, reason)
@@ -163,6 +164,31 @@ func (o *overview) judgeRoom(h *Health) {
 			h.worsen("node "+m.Name, status, o.evidence.Full[id])
 		}
 	}
+}
+
+// judgeHeld names the nodes that are held, if a copy is missing: else nothing waits for them.
+func (o *overview) judgeHeld(h *Health) {
+	if h.UnassignedShards == 0 {
+		return
+	}
+	for i := range slices.Backward(o.state.Members) {
+		if m := &o.state.Members[i]; !m.Down {
+			if reason := o.held(m.ID); reason != "" {
+				h.worsen("node "+m.Name, Yellow, reason)
+			}
+		}
+	}
+}
+
+// held says that a node came back too often, and gets nothing for a while; empty: it does.
+func (o *overview) held(id shards.NodeID) string {
+	until := o.evidence.Members[id].Held
+	if until <= o.now {
+		return ""
+	}
+	rest := (time.Duration(until-o.now) * time.Millisecond).Round(time.Second)
+	return fmt.Sprintf("it has come back too often in short order: no new copies and no primaries go there for %v more, until %s",
+		max(time.Second, rest), time.UnixMilli(until).UTC().Format("15:04:05 MST"))
 }
 
 // tooFewNodes says once for a keyspace that it wants more copies than there are nodes for, in place of each of its shards.

@@ -54,6 +54,33 @@ func TestFullNodesShowInHealth(t *testing.T) {
 	}
 }
 
+// A node that came back too often is given nothing for a while, which is why copies are missing; where none is, nothing is to be said.
+func TestHeldNodesShowInHealth(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	hold := func(id shards.NodeID, until int64) {
+		m.cluster.evidence.Members[id] = Liveness{State: Alive, Heard: 1, Held: until}
+	}
+	now := m.Now()
+	hold(nodeID(2), now+40_000)
+	if h := judged(t, m); h.Status != Green || h.Reasons != nil {
+		t.Errorf("nothing is missing: %+v", h)
+	}
+	m.cluster.kill(t, 3)
+	hold(nodeID(3), now+40_000) // is down
+	hold(nodeID(1), now-1)      // is over
+	h := judged(t, m)
+	want := "for 40s more, until " + time.UnixMilli(now+40_000).UTC().Format("15:04:05 UTC")
+	if h.Status != Yellow || h.Reasons[0].Shard != "node n2" || h.Reasons[0].Status != Yellow || !strings.HasSuffix(h.Reasons[0].Reason, want) {
+		t.Errorf("%s is not the end of %+v", want, h.Reasons)
+	}
+	for _, r := range h.Reasons[1:] {
+		if strings.HasPrefix(r.Shard, "node ") {
+			t.Errorf("it says %+v", r)
+		}
+	}
+}
+
 // With fewer nodes than copies each shard lacks one for the same reason, which is told once.
 func TestTooFewNodesAreToldOnce(t *testing.T) {
 	m := newMemory()

@@ -101,7 +101,7 @@ func (o *overview) describe(m *cluster.Member) Node {
 		n.Attributes[a.Name] = a.Value
 	}
 	seen := o.evidence.Members[m.ID]
-	n.State, n.Reason, n.Load = seen.State, seen.Reason, seen.Load
+	n.State, n.Reason, n.Load = seen.State, cmp.Or(seen.Reason, o.held(m.ID)), seen.Load
 	if o.evidence.Leaderless > 0 && m.ID != o.node.ID {
 		n.State, n.Reason, n.Load = Unknown, "no placement leader is known, who would say how it is", nil
 	}
