@@ -153,7 +153,7 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	victim.Kill()
 	p.yellow()
 	s.sees("map", "2/3 nodes", led[0]+" on "+victim.Name+": on a node that is down", victim.Name+": dead")
-	s.sees("map/"+led[0], "May another copy go there?", "same_node", "Move ")
+	s.sees("map/"+led[0], "May a copy go there, or stay?", "has a copy", "same_node", "Move ")
 	s.sees("failovers", victim.Name+"@1", "recovered")
 	s.sees("failovers/"+victim.Name, "failover "+victim.Name, "detect "+victim.Name, "take over "+led[0], "← chosen", "draining")
 	s.playsBack(led[0], victim.Name)
@@ -258,7 +258,7 @@ func TestConsoleByKeyboard(t *testing.T) {
 		t.Errorf("arrows lead from %q to %q in the map", first, at)
 	}
 	s.press("Enter")
-	s.shows("May another copy go there?")
+	s.shows("May a copy go there, or stay?")
 
 	s.view("nodes")
 	s.drain(p, "n2")

@@ -376,7 +376,8 @@ func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shar
 // being moved for balance; and of each whether one may be put there and begin now, and how good it is for that.
 func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
 	out := admin.Explanation{Summary: x.Row}
-	if x.Health.Reason != "" {
+	told := strings.TrimPrefix(x.Health.Reason, "it ")
+	if told != "" && !slices.ContainsFunc(x.Decisions, func(d allocator.Decision) bool { return strings.Contains(d.Reason, told) }) {
 		out.Summary += "; " + x.Health.Reason
 	}
 	for i := range x.Decisions {

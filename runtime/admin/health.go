@@ -79,15 +79,23 @@ func (o *overview) fewVoters() string {
 
 // health judges what the overview shows.
 func (o *overview) health() Health {
+	if o.state == nil {
+		return o.judge(nil)
+	}
+	judged := cluster.HealthOf(o.state)
+	return o.judge(&judged)
+}
+
+// judge adds to what the cluster state says, which is nil for a node without one.
+func (o *overview) judge(judged *cluster.Health) Health {
 	h := healthOf(o.node.Cluster, o.nodes, o.copies)
 	h.Leader = o.nodeName(o.evidence.Leader)
 	if o.evidence.Leader == "" {
 		h.Leader = ""
 	}
-	if o.state == nil {
+	if judged == nil {
 		return h
 	}
-	judged := cluster.HealthOf(o.state)
 	h.Status, h.ReadOnly, h.Version = judged.Status.String(), judged.ReadOnly, o.state.Version
 	h.ActivePrimaryShards, h.ActiveShards, h.RelocatingShards, h.InitializingShards = judged.Primaries, judged.Copies, judged.Relocating, judged.Initializing
 	h.UnassignedShards = max(0, judged.Missing-judged.Initializing)

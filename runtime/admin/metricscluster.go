@@ -69,7 +69,9 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	for s, n := range members {
 		m.gauge(metricMembers, float64(n), string(s))
 	}
-	m.health(state, rank[(&overview{state: state, evidence: evidence, node: c.backend.Node()}).health().Status]-1)
+	judged := cluster.HealthOf(state)
+	o := &overview{state: state, evidence: evidence, node: c.backend.Node(), now: c.backend.Now()}
+	m.health(&judged, rank[o.judge(&judged).Status]-1)
 	if evidence.Leader != "" && evidence.Leader == c.backend.Node().ID {
 		m.losses(agreed)
 	}
@@ -83,8 +85,7 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	m.gauge(metricQuarantined, float64(len(state.Quarantine)))
 }
 
-func (m sender) health(state *cluster.State, status int) {
-	h := cluster.HealthOf(state)
+func (m sender) health(h *cluster.Health, status int) {
 	m.gauge(metricClusterGreen, float64(status))
 	m.gauge(metricShardCount, float64(h.Primaries), "primary")
 	m.gauge(metricShardCount, float64(h.Copies), "in_sync")

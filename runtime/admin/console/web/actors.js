@@ -1,12 +1,12 @@
 // Actors: kinds whose code was pushed, with their versions and who is ready to run them; what every node has in memory; and messages that
 // nobody wanted to handle.
-import { json } from './api.js';
+import { json, repeat } from './api.js';
 import { act } from './dialog.js';
 import { useLive } from './live.js';
 import { size } from './nodes.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
-const every = 2000;
+const every = 10000; // each answer asks all nodes
 
 const byName = (a, b) => (a.node < b.node ? -1 : 1);
 const when = (seconds) => new Date(seconds * 1000).toLocaleString();
@@ -16,11 +16,9 @@ export function Actors() {
   const [all, setAll] = useState(null);
   const [error, setError] = useState('');
   useEffect(() => {
-    let open = true, timer = 0;
-    const ask = () => json('GET', '/_actors').then((a) => { if (open) { setAll(a); setError(''); } }, (e) => { if (open) setError(e.message); })
-      .then(() => { if (open) timer = setTimeout(ask, every); });
-    ask();
-    return () => { open = false; clearTimeout(timer); };
+    let open = true;
+    const stop = repeat(() => json('GET', '/_actors').then((a) => { if (open) { setAll(a); setError(''); } }, (e) => { if (open) setError(e.message); }), every);
+    return () => { open = false; stop(); };
   }, [version]);
   if (!all) return error ? html`<p class="bad" role="alert">${error}</p>` : html`<p>Asking every node…</p>`;
   const pushed = all.pushed || [];

@@ -51,6 +51,29 @@ export const json = async (method, path, body, signal) => (await request(method,
 export const text = async (method, path, body, signal) => (await request(method, path, body, signal)).text();
 export const send = (method, path, body) => request(method, path, body);
 
+// repeat asks now, and again so many milliseconds after each answer, but not while nobody sees the page. ask may answer false: that was
+// all. It returns what ends it.
+export function repeat(ask, every) {
+  let open = true, asking = false, timer = 0;
+  const turn = async () => {
+    clearTimeout(timer);
+    if (!open || asking || document.hidden) return;
+    asking = true;
+    const more = await ask();
+    asking = false;
+    if (open && more !== false) timer = setTimeout(turn, every);
+    if (more === false) stop();
+  };
+  const stop = () => {
+    open = false;
+    clearTimeout(timer);
+    document.removeEventListener('visibilitychange', turn);
+  };
+  document.addEventListener('visibilitychange', turn);
+  turn();
+  return stop;
+}
+
 // lines yields the JSON values of a stream, one per line, until it ends or the signal does.
 export async function* lines(path, signal) {
   const answer = await request('GET', path, undefined, signal);

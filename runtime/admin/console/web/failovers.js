@@ -1,5 +1,5 @@
 // Failovers: the list, and for one of them the waterfall, the table as it was meanwhile, and the verdicts.
-import { json } from './api.js';
+import { json, repeat } from './api.js';
 import { Grid } from './grid.js';
 import { useLive } from './live.js';
 import { remember } from './past.js';
@@ -14,10 +14,9 @@ export function Failovers({ path }) {
   const [error, setError] = useState('');
   useEffect(() => {
     let open = true;
-    const ask = () => json('GET', '/_cluster/failovers').then((l) => { if (open) { setList(l); setError(''); } }, (e) => open && setError(e.message));
-    ask();
-    const timer = setInterval(ask, 2000);
-    return () => { open = false; clearInterval(timer); };
+    const ask = () => json('GET', '/_cluster/failovers').then((l) => { if (open) { setList(l); setError(''); } }, (e) => { if (open) setError(e.message); });
+    const stop = repeat(ask, 2000);
+    return () => { open = false; stop(); };
   }, [version]);
   if (path[0]) return html`<${One} key=${path[0]} id=${path[0]} />`;
   return html`

@@ -52,23 +52,30 @@ function Why({ shard }) {
   if (answer.error) return html`<p class="bad" role="alert">${shard}: ${answer.error}</p>`;
   if (!answer.e) return html`<p class="empty">Asking the deciders about ${shard}…</p>`;
   const nodes = answer.e.node_allocation_decisions;
-  const deciders = [...new Set(nodes.flatMap((n) => (n.deciders || []).map((d) => d.decider)))];
-  const word = (n, d) => (n.deciders || []).filter((x) => x.decider === d).sort((a, b) => (b.explanation || '').length - (a.explanation || '').length)[0];
+  const said = (n) => (n.copy ? n.deciders.filter((x) => x.question !== 'allocate' && x.question !== 'start') : n.deciders); // of a copy that is there: may it stay, and lead?
+  const deciders = [...new Set(nodes.flatMap((n) => said(n).map((d) => d.decider)))];
+  const scorers = [...new Set(nodes.flatMap((n) => (n.scorers || []).map((s) => s.scorer)))];
+  const score = (n, name) => (n.scorers || []).find((s) => s.scorer === name);
+  const word = (n, d) => said(n).filter((x) => x.decider === d).sort((a, b) => (b.explanation || '').length - (a.explanation || '').length)[0];
   const objects = (d) => nodes.some((n) => { const w = word(n, d); return w && (w.decision !== 'yes' || w.explanation); });
   const silent = deciders.filter((d) => !objects(d));
   return html`<section aria-label=${'Why ' + shard} class="card">
     <h2>${shard}</h2>
     <p class="mono">${answer.e.explanation}</p>
     <${Actions} row=${row} target=${target} />
-    <h3>May another copy go there?</h3>
-    <div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr><th scope="col">decider</th>${nodes.map((n) => html`<th scope="col">${n.node_name} <span class=${'verdict ' + n.node_decision}>${n.node_decision}</span></th>`)}</tr></thead>
+    <h3>May a copy go there, or stay?</h3>
+    <div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr><th scope="col">decider</th>${nodes.map((n) => html`<th scope="col">${n.node_name} ${n.copy ? html`<span class="holds">${holds(n.copy)}</span>` : html`<span class=${'verdict ' + n.node_decision}>${n.node_decision}</span>`}</th>`)}</tr></thead>
     <tbody>${deciders.filter(objects).map((d) => html`<tr><th scope="row">${d}</th>${nodes.map((n) => {
       const w = word(n, d);
       return html`<td>${w && html`<span class=${'verdict ' + w.decision}>${w.decision}</span> ${w.explanation}`}</td>`;
-    })}</tr>`)}</tbody></table></div>
+    })}</tr>`)}
+    ${scorers.map((name) => html`<tr><th scope="row">${name}</th>${nodes.map((n) => html`<td>${score(n, name) && html`score ${score(n, name).score.toFixed(2)}`}</td>`)}</tr>`)}</tbody></table></div>
+    ${scorers.length > 0 && html`<p><small>Scores are in copies: of the nodes that may, the lowest is preferred.</small></p>`}
     ${silent.length > 0 && html`<p><small>${silent.join(', ')} say yes to all of them.</small></p>`}
   </section>`;
 }
+
+const holds = (c) => (c.failed ? 'has a failed copy' : !c.in_sync ? 'gets a copy' : 'has a copy');
 
 const mostMoves = 12;
 

@@ -1,5 +1,5 @@
 // Metrics of this node as lines over the time that the page is open. Prometheus keeps them for longer: /metrics.
-import { text } from './api.js';
+import { repeat, text } from './api.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 const every = 2000, kept = 300;
@@ -37,10 +37,7 @@ export function Metrics() {
   const [filter, setFilter] = useState('troupe_');
   const [error, setError] = useState('');
   useEffect(() => {
-    const ask = () => text('GET', '/metrics').then((page) => { take(page); setError(''); tick((n) => n + 1); }, (e) => setError(e.message));
-    ask();
-    const timer = setInterval(ask, every);
-    return () => clearInterval(timer);
+    return repeat(() => text('GET', '/metrics').then((page) => { take(page); setError(''); tick((n) => n + 1); }, (e) => setError(e.message)), every);
   }, []);
   const names = [...series.keys()].filter((n) => n.includes(filter)).sort();
   return html`<label>Only those with <input type="search" value=${filter} onInput=${(e) => setFilter(e.target.value)} /></label>

@@ -1,5 +1,5 @@
 // Nodes: who is there, what each uses, and what can be done with it.
-import { json } from './api.js';
+import { json, repeat } from './api.js';
 import { act } from './dialog.js';
 import { live, useLive } from './live.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
@@ -46,10 +46,9 @@ function useCopying(version, wanted) {
   useEffect(() => {
     if (!wanted) { setRows([]); return undefined; }
     let open = true;
-    const ask = () => json('GET', '/_cat/recovery?format=json&bytes=b').then((r) => open && setRows(r.filter((x) => x.type === 'relocation')), () => open && setRows([])); // then only the count is shown
-    ask();
-    const timer = setInterval(ask, 1000);
-    return () => { open = false; clearInterval(timer); };
+    const ask = () => json('GET', '/_cat/recovery?format=json&bytes=b').then((r) => { if (open) setRows(r.filter((x) => x.type === 'relocation')); }, () => { if (open) setRows([]); }); // then only the count is shown
+    const stop = repeat(ask, 1000);
+    return () => { open = false; stop(); };
   }, [version, wanted]);
   return rows;
 }
@@ -76,11 +75,10 @@ function RoundTrips() {
   const [rows, setRows] = useState(null);
   const [error, setError] = useState('');
   useEffect(() => {
-    let open = true, timer = 0;
-    const ask = () => json('GET', '/_nodes/roundtrips').then((r) => { if (open) { setRows(r); setError(''); } return r.length; }, (e) => { if (open) setError(e.message); return 0; })
-      .then((n) => { if (open && n <= most) timer = setTimeout(ask, every); });
-    ask();
-    return () => { open = false; clearTimeout(timer); };
+    let open = true;
+    const ask = () => json('GET', '/_nodes/roundtrips').then((r) => { if (open) { setRows(r); setError(''); } return r.length <= most; }, (e) => { if (open) setError(e.message); });
+    const stop = repeat(ask, every);
+    return () => { open = false; stop(); };
   }, []);
   if (!rows) return error ? html`<p class="bad" role="alert">${error}</p>` : html`<p class="empty">Measuring the ways between the nodes…</p>`;
   const all = rows.flatMap((r) => r.to.filter((t) => t.micros).map((t) => t.micros)).sort((a, b) => a - b);

@@ -1,20 +1,18 @@
 // Topics: what services coordinate by. Topics with their partitions and who lags behind, consumer groups with their members, and sessions
 // with what they hold. All of it is read only.
-import { json } from './api.js';
+import { json, repeat } from './api.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
-const every = 2000;
+const every = 10000; // each answer asks all partitions
 
 // useAnswer asks for a path again and again, while it is shown.
 function useAnswer(path) {
   const [answer, setAnswer] = useState({});
   useEffect(() => {
-    let open = true, timer = 0;
+    let open = true;
     setAnswer({});
-    const ask = () => json('GET', path).then((value) => open && setAnswer({ value }), (e) => open && setAnswer((old) => ({ value: old.value, error: e.message })))
-      .then(() => { if (open) timer = setTimeout(ask, every); });
-    ask();
-    return () => { open = false; clearTimeout(timer); };
+    const stop = repeat(() => json('GET', path).then((value) => { if (open) setAnswer({ value }); }, (e) => { if (open) setAnswer((old) => ({ value: old.value, error: e.message })); }), every);
+    return () => { open = false; stop(); };
   }, [path]);
   return answer;
 }
