@@ -259,6 +259,7 @@ func (n *Node) ensureKeyspaces(ctx context.Context) error {
 // apply is told of each change of the agreed state. It is quick: what takes long is done elsewhere.
 func (n *Node) apply(state *cluster.State) {
 	n.past.note(state, placing{n})
+	n.telling.know(state)
 	n.copies.nudge()
 	n.directory.Changed()
 	n.placement.Wake()

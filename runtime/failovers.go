@@ -27,11 +27,12 @@ type telling struct {
 	messages *tracing.Messages
 	pending  atomic.Int64  // proposals to the metadata group that are under way
 	term     atomic.Uint64 // of the last placement leader that was seen
+	policies uint64        // of the newest policy that the figures know: its State.Version; belongs to the goroutine that applies states
 }
 
 // newTelling begins to tell. Traces go where the standard variables of OpenTelemetry say.
 func (n *Node) newTelling() (t *telling, err error) {
-	t = &telling{figures: tracing.NewFigures()}
+	t = &telling{figures: newFigures()}
 	t.exporter, err = tracing.NewExporter(context.Background(), os.Getenv, func(err error) {
 		n.config.Logger.Warn("a trace did not reach its collector; troupe trace has it", "err", err)
 	})

@@ -8,7 +8,9 @@ import (
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards/replica"
@@ -18,6 +20,32 @@ import (
 // collectors are the metrics of this node beside those that the HTTP server reads itself.
 func (n *Node) collectors() []prometheus.Collector {
 	return append(n.telling.metrics.Collectors(), n.telling.figures.Collectors()...)
+}
+
+// newFigures makes those of a node.
+func newFigures() *tracing.Figures {
+	f := tracing.NewFigures()
+	var outcomes, lanes []string
+	for o := liveness.OutcomeRefuted; o <= liveness.OutcomeReplaced; o++ {
+		outcomes = append(outcomes, o.String())
+	}
+	for l := allocator.Emergency; l <= allocator.Surplus; l++ {
+		lanes = append(lanes, l.String())
+	}
+	f.Begin(outcomes, lanes)
+	return f
+}
+
+// know has the figures of policies that are asked begin at 0: on every node, since any of them may lead by the time of the first fault.
+func (t *telling) know(state *cluster.State) {
+	known := t.policies
+	for i := range state.Policies {
+		p := &state.Policies[i]
+		if p.Version > known && (p.Active.Version != 0 || p.Shadow.Version != 0) {
+			t.figures.KnowPolicy(p.Name, hosted.FaultKinds()...)
+		}
+		t.policies = max(t.policies, p.Version)
+	}
 }
 
 // workFacts adds what is read at each scrape.

@@ -30,7 +30,7 @@ var nano = []float64{1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 50
 
 // Figures are the metrics of what a node does all the time, under OpenTelemetry's names as Prometheus has them. Its methods may be called
 // concurrently. Of a nil Figures, that of actors without a node, Calls and MailboxWaits give nil, and Rejected, Activated,
-// Passivated and SetAside count nothing; the other methods may not be called.
+// Passivated, SetAside and KnowKind count nothing; the other methods may not be called.
 type Figures struct {
 	Commits      *Latency // of a replicated shard's rounds, from their launch on the primary to their commit
 	GroupCommits *Latency // of the metadata group's commands, from their proposal to their application
@@ -58,7 +58,7 @@ type Figures struct {
 	collectors   []prometheus.Collector
 }
 
-// NewFigures makes them, all 0.
+// NewFigures makes them, all 0; Begin, KnowKind and KnowPolicy do what it cannot know.
 func NewFigures() *Figures {
 	f := &Figures{}
 	latency := func(name, help string, bounds []float64) *Latency {
@@ -100,7 +100,46 @@ func NewFigures() *Figures {
 	f.faults = counters("troupe_decider_errors_total", "Faults of policies' modules on this node, by kind: traps, fuel, time, memory, nonsense.", "policy", "type")
 	f.copied = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_recovery_io_bytes_total", Help: "Bytes of snapshots that primaries of this node sent to copies which then came in sync."})
 	f.collectors = append(f.collectors, f.changes, f.copied)
+	for _, outcome := range []string{"committed", "refused", "unknown"} {
+		f.proposals.WithLabelValues(outcome)
+	}
+	for _, source := range []string{"operations", "snapshot"} {
+		f.recoveries.WithLabelValues(source)
+		f.recovered.WithLabelValues(source)
+	}
 	return f
+}
+
+// Begin has what is counted by names of other packages begin at 0, as NewMetrics has its own: the outcomes of suspicions, and the lanes of
+// plans.
+func (f *Figures) Begin(outcomes, lanes []string) {
+	for _, outcome := range outcomes {
+		f.suspicions.WithLabelValues(outcome)
+	}
+	for _, lane := range lanes {
+		f.moves.WithLabelValues(lane)
+	}
+}
+
+// KnowKind has what is counted of the actors of a kind begin at 0, once the kind is known; reasons are those for which a message may be
+// refused.
+func (f *Figures) KnowKind(kind string, reasons ...string) {
+	if f == nil {
+		return
+	}
+	f.aside.WithLabelValues(kind)
+	f.activations.WithLabelValues(kind)
+	f.passivations.WithLabelValues(kind)
+	for _, reason := range reasons {
+		f.rejected.WithLabelValues(kind, reason)
+	}
+}
+
+// KnowPolicy has the faults of a policy's module begin at 0, once the policy is asked; kinds are those that there are.
+func (f *Figures) KnowPolicy(policy string, kinds ...string) {
+	for _, kind := range kinds {
+		f.faults.WithLabelValues(policy, kind)
+	}
 }
 
 // Calls is the latency of messages to actors of a kind.

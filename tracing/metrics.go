@@ -29,8 +29,11 @@ var seconds = []float64{.005, .01, .02, .05, .1, .2, .5, 1, 1.5, 2, 3, 5, 10, 30
 var minutes = []float64{.1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 4 * 3600}
 
 // NewMetrics makes the metrics; traces and spans count those of failovers and of messages that no collector took.
+//
+// What has labels of a known few is there from the start, at 0: what is born at 1 has not increased, says Prometheus, and an alert would
+// miss the first event.
 func NewMetrics(traces, spans func() uint64) *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
 			Help: "Failovers, suspicions, drains, moves of copies and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
@@ -51,6 +54,15 @@ func NewMetrics(traces, spans func() uint64) *Metrics {
 		longest: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_longest_wait_seconds", Buckets: seconds,
 			Help: "The longest that a request waited because of a failover, one figure for each failover that a request felt; exemplars carry the trace."}),
 	}
+	for _, kind := range kinds[1:] {
+		for _, outcome := range outcomes[OutcomeOpen+1:] {
+			m.told.WithLabelValues(kind, outcome)
+		}
+	}
+	for _, phase := range []string{"detect", "elect", "plan", "commit", "promote", "first_write"} {
+		m.phases.WithLabelValues(phase)
+	}
+	return m
 }
 
 // Told counts a failover that has ended.

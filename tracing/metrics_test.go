@@ -40,7 +40,7 @@ func TestMetricsOfAFailover(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if n := len(page["troupe_failover_total"].Metric); n != 2 {
+	if n := told(page); n != 2 {
 		t.Errorf("%d outcomes", n)
 	}
 	h := page["troupe_failover_duration_seconds"].Metric[0].Histogram
@@ -85,7 +85,17 @@ func TestMetricsOfADrain(t *testing.T) {
 			t.Errorf("%s has %d samples that are %v in all, want one of %v", name, h.GetSampleCount(), h.GetSampleSum(), want)
 		}
 	}
-	if n := len(page["troupe_failover_total"].Metric); n != 3 {
+	if n := told(page); n != 3 {
 		t.Errorf("%d kinds and outcomes", n)
 	}
+}
+
+// told is how many kinds and outcomes have been counted; the others are there at 0.
+func told(page map[string]*dto.MetricFamily) (count int) {
+	for _, m := range page["troupe_failover_total"].Metric {
+		if m.Counter.GetValue() > 0 {
+			count++
+		}
+	}
+	return count
 }

@@ -23,6 +23,11 @@ const (
 	Signature   Kind = "signature"   // the caller's stack does not fit the export
 )
 
+// Kinds lists them.
+func Kinds() []Kind {
+	return []Kind{Unreachable, Fuel, Depth, Memory, Table, Arithmetic, Exit, HostFault, Dead, Signature}
+}
+
 // A Trap is the end of an instance: the call failed, and every later call fails with kind Dead.
 type Trap struct {
 	Kind   Kind

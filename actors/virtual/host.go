@@ -174,6 +174,7 @@ func (h *Host) Register(k *Kind) error {
 		return fmt.Errorf("virtual: kind %s is registered already", k.name)
 	}
 	h.kinds[k.name] = k
+	h.c.Figures.KnowKind(k.name, overload)
 	return nil
 }
 

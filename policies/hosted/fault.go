@@ -32,6 +32,15 @@ const (
 	NoImage    = "image"  // the host cannot make the image that it needs
 )
 
+// FaultKinds lists what Fault.Kind may be.
+func FaultKinds() []string {
+	kinds := []string{BadByte, BadScore, BadText, Refused, NoImage}
+	for _, k := range wasm.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	return kinds
+}
+
 // faulty makes a fault of what happened in a call.
 func (v *Version) faulty(export, kind, format string, args ...any) *Fault {
 	return &Fault{Policy: v.Name(), Digest: v.digest, BuiltIn: v.BuiltIn(), Export: export, Kind: kind,
