@@ -240,7 +240,7 @@ func (s *moves) resume(state *cluster.State, entry *cluster.Drain, before *drain
 	}
 }
 
-// found adds what moves, as the rows say, and belongs to no drain and to no story. Copies that a record only counts are among them.
+// found adds what moves, as the rows say, and belongs to no drain, and what is told of otherwise or not at all. Copies that a record only counts are among them.
 func (s *moves) found(state *cluster.State, now int64) {
 	counted := 0
 	if s.open != nil {
@@ -251,11 +251,17 @@ func (s *moves) found(state *cluster.State, now int64) {
 		for j := range r.Copies {
 			next := &r.Copies[j]
 			own := r.Copy(next.Source)
-			if next.Source == 0 || own == nil || s.open != nil && s.open.Shard(state.ShardName(r.ID)) != nil {
+			if next.Source == 0 || own == nil {
 				continue
 			}
 			if m := state.Member(own.Node); m == nil || m.Draining {
 				continue
+			}
+			if s.open != nil {
+				if shard := s.open.Shard(state.ShardName(r.ID)); shard != nil {
+					s.retried(state, shard, own, next, now)
+					continue
+				}
 			}
 			if s.open == nil {
 				s.open = newMoves(state, tracing.Failover{Name: "relocation", Epoch: state.Version, Declared: now, Detector: s.name, Reason: unknownMoves}, now)
@@ -271,6 +277,24 @@ func (s *moves) found(state *cluster.State, now int64) {
 			s.add(state, r.ID, own, next.Node, now)
 		}
 	}
+}
+
+// retried adds another try that the rows have of a move, and what was written of it not.
+func (s *moves) retried(state *cluster.State, shard *tracing.Shard, own, next *cluster.Copy, now int64) {
+	id, last := shards.ShardID(shard.ID), shard.Last()
+	r := state.Shard(id)
+	if last.Served != 0 {
+		return
+	}
+	if goes, comes := copyOn(r, s.from[id]), copyOn(r, shards.NodeID(last.ToID)); goes != nil && comes != nil && comes.Source == goes.ID {
+		return // it is this one, or this one goes on beside another
+	}
+	if last.Failed == "" {
+		last.Failed = "the copy on node " + last.To + " failed, or was given up"
+	}
+	shard.Attempts = append(shard.Attempts, attempted(state, id, next.Node, now))
+	shard.Plan, shard.Decided, shard.Reason, shard.Candidates, shard.Problem = -1, 0, "", nil, ""
+	s.leaves(state, shard, own)
 }
 
 // arrived takes what a primary tells of a copy that has come.

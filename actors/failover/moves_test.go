@@ -145,11 +145,20 @@ func TestMovesThatNobodyCanRead(t *testing.T) {
 
 // A move that failed may be tried again while others of its story go on, also with another copy: whoever leads next looks after that one.
 func TestMovesAreTriedAgain(t *testing.T) {
+	for _, known := range []bool{true, false} { // the record of which whoever leads next goes on has the second try
+		moveAgain(t, known)
+	}
+}
+
+func moveAgain(t *testing.T, known bool) {
 	s := newStage(t, 4, 4)
 	m := &moves{self: "id1", name: "n1"}
 	first := s.swap(0, allocator.Balance)
 	m.planned(s.state, first, nil, s.now)
 	m.planned(s.state, s.swap(1, allocator.Balance), nil, s.now)
+	if !known {
+		s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: m.open.Encode()}})
+	}
 	r := &s.state.Shards[0]
 	to := copyOn(r, first.Plan.Decisions[0].Move.Node)
 	s.apply(&cluster.Command{Failed: &cluster.Failed{Node: to.Node, Epoch: 1, Reason: "no space", Copies: []cluster.ShardCopy{{Shard: r.ID, Copy: to.ID}}}})
@@ -164,9 +173,15 @@ func TestMovesAreTriedAgain(t *testing.T) {
 	if again := m.open.Shards[0]; again.From != s.state.NodeName(from) || again.Led || again.Decided <= decided {
 		t.Fatalf("the second try, from %s, is told as %+v", from, again)
 	}
-	s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: m.open.Encode()}})
+	if known {
+		s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: m.open.Encode()}})
+	}
 	next := &moves{self: "id2", name: "n2"}
 	next.lead(s.state, nil, 4, s.now)
+	plans := map[*moves]int{m: 3, next: len(next.open.Plans)}
+	if want := map[bool]int{true: 3, false: 2}[known]; plans[next] != want {
+		t.Fatalf("of %d plans whoever leads next knows %d", want, plans[next])
+	}
 	s.settle()
 	s.clear()
 	s.pass(int64(arrivalWait / time.Millisecond))
@@ -176,8 +191,8 @@ func TestMovesAreTriedAgain(t *testing.T) {
 	s.pass(int64(arrivalWait / time.Millisecond))
 	for _, m := range []*moves{m, next} {
 		x := m.follow(s.state, s.now)
-		if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != 3 || len(x.Shards[0].Attempts) != 2 || x.Shards[0].Problem != "" {
-			t.Fatalf("with node %s it ended as %+v, and is open as %+v", m.name, x, m.open)
+		if x == nil || x.Outcome != tracing.OutcomeDone || len(x.Shards) != 2 || len(x.Plans) != plans[m] || len(x.Shards[0].Attempts) != 2 || x.Shards[0].Problem != "" || x.Shards[0].From != s.state.NodeName(from) {
+			t.Fatalf("with node %s it ended as %+v, and is open as %+v (the record knows of the second try: %v)", m.name, x, m.open, known)
 		}
 	}
 }
