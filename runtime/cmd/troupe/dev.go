@@ -35,7 +35,7 @@ func (o *devFlags) byNode() (map[string][]string, error) {
 		number, err := strconv.Atoi(strings.TrimPrefix(node, "n"))
 		switch name, _, valued := strings.Cut(attribute, "="); {
 		case !found || !valued || name == "":
-			return nil, usage("--attr %q must be NODE:NAME=VALUE, as in n3:spot=true; for all nodes alike: troupe dev -- --attr spot=true", text)
+			return nil, usage("--attr %q must be NODE:NAME=VALUE, as in n3:class=spot; for all nodes alike: troupe dev -- --attr class=spot", text)
 		case err != nil || number < 1 || number > o.nodes || node != fmt.Sprintf("n%d", number):
 			return nil, usage("--attr %q: there are nodes n1 to n%d", text, o.nodes)
 		}
@@ -64,12 +64,12 @@ unless it is set already. From another terminal nodes can be killed, paused, cut
 		Example: `  troupe dev
   troupe dev --nodes 5 --data ./devdata
   troupe dev -- --keyspace orders:shards=64,replicas=2,min-in-sync=2
-  troupe dev --attr n3:spot=true
+  troupe dev --attr n3:class=spot
   troupe dev kill n2`,
 	}
 	cmd.Flags().IntVar(&o.nodes, "nodes", 3, fmt.Sprintf("`number` of nodes, 1 to %d", dev.MaxNodes))
 	cmd.Flags().StringVar(&o.data, "data", "", "`folder` for data and logs, which is kept (default: a temporary one)")
-	cmd.Flags().StringArrayVar(&o.attributes, "attr", nil, "what policies may ask for of one node: `NODE:NAME=VALUE`, such as n3:spot=true; repeatable")
+	cmd.Flags().StringArrayVar(&o.attributes, "attr", nil, "what policies may ask for of one node: `NODE:NAME=VALUE`, such as n3:class=spot; repeatable")
 	cmd.PersistentFlags().IntVar(&o.base, "base-port", defaultBase, "`port` to count from")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {

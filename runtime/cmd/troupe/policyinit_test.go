@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,26 @@ func TestPolicyInitRefuses(t *testing.T) {
 		code := run(context.Background(), &console{out: &bytes.Buffer{}, err: &complaints, env: os.LookupEnv}, append([]string{"policy", "init"}, c.args...))
 		if code != c.code || !strings.Contains(complaints.String(), c.says) {
 			t.Errorf("%v: %d, %s; wanted %d, %q", c.args, code, complaints.String(), c.code, c.says)
+		}
+	}
+}
+
+// The README's way to a first rule has an effect: the node that it gives an attribute is one that the rule as generated keeps copies off.
+func TestTheFirstRuleOfTheReadmeBites(t *testing.T) {
+	readme := mustRead(t, "../../../README.md")
+	node := regexp.MustCompile(`troupe dev --attr n\d:(\w+)=(\w+)`).FindStringSubmatch(readme)
+	rule := regexp.MustCompile(`troupe policy activate \w+ --set (\w+)=([\w,]+)`).FindStringSubmatch(readme)
+	if node == nil || rule == nil || !slices.Contains(strings.Split(rule[2], ","), node[2]) {
+		t.Fatalf("the README gives a node %q, and the rule %q", node, rule)
+	}
+	folder := filepath.Join(t.TempDir(), "rule")
+	if _, errs, code := invoke(t, nil, "", "policy", "init", "--lang", "go", folder); code != 0 {
+		t.Fatal(errs)
+	}
+	source := mustRead(t, filepath.Join(folder, "policy.go"))
+	for _, want := range []string{`Attribute(n, "` + node[1] + `")`, `"` + rule[1] + `"`} {
+		if !strings.Contains(source, want) {
+			t.Errorf("the rule does not read %s:\n%s", want, source)
 		}
 	}
 }
