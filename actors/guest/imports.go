@@ -35,6 +35,7 @@ var offer = func() wasm.Offer {
 		act.ImportGet: (*call).get, act.ImportPut: (*call).put, act.ImportDelete: (*call).del, act.ImportScan: (*call).scan, act.ImportNext: (*call).next,
 		act.ImportReply: (*call).reply, act.ImportTell: (*call).tell, act.ImportAsk: (*call).ask, act.ImportRemind: (*call).remind,
 		act.ImportForget: (*call).forget, act.ImportRandom: (*call).random,
+		act.ImportReason: (*call).reason,
 	}
 	for name, s := range act.Imports() {
 		f := run[name]
@@ -115,6 +116,12 @@ func (c *call) payload(ptr, length uint64, what string) (json.RawMessage, error)
 		return nil, c.wrong("the %s %.80q is no JSON", what, view)
 	}
 	return bytes.Clone(view), nil
+}
+
+// reason notes why the message is refused, if it is.
+func (c *call) reason(p []uint64) (err error) {
+	c.message.reason, err = c.text(p[0], p[1], "reason", 1, act.MaxMethod)
+	return err
 }
 
 // give gives a value to the guest, if it has the room.

@@ -42,7 +42,8 @@ type message struct {
 	changes changes
 	cursors []*cursor
 	reply   []byte
-	broken  error // of the turn: the node cannot read the actor's data. It is no fault of the guest's
+	reason  string // why it is refused, if it is
+	broken  error  // of the turn: the node cannot read the actor's data. It is no fault of the guest's
 }
 
 // Handle has the guest handle a message, and gives its reply; none is empty. Errors are *virtual.Error if the guest refused, trapped or passed
@@ -119,6 +120,7 @@ func (m *Module) call(i *wasm.Instance, c *cell, f *wasm.Func, at uint32, r *Req
 		return 0, refuse(virtual.CodePanicked, "%s: %v", m.name(), err)
 	}
 	r.Put(inbox)
+	c.at.reason = ""
 	c.stack[0], c.stack[1] = first, uint64(r.Size())
 	err = f.Call(m.Manifest.Limits.Fuel, c.stack[:])
 	fuel = i.FuelUsed()
@@ -128,7 +130,7 @@ func (m *Module) call(i *wasm.Instance, c *cell, f *wasm.Func, at uint32, r *Req
 	case err != nil:
 		return fuel, m.fault(err)
 	case uint32(c.stack[0]) != 0:
-		return fuel, refusal(int32(c.stack[0]), i.Said())
+		return fuel, refusal(int32(c.stack[0]), c.at.reason, i.Said())
 	}
 	return fuel, nil
 }
@@ -148,12 +150,12 @@ func (m *Module) fault(err error) error {
 }
 
 // refusal is what the caller is told when the guest gives another number than 0.
-func refusal(number int32, said string) error {
-	said = clip(strings.ToValidUTF8(said, "?"))
+func refusal(number int32, reason, said string) error {
+	reason, said = strings.ToValidUTF8(reason, "?"), clip(strings.ToValidUTF8(said, "?"))
 	if said == "" {
-		return refuse(virtual.CodeFailed, "it was refused with code %d, without a reason", number)
+		return virtual.Fail(reason, "it was refused with code %d, without a text", number)
 	}
-	return refuse(virtual.CodeFailed, "%s (code %d)", said, number)
+	return virtual.Fail(reason, "%s (code %d)", said, number)
 }
 
 // clip bounds what a guest has its callers read.

@@ -91,19 +91,27 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A refusal changes nothing, and tells the guest's reason.
+// A refusal changes nothing, and tells the guest's text, and its reason to programs: the last one.
 func TestRefusals(t *testing.T) {
 	k := newKit(t, engine(), false)
 	for _, c := range []struct {
-		commands, says string
+		commands, says, reason string
 	}{
-		{"p a 1;t kit/b run;e because;q 3", "because (code 3)"},
-		{"p a 1;q 300", "refused with code 300, without a reason"},
+		{"p a 1;t kit/b run;e because;q 3", "because (code 3)", ""},
+		{"p a 1;q 300", "refused with code 300, without a text", ""},
+		{"y other;y no-funds;e because;q 3", "because (code 3) (no-funds)", "no-funds"},
+		{"y no-funds;q 3", "refused with code 3, without a text (no-funds)", "no-funds"},
 	} {
 		o := k.ask("a", c.commands)
-		if code(o.Err) != virtual.CodeFailed || !strings.Contains(o.Err.Error(), c.says) || o.Effects != nil {
+		if code(o.Err) != virtual.CodeFailed || !strings.Contains(o.Err.Error(), c.says) || virtual.ReasonOf(o.Err) != c.reason || o.Effects != nil {
 			t.Errorf("%s: %v, %q", c.commands, o.Err, o.Effects)
 		}
+	}
+	if o := k.ask("a", "y no-funds;r 7"); o.Err != nil || string(o.Reply) != "7" {
+		t.Errorf("a reason of what is not refused: %s, %v", o.Reply, o.Err)
+	}
+	if o := k.ask("a", "y "+strings.Repeat("x", act.MaxMethod+1)); code(o.Err) != virtual.CodePanicked || !strings.Contains(o.Err.Error(), "act.reason: the reason has 65 bytes; must be 1 to 64") {
+		t.Errorf("a long reason: %v", o.Err)
 	}
 	if data, layout := k.Data("kit/a"); len(data) != 0 || layout != 0 {
 		t.Errorf("kept %v, %d", data, layout)

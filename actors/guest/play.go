@@ -18,7 +18,7 @@ import (
 const ScriptFormat = `A script is text: blocks that are parted by empty lines, each with commands above a line ---- and what came of them below. What is sent goes nowhere
 but into the script; actors keep what they keep from one block to the next.
 
-  call ACTOR METHOD [JSON]              a message; what comes is the reply, or "! CODE: why not", and then, indented, what it did:
+  call ACTOR METHOD [JSON]              a message; what comes is the reply, or "! CODE: why not (REASON)", and then, indented, what it did:
   tell ACTOR METHOD [JSON]                put KEY VALUE · del KEY · tell TO METHOD JSON · ask TO METHOD JSON · remind … · forget NAME
   reminder ACTOR METHOD [JSON]
   answer ACTOR METHOD TOKEN [JSON]      the reply to a question; tokens are 1, 2, 3, … in the order of the questions
@@ -176,7 +176,11 @@ func (p *player) message(verb, rest string) error {
 	p.played.Hashes = append(p.played.Hashes, o.Hash)
 	var own *virtual.Error
 	if errors.As(o.Err, &own) {
-		p.out = append(p.out, fmt.Sprintf("! %s: %s", own.Code, oneLine(own.Text)))
+		line := fmt.Sprintf("! %s: %s", own.Code, oneLine(own.Text))
+		if own.Reason != "" {
+			line += " (" + oneLine(own.Reason) + ")"
+		}
+		p.out = append(p.out, line)
 		return nil
 	}
 	p.out = append(p.out, oneLine(string(o.Reply)))

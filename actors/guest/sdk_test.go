@@ -97,7 +97,9 @@ func spoken(t *testing.T, q *Request, o *Outcome) string {
 	t.Helper()
 	text := fmt.Sprintf("%v %s %s %.100s\n  %.200s", q.Event, q.Self, q.Method, q.Payload, o.Reply)
 	if own := (*virtual.Error)(nil); errors.As(o.Err, &own) {
-		text += fmt.Sprintf("%s: %s", own.Code, own.Text)
+		if text += fmt.Sprintf("%s: %s", own.Code, own.Text); own.Reason != "" {
+			text += " (" + own.Reason + ")"
+		}
 	} else if o.Err != nil {
 		t.Fatal(o.Err)
 	}

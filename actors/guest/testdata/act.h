@@ -17,6 +17,7 @@ IMPORT("act", "ask") u64 act_ask(const void *to, u32 to_len, const void *method,
 IMPORT("act", "remind") void act_remind(const void *name, u32 name_len, u64 after_ms, u64 every_ms, const void *method, u32 method_len, const void *json, u32 length);
 IMPORT("act", "forget") void act_forget(const void *name, u32 name_len);
 IMPORT("act", "random") void act_random(void *out, u32 length);
+IMPORT("act", "reason") void act_reason(const void *word, u32 length);
 IMPORT("host", "error") void host_error(const void *text, u32 length);
 IMPORT("host", "log") void host_log(int level, const void *text, u32 length);
 

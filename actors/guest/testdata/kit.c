@@ -3,7 +3,7 @@
 //
 //	p KEY VALUE   g KEY   d KEY   s PREFIX   n CURSOR   c CURSOR ROOM
 //	t TO METHOD [JSON]   a TO METHOD [JSON]   m NAME AFTER EVERY METHOD [JSON]   f NAME
-//	r JSON   x   e TEXT   q NUMBER   h   w   l TEXT   b KEY BYTES
+//	r JSON   x   e TEXT   y REASON   q NUMBER   h   w   l TEXT   b KEY BYTES
 //	L   R   M PAGES   U   B   F TIMES TO METHOD   Z   J   K BYTES   O
 #include "act.h"
 
@@ -170,6 +170,9 @@ static int run(struct words *w) {
 		break;
 	case 'e':
 		host_error(w->at[1], w->n[1]);
+		break;
+	case 'y':
+		act_reason(w->at[1], w->n[1]);
 		break;
 	case 'l':
 		host_log(0, w->at[1], w->n[1]);

@@ -13,7 +13,8 @@
 //	                        │ act.put, del        ◄─┐
 //	                        │ act.reply           ◄─┤ noted by the host
 //	                        │ act.tell, ask       ◄─┤
-//	                        │ act.remind, forget  ◄─┘
+//	                        │ act.remind, forget  ◄─┤
+//	                        │ act.reason          ◄─┘ why it refuses, for programs
 //	                        ▼
 //	                      0: all of it is committed in one step. Else, or a trap: nothing has happened
 //	the memory is put back

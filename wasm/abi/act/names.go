@@ -34,6 +34,7 @@ const (
 	ImportRemind = "remind"
 	ImportForget = "forget"
 	ImportRandom = "random"
+	ImportReason = "reason"
 )
 
 // A Signature is the type of an import: i for i32, I for i64; Result "" is none.
@@ -53,6 +54,7 @@ func Imports() map[string]Signature {
 		ImportRemind: {"iiIIiiii", ""},
 		ImportForget: {"ii", ""},
 		ImportRandom: {"ii", ""},
+		ImportReason: {"ii", ""},
 	}
 }
 
@@ -101,7 +103,7 @@ const None = 1<<32 - 1
 const (
 	MaxKey     = 1024    // bytes of a key; at least 1
 	MaxTarget  = 1024    // bytes of a kind and a name, with their slash
-	MaxMethod  = 64      // bytes of a method's or a reminder's name; at least 1
+	MaxMethod  = 64      // bytes of a method's or a reminder's name, or of a reason; at least 1
 	MaxCursors = 16      // that are open at a time
 	MaxPayload = 1 << 20 // bytes of a message's payload, of a reply, of a value
 	MaxText    = 4096    // bytes of what host.error keeps

@@ -17,6 +17,8 @@ assert.deepEqual(w.keys("a"), ["count", "note/x", "note/z"]);
 assert.equal(w.call("b", "add", 2 ** 53), 2 ** 53);
 assert.equal(w.call("b", "note", { long: "y".repeat(20_000) }), 1);
 assert.equal(w.call("b", "notes").long.length, 20_000);
+assert.throws(() => w.call("a", "pay", { to: "b", amount: 0 }), { code: 8, reason: "bad-amount" });
+assert.throws(() => w.call("a", "nothing"), { code: -1, reason: "" });
 assert.throws(() => w.call("a", "nothing"), refused(-1, "the manifest has no method nothing: a cluster refuses the message"));
 w.methods.add("nothing");
 assert.throws(() => w.call("a", "nothing"), refused(-1, "there is no method nothing"));

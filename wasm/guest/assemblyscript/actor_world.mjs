@@ -18,9 +18,10 @@ const CALL = 1, TELL = 2, REPLY = 3, REMINDER = 4;
 
 // A refusal, or, with code 0, a trap.
 export class Refused extends Error {
-  constructor(code, message) {
+  constructor(code, message, reason = "") {
     super(message);
     this.code = code;
+    this.reason = reason; // for programs
   }
 }
 
@@ -127,7 +128,7 @@ export class World {
     if (trap || code !== 0) {
       this.actors.set(m.to, data);
       this.reminders = reminders;
-      throw new Refused(code, trap ? `trap: ${message.said || trap.message}` : message.said);
+      throw new Refused(code, trap ? `trap: ${message.said || trap.message}` : message.said, message.reason);
     }
     this.queue.push(...message.pending);
     return JSON.parse(message.reply);
@@ -143,6 +144,7 @@ class Message {
     this.cursors = [];
     this.reply = "null";
     this.said = "";
+    this.reason = "";
     this.dice = BigInt(++world.number);
     this.word = 0n;
     this.left = 0;
@@ -228,6 +230,10 @@ class Message {
       error: (at, length) => void (this.said = this.text(at, length)),
     };
     const act = {
+      reason: (word, length) => {
+        if (length < 1 || length > 64) throw new Error("a reason of no or more than 64 bytes");
+        this.reason = this.text(word, length);
+      },
       get: (key, keyLength, out, room) => {
         const value = this.own().get(this.text(key, keyLength));
         return value === undefined ? -1 : this.give(value, out, room);

@@ -51,6 +51,7 @@ export const LEVEL_ERROR: i32 = 8;
 @external("act", "remind") declare function act_remind(name: usize, nameLength: i32, after: i64, every: i64, method: usize, methodLength: i32, payload: usize, length: i32): void;
 @external("act", "forget") declare function act_forget(name: usize, length: i32): void;
 @external("act", "random") declare function act_random(out: usize, n: i32): void;
+@external("act", "reason") declare function act_reason(word: usize, length: i32): void;
 
 // ---- what a kind is written with ----
 
@@ -80,6 +81,13 @@ export function refuse(code: i32, why: string): i32 {
   const t = encoded(why);
   host_error(t, lengthOf(t));
   return code;
+}
+
+// The same, with a reason for programs, of 1 to 64 bytes: refuseFor("insufficient-funds", 1, "there is not enough"). It is "code" over HTTP.
+export function refuseFor(reason: string, code: i32, why: string): i32 {
+  const t = encoded(reason);
+  act_reason(t, lengthOf(t));
+  return refuse(code, why);
 }
 
 // Answers, with JSON; gives 0. Without it the answer is null; the last one counts.

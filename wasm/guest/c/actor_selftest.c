@@ -8,7 +8,7 @@ MANIFEST("actor_selftest.json")
 METHOD(add) {
 	int64_t count = get_integer("count") + json_integer(request);
 	put_integer("count", count);
-	if (count < 0) return refuse(7, "%T would be below zero", self());
+	if (count < 0) return refuse_for("below-zero", 7, "%T would be below zero", self());
 	return reply("%l", count);
 }
 
@@ -126,6 +126,9 @@ static void keeping(void) {
 	world("counter");
 	expect_call("a", "add", "5", "5");
 	expect_refused("a", "add", "-9", 7, "counter/a would be below zero");
+	expect_reason("below-zero");
+	expect_refused("a", "nothing", "", -1, "the manifest has no method nothing: a cluster refuses the message");
+	expect_reason("");
 	expect_data("a", "count", "5");
 	expect_call("a", "keep", "{\"k/2\":\"two\",\"k/1\":\"one\",\"l\":\"\",\"k\":\"x\"}", "null");
 	expect_call("a", "list", "\"k/\"", "\"k/1=one;k/2=two;\"");

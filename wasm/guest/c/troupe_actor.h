@@ -77,6 +77,7 @@ TR_IMPORT("act", "ask") int64_t act_ask(const char *to, int32_t to_length, const
 TR_IMPORT("act", "remind") void act_remind(const char *name, int32_t name_length, int64_t after, int64_t every, const char *method, int32_t method_length, const char *payload, int32_t length);
 TR_IMPORT("act", "forget") void act_forget(const char *name, int32_t length);
 TR_IMPORT("act", "random") void act_random(void *out, int32_t n);
+TR_IMPORT("act", "reason") void act_reason(const char *word, int32_t length);
 
 /* ---- memory: given back as a whole before each message ---- */
 
@@ -522,6 +523,10 @@ TR_UNUSED static int32_t tr_refuse(int32_t code, text_t why) {
 	host_error(why.at, (int32_t)why.length);
 	return code;
 }
+
+/* The same, with a reason for programs, of 1 to 64 bytes: refuse_for("insufficient-funds", 1, "only %l are there", count). It is "code" over HTTP. */
+#define refuse_for(reason, code, ...) (tr_reason(TEXT(reason)), refuse(code, __VA_ARGS__))
+TR_UNUSED static void tr_reason(text_t word) { act_reason(word.at, (int32_t)word.length); }
 
 /* Answers, with JSON; gives 0, so that a method ends with return reply(…). Without it the answer is null; the last one counts. */
 #define reply(...) tr_reply(format(__VA_ARGS__))

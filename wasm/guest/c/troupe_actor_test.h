@@ -33,7 +33,7 @@
 
 static int tr_failed, tr_checks;
 TR_UNUSED static int world_refused;
-static char tr_said[1024];
+static char tr_said[1024], tr_reasoned[65];
 
 /* What was kept, once; and what is on its way. */
 typedef struct { text_t actor, key, value; } tr_entry_t;
@@ -178,6 +178,10 @@ void act_remind(const char *name, int32_t name_length, int64_t after, int64_t ev
 	if (every && every < 1000) tr_trap("a reminder that comes more often than each second");
 	*tr_add(tr_world.reminders) = r;
 }
+void act_reason(const char *at, int32_t length) {
+	if (length < 1 || length > 64) tr_trap("a reason of no or more than 64 bytes");
+	snprintf(tr_reasoned, sizeof tr_reasoned, "%.*s", length, at);
+}
 void act_random(void *out, int32_t n) { /* splitmix64 from the envelope's seed */
 	for (int32_t i = 0; i < n; i++, tr_world.left--, tr_world.word >>= 8) {
 		if (!tr_world.left) {
@@ -215,6 +219,7 @@ TR_UNUSED static void world(const char *kind) {
 
 /* Hands one message to the actor, as a host does: the reply is in tr_world.reply, the text of a refusal in tr_said. */
 static int32_t tr_deliver(const tr_sent_t *m) {
+	tr_reasoned[0] = 0;
 	if (tr_world.manifest.length && m->event != EVENT_REPLY && tr_field(json_field(json(tr_world.manifest), "methods"), m->method)->kind == JSON_NONE) {
 		snprintf(tr_said, sizeof tr_said, "the manifest has no method %.*s: a cluster refuses the message", (int)m->method.length, m->method.at);
 		return -1;
@@ -315,6 +320,8 @@ static void tr_equal(const char *file, int line, const char *who, const char *wh
 		int32_t tr_code = call(name, method, request); \
 		tr_equal(__FILE__, __LINE__, name, method, tr_code == (code) ? c_string(tr_said) : format("code %d: %s", tr_code, tr_said), TEXT(why)); \
 	} while (0)
+/* The reason for programs that came with the refusal before it; "" is none. */
+#define expect_reason(want) tr_equal(__FILE__, __LINE__, "the refusal", "reason", c_string(tr_reasoned), TEXT(want))
 #define expect_data(name, key, want) tr_equal(__FILE__, __LINE__, name, key, tr_data(name, key), TEXT(want))
 
 /* What an actor keeps under a key; "" is nothing. */

@@ -9,7 +9,7 @@ fn add(request: &Json) -> Outcome {
     let count = get("count").integer() + request.integer();
     put("count", count);
     if count < 0 {
-        return refuse(7, format!("{} would be below zero", me()));
+        return refuse_for("below-zero", 7, format!("{} would be below zero", me()));
     }
     reply(count)
 }
@@ -131,6 +131,8 @@ mod tests {
         w.call("a", "keep", object! { "big": big.as_str() }.to_string()).unwrap();
         assert_eq!(w.call("a", "list", r#""big""#).unwrap().text().len(), 60_005);
         assert_eq!(said(w.call("a", "dice", "")), "true");
+        assert_eq!(w.call("c", "add", "-9").unwrap_err().reason, "below-zero");
+        assert_eq!(w.call("a", "nothing", "").unwrap_err().reason, "");
         assert_eq!(said(w.call("a", "nothing", "")), "-1: the manifest has no method nothing: a cluster refuses the message");
         assert_eq!(said(w.call("a", "lost", "")), "-1: there is no method lost");
         w.migrate("a", 3, act_migrate).unwrap();

@@ -94,11 +94,13 @@ pub type Outcome = Result<Json, Refusal>;
 pub struct Refusal {
     pub code: i32,
     pub text: String,
+    pub reason: String, // for programs; empty: there is none
+    give: Option<fn(*const u8, i32)>, // tells the host of it: a module that never does need not import that
 }
 
 impl From<String> for Refusal {
     fn from(text: String) -> Refusal {
-        Refusal { code: 1, text }
+        Refusal { code: 1, text, reason: String::new(), give: None }
     }
 }
 impl From<&str> for Refusal {
@@ -114,7 +116,15 @@ pub fn reply(value: impl Into<Json>) -> Outcome {
 
 /// Refuses.
 pub fn refuse<T>(code: i32, text: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { code, text: text.into() })
+    Err(Refusal { code, ..Refusal::from(text.into()) })
+}
+
+/// Refuses with a reason for programs, of 1 to 64 bytes: refuse_for("insufficient-funds", 1, "there is not enough"). It is "code" over HTTP.
+pub fn refuse_for<T>(reason: &str, code: i32, text: impl Into<String>) -> Result<T, Refusal> {
+    fn give(at: *const u8, length: i32) {
+        unsafe { host::reason(at, length) }
+    }
+    Err(Refusal { code, reason: reason.to_string(), give: Some(give), ..Refusal::from(text.into()) })
 }
 
 /// An object: object! { "count": count, "by": sender() }.
@@ -663,6 +673,9 @@ fn handled(event: i32, length: i32, f: impl FnOnce(&str, &Json) -> Outcome) -> i
             0
         },
         Err(r) => unsafe {
+            if let Some(give) = r.give {
+                give(r.reason.as_ptr(), r.reason.len() as i32);
+            }
             host::error(r.text.as_ptr(), r.text.len() as i32);
             if r.code == 0 { 1 } else { r.code }
         },
@@ -708,6 +721,7 @@ mod host {
         pub fn remind(name: *const u8, name_length: i32, after: i64, every: i64, method: *const u8, method_length: i32, payload: *const u8, length: i32);
         pub fn forget(name: *const u8, length: i32);
         pub fn random(out: *mut u8, n: i32);
+        pub fn reason(at: *const u8, length: i32);
     }
 }
 
@@ -860,6 +874,7 @@ mod world {
         cursors: Vec<(Vec<u8>, Option<Vec<u8>>)>,
         reply: Json,
         said: String,
+        reason: String,
     }
 
     impl Default for Json {
@@ -997,6 +1012,7 @@ mod world {
         s.pending.clear();
         s.cursors.clear();
         s.reply = Json::Null;
+        s.reason.clear();
         s.dice = (s.number, 0, 0);
         match f(e.len() as i32) {
             0 => {
@@ -1008,7 +1024,7 @@ mod world {
                 let s = state();
                 s.data = before.0;
                 s.reminders = before.1;
-                Err(Refusal { code, text: s.said.clone() })
+                Err(Refusal { code, text: s.said.clone(), reason: s.reason.clone(), give: None })
             }
         }
     }
@@ -1022,7 +1038,7 @@ mod world {
 
     /// What a cluster does to what is beyond its bounds: the message ends there, and here the test.
     fn named(name: String) -> String {
-        assert!((1..=64).contains(&name.len()), "trap: a method's or reminder's name of no or more than 64 bytes: {:?}", name);
+        assert!((1..=64).contains(&name.len()), "trap: a method's or reminder's name, or a reason, of no or more than 64 bytes: {:?}", name);
         name
     }
     fn payload(text: String) -> Json {
@@ -1050,6 +1066,9 @@ mod world {
         }
         pub unsafe fn error(at: *const u8, length: i32) {
             state().said = text(at, length);
+        }
+        pub unsafe fn reason(at: *const u8, length: i32) {
+            state().reason = named(text(at, length));
         }
         pub unsafe fn get(key: *const u8, key_length: i32, out: *mut u8, room: i32) -> i32 {
             data().get(&bytes(key, key_length)).map_or(-1, |v| give(v, out, room))

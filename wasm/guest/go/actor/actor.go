@@ -57,8 +57,11 @@ const (
 
 // Refusal is an error with a code of the application's own, above 0. Any other error of a method refuses with code 1.
 type Refusal struct {
-	Code int
-	Text string
+	Code   int
+	Text   string
+	Reason string // for programs; empty: there is none
+
+	give func(reason string) // tells the host of it: a module that never does need not import that
 }
 
 // Error is the text.
@@ -66,7 +69,13 @@ func (r *Refusal) Error() string { return r.Text }
 
 // Refuse makes a Refusal.
 func Refuse(code int, format string, args ...any) error {
-	return &Refusal{code, fmt.Sprintf(format, args...)}
+	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// RefuseFor makes a Refusal with a reason for programs, of 1 to 64 bytes: RefuseFor("insufficient-funds", 1, "only %d are there", n). It is "code" over
+// HTTP, and virtual.ReasonOf in Go.
+func RefuseFor(reason string, code int, format string, args ...any) error {
+	return &Refusal{code, fmt.Sprintf(format, args...), reason, hostReason}
 }
 
 // kind is what the functions of this module have registered.
@@ -98,7 +107,7 @@ func Handle[Req, Resp any](name string, f func(c *Context, request Req) (Resp, e
 	kind.methods[name] = func(c *Context, payload []byte) ([]byte, error) {
 		var request Req
 		if err := decode(payload, &request); err != nil {
-			return nil, &Refusal{-1, "the request: " + err.Error()}
+			return nil, &Refusal{Code: -1, Text: "the request: " + err.Error()}
 		}
 		reply, err := f(c, request)
 		if err != nil {
@@ -119,7 +128,7 @@ func Replied[Resp any](f func(c *Context, answer Resp, refusal string) error) {
 			to = &refusal
 		}
 		if err := decode(payload, to); err != nil {
-			return &Refusal{-1, "the answer: " + err.Error()}
+			return &Refusal{Code: -1, Text: "the answer: " + err.Error()}
 		}
 		return f(c, answer, refusal)
 	}
@@ -307,7 +316,7 @@ func u64(b []byte) uint64 { return uint64(u32(b)) | uint64(u32(b[4:]))<<32 }
 // open reads an envelope.
 func open(event Event, e []byte) (*Context, error) {
 	if len(e) < 80 || u32(e) != 0x54434154 || u32(e[4:])&0xffff != 1 {
-		return nil, &Refusal{-1, "the message is no envelope of ABI version 1"}
+		return nil, &Refusal{Code: -1, Text: "the message is no envelope of ABI version 1"}
 	}
 	part := func(field int) []byte { return e[u32(e[field:]):][:u32(e[field+4:])] }
 	return &Context{event: event, now: int64(u64(e[8:])), token: u64(e[24:]), number: u64(e[32:]), refused: u32(e[72:]) != 0,
@@ -328,13 +337,13 @@ func (c *Context) dispatch() error {
 	method := kind.methods[c.method]
 	switch {
 	case c.event < Called || c.event > Reminded:
-		return &Refusal{-1, fmt.Sprintf("event %d is not known here", c.event)}
+		return &Refusal{Code: -1, Text: fmt.Sprintf("event %d is not known here", c.event)}
 	case c.event == Answer && kind.replied == nil:
 		return nil
 	case c.event == Answer:
 		return kind.replied(c, c.payload)
 	case method == nil:
-		return &Refusal{-1, "there is no method " + c.method}
+		return &Refusal{Code: -1, Text: "there is no method " + c.method}
 	}
 	reply, err := method(c, c.payload)
 	if err == nil && string(reply) != "null" {
@@ -362,7 +371,14 @@ func refused(err error) int32 {
 		return 0
 	}
 	hostError(err.Error())
-	if r := (*Refusal)(nil); errors.As(err, &r) && r.Code != 0 {
+	r := (*Refusal)(nil)
+	if !errors.As(err, &r) {
+		return 1
+	}
+	if r.give != nil {
+		r.give(r.Reason)
+	}
+	if r.Code != 0 {
 		return int32(r.Code)
 	}
 	return 1

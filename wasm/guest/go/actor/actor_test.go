@@ -17,7 +17,7 @@ func init() {
 		count += n
 		c.Put("count", count)
 		if count < 0 {
-			return 0, Refuse(7, "%s would be below zero", c.Self())
+			return 0, RefuseFor("below-zero", 7, "%s would be below zero", c.Self())
 		}
 		return count, nil
 	})
@@ -116,6 +116,12 @@ func TestData(t *testing.T) {
 	expect(t, fmt.Sprint(len(reply)), "60007")
 	expect(t, said(w.Call("a", "echo", "<&>\n")), `"<&>\n"`)
 	expect(t, said(w.Call("a", "add", "x")), "-1: the request: json: cannot unmarshal string into Go value of type int")
+	for method, reason := range map[string]string{"add": "below-zero", "nothing": ""} {
+		_, err := w.Call("c", method, -9)
+		if r := (*Refusal)(nil); !errors.As(err, &r) || r.Reason != reason {
+			t.Errorf("%s is refused with %+v", method, err)
+		}
+	}
 	expect(t, said(w.Call("a", "nothing", nil)), "-1: the manifest has no method nothing: a cluster refuses the message")
 	expect(t, said(w.Call("a", "lost", nil)), "-1: there is no method lost")
 	expect(t, said(w.Call("a", "dice", nil)), "63")

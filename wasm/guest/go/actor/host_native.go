@@ -31,6 +31,11 @@ func checkJSON(payload []byte) []byte {
 
 func hostError(why string) { world.said = why }
 
+func hostReason(word string) {
+	check(len(word) >= 1 && len(word) <= 64, "a reason of no or more than 64 bytes: %q", word)
+	world.reason = word
+}
+
 func hostLog(level int32, line string) { println("log", level, line) }
 
 func hostLogEnabled(level int32) bool { return level >= 0 }

@@ -80,6 +80,9 @@ func importForget(name unsafe.Pointer, length int32)
 //go:wasmimport act random
 func importRandom(out unsafe.Pointer, length int32)
 
+//go:wasmimport act reason
+func importReason(word unsafe.Pointer, length int32)
+
 func text(s string) (unsafe.Pointer, int32) {
 	return unsafe.Pointer(unsafe.StringData(s)), int32(len(s))
 }
@@ -88,6 +91,8 @@ func data(b []byte) (unsafe.Pointer, int32) {
 }
 
 func hostError(why string) { importError(text(why)) }
+
+func hostReason(word string) { importReason(text(word)) }
 
 func hostLog(level int32, line string) {
 	at, n := text(line)

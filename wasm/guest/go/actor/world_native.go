@@ -36,6 +36,7 @@ type World struct {
 	cursors []cursor
 	reply   string
 	said    string
+	reason  string
 	dice    uint64
 	word    uint64
 	left    int // bytes of word
@@ -167,7 +168,7 @@ func (w *World) Migrate(name string, from int) error {
 
 func (w *World) deliver(m Sent) (reply string, err error) {
 	if _, listed := kind.listed[m.Method]; !listed && m.event != Answer {
-		return "", &Refusal{-1, "the manifest has no method " + m.Method + ": a cluster refuses the message"}
+		return "", &Refusal{Code: -1, Text: "the manifest has no method " + m.Method + ": a cluster refuses the message"}
 	}
 	return w.hand(m, func(e []byte) int32 { return handle(m.event, e) })
 }
@@ -176,10 +177,11 @@ func (w *World) deliver(m Sent) (reply string, err error) {
 func (w *World) hand(m Sent, f func(envelope []byte) int32) (string, error) {
 	w.number++
 	w.self, w.pending, w.cursors, w.reply, w.dice, w.left = m.To, nil, nil, "null", w.number, 0
+	w.reason = ""
 	reminders, data := maps.Clone(w.reminders), maps.Clone(w.data[m.To])
 	if code := f(w.envelope(m)); code != 0 {
 		w.reminders, w.data[m.To] = reminders, data
-		return "", &Refusal{int(code), w.said}
+		return "", &Refusal{Code: int(code), Text: w.said, Reason: w.reason}
 	}
 	w.sent = append(w.sent, w.pending...)
 	return w.reply, nil

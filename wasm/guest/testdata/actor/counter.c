@@ -35,7 +35,7 @@ METHOD(notes) {
 
 METHOD(pay) {
 	int64_t amount = json_integer(json_field(request, "amount"));
-	if (amount <= 0) return refuse(8, "an amount of %l", amount);
+	if (amount <= 0) return refuse_for("bad-amount", 8, "an amount of %l", amount);
 	tell(peer(json_text(json_field(request, "to"))), "add", "%l", amount);
 	return change(-amount);
 }

@@ -41,7 +41,7 @@ fn notes(_: &Json) -> Outcome {
 fn pay(request: &Json) -> Outcome {
     let amount = request["amount"].integer();
     if amount <= 0 {
-        return refuse(8, format!("an amount of {}", amount));
+        return refuse_for("bad-amount", 8, format!("an amount of {}", amount));
     }
     tell(&peer(request["to"].text()), "add", amount);
     change(-amount)

@@ -1,5 +1,5 @@
 // The kind that all SDKs are held equal by, in AssemblyScript; see manifest.json.
-import { method, onReply, onMigrate, getInteger, put, putInteger, del, scan, reply, refuse, tell, ask, remind, forget, randomBelow, self, sender, nameOf, peer, event, now, token, answered, json, quote, Json, Kind } from "../../assemblyscript/troupe_actor";
+import { method, onReply, onMigrate, getInteger, put, putInteger, del, scan, reply, refuse, refuseFor, tell, ask, remind, forget, randomBelow, self, sender, nameOf, peer, event, now, token, answered, json, quote, Json, Kind } from "../../assemblyscript/troupe_actor";
 export { act_abi_1, act_inbox, act_handle, act_migrate } from "../../assemblyscript/troupe_actor";
 
 function change(by: i64): i32 {
@@ -32,7 +32,7 @@ method("notes", (request: Json): i32 => {
 
 method("pay", (request: Json): i32 => {
   const amount = request.get("amount").integer;
-  if (amount <= 0) return refuse(8, `an amount of ${amount}`);
+  if (amount <= 0) return refuseFor("bad-amount", 8, `an amount of ${amount}`);
   tell(peer(request.get("to").text), "add", amount.toString());
   return change(-amount);
 });

@@ -76,7 +76,7 @@ func send() {
 		Amount int64  `json:"amount"`
 	}) (int64, error) {
 		if p.Amount <= 0 {
-			return 0, actor.Refuse(8, "an amount of %d", p.Amount)
+			return 0, actor.RefuseFor("bad-amount", 8, "an amount of %d", p.Amount)
 		}
 		c.Tell(c.Peer(p.To), "add", p.Amount)
 		return change(c, -p.Amount)
