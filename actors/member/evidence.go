@@ -25,6 +25,7 @@ type Node struct {
 	liveness.Status
 	ChangedAt time.Time // of State
 	HeardAt   time.Time // of the last heartbeat, or of the moment from which one was awaited
+	Left      bool      // this life has said that it stops
 }
 
 // Of finds a member; false if there is none.
@@ -51,7 +52,7 @@ func (m *Member) show() {
 		e.Loads = m.reign.loads()
 		e.Leading, e.Term, e.Ticks, e.TickLength = true, m.reign.term, d.Now(), m.c.Liveness.TickLength
 		for _, s := range d.All() {
-			e.Nodes = append(e.Nodes, Node{Status: s,
+			e.Nodes = append(e.Nodes, Node{Status: s, Left: m.reign.hasLeft(s.Node, s.Epoch),
 				ChangedAt: now.Add(-m.span(d.Now() - s.Since)), HeardAt: now.Add(-m.span(d.Now() - s.Heard))})
 		}
 	}

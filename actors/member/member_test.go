@@ -210,6 +210,22 @@ func TestABrokenConnectionAloneIsNoDeath(t *testing.T) {
 	})
 }
 
+// Whoever stops in order says so, and nobody has to be warned of that; whoever just dies has warned nobody.
+func TestWhoStopsInOrderIsNoWarning(t *testing.T) {
+	inTown(t, 4, liveness.Config{}, func(t *testing.T, w *town) {
+		w.pass(time.Second)
+		leader := w.nodes["n1"]
+		w.nodes["n3"].close()
+		w.pass(time.Second)
+		if n := leader.known("n3"); n.State != liveness.Dead || !n.Left {
+			t.Errorf("one that stopped: %+v", n)
+		}
+		if text := leader.log.String(); strings.Contains(text, "WARN") || !strings.Contains(text, "level=INFO msg=\"a member is dead\"") {
+			t.Errorf("the leader logs\n%s", text)
+		}
+	})
+}
+
 // TestSlowNetwork: 200 ms more or less, and a message in twenty lost with its connection, evict nobody (placement.md T11).
 func TestSlowNetwork(t *testing.T) {
 	inTown(t, 4, liveness.Config{}, func(t *testing.T, w *town) {

@@ -18,6 +18,7 @@ type reign struct {
 	detector *liveness.Detector
 	showAt   int64                          // tick from which evidence is shown anew though nothing changed
 	heard    map[shards.NodeID]shards.Epoch // whose heartbeats have been shown
+	left     map[shards.NodeID]shards.Epoch // lives that said that they stop
 
 	ledger  *ledger
 	loadsAt int64                  // tick from which the ledger is summed up anew, if anything has come
@@ -53,7 +54,7 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}, left: map[shards.NodeID]shards.Epoch{}}
 	m.reign.flood, m.reign.heirUntil = newFlood(m.reign.full), d.Now()+heirPeriods*int64(m.c.LoadPeriod/m.c.Liveness.TickLength)
 	members := m.c.Group.State().Members
 	d.Members(members)
@@ -76,6 +77,9 @@ func (m *Member) reignConnection(c transport.Change) {
 		cause := "no cause is known"
 		if c.Cause != nil {
 			cause = c.Cause.Error()
+		}
+		if errors.Is(c.Cause, transport.ErrLeft) {
+			m.reign.left[c.Node] = c.Epoch
 		}
 		d.Broken(c.Node, c.Epoch, cause)
 	case c.Epoch > s.Epoch:
@@ -189,13 +193,19 @@ func (m *Member) tell(c liveness.Change) {
 	switch {
 	case c.From == 0:
 		level = slog.LevelDebug // the leader has begun to look at it
-	case m.maintained(c.Node): // whoever stops it has said so before
+	case m.maintained(c.Node), m.reign.hasLeft(c.Node, c.Epoch): // whoever stops it has said so before, or it has itself
 	case c.State == liveness.Suspect || c.State == liveness.Dead:
 		level = slog.LevelWarn
 	}
 	m.c.Log.Log(m.ctx, level, "a member is "+c.State.String(), "node", c.Name, "id", c.Node, "epoch", c.Epoch,
 		"was", c.From, "reason", c.Reason, "outcome", c.Outcome, "took", m.span(c.Took))
 	m.c.Changed(m.reign.term, c)
+}
+
+// hasLeft says whether a life has said that it stops.
+func (r *reign) hasLeft(node shards.NodeID, epoch shards.Epoch) bool {
+	last, known := r.left[node]
+	return known && last == epoch
 }
 
 // maintained says whether a node may be away.

@@ -385,6 +385,24 @@ func committed(plan *allocator.Plan, o cluster.Outcome, err error) *allocator.Pl
 	return &done
 }
 
+// tellDeath logs a death. It is no warning where it was to be: by whoever stops the node, or by its own word where it held nothing.
+func (p *Placement) tellDeath(death *cluster.Death) {
+	s, copies := p.c.Group.State(), 0
+	for i := range s.Shards {
+		if s.Shards[i].CopyOn(death.Node) != nil {
+			copies++
+		}
+	}
+	seen, _ := p.c.Members.Evidence().Of(death.Node)
+	left := seen.Left && seen.Epoch == death.Epoch
+	level := slog.LevelWarn
+	if known := s.Member(death.Node); known != nil && known.Maintained || left && copies == 0 {
+		level = slog.LevelInfo
+	}
+	p.c.Log.Log(context.Background(), level, "a member is declared dead", "node", s.NodeName(death.Node), "id", death.Node, "epoch", death.Epoch, "copies", copies,
+		"in_order", left, "reason", death.Reason)
+}
+
 // tell logs a plan that was proposed, and passes it on.
 func (p *Placement) tell(d Planned) {
 	lanes := map[allocator.Lane]int{}
@@ -409,12 +427,8 @@ func (p *Placement) tell(d Planned) {
 	case d.Outcome.Err != nil:
 		p.c.Log.Info("a plan came too late", append(args, "reason", d.Outcome.Err)...)
 	default:
-		for _, death := range d.Plan.Down {
-			level := slog.LevelWarn
-			if known := p.c.Group.State().Member(death.Node); known != nil && known.Maintained {
-				level = slog.LevelInfo // whoever stops it has said so before
-			}
-			p.c.Log.Log(context.Background(), level, "a member is declared dead", "node", p.c.Group.State().NodeName(death.Node), "id", death.Node, "epoch", death.Epoch, "reason", death.Reason)
+		for i := range d.Plan.Down {
+			p.tellDeath(&d.Plan.Down[i])
 		}
 		for _, r := range d.Outcome.Rows {
 			p.c.Log.Debug("a row of a plan came too late", "shard", r.Shard, "reason", r.Err)

@@ -322,8 +322,8 @@ func TestFailoverWaitsForNothing(t *testing.T) {
 		if got := w.count(); got != before+1 {
 			t.Errorf("%d commands, want 1 for all shards", got-before)
 		}
-		if !strings.Contains(w.log.String(), "a member is declared dead") {
-			t.Error("nothing in the log about it")
+		if !strings.Contains(w.log.String(), `level=WARN msg="a member is declared dead"`) {
+			t.Error("no warning in the log about it")
 		}
 	})
 }

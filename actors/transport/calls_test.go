@@ -70,7 +70,7 @@ func TestCallsFailAtOnceWhenThePeerDies(t *testing.T) {
 				t.Fatalf("a call in flight: %v", err)
 			}
 		}
-		if c := a.next(t); c.Up || c.Node != "b" || c.Epoch != 1 || c.Cause == nil {
+		if c := a.next(t); c.Up || c.Node != "b" || c.Epoch != 1 || !errors.Is(c.Cause, ErrLeft) {
 			t.Errorf("change: %+v", c)
 		}
 		if _, err := a.Call(soon(t), "b", KindForward, nil); !errors.Is(err, ErrNoPeer) {

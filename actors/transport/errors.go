@@ -25,6 +25,8 @@ var (
 	ErrRejected = errors.New("transport: not admitted")
 	// ErrClosed: this transport is drained or closed.
 	ErrClosed = errors.New("transport: closed")
+	// ErrLeft: the other node closed its transport in order, since it stops. It is a Change's Cause; a node that is killed says nothing.
+	ErrLeft = errors.New("transport: the other node has stopped in order")
 )
 
 // RejectedError is a handshake that ended with a refusal. It wraps ErrRejected.

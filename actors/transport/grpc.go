@@ -239,9 +239,12 @@ func (s *grpcStream) recv() (mem.BufferSlice, error) {
 	return message, plain(err)
 }
 
-// plain takes gRPC's wrapping off an error: what is left is a sentence.
+// plain takes gRPC's wrapping off an error: what is left is a sentence. What ended the session on the other side comes as that sentence.
 func plain(err error) error {
 	if s, ok := status.FromError(err); ok && err != nil {
+		if s.Code() == codes.Unavailable && s.Message() == ErrClosed.Error() {
+			return ErrLeft
+		}
 		return errors.New(s.Message())
 	}
 	return err

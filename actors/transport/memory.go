@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -273,7 +274,9 @@ func (c *memoryConn) open() (stream, error) {
 	c.target.running.Add(1)
 	go func() {
 		defer c.target.running.Done()
-		c.target.t.accept(theirs, c.dialer.addr)
+		if errors.Is(c.target.t.accept(theirs, c.dialer.addr), ErrClosed) {
+			back.why = ErrLeft
+		}
 		back.end()
 		there.end()
 	}()
@@ -329,6 +332,7 @@ type pipe struct {
 	last  time.Time     // when the last parcel arrives: none overtakes it
 	more  chan struct{} // holds one when the queue is not empty
 	ended chan struct{} // closed by end
+	why   error         // what readers find at the end instead of io.EOF; set before end
 	once  sync.Once
 }
 
@@ -396,7 +400,7 @@ func (p *pipe) pause(broken <-chan struct{}, found bool, wait time.Duration) err
 	case <-arrives:
 	case <-p.more:
 	case <-ended:
-		return io.EOF
+		return cmp.Or(p.why, io.EOF)
 	case <-broken:
 		return io.EOF
 	}
