@@ -157,7 +157,7 @@ func TestTheFirstRuleOfTheReadmeBites(t *testing.T) {
 		t.Fatalf("the README gives a node %q, and the rule %q", node, rule)
 	}
 	folder := filepath.Join(t.TempDir(), "rule")
-	if _, errs, code := invoke(t, nil, "", "policy", "init", "--lang", "go", folder); code != 0 {
+	if _, errs, code := invoke(t, nil, "", "policy", "init", "--lang", "go", "--dir", folder, "rule"); code != 0 {
 		t.Fatal(errs)
 	}
 	source := mustRead(t, filepath.Join(folder, "policy.go"))
