@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -171,21 +170,6 @@ func (n *Node) compareNames(ctx context.Context) {
 			"cluster-name", n.config.ClusterName, "leader", n.state().NodeName(leader), "its cluster-name", view.ClusterName)
 	}
 }
-
-// folderless refuses a node that may be given copies of keyspaces which it cannot keep.
-func (n *Node) folderless(state *cluster.State) error {
-	if n.log != nil || !slices.Contains(n.config.Roles, "data") {
-		return nil
-	}
-	for i := range state.Keyspaces {
-		if k := &state.Keyspaces[i]; k.Durability != shards.DurabilityMemory {
-			return invalid("keyspace %q of this cluster has durability %v: %w, or roles without data", k.Name, k.Durability, errFolderless)
-		}
-	}
-	return nil
-}
-
-var errFolderless = errors.New("a node that holds copies of it needs a data folder")
 
 // settlePause is how often Start looks whether the copies here have taken up what the table says.
 const settlePause = 10 * time.Millisecond

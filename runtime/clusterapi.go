@@ -284,7 +284,7 @@ func (c clusterAPI) View(ctx context.Context, node shards.NodeID, copies bool) (
 }
 
 func (c clusterAPI) own(copies bool) admin.View {
-	v := admin.View{ClusterName: c.node.config.ClusterName, Version: c.node.state().Version, Past: c.node.past.began()}
+	v := admin.View{ClusterName: c.node.config.ClusterName, Version: c.node.state().Version, Past: c.node.past.began(), Folderless: c.node.withoutFolder()}
 	v.Leader, v.Term = placing(c).Leader()
 	if g := placing(c).group(); g != nil {
 		digest := g.Status().Digest
@@ -304,6 +304,11 @@ func (c clusterAPI) own(copies bool) admin.View {
 func (c clusterAPI) Propose(ctx context.Context, command *cluster.Command) (cluster.Outcome, error) {
 	if err := c.headless(); err != nil {
 		return cluster.Outcome{}, err
+	}
+	if command.Keyspace != nil {
+		if err := c.node.keepable(ctx, &command.Keyspace.Keyspace); err != nil {
+			return cluster.Outcome{}, err
+		}
 	}
 	return c.node.propose(ctx, command)
 }

@@ -82,7 +82,8 @@ func (c *Cluster) ReadOnly(ctx context.Context, on bool) error {
 func (c *Cluster) Keyspaces() []shards.Keyspace { return slices.Clone(api(*c).Keyspaces()) }
 
 // CreateKeyspace makes a keyspace, with what shards.Keyspace says where a field is zero. When it returns this node's Store finds it; its
-// shards are served a moment later. It is refused if there is one of that name with other settings.
+// shards are served a moment later. It is refused if there is one of that name with other settings. If it is to be durable, which it is by default, each
+// node that may hold copies needs a data folder (Config.Data): else the error wraps ErrConfig, and names those that have none.
 func (c *Cluster) CreateKeyspace(ctx context.Context, k shards.Keyspace) error {
 	if err := k.Validate(); err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}

@@ -293,7 +293,18 @@ func TestFolderlessNodes(t *testing.T) {
 	}
 
 	memory := start(t, Config{Name: "memory", Peer: "127.0.0.1:0", Dev: true})
-	outcome, err := (clusterAPI{memory}).Propose(t.Context(), &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: shards.Keyspace{Name: "kept", Shards: 1}}})
+	kept := shards.Keyspace{Name: "kept", Shards: 1}
+	helper := start(t, Config{Name: "helper", Patience: time.Minute, Peer: "127.0.0.1:0", Dev: true, Roles: []string{"gateway"}, Join: []string{memory.PeerAddr()}})
+	for _, n := range []*Node{memory, helper} {
+		err := n.Cluster().CreateKeyspace(t.Context(), kept)
+		if !errors.Is(err, ErrConfig) || !errors.Is(err, errFolderless) || !strings.Contains(err.Error(), "and memory has none") || !invalidKind(err) {
+			t.Errorf("a keyspace that nobody can keep, made on %s: %v", n.Name(), err)
+		}
+	}
+	if err := memory.Cluster().CreateKeyspace(t.Context(), shards.Keyspace{Name: "light", Shards: 1, Durability: shards.DurabilityMemory}); err != nil {
+		t.Error(err)
+	}
+	outcome, err := memory.propose(t.Context(), &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: kept}}) // as a node of an earlier release does
 	if err != nil || outcome.Err != nil {
 		t.Fatal(err, outcome.Err)
 	}
