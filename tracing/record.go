@@ -265,7 +265,7 @@ func (f *Failover) Say(w Word) int {
 }
 
 // Gone is when the node was certainly not there any more, as well as it is known. A connection that broke after its death had
-// been decided tells when somebody cut it.
+// been decided tells when somebody cut it. Where the end was not Seen it is the first that was done about it.
 func (f *Failover) Gone() int64 {
 	if f.Lost != 0 && (f.Declared == 0 || f.Lost <= f.Declared) {
 		return f.Lost
@@ -280,15 +280,35 @@ func (f *Failover) Seen() bool {
 }
 
 // begun is when it all began, as far as it is known: the earliest of what was noted, since two leaders with two clocks may have
-// noted it.
+// noted it. Where nobody noted anything it is the first that was done about it: the end comes last, and would be taken for the time.
 func (f *Failover) begun() int64 {
-	begun := int64(0)
-	for _, t := range []int64{f.Heard, f.Lost, f.Suspected, f.Declared} {
-		if t != 0 && (begun == 0 || t < begun) {
-			begun = t
+	begun := earliest(f.Heard, f.Lost, f.Suspected, f.Declared)
+	if begun != 0 {
+		return begun
+	}
+	for i := range f.Elections {
+		begun = earliest(begun, f.Elections[i].Began)
+	}
+	for i := range f.Plans {
+		begun = earliest(begun, f.Plans[i].Began)
+	}
+	for i := range f.Shards {
+		for j := range f.Shards[i].Attempts {
+			a := &f.Shards[i].Attempts[j]
+			begun = earliest(begun, a.Told, a.Served)
 		}
 	}
 	return cmp.Or(begun, f.Done)
+}
+
+// earliest is the first of these times; 0 is none.
+func earliest(times ...int64) (first int64) {
+	for _, t := range times {
+		if t != 0 && (first == 0 || t < first) {
+			first = t
+		}
+	}
+	return first
 }
 
 // Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds. What is planned makes

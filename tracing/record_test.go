@@ -44,6 +44,13 @@ func TestEndThatNobodySaw(t *testing.T) {
 	if text := f.Summary() + tracetest.Text(f.Spans()); f.Seen() || strings.Contains(text, "writes back after") || strings.Contains(text, "unavailable") || !strings.Contains(text, "nobody saw when") {
 		t.Errorf("it is told as\n%s", text)
 	}
+	if f.Gone() != 1200*ms {
+		t.Errorf("it stands in lists at %d, when it was told", f.Gone()/ms)
+	}
+	f.Elections, f.Plans = []tracing.Election{{Began: 1150 * ms, Won: 1160 * ms}}, []tracing.Plan{{Began: 1170 * ms}}
+	if f.Gone() != 1150*ms {
+		t.Errorf("it stands in lists at %d, after what was done about it first", f.Gone()/ms)
+	}
 	f.Lost = 1000 * ms
 	if text := f.Summary(); !f.Seen() || !strings.Contains(text, "writes back after 230ms") {
 		t.Errorf("and once somebody saw it as %s", text)

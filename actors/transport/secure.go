@@ -63,7 +63,11 @@ type telling struct {
 // ServerHandshake takes a connection or refuses it.
 func (s *telling) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := s.TransportCredentials.ServerHandshake(socket)
-	if err != nil {
+	switch {
+	case err == nil:
+	case brokenOff(err): // whoever dialed has given up, or died: no certificate was judged
+		s.t.noteOnce(slog.LevelDebug, "a connection ended before its handshake", host(socket.RemoteAddr().String()), err.Error(), "whoever dialed has hung up")
+	default:
 		s.t.noteOnce(slog.LevelWarn, refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
 	}
 	return secured, info, err

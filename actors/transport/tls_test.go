@@ -8,12 +8,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/credentials"
 )
 
 // authority signs certificates for nodes on the loopback.
@@ -152,5 +155,37 @@ func TestRotation(t *testing.T) {
 	onlyOld := sockets.start(t, "d", 1, old.config(t))
 	if _, err := onlyOld.Probe(soon(t), b.Address()); err == nil {
 		t.Fatal("b still shows its old certificate")
+	}
+}
+
+// Whoever dials and gives up, or dies, before the handshake is done has shown no certificate that could be wrong: who is refused is one that
+// says something else than a node does.
+func TestWhoHangsUpIsNotRefused(t *testing.T) {
+	a := newAuthority(t)
+	c := &tls.Config{Certificates: []tls.Certificate{*a.sign(t, 2)}, ClientCAs: a.pool, RootCAs: a.pool}
+	for _, x := range []struct {
+		says    string
+		refused bool
+	}{{"", false}, {"GET / HTTP/1.1\r\n\r\n", true}} {
+		var log strings.Builder
+		own := &Transport{config: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, noted: map[note]bool{}}
+		s := &telling{credentials.NewTLS(c), own}
+		dialed, accepted := net.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := s.ServerHandshake(accepted)
+			ended <- err
+		}()
+		if x.says != "" {
+			if _, err := dialed.Write([]byte(x.says)); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := dialed.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err == nil || strings.Contains(log.String(), "certificate") != x.refused {
+			t.Errorf("after %q: %v, log %q", x.says, err, log.String())
+		}
 	}
 }
