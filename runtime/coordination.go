@@ -1,10 +1,13 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,19 +124,54 @@ func (c coordinationAPI) Topic(ctx context.Context, name string) (info admin.Top
 	}
 	groups, err := c.list(ctx, topics.KindGroup, "topics.Kinds()", admin.Page{Limit: admin.MaxPage})
 	if err != nil {
-		info.Problem = err.Error()
 		groups.Names = v.Groups
 	}
-	found := make([]admin.TopicGroup, len(groups.Names))
-	each(len(found), func(i int) {
-		found[i] = c.topicGroup(ctx, client, groups.Names[i], &v)
-	})
+	found, looks := make([]admin.TopicGroup, len(groups.Names)), make([]topics.GroupView, len(groups.Names))
+	each(len(found), func(i int) { found[i], looks[i] = c.topicGroup(ctx, client, groups.Names[i], &v) })
 	for i := range found {
 		if found[i].Members > 0 || len(found[i].Shares) > 0 {
 			info.By = append(info.By, found[i])
 		}
 	}
+	info.Problem = cmp.Or(info.Problem, unshown(&v, looks), unlisted(&groups, err))
 	return info, nil
+}
+
+// unshown says which list of a topic and its groups is cut; empty if none is.
+func unshown(v *topics.View, groups []topics.GroupView) string {
+	for i := range v.Partitions {
+		if p := &v.Partitions[i]; p.More {
+			return fmt.Sprintf("partition %d has more subscribers than the %d that are shown", i, len(p.Subscribers))
+		}
+	}
+	for i := range groups {
+		if groups[i].More {
+			return fmt.Sprintf("group %s has more partitions than the %d that were looked at: some of this topic may be missing", groups[i].Group, len(groups[i].Shares))
+		}
+	}
+	return ""
+}
+
+// unlisted says why a topic's groups may be more than those that are told of; empty if they are all.
+func unlisted(groups *admin.ActorNames, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case groups.More:
+		return fmt.Sprintf("there are more groups than the %d that were asked", len(groups.Names))
+	case len(groups.Unseen) > 0:
+		return fmt.Sprintf("groups in %d shards without a primary that answers were not asked: %s", len(groups.Unseen), clipped(groups.Unseen))
+	}
+	return ""
+}
+
+// clipped names the first few.
+func clipped(names []string) string {
+	const few = 3
+	if len(names) > few {
+		return strings.Join(names[:few], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c coordinationAPI) partition(number int, p *topics.PartitionView) admin.PartitionRow {
@@ -166,14 +204,14 @@ func (c coordinationAPI) where(id virtual.ID) (shard, node string) {
 }
 
 // topicGroup tells how far a group has come in a topic; nothing if it has nothing to do with it.
-func (c coordinationAPI) topicGroup(ctx context.Context, client *topics.Client, name string, v *topics.View) admin.TopicGroup {
+func (c coordinationAPI) topicGroup(ctx context.Context, client *topics.Client, name string, v *topics.View) (admin.TopicGroup, topics.GroupView) {
 	row := admin.TopicGroup{Group: name, Shares: []admin.ShareRow{}}
 	g, err := client.LookGroup(ctx, name)
 	if err != nil {
 		if slices.Contains(v.Groups, name) {
 			row.Shares = append(row.Shares, admin.ShareRow{Topic: v.Topic, Problem: err.Error()})
 		}
-		return row
+		return row, g
 	}
 	for i := range g.Members {
 		if slices.Contains(g.Members[i].Topics, v.Topic) {
@@ -187,15 +225,19 @@ func (c coordinationAPI) topicGroup(ctx context.Context, client *topics.Client, 
 			row.Shares = append(row.Shares, s)
 		}
 	}
-	return row
+	return row, g
 }
 
 // shareRow joins what a group knows of a partition with how that stands.
 func shareRow(s *topics.ShareView, v *topics.View, err error) admin.ShareRow {
 	row := admin.ShareRow{Topic: s.Topic, Partition: s.Partition, Owner: s.Owner, Target: s.Target, Generation: s.Generation, Offset: s.Offset}
-	if err == nil && s.Partition < len(v.Partitions) {
+	switch {
+	case err != nil:
+	case s.Partition < len(v.Partitions):
 		p := &v.Partitions[s.Partition]
 		row.Next, row.Lag, err = p.Next, p.Lag(s.Offset), p.Err
+	default:
+		err = fmt.Errorf("topic %s has %d partitions now, and not this one", s.Topic, len(v.Partitions))
 	}
 	if err != nil {
 		row.Problem = err.Error()

@@ -131,3 +131,25 @@ func TestOperatorsSeeWhatServicesCoordinateBy(t *testing.T) {
 	})
 	see(c.nodes[0])
 }
+
+// A list that is cut says so, and so does a partition that a topic has not.
+func TestCutListsSaySo(t *testing.T) {
+	whole := topics.View{Topic: "t", Partitions: make([]topics.PartitionView, 2)}
+	many := topics.View{Topic: "t", Partitions: []topics.PartitionView{{}, {More: true, Subscribers: make([]topics.SubscriberView, 3)}}}
+	groups := []topics.GroupView{{Group: "g"}, {Group: "h", More: true, Shares: make([]topics.ShareView, 4)}}
+	for _, c := range []struct{ got, want string }{
+		{unshown(&whole, groups[:1]), ""},
+		{unshown(&many, groups), "partition 1 has more subscribers than the 3 that are shown"},
+		{unshown(&whole, groups), "group h has more partitions than the 4 that were looked at: some of this topic may be missing"},
+		{unlisted(&admin.ActorNames{}, nil), ""},
+		{unlisted(&admin.ActorNames{}, errors.New("nobody answers")), "nobody answers"},
+		{unlisted(&admin.ActorNames{Names: []string{"g", "h"}, Part: admin.Part{More: true}}, nil), "there are more groups than the 2 that were asked"},
+		{unlisted(&admin.ActorNames{Part: admin.Part{Unseen: []string{"a/0", "a/1", "a/2", "a/3"}}}, nil), "groups in 4 shards without a primary that answers were not asked: a/0, a/1, a/2, …"},
+		{shareRow(&topics.ShareView{Topic: "t", Partition: 1}, &whole, nil).Problem, ""},
+		{shareRow(&topics.ShareView{Topic: "t", Partition: 7}, &whole, nil).Problem, "topic t has 2 partitions now, and not this one"},
+	} {
+		if c.got != c.want {
+			t.Errorf("it says %q, not %q", c.got, c.want)
+		}
+	}
+}

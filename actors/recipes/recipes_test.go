@@ -92,6 +92,14 @@ func TestSessionsEnd(t *testing.T) {
 		if n := w.Keys("m/") + w.Keys("o/"); n != 0 {
 			t.Errorf("%d reminders and messages are left", n)
 		}
+		closed := open(t, w)
+		if err := closed.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		w.Pass(15 * time.Minute) // for so long calls may be tried again
+		if n := w.Keys("s/{session/"); n != 0 {
+			t.Errorf("%d sessions that are over keep a state", n)
+		}
 	})
 }
 

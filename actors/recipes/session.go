@@ -120,16 +120,14 @@ func expire(c *virtual.Context[session], due int64) (struct{}, error) {
 	return struct{}{}, watch(c)
 }
 
-// end tells all that is attached.
+// end tells all that is attached. Nothing stays of the session: by when its key goes nobody tries again what was asked of it.
 func end(c *virtual.Context[session]) error {
 	for _, id := range c.State.Attached {
 		if err := c.Tell(id, ended, c.Self().Name); err != nil {
 			return err
 		}
 	}
-	*c.State = session{}
-	c.Forget("expire")
-	return nil
+	return c.Clear()
 }
 
 // ErrSessionOver says that a session has ended, or may have: what was held by it is not any more.

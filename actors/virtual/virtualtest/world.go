@@ -114,7 +114,7 @@ func (w *World) Keys(prefix string) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key := range w.keys {
-		if strings.HasPrefix(key, prefix) {
+		if _, there := w.get(key); there && strings.HasPrefix(key, prefix) {
 			n++
 		}
 	}
