@@ -7,7 +7,14 @@ type Explanation struct {
 	Capability Capability
 	Node       string // its name
 	Verdict    Verdict
-	Words      []Word // of every decider with this capability, in the set's order
+	Words      []Word   // of every decider with this capability, in the set's order
+	Scores     []Rating // of every scorer, where they were asked with it
+}
+
+// Rating is what one scorer says about one node, in units of one copy: the lowest is preferred.
+type Rating struct {
+	Scorer string
+	Score  float64
 }
 
 // Word is one decider's verdict and why.
@@ -52,6 +59,28 @@ func (s *Set) Rate(v *View, q *Question) []Score {
 		all = append(all, Score{scorer.Name(), each})
 	}
 	return all
+}
+
+// Total adds up what scorers said, as Scores does; nil: there are none.
+func Total(all []Score) []float64 {
+	var sum []float64
+	for _, s := range all {
+		if sum == nil {
+			sum = make([]float64, len(s.Each))
+		}
+		for i, x := range s.Each {
+			sum[i] += x
+		}
+	}
+	return sum
+}
+
+// RatingsOf is what scorers said about one node.
+func RatingsOf(all []Score, node int) (ratings []Rating) {
+	for _, s := range all {
+		ratings = append(ratings, Rating{s.Scorer, s.Each[node]})
+	}
+	return ratings
 }
 
 // Decisive is the first of the strictest words, or one without a decider if all said a plain YES.

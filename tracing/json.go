@@ -51,7 +51,7 @@ func NewAnswer(f *Failover) *Answer {
 		s := &x.Shards[i]
 		s.Attempts, s.Candidates = some(s.Attempts), some(slices.Clone(s.Candidates))
 		for j := range s.Candidates {
-			s.Candidates[j].Words = some(s.Candidates[j].Words)
+			s.Candidates[j].Words, s.Candidates[j].Scores = some(s.Candidates[j].Words), some(s.Candidates[j].Scores)
 		}
 	}
 	return &Answer{f.ID(), f.Trace().String(), f.Summary(), &x}

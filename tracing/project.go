@@ -27,6 +27,7 @@ const (
 	attributeWaited      = "troupe.shard.waiting_requests"
 	attributeDecider     = "troupe.decider.name"
 	attributeVerdict     = "troupe.decider.verdict"
+	attributeScore       = "troupe.decider.score"
 	attributeSentence    = "troupe.decider.reason"
 	attributeModule      = "troupe.decider.module"
 	attributeFuel        = "troupe.wasm.fuel"
@@ -246,6 +247,10 @@ func (p *projection) decide(s *Shard, parent string) {
 				continue
 			}
 			x.Events = append(x.Events, p.f.Words[w].event(at, c.Node))
+		}
+		for _, s := range c.Scores {
+			x.Events = append(x.Events, Event{At: at, Name: fmt.Sprintf("%s: %s scores %.2f", c.Node, s.Scorer, s.Score), Attributes: []Attribute{
+				Text(attributeCandidate, c.Node), Text(attributeDecider, s.Scorer), Text(attributeScore, fmt.Sprintf("%.2f", s.Score))}})
 		}
 	}
 	p.add("decide/"+s.Name, parent, x)

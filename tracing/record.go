@@ -143,10 +143,17 @@ type Shard struct {
 
 // Candidate is a node whose copy might have been promoted.
 type Candidate struct {
-	Node    string `json:"node"`
-	Verdict string `json:"verdict"`
-	Words   []int  `json:"words"` // places in Failover.Words
-	Chosen  bool   `json:"chosen"`
+	Node    string  `json:"node"`
+	Verdict string  `json:"verdict"`
+	Words   []int   `json:"words"` // places in Failover.Words
+	Chosen  bool    `json:"chosen"`
+	Scores  []Score `json:"scores"` // of soft policies: of the chosen node, and of the best of the others that might have been
+}
+
+// Score is what a soft policy said of a node, in copies, to a thousandth: of those that may, the lowest is preferred.
+type Score struct {
+	Scorer string  `json:"scorer"`
+	Score  float32 `json:"score"`
 }
 
 // Attempt is one promotion. A second one follows when the node of the first has died as well.

@@ -40,6 +40,9 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 				fmt.Fprintf(t, "\t\t%s\t%s\t%s\t%s\t%s\n", x.Decider, x.Verdict, x.Reason, x.Module, x.fuel())
 			}
 		}
+		for _, x := range c.Scores {
+			fmt.Fprintf(t, "\t\t%s\tscore %.2f\tin copies: the lowest is preferred\t\t\n", x.Scorer, x.Score)
+		}
 	}
 	for i, a := range s.Attempts {
 		switch {

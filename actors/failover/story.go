@@ -3,6 +3,7 @@ package failover
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -305,6 +306,7 @@ func (x *story) decide(state *cluster.State, s *tracing.Shard, d *allocator.Deci
 	for _, e := range told.candidates(d) {
 		s.Candidates = append(s.Candidates, x.candidate(&e, to, told))
 	}
+	keepBest(s.Candidates)
 	return to
 }
 
@@ -314,7 +316,35 @@ func (x *story) candidate(e *policies.Explanation, to string, told *telltale) tr
 		module, fuel := told.of(w.Decider, e.Capability)
 		c.Words = append(c.Words, x.Say(tracing.Word{Decider: w.Decider, Verdict: w.Verdict.String(), Reason: w.Reason, Module: module, Fuel: fuel}))
 	}
+	if e.Verdict <= policies.NotPreferred {
+		for _, s := range e.Scores {
+			c.Scores = append(c.Scores, tracing.Score{Scorer: s.Scorer, Score: float32(math.Round(s.Score*1000) / 1000)})
+		}
+	}
 	return c
+}
+
+// mostScored is how many nodes that were not chosen keep their scores.
+const mostScored = 3
+
+// keepBest leaves scores of the chosen node and of the best others: of hundreds of nodes these tell why.
+func keepBest(list []tracing.Candidate) {
+	var others []int
+	for i := range list {
+		if !list[i].Chosen && len(list[i].Scores) > 0 {
+			others = append(others, i)
+		}
+	}
+	total := func(c *tracing.Candidate) (sum float32) {
+		for _, s := range c.Scores {
+			sum += s.Score
+		}
+		return sum
+	}
+	slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(total(&list[a]), total(&list[b])) })
+	for _, i := range others[min(mostScored, len(others)):] {
+		list[i].Scores = nil
+	}
 }
 
 // took takes a node's word about a shard that it leads now. A node may know of a plan before the one that made it.

@@ -29,6 +29,7 @@ type stage struct {
 	state *cluster.State
 	now   int64
 	alive map[shards.NodeID]liveness.State
+	soft  []policies.Scorer
 	stories
 	ended []*story
 }
@@ -91,7 +92,7 @@ func (s *stage) plan() *placement.Planned {
 		evidence = append(evidence, liveness.Status{Node: m.ID, Epoch: m.Epoch, State: s.alive[m.ID], Reason: "no answer"})
 	}
 	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond}
-	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: evidence, Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond})
+	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: evidence, Policies: &policies.Set{Deciders: rules, Scorers: s.soft}, TickLength: 50 * time.Millisecond})
 	s.pass(3)
 	if c := d.Plan.Command(); c != nil {
 		d.Outcome = s.apply(&cluster.Command{Reroute: c})

@@ -55,7 +55,8 @@ func (p *planner) promote(i int) {
 	}
 	r := p.row(i)
 	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Primary: true, Place: i}
-	scores := p.in.Policies.Scores(p.view, q)
+	rated := p.in.Policies.Rate(p.view, q)
+	scores := policies.Total(rated)
 	best, first, word := -1, rank{}, policies.Answer(0)
 	candidates := make([]policies.Explanation, 0, len(r.Copies))
 	for at := range r.Copies {
@@ -70,7 +71,9 @@ func (p *planner) promote(i int) {
 		}
 		asked := *q
 		asked.Copy = c
-		candidates = append(candidates, p.explain(&asked, n, a))
+		e := p.explain(&asked, n, a)
+		e.Scores = policies.RatingsOf(rated, n)
+		candidates = append(candidates, e)
 	}
 	chosen := r.Copies[best]
 	node := &p.view.Nodes[p.node(chosen.Node)]
@@ -85,6 +88,8 @@ func (p *planner) whyLeads(r *cluster.Shard, c *cluster.Copy, node *policies.Nod
 	switch heirs := p.heirs(r); {
 	case heirs == 1:
 		return fmt.Sprintf("%s has no primary; copy c%d on node %s is the only one in sync on a living node", p.name(r.ID), c.ID, node.Name)
+	case len(p.in.Policies.Scorers) > 0:
+		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that is best by what it leads and by soft policies: %s, which leads %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
 	case p.warmth != nil:
 		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that stays coolest: %s, which leads %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
 	default:

@@ -161,7 +161,7 @@ func Permit(in Input, id shards.ShardID, m *cluster.Move) (policies.Explanation,
 	return in.Policies.Explain(p.view, q, n), nil
 }
 
-// Weigh says what every decider says about each node as a place for a copy that is to leave its own: what Explain fills in while
+// Weigh says what every decider and every scorer says about each node as a place for a copy that is to leave its own: what Explain fills in while
 // a plan is made, for one of its moves afterwards.
 func Weigh(in Input, moves []Decision) [][]policies.Explanation {
 	p := newPlanner(in)
@@ -174,8 +174,12 @@ func Weigh(in Input, moves []Decision) [][]policies.Explanation {
 		}
 		c := r.Copy(moves[i].Move.Source)
 		q := policies.Question{Keyspace: in.State.Keyspace(moves[i].Shard.Keyspace()), Shard: r, Copy: c, Primary: c != nil && c.ID == r.Primary}
+		q.Capability = policies.Allocate
+		rated := in.Policies.Rate(p.view, &q)
 		for n := range p.view.Nodes {
-			out[i] = append(out[i], p.mayTake(&q, n))
+			e := p.mayTake(&q, n)
+			e.Scores = policies.RatingsOf(rated, n)
+			out[i] = append(out[i], e)
 		}
 	}
 	return out

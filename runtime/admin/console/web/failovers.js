@@ -177,5 +177,6 @@ function linesOf(c, all) {
   const plain = said.filter((w) => w.verdict === 'YES' && !w.reason);
   const lines = said.filter((w) => !plain.includes(w)).map((w) => ({ who: w.decider, says: w.verdict, reason: w.reason }));
   if (plain.length > 0) lines.push({ who: plain.map((w) => w.decider).join(', '), says: 'YES', reason: '' });
+  for (const s of c.scores) lines.push({ who: s.scorer, says: 'score', reason: `${s.score.toFixed(2)} copies: of the nodes that may, the lowest is preferred` });
   return lines;
 }
