@@ -52,7 +52,8 @@ func HandleAnswer[S, Resp any](k *KindOf[S], name string, f func(c *Context[S], 
 				return nil, refuse(CodeBadRequest, "%s of %s takes the reply %T: %v", name, t.self, a.Reply, err)
 			}
 		}
-		return nil, f(&Context[S]{Turn: t, State: state.(*S)}, a)
+		c := &Context[S]{Turn: t, State: state.(*S)}
+		return nil, c.settle(state.(*S), f(c, a))
 	}})
 }
 

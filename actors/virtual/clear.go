@@ -17,6 +17,9 @@ func (c *Context[S]) Clear() error {
 	if err := c.Turn.clear(); err != nil {
 		return err
 	}
+	if c.State == nil {
+		c.State = new(S)
+	}
 	var zero S
 	*c.State = zero
 	return nil

@@ -49,6 +49,8 @@ func HandleAny[S any](k *KindOf[S], f func(c *Context[S], m Message) (json.RawMe
 		if a := t.m.answer; a != nil {
 			m.Token, m.Refused = t.m.Seq, a.refused
 		}
-		return f(&Context[S]{Turn: t, State: state.(*S)}, m)
+		c := &Context[S]{Turn: t, State: state.(*S)}
+		reply, err := f(c, m)
+		return reply, c.settle(state.(*S), err)
 	}}
 }

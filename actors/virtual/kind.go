@@ -193,7 +193,9 @@ func Handle[S, Req, Resp any](k *KindOf[S], name string, f func(c *Context[S], r
 		if err != nil {
 			return nil, err
 		}
-		return f(&Context[S]{Turn: t, State: state.(*S)}, request)
+		c := &Context[S]{Turn: t, State: state.(*S)}
+		reply, err := f(c, request)
+		return reply, c.settle(state.(*S), err)
 	}})
 }
 
@@ -238,5 +240,17 @@ func strictly[T any](text []byte, into *T) error {
 // Context is what a handler works with.
 type Context[S any] struct {
 	*Turn
-	State *S // the actor's own; it may be changed until the handler returns
+	State *S // the actor's own; it may be changed until the handler returns. What it points to then is kept: another S may take its place, nil may not
+}
+
+// settle takes over the state that the handler leaves, unless it has failed.
+func (c *Context[S]) settle(state *S, err error) error {
+	switch {
+	case err != nil || c.State == state:
+		return err
+	case c.State == nil:
+		return refuse(CodeFailed, "it leaves c.State nil, which is no state: Clear has the actor keep nothing")
+	}
+	*state = *c.State
+	return nil
 }

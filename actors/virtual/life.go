@@ -24,7 +24,8 @@ func OnActivate[S any](k *KindOf[S], f func(c *Context[S]) error) {
 		panic(fmt.Sprintf("virtual: kind %s is told already when an actor is activated", k.name))
 	}
 	k.activated.run = func(t *Turn, state any, _ []byte) (any, error) {
-		return nil, f(&Context[S]{Turn: t, State: state.(*S)})
+		c := &Context[S]{Turn: t, State: state.(*S)}
+		return nil, c.settle(state.(*S), f(c))
 	}
 }
 

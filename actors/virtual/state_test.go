@@ -1,0 +1,82 @@
+package virtual
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+type vessel struct{ Full int }
+
+// vessels is a kind whose handlers put another state in the place of theirs, or nil.
+func vessels() *Kind {
+	k := NewKind[vessel]("vessel")
+	put := func(c *Context[vessel], n int) {
+		if c.State = nil; n >= 0 {
+			c.State = &vessel{n}
+		}
+	}
+	Handle(k, "put", func(c *Context[vessel], n int) (int, error) { put(c, n); return n, nil })
+	Handle(k, "refuse", func(c *Context[vessel], n int) (int, error) { put(c, n); return 0, Fail("no", "no") })
+	Handle(k, "clear", func(c *Context[vessel], n int) (int, error) { put(c, n); return 0, c.Clear() })
+	Handle(k, "ask", func(c *Context[vessel], n int) (uint64, error) {
+		return c.Ask(ID{"vessel", "other"}, "put", n, "answered")
+	})
+	HandleAnswer(k, "answered", func(c *Context[vessel], a Answer[int]) error { put(c, a.Reply+1); return nil })
+	HandleAny(k, func(c *Context[vessel], m Message) (json.RawMessage, error) {
+		var n int
+		err := json.Unmarshal(m.Payload, &n)
+		put(c, n)
+		return m.Payload, err
+	})
+	OnActivate(k, func(c *Context[vessel]) error {
+		if c.State.Full == 0 {
+			put(c, 1)
+		}
+		return nil
+	})
+	HandleRead(k, "look", func(c *Reading[vessel], _ int) (int, error) { return c.State.Full, nil })
+	return k.Kind
+}
+
+// A handler may put another state in the place of the actor's: what its State points to when it returns is what is kept. Nil is refused.
+func TestStateIsWhatItPointsTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(vessels)
+		holds := func(want string) {
+			t.Helper()
+			if got := w.must("n1", "vessel/a", "look", 0); got != want {
+				t.Errorf("it has %s, not %s", got, want)
+			}
+		}
+		holds("1")
+		w.must("n1", "vessel/a", "put", 7)
+		holds("7")
+		w.lead(0, "n2")
+		holds("7")
+		if _, err := w.call("n1", "vessel/a", "refuse", 8); ReasonOf(err) != "no" {
+			t.Errorf("a refusal: %v", err)
+		}
+		if _, err := w.call("n1", "vessel/a", "refuse", -1); ReasonOf(err) != "no" {
+			t.Errorf("a refusal that leaves nil: %v", err)
+		}
+		for _, method := range []string{"put", "any"} {
+			if _, err := w.call("n1", "vessel/a", method, -1); CodeOf(err) != CodeFailed || !strings.Contains(err.Error(), "c.State nil") {
+				t.Errorf("%s leaves nil: %v", method, err)
+			}
+		}
+		holds("7")
+		w.must("n1", "vessel/a", "any", 9)
+		holds("9")
+		w.must("n1", "vessel/a", "ask", 20)
+		synctest.Wait()
+		holds("21")
+		for _, n := range []int{-1, 5} {
+			w.must("n1", "vessel/a", "put", 4)
+			w.must("n1", "vessel/a", "clear", n)
+			holds("0")
+		}
+	})
+}
