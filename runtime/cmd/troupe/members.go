@@ -63,7 +63,7 @@ func shardsCommand(c *console) *cobra.Command {
 		Long: `Lists each copy of each shard: p primary or r replica, what it is doing, and where. A dash stands for a copy that no node has.
 --at shows where they were at a time, as far as a node that runs remembers: each keeps the last 8 MiB of changes since its start.
 
-Exit codes: 0 they are listed, however they are (troupe health judges) · 3 nobody remembers the time of --at · 1 no node answers`,
+Exit codes: 0 they are listed, however they are (troupe health judges) · 3 there is no such keyspace, or nobody remembers the time of --at · 1 no node answers`,
 		Example: `  troupe shards
   troupe shards orders --bad
   troupe shards --at 14:05:03
@@ -83,11 +83,15 @@ Exit codes: 0 they are listed, however they are (troupe health judges) · 3 nobo
 			if err != nil {
 				return err
 			}
-			lacking := map[string]bool{}
+			lacking, names := map[string]bool{}, map[string]bool{}
 			for _, row := range rows {
+				names[row["keyspace"]] = true
 				if row["state"] != "STARTED" && row["state"] != "RELOCATING" {
 					lacking[row["keyspace"]+"/"+row["shard"]] = true
 				}
+			}
+			if len(args) > 0 && !names[args[0]] {
+				return noKeyspace(args[0], names)
 			}
 			kept, cells := []map[string]string{}, [][]string{}
 			for _, row := range rows {

@@ -148,6 +148,9 @@ func TestATreeSurvivesAStop(t *testing.T) {
 	if out, _, code := invoke(t, nil, "", "wal", "verify", "--data", data); code != 0 || !strings.Contains(out, "no damage") {
 		t.Errorf("wal verify: exit code %d, %s", code, out)
 	}
+	if _, errs, code := invoke(t, nil, "", "wal", "dump", "--data", data, "--shard", "0/99"); code != exitNotFound || !strings.Contains(errs, "no records of shard 0/99") {
+		t.Errorf("wal dump of a shard that is not there: exit code %d, %s", code, errs)
+	}
 	r = startNode(t, data)
 	r.at(t, 0, "", "verify", "--dir", root, "--prefix", "www/", "--extra")
 	if _, errs, code := invoke(t, nil, "", "wal", "dump", "--data", data); code != exitFailed || !strings.Contains(errs, "stop it first") {

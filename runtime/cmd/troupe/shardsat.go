@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,13 +33,17 @@ func (r *remote) shardsAt(ctx context.Context, client *admin.Client, at, keyspac
 	for _, n := range then.Nodes {
 		dead[n.Name] = n.State == admin.Dead
 	}
-	kept, cells := []admin.Row{}, [][]string{}
+	kept, cells, names := []admin.Row{}, [][]string{}, map[string]bool{}
 	for _, row := range then.Shards {
 		lines, well := rowCells(&row, dead)
-		if keyspace != "" && row.Shard[:strings.LastIndexByte(row.Shard, '/')] != keyspace || bad && well {
+		of := row.Shard[:strings.LastIndexByte(row.Shard, '/')]
+		if names[of] = true; keyspace != "" && of != keyspace || bad && well {
 			continue
 		}
 		kept, cells = append(kept, row), append(cells, lines...)
+	}
+	if keyspace != "" && !names[keyspace] {
+		return noKeyspace(keyspace, names)
 	}
 	if r.json {
 		then.Shards = kept
@@ -45,6 +51,21 @@ func (r *remote) shardsAt(ctx context.Context, client *admin.Client, at, keyspac
 	}
 	fmt.Fprintf(r.c.out, "version %d, in force from %s on; told by %s; leader %s\n", then.Version, time.UnixMilli(then.At).Format("2006-01-02 15:04:05.000"), h.Node, orNone(then.Leader))
 	return writeTable(r.c.out, []string{"SHARD", "P/R", "STATE", "NODE", "TERM", "COPY"}, cells)
+}
+
+// noKeyspace says which there are instead.
+func noKeyspace(name string, there map[string]bool) error {
+	return &failure{exitNotFound, fmt.Errorf("no keyspace %q; there are %s", name, shorten(slices.Sorted(maps.Keys(there))))}
+}
+
+// mostNames bounds how many of what there is an error names.
+const mostNames = 20
+
+func shorten(names []string) string {
+	if len(names) > mostNames {
+		names = append(names[:mostNames:mostNames], "…")
+	}
+	return strings.Join(names, ", ")
 }
 
 // rowCells are the lines of one shard, and whether it lacks nothing that a row can tell.

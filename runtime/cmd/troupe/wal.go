@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +34,7 @@ func walDumpCommand(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "dump", Short: "print the log's records and their operations", Args: cobra.NoArgs,
-		Long:    "Prints a line per record: shard, sequence numbers, term, size, operations. Damage is printed with its place, and makes\nthe exit code 1.",
+		Long:    "Prints a line per record: shard, sequence numbers, term, size, operations. Damage is printed with its place, and makes\nthe exit code 1; a --shard of which there is no record makes it 3.",
 		Example: "  troupe wal dump --data ./data\n  troupe wal dump --data ./data --shard 0/7 --json",
 	}
 	f := cmd.Flags()
@@ -42,17 +44,41 @@ func walDumpCommand(c *console) *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "print a JSON object a line")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		o := wal.DumpOptions{JSON: asJSON, Decode: operations}
+		var id shards.ShardID
+		found := map[shards.ShardID]bool{}
 		if shard != "" {
-			id, err := shardID(shard)
-			if err != nil {
+			var err error
+			if id, err = shardID(shard); err != nil {
 				return err
 			}
-			o.Shard = func(other shards.ShardID) bool { return other == id }
+			o.Shard = func(other shards.ShardID) bool {
+				found[other] = true
+				return other == id
+			}
 		}
 		out := bufio.NewWriter(c.out)
-		return stopped(data, errors.Join(wal.Dump(out, data, o), out.Flush()))
+		err := errors.Join(wal.Dump(out, data, o), out.Flush())
+		if err == nil && shard != "" && !found[id] {
+			return noRecords(shard, found)
+		}
+		return stopped(data, err)
 	}
 	return cmd
+}
+
+// noRecords says that a log has nothing of a shard, and of which it has.
+func noRecords(shard string, found map[shards.ShardID]bool) error {
+	var names []string
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		if id.Keyspace() != shards.ReservedKeyspace {
+			names = append(names, id.String())
+		}
+	}
+	there := "of no shard"
+	if len(names) > 0 {
+		there = "of " + shorten(names)
+	}
+	return &failure{exitNotFound, fmt.Errorf("the log has no records of shard %s: the node has no copy of it, or all is in its snapshot; there are records %s", shard, there)}
 }
 
 func walVerifyCommand(c *console) *cobra.Command {
