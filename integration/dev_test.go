@@ -86,7 +86,7 @@ func (d *devCluster) troupe(t *testing.T, code int, args ...string) string {
 // freeBase is a base port at which the ports of three nodes are free.
 func freeBase(t *testing.T) int {
 	t.Helper()
-	for base := 20000 + os.Getpid()%1000*10; base < 32000; base += 10 {
+	for base := 16000 + os.Getpid()%10*10; base+300 < 20000; base += 300 {
 		free := true
 		for i := 1; i <= 3 && free; i++ {
 			for _, offset := range []int{0, 100, 200} {

@@ -24,13 +24,13 @@ func TestVerbsFindDevCluster(t *testing.T) {
 			t.Errorf("they look at %v and not at %v: %v", got, want, err)
 		}
 	}
-	looks("", defaultAddr) // with no cluster
-	base := 19000 + os.Getpid()%500*4
+	looks("", defaultAddr)           // with no cluster
+	base := 8000 + os.Getpid()%200*4 // below those of other tests, which run at the same time
 	start := func() (*dev.Control, []string) {
 		var cluster *dev.Cluster
 		var err error
 		for ; cluster == nil; base += 4 { // until its ports are free
-			if cluster, err = dev.New(dev.Config{Nodes: 2, Base: base, Data: t.TempDir()}); base > 30000 {
+			if cluster, err = dev.New(dev.Config{Nodes: 2, Base: base, Data: t.TempDir()}); base > 9700 {
 				t.Fatal(err)
 			}
 		}
@@ -64,7 +64,7 @@ func TestVerbsFindDevCluster(t *testing.T) {
 	looks("", nodes...)
 	end(control)
 	looks("", defaultAddr)
-	damaged := filepath.Join(dev.Folder(env), "19000.json")
+	damaged := filepath.Join(dev.Folder(env), "8000.json")
 	if err := os.WriteFile(damaged, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

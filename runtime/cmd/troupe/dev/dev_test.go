@@ -97,7 +97,7 @@ func (s *shown) await(t *testing.T, text string) {
 func newCluster(t *testing.T, nodes int, args ...string) (*Cluster, *shown) {
 	t.Helper()
 	s := &shown{came: make(chan struct{}, 1)}
-	base := freeBase(17300+os.Getpid()%500*4, nodes)
+	base := freeBase(9000+os.Getpid()%250*4, nodes) // below those of other tests, which run at the same time
 	c, err := New(Config{Program: os.Args[0], Args: args, Nodes: nodes, Base: base, Data: t.TempDir(), Show: s.show})
 	if err != nil {
 		t.Fatal(err)
