@@ -116,11 +116,8 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 
 // call takes a message to its actor, and gives the reply.
 func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, event Event) ([]byte, error) {
-	if err := to.validate(); err != nil {
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
-	}
-	if len(payload) > MaxPayload {
-		return nil, failed(to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload))
+	if err := takes(to, method, payload); err != nil {
+		return nil, err
 	}
 	if from, handling := ctx.Value(turnKey{}).(ID); handling {
 		return nil, failed(to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from))
@@ -138,12 +135,32 @@ func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, e
 	return body, err
 }
 
+// takes refuses a message that no actor can take.
+func takes(to ID, method string, payload []byte) error {
+	if err := to.validate(); err != nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if len(payload) > MaxPayload {
+		return failed(to, method, CodeTooLarge, fmt.Sprintf("the request has %d bytes; at most %d", len(payload), MaxPayload))
+	}
+	return nil
+}
+
 // maxTells bounds what Tell has under way.
 const maxTells = 1024
 
 // Tell sends a message from outside and waits for nothing: not even for the message to be kept. If this node dies it may be lost, and
-// what comes of it is told in the log only. What must not be lost is sent by an actor (Turn.Tell), or with Call.
+// what comes of it is told in the log only (Config.Logger). What must not be lost is sent by an actor (Turn.Tell), or with Call.
+//
+// The error says that it was not taken: of what can never be handled, a name that is none or a payload that is no JSON, a *shards.Error of
+// KindInvalid; an *Error of CodeTooLarge, or of CodeBusy if too many are under way; one that wraps shards.ErrClosed. An empty payload is no request.
 func (h *Host) Tell(to ID, method string, payload []byte) error {
+	if err := takes(to, method, payload); err != nil {
+		return err
+	}
+	if len(payload) > 0 && !json.Valid(payload) {
+		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a message to %s is no JSON: %.64q", to, payload)}
+	}
 	if h.tells.Add(1) > maxTells {
 		h.tells.Add(-1)
 		return failed(to, method, CodeBusy, fmt.Sprintf("%d messages are under way from node %s; that is its limit", maxTells, h.c.Name))

@@ -7,8 +7,8 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Tell sends a message from outside, and waits for nothing: see Host.Tell. The error says that it was not taken: a *shards.Error of
-// KindInvalid if the request is no JSON or to is no actor, an *Error of CodeBusy if too many are under way.
+// Tell sends a message from outside, and waits for nothing: see Host.Tell. A request that cannot be written as JSON is refused, too:
+// KindInvalid.
 func Tell[Req any](h *Host, to ID, method string, request Req) error {
 	payload, err := json.Marshal(request)
 	if err != nil {
