@@ -338,7 +338,7 @@ func (f *Failover) Unavailable() int64 {
 
 // Summary is the record in one line, as in
 //
-//	n2@7 recovered: 32 shards, writes back after 212ms (detected in 160ms by n1)
+//	n2@7 recovered: 32 shards, writes back after 212ms, 340ms after its last heartbeat (detected in 160ms by n1)
 //	drain-n2@41 done: 12 copies in 3.2s
 func (f *Failover) Summary() string {
 	var b strings.Builder
@@ -349,16 +349,16 @@ func (f *Failover) Summary() string {
 		fmt.Fprintf(&b, ": suspected by %s, %s", f.Detector, f.Reason)
 		return b.String()
 	case KindDrain:
-		fmt.Fprintf(&b, ": %d copies%s", n, f.volume())
+		fmt.Fprintf(&b, ": %s%s", counted(n, "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindMoves:
-		fmt.Fprintf(&b, ": %d copies moved%s", n-f.stuck(), f.volume())
+		fmt.Fprintf(&b, ": %s moved%s", counted(n-f.stuck(), "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindPolicies:
-		fmt.Fprintf(&b, ": %s; %d moves", f.Reason, f.moves())
+		fmt.Fprintf(&b, ": %s; %s", f.Reason, counted(f.moves(), "move", "moves"))
 		return b.String() + f.lasted()
 	}
-	fmt.Fprintf(&b, ": %d shards", n)
+	fmt.Fprintf(&b, ": %s", counted(n, "shard", "shards"))
 	switch stuck := f.stuck(); {
 	case stuck > 0:
 		fmt.Fprintf(&b, ", of which %d take no writes", stuck)
@@ -366,11 +366,21 @@ func (f *Failover) Summary() string {
 		b.WriteString(", writes back; nobody saw when they ended")
 	case len(f.Shards) > 0 && f.Settled():
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
+		if before := f.Gone() - f.Heard; f.Heard != 0 && before > 0 { // it may have answered nobody for as long
+			fmt.Fprintf(&b, ", %v after its last heartbeat", short(f.Unavailable()+before))
+		}
 	}
 	if f.Declared > 0 {
 		fmt.Fprintf(&b, " (detected in %v by %s)", short(max(0, f.Declared-f.Gone())), f.Detector)
 	}
 	return b.String()
+}
+
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 // stuck counts the shards that nobody can lead.

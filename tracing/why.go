@@ -44,20 +44,28 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 			fmt.Fprintf(t, "\t\t%s\tscore %.2f\tin copies: the lowest is preferred\t\t\n", x.Scorer, x.Score)
 		}
 	}
-	for i, a := range s.Attempts {
-		switch {
-		case !told:
-		case f.planned():
-			fmt.Fprintf(t, "recovery %d\t@%s\t\t%s\t%s\t\t\n", i+1, a.To, a.recovery(), a.Failed)
-		case a.Failed != "":
-			fmt.Fprintf(t, "promotion %d\t@%s\t\tfailed\t%s\t\t\n", i+1, a.To, a.Failed)
-		case a.Served != 0:
-			fmt.Fprintf(t, "promotion %d\t@%s\t\tserves\tin term %d, %v after %s was gone\t\t\n", i+1, a.To, a.Term, short(a.Served-f.Gone()), f.Name)
-		default:
-			fmt.Fprintf(t, "promotion %d\t@%s\t\twaits\tin term %d\t\t\n", i+1, a.To, a.Term)
+	if told {
+		for i := range s.Attempts {
+			fmt.Fprintln(t, f.tried(i+1, &s.Attempts[i]))
 		}
 	}
 	return t.Flush()
+}
+
+// tried is the row of the try of that number.
+func (f *Failover) tried(number int, a *Attempt) string {
+	what, how, words := "promotion", "waits", fmt.Sprintf("in term %d", a.Term)
+	switch {
+	case f.planned():
+		what, how, words = "recovery", a.recovery(), a.Failed
+	case a.Failed != "":
+		how, words = "failed", a.Failed
+	case a.Served != 0 && f.Seen():
+		how, words = "serves", fmt.Sprintf("in term %d, %v after %s was gone", a.Term, short(a.Served-f.Gone()), f.Name)
+	case a.Served != 0:
+		how = "serves"
+	}
+	return fmt.Sprintf("%s %d\t@%s\t\t%s\t%s\t\t", what, number, a.To, how, words)
 }
 
 // recovery is how the recovery of a copy that was to leave went.
