@@ -474,7 +474,7 @@ func TestEvidenceIsTheLeaders(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	if body, err := c.nodes[follows].answer(t.Context(), []byte(`{"evidence":true}`)); err != nil || string(body) != "null" {
+	if body, err := c.nodes[follows].answer(t.Context(), c.nodes[follows].id.Node, []byte(`{"evidence":true}`)); err != nil || string(body) != "null" {
 		t.Errorf("hearsay is passed on: %s, %v", body, err)
 	}
 }

@@ -226,7 +226,7 @@ func (n *Node) ask(ctx context.Context, to shards.NodeID, q inquiry, answer any)
 }
 
 // answer tells another node about this one.
-func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
+func (n *Node) answer(ctx context.Context, from shards.NodeID, body []byte) ([]byte, error) {
 	var q inquiry
 	if err := json.Unmarshal(body, &q); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
@@ -258,7 +258,7 @@ func (n *Node) answer(ctx context.Context, body []byte) ([]byte, error) {
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Low != nil:
-		n.heardRoom(q.Low.Node, q.Low.Why)
+		n.heardRoom(from, q.Low.Why)
 		return []byte("true"), nil
 	case q.Applicant != nil:
 		return json.Marshal(n.objects(q.Applicant))

@@ -333,7 +333,7 @@ func (l *life) serve(ctx context.Context, peer transport.Hello, kind transport.K
 	case kind == transport.KindFailover:
 		return l.node.telling.watch.Serve(peer.Node, body)
 	case kind == transport.KindQuery:
-		return l.node.answer(ctx, body)
+		return l.node.answer(ctx, peer.Node, body)
 	}
 	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("this release does not serve %v", kind)}
 }

@@ -137,8 +137,8 @@ func (n *Node) start(ctx, background context.Context) error {
 	n.background.Go(func() { n.livesOn(background, l) })
 	if n.keeper != nil {
 		n.background.Go(func() { n.keeper.Run(background, time.Second) })
-		n.background.Go(func() { n.lookForRoom(background) })
 	}
+	n.background.Go(func() { n.lookForRoom(background) })
 	if err := n.settle(ctx); err != nil {
 		return err
 	}

@@ -34,14 +34,25 @@ type shortness struct {
 	at  time.Time
 }
 
+// old says that its node has stopped, or cannot be heard.
+func (s shortness) old() bool { return time.Since(s.at) > roomLife }
+
+// forget drops what nodes have not said again for long, and says whether that is news.
+func (r *rooms) forget() (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := len(r.low)
+	maps.DeleteFunc(r.low, func(_ shards.NodeID, short shortness) bool { return short.old() })
+	return len(r.low) < before
+}
+
 // full are the nodes that take no writes that grow, each with the reason; nil: none.
 func (r *rooms) full() map[shards.NodeID]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := maps.Clone(r.stage)
 	for node, short := range r.low {
-		if time.Since(short.at) > roomLife {
-			delete(r.low, node) // it has stopped, or cannot be heard
+		if short.old() {
 			continue
 		}
 		if all == nil {
@@ -69,7 +80,7 @@ func (r *rooms) judged(list []member.Flood) (changed bool) {
 func (r *rooms) tell(node shards.NodeID, why string) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, was := r.low[node]
+	_, was := r.low[node] // if it is old nobody may have been told yet that it is gone
 	if why == "" {
 		delete(r.low, node)
 		return was
@@ -95,31 +106,40 @@ func reserveText(name string, free, reserve int64, was bool) string {
 		name, free>>20, reserve>>20)
 }
 
-// lookForRoom measures the data folder's disk until ctx ends, logs a change, and tells the other members.
+// lookForRoom measures the data folder's disk until ctx ends, if there is one, and forgets what others have said long ago.
 func (n *Node) lookForRoom(ctx context.Context) {
 	look := time.NewTicker(roomPeriod)
 	defer look.Stop()
-	was := false
-	for {
-		free, reserve := n.log.Room()
-		why := reserveText(n.config.Name, free, reserve, was)
-		switch low := why != ""; {
-		case low && !was:
-			n.config.Logger.Warn("the disk is nearly full: writes that grow are refused", "free", free, "reserve", reserve, "folder", n.config.Data)
-		case !low && was:
-			n.config.Logger.Info("the disk has room again: all writes are taken", "free", free, "reserve", reserve, "folder", n.config.Data)
+	for low := false; ; {
+		if n.log != nil {
+			low = n.measureRoom(ctx, low)
 		}
-		if why != "" || was {
-			n.heardRoom(n.id.Node, why)
-			n.tellRoom(ctx, why)
+		if n.room.forget() {
+			n.news.tell()
 		}
-		was = why != ""
 		select {
 		case <-ctx.Done():
 			return
 		case <-look.C:
 		}
 	}
+}
+
+// measureRoom logs a change, tells the other members, and says whether the disk is nearly full now.
+func (n *Node) measureRoom(ctx context.Context, was bool) (low bool) {
+	free, reserve := n.log.Room()
+	why := reserveText(n.config.Name, free, reserve, was)
+	switch low = why != ""; {
+	case low && !was:
+		n.config.Logger.Warn("the disk is nearly full: writes that grow are refused", "free", free, "reserve", reserve, "folder", n.config.Data)
+	case !low && was:
+		n.config.Logger.Info("the disk has room again: all writes are taken", "free", free, "reserve", reserve, "folder", n.config.Data)
+	}
+	if low || was {
+		n.heardRoom(n.id.Node, why)
+		n.tellRoom(ctx, why)
+	}
+	return low
 }
 
 // heardRoom takes what a node says of its reserve.
@@ -148,7 +168,7 @@ func (n *Node) tellRoom(ctx context.Context, why string) {
 	telling.Wait()
 }
 
-// lowness is what a node tells of its disk's reserve.
+// lowness is what a node tells of its disk's reserve. Who it is says its connection; Node is for an earlier release, which goes by that.
 type lowness struct {
 	Node shards.NodeID `json:"node"`
 	Why  string        `json:"why"` // empty: there is room

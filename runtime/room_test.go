@@ -43,4 +43,23 @@ func TestFullNodesAreKnownBothWays(t *testing.T) {
 	if len(r.full()) != 0 {
 		t.Error("one that has not been heard for long counts as full")
 	}
+	if !r.forget() || r.forget() {
+		t.Error("nobody learns, once, that one has not been heard for long")
+	}
+	if r.tell("d", "low"); r.forget() || len(r.full()) != 1 {
+		t.Error("one that was heard just now is forgotten")
+	}
+}
+
+// Who is full is who says so, whatever its message says.
+func TestWhoIsFullIsWhoSaysSo(t *testing.T) {
+	n := start(t, Config{})
+	news := n.news.wait()
+	if _, err := n.answer(t.Context(), "b", []byte(`{"low":{"node":"c","why":"it is full"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if full := n.room.full(); len(full) != 1 || full["b"] != "it is full" {
+		t.Errorf("full are %v", full)
+	}
+	<-news
 }
