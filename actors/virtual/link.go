@@ -149,7 +149,7 @@ func (k *link) pause(h *Host, err error) {
 	h.rest(k, &k.timed, k.tries)
 }
 
-// How often a message is tried before it is set aside.
+// How often a message is tried before it is set aside. MOVING.md says for each code what that comes to.
 const (
 	triesRefused = 5  // its handler fails: the reason may pass
 	triesBusy    = 20 // the receiver is overrun, or its kind or method is not known there yet, or cannot run there: about six minutes
