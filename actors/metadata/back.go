@@ -137,12 +137,17 @@ func place(list []string, one string) int {
 }
 
 // outlived is an error if a member knows of a later life of this node than the present one: then the data folder is an old copy,
-// whatever the other members would have to say, and what it holds may have been given up since.
+// whatever the other members would have to say, and what it holds may have been given up since. One that knows of the present life elsewhere
+// knows of another process on a copy of the folder, which began that life before.
 func (g *Group) outlived(f *finding) error {
 	for _, m := range f.members {
 		if m.Node == g.config.Self.ID && m.Epoch > g.config.Self.Epoch {
 			return fmt.Errorf("metadata: the data folder is of a life of this node that is past: epoch %d begins here, and %s knows of epoch %d: start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one",
 				g.config.Self.Epoch, f.address, m.Epoch)
+		}
+		if m.Node == g.config.Self.ID && m.Epoch == g.config.Self.Epoch && m.Addr != g.config.Self.Peer {
+			return fmt.Errorf("metadata: the data folder is used twice: %s knows of epoch %d of this node at %s, and it begins here at %s as well: if that one runs, start nothing on a copy of its folder; if it does not, start the node on the newer of the two",
+				f.address, m.Epoch, m.Addr, g.config.Self.Peer)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
@@ -340,6 +341,29 @@ func TestLonelyMemberSaysSo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A life of this node that goes on elsewhere, in the same epoch or a later one, tells that the data folder is a copy.
+func TestCopiedFolderIsFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := village(t, 1, 1).houses["n1"].group
+		self := g.config.Self
+		for _, c := range []struct {
+			heard transport.Address
+			want  string
+		}{
+			{transport.Address{Node: self.ID, Epoch: self.Epoch, Addr: self.Peer}, ""},
+			{transport.Address{Node: self.ID, Epoch: self.Epoch - 1, Addr: "elsewhere"}, ""},
+			{transport.Address{Node: "id-other", Epoch: self.Epoch + 1, Addr: "elsewhere"}, ""},
+			{transport.Address{Node: self.ID, Epoch: self.Epoch, Addr: "elsewhere"}, "is used twice: at-n2 knows of epoch 1 of this node at elsewhere"},
+			{transport.Address{Node: self.ID, Epoch: self.Epoch + 1, Addr: self.Peer}, "of a life of this node that is past"},
+		} {
+			err := g.outlived(&finding{address: "at-n2", discovery: discovery{members: []transport.Address{c.heard}}})
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%+v: %v, want %q", c.heard, err, c.want)
+			}
+		}
+	})
 }
 
 // What stood in the way of becoming a member is not said of one that has become one.

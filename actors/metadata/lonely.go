@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/transport"
@@ -24,7 +25,7 @@ func (g *Group) wonder(ctx context.Context, since time.Duration) {
 	default:
 		return // who comes back says what it waits for
 	}
-	var answering []string
+	var answering []string // each once
 	var refusal error
 	own := *g.belongs.Load()
 	for _, f := range g.askAll(ctx, some(g.known(ctx), g.seeds())) {
@@ -34,7 +35,9 @@ func (g *Group) wonder(ctx context.Context, since time.Duration) {
 		case errors.As(f.err, &rejected) && rejected.Peer.Cluster == own && rejected.Peer.Node != g.config.Self.ID:
 			refusal = f.err
 		case f.err == nil && f.cluster == own:
-			answering = append(answering, f.address)
+			if !slices.Contains(answering, f.address) {
+				answering = append(answering, f.address)
+			}
 			if err := g.outlived(&f); err != nil {
 				refusal = err
 			}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -12,9 +13,12 @@ import (
 func (t *Transport) judge(peer Hello, least shards.Epoch) string {
 	self := t.self()
 	t.mu.Lock()
-	newest := max(least, t.newest[peer.Node])
+	newest, home := max(least, t.newest[peer.Node]), ""
+	if peer.Epoch == t.newest[peer.Node] {
+		home = t.homes[peer.Node]
+	}
 	t.mu.Unlock()
-	if reason := objection(self, peer, t.config.Oldest, newest); reason != "" {
+	if reason := cmp.Or(objection(self, peer, t.config.Oldest, newest), twin(peer, home)); reason != "" {
 		return reason
 	}
 	if err := t.config.Admit(peer); err != nil {
@@ -23,6 +27,9 @@ func (t *Transport) judge(peer Hello, least shards.Epoch) string {
 	t.mu.Lock()
 	first := peer.Epoch > t.newest[peer.Node]
 	t.newest[peer.Node] = max(peer.Epoch, t.newest[peer.Node])
+	if first {
+		t.homes[peer.Node] = peer.Address
+	}
 	t.mu.Unlock()
 	if first {
 		t.past(peer.Node, peer.Epoch)

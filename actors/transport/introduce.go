@@ -110,12 +110,20 @@ func objection(self, peer Hello, oldest uint32, newest shards.Epoch) string {
 		return fmt.Sprintf("node %s speaks format %d of the wire, node %s from %d to %d: upgrade node %[1]s first", naming(peer), peer.Format, naming(self), oldest, self.Format)
 	case self.Cluster != "" && peer.Cluster != "" && self.Cluster != peer.Cluster:
 		return fmt.Sprintf("node %s belongs to cluster %s, node %s to cluster %s; a data folder belongs to one cluster", naming(peer), peer.Cluster, naming(self), self.Cluster)
-	case peer.Node == self.Node && peer.Epoch != self.Epoch:
+	case peer.Node == self.Node && (peer.Epoch != self.Epoch || twin(peer, self.Address) != ""):
 		return fmt.Sprintf("node %s runs with epoch %d here and %d there; is a data folder used twice?", naming(peer), self.Epoch, peer.Epoch)
 	case peer.Epoch < newest:
 		return fmt.Sprintf("epoch %d of node %s is past: epoch %d is known", peer.Epoch, naming(peer), newest)
 	}
 	return ""
+}
+
+// twin is why a node cannot be the one that has introduced itself in the same epoch before, at home; empty if it can. A life keeps its address.
+func twin(peer Hello, home string) string {
+	if peer.Address == home || peer.Address == "" || home == "" {
+		return ""
+	}
+	return fmt.Sprintf("node %s runs with epoch %d at %s, and says here that it is at %s: its data folder was copied, and is used twice; only one of the two may run", naming(peer), peer.Epoch, home, peer.Address)
 }
 
 // naming is how a sentence calls a node.

@@ -76,6 +76,8 @@ func TestRefusals(t *testing.T) {
 			{"a format from before", func(c *Config) { c.Self.Format = 0 }, "upgrade node a first"},
 			{"an epoch that is past", func(c *Config) { c.Self.Node, c.Self.Epoch = "x", 1 }, "epoch 1 of node x is past"},
 			{"its own id in another life", func(c *Config) { c.Self.Node, c.Self.Epoch = "b", 9 }, "used twice"},
+			{"another's epoch at another address", func(c *Config) { c.Self.Node, c.Self.Epoch = "x", 2 }, "node x runs with epoch 2 at " + old.Address() + ", and says here that it is at "},
+			{"its own id in its own life", func(c *Config) { c.Self.Node, c.Self.Epoch = "b", 5 }, "node b runs with epoch 5 here and 5 there; is a data folder used twice?"},
 			{"what Admit says", func(c *Config) { c.Self.Name = "mallory" }, "mallory is not welcome"},
 		} {
 			t.Run(c.why, func(t *testing.T) {
@@ -89,7 +91,7 @@ func TestRefusals(t *testing.T) {
 					}
 				}
 				_, err := a.Probe(soon(t), b.Address())
-				if c.why == "an epoch that is past" { // a visit may tell of any life
+				if c.why == "an epoch that is past" || c.why == "another's epoch at another address" { // a visit may tell of any life
 					if err != nil {
 						t.Error(err)
 					}

@@ -47,6 +47,7 @@ type Transport struct {
 	mu      sync.Mutex
 	cluster string
 	newest  map[shards.NodeID]shards.Epoch
+	homes   map[shards.NodeID]string // where the newest life of each node is, as it has said
 	peers   map[shards.NodeID]*peer
 	noted   map[note]bool
 	closing bool
@@ -79,7 +80,7 @@ func (t *Transport) Counts() Counts {
 func newTransport(c Config) *Transport {
 	t := &Transport{
 		config: c, cluster: c.Self.Cluster,
-		newest: map[shards.NodeID]shards.Epoch{}, peers: map[shards.NodeID]*peer{}, noted: map[note]bool{},
+		newest: map[shards.NodeID]shards.Epoch{}, homes: map[shards.NodeID]string{}, peers: map[shards.NodeID]*peer{}, noted: map[note]bool{},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.links.Store(&map[shards.NodeID]*link{})
