@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -67,6 +68,9 @@ type Input struct {
 	// Config is an error if no node can run with its configuration. Default: not checked.
 	Config func() error
 
+	// Strange are sentences about what is set and means nothing to a node.
+	Strange []string
+
 	// Seeds reads the file of peers and lists the addresses of members that are in it. Default: there is none.
 	Seeds func() ([]string, error)
 
@@ -107,7 +111,7 @@ func (in *Input) fill() {
 // Run makes every check in a fixed order. If ctx ends, the checks that are left are missing.
 func Run(ctx context.Context, in Input) []Result {
 	in.fill()
-	checks := []func(context.Context, *Input) []Result{config, seeds, addresses, folder, owner, join, space, fsync, files, memory, hugePages, clock, versions}
+	checks := []func(context.Context, *Input) []Result{config, strange, seeds, addresses, folder, owner, join, space, fsync, files, memory, hugePages, clock, versions}
 	var results []Result
 	for _, check := range checks {
 		if ctx.Err() != nil {
@@ -129,6 +133,16 @@ func config(_ context.Context, in *Input) []Result {
 		r.Level, r.Found, r.Fix = Fail, "refused", err.Error()
 	}
 	return []Result{r}
+}
+
+// strange warns of what was set and is not looked at.
+func strange(_ context.Context, in *Input) []Result {
+	if len(in.Strange) == 0 {
+		return nil
+	}
+	return []Result{{
+		Name: "environment", Level: Warn, Found: fmt.Sprintf("%d unknown", len(in.Strange)), Want: "only variables that are settings", Fix: strings.Join(in.Strange, "\n  "),
+	}}
 }
 
 // seeds adds the members that a file of peers names. A node starts without the file, and waits for it.

@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,7 +53,8 @@ type console struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(name string) (string, bool)
-	started  bool // a verb runs: what fails from now on is no mistake in the command line
+	set      func() []string // names of the variables that env knows; nil: nobody can tell
+	started  bool            // a verb runs: what fails from now on is no mistake in the command line
 }
 
 // interactive says whether one of the console's streams is a terminal.
@@ -61,12 +63,21 @@ func interactive(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// variables names those of the environment.
+func variables() (names []string) {
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go obey(signals, cancel, func() { os.Exit(exitKilled) })
-	code := run(ctx, &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}, os.Args[1:])
+	code := run(ctx, &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, set: variables}, os.Args[1:])
 	cancel()
 	os.Exit(code)
 }

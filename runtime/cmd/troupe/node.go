@@ -42,6 +42,7 @@ Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configura
 		if err != nil {
 			return err
 		}
+		c.sayStrange(&merged.Node)
 		if check {
 			return errors.Join(merged.WriteYAML(c.out), checkConfig(&merged.Node))
 		}

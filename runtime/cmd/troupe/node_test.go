@@ -309,6 +309,19 @@ func TestPreflightKnowsWhatANodeRefuses(t *testing.T) {
 	}
 }
 
+// A variable that is misspelt is told by whatever would have read it; its value is not.
+func TestMisspeltVariablesAreTold(t *testing.T) {
+	off := []string{"--data", "off", "--resp", "off", "--http", "off", "--peer", "off"}
+	for _, verb := range [][]string{{"node", "--check"}, {"preflight"}, {"node", "--lease", "1ms", "--log-format", "json"}} {
+		var out, errs strings.Builder
+		c := &console{in: strings.NewReader(""), out: &out, err: &errs, env: func(string) (string, bool) { return "", false }, set: func() []string { return []string{"TROUPE_PASSWRD"} }}
+		run(t.Context(), c, append(verb, off...))
+		if text := out.String() + errs.String(); !strings.Contains(text, "TROUPE_PASSWRD is no setting, and is not looked at; did you mean TROUPE_PASSWORD?") {
+			t.Errorf("%v says %s", verb, text)
+		}
+	}
+}
+
 func TestNodesThatMustNotStart(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--insecure":   {"--resp", "0.0.0.0:0"},

@@ -32,6 +32,7 @@ func preflightCommand(c *console) *cobra.Command {
 			return err
 		}
 		in := inputOf(&merged.Node)
+		in.Strange = c.strange()
 		in.Config = func() error { return checkConfig(&merged.Node) }
 		in.Identity, in.Join = ownerOf, merged.Node.Join // a node that starts waits for its members, and need not be told
 		if merged.Node.PeersFile != "" {

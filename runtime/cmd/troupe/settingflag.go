@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -74,4 +75,23 @@ func (n *nodeFlags) merge() (*settings.Merged, error) {
 		return nil, &failure{exitUsage, err}
 	}
 	return merged, nil
+}
+
+// strange are sentences about variables that look like settings and are none.
+func (c *console) strange() []string {
+	if c.set == nil {
+		return nil
+	}
+	return settings.Strange(c.set())
+}
+
+// sayStrange warns of them: a misspelt password is none.
+func (c *console) sayStrange(s *settings.Node) {
+	for _, sentence := range c.strange() {
+		if s.LogFormat == "json" {
+			newLogger(c.err, s).Warn("environment: " + sentence)
+			continue
+		}
+		fmt.Fprintf(c.err, "environment: %s\n", sentence)
+	}
 }

@@ -118,15 +118,11 @@ func specOf(item *yaml.Node) string {
 
 // unknownKey suggests the setting that was probably meant.
 func unknownKey(key string) string {
-	best, distance := "", 3
 	var names []string
 	for _, s := range All {
-		if d := editDistance(key, s.Name); d < distance {
-			best, distance = s.Name, d
-		}
 		names = append(names, s.Name)
 	}
-	if best != "" {
+	if best := nearest(key, names); best != "" {
 		return fmt.Sprintf("unknown key %q; did you mean %q?", key, best)
 	}
 	return fmt.Sprintf("unknown key %q; known are %s", key, strings.Join(names, ", "))

@@ -182,6 +182,23 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 	}
 }
 
+// A misspelt variable is told, with what was meant; those that Kubernetes or somebody else sets are no misspellings.
+func TestStrangeVariables(t *testing.T) {
+	set := []string{"TROUPE_LEASSE", "TROUPE_DISK_RESERV", "PATH", "TROUPE_LEASE", "TROUPE_CONFIG", "TROUPE_ADDR", "TROUPE_PORT", "TROUPE_SERVICE_HOST", "TROUPE_SERVICE_PORT_HTTP",
+		"TROUPE_PORT_7400_TCP_ADDR", "TROUPE_PEERS_SERVICE_PORT", "TROUPE_WEATHER"}
+	want := "TROUPE_DISK_RESERV is no setting, and is not looked at; did you mean TROUPE_DISK_RESERVE?\n" +
+		"TROUPE_LEASSE is no setting, and is not looked at; did you mean TROUPE_LEASE?\n" +
+		"TROUPE_WEATHER is no setting, and is not looked at"
+	if got := strings.Join(Strange(set), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, s := range All {
+		if strange := Strange([]string{s.Variable()}); len(strange) > 0 {
+			t.Errorf("%s: %q", s.Name, strange)
+		}
+	}
+}
+
 func TestKeyspaceSyntax(t *testing.T) {
 	whole := func(k shards.Keyspace) shards.Keyspace {
 		if err := k.Validate(); err != nil {
