@@ -33,7 +33,7 @@ export function Failovers({ path }) {
 }
 
 // backAfter is for what stops writes; what is planned stops none.
-const backAfter = (f) => (f.kind === 'failover' && f.shards > 0 && f.outcome !== 'open' && f.outcome !== 'red' && !f.unseen ? ms(f.unavailable_ms) : '–');
+const backAfter = (f) => (f.kind !== 'failover' || f.shards === 0 || f.outcome === 'open' || f.outcome === 'red' ? '–' : f.unseen ? 'not known' : ms(f.unavailable_ms));
 
 // spansOf reads OTLP: the server projects, the page draws.
 function spansOf(otlp) {
@@ -92,6 +92,7 @@ function One({ id }) {
   const file = (format) => html`<a href=${`/_cluster/failovers/${id}?format=${format}`} download=${`${record.id}.${format}.json`}>${format === 'jaeger' ? 'File for Jaeger' : 'OTLP file'}</a>`;
   return html`
     <p class="bar apart"><span><a href="#/failovers">All failovers</a> · <b>${record.id}</b>: ${record.reason}</span><small>${file('jaeger')} · ${file('otlp')} · trace <code>${spans[0].trace}</code></small></p>
+    <p>${record.summary}</p>
     ${record.lost > 0 && html`<p><label><input type="checkbox" checked=${whole} onChange=${(e) => setWhole(e.target.checked)} /> from the last heartbeat on, not only from the moment when ${record.node} was gone</label></p>`}
     <div class="beside">
       <${Waterfall} spans=${spans} from=${from} to=${to} at=${at} chosen=${shard} choose=${setShard} />

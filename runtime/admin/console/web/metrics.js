@@ -14,7 +14,9 @@ function take(page) {
     m = /^# HELP (\S+) (.*)/.exec(line);
     if (m) { helps.set(m[1], m[2]); continue; }
     m = /^([a-z0-9_:]+)(?:\{[^}]*\})? ([-+0-9.eEinfNa]+)/i.exec(line);
-    if (m && !m[1].endsWith('_bucket')) sums.set(m[1], (sums.get(m[1]) || 0) + Number(m[2]));
+    if (!m || m[1].endsWith('_bucket')) continue;
+    const before = sums.get(m[1]), value = Number(m[2]);
+    sums.set(m[1], before === undefined ? value : kinds.get(m[1]) === 'gauge' && /_(ratio|seconds)$/.test(m[1]) ? Math.max(before, value) : before + value);
   }
   for (const [name, value] of sums) {
     if (!series.has(name)) series.set(name, { kind: kinds.get(name) || 'counter', help: helps.get(name) || '', points: [] });
@@ -42,7 +44,7 @@ export function Metrics() {
   const names = [...series.keys()].filter((n) => n.includes(filter)).sort();
   return html`<label>Only those with <input type="search" value=${filter} onInput=${(e) => setFilter(e.target.value)} /></label>
     ${error && html`<p class="bad" role="alert">${error}</p>`}
-    <p><small>Of the node that serves this page. Counters are shown as growth per second.</small></p>
+    <p><small>Of the node that serves this page. Counters are shown as growth per second; of what has labels the sum, or the largest of ratios and times.</small></p>
     <div class="sparks">${names.map((n) => html`<${Spark} key=${n} name=${n} s=${series.get(n)} />`)}</div>`;
 }
 
@@ -52,5 +54,5 @@ function Spark({ name, s }) {
   const low = Math.min(...points.map((p) => p.value)), high = Math.max(...points.map((p) => p.value));
   const d = points.map((p, i) => `${i ? 'L' : 'M'}${((i / Math.max(1, points.length - 1)) * 200).toFixed(1)},${(38 - ((p.value - low) / (high - low || 1)) * 36).toFixed(1)}`).join('');
   return html`<figure title=${s.help}><figcaption>${name}<b>${short(last)}${s.kind === 'gauge' ? '' : '/s'}</b></figcaption>
-    <svg viewBox="0 0 200 40" role="img" aria-label=${`${name}: ${short(last)}, between ${short(low)} and ${short(high)}`}><path d=${d} class="line" /></svg></figure>`;
+    <svg viewBox="0 0 200 40" preserveAspectRatio="none" role="img" aria-label=${`${name}: ${short(last)}, between ${short(low)} and ${short(high)}`}><path d=${d} class="line" /></svg></figure>`;
 }
