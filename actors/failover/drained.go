@@ -28,9 +28,7 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 				x.kept = len(x.Plans)
 			}
 		}
-		if again = at; again == 0 || moving != 0 && moving < again {
-			again = moving
-		}
+		again = sooner(at, moving)
 	}
 	w.drains.ended = slices.DeleteFunc(w.drains.ended, func(x *drain) bool {
 		entry := w.c.Group.State().FindDrain(x.Since)
@@ -48,9 +46,7 @@ func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 		if now >= x.after && w.close(x) {
 			return true
 		}
-		if again == 0 || x.after < again {
-			again = x.after
-		}
+		again = sooner(again, x.after)
 		return false
 	})
 	return again

@@ -143,8 +143,8 @@ func (w *Watch) listSwitches(state *cluster.State, now int64) (again int64) {
 		if now >= x.after {
 			w.list(x)
 		}
-		if !x.listed && x.after != math.MaxInt64 && (again == 0 || x.after < again) {
-			again = x.after
+		if !x.listed && x.after != math.MaxInt64 {
+			again = sooner(again, x.after)
 		}
 	}
 	over := w.switches.over

@@ -293,10 +293,7 @@ func (w *Watch) turn() time.Duration {
 		w.shown = now
 		w.show()
 	}
-	if again == 0 || soon != 0 && soon < again {
-		again = soon
-	}
-	if again == 0 {
+	if again = sooner(again, soon); again == 0 {
 		return rest
 	}
 	return min(rest, max(time.Millisecond, time.Duration(again-now)))

@@ -192,19 +192,13 @@ type watchLine struct {
 }
 
 func (l *watchLine) changed() (Changed, error) {
-	for kind, name := range changeNames {
-		if name == l.Kind {
-			return Changed{Shard: l.Shard, Change: store.Change{
-				Seq: l.Seq, Kind: kind, Key: wholeKey(l.Key, l.Key64), Value: l.Value, ExpireAt: l.ExpireAt,
-			}}, nil
-		}
+	kind := store.ChangeKindOf(l.Kind)
+	if kind == 0 {
+		return Changed{}, broken("change of unknown kind %q", l.Kind)
 	}
-	return Changed{}, broken("change of unknown kind %q", l.Kind)
-}
-
-// changeNames are the kinds of change as they are written in a line.
-var changeNames = map[store.ChangeKind]string{
-	store.ChangePut: "put", store.ChangeDelete: "delete", store.ChangeExpire: "expire", store.ChangeEvict: "evict", store.ChangeResync: "resync",
+	return Changed{Shard: l.Shard, Change: store.Change{
+		Seq: l.Seq, Kind: kind, Key: wholeKey(l.Key, l.Key64), Value: l.Value, ExpireAt: l.ExpireAt,
+	}}, nil
 }
 
 // lineReader reads NDJSON.

@@ -109,7 +109,7 @@ func eventSize(e *Event) int {
 func appendEvent(dst []byte, e *Event) []byte {
 	dst = strconv.AppendUint(append(dst, `{"seq":`...), uint64(e.Seq), 10)
 	dst = strconv.AppendInt(append(dst, `,"shard":`...), int64(e.Shard), 10)
-	dst = append(append(append(dst, `,"kind":"`...), changeName(e.Kind)...), '"')
+	dst = append(append(append(dst, `,"kind":"`...), e.Kind.String()...), '"')
 	if e.Kind != store.ChangeResync {
 		dst = appendKey(append(dst, ','), e.Key)
 	}
@@ -118,13 +118,6 @@ func appendEvent(dst []byte, e *Event) []byte {
 		dst = strconv.AppendInt(append(dst, `,"expire_at":`...), e.ExpireAt, 10)
 	}
 	return append(dst, "}\n"...)
-}
-
-func changeName(kind store.ChangeKind) string {
-	if name, known := changeNames[kind]; known {
-		return name
-	}
-	return fmt.Sprintf("unknown(%d)", kind)
 }
 
 // errorLine is a failure as a line of a stream.

@@ -168,3 +168,13 @@ func (k ChangeKind) String() string {
 	}
 	return fmt.Sprintf("change %d", uint8(k))
 }
+
+// ChangeKindOf finds a kind by its name; 0 if there is none.
+func ChangeKindOf(name string) ChangeKind {
+	for k := ChangePut; int(k) < len(changeNames); k++ {
+		if changeNames[k] == name {
+			return k
+		}
+	}
+	return 0
+}

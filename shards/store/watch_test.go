@@ -28,6 +28,20 @@ var kindText = map[ChangeKind]string{
 	ChangePut: "put", ChangeDelete: "delete", ChangeExpire: "expire", ChangeEvict: "evict", ChangeResync: "resync",
 }
 
+// The names of changes are published: streams over HTTP are read by them.
+func TestKindsOfChangesHaveNames(t *testing.T) {
+	for k, name := range kindText {
+		if k.String() != name || ChangeKindOf(name) != k {
+			t.Errorf("%d is %s, and %s is %d", k, k, name, ChangeKindOf(name))
+		}
+	}
+	for _, name := range []string{"", "puts", "change 9"} {
+		if k := ChangeKindOf(name); k != 0 {
+			t.Errorf("%q is %v", name, k)
+		}
+	}
+}
+
 func TestWatcherIsCalledWhenItBecomesReady(t *testing.T) {
 	s := New(Options{})
 	w := s.Watch([]byte("a"), 0, 0)

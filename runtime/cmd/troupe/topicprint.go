@@ -25,6 +25,17 @@ func (r *remote) printProblems(p problems) error {
 	return nil
 }
 
+// printList writes a page of a list: a table, what is not known of its rows, and how it goes on behind the last.
+func (r *remote) printList(head []string, rows [][]string, bad problems, part *admin.Part, last string) error {
+	if err := writeTable(r.c.out, head, rows); err != nil {
+		return err
+	}
+	if err := r.printProblems(bad); err != nil {
+		return err
+	}
+	return r.printPart(part, last)
+}
+
 func (r *remote) printTopics(l *admin.TopicList) error {
 	rows, last := [][]string{}, ""
 	var bad problems
@@ -40,13 +51,7 @@ func (r *remote) printTopics(l *admin.TopicList) error {
 			nameText(t.Topic), fmt.Sprint(t.Partitions), fmt.Sprint(t.Messages), fmt.Sprint(t.Published), ago(t.Newest), keepText(t.KeepMessages, t.KeepMillis), namesText(t.Groups),
 		})
 	}
-	if err := writeTable(r.c.out, []string{"TOPIC", "PARTITIONS", "MESSAGES", "PUBLISHED", "LAST", "KEEPS", "GROUPS"}, rows); err != nil {
-		return err
-	}
-	if err := r.printProblems(bad); err != nil {
-		return err
-	}
-	return r.printPart(&l.Part, last)
+	return r.printList([]string{"TOPIC", "PARTITIONS", "MESSAGES", "PUBLISHED", "LAST", "KEEPS", "GROUPS"}, rows, bad, &l.Part, last)
 }
 
 func (r *remote) printTopic(i *admin.TopicInfo) error {
@@ -124,13 +129,7 @@ func (r *remote) printGroups(l *admin.GroupList) error {
 		}
 		rows = append(rows, []string{nameText(g.Group), fmt.Sprint(g.Members), fmt.Sprint(g.Partitions), fmt.Sprint(g.Unowned), lag, namesText(g.Topics)})
 	}
-	if err := writeTable(r.c.out, []string{"GROUP", "MEMBERS", "PARTITIONS", "WITHOUT MEMBER", "LAG", "TOPICS"}, rows); err != nil {
-		return err
-	}
-	if err := r.printProblems(bad); err != nil {
-		return err
-	}
-	return r.printPart(&l.Part, last)
+	return r.printList([]string{"GROUP", "MEMBERS", "PARTITIONS", "WITHOUT MEMBER", "LAG", "TOPICS"}, rows, bad, &l.Part, last)
 }
 
 func (r *remote) printGroup(i *admin.GroupInfo) error {
@@ -176,13 +175,7 @@ func (r *remote) printSessions(l *admin.SessionList) error {
 		}
 		rows = append(rows, []string{nameText(s.Session), (time.Duration(s.TTL) * time.Millisecond).String(), within(s.Until), fmt.Sprint(s.Held)})
 	}
-	if err := writeTable(r.c.out, []string{"SESSION", "TTL", "OVER UNLESS RENEWED", "HOLDS OR WAITS FOR"}, rows); err != nil {
-		return err
-	}
-	if err := r.printProblems(bad); err != nil {
-		return err
-	}
-	return r.printPart(&l.Part, last)
+	return r.printList([]string{"SESSION", "TTL", "OVER UNLESS RENEWED", "HOLDS OR WAITS FOR"}, rows, bad, &l.Part, last)
 }
 
 func (r *remote) printSession(i *admin.SessionInfo) error {

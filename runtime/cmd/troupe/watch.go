@@ -54,13 +54,8 @@ func (r *remote) watch(ctx context.Context, prefix, from string) error {
 	return nil
 }
 
-// changeNames are the kinds as they are printed.
-var changeNames = map[store.ChangeKind]string{
-	store.ChangePut: "put", store.ChangeDelete: "delete", store.ChangeExpire: "expire", store.ChangeEvict: "evict", store.ChangeResync: "resync",
-}
-
 func (r *remote) printChange(change *admin.Changed) (err error) {
-	kind := changeNames[change.Kind]
+	kind := change.Kind.String()
 	if r.json {
 		return printJSON(r.c.out, struct {
 			Seq   uint64 `json:"seq"`
