@@ -23,10 +23,10 @@ type coordinationAPI struct{ node *Node }
 // lookers is how many topics, groups or sessions are looked at at the same time.
 const lookers = 16
 
-// each looks at many things at the same time.
-func each(n int, look func(i int)) {
+// each looks at n things, so many at the same time.
+func each(n, together int, look func(i int)) {
 	var work sync.WaitGroup
-	room := make(chan struct{}, lookers)
+	room := make(chan struct{}, together)
 	for i := range n {
 		room <- struct{}{}
 		work.Go(func() {
@@ -83,7 +83,7 @@ func (c coordinationAPI) Topics(ctx context.Context, p admin.Page) (list admin.T
 	}
 	client := topics.NewClient(c.node.actors)
 	list = admin.TopicList{Topics: make([]admin.TopicRow, len(names.Names)), Part: names.Part}
-	each(len(list.Topics), func(i int) {
+	each(len(list.Topics), lookers, func(i int) {
 		v, err := client.Look(ctx, names.Names[i])
 		list.Topics[i] = topicRow(&v)
 		if err != nil {
@@ -127,7 +127,7 @@ func (c coordinationAPI) Topic(ctx context.Context, name string) (info admin.Top
 		groups.Names = v.Groups
 	}
 	found, looks := make([]admin.TopicGroup, len(groups.Names)), make([]topics.GroupView, len(groups.Names))
-	each(len(found), func(i int) { found[i], looks[i] = c.topicGroup(ctx, client, groups.Names[i], &v) })
+	each(len(found), lookers, func(i int) { found[i], looks[i] = c.topicGroup(ctx, client, groups.Names[i], &v) })
 	for i := range found {
 		if found[i].Members > 0 || len(found[i].Shares) > 0 {
 			info.By = append(info.By, found[i])
@@ -255,7 +255,7 @@ func (c coordinationAPI) Groups(ctx context.Context, p admin.Page) (list admin.G
 	}
 	client := topics.NewClient(c.node.actors)
 	views, failed := make([]topics.GroupView, len(names.Names)), make([]error, len(names.Names))
-	each(len(views), func(i int) { views[i], failed[i] = client.LookGroup(ctx, names.Names[i]) })
+	each(len(views), lookers, func(i int) { views[i], failed[i] = client.LookGroup(ctx, names.Names[i]) })
 	known := lookTopics(ctx, client, views)
 	list = admin.GroupList{Groups: make([]admin.GroupRow, len(views)), Part: names.Part}
 	for i := range views {
@@ -285,7 +285,7 @@ func lookTopics(ctx context.Context, client *topics.Client, groups []topics.Grou
 			}
 		}
 	}
-	each(len(list), func(i int) {
+	each(len(list), lookers, func(i int) {
 		at := known[list[i]]
 		at.View, at.err = client.Look(ctx, list[i])
 	})
@@ -350,7 +350,7 @@ func (c coordinationAPI) Sessions(ctx context.Context, p admin.Page) (list admin
 	}
 	rows := make([]admin.SessionRow, len(names.Names))
 	ended := make([]bool, len(rows))
-	each(len(rows), func(i int) {
+	each(len(rows), lookers, func(i int) {
 		v, err := recipes.LookAt(ctx, c.node.actors, names.Names[i])
 		rows[i] = sessionRow(&v)
 		if ended[i] = errors.Is(err, recipes.ErrNoSession); err != nil {

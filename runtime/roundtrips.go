@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -35,24 +34,17 @@ func (n *Node) roundTrips(ctx context.Context) (list []admin.RoundTrip) {
 			list = append(list, admin.RoundTrip{To: m.ID})
 		}
 	}
-	var asked sync.WaitGroup
-	room := make(chan struct{}, pinged)
-	for i := range list {
-		room <- struct{}{}
-		asked.Go(func() {
-			defer func() { <-room }()
-			took, err := n.ping(ctx, list[i].To)
-			switch {
-			case err == nil:
-				list[i].Micros = max(1, took.Microseconds())
-			case errors.Is(err, context.DeadlineExceeded):
-				list[i].Problem = fmt.Sprintf("no answer within %v", pingLimit)
-			default:
-				list[i].Problem = err.Error()
-			}
-		})
-	}
-	asked.Wait()
+	each(len(list), pinged, func(i int) {
+		took, err := n.ping(ctx, list[i].To)
+		switch {
+		case err == nil:
+			list[i].Micros = max(1, took.Microseconds())
+		case errors.Is(err, context.DeadlineExceeded):
+			list[i].Problem = fmt.Sprintf("no answer within %v", pingLimit)
+		default:
+			list[i].Problem = err.Error()
+		}
+	})
 	return list
 }
 
