@@ -145,6 +145,7 @@ func TestClusterVerbs(t *testing.T) {
 		{"settings get --all", map[string][]any{"GET /_cluster/settings": {set}}, 0, "c.d      5      default  how many\n", ""},
 		{"settings get c.d", map[string][]any{"GET /_cluster/settings": {set}}, 0, "5\n", ""},
 		{"settings get none", map[string][]any{"GET /_cluster/settings": {set}}, 3, "no setting", ""},
+		{"settings get .D", map[string][]any{"GET /_cluster/settings": {set}}, 0, "SETTING  VALUE  FROM     ABOUT\nc.d      5      default  how many\n", ""},
 		{"settings history", map[string][]any{"GET /_cluster/settings/history": {admin.SettingHistory{Changes: []admin.SettingChange{{Version: 9, By: "ann (::1) at n1", Name: "a.b", To: &given}}}}}, 0, "  9      a.b      default → y  ann (::1) at n1\n", ""},
 		{"settings history a.b", map[string][]any{"GET /_cluster/settings/history": {admin.SettingHistory{}}}, 0, "no change of a setting is remembered\n", "name=a.b"},
 		{"settings set a.b=y c.d=", map[string][]any{"PUT /_cluster/settings": {done}}, 0, "2 settings changed\n", `{"persistent":{"a.b":"y","c.d":null}}`},

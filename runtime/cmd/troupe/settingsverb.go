@@ -20,8 +20,8 @@ func settingsCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{Use: "settings", Args: cobra.NoArgs, RunE: showHelp, Short: "read and change the settings of the cluster", Long: "Reads and changes what is agreed in the cluster, and kept by it. The settings of one node are flags of troupe node."}
 	var all bool
 	get := &cobra.Command{
-		Use: "get [NAME]", Short: "print settings", Args: cobra.MaximumNArgs(1), Example: "  troupe settings get --all\n  troupe settings get cluster.coverage",
-		Long: "Prints what is set, with --all also what stands at its default, and what each is for. A NAME alone prints its value; exit code\n3 says that there is no such setting.",
+		Use: "get [NAME]", Short: "print settings", Args: cobra.MaximumNArgs(1), Example: "  troupe settings get --all\n  troupe settings get cluster.coverage\n  troupe settings get node_left",
+		Long: "Prints what is set, with --all also what stands at its default, and what each is for. A whole NAME prints its value alone,\na part of names all that have it; exit code 3 says that there is no such setting.",
 	}
 	get.Flags().BoolVar(&all, "all", false, "defaults as well")
 	r := withCluster(c, get)
@@ -117,13 +117,26 @@ func (r *remote) printSetting(s *admin.Settings, name string) error {
 		value, found = s.Defaults[name]
 	}
 	if !found {
-		return &failure{exitNotFound, fmt.Errorf("there is no setting %q; see troupe settings get --all", name)}
+		return r.printMatching(s, name)
 	}
 	if r.json {
 		return printJSON(r.c.out, map[string]string{name: value})
 	}
 	_, err := fmt.Fprintln(r.c.out, value)
 	return err
+}
+
+// printMatching prints the settings that have a part in their names.
+func (r *remote) printMatching(s *admin.Settings, part string) error {
+	part = strings.ToLower(part)
+	other := func(name, _ string) bool { return !strings.Contains(name, part) }
+	maps.DeleteFunc(s.Persistent, other)
+	maps.DeleteFunc(s.Defaults, other)
+	maps.DeleteFunc(s.About, other)
+	if len(s.Persistent)+len(s.Defaults) == 0 {
+		return &failure{exitNotFound, fmt.Errorf("there is no setting with %q in its name; see troupe settings get --all", part)}
+	}
+	return r.printSettings(s, true)
 }
 
 func (r *remote) printSettings(s *admin.Settings, all bool) error {
