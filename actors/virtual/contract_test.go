@@ -124,6 +124,44 @@ func TestHandlerIsTooLateForAnActor(t *testing.T) {
 	})
 }
 
+// That is so on another node, too, which learns from the sender's that the time is up before its own clock says so.
+func TestHandlerElsewhereIsTooLateForAnActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, "n1", "n2")
+		w.register(watchers(new(atomic.Int64), ofContext))
+		asked := "b"
+		for w.home(ID{"clerk", asked}) == w.home(ID{"clerk", "a"}) {
+			asked += "b"
+		}
+		w.lead(w.home(ID{"clerk", asked}), "n2")
+		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
+			deadline, _ := ctx.Deadline()
+			there, end := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(time.Millisecond))
+			defer end()
+			type answered struct {
+				body []byte
+				err  error
+			}
+			answer := make(chan answered, 1)
+			go func() {
+				body, err := to.Serve(there, body)
+				answer <- answered{body, err}
+			}()
+			select {
+			case a := <-answer:
+				return a.body, a.err
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		w.must("n1", "clerk/a", "ask", asked)
+		pass(time.Minute)
+		if got := w.must("n1", "clerk/a", "heard", struct{}{}); got != "[actor clerk/"+asked+", method watch: failed: it was ended: context canceled]" {
+			t.Errorf("the question was answered with %s", got)
+		}
+	})
+}
+
 // A call whose context ends before the second try was perhaps handled by the first.
 func TestEndOfContextAfterAnUnknownOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

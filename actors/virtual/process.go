@@ -302,7 +302,13 @@ func (t *Turn) stopped() bool { return t.given != nil && t.host.ctx.Err() != nil
 // sent, and reminders, come again: to them a handler that takes too long has failed.
 func (t *Turn) abandonedBy(err error) bool {
 	over := t.ctx.Err()
-	return over != nil && errors.Is(err, over) && !(t.m.chore() && over == context.DeadlineExceeded)
+	return over != nil && errors.Is(err, over) && !(t.m.chore() && (over == context.DeadlineExceeded || t.due()))
+}
+
+// due says that the time of the message is up: its sender may be the first to notice, and then its node ends the context here.
+func (t *Turn) due() bool {
+	deadline, has := t.ctx.Deadline()
+	return has && time.Until(deadline) < aMoment
 }
 
 // commit writes state, data, reply, messages and reminders in one step.
