@@ -88,6 +88,26 @@ func (g *Group) sameCluster(ctx context.Context) error {
 	return foreign
 }
 
+// elsewhere is an error if this node runs at the address that its folder has of it, and that is not the present one: then the folder is a copy,
+// and its next life would depose one that goes on, for a log that may lack what that one has acknowledged. It is asked before any connection is
+// made: with that the others would know of the later life.
+func (g *Group) elsewhere(ctx context.Context) error {
+	m := g.State().Member(g.config.Self.ID)
+	if m == nil || m.Peer == "" || m.Peer == g.config.Self.Peer {
+		return nil
+	}
+	f := g.discover(ctx, m.Peer)
+	rejected, there := (*transport.RejectedError)(nil), f.node == g.config.Self.ID && len(f.members) > 0 && f.members[len(f.members)-1].Addr != g.config.Self.Peer
+	if errors.As(f.err, &rejected) {
+		there = rejected.Peer.Node == g.config.Self.ID
+	}
+	if !there { // nobody, somebody else, or this process: it can be reached under both addresses
+		return nil
+	}
+	return fmt.Errorf("metadata: the data folder is a copy: its node runs at %s, and would be pushed out of the cluster by this one at %s: start nothing on the copy while that one runs; to move the node, stop it there first",
+		m.Peer, g.config.Self.Peer)
+}
+
 // alone says whether this node is the only voter of its group.
 func (g *Group) alone(ctx context.Context) (alone bool) {
 	g.ask(ctx, func(c *Core) { alone = c.Votes() && len(c.Voters().GetVoters()) == 1 }) // not asked: the group is closing

@@ -11,8 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 var (
@@ -364,6 +367,29 @@ func TestCopiedFolderIsFoundOut(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node that is started on a copy of a folder, at another address than the one that runs on the folder itself, pushes that one out in no
+// epoch: it ends.
+func TestCopyPushesNobodyOut(t *testing.T) {
+	for _, later := range []shards.Epoch{0, 1, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			n := village(t, 3, 3)
+			own := n.houses["n3"]
+			own.kill()
+			twin := &house{town: n, name: own.name, number: own.number, epoch: own.epoch + later, fs: own.fs.CrashClone(vfs.CrashCloneCfg{}), address: "at-copy"}
+			own.start().waitJoined()
+			if err := twin.begin(); err == nil || !strings.Contains(err.Error(), "its node runs at at-n3") {
+				t.Fatalf("%d epochs later it begins with %v", later, err)
+			}
+			twin.wire.Close()
+			twin.wal.Close()
+			own.set(5*time.Second, "after", "1")
+			if m := n.houses["n1"].group.State().Member(idOf("n3")); m.Down || m.Epoch != own.epoch || m.Peer != own.address {
+				t.Errorf("the member is %+v", m)
+			}
+		})
+	}
 }
 
 // What stood in the way of becoming a member is not said of one that has become one.

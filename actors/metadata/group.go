@@ -184,7 +184,8 @@ type task struct {
 	done chan struct{}
 }
 
-// Start begins or continues this node's part. It returns at once; Joined tells when the node is a member in this life.
+// Start begins or continues this node's part. It returns at once, but for a node at another address than before, which looks for as long as
+// Patience whether somebody is there; Joined tells when the node is a member in this life.
 func Start(c Config) (*Group, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -201,6 +202,10 @@ func Start(c Config) (*Group, error) {
 	}
 	g.loop = newLoop(g, core)
 	g.publish()
+	if err := g.elsewhere(g.ctx); err != nil {
+		g.cancel()
+		return nil, err
+	}
 	g.loop.connect()
 	g.running.Go(g.loop.run)
 	g.running.Go(func() {

@@ -109,6 +109,15 @@ func (h *house) member() cluster.Member {
 
 // start begins the next life of the node.
 func (h *house) start() *house {
+	h.town.t.Helper()
+	if err := h.begin(); err != nil {
+		h.town.t.Fatal(err)
+	}
+	return h
+}
+
+// begin is start, with what Start says.
+func (h *house) begin() error {
 	t := h.town.t
 	t.Helper()
 	h.epoch++
@@ -153,11 +162,8 @@ func (h *house) start() *house {
 		Fatal:     func(err error) { h.fails.Store(&err) },
 		Elected:   func(took time.Duration) { h.mends = append(h.mends, took) },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	h.taken.Store(h.group)
-	return h
+	return err
 }
 
 func (n *town) addressOf(id shards.NodeID) string {
