@@ -55,6 +55,36 @@
 // The examples of package runtime run all of this. A kind may also be a WebAssembly module, which is pushed to the running cluster
 // (runtime.Node.Kinds, or troupe actor push) and called like any other.
 //
+// # Changing the type of a state
+//
+// A state is kept as encoding/json writes it, and each message that changes it writes all of it anew, as the release of its node knows it; one
+// that changes nothing in it, but data say, leaves it as another release wrote it. While releases are mixed, and after one is rolled back, an
+// actor may move to an older node:
+//
+//	a new field               zero until it is written. An older release that writes the state drops it
+//	a field that goes         dropped with the next write. An older release finds zero
+//	another name in Go        is another field. Keep the name that is kept: Total int `json:"Sum"`; upper and lower case are the same
+//	a wider type              int32 to int64, say: fine, until an older release finds what it cannot hold
+//	a type that cannot read   every message is refused with CodeFailed, and what is kept stays as it is
+//
+// So give fields their json tags from the first release on, and change what must be changed in two: the first reads both and writes the old, the
+// second, when no node runs anything older than the first, writes the new. OnActivate is the place to bring over what is found, for it is
+// committed before the message is handled:
+//
+//	type account struct {
+//		Cents int64
+//		Euros float64 `json:",omitempty"` // of the time before Cents
+//	}
+//	virtual.OnActivate(k, func(c *virtual.Context[account]) error {
+//		if c.State.Euros != 0 {
+//			c.State.Cents, c.State.Euros = int64(math.Round(c.State.Euros*100)), 0
+//		}
+//		return nil
+//	})
+//
+// A type with an UnmarshalJSON of its own reads whatever it was before. What is new and must survive older releases is kept as data: no
+// release touches keys that it does not know (Turn.Set).
+//
 // # What may come between
 //
 //	Handle                nothing: a message has the actor for itself until its handler returns

@@ -72,11 +72,8 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	if err != nil && !errors.As(err, &refusal) {
 		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is
 	}
-	before := a.stored
-	if before == nil {
-		before = a.kind.zero
-	}
-	changed := err == nil && (t.leaves() || !bytes.Equal(value, before) || t.cleared && a.stored != nil && !a.expires)
+	value, differs := a.amend(t, value)
+	changed := err == nil && (t.leaves() || differs || t.cleared && a.stored != nil && !a.expires)
 	switch a.core.Ending(m.call(), changed, err != nil) {
 	case rules.Confirm:
 		err = a.confirm(err)
@@ -85,7 +82,9 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 			return nil, kept
 		}
 	case rules.Commit:
-		err = a.commit(t, value, body)
+		if err = a.commit(t, value, body); err == nil {
+			a.foreign = a.foreign && !differs
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -93,6 +92,27 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	a.decoded = state
 	a.setTimers(t)
 	return body, nil
+}
+
+// amend gives the state as it is to be kept, and says whether the handler has changed it. What another release has written may say the same in other
+// words, or more than this one knows: it stays as it is until a handler changes what this one knows of it.
+func (a *activation) amend(t *Turn, value []byte) (keep []byte, changed bool) {
+	before := a.stored
+	if before == nil {
+		before = a.kind.zero
+	}
+	if bytes.Equal(value, before) || value == nil || !a.foreign || t.cleared {
+		return value, !bytes.Equal(value, before)
+	}
+	state := a.kind.fresh()
+	_, text, err := rules.State(a.stored)
+	if err = errors.Join(err, decodeState(a.stored, state)); err != nil {
+		return value, true
+	}
+	if known, err := encodeState(t.numbers.Last(), state); err != nil || !bytes.Equal(value, known) {
+		return value, true
+	}
+	return append(rules.AppendState(make([]byte, 0, 8+len(text)), t.numbers.Last()), text...), false
 }
 
 // encode gives the reply and the state as they are kept, if what the handler leaves behind is within its bounds.
@@ -221,7 +241,7 @@ func (a *activation) publish() {
 // load takes the state as it was read by a node that led in a term.
 func (a *activation) load(term shards.Term, s Stored) error {
 	sent := uint64(0)
-	a.stored, a.decoded, a.expires = nil, nil, s.Expires
+	a.stored, a.decoded, a.expires, a.foreign = nil, nil, s.Expires, s.Version != 0
 	if s.Version != 0 {
 		var err error
 		if sent, _, err = rules.State(s.Bytes); err != nil {
