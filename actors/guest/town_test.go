@@ -167,7 +167,9 @@ func (w *town) expect(node int, actor, method, request, want string) {
 // leave has a node be no member any more.
 func (w *town) leave(node int) {
 	w.t.Helper()
-	w.must(&cluster.Command{Member: &cluster.MemberChange{Node: id(node), Forget: true}})
+	m := member(node)
+	w.must(&cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: m.ID, Epoch: m.Epoch}}}})
+	w.must(&cluster.Command{Member: &cluster.MemberChange{Node: m.ID, Forget: true}})
 	synctest.Wait()
 }
 
