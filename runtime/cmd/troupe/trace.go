@@ -200,6 +200,9 @@ func (r *remote) watchFailovers(ctx context.Context, client *admin.Client, o *tr
 				continue
 			}
 			record, err := client.Failover(ctx, f.Trace)
+			if admin.NotFound(err) { // another leads by now, who does not know of suspicions
+				continue
+			}
 			if err != nil {
 				return err
 			}
