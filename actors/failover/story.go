@@ -206,6 +206,10 @@ func (s *stories) follow(state *cluster.State, now int64) {
 		if x == nil {
 			x = s.unnoticed(state, entry, now)
 		}
+		if x.Kind == tracing.KindSuspicion { // its next life began before it was declared dead
+			x.Kind, x.Since, x.Reason, x.Declared = tracing.KindFailover, 0, nextLife, now
+			x.check(now, "dead: "+nextLife)
+		}
 		x.listed = true
 		for _, id := range entry.Deposed {
 			if x.shard(id) == nil && state.Shard(id) != nil {
@@ -224,6 +228,9 @@ func (s *stories) follow(state *cluster.State, now int64) {
 		s.took(state, &early[i])
 	}
 }
+
+// nextLife is why a life is over that was suspected, and no more.
+const nextLife = "its next life began before it was declared dead"
 
 // unnoticed opens the story of a life that nobody suspected: its next one began before.
 func (s *stories) unnoticed(state *cluster.State, entry *cluster.Failover, now int64) *story {
