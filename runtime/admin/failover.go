@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -162,7 +163,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 
 // round tries each address once. alive says that another round may help: a node was there, and could not serve this now.
 func (c *Client) round(ctx context.Context, r *call) (response *http.Response, alive bool, err error) {
-	var failures []string
+	var failures []refusal
 	order := c.list()
 	for _, e := range order {
 		response, err := c.try(ctx, r, e.base)
@@ -184,13 +185,60 @@ func (c *Client) round(ctx context.Context, r *call) (response *http.Response, a
 		if len(order) == 1 {
 			return nil, alive, err
 		}
-		failures = append(failures, fmt.Sprintf("%s: %s", e.base, failure.Reason))
+		failures = append(failures, refusal{e.base, strings.TrimPrefix(failure.Reason, "no answer from "+e.base+": "), failure.Status != 0})
 	}
 	status := 0
 	if alive { // somebody is there, and says that it cannot
 		status = http.StatusServiceUnavailable
 	}
-	return nil, alive, &Error{Status: status, Kind: shards.KindUnavailable.String(), Reason: "no node can serve this: " + strings.Join(failures, "; ")}
+	return nil, alive, &Error{Status: status, Kind: shards.KindUnavailable.String(), Reason: inVain(failures)}
+}
+
+// refusal is why one address was asked in vain.
+type refusal struct {
+	base, reason string
+	answered     bool // by a node
+}
+
+// inVain says why no node serves a request: what most of those say that answer, then each address once, in a line of its own.
+func inVain(list []refusal) string {
+	said := map[string]int{}
+	cause := ""
+	for _, f := range list {
+		if !f.answered {
+			continue
+		}
+		if said[alike(f.reason)]++; cause == "" || said[alike(f.reason)] > said[alike(cause)] {
+			cause = f.reason
+		}
+	}
+	var text strings.Builder
+	text.WriteString("no node answers")
+	if cause != "" {
+		text.Reset()
+		fmt.Fprintf(&text, "no node can serve this: %s", cause)
+	}
+	for _, f := range list {
+		switch {
+		case !f.answered:
+			fmt.Fprintf(&text, "\n  %s: no answer: %s", f.base, f.reason)
+		case alike(f.reason) == alike(cause):
+			fmt.Fprintf(&text, "\n  %s says so", f.base)
+		default:
+			fmt.Fprintf(&text, "\n  %s: %s", f.base, f.reason)
+		}
+	}
+	return text.String()
+}
+
+// alike is a reason without its figures: two nodes have missed a leader for nearly the same time.
+func alike(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, reason)
 }
 
 // mayTryNext says whether another node may be asked after this failure.
@@ -262,8 +310,15 @@ func (b *answerBody) Close() error {
 // unreached tells a request that surely did nothing from one of which nobody knows.
 func (r *call) unreached(base string, err error) *Error {
 	kind := shards.KindOutcomeUnknown
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err // it names the address once more
+	}
 	var dial *net.OpError
-	if r.repeatable || errors.As(err, &dial) && dial.Op == "dial" {
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		err, kind = dial.Err, shards.KindUnavailable // likewise
+	}
+	if r.repeatable {
 		kind = shards.KindUnavailable
 	}
 	return &Error{Kind: kind.String(), Reason: fmt.Sprintf("no answer from %s: %v", base, err)}

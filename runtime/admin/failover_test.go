@@ -185,3 +185,33 @@ func TestScanGoesOn(t *testing.T) {
 		t.Errorf("without patience the scan broke off after %d", count)
 	}
 }
+
+// Who is told that no node can serve a request reads the cause first, and each address once.
+func TestWhyNoNodeServes(t *testing.T) {
+	leaderless := func(seconds int) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, `{"error":{"kind":"unavailable","reason":"no placement leader is known since %ds"},"status":503}`, seconds)
+		}))
+	}
+	one, two, dead := leaderless(12), leaderless(9), deadAddress(t)
+	defer one.Close()
+	defer two.Close()
+	for _, x := range []struct {
+		addresses []string
+		want      string
+	}{
+		{[]string{dead, one.URL, two.URL}, "no node can serve this: no placement leader is known since 12s\n  http://" + dead + ": no answer: connect: connection refused\n  " + one.URL + " says so\n  " + two.URL + " says so"},
+		{[]string{dead, "127.0.0.1:1"}, "no node answers\n  http://" + dead + ": no answer: connect: connection refused\n  http://127.0.0.1:1: no answer: connect: connection refused"},
+		{[]string{dead}, "no answer from http://" + dead + ": connect: connection refused"},
+	} {
+		client, err := New(x.addresses, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if _, err := client.Nodes(t.Context()); !errors.As(err, &e) || e.Reason != x.want {
+			t.Errorf("got\n%v\nwant\n%s", err, x.want)
+		}
+	}
+}

@@ -241,6 +241,8 @@ func (r *remote) explain(err error) error {
 		return fmt.Errorf("%s speaks TLS: name the authority of its certificate with --ca or TROUPE_CA, or write https:// in --addr", r.addresses())
 	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason):
 		return fmt.Errorf("%s takes connections and does not answer this in time: troupe health says whether a placement leader is known, and the node's log what holds it up\n  %s", r.addresses(), e.Reason)
+	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason) && strings.Contains(e.Reason, "\n"):
+		return fmt.Errorf("cannot reach any node: is one running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)%s", e.Reason[strings.IndexByte(e.Reason, '\n'):])
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
 		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
 	case e.Status == http.StatusUnauthorized && r.c.setting(r.token, "TROUPE_TOKEN", "") != "":
@@ -257,7 +259,7 @@ func (r *remote) explain(err error) error {
 
 // unreachable tells "nobody listens" from an answer that broke off.
 func unreachable(reason string) bool {
-	return strings.Contains(reason, "dial ") || strings.Contains(reason, "no answer from")
+	return strings.Contains(reason, "dial ") || strings.Contains(reason, "no answer")
 }
 
 // keyText is a key for people: as it is if it is printable text, quoted otherwise.

@@ -156,6 +156,10 @@ func TestClusterVerbs(t *testing.T) {
 			"a         16      1         1            fsync       none        noeviction  7     2.00 KiB\n", ""},
 		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{OK: true, Shards: 16, Nodes: []admin.NodeCheck{{Node: "n1", OK: true, Leader: "n1", Version: 3, Micros: 250}}}}}, 0,
 			"n1    n1      3      250µs        ok\n16 of 16 shards written, read and deleted\n", "timeout=10s"},
+		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{Shards: 4, Leader: "n1", Problems: []admin.ShardCheck{
+			{Shard: "a/1", Problem: "write: no primary of a/1 for 12s"}, {Shard: "a/2", Problem: "read: gone"}, {Shard: "a/3", Problem: "write: no primary of a/3 for 7s"}}}}}, 4,
+			"2 shards: write: no primary of a/1 for 12s\n  a/1, a/3\nshard a/2: read: gone\n1 of 4 shards", ""},
+		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{Shards: 1}}}, 4, "no placement leader is known: a majority", ""},
 		{"check", map[string][]any{"POST /_cluster/check": {admin.CheckAnswer{Shards: 2, Problems: []admin.ShardCheck{{Shard: "a/1", Problem: "write: no primary"}}}}}, 4, "shard a/1: write: no primary\n1 of 2 shards", ""},
 	} {
 		if c.answers == nil {

@@ -280,8 +280,11 @@ func (r *remote) printCheck(a *admin.CheckAnswer) error {
 	if err := writeTable(r.c.out, []string{"NODE", "LEADER", "STATE", "ANSWERED IN", "RESULT"}, rows); err != nil {
 		return err
 	}
-	for _, p := range a.Problems {
-		fmt.Fprintf(r.c.out, "shard %s: %s\n", p.Shard, p.Problem)
+	if a.Leader == "" && !a.OK {
+		fmt.Fprintln(r.c.out, "no placement leader is known: a majority of the voters must run and reach each other")
+	}
+	for _, line := range problemLines(a.Problems) {
+		fmt.Fprintln(r.c.out, line)
 	}
 	last := fmt.Sprintf("%d of %s written, read and deleted", a.Shards-len(a.Problems), plural(a.Shards, "shard"))
 	if a.ReadOnly {
