@@ -171,6 +171,7 @@ func TestCloseEndsPatience(t *testing.T) {
 	w := newTown(t, "a")
 	w.lead("", "a")
 	a := w.nodes["a"]
+	a.config.Patience = time.Hour
 	refused := make(chan *onlyAsk, 1)
 	go func() { refused <- a.do(0, set("k", "v")) }()
 	for a.Figures().Retries == 0 { // until it is being tried again

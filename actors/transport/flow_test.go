@@ -118,7 +118,7 @@ func TestBurstArrivesWholeAndInOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(60 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%d of %d arrived", next, count)
 		}
 		t.Logf("credit was used up %d times", full)

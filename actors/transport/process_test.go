@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,8 @@ func TestMain(m *testing.M) {
 	bufio.NewReader(os.Stdin).ReadString('\n')
 }
 
-// A killed process is noticed at once: calls fail, the change is told, and a redial proves its death.
+// A killed process is noticed by the break of its connection, and not by its silence: calls fail, the change is told, and a redial proves its
+// death.
 func TestKillOfAProcess(t *testing.T) {
 	rounds := 10
 	if testing.Short() {
@@ -93,7 +95,7 @@ func TestKillOfAProcess(t *testing.T) {
 				t.Fatalf("a call in flight: %v", err)
 			}
 		}
-		if c := a.next(t); c.Up {
+		if c := a.next(t); c.Up || !regexp.MustCompile("EOF|reset by peer|broken pipe").MatchString(c.Cause.Error()) {
 			t.Fatalf("%+v", c)
 		}
 		noticed = append(noticed, time.Since(killed))
@@ -107,7 +109,4 @@ func TestKillOfAProcess(t *testing.T) {
 	slices.Sort(noticed)
 	slices.Sort(proven)
 	t.Logf("%d kills: noticed after %v, proven after %v; at worst %v and %v", rounds, noticed[rounds/2], proven[rounds/2], noticed[rounds-1], proven[rounds-1])
-	if noticed[rounds/2] > 50*time.Millisecond { // the median: a busy machine may stop a test for longer
-		t.Errorf("noticed after %v, want 50 ms at most", noticed[rounds/2])
-	}
 }

@@ -96,7 +96,7 @@ func (n *node) keep(text string) {
 // received waits until so many messages have arrived.
 func (n *node) received(t *testing.T, count int) []string {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		n.mu.Lock()
 		got := n.got
@@ -118,7 +118,7 @@ func (n *node) next(t *testing.T) Change {
 	select {
 	case c := <-n.changes:
 		return c
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("no change of any connection\n%s", n.log.text.String())
 		panic("unreachable")
 	}
@@ -150,7 +150,7 @@ func pair(t *testing.T, l land, change ...func(*Config)) (a, b *node) {
 }
 
 func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

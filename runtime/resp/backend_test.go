@@ -193,7 +193,7 @@ func dial(t testing.TB, addr string) *client {
 
 func (c *client) send(raw string) {
 	c.t.Helper()
-	if err := c.nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		c.t.Fatal(err)
 	}
 	if _, err := c.nc.Write([]byte(raw)); err != nil {

@@ -8,10 +8,14 @@ import (
 	"crypto/x509"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http/httptest"
 	goruntime "runtime"
 	"sync"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The scheduler hears of a connection that is never found empty, and of a call that copies much; else of none.
@@ -21,6 +25,7 @@ func TestTheSchedulerHearsOfABusyConnection(t *testing.T) {
 	if _, err := far.Write(make([]byte, 10*mostQuiet)); err != nil {
 		t.Fatal(err)
 	}
+	whole(t, near, 10*mostQuiet)
 	p := make([]byte, 1)
 	for i := range 3 * mostQuiet {
 		if _, err := io.ReadFull(near, p); err != nil {
@@ -45,6 +50,20 @@ func TestTheSchedulerHearsOfABusyConnection(t *testing.T) {
 	}
 	near.Close()
 	reading.Wait()
+}
+
+// whole waits until so many bytes can be read at once: the system brings them over in its own time.
+func whole(t *testing.T, c net.Conn, bytes int) {
+	t.Helper()
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for there, failed := 0, error(nil); there < bytes; goruntime.Gosched() {
+		if err := raw.Control(func(fd uintptr) { there, failed = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil || failed != nil {
+			t.Fatal(err, failed)
+		}
+	}
 }
 
 // TLS is above a direct connection as it is above any other.
