@@ -93,8 +93,12 @@ func TestSessionsEnd(t *testing.T) {
 			t.Errorf("%d reminders and messages are left", n)
 		}
 		closed := open(t, w)
+		late := []string{closed.name, "never there"} // what is attached to them hears that they are over
 		if err := closed.Close(ctx); err != nil {
 			t.Error(err)
+		}
+		for _, name := range late {
+			must[struct{}](t)(virtual.Call[virtual.ID, struct{}](ctx, w.Host(0), sessionID(name), "attach", virtual.ID{Kind: KindRegistry, Name: "r"}))
 		}
 		w.Pass(15 * time.Minute) // for so long calls may be tried again
 		if n := w.Keys("s/{session/"); n != 0 {

@@ -72,7 +72,9 @@ func sessionKind(options []virtual.Option) *virtual.Kind {
 		switch {
 		case slices.Contains(c.State.Attached, id):
 			return struct{}{}, nil
-		case !c.State.Open || len(c.State.Attached) >= MaxAttached:
+		case !c.State.Open: // and nothing of it stays
+			return struct{}{}, errors.Join(c.Clear(), c.Tell(id, ended, c.Self().Name))
+		case len(c.State.Attached) >= MaxAttached:
 			return struct{}{}, c.Tell(id, ended, c.Self().Name)
 		case id.Check(ended) != nil:
 			return struct{}{}, id.Check(ended)
