@@ -127,15 +127,24 @@ func TestFollowerDoesNotHang(t *testing.T) {
 	if err := f.Put(t.Context(), "a", "a"); err == nil {
 		t.Fatal("it was answered")
 	}
-	if err := f.Put(t.Context(), "a", "a"); err != nil {
+	tries := func(fits func(error) bool) { // in 20 ms a busy machine may answer nothing
+		t.Helper()
+		var err error
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+			if err = f.Put(t.Context(), "a", "a"); fits(err) {
+				return
+			}
+		}
 		t.Fatal(err)
 	}
+	tries(func(err error) bool { return err == nil })
 	circle := ""
 	circle = fakeRedis(t, func([]string) string { return "-MOVED 1 " + circle + "\r\n" })
 	f.at = circle
-	if err := f.Put(t.Context(), "a", "a"); err == nil || !strings.Contains(err.Error(), "MOVED") {
-		t.Errorf("in a circle: %v", err)
-	}
+	tries(func(err error) bool {
+		f.at = circle
+		return err != nil && strings.Contains(err.Error(), "MOVED")
+	})
 }
 
 // memory is a store that fails while it is told to.
@@ -177,10 +186,14 @@ func TestWriterMeasuresTheGap(t *testing.T) {
 	m.mu.Lock()
 	m.broken = true
 	m.mu.Unlock()
-	broke := time.Now()
-	for n := 0; n < 20; n, _ = w.Failures() {
-		<-time.After(time.Millisecond)
+	failed := func(least int) {
+		for n := 0; n < least; n, _ = w.Failures() {
+			<-time.After(time.Millisecond)
+		}
 	}
+	failed(1)
+	broke := time.Now() // what was acknowledged before is noted
+	failed(20)
 	mended := time.Now()
 	m.mu.Lock()
 	m.broken = false
@@ -190,7 +203,7 @@ func TestWriterMeasuresTheGap(t *testing.T) {
 	}
 	w.Stop()
 	gap, from := w.Gap()
-	if outage := mended.Sub(broke); gap < outage || from.After(broke) && from.Sub(broke) > 5*time.Millisecond {
+	if outage := mended.Sub(broke); gap < outage || from.After(broke) {
 		t.Errorf("an outage of %v was measured as %v from %v on", outage, gap, from.Sub(broke))
 	}
 	acks := w.Acks()
@@ -232,7 +245,7 @@ func TestPauseHoldsAProcess(t *testing.T) {
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if v, err := c.Receive(); err != nil || v != "PONG" {
 		t.Errorf("%v, %v", v, err)
 	}
@@ -277,10 +290,13 @@ func TestAskingACluster(t *testing.T) {
 	if _, err := c.Primary(t.Context(), "other", "bar"); err == nil {
 		t.Error("a primary in no keyspace")
 	}
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := c.WaitHealth(short, "green"); err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("while n1 does not answer: %v", err)
+	for patience, told := 50*time.Millisecond, false; !told; patience *= 2 { // on a busy machine nothing may have been asked by then
+		short, cancel := context.WithTimeout(t.Context(), patience)
+		err := c.WaitHealth(short, "green")
+		cancel()
+		if told = err != nil && strings.Contains(err.Error(), "404"); err == nil || patience > time.Minute {
+			t.Fatalf("while n1 does not answer: %v", err)
+		}
 	}
 	c.Members[0] = fakeMember(t, "n1", pages)
 	if err := c.WaitHealth(t.Context(), "green"); err != nil {
