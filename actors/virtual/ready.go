@@ -48,7 +48,7 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards
 	for again != nil {
 		select {
 		case <-again:
-			again, reason = k.unready()
+			again, _ = k.unready()
 		case <-p.lost:
 			return &shards.NotPrimaryError{Shard: shard}
 		case <-ctx.Done():
