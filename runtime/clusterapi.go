@@ -75,7 +75,7 @@ func (c clusterAPI) Evidence() admin.Evidence {
 	if e.Leader == "" {
 		e.Leaderless = c.node.leaderless(time.Now())
 	}
-	e.Full = c.node.room.full()
+	e.Full, e.Short = c.node.room.full(), c.node.room.short()
 	return e
 }
 

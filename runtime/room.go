@@ -25,8 +25,8 @@ const (
 // rooms is what a node knows of full ones. The zero value knows of none. It may be used concurrently.
 type rooms struct {
 	mu    sync.Mutex
-	stage map[shards.NodeID]string    // by watermarks
-	low   map[shards.NodeID]shortness // below the reserve
+	stage map[shards.NodeID]member.Full // by watermarks
+	low   map[shards.NodeID]shortness   // below the reserve
 }
 
 type shortness struct {
@@ -50,7 +50,13 @@ func (r *rooms) forget() (news bool) {
 func (r *rooms) full() map[shards.NodeID]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := maps.Clone(r.stage)
+	var all map[shards.NodeID]string
+	if len(r.stage) > 0 {
+		all = make(map[shards.NodeID]string, len(r.stage))
+	}
+	for node, full := range r.stage {
+		all[node] = full.Why
+	}
 	for node, short := range r.low {
 		if short.old() {
 			continue
@@ -63,11 +69,24 @@ func (r *rooms) full() map[shards.NodeID]string {
 	return all
 }
 
+// short are those of the full nodes that lack memory.
+func (r *rooms) short() map[shards.NodeID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	short := map[shards.NodeID]bool{}
+	for node, full := range r.stage {
+		if full.Memory {
+			short[node] = true
+		}
+	}
+	return short
+}
+
 // judged takes the leader's list, and says whether it is another.
 func (r *rooms) judged(list []member.Flood) (changed bool) {
-	stage := make(map[shards.NodeID]string, len(list))
+	stage := make(map[shards.NodeID]member.Full, len(list))
 	for _, f := range list {
-		stage[f.Node] = f.Why
+		stage[f.Node] = f.Full
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

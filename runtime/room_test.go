@@ -33,6 +33,12 @@ func TestFullNodesAreKnownBothWays(t *testing.T) {
 	if r.full() != nil || !r.tell("a", "low") || r.tell("a", "lower") || !r.judged([]member.Flood{{Node: "b", Full: member.Full{Why: "flood"}}}) {
 		t.Error("what is news is not told so")
 	}
+	if len(r.short()) != 0 {
+		t.Error("a full disk is taken for short memory")
+	}
+	if r.judged([]member.Flood{{Node: "b", Full: member.Full{Memory: true, Why: "flood"}}}); !r.short()["b"] || len(r.short()) != 1 {
+		t.Errorf("short of memory are %v", r.short())
+	}
 	if all := r.full(); len(all) != 2 || all["a"] != "lower" || all["b"] != "flood" {
 		t.Errorf("full are %v", all)
 	}

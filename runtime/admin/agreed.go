@@ -66,6 +66,9 @@ type Evidence struct {
 
 	// Full are the nodes that take no writes that grow, each with a sentence that says why.
 	Full map[shards.NodeID]string
+
+	// Short are those of them that lack memory; the others lack only room on their disk, of which keyspaces in memory need none.
+	Short map[shards.NodeID]bool
 }
 
 // Liveness is what the placement leader thinks of a member. One of which nothing is known is the zero value.

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,32 @@ func TestFullNodesShowInHealth(t *testing.T) {
 	m.cluster.evidence.Full[nodeID(1)], m.cluster.evidence.Full[nodeID(2)] = "none", "none"
 	if h := judged(t, m); h.Status != Red || len(h.Reasons) != 3 || h.Reasons[0].Shard != "node n1" {
 		t.Errorf("all are full: %+v", h)
+	}
+}
+
+// A shard that refuses writes since a node with a copy is full says so where it is asked about; one in memory needs no disk.
+func TestExplainTellsOfFullNodes(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	s := NewServer(m, ServerConfig{})
+	refuses := func(index int) bool {
+		w := ask(s, "GET", fmt.Sprintf("/_cluster/allocation/explain?keyspace=default&shard=%d", index), "")
+		if w.Code != http.StatusOK {
+			t.Fatal(w.Body)
+		}
+		return strings.Contains(w.Body.String(), `"refuses_writes":"no room"`)
+	}
+	m.cluster.evidence.Full = map[shards.NodeID]string{nodeID(3): "no room"} // which has a copy of the second shard
+	if refuses(0) || !refuses(1) {
+		t.Errorf("of the shards refuse %v and %v", refuses(0), refuses(1))
+	}
+	m.cluster.state.Keyspace(0).Durability = shards.DurabilityMemory
+	if refuses(1) {
+		t.Error("for the want of a disk that it does not need")
+	}
+	m.cluster.evidence.Short = map[shards.NodeID]bool{nodeID(3): true}
+	if !refuses(1) {
+		t.Error("it needs memory")
 	}
 }
 

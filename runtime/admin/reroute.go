@@ -206,6 +206,7 @@ type ExplainAnswer struct {
 	Shard   Row             `json:"shard"`
 	Summary string          `json:"explanation"`
 	Nodes   []ExplainedNode `json:"node_allocation_decisions"`
+	Refuses string          `json:"refuses_writes,omitempty"` // why no writes that grow are taken: a node with a copy is full; empty: they are
 }
 
 // ExplainedNode is what the deciders say about the shard on one node.
@@ -260,8 +261,23 @@ func (s *Server) explain(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	x.json(http.StatusOK, explained(state, row, &explanation))
+	a := explained(state, row, &explanation)
+	evidence := c.Evidence()
+	a.Refuses = refusesWrites(state, row, &evidence)
+	x.json(http.StatusOK, a)
 	return nil
+}
+
+// refusesWrites is why a shard takes no writes that grow, as it decides itself: a node with a copy of it is short of what it needs.
+func refusesWrites(state *cluster.State, row *cluster.Shard, e *Evidence) string {
+	k := state.Keyspace(row.ID.Keyspace())
+	for i := range row.Copies {
+		node := row.Copies[i].Node
+		if why := e.Full[node]; why != "" && (e.Short[node] || k.Durability != shards.DurabilityMemory) {
+			return why
+		}
+	}
+	return ""
 }
 
 func whichShard(state *cluster.State, keyspace string, index *int) (*cluster.Shard, error) {

@@ -134,6 +134,7 @@ func TestClusterVerbs(t *testing.T) {
 		{"reroute --retry-failed", map[string][]any{"POST /_cluster/reroute": {admin.RerouteAnswer{}}}, 0, "nothing to move", "retry_failed=true"},
 		{"reroute move orders/3 n1 n3", map[string][]any{"POST /_cluster/reroute": {refused}}, 4, "MAY       VERDICT  DECIDER    REASON\nallocate  no       same_node  it holds c7\nnothing was changed (cluster state version 0)\n", `{"commands":[{"move":{"keyspace":"orders","shard":3,"from_node":"n1","to_node":"n3"}}]}`},
 		{"reroute allocate-stale orders/3 n3 --accept-data-loss", map[string][]any{"POST /_cluster/reroute": {planned}}, 0, "planned", `{"allocate_stale":{"keyspace":"orders","shard":3,"node":"n3","accept_data_loss":true}}`},
+		{"explain orders/3", map[string][]any{"GET /_cluster/allocation/explain": {admin.ExplainAnswer{Shard: row3, Refuses: "the disk of node n2 is full"}}}, 0, "\nwrites that grow are refused: the disk of node n2 is full\nNODE ", ""},
 		{"explain orders/3 n1", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0, "orders/3 term 4: n1 primary, n3 recovering for c1, n2 failed, n4 in sync\nit lacks a copy\n" +
 			"NODE  COPY  MAY       VERDICT       DECIDER AND REASON\nn1    c1              holds a copy\n            remain    no            draining: node n1 is draining\n            promote   yes           alive\n" +
 			"            allocate  no            same_node: it holds c1\nn5    -               THROTTLE\n            allocate  yes           same_node\n            start     throttle      throttling: 2 are coming\n" +

@@ -15,6 +15,9 @@ func (r *remote) printExplanation(a *admin.ExplainAnswer, all bool) error {
 	if strings.HasPrefix(what, a.Shard.Shard+" ") { // the row, which is printed already, and what is to be said about it
 		_, what, _ = strings.Cut(what, "; ")
 	}
+	if a.Refuses != "" {
+		what = strings.TrimSuffix("writes that grow are refused: "+a.Refuses+"\n"+what, "\n")
+	}
 	if what == "" {
 		what = "it has what it needs, and the next plan does nothing with it"
 	}
