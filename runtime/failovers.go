@@ -134,8 +134,12 @@ func (n *Node) idle(p placement.Planned) {
 }
 
 // Failovers are those that the cluster remembers, drains and moves as well, the oldest first, with those that go on now and the suspicions that were
-// refuted lately, as the placement leader knows them. When the leader cannot be asked they are missing, and the error says so.
+// refuted lately, as the placement leader knows them. When the leader cannot be asked they are missing, and the error says so. After Close
+// it wraps ErrClosed.
 func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
+	if n.stopped.Load() {
+		return nil, errClosed
+	}
 	open, err := n.openStories(ctx)
 	list := slices.Clone(open)
 	state := n.state()

@@ -75,7 +75,7 @@ type Op struct {
 	refused error // an option that makes no sense
 }
 
-// Option changes what a Put does.
+// Option changes what a Put does; nil changes nothing.
 type Option func(*Op)
 
 // TTL has the key expire after a duration, to the millisecond. One below a millisecond is refused with KindInvalid: a key that is to be
@@ -120,7 +120,9 @@ func Put(key string, value []byte, options ...Option) Op {
 func newOp(inner store.Op, options []Option) Op {
 	op := Op{op: inner}
 	for _, option := range options {
-		option(&op)
+		if option != nil { // nil asks for nothing
+			option(&op)
+		}
 	}
 	return op
 }

@@ -34,6 +34,9 @@ func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 	if n.stopped.Load() {
 		return errClosed
 	}
+	if k == nil {
+		return invalid("the kind to register is nil")
+	}
 	if err := n.makeActorKeyspace(ctx, k.Keyspace()); err != nil {
 		return err
 	}

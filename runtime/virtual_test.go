@@ -166,6 +166,29 @@ func TestRegisterKnowsItsKeyspace(t *testing.T) {
 	}
 }
 
+// What is nil is refused, or asks for nothing. What is asked of a node after its Close has an error, also where there would be an empty list.
+func TestNilAndClosed(t *testing.T) {
+	n := start(t, Config{})
+	if err := n.Register(t.Context(), nil); !errors.Is(err, ErrConfig) {
+		t.Errorf("no kind is registered: %v", err)
+	}
+	if err := n.Actors().Register(nil); err == nil {
+		t.Error("no kind is registered with the host")
+	}
+	if _, err := open(t, n, "default").Put(t.Context(), "key", nil, nil, TTL(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := n.Actors().Aside(t.Context(), 10); !errors.Is(err, ErrClosed) {
+		t.Errorf("set aside on a node that is closed: %v, %v", list, err)
+	}
+	if list, err := n.Failovers(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("failovers, says a node that is closed: %v, %v", list, err)
+	}
+}
+
 // Promised: "100 failovers under call load: no acknowledged effect lost, none applied twice (each call carries a unique id …)".
 func TestCallsSurviveFailovers(t *testing.T) {
 	c := newTroop(t, true, volatileSpace("default", 1), volatileSpace("actors", 2))

@@ -16,6 +16,9 @@ import (
 // the same work.
 var ErrFenced = errors.New("topics: the partition belongs to another member, or to this one anew")
 
+// ErrLeft says that a member was asked for messages after its Close.
+var ErrLeft = errors.New("topics: the member has left its group; Join makes another")
+
 // Consumer is one member of a consumer group. It belongs to one goroutine, and needs no other: Poll says the heartbeats too.
 type Consumer struct {
 	client  *Client
@@ -29,6 +32,7 @@ type Consumer struct {
 	met     int           // of topics: those that are known to be there
 	held    []cursor      // in order
 	turn    int           // of the partition that is asked first
+	left    bool          // it was closed
 }
 
 // cursor is a partition that the consumer works on, and what it reads next.
@@ -65,8 +69,11 @@ func (m *Consumer) Holds() (list []Assignment) {
 // Poll gives the next messages of one of the member's partitions, at most so many. If there are none it waits for some, as long as it
 // is told; then there are no Messages. With the call the member says that it is done with what it got before: if a partition is
 // taken from it, what it has not committed by now goes to another. ErrNoTopic if one of the topics was not created: the member takes no
-// part before all are there, and may Poll again.
+// part before all are there, and may Poll again. ErrLeft after Close.
 func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Records, error) {
+	if m.left {
+		return Records{}, ErrLeft
+	}
 	begun := time.Now()
 	for d := firstPause; ; d = min(2*d, longestPause) {
 		if time.Since(m.beaten) >= m.rest {
@@ -193,9 +200,9 @@ func (m *Consumer) Again(r Records) {
 	}
 }
 
-// Close leaves the group: others get the partitions at once.
+// Close leaves the group: others get the partitions at once. If it fails they get them after the session timeout; it may be called again.
 func (m *Consumer) Close(ctx context.Context) error {
-	m.held = nil
+	m.held, m.left = nil, true
 	_, err := virtual.Call[string, struct{}](ctx, m.client.host, groupID(m.group), "leave", m.name)
 	return err
 }

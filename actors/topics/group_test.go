@@ -169,6 +169,30 @@ func TestAbsenceOfTheGroup(t *testing.T) {
 	})
 }
 
+// Who has left its group gets no messages, and hears so at once: it would come back into the group unnoticed.
+func TestWhoHasLeftGetsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "jobs", Config{Partitions: 1}))
+		m := c.Join("g", 0, "jobs")
+		poll(t, w, m)
+		for range 2 {
+			if err := m.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must[Position](t)(c.Publish(ctx, "jobs", Record{Value: []byte("1")}, Once{}))
+		begun := time.Now()
+		if r, err := m.Poll(ctx, 10, time.Minute); !errors.Is(err, ErrLeft) || len(r.Messages) != 0 || time.Since(begun) > 0 {
+			t.Errorf("%d messages, %v, after %v", len(r.Messages), err, time.Since(begun))
+		}
+		w.Pass(time.Minute)
+		if g := must[group](t)(virtual.Call[struct{}, group](ctx, w.Host(0), groupID("g"), "look", struct{}{})); len(g.Members) != 0 {
+			t.Errorf("members: %+v", g.Members)
+		}
+	})
+}
+
 // model is what a seeded run knows: every message, who has worked on it, and what must hold.
 type model struct {
 	t         *testing.T

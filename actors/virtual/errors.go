@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -94,14 +95,17 @@ func (e *Error) heard(said string) *Error {
 
 // around is the text of an error that wraps this one, which has no actor yet: with Text in the place of this one.
 func (e *Error) around(outer error) string {
-	return strings.Replace(outer.Error(), e.Error(), e.Text, 1)
+	return strings.Replace(outer.Error(), e.Error(), cmp.Or(e.Text, e.Code.String()), 1)
 }
 
 // Error names the actor, if it is known already, then what went wrong.
 func (e *Error) Error() string {
-	text := e.Text
+	text := cmp.Or(e.Text, e.Code.String())
 	if e.Actor != (ID{}) {
-		text = fmt.Sprintf("actor %s, method %s: %s: %s", e.Actor, e.Method, e.Code, e.Text)
+		text = fmt.Sprintf("actor %s, method %s: %s", e.Actor, e.Method, e.Code)
+		if e.Text != "" {
+			text += ": " + e.Text
+		}
 	}
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"

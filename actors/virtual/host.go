@@ -168,6 +168,9 @@ func (h *Host) start(f func()) bool {
 // Register makes a kind known on this node. A kind should be registered on every node that holds copies of its keyspace: an actor
 // lives where its shard is led.
 func (h *Host) Register(k *Kind) error {
+	if k == nil {
+		return errors.New("virtual: the kind is nil")
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.kinds[k.name] != nil {

@@ -160,7 +160,8 @@ func Strict() Option { return func(k *Kind) { k.strict = true } }
 // KindOf is a Kind whose actors have a state of type S: what encoding/json can write and read. A new actor has the zero value.
 type KindOf[S any] struct{ *Kind }
 
-// NewKind makes a kind without methods. It panics if the name is none: that is a mistake in the program.
+// NewKind makes a kind without methods. It panics if the name is none, and if an option says what cannot be, an idle time below 0 or a mailbox for
+// nothing: these are mistakes in the program.
 func NewKind[S any](name string, options ...Option) *KindOf[S] {
 	if err := (ID{Kind: name}).validate(); err != nil {
 		panic(err)

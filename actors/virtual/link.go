@@ -195,8 +195,12 @@ func (h *Host) setAside(keeper ID, key string, a *Aside) error {
 	return h.forget(keeper, []Op{{Key: key, Delete: true}, {Key: "a" + key[1:], Value: value, TTL: sentTTL}})
 }
 
-// Aside lists messages that were set aside by actors that live here, by shard and sender, at most so many.
+// Aside lists messages that were set aside by actors that live here, by shard and sender, at most so many. The error wraps shards.ErrClosed once
+// this node stops.
 func (h *Host) Aside(ctx context.Context, most int) (list []Aside, err error) {
+	if h.ctx.Err() != nil {
+		return nil, errClosed
+	}
 	for _, shard := range h.led() {
 		for e, err := range h.c.Storage.ScanShard(ctx, shard, "a/") {
 			if err != nil || len(list) >= most {
