@@ -227,7 +227,11 @@ func TestIdle(t *testing.T) {
 	after, err := n.CPU()
 	must(t, err)
 	t.Logf("1024 empty shards use %s %% of one core", strconv.FormatFloat(100*float64(after-before)/float64(watched), 'f', 2, 64))
-	bounded(t, n, 60<<20)
+	until(t, "it holds little", func() bool { // once its policies are compiled, which takes long on a busy machine
+		held, err := n.Memory()
+		must(t, err)
+		return held <= 60<<20 || raceDetector
+	})
 }
 
 // TestIdleCluster: the same for three nodes, of whose thousand shards each has a copy on two.

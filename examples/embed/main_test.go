@@ -41,7 +41,7 @@ func three(t *testing.T) (members [3]*member) {
 	for i := range members {
 		l := listener(t)
 		ctx, stop := context.WithCancel(context.Background())
-		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peers[i], Initial: peers, HTTP: free(), Dev: true}
+		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: peers[i], Initial: peers, HTTP: free(), Dev: true, Lease: 5 * time.Second, Patience: time.Minute}
 		m := &member{url: "http://" + l.Addr().String(), admin: "http://" + c.HTTP, stop: stop, done: make(chan error, 1)}
 		go func() { m.done <- run(ctx, c, l) }()
 		t.Cleanup(func() {

@@ -43,7 +43,7 @@ func TestLockExcludes(t *testing.T) {
 	for _, who := range []string{"anna", "ben", "carla", "dora"} {
 		all.Go(func() {
 			for range 5 {
-				l, err := campaign(t.Context(), node.Actors(), who, 10*time.Second) // nobody holds it for so long
+				l, err := campaign(t.Context(), node.Actors(), who, time.Hour) // nobody holds it for so long
 				if err != nil {
 					t.Error(err)
 					return

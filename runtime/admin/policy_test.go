@@ -260,7 +260,7 @@ func TestPolicyStreams(t *testing.T) {
 	if !slices.Equal(numbers, []uint64{2}) {
 		t.Errorf("comparisons %v, want that of this policy", numbers)
 	}
-	following, stop := context.WithTimeout(ctx, 20*time.Second)
+	following, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	var heard []string
 	for l, err := range client.PolicyLogs(following, "same_node", true) {

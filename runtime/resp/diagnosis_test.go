@@ -75,7 +75,7 @@ func TestPauseEndsWithTheServer(t *testing.T) {
 	c := dial(t, l.Addr().String())
 	c.expect("+OK", "CLIENT", "PAUSE", "1000000000")
 	c.send(encode("ECHO", "x"))
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Fatal(err)
