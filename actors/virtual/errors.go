@@ -95,7 +95,7 @@ func (e *Error) heard(said string) *Error {
 
 // around is the text of an error that wraps this one, which has no actor yet: with Text in the place of this one.
 func (e *Error) around(outer error) string {
-	return strings.Replace(outer.Error(), e.Error(), cmp.Or(e.Text, e.Code.String()), 1)
+	return strings.Replace(outer.Error(), e.Error(), e.Text, 1)
 }
 
 // Error names the actor, if it is known already, then what went wrong.
