@@ -234,15 +234,18 @@ func (r *remote) explain(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	_, each, several := strings.Cut(e.Reason, "\n") // a line for each address
 	switch {
 	case strings.Contains(e.Reason, "x509: ") || strings.Contains(e.Reason, "tls: "):
 		return fmt.Errorf("%s: no TLS that can be trusted: is it the authority of the node's --client-tls-cert that --ca or TROUPE_CA names, and does the node speak TLS?\n  %s", r.addresses(), e.Reason)
 	case e.Kind == admin.KindSecured:
 		return fmt.Errorf("%s speaks TLS: name the authority of its certificate with --ca or TROUPE_CA, or write https:// in --addr", r.addresses())
+	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason) && several:
+		return fmt.Errorf("no node answers this in time: troupe health says whether a placement leader is known, and the log of a node that takes connections what holds it up\n%s", each)
 	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason):
 		return fmt.Errorf("%s takes connections and does not answer this in time: troupe health says whether a placement leader is known, and the node's log what holds it up\n  %s", r.addresses(), e.Reason)
-	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason) && strings.Contains(e.Reason, "\n"):
-		return fmt.Errorf("cannot reach any node: is one running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)%s", e.Reason[strings.IndexByte(e.Reason, '\n'):])
+	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason) && several:
+		return fmt.Errorf("cannot reach any node: is one running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n%s", each)
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
 		return fmt.Errorf("cannot reach %s: is a node running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n  %s", r.addresses(), e.Reason)
 	case e.Status == http.StatusUnauthorized && r.c.setting(r.token, "TROUPE_TOKEN", "") != "":

@@ -35,6 +35,9 @@ func TestMuteNodesAreNotCalledUnreachable(t *testing.T) {
 		"no answer from http://n1:7500: " + admin.MuteReason:                                 "n1:7500 takes connections and does not answer",
 		"no answer from http://n1:7500: dial tcp 10.0.0.1:7500: connect: connection refused": "cannot reach n1:7500",
 	} {
+		if got := r.explain(&admin.Error{Kind: "unavailable", Reason: "no node answers\n  http://n1:7500: " + strings.TrimPrefix(reason, "no answer from http://n1:7500: ") + "\n  http://n2:7500: no answer: gone"}).Error(); strings.Count(got, "n1:7500") != 1 || strings.Count(got, "n2:7500") != 1 {
+			t.Errorf("of several each is to be named once: %s", got)
+		}
 		if got := r.explain(&admin.Error{Kind: "unavailable", Reason: reason}).Error(); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s", reason, got)
 		}
