@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,9 @@ func (l *life) enter() error {
 		RESP: n.config.advertised(n.RESPAddr()), HTTP: n.config.advertised(n.HTTPAddr()), Host: n.config.Host, Roles: roles,
 		Attributes: n.config.attributes(), Release: Version(), Format: cluster.Format,
 	}
+	if roles&cluster.RoleMeta == 0 && n.id.Cluster == "" && len(n.config.Join)+len(n.config.Initial) == 0 && n.config.PeersFile == "" {
+		return invalid("a node without role meta forms no cluster of its own, and this one (roles %s) is told of no other: give it Join, Initial or PeersFile (--join, --initial, --peers-file), or the role", strings.Join(n.config.Roles, ", "))
+	}
 	bootstrap, err := n.bootstrap()
 	if err != nil {
 		return err
@@ -203,10 +207,14 @@ func (l *life) await(ctx context.Context) error {
 		case <-group.Done():
 			return fmt.Errorf("the node could not become a member of its cluster: %w", group.Err())
 		case <-ctx.Done():
-			if waits := group.Waits(); waits != "" {
-				return fmt.Errorf("the node has not become a member of its cluster: %s: %w", waits, ctx.Err())
+			err := ctx.Err()
+			if _, unread := l.node.config.Seeds(); unread != nil {
+				err = fmt.Errorf("%w; the list of peers cannot be read: %w", err, unread)
 			}
-			return fmt.Errorf("the node has not become a member of its cluster: %w", ctx.Err())
+			if waits := group.Waits(); waits != "" {
+				return fmt.Errorf("the node has not become a member of its cluster: %s: %w", waits, err)
+			}
+			return fmt.Errorf("the node has not become a member of its cluster: %w", err)
 		case <-still.C:
 			l.node.config.Logger.Info("waiting for the cluster: a majority of its voters must run and be reached",
 				"join", l.node.seeds(), "initial", l.node.config.Initial)

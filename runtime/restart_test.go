@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	goruntime "runtime"
 	"strings"
@@ -275,9 +276,29 @@ func TestStartGivesUp(t *testing.T) {
 		if why := map[bool]string{true: "knows none of its members", false: "connection refused"}[c.PeersFile != ""]; !strings.Contains(err.Error(), why) {
 			t.Errorf("%+v: %v, which does not say %q", c, err, why)
 		}
+		if c.PeersFile != "" && (!strings.Contains(err.Error(), c.PeersFile) || !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "cluster: :")) {
+			t.Errorf("%v, which does not say that %s is missing", err, c.PeersFile)
+		}
 		cancel()
 	}
 	eventually(t, "nothing runs any more", func() bool { return len(ours()) == 0 })
+}
+
+// A node that cannot form a cluster, and is told of none, is configured badly; it waits for nobody.
+func TestNobodyToJoin(t *testing.T) {
+	for _, roles := range [][]string{{"gateway"}, {"data"}, {"data", "gateway"}} {
+		n, err := Start(t.Context(), Config{Roles: roles})
+		if n != nil || !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "roles "+strings.Join(roles, ", ")) || !strings.Contains(err.Error(), "Join") {
+			t.Errorf("%v: %v", roles, err)
+		}
+	}
+	first := start(t, Config{Name: "first", Peer: "127.0.0.1:0", Dev: true})
+	data := t.TempDir()
+	second := start(t, Config{Name: "second", Peer: "127.0.0.1:0", Dev: true, Data: data, Roles: []string{"gateway"}, Join: []string{first.PeerAddr()}})
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, Config{Name: "second", Peer: "127.0.0.1:0", Dev: true, Data: data, Roles: []string{"gateway"}}) // its folder tells it of one
 }
 
 // A node that keeps nothing does not take copies that must be kept.

@@ -280,7 +280,11 @@ func (g *Group) join(ctx context.Context, want string) error {
 	for {
 		seeds := g.seeds()
 		if len(seeds) == 0 {
-			say.line("this node is to join a cluster and knows none of its members: give --join, or a file of peers, with the address of one", "cluster", want)
+			var which []any
+			if want != "" {
+				which = []any{"cluster", want}
+			}
+			say.line("this node is to join a cluster and knows none of its members: give it the address of one, with Join or in PeersFile (--join, --peers-file)", which...)
 		}
 		var last error
 		for _, address := range seeds {
