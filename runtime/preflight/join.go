@@ -25,8 +25,11 @@ const patience = 3 * time.Second
 // join checks what a node needs that is to become a member: an address of its own that others can reach, members that
 // answer, and a cluster and a release that go together with its own.
 func join(ctx context.Context, in *Input) []Result {
-	if len(in.Join) == 0 || in.refused {
+	switch {
+	case in.refused:
 		return nil
+	case len(in.Join) == 0:
+		return comesBack(ctx, in)
 	}
 	results := []Result{reachable(in)}
 	var peers []Peer
@@ -54,6 +57,24 @@ func join(ctx context.Context, in *Input) []Result {
 		results = append(results, sameCluster(in, peers), formats(in, peers), admission(peers))
 	}
 	return results
+}
+
+// comesBack checks what a node needs that goes on with its folder, and names no member to join: those of its first list that answer are
+// asked. It need not reach any now.
+func comesBack(ctx context.Context, in *Input) []Result {
+	if in.owned.Cluster == "" || in.Ask == nil {
+		return nil
+	}
+	var peers []Peer
+	for _, address := range in.Initial {
+		if peer, err := in.ask(ctx, address); err == nil {
+			peers = append(peers, peer)
+		}
+	}
+	if len(peers) == 0 {
+		return nil
+	}
+	return []Result{sameCluster(in, peers), formats(in, peers), admission(peers)}
 }
 
 // ask finds out who listens at a member's address, or at least that somebody does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -163,5 +164,26 @@ func TestFileOfPeers(t *testing.T) {
 	results := Run(t.Context(), in)
 	if r := find(t, results, "file of peers"); r.Level != Warn || r.Found != "no such file" || ExitCode(results) != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A node that goes on with its folder, as its unit starts it, hears what those members have against it that answer; that none does stops nothing.
+func TestANodeThatComesBackHearsObjections(t *testing.T) {
+	in := joining()
+	in.Initial, in.Join = in.Join, nil
+	in.Data, in.Syncs = t.TempDir(), 1
+	in.Identity = func(string) (Identity, bool, error) { return Identity{Node: "id9", Cluster: "c1"}, true, nil }
+	ask := in.Ask
+	in.Ask = func(ctx context.Context, address string, own Identity) (Peer, error) {
+		p, err := ask(ctx, address, own)
+		p.Objection = "the cluster has forgotten " + own.Node
+		return p, err
+	}
+	if r := find(t, Run(t.Context(), in), "admission"); r.Level != Fail || r.Fix != "the cluster has forgotten id9" {
+		t.Errorf("%+v", r)
+	}
+	in.Initial = in.Initial[2:] // who does not answer
+	if results := Run(t.Context(), in); slices.ContainsFunc(results, func(r Result) bool { return r.Name == "admission" || r.Name == "cluster" }) {
+		t.Errorf("%+v", results)
 	}
 }

@@ -58,6 +58,10 @@ type Input struct {
 	// Join are peer addresses of members that the node would ask to let it in. Empty: it would not join.
 	Join []string
 
+	// Initial are peer addresses of nodes that began the cluster. A node that joins nobody and has a folder of a cluster asks those that
+	// answer.
+	Initial []string
+
 	// Advertise is the host under which others would reach this node; empty: that of Peer.
 	Advertise string
 

@@ -21,7 +21,7 @@ func preflightCommand(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "preflight", Short: "check what would stop a node on this machine", Args: cobra.NoArgs,
-		Long:    "Checks configuration, addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings,\nand with --join or --peers-file the members that it would ask to let it in, and what they know against it.\nExit code 1 says that the node would not start, or not join. Warnings stop nothing.",
+		Long:    "Checks configuration, addresses, data folder, disk space, fsync time, limits, memory and clock for a node with these settings,\nand what the members have against it that it would ask to let it in: those of --join and --peers-file, or of --initial where the folder\nhas been in a cluster.\nExit code 1 says that the node would not start, or not join. Warnings stop nothing.",
 		Example: "  troupe preflight --data ./data\n  troupe preflight --config troupe.yaml --json\n  troupe preflight --data ./data --peer 10.0.0.5:7300 --join 10.0.0.4:7300",
 	}
 	n := withSettings(c, cmd)
@@ -34,7 +34,7 @@ func preflightCommand(c *console) *cobra.Command {
 		in := inputOf(&merged.Node)
 		in.Strange = c.strange()
 		in.Config = func() error { return checkConfig(&merged.Node) }
-		in.Identity, in.Join = ownerOf, merged.Node.Join // a node that starts waits for its members, and need not be told
+		in.Identity, in.Initial, in.Join = ownerOf, merged.Node.Initial, merged.Node.Join // a node that starts waits for its members, and need not be told
 		if merged.Node.PeersFile != "" {
 			in.Seeds = runtime.Config{PeersFile: merged.Node.PeersFile}.Seeds
 		}
