@@ -93,7 +93,7 @@ func TestExposedListeners(t *testing.T) {
 func TestDataFolderBelongsToOneNode(t *testing.T) {
 	folder := t.TempDir()
 	first := start(t, Config{Data: folder})
-	if _, err := Start(t.Context(), Config{Data: folder}); !errors.Is(err, wal.ErrLocked) {
+	if _, err := Start(t.Context(), Config{Data: folder}); !errors.Is(err, wal.ErrLocked) || !strings.Contains(err.Error(), "or by this one") {
 		t.Fatalf("a second node on the folder got %v", err)
 	}
 	id := first.ID()

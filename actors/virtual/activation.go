@@ -313,6 +313,7 @@ func (a *activation) cut() {
 // hurry refuses messages that a sweep has seen in the mailbox before: an actor that hangs, in a call to itself perhaps, holds
 // nobody up for longer than two sweeps.
 func (a *activation) hurry() {
+	waits := false
 	a.queue = slices.DeleteFunc(a.queue, func(d *delivery) bool {
 		if a.holding && !a.passes(d) {
 			return false // it is put off in its time
@@ -322,7 +323,11 @@ func (a *activation) hurry() {
 			d.refuse(failed(a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)))
 		}
 		seen := d.seen
-		d.seen = true
+		d.seen, waits = true, true
 		return seen
 	})
+	if took := time.Since(a.began); waits && len(a.queue) > 0 && took >= sweepPause/2 {
+		a.host.c.Log.Warn("messages wait behind one that an actor has handled for long: does its handler call the actor itself, by way of others perhaps? Calls with Turn.Context are refused at once",
+			"actor", a.id.String(), "method", a.method, "took", took.Round(time.Millisecond), "waiting", len(a.queue))
+	}
 }

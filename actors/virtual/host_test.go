@@ -245,6 +245,10 @@ func TestHandlersDoNotCall(t *testing.T) {
 		if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "it waited") || took > 2*sweepPause {
 			t.Errorf("one that does it behind our back, after %v: %v", took, err)
 		}
+		synctest.Wait()
+		if told := w.log.String(); strings.Count(told, "does its handler call the actor itself") != 1 || !strings.Contains(told, "actor=asker-false/a method=ask took=10s waiting=1") {
+			t.Errorf("meanwhile the log said: %s", told)
+		}
 	})
 }
 

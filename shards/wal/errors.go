@@ -11,7 +11,7 @@ import (
 
 // Errors of Log and Snapshots, compared with errors.Is.
 var (
-	ErrLocked       = errors.New("wal: the data folder is in use by another process")
+	ErrLocked       = errors.New("wal: the data folder is in use, by another process or by this one")
 	ErrDiskFull     = errors.New("wal: the disk is nearly full")
 	ErrFatal        = errors.New("wal: the log stopped after a failed write")
 	ErrGap          = errors.New("wal: record does not follow the last one")
