@@ -149,9 +149,8 @@ func (p *town) killed(victim *harness.Member, life int, collector *harness.Colle
 	return x, p.apart(x, p.writers[len(p.writers)-clients:], before, killed)
 }
 
-// agreement is how far the trace and a client outside may be apart about when writes came back: an answer's way to the client, of the
-// promptest of many on a busy machine.
-const agreement = 250 * time.Millisecond
+// agreement is how far the trace and a client outside may be apart about when writes came back: an answer's way to the client.
+const agreement = 20 * time.Millisecond
 
 // tries is how often a member is killed until the machine had nothing else to do meanwhile.
 const tries = 5
