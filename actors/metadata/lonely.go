@@ -2,11 +2,8 @@ package metadata
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
-
-	"github.com/troupe-actors/troupe/actors/transport"
 )
 
 // A member that has known no leader for long, though others answer it, may be none any more: a later life of it has begun on a copy of its data
@@ -29,25 +26,21 @@ func (g *Group) wonder(ctx context.Context, since time.Duration) {
 	var refusal error
 	own := *g.belongs.Load()
 	for _, f := range g.askAll(ctx, some(g.known(ctx), g.seeds())) {
-		var rejected *transport.RejectedError
-		switch {
-		case f.node == g.config.Self.ID:
-		case errors.As(f.err, &rejected) && rejected.Peer.Cluster == own && rejected.Peer.Node != g.config.Self.ID:
-			refusal = f.err
-		case f.err == nil && f.cluster == own:
-			if !slices.Contains(answering, f.address) {
-				answering = append(answering, f.address)
-			}
-			if err := g.outlived(&f); err != nil {
-				refusal = err
-			}
+		if f.node == g.config.Self.ID || f.err != nil || f.cluster != own {
+			continue // who refuses a visit may itself be about to stop
+		}
+		if !slices.Contains(answering, f.address) {
+			answering = append(answering, f.address)
+		}
+		if err := g.outlived(&f); err != nil {
+			refusal = err
 		}
 	}
 	since = since.Round(time.Second)
 	switch {
 	case ctx.Err() != nil:
 	case refusal != nil:
-		g.config.Logger.Warn("this node knows no leader, and other members refuse it: it seems to run on an old copy of a data folder, whose node has begun a later life elsewhere; if that one runs, stop this one and keep it from being started again",
+		g.config.Logger.Warn("this node knows no leader, and other members know of another life of it: it seems to run on an old copy of a data folder, whose node has begun a later life elsewhere; if that one runs, stop this one and keep it from being started again",
 			"for", since, "reason", refusal)
 	case len(answering) > 0:
 		g.config.Logger.Warn("this node knows no leader, though other members answer: a majority of the voters does not run or cannot be reached, or the cluster has forgotten this node; if troupe nodes, asked of one of them, does not list it, stop it, and start it with an empty data folder and --join",

@@ -24,17 +24,25 @@ func (t *Transport) judge(peer Hello, least shards.Epoch) string {
 	if err := t.config.Admit(peer); err != nil {
 		return err.Error()
 	}
-	t.mu.Lock()
-	first := peer.Epoch > t.newest[peer.Node]
-	t.newest[peer.Node] = max(peer.Epoch, t.newest[peer.Node])
-	if first {
-		t.homes[peer.Node] = peer.Address
-	}
-	t.mu.Unlock()
+	first, reason := t.settles(peer)
 	if first {
 		t.past(peer.Node, peer.Epoch)
 	}
-	return ""
+	return reason
+}
+
+// settles notes where the newest life of a node is. Of two that introduce themselves at the same time as the same life the second is refused.
+func (t *Transport) settles(peer Hello) (first bool, reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch newest := t.newest[peer.Node]; {
+	case peer.Epoch > newest:
+		t.newest[peer.Node], t.homes[peer.Node] = peer.Epoch, peer.Address
+		return true, ""
+	case peer.Epoch == newest:
+		return false, twin(peer, t.homes[peer.Node])
+	}
+	return false, "" // a later life came meanwhile: it ends this one's streams
 }
 
 var errNewerLife = errors.New("transport: a newer life of the node is there")

@@ -25,7 +25,8 @@ var (
 	ErrRejected = errors.New("transport: not admitted")
 	// ErrClosed: this transport is drained or closed.
 	ErrClosed = errors.New("transport: closed")
-	// ErrLeft: the other node closed its transport in order, since it stops. It is a Change's Cause; a node that is killed says nothing.
+	// ErrLeft: the other node closed its transport in order, since it stops. It is a Change's Cause. A node that is killed says nothing, and
+	// the word of one that stops may not arrive before the connection ends.
 	ErrLeft = errors.New("transport: the other node has stopped in order")
 )
 

@@ -65,6 +65,8 @@ var (
 	errReplaced = errors.New("transport: the peer opened another stream in its place")
 	errQuiet    = errors.New("transport: no introduction in time")
 	errTooMany  = errors.New("too many calls wait; try again")
+
+	errTooManyStreams = errors.New("transport: too many streams are open; try again")
 )
 
 // mostIdle bounds the workers of one session that wait for another call. One that has served has a stack that is large enough, which a new
@@ -84,7 +86,7 @@ func (t *Transport) accept(s stream, remote string) error {
 	in.lane = newLane(s, leastWindow, in.cut)
 	in.lane.silent = func() bool { return t.deafTo(in.peer.Node, true) }
 	if !t.sessions.begin(in) {
-		return ErrClosed
+		return errTooManyStreams
 	}
 	go func() {
 		defer t.sessions.end(in)
