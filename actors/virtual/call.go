@@ -150,7 +150,7 @@ func takes(to ID, method string, payload []byte) error {
 const maxTells = 1024
 
 // Tell sends a message from outside and waits for nothing: not even for the message to be kept. If this node dies it may be lost, and
-// what comes of it is told in the log only (Config.Logger). What must not be lost is sent by an actor (Turn.Tell), or with Call.
+// what comes of it is told in the log only (Config.Log). What must not be lost is sent by an actor (Turn.Tell), or with Call.
 //
 // The error says that it was not taken: of what can never be handled, a name that is none or a payload that is no JSON, a *shards.Error of
 // KindInvalid; an *Error of CodeTooLarge, or of CodeBusy if too many are under way; one that wraps shards.ErrClosed. An empty payload is no request.

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"context"
+	"fmt"
 	goruntime "runtime"
 	"strings"
 	"sync/atomic"
@@ -125,6 +126,34 @@ func TestGoexitWhileTheHostCloses(t *testing.T) {
 			if err := <-answers; err == nil {
 				t.Error("an answer without an error")
 			}
+		}
+	})
+}
+
+// A kind that ends the goroutine when it is told that an actor leaves memory is told once for each time, also in the middle of a message that
+// found another state than this node had.
+func TestGoexitWhileAMessageFindsAnotherState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Int64
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(func() *Kind {
+			k := NewKind[int]("adder")
+			Handle(k, "add", func(c *Context[int], n int) (int, error) { *c.State += n; return *c.State, nil })
+			OnPassivate(k, func(ID, *int) {
+				if told.Add(1) <= 100 {
+					goruntime.Goexit()
+				}
+			})
+			return k.Kind
+		})
+		for i, node := range []shards.NodeID{"n1", "n2", "n1", "n2"} {
+			w.lead(0, node)
+			if got := w.must("n1", "adder/a", "add", 1); got != fmt.Sprint(i+1) {
+				t.Errorf("on %s the actor has %s", node, got)
+			}
+		}
+		if n := told.Load(); n > 8 {
+			t.Errorf("the kind was told %d times", n)
 		}
 	})
 }

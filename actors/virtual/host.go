@@ -306,7 +306,7 @@ func (h *Host) giveUp(ctx context.Context, a *activation, d *delivery) ([]byte, 
 			return d.body, d.err
 		default:
 		}
-		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", d.m.To, d.m.Method, cmp.Or(ctx.Err(), h.ctx.Err()))}
+		return nil, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("actor %s had begun to handle %s: %w", d.m.To, d.m.Method, cmp.Or(ctx.Err(), h.ctx.Err(), error(errClosed)))}
 	case ctx.Err() == nil:
 		end(d.span, errClosed)
 		return nil, errClosed

@@ -57,16 +57,17 @@ func (a *activation) wake(d *delivery) error {
 
 // unload forgets the state: the next message reads it again. It is for the activation's goroutine.
 func (a *activation) unload() {
+	defer func() { // also if what the kind does ends the goroutine: else the next would find the same state, and tell the kind again
+		a.view.hide()
+		a.core.Drop()
+		a.awake, a.stored, a.decoded, a.open = false, nil, nil, nil
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.stopTimers()
+	}()
 	if a.awake && a.kind.passivating != nil {
-		a.awake = false // it is told once, even if it ends the goroutine
 		a.passivate()
 	}
-	a.view.hide()
-	a.core.Drop()
-	a.awake, a.stored, a.decoded, a.open = false, nil, nil, nil
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.stopTimers()
 }
 
 func (a *activation) passivate() {

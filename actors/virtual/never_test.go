@@ -84,3 +84,21 @@ func hopefuls(name string, options ...Option) func() *Kind {
 		return k.Kind
 	}
 }
+
+// Names of reminders count towards what a message leaves behind, like all else.
+func TestNamesOfRemindersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(drawers(func(c *Context[struct{}]) (string, error) {
+			for i := range MaxKept/MaxKey + 1 {
+				if err := c.Remind(fmt.Sprint(strings.Repeat("x", MaxKey-8), i), time.Hour, 0, "run", 0); err != nil {
+					return "", err
+				}
+			}
+			return "", nil
+		}))
+		if _, err := w.call("n1", "drawer/a", "run", 0); CodeOf(err) != CodeTooLarge {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -98,3 +98,19 @@ func TestErrorsOfTheTurnPass(t *testing.T) {
 		})
 	}
 }
+
+// A shard that is damaged has refused nothing: who has called hears what it said, and in whose words.
+func TestDamageIsNoRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down error = &shards.Error{Kind: shards.KindCorrupt, Err: errors.New("a damaged record")}
+		w := newWorld(t, 1, "n1")
+		w.hosts["n1"].c.Storage = deaf{w.hosts["n1"].c.Storage, &down}
+		w.register(drawers(func(c *Context[struct{}]) (string, error) {
+			_, _, err := c.Get("a")
+			return "", err
+		}))
+		if _, err := w.call("n1", "drawer/a", "run", 0); CodeOf(err) != 0 || kindOf(err) != shards.KindCorrupt {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package virtual
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
@@ -45,9 +46,13 @@ func (h *Host) untilReady(ctx context.Context, k *Kind, m *message, shard shards
 		return errClosed
 	}
 	defer h.vigil.leave(p)
+	look := time.NewTicker(lookAgain) // what is waited for may have been given up for something else that is there
+	defer look.Stop()
 	for again != nil {
 		select {
 		case <-again:
+			again, _ = k.unready()
+		case <-look.C:
 			again, _ = k.unready()
 		case <-p.lost:
 			return &shards.NotPrimaryError{Shard: shard}

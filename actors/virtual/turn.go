@@ -161,7 +161,7 @@ func (t *Turn) tooMuch() string {
 // told notes an error that the handler is given. If it returns that, and the reason may pass, its message has not been refused: it is tried again.
 // An error of the same kind that the handler has from elsewhere is a refusal.
 func (t *Turn) told(err error) error {
-	if passing(err) {
+	if passing(err) || short(err) {
 		t.passes = append(t.passes, err)
 	}
 	return err
@@ -307,14 +307,18 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 	if err != nil {
 		return err
 	}
-	t.size += len(value)
-	t.remind = append(t.remind, Op{Key: t.self.key("m", "/"+name), Value: value})
+	t.reminding(Op{Key: t.self.key("m", "/"+name), Value: value})
 	return nil
 }
 
 // Forget takes a reminder back; one that is not there is no error.
 func (t *Turn) Forget(name string) {
 	if tooLong("", name) == "" {
-		t.remind = append(t.remind, Op{Key: t.self.key("m", "/"+name), Delete: true})
+		t.reminding(Op{Key: t.self.key("m", "/"+name), Delete: true})
 	}
+}
+
+func (t *Turn) reminding(op Op) {
+	t.size += len(op.Key) + len(op.Value)
+	t.remind = append(t.remind, op)
 }
