@@ -229,6 +229,9 @@ func (n *Node) ensureKeyspaces(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := n.keepable(ctx, &k); err != nil {
+			return err
+		}
 		outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
 		if err == nil && outcome.Err != nil {
 			return invalid("keyspace %q: %w", k.Name, outcome.Err)

@@ -31,8 +31,7 @@ func (n *Node) folderless(state *cluster.State) error {
 func (n *Node) withoutFolder() bool { return n.log == nil && slices.Contains(n.config.Roles, "data") }
 
 // keepable refuses a new keyspace that is to be durable while there are nodes that may be given copies of it and cannot keep them: its shards there
-// would be red for ever. A member that does not answer in time is taken to have a
-// folder.
+// would be red for ever. A member that does not answer in time is taken to have a folder.
 func (n *Node) keepable(ctx context.Context, k *shards.Keyspace) error {
 	state := n.state()
 	if k.Durability == shards.DurabilityMemory || state.KeyspaceByName(k.Name) != nil {

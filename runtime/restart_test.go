@@ -322,6 +322,10 @@ func TestFolderlessNodes(t *testing.T) {
 			t.Errorf("a keyspace that nobody can keep, made on %s: %v", n.Name(), err)
 		}
 	}
+	_, err = Start(t.Context(), Config{Name: "keeper", Data: t.TempDir(), Patience: time.Minute, Peer: "127.0.0.1:0", Dev: true, Join: []string{memory.PeerAddr()}, Keyspaces: []shards.Keyspace{kept}})
+	if !errors.Is(err, errFolderless) || !strings.Contains(err.Error(), "and memory has none") {
+		t.Errorf("a keyspace that nobody can keep, in the configuration of a node that joins: %v", err)
+	}
 	if err := memory.Cluster().CreateKeyspace(t.Context(), shards.Keyspace{Name: "light", Shards: 1, Durability: shards.DurabilityMemory}); err != nil {
 		t.Error(err)
 	}

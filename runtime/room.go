@@ -58,7 +58,7 @@ func (r *rooms) full() map[shards.NodeID]string {
 		all[node] = full.Why
 	}
 	for node, short := range r.low {
-		if short.old() {
+		if short.old() || r.stage[node].Memory { // memory comes first: every shard needs that
 			continue
 		}
 		if all == nil {

@@ -42,6 +42,10 @@ func TestFullNodesAreKnownBothWays(t *testing.T) {
 	if all := r.full(); len(all) != 2 || all["a"] != "lower" || all["b"] != "flood" {
 		t.Errorf("full are %v", all)
 	}
+	if r.tell("b", "its disk"); r.full()["b"] != "flood" {
+		t.Errorf("memory comes before the disk: %v", r.full())
+	}
+	r.tell("b", "")
 	if !r.tell("a", "") || r.tell("a", "") || !r.judged(nil) || len(r.full()) != 0 {
 		t.Error("room again is not noticed")
 	}

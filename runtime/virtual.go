@@ -59,6 +59,9 @@ func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
 	if n.config.Data == "" {
 		space.Durability = shards.DurabilityMemory // nothing else can be kept here
 	}
+	if err := n.keepable(ctx, &space); err != nil {
+		return err
+	}
 	outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
 	if err == nil {
 		err = n.await(ctx, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once

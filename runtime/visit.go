@@ -60,8 +60,8 @@ func objection(ctx context.Context, t *transport.Transport, address string, a *a
 		return "", err
 	}
 	_, answer, err := t.CallAddress(ctx, address, transport.KindQuery, question)
-	if answered := (*shards.Error)(nil); errors.As(err, &answered) {
-		return "", nil // a release that cannot be asked, or a node that starts
+	if answered := (*shards.Error)(nil); errors.As(err, &answered) && answered.Kind == shards.KindInvalid {
+		return "", nil // a release that cannot be asked
 	}
 	if err == nil {
 		err = json.Unmarshal(answer, &why)

@@ -14,8 +14,8 @@ import (
 //
 //	green: every copy is started    yellow: every primary is, some replica is not    red: some primary is not
 //
-// It is yellow as well while a node takes no writes that grow, and names nodes that get no copies since they came back too often, and red while none does, or no placement leader is known for longer
-// than an election takes.
+// It is yellow as well while a node takes no writes that grow, and red while none takes any, or no placement leader is known for longer than an
+// election takes. Where copies are missing it names the nodes that get none since they came back too often.
 type Health struct {
 	ClusterName         string  `json:"cluster_name"`
 	Status              string  `json:"status"`

@@ -59,9 +59,13 @@ export function repeat(ask, every) {
     clearTimeout(timer);
     if (!open || asking || document.hidden) return;
     asking = true;
-    const more = await ask();
-    asking = false;
-    if (open && more !== false) timer = setTimeout(turn, every);
+    let more;
+    try {
+      more = await ask();
+    } finally {
+      asking = false;
+      if (open && more !== false) timer = setTimeout(turn, every);
+    }
     if (more === false) stop();
   };
   const stop = () => {
