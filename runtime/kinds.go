@@ -68,7 +68,7 @@ func (k *Kinds) Push(ctx context.Context, module []byte, o PushOptions) (PushedK
 			return done, err
 		}
 		outcome, err := k.use(ctx, &cluster.UseKind{Name: done.Kind, Number: done.Version, Older: o.Older})
-		if err == nil || outcome.Err == nil || outcome.Err.Why != cluster.WhyUnsafe || k.node.await(ctx, outcome.Version-1) != nil {
+		if err == nil || outcome.Err == nil || outcome.Err.Why != cluster.WhyUnsafe || k.node.awaitUnless(ctx, k.node.done, outcome.Version-1) != nil {
 			return done, err
 		}
 		if missing, _, unable := k.look(&done); missing == "" || unable != nil {

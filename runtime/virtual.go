@@ -64,7 +64,7 @@ func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
 	}
 	outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
 	if err == nil {
-		err = n.await(ctx, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
+		err = n.awaitUnless(ctx, n.done, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
 	}
 	switch {
 	case err != nil:

@@ -283,6 +283,9 @@ func (s *moves) found(state *cluster.State, now int64) {
 func (s *moves) retried(state *cluster.State, shard *tracing.Shard, own, next *cluster.Copy, now int64) {
 	id, last := shards.ShardID(shard.ID), shard.Last()
 	r := state.Shard(id)
+	if last.Served == 0 && last.Failed == "" {
+		s.compare(state, shard, last, now) // its end may not have been written either
+	}
 	if last.Served != 0 {
 		return
 	}

@@ -94,6 +94,9 @@ func (p *Placement) foresee() {
 // foresaw looks at one loss. Modules that fail at it have failed as in any other plan.
 func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	m := own.sit(now.in.State)
+	if m.pending {
+		return // a module is being compiled: it is asked the next time
+	}
 	if len(m.absent) > 0 {
 		p.foreseen.Store(&foreseen{term: now.term, why: "a policy is in force that the leader cannot ask: " + m.absent[0]})
 		return
@@ -102,7 +105,7 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	in.Policies = &m.set.Set
 	loss, err := allocator.Lose(in, node, func() bool { return p.ctx.Err() != nil })
 	p.drain(m)
-	if len(p.docket.due(in.State)) > 0 {
+	if len(p.docket.due(p.c.Group.State())) > 0 {
 		p.wakeLoop() // the goroutine that plans has them quarantined
 	}
 	if errors.Is(err, allocator.ErrStopped) {

@@ -20,8 +20,8 @@ import (
 //	      └──► rolled back to what was before, or out of force where that was taken back itself
 //
 // Moves are held against the policy that came last; slow plans against the one whose module did most of the work in them, by the fuel that it
-// used, and against nobody if that one is on probation no more: without the others plans would be as slow. Where no module of theirs did any
-// work, it is the one that came last. A famine is held against each that is on probation.
+// used, and against nobody if that one is on probation no more: without the others plans would be as slow. Where no module of theirs did
+// so much, it is the one that came last. A famine is held against each that is on probation.
 //
 // unrest counts that. It belongs to the goroutine that plans; its arithmetic reads no clock.
 type unrest struct {
@@ -84,7 +84,7 @@ func (u *unrest) stalls(took time.Duration, work map[string]uint64) {
 	}
 }
 
-// slowest is the policy whose module did most of the work in slow plans, of those that were pushed and are in force; nil: none did any.
+// slowest is the policy that was pushed, is in force, and whose module did more than half of the work in slow plans; nil: none did.
 func (u *unrest) slowest(s *cluster.State) (most *cluster.Policy) {
 	for i := range s.Policies {
 		p := &s.Policies[i]
@@ -92,16 +92,23 @@ func (u *unrest) slowest(s *cluster.State) (most *cluster.Policy) {
 			most = p
 		}
 	}
+	if most == nil || 2*u.work[most.Name] <= u.allWork() {
+		return nil
+	}
 	return most
+}
+
+// allWork is the fuel that all policies used in slow plans, those of the house, too.
+func (u *unrest) allWork() (all uint64) {
+	for _, fuel := range u.work {
+		all += fuel
+	}
+	return all
 }
 
 // share is how much of the work in slow plans was a policy's, in per cent.
 func (u *unrest) share(of *cluster.Policy) int {
-	all := uint64(0)
-	for _, fuel := range u.work {
-		all += fuel
-	}
-	return int(100 * float64(u.work[of.Name]) / float64(max(1, all)))
+	return int(100 * float64(u.work[of.Name]) / float64(max(1, u.allWork())))
 }
 
 // lingering is the policy that makes plans slow and is on probation no more, or nil: nothing is taken back for that.
@@ -155,7 +162,7 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 	case u.slow >= stallTries && u.lingering(s, now) == nil:
 		blamed = slow
 		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))
-		if u.work[blamed.Name] > 0 {
+		if blamed == u.slowest(s) {
 			note += fmt.Sprintf("; of what modules did in them %d%% was its work", u.share(blamed))
 		}
 	case u.hunger.about == s.PoliciesAt && u.hunger.cure != nil:

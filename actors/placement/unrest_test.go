@@ -66,8 +66,9 @@ func TestSlowPlansAreTheirs(t *testing.T) {
 		work map[string]uint64
 		want string
 	}{
-		{map[string]uint64{"same_node": 900, "old": 5, "slow": 80, "newest": 15}, "slow: of what modules did in them 8% was its work"},
-		{map[string]uint64{"same_node": 900, "newest": 1}, "newest: of what modules did in them 0% was its work"},
+		{map[string]uint64{"same_node": 80, "old": 5, "slow": 900, "newest": 15}, "slow: of what modules did in them 90% was its work"},
+		{map[string]uint64{"same_node": 900, "old": 5, "slow": 80, "newest": 15}, "newest: took longer than 1s, the last one 2s"}, // no module of theirs did much
+		{map[string]uint64{"same_node": 900, "old": 1}, "newest: took longer than 1s, the last one 2s"},
 		{map[string]uint64{"same_node": 900}, "newest: took longer than 1s, the last one 2s"}, // no module of theirs did anything: perhaps there are too many moves
 		{nil, "newest: took longer than 1s, the last one 2s"},
 		{map[string]uint64{"old": 90, "slow": 20, "newest": 1}, ""},
