@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -208,7 +209,7 @@ func inVain(list []refusal) string {
 		if !f.answered {
 			continue
 		}
-		if said[alike(f.reason)]++; cause == "" || said[alike(f.reason)] > said[alike(cause)] {
+		if said[Alike(f.reason)]++; cause == "" || said[Alike(f.reason)] > said[Alike(cause)] {
 			cause = f.reason
 		}
 	}
@@ -222,7 +223,7 @@ func inVain(list []refusal) string {
 		switch {
 		case !f.answered:
 			fmt.Fprintf(&text, "\n  %s: no answer: %s", f.base, f.reason)
-		case alike(f.reason) == alike(cause):
+		case Alike(f.reason) == Alike(cause):
 			fmt.Fprintf(&text, "\n  %s says so", f.base)
 		default:
 			fmt.Fprintf(&text, "\n  %s: %s", f.base, f.reason)
@@ -231,14 +232,23 @@ func inVain(list []refusal) string {
 	return text.String()
 }
 
-// alike is a reason without its figures: two nodes have missed a leader for nearly the same time.
-func alike(reason string) string {
+// Alike is a sentence without its figures: two that differ only in times, terms or ports are the same then. What begins with a letter, as the
+// name of a node, stays whole.
+func Alike(sentence string) string {
+	within, name := false, false // a word, and one that begins with a letter
 	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
+		digit := r >= '0' && r <= '9'
+		switch begun := within; {
+		case !digit && !unicode.IsLetter(r):
+			within, name = false, false
+		case !begun:
+			within, name = true, !digit
+		}
+		if digit && !name {
 			return -1
 		}
 		return r
-	}, reason)
+	}, sentence)
 }
 
 // mayTryNext says whether another node may be asked after this failure.

@@ -215,3 +215,20 @@ func TestWhyNoNodeServes(t *testing.T) {
 		}
 	}
 }
+
+func TestAlike(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"no leader since 5.1s", "no leader since 12.3s", true},
+		{"it took 1m3s in term 8", "it took 2m14s in term 11", true},
+		{"n2 is at 127.0.0.1:7302", "n2 is at 127.0.0.1:7402", true},
+		{"node n1 has failed", "node n2 has failed", false},
+		{"shard orders/3", "shard orders/4", true},
+	} {
+		if same := Alike(c.a) == Alike(c.b); same != c.same {
+			t.Errorf("%q and %q: %v", Alike(c.a), Alike(c.b), same)
+		}
+	}
+}

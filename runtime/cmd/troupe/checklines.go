@@ -16,7 +16,7 @@ func problemLines(problems []admin.ShardCheck) (lines []string) {
 	var causes []*cause
 	known := map[string]*cause{}
 	for _, p := range problems {
-		key := withoutFigures(strings.ReplaceAll(p.Problem, p.Shard, ""))
+		key := admin.Alike(strings.ReplaceAll(p.Problem, p.Shard, ""))
 		c := known[key]
 		if c == nil {
 			c = &cause{text: p.Problem}
@@ -32,14 +32,4 @@ func problemLines(problems []admin.ShardCheck) (lines []string) {
 		lines = append(lines, fmt.Sprintf("%d shards: %s\n  %s", len(c.shards), c.text, shorten(c.shards)))
 	}
 	return lines
-}
-
-// withoutFigures is a text by which what differs only in times, terms and ports is the same.
-func withoutFigures(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, text)
 }

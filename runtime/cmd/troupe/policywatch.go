@@ -267,7 +267,10 @@ func (w *watcher) activate(ctx context.Context, client *admin.Client, name strin
 	if err != nil {
 		return err
 	}
-	_, _, err = lasts(ctx, client, &done, name, a.Version)
+	_, unplanned, err := lasts(ctx, client, &done, name, a.Version)
+	if err == nil && unplanned {
+		w.say("no plan has been made with it yet: whether it works is not known")
+	}
 	return err
 }
 
