@@ -20,11 +20,11 @@ import (
 //	what was acknowledged is there when all is over          reckon
 //	what was refused, and not just unanswered, is not        ghosts
 //	all copies of a shard hold the same, and so do all nodes reckon
-//	writes go on within a limit                              goesOn; one that no busy machine exceeds, and whoever hangs does: bench/failover measures
+//	writes go on within a limit                              goesOn; loose, since other tests share the machine: bench/failover measures
 //	no hand is needed to become green again                  green
 const (
-	crashLimit = 30 * time.Second // the goals are 0.5 s, and 3 s where the leader is concerned
-	leaseLimit = 30 * time.Second // the goal is a lease and 1 s: 2.5 s
+	crashLimit = 5 * time.Second // the goals are 0.5 s, and 3 s where the leader is concerned
+	leaseLimit = 9 * time.Second // the goal is a lease and 1 s: 2.5 s
 )
 
 // town is a cluster under load.
