@@ -1,10 +1,10 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/directory"
@@ -27,6 +27,7 @@ import (
 type Store struct {
 	node  *Node
 	space *keyspace
+	asks  sync.Pool // of *asking
 }
 
 // Errors that a caller is expected to meet. They come wrapped in one that names the key: ask with errors.Is.
@@ -159,23 +160,44 @@ type Outcome struct {
 
 // Get reads a key: ErrNotFound if it is not there or has expired.
 func (s *Store) Get(ctx context.Context, key string) (Value, error) {
-	a := ask{txn: store.Txn{Ops: []store.Op{{Kind: store.OpGet, Key: []byte(key)}}}}
-	if err := s.run(ctx, &a); err != nil {
+	a := s.ask()
+	a.key = append(a.key[:0], key...)
+	a.op[0] = store.Op{Kind: store.OpGet, Key: a.key}
+	a.txn.Ops = a.op[:]
+	err := s.run(ctx, a)
+	value, found := a.value, a.found
+	s.forget(a)
+	switch {
+	case err != nil:
 		return Value{}, err
-	}
-	if !a.found {
+	case !found:
 		return Value{}, &keyError{ErrNotFound, key}
 	}
-	return a.value, nil
+	return value, nil
 }
 
 // Put sets a key and gives its new version.
 func (s *Store) Put(ctx context.Context, key string, value []byte, options ...Option) (version uint64, err error) {
-	outcomes, err := s.Batch(ctx, Put(key, value, options...))
-	if err != nil {
-		return 0, err
+	outcome, err := s.one(ctx, Put(key, value, options...))
+	return outcome.Version, err
+}
+
+// one is Batch of one operation that is no condition.
+func (s *Store) one(ctx context.Context, op Op) (Outcome, error) {
+	if err := op.check(); err != nil {
+		return Outcome{}, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	return outcomes[0].Version, nil
+	a := s.ask()
+	a.op[0] = op.op
+	a.txn = store.Txn{Atomic: true, Ops: a.op[:]}
+	a.outcomes, a.places = a.outcome[:], a.place[:]
+	err := s.run(ctx, a)
+	outcome := a.outcome[0]
+	s.forget(a)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return outcome, nil
 }
 
 // CompareAndSet sets a key if it still has the version that was read (0: if it is absent), and gives its new one;
@@ -186,20 +208,14 @@ func (s *Store) CompareAndSet(ctx context.Context, key string, version uint64, v
 
 // Delete removes a key and says whether it was there.
 func (s *Store) Delete(ctx context.Context, key string, options ...Option) (bool, error) {
-	outcomes, err := s.Batch(ctx, Delete(key, options...))
-	if err != nil {
-		return false, err
-	}
-	return outcomes[0].Changed, nil
+	outcome, err := s.one(ctx, Delete(key, options...))
+	return outcome.Changed, err
 }
 
 // Increment adds to the decimal number in a key, an absent one counting as 0, and gives the sum.
 func (s *Store) Increment(ctx context.Context, key string, by int64) (int64, error) {
-	outcomes, err := s.Batch(ctx, Increment(key, by))
-	if err != nil {
-		return 0, err
-	}
-	return outcomes[0].Int, nil
+	outcome, err := s.one(ctx, Increment(key, by))
+	return outcome.Int, err
 }
 
 // ErrManyShards says that the keys of a batch are not in one slot.
@@ -212,11 +228,14 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	a := ask{txn: store.Txn{Atomic: true}, outcomes: make([]Outcome, len(ops))}
 	for i := range ops {
 		if err := ops[i].check(); err != nil {
 			return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 		}
+	}
+	a, outcomes := s.ask(), make([]Outcome, len(ops))
+	a.txn.Atomic, a.outcomes = true, outcomes
+	for i := range ops {
 		if ops[i].op.Kind == 0 {
 			a.txn.Guards = append(a.txn.Guards, ops[i].guard)
 			continue
@@ -224,10 +243,12 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 		a.txn.Ops = append(a.txn.Ops, ops[i].op)
 		a.places = append(a.places, i)
 	}
-	if err := s.run(ctx, &a); err != nil {
+	err := s.run(ctx, a)
+	s.forget(a)
+	if err != nil {
 		return nil, err
 	}
-	return a.outcomes, nil
+	return outcomes, nil
 }
 
 // DeletePrefix removes all keys that start with prefix and says how many. Each shard does its part as one step.
@@ -254,8 +275,12 @@ func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) 
 }
 
 // run checks an ask, takes it to its shard and waits for the answer.
-func (s *Store) run(ctx context.Context, a *ask) error {
-	ctx, span := s.node.telling.messages.Enter(ctx, tracing.Internal)
+func (s *Store) run(ctx context.Context, a *asking) error {
+	messages := s.node.telling.messages
+	if !messages.On() { // nearly always, and the call of Enter could be seen in what a read costs
+		return s.runInside(ctx, a)
+	}
+	ctx, span := messages.Enter(ctx, tracing.Internal)
 	if span == nil {
 		return s.runInside(ctx, a)
 	}
@@ -266,7 +291,7 @@ func (s *Store) run(ctx context.Context, a *ask) error {
 }
 
 // runInside is run in the ask's span, if it has one.
-func (s *Store) runInside(ctx context.Context, a *ask) error {
+func (s *Store) runInside(ctx context.Context, a *asking) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -274,101 +299,7 @@ func (s *Store) runInside(ctx context.Context, a *ask) error {
 	if err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	task := directory.Task{Shard: s.space.id(s.space.ShardOf(slot)), Work: a}
-	s.node.directory.Do(ctx, []directory.Task{task}, shard.NewBatch())
+	a.task[0] = directory.Task{Shard: s.space.id(s.space.ShardOf(slot)), Work: a}
+	s.node.directory.Do(ctx, a.task[:], a.batch)
 	return a.err
-}
-
-// ask is one transaction of an embedding program; it implements shard.Work.
-type ask struct {
-	txn      store.Txn
-	places   []int // of txn.Ops in outcomes
-	outcomes []Outcome
-	found    bool
-	value    Value
-	err      error
-}
-
-// check finds the slot that all keys share, and refuses what exceeds a limit.
-func (a *ask) check() (slot shards.Slot, err error) {
-	first := true
-	see := func(key, value []byte) error {
-		of := shards.SlotOf(key)
-		switch {
-		case len(key) > store.MaxKey || len(value) > store.MaxValue:
-			return fmt.Errorf("key of %d bytes, value of %d: %w", len(key), len(value), store.ErrTooLarge)
-		case !first && of != slot:
-			return ErrManyShards
-		}
-		slot, first = of, false
-		return nil
-	}
-	for i := range a.txn.Guards {
-		if err := see(a.txn.Guards[i].Key, nil); err != nil {
-			return 0, err
-		}
-	}
-	for i := range a.txn.Ops {
-		if err := see(a.txn.Ops[i].Key, a.txn.Ops[i].Value); err != nil {
-			return 0, err
-		}
-	}
-	return slot, nil
-}
-
-// what names the ask in traces.
-func (a *ask) what() string {
-	switch {
-	case len(a.txn.Ops) != 1 || len(a.txn.Guards) > 0:
-		return "batch"
-	case a.txn.Ops[0].Kind == store.OpGet:
-		return "get"
-	case a.txn.Ops[0].Kind == store.OpDelete:
-		return "delete"
-	case a.txn.Ops[0].Kind == store.OpIncrement:
-		return "increment"
-	}
-	return "put"
-}
-
-func (a *ask) Len() int              { return 1 }
-func (a *ask) Txn(int) *store.Txn    { return &a.txn }
-func (a *ask) Fail(_ int, err error) { a.err = err }
-
-func (a *ask) Result(_, op int, r *store.Result) {
-	switch {
-	case a.txn.Ops[op].Kind == store.OpGet:
-		if a.found = r.Found; a.found {
-			a.value = valueOf(bytes.Clone(r.Value), r.Version, r.ExpireAt)
-		}
-	case r.Err != nil:
-		if a.err == nil || errors.Is(a.err, ErrConflict) {
-			a.err = outcomeError(r.Err)
-			if a.err == ErrConflict && len(a.txn.Ops) == 1 && len(a.txn.Guards) == 0 { // else it may be another's
-				a.err = &keyError{a.err, string(a.txn.Ops[0].Key)}
-			}
-		}
-	default:
-		a.outcomes[a.places[op]] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}
-	}
-}
-
-// outcomeError names a refused condition in this package's terms. Of the results of a failed batch, all but the cause are
-// conflicts, so a cause of another kind wins over them.
-func outcomeError(err error) error {
-	if errors.Is(err, store.ErrConflict) {
-		return ErrConflict
-	}
-	return err
-}
-
-func valueOf(value []byte, version uint64, expireAt int64) Value {
-	v := Value{Bytes: value, Version: version}
-	if v.Bytes == nil {
-		v.Bytes = []byte{}
-	}
-	if expireAt != 0 {
-		v.ExpireAt = time.UnixMilli(expireAt)
-	}
-	return v
 }
