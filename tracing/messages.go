@@ -16,15 +16,16 @@ import (
 //	Within  where it comes from another node, that has decided
 //	Begin   further inside: goes on with the trace in the context, if it is sampled
 //
-// Enter and Begin give a nil *Active for a message that is not traced; its methods do nothing then. While it is off both cost one atomic
-// load: callers build names and attributes only for an Active that is not nil. So does Begin while nothing is traced on the node: what it
+// Enter and Begin give a nil *Active for a message that is not traced; its methods do nothing then. While it is off both cost one
+// look: callers build names and attributes only for an Active that is not nil. So does Begin while nothing is traced on the node: what it
 // may be inside of has passed Enter or Within, and has not ended. A context is looked through where a message enters, and again only beside
 // one of the few that are traced.
 type Messages struct {
 	node, id string
-	rule     atomic.Pointer[sampler] // nil: off
-	live     atomic.Int64            // spans that go on, and messages of other nodes that are traced
-	out      func(*Span)             // takes what has ended; it does not block
+	on       bool
+	rule     sampler
+	out      func(*Span)  // takes what has ended; it does not block
+	live     atomic.Int64 // spans that go on, and messages of other nodes that are traced
 }
 
 // NewMessages is for nodes without an Exporter: take gets each span as it ends, from many goroutines, and does not block. ratio is
@@ -39,41 +40,34 @@ func NewMessages(nodeID, node string, ratio float64, take func(*Span)) (*Message
 	return m, nil
 }
 
-func (m *Messages) use(s sampler) {
-	if s.off() {
-		m.rule.Store(nil)
-		return
-	}
-	m.rule.Store(&s)
-}
+// use sets the rule, before anybody asks for a span.
+func (m *Messages) use(s sampler) { m.rule, m.on = s, !s.off() }
 
 // On says whether any message may be traced.
-func (m *Messages) On() bool { return hooks && m != nil && m.rule.Load() != nil }
+func (m *Messages) On() bool { return hooks && m != nil && m.on }
 
 // Enter begins a span for a message that comes in from outside. If ctx has a span its decision is followed, as the sampler
 // says; else chance decides. ctx is returned as it was unless the message is traced.
+//
+// What nearly every message costs that is not traced is a look into its context and one random number. Where even the call of Enter counts,
+// On is asked before.
 func (m *Messages) Enter(ctx context.Context, kind SpanKind) (context.Context, *Active) {
-	if !hooks || m == nil {
+	if !m.On() {
 		return ctx, nil
 	}
-	rule := m.rule.Load()
-	if rule == nil {
-		return ctx, nil
-	}
-	return m.enter(ctx, rule, kind)
-}
-
-func (m *Messages) enter(ctx context.Context, rule *sampler, kind SpanKind) (context.Context, *Active) {
 	if span := spanIn(ctx); span != nil {
 		if from := carrierOf(span); from.Valid() {
-			if !rule.follows(from) {
+			if !m.rule.follows(from) {
 				return ctx, nil
 			}
 			return m.begin(ctx, from, kind)
 		}
 	}
-	low, chosen := rule.chance()
-	if !chosen || ctx.Value(declined{}) != nil {
+	if m.rule.bound == 0 {
+		return ctx, nil
+	}
+	low := rand.Uint64()
+	if low>>1 >= m.rule.bound || ctx.Value(declined{}) != nil {
 		return ctx, nil
 	}
 	return m.begin(ctx, Carrier{Trace: named(low)}, kind)

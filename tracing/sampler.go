@@ -64,15 +64,6 @@ func boundOf(ratio float64) uint64 { return uint64(ratio * always) }
 // off says that no message is ever chosen.
 func (s *sampler) off() bool { return s.bound == 0 && !s.parents }
 
-// chance decides about a message that carries no trace. low is what it has thrown, a part of the trace's id.
-func (s *sampler) chance() (low uint64, chosen bool) {
-	if s.bound == 0 {
-		return 0, false
-	}
-	low = rand.Uint64()
-	return low, low>>1 < s.bound
-}
-
 // named is a trace that chance has chosen.
 func named(low uint64) (id TraceID) {
 	binary.BigEndian.PutUint64(id[8:], low)

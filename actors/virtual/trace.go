@@ -31,6 +31,9 @@ const (
 
 // calling begins the span of a message from outside. Of the name of the actor nothing is said: it may be a person's.
 func (h *Host) calling(ctx context.Context, to ID, method string, event Event) (context.Context, *tracing.Active) {
+	if !h.c.Messages.On() { // nearly always: the call of Enter would cost as much as all else here
+		return ctx, nil
+	}
 	ctx, span := h.c.Messages.Enter(ctx, sending(event))
 	if span != nil {
 		describe(span, "call ", "send ", to, method, event)
@@ -48,14 +51,18 @@ func sending(event Event) tracing.SpanKind {
 // handling begins the span of a message that an actor here is to handle. Timers and reminders come from nobody else: of them chance
 // chooses some.
 func (h *Host) handling(ctx context.Context, m *message) (context.Context, *tracing.Active) {
-	begin, kind := h.c.Messages.Begin, tracing.Consumer
-	switch m.Event {
-	case EventCall:
-		kind = tracing.Server
-	case EventTimer, EventReminder:
-		begin = h.c.Messages.Enter
+	traces := h.c.Messages
+	var span *tracing.Active
+	switch {
+	case m.Event == EventTimer || m.Event == EventReminder:
+		ctx, span = traces.Enter(ctx, tracing.Consumer)
+	case !traces.Busy():
+		return ctx, nil
+	case m.Event == EventCall:
+		ctx, span = traces.Begin(ctx, tracing.Server)
+	default:
+		ctx, span = traces.Begin(ctx, tracing.Consumer)
 	}
-	ctx, span := begin(ctx, kind)
 	if span != nil {
 		describe(span, "", "process ", m.To, m.Method, m.Event)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"os/exec"
 	goruntime "runtime"
 	"strconv"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/integration/harness"
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
@@ -50,11 +52,11 @@ func work(ratio string) error {
 	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		calls, inFlight, once := p.job(lines.Text())
-		if once == nil {
+		times, all := p.job(lines.Text())
+		if all == nil {
 			return fmt.Errorf("there is no work %q", lines.Text())
 		}
-		ns, allocs, err := measure(ctx, calls, inFlight, once)
+		ns, allocs, err := measure(ctx, times, all)
 		if err != nil {
 			return err
 		}
@@ -67,7 +69,7 @@ func newPlace(ctx context.Context, ratio float64) (*place, error) {
 	p := &place{}
 	space := []shards.Keyspace{{Name: "default", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}, {Name: "actors", Shards: 16, Durability: shards.DurabilityMemory, Replicas: shards.NoReplicas}}
 	for i := range p.nodes {
-		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: "127.0.0.1:0", HTTP: "127.0.0.1:0", Keyspaces: space, TraceMessages: ratio}
+		c := runtime.Config{Name: fmt.Sprint("n", i+1), Peer: "127.0.0.1:0", HTTP: "127.0.0.1:0", RESP: "127.0.0.1:0", Keyspaces: space, TraceMessages: ratio}
 		if i > 0 {
 			c.Join, c.Keyspaces = []string{p.nodes[0].PeerAddr()}, nil
 		}
@@ -156,8 +158,8 @@ func (p *place) find(ctx context.Context) error {
 	return nil
 }
 
-// job is a work: how many operations make a turn, how many of them are under way at once, and one of them.
-func (p *place) job(name string) (calls, inFlight int, once func(context.Context) error) {
+// job is a work: how many operations make a turn, and all of them.
+func (p *place) job(name string) (times int, all func(context.Context) error) {
 	call := func(id virtual.ID) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := virtual.Call[int, int](ctx, p.nodes[0].Actors(), id, "look", 1)
@@ -167,19 +169,74 @@ func (p *place) job(name string) (calls, inFlight int, once func(context.Context
 	value := []byte("some value of a key")
 	switch name {
 	case "read":
-		return 40_000, 1, func(ctx context.Context) error { _, err := p.store.Get(ctx, p.key); return err }
+		return repeat(40_000, 1, func(ctx context.Context) error { _, err := p.store.Get(ctx, p.key); return err })
 	case "write":
-		return 20_000, 1, func(ctx context.Context) error { _, err := p.store.Put(ctx, p.key, value); return err }
+		return repeat(20_000, 1, func(ctx context.Context) error { _, err := p.store.Put(ctx, p.key, value); return err })
 	case "call":
-		return 10_000, 1, call(p.here)
+		return repeat(10_000, 1, call(p.here))
 	case "call elsewhere":
-		return 6_400, 64, call(p.there)
+		return repeat(6_400, 64, call(p.there))
+	case "served read":
+		return clients * readsEach, p.serve
 	}
-	return 0, 0, nil
+	return 0, nil
+}
+
+// repeat is a work that does the same over and over, with so many under way at once.
+func repeat(times, inFlight int, once func(context.Context) error) (int, func(context.Context) error) {
+	return times, func(ctx context.Context) error {
+		errs := make([]error, inFlight)
+		var callers sync.WaitGroup
+		for i := range inFlight {
+			callers.Go(func() {
+				for range times / inFlight {
+					if errs[i] = once(ctx); errs[i] != nil {
+						return
+					}
+				}
+			})
+		}
+		callers.Wait()
+		return errors.Join(errs...)
+	}
+}
+
+// The clients of a turn of served reads: each waits for its reply before it asks again.
+const (
+	clients   = 8
+	readsEach = 1000
+)
+
+// serve answers Redis clients. They are a process of their own, whose processor time is not this one's.
+func (p *place) serve(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	client := exec.CommandContext(ctx, self, "-client", p.nodes[0].RESPAddr(), "-key", p.key)
+	client.Stderr = os.Stderr
+	return client.Run()
+}
+
+// ask is the process of the clients.
+func ask(ctx context.Context, addr, key string) error {
+	_, all := repeat(clients, clients, func(ctx context.Context) error {
+		c, err := harness.Dial(ctx, addr)
+		if err != nil {
+			return err
+		}
+		for range readsEach {
+			if _, err := c.Do("GET", key); err != nil {
+				return errors.Join(err, c.Close())
+			}
+		}
+		return c.Close()
+	})
+	return all(ctx)
 }
 
 // measure is what one operation takes: nanoseconds of the process, and allocations.
-func measure(ctx context.Context, calls, inFlight int, once func(context.Context) error) (ns, allocs float64, err error) {
+func measure(ctx context.Context, times int, all func(context.Context) error) (ns, allocs float64, err error) {
 	goruntime.GC() // garbage of the turn before is not this one's
 	var before, after goruntime.MemStats
 	goruntime.ReadMemStats(&before)
@@ -187,21 +244,12 @@ func measure(ctx context.Context, calls, inFlight int, once func(context.Context
 	if err != nil {
 		return 0, 0, err
 	}
-	var callers sync.WaitGroup
-	errs := make([]error, inFlight)
-	for i := range inFlight {
-		callers.Go(func() {
-			for range calls / inFlight {
-				if errs[i] = once(ctx); errs[i] != nil {
-					return
-				}
-			}
-		})
+	if err := all(ctx); err != nil {
+		return 0, 0, err
 	}
-	callers.Wait()
 	now, err := processorTime()
 	goruntime.ReadMemStats(&after)
-	return float64(now-used) / float64(calls), float64(after.Mallocs-before.Mallocs) / float64(calls), errors.Join(append(errs, err)...)
+	return float64(now-used) / float64(times), float64(after.Mallocs-before.Mallocs) / float64(times), err
 }
 
 func processorTime() (int64, error) {
