@@ -2,6 +2,7 @@
 import { json, lines } from './api.js';
 import { act } from './dialog.js';
 import { useLive } from './live.js';
+import { size } from './nodes.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 export function Policies() {
@@ -30,24 +31,48 @@ function Policy({ p }) {
     })().catch(() => {}); // the stream ends with the page; without a comparison there is nothing to show
     return () => stop.abort();
   }, [p]);
-  const post = (verb, title, words, command) => act({ title, text: words, command, run: async () => { await json('POST', `/_policy/${name}/${verb}`, {}); } });
+  const post = (verb, title, words, command, body) => act({ title, text: words, command, run: async () => { await json('POST', `/_policy/${name}/${verb}`, body || {}); } });
   const use = (u) => (u ? `version ${u.version} (${u.label})${Object.entries(u.settings || {}).map(([k, v]) => ` ${k}=${v}`).join('')}` : 'nothing');
   return html`<section class="card" aria-label=${p.name}><h3>${p.name}</h3>
     <p>In force: ${use(p.active)} · before: ${use(p.previous)} · in the shadow: ${use(p.shadow)}${p.note ? ' · ' + p.note : ''}</p>
     <p class="bar">
       <button onClick=${() => post('activate', `Activate ${p.name}`, 'Its newest version decides from the next plan on. The one before stays for a rollback.', `troupe policy activate ${p.name}`)}>Activate</button>
       <button onClick=${() => post('shadow', `Put ${p.name} in the shadow`, 'Its newest version is asked beside those in force, and changes nothing.', `troupe policy shadow ${p.name}`)}>Shadow</button>
+      ${p.shadow && html`<button onClick=${() => post('shadow', `End the shadow of ${p.name}`, 'It is asked no more beside those in force.', `troupe policy shadow ${p.name} --off`, { off: true })}>End the shadow</button>`}
       <button onClick=${() => post('rollback', `Roll ${p.name} back`, 'The version before decides again.', `troupe policy rollback ${p.name}`)}>Roll back</button>
       <button onClick=${() => post('deactivate', `Deactivate ${p.name}`, 'It decides nothing any more.', `troupe policy deactivate ${p.name}`)}>Deactivate</button></p>
-    ${last && html`<${Difference} c=${last} />`}
+    ${p.shadow && (last && speaksOf(last, p) ? html`<${Difference} c=${last} />` : html`<p class="empty">Nothing has been compared yet with this version in the shadow: the next plan will be.</p>`)}
     <details><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
 }
 
-// Difference shows the newest comparison of the shadow with what is in force.
+// speaksOf says whether a comparison was made with what is in the shadow now.
+const speaksOf = (c, p) => c.policies.some((x) => x.name === p.name && x.version === p.shadow.version && same(x.settings || {}, p.shadow.settings || {}));
+const same = (a, b) => Object.keys({ ...a, ...b }).every((k) => a[k] === b[k]);
+const many = (n, one) => `${n} ${one}${n === 1 ? '' : 's'}`;
+
+// Difference shows the newest comparison of the shadow with what is in force: how many verdicts would be others, an example of each kind, and
+// which moves would be made or not.
 function Difference({ c }) {
-  const rows = [['moves', (x) => x.moves], ['waiting copies', (x) => x.waiting], ['bytes to move', (x) => x.bytes], ['copies, fullest over mean', (x) => x.copies.toFixed(2)],
+  const rows = [['moves', (x) => x.moves], ['waiting copies', (x) => x.waiting], ['to move', (x) => size(Math.round(x.bytes))], ['copies, fullest over mean', (x) => x.copies.toFixed(2)],
     ['primaries, fullest over mean', (x) => x.primaries.toFixed(2)], ['planning, µs', (x) => x.micros]];
-  return html`<table class="list"><caption>The shadow, on version ${c.version}: ${c.flips.length} verdicts would be others, ${c.added.length} moves more, ${c.gone.length} moves less</caption>
-    <thead><tr><th></th><th scope="col">in force</th><th scope="col">with the shadow</th></tr></thead>
-    <tbody>${rows.map(([title, of]) => html`<tr><th scope="row">${title}</th><td>${of(c.active)}</td><td>${of(c.shadow)}</td></tr>`)}</tbody></table>`;
+  const flips = c.flips.reduce((n, f) => n + f.count, 0);
+  const with_ = c.policies.map((x) => `${x.name} version ${x.version}`).join(', ');
+  return html`<section aria-label="What the shadow would do"><h4>${many(flips, 'verdict')} would be others, of ${c.asked} of ${many(c.shards, 'shard')}; ${many(c.added.length + c.gone.length + (c.unlisted || 0), 'move')} would be made or not</h4>
+    <p><small>Compared ${new Date(c.at).toLocaleString()} on version ${c.version}, with ${with_} in the shadow. <code>troupe policy shadow ${c.policies[0].name} --show</code></small></p>
+    ${[...c.policies.filter((x) => x.absent).map((x) => `${x.name} version ${x.version} was not asked: ${x.absent}`), ...(c.faults || []).map((f) => 'It failed: ' + f)].map((text) => html`<p class="bad">${text}</p>`)}
+    ${c.flips.length > 0 && html`<div class="scroll"><table class="list" aria-label="Verdicts that would be others"><thead><tr>${['Question', 'In force', 'With the shadow', 'Times', 'As'].map((h, i) => html`<th scope="col" class=${i === 3 ? 'number' : ''}>${h}</th>`)}</tr></thead>
+      <tbody>${c.flips.map((f) => html`<tr><th scope="row">${f.question}</th><td><${Word} text=${f.from} /></td><td><${Word} text=${f.to} /></td><td class="number">${f.count}</td><td class="name">${f.example}</td></tr>`)}</tbody></table></div>`}
+    <${Moves} c=${c} />
+    <table class="list" aria-label="Plans in figures"><thead><tr><th scope="col"><span class="away">Figure</span></th><th scope="col" class="number">In force</th><th scope="col" class="number">With the shadow</th></tr></thead>
+    <tbody>${rows.map(([title, of]) => html`<tr><th scope="row">${title}</th><td class="number">${of(c.active)}</td><td class="number">${of(c.shadow)}</td></tr>`)}</tbody></table></section>`;
+}
+
+const Word = ({ text }) => html`<span class=${'verdict ' + text.toLowerCase().replace(' ', '_')}>${text}</span>`;
+
+// Moves lists those that only one of the two plans has. A sign goes with each word.
+function Moves({ c }) {
+  const list = [...c.added.map((m) => ['+', 'only with the shadow', m]), ...c.gone.map((m) => ['−', 'only in force', m])];
+  if (list.length === 0 && !c.unlisted) return null;
+  return html`<ul class="moves" aria-label="Moves that only one of the plans has">${list.map(([sign, words, m]) => html`<li><b aria-hidden="true">${sign}</b> ${words}: ${m}</li>`)}
+    ${c.unlisted > 0 && html`<li>and ${many(c.unlisted, 'move')} more</li>`}</ul>`;
 }
