@@ -1,7 +1,7 @@
 // Actors: kinds whose code was pushed, with their versions and who is ready to run them; what every node has in memory; and messages that
 // nobody wanted to handle.
 import { json, repeat } from './api.js';
-import { act } from './dialog.js';
+import { act, quoted } from './dialog.js';
 import { useLive } from './live.js';
 import { size } from './nodes.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
@@ -41,12 +41,12 @@ function Kind({ k, nodes }) {
   const here = nodes.flatMap((n) => n.kinds || []).filter((x) => x.kind === k.kind);
   const use = (v) => act({
     title: `Use version ${v.version} of ${k.kind}`, text: 'Each shard changes to it at one place of its log, with the first message that comes.', go: 'Use it', fields: older,
-    command: `troupe actor use ${k.kind} --version ${v.version}`,
+    command: (form) => `troupe actor use ${quoted(k.kind)} --version ${v.version}${form.has('older') ? ' --older' : ''}`,
     run: async (form) => { await json('POST', path + '/use', { version: v.version, if: k.active, older: form.has('older') }); },
   });
   const back = () => act({
     title: `Roll ${k.kind} back`, text: `Version ${k.previous} handles messages again, shard by shard. Data stays as it is.`, go: 'Roll back', fields: older,
-    command: `troupe actor rollback ${k.kind}`, run: async (form) => { await json('POST', path + '/rollback', { if: k.active, older: form.has('older') }); },
+    command: (form) => `troupe actor rollback ${quoted(k.kind)}${form.has('older') ? ' --older' : ''}`, run: async (form) => { await json('POST', path + '/rollback', { if: k.active, older: form.has('older') }); },
   });
   return html`<section class="card" aria-label=${k.kind}><h3>${k.kind}</h3>
     <p>${k.active ? `In use: version ${k.active} (${label(k.active)})${k.since ? ', since ' + when(k.since) : ''}` : 'No version is in use: messages are refused'} ·

@@ -1,9 +1,16 @@
 // Keys: browse by prefix, read one, and write one to try the cluster.
 import { json, send, text, lines } from './api.js';
-import { act } from './dialog.js';
+import { act, quoted } from './dialog.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 const page = 100, shownBytes = 64 * 1024;
+
+// putLine writes what the form holds. A word that begins with a hyphen would be a flag, and a value that is one would be read from standard input.
+function putLine(space, key, value) {
+  const flag = [key, value].some((word) => /^-./.test(word));
+  const line = flag ? `troupe put --keyspace ${quoted(space)} -- ${quoted(key)} ${quoted(value)}` : `troupe put --keyspace ${quoted(space)} ${quoted(key)} ${quoted(value)}`;
+  return (value === '-' ? 'printf %s - | ' : '') + line;
+}
 
 export function Keys({ path }) {
   const [spaces, setSpaces] = useState([]);
@@ -30,7 +37,7 @@ export function Keys({ path }) {
   const write = () => act({
     title: `Write a key to ${space}`,
     fields: html`<label>Key <input name="key" required value="console/test" /></label><label>Value <textarea name="value" rows="4">hello</textarea></label>`,
-    command: `troupe put --keyspace ${space} KEY VALUE`,
+    command: (form) => putLine(space, form.get('key'), form.get('value')),
     run: async (form) => {
       const begun = performance.now();
       await send('PUT', address(form.get('key')), form.get('value'));

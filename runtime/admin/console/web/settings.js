@@ -1,6 +1,6 @@
 // Settings: what is set, what is not, what each is for, and who changed what. Each change asks, and shows its command line.
 import { json } from './api.js';
-import { act } from './dialog.js';
+import { act, quoted } from './dialog.js';
 import { useLive } from './live.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
@@ -38,7 +38,7 @@ function Setting({ name, all }) {
 const change = (name, value, normal, about) => act({
   title: `Set ${name}`,
   fields: html`<p>${about}</p><label>Value <input name="value" value=${value} autofocus /></label><p><small>Empty: back to the default${normal ? ', ' + normal : ''}.</small></p>`,
-  command: `troupe settings set ${name}=VALUE`,
+  command: (form) => `troupe settings set ${quoted(`${name}=${form.get('value')}`)}`,
   run: async (form) => { await json('PUT', '/_cluster/settings', { persistent: { [name]: form.get('value') || null } }); },
 });
 
@@ -63,6 +63,6 @@ const takesBack = (p, all) => p.name !== 'cluster.read_only' && (all.persistent[
 const takeBack = (step) => act({
   title: 'Take this change back',
   fields: html`<ul>${step.map((p) => html`<li><code>${p.name}</code> goes back from <b>${p.to ?? 'default'}</b> to <b>${p.from ?? 'default'}</b></li>`)}</ul>`,
-  command: 'troupe settings set ' + step.map((p) => `${p.name}=${p.from ?? ''}`).join(' '),
+  command: 'troupe settings set ' + step.map((p) => quoted(`${p.name}=${p.from ?? ''}`)).join(' '),
   run: async () => { await json('PUT', '/_cluster/settings', { persistent: Object.fromEntries(step.map((p) => [p.name, p.from])) }); },
 });
