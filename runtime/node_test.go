@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,6 +81,34 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 }
 
 // DESIGN.md section 8: "a listener off loopback without authentication is refused unless --insecure says so".
+// The standard variables may be meant for the program around the node, and its own SDK: values that a node does not know do not keep it
+// from its start.
+func TestForeignVariablesEndNothing(t *testing.T) {
+	foreign := map[string]string{"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+		"OTEL_TRACES_SAMPLER": "jaeger_remote", "OTEL_TRACES_SAMPLER_ARG": "endpoint=http://127.0.0.1:14250", "OTEL_BSP_SCHEDULE_DELAY": "0", "OTEL_RESOURCE_ATTRIBUTES": "team"}
+	for name, value := range foreign {
+		t.Setenv(name, value)
+	}
+	var mu sync.Mutex
+	var log strings.Builder
+	hear := heard(func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		log.WriteString(line)
+	})
+	n := start(t, Config{Logger: slog.New(slog.NewTextHandler(hear, nil))})
+	mu.Lock()
+	defer mu.Unlock()
+	for name := range foreign {
+		if has := strings.Contains(log.String(), "tracing: "+name+" is "); has != (name != "OTEL_EXPORTER_OTLP_ENDPOINT" && name != "OTEL_TRACES_SAMPLER_ARG") { // the latter is the former's matter
+			t.Errorf("a word of %s: %v, in\n%s", name, has, log.String())
+		}
+	}
+	if where := n.telling.exporter.Where(); where != "traces go to http://127.0.0.1:1 by http/protobuf; messages by parentbased_traceidratio 0" {
+		t.Error(where)
+	}
+}
+
 func TestExposedListeners(t *testing.T) {
 	for _, c := range []Config{{RESP: "0.0.0.0:0"}, {HTTP: ":0"}, {RESP: "192.0.2.1:0"}, {HTTP: "[::]:0", Password: "only for RESP"}} {
 		if _, err := Start(t.Context(), c); !errors.Is(err, ErrExposed) {

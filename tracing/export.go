@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +31,8 @@ const exportLimit = 10 * time.Second
 
 // Exporter sends finished traces to a collector, on a goroutine of its own: whoever has a trace never waits for one.
 type Exporter struct {
-	service string
-	env     func(string) string
+	env     environment
+	origin  Origin
 	dial    func() (sdktrace.SpanExporter, error)
 	out     sdktrace.SpanExporter // nil: traces go nowhere
 	spool   *spool                // of messages; nil: none are traced
@@ -57,45 +56,36 @@ type parcel struct {
 //
 //	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   where to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
 //	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc or http/protobuf (default)
-//	OTEL_TRACES_EXPORTER=none, OTEL_SDK_DISABLED=true                 off, whatever else is set
-//	OTEL_SERVICE_NAME                                                 default troupe
+//	OTEL_TRACES_EXPORTER                                              a list; without otlp in it, or with none, it is off
+//	OTEL_SDK_DISABLED=true                                            off, whatever else is set
+//	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES                       default service.name=troupe,service.namespace=CLUSTER
 //
-// Headers, certificates and timeouts are read by the exporters of OpenTelemetry themselves. failed is told, on the exporter's
-// goroutine, of what a collector did not take; nil: nobody wants to know. The owner calls Close.
-func NewExporter(ctx context.Context, env func(string) string, failed func(error)) (*Exporter, error) {
-	e := &Exporter{env: env, service: env("OTEL_SERVICE_NAME"), failed: failed, where: "traces stay on the nodes: set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"}
-	if e.service == "" {
-		e.service = "troupe"
+// Headers, certificates and timeouts are read by the exporters of OpenTelemetry themselves. The variables may be meant for the program
+// that embeds a node, and its own SDK: a value that this one does not know ends nothing, it is told to warn and ignored, as the
+// specification of OpenTelemetry has it. warn is also told, on goroutines of the exporter, of what a collector did not take; nil: nobody wants
+// to know. cluster is the cluster's name for people. The owner calls Close.
+func NewExporter(ctx context.Context, cluster string, env func(string) string, warn func(error)) *Exporter {
+	if warn == nil {
+		warn = func(error) {}
 	}
-	if e.failed == nil {
-		e.failed = func(error) {}
+	v := environment{env, warn}
+	e := &Exporter{env: v, origin: v.origin(cluster), failed: warn}
+	endpoint, off := v.destination()
+	if off != "" {
+		e.where = "traces stay on the nodes: " + off
+		return e
 	}
-	endpoint, on, err := destination(env)
-	if err != nil || !on {
-		return e, err
-	}
-	protocol, err := protocolOf(env)
-	if err != nil {
-		return e, err
-	}
+	protocol := v.protocol()
 	e.dial = func() (sdktrace.SpanExporter, error) { return dial(ctx, protocol) }
-	if e.out, err = e.dial(); err != nil {
-		return e, err
+	out, err := e.dial()
+	if err != nil {
+		warn(err)
+		e.where = "traces stay on the nodes: no exporter can be made of what the environment says"
+		return e
 	}
-	e.where = fmt.Sprintf("traces go to %s by %s", endpoint, protocol)
+	e.out, e.where = out, fmt.Sprintf("traces go to %s by %s", endpoint, protocol)
 	e.start()
-	return e, nil
-}
-
-func protocolOf(env func(string) string) (string, error) {
-	switch protocol := first(env, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
-	case "grpc", "http/protobuf":
-		return protocol, nil
-	case "":
-		return "http/protobuf", nil
-	default:
-		return "", fmt.Errorf("tracing: OTEL_EXPORTER_OTLP_PROTOCOL is %q; it is one of grpc, http/protobuf", protocol)
-	}
+	return e
 }
 
 // dial makes an exporter of OpenTelemetry, which connects when it has something to send.
@@ -117,35 +107,8 @@ func (e *Exporter) start() {
 	e.done.Go(func() { e.run(ctx) })
 }
 
-// destination says where traces go, and whether they go anywhere.
-func destination(env func(string) string) (endpoint string, on bool, err error) {
-	kind := env("OTEL_TRACES_EXPORTER")
-	endpoint = first(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-	switch {
-	case strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") || kind == "none":
-		return "", false, nil
-	case kind != "" && kind != "otlp":
-		return "", false, fmt.Errorf("tracing: OTEL_TRACES_EXPORTER is %q; it is one of otlp, none", kind)
-	case endpoint != "":
-		return endpoint, true, nil
-	}
-	return "the collector on this machine", kind == "otlp", nil
-}
-
-func first(env func(string) string, names ...string) string {
-	for _, name := range names {
-		if v := env(name); v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
 // Where is a line that says where traces go.
 func (e *Exporter) Where() string { return e.where }
-
-// Service is the name under which traces are exported.
-func (e *Exporter) Service() string { return e.service }
 
 // Dropped counts traces that no collector took.
 func (e *Exporter) Dropped() uint64 { return e.dropped.Load() }
@@ -214,9 +177,9 @@ func (e *Exporter) send(ctx context.Context, x parcel) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, exportLimit)
 	defer cancel()
-	if err := e.out.ExportSpans(ctx, snapshots(e.service, x.Spans())); err != nil {
+	if err := e.out.ExportSpans(ctx, snapshots(e.origin.shared(), x.Spans())); err != nil {
 		e.dropped.Add(1)
-		e.failed(fmt.Errorf("a trace was not exported: %w", err))
+		e.failed(fmt.Errorf("a trace did not reach its collector, troupe trace has it: %w", err))
 	}
 }
 
@@ -239,10 +202,10 @@ func (e *Exporter) Close(ctx context.Context) (err error) {
 }
 
 // snapshots are the spans as OpenTelemetry's exporters take them.
-func snapshots(service string, spans []Span) []sdktrace.ReadOnlySpan {
+func snapshots(from Origin, spans []Span) []sdktrace.ReadOnlySpan {
 	var stubs tracetest.SpanStubs
 	for _, group := range byNode(spans) {
-		res := resource.NewSchemaless(keyValues(resourceOf(service, group[0]))...)
+		res := resource.NewSchemaless(keyValues(from.resource(group[0]))...)
 		for _, s := range group {
 			stubs = append(stubs, stub(s, res))
 		}

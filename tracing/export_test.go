@@ -19,16 +19,12 @@ import (
 )
 
 // exporter makes an exporter from variables, as a node does.
-func exporter(t *testing.T, env map[string]string, failed func(error)) *tracing.Exporter {
+func exporter(t *testing.T, env map[string]string, warn func(error)) *tracing.Exporter {
 	t.Helper()
 	for name, value := range env {
 		t.Setenv(name, value) // exporters of OpenTelemetry look for themselves
 	}
-	e, err := tracing.NewExporter(context.Background(), func(name string) string { return env[name] }, failed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return tracing.NewExporter(context.Background(), "berlin", func(name string) string { return env[name] }, warn)
 }
 
 func TestExport(t *testing.T) {
@@ -126,18 +122,13 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// An exporter that is off costs nothing, and closes; one that is misconfigured says what may be set.
+// An exporter that is off costs nothing, and closes.
 func TestExporterOff(t *testing.T) {
 	for _, env := range []map[string]string{{}, {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}} {
 		e := exporter(t, env, nil)
 		e.Export(drain())
 		if err := e.Close(context.Background()); err != nil || e.Dropped() != 0 || !strings.Contains(e.Where(), "stay on the nodes") {
 			t.Errorf("%v: %v, %d dropped, %s", env, err, e.Dropped(), e.Where())
-		}
-	}
-	for _, env := range []map[string]string{{"OTEL_TRACES_EXPORTER": "zipkin"}, {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}} {
-		if _, err := tracing.NewExporter(context.Background(), func(name string) string { return env[name] }, nil); err == nil || !strings.Contains(err.Error(), "it is one of") {
-			t.Errorf("%v: %v", env, err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // WriteOTLP writes the spans as an OTLP/JSON request, which any collector takes on its HTTP port.
-func WriteOTLP(w io.Writer, service string, spans []Span) error {
+func WriteOTLP(w io.Writer, from Origin, spans []Span) error {
 	type scopeSpans struct {
 		Scope map[string]string `json:"scope"`
 		Spans []otlpSpan        `json:"spans"`
@@ -27,7 +27,7 @@ func WriteOTLP(w io.Writer, service string, spans []Span) error {
 			list = append(list, newOTLPSpan(s))
 		}
 		out.ResourceSpans = append(out.ResourceSpans, resourceSpans{
-			Resource:   map[string][]otlpAttribute{"attributes": otlpAttributes(resourceOf(service, group[0]))},
+			Resource:   map[string][]otlpAttribute{"attributes": otlpAttributes(from.resource(group[0]))},
 			ScopeSpans: []scopeSpans{{Scope: map[string]string{"name": scope}, Spans: list}},
 		})
 	}
@@ -38,11 +38,6 @@ func WriteOTLP(w io.Writer, service string, spans []Span) error {
 
 // scope is what the spans say of the library that made them.
 const scope = "github.com/troupe-actors/troupe/tracing"
-
-// resourceOf says who took a step, and nothing of the process that tells it: two nodes that tell the same step tell it equally.
-func resourceOf(service string, s *Span) []Attribute {
-	return []Attribute{Text("service.name", service), Text("service.instance.id", s.NodeID), Text("troupe.node.name", s.Node)}
-}
 
 // byNode groups spans by who took them, in the order of the ids, each group in the order given.
 func byNode(spans []Span) (groups [][]*Span) {
@@ -132,7 +127,7 @@ func otlpAttributes(list []Attribute) (out []otlpAttribute) {
 }
 
 // WriteJaeger writes the spans as a file that the upload of Jaeger's search page opens.
-func WriteJaeger(w io.Writer, service string, spans []Span) error {
+func WriteJaeger(w io.Writer, from Origin, spans []Span) error {
 	type process struct {
 		ServiceName string      `json:"serviceName"`
 		Tags        []jaegerTag `json:"tags"`
@@ -149,7 +144,7 @@ func WriteJaeger(w io.Writer, service string, spans []Span) error {
 		t := trace{TraceID: spans[0].Trace.String(), Processes: map[string]process{}}
 		for i, group := range byNode(spans) {
 			name := "p" + strconv.Itoa(i+1)
-			t.Processes[name] = process{service, jaegerTags(resourceOf(service, group[0])[1:])}
+			t.Processes[name] = process{from.Service, jaegerTags(from.resource(group[0])[1:])}
 			for _, s := range group {
 				t.Spans = append(t.Spans, newJaegerSpan(s, name))
 			}

@@ -31,12 +31,11 @@ type Messages struct {
 // NewMessages is for nodes without an Exporter: take gets each span as it ends, from many goroutines, and does not block. ratio is
 // the part of messages, from 0 to 1, that are traced without their senders having said so.
 func NewMessages(nodeID, node string, ratio float64, take func(*Span)) (*Messages, error) {
-	s, err := newSampler(func(string) string { return "" }, ratio)
-	if err != nil {
+	if err := checkRatio("the ratio of messages to trace", ratio); err != nil {
 		return nil, err
 	}
 	m := &Messages{node: node, id: nodeID, out: take}
-	m.use(s)
+	m.use(ratioSampler(ratio))
 	return m, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 )
 
@@ -17,39 +16,25 @@ type sampler struct {
 
 const always = 1 << 63
 
-// newSampler reads OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, or without them takes a ratio of messages.
-func newSampler(env func(string) string, ratio float64) (sampler, error) {
-	kind, arg := env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG")
+// ratioSampler takes a ratio of messages, and those whose senders trace them.
+func ratioSampler(ratio float64) sampler {
+	return sampler{name: fmt.Sprintf("parentbased_traceidratio %v", ratio), parents: true, bound: boundOf(ratio)}
+}
+
+// namedSampler is one of those that OpenTelemetry's variables name; arg is the ratio of traceidratio.
+func namedSampler(kind string, arg float64) (s sampler, known bool) {
 	base, parents := strings.CutPrefix(kind, "parentbased_")
-	s := sampler{name: kind, parents: parents}
+	s = sampler{name: kind, parents: parents}
 	switch base {
-	case "":
-		if parents {
-			return s, badSampler(kind)
-		}
-		s = sampler{name: fmt.Sprintf("parentbased_traceidratio %v", ratio), parents: true, bound: boundOf(ratio)}
-		return s, checkRatio("the ratio of messages to trace", ratio)
 	case "always_on":
 		s.bound = always
 	case "always_off":
 	case "traceidratio":
-		ratio := 1.0
-		if arg != "" {
-			var err error
-			if ratio, err = strconv.ParseFloat(arg, 64); err != nil {
-				return s, fmt.Errorf("tracing: OTEL_TRACES_SAMPLER_ARG is %q; it is a number from 0 to 1", arg)
-			}
-		}
-		s.name, s.bound = fmt.Sprintf("%s %v", kind, ratio), boundOf(ratio)
-		return s, checkRatio("OTEL_TRACES_SAMPLER_ARG", ratio)
+		s.name, s.bound = fmt.Sprintf("%s %v", kind, arg), boundOf(arg)
 	default:
-		return s, badSampler(kind)
+		return s, false
 	}
-	return s, nil
-}
-
-func badSampler(kind string) error {
-	return fmt.Errorf("tracing: OTEL_TRACES_SAMPLER is %q; it is one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio", kind)
+	return s, true
 }
 
 func checkRatio(what string, ratio float64) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,7 @@ import (
 // That goroutine sleeps until there is a batch, or the first span has waited for long enough: to wake it for each span, as a channel of spans
 // does, costs more processor time than to make the span.
 type spool struct {
-	service string
+	origin  Origin
 	out     sdktrace.SpanExporter
 	failed  func(error)
 	size    int // spans that may wait; guarded by mu, as is waiting
@@ -45,30 +44,28 @@ type spool struct {
 //	OTEL_BSP_MAX_EXPORT_BATCH_SIZE                 spans that are sent together; default 512
 //	OTEL_BSP_SCHEDULE_DELAY                        ms that a span waits for others; default 1000
 //
-// It is called once; once spans are sent, again is an error. They are sent until the exporter is closed.
+// A value that it does not know is told to the exporter's warn, and ignored. It is called once; once spans are sent, again is an error, as
+// is a ratio that is none. They are sent until the exporter is closed.
 func (e *Exporter) Messages(nodeID, node string, ratio float64) (*Messages, error) {
 	if e.spool != nil {
 		return nil, errors.New("tracing: the exporter sends spans of messages already; share what Messages gave")
 	}
-	s, err := newSampler(e.env, ratio)
-	if err != nil {
+	if err := checkRatio("the ratio of messages to trace", ratio); err != nil {
 		return nil, err
 	}
+	s := e.env.sampler(ratio)
 	m := &Messages{node: node, id: nodeID}
 	if e.out == nil || s.off() {
 		return m, nil
 	}
-	size, batch, delay := 2048, 512, 1000
-	for name, to := range map[string]*int{"OTEL_BSP_MAX_QUEUE_SIZE": &size, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": &batch, "OTEL_BSP_SCHEDULE_DELAY": &delay} {
-		if err := count(e.env, name, to); err != nil {
-			return nil, err
-		}
-	}
+	size := e.env.count("OTEL_BSP_MAX_QUEUE_SIZE", 2048)
+	batch := e.env.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)
+	delay := e.env.count("OTEL_BSP_SCHEDULE_DELAY", 1000)
 	out, err := e.dial()
-	if err != nil {
+	if err != nil { // the first one could be made
 		return nil, err
 	}
-	e.spool = newSpool(e.service, size, min(batch, size), time.Duration(delay)*time.Millisecond, out, e.failed)
+	e.spool = newSpool(e.origin, size, min(batch, size), time.Duration(delay)*time.Millisecond, out, e.failed)
 	m.out = e.spool.take
 	e.where += "; messages by " + s.name
 	m.use(s)
@@ -76,28 +73,14 @@ func (e *Exporter) Messages(nodeID, node string, ratio float64) (*Messages, erro
 }
 
 // newSpool begins to send what it takes to out, until it is closed.
-func newSpool(service string, size, batch int, delay time.Duration, out sdktrace.SpanExporter, failed func(error)) *spool {
-	p := &spool{service: service, out: out, failed: failed, size: size, batch: batch, delay: delay,
+func newSpool(from Origin, size, batch int, delay time.Duration, out sdktrace.SpanExporter, failed func(error)) *spool {
+	p := &spool{origin: from, out: out, failed: failed, size: size, batch: batch, delay: delay,
 		late: time.NewTimer(delay), full: make(chan struct{}, 1), closed: make(chan struct{})}
 	p.late.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.done.Go(func() { p.run(ctx) })
 	return p
-}
-
-// count reads a variable that is a number above 0.
-func count(env func(string) string, name string, to *int) error {
-	text := env(name)
-	if text == "" {
-		return nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 1<<20 {
-		return fmt.Errorf("tracing: %s is %q; it is a number from 1 to %d", name, text, 1<<20)
-	}
-	*to = n
-	return nil
 }
 
 func (p *spool) take(s *Span) {
@@ -167,13 +150,13 @@ func (p *spool) send(ctx context.Context, batch []Span) {
 	defer cancel()
 	err := ctx.Err()
 	if err == nil {
-		err = p.out.ExportSpans(ctx, snapshots(p.service, batch))
+		err = p.out.ExportSpans(ctx, snapshots(p.origin, batch))
 	}
 	if err != nil {
 		p.dropped.Add(uint64(len(batch)))
 	}
 	if err != nil && !p.failing {
-		p.failed(fmt.Errorf("%d spans of messages were not exported: %w", len(batch), err))
+		p.failed(fmt.Errorf("%d spans of messages did not reach their collector and are lost: %w", len(batch), err))
 	}
 	p.failing = err != nil
 }

@@ -46,7 +46,7 @@ func (p *pile) all() []int {
 
 // spooled is a spool of 10 spans at most, sent by fours, that wait for a second. It is running.
 func spooled(out *pile) (p *spool, give func(n int)) {
-	p = newSpool("troupe", 10, 4, time.Second, out, func(error) {})
+	p = newSpool(Origin{Service: "troupe"}, 10, 4, time.Second, out, func(error) {})
 	named := 0
 	return p, func(n int) {
 		for range n {

@@ -89,10 +89,11 @@ func TestWaterfallAndWhy(t *testing.T) {
 func TestFiles(t *testing.T) {
 	f := death()
 	var otlp, jaeger bytes.Buffer
-	if err := tracing.WriteOTLP(&otlp, "troupe", f.Spans()); err != nil {
+	from := tracing.Origin{Service: "troupe", Namespace: "berlin"}
+	if err := tracing.WriteOTLP(&otlp, from, f.Spans()); err != nil {
 		t.Fatal(err)
 	}
-	if err := tracing.WriteJaeger(&jaeger, "troupe", f.Spans()); err != nil {
+	if err := tracing.WriteJaeger(&jaeger, from, f.Spans()); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "death.otlp.json", otlp.String())

@@ -95,9 +95,9 @@ func (s *Server) failover(x *exchange, q *query) error {
 		x.json(http.StatusOK, tracing.NewAnswer(f))
 		return nil
 	case "otlp":
-		err = tracing.WriteOTLP(&file, serviceName, f.Spans())
+		err = tracing.WriteOTLP(&file, s.origin(), f.Spans())
 	case "jaeger":
-		err = tracing.WriteJaeger(&file, serviceName, f.Spans())
+		err = tracing.WriteJaeger(&file, s.origin(), f.Spans())
 	default:
 		return invalid("format is %q; it is one of otlp, jaeger, or left out for the record itself", format)
 	}
@@ -109,8 +109,10 @@ func (s *Server) failover(x *exchange, q *query) error {
 	return err
 }
 
-// serviceName is what files say; exporters take theirs from the environment.
-const serviceName = "troupe"
+// origin is what files say; exporters take theirs from the environment.
+func (s *Server) origin() tracing.Origin {
+	return tracing.Origin{Service: "troupe", Namespace: s.backend.Node().Cluster}
+}
 
 // findStory finds a failover by its id or its trace, the newest of a node by that one's name, or else by the life that it is about, or by
 // how its trace begins: if nothing else is called so.

@@ -65,7 +65,7 @@ Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are call
 			if err != nil {
 				return err
 			}
-			return r.showFailover(f, &o)
+			return r.showFailover(ctx, client, f, &o)
 		})
 	}
 	return cmd
@@ -121,12 +121,12 @@ func millis(ms float64) string {
 	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond).String()
 }
 
-func (r *remote) showFailover(f *tracing.Failover, o *traceOptions) error {
+func (r *remote) showFailover(ctx context.Context, client *admin.Client, f *tracing.Failover, o *traceOptions) error {
 	switch {
 	case o.otlp != "":
-		return r.writeTrace(o.otlp, func(w io.Writer) error { return tracing.WriteOTLP(w, "troupe", f.Spans()) })
+		return r.writeTrace(ctx, client, o.otlp, f, tracing.WriteOTLP)
 	case o.jaeger != "":
-		return r.writeTrace(o.jaeger, func(w io.Writer) error { return tracing.WriteJaeger(w, "troupe", f.Spans()) })
+		return r.writeTrace(ctx, client, o.jaeger, f, tracing.WriteJaeger)
 	case o.why != "" && r.json:
 		if s := tracing.NewShardAnswer(f, o.why); s != nil {
 			return printJSON(r.c.out, s)
@@ -164,7 +164,14 @@ func (r *remote) columns(wanted int) int {
 	return 120
 }
 
-func (r *remote) writeTrace(path string, write func(io.Writer) error) error {
+func (r *remote) writeTrace(ctx context.Context, client *admin.Client, path string, f *tracing.Failover, form func(io.Writer, tracing.Origin, []tracing.Span) error) error {
+	node, err := client.Banner(ctx)
+	if err != nil {
+		return err
+	}
+	write := func(w io.Writer) error {
+		return form(w, tracing.Origin{Service: "troupe", Namespace: node.Cluster}, f.Spans())
+	}
 	if path == "-" {
 		return write(r.c.out)
 	}
@@ -206,7 +213,7 @@ func (r *remote) watchFailovers(ctx context.Context, client *admin.Client, o *tr
 			if err != nil {
 				return err
 			}
-			if err := r.showFailover(record, o); err != nil {
+			if err := r.showFailover(ctx, client, record, o); err != nil {
 				return err
 			}
 			fmt.Fprintln(r.c.out)

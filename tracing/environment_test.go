@@ -1,0 +1,136 @@
+package tracing_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// here is where traces would go, if nothing is sent.
+const here = "http://127.0.0.1:1"
+
+// Promised by OpenTelemetry's specification: "If the user provides a value the SDK does not recognize, the SDK MUST generate a warning and
+// gracefully ignore the setting". The variables may be meant for the program that embeds a node: it must start.
+func TestUnknownValuesAreIgnored(t *testing.T) {
+	for _, c := range []struct {
+		env          string // one variable; the endpoint is set as well
+		where, warns string
+	}{
+		{"", "go to " + here + " by http/protobuf; messages by parentbased_traceidratio 0.5", ""},
+		{"OTEL_SDK_DISABLED=true", "stay on the nodes", ""},
+		{"OTEL_SDK_DISABLED=yes", "go to " + here, "OTEL_SDK_DISABLED"},
+		{"OTEL_TRACES_EXPORTER=none", "stay on the nodes", ""},
+		{"OTEL_TRACES_EXPORTER=OTLP", "go to " + here, ""},
+		{"OTEL_TRACES_EXPORTER=console", "stay on the nodes: OTEL_TRACES_EXPORTER", `"console"`},
+		{"OTEL_TRACES_EXPORTER=otlp, console", "go to " + here, `"console"`},
+		{"OTEL_TRACES_EXPORTER=otpl", "go to " + here, `"otpl"`},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json", "by http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=GRPC", "by grpc", ""},
+		{"OTEL_TRACES_SAMPLER=jaeger_remote", "messages by parentbased_traceidratio 0.5", "OTEL_TRACES_SAMPLER"},
+		{"OTEL_TRACES_SAMPLER=parentbased_", "messages by parentbased_traceidratio 0.5", "OTEL_TRACES_SAMPLER"},
+		{"OTEL_TRACES_SAMPLER=Always_On", "messages by always_on", ""},
+		{"OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=2", "messages by traceidratio 1", "OTEL_TRACES_SAMPLER_ARG"},
+		{"OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=NaN", "messages by traceidratio 1", "OTEL_TRACES_SAMPLER_ARG"},
+		{"OTEL_TRACES_SAMPLER=always_on OTEL_TRACES_SAMPLER_ARG=endpoint", "messages by always_on", ""},
+		{"OTEL_BSP_MAX_QUEUE_SIZE=-1", "messages by", "OTEL_BSP_MAX_QUEUE_SIZE"},
+		{"OTEL_BSP_SCHEDULE_DELAY=5s", "messages by", "OTEL_BSP_SCHEDULE_DELAY"},
+		{"OTEL_RESOURCE_ATTRIBUTES=a", "messages by", "OTEL_RESOURCE_ATTRIBUTES"},
+	} {
+		t.Run(c.env, func(t *testing.T) {
+			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": here}
+			for pair := range strings.FieldsSeq(strings.ReplaceAll(c.env, ", ", ",")) {
+				name, value, _ := strings.Cut(pair, "=")
+				env[name] = value
+			}
+			var warnings []string
+			e := exporter(t, env, func(err error) { warnings = append(warnings, err.Error()) })
+			if _, err := e.Messages("id1", "n1", .5); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(e.Where(), c.where) {
+				t.Errorf("it says %q, want %q", e.Where(), c.where)
+			}
+			if n := min(1, len(c.warns)); len(warnings) != n || n == 1 && (!strings.Contains(warnings[0], c.warns) || !strings.Contains(warnings[0], "is ignored; here it is")) {
+				t.Errorf("warnings %q, want %d of %s", warnings, n, c.warns)
+			}
+			if err := e.Close(t.Context()); err != nil { // nothing waits
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What spans say of where they come from: the cluster, and what the environment adds. What that says of one process stands on the spans of
+// its own messages, and not on steps of a failover that others took.
+func TestResource(t *testing.T) {
+	for _, c := range []struct{ env, service, failovers, messages string }{
+		{"", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
+		{"deployment.environment.name=prod%2Ctest, k8s.pod.name=pod-1,service.instance.id=x,service.namespace=shop,service.name=one,k8s.namespace.name=ns", "", "service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.namespace.name=ns",
+			"service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.pod.name=pod-1 k8s.namespace.name=ns"},
+		{"service.name=one", "two", "service.name=two service.namespace=berlin", "service.name=two service.namespace=berlin"},
+		{"a=b,c", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
+	} {
+		var mu sync.Mutex
+		got := map[string][]string{} // resources by the first name of the first span
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			request := &coltrace.ExportTraceServiceRequest{}
+			if err != nil || proto.Unmarshal(body, request) != nil {
+				t.Errorf("a request cannot be read: %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, s := range request.ResourceSpans {
+				var pairs []string
+				for _, a := range s.Resource.Attributes {
+					if a.Key != "service.instance.id" && a.Key != "troupe.node.name" {
+						pairs = append(pairs, a.Key+"="+a.Value.GetStringValue())
+					} else if strings.Contains(a.Value.GetStringValue(), "x") {
+						t.Errorf("%s is %s", a.Key, a.Value.GetStringValue())
+					}
+				}
+				what := "failovers"
+				if s.ScopeSpans[0].Spans[0].Name == "hello @n1" {
+					what = "messages"
+				}
+				slices.Sort(pairs)
+				got[what] = append(got[what], strings.Join(pairs, " "))
+			}
+		}))
+		defer server.Close()
+		e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_RESOURCE_ATTRIBUTES": c.env, "OTEL_SERVICE_NAME": c.service}, nil)
+		m, err := e.Messages("id1", "n1", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, span := m.Enter(t.Context(), tracing.Server)
+		span.Name("hello")
+		span.End(nil)
+		e.Export(death())
+		if err := e.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for what, want := range map[string]string{"failovers": c.failovers, "messages": c.messages} {
+			sorted := strings.Fields(want)
+			slices.Sort(sorted)
+			if len(got[what]) == 0 {
+				t.Errorf("no resource of %s came", what)
+			}
+			for _, has := range got[what] {
+				if has != strings.Join(sorted, " ") {
+					t.Errorf("%q: %s are of %s, want %s", c.env, what, has, strings.Join(sorted, " "))
+				}
+			}
+		}
+	}
+}
