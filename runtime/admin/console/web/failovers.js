@@ -4,6 +4,7 @@ import { Grid } from './grid.js';
 import { useLive } from './live.js';
 import { remember } from './past.js';
 import { TimeLine } from './timeline.js';
+import { Verdicts } from './verdicts.js';
 import { html, useEffect, useMemo, useState } from './vendor/preact-htm.js';
 
 const ms = (v) => (v >= 10000 ? (v / 1000).toFixed(1) + ' s' : v >= 1000 ? (v / 1000).toFixed(2) + ' s' : v >= 1 || v <= 0 ? v.toFixed(1) + ' ms' : Math.round(v * 1000) + ' µs');
@@ -18,7 +19,7 @@ export function Failovers({ path }) {
     const stop = repeat(ask, 2000);
     return () => { open = false; stop(); };
   }, [version]);
-  if (path[0]) return html`<${One} key=${path[0]} id=${path[0]} />`;
+  if (path[0]) return html`<${One} key=${path[0]} id=${path[0]} shard=${path.slice(1).join('/')} />`;
   return html`
     <p>What died, who noticed, and when writes came back. Every node knows the same history; <code>troupe trace</code> shows it in a terminal, and with
       OTEL_EXPORTER_OTLP_ENDPOINT each one goes to a collector such as Jaeger.</p>
@@ -80,9 +81,10 @@ function useRecord(id) {
   return known;
 }
 
-function One({ id }) {
+// One shows a record. The shard that is chosen is part of its address.
+function One({ id, shard }) {
   const { record, spans, error } = useRecord(id);
-  const [shard, setShard] = useState('');
+  const setShard = (name) => { location.hash = `#/failovers/${id}/${name}`; };
   const [whole, setWhole] = useState(false);
   const [at, setAt] = useState(null);
   if (error) return html`<p class="bad" role="alert">${error}</p><p><a href="#/failovers">All failovers</a></p>`;
@@ -120,9 +122,9 @@ function Meanwhile({ id, record, from, to, at, setAt, chosen }) {
   const some = concerned.size > 0 && concerned.size < past.rows.size;
   const only = some && !all ? concerned : undefined;
   return html`<section class="meanwhile" aria-label="The shard table meanwhile"><h2>The shard table meanwhile</h2>
-    <${Grid} now=${past.table(past.indexAt(shown))} chosen=${chosen} only=${only} />
+    <${Grid} now=${past.table(past.indexAt(shown))} chosen=${chosen} only=${only} link=${`#/failovers/${id}/`} />
     <${TimeLine} past=${past} at=${shown} setAt=${setAt} from=${begin} to=${end} />
-    <p class="bar"><small>As ${past.node} saw it.</small>${some && html`<label><input type="checkbox" checked=${all} onChange=${(e) => setAll(e.target.checked)} /> all ${past.rows.size} shards, not only those concerned</label>`}</p></section>`;
+    <p class="bar"><small>As ${past.node} saw it. A cell chooses its shard, whose verdicts stand below.</small>${some && html`<label><input type="checkbox" checked=${all} onChange=${(e) => setAll(e.target.checked)} /> all ${past.rows.size} shards, not only those concerned</label>`}</p></section>`;
 }
 
 const height = 20;
@@ -154,30 +156,4 @@ export function Waterfall({ spans, from, to, at, chosen, choose }) {
       <span role="cell" class="long">${ms(s.end - s.start)}</span>
       ${s.error && html`<span role="cell" class="bad">${s.error}</span>`}
     </div>`)}</div>`;
-}
-
-function Verdicts({ record, shard, choose }) {
-  const list = record.shards;
-  const s = list.find((x) => x.name === shard) || list[0];
-  if (!s) return html`<p class="empty">The node held nothing that had to go elsewhere.</p>`;
-  const candidates = s.candidates;
-  return html`<section aria-label="Why there"><h2>Why there</h2>
-    <p class="bar"><label>Shard <select value=${s.name} onChange=${(e) => choose(e.target.value)}>${list.map((x) => html`<option value=${x.name}>${x.name}</option>`)}</select></label> <span>${s.reason || s.problem}</span></p>
-    ${candidates.length === 0 ? html`<p class="empty">What the deciders said of this one is not kept.</p>` : html`<div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr>${['candidate', 'verdict', 'decider', 'says', 'reason'].map((h) => html`<th scope="col">${h}</th>`)}</tr></thead><tbody>
-    ${candidates.flatMap((c) => {
-      const lines = linesOf(c, record.words);
-      return lines.map((l, i) => html`<tr class=${i === 0 ? 'begin' : ''}>${i === 0 && html`<th scope="rowgroup" rowspan=${lines.length}>${c.node}${c.chosen ? ' ← chosen' : ''}</th><td rowspan=${lines.length}><span class=${'verdict ' + c.verdict.toLowerCase()}>${c.verdict}</span></td>`}
-        <td>${l.who}</td><td><span class=${'verdict ' + l.says.toLowerCase().replace(' ', '_')}>${l.says}</span></td><td>${l.reason}</td></tr>`);
-    })}
-    </tbody></table></div>`}</section>`;
-}
-
-// linesOf gives each word that has a reason a line, and those that agree without one a line together.
-function linesOf(c, all) {
-  const said = c.words.map((w) => all[w]);
-  const plain = said.filter((w) => w.verdict === 'YES' && !w.reason);
-  const lines = said.filter((w) => !plain.includes(w)).map((w) => ({ who: w.decider, says: w.verdict, reason: w.reason }));
-  if (plain.length > 0) lines.push({ who: plain.map((w) => w.decider).join(', '), says: 'YES', reason: '' });
-  for (const s of c.scores) lines.push({ who: s.scorer, says: 'score', reason: `${s.score.toFixed(2)} copies: of the nodes that may, the lowest is preferred` });
-  return lines;
 }

@@ -1,6 +1,7 @@
 // The map: where every copy is, live, and played back from what the cluster remembers.
 import { json } from './api.js';
 import { act } from './dialog.js';
+import { Then } from './then.js';
 import { Grid, Legend } from './grid.js';
 import { live, now, recall, useLive } from './live.js';
 import { TimeLine } from './timeline.js';
@@ -37,7 +38,7 @@ export function MapView({ path }) {
       <label>of the last <select value=${span} onChange=${(e) => { setSpan(+e.target.value); setAt(null); }}>${spans.map(([s, text]) => html`<option value=${s}>${text}</option>`)}</select></label>
       <button disabled=${at === null} onClick=${() => setAt(null)}>Live</button>
     <//>
-    ${chosen && html`<${Why} key=${chosen} shard=${chosen} />`}`;
+    ${chosen && (at === null ? html`<${Why} key=${chosen} shard=${chosen} />` : html`<${Then} key=${chosen} shard=${chosen} at=${past.moments[shown].at} until=${at} table=${past.table(shown)} />`)}`;
 }
 
 // Why shows what every decider says about every node, now, and what can be done.
@@ -60,8 +61,9 @@ function Why({ shard }) {
   const objects = (d) => nodes.some((n) => { const w = word(n, d); return w && (w.decision !== 'yes' || w.explanation); });
   const silent = deciders.filter((d) => !objects(d));
   return html`<section aria-label=${'Why ' + shard} class="card">
-    <h2>${shard}</h2>
-    <p class="mono">${answer.e.explanation}</p>
+    <h2>${shard} <small>now</small></h2>
+    <p class="mono" role="status">${answer.e.explanation}</p>
+    ${answer.e.refuses_writes && html`<p class="bad">⚠ Writes that grow are refused: ${answer.e.refuses_writes}</p>`}
     <${Actions} row=${row} target=${target} />
     <h3>May a copy go there, or stay?</h3>
     <div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr><th scope="col">decider</th>${nodes.map((n) => html`<th scope="col">${n.node_name} ${n.copy ? html`<span class="holds">${holds(n.copy)}</span>` : html`<span class=${'verdict ' + n.node_decision}>${n.node_decision}</span>`}</th>`)}</tr></thead>
