@@ -1,10 +1,11 @@
-// Package console is the web console: the cluster as a map, failovers as waterfalls, policies, actors, settings and keys, in a browser.
+// Package console is the web console: the cluster as a map and why it is not green, failovers as waterfalls, policies, actors, settings and
+// keys, in a browser.
 //
 // It is files and nothing else. They are served as they are written, without a build step, and all that they show comes from
 // the HTTP API of the node that served them: what the console can do, curl can, and a token guards both alike.
 //
 //	web/app.js       shell, routes (#/failovers/TRACE is an address that can be passed on)
-//	web/live.js      the shard table as /_watch/routing streams it, with its past since the page was opened
+//	web/live.js      the shard table as /_watch/routing streams it, with its past since the page was opened; the health beside it
 //	web/dialog.js    every action asks first, and shows its command line
 //	web/vendor/      Preact and htm, unchanged
 package console

@@ -4,7 +4,8 @@ import { Past, remember } from './past.js';
 import { useEffect, useState } from './vendor/preact-htm.js';
 
 // Times are those of the node that serves the page; ahead is how far its clock is before the browser's.
-export const live = { online: false, problem: '', leader: '', version: 0, nodes: [], rows: new Map(), past: new Past(), ahead: 0, since: 0 };
+// health is the newest answer of /_watch/health, or null: then nobody has judged yet.
+export const live = { online: false, problem: '', leader: '', version: 0, nodes: [], rows: new Map(), health: null, past: new Past(), ahead: 0, since: 0 };
 const listeners = new Set();
 
 export const now = () => Date.now() + live.ahead;
@@ -44,21 +45,32 @@ function take(line) {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // follow keeps live up to date for as long as the page is there.
-export async function follow() {
+export function follow() {
+  read('/_watch/routing', (line) => {
+    live.online = true;
+    live.problem = '';
+    take(line);
+  }, (problem) => {
+    live.online = false;
+    live.problem = problem;
+  });
+  read('/_watch/health', (health) => { live.health = health; }, () => { live.health = null; });
+}
+
+// read follows a stream, and begins again when it has ended.
+async function read(path, line, ended) {
   for (;;) {
+    let problem = 'the node has ended the connection';
     try {
-      for await (const line of lines('/_watch/routing')) {
-        if (!line.version) continue;
-        live.online = true;
-        live.problem = '';
-        take(line);
+      for await (const one of lines(path)) {
+        if (!one.version) continue; // it only says that the node is there
+        line(one);
         tell();
       }
-      live.problem = 'the node has ended the connection';
     } catch (e) {
-      live.problem = e.message;
+      problem = e.message;
     }
-    live.online = false;
+    ended(problem);
     tell();
     await pause(1000);
   }
