@@ -19,7 +19,7 @@ func (p *projection) change() {
 	case KindMoves:
 		what = f.Name + " begun"
 	}
-	s := Span{Name: what + " @" + f.Detector, NodeID: p.firstBy(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{Text(attributeReason, f.Reason)}}
+	s := Span{Name: what + " @" + f.Detector, NodeID: p.detector(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{Text(attributeReason, f.Reason)}}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
 		s.End = max(s.End, c.At)
@@ -45,13 +45,15 @@ func (p *projection) move(s *Shard) {
 	if p.f.Kind == KindPolicies && s.Led {
 		what = "lead of"
 	}
-	x := Span{Name: fmt.Sprintf("%s %s %s→%s", what, s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(start, p.f.Declared), End: end,
+	decisions := p.f.decisions(s)
+	id, by := p.maker(decisions, 0)
+	x := Span{Name: fmt.Sprintf("%s %s %s→%s", what, s.Name, s.From, to), NodeID: id, Node: by, Start: cmp.Or(start, p.f.Declared), End: end,
 		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to), Truth(attributePrimary, s.Led)}}
 	if !s.Serving() {
 		x.Error = s.Problem
 	}
 	p.add(step, "root", x)
-	p.decide(s, step)
+	p.decide(s, decisions, step)
 	for i := range s.Attempts {
 		a := &s.Attempts[i]
 		if a.ToID == "" {

@@ -36,21 +36,31 @@ func (f *Failover) Encode() []byte {
 	slices.SortStableFunc(order, func(a, b Shard) int {
 		return cmp.Or(-cmp.Compare(troubles(&a), troubles(&b)), -cmp.Compare(a.last(), b.last()))
 	})
-	for i := range order {
-		if i >= slowest {
-			order[i].Candidates = nil
-		}
+	bare := *f
+	bare.Earlier = slices.Clone(f.Earlier)
+	for i := range order[min(slowest, len(order)):] {
+		bare.strip(&order[slowest+i])
 	}
-	packed = f.first(order, 0).pack()
+	packed = bare.first(order, 0).pack()
 	for low, high := 1, len(order); low <= high; { // what is packed grows with what is kept
 		middle := (low + high) / 2
-		if more := f.first(order, middle).pack(); len(more) <= MaxRecord {
+		if more := bare.first(order, middle).pack(); len(more) <= MaxRecord {
 			packed, low = more, middle+1
 		} else {
 			high = middle - 1
 		}
 	}
 	return packed
+}
+
+// strip drops what was said of a shard's candidates.
+func (f *Failover) strip(s *Shard) {
+	s.Candidates = nil
+	for i := range f.Earlier {
+		if f.Earlier[i].Shard == s.ID {
+			f.Earlier[i].Candidates = nil
+		}
+	}
 }
 
 func troubles(s *Shard) int {
@@ -67,7 +77,7 @@ func (f *Failover) first(order []Shard, n int) *Failover {
 	small.Groups = slices.Clone(f.Groups)
 	small.Omitted += len(order) - n
 	for i := range order[n:] {
-		g := order[n+i].group()
+		g := f.group(&order[n+i])
 		if at := slices.IndexFunc(small.Groups, func(x Group) bool { return x.To == g.To }); at >= 0 {
 			small.Groups[at].join(g)
 		} else {
@@ -80,28 +90,43 @@ func (f *Failover) first(order []Shard, n int) *Failover {
 	return &small
 }
 
-// prune keeps those of the words of another record that the shards still need.
+// prune keeps those of the words and earlier decisions of another record that the shards still need.
 func (f *Failover) prune(from *Failover) {
-	f.Words = nil
+	f.Words, f.Earlier = nil, nil
 	places := make([]int, len(from.Words)) // the new ones, and one more; 0: not needed yet
 	for i := range f.Shards {
-		s := &f.Shards[i]
-		s.Candidates = slices.Clone(s.Candidates)
-		for c := range s.Candidates {
-			words := make([]int, 0, len(s.Candidates[c].Words))
-			for _, at := range s.Candidates[c].Words {
-				if at < 0 || at >= len(places) {
-					continue // a damaged record
-				}
-				if places[at] == 0 {
-					f.Words = append(f.Words, from.Words[at])
-					places[at] = len(f.Words)
-				}
-				words = append(words, places[at]-1)
-			}
-			s.Candidates[c].Words = words
+		f.Shards[i].Candidates = f.copyWords(from, places, f.Shards[i].Candidates)
+	}
+	kept := map[uint32]bool{} // asked by key only
+	for i := range f.Shards {
+		kept[f.Shards[i].ID] = true
+	}
+	for _, d := range from.Earlier {
+		if kept[d.Shard] {
+			d.Candidates = f.copyWords(from, places, d.Candidates)
+			f.Earlier = append(f.Earlier, d)
 		}
 	}
+}
+
+// copyWords is a list of candidates whose words were in another record, and are in this from now on.
+func (f *Failover) copyWords(from *Failover, places []int, candidates []Candidate) []Candidate {
+	candidates = slices.Clone(candidates)
+	for c := range candidates {
+		words := make([]int, 0, len(candidates[c].Words))
+		for _, at := range candidates[c].Words {
+			if at < 0 || at >= len(places) {
+				continue // a damaged record
+			}
+			if places[at] == 0 {
+				f.Words = append(f.Words, from.Words[at])
+				places[at] = len(f.Words)
+			}
+			words = append(words, places[at]-1)
+		}
+		candidates[c].Words = words
+	}
+	return candidates
 }
 
 func (f *Failover) pack() []byte {

@@ -46,15 +46,24 @@ type Answer struct {
 func NewAnswer(f *Failover) *Answer {
 	x := *f
 	x.Checks, x.Elections, x.Plans, x.Words, x.Groups, x.Clients = some(x.Checks), some(x.Elections), some(x.Plans), some(x.Words), some(x.Groups), some(x.Clients)
-	x.Shards = some(slices.Clone(x.Shards))
+	x.Shards, x.Earlier = some(slices.Clone(x.Shards)), some(slices.Clone(x.Earlier))
 	for i := range x.Shards {
 		s := &x.Shards[i]
-		s.Attempts, s.Candidates = some(s.Attempts), some(slices.Clone(s.Candidates))
-		for j := range s.Candidates {
-			s.Candidates[j].Words, s.Candidates[j].Scores = some(s.Candidates[j].Words), some(s.Candidates[j].Scores)
-		}
+		s.Attempts, s.Candidates = some(s.Attempts), listed(s.Candidates)
+	}
+	for i := range x.Earlier {
+		x.Earlier[i].Candidates = listed(x.Earlier[i].Candidates)
 	}
 	return &Answer{f.ID(), f.Trace().String(), f.Summary(), &x}
+}
+
+// listed are candidates with lists.
+func listed(list []Candidate) []Candidate {
+	list = some(slices.Clone(list))
+	for i := range list {
+		list[i].Words, list[i].Scores = some(list[i].Words), some(list[i].Scores)
+	}
+	return list
 }
 
 // some is a list that JSON writes as one, though there may be nothing in it.
@@ -71,6 +80,13 @@ type ShardAnswer struct {
 	Trace    string `json:"trace"`
 	Shard
 	Candidates []CandidateAnswer `json:"candidates"`
+	Earlier    []DecisionAnswer  `json:"earlier"` // decisions before, in order
+}
+
+// DecisionAnswer is a Decision with its words.
+type DecisionAnswer struct {
+	Decision
+	Candidates []CandidateAnswer `json:"candidates"`
 }
 
 // CandidateAnswer is a Candidate with its words.
@@ -86,15 +102,25 @@ func NewShardAnswer(f *Failover, name string) *ShardAnswer {
 	if s == nil {
 		return nil
 	}
-	a := &ShardAnswer{Failover: all.ID, Trace: all.Trace, Shard: *s, Candidates: []CandidateAnswer{}}
-	for _, c := range s.Candidates {
+	a := &ShardAnswer{Failover: all.ID, Trace: all.Trace, Shard: *s, Candidates: f.worded(s.Candidates), Earlier: []DecisionAnswer{}}
+	for _, d := range all.Earlier {
+		if d.Shard == s.ID {
+			a.Earlier = append(a.Earlier, DecisionAnswer{d, f.worded(d.Candidates)})
+		}
+	}
+	return a
+}
+
+func (f *Failover) worded(list []Candidate) []CandidateAnswer {
+	out := []CandidateAnswer{}
+	for _, c := range list {
 		x := CandidateAnswer{Candidate: c, Words: []Word{}}
 		for _, at := range c.Words {
 			if at >= 0 && at < len(f.Words) { // else the record is damaged
 				x.Words = append(x.Words, f.Words[at])
 			}
 		}
-		a.Candidates = append(a.Candidates, x)
+		out = append(out, x)
 	}
-	return a
+	return out
 }

@@ -114,8 +114,9 @@ func (p *projection) add(step, parent string, s Span) *Span {
 
 func (p *projection) root() {
 	f := p.f
-	name, s := fmt.Sprintf("%s %s", f.Kind, f.Name), Span{Start: f.begun(), End: f.Done, NodeID: p.by(), Node: p.byName()}
+	name, s := fmt.Sprintf("%s %s", f.Kind, f.Name), Span{Start: f.begun(), End: f.Done}
 	s.Name = name
+	s.NodeID, s.Node = p.by()
 	s.Attributes = []Attribute{
 		Text(attributeReason, f.Reason), Text(attributeOutcome, f.Outcome.String()), Text(attributeNode, f.Node),
 		Number(attributeEpoch, f.Epoch), Number(attributeShards, len(f.Shards)+f.Omitted),
@@ -132,19 +133,12 @@ func (p *projection) root() {
 	p.add("root", "", s)
 }
 
-// by is who told the story: whoever made the last plan, or noticed.
-func (p *projection) by() string {
+// by is who told the story, as id and name: whoever made the last plan, or noticed.
+func (p *projection) by() (id, name string) {
 	if n := len(p.f.Plans); n > 0 {
-		return p.f.Plans[n-1].ByID
+		return p.f.Plans[n-1].ByID, p.f.Plans[n-1].By
 	}
-	return p.f.Detector
-}
-
-func (p *projection) byName() string {
-	if n := len(p.f.Plans); n > 0 {
-		return p.f.Plans[n-1].By
-	}
-	return p.f.Detector
+	return p.detector(), p.f.Detector
 }
 
 func (p *projection) detect() {
@@ -156,7 +150,7 @@ func (p *projection) detect() {
 	if f.Suspected == 0 && f.Declared == 0 {
 		return
 	}
-	s := Span{Name: fmt.Sprintf("detect %s @%s", f.Name, f.Detector), NodeID: p.firstBy(), Node: f.Detector, Start: f.begun(), End: cmp.Or(f.Declared, f.Done, f.Suspected)}
+	s := Span{Name: fmt.Sprintf("detect %s @%s", f.Name, f.Detector), NodeID: p.detector(), Node: f.Detector, Start: f.begun(), End: cmp.Or(f.Declared, f.Done, f.Suspected)}
 	s.Attributes = []Attribute{Text(attributeReason, f.Reason), Truth(attributeProof, f.Proof)}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
@@ -165,8 +159,11 @@ func (p *projection) detect() {
 	p.add("detect", "root", s)
 }
 
-// firstBy is the id of the node that noticed, where a plan names it.
-func (p *projection) firstBy() string {
+// detector is the id of the node that noticed. Releases before did not write it: then it is known where that one planned as well.
+func (p *projection) detector() string {
+	if p.f.DetectorID != "" {
+		return p.f.DetectorID
+	}
 	for _, x := range p.f.Plans {
 		if x.By == p.f.Detector {
 			return x.ByID
@@ -212,7 +209,9 @@ func (p *projection) shard(s *Shard) {
 			failed = ""
 		}
 	}
-	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: p.by(), Node: p.byName(), Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
+	decisions := p.f.decisions(s)
+	id, by := p.maker(decisions, 0)
+	x := Span{Name: fmt.Sprintf("shard %s %s→%s", s.Name, s.From, to), NodeID: id, Node: by, Start: cmp.Or(s.Decided, p.f.Declared, end), End: end, Error: failed}
 	x.Attributes = []Attribute{Text(attributeShard, s.Name), Text(attributeFrom, s.From), Text(attributeTo, to)}
 	if a := s.Last(); a != nil && a.Served != 0 {
 		if p.f.Seen() {
@@ -221,55 +220,15 @@ func (p *projection) shard(s *Shard) {
 		x.Attributes = append(x.Attributes, Number(attributeShardTerm, a.Term))
 	}
 	p.add(step, "root", x)
-	p.decide(s, step)
-	for i := range s.Attempts {
-		p.attempt(s, i, step)
+	p.decide(s, decisions, step)
+	for i, at := range carried(decisions, s.Attempts) {
+		id, by := p.maker(decisions, at)
+		p.attempt(s, i, step, id, by)
 	}
 }
 
-// decide shows what every decider said of every candidate.
-func (p *projection) decide(s *Shard, parent string) {
-	if s.Plan < 0 || s.Plan >= len(p.f.Plans) {
-		return
-	}
-	plan := &p.f.Plans[s.Plan]
-	at := cmp.Or(plan.Began+plan.Took, s.Decided)
-	x := Span{Name: "decide " + s.Name + " @" + plan.By, NodeID: plan.ByID, Node: plan.By, Start: at, End: at,
-		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeReason, s.Reason)}}
-	for _, c := range s.Candidates {
-		name := c.Node + " " + c.Verdict
-		if c.Chosen {
-			name = "chosen: " + name
-		}
-		x.Events = append(x.Events, Event{At: at, Name: name, Attributes: []Attribute{Text(attributeCandidate, c.Node), Text(attributeVerdict, c.Verdict)}})
-		for _, w := range c.Words {
-			if w < 0 || w >= len(p.f.Words) {
-				continue
-			}
-			x.Events = append(x.Events, p.f.Words[w].event(at, c.Node))
-		}
-		for _, s := range c.Scores {
-			x.Events = append(x.Events, Event{At: at, Name: fmt.Sprintf("%s: %s scores %.2f", c.Node, s.Scorer, s.Score), Attributes: []Attribute{
-				Text(attributeCandidate, c.Node), Text(attributeDecider, s.Scorer), Text(attributeScore, fmt.Sprintf("%.2f", s.Score))}})
-		}
-	}
-	p.add("decide/"+s.Name, parent, x)
-}
-
-func (w *Word) event(at int64, candidate string) Event {
-	e := Event{At: at, Name: fmt.Sprintf("%s: %s %s", candidate, w.Decider, w.Verdict), Attributes: []Attribute{
-		Text(attributeCandidate, candidate), Text(attributeDecider, w.Decider), Text(attributeVerdict, w.Verdict)}}
-	if w.Reason != "" {
-		e.Attributes = append(e.Attributes, Text(attributeSentence, w.Reason))
-	}
-	if w.Module != "" {
-		e.Attributes = append(e.Attributes, Text(attributeModule, w.Module), Number(attributeFuel, w.Fuel))
-	}
-	return e
-}
-
-// attempt shows one promotion: the leader's side from the commit on, and below it the target's own, by the target's clock.
-func (p *projection) attempt(s *Shard, i int, parent string) {
+// attempt shows one promotion: the side of the leader that ordered it from the commit on, and below it the target's own, by the target's clock.
+func (p *projection) attempt(s *Shard, i int, parent, id, by string) {
 	a := &s.Attempts[i]
 	step := fmt.Sprintf("promote/%s/%d", s.Name, i+1)
 	name := fmt.Sprintf("promote %s @%s", s.Name, a.To)
@@ -284,7 +243,7 @@ func (p *projection) attempt(s *Shard, i int, parent string) {
 	if a.Failed != "" && i+1 < len(s.Attempts) {
 		end = s.Attempts[i+1].Told
 	}
-	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: told, End: max(end, told), Error: a.Failed,
+	p.add(step, parent, Span{Name: name, Kind: Client, NodeID: id, Node: by, Start: told, End: max(end, told), Error: a.Failed,
 		Attributes: []Attribute{Text(attributeShard, s.Name), Text(attributeTo, a.To), Number(attributeShardTerm, a.Term)}})
 	if a.Served == 0 {
 		return
@@ -328,7 +287,7 @@ func (p *projection) groups() {
 		if s := &p.f.Shards[i]; single[i] {
 			p.shard(s)
 		} else {
-			join(s.group())
+			join(p.f.group(s))
 		}
 	}
 	for _, g := range p.f.Groups {
@@ -341,8 +300,15 @@ func (p *projection) groups() {
 }
 
 // group is what is kept of a shard that is not kept by itself.
-func (s *Shard) group() Group {
+func (f *Failover) group(s *Shard) Group {
 	g := Group{Shards: 1, Decided: s.Decided}
+	plan := s.Plan
+	if at := slices.IndexFunc(f.Earlier, func(d Decision) bool { return d.Shard == s.ID }); at >= 0 {
+		plan = f.Earlier[at].Plan
+	}
+	if plan >= 0 && plan < len(f.Plans) {
+		g.By, g.ByID = f.Plans[plan].By, f.Plans[plan].ByID
+	}
 	if a := s.Last(); a != nil {
 		g.To, g.ToID, g.Served = a.To, a.ToID, a.Served
 	}
@@ -351,6 +317,9 @@ func (s *Shard) group() Group {
 
 func (g *Group) join(other Group) {
 	g.Shards += other.Shards
+	if g.By == "" || other.By != "" && other.Decided < g.Decided {
+		g.By, g.ByID = other.By, other.ByID
+	}
 	g.Decided, g.Served = min(g.Decided, other.Decided), max(g.Served, other.Served)
 }
 
@@ -370,6 +339,10 @@ func (p *projection) group(g *Group) {
 	if p.f.planned() {
 		name = fmt.Sprintf("recover %d copies @%s", g.Shards, g.To)
 	}
-	p.add("group/"+g.To, "root", Span{Name: name, Kind: Client, NodeID: p.by(), Node: p.byName(), Start: cmp.Or(g.Decided, p.f.Declared), End: g.Served,
+	id, by := g.ByID, g.By
+	if by == "" {
+		id, by = p.by()
+	}
+	p.add("group/"+g.To, "root", Span{Name: name, Kind: Client, NodeID: id, Node: by, Start: cmp.Or(g.Decided, p.f.Declared), End: g.Served,
 		Attributes: []Attribute{Text(attributeTo, g.To), Number(attributeShards, g.Shards)}})
 }

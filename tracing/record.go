@@ -60,6 +60,9 @@ type Failover struct {
 
 	Done    int64   `json:"done"`
 	Outcome Outcome `json:"outcome"`
+
+	DetectorID string     `json:"detector_id"` // empty: a release before wrote it
+	Earlier    []Decision `json:"earlier"`     // decisions that others have followed, in order
 }
 
 // Outcome says how it ended.
@@ -130,15 +133,16 @@ type Word struct {
 // Shard is one shard of the failover.
 type Shard struct {
 	ID         uint32      `json:"id"`
-	Name       string      `json:"name"` // as in "orders/17"
-	From       string      `json:"from"` // who led it
-	Plan       int         `json:"plan"` // place in Plans of the plan that decided; -1: none has yet
-	Decided    int64       `json:"decided"`
-	Led        bool        `json:"led"`    // of a drain: it was the primary that left; of policies: it hands over
-	Reason     string      `json:"reason"` // why this copy
+	Name       string      `json:"name"`    // as in "orders/17"
+	From       string      `json:"from"`    // who led it
+	Plan       int         `json:"plan"`    // place in Plans of the plan that decided; -1: none has yet
+	Decided    int64       `json:"decided"` // first
+	Led        bool        `json:"led"`     // of a drain: it was the primary that left; of policies: it hands over
+	Reason     string      `json:"reason"`  // why this copy
 	Candidates []Candidate `json:"candidates"`
 	Attempts   []Attempt   `json:"attempts"`
 	Problem    string      `json:"problem"` // why nobody can lead it
+	To         string      `json:"to"`      // where the newest decision has it go; empty where there is none, or a release before wrote it
 }
 
 // Candidate is a node whose copy might have been promoted.
@@ -183,6 +187,8 @@ type Group struct {
 	Shards  int    `json:"shards"`
 	Decided int64  `json:"decided"`
 	Served  int64  `json:"served"` // the first decision, the last that served
+	By      string `json:"by"`     // who decided first; empty: a release before wrote it
+	ByID    string `json:"by_id"`
 }
 
 // Wait is a node on which requests waited because of the failover.

@@ -88,7 +88,7 @@ func TestRecordAsJSON(t *testing.T) {
 // thousand is a death with so many shards that a record cannot hold them: each with words of its own.
 func thousand() *tracing.Failover {
 	f := death()
-	f.Shards = nil
+	f.Shards, f.Earlier = nil, nil
 	for i := range 1000 {
 		s := tracing.Shard{ID: uint32(i), Name: fmt.Sprintf("orders/%d", i), From: "n2", Plan: 0, Decided: (1163 + int64(i)%7) * ms,
 			Reason:   fmt.Sprintf("orders/%d has no primary; of 2 copies in sync c%d is on the node that leads fewest shards: n3, with %d", i, 2000+i*3, i/5),

@@ -32,12 +32,14 @@ func death() *tracing.Failover {
 		},
 		Done: 1260 * ms, Outcome: tracing.OutcomeRecovered}
 	dead := f.Say(tracing.Word{Decider: "alive", Verdict: "NO", Reason: "node n4 is suspect since 20ms: silent"})
+	f.Earlier = []tracing.Decision{{Shard: 18, Plan: 0, To: "n4", Reason: "of 2 copies in sync c47 is on the node that leads fewest shards: n4, with none",
+		Candidates: []tracing.Candidate{{Node: "n4", Verdict: "YES", Chosen: true}, {Node: "n3", Verdict: "NOT_PREFERRED", Words: []int{1}}}}}
 	sick := f.Say(tracing.Word{Decider: "licence", Verdict: "NOT_PREFERRED", Reason: "limit 3 of n3 is used up", Module: "sha256:ab12", Fuel: 812})
 	f.Shards = []tracing.Shard{
 		{ID: 17, Name: "orders/17", From: "n2", Plan: 0, Decided: 1163 * ms, Reason: "c44 is on the node that leads fewest shards",
 			Candidates: []tracing.Candidate{{Node: "n3", Verdict: "NOT_PREFERRED", Words: []int{sick}, Chosen: true}, {Node: "n4", Verdict: "NO", Words: []int{dead}}},
 			Attempts:   []tracing.Attempt{{To: "n3", ToID: "id3", Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170 * ms, Written: 1172 * ms, Entries: 3, Waited: 9}}},
-		{ID: 18, Name: "orders/18", From: "n2", Plan: 1, Decided: 1163 * ms, Reason: "the only one in sync on a living node",
+		{ID: 18, Name: "orders/18", From: "n2", Plan: 1, To: "n3", Decided: 1163 * ms, Reason: "the only one in sync on a living node",
 			Candidates: []tracing.Candidate{{Node: "n3", Verdict: "YES", Chosen: true}},
 			Attempts: []tracing.Attempt{{To: "n4", ToID: "id4", Term: 2, Told: 1166 * ms, Failed: "node n4 died"},
 				{To: "n3", ToID: "id3", Term: 3, Told: 1204 * ms, Heard: 1190 * ms, Served: 1230 * ms}}},
@@ -176,7 +178,7 @@ func TestSpansOfAnyRecordAreWhole(t *testing.T) {
 
 func TestManyShardsAreGrouped(t *testing.T) {
 	f := death()
-	f.Shards = nil
+	f.Shards, f.Earlier = nil, nil
 	for i := range 1000 {
 		f.Shards = append(f.Shards, tracing.Shard{ID: uint32(i), Name: fmt.Sprintf("k/%d", i), From: "n2", Plan: 0, Decided: 1163 * ms,
 			Attempts: []tracing.Attempt{{To: fmt.Sprintf("n%d", 3+i%5), ToID: "x", Term: 1, Told: 1166 * ms, Heard: 1167 * ms, Served: (1168 + int64(i)%40) * ms}}})

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// Why prints why a shard went where it went: each candidate with what each decider said of it.
+// Why prints why a shard went where it went: at each decision every candidate with what each decider said of it, and what came of it.
 func (f *Failover) Why(w io.Writer, shard string) error {
 	s := f.Shard(shard)
 	if s == nil {
@@ -17,18 +17,48 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 		}
 		return fmt.Errorf("failover %s has no shard %q; it has %s", f.ID(), shard, f.names())
 	}
-	fmt.Fprintf(w, "%s: %s\n", s.Name, s.Reason)
-	if s.Problem != "" {
-		fmt.Fprintf(w, "problem: %s\n", s.Problem)
-	}
 	told := f.Kind != KindPolicies && len(s.Attempts) > 0 // where policies changed the plan is told, and not what came of it
-	if len(s.Candidates) == 0 && !told {
-		_, err := fmt.Fprintln(w, "what the rules said of each node was not kept: troupe explain "+s.Name+" asks them now")
-		return err
+	decisions := f.decisions(s)
+	if len(decisions) == 0 {
+		decisions = []Decision{{Plan: -1, Reason: s.Reason, Candidates: s.Candidates}}
 	}
+	tries := make([][]int, len(decisions)) // the attempts of each
+	at := 0
+	for i, carries := range carried(decisions, s.Attempts) {
+		at = max(at, carries) // of one that nobody noted the plan of, what was decided before
+		tries[at] = append(tries[at], i)
+	}
+	for i := range decisions {
+		d := &decisions[i]
+		name := s.Name
+		if len(decisions) > 1 {
+			name = fmt.Sprintf("%s, decision %d of %d", s.Name, i+1, len(decisions))
+		}
+		fmt.Fprintf(w, "%s: %s\n", name, d.Reason)
+		if last := i == len(decisions)-1; last && s.Problem != "" {
+			fmt.Fprintf(w, "problem: %s\n", s.Problem)
+		}
+		if len(d.Candidates) == 0 && !told {
+			if _, err := fmt.Fprintln(w, "what the rules said of each node was not kept: troupe explain "+s.Name+" asks them now"); err != nil {
+				return err
+			}
+			continue
+		}
+		if !told {
+			tries[i] = nil
+		}
+		if err := f.table(w, s, d, tries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table prints what was said of each candidate of a decision, and what came of it.
+func (f *Failover) table(w io.Writer, s *Shard, d *Decision, tries []int) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tVERDICT\tDECIDER\tSAYS\tREASON\tMODULE\tFUEL")
-	for _, c := range s.Candidates {
+	for _, c := range d.Candidates {
 		verdict := c.Verdict
 		if c.Chosen {
 			verdict += " ← chosen"
@@ -44,10 +74,8 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 			fmt.Fprintf(t, "\t\t%s\tscore %.2f\tin copies: the lowest is preferred\t\t\n", x.Scorer, x.Score)
 		}
 	}
-	if told {
-		for i := range s.Attempts {
-			fmt.Fprintln(t, f.tried(i+1, &s.Attempts[i]))
-		}
+	for _, i := range tries {
+		fmt.Fprintln(t, f.tried(i+1, &s.Attempts[i]))
 	}
 	return t.Flush()
 }

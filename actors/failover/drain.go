@@ -116,7 +116,7 @@ func hadDrain(state *cluster.State, m *cluster.Member) bool {
 
 func (s *drains) begin(state *cluster.State, m *cluster.Member, entry *cluster.Drain, now int64) {
 	x := &drain{at: map[shards.ShardID]int{}, story: story{began: now, Failover: tracing.Failover{Kind: tracing.KindDrain, Cluster: state.Cluster, Node: string(m.ID), Name: m.Name,
-		Epoch: uint64(m.Epoch), Since: state.Version, Declared: now, Detector: s.name, Reason: "an operator asked for it"}}}
+		Epoch: uint64(m.Epoch), Since: state.Version, Declared: now, Detector: s.name, DetectorID: s.self, Reason: "an operator asked for it"}}}
 	for i := range state.Shards {
 		r := &state.Shards[i]
 		if c := copyOn(r, m.ID); c != nil {
@@ -223,7 +223,7 @@ func (s *drains) find(at uint64) *drain {
 func (s *drains) missed(state *cluster.State, entry *cluster.Drain, record *tracing.Failover, now int64) {
 	if record == nil {
 		record = &tracing.Failover{Kind: tracing.KindDrain, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch), Since: entry.At,
-			Declared: now, Detector: s.name, Reason: "an operator asked for it"}
+			Declared: now, Detector: s.name, DetectorID: s.self, Reason: "an operator asked for it"}
 	}
 	x := &drain{story: story{Failover: *record, began: now, listed: true}}
 	for i := range x.Shards {
@@ -244,16 +244,16 @@ func (s *drains) missed(state *cluster.State, entry *cluster.Drain, record *trac
 
 // inherit takes what another leader wrote of plans and of its beginning; how far copies are this node has seen by itself.
 func (x *drain) inherit(from *tracing.Failover) {
-	x.Declared, x.Detector = from.Declared, from.Detector
+	x.Declared, x.Detector, x.DetectorID = from.Declared, from.Detector, from.DetectorID
 	if len(from.Plans) < len(x.Plans) {
 		return // this node led before, and knows more
 	}
-	x.Plans, x.Words, x.Checks, x.Elections, x.kept = from.Plans, from.Words, from.Checks, from.Elections, len(from.Plans)
+	x.Plans, x.Words, x.Earlier, x.Checks, x.Elections, x.kept = from.Plans, from.Words, from.Earlier, from.Checks, from.Elections, len(from.Plans)
 	for i := range x.Shards {
 		s := &x.Shards[i]
-		s.Plan, s.Decided, s.Reason, s.Candidates = -1, 0, "", nil
+		s.Plan, s.To, s.Decided, s.Reason, s.Candidates = -1, "", 0, "", nil
 		if told := from.Shard(s.Name); told != nil {
-			s.Plan, s.Decided, s.Reason, s.Candidates = told.Plan, told.Decided, told.Reason, told.Candidates
+			s.Plan, s.To, s.Decided, s.Reason, s.Candidates = told.Plan, told.To, told.Decided, told.Reason, told.Candidates
 			for j := range min(len(s.Attempts), len(told.Attempts)) { // the leader's clock
 				if s.Attempts[j].ToID == told.Attempts[j].ToID {
 					s.Attempts[j].Told = told.Attempts[j].Told
@@ -302,7 +302,6 @@ func (s *drains) planned(state *cluster.State, d *placement.Planned, told *tellt
 			shard := &x.Shards[at]
 			switch decision.Move.Kind {
 			case cluster.MoveAllocate:
-				shard.Decided = 0 // each plan that tries it decides anew
 				x.decide(state, shard, decision, len(x.Plans), plan.Began+plan.Took, told)
 				part = true
 			case cluster.MoveHandTo:

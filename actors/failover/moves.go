@@ -71,7 +71,7 @@ func (s *moves) planned(state *cluster.State, d *placement.Planned, told *tellta
 }
 
 func (s *moves) begin(state *cluster.State, d *placement.Planned, first *allocator.Decision, now int64) {
-	s.open = newMoves(state, tracing.Failover{Name: kindOfMove(first), Epoch: d.Plan.Version, Declared: now - int64(d.Took) - int64(d.Commit), Detector: s.name, Reason: first.Reason}, now)
+	s.open = newMoves(state, tracing.Failover{Name: kindOfMove(first), Epoch: d.Plan.Version, Declared: now - int64(d.Took) - int64(d.Commit), Detector: s.name, DetectorID: s.self, Reason: first.Reason}, now)
 	s.from = map[shards.ShardID]shards.NodeID{}
 }
 
@@ -99,7 +99,6 @@ func (s *moves) take(state *cluster.State, decision *allocator.Decision, own *cl
 		case shard.Last().Failed != "":
 			shard.Attempts = append(shard.Attempts, attempted(state, decision.Shard, decision.Move.Node, now))
 			s.leaves(state, shard, own)
-			shard.Decided = 0 // each plan that tries it decides anew
 		case shard.Plan >= 0 || shard.Last().ToID != string(decision.Move.Node):
 			return false
 		}
@@ -224,7 +223,7 @@ const unknownMoves = "another leader began it, and what he said of it is not kno
 func (s *moves) resume(state *cluster.State, entry *cluster.Drain, before *drain, now int64) {
 	record, err := tracing.DecodeFailover(entry.Record)
 	if err != nil { // a release wrote it that knows more
-		record = &tracing.Failover{Name: "relocation", Declared: now, Detector: s.name, Reason: unknownMoves}
+		record = &tracing.Failover{Name: "relocation", Declared: now, Detector: s.name, DetectorID: s.self, Reason: unknownMoves}
 	}
 	own := before != nil && (before.Since == entry.At || before.proposed(entry.Record))
 	if s.open = before; !own {
@@ -264,7 +263,7 @@ func (s *moves) found(state *cluster.State, now int64) {
 				}
 			}
 			if s.open == nil {
-				s.open = newMoves(state, tracing.Failover{Name: "relocation", Epoch: state.Version, Declared: now, Detector: s.name, Reason: unknownMoves}, now)
+				s.open = newMoves(state, tracing.Failover{Name: "relocation", Epoch: state.Version, Declared: now, Detector: s.name, DetectorID: s.self, Reason: unknownMoves}, now)
 			}
 			if counted > 0 {
 				counted--
@@ -296,7 +295,8 @@ func (s *moves) retried(state *cluster.State, shard *tracing.Shard, own, next *c
 		last.Failed = "the copy on node " + last.To + " failed, or was given up"
 	}
 	shard.Attempts = append(shard.Attempts, attempted(state, id, next.Node, now))
-	shard.Plan, shard.Decided, shard.Reason, shard.Candidates, shard.Problem = -1, 0, "", nil, ""
+	s.open.Decide(shard, tracing.Decision{Shard: shard.ID, Plan: -1}, 0)
+	shard.Problem = ""
 	s.leaves(state, shard, own)
 }
 

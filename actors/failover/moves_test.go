@@ -170,8 +170,9 @@ func moveAgain(t *testing.T, known bool) {
 	other := slices.IndexFunc(r.Copies, func(c cluster.Copy) bool { return c.ID != r.Primary && c.ID != first.Plan.Decisions[0].Move.Source })
 	from, decided := r.Copies[other].Node, m.open.Shards[0].Decided
 	m.planned(s.state, s.swapOf(0, r.Copies[other].ID, allocator.Balance), nil, s.now)
-	if again := m.open.Shards[0]; again.From != s.state.NodeName(from) || again.Led || again.Decided <= decided {
-		t.Fatalf("the second try, from %s, is told as %+v", from, again)
+	if again := m.open.Shards[0]; again.From != s.state.NodeName(from) || again.Led || again.Decided != decided || again.Plan != 2 ||
+		len(m.open.Earlier) != 1 || m.open.Earlier[0].Shard != again.ID || m.open.Earlier[0].Plan != 0 {
+		t.Fatalf("the second try, from %s, is told as %+v, the first as %+v", from, again, m.open.Earlier)
 	}
 	if known {
 		s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: m.open.Encode()}})

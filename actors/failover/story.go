@@ -141,7 +141,9 @@ func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Stat
 		}
 		s.open = append(s.open, x)
 	}
-	x.Detector = cmp.Or(x.Detector, s.name)
+	if x.Detector == "" {
+		x.Detector, x.DetectorID = s.name, s.self
+	}
 	if x.Heard == 0 {
 		x.Heard = heard
 	}
@@ -235,7 +237,7 @@ const nextLife = "its next life began before it was declared dead"
 // unnoticed opens the story of a life that nobody suspected: its next one began before.
 func (s *stories) unnoticed(state *cluster.State, entry *cluster.Failover, now int64) *story {
 	x := &story{Failover: tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node),
-		Epoch: uint64(entry.Epoch), Detector: s.name, Heard: now, Declared: now, Reason: "its next life began before anybody missed it"}, began: now}
+		Epoch: uint64(entry.Epoch), Detector: s.name, DetectorID: s.self, Heard: now, Declared: now, Reason: "its next life began before anybody missed it"}, began: now}
 	if l := s.lossOf(x.Node, x.Epoch); l != nil {
 		x.Lost, x.Heard = l.at, l.at
 		x.check(l.at, "the connection broke: "+l.cause)
@@ -307,13 +309,14 @@ func (x *story) decide(state *cluster.State, s *tracing.Shard, d *allocator.Deci
 		s.Problem = d.Reason
 		return ""
 	}
-	s.Plan, s.Reason, s.Problem, s.Candidates = plan, d.Reason, "", nil
-	s.Decided = cmp.Or(s.Decided, at)
 	to := chosen(state, d.Shard, &d.Move)
+	var list []tracing.Candidate
 	for _, e := range told.candidates(d) {
-		s.Candidates = append(s.Candidates, x.candidate(&e, to, told))
+		list = append(list, x.candidate(&e, to, told))
 	}
-	keepBest(s.Candidates)
+	keepBest(list)
+	s.Problem = ""
+	x.Decide(s, tracing.Decision{Shard: s.ID, Plan: plan, To: to, Reason: d.Reason, Candidates: list}, at)
 	return to
 }
 

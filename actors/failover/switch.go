@@ -36,7 +36,7 @@ func (s *switches) follow(state *cluster.State, now int64) (ended *drain) {
 		if texts, names := s.changes(state, now); len(texts) > 0 {
 			ended = s.end(now, tracing.OutcomeGivenUp)
 			s.open = &drain{story: story{began: now, Failover: tracing.Failover{Kind: tracing.KindPolicies, Cluster: state.Cluster, Node: "policies", Name: strings.Join(names, ","),
-				Epoch: state.PoliciesAt, Declared: now, Detector: s.name, Reason: strings.Join(texts, ", ")}}}
+				Epoch: state.PoliciesAt, Declared: now, Detector: s.name, DetectorID: s.self, Reason: strings.Join(texts, ", ")}}}
 			for _, text := range texts {
 				s.open.check(now, text)
 			}

@@ -458,7 +458,7 @@ func (w *Watch) show() {
 
 func clone(from *tracing.Failover) *tracing.Failover {
 	f := *from
-	f.Shards, f.Plans, f.Words, f.Checks, f.Elections = slices.Clone(f.Shards), slices.Clone(f.Plans), slices.Clone(f.Words), slices.Clone(f.Checks), slices.Clone(f.Elections)
+	f.Shards, f.Plans, f.Words, f.Checks, f.Elections, f.Earlier = slices.Clone(f.Shards), slices.Clone(f.Plans), slices.Clone(f.Words), slices.Clone(f.Checks), slices.Clone(f.Elections), slices.Clone(f.Earlier)
 	for i := range f.Shards {
 		f.Shards[i].Attempts = slices.Clone(f.Shards[i].Attempts)
 	}

@@ -30,10 +30,11 @@ func traceCommand(c *console) *cobra.Command {
 		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is what the list calls it: a node with
 its epoch, such as n2@7, for a death; drain-n2@41, relocation@41 or spare@41 (a policy) for what was asked for, with the version of the cluster
 state; suspicion-n2@7. Or a node's name for its newest, or a trace id, or how that begins. Every node knows the same history, also of
-nodes that are gone; suspicions that were refuted only the placement leader does: the newest 64, for as long as it runs.
+nodes that are gone: the newest 256 failovers, or the newest MiB of them, which is 64 where each was of hundreds of shards. Suspicions that
+were refuted, and deaths of nodes that led no shard, only the placement leader knows: the newest 64, for as long as it runs.
 
---why shows for one shard what every decider said about every candidate. --otlp and --jaeger write the trace to a file ("-":
-standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
+--why shows for one shard what every decider said about every candidate, at each decision. --otlp and --jaeger write the trace to a
+file ("-": standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
 To have each failover sent to a collector as it happens, start the nodes with OTEL_EXPORTER_OTLP_ENDPOINT set.
 
 Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are called so, and are listed`,
