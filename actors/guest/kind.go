@@ -82,6 +82,9 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 	module := volume.module
 	r := request(c, &m)
 	r.Data = c.State.Layout
+	if newer := module.newer(r.Data); newer != "" { // until another version is in use; what actors send waits for it
+		return nil, c.Postpone("%s", newer)
+	}
 	turn := &turn{Turn: c.Turn}
 	reply, _, err := module.Handle(patience{c.Turn}, turn, r)
 	switch {

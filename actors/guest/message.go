@@ -72,13 +72,21 @@ func (m *Module) admit(r *Request) error {
 	if _, known := m.Manifest.Methods[r.Method]; !known && r.Event != act.Reply {
 		return refuse(virtual.CodeUnknown, "%s has no such method", m.name())
 	}
-	if r.Data > m.Manifest.Data {
-		return refuse(virtual.CodeFailed, "its data was written in layout %d, and %s reads layout %d: push a module that reads it; nothing is lost", r.Data, m.name(), m.Manifest.Data)
+	if newer := m.newer(r.Data); newer != "" {
+		return refuse(virtual.CodeFailed, "%s", newer)
 	}
 	if len(r.Payload) > act.MaxPayload {
 		return refuse(virtual.CodeTooLarge, "the request has %d bytes; an actor that is WebAssembly takes at most %d", len(r.Payload), act.MaxPayload)
 	}
 	return nil
+}
+
+// newer says that data of a layout is newer than what the module reads; empty: it is not.
+func (m *Module) newer(layout int) string {
+	if layout <= m.Manifest.Data {
+		return ""
+	}
+	return fmt.Sprintf("its data was written in layout %d, and %s reads layout %d: push a module that reads it; nothing is lost", layout, m.name(), m.Manifest.Data)
 }
 
 // run is Handle on an instance.

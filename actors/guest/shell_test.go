@@ -50,6 +50,40 @@ func TestVersions(t *testing.T) {
 	})
 }
 
+// While a version is in use that is older than an actor's data, calls of it are refused, and what actors send it, what it has asked and what it is
+// reminded of waits: none of it is set aside, and all of it comes once a version that reads the data is in use.
+func TestOlderVersionKeepsMessages(t *testing.T) {
+	first, second, kit := fixture(t, "counter.wasm"), fixture(t, "counter2.wasm"), fixture(t, "kit.wasm")
+	engine()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 2)
+		w.push(first)
+		w.use("counter", 0)
+		w.push(second)
+		w.use("counter", 0)
+		w.push(kit)
+		w.use("kit", 0)
+		w.expect(0, "counter/a", "add", "1", "1")
+		w.use("counter", 1)
+		if got := w.call(0, "kit/x", "run", `"t counter/a add 5;a counter/a add 7"`); strings.HasPrefix(got, "!") {
+			t.Fatal(got)
+		}
+		w.Pass(time.Hour)
+		if sent, aside := w.Keys("o/"), w.Keys("a/"); sent != 2 || aside != 0 {
+			t.Errorf("an hour later %d messages wait, and %d are set aside", sent, aside)
+		}
+		w.expect(0, "counter/a", "read", "", "! its data was written in layout 2")
+		w.Lead(1)
+		w.Pass(time.Hour)
+		w.use("counter", 2)
+		w.Pass(time.Minute)
+		w.expect(0, "counter/a", "read", "", "13")
+		if sent, aside := w.Keys("o/"), w.Keys("a/"); sent != 0 || aside != 0 {
+			t.Errorf("in the end %d messages wait, and %d are set aside", sent, aside)
+		}
+	})
+}
+
 // A node that has not heard of a version goes on with it where the shard has changed to it already, and never takes a shard back.
 func TestLateNodes(t *testing.T) {
 	first, second := fixture(t, "counter.wasm"), fixture(t, "counter2.wasm")

@@ -23,7 +23,7 @@ const (
 	CodeUnable                     // the node where the actor lives cannot run the code of the kind, and says why
 	CodeAsking                     // the actor waits for an answer itself, and holds other messages off (HoldWhileAsking); try again later
 
-	codeUnready  // the kind is not ready on the node yet, and the message is one that comes again: no caller sees it
+	codeUnready  // the kind is not ready on the node yet, or cannot handle the message (Turn.Postpone), which is one that comes again: no caller sees it
 	codeCrossing // CodeAsking of a question whose sender waits for an answer of the receiver: no asker and no caller sees it
 
 	CodeBadReply // the message was handled, and its reply is not what the caller takes: the two do not agree on the method's types

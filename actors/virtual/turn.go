@@ -173,6 +173,16 @@ func (t *Turn) Later(format string, args ...any) error {
 	return t.told(&shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf(format, args...)})
 }
 
+// Postpone makes an error with which a handler refuses a message that can be handled only once somebody has acted, and then will be: what comes
+// again by itself (messages and questions of actors, answers, reminders) is tried again, every 30 s in the end, for as long as it takes, and is never set
+// aside. A call, and what is told from outside, is refused at once: CodeFailed.
+func (t *Turn) Postpone(format string, args ...any) error {
+	if t.m.chore() {
+		return refuse(codeUnready, format, args...)
+	}
+	return refuse(CodeFailed, format, args...)
+}
+
 // putOff says whether a handler has returned an error that this turn has told it of.
 func (t *Turn) putOff(err error) bool {
 	return slices.ContainsFunc(t.passes, func(told error) bool { return errors.Is(err, told) })

@@ -41,7 +41,7 @@ func actorRollbackCommand(c *console) *cobra.Command {
 		Use: "rollback KIND", Short: "go back to the version of a kind that was used before", Args: cobra.ExactArgs(1),
 		Long: `Has messages handled by the version before, shard by shard as ever; another rollback goes forth again. Data stays as it is: if the version
 before reads only an older layout than the one in use writes, actors whose data has moved would refuse all messages, and it takes --older.
-Nothing is lost by that: the newer version reads them again.
+Nothing is lost by that: the newer version reads them again. Meanwhile calls of these actors fail, and what other actors send them waits.
 
 Exit codes: 0 in use · 4 refused`,
 		Example: "  troupe actor rollback counter\n  troupe actor rollback counter --older",
