@@ -23,10 +23,8 @@ import (
 // tells. Releases before had none; their drains are told by who leads when they end.
 type drain struct {
 	story
-	at    map[shards.ShardID]int // places in Shards; asked by key only
-	left  int
-	kept  int   // plans that the entry has
-	keeps int64 // when it was last to be given some
+	at   map[shards.ShardID]int // places in Shards; asked by key only
+	left int
 }
 
 // drains are those that go on. Every node follows them by the state, so that whoever leads next knows when they began and what has

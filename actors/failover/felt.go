@@ -45,12 +45,12 @@ func (s *stories) feel(state *cluster.State, f *Felt) {
 			at, x.felt = len(x.felt), append(x.felt, Felt{})
 		}
 		x.felt[at] = *f
-		x.Clients = clients(state, x.felt)
+		x.Clients = clients(state, x.felt, x.waits)
 	}
 }
 
-// clients sums up by node.
-func clients(state *cluster.State, list []Felt) (out []tracing.Wait) {
+// clients sums up by node. Of a node that has told another leader and tells no more it is what that one wrote down.
+func clients(state *cluster.State, list []Felt, before []tracing.Wait) (out []tracing.Wait) {
 	for i := range list {
 		f := &list[i]
 		at := slices.IndexFunc(out, func(w tracing.Wait) bool { return w.ID == string(f.Node) })
@@ -59,6 +59,11 @@ func clients(state *cluster.State, list []Felt) (out []tracing.Wait) {
 		}
 		w := &out[at]
 		w.Requests, w.Began, w.Ended, w.Longest = w.Requests+f.Requests, min(w.Began, f.Began), max(w.Ended, f.Ended), max(w.Longest, f.Longest)
+	}
+	for _, w := range before {
+		if !slices.ContainsFunc(out, func(x tracing.Wait) bool { return x.ID == w.ID }) {
+			out = append(out, w)
+		}
 	}
 	slices.SortFunc(out, func(a, b tracing.Wait) int { return cmp.Compare(a.Node, b.Node) })
 	return out

@@ -33,10 +33,12 @@ type story struct {
 	wrote  int64 // since when not even these are
 	named  bool  // the log has its trace
 	listed bool  // the cluster state has it
-	saved  bool  // with what is known of the death and the first plan
+	kept   int   // how much of it the entry in the cluster state has: of a failover as known counts, of all else its plans
+	keeps  int64 // when it was last to be given some, or was looked at for that
 	felt   []Felt
-	sent   [][]byte // records that were proposed as its end, and of which nobody knows whether they were committed
-	after  int64    // it is not told before
+	waits  []tracing.Wait // that another leader wrote down
+	sent   [][]byte       // records that were proposed as its end, and of which nobody knows whether they were committed
+	after  int64          // it is not told before
 }
 
 // proposed says whether a record is one of those of which nobody knows what became of them.
@@ -108,7 +110,8 @@ func (s *stories) lead(state *cluster.State, former shards.NodeID, term uint64, 
 		if err != nil { // written by a release that knows more: its shards are known all the same
 			record = &tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch)}
 		}
-		x := &story{Failover: *record, began: now, listed: true}
+		x := &story{Failover: *record, began: now, listed: true, waits: record.Clients}
+		x.kept = x.known()
 		x.Elections = append(x.Elections, tracing.Election{Term: term, By: s.name, ByID: s.self, Began: now, Won: now, Resume: true, Former: failoverOf(state, former)})
 		s.open = append(s.open, x)
 	}
@@ -405,97 +408,4 @@ func setBack(a *tracing.Attempt, t *Takeover, gone int64) {
 			*at -= a.Ahead
 		}
 	}
-}
-
-// unsaved is a story that the cluster state has no more of than that it goes on, or nil.
-func (s *stories) unsaved() *story {
-	i := slices.IndexFunc(s.open, func(x *story) bool { return x.listed && !x.saved && len(x.Plans) > 0 })
-	if i < 0 {
-		return nil
-	}
-	s.open[i].saved = true
-	return s.open[i]
-}
-
-// ripe takes out the stories that are told, and says when to look again; 0: not before something happens.
-func (s *stories) ripe(state *cluster.State, now int64) (told []*story, again int64) {
-	for _, x := range slices.Clone(s.open) {
-		end, outcome, at := x.conclude(state, now)
-		if now < x.after {
-			outcome, at = tracing.OutcomeOpen, x.after
-		}
-		if outcome != tracing.OutcomeOpen {
-			told = append(told, s.end(x, end, outcome))
-		} else if again == 0 || at < again {
-			again = at
-		}
-	}
-	return told, again
-}
-
-// conclude says how a story ends, and when it did, or when to look again.
-func (x *story) conclude(state *cluster.State, now int64) (end int64, outcome tracing.Outcome, again int64) {
-	if x.Kind == tracing.KindSuspicion {
-		if now-x.began > giveUp {
-			return now, tracing.OutcomeGivenUp, 0
-		}
-		return 0, tracing.OutcomeOpen, x.began + giveUp + 1
-	}
-	served, written, serving, stuck := x.progress()
-	m := state.Member(shards.NodeID(x.Node))
-	declared := x.listed || m == nil || m.Down || uint64(m.Epoch) > x.Epoch
-	switch {
-	case declared && serving || stuck && x.Declared != 0:
-		if x.calm == 0 {
-			x.calm = now
-		}
-		until := x.calm + writeWait
-		switch {
-		case !serving:
-			until = x.calm + redWait
-		case written:
-			x.wrote = cmp.Or(x.wrote, now)
-			until = min(until, x.wrote+feltWait)
-		}
-		switch {
-		case now < until:
-			return 0, tracing.OutcomeOpen, until
-		case serving:
-			return max(served, x.Declared), x.good(m), 0
-		}
-		return now, tracing.OutcomeRed, 0
-	}
-	x.calm = 0
-	if now-x.began > giveUp {
-		return now, tracing.OutcomeGivenUp, 0
-	}
-	return 0, tracing.OutcomeOpen, x.began + giveUp + 1
-}
-
-// progress says when the last shard took a write, or could; whether every shard could, and has taken one; and whether what
-// does not serve cannot.
-func (x *story) progress() (last int64, written, serving, stuck bool) {
-	written, serving, stuck = true, true, false
-	for i := range x.Shards {
-		s := &x.Shards[i]
-		switch {
-		case s.Serving():
-			a := s.Last()
-			last = max(last, a.Served, a.Written)
-			written = written && a.Written != 0
-		case s.Problem != "":
-			serving, stuck = false, true
-		default:
-			return 0, false, false, false
-		}
-	}
-	return last, written, serving, stuck
-}
-
-// good is the outcome when all is well again.
-func (x *story) good(m *cluster.Member) tracing.Outcome {
-	if m != nil && uint64(m.Epoch) > x.Epoch && slices.ContainsFunc(x.Shards, func(s tracing.Shard) bool { return s.Last() != nil && s.Last().ToID == x.Node }) {
-		return tracing.OutcomeReturned
-	}
-	return tracing.OutcomeRecovered
 }

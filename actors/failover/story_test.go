@@ -345,9 +345,9 @@ func TestLeaderDiesHalfWay(t *testing.T) {
 	led := s.places("id2")
 	s.detect("id2", liveness.Dead, "proof", true)
 	s.planned()
-	x := s.unsaved()
-	if x == nil || s.unsaved() != nil {
-		t.Fatal("the beginning is saved once")
+	x, _ := s.unsaved(s.now)
+	if again, at := s.unsaved(s.now); x == nil || again != nil || at != s.now+keepPause {
+		t.Fatal("the beginning is not saved once, and looked at again a second later")
 	}
 	trace := x.Trace()
 	s.apply(&cluster.Command{Failover: &cluster.FailoverChange{Node: "id2", Epoch: 1, Record: x.Encode()}})

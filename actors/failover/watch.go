@@ -286,14 +286,15 @@ func (w *Watch) turn() time.Duration {
 	for _, x := range told {
 		w.finish(x)
 	}
-	for x := w.stories.unsaved(); x != nil; x = w.stories.unsaved() {
+	x, unsaved := w.stories.unsaved(now)
+	for ; x != nil; x, unsaved = w.stories.unsaved(now) {
 		w.save(x)
 	}
 	if now >= w.shown+drainPause || rest == time.Hour { // to copy what is large is work as well
 		w.shown = now
 		w.show()
 	}
-	if again = sooner(again, soon); again == 0 {
+	if again = sooner(sooner(again, unsaved), soon); again == 0 {
 		return rest
 	}
 	return min(rest, max(time.Millisecond, time.Duration(again-now)))
@@ -365,8 +366,13 @@ func (w *Watch) retell(record []byte) {
 
 // save gives what is known of a story to the cluster, so that whoever leads next can go on with it.
 func (w *Watch) save(x *story) {
-	if outcome, err := w.commit(x, x.Encode(), false); err != nil || outcome.Err != nil {
-		w.log(x).Debug("the beginning of a failover's story was not committed", "error", err, "reason", outcome.Err)
+	known := x.known()
+	outcome, err := w.commit(x, x.Encode(), false)
+	if err != nil || outcome.Err != nil {
+		w.log(x).Debug("what is known of a failover was not committed", "error", err, "reason", outcome.Err)
+	}
+	if err == nil { // what is refused would be so again
+		x.kept = known
 	}
 }
 

@@ -1,0 +1,136 @@
+package failover
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+// unsaved is a story whose entry in the cluster state lacks something, or when to look again: at once when it has its first plan, and later at most once a
+// second, since a record may be large. Who gives it says in kept what the entry has.
+func (s *stories) unsaved(now int64) (x *story, again int64) {
+	for _, x := range s.open {
+		if !x.listed || len(x.Plans) == 0 {
+			continue
+		}
+		if at := x.keeps + keepPause; at > now {
+			again = sooner(again, at)
+			continue
+		}
+		x.keeps = now
+		if x.known() != x.kept {
+			return x, 0
+		}
+	}
+	return nil, again
+}
+
+// known counts what a story tells of how it went on after the death: more says that there is news.
+func (x *story) known() int {
+	n := len(x.Elections) + len(x.Plans)
+	for i := range x.Shards {
+		for j := range x.Shards[i].Attempts {
+			a := &x.Shards[i].Attempts[j]
+			n++
+			if a.Served != 0 {
+				n++
+			}
+			if a.Written != 0 || a.Failed != "" {
+				n++
+			}
+		}
+		if x.Shards[i].Problem != "" {
+			n++
+		}
+	}
+	for i := range x.Clients {
+		n += x.Clients[i].Requests
+	}
+	return n
+}
+
+// ripe takes out the stories that are told, and says when to look again; 0: not before something happens.
+func (s *stories) ripe(state *cluster.State, now int64) (told []*story, again int64) {
+	for _, x := range slices.Clone(s.open) {
+		end, outcome, at := x.conclude(state, now)
+		if now < x.after {
+			outcome, at = tracing.OutcomeOpen, x.after
+		}
+		if outcome != tracing.OutcomeOpen {
+			told = append(told, s.end(x, end, outcome))
+		} else if again == 0 || at < again {
+			again = at
+		}
+	}
+	return told, again
+}
+
+// conclude says how a story ends, and when it did, or when to look again.
+func (x *story) conclude(state *cluster.State, now int64) (end int64, outcome tracing.Outcome, again int64) {
+	if x.Kind == tracing.KindSuspicion {
+		if now-x.began > giveUp {
+			return now, tracing.OutcomeGivenUp, 0
+		}
+		return 0, tracing.OutcomeOpen, x.began + giveUp + 1
+	}
+	served, written, serving, stuck := x.progress()
+	m := state.Member(shards.NodeID(x.Node))
+	declared := x.listed || m == nil || m.Down || uint64(m.Epoch) > x.Epoch
+	switch {
+	case declared && serving || stuck && x.Declared != 0:
+		if x.calm == 0 {
+			x.calm = now
+		}
+		until := x.calm + writeWait
+		switch {
+		case !serving:
+			until = x.calm + redWait
+		case written:
+			x.wrote = cmp.Or(x.wrote, now)
+			until = min(until, x.wrote+feltWait)
+		}
+		switch {
+		case now < until:
+			return 0, tracing.OutcomeOpen, until
+		case serving:
+			return max(served, x.Declared), x.good(m), 0
+		}
+		return now, tracing.OutcomeRed, 0
+	}
+	x.calm = 0
+	if now-x.began > giveUp {
+		return now, tracing.OutcomeGivenUp, 0
+	}
+	return 0, tracing.OutcomeOpen, x.began + giveUp + 1
+}
+
+// progress says when the last shard took a write, or could; whether every shard could, and has taken one; and whether what
+// does not serve cannot.
+func (x *story) progress() (last int64, written, serving, stuck bool) {
+	written, serving, stuck = true, true, false
+	for i := range x.Shards {
+		s := &x.Shards[i]
+		switch {
+		case s.Serving():
+			a := s.Last()
+			last = max(last, a.Served, a.Written)
+			written = written && a.Written != 0
+		case s.Problem != "":
+			serving, stuck = false, true
+		default:
+			return 0, false, false, false
+		}
+	}
+	return last, written, serving, stuck
+}
+
+// good is the outcome when all is well again.
+func (x *story) good(m *cluster.Member) tracing.Outcome {
+	if m != nil && uint64(m.Epoch) > x.Epoch && slices.ContainsFunc(x.Shards, func(s tracing.Shard) bool { return s.Last() != nil && s.Last().ToID == x.Node }) {
+		return tracing.OutcomeReturned
+	}
+	return tracing.OutcomeRecovered
+}
