@@ -197,8 +197,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 	began = time.Now()
 	now := began.UnixMilli()
 	b.Begin()
-	var others sync.WaitGroup
-	var last *attempt
+	var others []*attempt
 	edict, trace, traced := d.edict(), tracing.Carrier{}, d.config.Messages.Busy()
 	if traced {
 		trace = d.config.Messages.Carried(ctx)
@@ -222,20 +221,26 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 		if traced {
 			d.begin(trace, a, tracing.Client, "forward")
 		}
-		if earlier := last; earlier != nil {
-			others.Go(func() { d.forward(ctx, earlier) })
-		}
-		last = a
+		others = append(others, a)
 	}
-	if last != nil { // the last, often the only one, needs no goroutine
-		d.forward(ctx, last)
+	if len(others) > 0 {
+		d.forwardAll(ctx, others)
 	}
-	others.Wait()
 	b.Wait()
 	if traced {
 		endAll(list)
 	}
 	return began
+}
+
+// forwardAll sends all of them at once.
+func (d *Directory) forwardAll(ctx context.Context, list []*attempt) {
+	var earlier sync.WaitGroup
+	for _, a := range list[1:] {
+		earlier.Go(func() { d.forward(ctx, a) })
+	}
+	d.forward(ctx, list[0]) // one, often the only, needs no goroutine
+	earlier.Wait()
 }
 
 // ours says that the table has a shard's primary here. If the copy here does not lead it says why better than the table can.

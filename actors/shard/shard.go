@@ -65,6 +65,7 @@ type Shard struct {
 	worker    Work // whose results visit passes on...
 	index     int  // ...and for which transaction
 	visit     func(op int, r *store.Result)
+	one       store.Result // of the single read that is going on
 
 	due   atomic.Int64 // lower bound of the next expiry in Unix ms; 0 = none. For the ticker
 	dirty atomic.Bool  // written since the ticker last looked
@@ -215,9 +216,9 @@ func (s *Shard) readOne(now int64, w Work, i int) {
 	t := w.Txn(i)
 	s.reads += uint64(len(t.Ops))
 	if len(t.Ops) == 1 {
-		var r store.Result
-		s.store.Read(now, &t.Ops[0], &r)
-		w.Result(i, 0, &r)
+		s.store.Read(now, &t.Ops[0], &s.one)
+		w.Result(i, 0, &s.one)
+		s.one = store.Result{} // it holds the value
 		return
 	}
 	s.worker, s.index = w, i
