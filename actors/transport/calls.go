@@ -23,8 +23,8 @@ type call struct {
 	err    error
 }
 
-// begin registers a call and names it. nil: the link has ended.
-func (c *calls) begin() (uint64, *call) {
+// begin registers a call and names it. nil: the link has ended. The lane hears how many there are.
+func (c *calls) begin(lane *lane) (uint64, *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -36,6 +36,7 @@ func (c *calls) begin() (uint64, *call) {
 	}
 	c.last++
 	c.pending[c.last] = waiting
+	lane.share(len(c.pending))
 	return c.last, waiting
 }
 
@@ -84,11 +85,11 @@ func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	id, waiting := l.calls.begin()
+	lane := l.lanes[Call]
+	id, waiting := l.calls.begin(lane)
 	if waiting == nil {
 		return nil, ErrNoPeer
 	}
-	lane := l.lanes[Call]
 	request := frame{form: formRequest, kind: kind, id: id, budget: budget(ctx), body: body}
 	if m := l.t.config.Messages; m.Busy() {
 		l.carry(&request, m.Carried(ctx))

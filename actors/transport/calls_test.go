@@ -3,9 +3,13 @@ package transport
 import (
 	"context"
 	"errors"
+	goruntime "runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 func TestCancelAndDeadlineTravel(t *testing.T) {
@@ -146,5 +150,64 @@ func TestRestartAtTheSameAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		again.received(t, 1)
+	})
+}
+
+// What serves a call of an actor may go on for ever, whatever becomes of its caller: it costs no place, and the transport's end does not wait for it.
+// It may end its goroutine: that is an error, and costs no place either.
+func TestLastingCalls(t *testing.T) {
+	lands(t, func(t *testing.T, l land) {
+		const places = 2
+		began, hang := make(chan struct{}), make(chan struct{})
+		var ended sync.WaitGroup
+		a, b := pair(t, l, func(c *Config) {
+			c.Serving = places
+			c.Serve = func(_ context.Context, _ Hello, _ Kind, body []byte) ([]byte, error) {
+				switch string(body) {
+				case "leave":
+					goruntime.Goexit()
+				case "hang":
+					ended.Add(1)
+					defer ended.Done()
+					began <- struct{}{}
+					<-hang
+				}
+				return body, nil
+			}
+		})
+		answered := func() {
+			t.Helper()
+			for range 2 * places {
+				if body, err := a.Call(soon(t), "b", KindForward, []byte("x")); err != nil || string(body) != "x" {
+					t.Fatalf("%q, %v", body, err)
+				}
+			}
+		}
+		for range 2 * places {
+			var failure *shards.Error
+			if _, err := a.Call(soon(t), "b", KindActor, []byte("leave")); !errors.As(err, &failure) || failure.Kind != shards.KindOutcomeUnknown || !strings.Contains(err.Error(), "runtime.Goexit") {
+				t.Fatalf("a call that ends its goroutine: %v", err)
+			}
+		}
+		answered()
+		for range 2 * places {
+			ctx, cancel := context.WithCancel(soon(t))
+			over := make(chan error)
+			go func() {
+				_, err := a.Call(ctx, "b", KindActor, []byte("hang"))
+				over <- err
+			}()
+			<-began
+			cancel()
+			if err := <-over; !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		answered()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		close(hang)
+		ended.Wait()
 	})
 }

@@ -67,7 +67,8 @@ type Config struct {
 	Messages *tracing.Messages
 
 	// Serve answers a call, on a goroutine of its own; ctx ends when the caller's does, when its connection breaks and when
-	// the transport is drained, and has the caller's span if it is traced. The body is Serve's to keep. A panic becomes an error of the call.
+	// the transport is drained, and has the caller's span if it is traced. The body is Serve's to keep. A panic becomes an error of the call, and
+	// so does the end of the goroutine. Nobody waits for a call of KindActor that goes on though its ctx has ended; for others Close does.
 	Serve func(ctx context.Context, peer Hello, kind Kind, body []byte) ([]byte, error)
 
 	// Changed tells that the connection to a peer was made or has broken: once for each, in order for one peer, from that

@@ -63,6 +63,9 @@ var kindNames = [...]string{
 // another is answered with shards.KindInvalid: newer nodes may send them while a cluster is upgraded.
 func (k Kind) Known() bool { return k >= KindRaft && k <= lastKind }
 
+// lasts says that what serves a call of the kind may go on after the end of its context, for ever perhaps: what users have written runs in it.
+func (k Kind) lasts() bool { return k == KindActor }
+
 // String is the kind's name in messages.
 func (k Kind) String() string {
 	if k.Known() {

@@ -33,7 +33,7 @@ type lane struct {
 	window int
 	broken func(error) // tells the owner that the stream failed
 	silent func() bool // isolation: what is posted vanishes
-	gather bool        // many post at the same time: let those who are about to share one message
+	gather atomic.Bool // many post at the same time: let those who are about to share one message
 
 	mu      sync.Mutex
 	credit  int // what may be posted yet; below zero after a long message
@@ -78,6 +78,16 @@ func newLane(s stream, window int, broken func(error)) *lane {
 }
 
 func never() bool { return false }
+
+// crowd is how many calls are under way, from which on what they send is gathered. Fewer would wait for each other in vain.
+const crowd = 8
+
+// share says how many are about to post.
+func (l *lane) share(users int) {
+	if many := users >= crowd; l.gather.Load() != many {
+		l.gather.Store(many)
+	}
+}
 
 // open sets the window that the receiver granted. Nothing has been posted before.
 func (l *lane) open(window int) {
@@ -220,7 +230,8 @@ func (l *lane) loadChunk(head *frame, body []byte) {
 		return
 	}
 	tail.open = true
-	l.queue = append(l.queue, part{buffer: &body})
+	own := body // and not body, which would be on the heap for those that are copied, too
+	l.queue = append(l.queue, part{buffer: &own})
 }
 
 // tail is a part with room for size bytes more, at the end of the queue.
@@ -249,7 +260,7 @@ func (l *lane) depart() {
 		return
 	}
 	l.sending = true
-	if !l.gather && l.queued <= directBytes && l.unwritten.Load() == 0 {
+	if !l.gather.Load() && l.queued <= directBytes && l.unwritten.Load() == 0 {
 		message := l.take()
 		l.mu.Unlock()
 		if err := l.stream.send(message); err != nil {

@@ -125,7 +125,7 @@ func (l *link) open(class, purpose Class) error {
 	}
 	lane := newLane(s, leastWindow, l.fail)
 	lane.silent = func() bool { return l.t.deafTo(l.peer.Node, true) }
-	lane.gather = class == Replicate
+	lane.gather.Store(class == Replicate)
 	l.lanes[class] = lane
 	hello := introduction{purpose: purpose, window: l.t.config.Window, hello: l.t.self(), features: featureCarriers}
 	return s.send(single(&frame{form: formHello, body: hello.encode()}))

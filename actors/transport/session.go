@@ -26,6 +26,7 @@ type session struct {
 	t      *Transport
 	remote string // address of the other end, as far as known
 	lane   *lane
+	intake *intake // set by read
 	stream stream
 
 	peer    Hello // set once, by introduce, which others than the session look at under sessions' lock
@@ -59,6 +60,8 @@ type request struct {
 	from   tracing.Carrier
 	ctx    context.Context
 	cancel context.CancelFunc
+	begun  bool // it has a place
+	left   bool // nobody waits for it, nor for its worker: its place is another's
 }
 
 var (
@@ -173,14 +176,14 @@ func (in *session) malformed(err error) error {
 
 // read takes what arrives until the stream ends.
 func (in *session) read() error {
-	intake := newIntake(in.t, in.lane, func() bool { return in.t.deafTo(in.peer.Node, false) })
-	intake.tooLong = func(f *frame) {
+	in.intake = newIntake(in.t, in.lane, func() bool { return in.t.deafTo(in.peer.Node, false) })
+	in.intake.tooLong = func(f *frame) {
 		if f.form == formRequest && in.calling() {
 			text := fmt.Sprintf("the request is larger than the %d bytes that node %s takes", in.t.config.MaxBody, naming(in.t.self()))
-			in.begin(intake, f, 0, tracing.Carrier{}, failed(shards.KindInvalid, text))
+			in.begin(f, 0, tracing.Carrier{}, failed(shards.KindInvalid, text))
 		}
 	}
-	intake.dispatch = func(f *frame, size int) bool { return in.dispatch(intake, f, size) }
+	in.intake.dispatch = func(f *frame, size int) bool { return in.dispatch(f, size) }
 	for {
 		message, err := in.stream.recv()
 		if err != nil {
@@ -191,14 +194,14 @@ func (in *session) read() error {
 			message.Free()
 			return in.cause
 		default:
-			intake.take(message)
+			in.intake.take(message)
 		}
 	}
 }
 
 func (in *session) calling() bool { return in.purpose == Call || in.purpose == visit }
 
-func (in *session) dispatch(intake *intake, f *frame, size int) (kept bool) {
+func (in *session) dispatch(f *frame, size int) (kept bool) {
 	calling := in.calling()
 	from, ok := f.uncarry()
 	switch {
@@ -209,11 +212,11 @@ func (in *session) dispatch(intake *intake, f *frame, size int) (kept bool) {
 	case f.form == formMessage && !calling && f.kind.Known():
 		in.t.config.Receive(in.peer, in.purpose, f.kind, f.body)
 	case f.form == formRequest && calling && f.kind.Known():
-		return in.begin(intake, f, size, from, nil)
+		return in.begin(f, size, from, nil)
 	case f.form == formRequest && calling:
 		in.t.counted.unknown.Add(1)
 		text := fmt.Sprintf("node %s does not know calls of %s; it may be of an older release", naming(in.t.self()), f.kind)
-		return in.begin(intake, f, size, from, failed(shards.KindInvalid, text))
+		return in.begin(f, size, from, failed(shards.KindInvalid, text))
 	case f.form == formCancel && calling:
 		in.abandon(f.id)
 	default:
@@ -223,7 +226,7 @@ func (in *session) dispatch(intake *intake, f *frame, size int) (kept bool) {
 }
 
 // begin serves a call, or refuses it: now, or as soon as there is a place.
-func (in *session) begin(intake *intake, f *frame, size int, from tracing.Carrier, refuse error) (kept bool) {
+func (in *session) begin(f *frame, size int, from tracing.Carrier, refuse error) (kept bool) {
 	r := &request{id: f.id, kind: f.kind, body: f.body, size: size, refuse: refuse, from: from}
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -246,60 +249,126 @@ func (in *session) begin(intake *intake, f *frame, size int, from tracing.Carrie
 		return true
 	}
 	in.active++
+	in.lane.share(in.active)
+	r.begun = true
 	if last := len(in.idle) - 1; last >= 0 {
 		in.idle[last] <- r
 		in.idle = in.idle[:last]
 		return true
 	}
-	in.served.Go(func() { in.work(intake, r) })
+	in.hire(r)
 	return true
 }
 
+// hire begins a worker with its first call.
+func (in *session) hire(r *request) {
+	in.served.Add(1)
+	go in.work(r)
+}
+
 // work serves one call after another, and waits for more of them if few others do.
-func (in *session) work(intake *intake, r *request) {
-	more := make(chan *request, 1)
-	for {
-		intake.consumed(r.size)
-		in.answer(r)
-		in.mu.Lock()
-		delete(in.calls, r.id)
-		switch {
-		case len(in.queue) > 0:
-			r = in.queue[0]
-			in.queue[0] = nil
-			in.queue = in.queue[1:]
-			in.mu.Unlock()
-			continue
-		case in.shut || len(in.idle) >= mostIdle:
-			in.active--
-			in.mu.Unlock()
-			return
+func (in *session) work(r *request) {
+	defer func() {
+		if r != nil { // what was called has ended the goroutine
+			in.forsake(r)
 		}
-		in.active--
-		in.idle = append(in.idle, more)
-		in.mu.Unlock()
-		var hired bool
-		if r, hired = <-more; !hired {
-			return
+	}()
+	for more := make(chan *request, 1); r != nil; {
+		in.intake.consumed(r.size)
+		in.answer(r)
+		if r = in.next(r, more); r == nil {
+			r = <-more // nil once it is closed
 		}
 	}
 }
 
-// dismiss ends the workers that have nothing to do, and the others when they have.
+// next ends a call that has been answered, and gives one that waits for its place. If there is none the worker waits at more, or ends.
+func (in *session) next(served *request, more chan *request) *request {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.calls, served.id)
+	if served.left { // another has the worker's place
+		close(more)
+		return nil
+	}
+	if r := in.waits(); r != nil {
+		return r
+	}
+	in.active--
+	if in.shut || len(in.idle) >= mostIdle {
+		close(more)
+		in.served.Done()
+	} else {
+		in.idle = append(in.idle, more)
+	}
+	return nil
+}
+
+// waits takes the call that has waited for a place for longest. The caller holds the lock, and has a place.
+func (in *session) waits() *request {
+	if len(in.queue) == 0 {
+		return nil
+	}
+	r := in.queue[0]
+	in.queue[0] = nil
+	in.queue = in.queue[1:]
+	r.begun = true
+	return r
+}
+
+// vacate gives a place to a call that waits. The caller holds the lock; the worker that had the place ends.
+func (in *session) vacate() {
+	if r := in.waits(); r != nil {
+		in.hire(r)
+	} else {
+		in.active--
+	}
+	in.served.Done()
+}
+
+// forsake answers a call that was being served when its goroutine was ended.
+func (in *session) forsake(r *request) {
+	text := fmt.Sprintf("what served %s on node %s has ended its goroutine (runtime.Goexit)", r.kind, naming(in.t.self()))
+	in.reply(r, nil, failed(shards.KindOutcomeUnknown, text))
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.calls, r.id)
+	if !r.left {
+		in.vacate()
+	}
+}
+
+// dismiss ends the workers that have nothing to do, and the others when they have; it does not wait for those whose calls may go on for ever.
 func (in *session) dismiss() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.shut = true
 	for _, more := range in.idle {
 		close(more)
+		in.served.Done()
 	}
 	in.idle = nil
+	for _, r := range in.calls {
+		in.leave(r)
+	}
+}
+
+// leave gives the place of a call that may go on for ever to another. The caller holds the lock, and nobody waits for the call.
+func (in *session) leave(r *request) {
+	if r.begun && !r.left && r.kind.lasts() {
+		r.left = true
+		in.vacate()
+	}
 }
 
 // answer serves a call and sends what came of it, unless nobody waits for it any more.
 func (in *session) answer(r *request) {
 	defer r.cancel()
 	body, err := in.serve(r)
+	in.reply(r, body, err)
+}
+
+func (in *session) reply(r *request, body []byte, err error) {
 	answer := frame{form: formAnswer, id: r.id, body: body}
 	if err == nil && len(body) > in.t.config.MaxBody {
 		err = failed(shards.KindInvalid, fmt.Sprintf("the answer has %d bytes, more than the %d that may be sent", len(body), in.t.config.MaxBody))
@@ -336,10 +405,10 @@ func (in *session) serve(r *request) (body []byte, err error) {
 // abandon ends what is done for a call that nobody waits for.
 func (in *session) abandon(id uint64) {
 	in.mu.Lock()
-	r := in.calls[id]
-	in.mu.Unlock()
-	if r != nil {
+	defer in.mu.Unlock()
+	if r := in.calls[id]; r != nil {
 		r.cancel()
+		in.leave(r)
 	}
 }
 

@@ -55,7 +55,8 @@ type activation struct {
 type delivery struct {
 	ctx   context.Context
 	m     *message
-	done  chan struct{}
+	done  chan struct{}   // closed with the answer; nil if whoever waits is who runs the actor
+	lends bool            // whoever waits for it may run the actor
 	at    time.Time       // of its arrival; of a timer's message zero
 	span  *tracing.Active // nil unless it is traced; of whoever closes done
 	from  *timer          // nil: the message does not come from one
@@ -91,7 +92,7 @@ func (h *Host) activate(id ID, k *Kind, shard shards.ShardID) *activation {
 	return found.(*activation)
 }
 
-// enqueue puts a message into the mailbox; false if the activation is gone.
+// enqueue puts a message into the mailbox; false if the activation is gone. If d.done is nil then, the caller runs the actor: see lend.
 func (a *activation) enqueue(k *Kind, d *delivery) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,6 +101,11 @@ func (a *activation) enqueue(k *Kind, d *delivery) bool {
 	}
 	a.used = time.Now()
 	d.at = a.used
+	if d.lends && !a.running && len(a.queue) == 0 && a.kind == k && a.host.lend() {
+		a.queue, a.running = append(a.queue, d), true
+		return true
+	}
+	d.done = make(chan struct{})
 	if a.kind != k { // it was unregistered, and another registered: what is left of it leaves memory
 		if !a.running {
 			a.leave()
@@ -151,7 +157,14 @@ func (d *delivery) begin() {
 func (d *delivery) refuse(err error) {
 	d.err = err
 	end(d.span, err)
-	close(d.done)
+	d.answered()
+}
+
+// answered tells whoever waits for the reply.
+func (d *delivery) answered() {
+	if d.done != nil {
+		close(d.done)
+	}
 }
 
 // withdraw takes a message back that nobody waits for any more; false if it is being handled, or was.
@@ -211,13 +224,46 @@ func (h *Host) hire(at job) bool {
 	})
 }
 
+// lend runs the actor, of which nobody else has heard that it is idle no more, on the goroutine of the one that waits for d, until that is
+// answered: to hand it to another and to be woken by that would cost more than most handlers do. What else has come by then is handled by a
+// goroutine of the host.
+func (a *activation) lend(d *delivery) {
+	defer a.host.work.Done()
+	whole := false
+	defer func() {
+		if !whole {
+			a.cut()
+		}
+	}()
+	a.runUntil(d)
+	whole = true
+}
+
+// lend counts a goroutine that is not the host's among those that it waits for; false if the host is closed.
+func (h *Host) lend() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !h.closed {
+		h.work.Add(1)
+	}
+	return !h.closed
+}
+
 // run handles messages until none waits.
-func (a *activation) run() {
+func (a *activation) run() { a.runUntil(nil) }
+
+// runUntil is run on the goroutine that waits for a message, for the host's if it is nil.
+func (a *activation) runUntil(lent *delivery) {
 	for before := a.resume(); ; {
 		a.mu.Lock()
 		if before != nil {
 			a.used, a.leaving = time.Now(), false
 			a.calls.Observe(a.used.Sub(before.at), before.span.Carrier())
+		}
+		if lent != nil && before == lent && len(a.queue) > 0 {
+			a.work()
+			a.mu.Unlock()
+			return
 		}
 		if a.leaving && len(a.queue) == 0 {
 			a.mu.Unlock()
@@ -272,7 +318,7 @@ func (a *activation) serve(d *delivery) *delivery {
 		a.waits.Observe(a.began.Sub(d.at), tracing.Carrier{})
 	}
 	end(d.span, d.err)
-	close(d.done)
+	d.answered()
 	if d.from != nil {
 		d.from.report(d.err)
 		return nil

@@ -55,6 +55,7 @@ type message struct {
 	Wait     int64 // of the wire, see codec.go
 	answer   *answering
 	here     bool // its caller waits on the goroutine that brings it
+	lends    bool // that goroutine may run the actor, if it has none: its caller is elsewhere, and need not wait for it to return
 
 	patience time.Duration // what is left of it, if some has been spent; 0: all
 }
@@ -333,7 +334,8 @@ func lost(err error) error {
 	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: err}
 }
 
-// Serve handles a message that another node has sent.
+// Serve handles a message that another node has sent. The actor may run on the goroutine of the caller, who must be able to do without it: a handler
+// may take for ever, whatever becomes of ctx, and one that calls runtime.Goexit ends it.
 func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	m, err := decodeMessage(body)
 	if err != nil {
@@ -347,6 +349,7 @@ func (h *Host) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	case patience > 0 && patience < h.c.Patience:
 		m.patience = patience
 	}
+	m.lends = m.Event == EventCall && !m.Unsure // after a handler that has ended the goroutine another try finds one of the host's
 	reply, err := h.handle(ctx, m)
 	if err == nil {
 		return (&answer{Body: reply}).encode(), nil

@@ -21,7 +21,7 @@ func TestKeyGoesWithWhatIsKept(t *testing.T) {
 			if lost--; lost >= 0 {
 				return nil, errors.New("the link broke")
 			}
-			return to.Serve(ctx, body)
+			return serve(ctx, to, body)
 		}
 		w.register(func() *Kind {
 			k := NewKind[int]("drawer")

@@ -144,7 +144,7 @@ func TestHandlerElsewhereIsTooLateForAnActor(t *testing.T) {
 			}
 			answer := make(chan answered, 1)
 			go func() {
-				body, err := to.Serve(there, body)
+				body, err := serve(there, to, body)
 				answer <- answered{body, err}
 			}()
 			select {
@@ -169,7 +169,7 @@ func TestEndOfContextAfterAnUnknownOutcome(t *testing.T) {
 		w.register(journals(nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
-			_, _ = to.Serve(ctx, body)
+			_, _ = serve(ctx, to, body)
 			cancel()
 			return nil, errors.New("the link broke")
 		}
@@ -202,7 +202,7 @@ func TestErrorsOfCall(t *testing.T) {
 			if tries++; tries == 1 {
 				return nil, errors.New("the link broke")
 			}
-			return to.Serve(ctx, body)
+			return serve(ctx, to, body)
 		}
 		if _, err := Call[string, int](t.Context(), h, id, "add", "y"); typed(t, err) != shards.KindOutcomeUnknown {
 			t.Errorf("a node that is full, when an earlier try may have been handled: %v", err)
@@ -231,7 +231,7 @@ func TestPatienceIsSpentOnce(t *testing.T) {
 						return &shards.Error{Kind: kind, Err: fmt.Errorf("nobody writes: %w", ErrGivenUp)}
 					}
 					w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
-						body, err := to.Serve(ctx, body)
+						body, err := serve(ctx, to, body)
 						if err != nil { // kind and text are all that crosses the wire
 							err = &shards.Error{Kind: kindOf(err), Err: errors.New(err.Error())}
 						}
@@ -265,7 +265,7 @@ func TestPatienceOfAnEarlierRelease(t *testing.T) {
 			return &shards.Error{Kind: shards.KindUnavailable, Err: ErrGivenUp}
 		}
 		m, began := &message{To: ID{"journal", "a"}, Method: "add", Payload: []byte(`"x"`), Client: 1, Lane: 1, Seq: 1, Event: EventCall, Wait: int64(time.Second)}, time.Now()
-		if body, err := w.hosts["n1"].Serve(t.Context(), m.encode()); err == nil || time.Since(began) != time.Second {
+		if body, err := serve(t.Context(), w.hosts["n1"], m.encode()); err == nil || time.Since(began) != time.Second {
 			t.Errorf("%q, %v after %v", body, err, time.Since(began))
 		}
 	})
@@ -294,10 +294,10 @@ func TestReasonOfARefusal(t *testing.T) {
 		})
 		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
 			if m, err := decodeMessage(body); err == nil && !m.Unsure { // the answer is lost: the next try finds what was kept
-				_, _ = to.Serve(ctx, body)
+				_, _ = serve(ctx, to, body)
 				return nil, errors.New("the link broke")
 			}
-			return to.Serve(ctx, body)
+			return serve(ctx, to, body)
 		}
 		for _, from := range []shards.NodeID{"n1", "n2"} {
 			for _, text := range []string{"only 3 are there", "odd\x00text", ""} {

@@ -50,7 +50,7 @@ func TestAskedBack(t *testing.T) {
 				w := newWorld(t, 8, "n1", "n2")
 				w.register(talkers("strict", HoldWhileAsking()), talkers("loose"))
 				w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
-					reply, err := to.Serve(ctx, body)
+					reply, err := serve(ctx, to, body)
 					pass(20 * time.Millisecond)
 					return reply, err
 				}
@@ -81,7 +81,7 @@ func TestHoldLetsReplies(t *testing.T) {
 			clerk.Name += "c"
 		}
 		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
-			reply, err := to.Serve(ctx, body)
+			reply, err := serve(ctx, to, body)
 			if m, _ := decodeMessage(body); m.Method == "want" && lost == 0 {
 				lost++
 				return nil, errors.New("the link broke")

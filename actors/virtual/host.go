@@ -282,12 +282,16 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 			return body, err
 		}
 	}
-	d := &delivery{ctx: ctx, m: m, span: span, done: make(chan struct{})}
+	d := &delivery{ctx: ctx, m: m, span: span, lends: m.lends && !k.holds}
 	for a == nil || !a.enqueue(k, d) { // it sleeps, or has just been put to sleep: wake another
 		a = h.activate(m.To, k, shard)
 	}
-	if k.holds {
+	switch {
+	case k.holds:
 		return h.awaitHeld(ctx, a, d)
+	case d.done == nil:
+		a.lend(d)
+		return d.body, d.err
 	}
 	select {
 	case <-d.done:

@@ -152,10 +152,10 @@ func TestMessageThatComesTwiceIsHandledOnce(t *testing.T) {
 		w := newWorld(t, 1, "n1", "n2")
 		w.register(journals(nil))
 		w.way = func(ctx context.Context, to *Host, body []byte) ([]byte, error) {
-			if _, err := to.Serve(ctx, body); err != nil {
+			if _, err := serve(ctx, to, body); err != nil {
 				return nil, err
 			}
-			return to.Serve(ctx, body)
+			return serve(ctx, to, body)
 		}
 		for i := range 3 {
 			if got := w.must("n2", "journal/a", "add", fmt.Sprint(i)); got != fmt.Sprint(i+1) {
@@ -402,7 +402,7 @@ func TestCallsFollowTheNewPrimary(t *testing.T) {
 					if serves.Load() == 0 {
 						return nil, &shards.NotPrimaryError{}
 					}
-					return to.Serve(ctx, body)
+					return serve(ctx, to, body)
 				}
 				w.lead(0, "")
 				var calls sync.WaitGroup

@@ -44,7 +44,7 @@ func TestLateTryDoesNothing(t *testing.T) {
 					late = append(late, body)
 					return nil, errors.New("the link broke")
 				}
-				return to.Serve(ctx, body)
+				return serve(ctx, to, body)
 			}
 			got, err := w.call("n2", "till/a", method, 5)
 			if refused := CodeOf(err) == CodeFailed; refused != (method == "take") || err == nil && got != "false" {
@@ -54,7 +54,7 @@ func TestLateTryDoesNothing(t *testing.T) {
 			arrive := func(node string) {
 				t.Helper()
 				for _, body := range late {
-					if _, err := w.hosts["n1"].Serve(t.Context(), body); node == "n1" && err != nil {
+					if _, err := serve(t.Context(), w.hosts["n1"], body); node == "n1" && err != nil {
 						t.Error(err)
 					}
 				}
@@ -94,7 +94,7 @@ func TestKeptAnswerEndsEarlierTries(t *testing.T) {
 			switch tries++; tries {
 			case 2: // it reaches n1, which is deposed while it is at it
 				go func() {
-					_, err := to.Serve(context.WithoutCancel(ctx), body)
+					_, err := serve(context.WithoutCancel(ctx), to, body)
 					done <- err
 				}()
 				<-begun
@@ -103,7 +103,7 @@ func TestKeptAnswerEndsEarlierTries(t *testing.T) {
 			case 1, 4: // lost, so that the next try may be the second to arrive
 				return nil, errors.New("the link broke")
 			}
-			return to.Serve(ctx, body)
+			return serve(ctx, to, body)
 		}
 		for range 2 {
 			if got := w.must("n2", "till/a", "look", 0); got != "0" {

@@ -326,7 +326,7 @@ func FuzzServe(f *testing.F) {
 					t.Fatalf("%+v became %+v, %v", a, again, err)
 				}
 			}
-			reply, err := w.hosts["n1"].Serve(t.Context(), body)
+			reply, err := serve(t.Context(), w.hosts["n1"], body)
 			if (err == nil) == (reply == nil) {
 				t.Fatalf("%q, %v", reply, err)
 			}

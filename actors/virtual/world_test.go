@@ -3,6 +3,7 @@ package virtual
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -57,7 +58,7 @@ func newWorld(t *testing.T, shardsCount int, nodes ...shards.NodeID) *world {
 				if w.way != nil {
 					return w.way(ctx, w.hosts[to], body)
 				}
-				return w.hosts[to].Serve(ctx, body)
+				return serve(ctx, w.hosts[to], body)
 			},
 		})
 		if err != nil {
@@ -67,6 +68,27 @@ func newWorld(t *testing.T, shardsCount int, nodes ...shards.NodeID) *world {
 		t.Cleanup(h.Close)
 	}
 	return w
+}
+
+// serve has a host serve a message as the network has it: on a goroutine of its own, which a handler may end, and for which the caller waits as
+// long as ctx allows.
+func serve(ctx context.Context, h *Host, body []byte) ([]byte, error) {
+	type answer struct {
+		body []byte
+		err  error
+	}
+	over := make(chan answer, 1)
+	go func() {
+		a := answer{err: &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("what served it has ended its goroutine")}}
+		defer func() { over <- a }()
+		a.body, a.err = h.Serve(ctx, body)
+	}()
+	select {
+	case a := <-over:
+		return a.body, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 type syncWriter struct {

@@ -124,10 +124,31 @@ func (w *World) Keys(prefix string) (n int) {
 func (w *World) call(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 	for i, h := range w.hosts {
 		if name(i) == to {
-			return h.Serve(ctx, body)
+			return serve(ctx, h, body)
 		}
 	}
 	return nil, fmt.Errorf("virtualtest: no node %s", to)
+}
+
+// serve has a host serve a message as the network has it: on a goroutine of its own, which a handler may end, and for which the caller waits as
+// long as ctx allows.
+func serve(ctx context.Context, h *virtual.Host, body []byte) ([]byte, error) {
+	type answer struct {
+		body []byte
+		err  error
+	}
+	over := make(chan answer, 1)
+	go func() {
+		a := answer{err: &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("what served it has ended its goroutine")}}
+		defer func() { over <- a }()
+		a.body, a.err = h.Serve(ctx, body)
+	}()
+	select {
+	case a := <-over:
+		return a.body, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 var theShard = shards.NewShardID(1, 0)
