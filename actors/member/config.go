@@ -24,7 +24,7 @@ type Wire interface {
 	Probe(ctx context.Context, addr string) (transport.Hello, error)
 }
 
-// Group is what a Member needs of the metadata group. Its methods return at once.
+// Group is what a Member needs of the metadata group. Its methods return at once, but for TransferTo.
 type Group interface {
 	// State is the newest cluster state that this node has applied.
 	State() *cluster.State
@@ -35,6 +35,8 @@ type Group interface {
 	Confirmed() time.Time
 	// LeaderGone says that the process of the leader, in that epoch, is dead for certain.
 	LeaderGone(node shards.NodeID, epoch shards.Epoch)
+	// TransferTo hands the lead to a voter, from the node that has it, and returns once that one leads.
+	TransferTo(ctx context.Context, to shards.NodeID) error
 }
 
 // Config says who the node is and what it leans on. Self, Epoch, Wire and Group are required.

@@ -6,6 +6,7 @@
 //	Lease  ◄─ Holder.Granted         ◄──Control──        │
 //	  ▲                                                  ├─► redial: transport.Probe of the suspect's address
 //	  └── Valid(), by every read                         ├─► Call KindProbe ──► another node ──► transport.Probe
+//	                                                     ├─► Group.TransferTo, if a voter reaches more members
 //	                                                     └─► Evidence, Wake, Config.Changed ──► actors/placement
 //
 // Every node but the leader doubts the leader alone: when the connection to it breaks it redials, and tells the metadata

@@ -31,10 +31,11 @@ type Member struct {
 	over      bool                           // this life was declared dead
 	up        map[shards.NodeID]shards.Epoch // peers that are connected
 	leader    shards.NodeID                  // whom the last heartbeat went to
-	beatIn    int                            // ticks until the next heartbeat
-	until     int                            // ticks from the last one to a heartbeat that is in step with what else the node does as often
-	late      time.Duration                  // worst lateness of the ticker since the last heartbeat
-	busy      time.Duration                  // how long after a tick was due the loop was through with what it did last
+	reigns    *liveness.Succession
+	beatIn    int           // ticks until the next heartbeat
+	until     int           // ticks from the last one to a heartbeat that is in step with what else the node does as often
+	late      time.Duration // worst lateness of the ticker since the last heartbeat
+	busy      time.Duration // how long after a tick was due the loop was through with what it did last
 	roundTrip time.Duration
 	reign     *reign // nil unless this node leads
 	doubt     *doubt // nil unless the connection to the leader is broken
@@ -58,7 +59,7 @@ func Start(c Config) (*Member, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Member{
 		c: c, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel,
-		holder: liveness.NewHolder(c.Liveness.DriftPPM), up: map[shards.NodeID]shards.Epoch{}, malformed: map[shards.NodeID]bool{},
+		holder: liveness.NewHolder(c.Liveness.DriftPPM), reigns: liveness.NewSuccession(), up: map[shards.NodeID]shards.Epoch{}, malformed: map[shards.NodeID]bool{},
 		flood: unheard, refresh: int(max(1, c.LoadRefresh/c.LoadPeriod)),
 	}
 	m.lease = newLease(time.Now(), m.lone)
@@ -190,7 +191,9 @@ func (m *Member) tick(passed int, late time.Duration) {
 
 // attend sends a heartbeat if one is due, or if somebody else leads than the last one went to.
 func (m *Member) attend() {
-	if leader, _ := m.c.Group.Leader(); m.beatIn <= 0 || leader != m.leader {
+	leader, term := m.c.Group.Leader()
+	m.reigns.Leads(m.lease.now(), leader, term)
+	if m.beatIn <= 0 || leader != m.leader {
 		m.beatIn, m.leader = m.until, leader
 		m.beat()
 	}
@@ -207,6 +210,7 @@ func (m *Member) applied(s *cluster.State) {
 	}
 	if m.reign != nil {
 		m.reign.detector.Members(s.Members)
+		m.reign.detector.Voters(s.Voters)
 		m.reign.ledger.members(s.Members)
 		m.gaugeAll()
 		m.carryOut()

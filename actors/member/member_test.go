@@ -169,12 +169,49 @@ func TestWhoFindsItselfDownServesNothing(t *testing.T) {
 	}
 }
 
-// TestPartialMesh: leader and node do not reach each other, and everybody else reaches both: nobody is evicted (placement.md T8).
+// TestPartialMesh: leader and node do not reach each other, and everybody else reaches both: nobody is evicted (placement.md T8),
+// and the lead goes to one who reaches all: n2, or n3 where n2 does not take it.
 func TestPartialMesh(t *testing.T) {
-	inTown(t, 4, liveness.Config{}, func(t *testing.T, w *town) {
+	for refusals, heir := range []shards.NodeID{"n2", "n3"} {
+		inTown(t, 4, liveness.Config{}, func(t *testing.T, w *town) {
+			w.refusals = refusals
+			w.cut("n1", "n4")
+			w.pass(2500 * time.Millisecond)
+			if n := w.nodes["n1"].known("n4"); n.State != liveness.Suspect || !n.Partial || w.nodes["n4"].lease().Valid() {
+				t.Errorf("%+v", n)
+			}
+			w.pass(5 * time.Second)
+			if leader, term := w.nodes["n4"].Leader(); leader != heir || term != 2 {
+				t.Errorf("%s leads in term %d", leader, term)
+			}
+			if c := w.nodes[heir].last("n4"); c.State != liveness.Alive || !w.nodes["n4"].lease().Valid() {
+				t.Errorf("%+v", c)
+			}
+			w.heal("n1", "n4")
+			w.pass(20 * time.Second)
+			if leader, _ := w.nodes["n4"].Leader(); leader != heir {
+				t.Errorf("the line is back, and %s leads", leader)
+			}
+			for _, r := range w.nodes {
+				if !r.lease().Valid() {
+					t.Errorf("%s holds no lease", r.id)
+				}
+			}
+			if log := w.nodes["n1"].log.String(); !strings.Contains(log, "the lead is handed on") || strings.Contains(log, "was not handed on") != (refusals > 0) {
+				t.Errorf("the leader logs\n%s", log)
+			}
+		})
+	}
+}
+
+// Where nobody reaches more than the leader, it keeps the lead.
+func TestPartialMeshWithoutAnHeir(t *testing.T) {
+	inTown(t, 5, liveness.Config{}, func(t *testing.T, w *town) {
 		w.cut("n1", "n4")
+		w.cut("n2", "n5")
+		w.cut("n3", "n5")
 		w.pass(20 * time.Second)
-		if n := w.nodes["n1"].known("n4"); n.State != liveness.Suspect || !n.Partial {
+		if n := w.nodes["n1"].known("n4"); n.State != liveness.Suspect || !strings.Contains(n.Reason, "no voter reaches more members") {
 			t.Errorf("%+v", n)
 		}
 		w.heal("n1", "n4")

@@ -56,9 +56,14 @@ func (m *Member) lead(won bool, term uint64) {
 	}
 	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}, left: map[shards.NodeID]shards.Epoch{}}
 	m.reign.flood, m.reign.heirUntil = newFlood(m.reign.full), d.Now()+heirPeriods*int64(m.c.LoadPeriod/m.c.Liveness.TickLength)
-	members := m.c.Group.State().Members
-	d.Members(members)
-	for _, n := range members {
+	m.reigns.Leads(m.lease.now(), m.c.Self, term)
+	if before, known := m.reigns.Before(); known {
+		d.Follows(before / int64(m.c.Liveness.TickLength))
+	}
+	state := m.c.Group.State()
+	d.Members(state.Members)
+	d.Voters(state.Voters)
+	for _, n := range state.Members {
 		if _, connected := m.up[n.ID]; !connected && n.ID != m.c.Self {
 			d.Unsure(n.ID, n.Epoch)
 		}
@@ -170,6 +175,9 @@ func (m *Member) carryOut() {
 	for _, probe := range r.Probes {
 		m.probe(probe)
 	}
+	if r.Heir.Node != "" {
+		m.handOn(r.Heir)
+	}
 	if now := m.reign.detector.Now(); len(r.Changes) > 0 || now >= m.reign.showAt {
 		m.reign.showAt = now + int64(m.c.Liveness.Heartbeat)
 		m.show()
@@ -186,6 +194,18 @@ func (m *Member) carryOut() {
 		default:
 		}
 	}
+}
+
+// handOn gives the lead to a voter that reaches more members than this node. If that comes to nothing the reign goes on, and its
+// detector looks again.
+func (m *Member) handOn(heir liveness.Heir) {
+	m.c.Log.Warn("the lead is handed on", "to", heir.Node, "term", m.reign.term, "reason", heir.Reason)
+	m.background(m.span(int64(m.c.Liveness.Lease)), func(ctx context.Context) func() {
+		if err := m.c.Group.TransferTo(ctx, heir.Node); err != nil {
+			m.c.Log.Warn("the lead was not handed on", "to", heir.Node, "error", err)
+		}
+		return nil
+	})
 }
 
 func (m *Member) tell(c liveness.Change) {

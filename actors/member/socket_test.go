@@ -23,6 +23,10 @@ func (f *fixed) State() *cluster.State           { return f.state.Load() }
 func (f *fixed) Leader() (shards.NodeID, uint64) { return "n1", 1 }
 func (f *fixed) Confirmed() time.Time            { return time.Now() }
 
+func (f *fixed) TransferTo(context.Context, shards.NodeID) error {
+	return errors.New("there is nobody else")
+}
+
 func (f *fixed) LeaderGone(node shards.NodeID, _ shards.Epoch) {
 	select {
 	case f.gone <- node:

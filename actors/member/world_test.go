@@ -31,6 +31,7 @@ type town struct {
 	state     *cluster.State
 	leader    shards.NodeID
 	term      uint64
+	refusals  int       // of transfers of the lead, to come
 	confirmed time.Time // when the leader was confirmed last; zero: it is confirmed whenever somebody asks
 }
 
@@ -83,7 +84,8 @@ func inTown(t *testing.T, size int, c liveness.Config, test func(*testing.T, *to
 		w := &town{T: t, network: transport.NewNetwork(), config: c, nodes: map[shards.NodeID]*resident{}, leader: "n1", term: 1}
 		w.state = &cluster.State{Cluster: "c", Version: 1}
 		for i := range size {
-			w.state.Members = append(w.state.Members, cluster.Member{ID: id(i), Name: string(id(i)), Epoch: 1, Peer: "home of " + string(id(i))})
+			w.state.Voters = append(w.state.Voters, uint64(i+1))
+			w.state.Members = append(w.state.Members, cluster.Member{ID: id(i), Name: string(id(i)), Raft: uint64(i + 1), Epoch: 1, Peer: "home of " + string(id(i))})
 		}
 		for i := range size {
 			w.settle(id(i), 1)
@@ -272,6 +274,21 @@ func (r *resident) LeaderGone(node shards.NodeID, epoch shards.Epoch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone = append(r.gone, epoch)
+}
+
+// TransferTo is refused as often as refusals says.
+func (r *resident) TransferTo(_ context.Context, to shards.NodeID) error {
+	r.town.mu.Lock()
+	refused := r.town.refusals > 0
+	if refused {
+		r.town.refusals--
+	}
+	r.town.mu.Unlock()
+	if refused {
+		return errors.New("the voter lacks too much")
+	}
+	r.town.elect(to, true)
+	return nil
 }
 
 func (r *resident) leadersGone() int {

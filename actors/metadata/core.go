@@ -313,6 +313,21 @@ func (c *Core) Transfer() (to uint64, ok bool) {
 	return to, true
 }
 
+// TransferTo is Transfer to one voter: ErrNotLeader, ErrNotVoter, or ErrBehind if that one lacks much of the log.
+func (c *Core) TransferTo(to uint64) error {
+	c.idle()
+	switch {
+	case c.lead.Number != c.config.Number:
+		return ErrNotLeader
+	case !contains(c.conf.GetVoters(), to):
+		return ErrNotVoter
+	case to != c.config.Number && !c.tracker.follows(c, to):
+		return ErrBehind
+	}
+	c.node.TransferLeader(to)
+	return nil
+}
+
 // Unreachable says that a message to this member was not sent.
 func (c *Core) Unreachable(number uint64) {
 	c.idle()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -300,6 +301,33 @@ func TestTransfer(t *testing.T) {
 		n := village(t, 2, 1)
 		if err := n.houses["n1"].group.Transfer(n.within(time.Second)); !errors.Is(err, ErrNoSuccessor) {
 			t.Errorf("a transfer without another voter: %v", err)
+		}
+	})
+}
+
+// A voter that is named gets the lead, if it votes and has what there is to have.
+func TestTransferTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 4, 3)
+		n1, n2, n3, n4 := n.houses["n1"].waitLeader(5*time.Second), n.houses["n2"], n.houses["n3"], n.houses["n4"]
+		refused := func(want error, of *house, to string) {
+			t.Helper()
+			if err := of.group.TransferTo(n.within(time.Second), idOf(to)); !errors.Is(err, want) {
+				t.Errorf("from %s to %s: %v, want %v", of.name, to, err, want)
+			}
+		}
+		refused(ErrNotVoter, n1, n4.name)
+		refused(ErrNotLeader, n2, n3.name)
+		n3.kill()
+		for i := range 2 * caughtUpLag {
+			n1.set(time.Second, "a", strconv.Itoa(i))
+		}
+		refused(ErrBehind, n1, n3.name)
+		if err := n1.group.TransferTo(n.within(time.Second), idOf(n2.name)); err != nil {
+			t.Fatal(err)
+		}
+		if leader, _ := n1.group.Leader(); leader != idOf(n2.name) {
+			t.Errorf("%s leads", leader)
 		}
 	})
 }

@@ -41,6 +41,11 @@ type follower struct {
 	inSnapshot bool
 }
 
+// has says whether a follower has nearly all that is committed.
+func (f *follower) has(commit uint64) bool {
+	return !f.inSnapshot && f.match > 0 && f.match+caughtUpLag >= commit
+}
+
 // followers lists all members but this one, by number.
 func (c *Core) followers() (list []follower) {
 	c.node.WithProgress(func(number uint64, _ raft.ProgressType, p raftprogress.Progress) {
@@ -74,7 +79,7 @@ func (t *tracker) tick(c *Core) {
 		if !check {
 			continue
 		}
-		if f.active && !f.inSnapshot && f.match+caughtUpLag >= c.hard.GetCommit() && f.match > 0 {
+		if f.active && f.has(c.hard.GetCommit()) {
 			t.near[f.number]++
 		} else {
 			delete(t.near, f.number)
@@ -91,6 +96,17 @@ func (t *tracker) best(c *Core, among []uint64) (number uint64) {
 		}
 	}
 	return number
+}
+
+// follows says whether a member lacks so little that it can lead after a round trip. Whether it answers is not asked: Raft forgets
+// that with every check of the quorum, until the next answer.
+func (t *tracker) follows(c *Core, number uint64) bool {
+	for _, f := range c.followers() {
+		if f.number == number {
+			return f.has(c.hard.GetCommit())
+		}
+	}
+	return false
 }
 
 // reconcile moves Raft's configuration one step towards what the state wants, if this node leads and no step is under way.

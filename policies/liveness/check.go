@@ -19,6 +19,9 @@ func (d *Detector) check() {
 			panic(fmt.Sprintf("liveness: invariant 4: node %s is out of bounds", n.member.ID))
 		}
 	}
+	if h := d.ready.Heir.Node; h != "" && h == d.c.Self {
+		panic("liveness: invariant 5: the leader is its own heir")
+	}
 	if d.health < 0 || d.health > d.c.MaxHealth {
 		panic(fmt.Sprintf("liveness: invariant 4: ill health %d", d.health))
 	}

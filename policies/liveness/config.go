@@ -27,6 +27,9 @@ type Config struct {
 	ProbeEvery   int // ticks from one round of probes to the next. Default 10 (500 ms); not less than ProbeTimeout
 	ProbeTimeout int // ticks that a prober has, adaptation not counted. Default 8 (400 ms)
 
+	HandOnAfter int // ticks for which others reach a member that the leader does not before a better placed voter is looked for; and from one such search to the next. Default 30 (1.5 s)
+	Settle      int // ticks that a reign lasts before it hands the lead on if the one before was shorter, and at most the pause before a voter that did not take the lead is offered it again. Default 600 (30 s)
+
 	MaxHealth   int // bound of the detector's own ill health, which multiplies limits by up to 1+MaxHealth. Default 4
 	LateUnit    int // ticks of its own lateness that count as one of ill health. Default 2 (100 ms)
 	HealthDecay int // punctual ticks that heal one. Default 20 (1 s)
@@ -99,6 +102,8 @@ func (c *Config) counts() []countField {
 		{"Probers", &c.Probers, 3, maxProbers},
 		{"ProbeEvery", &c.ProbeEvery, 10, maxTicks},
 		{"ProbeTimeout", &c.ProbeTimeout, 8, maxTicks},
+		{"HandOnAfter", &c.HandOnAfter, 30, maxTicks},
+		{"Settle", &c.Settle, 600, maxTicks},
 		{"MaxHealth", &c.MaxHealth, 4, maxHealth},
 		{"LateUnit", &c.LateUnit, 2, maxTicks},
 		{"HealthDecay", &c.HealthDecay, 20, maxTicks},

@@ -21,8 +21,10 @@ import (
 //  1. Nodes are sorted by ID, each once; the detector's own node is never suspect.
 //  2. A node that was declared dead without proof was so after its last lease had certainly ended, and never gets another
 //     in that epoch.
-//  3. Only suspects are probed, and redialed but for the first time; no node is asked to probe itself, and nobody asks the detector's own node.
+//  3. Only suspects are redialed, but for the first time, and probed, but in a search for an heir; no node is asked to probe
+//     itself, and nobody asks the detector's own node.
 //  4. Epochs of a node never go back; limits, ill health and holds stay within their bounds.
+//  5. The lead is handed to a voter only that is alive and not grey, and that has reached more members than this leader does.
 type Detector struct {
 	c      Config
 	now    int64
@@ -32,6 +34,9 @@ type Detector struct {
 	well   int64 // punctual ticks since the last late one
 	ear    int   // 1 while most members are silent at once
 	turn   int   // whom to ask next, so that all members take part in probing
+	voters []uint64
+	rested int64 // tick from which the lead may be handed on
+	search search
 }
 
 // node is one member.
@@ -57,11 +62,13 @@ type node struct {
 	illness   string // why it is grey
 	lives     int    // returns in short order
 	livesFrom int64  // when the next of them begins to be forgotten
+	offers    int    // how often it was offered the lead in this reign, up to maxOffers
+	offered   int64  // tick until which it is not offered it again
 	held      int64  // 0: not held
 	holding   string // why, to be added to the reason
 }
 
-// New begins a detector for a reign of c.Self.
+// New begins a detector for a reign of c.Self. It hands the lead to nobody before it is told of Voters.
 func New(c Config) (*Detector, error) {
 	c, err := c.Validate()
 	if err != nil {
@@ -86,6 +93,7 @@ func (d *Detector) Tick(late int64) {
 	for _, n := range d.nodes {
 		d.judge(n)
 	}
+	d.seekHeir()
 	d.check()
 }
 
@@ -241,10 +249,13 @@ func (d *Detector) Redialed(id shards.NodeID, epoch shards.Epoch, answer Answer,
 // ProbeResult takes another member's answer to a Probe: whether the target, in the epoch that was asked for, greeted it.
 func (d *Detector) ProbeResult(by, target shards.NodeID, epoch shards.Epoch, reached bool) {
 	n := d.find(target)
-	if n == nil || n.member.Epoch != epoch || n.state != Suspect || d.find(by) == nil {
+	if n == nil || n.member.Epoch != epoch || d.find(by) == nil {
 		return
 	}
-	n.suspicion.note(by, reached)
+	d.search.note(by, target, reached)
+	if n.state == Suspect {
+		n.suspicion.note(by, reached)
+	}
 }
 
 // Members takes the members of a cluster state, sorted by ID.

@@ -13,6 +13,10 @@
 //	│                                      or a newer epoch answers     ▼  ▼
 //	└──────────────── the same node, in a newer epoch ◄─────────────── dead (in this epoch, for good)
 //
+// A suspect that others reach is not declared dead: a line between it and the leader is broken. It is out of service with its lease,
+// so the leader looks for a voter that reaches more members than itself, and hands it the lead; see search in heir.go. Who answers
+// redials, and sends no heartbeats all the same, is not handed on for: nothing says that another leader would hear it.
+//
 // A heartbeat and its lease, on the member's clock m and the leader's clock s:
 //
 //	member   m ─────────────────┐                    ┌────────────► valid until m + L - age

@@ -88,7 +88,8 @@ type Redial struct {
 	Timeout int64 // ticks after which it counts as unanswered
 }
 
-// Probe asks another member to redial a suspect; its answer is given to ProbeResult.
+// Probe asks another member to redial a suspect, or, where somebody else may reach more than the leader does, any member; its
+// answer is given to ProbeResult.
 type Probe struct {
 	By      shards.NodeID
 	Target  shards.NodeID
@@ -107,12 +108,21 @@ const (
 	Answered               // a node's greeting came back
 )
 
+// Heir is the voter to whom the lead shall be handed, since it reaches more members than this leader does.
+type Heir struct {
+	Node   shards.NodeID // empty: the lead stays where it is
+	Reason string        // a sentence that says why
+}
+
 // Ready is what a Detector wants done, each list in the order in which it was decided.
 type Ready struct {
 	Changes []Change
 	Redials []Redial
 	Probes  []Probe
+	Heir    Heir
 }
 
 // Empty says that there is nothing to do.
-func (r *Ready) Empty() bool { return len(r.Changes)+len(r.Redials)+len(r.Probes) == 0 }
+func (r *Ready) Empty() bool {
+	return len(r.Changes)+len(r.Redials)+len(r.Probes) == 0 && r.Heir.Node == ""
+}

@@ -10,8 +10,10 @@ import (
 
 // suspicion is how far the inquiry into a suspect has come.
 type suspicion struct {
-	broken  int64 // tick of the last break of its connection; -1: none
-	partial bool  // others reach it
+	broken    int64 // tick of the last break of its connection; -1: none
+	partial   bool  // others reach it, ...
+	partialAt int64 // ...which was found out in this tick
+	stays     bool  // it has been said why the lead is not handed on for its sake
 
 	redialing bool
 	redialAt  int64 // the next redial
@@ -176,7 +178,7 @@ func (d *Detector) partial(n *node, reach, answered int) {
 	if s.partial {
 		return
 	}
-	s.partial = true
+	s.partial, s.partialAt = true, d.now
 	if s.reached {
 		n.reason += "; yet it answers when it is redialed, so it is not declared dead"
 	} else {

@@ -61,6 +61,7 @@ type machine struct {
 	hadLease, begins      bool
 
 	detector  *Detector
+	reigns    *Succession
 	reign     uint64 // the term of its detector
 	confirmed int64
 	nextRound int64
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, size int, c Config, seed uint64, print func(string, 
 		latency: time.Millisecond, print: print}
 	for i := range size {
 		id := shards.NodeID(fmt.Sprintf("n%d", i+1))
-		w.nodes = append(w.nodes, &machine{id: id, up: true, epoch: 1, holder: NewHolder(1000)})
+		w.nodes = append(w.nodes, &machine{id: id, up: true, epoch: 1, holder: NewHolder(1000), reigns: NewSuccession()})
 		w.members = append(w.members, cluster.Member{ID: id, Name: string(id), Raft: uint64(i + 1), Epoch: 1, Peer: string(id) + ":7300"})
 	}
 	w.elect(w.nodes[0])
@@ -280,6 +281,7 @@ func (w *world) elect(m *machine) bool {
 	w.term++
 	for _, v := range votes {
 		v.term, v.detector = w.term, nil
+		v.reigns.Leads(w.clock(v), m.id, w.term)
 	}
 	d, err := New(m.config(w.config))
 	if err != nil {
@@ -288,12 +290,24 @@ func (w *world) elect(m *machine) bool {
 	m.detector, m.reign, m.confirmed = d, w.term, w.clock(m)
 	m.nextTick, m.nextRound = w.clock(m)+int64(d.c.TickLength), w.clock(m)
 	w.leader = m
+	if before, known := m.reigns.Before(); known {
+		d.Follows(before / int64(d.c.TickLength))
+	}
 	d.Members(w.members)
+	d.Voters(w.voters())
 	for _, v := range w.nodes {
 		d.Unsure(v.id, w.member(v).Epoch)
 	}
 	w.carryOut(m)
 	return true
+}
+
+// voters are all.
+func (w *world) voters() (numbers []uint64) {
+	for _, m := range w.members {
+		numbers = append(numbers, m.Raft)
+	}
+	return numbers
 }
 
 func (w *world) member(m *machine) *cluster.Member {
@@ -306,6 +320,9 @@ func (w *world) carryOut(m *machine) {
 	r := m.detector.Ready()
 	for _, c := range r.Changes {
 		w.change(m, c)
+	}
+	if heir := r.Heir; heir.Node != "" {
+		w.at(int64(w.latency), m, func() { w.handOn(m, heir) })
 	}
 	for _, r := range r.Redials {
 		target, d := w.machine(string(r.Node)), m.detector
@@ -328,6 +345,17 @@ func (w *world) carryOut(m *machine) {
 				})
 			})
 		})
+	}
+}
+
+// handOn elects the heir of the one who leads.
+func (w *world) handOn(m *machine, heir Heir) {
+	if m != w.leader {
+		return
+	}
+	w.print("%s hands the lead to %s: %s", m.id, heir.Node, heir.Reason)
+	if !w.elect(w.machine(string(heir.Node))) {
+		w.print("%s gets no majority", heir.Node)
 	}
 }
 

@@ -16,6 +16,7 @@ type member struct {
 
 	detector *liveness.Detector // nil: this node does not lead
 	term     uint64             // of the reign that the detector belongs to
+	reigns   *liveness.Succession
 	links    map[shards.NodeID]link2
 }
 
@@ -56,7 +57,7 @@ type probed struct {
 }
 
 func newMember(p *process) *member {
-	return &member{p: p, holder: liveness.NewHolder(driftPPM), links: map[shards.NodeID]link2{}}
+	return &member{p: p, holder: liveness.NewHolder(driftPPM), reigns: liveness.NewSuccession(), links: map[shards.NodeID]link2{}}
 }
 
 // leased says whether this node may serve reads now.
@@ -158,6 +159,9 @@ func (m *member) end() {
 // lead begins or ends the detector with a reign.
 func (m *member) lead() {
 	lead := m.p.meta.core.Lead()
+	if n := m.p.n.w.nodeByRaft(lead.Number); n != nil {
+		m.reigns.Leads(int64(m.p.n.monotonic()), n.ID, lead.Term)
+	}
 	if !lead.Won {
 		m.detector = nil
 		return
@@ -171,6 +175,9 @@ func (m *member) lead() {
 		return
 	}
 	m.detector, m.term = d, lead.Term
+	if before, known := m.reigns.Before(); known {
+		d.Follows(before / int64(tickLength))
+	}
 	m.state(m.p.meta.core.State())
 	for _, other := range m.p.meta.core.State().Members {
 		if l := m.links[other.ID]; other.ID != m.p.n.ID && !l.up {
@@ -189,6 +196,7 @@ func (m *member) state(s *cluster.State) bool {
 	}
 	if m.detector != nil {
 		m.detector.Members(s.Members)
+		m.detector.Voters(s.Voters)
 		m.drive()
 	}
 	return true
@@ -223,7 +231,22 @@ func (m *member) drive() {
 		if len(ready.Changes) > 0 {
 			m.p.place.wake()
 		}
+		m.handOn(ready.Heir)
 	}
+}
+
+// handOn gives the lead to a voter that reaches more members.
+func (m *member) handOn(heir liveness.Heir) {
+	to := m.p.n.w.nodeByID(heir.Node)
+	if to == nil {
+		return
+	}
+	m.p.n.w.Note("%s hands the lead to %s: %s", m.p.n.ID, heir.Node, heir.Reason)
+	m.p.meta.input(func() {
+		if err := m.p.meta.core.TransferTo(to.raftNumber()); err != nil {
+			m.p.n.w.Note("%s does not: %v", m.p.n.ID, err)
+		}
+	})
 }
 
 // probe dials a node and says who answered.
