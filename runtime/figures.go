@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/tracing"
 )
@@ -68,6 +70,18 @@ func (n *Node) workFacts(f *admin.Facts) {
 		c := l.transport.Counts()
 		f.Thrown = admin.ThrownFacts{Unknown: c.Unknown, Malformed: c.Malformed, TooLong: c.TooLong, Silenced: c.Silenced}
 	}
+}
+
+// failureOf is what metrics call an error; empty: there is none.
+func failureOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	var known interface{ ErrorKind() shards.ErrorKind }
+	if errors.As(err, &known) {
+		return known.ErrorKind().String()
+	}
+	return shards.KindUnknown.String()
 }
 
 // suspected counts a suspicion that has ended.

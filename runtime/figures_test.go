@@ -25,14 +25,18 @@ func TestFiguresOfWork(t *testing.T) {
 	if _, err := virtual.Call[deposit, int](caller(7).Context(t.Context()), primary.Actors(), ann, "deposit", deposit{Amount: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := virtual.Call[deposit, int](t.Context(), primary.Actors(), ann, "deposit", deposit{Amount: 1}); err != nil { // the figures of the first are complete
+	if _, err := virtual.Call[transfer, int](t.Context(), primary.Actors(), ann, "transfer", transfer{To: "bob", Amount: 9}); virtual.ReasonOf(err) != "insufficient-funds" {
+		t.Fatal(err)
+	}
+	if _, err := virtual.Call[deposit, int](t.Context(), primary.Actors(), ann, "deposit", deposit{Amount: 1}); err != nil { // the figures of the first two are complete
 		t.Fatal(err)
 	}
 	for _, n := range c.nodes {
 		page := openMetrics(t, n)
 		if n == primary {
 			for _, line := range []string{
-				`troupe_actor_active{type="account"} 1`, `troupe_actor_activations_total{type="account"} 1`, `rpc_server_call_duration_seconds_count{rpc_system_name="troupe",type="account"}`,
+				`troupe_actor_active{type="account"} 1`, `troupe_actor_activations_total{type="account"} 1`, `rpc_server_call_duration_seconds_count{error_type="",rpc_system_name="troupe",type="account"} `,
+				`rpc_server_call_duration_seconds_count{error_type="failed",rpc_system_name="troupe",type="account"} 1`, "\ntroupe_cluster_heartbeat_missed_total ",
 				`trace_id="` + caller(7).Trace.String() + `"`, "troupe_shard_commit_duration_seconds_count",
 				`troupe_actor_mailbox_wait_seconds_count{type="account"} `, `troupe_actor_mailbox_depth{type="account"} 0`, `troupe_shard_replication_lag{keyspace="actors"} `,
 			} {

@@ -238,6 +238,7 @@ func (l *life) keepAlive() error {
 			n.telling.watch.Changed(term, c)
 		},
 		Answered: func(roundTrip time.Duration) { n.telling.figures.RoundTrips.Observe(roundTrip, tracing.Carrier{}) },
+		Missed:   n.telling.figures.HeartbeatMissed,
 		Over: func(reason string) {
 			select {
 			case l.over <- reason:

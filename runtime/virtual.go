@@ -19,7 +19,6 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
-	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Actors calls virtual actors, wherever in the cluster they live, and runs those whose shards this node leads. Kinds are made known
@@ -94,7 +93,7 @@ func (n *Node) newActors() (*virtual.Host, error) {
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			began := time.Now()
 			answer, err := remote{n}.Call(ctx, to, transport.KindActor, body)
-			n.telling.figures.RemoteCalls.Observe(time.Since(began), tracing.Carrier{})
+			n.telling.figures.RemoteCalled(time.Since(began), failureOf(err))
 			return answer, err
 		},
 	})

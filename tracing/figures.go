@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,29 @@ func (l *Latency) Observe(took time.Duration, of Carrier) {
 	}
 }
 
+// Calls counts how long messages to actors of a kind took, by what became of them. A nil Calls counts nothing. Its methods may be called
+// concurrently.
+type Calls struct {
+	of      prometheus.ObserverVec
+	handled prometheus.Observer
+}
+
+// Observe counts one that took so long, and belongs to a trace unless of is the zero value. failure is one of few words that says why
+// it came to nothing; empty: it was handled.
+func (c *Calls) Observe(took time.Duration, failure string, of Carrier) {
+	if c == nil {
+		return
+	}
+	l := Latency{c.handled}
+	if failure != "" {
+		l.h = c.of.WithLabelValues(label(failure))
+	}
+	l.Observe(took, of)
+}
+
+// label is a name as values of labels are written.
+func label(name string) string { return strings.ReplaceAll(name, " ", "_") }
+
 // micro are the bounds of histograms of calls and commits, in seconds: a commit in memory takes some 50 µs, one that waits for disks of
 // several machines some ms.
 var micro = []float64{50e-6, 100e-6, 250e-6, 500e-6, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
@@ -37,8 +61,8 @@ type Figures struct {
 	Plans        *Latency // of the placement leader's plans, without their commits
 	Elections    *Latency // of the times in which this node knew of no placement leader, between one and the next
 	RoundTrips   *Latency // of this node's heartbeats, to the placement leader and back
-	RemoteCalls  *Latency // of tries to have actors of other nodes handle a message
 	calls        *prometheus.HistogramVec
+	remote       *prometheus.HistogramVec
 	mailbox      *prometheus.HistogramVec
 	deciders     *prometheus.HistogramVec
 	recoveries   *prometheus.HistogramVec
@@ -51,6 +75,7 @@ type Figures struct {
 	passivations *prometheus.CounterVec
 	proposals    *prometheus.CounterVec
 	changes      prometheus.Counter
+	missed       prometheus.Counter
 	moves        *prometheus.CounterVec
 	verdicts     *prometheus.CounterVec
 	fuel         *prometheus.CounterVec
@@ -81,8 +106,9 @@ func NewFigures() *Figures {
 	f.Plans = latency("troupe_plan_duration_seconds", "How long the placement leader took to make a plan, without its commit.", micro)
 	f.Elections = latency("troupe_raft_election_duration_seconds", "How long this node knew of no placement leader, from the loss of one to the next.", seconds)
 	f.RoundTrips = latency("troupe_cluster_heartbeat_rtt_seconds", "How long this node's heartbeats took to the placement leader and back.", micro)
-	f.RemoteCalls = latency("rpc_client_call_duration_seconds", "How long tries to have actors of other nodes handle a message took, on the node of the caller.", micro)
-	f.calls = latencies("rpc_server_call_duration_seconds", "How long messages to actors of this node took from their arrival in the mailbox to the reply; exemplars carry the trace.", micro, "rpc_system_name", "type")
+	f.remote = latencies("rpc_client_call_duration_seconds", "How long tries to have actors of other nodes handle a message took, on the node of the caller; error_type says why that node did not answer, and is empty where it did.", micro, "error_type")
+	f.remote.WithLabelValues("")
+	f.calls = latencies("rpc_server_call_duration_seconds", "How long messages to actors of this node took from their arrival in the mailbox to the reply; error_type says why they came to nothing, and is empty where they were handled; exemplars carry the trace.", micro, "rpc_system_name", "type", "error_type")
 	f.mailbox = latencies("troupe_actor_mailbox_wait_seconds", "How long messages to actors of this node waited in the mailbox for their turn.", micro, "type")
 	f.deciders = latencies("troupe_decider_duration_seconds", "How long a decider or scorer that is a guest took to answer one question of a plan; one in eight is timed.", nano, "decider")
 	f.recoveries = latencies("troupe_recovery_duration_seconds", "How long copies took to come in sync with a primary of this node, by where what they lacked came from.", minutes, "source")
@@ -99,7 +125,8 @@ func NewFigures() *Figures {
 	f.fuel = counters("troupe_wasm_fuel_total", "Fuel that deciders and scorers which are guests have burnt on this node while it led, with what plans cost that changed nothing.", "decider")
 	f.faults = counters("troupe_decider_errors_total", "Faults of policies' modules on this node, by kind: traps, fuel, time, memory, nonsense.", "policy", "type")
 	f.copied = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_recovery_io_bytes_total", Help: "Bytes of snapshots that primaries of this node sent to copies which then came in sync."})
-	f.collectors = append(f.collectors, f.changes, f.copied)
+	f.missed = prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_cluster_heartbeat_missed_total", Help: "Heartbeats of this node that the placement leader had not answered when the next one was sent."})
+	f.collectors = append(f.collectors, f.changes, f.copied, f.missed)
 	for _, outcome := range []string{"committed", "refused", "unknown"} {
 		f.proposals.WithLabelValues(outcome)
 	}
@@ -143,12 +170,21 @@ func (f *Figures) KnowPolicy(policy string, kinds ...string) {
 }
 
 // Calls is the latency of messages to actors of a kind.
-func (f *Figures) Calls(kind string) *Latency {
+func (f *Figures) Calls(kind string) *Calls {
 	if f == nil {
 		return nil
 	}
-	return &Latency{f.calls.WithLabelValues("troupe", kind)}
+	of := f.calls.MustCurryWith(prometheus.Labels{"rpc_system_name": "troupe", "type": kind})
+	return &Calls{of: of, handled: of.WithLabelValues("")}
 }
+
+// RemoteCalled counts a try to have an actor of another node handle a message; failure is as for Calls, if it was not answered.
+func (f *Figures) RemoteCalled(took time.Duration, failure string) {
+	f.remote.WithLabelValues(label(failure)).Observe(max(0, took.Seconds()))
+}
+
+// HeartbeatMissed counts a heartbeat that was not answered in time.
+func (f *Figures) HeartbeatMissed() { f.missed.Inc() }
 
 // MailboxWaits is how long messages to actors of a kind wait for their turn.
 func (f *Figures) MailboxWaits(kind string) *Latency {

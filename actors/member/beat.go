@@ -18,7 +18,10 @@ func (m *Member) beat() {
 	h.health.Late, h.health.RoundTrip = max(h.health.Late, m.late), m.roundTrip
 	m.late = 0
 	m.holder.Sent(h.sent)
-	if m.leader == m.c.Self {
+	if m.awaits {
+		m.c.Missed()
+	}
+	if m.awaits = m.leader != m.c.Self; !m.awaits {
 		m.hearSelf(h)
 		return
 	}
@@ -30,6 +33,7 @@ func (m *Member) beat() {
 
 // answered takes the leader's reply, which arrived at a time of the lease's clock.
 func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
+	m.awaits = m.awaits && (err != nil || r.epoch != m.c.Epoch)
 	switch {
 	case err != nil:
 		m.complain(peer, err)

@@ -83,6 +83,10 @@ type Config struct {
 	// Answered tells how long each heartbeat took to the placement leader and back, on the Member's goroutine of every other node: it
 	// must be quick. nil: nobody wants to know.
 	Answered func(roundTrip time.Duration)
+
+	// Missed tells, on the Member's goroutine, of each heartbeat that the placement leader of that moment had not answered when the next
+	// one was sent: it must be quick. nil: nobody wants to know.
+	Missed func()
 }
 
 func (c Config) validate() (Config, error) {
@@ -120,6 +124,9 @@ func (c Config) validate() (Config, error) {
 	}
 	if c.Over == nil {
 		c.Over = func(string) {}
+	}
+	if c.Missed == nil {
+		c.Missed = func() {}
 	}
 	if c.Answered == nil {
 		c.Answered = func(time.Duration) {}

@@ -37,6 +37,7 @@ type Member struct {
 	late      time.Duration // worst lateness of the ticker since the last heartbeat
 	busy      time.Duration // how long after a tick was due the loop was through with what it did last
 	roundTrip time.Duration
+	awaits    bool   // the last heartbeat was not answered yet
 	reign     *reign // nil unless this node leads
 	doubt     *doubt // nil unless the connection to the leader is broken
 	malformed map[shards.NodeID]bool

@@ -47,6 +47,9 @@ func TestRoundTripsAreTold(t *testing.T) {
 			if n := len(r.trips); n < least || n > 4*least {
 				t.Errorf("%s tells of %d round trips in two seconds", id, n)
 			}
+			if r.missed > 2 { // the first went before they were connected
+				t.Errorf("%s missed the answers to %d heartbeats", id, r.missed)
+			}
 			r.mu.Unlock()
 		}
 	})
@@ -213,6 +216,14 @@ func TestPartialMeshWithoutAnHeir(t *testing.T) {
 		w.pass(20 * time.Second)
 		if n := w.nodes["n1"].known("n4"); n.State != liveness.Suspect || !strings.Contains(n.Reason, "no voter reaches more members") {
 			t.Errorf("%+v", n)
+		}
+		for id, least := range map[shards.NodeID]int{"n1": 0, "n2": 0, "n4": 50} {
+			r := w.nodes[id]
+			r.mu.Lock()
+			if r.missed < least || r.missed > 4*least+2 {
+				t.Errorf("in 20 seconds %s missed the answers to %d heartbeats", id, r.missed)
+			}
+			r.mu.Unlock()
 		}
 		w.heal("n1", "n4")
 		w.pass(2 * time.Second)

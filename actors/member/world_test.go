@@ -50,6 +50,7 @@ type resident struct {
 	changes []liveness.Change
 	gone    []shards.Epoch  // of leaders
 	trips   []time.Duration // of heartbeats
+	missed  int             // heartbeats that were not answered
 	over    string
 	closed  bool
 	sample  Sample          // what Loads measures
@@ -154,6 +155,7 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 		Over:     func(reason string) { r.mu.Lock(); r.over = reason; r.mu.Unlock() },
 		Changed:  func(_ uint64, c liveness.Change) { r.note(c) },
 		Answered: func(roundTrip time.Duration) { r.mu.Lock(); defer r.mu.Unlock(); r.trips = append(r.trips, roundTrip) },
+		Missed:   func() { r.mu.Lock(); defer r.mu.Unlock(); r.missed++ },
 		Loads:    func() Sample { r.mu.Lock(); defer r.mu.Unlock(); return r.sample },
 		Full:     fuller,
 		Flooded:  func(full []Flood) { r.mu.Lock(); defer r.mu.Unlock(); r.full, r.told = full, r.told+1 },

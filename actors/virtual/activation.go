@@ -18,7 +18,7 @@ type activation struct {
 	id    ID
 	kind  *Kind
 	shard shards.ShardID
-	calls *tracing.Latency
+	calls *tracing.Calls
 	waits *tracing.Latency
 
 	mu      sync.Mutex
@@ -258,7 +258,7 @@ func (a *activation) runUntil(lent *delivery) {
 		a.mu.Lock()
 		if before != nil {
 			a.used, a.leaving = time.Now(), false
-			a.calls.Observe(a.used.Sub(before.at), before.span.Carrier())
+			a.calls.Observe(a.used.Sub(before.at), outcome(before.err), before.span.Carrier())
 		}
 		if lent != nil && before == lent && len(a.queue) > 0 {
 			a.work()

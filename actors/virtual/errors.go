@@ -122,6 +122,17 @@ func CodeOf(err error) Code {
 	return 0
 }
 
+// outcome is what metrics call an error: its code, or else its kind; empty if there is none.
+func outcome(err error) string {
+	if err == nil {
+		return ""
+	}
+	if code := CodeOf(err); code != 0 {
+		return code.String()
+	}
+	return kindOf(err).String()
+}
+
 // refuse makes an error whose actor and method are filled in where they are known.
 func refuse(code Code, format string, args ...any) error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}

@@ -46,7 +46,7 @@ var (
 	metricExpired   = metric("keyspace_expired_keys_total", "Keys deleted because their time had come.", "keyspace")
 	metricEvicted   = metric("keyspace_evicted_keys_total", "Keys deleted because of the memory limit.", "keyspace")
 
-	metricShardKeys    = metric("shard_keys", "Keys in a shard's primary.", "keyspace", "shard")
+	metricShardKeys    = metric("shard_keys", "Keys in a shard's primary; as other figures of single shards, served while the node leads fewer than 256.", "keyspace", "shard")
 	metricShardBytes   = metric("shard_bytes", "Memory of a shard's primary, in bytes.", "keyspace", "shard")
 	metricShardApplied = metric("shard_applied_sequence", "Last applied sequence number of a shard's primary.", "keyspace", "shard")
 	metricShardLog     = metric("shard_log_bytes", "Records of a shard in the log, in bytes: about what a restart replays.", "keyspace", "shard")
@@ -127,16 +127,25 @@ func (m sender) keyspaces(infos []KeyspaceInfo) {
 	}
 }
 
+// mostShardSeries is how many primaries a node has no series of each of them with: those would be most of what it serves.
+const mostShardSeries = 256
+
 func (m sender) shards(copies []Shard) {
 	type group struct {
 		keyspace string
 		state    ShardState
 	}
-	states := map[group]int{}
+	states, primaries := map[group]int{}, 0
 	for i := range copies {
 		c := &copies[i]
 		states[group{c.Keyspace, c.State}]++
-		if !c.Primary {
+		if c.Primary {
+			primaries++
+		}
+	}
+	for i := range copies {
+		c := &copies[i]
+		if !c.Primary || primaries >= mostShardSeries {
 			continue
 		}
 		index := strconv.Itoa(c.ID.Index())

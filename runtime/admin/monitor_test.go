@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -128,6 +130,34 @@ func TestFiguresAreOnThePage(t *testing.T) {
 	}
 }
 
+// crowded is a node that leads many shards.
+type crowded struct {
+	*memory
+	leads int
+}
+
+func (c *crowded) Shards() (list []Shard) {
+	for i := range c.leads {
+		list = append(list, Shard{ID: shards.ShardID(i), Keyspace: "default", Node: c.Node().ID, Primary: true, State: ShardStarted, Term: 1, Keys: 2})
+	}
+	return append(list, Shard{ID: shards.ShardID(c.leads), Keyspace: "default", Node: c.Node().ID, State: ShardStarted, Term: 1})
+}
+
+// Promised: "a per-shard label only under 256 shards": what a node serves of single shards does not grow with them for ever, and sums stay.
+func TestFiguresOfShardsAreBounded(t *testing.T) {
+	for leads, series := range map[int]int{255: 4 * 255, 256: 0} {
+		page := ask(NewServer(&crowded{newMemory(), leads}, ServerConfig{}), "GET", "/metrics", "").Body.String()
+		if n := strings.Count(page, "\ntroupe_shard_keys{") + strings.Count(page, "\ntroupe_shard_bytes{") + strings.Count(page, "\ntroupe_shard_applied_sequence{") + strings.Count(page, "\ntroupe_shard_log_bytes{"); n != series {
+			t.Errorf("%d series of %d shards, want %d", n, leads, series)
+		}
+		for _, line := range []string{fmt.Sprintf(`troupe_keyspace_keys{keyspace="default"} %d`, 2*leads), fmt.Sprintf(`troupe_keyspace_shards{keyspace="default",state="started"} %d`, leads+1)} {
+			if !strings.Contains(page, "\n"+line+"\n") {
+				t.Errorf("of %d shards there is no %s", leads, line)
+			}
+		}
+	}
+}
+
 // Promised: "Grafana dashboards and alert rules as files with a test that each metric exists".
 func TestMonitorNamesWhatThereIs(t *testing.T) {
 	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
@@ -135,7 +165,7 @@ func TestMonitorNamesWhatThereIs(t *testing.T) {
 		Shards: []tracing.Shard{{Attempts: []tracing.Attempt{{Told: 3, Served: 4, Written: 5}}}}})
 	f := tracing.NewFigures()
 	f.Commits.Observe(time.Millisecond, tracing.Carrier{})
-	f.Calls("counter").Observe(time.Millisecond, tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{1}, Flags: 1})
+	f.Calls("counter").Observe(time.Millisecond, "", tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{1}, Flags: 1})
 	f.Rejected("counter", "overload")
 	f.Activated("counter")
 	f.Passivated("counter")
