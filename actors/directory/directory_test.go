@@ -25,6 +25,7 @@ type town struct {
 	mu      sync.Mutex
 	state   *cluster.State
 	changed chan struct{}
+	fallen  []cluster.Failover // that the next table has
 	spoil   func(to shards.NodeID, kind transport.Kind, serve func() ([]byte, error)) ([]byte, error)
 }
 
@@ -71,7 +72,7 @@ func newTown(t *testing.T, names ...shards.NodeID) *town {
 func (w *town) lead(nodes ...shards.NodeID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := &cluster.State{Cluster: "c", Version: 1, Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "k", Shards: shardsInTown}}}}
+	next := &cluster.State{Cluster: "c", Version: 1, Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "k", Shards: shardsInTown}}}, Failovers: w.fallen}
 	if w.state != nil {
 		next.Version = w.state.Version + 1
 	}

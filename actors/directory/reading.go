@@ -77,7 +77,14 @@ func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) e
 	ctx, cancel := d.patient(ctx, began)
 	defer cancel()
 	ctx, span := d.reading(ctx, tracing.Client, q)
-	defer func() { span.End(err) }()
+	tries := 1
+	defer func() {
+		if span != nil && tries > 1 {
+			span.Set(tracing.Number("troupe.attempts", tries))
+			struck(span, d.config.State(), q.shard)
+		}
+		span.End(err)
+	}()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := d.askOnce(ctx, q, here, there)
 		hope := err != nil && mayAskAgain(err) && ctx.Err() == nil
@@ -93,6 +100,7 @@ func (d *Directory) ask(ctx context.Context, q *query, here func(*shard.Shard) e
 		}
 		d.retries.Add(1)
 		d.rest(ctx, pause)
+		tries++
 	}
 }
 

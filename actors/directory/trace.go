@@ -3,8 +3,11 @@ package directory
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -24,10 +27,24 @@ func (d *Directory) begin(from tracing.Carrier, a *attempt, kind tracing.SpanKin
 	a.span.Name(verb+" "+name, tracing.Text("troupe.shard.id", name), tracing.Number("troupe.transactions", a.Len()))
 	if a.tries++; a.tries > 1 {
 		a.span.Set(tracing.Number("troupe.attempt", a.tries))
+		struck(a.span, state, a.task.Shard)
 	}
 	if kind == tracing.Client {
 		to, term := primaryOf(state, a.task.Shard)
 		a.span.Set(tracing.Text("troupe.shard.to", state.NodeName(to)), tracing.Number("troupe.shard.term", term))
+	}
+}
+
+// struck names the failover that what a span is about had to wait for, as that one's own spans do: whoever searches for it finds both. A failover
+// goes on until its shards have taken a write, or had a second to.
+func struck(span *tracing.Active, state *cluster.State, id shards.ShardID) {
+	for i := len(state.Failovers) - 1; i >= 0; i-- {
+		entry := &state.Failovers[i]
+		if _, led := slices.BinarySearch(entry.Deposed, id); entry.Open && led {
+			f := tracing.Failover{Kind: tracing.KindFailover, Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch)}
+			span.Set(tracing.Text(tracing.AttributeFailover, f.ID()))
+			return
+		}
 	}
 }
 
