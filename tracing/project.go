@@ -17,7 +17,9 @@ const (
 	attributeEpoch       = "troupe.node.incarnation"
 	attributeProof       = "troupe.detector.proof"
 	attributeTerm        = "troupe.raft.term"
-	attributeVersion     = "troupe.state.version"
+	attributeVersion     = "troupe.state.version" // of a plan what it was made for, of a commit what it made
+	attributeMoves       = "troupe.plan.moves"
+	attributeWeighed     = "troupe.plan.candidates"
 	attributeShard       = "troupe.shard.id"
 	attributeFrom        = "troupe.shard.from"
 	attributeTo          = "troupe.shard.to"
@@ -187,11 +189,18 @@ func (p *projection) elect(e *Election) {
 func (p *projection) plan(i int) {
 	x := &p.f.Plans[i]
 	step := fmt.Sprintf("plan/%d/%d", x.Term, x.Version)
-	p.add(step, "root", Span{Name: fmt.Sprintf("plan %d moves @%s", x.Moves, x.By), NodeID: x.ByID, Node: x.By, Start: x.Began, End: x.Began + x.Took,
-		Attributes: []Attribute{Number(attributeVersion, x.Version), Number(attributeTerm, x.Term)}})
+	s := Span{Name: fmt.Sprintf("plan %d moves @%s", x.Moves, x.By), NodeID: x.ByID, Node: x.By, Start: x.Began, End: x.Began + x.Took,
+		Attributes: []Attribute{Number(attributeVersion, x.Version), Number(attributeTerm, x.Term), Number(attributeMoves, x.Moves)}}
+	if x.Weighed != 0 {
+		s.Attributes = append(s.Attributes, Number(attributeWeighed, x.Weighed))
+	}
+	p.add(step, "root", s)
 	if x.Committed != 0 || x.Error != "" {
-		p.add(fmt.Sprintf("commit/%d/%d", x.Term, x.Version), "root", Span{Name: "commit @" + x.By, NodeID: x.ByID, Node: x.By, Start: x.Began + x.Took,
-			End: cmp.Or(x.Committed, x.Began+x.Took), Error: x.Error})
+		s = Span{Name: "commit @" + x.By, NodeID: x.ByID, Node: x.By, Start: x.Began + x.Took, End: cmp.Or(x.Committed, x.Began+x.Took), Error: x.Error, Attributes: []Attribute{Number(attributeTerm, x.Term)}}
+		if x.Became != 0 {
+			s.Attributes = append(s.Attributes, Number(attributeVersion, x.Became))
+		}
+		p.add(fmt.Sprintf("commit/%d/%d", x.Term, x.Version), "root", s)
 	}
 }
 

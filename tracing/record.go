@@ -118,7 +118,9 @@ type Plan struct {
 	Took      int64  `json:"took_ns"` // nanoseconds
 	Committed int64  `json:"committed"`
 	Moves     int    `json:"moves"`
-	Error     string `json:"error"` // it was not committed
+	Error     string `json:"error"`   // it was not committed
+	Became    uint64 `json:"became"`  // the version of the cluster state that has it; 0: not committed, or a release before wrote it
+	Weighed   int    `json:"weighed"` // candidates of all its decisions; 0: none, or a release before wrote it
 }
 
 // Word is what a decider said: verdict and reason as its author worded it.

@@ -27,8 +27,8 @@ func death() *tracing.Failover {
 		Checks:    []tracing.Check{{At: 1150 * ms, Text: "suspect"}, {At: 1149 * ms, Text: "connection broken: EOF"}, {At: 1160 * ms, Text: "redial refused"}},
 		Elections: []tracing.Election{{Term: 12, By: "n1", ByID: "id1", Began: 1040 * ms, Won: 1100 * ms}},
 		Plans: []tracing.Plan{
-			{Version: 40, Term: 12, By: "n1", ByID: "id1", Began: 1162 * ms, Took: ms, Committed: 1166 * ms, Moves: 2},
-			{Version: 41, Term: 12, By: "n1", ByID: "id1", Began: 1200 * ms, Took: ms, Committed: 1204 * ms, Moves: 1},
+			{Version: 40, Term: 12, By: "n1", ByID: "id1", Began: 1162 * ms, Took: ms, Committed: 1166 * ms, Moves: 2, Became: 41, Weighed: 4},
+			{Version: 41, Term: 12, By: "n1", ByID: "id1", Began: 1200 * ms, Took: ms, Committed: 1204 * ms, Moves: 1, Became: 42},
 		},
 		Done: 1260 * ms, Outcome: tracing.OutcomeRecovered}
 	dead := f.Say(tracing.Word{Decider: "alive", Verdict: "NO", Reason: "node n4 is suspect since 20ms: silent"})

@@ -156,13 +156,16 @@ func (s *switches) planned(state *cluster.State, d *placement.Planned, told *tel
 // planOf is what a record says of a plan.
 func planOf(self, name string, d *placement.Planned, now int64) tracing.Plan {
 	plan := tracing.Plan{Version: d.Plan.Version, Term: d.Term, By: name, ByID: self, Began: now - int64(d.Took) - int64(d.Commit), Took: int64(d.Took), Moves: d.Plan.Moves()}
+	for i := range d.Plan.Decisions {
+		plan.Weighed += len(d.Plan.Decisions[i].Candidates)
+	}
 	switch {
 	case d.Err != nil:
 		plan.Error = d.Err.Error()
 	case d.Outcome.Err != nil:
 		plan.Error = d.Outcome.Err.Text
 	case d.Commit != 0:
-		plan.Committed = now
+		plan.Committed, plan.Became = now, d.Outcome.Version
 	}
 	return plan
 }
