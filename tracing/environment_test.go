@@ -1,19 +1,8 @@
 package tracing_test
 
 import (
-	"context"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/proto"
-
-	"github.com/troupe-actors/troupe/tracing"
 )
 
 // here is where traces would go, if nothing is sent.
@@ -67,70 +56,5 @@ func TestUnknownValuesAreIgnored(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// What spans say of where they come from: the cluster, and what the environment adds. What that says of one process stands on the spans of
-// its own messages, and not on steps of a failover that others took.
-func TestResource(t *testing.T) {
-	for _, c := range []struct{ env, service, failovers, messages string }{
-		{"", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
-		{"deployment.environment.name=prod%2Ctest, k8s.pod.name=pod-1,service.instance.id=x,service.namespace=shop,service.name=one,k8s.namespace.name=ns", "", "service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.namespace.name=ns",
-			"service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.pod.name=pod-1 k8s.namespace.name=ns"},
-		{"service.name=one", "two", "service.name=two service.namespace=berlin", "service.name=two service.namespace=berlin"},
-		{"a=b,c", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
-	} {
-		var mu sync.Mutex
-		got := map[string][]string{} // resources by the first name of the first span
-		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			request := &coltrace.ExportTraceServiceRequest{}
-			if err != nil || proto.Unmarshal(body, request) != nil {
-				t.Errorf("a request cannot be read: %v", err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, s := range request.ResourceSpans {
-				var pairs []string
-				for _, a := range s.Resource.Attributes {
-					if a.Key != "service.instance.id" && a.Key != "troupe.node.name" {
-						pairs = append(pairs, a.Key+"="+a.Value.GetStringValue())
-					} else if strings.Contains(a.Value.GetStringValue(), "x") {
-						t.Errorf("%s is %s", a.Key, a.Value.GetStringValue())
-					}
-				}
-				what := "failovers"
-				if s.ScopeSpans[0].Spans[0].Name == "hello @n1" {
-					what = "messages"
-				}
-				slices.Sort(pairs)
-				got[what] = append(got[what], strings.Join(pairs, " "))
-			}
-		}))
-		defer server.Close()
-		e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_RESOURCE_ATTRIBUTES": c.env, "OTEL_SERVICE_NAME": c.service}, nil)
-		m, err := e.Messages("id1", "n1", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, span := m.Enter(t.Context(), tracing.Server)
-		span.Name("hello")
-		span.End(nil)
-		e.Export(death())
-		if err := e.Close(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		for what, want := range map[string]string{"failovers": c.failovers, "messages": c.messages} {
-			sorted := strings.Fields(want)
-			slices.Sort(sorted)
-			if len(got[what]) == 0 {
-				t.Errorf("no resource of %s came", what)
-			}
-			for _, has := range got[what] {
-				if has != strings.Join(sorted, " ") {
-					t.Errorf("%q: %s are of %s, want %s", c.env, what, has, strings.Join(sorted, " "))
-				}
-			}
-		}
 	}
 }
