@@ -102,6 +102,27 @@ func TestHalfOpen(t *testing.T) {
 	bounded(t, n, 300<<20)
 }
 
+// TestUnfinishedCommands: connections that send nearly all of a long command, and then nothing, are told that there is no room, or are
+// closed, once they hold together what they may.
+func TestUnfinishedCommands(t *testing.T) {
+	const clients, size = 20, 30 << 20
+	c := newNode(t)
+	c.Args = append(c.Args, "--redis-memory", "128mb")
+	n := start(t, c)
+	beginning := append([]byte("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$"+strconv.Itoa(size)+"\r\n"), make([]byte, size-1)...)
+	for range clients {
+		c, err := net.Dial("tcp", n.RESP)
+		must(t, err)
+		defer c.Close()
+		must(t, c.SetDeadline(time.Now().Add(patience)))
+		if _, err = c.Write(beginning); err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			t.Fatal(err)
+		}
+	}
+	unaffected(t, n)
+	bounded(t, n, 450<<20)
+}
+
 // TestSlowReaders ask for a gigabyte and read nothing of it.
 func TestSlowReaders(t *testing.T) {
 	n := start(t, newNode(t))

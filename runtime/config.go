@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/tracing"
 )
@@ -137,6 +138,10 @@ type Config struct {
 	// MaxClients bounds the Redis connections. Default 10,000.
 	MaxClients int
 
+	// Redis are the limits of what its clients may ask. Its MaxMemory has a default of its own: an eighth of the memory of the machine,
+	// or of the control group, and at least 512 MiB; 1 GiB where that is not known.
+	Redis resp.Limits
+
 	// Pprof serves Go's profiles below /debug/pprof/ of the HTTP listener, which asks for the Token there, too. Default: off.
 	Pprof bool
 
@@ -194,6 +199,9 @@ func (c *Config) validate() error {
 	if _, err := c.clientCertificate(); err != nil {
 		return err
 	}
+	if err := c.Redis.Validate(); err != nil {
+		return invalid("limits of Redis clients: %w", err)
+	}
 	switch {
 	case c.ActorMemory < 0:
 		return invalid("actor memory %d must not be negative", c.ActorMemory)
@@ -220,6 +228,9 @@ func (c *Config) fill() {
 	setDefault(&c.DiskReserve, 256<<20)
 	setDefault(&c.SyncInterval, time.Second)
 	setDefault(&c.MaxClients, 10_000)
+	if _, memory := memoryUse(); memory > 0 {
+		setDefault(&c.Redis.MaxMemory, max(memory/8, c.Redis.MaxRequest, 512<<20))
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

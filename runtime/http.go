@@ -306,5 +306,6 @@ func (n *Node) serverFacts(f *admin.Facts) {
 	f.Watchers = n.watchers.Load()
 	if n.resp != nil {
 		f.RESPConnections, f.RESPCommands = n.resp.Load()
+		f.RESPHeld, f.RESPLimit, f.RESPRefused = n.resp.Held()
 	}
 }

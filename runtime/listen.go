@@ -79,7 +79,7 @@ func (n *Node) serveRESP() (err error) {
 		return err
 	}
 	n.resp, err = resp.New(newRedis(n), resp.Config{
-		Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger, Redirect: redirect, TLS: n.shown.server(),
+		Password: n.config.Password, MaxClients: n.config.MaxClients, Logger: n.config.Logger, Redirect: redirect, TLS: n.shown.server(), Limits: n.config.Redis,
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -72,6 +73,7 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 		"disk reserve":        {DiskReserve: -1},
 		"sync interval":       {SyncInterval: -1},
 		"max clients":         {MaxClients: -1},
+		"Redis clients":       {Redis: resp.Limits{MaxBulk: 1 << 40}},
 	} {
 		_, err := Start(t.Context(), c)
 		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {

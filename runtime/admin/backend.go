@@ -185,6 +185,9 @@ type Facts struct {
 
 	RESPConnections int64
 	RESPCommands    uint64
+	RESPHeld        int64  // bytes that all connections hold together, beyond what each has free
+	RESPLimit       int64  // of RESPHeld
+	RESPRefused     uint64 // times that a connection was refused more
 	Watchers        int64
 
 	Actors           []ActorFacts  // by kind

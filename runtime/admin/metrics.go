@@ -67,6 +67,9 @@ var (
 
 	metricRESPConns    = metric("resp_connections", "Open connections of Redis clients.")
 	metricRESPCommands = metric("resp_commands_total", "Commands of Redis clients.")
+	metricRESPHeld     = metric("resp_held_bytes", "Commands, transactions, replies and messages of all Redis clients that are held, beyond what each has free, in bytes.")
+	metricRESPLimit    = metric("resp_held_limit_bytes", "Limit of what all Redis clients hold together, in bytes.")
+	metricRESPRefused  = metric("resp_held_refused_total", "Times that a Redis client was refused, since all clients held what they may.")
 	metricWatchers     = metric("watchers", "Watches that are on.")
 	metricActors       = metric("actor_active", "Actors of this node that are in memory.", "type")
 	metricActorBytes   = metric("actor_bytes", "Memory that actors of this node are taken to need, in bytes.", "type")
@@ -185,6 +188,9 @@ func (m sender) facts(f *Facts) {
 	m.gauge(metricReserve, float64(f.DiskReserve))
 	m.gauge(metricRESPConns, float64(f.RESPConnections))
 	m.counter(metricRESPCommands, float64(f.RESPCommands))
+	m.gauge(metricRESPHeld, float64(f.RESPHeld))
+	m.gauge(metricRESPLimit, float64(f.RESPLimit))
+	m.counter(metricRESPRefused, float64(f.RESPRefused))
 	m.gauge(metricWatchers, float64(f.Watchers))
 	for _, k := range f.Actors {
 		m.gauge(metricActors, float64(k.Active), k.Kind)

@@ -50,6 +50,7 @@ const (
 	flagNoMulti                     // refused inside MULTI
 	flagImmediate                   // runs at once inside MULTI
 	flagListening                   // allowed to a subscriber with protocol 2
+	flagGives                       // replies with a value that it takes away
 )
 
 var flagNames = []struct {

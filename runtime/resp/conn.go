@@ -54,6 +54,10 @@ type conn struct {
 	closing atomic.Bool   // do not read any more
 	facts   clientFacts   // guarded by its own lock: what CLIENT LIST tells
 	swept   sweepMemory   // belongs to the sweep
+	account account       // of all that it holds
+	kept    holding       // MULTI and WATCH
+	names   holding       // subscriptions
+	busy    atomic.Bool   // commands are at work
 }
 
 // aside is what CLIENT REPLY SKIP and ASKING leave for the command after them.
@@ -69,7 +73,7 @@ const (
 // serve runs the connection until either side ends it. A panic ends this connection only.
 func (c *conn) serve() {
 	defer c.end()
-	c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config}
+	c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config, held: holding{account: &c.account}}
 	for c.lost == nil && !c.quit {
 		c.in.strict = !c.authed
 		n, err := c.nc.Read(c.in.room(idleBuffer / 2))
@@ -92,8 +96,8 @@ func (c *conn) resume(err error) bool {
 		return false
 	}
 	_ = c.nc.SetReadDeadline(noDeadline) // a socket that fails here fails in the next read as well
-	if c.in.pending() == 0 && len(c.in.buf) > idleBuffer {
-		c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config}
+	if c.in.idle() && len(c.in.buf) > idleBuffer {
+		c.in.reset(idleBuffer)
 	}
 	return !c.closing.Load()
 }
@@ -104,14 +108,17 @@ func (c *conn) adapt() {
 	switch size := len(c.in.buf); {
 	case size < busyBuffer && c.in.tail == size:
 		c.in.grow(busyBuffer)
-	case size > 64*busyBuffer && c.in.pending() == 0:
-		c.in = parser{buf: make([]byte, busyBuffer), limits: &c.s.config}
+	case (size > 64*busyBuffer || c.in.held.size > 64*busyBuffer) && c.in.idle():
+		c.in.reset(busyBuffer)
 	}
 }
 
 // turn handles every complete command that has been read, and writes the replies.
 func (c *conn) turn() {
+	c.busy.Store(true)
+	defer c.busy.Store(false)
 	b := batches.Get().(*batch)
+	b.budget.account, b.budget.taken = &c.account, &b.taken
 	b.budget.soft, b.budget.hard = c.s.config.BatchReply, c.s.config.MaxReply
 	c.batch, c.now = b, c.s.backend.Now()
 	c.tellMoves(b)
@@ -119,6 +126,10 @@ func (c *conn) turn() {
 	for c.lost == nil && !c.quit {
 		from := len(b.args)
 		args, ok, err := c.in.next(b.args)
+		if err == errHeld {
+			c.decline(b, err)
+			continue
+		}
 		if err != nil {
 			c.refuse(b, err)
 			break
@@ -139,6 +150,17 @@ func (c *conn) turn() {
 	c.s.commands.Add(commands)
 	c.batch = nil
 	b.release()
+	if c.tx == nil && c.watched == nil {
+		c.kept.must(0)
+	}
+}
+
+// decline answers a command with an error before it does anything, and spoils the transaction that it is part of.
+func (c *conn) decline(b *batch, err error) {
+	if c.tx != nil {
+		c.tx.failed = true
+	}
+	c.answer(b, err)
 }
 
 // refuse answers a breach of the protocol and ends the connection.
@@ -173,10 +195,7 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 	}
 	switch {
 	case err != nil:
-		if c.tx != nil {
-			c.tx.failed = true
-		}
-		c.answer(b, err)
+		c.decline(b, err)
 	case c.tx != nil && cmd.flags&flagImmediate == 0:
 		c.enqueue(b, cmd, args)
 	case cmd.compile != nil:
@@ -193,14 +212,22 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 			c.execute(b)
 		}
 		q := c.request(b, cmd, args)
-		if cmd.flags&flagFast != 0 {
-			cmd.run(c, q)
-			return
+		c.run(q)
+		if more := beyond(int64(len(q.out))); more > 0 && cmd.flags&flagImmediate == 0 && !b.budget.take(more) {
+			q.out = appendError(nil, string(errHeld))
 		}
-		begun := time.Now()
-		cmd.run(c, q)
-		c.watchRun(q, begun)
 	}
+}
+
+// run runs a command on no key.
+func (c *conn) run(q *request) {
+	if q.cmd.flags&flagFast != 0 {
+		q.cmd.run(c, q)
+		return
+	}
+	begun := time.Now()
+	q.cmd.run(c, q)
+	c.watchRun(q, begun)
 }
 
 // goesApart says that a command's calls may go farther than those of its neighbours, and must not share a batch with them: a
@@ -304,7 +331,7 @@ func (c *conn) execute(b *batch) {
 // writes, so the answers are as good as the first ones would have been.
 func (c *conn) again(b *batch, i int) {
 	b.calls = b.calls[:0]
-	b.budget.used.Store(0)
+	b.budget.reset()
 	b.budget.first = b.requests[i]
 	for _, q := range b.requests[i:b.used] {
 		if q.deferred {

@@ -51,6 +51,7 @@ func runReset(c *conn, q *request) {
 	c.mapReader, c.readonly, c.notices, c.wrote = false, false, false, 0
 	if c.sub != nil {
 		c.s.hub.leave(c.sub)
+		c.names.must(0)
 	}
 	c.speak(false)
 	c.authed = c.s.config.Password == ""

@@ -84,7 +84,7 @@ func TestPauseEndsWithTheServer(t *testing.T) {
 }
 
 func TestSlowLogTellsWhatTookLong(t *testing.T) {
-	_, addr := startServer(t, newLocalBackend(4, "default"), Config{SlowerThan: 1})
+	_, addr := startServer(t, newLocalBackend(4, "default"), Config{Limits: Limits{SlowerThan: 1}})
 	c := dial(t, addr)
 	c.expect("+OK", "CLIENT", "SETNAME", "me")
 	c.send(encode("SET", "a", strings.Repeat("v", 200)) + encode("GET", "a") + encode("GET", "b"))
@@ -124,7 +124,7 @@ func TestSlowLogTellsWhatTookLong(t *testing.T) {
 	c.expect(":1\r\n", "LATENCY", "RESET", "command")
 	c.expect("+OK", "SLOWLOG", "RESET")
 	c.expect("*6\r\n$25\r\nlatency-monitor-threshold\r\n$1\r\n0\r\n$23\r\nslowlog-log-slower-than\r\n$1\r\n0\r\n$15\r\nslowlog-max-len\r\n$3\r\n128\r\n", "CONFIG", "GET", "slowlog*", "latency*")
-	_, addr = startServer(t, newLocalBackend(4, "default"), Config{SlowerThan: -1})
+	_, addr = startServer(t, newLocalBackend(4, "default"), Config{Limits: Limits{SlowerThan: -1}})
 	never := dial(t, addr)
 	never.do("GET", "a")
 	never.expect(":0\r\n", "SLOWLOG", "LEN")

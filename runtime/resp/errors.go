@@ -40,6 +40,7 @@ const (
 	errCursor       = replyError("ERR invalid cursor")
 	errPattern      = replyError("ERR pattern is too long")
 	errLongReply    = replyError("ERR reply exceeds the server's limit")
+	errHeld         = replyError("OOM command not allowed: the clients of this node hold all the memory that they may together (maxmemory-clients)")
 	errMaxClients   = replyError("ERR max number of clients reached")
 	errWrongPass    = replyError("WRONGPASS invalid username-password pair or user is disabled.")
 	errNoProto      = replyError("NOPROTO unsupported protocol version")

@@ -82,6 +82,7 @@ func (f *fan) merge(q *request) {
 	for _, item := range items {
 		q.out = append(q.out, item...)
 	}
+	q.fan = nil
 }
 
 // countFound and countChanged add up results; finishSum replies with the sum.

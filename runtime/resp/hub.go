@@ -19,10 +19,11 @@ const (
 type hub struct {
 	mu        sync.RWMutex
 	listeners [kinds]map[string]map[*subscriber]struct{}
+	pool      *pool // of the messages that wait
 }
 
-func newHub() *hub {
-	h := &hub{}
+func newHub(p *pool) *hub {
+	h := &hub{pool: p}
 	for kind := range h.listeners {
 		h.listeners[kind] = make(map[string]map[*subscriber]struct{})
 	}
@@ -39,7 +40,7 @@ func (h *hub) join(s *subscriber, kind channelKind, name string) {
 	}
 	all[name][s] = struct{}{}
 	s.names[kind][name] = struct{}{}
-	s.offer(confirmation(joined[kind], &name, s.tally(kind), s.v3))
+	h.confirm(s, confirmation(joined[kind], &name, s.tally(kind), s.v3))
 }
 
 // part ends a subscription and queues the confirmation, after which no message of it can come. A nil name ends nothing,
@@ -50,7 +51,13 @@ func (h *hub) part(s *subscriber, kind channelKind, name *string) {
 	if name != nil {
 		h.drop(s, kind, *name)
 	}
-	s.offer(confirmation(parted[kind], name, s.tally(kind), s.v3))
+	h.confirm(s, confirmation(parted[kind], name, s.tally(kind), s.v3))
+}
+
+func (h *hub) confirm(s *subscriber, data []byte) {
+	p := newParcel(h.pool, data)
+	s.offer(p)
+	p.letGo()
 }
 
 func (h *hub) drop(s *subscriber, kind channelKind, name string) {
@@ -81,9 +88,10 @@ func (h *hub) publish(kind channelKind, channel, message []byte) int64 {
 		word = "smessage"
 	}
 	n := int64(0)
-	var forms [2][]byte // by protocol, made once for all
+	var made forms
+	defer made.letGo()
 	for s := range h.listeners[kind][string(channel)] {
-		s.offer(message3(&forms, s.v3, word, channel, message))
+		s.offer(made.form(h.pool, s.v3, word, channel, message))
 		n++
 	}
 	if kind == kindShard {
@@ -93,25 +101,37 @@ func (h *hub) publish(kind channelKind, channel, message []byte) int64 {
 		if !match([]byte(pattern), channel) {
 			continue
 		}
-		var forms [2][]byte
+		var made forms
 		for s := range listeners {
-			s.offer(message3(&forms, s.v3, "pmessage", []byte(pattern), channel, message))
+			s.offer(made.form(h.pool, s.v3, "pmessage", []byte(pattern), channel, message))
 			n++
 		}
+		made.letGo()
 	}
 	return n
 }
 
-func message3(forms *[2][]byte, v3 bool, word string, parts ...[]byte) []byte {
-	form := &forms[btoi(v3)]
+// forms are one message by protocol, each made once for all.
+type forms [2]*parcel
+
+func (f *forms) form(p *pool, v3 bool, word string, parts ...[]byte) *parcel {
+	form := &f[btoi(v3)]
 	if *form == nil {
 		b := appendBulk(appendPush(nil, len(parts)+1, v3), word)
 		for _, part := range parts {
 			b = appendBulk(b, part)
 		}
-		*form = b
+		*form = newParcel(p, b)
 	}
 	return *form
+}
+
+func (f *forms) letGo() {
+	for _, form := range f {
+		if form != nil {
+			form.letGo()
+		}
+	}
 }
 
 // names lists the channels of one kind that somebody listens to and that match a pattern (nil: all), sorted.

@@ -3,6 +3,7 @@ package resp
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // parser cuts a byte stream into commands. It reads Redis' two forms:
@@ -28,9 +29,15 @@ type parser struct {
 	spans  []span // arguments found, relative to head
 	limits *Config
 	strict bool // before AUTH: Redis' small limits
+	held   holding
+	drop   bool // there is no room for this command: what comes of it is skipped
+	gone   int  // of the argument at pos, bytes skipped
 }
 
 type span struct{ start, end int }
+
+// spanCost is about what an argument costs beside its bytes, from its span to its part of the reply.
+const spanCost = 64
 
 // Redis' limits before AUTH, and on a line of which the end has not come.
 const (
@@ -57,7 +64,7 @@ const (
 )
 
 // next appends the arguments of the next complete command to args. ok is false if more bytes are needed. After an error
-// the stream has no meaning any more.
+// the stream has no meaning any more, unless it is errHeld: that command is over, and was not kept.
 func (p *parser) next(args [][]byte) (_ [][]byte, ok bool, err error) {
 	for {
 		if p.left == 0 {
@@ -79,6 +86,10 @@ func (p *parser) next(args [][]byte) (_ [][]byte, ok bool, err error) {
 		}
 		if ok, err = p.bulks(); err != nil || !ok {
 			return args, false, err
+		}
+		if p.drop {
+			p.drop = false
+			return args, true, errHeld
 		}
 		command := p.buf[p.head:p.tail]
 		for _, s := range p.spans {
@@ -127,21 +138,69 @@ func (p *parser) bulks() (ok bool, err error) {
 			p.pos += size
 			p.bulk = int(n)
 		}
-		if p.tail-p.pos < p.bulk+2 {
-			return false, nil
+		if !p.drop && len(p.spans) == cap(p.spans) {
+			p.moreSpans()
 		}
-		start := p.pos - p.head
-		p.spans = append(p.spans, span{start, start + p.bulk})
-		p.pos += p.bulk + 2
+		if p.drop {
+			if !p.skip() {
+				return false, nil
+			}
+		} else {
+			if p.tail-p.pos < p.bulk+2 {
+				return false, nil
+			}
+			start := p.pos - p.head
+			p.spans = append(p.spans, span{start, start + p.bulk})
+			p.pos += p.bulk + 2
+		}
 		p.bulk = -1
 		p.left--
 	}
 	return true, nil
 }
 
+// moreSpans makes room for more arguments.
+func (p *parser) moreSpans() {
+	n := max(2*cap(p.spans), 16)
+	if !p.resize(len(p.buf), n) {
+		p.giveUp()
+		return
+	}
+	p.spans = slices.Grow(p.spans, n-len(p.spans))
+}
+
+// giveUp forgets what has come of the command that is being parsed, and has the rest skipped.
+func (p *parser) giveUp() {
+	p.drop, p.gone, p.spans = true, 0, nil
+	p.head = p.pos
+}
+
+// skip passes over what has come of the argument, and says whether that was all of it.
+func (p *parser) skip() bool {
+	n := min(p.tail-p.pos, p.bulk+2-p.gone)
+	p.pos += n
+	p.head, p.gone = p.pos, p.gone+n
+	if p.gone < p.bulk+2 {
+		return false
+	}
+	p.gone = 0
+	return true
+}
+
+// resize says that the buffer and the spans shall have these sizes, and whether they may.
+func (p *parser) resize(size, spans int) bool {
+	return p.held.resize(int64(size) + int64(spans)*spanCost)
+}
+
+// reset gives up the buffer for another one. Nothing may be in it.
+func (p *parser) reset(size int) {
+	p.held.must(int64(size))
+	*p = parser{buf: make([]byte, size), limits: p.limits, strict: p.strict, held: p.held}
+}
+
 func (p *parser) checkBulk(n int64, size int) error {
 	switch {
-	case n < 0 || n > int64(p.limits.MaxBulk):
+	case n < 0 || n > p.limits.MaxBulk:
 		return errBulk
 	case p.strict && n > strictBulk:
 		return errStrictBulk
@@ -216,7 +275,7 @@ func parseInt(s []byte) (int64, bool) {
 func (p *parser) inline(args [][]byte) (_ [][]byte, ok bool, err error) {
 	line := p.buf[p.pos:p.tail]
 	end := bytes.IndexByte(line, '\n')
-	if end > p.limits.MaxInline || end < 0 && len(line) > p.limits.MaxInline {
+	if int64(end) > p.limits.MaxInline || end < 0 && int64(len(line)) > p.limits.MaxInline {
 		return args, false, errLongInline
 	}
 	if end < 0 {
@@ -235,6 +294,9 @@ func (p *parser) inline(args [][]byte) (_ [][]byte, ok bool, err error) {
 	}
 	return args, true, nil
 }
+
+// idle says that no command has begun.
+func (p *parser) idle() bool { return p.left == 0 && p.pending() == 0 }
 
 // pending is the number of bytes of an unfinished command.
 func (p *parser) pending() int { return p.tail - p.head }
@@ -258,13 +320,28 @@ func (p *parser) move(fits bool, least int) {
 		if p.left == 1 && p.bulk >= 0 {
 			size = max(min(size, p.pos-p.head+p.bulk+2), p.pending()+least)
 		}
+		switch {
+		case p.resize(size, cap(p.spans)):
+		case p.left > 0 && !p.drop:
+			p.giveUp()
+			if p.bulk >= 0 {
+				p.skip() // not all of the argument is there, or nothing more would be read
+			}
+			size = max(busyBuffer, p.pending()+least)
+			fallthrough
+		default: // a line is bounded by itself
+			p.held.must(int64(size) + int64(cap(p.spans))*spanCost)
+		}
 		target = make([]byte, size)
 	}
 	p.adopt(target)
 }
 
-// grow moves what is unfinished to a longer buffer.
-func (p *parser) grow(size int) { p.adopt(make([]byte, size)) }
+// grow moves what is unfinished to a longer buffer, one whose size is free.
+func (p *parser) grow(size int) {
+	p.held.must(int64(size) + int64(cap(p.spans))*spanCost)
+	p.adopt(make([]byte, size))
+}
 
 // adopt moves what is unfinished to the start of target, which may be the buffer itself.
 func (p *parser) adopt(target []byte) {

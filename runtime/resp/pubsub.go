@@ -48,10 +48,17 @@ func subscribeTo(kind channelKind) func(*conn, *request) {
 				q.out = appendError(q.out, string(errPattern))
 				continue
 			}
+			if _, there := c.sub.names[kind][string(name)]; !there && !c.names.resize(c.names.size+int64(len(name))+nameCost) {
+				q.out = appendError(q.out, string(errHeld))
+				continue
+			}
 			c.s.hub.join(c.sub, kind, string(name))
 		}
 	}
 }
+
+// nameCost is what a subscription costs beside its name.
+const nameCost = 128
 
 // confirmation is the reply to a change of one subscription; a nil name says that there was none.
 func confirmation(word string, name *string, count int, v3 bool) []byte {
@@ -75,6 +82,9 @@ func unsubscribeFrom(kind channelKind) func(*conn, *request) {
 			names = slices.Sorted(maps.Keys(c.sub.names[kind]))
 		}
 		for i := range names {
+			if _, there := c.sub.names[kind][names[i]]; there {
+				c.names.must(c.names.size - int64(len(names[i])) - nameCost)
+			}
 			c.s.hub.part(c.sub, kind, &names[i])
 		}
 		if names == nil {

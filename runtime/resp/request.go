@@ -48,6 +48,39 @@ type budget struct {
 	soft  int64 // beyond it, reads that may be asked again are put off
 	hard  int64 // for one reply; beyond it, the reply is an error
 	first *request
+
+	account *account
+	taken   *atomic.Int64 // of the account, by the batch
+}
+
+// take counts n bytes of replies more, beyond what is free, or refuses them.
+func (b *budget) take(n int64) bool {
+	if n == 0 {
+		return true
+	}
+	if !b.account.take(n) {
+		return false
+	}
+	if b.taken != nil {
+		b.taken.Add(n)
+	}
+	return true
+}
+
+// force counts what cannot be refused.
+func (b *budget) force(n int64) {
+	b.account.force(n)
+	if n != 0 && b.taken != nil {
+		b.taken.Add(n)
+	}
+}
+
+// reset begins anew: what was collected is on its way.
+func (b *budget) reset() {
+	b.used.Store(0)
+	if b.taken != nil && b.taken.Load() != 0 {
+		b.account.give(b.taken.Swap(0))
+	}
 }
 
 // sparse is the size from which a value counts against the budget; smaller ones are bounded by the number of commands.
@@ -112,13 +145,21 @@ func (q *request) afford(n int64) bool {
 		return false
 	}
 	used := q.budget.used.Add(n)
+	more := beyond(used) - beyond(used-n)
 	switch {
 	case q.reread && q != q.budget.first && used > q.budget.soft:
 		q.deferred = true
 	case int64(len(q.out))+n > q.budget.hard, !q.reread && used > q.budget.hard:
 		q.Err = errLongReply
-	default:
+	case q.cmd.flags&flagGives != 0: // the value is nowhere else any more; the store holds less for it
+		q.budget.force(more)
 		return true
+	case q.budget.take(more):
+		return true
+	case q.reread && q != q.budget.first:
+		q.deferred = true
+	default:
+		q.Err = errHeld
 	}
 	return false
 }
@@ -145,6 +186,7 @@ type batch struct {
 	args     [][]byte
 	calls    []*Call
 	budget   budget
+	taken    atomic.Int64 // by its replies, of the connection's account
 	out      []byte
 }
 
@@ -166,7 +208,7 @@ func (b *batch) add(cmd *command, args [][]byte) *request {
 func (b *batch) clear() {
 	b.used = 0
 	b.args, b.calls = b.args[:0], b.calls[:0]
-	b.budget.used.Store(0)
+	b.budget.reset()
 	b.budget.first = nil
 }
 
@@ -178,6 +220,7 @@ func (b *batch) release() {
 			q.release()
 		}
 	}
+	b.budget.account, b.budget.taken = nil, nil
 	clear(b.args[:cap(b.args)])
 	clear(b.calls[:cap(b.calls)])
 	if len(b.requests) > keptRequests {

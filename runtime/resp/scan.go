@@ -114,7 +114,7 @@ func runKeys(c *conn, q *request) {
 	}
 	prefix := literalPrefix(pattern)
 	var items []byte
-	n := 0
+	n, counted := 0, int64(0)
 	keyspace := &c.s.backend.Keyspaces()[c.space]
 	for shard := range keyspace.Shards {
 		if !c.looksAt(keyspace, shard) {
@@ -127,9 +127,15 @@ func runKeys(c *conn, q *request) {
 					n++
 				}
 			})
-			if err == nil && int64(len(items)) > c.s.config.MaxReply {
+			grown := int64(len(items))
+			switch {
+			case err != nil:
+			case grown > c.s.config.MaxReply:
 				err = errLongReply
+			case !q.budget.take(beyond(grown) - beyond(counted)):
+				err = errHeld
 			}
+			counted = grown
 			if err != nil {
 				q.fail(err)
 				return

@@ -26,6 +26,8 @@ type Server struct {
 	slow      slowness
 	moves     moves
 	pauses    pauses
+	pool      *pool
+	relieved  uint64                // of the pool's refusals, those that the sweep has seen
 	paused    atomic.Pointer[pause] // nil: no CLIENT PAUSE, or one that has ended
 
 	commands atomic.Int64 // answered since the start
@@ -52,9 +54,10 @@ func New(backend Backend, config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: backend, config: config, hub: newHub(), cursors: newCursorTable(config.MaxCursors),
+		backend: backend, config: config, pool: &pool{limit: config.MaxMemory}, cursors: newCursorTable(config.MaxCursors),
 		conns: make(map[int64]*conn), listeners: make(map[net.Listener]struct{}), stop: make(chan struct{}),
 	}
+	s.hub = newHub(s.pool)
 	s.messenger, _ = backend.(Messenger)
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.working.Go(s.sweep)
@@ -130,7 +133,8 @@ func (s *Server) accept(nc net.Conn) {
 	if s.config.TLS != nil {
 		direct = tls.Server(direct, s.config.TLS) // which makes the handshake with the first read or write
 	}
-	c := &conn{s: s, nc: direct, id: s.nextID.Add(1), authed: s.config.Password == ""}
+	c := &conn{s: s, nc: direct, id: s.nextID.Add(1), authed: s.config.Password == "", account: account{pool: s.pool}}
+	c.kept.account, c.names.account = &c.account, &c.account
 	c.facts.set(nc, time.Now())
 	if err := s.register(c); err != nil {
 		s.refused.Add(1)
@@ -169,6 +173,7 @@ func (c *conn) end() {
 		c.s.hub.leave(c.sub)
 		c.sub.end()
 	}
+	c.account.close()
 	c.s.mu.Lock()
 	delete(c.s.conns, c.id)
 	c.s.mu.Unlock()

@@ -49,7 +49,7 @@ func TestPipelineOfTenThousandKeepsOrder(t *testing.T) {
 }
 
 func TestScanReturnsEveryKeyThatStays(t *testing.T) {
-	_, addr := startServer(t, newLocalBackend(16, "default"), Config{MaxCursors: 4})
+	_, addr := startServer(t, newLocalBackend(16, "default"), Config{Limits: Limits{MaxCursors: 4}})
 	c, other := dial(t, addr), dial(t, addr)
 	for i := range 1000 {
 		c.do("SET", fmt.Sprintf("net/http/%04d", i), "x")
@@ -146,7 +146,7 @@ func TestLargeRepliesAreTakenInPieces(t *testing.T) {
 }
 
 func TestReplyBeyondTheLimitIsAnError(t *testing.T) {
-	_, addr := startServer(t, newLocalBackend(4, "default"), Config{MaxReply: 1 << 20})
+	_, addr := startServer(t, newLocalBackend(4, "default"), Config{Limits: Limits{MaxReply: 1 << 20}})
 	c := dial(t, addr)
 	c.do("SET", "{a}1", strings.Repeat("v", 600<<10))
 	c.do("SET", "b", strings.Repeat("v", 600<<10))
@@ -161,7 +161,7 @@ func TestReplyBeyondTheLimitIsAnError(t *testing.T) {
 }
 
 func TestSlowSubscriberIsDisconnected(t *testing.T) {
-	_, addr := startServer(t, newLocalBackend(1, "default"), Config{MaxQueue: 1 << 20})
+	_, addr := startServer(t, newLocalBackend(1, "default"), Config{Limits: Limits{MaxQueue: 1 << 20}})
 	slow, publisher := dial(t, addr), dial(t, addr)
 	slow.do("SUBSCRIBE", "c")
 	message := strings.Repeat("m", 64<<10)
@@ -211,8 +211,8 @@ func TestTimeouts(t *testing.T) {
 		send   string
 		after  time.Duration
 	}{
-		{"idle", Config{IdleTimeout: 5 * time.Second}, "", 5 * time.Second},
-		{"half a command", Config{IdleTimeout: 5 * time.Second}, "*2\r\n$3\r\nGE", 5 * time.Second},
+		{"idle", Config{Limits: Limits{IdleTimeout: 5 * time.Second}}, "", 5 * time.Second},
+		{"half a command", Config{Limits: Limits{IdleTimeout: 5 * time.Second}}, "*2\r\n$3\r\nGE", 5 * time.Second},
 		{"no AUTH", Config{Password: "p"}, "", 10 * time.Second},
 		{"takes no reply", Config{}, "PING\r\n", 30 * time.Second},
 	} {

@@ -52,8 +52,8 @@ func (s *Server) settings() [][2]string {
 	return append([][2]string{
 		{"appendfsync", appendSync}, {"appendonly", appendOnly}, {"bind", ""}, {"cluster-enabled", "yes"},
 		{"databases", strconv.Itoa(len(s.backend.Keyspaces()))}, {"dir", facts.DataDir},
-		{"maxclients", strconv.Itoa(s.config.MaxClients)}, {"maxmemory", strconv.FormatInt(facts.MaxMemory, 10)}, {"maxmemory-policy", eviction},
-		{"proto-max-bulk-len", strconv.Itoa(s.config.MaxBulk)}, {"save", ""},
+		{"maxclients", strconv.Itoa(s.config.MaxClients)}, {"maxmemory", strconv.FormatInt(facts.MaxMemory, 10)}, {"maxmemory-clients", strconv.FormatInt(s.config.MaxMemory, 10)}, {"maxmemory-policy", eviction},
+		{"proto-max-bulk-len", strconv.FormatInt(s.config.MaxBulk, 10)}, {"save", ""},
 		{"tcp-keepalive", strconv.Itoa(int(s.config.KeepAlive / time.Second))}, {"timeout", strconv.Itoa(int(s.config.IdleTimeout / time.Second))},
 	}, s.slowSettings()...)
 }
@@ -117,9 +117,10 @@ func infoClients(c *conn, _ *Facts, t *strings.Builder) {
 	fmt.Fprintf(t, "connected_clients:%d\r\nmaxclients:%d\r\n", n, c.s.config.MaxClients)
 }
 
-func infoMemory(_ *conn, f *Facts, t *strings.Builder) {
+func infoMemory(c *conn, f *Facts, t *strings.Builder) {
 	eviction := evictionName(f)
-	fmt.Fprintf(t, "used_memory:%d\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\n", f.UsedMemory, f.MaxMemory, eviction)
+	held, _, _ := c.s.Held()
+	fmt.Fprintf(t, "used_memory:%d\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\nmem_clients_normal:%d\r\n", f.UsedMemory, f.MaxMemory, eviction, held)
 }
 
 func infoPersistence(c *conn, f *Facts, t *strings.Builder) {

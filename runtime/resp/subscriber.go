@@ -30,8 +30,8 @@ type subscriber struct {
 
 type message struct {
 	data    []byte
-	offered bool  // counts against the bound
-	written *bool // of a reply: set when it is on its way
+	parcel  *parcel // of an offered one, which counts against the bound
+	written *bool   // of a reply: set when it is on its way
 }
 
 var errEnded = errors.New("resp: the subscriber has ended")
@@ -57,19 +57,21 @@ func (s *subscriber) tally(kind channelKind) int {
 	return len(s.names[kindChannel]) + len(s.names[kindPattern])
 }
 
-// offer queues a message, or disconnects a client that is too slow.
-func (s *subscriber) offer(data []byte) {
+// offer queues a message, or disconnects a client that is too slow: beyond its own bound, or with anything much while
+// all connections together hold what they may.
+func (s *subscriber) offer(p *parcel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return
 	}
-	s.bytes += int64(len(data))
-	if s.bytes > s.c.s.config.MaxQueue {
+	s.bytes += int64(len(p.data))
+	if s.bytes > s.c.s.config.MaxQueue || s.bytes > freeBytes && p.pool.full() {
 		s.finish()
 		return
 	}
-	s.queue = append(s.queue, message{data: data, offered: true})
+	p.hold()
+	s.queue = append(s.queue, message{data: p.data, parcel: p})
 	s.ready.Signal()
 }
 
@@ -91,6 +93,7 @@ func (s *subscriber) reply(data []byte) error {
 
 // finish cuts the client off; its goroutines end with the failed read and write. The lock is held.
 func (s *subscriber) finish() {
+	letGo(s.queue)
 	s.ended, s.queue = true, nil
 	_ = s.c.nc.Close() // nothing can be done about a socket that does not close
 	s.ready.Broadcast()
@@ -119,7 +122,9 @@ func (s *subscriber) deliver() {
 			err = errors.Join(err, s.c.send(out), s.c.send(m.data))
 			out = out[:0]
 		}
-		if errors.Join(err, s.c.send(out)) != nil {
+		err = errors.Join(err, s.c.send(out))
+		letGo(messages)
+		if err != nil {
 			s.mu.Lock()
 			s.finish()
 			s.mu.Unlock()
@@ -151,11 +156,20 @@ func (s *subscriber) take() []message {
 	return messages
 }
 
+// letGo says that messages are on their way, or never will be.
+func letGo(all []message) {
+	for i := range all {
+		if p := all[i].parcel; p != nil {
+			p.letGo()
+		}
+	}
+}
+
 func (s *subscriber) sent(messages []message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range messages {
-		if m.offered {
+		if m.parcel != nil {
 			s.bytes -= int64(len(m.data))
 		} else {
 			*m.written = true

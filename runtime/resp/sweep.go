@@ -35,7 +35,8 @@ func (s *Server) sweep() {
 			return
 		case <-ticker.C:
 		}
-		for _, c := range s.snapshot() {
+		all := s.snapshot()
+		for _, c := range all {
 			seen := observation{reads: c.reads.Load(), writes: c.writes.Load(), authed: c.facts.isAuthed() || s.config.Password == "", listening: c.facts.isListening()}
 			decision := c.swept.look(seen, &s.config)
 			c.idle.Store(int64(time.Duration(c.swept.idle) * sweepInterval / time.Second))
@@ -46,6 +47,7 @@ func (s *Server) sweep() {
 				_ = c.nc.Close() // its goroutine ends with the failed read or write
 			}
 		}
+		s.relieve(all)
 	}
 }
 

@@ -23,8 +23,8 @@ var transactionRows = []command{
 //	                                          replies: *3  +OK  +PONG  :2
 type transaction struct {
 	queued []queued
-	bytes  int64
-	failed bool // a command was refused while queueing
+	bytes  int64 // of what is queued and watched
+	failed bool  // a command was refused while queueing
 	writes bool
 	asked  bool // ASKING came before MULTI
 }
@@ -45,7 +45,7 @@ func runMulti(c *conn, q *request) {
 		q.fail(errNested)
 		return
 	}
-	c.tx = &transaction{asked: q.Reach&ReachAsked != 0}
+	c.tx = &transaction{asked: q.Reach&ReachAsked != 0, bytes: watchedBytes(c.watched)}
 	q.out = appendStatus(q.out, "OK")
 }
 
@@ -72,15 +72,22 @@ func asked(yes bool) Reach {
 
 // enqueue copies a command, since the read buffer will be used again before EXEC.
 func (c *conn) enqueue(b *batch, cmd *command, args [][]byte) {
+	size := c.tx.bytes
+	for _, arg := range args {
+		size += int64(len(arg)) + keptCost
+	}
+	if size > c.s.config.MaxRequest || len(c.tx.queued) >= store.MaxOps {
+		c.decline(b, errLongQueue)
+		return
+	}
+	if !c.kept.resize(size) {
+		c.decline(b, errHeld)
+		return
+	}
+	c.tx.bytes = size
 	kept := make([][]byte, len(args))
 	for i, arg := range args {
 		kept[i] = append([]byte{}, arg...)
-		c.tx.bytes += int64(len(arg)) + 64
-	}
-	if c.tx.bytes > c.s.config.MaxRequest || len(c.tx.queued) >= store.MaxOps {
-		c.tx.failed = true
-		c.answer(b, errLongQueue)
-		return
 	}
 	if cmd.compile != nil {
 		slot, same := cmd.slot(args)
@@ -89,8 +96,7 @@ func (c *conn) enqueue(b *batch, cmd *command, args [][]byte) {
 			err = c.elsewhere(c.reach(cmd)|asked(c.tx.asked), slot)
 		}
 		if err != nil {
-			c.tx.failed = true
-			c.answer(b, err)
+			c.decline(b, err)
 			return
 		}
 	}
@@ -115,6 +121,18 @@ func runWatch(c *conn, q *request) {
 		q.fail(errManyKeys)
 		return
 	}
+	size := watchedBytes(c.watched)
+	for _, key := range q.args[1:] {
+		size += int64(len(key)) + keptCost
+	}
+	if size > c.s.config.MaxRequest {
+		q.fail(errManyKeys)
+		return
+	}
+	if !c.kept.resize(size) {
+		q.fail(errHeld)
+		return
+	}
 	call := &Call{Slot: slot, Reach: q.Reach &^ ReachStale}
 	versions := make(versionSink, len(q.args)-1)
 	call.Sink = versions
@@ -133,6 +151,16 @@ func runWatch(c *conn, q *request) {
 		c.watched = append(c.watched, watched{append([]byte{}, key...), versions[i]})
 	}
 	q.out = appendStatus(q.out, "OK")
+}
+
+// keptCost is what an argument costs that is kept, beside its bytes.
+const keptCost = 64
+
+func watchedBytes(all []watched) (size int64) {
+	for i := range all {
+		size += int64(len(all[i].key)) + keptCost
+	}
+	return size
 }
 
 type versionSink []uint64
@@ -208,7 +236,7 @@ func (c *conn) assemble(e *execution, tx *transaction, guards []watched) (*Call,
 		call.Txn.Ops = append(call.Txn.Ops, store.Op{Kind: store.OpGet, Key: guards[0].key})
 		e.owner, e.first = append(e.owner, nil), append(e.first, 0)
 	}
-	shared := &budget{soft: c.s.config.MaxReply, hard: c.s.config.MaxReply}
+	shared := &budget{soft: c.s.config.MaxReply, hard: c.s.config.MaxReply, account: &c.account, taken: &c.batch.taken}
 	for _, queued := range tx.queued {
 		r := &request{budget: shared}
 		r.reset(queued.cmd, queued.args)
@@ -283,5 +311,6 @@ func (c *conn) replyExec(q *request, e *execution) {
 		}
 		r.finish()
 		q.out = append(q.out, r.out...)
+		r.out = nil
 	}
 }

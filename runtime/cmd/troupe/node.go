@@ -85,7 +85,7 @@ func configOf(s *settings.Node, logger *slog.Logger, progress func(runtime.Progr
 		ClientTLSCert: s.ClientCert, ClientTLSKey: s.ClientKey,
 		Tick: s.Tick, Heartbeat: s.Heartbeat, Election: s.Election, Lease: s.Lease, NoProof: s.NoProof, Patience: s.Patience, Redirect: s.Redirect, Guests: s.Guests, Dev: s.Dev,
 		Password: s.Password, Token: s.Token, Insecure: s.Insecure, SnapshotBytes: s.SnapshotSize, DiskReserve: s.DiskReserve,
-		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, TraceMessages: s.Traced, Pprof: s.Pprof, Logger: logger, Progress: progress,
+		SyncInterval: s.SyncInterval, MaxClients: s.MaxClients, Redis: s.Redis, TraceMessages: s.Traced, Pprof: s.Pprof, Logger: logger, Progress: progress,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -59,6 +60,7 @@ type Node struct {
 	DiskReserve  int64 // bytes
 	SyncInterval time.Duration
 	MaxClients   int
+	Redis        resp.Limits
 	Traced       float64
 }
 
@@ -123,6 +125,19 @@ var All = []Setting{
 	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused", set: size(func(n *Node) *int64 { return &n.DiskReserve })},
 	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: span(func(n *Node) *time.Duration { return &n.SyncInterval })},
 	{Name: "max-clients", Default: "10000", Hint: "N", Usage: "Redis connections at once", set: count(func(n *Node) *int { return &n.MaxClients })},
+	{Name: "redis-memory", Default: "auto", Hint: "SIZE", Usage: "what all Redis connections may hold together; auto is an eighth of the machine's memory, at least 512mb", set: unless("auto", 0, size, func(n *Node) *int64 { return &n.Redis.MaxMemory })},
+	{Name: "redis-inline", Default: "64kb", Hint: "SIZE", Usage: "longest inline command", set: size(func(n *Node) *int64 { return &n.Redis.MaxInline })},
+	{Name: "redis-args", Default: "1048576", Hint: "N", Usage: "arguments of one command; before AUTH 10", set: count(func(n *Node) *int { return &n.Redis.MaxArgs })},
+	{Name: "redis-bulk", Default: "64mb", Hint: "SIZE", Usage: "longest argument; before AUTH 16kb", set: size(func(n *Node) *int64 { return &n.Redis.MaxBulk })},
+	{Name: "redis-request", Default: "96mb", Hint: "SIZE", Usage: "longest command, and all that one MULTI queues", set: size(func(n *Node) *int64 { return &n.Redis.MaxRequest })},
+	{Name: "redis-reply", Default: "256mb", Hint: "SIZE", Usage: "longest reply", set: size(func(n *Node) *int64 { return &n.Redis.MaxReply })},
+	{Name: "redis-queue", Default: "8mb", Hint: "SIZE", Usage: "messages that wait for one subscriber", set: size(func(n *Node) *int64 { return &n.Redis.MaxQueue })},
+	{Name: "redis-cursors", Default: "16384", Hint: "N", Usage: "unfinished SCANs that are remembered", set: count(func(n *Node) *int { return &n.Redis.MaxCursors })},
+	{Name: "redis-idle", Default: "off", Hint: "TIME", Usage: "end Redis connections that send nothing for so long, but for subscribers", set: unless("off", 0, span, func(n *Node) *time.Duration { return &n.Redis.IdleTimeout })},
+	{Name: "redis-auth-timeout", Default: "10s", Hint: "TIME", Usage: "end those that have not given the password by then", set: span(func(n *Node) *time.Duration { return &n.Redis.AuthTimeout })},
+	{Name: "redis-write-timeout", Default: "30s", Hint: "TIME", Usage: "end those that take none of their reply for so long", set: span(func(n *Node) *time.Duration { return &n.Redis.WriteTimeout })},
+	{Name: "redis-keepalive", Default: "1m", Hint: "TIME", Usage: "pause between probes whether a Redis client is still there", set: span(func(n *Node) *time.Duration { return &n.Redis.KeepAlive })},
+	{Name: "redis-slower-than", Default: "10ms", Hint: "TIME", Usage: "SLOWLOG remembers commands that take longer; off: none", set: unless("off", -1, span, func(n *Node) *time.Duration { return &n.Redis.SlowerThan })},
 	{Name: "pprof", Default: "false", Switch: true, Usage: "serve Go's profiles below /debug/pprof/ of the HTTP address", set: truth(func(n *Node) *bool { return &n.Pprof })},
 	{Name: "trace-messages", Default: "0", Hint: "RATIO", Usage: "part of all messages, 0 to 1, whose spans go where OTEL_EXPORTER_OTLP_ENDPOINT says", set: ratio(func(n *Node) *float64 { return &n.Traced })},
 }
@@ -184,6 +199,21 @@ func span(field func(*Node) *time.Duration) func(*Node, string) error {
 			return fmt.Errorf("%q is no time span; write a number with ms, s or m, such as 500ms", s)
 		}
 		*field(n) = d
+		return nil
+	}
+}
+
+// unless takes one word for a value of its own, and leaves the rest to another setter.
+func unless[T any](word string, value T, other func(func(*Node) *T) func(*Node, string) error, field func(*Node) *T) func(*Node, string) error {
+	set := other(field)
+	return func(n *Node, s string) error {
+		if s == word {
+			*field(n) = value
+			return nil
+		}
+		if err := set(n, s); err != nil {
+			return fmt.Errorf("%w, or %s", err, word)
+		}
 		return nil
 	}
 }

@@ -1,0 +1,304 @@
+package resp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// crowded is a server in a bubble, whose clients may hold a megabyte together.
+type crowded struct {
+	t *testing.T
+	s *Server
+}
+
+func inACrowd(t *testing.T, test func(c crowded)) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(newLocalBackend(4, "default"), Config{Limits: Limits{MaxMemory: 1 << 20, MaxRequest: 1 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { // which comes after those of the clients
+			if err := s.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if held, _, _ := s.Held(); held != 0 {
+				t.Errorf("%d bytes are held by nobody", held)
+			}
+		})
+		test(crowded{t, s})
+	})
+}
+
+// join is a new client.
+func (c crowded) join() net.Conn {
+	near, far := net.Pipe()
+	c.s.accept(far)
+	c.t.Cleanup(func() { near.Close() })
+	return near
+}
+
+// send writes, and waits until the server has done with it what it can.
+func (c crowded) send(to net.Conn, text string) {
+	c.t.Helper()
+	synctest.Wait()
+	if _, err := io.WriteString(to, text); err != nil {
+		c.t.Error(err)
+	}
+	synctest.Wait()
+	if held, limit, _ := c.s.Held(); held > limit+freeBytes { // a message that is free goes its way
+		c.t.Errorf("%d bytes are held, of %d", held, limit)
+	}
+}
+
+// line reads one line of a reply.
+func (c crowded) line(from net.Conn) string {
+	c.t.Helper()
+	var line []byte
+	for one := make([]byte, 1); len(line) == 0 || one[0] != '\n'; line = append(line, one[0]) {
+		if _, err := from.Read(one); err != nil {
+			c.t.Fatalf("after %q: %v", line, err)
+		}
+	}
+	return strings.TrimSpace(string(line))
+}
+
+func (c crowded) ask(conn net.Conn, want string, words ...string) {
+	c.t.Helper()
+	c.send(conn, encode(words...))
+	if got := c.line(conn); got != want {
+		c.t.Errorf("%.40q is answered %.80q, want %q", words, got, want)
+	}
+}
+
+const heldText = "-" + string(errHeld)
+
+// TestUnfinishedCommandsAreBoundedTogether: each of the clients may send what it sends, and all of them may not.
+func TestUnfinishedCommandsAreBoundedTogether(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		const clients, size = 6, 600 << 10
+		whole := encode("SET", "k", strings.Repeat("v", size))
+		var all []net.Conn
+		for range clients {
+			all = append(all, c.join())
+			c.send(all[len(all)-1], whole[:size])
+		}
+		small := c.join()
+		c.ask(small, "+OK", "SET", "small", strings.Repeat("v", 10<<10))
+		kept := 0
+		for _, conn := range all {
+			c.send(conn, whole[size:])
+			switch got := c.line(conn); got {
+			case "+OK":
+				kept++
+			case heldText:
+			default:
+				t.Errorf("answered %q", got)
+			}
+			c.ask(conn, "+PONG", "PING") // it is in step
+			conn.Close()
+		}
+		if kept == 0 || kept > 2 {
+			t.Errorf("%d commands of %d bytes were kept", kept, size)
+		}
+		c.ask(small, "+OK", "SET", "k", strings.Repeat("v", size))
+		small.Close()
+	})
+}
+
+// TestWhoDoesNothingMakesRoom: those that hold the pool and go no further are closed once others are refused, and not before.
+func TestWhoDoesNothingMakesRoom(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		const size = 400 << 10
+		whole := encode("SET", "k", strings.Repeat("v", size))
+		lazy, small, other := c.join(), c.join(), c.join()
+		c.send(lazy, encode("SET", "k", strings.Repeat("v", 900<<10))[:600<<10])
+		c.send(small, "*2\r\n$3\r\nGET\r\n$100\r\n")
+		<-time.After(time.Minute)
+		if n, _ := c.s.Load(); n != 3 {
+			t.Fatalf("%d connections are left while nobody needs room", n)
+		}
+		c.send(other, whole)
+		if got := c.line(other); got != heldText {
+			t.Fatalf("answered %q", got)
+		}
+		<-time.After(2 * sweepInterval)
+		if _, err := lazy.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("who does nothing reads %v", err)
+		}
+		c.ask(other, "+OK", "SET", "k", strings.Repeat("v", size))
+		if n, _ := c.s.Load(); n != 2 {
+			t.Errorf("%d connections are left", n)
+		}
+		small.Close()
+		other.Close()
+	})
+}
+
+// TestWhatWaitsForExecIsBounded in the same way.
+func TestWhatWaitsForExecIsBounded(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		first, second := c.join(), c.join()
+		value := strings.Repeat("v", 300<<10)
+		for _, conn := range []net.Conn{first, second} {
+			c.ask(conn, "+OK", "MULTI")
+		}
+		c.ask(first, "+QUEUED", "SET", "{a}1", value)
+		c.ask(first, "+QUEUED", "SET", "{a}2", value)
+		c.ask(second, heldText, "SET", "k", value)
+		c.ask(second, "-EXECABORT Transaction discarded because of previous errors.", "EXEC")
+		c.send(first, encode("EXEC"))
+		for _, want := range []string{"*2", "+OK", "+OK"} {
+			if got := c.line(first); got != want {
+				t.Errorf("EXEC is answered %q, want %q", got, want)
+			}
+		}
+		c.ask(second, "+OK", "SET", "k", value)
+		key := strings.Repeat("k", 60000)
+		for i := 0; ; i++ {
+			c.send(first, encode("WATCH", fmt.Sprint("{a}", i, key)))
+			if got := c.line(first); got == heldText || got == "-"+string(errManyKeys) {
+				break
+			} else if got != "+OK" || i > 20 {
+				t.Fatalf("WATCH %d is answered %q", i, got)
+			}
+		}
+		c.ask(first, "+OK", "UNWATCH")
+		first.Close()
+		second.Close()
+	})
+}
+
+// TestRepliesThatAreNotTakenAreBounded, but a value that is nowhere else any more is not lost.
+func TestRepliesThatAreNotTakenAreBounded(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		value := strings.Repeat("v", 300<<10)
+		writer := c.join()
+		c.ask(writer, "+OK", "SET", "k", value)
+		c.ask(writer, "+OK", "SET", "once", value[:10<<10])
+		var slow []net.Conn
+		for range 8 {
+			slow = append(slow, c.join())
+			c.send(slow[len(slow)-1], encode("GET", "k"))
+		}
+		c.ask(writer, "$10240", "GETDEL", "once")
+		if _, err := io.ReadFull(writer, make([]byte, 10242)); err != nil {
+			t.Error(err)
+		}
+		given := 0
+		for _, conn := range slow {
+			switch got := c.line(conn); got {
+			case fmt.Sprintf("$%d", len(value)):
+				given++
+				if _, err := io.ReadFull(conn, make([]byte, len(value)+2)); err != nil {
+					t.Error(err)
+				}
+			case heldText:
+			default:
+				t.Errorf("answered %.80q", got)
+			}
+			conn.Close()
+		}
+		if given == 0 || given > 4 {
+			t.Errorf("%d replies of %d bytes were held", given, len(value))
+		}
+		writer.Close()
+	})
+}
+
+// TestMessagesCountOnce for all who wait for them, and who has many waiting is cut off when there is no room.
+func TestMessagesCountOnce(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		publisher := c.join()
+		var listeners []net.Conn
+		for range 5 {
+			l := c.join()
+			listeners = append(listeners, l)
+			c.send(l, encode("SUBSCRIBE", "c"))
+			for _, want := range []string{"*3", "$9", "subscribe", "$1", "c", ":1"} {
+				if got := c.line(l); got != want {
+					t.Fatalf("SUBSCRIBE: %q, want %q", got, want)
+				}
+			}
+		}
+		message := strings.Repeat("m", 200<<10)
+		for range 3 {
+			c.ask(publisher, ":5", "PUBLISH", "c", message)
+		}
+		if held, _, _ := c.s.Held(); held < 3*200<<10 || held > 4*200<<10 {
+			t.Errorf("three messages of 200 KiB for five clients are %d bytes", held)
+		}
+		for range 6 {
+			c.send(publisher, encode("PUBLISH", "c", message))
+			c.line(publisher)
+		}
+		<-time.After(sweepInterval)
+		if n, _ := c.s.Load(); n != 1 {
+			t.Errorf("%d of 5 slow subscribers are left", n-1)
+		}
+		name := strings.Repeat("n", 20<<10)
+		for i := 0; ; i++ {
+			c.send(publisher, encode("SUBSCRIBE", fmt.Sprint(name, i)))
+			got := c.line(publisher)
+			if got == heldText && i > 30 {
+				break
+			} else if got != "*3" || i > 60 {
+				t.Fatalf("SUBSCRIBE %d is answered %.80q", i, got)
+			}
+			for range 5 {
+				c.line(publisher)
+			}
+		}
+		for _, l := range append(listeners, publisher) {
+			l.Close()
+		}
+	})
+}
+
+// TestParserSkipsWhatItCannotKeep, wherever the reads end, and is in step behind it.
+func TestParserSkipsWhatItCannotKeep(t *testing.T) {
+	long := encode("SET", "k", strings.Repeat("v", 100<<10), "EX", "10")
+	many := encode(append([]string{"MGET"}, strings.Split(strings.Repeat("k,", 10000), ",")...)...)
+	stream := encode("GET", "a") + long + "PING\r\n" + many + encode("GET", "b") + long
+	want := `["GET" "a"] held ["PING"] held ["GET" "b"] held`
+	for _, step := range []int{3, 100, 4096, 50_000, 1 << 20} {
+		p := &pool{limit: 16 << 10}
+		own := &account{pool: p}
+		in := parser{buf: make([]byte, 512), limits: limitsForTests(), held: holding{account: own}}
+		var got []string
+		for rest := stream; rest != ""; {
+			room := in.room(256)
+			n := copy(room[:min(len(room), step)], rest)
+			in.tail += n
+			rest = rest[n:]
+			for {
+				args, ok, err := in.next(nil)
+				if err == errHeld {
+					got = append(got, "held")
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				got = append(got, fmt.Sprintf("%q", args))
+			}
+			if held := p.held.Load(); held > p.limit || int64(len(in.buf)) > held+freeBytes {
+				t.Fatalf("%d bytes are counted, and the buffer has %d", held, len(in.buf))
+			}
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("reads of %d bytes: %.200s, want %s", step, text, want)
+		}
+		if in.reset(512); p.held.Load() != 0 || own.held.Load() != 0 {
+			t.Errorf("%d bytes are held by nobody", p.held.Load())
+		}
+	}
+}
