@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -43,20 +44,16 @@ func (n *Node) namesHere(ctx context.Context, q *namesAsked) (told namesTold) {
 		if !(actorStorage{n}).Leads(id) {
 			continue
 		}
-		whole := true
-		for k, err := range n.actors.Kept(ctx, id, q.Kind) {
-			if whole = err == nil; !whole {
-				break // it is led elsewhere by now, or time is over
-			}
-			if k.ID.Name > q.After && (q.Blank || !k.Blank) {
-				told.Names = append(told.Names, k.ID.Name)
-			}
-			if len(told.Names) > 2*q.Limit {
-				told.cut(q.Limit)
-			}
+		list, more, err := n.actors.Kept(ctx, id, q.Kind, q.After, q.Limit, q.Blank)
+		if err != nil {
+			continue // it is led elsewhere by now, or time is over
 		}
-		if whole {
-			told.Seen = append(told.Seen, i)
+		for _, k := range list {
+			told.Names = append(told.Names, k.ID.Name)
+		}
+		told.Seen, told.More = append(told.Seen, i), told.More || more
+		if len(told.Names) > 2*q.Limit {
+			told.cut(q.Limit)
 		}
 	}
 	told.cut(q.Limit)
@@ -65,7 +62,7 @@ func (n *Node) namesHere(ctx context.Context, q *namesAsked) (told namesTold) {
 
 // cut keeps the first names.
 func (t *namesTold) cut(limit int) {
-	slices.Sort(t.Names)
+	slices.SortFunc(t.Names, virtual.CompareNames)
 	t.Names = slices.Compact(t.Names)
 	if len(t.Names) > limit {
 		t.Names, t.More = t.Names[:limit], true

@@ -264,17 +264,17 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, ops []virtual
 	return w.results[at].Version, nil
 }
 
-// Scan visits the keys that begin with prefix, all in one slot.
-func (s actorStorage) Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[virtual.Entry, error] {
+// Scan visits the keys of a span, all in one slot.
+func (s actorStorage) Scan(ctx context.Context, keyspace string, span virtual.Span) iter.Seq2[virtual.Entry, error] {
 	k, err := s.space(keyspace)
 	if err != nil {
 		return func(yield func(virtual.Entry, error) bool) { yield(virtual.Entry{}, err) }
 	}
-	return s.ScanShard(ctx, k.id(k.ShardOf(shards.SlotOf([]byte(prefix)))), prefix)
+	return s.ScanShard(ctx, k.id(k.ShardOf(shards.SlotOf([]byte(span.Prefix)))), span)
 }
 
-// ScanShard visits the keys of a shard that begin with prefix, on a snapshot of this moment.
-func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, prefix string) iter.Seq2[virtual.Entry, error] {
+// ScanShard visits the keys of a span that a shard holds, on a snapshot of this moment.
+func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, span virtual.Span) iter.Seq2[virtual.Entry, error] {
 	return func(yield func(virtual.Entry, error) bool) {
 		here := s.node.local(id)
 		if here == nil {
@@ -287,8 +287,12 @@ func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, prefix s
 			return
 		}
 		defer view.Close()
-		now := time.Now().UnixMilli()
-		for key, item := range view.Prefix([]byte(prefix)) {
+		now, walk := time.Now().UnixMilli(), view.Range
+		if span.Last {
+			walk = view.Reverse
+		}
+		from, to := span.Bounds()
+		for key, item := range walk([]byte(from), boundOf(to)) {
 			if err := ctx.Err(); err != nil {
 				yield(virtual.Entry{}, err)
 				return
@@ -301,4 +305,12 @@ func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, prefix s
 			}
 		}
 	}
+}
+
+// boundOf is the end of a range of keys; nil: none.
+func boundOf(to string) []byte {
+	if to == "" {
+		return nil
+	}
+	return []byte(to)
 }

@@ -263,7 +263,7 @@ func remindBack(c *virtual.Context[queue], at int64) error {
 
 func aside(c *virtual.Context[queue], after uint64) (list []Delivery, err error) {
 	bytes := 0
-	for kept, err := range c.Scan("p/") {
+	for kept, err := range c.Range(virtual.Span{Prefix: "p/", From: queueKey("p/", after)}) {
 		if err != nil {
 			return nil, err
 		}
@@ -271,9 +271,6 @@ func aside(c *virtual.Context[queue], after uint64) (list []Delivery, err error)
 		id, err := strconv.ParseUint(strings.TrimPrefix(kept.Key, "p/"), 16, 64)
 		if err != nil {
 			return nil, err
-		}
-		if id < after {
-			continue
 		}
 		if err := json.Unmarshal(kept.Value, &e); err != nil {
 			return nil, err

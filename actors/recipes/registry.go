@@ -235,12 +235,10 @@ func tell(c *virtual.Context[registry], items ...Item) error {
 func list(c *virtual.Context[registry], p paging) (out page, err error) {
 	out.Revision = c.State.Revision
 	bytes := 0
-	for e, err := range c.Scan("k/" + p.Prefix) {
+	for e, err := range c.Range(virtual.Span{Prefix: "k/" + p.Prefix, From: "k/" + p.After + "\x00"}) { // what comes right behind it
 		switch {
 		case err != nil:
 			return out, err
-		case strings.TrimPrefix(e.Key, "k/") <= p.After:
-			continue
 		case len(out.Items) == maxPage || bytes > maxPageBytes:
 			out.More = true
 			return out, nil

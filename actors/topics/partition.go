@@ -189,34 +189,24 @@ func published(c *virtual.Context[partition], p *publication) (offset uint64, ag
 // maxReply bounds the bytes of messages in one reply; as text they are a third more.
 const maxReply = 1 << 20
 
-// scanned is how many messages lie under one prefix that is scanned: two hexadecimal digits.
-const scanned = 256
-
 // read gives messages from an offset, or from the oldest one if that is gone: at least one if there is one.
 func read(c *virtual.Context[partition], from uint64, most, bytes int) (list []Message, err error) {
-	from = max(from, c.State.First)
-	for block := from / scanned * scanned; block < c.State.Next; block += scanned {
-		prefix := messageKey(block)
-		for e, err := range c.Scan(prefix[:len(prefix)-2]) {
-			if err != nil {
-				return nil, err
-			}
-			var offset uint64
-			if _, err := fmt.Sscanf(e.Key, "m/%x", &offset); err != nil {
-				return nil, err
-			}
-			if offset < from {
-				continue
-			}
-			m, err := decodeMessage(offset, e.Value)
-			if err != nil {
-				return nil, err
-			}
-			if bytes -= m.size(); len(list) == most || bytes < 0 && len(list) > 0 {
-				return list, nil
-			}
-			list = append(list, m)
+	for e, err := range c.Range(virtual.Span{Prefix: "m/", From: messageKey(max(from, c.State.First))}) {
+		if err != nil {
+			return nil, err
 		}
+		var offset uint64
+		if _, err := fmt.Sscanf(e.Key, "m/%x", &offset); err != nil {
+			return nil, err
+		}
+		m, err := decodeMessage(offset, e.Value)
+		if err != nil {
+			return nil, err
+		}
+		if bytes -= m.size(); len(list) == most || bytes < 0 && len(list) > 0 {
+			return list, nil
+		}
+		list = append(list, m)
 	}
 	return list, nil
 }

@@ -260,7 +260,7 @@ func (h *Host) rescan(l *ledger) {
 // keptMessages reads what actors of a shard have sent, in each one's order, and says whether that is all. Kinds that are not known
 // here are left alone: when they are registered the shard is looked at again.
 func (h *Host) keptMessages(shard shards.ShardID) (list []kept, whole bool, err error) {
-	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "o/") {
+	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, Span{Prefix: "o/"}) {
 		if err != nil {
 			return nil, false, err
 		}
@@ -293,7 +293,7 @@ func keptOf(e *Entry) (k kept, err error) {
 }
 
 func (h *Host) keptReminders(shard shards.ShardID) (list []Entry, err error) {
-	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, "m/") {
+	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, Span{Prefix: "m/"}) {
 		if err != nil {
 			return nil, err
 		}

@@ -34,7 +34,7 @@ func (t *Turn) clear() error {
 		t.Delete(e.Key)
 	}
 	prefix := t.self.key("m", "/")
-	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, prefix) {
+	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, Span{Prefix: prefix}) {
 		if err != nil {
 			return t.told(err)
 		}

@@ -80,10 +80,11 @@ func TestKeyGoesWithWhatIsKept(t *testing.T) {
 			}
 			pass(2 * replyTTL)
 			found := 0
-			for k, err := range w.hosts[home].Kept(t.Context(), 0, "drawer") {
-				if err != nil {
-					t.Fatal(err)
-				}
+			list, _, err := w.hosts[home].Kept(t.Context(), 0, "drawer", "", 100, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range list {
 				if k.ID.Name == c.name {
 					found++
 				}

@@ -42,7 +42,7 @@ var errHeld = errors.New("virtual: the actor waits for an answer")
 // read changes the version of that, which ends whatever was begun on it.
 func (a *activation) loadQuestions(ctx context.Context) error {
 	a.open = questions{}
-	for e, err := range a.host.c.Storage.Scan(ctx, a.kind.keyspace, a.id.key("o", "/")) {
+	for e, err := range a.host.c.Storage.Scan(ctx, a.kind.keyspace, Span{Prefix: a.id.key("o", "/")}) {
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,34 +110,63 @@ type KeptActor struct {
 	Blank bool // its state is what a new actor's is, as far as the kind is known here; under keys of its own it may keep more
 }
 
-// Kept visits the actors of a kind that have kept something in a shard which this node leads, asleep or not, in the order of their keys.
-// Who has only been asked is not there, unless a try of the question was lost; such a one, and one that has cleared itself (Context.Clear), is
-// there as blank for ten minutes. Who has kept something else stays. Errors are like those of Storage.Read.
-func (h *Host) Kept(ctx context.Context, shard shards.ShardID, kind string) iter.Seq2[KeptActor, error] {
+// CompareNames is the order in which Kept lists actors of a kind: that of the bytes of their names, with { and } where % stands.
+func CompareNames(a, b string) int { return strings.Compare(escape.Replace(a), escape.Replace(b)) }
+
+// Kept lists actors of a kind that have kept something in a shard which this node leads, asleep or not: at most limit of those whose names come
+// after one, and whether there are more. However many there are, it looks at few more than it gives. Who has only been asked is not there,
+// unless a try of the question was lost; such a one, and one that has cleared itself (Context.Clear), is there as blank for ten minutes, if those
+// are asked for. Who has kept something else stays. Errors are like those of Storage.Read.
+func (h *Host) Kept(ctx context.Context, shard shards.ShardID, kind, after string, limit int, blank bool) (list []KeptActor, more bool, err error) {
+	// The key of a name ends with }, hence it stands behind those of names that it begins, up to "|":
+	//
+	//	by name   a   a1   a10   b          by key   s/{k/a10}   s/{k/a1}   s/{k/a}   s/{k/b}
+	//
+	// All that come after a name have keys from its own letters on. Once there are enough, only what the last of them begins with may be missing.
 	k := h.kind(kind)
-	prefix := strings.TrimSuffix(ID{Kind: kind}.key("s", ""), "}")
-	return func(yield func(KeptActor, error) bool) {
-		for e, err := range h.c.Storage.ScanShard(ctx, shard, prefix) {
-			if err != nil {
-				yield(KeptActor{}, err)
-				return
-			}
-			id, rest, ok := idOf(e.Key)
-			if !ok || rest != "" {
-				continue // no state
-			}
-			blank := k != nil && len(e.Value) >= 8 && len(k.zero) >= 8 && bytes.Equal(e.Value[8:], k.zero[8:])
-			if !yield(KeptActor{id, blank}, nil) {
-				return
+	prefix, from := strings.TrimSuffix(ID{Kind: kind}.key("s", ""), "}"), escape.Replace(after)
+	last := ""
+	add := func(e *Entry) {
+		id, rest, ok := idOf(e.Key)
+		if !ok || rest != "" || CompareNames(id.Name, after) <= 0 && after != "" {
+			return // no state, or of an earlier page
+		}
+		bare := k != nil && len(e.Value) >= 8 && len(k.zero) >= 8 && bytes.Equal(e.Value[8:], k.zero[8:])
+		if blank || !bare {
+			list, last = append(list, KeptActor{id, bare}), e.Key
+		}
+	}
+	for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: prefix, From: prefix + from}) {
+		if err != nil {
+			return nil, false, err
+		}
+		if add(&e); len(list) > limit {
+			break
+		}
+	}
+	if len(list) > limit {
+		for end, found := len(last)-2, last; end >= len(prefix); end-- { // all that last begins with
+			if key := found[:end] + "}"; key > found {
+				for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: key}) {
+					if err != nil {
+						return nil, false, err
+					}
+					add(&e)
+				}
 			}
 		}
 	}
+	slices.SortFunc(list, func(a, b KeptActor) int { return CompareNames(a.ID.Name, b.ID.Name) })
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, more, nil
 }
 
 func (h *Host) inspectLists(ctx context.Context, keyspace string, id ID, i *Inspection) error {
 	visit := func(class string, take func(rest string, e Entry) (more bool)) error {
 		prefix := id.key(class, "/")
-		for e, err := range h.c.Storage.Scan(ctx, keyspace, prefix) {
+		for e, err := range h.c.Storage.Scan(ctx, keyspace, Span{Prefix: prefix}) {
 			if err != nil {
 				return err
 			}

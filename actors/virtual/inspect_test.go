@@ -1,6 +1,8 @@
 package virtual
 
 import (
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -85,20 +87,58 @@ func TestKept(t *testing.T) {
 		if _, err := Call[struct{}, int](t.Context(), w.hosts["b"], ID{"box", "asked"}, "look", struct{}{}); err != nil {
 			t.Fatal(err)
 		}
-		var got []KeptActor
-		for k, err := range w.hosts["a"].Kept(t.Context(), 0, "box") {
-			if err != nil {
+		got, more, err := w.hosts["a"].Kept(t.Context(), 0, "box", "", 10, true)
+		want := []KeptActor{{ID{"box", "a"}, true}, {ID{"box", "a/{%}x"}, false}, {ID{"box", "b"}, true}}
+		if err != nil || more || !slices.Equal(got, want) {
+			t.Errorf("%+v, more %v, %v; want %+v", got, more, err, want)
+		}
+		if got, more, err = w.hosts["a"].Kept(t.Context(), 0, "box", "", 1, false); err != nil || more || !slices.Equal(got, want[1:2]) {
+			t.Errorf("without those that are blank: %+v, more %v, %v", got, more, err)
+		}
+		if _, _, err := w.hosts["b"].Kept(t.Context(), 0, "box", "", 10, true); !passing(err) {
+			t.Errorf("where the shard is not led: %v", err)
+		}
+	})
+}
+
+// Pages of names go through all of them once, in order, whatever is in them, and look at few more keys than they show.
+func TestKeptPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "a")
+		w.register(func() *Kind {
+			k := NewKind[int]("box")
+			Handle(k, "fill", func(c *Context[int], n int) (int, error) { *c.State = n; return n, nil })
+			return k.Kind
+		})
+		dice, want := rand.New(rand.NewPCG(7, 7)), map[string]bool{}
+		for len(want) < 300 {
+			name := make([]byte, 1+dice.IntN(6))
+			for i := range name {
+				name[i] = "01a%{|}~\xff"[dice.IntN(9)]
+			}
+			want[string(name)] = true
+		}
+		for name := range want {
+			if _, err := Call[int, int](t.Context(), w.hosts["a"], ID{"box", name}, "fill", 7); err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, k)
 		}
-		want := []KeptActor{{ID{"box", "a/{%}x"}, false}, {ID{"box", "a"}, true}, {ID{"box", "b"}, true}}
-		if !slices.Equal(got, want) {
-			t.Errorf("%+v; want %+v", got, want)
-		}
-		for _, err := range w.hosts["b"].Kept(t.Context(), 0, "box") {
-			if !passing(err) {
-				t.Errorf("where the shard is not led: %v", err)
+		names := slices.SortedFunc(maps.Keys(want), CompareNames)
+		for limit := 1; limit <= 64; limit *= 4 {
+			var got []string
+			for after, more := "", true; more; {
+				var page []KeptActor
+				var err error
+				if page, more, err = w.hosts["a"].Kept(t.Context(), 0, "box", after, limit, true); err != nil || len(page) == 0 || more && len(page) != limit {
+					t.Fatalf("after %q: %v, %v, %v", after, page, more, err)
+				}
+				for _, k := range page {
+					got = append(got, k.ID.Name)
+				}
+				after = got[len(got)-1]
+			}
+			if !slices.Equal(got, names) {
+				t.Fatalf("pages of %d: %q\nwant %q", limit, got, names)
 			}
 		}
 	})

@@ -202,7 +202,7 @@ func (h *Host) Aside(ctx context.Context, most int) (list []Aside, err error) {
 		return nil, errClosed
 	}
 	for _, shard := range h.led() {
-		for e, err := range h.c.Storage.ScanShard(ctx, shard, "a/") {
+		for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: "a/"}) {
 			if err != nil || len(list) >= most {
 				return list, err
 			}

@@ -49,11 +49,11 @@ func (d deaf) Read(ctx context.Context, keyspace string, keys []string) ([]Store
 }
 
 // Scan fails.
-func (d deaf) Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[Entry, error] {
+func (d deaf) Scan(ctx context.Context, keyspace string, s Span) iter.Seq2[Entry, error] {
 	if *d.err != nil {
 		return func(yield func(Entry, error) bool) { yield(Entry{}, *d.err) }
 	}
-	return d.Storage.Scan(ctx, keyspace, prefix)
+	return d.Storage.Scan(ctx, keyspace, s)
 }
 
 // What the turn itself could not read is no refusal: the handler may wrap it as it likes, and runs again until it can. The same holds for what it

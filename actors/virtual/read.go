@@ -51,6 +51,9 @@ func (r *Reading[S]) Get(key string) ([]byte, bool, error) { return r.turn.Get(k
 // Scan is as Turn.Scan.
 func (r *Reading[S]) Scan(prefix string) iter.Seq2[Entry, error] { return r.turn.Scan(prefix) }
 
+// Range is as Turn.Range.
+func (r *Reading[S]) Range(s Span) iter.Seq2[Entry, error] { return r.turn.Range(s) }
+
 // Marker is as Turn.Marker.
 func (r *Reading[S]) Marker(name string) ([]byte, error) { return r.turn.Marker(name) }
 

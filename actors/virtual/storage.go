@@ -22,10 +22,10 @@ type Storage interface {
 	Reign(shard shards.ShardID) (shards.Term, error)
 	// Read gives the values of keys of one slot; a Version of 0 says that a key is not there.
 	Read(ctx context.Context, keyspace string, keys []string) ([]Stored, error)
-	// Scan visits the keys that begin with prefix and lie in the slot of its tag, in order.
-	Scan(ctx context.Context, keyspace, prefix string) iter.Seq2[Entry, error]
-	// ScanShard visits the keys of a shard that begin with prefix, in order.
-	ScanShard(ctx context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error]
+	// Scan visits the keys of a span that lie in the slot of its prefix's tag, in its order.
+	Scan(ctx context.Context, keyspace string, s Span) iter.Seq2[Entry, error]
+	// ScanShard visits the keys of a span that a shard holds, in its order. It finds where that begins without visiting what lies before.
+	ScanShard(ctx context.Context, shard shards.ShardID, s Span) iter.Seq2[Entry, error]
 	// Commit carries out operations on keys of one shard, all or none, if the keys of all guards still have their versions, and
 	// gives the one that the first guard's key has then. ErrStale if one has not. Of other errors those of the kinds unavailable, not
 	// primary, outcome unknown, full, disk full and corrupt may pass; with any other the operations can never be carried out.

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -102,7 +100,7 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 	return values[0].Bytes, values[0].Version != 0, nil
 }
 
-// Set keeps a value under a key. Keys are ordered: see Scan. With a key of more than MaxKey bytes, or beyond the other bounds of one
+// Set keeps a value under a key. Keys are ordered: see Scan and Range. With a key of more than MaxKey bytes, or beyond the other bounds of one
 // message, the message is refused when its handler returns: CodeTooLarge.
 func (t *Turn) Set(key string, value []byte) {
 	if t.excess == "" {
@@ -186,54 +184,6 @@ func (t *Turn) Postpone(format string, args ...any) error {
 // putOff says whether a handler has returned an error that this turn has told it of.
 func (t *Turn) putOff(err error) bool {
 	return slices.ContainsFunc(t.passes, func(told error) bool { return errors.Is(err, told) })
-}
-
-// Entry is a key with its value.
-type Entry struct {
-	Key   string
-	Value []byte
-}
-
-// Scan visits the keys that begin with prefix, in order, as the handler has left them so far.
-func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		t.looked = true
-		own := t.changed(prefix)
-		strip := len(t.dataKey(""))
-		for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, t.dataKey(prefix)) {
-			if err != nil {
-				yield(Entry{}, t.told(err))
-				return
-			}
-			e.Key = e.Key[strip:]
-			for len(own) > 0 && own[0] <= e.Key {
-				key := own[0]
-				own = own[1:]
-				if !t.yield(key, yield) {
-					return
-				}
-			}
-			if _, changed := t.touched[e.Key]; !changed && !yield(e, nil) {
-				return
-			}
-		}
-		for _, key := range own {
-			if !t.yield(key, yield) {
-				return
-			}
-		}
-	}
-}
-
-// changed lists the keys with a prefix that the handler has touched, in order.
-func (t *Turn) changed(prefix string) (keys []string) {
-	for key := range t.touched {
-		if strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func (t *Turn) yield(key string, yield func(Entry, error) bool) bool {

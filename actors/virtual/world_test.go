@@ -208,11 +208,11 @@ func (m memory) at(shard int, key string) item {
 	return it
 }
 
-func (m memory) Scan(ctx context.Context, _, prefix string) iter.Seq2[Entry, error] {
-	return m.ScanShard(ctx, shards.ShardID(m.shardOf(prefix)), prefix)
+func (m memory) Scan(ctx context.Context, _ string, s Span) iter.Seq2[Entry, error] {
+	return m.ScanShard(ctx, shards.ShardID(m.shardOf(s.Prefix)), s)
 }
 
-func (m memory) ScanShard(_ context.Context, shard shards.ShardID, prefix string) iter.Seq2[Entry, error] {
+func (m memory) ScanShard(_ context.Context, shard shards.ShardID, s Span) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m.mu.Lock()
 		err := m.mine(int(shard))
@@ -222,8 +222,12 @@ func (m memory) ScanShard(_ context.Context, shard shards.ShardID, prefix string
 			yield(Entry{}, err)
 			return
 		}
-		for _, key := range slices.Sorted(maps.Keys(values)) {
-			if it := values[key]; strings.HasPrefix(key, prefix) && (it.until.IsZero() || it.until.After(time.Now())) && !yield(Entry{key, it.Bytes}, nil) {
+		keys := slices.Sorted(maps.Keys(values))
+		if s.Last {
+			slices.Reverse(keys)
+		}
+		for _, key := range keys {
+			if it := values[key]; s.Holds(key) && (it.until.IsZero() || it.until.After(time.Now())) && !yield(Entry{key, it.Bytes}, nil) {
 				return
 			}
 		}

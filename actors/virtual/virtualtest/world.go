@@ -227,18 +227,18 @@ func (v view) Read(_ context.Context, _ string, keys []string) ([]virtual.Stored
 }
 
 // Scan visits keys in order.
-func (v view) Scan(ctx context.Context, _, prefix string) iter.Seq2[virtual.Entry, error] {
-	return v.ScanShard(ctx, theShard, prefix)
+func (v view) Scan(ctx context.Context, _ string, s virtual.Span) iter.Seq2[virtual.Entry, error] {
+	return v.ScanShard(ctx, theShard, s)
 }
 
 // ScanShard visits the keys of the one shard in order.
-func (v view) ScanShard(_ context.Context, _ shards.ShardID, prefix string) iter.Seq2[virtual.Entry, error] {
+func (v view) ScanShard(_ context.Context, _ shards.ShardID, s virtual.Span) iter.Seq2[virtual.Entry, error] {
 	return func(yield func(virtual.Entry, error) bool) {
 		v.w.mu.Lock()
 		err := v.leads()
 		var list []virtual.Entry
 		for _, key := range slices.Sorted(maps.Keys(v.w.keys)) {
-			if at, found := v.w.get(key); found && strings.HasPrefix(key, prefix) {
+			if at, found := v.w.get(key); found && s.Holds(key) {
 				list = append(list, virtual.Entry{Key: key, Value: slices.Clone(at.value)})
 			}
 		}
@@ -246,6 +246,9 @@ func (v view) ScanShard(_ context.Context, _ shards.ShardID, prefix string) iter
 		if err != nil {
 			yield(virtual.Entry{}, err)
 			return
+		}
+		if s.Last {
+			slices.Reverse(list)
 		}
 		for _, e := range list {
 			if !yield(e, nil) {
