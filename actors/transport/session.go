@@ -58,8 +58,7 @@ type request struct {
 	size   int   // of its frames, to be granted again when it is served
 	refuse error // it is not served, and why
 	from   tracing.Carrier
-	ctx    context.Context
-	cancel context.CancelFunc
+	ctx    callContext
 	begun  bool // it has a place
 	left   bool // nobody waits for it, nor for its worker: its place is another's
 }
@@ -238,10 +237,9 @@ func (in *session) begin(f *frame, size int, from tracing.Carrier, refuse error)
 		in.lane.post(&frame{form: formFailure, id: r.id, body: encodeFailure(&shards.Error{Kind: shards.KindUnavailable, Err: errTooMany})})
 		return false
 	}
+	r.ctx.session = in.ctx
 	if f.budget > 0 {
-		r.ctx, r.cancel = context.WithTimeout(in.ctx, time.Duration(f.budget)*time.Millisecond)
-	} else {
-		r.ctx, r.cancel = context.WithCancel(in.ctx)
+		r.ctx.deadline = time.Now().Add(time.Duration(f.budget) * time.Millisecond)
 	}
 	in.calls[r.id] = r
 	if in.active >= in.t.config.Serving {
@@ -363,7 +361,7 @@ func (in *session) leave(r *request) {
 
 // answer serves a call and sends what came of it, unless nobody waits for it any more.
 func (in *session) answer(r *request) {
-	defer r.cancel()
+	defer r.ctx.end()
 	body, err := in.serve(r)
 	in.reply(r, body, err)
 }
@@ -393,7 +391,7 @@ func (in *session) serve(r *request) (body []byte, err error) {
 			body, err = nil, failed(shards.KindUnknown, fmt.Sprintf("node %s failed while it served %s: %v", naming(in.t.self()), r.kind, reason))
 		}
 	}()
-	ctx := r.ctx
+	ctx := context.Context(&r.ctx)
 	if r.from.Valid() {
 		inside, left := in.t.config.Messages.Within(ctx, r.from)
 		defer left()
@@ -407,7 +405,7 @@ func (in *session) abandon(id uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if r := in.calls[id]; r != nil {
-		r.cancel()
+		r.ctx.end()
 		in.leave(r)
 	}
 }

@@ -289,7 +289,7 @@ func (a *activation) runUntil(lent *delivery) {
 		}
 		a.method = d.m.Method
 		a.began = a.used
-		if before == nil { // it has slept since
+		if before == nil && lent == nil { // it has slept since; who lends its goroutine has just come
 			a.began = time.Now()
 		}
 		if d.from != nil {
