@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,25 @@ func TestDevFaults(t *testing.T) {
 	must(t, d.Stop(soon(t)))
 	if left, _ := filepath.Glob(filepath.Join(strings.TrimPrefix(d.env[1], "TMPDIR="), "*")); len(left) > 0 && goruntime.GOOS != "windows" {
 		t.Errorf("Ctrl-C leaves %v", left)
+	}
+}
+
+// TestDevBrokenLine breaks the line between the leader and another node: the third leads then, who reaches both, and all shards are
+// read, which takes a lease of every node (placement.md T8).
+func TestDevBrokenLine(t *testing.T) {
+	d := startDev(t, "--", "--lease", "700ms")
+	leader := strings.TrimSpace(d.troupe(t, 0, "leader"))
+	names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader })
+	other, third := names[0], names[1]
+	d.troupe(t, 0, "dev", "cut", other, "--from", leader)
+	for _, verb := range [][]string{{"leader"}, {"scan", "--keyspace", "default"}} {
+		must(t, d.Until(soon(t), func(ctx context.Context) error {
+			out, err := d.command(ctx, t, append(verb, "--addr", d.http(int(third[1]-'0')))...).CombinedOutput()
+			if said := strings.TrimSpace(string(out)); err != nil || verb[0] == "leader" && said != third {
+				return fmt.Errorf("the line between %s and %s is cut, and %v ends with %v: %s", leader, other, verb, err, said)
+			}
+			return nil
+		}))
 	}
 }
 

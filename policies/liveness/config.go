@@ -27,7 +27,7 @@ type Config struct {
 	ProbeEvery   int // ticks from one round of probes to the next. Default 10 (500 ms); not less than ProbeTimeout
 	ProbeTimeout int // ticks that a prober has, adaptation not counted. Default 8 (400 ms)
 
-	HandOnAfter int // ticks for which others reach a member that the leader does not before a better placed voter is looked for; and from one such search to the next. Default 30 (1.5 s)
+	HandOnAfter int // ticks for which others reach a member that the leader does not before a better placed voter is looked for; and from one such search to the next. Default: Lease
 	Settle      int // ticks that a reign lasts before it hands the lead on if the one before was shorter, and at most the pause before a voter that did not take the lead is offered it again. Default 600 (30 s)
 
 	MaxHealth   int // bound of the detector's own ill health, which multiplies limits by up to 1+MaxHealth. Default 4
@@ -52,6 +52,9 @@ const (
 	maxTicks   = 1 << 30
 )
 
+// standardLease is 1.5 s.
+const standardLease = 30
+
 // Validate gives the configuration with its defaults filled in, or says which field cannot be.
 func (c Config) Validate() (Config, error) {
 	if c.Self == "" {
@@ -64,6 +67,9 @@ func (c Config) Validate() (Config, error) {
 		if *f.value < 0 {
 			return c, fmt.Errorf("liveness: %s is %v; it must be above 0", f.name, *f.value)
 		}
+	}
+	if c.Lease == 0 {
+		c.Lease = standardLease // others follow from it
 	}
 	for _, f := range c.counts() {
 		if *f.value == 0 {
@@ -93,7 +99,7 @@ type countField struct {
 func (c *Config) counts() []countField {
 	return []countField{
 		{"Heartbeat", &c.Heartbeat, 5, maxTicks},
-		{"Lease", &c.Lease, 30, maxTicks},
+		{"Lease", &c.Lease, standardLease, maxTicks},
 		{"DriftPPM", &c.DriftPPM, 1000, 100_000},
 		{"Misses", &c.Misses, 3, 1000},
 		{"MaxAdapt", &c.MaxAdapt, 40, maxTicks},
@@ -102,7 +108,7 @@ func (c *Config) counts() []countField {
 		{"Probers", &c.Probers, 3, maxProbers},
 		{"ProbeEvery", &c.ProbeEvery, 10, maxTicks},
 		{"ProbeTimeout", &c.ProbeTimeout, 8, maxTicks},
-		{"HandOnAfter", &c.HandOnAfter, 30, maxTicks},
+		{"HandOnAfter", &c.HandOnAfter, c.Lease, maxTicks},
 		{"Settle", &c.Settle, 600, maxTicks},
 		{"MaxHealth", &c.MaxHealth, 4, maxHealth},
 		{"LateUnit", &c.LateUnit, 2, maxTicks},
