@@ -93,10 +93,11 @@ type Digested interface {
 	Digest() string
 }
 
-// Fueled is a Digested one whose work is counted: Cost is the fuel of the newest row of a kind that it was asked for, 0 if it
-// was asked for none. It is for traces: no plan depends on it.
+// Fueled is a Digested one whose work is counted: Cost is the fuel of the newest row of a kind that it was asked for. spoke says
+// that its module has answered such a question about the newest view: not where it was asked none, where its twin in Go answered in its
+// place, as to all promotions of shards without a primary, or where it failed. It is for traces: no plan depends on it.
 type Fueled interface {
-	Cost(c Capability) uint64
+	Cost(c Capability) (fuel uint64, spoke bool)
 }
 
 // Burner is a Decider or a Scorer that counts all its work: Burnt is the fuel that it has used since it was asked last. It is for

@@ -128,7 +128,7 @@ type Word struct {
 	Decider string `json:"decider"`
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason"`
-	Module  string `json:"module"` // digest of the guest module; empty for a built-in
+	Module  string `json:"module"` // digest of the guest module that answered; empty where none did: a rule of the house without one, or its twin, as in all failovers
 	Fuel    int64  `json:"fuel"`   // of the row that holds the answer; the most, where several rows do
 }
 

@@ -332,11 +332,8 @@ func TestWordsNameModules(t *testing.T) {
 type guest struct{ policies.Decider }
 
 func (guest) Digest() string { return "ab12cd34" }
-func (guest) Cost(c policies.Capability) uint64 {
-	if c == policies.Promote {
-		return 77
-	}
-	return 0
+func (guest) Cost(c policies.Capability) (fuel uint64, spoke bool) {
+	return 77, c == policies.Promote
 }
 
 // Promised: "survives the death of the leader half-way": another goes on with the same trace.

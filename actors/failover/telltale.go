@@ -15,8 +15,9 @@ type telltale struct {
 	places map[shards.ShardID][]policies.Explanation
 }
 
+// mind is a module by what it was asked: where it was not, its twin in Go has answered, or nobody, and nothing is said of it.
 type mind struct {
-	module string
+	module [policies.Start + 1]string
 	cost   [policies.Start + 1]uint64
 }
 
@@ -32,18 +33,6 @@ func listen(d *placement.Planned) *telltale {
 	t := &telltale{}
 	if d.Input == nil || d.Input.Policies == nil || len(d.Plan.Decisions) == 0 {
 		return t
-	}
-	t.minds = map[string]mind{}
-	for _, x := range d.Input.Policies.Deciders {
-		if module, ok := x.(policies.Digested); ok {
-			m := mind{module: module.Digest()}
-			if f, ok := x.(policies.Fueled); ok {
-				for c := range m.cost {
-					m.cost[c] = f.Cost(policies.Capability(c))
-				}
-			}
-			t.minds[x.Name()] = m
-		}
 	}
 	var moves []allocator.Decision
 	for i := range d.Plan.Decisions {
@@ -61,7 +50,27 @@ func listen(d *placement.Planned) *telltale {
 			t.places[moves[i].Shard] = places
 		}
 	}
+	t.meet(d.Input.Policies.Deciders)
 	return t
+}
+
+// meet notes who gave the newest answers.
+func (t *telltale) meet(all []policies.Decider) {
+	t.minds = map[string]mind{}
+	for _, x := range all {
+		module, digested := x.(policies.Digested)
+		f, fueled := x.(policies.Fueled)
+		if !digested || !fueled {
+			continue
+		}
+		var m mind
+		for c := range m.cost {
+			if fuel, spoke := f.Cost(policies.Capability(c)); spoke {
+				m.module[c], m.cost[c] = module.Digest(), fuel
+			}
+		}
+		t.minds[x.Name()] = m
+	}
 }
 
 // leaves says whether a decision moves a copy off a node that is drained.
@@ -89,11 +98,14 @@ func (t *telltale) candidates(d *allocator.Decision) []policies.Explanation {
 	return d.Candidates
 }
 
-// of is the module of a decider, and what its row cost.
+// of is the module of a decider, if it has answered such questions, and what its row cost.
 func (t *telltale) of(decider string, c policies.Capability) (module string, fuel int64) {
 	if t == nil {
 		return "", 0
 	}
 	m := t.minds[decider]
-	return m.module, int64(m.cost[c])
+	if c == policies.Allocate && m.module[c] == "" {
+		c = policies.Start // one explanation has both: whether a copy may be there, and may begin now
+	}
+	return m.module[c], int64(m.cost[c])
 }

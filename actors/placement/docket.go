@@ -40,8 +40,12 @@ func (d *docket) enter(faults []hosted.Fault) {
 			c = &file{}
 			d.cases[cluster.Digest(f.Digest)] = c
 		}
-		c.policy, c.last = f.Policy, f.Text
-		c.faults++
+		if c.policy, c.last = f.Policy, f.Text; f.Spared {
+			continue
+		}
+		if c.faults++; f.Out {
+			c.faults = max(c.faults, hosted.Strikes) // it had several faults in one
+		}
 	}
 }
 

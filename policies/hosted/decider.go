@@ -9,11 +9,6 @@ import (
 	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
-// emergencyFuel is what the policies of one set may use together in one view while shards without a primary are promoted:
-// about two milliseconds. Each has an equal share, and what it could say beyond that is not waited for. Modules of the house
-// are not counted.
-const emergencyFuel = 4_000_000
-
 // mind is a version in a set: its guest, and what became of it.
 type mind struct {
 	v     *Version
@@ -23,22 +18,29 @@ type mind struct {
 	guest     *guest
 	strikes   int
 	last      *Fault
-	fuel      uint64 // of the last question
-	burnt     uint64 // of guests that were dropped, since somebody asked
-	total     uint64 // of guests that were dropped
-	questions uint64 // that are counted for the stopwatch
+	spoke     [abi.Score]bool // the guest has answered questions of the kind about the view, and not its twin, or nobody
+	fuel      uint64          // of the last question
+	burnt     uint64          // of guests that were dropped, since somebody asked
+	total     uint64          // of guests that were dropped
+	questions uint64          // that are counted for the stopwatch
 
-	view  *policies.View // that told and hurry are about
-	told  int            // changes of the view
-	hurry uint64         // fuel that is left of its share for promotions
-	share uint64
+	view *policies.View // that told and purse are about
+	told int            // changes of the view
+	purse
 }
 
 // at begins with a view, if it is another than before.
 func (m *mind) at(v *policies.View) {
 	if m.view != v {
-		m.view, m.told, m.hurry = v, 0, m.share
+		m.view, m.told, m.spoke = v, 0, [abi.Score]bool{}
+		m.fill()
 	}
+}
+
+// rests says that it is not asked about a view: it is quarantined, or has used what it may use for it.
+func (m *mind) rests(v *policies.View) bool {
+	m.at(v)
+	return m.out() || m.over
 }
 
 // asked is a question as a guest is asked it.
@@ -79,24 +81,11 @@ func (m *mind) fail(f *Fault) {
 	m.ledger.fault(*f)
 }
 
-// inHurry is the fuel that is left of its share for promotions; none for a guest that has yet to begin, and takes its time for
-// that.
-func (m *mind) inHurry() uint64 {
-	switch {
-	case m.guest != nil:
-		m.guest.pay() // what it used in its own time
-	case m.v.begins:
-		return 0
-	}
-	return m.hurry
-}
-
-// pay takes what the guest has used from its share, and gives what is left.
-func (m *mind) pay() uint64 {
-	if m.guest != nil {
-		m.hurry -= min(m.hurry, m.guest.pay())
-	}
-	return m.hurry
+// hurried says that the mind is asked for a shard without a primary, and whether it can be: some of its share is left, and it need not begin
+// first, which takes its time.
+func (m *mind) hurried() bool {
+	m.rushed = true
+	return m.hurry > 0 && (m.guest != nil || !m.v.begins)
 }
 
 func (m *mind) drop() {
@@ -108,8 +97,8 @@ func (m *mind) drop() {
 	}
 }
 
-// prepare sees to it that there is a guest which knows the view as it now is. limit bounds the fuel of a new one.
-func (m *mind) prepare(v *policies.View, limit uint64) *Fault {
+// prepare sees to it that there is a guest which knows the view as it now is.
+func (m *mind) prepare(v *policies.View) *Fault {
 	m.at(v)
 	if err := m.board.look(v); err != nil {
 		return m.v.faulty(abi.ExportState, NoImage, "%v", err)
@@ -130,15 +119,15 @@ func (m *mind) prepare(v *policies.View, limit uint64) *Fault {
 	}
 	if m.guest == nil {
 		speaks := &voice{m.v.Name(), m.ledger}
-		if m.guest, fault = m.v.instantiate(wasm.Host{Log: speaks.log}); fault != nil {
+		if m.guest, fault = m.v.instantiate(wasm.Host{Log: speaks.log}, &m.purse); fault != nil {
 			return fault
 		}
 		m.guest.voice = speaks
 	}
-	if fault = m.guest.configure(settings, limit); fault != nil {
+	if fault = m.guest.configure(settings); fault != nil {
 		return fault
 	}
-	return m.guest.see(m.board, part, limit)
+	return m.guest.see(m.board, part)
 }
 
 // Decider is a decider whose mind is a guest. It belongs to one Set, and with it to one goroutine.
@@ -191,10 +180,12 @@ func (d *Decider) Has(c policies.Capability) bool {
 }
 
 // Answer raises the row. A module that fails says NO everywhere if its rule is hard, and nothing if it is soft; where shards
-// wait for a primary, nothing either way. Of a module of the house the twin speaks in both cases: they are one rule.
+// wait for a primary, nothing either way, and of copies that are where they are, neither: they would have to leave. Of a module of the
+// house the twin speaks in all cases: they are one rule.
 func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row) {
 	if d.v.twin != nil && urgent(q) {
 		policies.Put(d.v.twin, v, q, r) // a failover does not wait for a board to be drawn
+		d.spoke[q.Capability] = false
 		return
 	}
 	row, ok := d.row(v, q)
@@ -209,44 +200,31 @@ func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row)
 // row asks the guest, unless what it would say is known. It is nil if that is all YES; ok is false if it has no answer.
 func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bool) {
 	d.fuel = 0
-	if d.out() {
+	if d.rests(v) {
 		return nil, false
 	}
-	d.at(v)
-	limit, rushed := uint64(1<<62), urgent(q)
-	if rushed {
-		if limit = d.inHurry(); limit == 0 {
+	if urgent(q) {
+		defer d.relax()
+		if !d.hurried() {
 			return nil, false
 		}
 	}
-	fault := d.prepare(v, limit)
-	if rushed {
-		limit = d.pay()
-	}
+	fault := d.prepare(v)
 	if fault == nil {
 		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		if fresh {
+			d.spoke[q.Capability] = true
 			return k.row, true
 		}
-		budget := d.guest.budget(len(v.Nodes))
 		at, timed := d.begin()
-		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes), min(budget, limit))
+		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes))
 		d.end(at, timed)
-		d.fuel, k.fuel = d.guest.spent, d.guest.spent
-		if rushed {
-			d.pay()
-		}
 		if fault == nil {
+			d.fuel, k.fuel, d.spoke[q.Capability] = d.guest.spent, d.guest.spent, true
 			k.keep(row, d.board.epoch)
 			return row, true
 		}
-		rushed = rushed && limit < budget
-	}
-	if rushed && starved(fault) {
-		d.drop() // it was stopped for want of time, which need not be a fault of its own
-		d.hurry = 0
-		return nil, false
 	}
 	d.failed(fault)
 	return nil, false
@@ -254,7 +232,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 
 // failed takes a fault down, and forgets what the module said before: it is not believed any more.
 func (d *Decider) failed(f *Fault) {
-	d.fail(f)
+	d.blame(f)
 	for c := range d.kept {
 		d.kept[c].epoch = 0
 	}
@@ -293,7 +271,7 @@ func (d *Decider) instead(v *policies.View, q *policies.Question, r policies.Row
 	switch {
 	case d.v.twin != nil:
 		policies.Put(d.v.twin, v, q, r)
-	case d.v.Manifest.Kind == abi.Hard && !d.out() && !urgent(q):
+	case d.v.Manifest.Kind == abi.Hard && !d.out() && !urgent(q) && q.Capability != policies.Remain:
 		r.RaiseAll(policies.Say(policies.No, faultCode))
 	}
 }
@@ -334,8 +312,13 @@ func (m *mind) Identity() (version, digest, settings string) {
 // Name is the policy's.
 func (m *mind) Name() string { return m.v.Name() }
 
-// Cost is the fuel of the newest row of a kind.
-func (d *Decider) Cost(c policies.Capability) uint64 { return d.kept[c].fuel }
+// Cost is the fuel of the newest row of a kind, if the guest has answered such questions about the newest view.
+func (d *Decider) Cost(c policies.Capability) (fuel uint64, spoke bool) {
+	if !d.spoke[c] {
+		return 0, false
+	}
+	return d.kept[c].fuel, true
+}
 
 // Burnt makes it a policies.Burner: all calls of guests count, also those that failed and those that were no questions.
 func (m *mind) Burnt() uint64 {

@@ -19,17 +19,20 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 	if a.Code() == faultCode {
 		return d.failing()
 	}
-	if d.out() && d.v.twin != nil {
+	rests := d.rests(v)
+	if d.v.twin != nil && (rests || urgent(q)) {
 		return d.v.twin.Reason(v, q, node, a)
 	}
-	if d.v.explains && !d.out() && a.Verdict() != policies.Yes {
-		fault := d.prepare(v, 1<<62)
+	// Where a shard waits for its primary a guest is not asked for words: what it may use there is for choosing.
+	if d.v.explains && !rests && !urgent(q) && a.Verdict() != policies.Yes {
+		var text string
+		fault := d.prepare(v)
 		if fault == nil {
-			var text string
-			if text, fault = d.guest.why(abi.Capability(q.Capability), d.asked(q), node, a); fault == nil {
-				d.fuel = d.guest.spent
-				return text
-			}
+			text, fault = d.guest.why(abi.Capability(q.Capability), d.asked(q), node, a)
+		}
+		if fault == nil {
+			d.fuel = d.guest.spent
+			return text
 		}
 		d.failed(fault)
 		if d.v.twin != nil {
@@ -42,6 +45,9 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 
 // failing is the sentence of a NO that no rule has spoken.
 func (d *Decider) failing() string {
+	if d.over && !d.out() {
+		return fmt.Sprintf("policy %s is a hard rule, and has used what it may use in one plan: what it was not asked about any more waits for the next: %s", d.v.Name(), d.last.Text)
+	}
 	text := "it could not be asked"
 	if d.last != nil {
 		text = d.last.Text
@@ -50,7 +56,7 @@ func (d *Decider) failing() string {
 		d.v.Name(), d.strikes, Strikes, text)
 }
 
-// why asks the guest for a sentence.
+// why asks the guest for a sentence, a second time if it is a long one.
 func (g *guest) why(c abi.Capability, q asked, node int, a policies.Answer) (string, *Fault) {
 	size := usualText
 	for range 2 {
@@ -71,6 +77,7 @@ func (g *guest) why(c abi.Capability, q asked, node int, a policies.Answer) (str
 		if size = int(n); n > maxText {
 			break
 		}
+		size = maxText // and no other length, for each of which pol_alloc would be asked again
 	}
 	return "", g.v.faulty(abi.ExportExplain, BadText, "its sentence has %d bytes; at most %d are read", size, maxText)
 }

@@ -23,3 +23,26 @@ func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
 
 // Look has the set look at a view, as its guests do before they are asked.
 func (s *Set) Look(v *policies.View) error { return s.board.look(v) }
+
+// Give changes what each policy may use for a view.
+func (s *Set) Give(fuel uint64) {
+	for _, m := range s.minds {
+		m.budget = fuel
+		m.spare = fuel
+	}
+}
+
+// What policies may use, for tests that hold them to it.
+const (
+	PlanFuel      = planFuel
+	UsersFuel     = usersFuel
+	EmergencyFuel = emergencyFuel
+)
+
+// Spare is what each policy has left for the view.
+func (s *Set) Spare() (all []uint64) {
+	for _, m := range s.minds {
+		all = append(all, m.spare)
+	}
+	return all
+}

@@ -57,10 +57,10 @@ type classedMeter struct {
 
 // measure asks about one node. Who asks about all of them begins with the first, and has the row made at once.
 func (d *Decider) measure(v *policies.View, q *policies.Question, node int) policies.Answer {
-	if d.out() || urgent(q) {
+	if d.rests(v) || urgent(q) {
 		return d.one(v, q, node)
 	}
-	fault := d.prepare(v, 1<<62)
+	fault := d.prepare(v)
 	if fault == nil {
 		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
@@ -75,7 +75,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 		answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node)
 		d.end(at, timed)
 		if fault == nil {
-			d.fuel = d.guest.spent
+			d.fuel, d.spoke[q.Capability] = d.guest.spent, true
 			return answer
 		}
 	}
@@ -93,10 +93,8 @@ func (d *Decider) one(v *policies.View, q *policies.Question, node int) policies
 func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *Fault) {
 	s := &g.stack
 	s[0], s[1], s[2], s[3], s[4] = uint64(c), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node)
-	err := g.meter.Call(g.budget(1), s[:])
-	g.count()
-	if err != nil {
-		return 0, g.v.trapped(abi.ExportMeter, err)
+	if fault := g.run(g.meter, abi.ExportMeter, g.budget(1)); fault != nil {
+		return 0, fault
 	}
 	if x := uint32(s[0]); x > 255 || !g.v.known[x] {
 		return 0, g.v.faulty(abi.ExportMeter, BadByte, "it says %#x of node %d; its manifest has reasons 1 to %d", x, node, len(g.v.Manifest.Reasons)-1)

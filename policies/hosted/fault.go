@@ -20,6 +20,7 @@ type Fault struct {
 	Text    string // a sentence: the export, the limit, the value and the fix
 	Count   int    // of this version, with this one
 	Out     bool   // it is quarantined by this one
+	Spared  bool   // it does not count: it has used what it may use in one plan, and not in Strikes of them in a row
 }
 
 // The kinds of faults beside those of a wasm.Trap.

@@ -23,6 +23,7 @@ type guest struct {
 	delta    *wasm.Func
 
 	voice    *voice
+	purse    *purse
 	settings string // that it was configured with
 	config   area
 	image    area
@@ -38,7 +39,6 @@ type guest struct {
 	clean bool   // the row in the guest's memory is one
 	stack [8]uint64
 	spent uint64 // fuel of the last call
-	owed  uint64 // fuel of all calls since it was paid for
 	burnt uint64 // fuel of all calls since somebody asked; see Burnt
 	total uint64 // fuel of all calls
 }
@@ -56,12 +56,12 @@ const (
 	explainFuel   = 10_000_000
 )
 
-func (v *Version) instantiate(h wasm.Host) (*guest, *Fault) {
+func (v *Version) instantiate(h wasm.Host, p *purse) (*guest, *Fault) {
 	i, err := v.module.Instantiate(background, h)
 	if err != nil {
 		return nil, v.trapped(abi.ExportInitialize, err)
 	}
-	g := &guest{v: v, instance: i, meter: i.Func(abi.ExportMeter), explain: i.Func(abi.ExportExplain), delta: i.Func(abi.ExportDelta)}
+	g := &guest{v: v, instance: i, purse: p, meter: i.Func(abi.ExportMeter), explain: i.Func(abi.ExportExplain), delta: i.Func(abi.ExportDelta)}
 	for _, c := range abi.Capabilities() {
 		g.asks[c] = i.Func(c.Export())
 	}
@@ -74,26 +74,27 @@ func (g *guest) close() { _ = g.instance.Close() }
 func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault) {
 	f := g.instance.Func(export)
 	copy(g.stack[:], args)
-	err := f.Call(fuel, g.stack[:])
-	g.count()
-	if err != nil {
-		return 0, g.v.trapped(export, err)
+	if fault := g.run(f, export, fuel); fault != nil {
+		return 0, fault
 	}
 	return uint32(g.stack[0]), nil
 }
 
-func (g *guest) count() {
+// run calls a function with what is on the stack. What that may use, and what it used, is a matter of the purse.
+func (g *guest) run(f *wasm.Func, export string, fuel uint64) *Fault {
+	planned := export != abi.ExportAlloc && export != abi.ExportConfigure
+	if fuel = g.purse.most(fuel, planned); fuel == 0 { // to a Func it would mean its default
+		return g.v.faulty(export, string(wasm.Fuel), "no fuel is left for it")
+	}
+	err := f.Call(fuel, g.stack[:])
 	g.spent = g.instance.FuelUsed()
-	g.owed += g.spent
+	g.purse.pay(g.spent, planned)
 	g.burnt += g.spent
 	g.total += g.spent
-}
-
-// pay gives the fuel that has been used since it was asked last.
-func (g *guest) pay() uint64 {
-	owed := g.owed
-	g.owed = 0
-	return owed
+	if err != nil {
+		return g.v.trapped(export, err)
+	}
+	return nil
 }
 
 // room sees to it that an area has so many bytes, at a multiple of 64: what a guest gives need not lie at one.
@@ -121,8 +122,8 @@ func (g *guest) memory(a area, size int) []byte {
 	return g.instance.Memory()[a.at : a.at+a.size][:size]
 }
 
-// configure gives the guest its settings, if they are others than it has. limit bounds the fuel of that.
-func (g *guest) configure(settings []byte, limit uint64) *Fault {
+// configure gives the guest its settings, if they are others than it has.
+func (g *guest) configure(settings []byte) *Fault {
 	if g.instance.Func(abi.ExportConfigure) == nil || g.settings == string(settings) {
 		return nil
 	}
@@ -130,7 +131,7 @@ func (g *guest) configure(settings []byte, limit uint64) *Fault {
 		return fault
 	}
 	copy(g.memory(g.config, len(settings)), settings)
-	refused, fault := g.call(abi.ExportConfigure, min(limit, configureFuel), uint64(g.config.at), uint64(len(settings)))
+	refused, fault := g.call(abi.ExportConfigure, configureFuel, uint64(g.config.at), uint64(len(settings)))
 	if fault != nil {
 		return fault
 	}
@@ -154,7 +155,7 @@ func (g *guest) outgrown(size int) bool { return g.image.size > 0 && uint32(size
 
 // see gives the guest its part of the board's image. The room for an image is larger than the first one: most
 // clusters grow slowly.
-func (g *guest) see(b *board, part *abi.Part, limit uint64) *Fault {
+func (g *guest) see(b *board, part *abi.Part) *Fault {
 	if g.image.size == 0 {
 		if fault := g.room(&g.image, part.Size()+part.Size()/8); fault != nil {
 			return fault
@@ -162,7 +163,7 @@ func (g *guest) see(b *board, part *abi.Part, limit uint64) *Fault {
 	}
 	part.Write(g.memory(g.image, part.Size()))
 	c := b.image.Counts()
-	fuel := min(limit, stateFuel+stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots)))
+	fuel := stateFuel + stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots))
 	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(part.Size()))
 	if fault != nil {
 		return fault
@@ -210,8 +211,10 @@ func (g *guest) catchUp(b *board) *Fault {
 		return nil
 	}
 	list := abi.AppendChanges(nil, mine)
-	if fault := g.room(&g.changes, len(list)); fault != nil {
-		return fault
+	if len(list) > int(g.changes.size) {
+		if fault := g.room(&g.changes, 2*len(list)); fault != nil {
+			return fault
+		}
 	}
 	copy(g.memory(g.changes, len(list)), list)
 	_, fault := g.call(abi.ExportDelta, g.budget(0)+deltaRowFuel*uint64(len(mine)), uint64(g.changes.at), uint64(len(list)))
@@ -223,16 +226,14 @@ func (g *guest) budget(nodes int) uint64 { return uint64(g.v.Manifest.Limits.Bud
 
 // ask puts a question, and gives the row in the guest's memory, or nil if it is all YES: most are. It holds until the next
 // call. Every byte has been looked at.
-func (g *guest) ask(c abi.Capability, q asked, nodes int, fuel uint64) ([]byte, *Fault) {
+func (g *guest) ask(c abi.Capability, q asked, nodes int) ([]byte, *Fault) {
 	if !g.clean {
 		clear(g.memory(g.row, int(g.row.size)))
 	}
 	f := g.asks[c]
 	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.row.at)
-	err := f.Call(fuel, g.stack[:])
-	g.count()
-	if err != nil {
-		return nil, g.v.trapped(c.Export(), err)
+	if fault := g.run(f, c.Export(), g.budget(nodes)); fault != nil {
+		return nil, fault
 	}
 	row := g.memory(g.row, nodes) // it may have grown, and moved
 	if g.clean = bytes.Equal(row, g.blank[:nodes]); g.clean {

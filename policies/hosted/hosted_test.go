@@ -242,7 +242,8 @@ func TestPromotionsWaitForNobody(t *testing.T) {
 	if faults, _ := set.Faults(); len(faults) > 0 || asked < 15 || used > 4_000_000 || used < 2_000_000 || slow.Out() {
 		t.Errorf("%d questions, %d instructions, faults %v", asked, used, faults)
 	}
-	if f, ok := policies.Decider(slow).(policies.Fueled); !ok || f.Cost(policies.Promote) == 0 || f.Cost(policies.Start) != 0 {
+	fuel, spoke := slow.Cost(policies.Promote)
+	if _, other := slow.Cost(policies.Start); !spoke || fuel == 0 || other {
 		t.Error("traces cannot say what promotions cost")
 	}
 	if r := question(v, 1); set.Ask(v, r)[1].Verdict() != policies.NotPreferred {

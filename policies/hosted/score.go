@@ -20,7 +20,9 @@ func (s *Scorer) Scale() float64 { return s.v.Manifest.Scale }
 // Score adds the guest's figures. One that fails, or gives for any node what is no finite number, has said nothing: a score
 // is never so important that something waits for it. Of a module of the house the twin speaks then.
 func (s *Scorer) Score(v *policies.View, q *policies.Question, scores []float64) {
-	if each, ok := s.ask(v, q); ok {
+	if s.v.scorer != nil && urgent(q) {
+		s.v.scorer.Score(v, q, scores) // as of deciders: nobody waits for a board
+	} else if each, ok := s.ask(v, q); ok {
 		for i, x := range each {
 			scores[i] += x
 		}
@@ -32,51 +34,35 @@ func (s *Scorer) Score(v *policies.View, q *policies.Question, scores []float64)
 // ask asks the guest. ok is false if it has no answer.
 func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok bool) {
 	s.fuel = 0
-	if s.out() {
+	if s.rests(v) {
 		return nil, false
 	}
-	s.at(v)
-	limit, rushed := uint64(1<<62), !s.v.BuiltIn() && urgent(q)
-	if rushed {
-		if limit = s.inHurry(); limit == 0 {
+	if urgent(q) {
+		defer s.relax()
+		if !s.hurried() {
 			return nil, false
 		}
 	}
-	fault := s.prepare(v, limit)
-	if rushed {
-		limit = s.pay()
-	}
+	fault := s.prepare(v)
 	if fault == nil {
-		budget := s.guest.budget(len(v.Nodes))
 		at, timed := s.begin()
-		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes), min(budget, limit))
+		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes))
 		s.end(at, timed)
-		s.fuel = s.guest.spent
-		if rushed {
-			s.pay()
-		}
 		if fault == nil {
+			s.fuel = s.guest.spent
 			return s.each, true
 		}
-		rushed = rushed && limit < budget
 	}
-	if rushed && starved(fault) {
-		s.drop()
-		s.hurry = 0
-		return nil, false
-	}
-	s.fail(fault)
+	s.blame(fault)
 	return nil, false
 }
 
 // score asks for a figure per node, and appends them to out.
-func (g *guest) score(q asked, out []float64, nodes int, fuel uint64) ([]float64, *Fault) {
+func (g *guest) score(q asked, out []float64, nodes int) ([]float64, *Fault) {
 	clear(g.memory(g.scores, 8*nodes))
 	g.stack[0], g.stack[1], g.stack[2], g.stack[3] = uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(g.scores.at)
-	err := g.asks[abi.Score].Call(fuel, g.stack[:])
-	g.count()
-	if err != nil {
-		return out, g.v.trapped(abi.ExportScore, err)
+	if fault := g.run(g.asks[abi.Score], abi.ExportScore, g.budget(nodes)); fault != nil {
+		return out, fault
 	}
 	memory := g.memory(g.scores, 8*nodes)
 	for n := range nodes {

@@ -29,17 +29,17 @@ type Set struct {
 func NewSet(native []policies.Decider, of []Policy) *Set {
 	s := &Set{}
 	s.Deciders = append(s.Deciders, native...)
-	promoters := uint64(0)
 	for _, p := range of {
 		for _, c := range p.needs {
 			s.board.need(c)
 		}
-		if !p.BuiltIn() && (p.scores || p.answers[policies.Promote]) {
-			promoters++
-		}
 	}
+	users, house := purses(of)
 	for _, p := range of {
-		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes, share: emergencyFuel / max(1, promoters)}
+		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes, purse: users}
+		if p.BuiltIn() {
+			m.purse = house
+		}
 		if p.decides() {
 			d := &Decider{mind: m}
 			s.Deciders = append(s.Deciders, d.as())

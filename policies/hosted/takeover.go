@@ -27,6 +27,7 @@ func (s *Set) TakeOver(old *Set) {
 				continue
 			}
 			m.guest, o.guest = o.guest, nil
+			m.guest.purse = &m.purse
 			m.config = o.config
 			m.burnt, o.burnt = m.burnt+o.burnt, 0
 			m.guest.epoch = 0 // boards count from 1: it has not seen this one's image

@@ -181,9 +181,9 @@ func (v *Version) start() error {
 	if err != nil {
 		return fmt.Errorf("hosted: policy %s: %w", v.Name(), err)
 	}
-	g, fault := v.instantiate(wasm.Host{})
+	g, fault := v.instantiate(wasm.Host{}, &purse{})
 	if fault == nil {
-		fault = g.configure(settings, configureFuel)
+		fault = g.configure(settings)
 		g.close()
 	}
 	if fault != nil {

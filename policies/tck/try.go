@@ -80,7 +80,9 @@ func Try(how Trial) *Report {
 }
 
 func (t *trial) set(v *hosted.Version) *hosted.Set {
-	return hosted.NewSet(nil, []hosted.Policy{{Version: v, Settings: t.Settings}})
+	s := hosted.NewSet(nil, []hosted.Policy{{Version: v, Settings: t.Settings}})
+	s.Unbounded()
+	return s
 }
 
 func (t *trial) over() bool { return len(t.report.Problems) >= maxProblems }

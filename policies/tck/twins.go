@@ -34,6 +34,7 @@ func NewTwins(all []*hosted.Version, dice *rand.Rand) *Twins {
 	t := &Twins{Dice: dice}
 	for _, v := range all {
 		c := couple{name: v.Name(), twin: v.Twin(), ranks: v.TwinScorer(), set: hosted.NewSet(nil, []hosted.Policy{{Version: v}})}
+		c.set.Unbounded()
 		if c.twin != nil {
 			c.guest, c.alone.Deciders = c.set.Deciders[0], []policies.Decider{c.twin}
 		}

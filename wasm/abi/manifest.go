@@ -31,7 +31,10 @@ const (
 	MaxSettings = 64
 	MaxName     = 64
 	MaxPages    = 1024 // of 64 KiB, that a module may ask for
-	MaxFuel     = 100_000_000
+
+	MaxFuelPerRow  = 50_000_000
+	MaxFuelPerNode = 100_000
+	MaxFuelPerCall = 150_000_000 // whatever the two say: some 100 ms of a loop, for which nothing else can stop the world
 
 	DefaultPages       = 256
 	DefaultFuelPerRow  = 2_000_000
@@ -57,12 +60,14 @@ type Manifest struct {
 // Limits are what a module may use, each with a default for 0.
 type Limits struct {
 	Pages       int   `json:"pages,omitempty"`         // of memory, 64 KiB each; default 256
-	FuelPerRow  int64 `json:"fuel_per_row,omitempty"`  // instructions for one call, default 2,000,000 …
-	FuelPerNode int64 `json:"fuel_per_node,omitempty"` // … and for each node of the row, default 20,000
+	FuelPerRow  int64 `json:"fuel_per_row,omitempty"`  // instructions for one call, default 2,000,000, up to MaxFuelPerRow …
+	FuelPerNode int64 `json:"fuel_per_node,omitempty"` // … and for each node of the row, default 20,000, up to MaxFuelPerNode
 }
 
-// Budget is the fuel of one call over a row of so many nodes.
-func (l Limits) Budget(nodes int) int64 { return l.FuelPerRow + l.FuelPerNode*int64(nodes) }
+// Budget is the fuel of one call over a row of so many nodes, MaxFuelPerCall at most.
+func (l Limits) Budget(nodes int) int64 {
+	return min(MaxFuelPerCall, l.FuelPerRow+l.FuelPerNode*int64(nodes))
+}
 
 // ParseManifest reads a manifest, fills the defaults and refuses what no host could follow.
 func ParseManifest(text []byte) (*Manifest, error) {
@@ -165,10 +170,10 @@ func (l *Limits) validate() error {
 	switch {
 	case l.Pages < 1 || l.Pages > MaxPages:
 		return fmt.Errorf("limits.pages is %d; must be from 1 to %d pages of 64 KiB", l.Pages, MaxPages)
-	case l.FuelPerRow < 1 || l.FuelPerRow > MaxFuel:
-		return fmt.Errorf("limits.fuel_per_row is %d; must be from 1 to %d", l.FuelPerRow, MaxFuel)
-	case l.FuelPerNode < 1 || l.FuelPerNode > MaxFuel:
-		return fmt.Errorf("limits.fuel_per_node is %d; must be from 1 to %d", l.FuelPerNode, MaxFuel)
+	case l.FuelPerRow < 1 || l.FuelPerRow > MaxFuelPerRow:
+		return fmt.Errorf("limits.fuel_per_row is %d; must be from 1 to %d", l.FuelPerRow, MaxFuelPerRow)
+	case l.FuelPerNode < 1 || l.FuelPerNode > MaxFuelPerNode:
+		return fmt.Errorf("limits.fuel_per_node is %d; must be from 1 to %d", l.FuelPerNode, MaxFuelPerNode)
 	}
 	return nil
 }

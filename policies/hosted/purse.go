@@ -1,0 +1,118 @@
+package hosted
+
+import (
+	"github.com/troupe-actors/troupe/policies"
+)
+
+// What policies may use in one view, which is one plan, or one look of somebody who explains. It is fuel and not time, so that a plan is the
+// same wherever it is made again.
+//
+//	planFuel ──────── of each policy: what it does with the state, with changes, rows, scores and sentences
+//	usersFuel ─────── of all that are not of the house, in equal shares, if that is less
+//	emergencyFuel ─── of these, as long as shards without a primary are promoted, in equal shares as well
+//
+// A million is some half a millisecond of a loop.
+const (
+	planFuel      = 500_000_000
+	usersFuel     = 1_000_000_000
+	emergencyFuel = 4_000_000
+)
+
+// purse is what one policy has to spend.
+type purse struct {
+	budget   uint64 // for a view
+	spare    uint64 // what is left of it
+	over     bool   // nothing: it is not asked any more about this view
+	overruns int    // views in a row in which that happened
+	share    uint64 // for promotions
+	hurry    uint64 // what is left of it
+	rushed   bool   // a shard without a primary waits
+}
+
+// purses are those of users' policies and of the house's.
+func purses(of []Policy) (users, house purse) {
+	n, promoters := uint64(0), uint64(0)
+	for _, p := range of {
+		if p.BuiltIn() {
+			continue
+		}
+		n++
+		if p.scores || p.answers[policies.Promote] {
+			promoters++
+		}
+	}
+	users.budget, users.share = min(planFuel, usersFuel/max(1, n)), emergencyFuel/max(1, promoters)
+	return users, purse{budget: planFuel}
+}
+
+// fill begins with a view.
+func (p *purse) fill() {
+	if !p.over {
+		p.overruns = 0
+	}
+	p.spare, p.over, p.hurry = p.budget, false, p.share
+}
+
+// relax ends a question that could not wait.
+func (p *purse) relax() { p.rushed = false }
+
+// most is the fuel that a call may use which by itself might use so much. planned says that the plan is charged for it: not for what only a
+// new guest, or one with new settings, has to do, which is bounded by itself; a plan does not depend on whether its guests are new. In a
+// hurry all counts.
+func (p *purse) most(fuel uint64, planned bool) uint64 {
+	if planned {
+		fuel = min(fuel, p.spare)
+	}
+	if p.rushed {
+		fuel = min(fuel, p.hurry)
+	}
+	return fuel
+}
+
+// pay takes what a call has used.
+func (p *purse) pay(fuel uint64, planned bool) {
+	if planned {
+		p.spare -= min(p.spare, fuel)
+	}
+	if p.rushed {
+		p.hurry -= min(p.hurry, fuel)
+	}
+}
+
+// blame takes a fault down, unless the guest was stopped for what it had used before:
+//
+//   - of its share for promotions: nobody can wait for it, and what it would have said is not needed;
+//   - of what it may use for the view: it is not asked about that any more. This is told, and counts only if it happens in one view after the
+//     other, since some plans are larger than others.
+func (m *mind) blame(f *Fault) {
+	switch {
+	case starved(f) && m.rushed && m.hurry == 0:
+		m.drop()
+	case starved(f) && m.spare == 0:
+		m.overrun(f)
+	default:
+		m.fail(f)
+	}
+}
+
+func (m *mind) overrun(f *Fault) {
+	m.drop()
+	m.over = true
+	m.overruns++
+	f = m.v.faulty(f.Export, f.Kind, "with this call it has used the %d instructions that it may use in one plan, here about %d shards on %d nodes; let it answer per class, or prepare in pol_state what its rows need",
+		m.budget, len(m.view.State.Shards), len(m.view.Nodes))
+	if f.Spared = m.overruns < Strikes; !f.Spared {
+		m.strikes = Strikes
+	}
+	f.Count, f.Out = m.strikes, m.out()
+	m.last = f
+	m.ledger.fault(*f)
+}
+
+// Unbounded lets policies use as much for one view as they like, each call by itself being bounded: for whoever asks and plans nothing.
+func (s *Set) Unbounded() {
+	for _, m := range s.minds {
+		m.budget = 1 << 62
+		m.spare = m.budget
+	}
+}

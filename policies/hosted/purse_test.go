@@ -1,0 +1,260 @@
+package hosted_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/policies/modules"
+	"github.com/troupe-actors/troupe/policies/tck"
+	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// used is the fuel of all guests of a set.
+func used(s *hosted.Set) (sum uint64) {
+	for _, fuel := range s.Fuel() {
+		sum += fuel
+	}
+	return sum
+}
+
+// wasm.md, section 3.1: a module may use "500 M per round". One that stays within its limits at each row, and has no fault, ends a plan no
+// later than that. What it was not asked about waits if it is hard, and is decided without it if it is soft; in three plans in a row, and it
+// is quarantined.
+func TestPlanIsBounded(t *testing.T) {
+	e, w := engine(t), town(t, 3, 400, true)
+	for _, mode := range []string{abi.Hard, abi.Soft} {
+		set := with(load(t, e, fixture(t, "plain/plod", abi.Manifest{Kind: mode})))
+		defer set.Close()
+		for plan := 1; plan <= hosted.Strikes; plan++ {
+			if plan > 1 {
+				set.Give(20_000_000) // the rest of it is not about how much that is
+			}
+			before, most := used(set), uint64(hosted.PlanFuel)
+			if plan > 1 {
+				most = 20_000_000
+			}
+			in := input(w, &set.Set)
+			in.Explain = true
+			p := allocator.Make(in)
+			if fuel := used(set) - before; fuel > most+1_000_000 || fuel < most-3_000_000 {
+				t.Errorf("%s, plan %d: %d instructions, of %d", mode, plan, fuel, most)
+			}
+			faults, _ := set.Faults()
+			if len(faults) != 1 || faults[0].Kind != string(wasm.Fuel) || !strings.Contains(faults[0].Text, "that it may use in one plan, here about 400 shards on 3 nodes") {
+				t.Fatalf("%s, plan %d: %+v", mode, plan, faults)
+			}
+			if out := plan == hosted.Strikes; faults[0].Out != out || faults[0].Spared == out {
+				t.Errorf("%s, plan %d: %+v", mode, plan, faults[0])
+			}
+			switch made := p.Moves(); {
+			case mode == abi.Soft && made != 800:
+				t.Errorf("soft, plan %d: %d moves, want all of 800", plan, made)
+			case mode == abi.Hard && plan == 1 && (made < 100 || made > 500):
+				t.Errorf("hard: %d moves, want as many as it was asked about", made)
+			case mode == abi.Hard && plan < hosted.Strikes && !waits(p):
+				t.Errorf("hard, plan %d: nothing says why something waits", plan)
+			}
+		}
+		before := used(set)
+		if made := allocator.Make(input(w, &set.Set)).Moves(); made != 800 || used(set) != before {
+			t.Errorf("%s, in quarantine: %d moves, %d instructions", mode, made, used(set)-before)
+		}
+	}
+}
+
+// waits says whether a decision has the sentence of a policy that is not asked any more in this plan.
+func waits(p *allocator.Plan) bool {
+	for i := range p.Decisions {
+		for _, c := range p.Decisions[i].Candidates {
+			for _, word := range c.Words {
+				if strings.Contains(word.Reason, "waits for the next: policy plod 1, export can_allocate") {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// The bound is fuel: the plan is the same on another engine, and with guests that have planned before. Another plan in between that stays
+// within it, and nothing is held against a policy.
+func TestBoundedPlansCanBeMadeAgain(t *testing.T) {
+	slow, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := slow.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	large, small := town(t, 3, 60, true), town(t, 3, 2, true)
+	binary := fixture(t, "plain/plod", abi.Manifest{})
+	plan := func(s *hosted.Set, w *tck.World) *allocator.Plan {
+		in := input(w, &s.Set)
+		in.Explain = true
+		return allocator.Make(in)
+	}
+	fast := engine(t)
+	kept, other := with(load(t, fast, binary)), with(load(t, slow, binary))
+	defer kept.Close()
+	defer other.Close()
+	kept.Give(30_000_000)
+	other.Give(30_000_000)
+	want := plan(other, large)
+	for round := range 2 * hosted.Strikes {
+		if got := plan(kept, large); !reflect.DeepEqual(got, want) {
+			t.Fatalf("round %d: %s", round, difference(got, want))
+		}
+		if made := plan(kept, small).Moves(); made != 4 {
+			t.Fatalf("round %d: %d moves of a small plan", round, made)
+		}
+	}
+	faults, _ := kept.Faults()
+	for _, f := range faults {
+		if !f.Spared || f.Out {
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(faults) != 2*hosted.Strikes || want.Moves() == 0 || want.Moves() >= 120 {
+		t.Errorf("%d faults, %d moves", len(faults), want.Moves())
+	}
+}
+
+// A fault moves no copy: a hard rule about where copies may remain that fails, or is not asked any more, has them stay.
+func TestFaultsMoveNothing(t *testing.T) {
+	e, w := engine(t), town(t, 3, 60, false)
+	for _, name := range []string{"plain/plod", "hostile/remain"} {
+		set := with(load(t, e, fixture(t, name, abi.Manifest{})))
+		set.Give(20_000_000)
+		for range hosted.Strikes + 1 {
+			if p := allocator.Make(input(w, &set.Set)); p.Moves() != 0 {
+				t.Errorf("%s: %d moves", name, p.Moves())
+			}
+		}
+		if faults, _ := set.Faults(); len(faults) != hosted.Strikes {
+			t.Errorf("%s: %d faults", name, len(faults))
+		}
+		set.Close()
+	}
+}
+
+// However many policies there are, what they may do with one plan together does not grow.
+func TestPoliciesShareWhatAPlanMayUse(t *testing.T) {
+	e, w := engine(t), town(t, 3, 10, true)
+	var of []hosted.Policy
+	for i := range 4 {
+		of = append(of, hosted.Policy{Version: load(t, e, fixture(t, "plain/plod", abi.Manifest{Name: fmt.Sprintf("plod%d", i), Kind: abi.Soft}))})
+	}
+	for n, want := range map[int]uint64{1: hosted.PlanFuel, 2: hosted.PlanFuel, 4: hosted.UsersFuel / 4} {
+		set := hosted.NewSet(deciders.All(), of[:n])
+		allocator.Make(input(w, &set.Set))
+		for _, spare := range set.Spare() {
+			if spare == 0 || spare >= want || spare < want-100_000_000 {
+				t.Errorf("%d policies: one has %d left of %d", n, spare, want)
+			}
+		}
+		set.Close()
+	}
+}
+
+// DESIGN.md section 5: "A failover never waits for a bad policy." What each module that means no good adds to the plan that promotes for a
+// node of 100 primaries is counted: it has a share for choosing, and for nothing else.
+func TestWhatTheHostileCostAFailover(t *testing.T) {
+	e, w := engine(t), town(t, 3, 300, false)
+	w.Facts.Evidence[1].State = liveness.Dead
+	modules := []string{"plain/plod", "plain/wordy", "plain/slow"}
+	for name := range hostile {
+		modules = append(modules, "hostile/"+name)
+	}
+	without := promotions(w, &hosted.NewSet(deciders.All(), nil).Set)
+	if strings.Count(without, "c") != 100 {
+		t.Fatalf("promotions: %s", without)
+	}
+	for _, name := range modules {
+		for _, mode := range []string{abi.Hard, abi.Soft} {
+			set := with(load(t, e, fixture(t, name, abi.Manifest{Kind: mode, Scale: 1})))
+			for plan := range hosted.Strikes + 1 {
+				before := used(set)
+				if got := promotions(w, &set.Set); strings.Count(got, "c") != 100 {
+					t.Errorf("%s: promoted %s", name, got)
+				}
+				if fuel := used(set) - before; fuel > hosted.EmergencyFuel {
+					t.Errorf("%s, %s, plan %d: %d instructions", name, mode, plan, fuel)
+				}
+			}
+			if faults, _ := set.Faults(); len(faults) > hosted.Strikes {
+				t.Errorf("%s: %d faults", name, len(faults))
+			}
+			set.Close()
+		}
+	}
+}
+
+// Who ranks heirs is followed also if it has long words for that: in a failover the sentences are the manifest's, and cost nothing.
+func TestNoWordsAreWaitedFor(t *testing.T) {
+	e, w := engine(t), orphans(t)
+	v := load(t, e, fixture(t, "plain/wordy", abi.Manifest{Kind: abi.Soft}))
+	set := with(v)
+	defer set.Close()
+	p := allocator.Make(input(w, &set.Set))
+	said := 0
+	for i := range p.Decisions {
+		if p.Decisions[i].Move.Kind != cluster.MovePromote {
+			continue
+		}
+		for _, c := range p.Decisions[i].Candidates {
+			for _, word := range c.Words {
+				if word.Decider != "wordy" || word.Reason == "" {
+					continue
+				}
+				if said++; word.Reason != fmt.Sprintf("node %s may not have shard %s", c.Node, p.Decisions[i].Name) {
+					t.Fatalf("it is said to have said %q", word.Reason)
+				}
+			}
+		}
+	}
+	if faults, _ := set.Faults(); said < 10 || used(set) > 1_000_000 || len(faults) > 0 {
+		t.Errorf("%d sentences, %d instructions, faults %v", said, used(set), faults)
+	}
+}
+
+// In a failover it is the twins who speak for modules of the house; of a user's the module does. Traces are told so.
+func TestWhoSpeaksInAFailover(t *testing.T) {
+	e, w := engine(t), orphans(t)
+	own, err := hosted.LoadBuiltIns(t.Context(), e, slices.DeleteFunc(modules.All(), func(b hosted.BuiltIn) bool { return b.Twin.Name() != "alive" && b.Twin.Name() != "draining" }))
+	if err != nil || len(own) != 2 {
+		t.Fatal(own, err)
+	}
+	set := hosted.NewSet(nil, []hosted.Policy{{Version: own[0]}, {Version: own[1]}, {Version: load(t, e, fixture(t, "plain/wordy", abi.Manifest{Kind: abi.Soft}))}})
+	defer set.Close()
+	who := func(c policies.Capability) (names []string) {
+		for _, d := range set.Deciders {
+			if _, spoke := d.(policies.Fueled).Cost(c); spoke {
+				names = append(names, d.Name())
+			}
+		}
+		return names
+	}
+	v := w.View()
+	q := question(v, 1)
+	q.Capability = policies.Promote
+	set.Explain(v, q, 0)
+	if got := who(policies.Promote); !slices.Equal(got, []string{"alive", "draining", "wordy"}) {
+		t.Errorf("of a shard with a primary spoke %v", got)
+	}
+	promotions(w, &set.Set)
+	if got := who(policies.Promote); !slices.Equal(got, []string{"wordy"}) {
+		t.Errorf("in a failover spoke %v", got)
+	}
+}
