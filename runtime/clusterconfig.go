@@ -1,10 +1,6 @@
 package runtime
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -90,7 +86,7 @@ func (c *Config) validateCluster() error {
 	if c.Patience < 0 {
 		return invalid("patience %v must not be negative", c.Patience)
 	}
-	if _, err := c.peerTLS(); err != nil {
+	if _, err := c.peerCertificate(); err != nil {
 		return err
 	}
 	return c.validateTimes()
@@ -176,67 +172,6 @@ func (c *Config) validateTimes() error {
 			return invalid("%s %v must be from %v (%s) to %v", t.name, *t.value, t.least, t.why, maxTime)
 		}
 		*t.value = (*t.value + c.Tick - 1) / c.Tick * c.Tick
-	}
-	return nil
-}
-
-// peerTLS is how nodes prove to each other who they are; nil without certificates. Who has a certificate of the authority is
-// one of the cluster's nodes, whatever name it is dialled by: nodes have addresses that change, and no names.
-func (c *Config) peerTLS() (*tls.Config, error) {
-	if c.TLSCert == "" && c.TLSKey == "" && c.TLSCA == "" {
-		return nil, nil
-	}
-	if c.TLSCert == "" || c.TLSKey == "" || c.TLSCA == "" {
-		return nil, invalid("certificate, key and authority for the peer port come together: one of TLSCert, TLSKey and TLSCA (--tls-cert, --tls-key, --tls-ca) is missing")
-	}
-	own, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-	if err != nil {
-		return nil, invalid("certificate %s with key %s: %w", c.TLSCert, c.TLSKey, err)
-	}
-	text, err := os.ReadFile(c.TLSCA)
-	if err != nil {
-		return nil, invalid("certificate authority: %w", err)
-	}
-	authority := x509.NewCertPool()
-	if !authority.AppendCertsFromPEM(text) {
-		return nil, invalid("certificate authority %s holds no certificate in PEM", c.TLSCA)
-	}
-	t := &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority, RootCAs: authority,
-		InsecureSkipVerify: true, // of the name only: VerifyConnection does the rest
-	}
-	t.VerifyConnection = func(s tls.ConnectionState) error { return signedBy(authority, s.PeerCertificates) }
-	var chain []*x509.Certificate
-	for _, der := range own.Certificate {
-		one, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, invalid("certificate %s: %w", c.TLSCert, err)
-		}
-		chain = append(chain, one)
-	}
-	if err := signedBy(authority, chain); err != nil {
-		return nil, invalid("certificate %s: %w; other nodes would refuse it", c.TLSCert, err)
-	}
-	return t, nil
-}
-
-// signedBy checks a certificate, the first of a chain, against the authority, as a server's and as a client's.
-func signedBy(authority *x509.CertPool, chain []*x509.Certificate) error {
-	if len(chain) == 0 {
-		return errors.New("the other side shows no certificate")
-	}
-	o := x509.VerifyOptions{Roots: authority, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	for _, c := range chain[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	_, err := chain[0].Verify(o)
-	if err == nil {
-		o.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		_, err = chain[0].Verify(o)
-	}
-	if err != nil {
-		return fmt.Errorf("it is not signed by this cluster's authority for servers and clients: %w", err)
 	}
 	return nil
 }

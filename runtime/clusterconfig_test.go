@@ -196,7 +196,7 @@ func TestPeerCertificates(t *testing.T) {
 	wrong := good
 	wrong.TLSCA = theirs.file
 	for want, c := range map[string]*Config{"servers and clients": &half, "other nodes would refuse it": &wrong} {
-		if _, err := c.peerTLS(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+		if _, err := c.peerCertificate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, which does not say %q", err, want)
 		}
 	}
@@ -205,15 +205,13 @@ func TestPeerCertificates(t *testing.T) {
 // handshake connects a client of one config with a server of another.
 func handshake(t *testing.T, client, server *Config) (ofClient, ofServer error) {
 	t.Helper()
-	c, err := client.peerTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.peerTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", s)
+	return shake(t, must[*certificate](t)(client.peerCertificate()), must[*certificate](t)(server.peerCertificate()))
+}
+
+// shake is handshake with what two nodes have read.
+func shake(t *testing.T, client, server *certificate) (ofClient, ofServer error) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server.peer())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +225,7 @@ func handshake(t *testing.T, client, server *Config) (ofClient, ofServer error) 
 		}
 		answer <- err
 	}()
-	conn, ofClient := tls.Dial("tcp", l.Addr().String(), c)
+	conn, ofClient := tls.Dial("tcp", l.Addr().String(), client.peer())
 	if ofClient == nil {
 		_, ofClient = conn.Read(make([]byte, 1))
 		conn.Close()

@@ -72,7 +72,8 @@ type Config struct {
 
 	// TLSCert, TLSKey and TLSCA are PEM files for the Peer listener: this node's certificate and key, and the authority that
 	// must have signed those of all nodes. They come together, and nodes then ask each other for certificates. A certificate
-	// must be good for servers and for clients. Default: none; peers then speak without encryption.
+	// must be good for servers and for clients. They are read again within a minute when they change: connections that are there stay.
+	// Default: none; peers then speak without encryption.
 	TLSCert, TLSKey, TLSCA string
 
 	// ClientTLSCert and ClientTLSKey are PEM files for the RESP and HTTP listeners, which then speak TLS (1.2 or newer) and nothing

@@ -304,6 +304,7 @@ func (n *Node) logFacts(f *admin.Facts) {
 // serverFacts adds what the servers tell.
 func (n *Node) serverFacts(f *admin.Facts) {
 	f.Watchers = n.watchers.Load()
+	f.Certificates = n.certificateEnds()
 	if n.resp != nil {
 		f.RESPConnections, f.RESPCommands = n.resp.Load()
 		f.RESPHeld, f.RESPLimit, f.RESPRefused = n.resp.Held()

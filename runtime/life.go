@@ -121,10 +121,6 @@ func (l *life) listen() (err error) {
 	if n.config.Peer == "" {
 		return nil
 	}
-	tls, err := n.config.peerTLS()
-	if err != nil {
-		return err
-	}
 	if n.peer == "" {
 		n.peer = n.config.Peer
 	}
@@ -133,7 +129,7 @@ func (l *life) listen() (err error) {
 			Format: WireFormat, Cluster: n.id.Cluster, Node: n.id.Node, Epoch: l.epoch, Name: n.config.Name, Release: Version(),
 		},
 		Oldest: oldestWire, Advertise: n.config.advertised, Messages: n.telling.messages, ReceiveTraced: l.receiveTraced,
-		Listen: n.peer, TLS: tls, Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
+		Listen: n.peer, TLS: n.between.peer(), Log: n.config.Logger, Receive: l.receive, Serve: l.serve, Changed: l.connection,
 		Socket: l.socket,
 	})
 	if err != nil {

@@ -26,6 +26,9 @@ func (n *Node) bind() (err error) {
 	if n.shown, err = n.config.clientCertificate(); err != nil {
 		return err
 	}
+	if n.between, err = n.config.peerCertificate(); err != nil {
+		return err
+	}
 	if n.config.RESP != "" {
 		if n.listeners.resp, err = listen("the Redis protocol", n.config.RESP); err != nil {
 			return err

@@ -60,6 +60,7 @@ type Node struct {
 
 	listeners struct{ resp, http net.Listener }
 	shown     *certificate // to clients; nil: they speak without TLS
+	between   *certificate // to other nodes; nil likewise
 	peer      string       // what the next life listens on; belongs to whoever begins it
 	servers   []*server
 	resp      *resp.Server                // nil if it is not served
@@ -139,6 +140,7 @@ func (n *Node) start(ctx, background context.Context) error {
 		n.background.Go(func() { n.keeper.Run(background, time.Second) })
 	}
 	n.background.Go(func() { n.lookForRoom(background) })
+	n.background.Go(func() { n.watchCertificates(background) })
 	if err := n.settle(ctx); err != nil {
 		return err
 	}

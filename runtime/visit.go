@@ -26,11 +26,11 @@ type Visited struct {
 // the visitor's own, as Owner tells them; empty if it has none yet. An error says why nobody was met, or not asked in; the Visited is empty
 // if nobody introduced himself.
 func Visit(ctx context.Context, c Config, node shards.NodeID, cluster, address string) (v Visited, err error) {
-	secure, err := c.peerTLS()
+	secure, err := c.peerCertificate()
 	if err != nil {
 		return v, err
 	}
-	t, err := visitor(secure, address)
+	t, err := visitor(secure.peer(), address)
 	if err != nil {
 		return v, fmt.Errorf("no visit to %s: %w", address, err)
 	}

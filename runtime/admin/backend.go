@@ -189,6 +189,7 @@ type Facts struct {
 	RESPLimit       int64  // of RESPHeld
 	RESPRefused     uint64 // times that a connection was refused more
 	Watchers        int64
+	Certificates    map[string]int64 // when they end, in Unix seconds, by whom they are shown to: clients, nodes
 
 	Actors           []ActorFacts  // by kind
 	ProposalsPending int64         // commands of this node that the metadata group has not answered yet

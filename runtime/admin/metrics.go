@@ -70,6 +70,7 @@ var (
 	metricRESPHeld     = metric("resp_held_bytes", "Commands, transactions, replies and messages of all Redis clients that are held, beyond what each has free, in bytes.")
 	metricRESPLimit    = metric("resp_held_limit_bytes", "Limit of what all Redis clients hold together, in bytes.")
 	metricRESPRefused  = metric("resp_held_refused_total", "Times that a Redis client was refused, since all clients held what they may.")
+	metricCertificate  = metric("certificate_end_seconds", "When the certificate ends that this node shows to clients or to other nodes, or the one that has signed it, in seconds since 1970.", "to")
 	metricWatchers     = metric("watchers", "Watches that are on.")
 	metricActors       = metric("actor_active", "Actors of this node that are in memory.", "type")
 	metricActorBytes   = metric("actor_bytes", "Memory that actors of this node are taken to need, in bytes.", "type")
@@ -191,6 +192,9 @@ func (m sender) facts(f *Facts) {
 	m.gauge(metricRESPHeld, float64(f.RESPHeld))
 	m.gauge(metricRESPLimit, float64(f.RESPLimit))
 	m.counter(metricRESPRefused, float64(f.RESPRefused))
+	for to, end := range f.Certificates {
+		m.gauge(metricCertificate, float64(end), to)
+	}
 	m.gauge(metricWatchers, float64(f.Watchers))
 	for _, k := range f.Actors {
 		m.gauge(metricActors, float64(k.Active), k.Kind)

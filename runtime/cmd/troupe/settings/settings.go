@@ -102,7 +102,7 @@ var All = []Setting{
 	{Name: "keyspace", Hint: "SPEC", List: true, Usage: "NAME[:shards=16,replicas=1,min-in-sync=1,durability=fsync,max-memory=1gb,eviction=allkeys-lru] that the cluster shall have like this; repeatable (default \"default\")",
 		set: addKeyspace, list: keyspaceSpecs},
 	{Name: "replicas", Default: "1", Hint: "N", Usage: "copies beside the primary, of the keyspace that a new cluster begins with if --keyspace says none", set: replicas},
-	{Name: "tls-cert", Hint: "FILE", Usage: "certificate for the peer port (PEM), with --tls-key and --tls-ca", set: text(func(n *Node) *string { return &n.TLSCert })},
+	{Name: "tls-cert", Hint: "FILE", Usage: "certificate for the peer port (PEM), with --tls-key and --tls-ca; read again when they change", set: text(func(n *Node) *string { return &n.TLSCert })},
 	{Name: "tls-key", Hint: "FILE", Usage: "its key", set: text(func(n *Node) *string { return &n.TLSKey })},
 	{Name: "tls-ca", Hint: "FILE", Usage: "authority that has signed the certificates of all nodes", set: text(func(n *Node) *string { return &n.TLSCA })},
 	{Name: "client-tls-cert", Hint: "FILE", Usage: "certificate for Redis and HTTP clients (PEM), with --client-tls-key; read again when it changes", set: text(func(n *Node) *string { return &n.ClientCert })},

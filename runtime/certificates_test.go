@@ -91,7 +91,7 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	shown := must[*certificate](t)(c.clientCertificate())
 	number := func() int64 {
 		t.Helper()
-		return must[*tls.Certificate](t)(shown.show(nil)).Leaf.SerialNumber.Int64()
+		return shown.now().pair.Leaf.SerialNumber.Int64()
 	}
 	if number() != 2 {
 		t.Fatal("another certificate is shown")
@@ -135,6 +135,90 @@ func TestClientCertificateIsRefused(t *testing.T) {
 	} {
 		if _, err := c.clientCertificate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, which does not say %q", err, want)
+		}
+	}
+}
+
+// Certificate and authority of a node are renewed while it runs: first all believe both authorities, then each shows its new certificate.
+func TestPeerCertificateIsRenewed(t *testing.T) {
+	old, next := newAuthority(t), newAuthority(t)
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	identity := func(a *authority, name string) Config {
+		cert, key := a.sign(name, &x509.Certificate{SerialNumber: big.NewInt(2), ExtKeyUsage: usages})
+		return Config{TLSCert: cert, TLSKey: key, TLSCA: filepath.Join(t.TempDir(), "ca.pem")}
+	}
+	later := time.Now()
+	write := func(to string, from ...string) {
+		var all []byte
+		for _, name := range from {
+			all = append(all, must[[]byte](t)(os.ReadFile(name))...)
+		}
+		later = later.Add(time.Minute) // whatever the file system's clock counts in
+		must[struct{}](t)(struct{}{}, errors.Join(os.WriteFile(to, all, 0o600), os.Chtimes(to, later, later)))
+	}
+	a, b, fresh := identity(old, "a"), identity(old, "b"), identity(next, "c")
+	write(a.TLSCA, old.file)
+	write(b.TLSCA, old.file)
+	write(fresh.TLSCA, next.file, old.file)
+	var log bytes.Buffer
+	a.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	ofA, ofB := must[*certificate](t)(a.peerCertificate()), must[*certificate](t)(b.peerCertificate())
+	both := func(why string, good bool, x, y *certificate) {
+		t.Helper()
+		for _, c := range [][2]*certificate{{x, y}, {y, x}} {
+			ofClient, ofServer := shake(t, c[0], c[1])
+			if (ofClient == nil && ofServer == nil) != good {
+				t.Errorf("%s: %v, %v", why, ofClient, ofServer)
+			}
+		}
+	}
+	both("before", true, ofA, ofB)
+	write(a.TLSCA, old.file, next.file)
+	write(b.TLSCA, old.file, next.file)
+	both("nobody has looked yet", false, ofA, must[*certificate](t)(fresh.peerCertificate()))
+	ofA.looked, ofB.looked = time.Time{}, time.Time{}
+	both("both authorities", true, ofA, must[*certificate](t)(fresh.peerCertificate()))
+	write(a.TLSCert, fresh.TLSCert)
+	ofA.looked = time.Time{}
+	both("a certificate without its key", true, ofA, ofB)
+	if !strings.Contains(log.String(), "the certificate for nodes has changed and cannot be used") {
+		t.Errorf("log: %s", log.String())
+	}
+	write(a.TLSKey, fresh.TLSKey)
+	ofA.looked = time.Time{}
+	both("one is new", true, ofA, ofB)
+	write(b.TLSCA, old.file)
+	ofB.looked = time.Time{}
+	both("the old authority only", false, ofA, ofB)
+	write(a.TLSCA, old.file)
+	ofA.looked = time.Time{}
+	if ofA.now(); !strings.Contains(log.String(), "other nodes would refuse it") {
+		t.Errorf("an authority that has not signed it: %s", log.String())
+	}
+}
+
+// An end that is near is told once a day, be it the certificate's or its authority's.
+func TestEndOfCertificateIsTold(t *testing.T) {
+	a := newAuthority(t) // which ends in an hour
+	cert, key := a.sign("node", &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(1000 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	var log bytes.Buffer
+	c := Config{TLSCert: cert, TLSKey: key, TLSCA: a.file, ClientTLSCert: cert, ClientTLSKey: key, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	nodes, clients := must[*certificate](t)(c.peerCertificate()), must[*certificate](t)(c.clientCertificate())
+	now := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		of    *certificate
+		lines int
+		says  string
+	}{
+		{0, clients, 0, ""}, {0, nodes, 1, "the certificate for nodes ends soon"}, {time.Hour / 2, nodes, 1, ""}, {25 * time.Hour, nodes, 2, "the certificate for nodes has ended"},
+		{999 * time.Hour, clients, 3, "the certificate for clients ends soon"},
+	} {
+		step.of.look(now.Add(step.after))
+		if n := strings.Count(log.String(), "level=WARN"); n != step.lines || !strings.Contains(log.String(), step.says) {
+			t.Errorf("after %v: %d lines, want %d and %q: %s", step.after, n, step.lines, step.says, log.String())
 		}
 	}
 }
