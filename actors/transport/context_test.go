@@ -21,10 +21,10 @@ func TestCallContext(t *testing.T) {
 		{"caller waits no more", 0, func(c *callContext, _ context.CancelFunc) { c.end() }, context.Canceled},
 		{"twice", 0, func(c *callContext, session context.CancelFunc) { c.end(); session(); c.end() }, context.Canceled},
 		{"session", 0, func(_ *callContext, session context.CancelFunc) { session() }, context.Canceled},
-		{"deadline", limit, func(*callContext, context.CancelFunc) { time.Sleep(limit + 1) }, context.DeadlineExceeded},
-		{"before the deadline", limit, func(c *callContext, _ context.CancelFunc) { c.end(); time.Sleep(limit + 1) }, context.Canceled},
+		{"deadline", limit, func(*callContext, context.CancelFunc) { <-time.After(limit + 1) }, context.DeadlineExceeded},
+		{"before the deadline", limit, func(c *callContext, _ context.CancelFunc) { c.end(); <-time.After(limit + 1) }, context.Canceled},
 		{"after the deadline", limit, func(c *callContext, session context.CancelFunc) {
-			time.Sleep(limit + 1)
+			<-time.After(limit + 1)
 			_ = c.Err()
 			c.end()
 			session()
