@@ -203,7 +203,10 @@ func (h *hurt) targetDies() {
 	for _, name := range led {
 		for _, s := range x.children[string(x.below(x.root, "shard "+name+" ").SpanId)] {
 			if s.Name == "promote "+name+" @"+target.Name && s.Status.GetMessage() != "" {
-				x.below(x.below(x.root, "shard "+name+" "), "promote "+name+" again @")
+				shard := x.below(x.root, "shard "+name+" ")
+				x.below(shard, "promote "+name+" again @")
+				x.below(shard, "decide "+name+" @") // what was said when the first was chosen is there as well
+				x.below(shard, "decide "+name+" again @")
 				again++
 			}
 		}

@@ -88,6 +88,16 @@ func carried(list []Decision, attempts []Attempt) []int {
 	return places
 }
 
+// Undecided says that the newest attempt is to a node, and that no decision is known which it carries out.
+func (f *Failover) Undecided(s *Shard, to string) bool {
+	last := s.Last()
+	if last == nil || last.To != to {
+		return false
+	}
+	places := carried(f.decisions(s), s.Attempts)
+	return places[len(places)-1] < 0
+}
+
 // maker is who made the plan of a decision, as id and name; of one that is not known, who tells the story.
 func (p *projection) maker(list []Decision, at int) (id, name string) {
 	if at >= 0 && at < len(list) {

@@ -295,7 +295,8 @@ func (s *stories) planned(state *cluster.State, d *placement.Planned, told *tell
 		at := len(x.Plans)
 		for i := range d.Plan.Decisions {
 			if decision := &d.Plan.Decisions[i]; decision.Lane == allocator.Emergency {
-				if shard := x.shard(decision.Shard); shard != nil && (shard.Plan < 0 || !shard.Serving()) {
+				// Who takes over may tell that it serves before the plan is told that made it. What is decided once it serves and dies is of another story.
+				if shard := x.shard(decision.Shard); shard != nil && (!shard.Serving() || x.Undecided(shard, chosen(state, decision.Shard, &decision.Move))) {
 					part = x.decide(state, shard, decision, at, plan.Began+plan.Took, told) != "" || part
 				}
 			}
@@ -375,8 +376,8 @@ func (s *stories) took(state *cluster.State, t *Takeover) {
 		}
 		i := slices.IndexFunc(shard.Attempts, func(a tracing.Attempt) bool { return a.Term == uint64(t.Term) && a.ToID == string(t.Node) })
 		if i < 0 {
-			if last := shard.Last(); last != nil && last.Term >= uint64(t.Term) {
-				continue // of a reign before
+			if last := shard.Last(); last != nil && last.Term >= uint64(t.Term) || shard.Serving() {
+				continue // of a reign before, or of another death
 			}
 			shard.Attempts = append(shard.Attempts, tracing.Attempt{To: state.NodeName(t.Node), ToID: string(t.Node), Term: uint64(t.Term)})
 			i = len(shard.Attempts) - 1

@@ -439,3 +439,40 @@ func TestRedAndReturned(t *testing.T) {
 	}
 	s.golden("returned.txt")
 }
+
+// A plan may be told after what came of it: whom it chose, and why, is in the story all the same. What is decided when that one has served and dies is
+// of the story of its own death.
+func TestPlanIsToldLate(t *testing.T) {
+	s := newStage(t, 4, 4)
+	led := s.places("id2")
+	s.detect("id2", liveness.Dead, "proof", true)
+	s.planned()
+	s.planned()
+	row := func() *cluster.Shard { return &s.state.Shards[led[0]] }
+	late := func(served int64) {
+		d := s.plan()
+		s.follow(s.state, s.now)
+		s.took(s.state, &Takeover{Shard: row().ID, Term: row().Term, Node: row().PrimaryCopy().Node, Heard: s.now, Served: served})
+		s.stories.planned(s.state, d, nil, s.now)
+	}
+	s.detect(row().PrimaryCopy().Node, liveness.Dead, "proof", true)
+	late(s.now)
+	x := s.find("id2", 1)
+	if shard := &x.Shards[0]; len(x.Earlier) != 1 || shard.To != s.state.NodeName(row().PrimaryCopy().Node) || shard.Plan != 1 || !shard.Serving() {
+		t.Fatalf("of two decisions it has %+v, and then %+v", x.Earlier, shard)
+	}
+	for range 6 { // another copy takes the place of those that are lost
+		s.plan()
+		for _, c := range slices.Clone(row().Copies) {
+			if !c.InSync && s.alive[c.Node] == liveness.Alive {
+				s.apply(&cluster.Command{InSync: &cluster.InSync{Shard: row().ID, Term: row().Term, Primary: row().Primary, Add: []shards.CopyID{c.ID}}})
+			}
+		}
+	}
+	before := x.Shards[0]
+	s.detect(row().PrimaryCopy().Node, liveness.Dead, "proof", true)
+	late(0)
+	if after := x.Shards[0]; len(x.Earlier) != 1 || after.Plan != before.Plan || after.Reason != before.Reason || len(after.Attempts) != len(before.Attempts) {
+		t.Errorf("what is decided for another death is in the story: %+v", after)
+	}
+}

@@ -6,9 +6,11 @@ export function Verdicts({ record, shard, choose }) {
   const list = record.shards;
   if (list.length === 0) return html`<p class="empty">The node held nothing that had to go elsewhere.</p>`;
   const known = list.find((x) => x.name === shard), s = known || (shard ? null : list[0]);
+  const earlier = s ? (record.earlier || []).filter((d) => d.shard === s.id).reverse() : [];
   return html`<section aria-label="Why there"><h2>Why there</h2>
     <p class="bar"><label>Shard <select value=${s ? s.name : ''} onChange=${(e) => choose(e.target.value)}>${!s && html`<option value="">${shard}</option>`}${list.map((x) => html`<option value=${x.name}>${x.name}</option>`)}</select></label> <span role="status">${s ? s.reason || s.problem : ''}</span></p>
-    ${s ? html`<${Said} s=${s} words=${record.words} />` : html`<p class="empty">Nothing was decided about ${shard} here${record.omitted > 0 ? `, or it is one of ${record.omitted} shards for which the record has no room` : ''}.</p>`}</section>`;
+    ${s ? html`<${Said} s=${s} words=${record.words} />` : html`<p class="empty">Nothing was decided about ${shard} here${record.omitted > 0 ? `, or it is one of ${record.omitted} shards for which the record has no room` : ''}.</p>`}
+    ${earlier.map((d) => html`<h3>Before that${d.to ? ', for ' + d.to : ''}</h3><p class="bar">${d.reason}</p><${Said} s=${d} words=${record.words} />`)}</section>`;
 }
 
 // Said is the table of what was said about a shard.
