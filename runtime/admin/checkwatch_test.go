@@ -165,6 +165,12 @@ func TestWatchRouting(t *testing.T) {
 	if third.Leader != "n2" || third.Shards != nil {
 		t.Errorf("%+v", third)
 	}
+	c.apply(t, &cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: "x", Value: "y"}}}})
+	var fourth Routing
+	next(&fourth)
+	if fourth.Version <= third.Version || fourth.Shards != nil || fourth.Nodes != nil {
+		t.Errorf("after a setting has changed: %+v", fourth)
+	}
 }
 
 func TestWatchHealth(t *testing.T) {

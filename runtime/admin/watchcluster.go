@@ -33,6 +33,7 @@ func (s *Server) watchRouting(x *exchange, _ *query) error {
 // routingSent is what a client of /_watch/routing knows.
 type routingSent struct {
 	begun    bool
+	version  uint64 // of the cluster state: whatever else is agreed, as settings and policies, changes it as well
 	leader   string
 	versions map[shards.ShardID]uint64
 	nodes    []Node
@@ -55,10 +56,10 @@ func (r *routingSent) line(o *overview) any {
 			line.Shards = append(line.Shards, rowOf(o.state, row))
 		}
 	}
-	if r.begun && line.Nodes == nil && line.Shards == nil && line.Leader == r.leader {
+	if r.begun && line.Nodes == nil && line.Shards == nil && line.Leader == r.leader && line.Version == r.version {
 		return nil
 	}
-	*r = routingSent{begun: true, leader: line.Leader, versions: versions, nodes: o.nodes}
+	*r = routingSent{begun: true, version: line.Version, leader: line.Leader, versions: versions, nodes: o.nodes}
 	return line
 }
 

@@ -1,10 +1,10 @@
 // What the console knows of the cluster, as it changes: the members, the shard table, and how both came to be what they are.
-import { lines } from './api.js';
+import { json, lines, repeat } from './api.js';
 import { Past, remember } from './past.js';
 import { useEffect, useState } from './vendor/preact-htm.js';
 
 // Times are those of the node that serves the page; ahead is how far its clock is before the browser's.
-// health is the newest answer of /_watch/health, or null: then nobody has judged yet.
+// health is the newest answer of /_cluster/health, or null: then nobody has judged yet.
 export const live = { online: false, problem: '', leader: '', version: 0, nodes: [], rows: new Map(), health: null, past: new Past(), ahead: 0, since: 0 };
 const listeners = new Set();
 
@@ -44,36 +44,46 @@ function take(line) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// follow keeps live up to date for as long as the page is there.
-export function follow() {
-  read('/_watch/routing', (line) => {
-    live.online = true;
-    live.problem = '';
-    take(line);
-  }, (problem) => {
-    live.online = false;
-    live.problem = problem;
-  });
-  read('/_watch/health', (health) => { live.health = health; }, () => { live.health = null; });
-}
+let stream = new AbortController();
+addEventListener('pagehide', () => stream.abort()); // a browser may keep the page for later, and has six connections to a node for all its pages
 
-// read follows a stream, and begins again when it has ended.
-async function read(path, line, ended) {
+const healthEvery = 2000;
+
+// follow keeps live up to date for as long as the page is there.
+export async function follow() {
+  repeat(askHealth, healthEvery);
   for (;;) {
-    let problem = 'the node has ended the connection';
+    stream = new AbortController();
     try {
-      for await (const one of lines(path)) {
-        if (!one.version) continue; // it only says that the node is there
-        line(one);
+      for await (const line of lines('/_watch/routing', stream.signal)) {
+        if (!line.version) continue;
+        live.online = true;
+        live.problem = '';
+        take(line);
         tell();
+        askHealth();
       }
+      live.problem = 'the node has ended the connection';
     } catch (e) {
-      problem = e.message;
+      live.problem = e.message;
     }
-    ended(problem);
+    live.online = false;
     tell();
     await pause(1000);
   }
+}
+
+let asked = null, again = false; // one question at a time; what changes meanwhile has it asked again
+
+async function askHealth() {
+  if (asked) { again = true; return asked; }
+  asked = json('GET', '/_cluster/health').then((health) => { live.health = health; }, () => { live.health = null; });
+  await asked;
+  asked = null;
+  tell();
+  if (!again) return undefined;
+  again = false;
+  return askHealth();
 }
 
 // recall fetches what was before the page was opened, from a time on.

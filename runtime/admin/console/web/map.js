@@ -66,7 +66,7 @@ function Why({ shard }) {
     ${answer.e.refuses_writes && html`<p class="bad">⚠ Writes that grow are refused: ${answer.e.refuses_writes}</p>`}
     <${Actions} row=${row} target=${target} />
     <h3>May a copy go there, or stay?</h3>
-    <div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr><th scope="col">decider</th>${nodes.map((n) => html`<th scope="col">${n.node_name} ${n.copy ? html`<span class="holds">${holds(n.copy)}</span>` : html`<span class=${'verdict ' + n.node_decision}>${n.node_decision}</span>`}</th>`)}</tr></thead>
+    <div class="scroll"><table class="why" aria-label="Verdicts"><thead><tr><th scope="col">decider</th>${nodes.map((n) => html`<th scope="col">${n.node_name} ${n.copy ? html`<span class="holds">${holds(n)}</span>` : html`<span class=${'verdict ' + n.node_decision}>${n.node_decision}</span>`}</th>`)}</tr></thead>
     <tbody>${deciders.filter(objects).map((d) => html`<tr><th scope="row">${d}</th>${nodes.map((n) => {
       const w = word(n, d);
       return html`<td>${w && html`<span class=${'verdict ' + w.decision}>${w.decision}</span> ${w.explanation}`}</td>`;
@@ -77,7 +77,7 @@ function Why({ shard }) {
   </section>`;
 }
 
-const holds = (c) => (c.failed ? 'has a failed copy' : !c.in_sync ? 'gets a copy' : 'has a copy');
+const holds = ({ node_name: name, copy: c }) => (live.nodes.some((n) => n.name === name && n.state === 'dead') ? 'is down with a copy' : c.failed ? 'has a failed copy' : !c.in_sync ? 'gets a copy' : 'has a copy');
 
 const mostMoves = 12;
 

@@ -17,7 +17,7 @@ export class Past {
   // add takes a line: what it says of rows, nodes and leader holds from its time on.
   add(line) {
     const before = this.last;
-    if (before && !line.whole && line.version === before.version && line.leader === before.leader && !line.nodes) return; // told twice
+    if (before && !line.whole && line.leader === before.leader && !line.nodes && (!line.shards || line.version === before.version)) return; // it changes nothing here, or is told twice
     const rows = line.whole || !before ? new Map() : this.rows;
     for (const row of line.shards || []) rows.set(row.shard, row);
     this.rows = rows;

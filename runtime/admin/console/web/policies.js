@@ -42,7 +42,7 @@ function Policy({ p }) {
       <button onClick=${() => post('rollback', `Roll ${p.name} back`, 'The version before decides again.', `troupe policy rollback ${p.name}`)}>Roll back</button>
       <button onClick=${() => post('deactivate', `Deactivate ${p.name}`, 'It decides nothing any more.', `troupe policy deactivate ${p.name}`)}>Deactivate</button></p>
     ${p.shadow && (last && speaksOf(last, p) ? html`<${Difference} c=${last} />` : html`<p class="empty">Nothing has been compared yet with this version in the shadow: the next plan will be.</p>`)}
-    <details><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
+    <details aria-label=${'All that is known of ' + p.name}><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
 }
 
 // speaksOf says whether a comparison was made with what is in the shadow now.
@@ -57,7 +57,7 @@ function Difference({ c }) {
     ['primaries, fullest over mean', (x) => x.primaries.toFixed(2)], ['planning, µs', (x) => x.micros]];
   const flips = c.flips.reduce((n, f) => n + f.count, 0);
   const with_ = c.policies.map((x) => `${x.name} version ${x.version}`).join(', ');
-  return html`<section aria-label="What the shadow would do"><h4>${many(flips, 'verdict')} would be others, of ${c.asked} of ${many(c.shards, 'shard')}; ${many(c.added.length + c.gone.length + (c.unlisted || 0), 'move')} would be made or not</h4>
+  return html`<section aria-label="What the shadow would do" data-number=${`${c.term}.${c.number}`}><h4>${many(flips, 'verdict')} would be others, of ${c.asked} of ${many(c.shards, 'shard')}; ${many(c.added.length + c.gone.length + (c.unlisted || 0), 'move')} would be made or not</h4>
     <p><small>Compared ${new Date(c.at).toLocaleString()} on version ${c.version}, with ${with_} in the shadow. <code>troupe policy shadow ${c.policies[0].name} --show</code></small></p>
     ${[...c.policies.filter((x) => x.absent).map((x) => `${x.name} version ${x.version} was not asked: ${x.absent}`), ...(c.faults || []).map((f) => 'It failed: ' + f)].map((text) => html`<p class="bad">${text}</p>`)}
     ${c.flips.length > 0 && html`<div class="scroll"><table class="list" aria-label="Verdicts that would be others"><thead><tr>${['Question', 'In force', 'With the shadow', 'Times', 'As'].map((h, i) => html`<th scope="col" class=${i === 3 ? 'number' : ''}>${h}</th>`)}</tr></thead>

@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useRef, useState } from './vendor/preact-htm.
 export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false }) + '.' + String(Math.floor(ms) % 1000).padStart(3, '0');
 
 // lasting is how long a play takes, whatever span it is of, in seconds; 0: change by change.
-const paces = [[5, 'in 5 s'], [15, 'in 15 s'], [60, 'in a minute'], [0, 'change by change']];
+const paces = [[1, 'in 1 s'], [5, 'in 5 s'], [15, 'in 15 s'], [60, 'in a minute'], [0, 'change by change']];
 const stepMillis = 400; // of change by change
 
 // usePlay moves at from its place to the end, and says whether it runs.
