@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,9 @@ func open(t *testing.T, m *harness.Member) *screen {
 	must(t, err)
 	s := &screen{b, t, m.Config.HTTP}
 	t.Cleanup(func() {
+		if t.Failed() {
+			s.keepPicture()
+		}
 		b.Close()
 		for _, problem := range b.Problems() {
 			if !strings.Contains(problem, "401 (Unauthorized)") { // a token is asked for after it
@@ -53,6 +57,19 @@ func open(t *testing.T, m *harness.Member) *screen {
 		}
 	})
 	return s
+}
+
+// keepPicture writes what is seen to a file, which stays with go test -artifacts.
+func (s *screen) keepPicture() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	png, err := s.Picture(ctx)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.t.ArtifactDir(), "console.png"), png, 0o600)
+	}
+	if err != nil {
+		s.t.Logf("there is no picture of the page: %v", err)
+	}
 }
 
 // view goes to a view.
@@ -157,6 +174,7 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	s.sees("failovers", victim.Name+"@1", "recovered")
 	s.sees("failovers/"+victim.Name, "failover "+victim.Name, "detect "+victim.Name, "take over "+led[0], "← chosen", "draining")
 	s.playsBack(led[0], victim.Name)
+	s.looksBack(led[0], victim.Name)
 	for view, want := range map[string][]string{
 		"nodes": {"Forget", "Drain"}, "settings": {"cluster.routing.allocation.enable", "node_left.delayed_timeout"}, "keys": {"Write a test key", "default"},
 		"policies": {"same_node", "troupe policy push"}, "raw": {"cluster_uuid"}, "topics": {"no node knows actors of kind topic", "recipes.Kinds()"}, "metrics": {"troupe_node_epoch"},
@@ -188,6 +206,8 @@ func (s *screen) usesKind(p *town, m *harness.Member) {
 	s.press("Escape")
 	s.shows("In use: version 1 (1.0.0)")
 	p.troupe("actor", "call", "counter/page-7", "add", "1")
+	s.view("raw")
+	s.view("actors") // asked anew, and not in ten seconds
 	s.until(`document.querySelector('[aria-label="Actors in memory"] tbody').innerText.includes('version 1')`)
 	s.shows(" 1 in memory")
 }
@@ -206,6 +226,8 @@ func (s *screen) playsBack(shard, victim string) {
 	s.press("Home")
 	s.until("%s", label("primary"))
 	s.until(`document.querySelectorAll('.waterfall .now').length > 4`)
+	s.tabTo("Pace")
+	s.press("ArrowUp")
 	s.tabTo("Play")
 	s.press("Enter")
 	s.until(`document.querySelector('.play').getAttribute('aria-label') === 'Pause'`)
@@ -214,6 +236,38 @@ func (s *screen) playsBack(shard, victim string) {
 	s.tabTo("One change back")
 	s.press("Enter", "Enter", "Enter", "Enter", "Enter", "Enter")
 	s.until("%s", label("primary"))
+	must(s.t, s.Eval(soon(s.t), label("primary")+".focus()", nil)) // the grid is one stop of Tab; arrows lead to this cell
+	s.press("Enter")
+	s.until(`location.hash.endsWith(%q) && document.querySelector('[aria-label="Why there"] select').value === %q`, "/"+shard, shard)
+	s.until(`/^(alive|draining)/.test(document.querySelector('[aria-label="Why there"] .who').innerText)`)
+	if at := s.focus(); !strings.HasPrefix(at, shard+" on "+victim) {
+		s.t.Errorf("the cell was chosen, and the focus went to %q", at)
+	}
+}
+
+// looksBack asks the map about a moment before a failover and about one after it.
+func (s *screen) looksBack(shard, victim string) {
+	s.t.Helper()
+	const then = `document.querySelector('[aria-label$=" as it was"]')`
+	told := fmt.Sprintf(`[...%s.querySelectorAll('h3')].some((h) => h.innerText.startsWith('Decided last until then: failover %s@1'))`, then, victim)
+	s.sees("map/"+shard, "May a copy go there, or stay?")
+	s.tabTo("Time")
+	s.press("Home", "End") // where it is live it is at the end, and stays so
+	s.until(`%s?.innerText.includes('troupe explain %s --at 20')`, then, shard)
+	s.until("%s", told)
+	s.shows("← chosen")
+	s.named("map, in the past")
+	s.tabTo("One change back")
+	for range 20 { // the last changes may be about other copies
+		var before bool
+		must(s.t, s.Eval(soon(s.t), fmt.Sprintf(`%s.innerText.includes(' on %s: primary')`, then, victim), &before))
+		if before {
+			break
+		}
+		s.press("Enter")
+	}
+	s.until(`%s.innerText.includes(' on %s: primary')`, then, victim)
+	s.until("!%s", told)
 }
 
 // Promised: "keyboard and screen reader usable", "each write action asks, needs the token, and shows its command line".

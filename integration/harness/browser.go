@@ -130,7 +130,9 @@ func (b *Browser) read(from *os.File) {
 		}
 		b.mutex.Lock()
 		if m.ID != 0 {
-			b.waiting[m.ID] <- m.message
+			if answer := b.waiting[m.ID]; answer != nil { // else whoever asked waits no more
+				answer <- m.message
+			}
 			delete(b.waiting, m.ID)
 		} else {
 			b.note(m.Method, m.Params)
@@ -313,6 +315,22 @@ func (b *Browser) Type(ctx context.Context, text string) error {
 // Resize makes the page that many pixels large.
 func (b *Browser) Resize(ctx context.Context, width, height int) error {
 	return b.ask(ctx, "Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
+}
+
+// Scheme has the page shown to somebody who prefers a colour scheme, light or dark, and no motion: what is seen then is at once as it stays.
+func (b *Browser) Scheme(ctx context.Context, name string) error {
+	return b.ask(ctx, "Emulation.setEmulatedMedia", object{"features": []object{
+		{"name": "prefers-color-scheme", "value": name}, {"name": "prefers-reduced-motion", "value": "reduce"},
+	}}, nil)
+}
+
+// Picture is the page as it is seen, as PNG.
+func (b *Browser) Picture(ctx context.Context) ([]byte, error) {
+	var answer struct {
+		Data []byte `json:"data"`
+	}
+	err := b.ask(ctx, "Page.captureScreenshot", object{"format": "png"}, &answer)
+	return answer.Data, err
 }
 
 // Spoken is a part of the page as a screen reader knows it.
