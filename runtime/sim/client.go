@@ -34,6 +34,7 @@ type client struct {
 	told    shards.SeqNo
 	sent    time.Duration // when the attempt was made that was answered
 	key     string        // if set, the only one that this client cares for
+	reads   bool          // it only reads
 	written int           // values so far
 }
 
@@ -79,6 +80,10 @@ func (c *client) next() {
 	key := c.key
 	if key == "" {
 		key = c.w.keys[c.chance.IntN(len(c.w.keys))]
+	}
+	if c.reads {
+		c.do(Get, key)
+		return
 	}
 	c.do(Action([]Action{Get, Get, Get, Put, Put, Append, Append, Append, Swap, Delete}[c.chance.IntN(10)]), key)
 }

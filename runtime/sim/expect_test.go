@@ -79,6 +79,12 @@ func (s *script) expect(words []string) {
 		count("promotions", s.promotions)
 	case "allocations":
 		count("allocations", s.allocations)
+	case "repeats":
+		repeats := 0
+		for _, n := range s.allocated {
+			repeats += max(0, n-1)
+		}
+		count("copies of shards that had got one", repeats)
 	case "deaths":
 		count("deaths", s.deaths)
 	case "pause":
@@ -126,13 +132,18 @@ func (s *script) condition(words []string) func() bool {
 	begun := s.w.now
 	switch words[0] {
 	case "writes":
-		space := shards.KeyspaceID(1)
-		if words[1] != "within" {
+		space, on := shards.KeyspaceID(1), shards.NodeID("")
+		switch words[1] {
+		case "within":
+		case "on":
+			on = s.node(words[2]).ID
+		default:
 			space = state().KeyspaceByName(words[1]).ID
 		}
+		keyed := s.keyed()
 		return func() bool {
 			for _, row := range state().ShardsOf(space) {
-				if _, ok := s.written[row.ID]; !ok && s.hasKey(row.ID) {
+				if _, ok := s.written[row.ID]; !ok && keyed[row.ID] && (on == "" || syncedOn(&row, on)) {
 					s.missing = &row
 					return false
 				}
@@ -143,9 +154,25 @@ func (s *script) condition(words []string) func() bool {
 		return func() bool {
 			return !slices.ContainsFunc(s.w.acts.names, func(name string) bool { return s.w.acts.lines[name].now().count == s.counts[name] })
 		}
+	case "writable":
+		seen := 0 // as many are, or were, in the order of the table
+		return func() bool {
+			for rows := state().Shards; seen < len(rows); seen++ {
+				if !s.writable(&rows[seen]) {
+					s.missing = &rows[seen]
+					return false
+				}
+			}
+			return true
+		}
 	case "refusal":
+		ids := s.alone(words[1:])
+		return func() bool {
+			return !slices.ContainsFunc(ids, func(id shards.ShardID) bool { return s.lastWrite[id] > begun })
+		}
+	case "reads":
 		id := s.shard(words[2])
-		return func() bool { return s.lastWrite[id] <= begun }
+		return func() bool { return s.lastRead[id] > 0 }
 	case "no":
 		id := s.shard(words[3])
 		return func() bool { return s.lastRead[id] <= begun }
@@ -183,12 +210,65 @@ func (s *script) condition(words []string) func() bool {
 	return nil
 }
 
-// hasKey says whether some client writes to the shard.
-func (s *script) hasKey(id shards.ShardID) bool {
-	return slices.ContainsFunc(s.w.clients, func(c *client) bool {
-		space := s.w.spaceOf(s.w.watch.newest, c.key)
-		return c.key == "" || space != nil && shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(c.key)))) == id
-	})
+// writable says whether a shard's primary takes writes now.
+func (s *script) writable(row *cluster.Shard) bool {
+	primary := row.PrimaryCopy()
+	if primary == nil {
+		return false
+	}
+	n := s.w.nodeByID(primary.Node)
+	if !n.running() || n.proc.copies == nil || !n.proc.member.leased() {
+		return false
+	}
+	h := n.proc.copies.held[row.ID]
+	return h != nil && h.core.Writable() == nil
+}
+
+// syncedOn says whether a node has a copy in sync of a shard.
+func syncedOn(row *cluster.Shard, node shards.NodeID) bool {
+	c := row.CopyOn(node)
+	return c != nil && c.InSync
+}
+
+// alone is the shard that is named, "of a/0", or all whose only copy in sync is on a node, "on x".
+func (s *script) alone(words []string) (ids []shards.ShardID) {
+	if words[0] == "of" {
+		return []shards.ShardID{s.shard(words[1])}
+	}
+	on := s.node(words[1]).ID
+	for i := range s.w.watch.newest.Shards {
+		row := &s.w.watch.newest.Shards[i]
+		others := slices.ContainsFunc(row.Copies, func(c cluster.Copy) bool { return c.InSync && c.Node != on })
+		if syncedOn(row, on) && !others {
+			ids = append(ids, row.ID)
+		}
+	}
+	if len(ids) == 0 {
+		s.fail("no shard is in sync on %s alone", on)
+	}
+	return ids
+}
+
+// keyed are the shards that some client writes to.
+func (s *script) keyed() map[shards.ShardID]bool {
+	keyed := map[shards.ShardID]bool{}
+	for _, c := range s.w.clients {
+		keys := s.w.keys
+		switch {
+		case c.reads:
+			continue
+		case c.key != "":
+			keys = []string{c.key}
+		case c.number > 0:
+			continue // as the first one, it writes to all
+		}
+		for _, key := range keys {
+			if space := s.w.spaceOf(s.w.watch.newest, key); space != nil {
+				keyed[shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key))))] = true
+			}
+		}
+	}
+	return keyed
 }
 
 // spread checks that primaries are even: nobody leads more than so many above the average.

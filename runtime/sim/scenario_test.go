@@ -29,13 +29,18 @@ import (
 //	heal                            undo all cuts
 //	slow x 1000 | clock x 1h | drift x 0.0005 | rot x a/0
 //	drain x | undrain x | set name value | keyspace b 2 | replicas a 2 | stale a/0 x      what an operator does
+//	readers                         a second client for each key, which only reads: no write without an answer keeps it waiting
 //	hold a:0 3s                     the next message takes the actor that long
 //	mark                            begin to measure; so does every fault
 //	expect writes within 500ms      each shard has acknowledged a write that was sent after the mark
 //	expect writes b within 1s       the same of one keyspace
+//	expect writes on x within 1s    the same of the shards that have a copy in sync on a node
 //	expect acts within 500ms        each actor has changed since the mark
+//	expect writable within 10s      one shard after the other has a primary with a lease that takes writes
 //	expect refusal of a/0 for 3s    a shard acknowledges nothing
-//	expect no reads of a/0 for 3s   nor answers a read
+//	expect refusal on x for 3s      nor does any shard whose only copy in sync is on a node; there is one at least
+//	expect reads of a/0 within 1s   a shard has answered a read that was sent after the mark
+//	expect no reads of a/0 for 3s   it answers none
 //	expect pause below 100ms        no operation since the mark took longer
 //	expect leader within 800ms      somebody leads who runs, and is not x: expect leader not x within 800ms
 //	expect health yellow within 2s  also: green, red
@@ -46,6 +51,7 @@ import (
 //	expect elections at most 1      since the mark
 //	expect promotions at most 0
 //	expect allocations at most 4
+//	expect repeats at most 0        copies allocated of a shard that had got one before, since the cluster was whole
 //	expect deaths at most 0         members declared dead since the mark
 //	expect spread 2                 no node leads more than that many shards above its share
 //	expect version of x below y     x knows an older table than y
@@ -70,7 +76,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func playScript(t *testing.T, text string) {
-	s := &script{t: t, names: map[string]*Node{}}
+	s := &script{t: t, names: map[string]*Node{}, allocated: map[shards.ShardID]int{}}
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -95,6 +101,8 @@ type script struct {
 	line  string
 	names map[string]*Node
 	ended bool
+
+	allocated map[shards.ShardID]int // new copies since the cluster was whole
 	marked
 }
 
@@ -163,6 +171,7 @@ func (s *script) changed(before, after *cluster.State) {
 		for _, c := range row.Copies {
 			if old.CopyOn(c.Node) == nil {
 				s.allocations++
+				s.allocated[row.ID]++
 			}
 		}
 	}
@@ -187,6 +196,11 @@ func (s *script) do(words []string) {
 		s.w.Run(s.w.now + s.span(arg(1)))
 	case "let":
 		s.names[arg(1)] = s.node(words[3:]...)
+	case "readers":
+		for _, key := range s.w.keys {
+			s.w.addClient(key)
+			s.w.clients[len(s.w.clients)-1].reads = true
+		}
 	case "hold":
 		s.w.acts.slow[arg(1)] = s.span(arg(2))
 	case "mark":
@@ -302,6 +316,7 @@ func (s *script) cluster(words []string) {
 		s.fail("the cluster does not form: %s", s.w.unwell())
 	}
 	s.w.Run(s.w.now + 2*time.Second)
+	clear(s.allocated)
 	s.mark()
 }
 
