@@ -21,6 +21,9 @@ func (f *Failover) Why(w io.Writer, shard string) error {
 	decisions := f.decisions(s)
 	if len(decisions) == 0 {
 		decisions = []Decision{{Plan: -1, Reason: s.Reason, Candidates: s.Candidates}}
+		if told && s.Reason == "" && s.Problem == "" && !f.planned() {
+			decisions[0].Reason = "who decided was gone before it could say why"
+		}
 	}
 	tries := make([][]int, len(decisions)) // the attempts of each
 	at := 0

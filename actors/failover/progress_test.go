@@ -2,6 +2,7 @@ package failover
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,4 +137,42 @@ func TestProgressIsGivenAgain(t *testing.T) {
 			t.Errorf("the cluster has %+v", f)
 		}
 	})
+}
+
+// Promised: "kill the new leader after plan, and after commit": whoever leads next tells the story under the same trace, with what it decides itself, or
+// with what it finds in the rows.
+func TestLeaderDiesBeforeItTells(t *testing.T) {
+	for _, committed := range []bool{false, true} {
+		s := newStage(t, 4, 4)
+		led := s.places("id2")
+		s.detect("id2", liveness.Dead, "proof", true)
+		trace, before := s.find("id2", 1).Trace(), s.state
+		if s.plan(); !committed {
+			s.state = before
+		}
+		s.pass(100)
+		s.stories = stories{self: "id3", name: "n3"}
+		s.lead(s.state, "id1", 4, s.now)
+		s.detect("id2", liveness.Dead, "proof", true)
+		s.planned()
+		s.planned()
+		s.serve(led...)
+		s.look()
+		if len(s.ended) != 1 || s.ended[0].Trace() != trace || s.ended[0].Outcome != tracing.OutcomeRecovered || s.ended[0].Detector != "n3" {
+			t.Fatalf("committed: %v; %d stories ended: %+v", committed, len(s.ended), s.ended)
+		}
+		f := &s.ended[0].Failover
+		if len(f.Shards) != 1 || len(f.Shards[0].Attempts) != 1 || (f.Shards[0].Plan < 0) != committed || len(f.Earlier) != 0 {
+			t.Errorf("committed: %v; %+v", committed, f)
+		}
+		for _, span := range f.Spans() {
+			if span.Node == "n1" || span.NodeID == "" {
+				t.Errorf("committed: %v; %q is of %q, id %q", committed, span.Name, span.Node, span.NodeID)
+			}
+		}
+		var why strings.Builder
+		if err := f.Why(&why, f.Shards[0].Name); err != nil || strings.Contains(why.String(), "was gone before it could say why") != committed {
+			t.Errorf("committed: %v; why: %v, %s", committed, err, why.String())
+		}
+	}
 }
