@@ -62,6 +62,7 @@ func actorError(err error) error {
 type actorsHere struct {
 	Kinds []admin.ActorKind
 	Aside []admin.ActorMail
+	More  bool // are set aside than Aside has
 }
 
 // asideShown bounds the messages set aside that a node tells of.
@@ -75,14 +76,9 @@ func (n *Node) actorsHere(ctx context.Context) (h actorsHere, err error) {
 		}
 		h.Kinds = append(h.Kinds, kind)
 	}
-	list, err := n.actors.Aside(ctx, asideShown)
-	for i := range list {
-		a := &list[i]
-		h.Aside = append(h.Aside, admin.ActorMail{
-			Node: n.Name(), From: a.From.String(), To: a.To.String(), Method: a.Method, Body: a.Payload, Reason: a.Reason, Tries: a.Tries, At: a.At.UnixMilli(),
-		})
-	}
-	return h, err
+	told := n.asideHere(ctx, &virtual.AsidePage{Limit: asideShown})
+	h.Aside, h.More = told.Aside, told.More
+	return h, ctx.Err()
 }
 
 // askLimit is how long a node has to tell of its actors.
@@ -112,7 +108,7 @@ func (a actorsAPI) List(ctx context.Context) admin.ActorList {
 	}
 	asked.Wait()
 	for i := range found {
-		list.Aside = append(list.Aside, found[i].Aside...)
+		list.Aside, list.MoreAside = append(list.Aside, found[i].Aside...), list.MoreAside || found[i].More
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -49,5 +50,66 @@ func TestActorsOverHTTP(t *testing.T) {
 			}
 			return active == 1
 		})
+	}
+}
+
+// What was set aside anywhere is listed, sent again and dropped through every node.
+func TestAsideThroughEveryNode(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 4))
+	var closed atomic.Bool
+	closed.Store(true)
+	for _, n := range c.nodes {
+		k := virtual.NewKind[int]("door")
+		virtual.Handle(k, "knock", func(c *virtual.Context[int], n int) (int, error) {
+			if closed.Load() {
+				return 0, &virtual.Error{Code: virtual.CodeBadRequest, Text: "closed"} // which is not tried again
+			}
+			*c.State += n
+			return *c.State, nil
+		})
+		virtual.Handle(k, "send", func(c *virtual.Context[int], to string) (int, error) {
+			return 0, c.Tell(virtual.ID{Kind: "door", Name: to}, "knock", 1)
+		})
+		if err := n.Register(t.Context(), k.Kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.whole()
+	const doors = 8
+	id := func(i int) virtual.ID { return virtual.ID{Kind: "door", Name: fmt.Sprint(i)} }
+	for i := range doors {
+		if _, err := virtual.Call[string, int](t.Context(), c.nodes[i%3].Actors(), id(i), "send", fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var list admin.AsideList
+	for _, n := range c.nodes {
+		eventually(t, "all are listed through "+n.Name(), func() bool {
+			var err error
+			if list, err = (actorsAPI{n}).Aside(t.Context(), "", "door", admin.Page{Limit: doors}); err != nil {
+				t.Fatal(err)
+			}
+			return len(list.Aside) == doors && !list.More && len(list.Unseen) == 0
+		})
+	}
+	closed.Store(false)
+	for i := range list.Aside {
+		m := &list.Aside[i]
+		for _, n := range c.nodes { // the first that can does it
+			eventually(t, m.ID+" is gone", func() bool {
+				told := actorsAPI{n}.Mend(t.Context(), []string{m.ID}, m.To == "door/0")
+				return told[0].Problem == "" || told[0].Gone
+			})
+		}
+	}
+	for i := range doors {
+		want := min(i, 1) // one was dropped
+		eventually(t, fmt.Sprint(id(i), " has its message"), func() bool {
+			got, err := virtual.Call[int, int](t.Context(), c.nodes[0].Actors(), id(i), "knock", 0)
+			return err == nil && got == want
+		})
+	}
+	if told := (actorsAPI{c.nodes[0]}).Mend(t.Context(), []string{list.Aside[0].ID, "nonsense"}, false); !told[0].Gone || told[1].Gone || told[1].Problem == "" {
+		t.Errorf("in the end: %+v", told)
 	}
 }

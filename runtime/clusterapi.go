@@ -192,15 +192,17 @@ func (n *Node) heardFrom(leader shards.NodeID) (members map[shards.NodeID]admin.
 
 // inquiry is what one node asks another about itself, as JSON in a call of transport.KindQuery.
 type inquiry struct {
-	View     bool          `json:"view,omitempty"`
-	Copies   bool          `json:"copies,omitempty"`
-	Evidence bool          `json:"evidence,omitempty"`
-	Transfer shards.NodeID `json:"transfer,omitempty"`
-	Actors   bool          `json:"actors,omitempty"`
-	Inspect  string        `json:"inspect,omitempty"` // an actor
-	Names    *namesAsked   `json:"names,omitempty"`
-	Past     *admin.Span   `json:"past,omitempty"`
-	Ping     bool          `json:"ping,omitempty"` // nothing: how long the answer takes says it all
+	View     bool               `json:"view,omitempty"`
+	Copies   bool               `json:"copies,omitempty"`
+	Evidence bool               `json:"evidence,omitempty"`
+	Transfer shards.NodeID      `json:"transfer,omitempty"`
+	Actors   bool               `json:"actors,omitempty"`
+	Inspect  string             `json:"inspect,omitempty"` // an actor
+	Names    *namesAsked        `json:"names,omitempty"`
+	Aside    *virtual.AsidePage `json:"aside,omitempty"`
+	Mend     *mending           `json:"mend,omitempty"`
+	Past     *admin.Span        `json:"past,omitempty"`
+	Ping     bool               `json:"ping,omitempty"` // nothing: how long the answer takes says it all
 
 	Applicant *applicant `json:"applicant,omitempty"` // it asks what speaks against letting it in
 
@@ -255,6 +257,10 @@ func (n *Node) answer(ctx context.Context, from shards.NodeID, body []byte) ([]b
 		return json.Marshal(inside)
 	case q.Names != nil:
 		return json.Marshal(n.namesHere(ctx, q.Names))
+	case q.Aside != nil:
+		return json.Marshal(n.asideHere(ctx, q.Aside))
+	case q.Mend != nil:
+		return json.Marshal(n.mend(ctx, q.Mend))
 	case q.Past != nil:
 		return json.Marshal(n.past.span(n.config.Name, *q.Past))
 	case q.Low != nil:

@@ -181,7 +181,7 @@ func TestNilAndClosed(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := n.Actors().Aside(t.Context(), 10); !errors.Is(err, ErrClosed) {
+	if list, _, err := n.Actors().Aside(t.Context(), 0, virtual.AsidePage{Limit: 10}); !errors.Is(err, ErrClosed) {
 		t.Errorf("set aside on a node that is closed: %v, %v", list, err)
 	}
 	if list, err := n.Failovers(t.Context()); !errors.Is(err, ErrClosed) {

@@ -104,7 +104,7 @@ func (a *alarm) deliver(h *Host) error {
 			return err
 		}
 		if r.Every == 0 && a.known(h) {
-			return h.setAside(id, a.key, &Aside{From: id, To: id, Method: r.Method, Payload: r.Payload, Reason: err.Error(), Tries: a.tries + 1})
+			return h.setAside(id, a.key, &Aside{Event: EventReminder, From: id, To: id, Method: r.Method, Payload: r.Payload, Reason: err.Error(), Tries: a.tries + 1})
 		}
 		h.c.Log.Warn("a reminder was refused; it comes again in its time", "actor", id.String(), "method", r.Method, "error", err)
 	}

@@ -113,7 +113,7 @@ func (k *link) giveBack(h *Host, m *kept) error {
 	if err == nil || h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 		return err
 	}
-	aside := &Aside{From: k.to, To: k.from, Method: m.Answer, Payload: k.reply.body, Reason: err.Error(), Tries: k.tries + 1}
+	aside := &Aside{Event: EventReply, From: k.to, To: k.from, Method: m.Answer, Payload: k.reply.body, Reason: err.Error(), Tries: k.tries + 1, Refused: k.reply.refused}
 	if refused := k.reply.refused; refused != nil {
 		if aside.Payload, err = json.Marshal(refused.Error()); err != nil {
 			return err

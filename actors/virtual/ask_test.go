@@ -178,7 +178,7 @@ func TestAnswerThatIsRefused(t *testing.T) {
 		w.must("n1", "clerk/a", "spurned", question{Method: "serve", Amount: 1})
 		w.must("n1", "clerk/a", "spurned", question{Method: "serve", Amount: -1})
 		pass(time.Minute)
-		list, err := w.hosts["n1"].Aside(t.Context(), 10)
+		list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10})
 		if err != nil || len(list) != 2 || string(list[0].Payload) != "1" || !strings.Contains(string(list[1].Payload), "not below zero") || list[0].Method != "spurn" || list[0].Tries != triesRefused {
 			t.Errorf("aside: %+v, %v", list, err)
 		}

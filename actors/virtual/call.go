@@ -54,8 +54,9 @@ type message struct {
 	From     ID    // the actor that has sent it; zero: none has
 	Wait     int64 // of the wire, see codec.go
 	answer   *answering
-	here     bool // its caller waits on the goroutine that brings it
-	lends    bool // that goroutine may run the actor, if it has none: its caller is elsewhere, and need not wait for it to return
+	mend     func(t *Turn) error // of eventMend: what is done in the place of a handler
+	here     bool                // its caller waits on the goroutine that brings it
+	lends    bool                // that goroutine may run the actor, if it has none: its caller is elsewhere, and need not wait for it to return
 
 	patience time.Duration // what is left of it, if some has been spent; 0: all
 }

@@ -101,7 +101,7 @@ func TestPoisonIsSetAside(t *testing.T) {
 		w.must("n1", "journal/a", "send", orders{"journal/b fail 1", "journal/b add 2", "ghost/x add 3", "journal/b no 4", "journal/b add 5"})
 		pass(10 * time.Minute)
 		w.lines("journal/b", "2 5")
-		list, err := w.hosts["n1"].Aside(t.Context(), 10)
+		list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10})
 		var said []string
 		for _, a := range list {
 			said = append(said, fmt.Sprintf("%s>%s %s %s %d", a.From, a.To, a.Method, a.Payload, a.Tries))
@@ -110,11 +110,11 @@ func TestPoisonIsSetAside(t *testing.T) {
 		if got := strings.Join(said, ", "); err != nil || got != want {
 			t.Errorf("set aside: %s (%v), not %s", got, err, want)
 		}
-		if some, err := w.hosts["n1"].Aside(t.Context(), 1); err != nil || len(some) != 1 {
+		if some, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 1}); err != nil || len(some) != 1 {
 			t.Errorf("at most one: %v, %v", some, err)
 		}
 		pass(8 * 24 * time.Hour)
-		if list, err := w.hosts["n1"].Aside(t.Context(), 10); err != nil || len(list) != 0 {
+		if list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10}); err != nil || len(list) != 0 {
 			t.Errorf("a week later: %v, %v", list, err)
 		}
 	})
@@ -359,7 +359,7 @@ func TestRefusedReminders(t *testing.T) {
 		w.must("n1", "sleeper/a", "bad", 0)
 		w.must("n1", "sleeper/b", "bad", 1000)
 		pass(20 * time.Minute)
-		list, err := w.hosts["n1"].Aside(t.Context(), 10)
+		list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10})
 		if err != nil || len(list) != 1 || list[0].To.Name != "a" || list[0].Method != "no" {
 			t.Errorf("set aside: %+v, %v", list, err)
 		}

@@ -16,6 +16,8 @@ const (
 	EventReminder                  // a reminder of the actor's own (Turn.Remind)
 	EventActivate                  // no message: the actor has come into memory (OnActivate)
 	EventTimer                     // a timer of the actor's own (Turn.SetTimer)
+
+	eventMend // no message: what the actor has sent is sent again, or dropped (Host.Redrive). It does not leave the node
 )
 
 // Event says how the message has come.

@@ -91,7 +91,7 @@ func TestGoexitIsAPanic(t *testing.T) {
 		}
 		w.must("n1", "leaver/a", "tell", "add")
 		pass(time.Minute)
-		if list, err := w.hosts["n1"].Aside(t.Context(), 10); err != nil || len(list) != 2 || !strings.Contains(list[1].Reason, "runtime.Goexit") {
+		if list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10}); err != nil || len(list) != 2 || !strings.Contains(list[1].Reason, "runtime.Goexit") {
 			t.Errorf("set aside: %v, %v", list, err)
 		}
 		if got := w.must("n1", "leaver/b", "add", 1); got != "2" {

@@ -71,7 +71,7 @@ func (a *activation) asked(t *Turn) {
 // passes says whether a message is handled while the actor waits for an answer.
 func (a *activation) passes(d *delivery) bool {
 	switch m := d.m; m.Event {
-	case EventReply, EventTimer, EventReminder, EventActivate:
+	case EventReply, EventTimer, EventReminder, EventActivate, eventMend:
 		return true
 	default:
 		return m.From == a.id || a.kind.method(m.Method).reads

@@ -3,7 +3,6 @@ package virtual
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"hash/fnv"
 	"time"
 
@@ -132,7 +131,7 @@ func (k *link) deliver(h *Host, m *kept) error {
 	if h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 		return err
 	}
-	return h.setAside(k.from, key, &Aside{From: k.from, To: m.To, Method: m.Method, Payload: m.Payload, Reason: err.Error(), Tries: k.tries + 1})
+	return h.setAside(k.from, key, &Aside{Event: EventTell, From: k.from, To: m.To, Method: m.Method, Payload: m.Payload, Reason: err.Error(), Tries: k.tries + 1})
 }
 
 // pause leaves the link alone for a while.
@@ -171,50 +170,6 @@ func triesFor(err error) int {
 		return 1
 	}
 	return triesRefused
-}
-
-// Aside is a message between actors, or a reminder, that was refused so often that it was set aside.
-type Aside struct {
-	From, To ID
-	Method   string
-	Payload  json.RawMessage
-	Reason   string // of the last refusal
-	Tries    int
-	At       time.Time
-}
-
-// setAside puts a message that an actor keeps where Aside finds it, for as long as receivers remember senders.
-func (h *Host) setAside(keeper ID, key string, a *Aside) error {
-	a.At = time.Now()
-	h.c.Figures.SetAside(keeper.Kind)
-	h.c.Log.Warn("a message between actors was set aside", "from", a.From.String(), "to", a.To.String(), "method", a.Method, "tries", a.Tries, "reason", a.Reason)
-	value, err := withPayloads(a)
-	if err != nil {
-		return err
-	}
-	return h.forget(keeper, []Op{{Key: key, Delete: true}, {Key: "a" + key[1:], Value: value, TTL: sentTTL}})
-}
-
-// Aside lists messages that were set aside by actors that live here, by shard and sender, at most so many. The error wraps shards.ErrClosed once
-// this node stops.
-func (h *Host) Aside(ctx context.Context, most int) (list []Aside, err error) {
-	if h.ctx.Err() != nil {
-		return nil, errClosed
-	}
-	for _, shard := range h.led() {
-		for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: "a/"}) {
-			if err != nil || len(list) >= most {
-				return list, err
-			}
-			var a Aside
-			if err := json.Unmarshal(e.Value, &a); err != nil {
-				a = Aside{Reason: "it cannot be read: " + err.Error()}
-				a.From, _, _ = idOf(e.Key)
-			}
-			list = append(list, a)
-		}
-	}
-	return list, nil
 }
 
 // clientOf is the client of messages that do not come from a caller who waits.

@@ -34,7 +34,7 @@ func TestNeverCommitted(t *testing.T) {
 		if got := w.must("n1", "hopeful/b", "look", 0); got != "2 " {
 			t.Errorf("behind what can never be: %s", got)
 		}
-		list, err := w.hosts["n1"].Aside(t.Context(), 10)
+		list, _, err := w.hosts["n1"].Aside(t.Context(), 0, AsidePage{Limit: 10})
 		var said []string
 		for _, a := range list {
 			said = append(said, fmt.Sprint(a.From, ">", a.To, " ", a.Method, " ", a.Tries))

@@ -48,7 +48,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 	if a.kind.holds {
 		d.begin()
 	}
-	if a.kind.method(d.m.Method).reads {
+	if d.m.mend == nil && a.kind.method(d.m.Method).reads {
 		_, body, err := a.look(d.ctx, d.m, a.snapshot(), &a.exited)
 		return body, a.confirm(err)
 	}
@@ -294,7 +294,11 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 		}
 	}()
 	run := a.kind.activated.run
-	if m.Event != EventActivate {
+	switch m.Event {
+	case EventActivate:
+	case eventMend:
+		run = func(t *Turn, _ any, _ []byte) (any, error) { return nil, m.mend(t) }
+	default:
 		run = a.kind.method(m.Method).run
 	}
 	reply, err = run(t, state, m.Payload)

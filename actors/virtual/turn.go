@@ -203,7 +203,7 @@ type outgoing struct {
 
 // Tell sends a message to another actor, or to this one. It is delivered after this message has been committed, in the order of
 // the sends to that actor, and handled once even if nodes die. Nobody waits for it: its reply goes nowhere. One that is refused is
-// tried a few times and then set aside (Host.Aside), so that those behind it come: in 1.5 s if its handler fails, in some 6 min if the
+// tried a few times and then set aside (Host.Aside, Host.Redrive), so that those behind it come: in 1.5 s if its handler fails, in some 6 min if the
 // receiver is busy, or knows no such kind or method yet (MOVING.md has them all).
 func (t *Turn) Tell(to ID, method string, request any) error {
 	_, err := t.send(to, method, request, "")

@@ -20,6 +20,10 @@ type Actors interface {
 	List(ctx context.Context) ActorList
 	// Names lists the actors of a kind that have kept something, by name.
 	Names(ctx context.Context, kind string, p Page) (ActorNames, error)
+	// Aside lists messages between actors that were set aside, of one sender or kind of senders, to one receiver or kind of receivers, or all.
+	Aside(ctx context.Context, from, to string, p Page) (AsideList, error)
+	// Mend sends messages again that were set aside, or drops them.
+	Mend(ctx context.Context, ids []string, drop bool) []Mended
 	// Inspect tells what an actor keeps.
 	Inspect(ctx context.Context, name ActorName) (ActorInside, error)
 	// Prepare makes the keyspace that actors are to live in, if there is none of that name.
@@ -40,6 +44,8 @@ type ActorList struct {
 	Pushed []KindInfo  `json:"pushed,omitempty"` // kinds whose code was pushed to the cluster
 	Nodes  []ActorNode `json:"nodes"`
 	Aside  []ActorMail `json:"aside"` // messages that were set aside, at most 100 of each node
+
+	MoreAside bool `json:"more_aside,omitempty"` // are set aside: /_actors/aside lists them all
 }
 
 // ActorNode is what one node runs.
@@ -61,18 +67,6 @@ type ActorKind struct {
 // Uses says whether the node has heard that a version of a kind that was pushed is in use.
 func (n *ActorNode) Uses(kind string, version uint32) bool {
 	return slices.ContainsFunc(n.Kinds, func(k ActorKind) bool { return k.Kind == kind && k.Version == version })
-}
-
-// ActorMail is a message between actors that was refused so often that it was set aside.
-type ActorMail struct {
-	Node   string          `json:"node"`
-	From   string          `json:"from"`
-	To     string          `json:"to"`
-	Method string          `json:"method"`
-	Body   json.RawMessage `json:"body,omitempty"`
-	Reason string          `json:"reason"`
-	Tries  int             `json:"tries"`
-	At     int64           `json:"at"` // Unix milliseconds
 }
 
 func actorRoute() route {

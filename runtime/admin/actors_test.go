@@ -44,6 +44,17 @@ func (p *parrot) Inspect(_ context.Context, name ActorName) (ActorInside, error)
 	return ActorInside{Actor: name.Kind + "/" + name.Name, Data: []ActorDatum{NewActorDatum("k", []byte("v")), NewActorDatum("\xff", []byte{0xff, 1})}}, nil
 }
 
+func (p *parrot) Aside(_ context.Context, from, to string, page Page) (AsideList, error) {
+	return AsideList{Aside: []ActorMail{{ID: fmt.Sprint(page.After, page.Limit), From: from, To: to}}}, nil
+}
+
+func (p *parrot) Mend(_ context.Context, ids []string, drop bool) (list []Mended) {
+	for _, id := range ids {
+		list = append(list, Mended{ID: id, Gone: drop})
+	}
+	return list
+}
+
 func (p *parrot) Names(_ context.Context, kind string, page Page) (ActorNames, error) {
 	return ActorNames{Kind: kind, Names: []string{fmt.Sprint(page.After, page.Limit)}}, nil
 }
@@ -51,6 +62,23 @@ func (p *parrot) Names(_ context.Context, kind string, page Page) (ActorNames, e
 func (p *parrot) Prepare(_ context.Context, keyspace string) error {
 	p.told = append(p.told, "keyspace "+keyspace)
 	return nil
+}
+
+// What was set aside is listed in pages, and sent again or dropped in batches.
+func TestAsidePaths(t *testing.T) {
+	_, client, _ := serve(t, ServerConfig{Actors: &parrot{}})
+	s := NewServer(newMemory(), ServerConfig{Actors: &parrot{}})
+	if l, err := client.Aside(t.Context(), "a/b?", "c", Page{After: "{x/y}/7", Limit: 3}); err != nil || len(l.Aside) != 1 || l.Aside[0].ID != "{x/y}/73" || l.Aside[0].From != "a/b?" || l.Aside[0].To != "c" {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if l, err := client.Mend(t.Context(), Mending{IDs: []string{"1", "2"}, Drop: true}); err != nil || len(l.Results) != 2 || l.Results[1] != (Mended{ID: "2", Gone: true}) {
+		t.Errorf("%+v, %v", l, err)
+	}
+	for body, says := range map[string]string{"": "0 entries", `{"ids":[]}`: "from 1 to 100", `{"id":"x"}`: "not what is expected", `{"ids":["` + strings.Repeat(`","`, 100) + `"]}`: "101 entries"} {
+		if a := ask(s, "POST", "/_actors/aside", body); a.Code != 400 || !strings.Contains(a.Body.String(), says) {
+			t.Errorf("%.40s: %d %s; want %q", body, a.Code, a.Body, says)
+		}
+	}
 }
 
 func TestActorPaths(t *testing.T) {

@@ -78,7 +78,11 @@ func (e echo) Inspect(context.Context, ActorName) (ActorInside, error) {
 func (e echo) Names(context.Context, string, Page) (ActorNames, error) {
 	return ActorNames{}, nil
 }
-func (e echo) Prepare(context.Context, string) error { return nil }
+func (e echo) Aside(context.Context, string, string, Page) (AsideList, error) {
+	return AsideList{}, nil
+}
+func (e echo) Mend(context.Context, []string, bool) []Mended { return nil }
+func (e echo) Prepare(context.Context, string) error         { return nil }
 
 // Whatever the query is, it is understood or refused; and a scan's options survive the way to the server.
 func FuzzQuery(f *testing.F) {

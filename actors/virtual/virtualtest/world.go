@@ -92,7 +92,7 @@ func (w *World) Lead(i int) {
 	w.changed = make(chan struct{})
 	w.mu.Unlock()
 	if i >= 0 {
-		w.hosts[i].Led(theShard)
+		w.hosts[i].Led(Shard)
 	}
 }
 
@@ -151,7 +151,8 @@ func serve(ctx context.Context, h *virtual.Host, body []byte) ([]byte, error) {
 	}
 }
 
-var theShard = shards.NewShardID(1, 0)
+// Shard is the one that there is.
+var Shard = shards.NewShardID(1, 0)
 
 // view is the world as one node sees it.
 type view struct {
@@ -164,9 +165,9 @@ func (v view) Locate(string, string) (shards.ShardID, shards.NodeID, error) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
 	if v.w.leader < 0 {
-		return theShard, "", nil
+		return Shard, "", nil
 	}
-	return theShard, name(v.w.leader), nil
+	return Shard, name(v.w.leader), nil
 }
 
 // Leads says whether this node leads it.
@@ -178,7 +179,7 @@ func (v view) Leads(shards.ShardID) bool {
 
 func (v view) leads() error {
 	if v.w.leader != v.self {
-		return &shards.NotPrimaryError{Shard: theShard}
+		return &shards.NotPrimaryError{Shard: Shard}
 	}
 	return nil
 }
@@ -228,7 +229,7 @@ func (v view) Read(_ context.Context, _ string, keys []string) ([]virtual.Stored
 
 // Scan visits keys in order.
 func (v view) Scan(ctx context.Context, _ string, s virtual.Span) iter.Seq2[virtual.Entry, error] {
-	return v.ScanShard(ctx, theShard, s)
+	return v.ScanShard(ctx, Shard, s)
 }
 
 // ScanShard visits the keys of the one shard in order.

@@ -25,7 +25,7 @@ when the reply comes. A kind is registered by the programs that embed Troupe, or
   troupe actor list`,
 	}
 	cmd.AddCommand(actorInitCommand(c), actorPackCommand(c), actorTestCommand(c), actorPushCommand(c), actorUseCommand(c), actorRollbackCommand(c), actorForgetCommand(c),
-		actorListCommand(c), actorInspectCommand(c), actorCallCommand(c), actorTellCommand(c))
+		actorListCommand(c), actorInspectCommand(c), actorCallCommand(c), actorTellCommand(c), actorAsideCommand(c), actorRedriveCommand(c), actorDropCommand(c))
 	return cmd
 }
 
@@ -142,7 +142,7 @@ func actorListCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [KIND]", Short: "list the kinds of actors, and how many are in memory on each node; or the actors of one kind", Args: cobra.MaximumNArgs(1),
 		Long: `Lists the kinds that were pushed with their versions, then what is in memory: an actor that nobody has called for a while sleeps in its
-shard, and is not counted. Then the messages between actors that were refused so often that they were set aside; they are kept for seven days.
+shard, and is not counted. Then the messages between actors that were refused so often that they were set aside (troupe actor aside), at most 100 of each node.
 
 With a KIND, lists its actors by name, asleep or not: those that have ever kept something.
 
@@ -233,11 +233,10 @@ func (r *remote) printActors(l *admin.ActorList) error {
 	if len(l.Aside) == 0 {
 		return nil
 	}
-	rows = nil
 	fmt.Fprintln(r.c.out, "\nset aside:")
-	for i := range l.Aside {
-		m := &l.Aside[i]
-		rows = append(rows, []string{time.UnixMilli(m.At).Format(time.DateTime), keyText([]byte(m.From)), keyText([]byte(m.To)), keyText([]byte(m.Method)), fmt.Sprint(m.Tries), keyText([]byte(m.Reason))})
+	if err := r.printAside(l.Aside); err != nil || !l.MoreAside {
+		return err
 	}
-	return writeTable(r.c.out, []string{"WHEN", "FROM", "TO", "METHOD", "TRIES", "REASON"}, rows)
+	_, err := fmt.Fprintln(r.c.err, "there are more: troupe actor aside lists them all")
+	return err
 }

@@ -13,9 +13,11 @@ func TestActorVerbs(t *testing.T) {
 	addr, node := record(t, map[string][]any{
 		"POST /actors/counter/a/b/add": {map[string]int{"Count": 3}},
 		"POST /actors/counter/x/add":   {map[string]bool{"accepted": true}},
+		"GET /_actors/aside":           {admin.AsideList{Aside: []admin.ActorMail{{ID: "{counter/a}/07", From: "counter/a", To: "counter/b"}, {ID: "{counter/a}/08"}}, Part: admin.Part{More: true}}},
+		"POST /_actors/aside":          {admin.MendedList{Results: []admin.Mended{{ID: "{counter/a}/07"}, {ID: "{counter/a}/08", Problem: "it is refused"}}}},
 		"GET /_actors": {admin.ActorList{
 			Nodes: []admin.ActorNode{{Node: "n1", Kinds: []admin.ActorKind{{Kind: "counter", Keyspace: "actors", Active: 7}}}, {Node: "n2", Error: "it is gone"}, {Node: "n3"}},
-			Aside: []admin.ActorMail{{Node: "n1", From: "counter/a", To: "counter/b", Method: "no", Reason: "no such method", Tries: 20}},
+			Aside: []admin.ActorMail{{Node: "n1", From: "counter/a", To: "counter/b", Method: "no", Reason: "no such method", Tries: 20}}, MoreAside: true,
 		}},
 	})
 	for _, v := range []struct {
@@ -35,7 +37,13 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter/x", "add", "{"}, "", exitUsage, []string{"no JSON"}, ""},
 		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
 		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
-		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "n3    no kinds", "set aside:", "no such method"}, "GET /_actors"},
+		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "n3    no kinds", "set aside:", "no such method", "troupe actor aside"}, "GET /_actors"},
+		{[]string{"aside", "--to", "counter/b", "--limit", "2"}, "", 0, []string{"{counter/a}/07", "counter/b", "--after {counter/a}/08"}, "GET /_actors/aside?limit=2&to=counter%2Fb"},
+		{[]string{"redrive", "{counter/a}/07", "{counter/a}/08"}, "", 1, []string{"1 message was sent again", "{counter/a}/08: it is refused", "1 of 2"}, `POST /_actors/aside {"ids":["{counter/a}/07","{counter/a}/08"]}`},
+		{[]string{"drop", "x"}, "", 1, []string{"1 message was dropped"}, `POST /_actors/aside {"ids":["x"],"drop":true}`},
+		{[]string{"drop"}, "", exitUsage, []string{"--all"}, ""},
+		{[]string{"redrive", "x", "--all"}, "", exitUsage, []string{"not both"}, ""},
+		{[]string{"redrive", "x", "--to", "counter"}, "", exitUsage, []string{"which of --all"}, ""},
 	} {
 		out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": addr}, v.input, append([]string{"actor"}, v.line...)...)
 		if code != v.code || slices.ContainsFunc(v.out, func(part string) bool { return !strings.Contains(out+errs, part) }) {
