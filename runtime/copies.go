@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -123,6 +125,7 @@ func (c *copies) compare(ctx context.Context, state *cluster.State) error {
 		return nil
 	}
 	c.node.learn(state)
+	c.pace(state)
 	c.clearAway(state)
 	made, err := c.make(ctx, state)
 	for i := range state.Shards {
@@ -143,6 +146,19 @@ func (c *copies) compare(ctx context.Context, state *cluster.State) error {
 		}
 	}
 	return err
+}
+
+// pace has the copies go by the cluster's settings for them.
+func (c *copies) pace(state *cluster.State) {
+	rate, err := cluster.ParseRate(state.Value(cluster.SettingRecoveryRate))
+	if err != nil {
+		panic(fmt.Sprintf("runtime: a setting in force cannot be read: %v", err))
+	}
+	bytes := int64(rate * replicaTick.Seconds())
+	if rate == 0 {
+		bytes = math.MaxInt32
+	}
+	c.link.Pace(max(bytes, 1), int(state.Duration(cluster.SettingReplicationLag)/replicaTick))
 }
 
 // clearAway removes copies that were given up and that the table has forgotten, so that others can be made in their place.

@@ -210,6 +210,7 @@ func (m *Member) applied(s *cluster.State) {
 		m.end("the cluster state says that it is down")
 	}
 	if m.reign != nil {
+		m.reign.tune(m.c.Liveness, s)
 		m.reign.detector.Members(s.Members)
 		m.reign.detector.Voters(s.Voters)
 		m.reign.ledger.members(s.Members)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -25,7 +26,8 @@ type reign struct {
 	full    map[shards.NodeID]Full // nodes that take no writes that grow
 	flood   flood                  // the same, for the members
 
-	heirUntil int64 // tick until which full may hold what the reign before has said
+	settings  []cluster.Setting // by which the detector is tuned
+	heirUntil int64             // tick until which full may hold what the reign before has said
 }
 
 // loadsEvery is how many ticks lie between two sums of the loads: deciders look at them every few seconds.
@@ -38,6 +40,14 @@ func (r *reign) loads() *policies.Loads {
 		return r.ledger.loads()
 	}
 	return r.ledger.shown
+}
+
+// tune has the detector go by the cluster's settings, if they are others than the last.
+func (r *reign) tune(own liveness.Config, s *cluster.State) {
+	if !cluster.Same(s.Settings, r.settings) {
+		r.settings = s.Settings
+		r.detector.Tune(own.Tuned(s))
+	}
 }
 
 // lead begins a reign, or ends the one that there is.
@@ -61,6 +71,7 @@ func (m *Member) lead(won bool, term uint64) {
 		d.Follows(before / int64(m.c.Liveness.TickLength))
 	}
 	state := m.c.Group.State()
+	m.reign.tune(m.c.Liveness, state)
 	d.Members(state.Members)
 	d.Voters(state.Voters)
 	for _, n := range state.Members {

@@ -70,6 +70,8 @@ type Link struct {
 	boxes   sync.Map     // shards.NodeID -> *outbox
 	sending atomic.Int32 // snapshots on their way to other nodes
 	busy    atomic.Int64 // copies that need ticks
+	pace    atomic.Int64 // bytes of them in a tick; 0: as Recovery says
+	lag     atomic.Int64 // ticks; 0: as Replica says
 	full    atomic.Pointer[map[shards.NodeID]Full]
 }
 

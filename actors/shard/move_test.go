@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,45 @@ func TestASnapshotComesFirst(t *testing.T) {
 			t.Errorf("a copy that was dropped is %+v", st)
 		}
 		c.finish()
+	})
+}
+
+// TestSnapshotsKeepTheirPace: "streamed with a bandwidth budget", which may change while copies are on their way; 0 is what the link has.
+func TestSnapshotsKeepTheirPace(t *testing.T) {
+	inTown(t, 2, 1, shards.Keyspace{Shards: 1}, func(w *town) {
+		w.fill(0, 1)
+		random, value := rand.New(rand.NewPCG(1, 2)), make([]byte, 32<<10) // which no compression makes smaller
+		for i := range 48 {
+			for j := range value {
+				value[j] = byte(random.Uint32())
+			}
+			if err := ask(w.primary(0), set(fmt.Sprintf("random/%d", i), string(value))).err; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.primary(0).Checkpoint(w.house("n1").files); err != nil {
+			t.Fatal(err)
+		}
+		took := func(bytes int64) time.Duration {
+			w.house("n1").link.Pace(bytes, 0)
+			begun := time.Now()
+			w.move(0, cluster.Move{Kind: cluster.MoveAllocate, Node: "n2"})
+			w.await("the second copy", func() bool { return len(w.row(0).Copies) == 2 && w.inSync() })
+			span := time.Since(begun)
+			for _, c := range w.row(0).Copies {
+				if c.Node == "n2" {
+					w.move(0, cluster.Move{Kind: cluster.MoveDrop, Copy: c.ID})
+				}
+			}
+			w.await("being alone again", func() bool { return w.primary(0).Stats().Solo })
+			return span
+		}
+		if span := took(64 << 10); span < time.Second {
+			t.Errorf("1.5 MB at 64 KiB a tick took %v", span)
+		}
+		if span := took(0); span > time.Second {
+			t.Errorf("1.5 MB took %v", span)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 
@@ -92,11 +93,18 @@ func (s *Shard) peerUp(node shards.NodeID) {
 	s.carryOut()
 }
 
-// shared is what each of the snapshots on their way may send in a tick: together no more than one alone.
-func (l *Link) shared() int {
-	r := l.Recovery
-	if r.BytesPerTick == 0 {
-		r.BytesPerTick = 2 << 20
-	}
-	return max(r.BytesPerTick/int(max(l.sending.Load(), 1)), 16<<10)
+// Pace says what all snapshots on their way may send in a tick together, in bytes, and for how many ticks a copy in sync may owe its
+// primary an acknowledgement. 0 stands for what the LinkConfig says. It holds from the next tick on.
+func (l *Link) Pace(bytes int64, lag int) {
+	l.pace.Store(bytes)
+	l.lag.Store(int64(lag))
+}
+
+// leastShare is what each snapshot may send in a tick in any case.
+const leastShare = 16 << 10
+
+// shared is what each of the snapshots on their way may send in a tick, once so many more begin: together no more than one alone.
+func (l *Link) shared(more int32) int {
+	all := cmp.Or(l.pace.Load(), int64(l.Recovery.BytesPerTick), 2<<20)
+	return int(max(all/int64(max(l.sending.Load()+more, 1)), leastShare))
 }

@@ -42,7 +42,7 @@ func (s *Shard) stream(id shards.CopyID) {
 	p.streams++
 	base := replica.Position{Term: p.core.TermAt(s.store.Applied()), Seq: s.store.Applied()}
 	r := s.link.Recovery
-	r.Shard = s.id
+	r.Shard, r.BytesPerTick = s.id, s.link.shared(1) // it begins with a tick's worth
 	source, err := recovery.NewSource(r, p.core.Term(), p.self, id, p.streams, base)
 	if err != nil {
 		s.link.Log.Error("a copy gets no snapshot", "shard", s.name, "copy", id, "err", err)

@@ -68,11 +68,12 @@ func (s *Shard) TickReplica() {
 	if p.core.Role() == replica.RolePrimary && !s.link.Lease.Valid() {
 		s.release(s.unavailable(ErrNoLease)) // nobody may hear of this node for long, nor it of its successor: callers wait no more
 	}
+	p.core.LagAfter(int(s.link.lag.Load()))
 	p.core.Tick()
 	p.target.Tick()
 	s.wakeTarget()
 	for _, o := range p.outgoing {
-		o.source.Limit(s.link.shared())
+		o.source.Limit(s.link.shared(0))
 		o.source.Tick()
 		o.wake()
 	}

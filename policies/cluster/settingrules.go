@@ -22,15 +22,31 @@ const (
 	SettingDiskEnabled          = "cluster.routing.allocation.disk.threshold_enabled"
 	SettingDiskWatermark        = "cluster.routing.allocation.disk.watermark." // low, high and flood_stage, each also with ".max_headroom"
 	SettingExclude              = "cluster.routing.allocation.exclude."
+	SettingGreyAfter            = "cluster.liveness.grey.after"
+	SettingGreyClear            = "cluster.liveness.grey.clear"
+	SettingGreyFsync            = "cluster.liveness.grey.fsync"
+	SettingGreyLate             = "cluster.liveness.grey.late"
+	SettingGreyQueue            = "cluster.liveness.grey.queue"
+	SettingHoldFirst            = "cluster.liveness.hold.first"
+	SettingHoldForget           = "cluster.liveness.hold.forget"
+	SettingHoldMost             = "cluster.liveness.hold.most"
 	SettingInclude              = "cluster.routing.allocation.include."
 	SettingInitialPrimaries     = "cluster.routing.allocation.node_initial_primaries_recoveries"
+	SettingMaxAdaptation        = "cluster.liveness.max_adaptation"
 	SettingMaxRetries           = "cluster.routing.allocation.max_retries"
 	SettingMemoryEnabled        = "cluster.routing.allocation.memory.threshold_enabled"
 	SettingMemoryWatermark      = "cluster.routing.allocation.memory.watermark." // as of the disk
+	SettingMisses               = "cluster.liveness.misses"
 	SettingNodeLeftDelay        = "cluster.routing.allocation.node_left.delayed_timeout"
+	SettingProbeInterval        = "cluster.liveness.probe.interval"
+	SettingProbeTimeout         = "cluster.liveness.probe.timeout"
+	SettingProbers              = "cluster.liveness.probers"
 	SettingRebalanceEnable      = "cluster.routing.rebalance.enable"
 	SettingRebalanceWindows     = "cluster.routing.rebalance.windows"
+	SettingRecoveryRate         = "indices.recovery.max_bytes_per_sec"
+	SettingRedialTimeout        = "cluster.liveness.redial.timeout"
 	SettingReplace              = "cluster.routing.replace."
+	SettingReplicationLag       = "cluster.replication.lag"
 	SettingRequire              = "cluster.routing.allocation.require."
 	SettingRetryBackoff         = "cluster.routing.allocation.retry_backoff"
 	SettingSameHost             = "cluster.routing.allocation.same_shard.host"
@@ -64,6 +80,36 @@ const (
 var settingRules = []SettingRule{
 	{Name: SettingCoverage, Default: CoveragePartial, Values: []string{CoveragePartial, CoverageFull},
 		Doc: "what a keyspace serves while one of its shards is red: partial, the others; full, nothing"},
+	{Name: SettingGreyAfter, Default: "2s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "how long a node must be slow before it is grey: it then gets no new copies and no leads, and what it leads is handed on"},
+	{Name: SettingGreyClear, Default: "10s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "how long a grey node must stay below half of each limit before it is one like others again"},
+	{Name: SettingGreyFsync, Default: "500ms", Min: int64(time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "the 99th percentile of a node's fsyncs from which on it is slow; raise it where disks are slow and nothing is wrong"},
+	{Name: SettingGreyLate, Default: "500ms", Min: int64(time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "the lateness of a node's own timer from which on it is slow"},
+	{Name: SettingGreyQueue, Default: "500ms", Min: int64(time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "the time that work waits on a node from which on it is slow"},
+	{Name: SettingHoldFirst, Default: "10s", Min: int64(50 * time.Millisecond), Max: int64(24 * time.Hour), Time: true,
+		Doc: "how long a node that has come back for the second time in short order is kept from new copies; twice as long after each further time"},
+	{Name: SettingHoldForget, Default: "5m", Min: int64(50 * time.Millisecond), Max: int64(24 * time.Hour), Time: true,
+		Doc: "undisturbed time after which one of these returns is forgotten"},
+	{Name: SettingHoldMost, Default: "10m", Min: int64(50 * time.Millisecond), Max: int64(24 * time.Hour), Time: true,
+		Doc: "how long a node that comes and goes is kept from new copies at most"},
+	{Name: SettingMaxAdaptation, Default: "2s", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true,
+		Doc: "how much longer a node may be silent, at most, where the network is uneven: what is added is measured"},
+	{Name: SettingMisses, Default: "3", Min: 1, Max: 1000,
+		Doc: "heartbeats that a node may miss before it is suspect. Whether it is dead is another question: that takes proof, or the end of its lease"},
+	{Name: SettingProbeInterval, Default: "500ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true,
+		Doc: "pause between two rounds in which other members are asked whether they reach a suspect; not below probe.timeout"},
+	{Name: SettingProbeTimeout, Default: "400ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true,
+		Doc: "how long those have who are asked, beside what is added for an uneven network"},
+	{Name: SettingProbers, Default: "3", Min: 1, Max: 16,
+		Doc: "members that are asked about a suspect in each round"},
+	{Name: SettingRedialTimeout, Default: "400ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true,
+		Doc: "after which time the placement leader takes a suspect that it dials for one that does not answer"},
+	{Name: SettingReplicationLag, Default: "1.5s", Min: int64(200 * time.Millisecond), Max: int64(time.Hour), Time: true,
+		Doc: "how long a copy in sync may owe its primary an acknowledgement before it is one in sync no more: writes wait for it for so long"},
 	{Name: SettingAllowRebalance, Default: RebalanceAlways, Values: []string{RebalanceAlways, RebalanceWithPrimaries, RebalanceWithAll},
 		Doc: "what must be true of all shards before copies are moved for balance alone: always, nothing; indices_primaries_active, each has a primary; indices_all_active, each has all its copies"},
 	{Name: SettingAwareness, Form: "names of attributes, as in zone,rack", Scoped: true, check: checkNames,
@@ -129,6 +175,9 @@ var settingRules = []SettingRule{
 		Doc: "copies leave the node for this one alone, which takes no others until the node is forgotten or the setting removed"},
 	{Name: SettingVoterGrace, Default: "3s", Max: int64(24 * time.Hour), Time: true,
 		Doc: "how long a dead voter is waited for before another votes in its place"},
+	{Name: SettingRecoveryRate, Default: "40mb", Form: "a size, as in 40mb, or -1 for none",
+		check: func(value string) error { _, err := ParseRate(value); return err },
+		Doc:   "bytes in a second that a node sends of all snapshots together that are on their way to new copies; each gets 320kb in any case, lest it take its end for dead; -1, as fast as it goes. What follows a snapshot, the writes since it was taken, is not held up"},
 }
 
 func watermark(prefix, stage, otherwise, then string) SettingRule {

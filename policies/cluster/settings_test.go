@@ -160,7 +160,7 @@ func TestSettingsPage(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Dynamic settings\n\n" +
 		"They are kept in the cluster state and hold from the next plan on: `troupe settings set NAME=VALUE`, or PUT /_cluster/settings; no value goes\n" +
-		"back to the default. Names are Elasticsearch's where the thing is the same. What is in braces is chosen by whoever sets it. Where the last column\n" +
+		"back to the default. Numbers of the placement leader (`cluster.liveness.`) and of copies (`indices.recovery.`, `cluster.replication.`) hold from their next tick on. Names are Elasticsearch's where the thing is the same. What is in braces is chosen by whoever sets it. Where the last column\n" +
 		"says so a keyspace may say it for itself, by the name that begins with `keyspace.NAME.routing.` in place of `cluster.routing.`: filters and the\n" +
 		"bound on copies then hold in addition to the cluster's, all others in place of it.\n\n" +
 		"| Setting | Default | Takes | For | Keyspace |\n|---|---|---|---|---|\n")

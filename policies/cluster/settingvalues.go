@@ -73,6 +73,18 @@ func ParseSize(text string) (float64, error) {
 	return 0, errors.New("a size is a number of b, kb, mb, gb or tb, and not above 8192tb")
 }
 
+// ParseRate reads bytes in a second; 0 stands for no bound.
+func ParseRate(text string) (float64, error) {
+	if text == "-1" {
+		return 0, nil
+	}
+	rate, err := ParseSize(text)
+	if err == nil && rate == 0 {
+		err = errors.New("nothing would ever be sent")
+	}
+	return rate, err
+}
+
 // Window is a time of the week: minutes from Monday 00:00, From included and To not. One that goes past Sunday has a To beyond
 // the week.
 type Window struct{ From, To int }

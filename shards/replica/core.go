@@ -383,6 +383,13 @@ func (c *Core) Step(m *Message) {
 	}
 }
 
+// LagAfter changes LagTicks, from the next tick on; 0 leaves it as it is.
+func (c *Core) LagAfter(ticks int) {
+	if ticks > 0 {
+		c.config.LagTicks = ticks
+	}
+}
+
 // Tick lets one tick of time pass.
 func (c *Core) Tick() {
 	c.now++

@@ -103,3 +103,35 @@ func ready(c *Core) Ready {
 func logged(first, last shards.SeqNo) []Entry {
 	return []Entry{{Term: 1, First: first, Last: last, Payload: []byte("x")}}
 }
+
+// A copy that owes an acknowledgement is given up after LagTicks, which may change meanwhile: the next tick goes by the new number.
+func TestLagIsChanged(t *testing.T) {
+	given := func(after ...int) (ticks int) {
+		c, err := New(Config{Shard: 9}, Start{Base: Position{1, 0}, Runs: []Position{{1, 1}}, Last: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Configure(Assignment{Self: 1, Term: 1, Version: 1, Primary: 1, Copies: []Peer{{1, true}, {2, true}}, MinInSync: 1})
+		for ticks < 1000 {
+			if r := ready(c); len(r.InSync) > 0 {
+				return ticks
+			}
+			if ticks < len(after) {
+				c.LagAfter(after[ticks])
+			}
+			c.Tick()
+			ticks++
+		}
+		return -1
+	}
+	standard := given()
+	if got := given(0, 0); got != standard || standard < 0 {
+		t.Errorf("given up after %d ticks, and after %d where nothing was changed", got, standard)
+	}
+	if got := given(60); got != standard+30 {
+		t.Errorf("with 30 ticks more: after %d, and %d without", got, standard)
+	}
+	if got := given(60, 60, 60, 60, 10); got != standard-20 {
+		t.Errorf("with 20 ticks less in the end: after %d, and %d without", got, standard)
+	}
+}
