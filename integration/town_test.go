@@ -149,13 +149,17 @@ const attemptLimit = 500 * time.Millisecond
 func (p *town) write(clients int, on *harness.Member) {
 	p.t.Helper()
 	for range clients {
-		tag := p.tag(on)
-		store := &insistent{harness.Follow(p.RESP(), attemptLimit)}
-		w := &writing{harness.StartWriter(store, tag, "w"), tag}
-		p.writers = append(p.writers, w)
-		p.t.Cleanup(func() { w.Stop(); store.Close() })
+		p.client(p.tag(on))
 	}
 	p.writing(time.Time{})
+}
+
+// client starts one that writes keys of a tag.
+func (p *town) client(tag string) {
+	store := &insistent{harness.Follow(p.RESP(), attemptLimit)}
+	w := &writing{harness.StartWriter(store, tag, "w"), tag}
+	p.writers = append(p.writers, w)
+	p.t.Cleanup(func() { w.Stop(); store.Close() })
 }
 
 // insistent is a client that tries three times more before it reports a failure, after pauses that double, as the usual

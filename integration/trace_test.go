@@ -11,6 +11,8 @@ import (
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/troupe-actors/troupe/integration/harness"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/deciders"
 )
 
 // newWatchedTown is a town whose nodes send their traces to a collector.
@@ -88,6 +90,39 @@ func (x *traceTree) below(parent *trace.Span, prefix string) *trace.Span {
 	return list[i]
 }
 
+// tells checks that the trace has what every failover has, and of each of some shards its first write too.
+func (x *traceTree) tells(victim string, written []string) {
+	x.Helper()
+	x.below(x.root, "detect "+victim)
+	x.below(x.root, "plan ")
+	x.below(x.root, "commit ")
+	for _, name := range written {
+		x.below(x.tellsShard(victim, name), "first write "+name)
+	}
+}
+
+// tellsShard checks that the trace says how a shard was taken over, and of every decider that has a say in that what it said.
+func (x *traceTree) tellsShard(victim, name string) *trace.Span {
+	x.Helper()
+	shard := x.below(x.root, "shard "+name+" "+victim+"→")
+	decide := x.below(shard, "decide ")
+	asked := 0
+	for _, d := range deciders.All() {
+		if _, says := d.(policies.Promoter); !says {
+			continue
+		}
+		asked++
+		if !slices.ContainsFunc(decide.Events, func(e *trace.Span_Event) bool { return strings.Contains(e.Name, ": "+d.Name()+" ") }) {
+			x.Errorf("%q has no word of %s", decide.Name, d.Name())
+		}
+	}
+	if asked < 4 {
+		x.Errorf("only %d deciders have a say in promotions", asked)
+	}
+	x.below(x.below(shard, "promote "), "take over ")
+	return shard
+}
+
 // Promised: "SIGKILL of a primary's node under load: … one root, no warning …, every affected shard, every decider's verdict, first write
 // of each", and "the time … in the trace agrees with what an outside client measured".
 func TestFailoverIsOneTrace(t *testing.T) {
@@ -96,18 +131,9 @@ func TestFailoverIsOneTrace(t *testing.T) {
 	victim := p.other(leader)
 	led := p.led(victim)
 	x, apart := p.killed(victim, 1, collector)
-	x.below(x.root, "detect "+victim.Name)
-	x.below(x.root, "plan ")
-	x.below(x.root, "commit ")
+	x.tells(victim.Name, nil)
 	for _, name := range led {
-		shard := x.below(x.root, "shard "+name+" "+victim.Name+"→")
-		decide := x.below(shard, "decide ")
-		for _, decider := range []string{"alive", "draining"} {
-			if !slices.ContainsFunc(decide.Events, func(e *trace.Span_Event) bool { return strings.Contains(e.Name, ": "+decider+" ") }) {
-				t.Errorf("%q has no word of %s", decide.Name, decider)
-			}
-		}
-		x.below(x.below(shard, "promote "), "take over ")
+		x.tellsShard(victim.Name, name)
 	}
 	x.below(x.root, "clients waited @")
 	list := p.troupe("trace")
@@ -161,10 +187,14 @@ func agreement() time.Duration {
 // tries is how often a member is killed until the machine had nothing else to do meanwhile.
 const tries = 10
 
-// apart compares the trace with what the clients saw: the node is gone after it was killed, a shard that a client writes to has taken
-// a write no later than that client had one acknowledged, and the time from the one to the other is what a client measured. The
-// processor may take its time before it lets a client see its answer, so that is asked of the promptest: by how much the two differ.
-func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time) (closest time.Duration) {
+// heartbeats is how long before it is killed a member's last heartbeat may have been: their interval, and one of the house's ticks.
+const heartbeats = 300 * time.Millisecond
+
+// apart compares the trace with what the clients saw: it begins with the last heartbeat of the node, which is gone after it was killed; a
+// shard that a client writes to has taken a write no later than that client had one acknowledged, and the time from the one to the other is
+// what a client measured. The processor may take its time before it lets a client see its answer, and before it lets a node send a heartbeat:
+// by how much the two differ is asked of the client in the middle, and of the beginning.
+func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time) time.Duration {
 	p.t.Helper()
 	detect := x.below(x.root, "detect ")
 	i := slices.IndexFunc(detect.Events, func(e *trace.Span_Event) bool { return strings.HasPrefix(e.Name, "the connection broke") })
@@ -175,20 +205,16 @@ func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time)
 	if gone.Before(before) {
 		p.t.Errorf("the trace says that the node was gone %v before it was killed", before.Sub(gone))
 	}
-	first := map[string]time.Time{}
-	for _, s := range x.children[string(x.root.SpanId)] {
-		if !strings.HasPrefix(s.Name, "shard ") {
-			continue
-		}
-		for _, w := range x.children[string(s.SpanId)] {
-			if strings.HasPrefix(w.Name, "first write ") {
-				first[harness.Text(s, "troupe.shard.id")] = time.Unix(0, int64(w.EndTimeUnixNano))
-			}
-		}
+	began := time.Unix(0, int64(x.root.StartTimeUnixNano))
+	if began.After(gone) {
+		p.t.Errorf("the trace begins %v after the node was gone", began.Sub(gone))
 	}
+	p.t.Logf("the trace begins %v before the node was killed", round(killed.Sub(began)))
+	off := max(began.Sub(killed), before.Sub(began)-heartbeats)
+	first := x.firstWrites()
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
-	closest = time.Hour
+	var differ []time.Duration
 	for _, w := range writers {
 		acks := w.Since(killed)
 		name := shardOf(rows, w.tag)
@@ -201,9 +227,29 @@ func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time)
 		if at.After(acks[0].Ended) {
 			p.t.Errorf("%s: the client had an answer %v before the first write of the trace", name, at.Sub(acks[0].Ended))
 		}
-		closest = min(closest, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
+		differ = append(differ, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
 	}
-	return closest
+	if len(differ) == 0 {
+		return time.Hour
+	}
+	slices.Sort(differ)
+	return max(off, differ[len(differ)/2])
+}
+
+// firstWrites is when each shard has taken its first write, of those of which the trace says it.
+func (x *traceTree) firstWrites() map[string]time.Time {
+	first := map[string]time.Time{}
+	for _, s := range x.children[string(x.root.SpanId)] {
+		if !strings.HasPrefix(s.Name, "shard ") {
+			continue
+		}
+		for _, w := range x.children[string(s.SpanId)] {
+			if strings.HasPrefix(w.Name, "first write ") {
+				first[harness.Text(s, "troupe.shard.id")] = time.Unix(0, int64(w.EndTimeUnixNano))
+			}
+		}
+	}
+	return first
 }
 
 // shardOf is the shard of a tag in the keyspace default.
@@ -216,32 +262,8 @@ func shardOf(rows []harness.ShardRow, tag string) string {
 	return ""
 }
 
-// Promised: "leader killed …: still one trace id", which whoever leads next tells, with the election.
-func TestLeaderIsOneTrace(t *testing.T) {
-	if testing.Short() {
-		t.Skip("short")
-	}
-	p, collector := newWatchedTown(t, harness.ClusterConfig{})
-	victim := p.leader()
-	led := p.led(victim)
-	p.write(2, victim)
-	victim.Kill()
-	p.writing(time.Now())
-	spans, err := collector.Trace(soon(t), "failover "+victim.Name)
-	must(t, err)
-	x := wholeTree(t, spans)
-	elect := x.below(x.root, "elect term ")
-	if leader := p.leader(); !strings.HasSuffix(elect.Name, "@"+leader.Name) {
-		t.Errorf("%s leads, and the trace has %q", leader.Name, elect.Name)
-	}
-	for _, name := range led {
-		x.below(x.below(x.below(x.root, "shard "+name+" "), "promote "), "take over ")
-	}
-	p.restart(victim)
-	p.reckon()
-}
-
-// Promised: "A dead … collector changes failover time by at most 5 %": nothing waits for it, and the history is whole without.
+// Promised: "A dead … collector changes failover time by at most 5 %": nothing waits for it, and the history is whole without. This holds
+// crashLimit; by how much collectors change the time measures go run ./integration/bench/failover -systems troupe,collected,hanging -aim primary.
 func TestDeadCollector(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
