@@ -41,13 +41,25 @@ func (s *Shard) serves() {
 		return
 	}
 	r.unknown, r.Served, r.Waited = false, time.Now().UnixNano(), len(s.part.waiting)+len(s.open.groups)
+	written := r.Written
+	if written != 0 { // it was committed in one go with what the predecessor left
+		r.Served, r.Written = min(r.Served, written), 0
+	}
 	s.link.Took(r.Takeover)
+	if written != 0 {
+		r.Written = written
+		s.link.Took(r.Takeover)
+	}
 }
 
-// wrote tells, once, that the copy has taken a write in its present term.
+// wrote notes, once, that the copy has taken a write in its present term, before its client has an answer. It is told once the copy serves.
 func (s *Shard) wrote() {
-	if r := &s.part.reign; !r.unknown && s.leads.Load() {
-		r.virgin, r.Written = false, time.Now().UnixNano()
+	r := &s.part.reign
+	if !s.leads.Load() {
+		return
+	}
+	r.virgin, r.Written = false, time.Now().UnixNano()
+	if !r.unknown {
 		s.link.Took(r.Takeover)
 	}
 }

@@ -67,3 +67,43 @@ func TestTakeoverIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A write that waits with what the predecessor left is committed in one go with that, and is the first that is told of.
+func TestFirstWriteWithWhatWasLeft(t *testing.T) {
+	inTown(t, 3, 3, shards.Keyspace{Shards: 1}, func(w *town) {
+		id := w.primary(0).link.Node
+		var behind *house // the last copy, that is not promoted
+		for _, c := range w.row(0).Copies {
+			if c.Node != id {
+				behind = w.house(c.Node)
+			}
+		}
+		for !behind.asleep.TryLock() {
+			<-time.After(time.Millisecond)
+		}
+		left := make(chan error, 1)
+		go func() { left <- ask(w.house(id).shards[0], set("a", "0")).err }()
+		<-time.After(10 * time.Millisecond) // the heir has it, and the other one has not
+		w.kill(id)
+		if err := <-left; err == nil {
+			t.Error("a write is acknowledged that a copy in sync has not")
+		}
+		heir := w.primary(0)
+		w.await("its leading", heir.leads.Load)
+		answered := make(chan error, 1)
+		go func() { answered <- ask(heir, set("a", "1")).err }()
+		<-time.After(10 * time.Millisecond)
+		if told := w.takeovers.of(w.row(0).ID, w.row(0).Term); len(told) > 0 {
+			t.Errorf("it serves before the others have what was left: %+v", told)
+		}
+		behind.asleep.Unlock()
+		if err := <-answered; err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now().UnixNano()
+		told := w.takeovers.of(w.row(0).ID, w.row(0).Term)
+		if len(told) != 2 || told[0].Entries != 1 || told[0].Written != 0 || told[1].Written == 0 || told[1].Written > now || told[1].Served != told[0].Served || told[0].Served > told[1].Written {
+			t.Errorf("a client had its answer at %d, and %+v was told", now, told)
+		}
+	})
+}
