@@ -72,10 +72,10 @@ func TestTakeoverIsTold(t *testing.T) {
 func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 	inTown(t, 3, 3, shards.Keyspace{Shards: 1}, func(w *town) {
 		id := w.primary(0).link.Node
-		var behind *house // the last copy, that is not promoted
+		var ahead, behind *house // the first copy is promoted, and the last is not
 		for _, c := range w.row(0).Copies {
 			if c.Node != id {
-				behind = w.house(c.Node)
+				ahead, behind = behind, w.house(c.Node)
 			}
 		}
 		for !behind.asleep.TryLock() {
@@ -83,7 +83,12 @@ func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 		}
 		left := make(chan error, 1)
 		go func() { left <- ask(w.house(id).shards[0], set("a", "0")).err }()
-		<-time.After(10 * time.Millisecond) // the heir has it, and the other one has not
+		w.await("the heir's having it", func() bool {
+			s := ahead.shards[0]
+			s.turn.Lock()
+			defer s.turn.Unlock()
+			return s.part.core.End().Seq > s.part.core.Committed()
+		})
 		w.kill(id)
 		if err := <-left; err == nil {
 			t.Error("a write is acknowledged that a copy in sync has not")
@@ -101,8 +106,9 @@ func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := time.Now().UnixNano()
-		told := w.takeovers.of(w.row(0).ID, w.row(0).Term)
-		if len(told) != 2 || told[0].Entries != 1 || told[0].Written != 0 || told[1].Written == 0 || told[1].Written > now || told[1].Served != told[0].Served || told[0].Served > told[1].Written {
+		var told []Takeover
+		w.await("both words", func() bool { told = w.takeovers.of(w.row(0).ID, w.row(0).Term); return len(told) == 2 }) // without another write
+		if told[0].Entries != 1 || told[0].Written != 0 || told[1].Written == 0 || told[1].Written > now || told[1].Served != told[0].Served || told[0].Served > told[1].Written {
 			t.Errorf("a client had its answer at %d, and %+v was told", now, told)
 		}
 	})
