@@ -115,7 +115,7 @@ func TestPromoteHandsOver(t *testing.T) {
 	})
 }
 
-// T22: "red; never automatic; allocate stale shows term/offset gap". What nobody asked for is not done.
+// T22: "red; never automatic". What nobody asked for is not done. The gap is shown by runtime/admin: TestWhatIsGivenUp.
 func TestLossIsAccepted(t *testing.T) {
 	bubble(t, 3, func(w *town) {
 		w.settled(1)

@@ -63,12 +63,13 @@ type Stats struct {
 	Available bool
 	Reason    string // why not available
 
-	Copy     shards.CopyID  // in a cluster: what the table calls this copy; 0 if it does not list it
-	Term     shards.Term    // likewise
-	Rolling  uint64         // the hash over everything up to Applied
-	Replica  replica.Status // in a cluster, as far as the core has been told: see Solo
-	Solo     bool           // the only copy: writes take the short way
-	Arriving []Arrival      // other copies that come in sync, by copy
+	Copy     shards.CopyID    // in a cluster: what the table calls this copy; 0 if it does not list it
+	Term     shards.Term      // likewise
+	Rolling  uint64           // the hash over everything up to Applied
+	Replica  replica.Status   // in a cluster, as far as the core has been told: see Solo
+	End      replica.Position // likewise: where its log ends, committed or not
+	Solo     bool             // the only copy: writes take the short way
+	Arriving []Arrival        // other copies that come in sync, by copy
 }
 
 // Stats takes a look at the shard.
@@ -88,7 +89,10 @@ func (s *Shard) Stats() Stats {
 	}
 	st.Rolling = s.store.Rolling()
 	if p := s.part; p != nil {
-		st.Copy, st.Term, st.Replica, st.Solo = p.self, p.core.Term(), p.core.Status(), p.solo
+		st.Copy, st.Term, st.Replica, st.End, st.Solo = p.self, p.core.Term(), p.core.Status(), p.core.End(), p.solo
+		if p.solo {
+			st.End = replica.Position{Term: p.core.Term(), Seq: s.store.Applied()}
+		}
 		st.Arriving = s.arrivals(&st.Replica)
 	}
 	return st

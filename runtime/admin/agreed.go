@@ -165,6 +165,7 @@ type RerouteCommand struct {
 	Kind     CommandKind
 	Shard    shards.ShardID
 	From, To shards.NodeID
+	Accepted bool // that it loses writes
 }
 
 // Rerouted is what a run of the allocator gave.

@@ -141,7 +141,7 @@ func (a *agreed) View(ctx context.Context, node shards.NodeID, copies bool) (Vie
 	}
 	for _, r := range a.state.Shards {
 		if c := r.CopyOn(node); c != nil {
-			v.Copies = append(v.Copies, Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7})
+			v.Copies = append(v.Copies, Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7, Last: 42, LastTerm: r.Term})
 		}
 		if p := r.PrimaryCopy(); p != nil && p.Node == node { // who sends knows how much
 			for _, c := range r.Copies {
@@ -211,6 +211,10 @@ func (a *agreed) Reroute(ctx context.Context, r Reroute) (Rerouted, error) {
 	for i, c := range r.Commands {
 		row := a.state.Shard(c.Shard)
 		from := row.CopyOn(c.From)
+		if to := row.CopyOn(c.To); c.Kind == CommandAllocateStale && to != nil && row.Primary == 0 {
+			result.Rows = append(result.Rows, cluster.RowChange{Shard: c.Shard, Base: row.Version, Moves: []cluster.Move{{Kind: cluster.MoveStale, Copy: to.ID, Reason: "an operator asked for it"}}})
+			continue
+		}
 		if c.Kind != CommandMove || from == nil {
 			refused := RefusedCommand{Command: i, Reason: "there is no such copy"}
 			if r.Explain {

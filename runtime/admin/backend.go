@@ -113,7 +113,10 @@ type Shard struct {
 	Reason     string // why it is not started; empty otherwise
 	Term       shards.Term
 	Applied    shards.SeqNo
-	Rolling    uint64 // hash over all that was applied: equal on all copies that have the same Applied
+	Rolling    uint64       // hash over all that was applied: equal on all copies that have the same Applied
+	Told       bool         // its node has said so itself
+	Last       shards.SeqNo // in a cluster: the operation that its log ends with, applied or not …
+	LastTerm   shards.Term  // … and whose reign wrote it
 	Keys       int64
 	Bytes      int64 // of memory
 	LogBytes   int64 // of its records in the log: about what a restart would replay

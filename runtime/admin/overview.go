@@ -218,6 +218,7 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 	for i := range o.copies {
 		c := &o.copies[i]
 		if t := told[place{c.ID, c.Node}]; t != nil {
+			c.Told, c.Last, c.LastTerm = t.Reason == "" || t.LastTerm > 0, t.Last, t.LastTerm
 			c.Applied, c.Rolling, c.Keys, c.Bytes, c.LogBytes = t.Applied, t.Rolling, t.Keys, t.Bytes, t.LogBytes
 			c.Reason = cmp.Or(t.Reason, c.Reason)
 		}

@@ -20,7 +20,7 @@ type CommandTarget struct {
 	Node           string `json:"node,omitempty"`
 	FromNode       string `json:"from_node,omitempty"`
 	ToNode         string `json:"to_node,omitempty"`
-	AcceptDataLoss bool   `json:"accept_data_loss,omitempty"` // for allocate_stale and allocate_empty
+	AcceptDataLoss bool   `json:"accept_data_loss,omitempty"` // for allocate_stale and allocate_empty, unless it is a dry run
 }
 
 // maxCommands bounds the commands of one reroute.
@@ -44,6 +44,7 @@ type PlannedMove struct {
 	Copy   string `json:"copy,omitempty"`   // if it is there already
 	Source string `json:"source,omitempty"` // the node whose copy it replaces
 	Reason string `json:"reason"`
+	Lacks  string `json:"lacks,omitempty"` // of allocate_stale and allocate_empty: what is given up, in terms and operations, as far as nodes say
 }
 
 // RefusedWish says why a command is not carried out.
@@ -81,12 +82,18 @@ func (s *Server) reroute(x *exchange, q *query) error {
 		}
 		r.Commands = append(r.Commands, command)
 	}
+	gaps, err := s.givenUp(x.r.Context(), c, &r)
+	if err != nil {
+		return err
+	}
 	result, err := c.Reroute(x.r.Context(), r)
 	if err != nil {
 		return err
 	}
 	state, _ = c.State()
-	x.json(http.StatusOK, answerOf(state, &r, &result))
+	answer := answerOf(state, &r, &result)
+	answer.lose(state, &r, gaps)
+	x.json(http.StatusOK, answer)
 	return nil
 }
 
@@ -125,9 +132,7 @@ func (c *RerouteCommand) place(state *cluster.State, t *CommandTarget) error {
 	if c.Kind != CommandMove && (t.FromNode != "" || t.ToNode != "") {
 		return invalid("%s takes node, not from_node or to_node", c.Kind)
 	}
-	if loses := c.Kind == CommandAllocateStale || c.Kind == CommandAllocateEmpty; loses && !t.AcceptDataLoss {
-		return invalid("%s gives up acknowledged writes of shard %s for ever; say that this is accepted with \"accept_data_loss\":true", c.Kind, state.ShardName(c.Shard))
-	} else if !loses && t.AcceptDataLoss {
+	if c.Accepted = t.AcceptDataLoss; c.Accepted && !c.Kind.losing() {
 		return invalid("%s loses no data; leave accept_data_loss out", c.Kind)
 	}
 	for _, end := range []struct {

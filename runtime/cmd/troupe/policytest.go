@@ -283,6 +283,7 @@ func (t *tester) module(ctx context.Context, r *tested, path string, own map[str
 		}
 		r.Policy = fmt.Sprintf("%s %s (module %s, %s)", v.Name(), v.Manifest.Version, cluster.Digest(v.Digest()).Short(), settingsSize(v.Size()))
 		s := shop.set(nil, []hosted.Policy{{Version: v, Settings: own}})
+		s.Unbounded() // it is asked again and again, to be measured
 		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
 	}
 	return minds, nil
@@ -309,6 +310,7 @@ func (t *tester) house(ctx context.Context, r *tested, name string) ([]mind, err
 			of = append(of, hosted.Policy{Version: v})
 		}
 		s := shop.set(nil, of)
+		s.Unbounded()
 		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
 	}
 	return minds, nil

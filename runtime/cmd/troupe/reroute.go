@@ -76,7 +76,8 @@ func wishCommand(c *console, use, short string, kind admin.CommandKind, loses bo
 	cmd.Long = strings.ToUpper(short[:1]) + short[1:] + ".\nExit code 4 says that it was refused, with what each decider said."
 	cmd.Example = "  troupe reroute " + verb + " orders/3 " + strings.Join([]string{"n1", "n2"}[:nodes], " ")
 	if loses {
-		cmd.Example += " --accept-data-loss"
+		cmd.Long += "\n--dry-run says what would be given up, in terms and operations."
+		cmd.Example += " --dry-run\n" + cmd.Example + " --accept-data-loss"
 		cmd.Flags().BoolVar(&o.accept, "accept-data-loss", false, "say that acknowledged writes of this shard may be lost for ever")
 	}
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "plan, and change nothing")
@@ -86,20 +87,37 @@ func wishCommand(c *console, use, short string, kind admin.CommandKind, loses bo
 		if err != nil {
 			return err
 		}
-		if loses && !o.accept {
-			return usage("%s gives up acknowledged writes of shard %s for ever; if that is what you want, add --accept-data-loss", verb, args[0])
-		}
-		target := admin.CommandTarget{Keyspace: keyspace, Shard: index, AcceptDataLoss: loses}
+		target := admin.CommandTarget{Keyspace: keyspace, Shard: index, AcceptDataLoss: o.accept}
 		if kind == admin.CommandMove {
 			target.FromNode, target.ToNode = args[1], args[2]
 		} else {
 			target.Node = args[1]
+		}
+		if loses && !o.accept && !o.dryRun {
+			return usage("%s gives up acknowledged writes of shard %s for ever%s; if that is what you want, add --accept-data-loss", verb, args[0], r.lost(cmd.Context(), admin.WishedCommand{kind: target}))
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			return r.reroute(ctx, client, admin.RerouteOptions{DryRun: o.dryRun, Explain: true, Commands: []admin.WishedCommand{{kind: target}}})
 		})
 	}
 	return cmd
+}
+
+// lost is what a command would give up, as far as the cluster can be asked.
+func (r *remote) lost(ctx context.Context, wish admin.WishedCommand) (gap string) {
+	_ = r.with(ctx, func(ctx context.Context, client *admin.Client) error {
+		a, err := client.Reroute(ctx, admin.RerouteOptions{DryRun: true, Commands: []admin.WishedCommand{wish}})
+		if err != nil {
+			return err
+		}
+		for _, m := range a.Moves {
+			if m.Lacks != "" {
+				gap = " (" + m.Lacks + ")"
+			}
+		}
+		return nil
+	}) // it is refused either way
+	return gap
 }
 
 // reroute makes one, and prints the plan.
@@ -146,6 +164,14 @@ func (r *remote) printPlan(a *admin.RerouteAnswer) error {
 	}
 	if len(rows) > 0 {
 		if err := writeTable(r.c.out, []string{"SHARD", "MOVE", "NODE", "REASON"}, rows); err != nil {
+			return err
+		}
+	}
+	for _, m := range a.Moves {
+		if m.Lacks == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(r.c.out, "%s: %s\n", m.Shard, m.Lacks); err != nil {
 			return err
 		}
 	}
