@@ -145,7 +145,7 @@ func (f *Failover) pack() []byte {
 	return b.Bytes()
 }
 
-// DecodeFailover reads what Encode wrote.
+// DecodeFailover reads what Encode wrote, here or in another release.
 func DecodeFailover(packed []byte) (*Failover, error) {
 	if len(packed) == 0 || packed[0] != format {
 		return nil, errors.New("tracing: not a record of a failover, or one of a newer format")
@@ -159,7 +159,7 @@ func DecodeFailover(packed []byte) (*Failover, error) {
 		return nil, fmt.Errorf("tracing: a record of more than %d bytes", maxPlain)
 	}
 	f := &Failover{}
-	if err := wire.Unmarshal(plain, recordLimits, f); err != nil {
+	if err := f.read(plain); err != nil {
 		return nil, fmt.Errorf("tracing: a record: %w", err)
 	}
 	return f, nil
