@@ -258,15 +258,14 @@ func (s *screen) looksBack(shard, victim string) {
 	s.shows("← chosen")
 	s.named("map, in the past")
 	s.tabTo("One change back")
-	for range 20 { // the last changes may be about other copies
-		var before bool
-		must(s.t, s.Eval(soon(s.t), fmt.Sprintf(`%s.innerText.includes(' on %s: primary')`, then, victim), &before))
-		if before {
-			break
-		}
+	for before := false; !before; { // the last changes may be about other copies
+		const moment = `document.querySelector('.timeline output').innerText`
+		var was string
+		must(s.t, s.Eval(soon(s.t), moment, &was))
 		s.press("Enter")
+		s.until("%s !== %q", moment, was)
+		must(s.t, s.Eval(soon(s.t), fmt.Sprintf(`%s.innerText.includes(' on %s: primary')`, then, victim), &before))
 	}
-	s.until(`%s.innerText.includes(' on %s: primary')`, then, victim)
 	s.until("!%s", told)
 }
 

@@ -41,6 +41,7 @@ func TestConsoleAtWork(t *testing.T) {
 // comparesAShadow puts a policy in the shadow, and holds what the page says of it against the comparison itself.
 func (s *screen) comparesAShadow(p *town, spared *harness.Member) {
 	s.t.Helper()
+	p.rests()
 	p.troupe("policy", "push", module(s.t, "one"), "--name", "spare")
 	s.sees("policies", "in the shadow: nothing")
 	p.troupe("policy", "shadow", "spare", "--version", "1", "--set", "nodes="+spared.Name)
@@ -202,13 +203,15 @@ func (s *screen) findsTheProblem(p *town, full *harness.Member) {
 	s.shows("writes that grow are refused", " shards have a copy there.", "If a node died")
 	s.until(`document.querySelectorAll('[aria-label="What the death of each node would come to"] tbody tr').length > 0`)
 	s.named("problems")
-	rows, err := p.Shards(soon(s.t))
-	must(s.t, err)
-	i := slices.IndexFunc(rows, func(r harness.ShardRow) bool { return r.Node == full.Name })
-	if i < 0 {
-		s.t.Fatalf("%s holds nothing", full.Name)
-	}
-	s.sees("map/"+rows[i].Keyspace+"/"+rows[i].Shard, "Writes that grow are refused: the disk of node "+full.Name)
+	p.waitFor("a shard with a copy there says that it refuses writes", func() (says bool) {
+		rows, err := p.Shards(soon(s.t))
+		must(s.t, err)
+		if i := slices.IndexFunc(rows, func(r harness.ShardRow) bool { return r.Node == full.Name }); i >= 0 {
+			s.view("map/" + rows[i].Keyspace + "/" + rows[i].Shard)
+			must(s.t, s.Eval(soon(s.t), fmt.Sprintf(`document.querySelector('main').innerText.includes('Writes that grow are refused: the disk of node %s')`, full.Name), &says))
+		}
+		return says
+	})
 }
 
 // faint lists the words of a page that stand out from their ground by less than the Web Content Accessibility Guidelines ask for (1.4.3, level AA):
@@ -241,7 +244,16 @@ func (s *screen) isLegible(views ...string) {
 			s.view(view)
 			s.until(`document.querySelector('main :is(h2, table, pre, figure)') && !/(Asking|Reading|Waiting|Measuring)[^.]*…/.test(document.querySelector('main').innerText)`)
 			if strings.HasPrefix(view, "failovers/") { // to a moment that lacks copies
-				s.until(`document.querySelector('.state.yellow') || document.querySelector('[aria-label="One change on"]').click()`)
+				s.until(`document.querySelector('.state.yellow') || ((line) => {
+					if (line.dataset.was !== line.value) {
+						line.dataset.was = line.value;
+						document.querySelector('[aria-label="One change on"]').click();
+						return;
+					}
+					line.dataset.was = ''; // it was the last: once more from the beginning
+					line.value = line.min;
+					line.dispatchEvent(new Event('input', { bubbles: true }));
+				})(document.querySelector('.timeline input[type=range]'))`)
 			}
 			var page struct {
 				Seen  int
