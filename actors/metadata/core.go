@@ -321,7 +321,7 @@ func (c *Core) TransferTo(to uint64) error {
 		return ErrNotLeader
 	case !contains(c.conf.GetVoters(), to):
 		return ErrNotVoter
-	case to != c.config.Number && !c.tracker.follows(c, to):
+	case c.tracker.behind(c, to):
 		return ErrBehind
 	}
 	c.node.TransferLeader(to)

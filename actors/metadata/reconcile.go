@@ -98,12 +98,12 @@ func (t *tracker) best(c *Core, among []uint64) (number uint64) {
 	return number
 }
 
-// follows says whether a member lacks so little that it can lead after a round trip. Whether it answers is not asked: Raft forgets
-// that with every check of the quorum, until the next answer.
-func (t *tracker) follows(c *Core, number uint64) bool {
+// behind says whether a member is known to lack so much that it cannot lead after a round trip. Whether it answers is not asked: Raft
+// forgets that with every check of the quorum, until the next answer; and of whom a new leader has not heard it knows nothing.
+func (t *tracker) behind(c *Core, number uint64) bool {
 	for _, f := range c.followers() {
 		if f.number == number {
-			return f.has(c.hard.GetCommit())
+			return f.match > 0 && !f.has(c.hard.GetCommit())
 		}
 	}
 	return false
