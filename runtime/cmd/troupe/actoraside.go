@@ -171,7 +171,7 @@ func (r *remote) mend(ctx context.Context, client *admin.Client, ids []string, d
 	if r.json {
 		err = printJSON(r.c.out, all)
 	} else {
-		_, err = fmt.Fprintf(r.c.out, "%s %s\n", verb(len(all.Results)-failed, "message was", "messages were"), done)
+		_, err = fmt.Fprintf(r.c.out, "%d %s %s\n", len(all.Results)-failed, verb(len(all.Results)-failed, "message was", "messages were"), done)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %d messages were not %s", failed, len(all.Results), done)
