@@ -18,9 +18,13 @@ import (
 type actorsAPI struct{ node *Node }
 
 // Call has an actor handle a message.
-func (a actorsAPI) Call(ctx context.Context, to admin.ActorName, method string, payload []byte) ([]byte, error) {
+func (a actorsAPI) Call(ctx context.Context, to admin.ActorName, id, method string, payload []byte) ([]byte, error) {
 	if k := a.node.state().Kind(to.Kind); k != nil && k.Active == 0 {
 		return nil, &admin.Error{Status: http.StatusConflict, Kind: shards.KindConflict.String(), Reason: "no version of kind " + k.Name + " is in use: troupe actor use " + k.Name}
+	}
+	if id != "" {
+		reply, err := a.node.actors.CallOnce(ctx, virtual.ID{Kind: to.Kind, Name: to.Name}, id, method, payload)
+		return reply, actorError(err)
 	}
 	reply, err := a.node.actors.Call(ctx, virtual.ID{Kind: to.Kind, Name: to.Name}, method, payload)
 	return reply, actorError(err)

@@ -24,20 +24,27 @@ func TestActorsOverHTTP(t *testing.T) {
 			{a, "transfer", `{"To":"b","Amount":700}`, 422}, {a, "break", "", 500}, {a, "no", "", 404}, {a, "deposit", "[]", 400},
 			{admin.ActorName{Kind: "ghost", Name: "x"}, "m", "", 404}, {a, "deposit", fmt.Sprintf("%q", make([]byte, virtual.MaxPayload)), 413},
 		} {
-			_, err := actorsAPI{n}.Call(t.Context(), call.to, call.method, []byte(call.body))
+			_, err := actorsAPI{n}.Call(t.Context(), call.to, "", call.method, []byte(call.body))
 			var e *admin.Error
 			if !errors.As(err, &e) || e.Status != call.status || (e.Code == "insufficient-funds") != (call.status == 422) {
 				t.Errorf("%s of %v through %s: %v", call.method, call.to, n.Name(), err)
 			}
+		}
+		if _, err := (actorsAPI{n}).Call(t.Context(), admin.ActorName{Kind: "account", Name: "once"}, "order-1", "deposit", []byte(`{"Amount":5}`)); err != nil {
+			t.Error(err)
 		}
 		if err := (actorsAPI{n}).Tell(a, "deposit", []byte(`{"Amount":5}`)); err != nil {
 			t.Error(err)
 		}
 	}
 	eventually(t, "what was told is there", func() bool { return look(t, c.nodes[0], "a/b").Balance == 15 })
+	if got := look(t, c.nodes[0], "once").Balance; got != 5 {
+		t.Errorf("a request with an id, sent through three nodes, has left %d", got)
+	}
 	for _, n := range c.nodes {
-		eventually(t, n.Name()+" counts one actor in memory", func() bool { // if its shard has moved it is in memory elsewhere, once it is called
+		eventually(t, n.Name()+" counts two actors in memory", func() bool { // if its shard has moved it is in memory elsewhere, once it is called
 			look(t, n, "a/b")
+			look(t, n, "once")
 			active := 0
 			for _, node := range (actorsAPI{n}).List(t.Context()).Nodes {
 				if node.Error != "" { // a busy node does not answer in time
@@ -48,7 +55,7 @@ func TestActorsOverHTTP(t *testing.T) {
 				}
 				active += node.Kinds[0].Active
 			}
-			return active == 1
+			return active == 2
 		})
 	}
 }

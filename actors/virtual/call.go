@@ -118,14 +118,8 @@ func (h *Host) Call(ctx context.Context, to ID, method string, payload []byte) (
 
 // call takes a message to its actor, and gives the reply.
 func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, event Event) ([]byte, error) {
-	if err := takes(to, method, payload); err != nil {
+	if err := h.may(ctx, to, method, payload); err != nil {
 		return nil, err
-	}
-	if from, handling := ctx.Value(turnKey{}).(ID); handling {
-		return nil, failed(to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from))
-	}
-	if h.ctx.Err() != nil {
-		return nil, errClosed
 	}
 	ctx, span := h.calling(ctx, to, method, event)
 	lane, seq := h.lanes.take()
@@ -135,6 +129,20 @@ func (h *Host) call(ctx context.Context, to ID, method string, payload []byte, e
 	}
 	end(span, err)
 	return body, err
+}
+
+// may refuses a call that cannot be made.
+func (h *Host) may(ctx context.Context, to ID, method string, payload []byte) error {
+	if err := takes(to, method, payload); err != nil {
+		return err
+	}
+	if from, handling := ctx.Value(turnKey{}).(ID); handling {
+		return failed(to, method, CodeHandling, fmt.Sprintf("actor %s calls while it handles a message; two that call each other would wait for ever: use Ask, and have the answer come as a message", from))
+	}
+	if h.ctx.Err() != nil {
+		return errClosed
+	}
+	return nil
 }
 
 // takes refuses a message that no actor can take.

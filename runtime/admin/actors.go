@@ -12,8 +12,8 @@ import (
 
 // Actors reaches the virtual actors of the cluster. Errors are *Error, or have a shards.ErrorKind.
 type Actors interface {
-	// Call has an actor handle a message and gives its reply; both are JSON.
-	Call(ctx context.Context, to ActorName, method string, payload []byte) ([]byte, error)
+	// Call has an actor handle a message and gives its reply; both are JSON. With an id, if it is not empty, it is handled once, however often it comes.
+	Call(ctx context.Context, to ActorName, id, method string, payload []byte) ([]byte, error)
 	// Tell takes a message and waits for nothing.
 	Tell(to ActorName, method string, payload []byte) error
 	// List asks every node what actors it has in memory.
@@ -126,6 +126,10 @@ func (s *Server) callActor(x *exchange, q *query) error {
 		return err
 	}
 	to, method := ActorName{x.r.PathValue("kind"), x.r.PathValue("name")}, x.r.PathValue("method")
+	id := x.r.Header.Get(HeaderRequestID)
+	if id != "" && !wait {
+		return invalid("%s is for calls whose reply is waited for: leave wait=false out", HeaderRequestID)
+	}
 	if !wait {
 		if err := actors.Tell(to, method, body); err != nil {
 			return err
@@ -133,7 +137,7 @@ func (s *Server) callActor(x *exchange, q *query) error {
 		x.json(http.StatusAccepted, map[string]bool{"accepted": true})
 		return nil
 	}
-	reply, err := actors.Call(ctx, to, method, body)
+	reply, err := actors.Call(ctx, to, id, method, body)
 	if err != nil {
 		return err
 	}
@@ -169,6 +173,16 @@ func actorPath(to ActorName, method string) string {
 // outcome is unknown.
 func (c *Client) CallActor(ctx context.Context, to ActorName, method string, body []byte) (reply json.RawMessage, err error) {
 	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: mimeJSON}, &reply)
+	return reply, err
+}
+
+// HeaderRequestID is the header with the id of a request of the caller's own.
+const HeaderRequestID = "Idempotency-Key"
+
+// CallActorOnce is CallActor for a request with an id of the caller's own: for ten minutes the actor handles it once, however often it is sent and
+// by way of whatever node, and the others get the answer of the first. So it is sent again where a node does not answer.
+func (c *Client) CallActorOnce(ctx context.Context, to ActorName, id, method string, body []byte) (reply json.RawMessage, err error) {
+	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: mimeJSON, id: id, repeatable: true}, &reply)
 	return reply, err
 }
 

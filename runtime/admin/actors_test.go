@@ -16,7 +16,8 @@ import (
 // parrot answers with what it was asked.
 type parrot struct{ told []string }
 
-func (p *parrot) Call(ctx context.Context, to ActorName, method string, payload []byte) ([]byte, error) {
+func (p *parrot) Call(ctx context.Context, to ActorName, id, method string, payload []byte) ([]byte, error) {
+	method += id
 	if _, limited := ctx.Deadline(); limited {
 		method += " soon"
 	}
@@ -84,6 +85,9 @@ func TestAsidePaths(t *testing.T) {
 func TestActorPaths(t *testing.T) {
 	p := &parrot{}
 	_, client, url := serve(t, ServerConfig{Actors: p})
+	if reply, err := client.CallActorOnce(t.Context(), ActorName{"counter", "x"}, "order-1", "add", []byte("1")); err != nil || string(reply) != `"counter|x|addorder-1|1"` {
+		t.Errorf("with an id: %s, %v", reply, err)
+	}
 	for _, to := range []ActorName{{"counter", "page-7"}, {"page", "docs/intro"}, {"keys", "x"}, {"a", ""}, {"a", "/"}, {"a", "../b/./.."}, {"k%2F", "ä ?#%"}, {"_bulk", "x//y"}} {
 		for _, method := range []string{"add", "a/b", "ü?"} {
 			reply, err := client.CallActor(t.Context(), to, method, []byte(`[1]`))

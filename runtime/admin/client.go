@@ -298,6 +298,7 @@ type call struct {
 	query        url.Values
 	body         []byte
 	mime         string
+	id           string        // of the request, for HeaderRequestID; empty: it has none
 	repeatable   bool          // sending it twice does no harm
 	slow         time.Duration // how long the node may take beside what each may, since it was asked to wait
 }
@@ -313,6 +314,9 @@ func (r *call) request(ctx context.Context, base, token string) (*http.Request, 
 	}
 	if r.mime != "" {
 		request.Header.Set("Content-Type", r.mime)
+	}
+	if r.id != "" {
+		request.Header.Set(HeaderRequestID, r.id)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)

@@ -60,7 +60,7 @@ func FuzzActorBody(f *testing.F) {
 // echo replies with what it gets.
 type echo struct{ t *testing.T }
 
-func (e echo) Call(_ context.Context, _ ActorName, _ string, payload []byte) ([]byte, error) {
+func (e echo) Call(_ context.Context, _ ActorName, _, _ string, payload []byte) ([]byte, error) {
 	if len(payload) == 0 {
 		return []byte("null"), nil
 	}

@@ -70,16 +70,22 @@ func (c *console) message(args []string) (m message, err error) {
 
 func actorCallCommand(c *console) *cobra.Command {
 	var limit time.Duration
+	var id string
 	cmd := &cobra.Command{
 		Use: "call KIND/NAME METHOD [JSON]", Short: "have an actor handle a message, and print its reply", Args: cobra.RangeArgs(2, 3),
 		Long: `Prints the reply, indented, or as one line with --json. The request is JSON; "-" reads it from standard input.
 
+A call whose outcome is not known (a node died, the time was over) is repeated without harm if it has an id: within ten minutes the actor
+handles one message of an --id, and all calls with it get the same answer. Another request takes another id.
+
 Exit codes: 0 handled · 1 the actor refused, or nobody answers · 3 no such kind or method`,
 		Example: `  troupe actor call counter/page-7 add 1
   troupe actor call account/anna transfer '{"To":"ben","Amount":5}'
+  troupe actor call account/anna deposit 5 --id order-4711
   troupe actor call page/docs/intro show --json`,
 	}
 	cmd.Flags().DurationVar(&limit, "timeout", 10*time.Second, "how long to wait for the reply")
+	cmd.Flags().StringVar(&id, "id", "", "the request's `ID`, which the actor handles once")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		m, err := c.message(args)
@@ -92,7 +98,11 @@ Exit codes: 0 handled · 1 the actor refused, or nobody answers · 3 no such kin
 		ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 		defer cancel()
 		return r.with(ctx, func(ctx context.Context, client *admin.Client) error {
-			reply, err := client.CallActor(ctx, m.to, m.method, m.body)
+			send := func() (json.RawMessage, error) { return client.CallActor(ctx, m.to, m.method, m.body) }
+			if id != "" {
+				send = func() (json.RawMessage, error) { return client.CallActorOnce(ctx, m.to, id, m.method, m.body) }
+			}
+			reply, err := send()
 			if err != nil {
 				return err
 			}

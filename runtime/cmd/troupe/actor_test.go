@@ -30,6 +30,7 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter/a/b", "add", `{"by": 3}`}, "", 0, []string{"{\n  \"Count\": 3\n}\n"}, `POST /actors/counter/a/b/add {"by": 3}`},
 		{[]string{"call", "counter/a/b", "add", "-", "--json"}, "4", 0, []string{"{\"Count\":3}\n"}, "POST /actors/counter/a/b/add 4"},
 		{[]string{"call", "counter/a/b", "add", "-4.5", "--json"}, "", 0, []string{"{\"Count\":3}\n"}, "POST /actors/counter/a/b/add -4.5"},
+		{[]string{"call", "counter/a/b", "add", "3", "--id", "order-1", "--json"}, "", 0, []string{"{\"Count\":3}\n"}, "POST /actors/counter/a/b/add 3"},
 		{[]string{"tell", "counter/x", "add", "-9"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false -9"},
 		{[]string{"call", "counter/a/b", "add", "-x"}, "", exitUsage, []string{"unknown shorthand flag"}, ""},
 		{[]string{"call", "counter/a/b", "subtract"}, "", exitNotFound, []string{"no such thing"}, "POST /actors/counter/a/b/subtract"},
