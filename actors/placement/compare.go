@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -173,13 +174,18 @@ func facts(in *allocator.Input) policies.Facts {
 	return policies.Facts{Evidence: in.Evidence, Loads: in.Loads, Setbacks: in.Setbacks, Ticks: in.Ticks, TickLength: in.TickLength, Now: in.Now}
 }
 
-// ask puts the same questions to both sets, about a sample of the shards.
-func (c *Comparison) ask(in *allocator.Input, active, shadow *policies.Set) {
+// ask puts the same questions to both sets, about a sample of the shards, and as many of them as both can answer with what policies may use for
+// one plan. No plan asks so much: nothing is held against one that cannot.
+func (c *Comparison) ask(in *allocator.Input, active, shadow *hosted.Set) {
+	for _, s := range []*hosted.Set{active, shadow} {
+		s.Lenient(true)
+		defer s.Lenient(false)
+	}
 	v := policies.NewView(in.State, facts(in))
 	f := flips{Comparison: c, v: v, active: active, shadow: shadow, at: map[flipKey]int{}}
 	c.Shards = len(in.State.Shards)
 	step := max(1, (len(in.State.Shards)+comparedShards-1)/comparedShards)
-	for i := 0; i < len(in.State.Shards); i += step {
+	for i := 0; i < len(in.State.Shards) && !f.exhausted(); i += step {
 		c.Asked++
 		f.shard(i)
 	}
@@ -197,9 +203,11 @@ type flipKey struct {
 type flips struct {
 	*Comparison
 	v              *policies.View
-	active, shadow *policies.Set
+	active, shadow *hosted.Set
 	at             map[flipKey]int // place in Flips; only asked, never visited
 }
+
+func (f *flips) exhausted() bool { return f.active.Exhausted(f.v) || f.shadow.Exhausted(f.v) }
 
 // shard asks whether a copy more might go to each node and begin there, and whether each copy may stay, leave and lead.
 func (f *flips) shard(place int) {
@@ -224,6 +232,9 @@ func (f *flips) shard(place int) {
 func (f *flips) question(q *policies.Question, only int) {
 	before := slices.Clone(f.active.Ask(f.v, q)) // valid until the next, which may be the same set's
 	after := f.shadow.Ask(f.v, q)
+	if f.exhausted() {
+		return // one of the two was not asked
+	}
 	for n := range before {
 		key := flipKey{q.Capability, before[n].Verdict(), after[n].Verdict()}
 		if key.from == key.to || only >= 0 && n != only {

@@ -91,7 +91,7 @@ func (p *Placement) foresee() {
 	}
 }
 
-// foresaw looks at one loss. Modules that fail at it have failed as in any other plan.
+// foresaw looks at one loss. Modules that fail at it have failed as in any other plan, but for those that only use up what they may.
 func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	m := own.sit(now.in.State)
 	if m.pending {
@@ -103,6 +103,7 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	}
 	in := now.in
 	in.Policies = &m.set.Set
+	m.set.Lenient(true) // a death asks for more than most plans, and this one has not happened
 	loss, err := allocator.Lose(in, node, func() bool { return p.ctx.Err() != nil })
 	p.drain(m)
 	if len(p.docket.due(p.c.Group.State())) > 0 {

@@ -109,7 +109,7 @@ func (p *Placement) contrast(x *exposure, active, shadow *chair) *Comparison {
 	plan := allocator.Make(in)
 	c.Shadow.Micros, c.Active.Micros = time.Since(begun).Microseconds(), x.took.Microseconds()
 	c.contrast(&x.in, x.plan, plan)
-	c.ask(&x.in, &before.set.Set, &after.set.Set)
+	c.ask(&x.in, before.set, after.set)
 	p.drain(before)
 	for _, f := range p.drain(after) {
 		c.Faults = append(c.Faults, f.Text)

@@ -46,7 +46,11 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 // failing is the sentence of a NO that no rule has spoken.
 func (d *Decider) failing() string {
 	if d.over && !d.out() {
-		return fmt.Sprintf("policy %s is a hard rule, and has used what it may use in one plan: what it was not asked about any more waits for the next: %s", d.v.Name(), d.last.Text)
+		text := fmt.Sprintf("policy %s is a hard rule, and has used what it may use in one plan: what it was not asked about any more waits for the next", d.v.Name())
+		if d.last != nil {
+			text += ": " + d.last.Text
+		}
+		return text
 	}
 	text := "it could not be asked"
 	if d.last != nil {

@@ -46,3 +46,11 @@ func (s *Set) Spare() (all []uint64) {
 	}
 	return all
 }
+
+// Digests are those of the policies.
+func (s *Set) Digests() (all []string) {
+	for _, m := range s.minds {
+		all = append(all, m.v.digest)
+	}
+	return all
+}

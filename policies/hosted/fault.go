@@ -80,6 +80,7 @@ type ledger struct {
 	logged  int // bytes
 	muted   int // lines beyond the bounds
 	watch   Stopwatch
+	lenient bool
 }
 
 func (l *ledger) fault(f Fault) {

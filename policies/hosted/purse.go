@@ -1,6 +1,8 @@
 package hosted
 
 import (
+	"slices"
+
 	"github.com/troupe-actors/troupe/policies"
 )
 
@@ -97,7 +99,9 @@ func (m *mind) blame(f *Fault) {
 
 func (m *mind) overrun(f *Fault) {
 	m.drop()
-	m.over = true
+	if m.over = true; m.ledger.lenient {
+		return
+	}
 	m.overruns++
 	f = m.v.faulty(f.Export, f.Kind, "with this call it has used the %d instructions that it may use in one plan, here about %d shards on %d nodes; let it answer per class, or prepare in pol_state what its rows need",
 		m.budget, len(m.view.State.Shards), len(m.view.Nodes))
@@ -107,6 +111,15 @@ func (m *mind) overrun(f *Fault) {
 	f.Count, f.Out = m.strikes, m.out()
 	m.last = f
 	m.ledger.fault(*f)
+}
+
+// Lenient has nothing held against policies that use up what they may: for whoever asks about a plan what no plan asks. It is in force until
+// it is taken back.
+func (s *Set) Lenient(on bool) { s.ledger.lenient = on }
+
+// Exhausted says whether a policy has used up what it may use for a view.
+func (s *Set) Exhausted(v *policies.View) bool {
+	return slices.ContainsFunc(s.minds, func(m *mind) bool { return m.view == v && m.over })
 }
 
 // Unbounded lets policies use as much for one view as they like, each call by itself being bounded: for whoever asks and plans nothing.

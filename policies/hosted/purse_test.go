@@ -131,6 +131,31 @@ func TestBoundedPlansCanBeMadeAgain(t *testing.T) {
 	}
 }
 
+// Who asks for more than plans do holds nothing against anybody, and knows where it ended.
+func TestLenientSetsBlameNobody(t *testing.T) {
+	w := town(t, 3, 20, true)
+	set := with(load(t, engine(t), fixture(t, "plain/plod", abi.Manifest{})))
+	defer set.Close()
+	set.Give(5_000_000)
+	for _, lenient := range []bool{true, false} {
+		set.Lenient(lenient)
+		for range 2 * hosted.Strikes {
+			v := w.View()
+			asked := 0
+			for ; asked < len(v.State.Shards) && !set.Exhausted(v); asked++ {
+				set.Ask(v, question(v, asked))
+			}
+			if out := set.Strikes(set.Digests()[0]) == hosted.Strikes; !out && (asked < 2 || asked > 5) {
+				t.Errorf("lenient %v: exhausted after %d questions", lenient, asked)
+			}
+		}
+		faults, _ := set.Faults()
+		if want := map[bool]int{false: hosted.Strikes}[lenient]; len(faults) != want {
+			t.Errorf("lenient %v: %d faults, want %d", lenient, len(faults), want)
+		}
+	}
+}
+
 // A fault moves no copy: a hard rule about where copies may remain that fails, or is not asked any more, has them stay.
 func TestFaultsMoveNothing(t *testing.T) {
 	e, w := engine(t), town(t, 3, 60, false)
