@@ -353,9 +353,14 @@ func TestClusterIsOperatedFromGo(t *testing.T) {
 	if err := operate.Drain(ctx, "n4"); !invalidKind(err) {
 		t.Errorf("a node that is not there: %v", err)
 	}
-	if err := operate.Maintain(ctx, "n3", false); err != nil {
+	if err := errors.Join(operate.Maintain(ctx, "n3", false), operate.Vote(ctx, "n3", false)); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "n3 votes no more", func() bool { m := operate.Members()[2]; return m.Excluded && !m.Voter })
+	if err := operate.Vote(ctx, "n3", true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "n3 votes again", func() bool { m := operate.Members()[2]; return !m.Excluded && m.Voter })
 	ended, cancel := context.WithTimeout(ctx, time.Nanosecond)
 	defer cancel()
 	if err := operate.Drain(ended, "n2"); !errors.Is(err, context.DeadlineExceeded) {

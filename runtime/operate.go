@@ -15,7 +15,7 @@ import (
 )
 
 // Cluster is the cluster of a node as those who operate it see it and change it. Its methods do on any node what `troupe nodes`, `health`,
-// `drain`, `keyspace` and `settings` do, and may be called concurrently. What asks nobody tells what this node has heard; what changes
+// `drain`, `vote`, `keyspace` and `settings` do, and may be called concurrently. What asks nobody tells what this node has heard; what changes
 // something returns when it is agreed, and is refused with a *cluster.Refusal if the state does not allow it, or an *admin.Error if it
 // makes no sense. Who embeds no node has the same with an admin.Client.
 type Cluster struct{ node *Node }
@@ -71,6 +71,13 @@ func (c *Cluster) Undrain(ctx context.Context, node string) error {
 // Maintain begins or ends the maintenance of a node: while it is on the node may restart, and nothing is put in the place of its copies.
 func (c *Cluster) Maintain(ctx context.Context, node string, on bool) error {
 	return c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Maintained = &on })
+}
+
+// Vote lets a node vote in the metadata group again, or keeps it from that, whatever its roles: then others vote in its place, or fewer do.
+// It returns when that is agreed; admin.Node.Voter of Members says when it is so.
+func (c *Cluster) Vote(ctx context.Context, node string, may bool) error {
+	not := !may
+	return c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Excluded = &not })
 }
 
 // ReadOnly begins or ends the maintenance of the whole cluster: while it is on all keyspaces only serve reads.

@@ -25,7 +25,7 @@ func invoke(t *testing.T, env map[string]string, input string, args ...string) (
 // The help texts are part of the product: a change shows in review.
 func TestHelpTexts(t *testing.T) {
 	verbs := []string{"", "node", "preflight", "get", "put", "del", "scan", "watch", "load", "verify", "bench", "wal", "wal dump", "wal verify", "version",
-		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "settings history", "drain", "maintenance",
+		"health", "nodes", "shards", "keyspace", "keyspace list", "keyspace create", "keyspace update", "settings", "settings get", "settings set", "settings history", "drain", "maintenance", "vote",
 		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "policy", "policy push", "policy list", "policy inspect", "policy diff",
 		"policy shadow", "policy activate", "policy deactivate", "policy rollback", "policy reset", "policy quarantine", "policy forget", "policy logs", "explain", "trace", "check", "watch health", "watch routing",
 		"policy test", "policy watch", "simulate", "replay", "rehearse", "actor", "actor init", "actor pack", "actor test", "actor push", "actor use", "actor rollback", "actor forget", "actor list", "actor inspect", "actor call", "actor tell", "actor aside", "actor redrive", "actor drop",

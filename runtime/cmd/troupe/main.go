@@ -156,7 +156,7 @@ func rootCommand(c *console) *cobra.Command {
 	}{
 		{"run", []*cobra.Command{devCommand(c), nodeCommand(c), preflightCommand(c)}},
 		{"cluster", []*cobra.Command{
-			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c),
+			healthCommand(c), nodesCommand(c), shardsCommand(c), keyspaceCommand(c), settingsCommand(c), drainCommand(c), maintenanceCommand(c), voteCommand(c),
 			forgetCommand(c), leaderCommand(c), rerouteCommand(c), policyCommand(c), explainCommand(c), traceCommand(c), checkCommand(c), actorCommand(c),
 			topicCommand(c), groupCommand(c), sessionCommand(c),
 		}},

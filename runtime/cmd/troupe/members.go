@@ -390,6 +390,39 @@ Exit codes: 0 it is so · 3 no such node · 1 no node answers, or none leads`,
 	return cmd
 }
 
+func voteCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "vote NODE {on|off}", Short: "let a member vote for the leader, or keep it from that", Args: cobra.ExactArgs(2),
+		Long: `The voters agree on who is a member, where shards are, and who leads; up to seven members with the role meta are chosen by themselves.
+With off the node is none of them, whatever its roles, and another votes in its place if there is one; copies that it holds stay.
+It is for machines that are slow, far away, or to be taken down soon. troupe nodes --json says who votes.
+
+Exit codes: 0 it is agreed · 3 no such node · 1 no node answers, or none leads`,
+		Example: `  troupe vote n2 off
+  troupe vote n2 on`,
+	}
+	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, nodeNames)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		action, done := "include", args[0]+" may vote"
+		switch args[1] {
+		case "on":
+		case "off":
+			action, done = "exclude", args[0]+" votes no more"
+		default:
+			return usage("%q is neither on nor off", args[1])
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			a, err := client.ChangeNode(ctx, args[0], action)
+			if err != nil {
+				return err
+			}
+			return r.acknowledge(&a, done)
+		})
+	}
+	return cmd
+}
+
 func leaderCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "leader", Short: "say which node leads, or have another lead", Args: cobra.NoArgs, Example: "  troupe leader\n  troupe leader transfer n2",
