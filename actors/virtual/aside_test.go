@@ -209,13 +209,13 @@ func TestRedriveOnce(t *testing.T) {
 						if errors.Is(err, virtual.ErrNotAside) {
 							break
 						}
-						time.Sleep(time.Millisecond)
+						<-time.After(time.Millisecond) // by the clock of the bubble
 					}
 				}
 			})
 		}
 		for i := range 10 {
-			time.Sleep(3 * time.Millisecond)
+			<-time.After(3 * time.Millisecond)
 			p.Lead(i % 2)
 		}
 		p.Lead(0)
