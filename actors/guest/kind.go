@@ -97,6 +97,11 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 	if turn.wrote {
 		c.State.Layout = module.Manifest.Data
 	}
+	if turn.deleted { // perhaps the last of what it keeps
+		if err := clearBare(c); err != nil {
+			return nil, err
+		}
+	}
 	if fresh != nil {
 		if err := c.SetMarker(MarkerOf(name), fresh.encode()); err != nil {
 			return nil, err
@@ -104,6 +109,15 @@ func (s *Shell) handle(name string, c *virtual.Context[record], m virtual.Messag
 		s.c.Log.Info("a shard changes to another version of a kind", "kind", name, "version", fresh.version, "module", fresh.digest.Short(), "actor", c.Self().String())
 	}
 	return reply, nil
+}
+
+// clearBare has an actor keep nothing at all that has neither data nor reminders any more: it is as one that never was.
+func clearBare(c *virtual.Context[record]) error {
+	bare, err := c.Bare()
+	if err != nil || !bare {
+		return err
+	}
+	return c.Clear()
 }
 
 // tell logs a message that trapped or passed a limit: its caller learns of it, but not who looks after the node.
@@ -218,7 +232,8 @@ func request(c *virtual.Context[record], m *virtual.Message) *Request {
 // turn notes whether a message has changed data.
 type turn struct {
 	*virtual.Turn
-	wrote bool
+	wrote   bool
+	deleted bool
 }
 
 // Set is part of Turn.
@@ -229,7 +244,7 @@ func (t *turn) Set(key string, value []byte) {
 
 // Delete is part of Turn.
 func (t *turn) Delete(key string) {
-	t.wrote = true
+	t.wrote, t.deleted = true, true
 	t.Turn.Delete(key)
 }
 

@@ -84,6 +84,37 @@ func TestOlderVersionKeepsMessages(t *testing.T) {
 	})
 }
 
+// An actor that has deleted all its data, and has no reminder, leaves nothing behind; one that has a reminder stays until that has come and it
+// deletes something again.
+func TestBareActorsGo(t *testing.T) {
+	kit := fixture(t, "kit.wasm")
+	engine()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, 1)
+		w.push(kit)
+		w.use("kit", 0)
+		for _, c := range []struct {
+			name, commands string
+			stays          int
+		}{
+			{"gone", "d k", 0}, {"half", "d k", 1}, {"again", "d k;p j 1", 1}, {"reminded", "d k;m bell 90000000000 0 run", 1}, {"forgot", "d k;m bell 90000000000 0 run;f bell", 0},
+		} {
+			for _, commands := range []string{"p k 1", map[bool]string{true: "p j 1", false: "g k"}[c.name == "half"], c.commands} {
+				if got := w.call(0, "kit/"+c.name, "run", `"`+commands+`"`); strings.HasPrefix(got, "!") {
+					t.Fatalf("%s: %s: %s", c.name, commands, got)
+				}
+			}
+			w.Pass(time.Hour)
+			if n := w.Keys("s/{kit/" + c.name + "}"); n != c.stays {
+				t.Errorf("%s has %d states", c.name, n)
+			}
+		}
+		if got := w.call(0, "kit/gone", "run", `"p k 2;g k"`); got != "2" {
+			t.Errorf("one that has gone is there again: %s", got)
+		}
+	})
+}
+
 // A node that has not heard of a version goes on with it where the shard has changed to it already, and never takes a shard back.
 func TestLateNodes(t *testing.T) {
 	first, second := fixture(t, "counter.wasm"), fixture(t, "counter2.wasm")

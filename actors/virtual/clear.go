@@ -47,6 +47,33 @@ func (t *Turn) clear() error {
 	return nil
 }
 
+// Bare says whether the actor keeps no data and has no reminder, as the handler has left it so far: but for its state nothing would be lost by
+// Context.Clear.
+func (t *Turn) Bare() (bool, error) {
+	for _, err := range t.Scan("") {
+		return false, err
+	}
+	prefix := t.self.key("m", "/")
+	set := map[string]bool{} // the last word on a reminder counts
+	for i := range t.remind {
+		set[t.remind[i].Key] = !t.remind[i].Delete
+	}
+	for _, is := range set {
+		if is {
+			return false, nil
+		}
+	}
+	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, Span{Prefix: prefix}) {
+		if err != nil {
+			return false, t.told(err)
+		}
+		if _, changed := set[e.Key]; !changed {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // clears says whether a message has cleared the actor, and leaves it no data and no reminder.
 func (t *Turn) clears() bool {
 	if !t.cleared {

@@ -53,6 +53,9 @@ func (c *console) message(args []string) (m message, err error) {
 	if !found || kind == "" {
 		return m, usage("%q is no actor: write KIND/NAME, such as counter/page-7", args[0])
 	}
+	if method := args[1]; len(args) == 2 && strings.ContainsAny(method[:min(1, len(method))], "{[\"") && json.Valid([]byte(method)) {
+		return m, usage("%.80s is a request; say which method takes it: %s METHOD '%.80s'", method, args[0], method)
+	}
 	m.to, m.method = admin.ActorName{Kind: kind, Name: name}, args[1]
 	if len(args) == 3 {
 		m.body = []byte(args[2])

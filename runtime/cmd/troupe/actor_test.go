@@ -35,6 +35,7 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter/a/b", "add", "-x"}, "", exitUsage, []string{"unknown shorthand flag"}, ""},
 		{[]string{"call", "counter/a/b", "subtract"}, "", exitNotFound, []string{"no such thing"}, "POST /actors/counter/a/b/subtract"},
 		{[]string{"call", "counter", "add"}, "", exitUsage, []string{"KIND/NAME"}, ""},
+		{[]string{"call", "counter/x", `{"json":1}`}, "", exitUsage, []string{"which method takes it"}, ""},
 		{[]string{"call", "counter/x", "add", "{"}, "", exitUsage, []string{"no JSON"}, ""},
 		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
 		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
