@@ -65,9 +65,9 @@ func TestShippedModulesConform(t *testing.T) {
 		worlds = append(worlds, w)
 	}
 	on := engines(t)
-	for _, m := range modules.All() {
+	for _, m := range append(modules.All(), modules.Scorers()...) {
 		r := try(t, on, m.Binary, 300, worlds)
-		answers := 0
+		answers := r.Scores.Count
 		for _, c := range r.Rows {
 			answers += c.Count
 			if c.Count > 0 && (c.Fuel < c.MaxFuel || c.Nanos <= 0) {

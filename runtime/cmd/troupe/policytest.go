@@ -25,6 +25,7 @@ type testFlags struct {
 	policy  string
 	rewrite bool
 	verbose bool
+	conform int // questions; 0: fixtures are run
 }
 
 func policyTestCommand(c *console) *cobra.Command {
@@ -37,19 +38,27 @@ compiled and interpreted, and both must say the same; FUEL is the most that one 
 built-in rule the shipped module answers as well as its twin in Go. Where NAME.golden lies beside NAME.yaml every answer with every
 reason is compared with it. A folder stands for the fixtures in it; without either it is this one.
 
+With --conform and --policy a module is asked random questions about random clusters instead: whether it answers by the question and the
+state alone, per class if it says so, with a sentence for each NO, within its limits, and the same in both engines. They are the same at each run.
+
 ` + fixture.Format + `
 Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understands, with its line`,
 		Example: `  troupe policy test
   troupe policy test fixture.yaml --policy build/policy.wasm
   troupe policy test fixtures/ --rewrite
-  troupe policy test fixture.yaml --policy draining`,
+  troupe policy test fixture.yaml --policy draining
+  troupe policy test --policy build/policy.wasm --conform 2000`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.policy, "policy", "", "test this module's `file`, or built-in rule, instead of what fixtures name")
 	f.BoolVar(&o.rewrite, "rewrite", false, "write the golden files anew")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print every answer with its reasons, and what the policy logs")
 	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each fixture")
+	f.IntVar(&o.conform, "conform", 0, "ask the module of --policy so many random `questions`, and run no fixtures")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("conform") {
+			return conformCommand(cmd.Context(), c, &o, args, asJSON)
+		}
 		files, err := fixturesIn(args)
 		if err != nil {
 			return err
@@ -87,6 +96,20 @@ Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understan
 		return nil
 	}
 	return cmd
+}
+
+// conformCommand runs the conformance kit.
+func conformCommand(ctx context.Context, c *console, o *testFlags, args []string, asJSON bool) error {
+	if o.conform < 1 || o.policy == "" || len(args) > 0 || o.rewrite {
+		return usage("--conform takes a number of questions from 1 on and the module of --policy, and no fixtures: troupe policy test --policy policy.wasm --conform 2000")
+	}
+	t := newTester(o)
+	defer t.close()
+	r, err := t.conform(ctx, o.policy, o.conform)
+	if err != nil {
+		return err
+	}
+	return c.printConformed(r, asJSON)
 }
 
 // fixturesIn lists the fixtures that the command line means.

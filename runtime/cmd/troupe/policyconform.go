@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/tck"
+)
+
+// conformed is what the conformance kit found.
+type conformed struct {
+	Policy    string          `json:"policy"`
+	Questions int             `json:"questions"`
+	Rows      []conformedCost `json:"rows"`
+	Problems  []string        `json:"problems"`
+}
+
+// conformedCost is what the answers of one kind took.
+type conformedCost struct {
+	Question string `json:"question"`
+	Count    int    `json:"count"`
+	Fuel     uint64 `json:"fuel"` // the most that one took
+}
+
+// conform asks a module random questions about random clusters and what becomes of them, in both engines, with guests that live on and with
+// new ones, and holds it to what every host relies on: tck.Try. The questions are the same at each run.
+func (t *tester) conform(ctx context.Context, path string, questions int) (*conformed, error) {
+	how := tck.Trial{Questions: questions, Dice: rand.New(rand.NewPCG(1, 1)), Clock: func() int64 { return time.Now().UnixNano() }}
+	var err error
+	if how.Compiled, err = t.compiled.read(ctx, path); err == nil {
+		how.Interpreted, err = t.interpreted.read(ctx, path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &failure{exitNotFound, fmt.Errorf("there is no module %s; build it first", path)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := tck.Try(how)
+	out := &conformed{Policy: fmt.Sprintf("%s %s (module %s)", r.Name, r.Version, cluster.Digest(r.Digest).Short()), Questions: r.Questions, Rows: []conformedCost{}, Problems: append([]string{}, r.Problems...)}
+	for kind, cost := range append(r.Rows[:], r.Scores) {
+		name := "score"
+		if kind < len(r.Rows) {
+			name = policies.Capability(kind).String()
+		}
+		if cost.Count > 0 {
+			out.Rows = append(out.Rows, conformedCost{name, cost.Count, cost.MaxFuel})
+		}
+	}
+	return out, nil
+}
+
+// printConformed prints it; the error says that the module does not conform.
+func (c *console) printConformed(r *conformed, asJSON bool) error {
+	if asJSON {
+		if err := printJSON(c.out, r); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(c.out, "%s: %s about random clusters, compiled and interpreted\n", r.Policy, plural(r.Questions, "question"))
+		rows := [][]string{}
+		for _, x := range r.Rows {
+			rows = append(rows, []string{x.Question, fmt.Sprint(x.Count), fmt.Sprint(x.Fuel)})
+		}
+		if err := writeTable(c.out, []string{"QUESTION", "ANSWERS", "FUEL"}, rows); err != nil {
+			return err
+		}
+		for _, p := range r.Problems {
+			if _, err := fmt.Fprintln(c.out, p); err != nil {
+				return err
+			}
+		}
+	}
+	if len(r.Problems) > 0 {
+		return &failure{exitDifferent, fmt.Errorf("it does not conform: %s", plural(len(r.Problems), "problem"))}
+	}
+	return nil
+}
