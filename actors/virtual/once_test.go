@@ -86,7 +86,7 @@ func TestCallOnceUnderFailovers(t *testing.T) {
 			})
 		}
 		for i := range 10 {
-			time.Sleep(2 * time.Millisecond)
+			<-time.After(2 * time.Millisecond) // by the clock of the bubble
 			p.Lead(i % 2)
 		}
 		work.Wait()
