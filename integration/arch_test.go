@@ -65,7 +65,7 @@ var doors = []door{
 	{worlds, []string{"shards/wal"},
 		"a log is given its file system by whoever opens it; product code leaves that to the log"},
 	{"github.com/cockroachdb/pebble/v2", []string{"shards/wal"},
-		"the log is six methods; what lies below them may be exchanged"},
+		"the log is wal.Log; what lies below it may be exchanged"},
 	{"github.com/vmihailenco/msgpack/v5", []string{"shards/wire"},
 		"seven hostile bytes make it ask for 28.9 GB; only wire bounds a frame before it decodes"},
 	{"github.com/spf13/", []string{"runtime/cmd/troupe"},

@@ -226,8 +226,7 @@ func throw(addr string, text []byte) {
 	io.Copy(io.Discard, c)
 }
 
-// TestIdle: a thousand shards that hold nothing and do nothing cost next to nothing. Processor time is printed and not
-// compared, since other programs' noise would fail the test.
+// TestIdle: a thousand shards that hold nothing and do nothing cost next to nothing.
 func TestIdle(t *testing.T) {
 	n := start(t, newNode(t, "default:shards=1024"))
 	wait := func(d time.Duration) {
@@ -242,15 +241,19 @@ func TestIdle(t *testing.T) {
 	}
 	const settled, watched = 6 * time.Second, 3 * time.Second // the policies of the house are compiled soon after the start
 	wait(settled)
-	before, err := n.CPU()
-	must(t, err)
-	wait(watched)
-	after, err := n.CPU()
-	must(t, err)
-	t.Logf("1024 empty shards use %s %% of one core", strconv.FormatFloat(100*float64(after-before)/float64(watched), 'f', 2, 64))
+	until(t, "it uses less than a tenth of a core", func() bool { // a bound for a node that spins, whatever else runs here
+		before, err := n.CPU()
+		must(t, err)
+		wait(watched)
+		after, err := n.CPU()
+		must(t, err)
+		t.Logf("1024 empty shards use %s %% of one core", strconv.FormatFloat(100*float64(after-before)/float64(watched), 'f', 2, 64))
+		return after-before < watched/10
+	})
 	until(t, "it holds little", func() bool { // once its policies are compiled, which takes long on a busy machine
 		held, err := n.Memory()
 		must(t, err)
+		t.Logf("they hold %d MB beside the pages of the program", held/1e6)
 		return held <= 60<<20 || raceDetector
 	})
 }

@@ -26,6 +26,8 @@ func nodeCommand(c *console) *cobra.Command {
 the log. Each flag is also a variable, --disk-reserve is TROUPE_DISK_RESERVE, and a key of the YAML file: a flag counts more
 than a variable, a variable more than the file. Sizes are bytes, or have kb, mb, gb (1024s) behind them.
 
+First come the checks of troupe preflight, but for those of configuration, data folder and members, which the start itself makes.
+
 Exit codes: 0 stopped cleanly · 1 could not start, or failed · 2 the configuration is wrong`,
 		Example: `  troupe node --data ./data
   troupe node --data off --keyspace cache:durability=memory,max-memory=1gb,eviction=allkeys-lru
