@@ -22,6 +22,8 @@
 //	…                                                // write with the token, while s.Done() is open
 //	err = recipes.NewLock(node.Actors(), "ledger").Release(ctx, s)
 //
+// A program that runs is the example "Coordination" of package runtime. The kinds are for programs that embed Troupe: no node registers them by itself.
+//
 // # What is guaranteed
 //
 //	session    over at the actor not before its TTL has passed without a renewal; Session.Done closes before that if clocks run at
