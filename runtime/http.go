@@ -85,6 +85,8 @@ func (a api) Facts() admin.Facts {
 				st := h.Stats()
 				per.Reads += st.Reads
 				per.Writes += st.Writes
+				per.Limbo += st.Limbo
+				per.Snapshots += st.Snapshots
 				per.Lag = max(per.Lag, behind(&st))
 			}
 		}

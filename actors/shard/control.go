@@ -54,6 +54,8 @@ type Stats struct {
 	Keys      int64
 	Expiring  int64
 	Memory    int64        // bytes held by the store
+	Limbo     int64        // of these, what only snapshots still see
+	Snapshots int64        // open ones
 	Applied   shards.SeqNo // transactions the store has seen
 	Logged    shards.SeqNo // transactions in the log; 0 without a log
 	Saved     shards.SeqNo // transactions in the newest snapshot file
@@ -84,6 +86,8 @@ func (s *Shard) Stats() Stats {
 		Applied: s.store.Applied(), Logged: s.logged, Saved: s.saved, LogBytes: s.unsave, Reads: s.reads, Writes: s.writes,
 		Available: s.down == nil,
 	}
+	of := s.store.Stats()
+	st.Limbo, st.Snapshots = of.Limbo, of.Snapshots
 	if s.down != nil {
 		st.Reason = s.down.Error()
 	}

@@ -229,6 +229,9 @@ type KeyspaceFacts struct {
 	Expired uint64 // keys
 	Evicted uint64 // keys
 	Lag     uint64 // operations that the slowest copy in sync lacks, of any primary here
+
+	Limbo     int64 // bytes that only open snapshots of its copies here still see
+	Snapshots int64 // open ones
 }
 
 // GuestFacts count what a module of actors has done since this node has loaded it.
