@@ -3,7 +3,6 @@ package virtual
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -369,15 +368,4 @@ func (h *Host) ring() {
 		c.mu.Unlock()
 		timer.Reset(wait)
 	}
-}
-
-// led lists the shards that are led here, in order.
-func (h *Host) led() (list []shards.ShardID) {
-	h.chores.mu.Lock()
-	for shard := range h.chores.ledgers {
-		list = append(list, shard)
-	}
-	h.chores.mu.Unlock()
-	slices.Sort(list)
-	return slices.DeleteFunc(list, func(shard shards.ShardID) bool { return !h.c.Storage.Leads(shard) })
 }
