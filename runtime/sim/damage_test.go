@@ -9,7 +9,7 @@ import (
 // TestDamageCostsTheID: a copy that has caught up, and whose way into the in-sync set is not decided yet, is damaged. It may
 // not begin anew under its id: the proposal is on its way, and would have an empty copy counted on for every acknowledged write.
 func TestDamageCostsTheID(t *testing.T) {
-	s := &script{t: t, names: map[string]*Node{}}
+	s := newScript(t)
 	play := func(text string) {
 		for _, line := range strings.Split(text, ";") {
 			s.line = strings.TrimSpace(line)

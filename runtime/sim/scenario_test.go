@@ -76,7 +76,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func playScript(t *testing.T, text string) {
-	s := &script{t: t, names: map[string]*Node{}, allocated: map[shards.ShardID]int{}}
+	s := newScript(t)
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -118,6 +118,10 @@ type marked struct {
 	missing                         *cluster.Shard    // that has not written yet
 	counts                          map[string]uint64 // of actors, then
 	promotions, allocations, deaths int
+}
+
+func newScript(t *testing.T) *script {
+	return &script{t: t, names: map[string]*Node{}, allocated: map[shards.ShardID]int{}}
 }
 
 func (s *script) fail(format string, a ...any) {
