@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -67,27 +66,10 @@ func (t *asideTold) cut(limit int) {
 
 // Aside asks every node, all at once, and says which shards nobody has looked into.
 func (a actorsAPI) Aside(ctx context.Context, from, to string, p admin.Page) (list admin.AsideList, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	n, members := a.node, a.node.state().Members
+	n := a.node
 	q := virtual.AsidePage{After: p.After, Limit: p.Limit, From: from, To: to}
-	told := make([]asideTold, len(members))
-	var asked sync.WaitGroup
-	for i := range members {
-		if members[i].Down {
-			continue // it leads nothing
-		}
-		asked.Go(func() {
-			if members[i].ID == n.id.Node {
-				told[i] = n.asideHere(ctx, &q)
-				return
-			}
-			if err := n.ask(ctx, members[i].ID, inquiry{Aside: &q}, &told[i]); err != nil {
-				told[i] = asideTold{} // its shards are unseen
-			}
-		})
-	}
-	asked.Wait()
+	// The shards of nodes that do not answer are unseen.
+	_, told, _ := askAll(ctx, n, askLimit, inquiry{Aside: &q}, func(ctx context.Context) (asideTold, error) { return n.asideHere(ctx, &q), nil })
 	all, seen, spaces := asideTold{Aside: []admin.ActorMail{}}, map[shards.ShardID]bool{}, map[string]bool{}
 	for i := range told {
 		all.Aside, all.More = append(all.Aside, told[i].Aside...), all.More || told[i].More

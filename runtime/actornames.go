@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -75,30 +74,12 @@ func (a actorsAPI) Names(ctx context.Context, kind string, p admin.Page) (admin.
 }
 
 func (n *Node) names(ctx context.Context, q namesAsked) (list admin.ActorNames, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	members := n.state().Members
-	told := make([]namesTold, len(members))
-	failed := make([]error, len(members))
-	var asked sync.WaitGroup
-	for i := range members {
-		if members[i].Down {
-			continue // it leads nothing
-		}
-		asked.Go(func() {
-			if members[i].ID == n.id.Node {
-				told[i] = n.namesHere(ctx, &q)
-				return
-			}
-			failed[i] = n.ask(ctx, members[i].ID, inquiry{Names: &q}, &told[i])
-		})
-	}
-	asked.Wait()
+	members, told, failed := askAll(ctx, n, askLimit, inquiry{Names: &q}, func(ctx context.Context) (namesTold, error) { return n.namesHere(ctx, &q), nil })
 	list = admin.ActorNames{Kind: q.Kind, Names: []string{}}
 	all, seen := namesTold{}, map[int]bool{}
 	for i := range told {
 		if told[i].Keyspace == "" {
-			if err == nil {
+			if err == nil && !members[i].Down { // which leads nothing
 				err = failed[i]
 			}
 			continue

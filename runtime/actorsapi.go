@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/guest"
@@ -90,28 +89,13 @@ const askLimit = 2 * time.Second
 
 // List asks every node, all at once.
 func (a actorsAPI) List(ctx context.Context) admin.ActorList {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	members := a.node.state().Members
-	found := make([]actorsHere, len(members))
+	members, found, errs := askAll(ctx, a.node, askLimit, inquiry{Actors: true}, a.node.actorsHere)
 	list := admin.ActorList{Nodes: make([]admin.ActorNode, len(members)), Aside: []admin.ActorMail{}}
-	var asked sync.WaitGroup
-	for i := range members {
-		asked.Go(func() {
-			var err error
-			if members[i].ID == a.node.id.Node {
-				found[i], err = a.node.actorsHere(ctx)
-			} else {
-				err = a.node.ask(ctx, members[i].ID, inquiry{Actors: true}, &found[i])
-			}
-			list.Nodes[i] = admin.ActorNode{Node: members[i].Name, Kinds: found[i].Kinds}
-			if err != nil {
-				list.Nodes[i].Error = err.Error()
-			}
-		})
-	}
-	asked.Wait()
 	for i := range found {
+		list.Nodes[i] = admin.ActorNode{Node: members[i].Name, Kinds: found[i].Kinds}
+		if errs[i] != nil {
+			list.Nodes[i].Error = errs[i].Error()
+		}
 		list.Aside, list.MoreAside = append(list.Aside, found[i].Aside...), list.MoreAside || found[i].More
 	}
 	return list

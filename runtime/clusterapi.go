@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/actors/placement"
-	"github.com/troupe-actors/troupe/actors/transport"
-	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -188,96 +185,6 @@ func (n *Node) heardFrom(leader shards.NodeID) (members map[shards.NodeID]admin.
 		return nil // nothing is known then
 	}
 	return members
-}
-
-// inquiry is what one node asks another about itself, as JSON in a call of transport.KindQuery.
-type inquiry struct {
-	View     bool               `json:"view,omitempty"`
-	Copies   bool               `json:"copies,omitempty"`
-	Evidence bool               `json:"evidence,omitempty"`
-	Transfer shards.NodeID      `json:"transfer,omitempty"`
-	Actors   bool               `json:"actors,omitempty"`
-	Inspect  string             `json:"inspect,omitempty"` // an actor
-	Names    *namesAsked        `json:"names,omitempty"`
-	Aside    *virtual.AsidePage `json:"aside,omitempty"`
-	Mend     *mending           `json:"mend,omitempty"`
-	Past     *admin.Span        `json:"past,omitempty"`
-	Ping     bool               `json:"ping,omitempty"` // nothing: how long the answer takes says it all
-
-	Applicant *applicant `json:"applicant,omitempty"` // it asks what speaks against letting it in
-
-	Low *lowness `json:"low,omitempty"` // it tells, and asks nothing
-
-	RoundTrips bool `json:"roundtrips,omitempty"`
-	Clock      bool `json:"clock,omitempty"` // the time there, in nanoseconds since 1970
-}
-
-// ask has another node answer an inquiry.
-func (n *Node) ask(ctx context.Context, to shards.NodeID, q inquiry, answer any) error {
-	body, err := json.Marshal(q)
-	if err == nil {
-		body, err = remote{n}.Call(ctx, to, transport.KindQuery, body)
-	}
-	if err == nil {
-		err = json.Unmarshal(body, answer)
-	}
-	if err != nil {
-		return fmt.Errorf("node %s does not answer: %w", n.state().NodeName(to), err)
-	}
-	return nil
-}
-
-// answer tells another node about this one.
-func (n *Node) answer(ctx context.Context, from shards.NodeID, body []byte) ([]byte, error) {
-	var q inquiry
-	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
-	}
-	c := clusterAPI{n}
-	switch {
-	case q.View:
-		return json.Marshal(c.own(q.Copies))
-	case q.Evidence:
-		return json.Marshal(c.seen()) // null where nobody leads: hearsay is not passed on
-	case q.Actors:
-		here, err := n.actorsHere(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(here)
-	case q.Inspect != "":
-		id, err := virtual.ParseID(q.Inspect)
-		if err != nil {
-			return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
-		}
-		inside, err := n.inspectActor(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(inside)
-	case q.Names != nil:
-		return json.Marshal(n.namesHere(ctx, q.Names))
-	case q.Aside != nil:
-		return json.Marshal(n.asideHere(ctx, q.Aside))
-	case q.Mend != nil:
-		return json.Marshal(n.mend(ctx, q.Mend))
-	case q.Past != nil:
-		return json.Marshal(n.past.span(n.config.Name, *q.Past))
-	case q.Low != nil:
-		n.heardRoom(from, q.Low.Why)
-		return []byte("true"), nil
-	case q.Applicant != nil:
-		return json.Marshal(n.objects(q.Applicant))
-	case q.Ping:
-		return []byte("true"), nil
-	case q.Clock:
-		return json.Marshal(time.Now().UnixNano())
-	case q.RoundTrips:
-		return json.Marshal(n.roundTrips(ctx))
-	case q.Transfer != "":
-		return []byte("true"), c.transferHere(ctx, q.Transfer)
-	}
-	return nil, &shards.Error{Kind: shards.KindInvalid, Err: errors.New("an inquiry that this release does not know")}
 }
 
 // View asks a member what it knows.
