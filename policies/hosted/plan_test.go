@@ -33,9 +33,9 @@ func houseOn(t testing.TB, e *hosted.Engine) (list []hosted.Policy) {
 	return list
 }
 
-// Plans made with the modules are those made with their twins in Go, sentence by sentence: on random worlds, and on what becomes
-// of them when the plans are carried out. Interpreted modules make them too.
-func TestPlansAreThoseOfTheTwins(t *testing.T) {
+// interpreter is an engine that compiles nothing.
+func interpreter(t testing.TB) *hosted.Engine {
+	t.Helper()
 	e, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: true})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +45,13 @@ func TestPlansAreThoseOfTheTwins(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return e
+}
+
+// Plans made with the modules are those made with their twins in Go, sentence by sentence: on random worlds, and on what becomes
+// of them when the plans are carried out. Interpreted modules make them too.
+func TestPlansAreThoseOfTheTwins(t *testing.T) {
+	e := interpreter(t)
 	slow := hosted.NewSet(nil, houseOn(t, e))
 	defer slow.Close()
 	guests, native := hosted.NewSet(nil, house(t)), &policies.Set{Deciders: deciders.All()}

@@ -89,15 +89,7 @@ func waits(p *allocator.Plan) bool {
 // The bound is fuel: the plan is the same on another engine, and with guests that have planned before. Another plan in between that stays
 // within it, and nothing is held against a policy.
 func TestBoundedPlansCanBeMadeAgain(t *testing.T) {
-	slow, err := hosted.NewEngine(hosted.EngineConfig{Interpreter: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := slow.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	slow := interpreter(t)
 	large, small := town(t, 3, 20, true), town(t, 3, 1, true)
 	binary := fixture(t, "plain/plod", abi.Manifest{})
 	plan := func(s *hosted.Set, w *tck.World) *allocator.Plan {
