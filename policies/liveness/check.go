@@ -19,8 +19,10 @@ func (d *Detector) check() {
 			panic(fmt.Sprintf("liveness: invariant 4: node %s is out of bounds", n.member.ID))
 		}
 	}
-	if h := d.ready.Heir.Node; h != "" && h == d.c.Self {
-		panic("liveness: invariant 5: the leader is its own heir")
+	if h := d.ready.Heir.Node; h != "" {
+		if n := d.find(h); n == nil || !d.fit(n) {
+			panic(fmt.Sprintf("liveness: invariant 5: node %s is the heir, and is not fit to lead", h))
+		}
 	}
 	if d.health < 0 || d.health > d.c.MaxHealth {
 		panic(fmt.Sprintf("liveness: invariant 4: ill health %d", d.health))

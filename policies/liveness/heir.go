@@ -12,14 +12,16 @@ import (
 //
 //	a member is partial for HandOnAfter ──► ask a voter about all members that the leader hears, or that others reach
 //	        ▲                                  │ ▲                │
-//	        │ HandOnAfter later                │ └── the next ────┤ it does not reach them all
+//	        │ a pause later                    │ └── the next ────┤ it does not reach them all
 //	        │                                  ▼                  ▼ no voter is left
 //	        └──────────────────────── it is the heir ◄──── the one that reaches most, if that is more than the leader does
 //
 // Who is handed the lead has answered for more members than the leader reaches, so each transfer makes the number of those who
 // are out of reach smaller, as long as the network stays as it is. Where it does not, Settle bounds how often the lead moves.
 type search struct {
-	at      int64           // the next one, 0: whenever one is needed
+	began   int64           // the newest one
+	pause   int64           // from its beginning to the next; 0: whenever one is needed
+	lost    []shards.NodeID // for whose sake; others are looked for an heir without the long pause
 	voters  []shards.NodeID // to be asked yet
 	asked   shards.NodeID   // who is being asked; empty: no search is under way
 	by      int64           // when its time is over
@@ -44,7 +46,7 @@ func (d *Detector) Follows(ticks int64) {
 // lost are the members that this leader does not reach, and others do.
 func (d *Detector) lost() (ids []shards.NodeID) {
 	for _, n := range d.nodes {
-		if s := &n.suspicion; n.state == Suspect && s.partial && !s.reached {
+		if s := &n.suspicion; n.state == Suspect && s.lost() {
 			ids = append(ids, n.member.ID)
 		}
 	}
@@ -55,13 +57,16 @@ func (d *Detector) lost() (ids []shards.NodeID) {
 func (d *Detector) lasting() bool {
 	return slices.ContainsFunc(d.nodes, func(n *node) bool {
 		s := &n.suspicion
-		return n.state == Suspect && s.partial && !s.reached && d.now-s.partialAt >= int64(d.c.HandOnAfter)
+		return n.state == Suspect && s.lost() && d.now-s.lostAt >= int64(d.c.HandOnAfter)
 	})
 }
 
 // seekHeir carries the search on by one tick.
 func (d *Detector) seekHeir() {
 	s := &d.search
+	if h := d.find(d.ready.Heir.Node); h == nil || !d.fit(h) {
+		d.ready.Heir = Heir{} // nobody has taken it from Ready, and it has fallen ill meanwhile
+	}
 	switch {
 	case d.now < d.rested || !d.lasting():
 		s.asked, s.voters = "", nil
@@ -69,12 +74,21 @@ func (d *Detector) seekHeir() {
 		if len(s.targets) == 0 || d.now >= s.by {
 			d.compare()
 		}
-	case d.now >= s.at:
-		s.at = d.now + int64(d.c.HandOnAfter)
-		s.best, s.missing = "", len(d.lost())
-		s.voters = d.eligible()
-		d.question()
+	case d.now >= s.began+s.pause || d.now >= s.began+int64(d.c.HandOnAfter) && !slices.Equal(s.lost, d.lost()):
+		d.search.begin(d)
 	}
+}
+
+// begin asks all who may be handed the lead. Each search in a row that was fruitless for the same members doubles the pause up to Settle.
+func (s *search) begin(d *Detector) {
+	lost, first := d.lost(), int64(d.c.HandOnAfter)
+	if s.voters = d.eligible(); len(s.voters) > 0 && s.pause > 0 && slices.Equal(s.lost, lost) {
+		s.pause = min(2*s.pause, max(first, int64(d.c.Settle)))
+	} else {
+		s.pause = first
+	}
+	s.began, s.lost, s.best, s.missing = d.now, lost, "", len(lost)
+	d.question()
 }
 
 // eligible lists who may be handed the lead: voters that are alive, and well, and that were heard lately. Those that may leave
@@ -97,9 +111,14 @@ func (d *Detector) fit(n *node) bool {
 	return n.state == Alive && !n.grey && n.met && !d.own(n) && slices.Contains(d.voters, n.member.Raft)
 }
 
-// question asks the next voter about everybody; if there is none, the search ends.
+// question asks the next voter about everybody, passing over those that have left or fallen ill since the search began; if there is none,
+// the search ends.
 func (d *Detector) question() {
 	s := &d.search
+	s.voters = slices.DeleteFunc(s.voters, func(id shards.NodeID) bool {
+		n := d.find(id)
+		return n == nil || !d.fit(n)
+	})
 	if len(s.voters) == 0 {
 		d.settle()
 		return
@@ -159,6 +178,7 @@ func (d *Detector) settle() {
 	if s.missing > 0 {
 		reaches += fmt.Sprintf(" but %d", s.missing)
 	}
+	s.pause = int64(d.c.HandOnAfter) // how often it is offered has a pause of its own
 	d.ready.Heir = Heir{n.member.ID, fmt.Sprintf("%s, and this leader does not reach %s", reaches, strings.Join(d.names(lost), ", "))}
 }
 

@@ -3,6 +3,7 @@ package liveness
 import (
 	"testing"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -178,4 +179,120 @@ func TestSuccession(t *testing.T) {
 	want(200, true)
 	s.Leads(360, "a", 5)
 	want(60, true)
+}
+
+// A voter that leaves while another one is asked is passed over, and so is who falls ill.
+func TestVotersThatLeaveDuringASearch(t *testing.T) {
+	d := apart(t, 5, Config{})
+	for d.search.asked == "" {
+		for _, p := range without2(d).Probes {
+			d.ProbeResult(p.By, p.Target, p.Epoch, p.Target != "n2" || p.By != "n3")
+		}
+		if d.Now() > 200 {
+			t.Fatal("no search")
+		}
+	}
+	if d.search.asked != "n3" {
+		t.Fatalf("%s is asked first", d.search.asked)
+	}
+	var list []cluster.Member
+	for _, n := range d.nodes {
+		if n.member.ID != "n4" {
+			list = append(list, n.member)
+		}
+	}
+	d.Members(list)
+	heirs, _ := answering(d, 100, func(by, _ shards.NodeID) bool { return by != "n3" })
+	if len(heirs) == 0 || heirs[0].Node != "n5" {
+		t.Errorf("heirs %v", heirs)
+	}
+}
+
+// An heir that nobody has fetched yet is none any more when it leaves.
+func TestAnHeirThatLeaves(t *testing.T) {
+	d := apart(t, 3, Config{})
+	for d.ready.Heir.Node == "" {
+		probes := d.ready.Probes
+		d.ready.Probes = nil
+		for _, p := range probes {
+			d.ProbeResult(p.By, p.Target, p.Epoch, true)
+		}
+		if d.Tick(0); d.Now()%5 == 0 {
+			d.Heard("n1", 1, Health{})
+			d.Heard("n3", 1, Health{})
+		}
+		if d.Now() > 200 {
+			t.Fatal("no heir")
+		}
+	}
+	d.Voters([]uint64{1, 2})
+	d.Tick(0)
+	if r := d.Ready(); r.Heir.Node != "" {
+		t.Errorf("%+v", r.Heir)
+	}
+}
+
+// Where nobody does better than the leader, voters are asked ever more rarely, up to Settle; as soon as another member is lost, they are asked anew.
+func TestFruitlessSearchesBecomeRare(t *testing.T) {
+	d := apart(t, 5, Config{})
+	var began []int64
+	silent := map[shards.NodeID]bool{"n2": true}
+	pass := func(ticks int) {
+		for range ticks {
+			if d.Tick(0); d.Now()%5 == 0 {
+				for _, s := range d.All() {
+					if !silent[s.Node] {
+						d.Heard(s.Node, s.Epoch, Health{})
+					}
+				}
+			}
+			for _, p := range d.Ready().Probes { // n4 and n5 reach who is silent, and nobody else
+				d.ProbeResult(p.By, p.Target, p.Epoch, silent[p.Target] == (p.By > "n3"))
+			}
+			if at := d.search.began; at > 0 && (len(began) == 0 || began[len(began)-1] != at) {
+				began = append(began, at)
+			}
+		}
+	}
+	pass(3000)
+	if len(began) < 6 || len(began) > 12 {
+		t.Fatalf("searches began in ticks %v", began)
+	}
+	for i := range began[2:] {
+		if before, after := began[i+1]-began[i], began[i+2]-began[i+1]; after != min(2*before, 600) {
+			t.Errorf("searches began in ticks %v", began)
+		}
+	}
+	silent["n3"] = true
+	last, known := d.Now(), len(began)
+	pass(150)
+	if len(began) == known || began[known] > last+150 {
+		t.Errorf("another member is lost since tick %d; searches began in %v", last, began)
+	}
+}
+
+// A member that answered redials is looked for an heir only when it has not for a while, however long others have reached it.
+func TestHandOnAfterCountsFromTheLastAnswer(t *testing.T) {
+	d := apart(t, 3, Config{})
+	turned := int64(0)
+	for d.search.asked == "" {
+		r := without2(d)
+		for _, p := range r.Probes {
+			d.ProbeResult(p.By, p.Target, p.Epoch, true)
+		}
+		for _, q := range r.Redials {
+			if d.Now() < 200 {
+				d.Redialed(q.Node, q.Epoch, Answered, q.Epoch)
+			}
+		}
+		if turned == 0 && d.Now() >= 200 && len(d.lost()) > 0 {
+			turned = d.Now()
+		}
+		if d.Now() > 400 {
+			t.Fatal("no search")
+		}
+	}
+	if waited := d.Now() - turned; waited < int64(d.c.HandOnAfter) {
+		t.Errorf("lost in tick %d, and voters are asked %d ticks later", turned, waited)
+	}
 }

@@ -10,10 +10,10 @@ import (
 
 // suspicion is how far the inquiry into a suspect has come.
 type suspicion struct {
-	broken    int64 // tick of the last break of its connection; -1: none
-	partial   bool  // others reach it, ...
-	partialAt int64 // ...which was found out in this tick
-	stays     bool  // it has been said why the lead is not handed on for its sake
+	broken  int64 // tick of the last break of its connection; -1: none
+	partial bool  // others reach it, ...
+	lostAt  int64 // ...and its redials have gone unanswered since this tick; 0: it is not lost
+	stays   bool  // it has been said why the lead is not handed on for its sake
 
 	redialing bool
 	redialAt  int64 // the next redial
@@ -102,7 +102,16 @@ func (d *Detector) pursue(n *node) {
 		d.ask(n)
 	}
 	d.conclude(n)
+	switch {
+	case !s.lost():
+		s.lostAt = 0
+	case s.lostAt == 0:
+		s.lostAt = d.now
+	}
 }
+
+// lost says that others reach it and the leader does not.
+func (s *suspicion) lost() bool { return s.partial && !s.reached }
 
 // ask begins a round of probes.
 func (d *Detector) ask(n *node) {
@@ -178,7 +187,7 @@ func (d *Detector) partial(n *node, reach, answered int) {
 	if s.partial {
 		return
 	}
-	s.partial, s.partialAt = true, d.now
+	s.partial = true
 	if s.reached {
 		n.reason += "; yet it answers when it is redialed, so it is not declared dead"
 	} else {
