@@ -268,3 +268,21 @@ func TestOneChangeInFlight(t *testing.T) {
 		t.Error("it does not even try")
 	}
 }
+
+// Who is sent a snapshot cannot lead soon; of whom nothing has been heard, nothing is known.
+func TestWhoIsBehind(t *testing.T) {
+	for _, c := range []struct {
+		f    follower
+		want bool
+	}{
+		{follower{}, false},
+		{follower{inSnapshot: true}, true},
+		{follower{match: 5000, inSnapshot: true}, true},
+		{follower{match: 5000 - caughtUpLag}, false},
+		{follower{match: 4999 - caughtUpLag}, true},
+	} {
+		if got := c.f.behind(5000); got != c.want {
+			t.Errorf("%+v is behind: %v", c.f, got)
+		}
+	}
+}

@@ -46,6 +46,11 @@ func (f *follower) has(commit uint64) bool {
 	return !f.inSnapshot && f.match > 0 && f.match+caughtUpLag >= commit
 }
 
+// behind says whether it is known not to have it: who is sent a snapshot is, also if nothing else has been heard of it in this term.
+func (f *follower) behind(commit uint64) bool {
+	return (f.match > 0 || f.inSnapshot) && !f.has(commit)
+}
+
 // followers lists all members but this one, by number.
 func (c *Core) followers() (list []follower) {
 	c.node.WithProgress(func(number uint64, _ raft.ProgressType, p raftprogress.Progress) {
@@ -103,7 +108,7 @@ func (t *tracker) best(c *Core, among []uint64) (number uint64) {
 func (t *tracker) behind(c *Core, number uint64) bool {
 	for _, f := range c.followers() {
 		if f.number == number {
-			return f.match > 0 && !f.has(c.hard.GetCommit())
+			return f.behind(c.hard.GetCommit())
 		}
 	}
 	return false
