@@ -233,12 +233,13 @@ func inVain(list []refusal) string {
 }
 
 // Alike is a sentence without its figures: two that differ only in times, terms or ports are the same then. What begins with a letter, as the
-// name of a node, stays whole.
+// name of a node, stays whole: troupe-1 as well as n1.
 func Alike(sentence string) string {
 	within, name := false, false // a word, and one that begins with a letter
 	return strings.Map(func(r rune) rune {
 		digit := r >= '0' && r <= '9'
 		switch begun := within; {
+		case name && strings.ContainsRune("-_.", r):
 		case !digit && !unicode.IsLetter(r):
 			within, name = false, false
 		case !begun:

@@ -225,6 +225,9 @@ func TestAlike(t *testing.T) {
 		{"it took 1m3s in term 8", "it took 2m14s in term 11", true},
 		{"n2 is at 127.0.0.1:7302", "n2 is at 127.0.0.1:7402", true},
 		{"node n1 has failed", "node n2 has failed", false},
+		{"node troupe-0 has failed", "node troupe-1 has failed", false},
+		{"node eu_west.1 has failed", "node eu_west.2 has failed", false},
+		{"it has failed. 3 times", "it has failed. 4 times", true},
 		{"shard orders/3", "shard orders/4", true},
 	} {
 		if same := Alike(c.a) == Alike(c.b); same != c.same {
