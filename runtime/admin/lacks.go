@@ -66,15 +66,22 @@ func (o *overview) ending(x *Shard) string {
 func later(own, best *Shard) string {
 	var parts []string
 	if best.Last > own.Last {
-		parts = append(parts, fmt.Sprintf("%d operations", best.Last-own.Last))
+		parts = append(parts, counted(best.Last-own.Last, "operation"))
 	}
 	if best.LastTerm > own.LastTerm {
-		parts = append(parts, fmt.Sprintf("%d terms", best.LastTerm-own.LastTerm))
+		parts = append(parts, counted(best.LastTerm-own.LastTerm, "term"))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return ", " + strings.Join(parts, " and ") + " later"
+}
+
+func counted[N shards.SeqNo | shards.Term](n N, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 func joined(a, b string) string {
@@ -84,8 +91,11 @@ func joined(a, b string) string {
 	return a + "; " + b
 }
 
+// losing are the moves of the commands that give up writes.
+var losing = map[CommandKind]cluster.MoveKind{CommandAllocateStale: cluster.MoveStale, CommandAllocateEmpty: cluster.MoveEmpty}
+
 // losing says whether a command gives up writes.
-func (k CommandKind) losing() bool { return k == CommandAllocateStale || k == CommandAllocateEmpty }
+func (k CommandKind) losing() bool { return losing[k] != 0 }
 
 // givenUp says of each command that loses writes what those are, and refuses one of which it is not said that this is accepted. A dry run
 // loses none.
@@ -116,9 +126,10 @@ func (s *Server) givenUp(ctx context.Context, c Cluster, r *Reroute) (gaps []str
 // lose adds to an answer what its commands give up. gaps are what was known before they were carried out, by command.
 func (a *RerouteAnswer) lose(state *cluster.State, r *Reroute, gaps []string) {
 	for i, gap := range gaps {
-		name := state.ShardName(r.Commands[i].Shard)
+		w := &r.Commands[i]
+		shard, node, move := state.ShardName(w.Shard), state.NodeName(w.To), moveNames[losing[w.Kind]]
 		for at := range a.Moves {
-			if m := &a.Moves[at]; gap != "" && m.Shard == name && (m.Move == "stale" || m.Move == "empty") {
+			if m := &a.Moves[at]; gap != "" && m.Shard == shard && m.Node == node && m.Move == move {
 				m.Lacks = gap
 			}
 		}

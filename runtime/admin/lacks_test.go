@@ -18,7 +18,8 @@ type behind struct {
 func (b behind) View(ctx context.Context, node shards.NodeID, copies bool) (View, error) {
 	v, err := b.agreed.View(ctx, node, copies)
 	for i := range v.Copies {
-		v.Copies[i].Last, v.Copies[i].LastTerm = b.ends[node].Last, b.ends[node].LastTerm
+		end := b.ends[node]
+		v.Copies[i].Last, v.Copies[i].LastTerm, v.Copies[i].Applied, v.Copies[i].Reason = end.Last, end.LastTerm, end.Applied, end.Reason
 	}
 	return v, err
 }
@@ -30,6 +31,41 @@ type backed struct {
 }
 
 func (b backed) Cluster() Cluster { return b.in }
+
+// Each command of an answer has its own gap, and words agree with their numbers.
+func TestGapsOfOneShard(t *testing.T) {
+	a := newAgreed(t)
+	id := a.state.Shards[0].ID
+	r := Reroute{Commands: []RerouteCommand{{Kind: CommandAllocateStale, Shard: id, To: nodeID(1)}, {Kind: CommandAllocateEmpty, Shard: id, To: nodeID(2)}, {Kind: CommandAllocateEmpty, Shard: id, To: nodeID(1)}}}
+	answer := RerouteAnswer{Moves: []PlannedMove{{Shard: a.state.ShardName(id), Move: moveNames[cluster.MoveStale], Node: "n1"}}}
+	if answer.lose(a.state, &r, []string{"of stale on n1", "of empty on n2", "of empty on n1"}); answer.Moves[0].Lacks != "of stale on n1" {
+		t.Errorf("the move lacks what is %s", answer.Moves[0].Lacks)
+	}
+	own := &Shard{Last: 7, LastTerm: 2}
+	for want, best := range map[string]*Shard{"": own, ", 1 operation and 1 term later": {Last: 8, LastTerm: 3}, ", 2 operations and 2 terms later": {Last: 9, LastTerm: 4}} {
+		if got := later(own, best); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What a node of a release before tells has no end: it is not known how far its copies go.
+func TestWhoTellsWhereACopyEnds(t *testing.T) {
+	a := newAgreed(t)
+	for _, c := range []struct {
+		of   Shard
+		told bool
+	}{{Shard{Applied: 42, Last: 43, LastTerm: 1}, true}, {Shard{}, true}, {Shard{Applied: 42}, false}, {Shard{Reason: "it opens"}, false}} {
+		server := NewServer(backed{newMemory(), behind{a, map[shards.NodeID]Shard{nodeID(1): c.of}}}, ServerConfig{})
+		o := server.overview()
+		o.ask(t.Context(), behind{a, map[shards.NodeID]Shard{nodeID(1): c.of}})
+		for i := range o.copies {
+			if x := &o.copies[i]; x.Node == nodeID(1) && x.Told != c.told {
+				t.Errorf("%+v: told %v", c.of, x.Told)
+			}
+		}
+	}
+}
 
 // T22: "red; never automatic; allocate stale shows term/offset gap": in the dry run, which needs no word that the loss is accepted, in the refusal
 // without it, and when it is done.

@@ -218,7 +218,8 @@ func (o *overview) ask(ctx context.Context, c Cluster) {
 	for i := range o.copies {
 		c := &o.copies[i]
 		if t := told[place{c.ID, c.Node}]; t != nil {
-			c.Told, c.Last, c.LastTerm = t.Reason == "" || t.LastTerm > 0, t.Last, t.LastTerm
+			c.Told = t.LastTerm > 0 || t.Reason == "" && t.Applied == 0 // a node of a release before says nothing of its end
+			c.Last, c.LastTerm = t.Last, t.LastTerm
 			c.Applied, c.Rolling, c.Keys, c.Bytes, c.LogBytes = t.Applied, t.Rolling, t.Keys, t.Bytes, t.LogBytes
 			c.Reason = cmp.Or(t.Reason, c.Reason)
 		}
