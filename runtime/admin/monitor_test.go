@@ -207,4 +207,13 @@ func TestMonitorNamesWhatThereIs(t *testing.T) {
 	if checked < 30 {
 		t.Errorf("only %d names were found", checked)
 	}
+	text, err := os.ReadFile("monitor/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names.FindAllString(string(text), -1) { // a histogram by its family
+		if several := strings.HasSuffix(name, "_"); !several && !strings.Contains(page, "\n# TYPE "+name+" ") {
+			t.Errorf("the README names %s, and no node serves it", name)
+		}
+	}
 }
