@@ -18,23 +18,22 @@ type mind struct {
 	guest     *guest
 	strikes   int
 	last      *Fault
-	spoke     [abi.Score]bool // the guest has answered questions of the kind about the view, and not its twin, or nobody
-	fuel      uint64          // of the last question
-	burnt     uint64          // of guests that were dropped, since somebody asked
-	total     uint64          // of guests that were dropped
-	questions uint64          // that are counted for the stopwatch
+	fuel      uint64 // of the last question
+	burnt     uint64 // of guests that were dropped, since somebody asked
+	total     uint64 // of guests that were dropped
+	questions uint64 // that are counted for the stopwatch
 
-	view *policies.View // that told and purse are about
-	told int            // changes of the view
-	purse
+	view   *policies.View // that told is about
+	told   int            // changes of the view
+	*purse                // the policy's: one that decides and scores has two minds, and one purse
 }
 
 // at begins with a view, if it is another than before.
 func (m *mind) at(v *policies.View) {
 	if m.view != v {
-		m.view, m.told, m.spoke = v, 0, [abi.Score]bool{}
-		m.fill()
+		m.view, m.told = v, 0
 	}
+	m.fill(v)
 }
 
 // rests says that it is not asked about a view: it is quarantined, or has used what it may use for it.
@@ -119,7 +118,7 @@ func (m *mind) prepare(v *policies.View) *Fault {
 	}
 	if m.guest == nil {
 		speaks := &voice{m.v.Name(), m.ledger}
-		if m.guest, fault = m.v.instantiate(wasm.Host{Log: speaks.log}, &m.purse); fault != nil {
+		if m.guest, fault = m.v.instantiate(wasm.Host{Log: speaks.log}, m.purse); fault != nil {
 			return fault
 		}
 		m.guest.voice = speaks
@@ -141,8 +140,10 @@ type kept struct {
 	asked
 	epoch uint64 // of the board; 0: nothing is kept
 	heard int    // changes of the view
-	fuel  uint64 // of the guest, for the row
 	row   []byte // none: it is all YES
+
+	spoke *policies.View // about which the guest has answered such questions; nil: its twin has, or nobody
+	fuel  uint64         // of the guest, for the newest of them
 }
 
 func (k *kept) of(node int) policies.Answer {
@@ -185,7 +186,7 @@ func (d *Decider) Has(c policies.Capability) bool {
 func (d *Decider) Answer(v *policies.View, q *policies.Question, r policies.Row) {
 	if d.v.twin != nil && urgent(q) {
 		policies.Put(d.v.twin, v, q, r) // a failover does not wait for a board to be drawn
-		d.spoke[q.Capability] = false
+		d.kept[q.Capability].spoke = nil
 		return
 	}
 	row, ok := d.row(v, q)
@@ -214,14 +215,14 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		if fresh {
-			d.spoke[q.Capability] = true
+			k.spoke = v
 			return k.row, true
 		}
 		at, timed := d.begin()
 		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes))
 		d.end(at, timed)
 		if fault == nil {
-			d.fuel, k.fuel, d.spoke[q.Capability] = d.guest.spent, d.guest.spent, true
+			d.fuel, k.fuel, k.spoke = d.guest.spent, d.guest.spent, v
 			k.keep(row, d.board.epoch)
 			return row, true
 		}
@@ -314,10 +315,10 @@ func (m *mind) Name() string { return m.v.Name() }
 
 // Cost is the fuel of the newest row of a kind, if the guest has answered such questions about the newest view.
 func (d *Decider) Cost(c policies.Capability) (fuel uint64, spoke bool) {
-	if !d.spoke[c] {
-		return 0, false
+	if k := &d.kept[c]; k.spoke != nil && k.spoke == d.view {
+		return k.fuel, true
 	}
-	return d.kept[c].fuel, true
+	return 0, false
 }
 
 // Burnt makes it a policies.Burner: all calls of guests count, also those that failed and those that were no questions.

@@ -66,6 +66,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
 		switch {
 		case fresh:
+			k.spoke = v
 			return k.of(node)
 		case node == 0:
 			return d.one(v, q, node)
@@ -75,7 +76,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 		answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node)
 		d.end(at, timed)
 		if fault == nil {
-			d.fuel, d.spoke[q.Capability] = d.guest.spent, true
+			d.fuel, k.fuel, k.spoke = d.guest.spent, d.guest.spent, v
 			return answer
 		}
 	}

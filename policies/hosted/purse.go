@@ -22,13 +22,14 @@ const (
 
 // purse is what one policy has to spend.
 type purse struct {
-	budget   uint64 // for a view
-	spare    uint64 // what is left of it
-	over     bool   // nothing: it is not asked any more about this view
-	overruns int    // views in a row in which that happened
-	share    uint64 // for promotions
-	hurry    uint64 // what is left of it
-	rushed   bool   // a shard without a primary waits
+	view     *policies.View // that the rest is about
+	budget   uint64         // for a view
+	spare    uint64         // what is left of it
+	over     bool           // nothing: it is not asked any more about this view
+	overruns int            // views in a row in which that happened
+	share    uint64         // for promotions
+	hurry    uint64         // what is left of it
+	rushed   bool           // a shard without a primary waits
 }
 
 // purses are those of users' policies and of the house's.
@@ -47,8 +48,12 @@ func purses(of []Policy) (users, house purse) {
 	return users, purse{budget: planFuel}
 }
 
-// fill begins with a view.
-func (p *purse) fill() {
+// fill begins with a view, if it is another than before.
+func (p *purse) fill(v *policies.View) {
+	if p.view == v {
+		return
+	}
+	p.view = v
 	if !p.over {
 		p.overruns = 0
 	}
@@ -119,7 +124,7 @@ func (s *Set) Lenient(on bool) { s.ledger.lenient = on }
 
 // Exhausted says whether a policy has used up what it may use for a view.
 func (s *Set) Exhausted(v *policies.View) bool {
-	return slices.ContainsFunc(s.minds, func(m *mind) bool { return m.view == v && m.over })
+	return slices.ContainsFunc(s.minds, func(m *mind) bool { return m.purse.view == v && m.over })
 }
 
 // Unbounded lets policies use as much for one view as they like, each call by itself being bounded: for whoever asks and plans nothing.

@@ -278,3 +278,40 @@ func TestWhoSpeaksInAFailover(t *testing.T) {
 		t.Errorf("in a failover spoke %v", got)
 	}
 }
+
+// One that decides and scores has two guests and one purse: no more than others, one fault in a plan, and out in the third.
+func TestWhoDecidesAndScoresHasOnePurse(t *testing.T) {
+	w := town(t, 3, 60, true)
+	set := with(load(t, engine(t), fixture(t, "plain/both", abi.Manifest{Kind: abi.Soft, Scale: 1})))
+	defer set.Close()
+	set.Give(20_000_000)
+	for plan := 1; plan <= hosted.Strikes; plan++ {
+		before := used(set)
+		allocator.Make(input(w, &set.Set))
+		if fuel := used(set) - before; fuel > 22_000_000 || fuel < 17_000_000 { // pol_alloc is not charged
+			t.Errorf("plan %d: %d instructions", plan, fuel)
+		}
+		if faults, _ := set.Faults(); len(faults) != 1 || faults[0].Out != (plan == hosted.Strikes) {
+			t.Errorf("plan %d: %+v", plan, faults)
+		}
+	}
+}
+
+// Plans in a row are counted whichever sets they are made with: sets are exchanged when any policy is.
+func TestOverrunsAreTakenOver(t *testing.T) {
+	w := town(t, 3, 60, true)
+	v := load(t, engine(t), fixture(t, "plain/plod", abi.Manifest{Kind: abi.Soft}))
+	set := with(v)
+	for plan := 1; plan <= hosted.Strikes; plan++ {
+		set.Give(20_000_000)
+		allocator.Make(input(w, &set.Set))
+		if faults, _ := set.Faults(); len(faults) != 1 || faults[0].Out != (plan == hosted.Strikes) {
+			t.Errorf("plan %d: %+v", plan, faults)
+		}
+		next := with(v)
+		next.TakeOver(set)
+		set.Close()
+		set = next
+	}
+	set.Close()
+}

@@ -36,10 +36,12 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 	}
 	users, house := purses(of)
 	for _, p := range of {
-		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes, purse: users}
+		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes}
+		own := users
 		if p.BuiltIn() {
-			m.purse = house
+			own = house
 		}
+		m.purse = &own
 		if p.decides() {
 			d := &Decider{mind: m}
 			s.Deciders = append(s.Deciders, d.as())

@@ -23,11 +23,15 @@ func (s *Set) TakeOver(old *Set) {
 	old.board = board{needs: b.needs}
 	for _, m := range s.minds {
 		for _, o := range old.minds {
-			if o.guest == nil || o.v != m.v || !maps.Equal(o.config.own, m.config.own) {
+			if o.v != m.v || !maps.Equal(o.config.own, m.config.own) {
+				continue
+			}
+			m.over, m.overruns = o.over, o.overruns // plans in a row, whichever sets they are made with
+			if o.guest == nil {
 				continue
 			}
 			m.guest, o.guest = o.guest, nil
-			m.guest.purse = &m.purse
+			m.guest.purse = m.purse
 			m.config = o.config
 			m.burnt, o.burnt = m.burnt+o.burnt, 0
 			m.guest.epoch = 0 // boards count from 1: it has not seen this one's image
