@@ -14,7 +14,7 @@ const (
 	maxText   = 4096
 )
 
-// Reason is the sentence behind an answer: the guest's, or its manifest's if it explains nothing, or cannot.
+// Reason is the sentence behind an answer: the guest's, or its manifest's if it explains nothing, or cannot, or has explained so much.
 func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a policies.Answer) string {
 	if a.Code() == faultCode {
 		return d.failing()
@@ -24,7 +24,7 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 		return d.v.twin.Reason(v, q, node, a)
 	}
 	// Where a shard waits for its primary a guest is not asked for words: what it may use there is for choosing.
-	if d.v.explains && !rests && !urgent(q) && a.Verdict() != policies.Yes {
+	if d.v.explains && d.talks() && !rests && !urgent(q) && a.Verdict() != policies.Yes {
 		var text string
 		fault := d.prepare(v)
 		if fault == nil {

@@ -82,13 +82,16 @@ func (g *guest) call(export string, fuel uint64, args ...uint64) (uint32, *Fault
 
 // run calls a function with what is on the stack. What that may use, and what it used, is a matter of the purse.
 func (g *guest) run(f *wasm.Func, export string, fuel uint64) *Fault {
-	planned := export != abi.ExportAlloc && export != abi.ExportConfigure
+	planned := export != abi.ExportAlloc && export != abi.ExportConfigure && export != abi.ExportExplain
 	if fuel = g.purse.most(fuel, planned); fuel == 0 { // to a Func it would mean its default
 		return g.v.faulty(export, string(wasm.Fuel), "no fuel is left for it")
 	}
 	err := f.Call(fuel, g.stack[:])
 	g.spent = g.instance.FuelUsed()
 	g.purse.pay(g.spent, planned)
+	if export == abi.ExportExplain {
+		g.purse.words -= min(g.purse.words, g.spent)
+	}
 	g.burnt += g.spent
 	g.total += g.spent
 	if err != nil {

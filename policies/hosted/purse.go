@@ -9,7 +9,8 @@ import (
 // What policies may use in one view, which is one plan, or one look of somebody who explains. It is fuel and not time, so that a plan is the
 // same wherever it is made again.
 //
-//	planFuel ──────── of each policy: what it does with the state, with changes, rows, scores and sentences
+//	planFuel ──────── of each policy: what it does with the state, with changes, rows and scores
+//	a fifth of that ─ for its sentences, beside it: a plan that is explained is the plan that was made
 //	usersFuel ─────── of all that are not of the house, in equal shares, if that is less
 //	emergencyFuel ─── of these, as long as shards without a primary are promoted, in equal shares as well
 //
@@ -25,6 +26,7 @@ type purse struct {
 	view     *policies.View // that the rest is about
 	budget   uint64         // for a view
 	spare    uint64         // what is left of it
+	words    uint64         // what is left for sentences
 	over     bool           // nothing: it is not asked any more about this view
 	overruns int            // views in a row in which that happened
 	share    uint64         // for promotions
@@ -57,15 +59,18 @@ func (p *purse) fill(v *policies.View) {
 	if !p.over {
 		p.overruns = 0
 	}
-	p.spare, p.over, p.hurry = p.budget, false, p.share
+	p.spare, p.over, p.hurry, p.words = p.budget, false, p.share, max(explainFuel, p.budget/5)
 }
 
 // relax ends a question that could not wait.
 func (p *purse) relax() { p.rushed = false }
 
-// most is the fuel that a call may use which by itself might use so much. planned says that the plan is charged for it: not for what only a
-// new guest, or one with new settings, has to do, which is bounded by itself; a plan does not depend on whether its guests are new. In a
-// hurry all counts.
+// talks says whether a sentence can be paid for, however long it is thought about: none is stopped half way for others that were said before.
+func (p *purse) talks() bool { return p.words >= explainFuel }
+
+// most is the fuel that a call may use which by itself might use so much. planned says that the plan is charged for it: not for sentences, and
+// not for what only a new guest, or one with new settings, has to do, which is bounded by itself; a plan does not depend on whether its guests
+// are new, except in a hurry: there all counts, since somebody waits.
 func (p *purse) most(fuel uint64, planned bool) uint64 {
 	if planned {
 		fuel = min(fuel, p.spare)
@@ -131,6 +136,6 @@ func (s *Set) Exhausted(v *policies.View) bool {
 func (s *Set) Unbounded() {
 	for _, m := range s.minds {
 		m.budget = 1 << 62
-		m.spare = m.budget
+		m.spare, m.words = m.budget, m.budget
 	}
 }

@@ -315,3 +315,33 @@ func TestOverrunsAreTakenOver(t *testing.T) {
 	}
 	set.Close()
 }
+
+// What a policy may use for a plan does not depend on whether somebody wants to know why: the moves are those of a plan that nobody asked about.
+func TestExplainedPlansAreThePlansThatAreMade(t *testing.T) {
+	w := town(t, 3, 60, true)
+	for _, fuel := range []uint64{5_000_000, 20_000_000, 21_500_000, 60_000_000} {
+		v := load(t, engine(t), fixture(t, "plain/talks", abi.Manifest{Kind: abi.Hard}))
+		var plans [2]*allocator.Plan
+		for i := range plans {
+			set := with(v)
+			set.Give(fuel)
+			in := input(w, &set.Set)
+			in.Explain = i == 1
+			plans[i] = allocator.Make(in)
+			if used := used(set); used > fuel+fuel/5+12_000_000 {
+				t.Errorf("explained %v, of %d: %d instructions", in.Explain, fuel, used)
+			}
+			set.Close()
+		}
+		for i := range plans {
+			for at := range plans[i].Decisions {
+				plans[i].Decisions[at].Candidates = nil
+			}
+		}
+		if !reflect.DeepEqual(plans[0], plans[1]) {
+			t.Errorf("of %d: %s", fuel, difference(plans[0], plans[1]))
+		} else {
+			t.Logf("%d: %d moves", fuel, plans[0].Moves())
+		}
+	}
+}
