@@ -73,14 +73,33 @@ func (f *Failover) decisions(s *Shard) (list []Decision) {
 }
 
 // carried says which decision each attempt carries out, by its place; -1: nobody has noted it. Decisions and attempts are in the order in
-// which they were made, and a decision is carried out once or not at all.
+// which they were made, and a decision is carried out once or not at all. Where decisions may have been forgotten, which are those that
+// follow the first, the others are told from the newest on backwards.
 func carried(list []Decision, attempts []Attempt) []int {
-	places, next := make([]int, len(attempts)), 0
-	for i := range attempts {
+	places := make([]int, len(attempts))
+	for i := range places {
 		places[i] = -1
-		for at := next; at < len(list); at++ {
+	}
+	next := 0
+	if len(list) < maxDecisions || len(attempts) < len(list) {
+		for i := range attempts {
+			for at := next; at < len(list); at++ {
+				if list[at].To == attempts[i].To {
+					places[i], next = at, at+1
+					break
+				}
+			}
+		}
+		return places
+	}
+	if attempts[0].To == list[0].To {
+		places[0], next = 0, 1
+	}
+	end := len(list)
+	for i := len(attempts) - 1; i >= next; i-- {
+		for at := end - 1; at >= next; at-- {
 			if list[at].To == attempts[i].To {
-				places[i], next = at, at+1
+				places[i], end = at, at
 				break
 			}
 		}
