@@ -49,28 +49,28 @@ func (v environment) destination() (endpoint, off string) {
 	return "", "set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"
 }
 
-// others are exporters of OpenTelemetry that a node does not have: who names them, and not otlp, does not want traces to go by otlp.
-var others = []string{"console", "logging", "zipkin", "jaeger"}
+// foreign are exporters of OpenTelemetry that a node does not have: who names them, and not otlp, does not want traces to go by otlp.
+var foreign = []string{"console", "logging", "zipkin", "jaeger"}
 
 // asked says whether OTEL_TRACES_EXPORTER, a list, asks for otlp, or else what it says against it.
 func (v environment) asked() (otlp bool, off string) {
 	const name = "OTEL_TRACES_EXPORTER"
 	text := v.get(name)
-	foreign := false
+	other := false
 	for word := range strings.SplitSeq(text, ",") {
 		switch word = strings.ToLower(strings.TrimSpace(word)); {
 		case word == "none":
 			return false, name + " says so"
 		case word == "otlp":
 			otlp = true
-		case slices.Contains(others, word):
-			foreign = true
+		case slices.Contains(foreign, word):
+			other = true
 			v.ignore(name, word, "otlp or none")
 		case word != "":
 			v.ignore(name, word, "otlp or none")
 		}
 	}
-	if foreign && !otlp {
+	if other && !otlp {
 		return false, fmt.Sprintf("%s is %q, and a node sends them by otlp alone", name, text)
 	}
 	return otlp, ""

@@ -53,7 +53,7 @@ const (
 // Spans projects the record: the root first, then each step before its own steps. A record that is still open gives what is
 // known so far, without a root: a root is told once, at the end.
 func (f *Failover) Spans() []Span {
-	p := &projection{f: f, trace: f.Trace(), at: map[SpanID]int{}}
+	p := &projection{f: f, trace: f.Trace(), at: map[SpanID]int{}, plans: map[string]int{}}
 	p.end = f.Done
 	if f.Done != 0 {
 		p.root()
@@ -95,6 +95,7 @@ type projection struct {
 	end   int64
 	spans []Span
 	at    map[SpanID]int // places in spans; asked by key only
+	plans map[string]int // how many there were of a term and version; asked by key only
 }
 
 // add appends a step. A start before that of its parent is another clock's: it is moved, and kept as an attribute.
@@ -188,19 +189,23 @@ func (p *projection) elect(e *Election) {
 
 func (p *projection) plan(i int) {
 	x := &p.f.Plans[i]
-	step := fmt.Sprintf("plan/%d/%d", x.Term, x.Version)
+	step := fmt.Sprintf("%d/%d", x.Term, x.Version)
+	p.plans[step]++
+	if n := p.plans[step]; n > 1 { // the one before was not committed in time, and nothing else has changed
+		step = fmt.Sprintf("%s/%d", step, n)
+	}
 	s := Span{Name: fmt.Sprintf("plan %d moves @%s", x.Moves, x.By), NodeID: x.ByID, Node: x.By, Start: x.Began, End: x.Began + x.Took,
 		Attributes: []Attribute{Number(attributeVersion, x.Version), Number(attributeTerm, x.Term), Number(attributeMoves, x.Moves)}}
 	if x.Weighed != 0 {
 		s.Attributes = append(s.Attributes, Number(attributeWeighed, x.Weighed))
 	}
-	p.add(step, "root", s)
+	p.add("plan/"+step, "root", s)
 	if x.Committed != 0 || x.Error != "" {
 		s = Span{Name: "commit @" + x.By, NodeID: x.ByID, Node: x.By, Start: x.Began + x.Took, End: cmp.Or(x.Committed, x.Began+x.Took), Error: x.Error, Attributes: []Attribute{Number(attributeTerm, x.Term)}}
 		if x.Became != 0 {
 			s.Attributes = append(s.Attributes, Number(attributeVersion, x.Became))
 		}
-		p.add(fmt.Sprintf("commit/%d/%d", x.Term, x.Version), "root", s)
+		p.add("commit/"+step, "root", s)
 	}
 }
 
@@ -282,6 +287,7 @@ func (p *projection) groups() {
 			single[at] = true
 		}
 	}
+	first := p.f.first()
 	groups := map[string]*Group{} // asked by key only: order decides who is next
 	var targets []string
 	join := func(g Group) {
@@ -296,7 +302,7 @@ func (p *projection) groups() {
 		if s := &p.f.Shards[i]; single[i] {
 			p.shard(s)
 		} else {
-			join(p.f.group(s))
+			join(p.f.group(s, first))
 		}
 	}
 	for _, g := range p.f.Groups {
@@ -308,12 +314,21 @@ func (p *projection) groups() {
 	}
 }
 
+// first has of each shard that was decided anew the plan of the first decision that is known. It is asked by key only.
+func (f *Failover) first() map[uint32]int {
+	plans := map[uint32]int{}
+	for i := len(f.Earlier) - 1; i >= 0; i-- {
+		plans[f.Earlier[i].Shard] = f.Earlier[i].Plan
+	}
+	return plans
+}
+
 // group is what is kept of a shard that is not kept by itself.
-func (f *Failover) group(s *Shard) Group {
+func (f *Failover) group(s *Shard, first map[uint32]int) Group {
 	g := Group{Shards: 1, Decided: s.Decided}
-	plan := s.Plan
-	if at := slices.IndexFunc(f.Earlier, func(d Decision) bool { return d.Shard == s.ID }); at >= 0 {
-		plan = f.Earlier[at].Plan
+	plan, again := first[s.ID]
+	if !again {
+		plan = s.Plan
 	}
 	if plan >= 0 && plan < len(f.Plans) {
 		g.By, g.ByID = f.Plans[plan].By, f.Plans[plan].ByID

@@ -63,6 +63,8 @@ type Failover struct {
 
 	DetectorID string     `json:"detector_id"` // empty: a release before wrote it
 	Earlier    []Decision `json:"earlier"`     // decisions that others have followed, in order
+
+	OmittedPlans int `json:"omitted_plans"` // plans that are not in Plans since the record would have become too large
 }
 
 // Outcome says how it ended.

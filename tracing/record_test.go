@@ -193,3 +193,63 @@ func TestDrainTree(t *testing.T) {
 		t.Error("two drains of one life have one trace")
 	}
 }
+
+// A proposal that nobody answers in time is made again, in the same term and for the same version: its steps are others.
+func TestSpansHaveIDsOfTheirOwn(t *testing.T) {
+	f := death()
+	again := f.Plans[1]
+	f.Plans[0].Version = again.Version
+	f.Plans = append(f.Plans, again)
+	seen := map[tracing.SpanID]string{}
+	for _, s := range f.Spans() {
+		if other, taken := seen[s.ID]; taken {
+			t.Errorf("%q and %q have one id", other, s.Name)
+		}
+		seen[s.ID] = s.Name
+	}
+}
+
+// Encode: "at most MaxRecord bytes", whatever there is much of.
+func TestRecordsOfManyPlansAreKept(t *testing.T) {
+	f := death()
+	f.Plans[0].By = "n9"
+	f.Shards[0].Plan, f.Earlier[0].Plan, f.Shards[1].Plan = 100, 200, 300
+	for i := range 5000 {
+		f.Plans = append(f.Plans, tracing.Plan{Version: uint64(i*i + 43), Term: 12, By: "n1", ByID: "id1", Began: (1300+int64(i*i%997))*ms + int64(i*7919%1000), Took: int64(i*7919%5000) * 1000, Moves: i})
+		f.Elections = append(f.Elections, tracing.Election{Term: uint64(13 + i), By: "n1", ByID: "id1", Began: int64(i * 7919), Won: int64(i * 8111)})
+		f.Clients = append(f.Clients, tracing.Wait{Node: fmt.Sprint("n", i), ID: fmt.Sprint("id", i), Requests: 1 + i*31%101, Began: int64(1300+i) * ms, Ended: int64(1400+i) * ms, Longest: int64(i)})
+	}
+	moves := func(f *tracing.Failover) (list []int) {
+		for _, at := range []int{f.Shards[0].Plan, f.Earlier[0].Plan, f.Shards[len(f.Shards)-1].Plan} {
+			list = append(list, f.Plans[at].Moves)
+		}
+		return list
+	}
+	want, whole, felt := moves(f), len(f.Plans), strings.Split(f.Felt(), ":")[0]
+	for range 2 { // kept once more, it is the same
+		packed := f.Encode()
+		if len(packed) > tracing.MaxRecord || len(packed) < tracing.MaxRecord/3 {
+			t.Errorf("%d bytes of at most %d", len(packed), tracing.MaxRecord)
+		}
+		kept, err := tracing.DecodeFailover(packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(kept.Plans)
+		if n < 50 || n+kept.OmittedPlans != whole || kept.Plans[0].By != "n9" || kept.Plans[n-1].Moves != 4999 || kept.Elections[len(kept.Elections)-1].Term != 5012 {
+			t.Errorf("%d plans are kept and %d omitted, from %+v to %+v", n, kept.OmittedPlans, kept.Plans[0], kept.Plans[n-1])
+		}
+		if len(kept.Shards) != 2 || !slices.Equal(moves(kept), want) || !strings.HasPrefix(kept.Felt(), felt) {
+			t.Errorf("%d shards are kept, of plans %v and not %v; %s", len(kept.Shards), moves(kept), want, kept.Felt())
+		}
+		f = kept
+	}
+	f = &tracing.Failover{Kind: tracing.KindDrain, Plans: f.Plans}
+	for i := range 5000 {
+		f.Plans = append(f.Plans, tracing.Plan{Version: uint64(i * i), Began: int64(i*7919) * ms, Moves: i})
+		f.Groups = append(f.Groups, tracing.Group{To: fmt.Sprint("n", i), ToID: fmt.Sprint("id", i*7919), Shards: 1 + i%7})
+	}
+	if n := len(f.Encode()); n > tracing.MaxRecord {
+		t.Errorf("without a shard it has %d bytes", n)
+	}
+}
