@@ -2,6 +2,8 @@ package failover
 
 import (
 	"cmp"
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -28,28 +30,44 @@ func (s *stories) unsaved(now int64) (x *story, again int64) {
 	return nil, again
 }
 
-// known counts what a story tells of how it went on after the death: more says that there is news.
+// later has all stories wait as if they had just been given: the cluster takes nothing now.
+func (s *stories) later(now int64) {
+	for _, x := range s.open {
+		x.keeps = now
+	}
+}
+
+// known is a sum of what a story tells of how it went on after the death: another one says that there is news. It is a hash, since a count would stay what it
+// was where one thing comes and another goes.
 func (x *story) known() int {
-	n := len(x.Elections) + len(x.Plans)
-	for i := range x.Shards {
-		for j := range x.Shards[i].Attempts {
-			a := &x.Shards[i].Attempts[j]
-			n++
-			if a.Served != 0 {
-				n++
-			}
-			if a.Written != 0 || a.Failed != "" {
-				n++
-			}
+	h := fnv.New64a()
+	add := func(list ...int) {
+		for _, n := range list {
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], uint64(n))
+			h.Write(b[:]) // a hash takes everything
 		}
-		if x.Shards[i].Problem != "" {
-			n++
+	}
+	add(len(x.Elections), len(x.Plans))
+	for i := range x.Shards {
+		s := &x.Shards[i]
+		add(i, len(s.Attempts), truth(s.Problem != ""))
+		for j := range s.Attempts {
+			a := &s.Attempts[j]
+			add(truth(a.Served != 0), truth(a.Written != 0), truth(a.Failed != ""))
 		}
 	}
 	for i := range x.Clients {
-		n += x.Clients[i].Requests
+		add(x.Clients[i].Requests)
 	}
-	return n
+	return int(h.Sum64())
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // ripe takes out the stories that are told, and says when to look again; 0: not before something happens.

@@ -139,6 +139,53 @@ func TestProgressIsGivenAgain(t *testing.T) {
 	})
 }
 
+// A proposal waits for as long as commitTimeout where there is no quorum: one that fails speaks for all stories, for a second.
+func TestOneStoryIsTriedWithoutAQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newHalfway(t)
+		defer x.close()
+		x.p.deny(errors.New("no quorum"))
+		x.die("id2")
+		x.die("id3")
+		x.rest()
+		x.p.mu.Lock()
+		x.p.denied = nil
+		x.p.mu.Unlock()
+		for range 3 {
+			x.rest()
+		}
+		x.p.mu.Lock()
+		tries := x.p.denied
+		x.p.mu.Unlock()
+		if len(tries) < 3 {
+			t.Fatalf("in six seconds it was tried %d times", len(tries))
+		}
+		for i := range tries[1:] {
+			if pause := tries[i+1].Sub(tries[i]); pause < time.Duration(keepPause) {
+				t.Errorf("it was tried again after %v", pause)
+			}
+		}
+		x.p.deny(nil)
+		x.rest()
+		x.rest()
+		for _, id := range []shards.NodeID{"id2", "id3"} {
+			if entry := x.p.State().FindFailover(id, 1); entry == nil || len(entry.Record) == 0 {
+				t.Errorf("of the death of %s the cluster has nothing", id)
+			}
+		}
+	})
+}
+
+// Where a problem goes as a promotion fails there is news.
+func TestNewsThatComesAndGoes(t *testing.T) {
+	x := &story{Failover: tracing.Failover{Shards: []tracing.Shard{{Attempts: []tracing.Attempt{{To: "n3"}}, Problem: "no copy is left"}}}}
+	before := x.known()
+	x.Shards[0].Problem, x.Shards[0].Attempts[0].Failed = "", "node n3 died"
+	if x.known() == before {
+		t.Error("a story that has changed is known by the same sum")
+	}
+}
+
 // Promised: "kill the new leader after plan, and after commit": whoever leads next tells the story under the same trace, with what it decides itself, or
 // with what it finds in the rows.
 func TestLeaderDiesBeforeItTells(t *testing.T) {

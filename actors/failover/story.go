@@ -33,7 +33,7 @@ type story struct {
 	wrote  int64 // since when not even these are
 	named  bool  // the log has its trace
 	listed bool  // the cluster state has it
-	kept   int   // how much of it the entry in the cluster state has: of a failover as known counts, of all else its plans
+	kept   int   // how much of it the entry in the cluster state has: of a failover as known sums it up, of all else its plans
 	keeps  int64 // when it was last to be given some, or was looked at for that
 	felt   []Felt
 	waits  []tracing.Wait // that another leader wrote down

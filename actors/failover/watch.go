@@ -288,7 +288,11 @@ func (w *Watch) turn() time.Duration {
 	}
 	x, unsaved := w.stories.unsaved(now)
 	for ; x != nil; x, unsaved = w.stories.unsaved(now) {
-		w.save(x)
+		if !w.save(x) { // each try may last as long as commitTimeout, in which nothing else is told
+			w.stories.later(nanos())
+			unsaved = now + keepPause
+			break
+		}
 	}
 	if now >= w.shown+drainPause || rest == time.Hour { // to copy what is large is work as well
 		w.shown = now
@@ -364,8 +368,8 @@ func (w *Watch) retell(record []byte) {
 	w.tell(f)
 }
 
-// save gives what is known of a story to the cluster, so that whoever leads next can go on with it.
-func (w *Watch) save(x *story) {
+// save gives what is known of a story to the cluster, so that whoever leads next can go on with it. It says whether the cluster answered.
+func (w *Watch) save(x *story) bool {
 	known := x.known()
 	outcome, err := w.commit(x, x.Encode(), false)
 	if err != nil || outcome.Err != nil {
@@ -374,6 +378,7 @@ func (w *Watch) save(x *story) {
 	if err == nil { // what is refused would be so again
 		x.kept = known
 	}
+	return err == nil
 }
 
 // log is for lines about a story: each carries its trace.

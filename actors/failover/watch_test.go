@@ -27,6 +27,7 @@ type parliament struct {
 	leader shards.NodeID
 	term   uint64
 	refuse error
+	denied []time.Time        // when something was refused
 	mute   bool               // what begins or ends a story is ordered, and nobody hears of it
 	late   []*cluster.Command // what was to do so, and is on its way
 	detain bool               // such commands are on their way for long
@@ -48,6 +49,7 @@ func (p *parliament) ProposeIn(_ context.Context, term uint64, c *cluster.Comman
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse != nil || term != p.term {
+		p.denied = append(p.denied, time.Now())
 		return cluster.Outcome{}, errors.Join(p.refuse, fmt.Errorf("term %d", term))
 	}
 	ends := c.Failover != nil && c.Failover.Close || c.Drain != nil && c.Drain.Close || c.Moves != nil
