@@ -48,6 +48,7 @@ let stream = new AbortController();
 addEventListener('pagehide', () => stream.abort()); // a browser may keep the page for later, and has six connections to a node for all its pages
 
 const healthEvery = 2000;
+const healthPause = 250; // milliseconds after an answer in which nobody asks
 
 // follow keeps live up to date for as long as the page is there.
 export async function follow() {
@@ -76,11 +77,14 @@ export async function follow() {
 let asked = null, again = false; // one question at a time; what changes meanwhile has it asked again
 
 async function askHealth() {
+  if (document.hidden) return undefined; // repeat asks once somebody sees the page
   if (asked) { again = true; return asked; }
-  asked = json('GET', '/_cluster/health').then((health) => { live.health = health; }, () => { live.health = null; });
+  asked = json('GET', '/_cluster/health').then((health) => { live.health = health; }, () => { live.health = null; }).then(() => {
+    tell();
+    return pause(healthPause);
+  });
   await asked;
   asked = null;
-  tell();
   if (!again) return undefined;
   again = false;
   return askHealth();

@@ -38,7 +38,7 @@ export function MapView({ path }) {
       <label>of the last <select value=${span} onChange=${(e) => { setSpan(+e.target.value); setAt(null); }}>${spans.map(([s, text]) => html`<option value=${s}>${text}</option>`)}</select></label>
       <button disabled=${at === null} onClick=${() => setAt(null)}>Live</button>
     <//>
-    ${chosen && (at === null ? html`<${Why} key=${chosen} shard=${chosen} />` : html`<${Then} key=${chosen} shard=${chosen} at=${past.moments[shown].at} until=${at} table=${past.table(shown)} />`)}`;
+    ${chosen && (at === null ? html`<${Why} key=${chosen} shard=${chosen} />` : html`<${Then} key=${chosen} shard=${chosen} until=${at} table=${past.table(shown)} />`)}`;
 }
 
 // Why shows what every decider says about every node, now, and what can be done.

@@ -41,7 +41,7 @@ function Policy({ p }) {
       ${p.shadow && html`<button onClick=${() => post('shadow', `End the shadow of ${p.name}`, 'It is asked no more beside those in force.', `troupe policy shadow ${p.name} --off`, { off: true })}>End the shadow</button>`}
       <button onClick=${() => post('rollback', `Roll ${p.name} back`, 'The version before decides again.', `troupe policy rollback ${p.name}`)}>Roll back</button>
       <button onClick=${() => post('deactivate', `Deactivate ${p.name}`, 'It decides nothing any more.', `troupe policy deactivate ${p.name}`)}>Deactivate</button></p>
-    ${p.shadow && (last && speaksOf(last, p) ? html`<${Difference} c=${last} />` : html`<p class="empty">Nothing has been compared yet with this version in the shadow: the next plan will be.</p>`)}
+    ${p.shadow && (last && speaksOf(last, p) ? html`<${Difference} c=${last} name=${p.name} />` : html`<p class="empty">Nothing has been compared yet with this version in the shadow: the next plan will be.</p>`)}
     <details aria-label=${'All that is known of ' + p.name}><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
 }
 
@@ -52,13 +52,13 @@ const many = (n, one) => `${n} ${one}${n === 1 ? '' : 's'}`;
 
 // Difference shows the newest comparison of the shadow with what is in force: how many verdicts would be others, an example of each kind, and
 // which moves would be made or not.
-function Difference({ c }) {
+function Difference({ c, name }) {
   const rows = [['moves', (x) => x.moves], ['waiting copies', (x) => x.waiting], ['to move', (x) => size(Math.round(x.bytes))], ['copies, fullest over mean', (x) => x.copies.toFixed(2)],
     ['primaries, fullest over mean', (x) => x.primaries.toFixed(2)], ['planning, µs', (x) => x.micros]];
   const flips = c.flips.reduce((n, f) => n + f.count, 0);
   const with_ = c.policies.map((x) => `${x.name} version ${x.version}`).join(', ');
   return html`<section aria-label="What the shadow would do" data-number=${`${c.term}.${c.number}`}><h4>${many(flips, 'verdict')} would be others, of ${c.asked} of ${many(c.shards, 'shard')}; ${many(c.added.length + c.gone.length + (c.unlisted || 0), 'move')} would be made or not</h4>
-    <p><small>Compared ${new Date(c.at).toLocaleString()} on version ${c.version}, with ${with_} in the shadow. <code>troupe policy shadow ${c.policies[0].name} --show</code></small></p>
+    <p><small>Compared ${new Date(c.at).toLocaleString()} on version ${c.version}, with ${with_} in the shadow. <code>troupe policy shadow ${name} --show</code></small></p>
     ${[...c.policies.filter((x) => x.absent).map((x) => `${x.name} version ${x.version} was not asked: ${x.absent}`), ...(c.faults || []).map((f) => 'It failed: ' + f)].map((text) => html`<p class="bad">${text}</p>`)}
     ${c.flips.length > 0 && html`<div class="scroll"><table class="list" aria-label="Verdicts that would be others"><thead><tr>${['Question', 'In force', 'With the shadow', 'Times', 'As'].map((h, i) => html`<th scope="col" class=${i === 3 ? 'number' : ''}>${h}</th>`)}</tr></thead>
       <tbody>${c.flips.map((f) => html`<tr><th scope="row">${f.question}</th><td><${Word} text=${f.from} /></td><td><${Word} text=${f.to} /></td><td class="number">${f.count}</td><td class="name">${f.example}</td></tr>`)}</tbody></table></div>`}

@@ -1,9 +1,12 @@
 // Problems: why the cluster is not green, the worst first, and what would be wrong if a node died.
-import { json } from './api.js';
+import { json, repeat } from './api.js';
 import { useLive } from './live.js';
 import { html, useEffect, useState } from './vendor/preact-htm.js';
 
 const rank = { red: 0, yellow: 1, green: 2 };
+
+// anyCopy is a sentence of the health without the numbers of copies. Nodes and keyspaces may be called c1 as well: what is said of a copy tells it from them.
+const anyCopy = (reason) => reason.replace(/\b(copy )?c\d+(?= (?:waits for|(?:is |recovers |cannot be opened )?on) node )/g, (_, copy) => (copy ? 'copy' : 'a copy'));
 
 // problemsOf lists what the health says: nodes that are down, and each reason once with all that it is about.
 export function problemsOf({ health, nodes }) {
@@ -13,11 +16,11 @@ export function problemsOf({ health, nodes }) {
   for (const name of health.not_served || []) list.push({ status: 'red', what: ['keyspace ' + name], reason: 'it serves nothing, since it lacks a shard' });
   const alike = new Map(); // sentences differ by the copy that they name
   for (const r of health.reasons || []) {
-    const key = r.status + r.reason.replace(/\bc\d+\b/g, 'a copy');
+    const key = r.status + anyCopy(r.reason);
     const same = alike.get(key);
     if (same) {
       same.what.push(r.shard);
-      same.reason = r.reason.replace(/\bc\d+\b/g, 'a copy');
+      same.reason = anyCopy(r.reason);
     } else {
       alike.set(key, { status: r.status, what: [r.shard], reason: r.reason });
       list.push(alike.get(key));
@@ -38,7 +41,7 @@ export function Problems() {
       <tbody>${list.map((p) => html`<tr><td><span class=${'health ' + p.status}><b>${p.status === 'green' ? 'note' : p.status}</b></span></td><th scope="row"><${What} names=${p.what} rows=${live.rows} /></th><td>${p.reason}<${Held} what=${p.what[0]} rows=${live.rows} /></td></tr>`)}</tbody></table></div>`}
     ${live.health.unlisted > 0 && html`<p>And ${live.health.unlisted} shards more.</p>`}
     <p><small>As <code>troupe health</code> says it. <code>troupe check</code> tries every shard with a write; a shard's link says what each decider says of it.</small></p>
-    <${Losses} version=${live.version} />`;
+    <${Losses} />`;
 }
 
 // What leads to the shard, or to the nodes.
@@ -54,14 +57,15 @@ function Held({ what, rows }) {
   return html`<br /><small>${n} of ${rows.size} shards have a copy there.</small>`;
 }
 
-// Losses shows what the death of each node would come to, as the leader has found.
-function Losses({ version }) {
+// Losses shows what the death of each node would come to, as the leader has found. It looks once changes have ended.
+function Losses() {
   const [answer, setAnswer] = useState({});
   useEffect(() => {
     let open = true;
-    json('GET', '/_cluster/losses').then((a) => { if (open) setAnswer({ a }); }, (e) => { if (open) setAnswer({ error: e.message }); });
-    return () => { open = false; };
-  }, [version]);
+    const ask = () => json('GET', '/_cluster/losses').then((a) => { if (open) setAnswer({ a }); }, (e) => { if (open) setAnswer({ error: e.message }); });
+    const stop = repeat(ask, 2000);
+    return () => { open = false; stop(); };
+  }, []);
   const { a, error } = answer;
   return html`<section aria-label="If a node died"><h2>If a node died</h2>
     ${error && html`<p class="bad">${error}</p>`}${!a && !error && html`<p class="empty">Asking the leader…</p>`}
