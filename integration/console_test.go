@@ -76,7 +76,8 @@ func (s *screen) keepPicture() {
 func (s *screen) view(name string) {
 	s.t.Helper()
 	must(s.t, s.Open(soon(s.t), "http://"+s.host+"/_console/#/"+name))
-	must(s.t, s.Until(soon(s.t), `document.querySelector('main h1')`))
+	page, _, _ := strings.Cut(name, "/")
+	s.until(`document.querySelector('main h1') && document.querySelector('nav a[aria-current=page]').getAttribute('href') === %q`, "#/"+page) // else it is the one before
 }
 
 // sees waits until a view has all of these texts, in words or in labels.

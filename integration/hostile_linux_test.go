@@ -119,6 +119,7 @@ func TestUnfinishedCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	until(t, "somebody is told that there is no room", func() bool { return metrics(t, n, "troupe_resp_held_refused_total")[""] > 0 })
 	unaffected(t, n)
 	bounded(t, n, 450<<20)
 }
