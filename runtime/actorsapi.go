@@ -80,7 +80,7 @@ func (n *Node) actorsHere(ctx context.Context) (h actorsHere, err error) {
 		h.Kinds = append(h.Kinds, kind)
 	}
 	told := n.asideHere(ctx, &virtual.AsidePage{Limit: asideShown})
-	h.Aside, h.More = told.Aside, told.More
+	h.Aside, h.More = told.Aside, told.Next != ""
 	return h, ctx.Err()
 }
 

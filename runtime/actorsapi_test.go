@@ -93,7 +93,7 @@ func TestAsideThroughEveryNode(t *testing.T) {
 	for _, n := range c.nodes {
 		eventually(t, "all are listed through "+n.Name(), func() bool {
 			var err error
-			if list, err = (actorsAPI{n}).Aside(t.Context(), "", "door", admin.Page{Limit: doors}); err != nil {
+			if list, err = (actorsAPI{n}).Aside(t.Context(), admin.AsideQuery{To: "door", Page: admin.Page{Limit: doors}}); err != nil {
 				t.Fatal(err)
 			}
 			return len(list.Aside) == doors && !list.More && len(list.Unseen) == 0

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ import (
 
 // Aside is a message between actors, an answer or a reminder, that was refused so often that it was set aside.
 type Aside struct {
-	ID       string `json:"-"`          // among all that are set aside in the cluster; they are in order
+	ID       string `json:"-"`          // among all that are set aside in the cluster, printable ASCII; CompareAsides says their order
 	Event    Event  `json:",omitempty"` // EventTell, EventReply or EventReminder; 0: an earlier release has kept it, which did not say
 	From, To ID
 	Method   string
@@ -38,7 +39,8 @@ type Aside struct {
 // AsidePage says which of the messages are listed that were set aside.
 type AsidePage struct {
 	After    string // those behind this ID; empty: from the first
-	Limit    int    // at most so many
+	Limit    int    // at most so many, at least 1
+	NoBodies bool   // without Payload
 	From, To string // of this sender, to this receiver: a kind, or an actor as ID.String writes it; empty: of all
 }
 
@@ -69,27 +71,66 @@ func (h *Host) setAside(keeper ID, key string, a *Aside) error {
 	return nil
 }
 
-// Aside lists messages that actors of a shard have set aside which this node leads, by ID, and says whether there are more. The error is like those
-// of Storage.Read, and wraps shards.ErrClosed once this node stops.
-func (h *Host) Aside(ctx context.Context, shard shards.ShardID, p AsidePage) (list []Aside, more bool, err error) {
+// A page looks at no more than this, whatever it lists: a body has up to MaxPayload bytes, and perhaps none of them is from who is asked for.
+const (
+	asideVisits = 1000
+	asideBytes  = 1 << 20
+)
+
+// Aside lists messages that actors of a shard have set aside which this node leads, by ID. next is the ID up to which it has looked: AsidePage.After of
+// the next page; empty: that is all. A page may have few messages, or none, and not be the last: some 1000 are looked at for one, of 1 MiB
+// together or a single one, or those up to the end of ctx. The error is like those of Storage.Read, and wraps shards.ErrClosed once this node stops.
+func (h *Host) Aside(ctx context.Context, shard shards.ShardID, p AsidePage) (list []Aside, next string, err error) {
 	if h.ctx.Err() != nil {
-		return nil, false, errClosed
+		return nil, "", errClosed
 	}
-	for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: "a/", From: "a/" + p.After + "\x00"}) {
-		if err != nil {
-			return nil, false, err
+	visits, size := 0, 0
+	for e, err := range h.c.Storage.ScanShard(ctx, shard, Span{Prefix: "a/", From: "a/" + asideKey(p.After) + "\x00"}) {
+		size += len(e.Value)
+		switch {
+		case err != nil && (visits == 0 || ctx.Err() == nil):
+			return nil, "", err
+		case err != nil, visits == asideVisits, visits > 0 && size > asideBytes:
+			return list, next, nil
 		}
 		a := asideOf(&e)
-		if !isOf(p.From, a.From) || !isOf(p.To, a.To) {
-			continue
+		if isOf(p.From, a.From) && isOf(p.To, a.To) {
+			if len(list) > 0 && len(list) >= p.Limit {
+				return list, next, nil
+			}
+			if p.NoBodies {
+				a.Payload = nil
+			}
+			list = append(list, a)
 		}
-		if len(list) == p.Limit {
-			return list, true, nil
-		}
-		list = append(list, a)
+		visits, next = visits+1, a.ID
 	}
-	return list, false, nil
+	return list, "", nil
 }
+
+// asideID writes the key of a message without its class in printable ASCII, since names are of any bytes; most are as they were.
+func asideID(key string) string {
+	var b strings.Builder
+	for i := range len(key) {
+		if c := key[i]; c <= ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// asideKey undoes asideID. What that has not written is taken as it is, and found nowhere.
+func asideKey(id string) string {
+	if key, err := url.PathUnescape(id); err == nil {
+		return key
+	}
+	return id
+}
+
+// CompareAsides is the order in which Aside lists messages, by their IDs: that of the keys under which they are kept.
+func CompareAsides(a, b string) int { return strings.Compare(asideKey(a), asideKey(b)) }
 
 func asideOf(e *Entry) (a Aside) {
 	keeper, rest, _ := idOf(e.Key)
@@ -106,7 +147,12 @@ func asideOf(e *Entry) (a Aside) {
 	default:
 		a.Event = EventReminder
 	}
-	a.ID = strings.TrimPrefix(e.Key, "a/")
+	if a.Event == EventReply { // the key has the bytes of the keeper's name, JSON perhaps not
+		a.To = keeper
+	} else {
+		a.From = keeper
+	}
+	a.ID = asideID(strings.TrimPrefix(e.Key, "a/"))
 	return a
 }
 
@@ -123,8 +169,9 @@ func isOf(text string, id ID) bool {
 
 // Keeper is the actor that keeps a message which was set aside, and whose shard says where Redrive and Drop are called.
 func Keeper(aside string) (ID, error) {
-	id, rest, ok := idOf("a/" + aside)
-	if !ok || rest == "" || id.validate() != nil || id.key("a", rest) != "a/"+aside {
+	key := "a/" + asideKey(aside)
+	id, rest, ok := idOf(key)
+	if !ok || rest == "" || id.validate() != nil || id.key("a", rest) != key {
 		return ID{}, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: %.80q is no id of a message that was set aside", aside)}
 	}
 	return id, nil
@@ -133,13 +180,14 @@ func Keeper(aside string) (ID, error) {
 // Redrive sends a message again that was set aside, by its ID, on the node where the actor lives that keeps it (Keeper). What was told goes behind
 // all that its sender has told the receiver since, and is set aside again if it is refused as often again; a reminder comes at once; an answer
 // is handled before Redrive returns, and stays where it is if it is refused again. However often Redrive is called, and on whatever nodes: it is
-// sent once, and the others get ErrNotAside. Other errors are those of Call; after KindOutcomeUnknown it may have been sent.
+// sent once, and the others get ErrNotAside. Other errors are those of Call; after KindOutcomeUnknown it may have been sent. Unlike Call it does not
+// look for the actor: where that does not live the error is a *shards.NotPrimaryError, or another of Storage.Read's; Where says which node to ask.
 func (h *Host) Redrive(ctx context.Context, id string) error {
 	keeper, err := Keeper(id)
 	if err != nil {
 		return err
 	}
-	k, key := h.kind(keeper.Kind), "a/"+id
+	k, key := h.kind(keeper.Kind), "a/"+asideKey(id)
 	if k == nil {
 		return failed(keeper, "", CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s", keeper.Kind, h.c.Name))
 	}
@@ -155,7 +203,7 @@ func (h *Host) Redrive(ctx context.Context, id string) error {
 		return refuse(CodeFailed, "%s; it can be dropped", a.Reason)
 	}
 	if a.Event == EventReply {
-		return h.answerAgain(ctx, k, &a, values[0].Bytes)
+		return h.answerAgain(ctx, key, &a, values[0].Bytes)
 	}
 	return h.mend(ctx, k, keeper, "redrive", key, func(t *Turn) error {
 		if a.Event == EventTell {
@@ -183,31 +231,23 @@ func (h *Host) Drop(ctx context.Context, id string) error {
 	if k == nil {
 		return failed(keeper, "", CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s", keeper.Kind, h.c.Name))
 	}
-	return h.mend(ctx, k, keeper, "drop", "a/"+id, func(*Turn) error { return nil })
+	return h.mend(ctx, k, keeper, "drop", "a/"+asideKey(id), func(*Turn) error { return nil })
 }
 
 // answerAgain has the asker handle the answer: its commit takes the key away, as that of any answer takes away its question.
-func (h *Host) answerAgain(ctx context.Context, k *Kind, a *Aside, kept []byte) error {
+func (h *Host) answerAgain(ctx context.Context, key string, a *Aside, kept []byte) error {
 	var said struct{ Event Event }
-	_, rest, _ := idOf("a/" + a.ID)
+	_, rest, _ := idOf(key)
 	number, is := numberOf(rest)
-	if err := json.Unmarshal(kept, &said); err != nil || said.Event == 0 || !is || a.To.key("a", rest) != "a/"+a.ID {
+	if err := json.Unmarshal(kept, &said); err != nil || said.Event == 0 || !is {
 		return refuse(CodeFailed, "an earlier release has set this answer aside, and did not keep whether its question was handled: it can be dropped, not sent again")
 	}
-	if !h.leads(k, a.To) {
-		return &shards.NotPrimaryError{}
-	}
-	m := &message{To: a.To, From: a.From, Method: a.Method, Payload: a.Payload, Event: EventReply, Seq: number, answer: &answering{"a/" + a.ID, a.Refused}}
+	m := &message{To: a.To, From: a.From, Method: a.Method, Payload: a.Payload, Event: EventReply, Seq: number, answer: &answering{key, a.Refused}}
 	_, err := h.handle(ctx, m)
 	if CodeOf(err) == codeUnready {
 		err = &shards.Error{Kind: shards.KindUnavailable, Err: err}
 	}
 	return err
-}
-
-func (h *Host) leads(k *Kind, id ID) bool {
-	shard, _, err := h.c.Storage.Locate(k.keyspace, id.key("s", ""))
-	return err == nil && h.c.Storage.Leads(shard)
 }
 
 // mend has an actor take the key of a message away that it has set aside, in a turn of its own, together with what f does.
@@ -231,7 +271,7 @@ func (h *Host) mend(ctx context.Context, k *Kind, id ID, name, key string, f fun
 	if !h.c.Storage.Leads(shard) {
 		return &shards.NotPrimaryError{Shard: shard}
 	}
-	d := &delivery{ctx: ctx, m: m, done: make(chan struct{})}
+	d := &delivery{ctx: ctx, m: m}
 	for a == nil || !a.enqueue(k, d) {
 		a = h.activate(id, k, shard)
 	}

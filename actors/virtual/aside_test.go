@@ -228,3 +228,98 @@ func TestRedriveOnce(t *testing.T) {
 		}
 	})
 }
+
+// A name is of any bytes: by its ID a message is found again, and IDs are in the order of pages.
+func TestAsideOfAnyName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPost(t)
+		p.closed.Store(true)
+		names := []string{"\xfe", "a", "a%b", "{z}", "é", "a b", "\xff\x00"}
+		for _, name := range names {
+			p.call(name, "remind", "ring")
+		}
+		p.Pass(time.Hour)
+		p.closed.Store(false)
+		var list []virtual.Aside
+		page := virtual.AsidePage{Limit: 2}
+		for next := "-"; next != ""; page.After = next {
+			var some []virtual.Aside
+			var err error
+			if some, next, err = p.Host(0).Aside(t.Context(), virtualtest.Shard, page); err != nil || len(list) > len(names) {
+				t.Fatalf("after %q: %v, %+v", page.After, err, list)
+			}
+			list = append(list, some...)
+		}
+		if len(list) != len(names) || !slices.IsSortedFunc(list, func(a, b virtual.Aside) int { return virtual.CompareAsides(a.ID, b.ID) }) {
+			t.Errorf("%d are set aside: %+v", len(list), list)
+		}
+		for _, a := range list {
+			if strings.ContainsFunc(a.ID, func(r rune) bool { return r <= ' ' || r > '~' }) || !slices.Contains(names, a.From.Name) {
+				t.Errorf("%q of %q", a.ID, a.From)
+			}
+			if err := p.Host(0).Redrive(t.Context(), a.ID); err != nil {
+				t.Errorf("%s: %v", a.ID, err)
+			}
+		}
+		p.Pass(time.Minute)
+		for _, name := range names {
+			if got := p.call(name, "look", ""); got != "ring" {
+				t.Errorf("%q has %q", name, got)
+			}
+		}
+	})
+}
+
+// A page ends where a body would make it too large, and where its time ends; the next goes on from there.
+func TestAsidePagesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPost(t)
+		p.closed.Store(true)
+		for range 3 {
+			p.call("a", "tell", strings.Repeat("x", 600<<10))
+		}
+		p.Pass(time.Hour)
+		all := p.aside(virtual.AsidePage{Limit: 10})
+		if len(all) != 1 {
+			t.Fatalf("the first page has %d", len(all))
+		}
+		_, next, err := p.Host(0).Aside(t.Context(), virtualtest.Shard, virtual.AsidePage{Limit: 10, To: "nobody"})
+		if err != nil || next != all[0].ID {
+			t.Errorf("none of those looked at is listed: up to %q, not %q; %v", next, all[0].ID, err)
+		}
+		if more := p.aside(virtual.AsidePage{Limit: 10, After: next, NoBodies: true}); len(more) != 1 || more[0].Payload != nil {
+			t.Errorf("the second page has %d", len(more))
+		}
+	})
+}
+
+// Of many that send the same answer again at the same time one does, and the others learn that it is gone.
+func TestRedriveAnswerOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPost(t)
+		p.closed.Store(true)
+		p.call("a", "ask", "open")
+		p.Pass(time.Hour)
+		p.closed.Store(false)
+		list := p.aside(virtual.AsidePage{Limit: 10})
+		if len(list) != 1 || list[0].Event != virtual.EventReply {
+			t.Fatalf("set aside: %+v", list)
+		}
+		var sent atomic.Int64
+		var work sync.WaitGroup
+		for range 8 {
+			work.Go(func() {
+				switch err := p.Host(0).Redrive(t.Context(), list[0].ID); {
+				case err == nil:
+					sent.Add(1)
+				case !errors.Is(err, virtual.ErrNotAside):
+					t.Error(err)
+				}
+			})
+		}
+		work.Wait()
+		if got := p.call("a", "look", ""); sent.Load() != 1 || got != "come in" {
+			t.Errorf("sent again %d times; a has %q", sent.Load(), got)
+		}
+	})
+}

@@ -244,6 +244,18 @@ func (h *Host) Kinds() []ActiveKind {
 	return list
 }
 
+// Keyspaces lists, in order, where actors of the registered kinds live.
+func (h *Host) Keyspaces() []string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	names := make([]string, 0, len(h.kinds))
+	for _, k := range h.kinds {
+		names = append(names, k.keyspace)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (h *Host) errComing(kind string) error {
 	return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("virtual: node %s has not heard of kind %s yet", h.c.Name, kind)}
 }

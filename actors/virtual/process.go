@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -199,6 +200,9 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 		case d.m.answer != nil:
 			if values[0].Version == 0 { // the question is gone: its answer was handled, or set aside
 				delete(a.open, d.m.Seq)
+				if strings.HasPrefix(d.m.answer.key, "a/") { // another has sent it again, or dropped it
+					return false, nil, ErrNotAside
+				}
 				return true, nil, nil
 			}
 		case reply:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // ActorMail is a message between actors that was refused so often that it was set aside.
@@ -23,7 +24,15 @@ type ActorMail struct {
 // AsideList is the answer of /_actors/aside: messages that were set aside, by ID.
 type AsideList struct {
 	Aside []ActorMail `json:"aside"`
+	Next  string      `json:"next,omitempty"` // if there are more: ask for those after it; it may be of none that is listed, and Aside empty
 	Part
+}
+
+// AsideQuery says which messages are listed that were set aside.
+type AsideQuery struct {
+	From, To string // of one sender or kind of senders, to one receiver or kind of receivers; empty: of all
+	NoBodies bool   // without ActorMail.Body
+	Page
 }
 
 // Mending is the body of a POST to /_actors/aside.
@@ -47,16 +56,19 @@ type MendedList struct {
 // MaxMending bounds the messages of one POST to /_actors/aside.
 const MaxMending = 100
 
+// MendLimit is how long a node takes at most for one POST to /_actors/aside: what has not been sent again, or dropped, by then has a Problem.
+const MendLimit = 30 * time.Second
+
 func (s *Server) listAside(x *exchange, q *query) error {
 	actors, err := s.reachActors()
 	if err != nil {
 		return err
 	}
-	p := q.page()
+	of := AsideQuery{From: q.values.Get("from"), To: q.values.Get("to"), NoBodies: q.values.Has("bodies") && !q.flag("bodies"), Page: q.page()}
 	if q.err != nil {
 		return q.err
 	}
-	list, err := actors.Aside(x.r.Context(), q.values.Get("from"), q.values.Get("to"), p)
+	list, err := actors.Aside(x.r.Context(), of)
 	if err != nil {
 		return err
 	}
@@ -80,14 +92,17 @@ func (s *Server) mendAside(x *exchange, _ *query) error {
 	return nil
 }
 
-// Aside lists messages between actors that were set aside, of one sender or kind of senders, to one receiver or kind of receivers; empty: of all.
-func (c *Client) Aside(ctx context.Context, from, to string, p Page) (l AsideList, err error) {
-	query := p.query()
-	if from != "" {
-		query.Set("from", from)
+// Aside lists messages between actors that were set aside.
+func (c *Client) Aside(ctx context.Context, q AsideQuery) (l AsideList, err error) {
+	query := q.query()
+	if q.From != "" {
+		query.Set("from", q.From)
 	}
-	if to != "" {
-		query.Set("to", to)
+	if q.To != "" {
+		query.Set("to", q.To)
+	}
+	if q.NoBodies {
+		query.Set("bodies", "false")
 	}
 	err = c.look(ctx, "/_actors/aside", query, &l)
 	return l, err
@@ -99,6 +114,6 @@ func (c *Client) Mend(ctx context.Context, m Mending) (l MendedList, err error) 
 	if err != nil {
 		return l, err
 	}
-	err = c.json(ctx, call{method: http.MethodPost, path: "/_actors/aside", body: body, mime: mimeJSON, repeatable: true}, &l)
+	err = c.json(ctx, call{method: http.MethodPost, path: "/_actors/aside", body: body, mime: mimeJSON, repeatable: true, slow: MendLimit}, &l)
 	return l, err
 }

@@ -20,8 +20,8 @@ type Actors interface {
 	List(ctx context.Context) ActorList
 	// Names lists the actors of a kind that have kept something, by name.
 	Names(ctx context.Context, kind string, p Page) (ActorNames, error)
-	// Aside lists messages between actors that were set aside, of one sender or kind of senders, to one receiver or kind of receivers, or all.
-	Aside(ctx context.Context, from, to string, p Page) (AsideList, error)
+	// Aside lists messages between actors that were set aside.
+	Aside(ctx context.Context, q AsideQuery) (AsideList, error)
 	// Mend sends messages again that were set aside, or drops them.
 	Mend(ctx context.Context, ids []string, drop bool) []Mended
 	// Inspect tells what an actor keeps.
@@ -127,6 +127,9 @@ func (s *Server) callActor(x *exchange, q *query) error {
 	}
 	to, method := ActorName{x.r.PathValue("kind"), x.r.PathValue("name")}, x.r.PathValue("method")
 	id := x.r.Header.Get(HeaderRequestID)
+	if id == "" && x.r.Header.Values(HeaderRequestID) != nil {
+		return invalid("%s is there and empty: give the request an id, or leave the header out", HeaderRequestID)
+	}
 	if id != "" && !wait {
 		return invalid("%s is for calls whose reply is waited for: leave wait=false out", HeaderRequestID)
 	}

@@ -45,8 +45,8 @@ func (p *parrot) Inspect(_ context.Context, name ActorName) (ActorInside, error)
 	return ActorInside{Actor: name.Kind + "/" + name.Name, Data: []ActorDatum{NewActorDatum("k", []byte("v")), NewActorDatum("\xff", []byte{0xff, 1})}}, nil
 }
 
-func (p *parrot) Aside(_ context.Context, from, to string, page Page) (AsideList, error) {
-	return AsideList{Aside: []ActorMail{{ID: fmt.Sprint(page.After, page.Limit), From: from, To: to}}}, nil
+func (p *parrot) Aside(_ context.Context, q AsideQuery) (AsideList, error) {
+	return AsideList{Aside: []ActorMail{{ID: fmt.Sprint(q.After, q.Limit), From: q.From, To: q.To, Method: fmt.Sprint(q.NoBodies)}}}, nil
 }
 
 func (p *parrot) Mend(_ context.Context, ids []string, drop bool) (list []Mended) {
@@ -69,7 +69,7 @@ func (p *parrot) Prepare(_ context.Context, keyspace string) error {
 func TestAsidePaths(t *testing.T) {
 	_, client, _ := serve(t, ServerConfig{Actors: &parrot{}})
 	s := NewServer(newMemory(), ServerConfig{Actors: &parrot{}})
-	if l, err := client.Aside(t.Context(), "a/b?", "c", Page{After: "{x/y}/7", Limit: 3}); err != nil || len(l.Aside) != 1 || l.Aside[0].ID != "{x/y}/73" || l.Aside[0].From != "a/b?" || l.Aside[0].To != "c" {
+	if l, err := client.Aside(t.Context(), AsideQuery{From: "a/b?", To: "c", NoBodies: true, Page: Page{After: "{x/y}/7", Limit: 3}}); err != nil || l.Aside[0].Method != "true" || len(l.Aside) != 1 || l.Aside[0].ID != "{x/y}/73" || l.Aside[0].From != "a/b?" || l.Aside[0].To != "c" {
 		t.Errorf("%+v, %v", l, err)
 	}
 	if l, err := client.Mend(t.Context(), Mending{IDs: []string{"1", "2"}, Drop: true}); err != nil || len(l.Results) != 2 || l.Results[1] != (Mended{ID: "2", Gone: true}) {

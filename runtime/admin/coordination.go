@@ -192,7 +192,7 @@ func coordinationRoutes() (routes []route) {
 	pages := []string{"after", "limit"}
 	return []route{
 		{pattern: "/_actors/names", methods: get((*Server).actorNames), params: append([]string{"kind"}, pages...)},
-		{pattern: "/_actors/aside", methods: map[string]handler{http.MethodGet: (*Server).listAside, http.MethodPost: (*Server).mendAside}, params: append([]string{"from", "to"}, pages...)},
+		{pattern: "/_actors/aside", methods: map[string]handler{http.MethodGet: (*Server).listAside, http.MethodPost: (*Server).mendAside}, params: append([]string{"from", "to", "bodies"}, pages...)},
 		{pattern: "/_topics", methods: get(listed(Coordination.Topics)), params: pages},
 		{pattern: "/_topics/inspect", methods: get(inspected("topic", Coordination.Topic)), params: []string{"topic"}},
 		{pattern: "/_groups", methods: get(listed(Coordination.Groups)), params: pages},

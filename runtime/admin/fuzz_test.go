@@ -78,7 +78,7 @@ func (e echo) Inspect(context.Context, ActorName) (ActorInside, error) {
 func (e echo) Names(context.Context, string, Page) (ActorNames, error) {
 	return ActorNames{}, nil
 }
-func (e echo) Aside(context.Context, string, string, Page) (AsideList, error) {
+func (e echo) Aside(context.Context, AsideQuery) (AsideList, error) {
 	return AsideList{}, nil
 }
 func (e echo) Mend(context.Context, []string, bool) []Mended { return nil }

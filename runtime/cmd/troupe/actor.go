@@ -98,6 +98,9 @@ Exit codes: 0 handled · 1 the actor refused, or nobody answers · 3 no such kin
 		if limit <= 0 {
 			return usage("--timeout is %v; it must be above 0", limit)
 		}
+		if id == "" && cmd.Flags().Changed("id") {
+			return usage("--id is empty: is the variable set that it comes from?")
+		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 		defer cancel()
 		return r.with(ctx, func(ctx context.Context, client *admin.Client) error {

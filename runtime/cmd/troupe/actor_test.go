@@ -37,6 +37,7 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter", "add"}, "", exitUsage, []string{"KIND/NAME"}, ""},
 		{[]string{"call", "counter/x", `{"json":1}`}, "", exitUsage, []string{"which method takes it"}, ""},
 		{[]string{"call", "counter/x", "add", "{"}, "", exitUsage, []string{"no JSON"}, ""},
+		{[]string{"call", "counter/x", "add", "--id", ""}, "", exitUsage, []string{"--id is empty"}, ""},
 		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
 		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
 		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "n3    no kinds", "set aside:", "no such method", "troupe actor aside"}, "GET /_actors"},
@@ -59,5 +60,29 @@ func TestActorVerbs(t *testing.T) {
 	var l admin.ActorList
 	if err := json.Unmarshal([]byte(out), &l); err != nil || len(l.Nodes) != 3 || len(l.Aside) != 1 {
 		t.Errorf("as JSON: %s, %v", out, err)
+	}
+}
+
+// What is gone already is no failure: a command that was cut off is run again. --all goes on page by page, and does not go round in a list that does.
+func TestMendAgain(t *testing.T) {
+	addr, node := record(t, map[string][]any{
+		"GET /_actors/aside": {
+			admin.AsideList{Next: "{counter/a}/05", Part: admin.Part{More: true}}, admin.AsideList{Aside: []admin.ActorMail{{ID: "{counter/a}/07"}}},
+			admin.AsideList{Aside: []admin.ActorMail{{ID: "{counter/a}/09"}}, Part: admin.Part{More: true}},
+		},
+		"POST /_actors/aside": {admin.MendedList{Results: []admin.Mended{{ID: "{counter/a}/07", Problem: "no such message", Gone: true}}}},
+	})
+	for _, v := range []struct {
+		verb string
+		code int
+		has  string
+	}{{"redrive", 0, "0 messages were sent again\n1 was gone already\n{counter/a}/07: no such message\n"}, {"drop", 1, "does not go on after {counter/a}/09"}} {
+		out, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": addr}, "", "actor", v.verb, "--all")
+		if code != v.code || !strings.Contains(out+errs, v.has) {
+			t.Errorf("%s: exit code %d\n%s%s", v.verb, code, out, errs)
+		}
+	}
+	if !node.has("after=%7Bcounter%2Fa%7D%2F05&bodies=false") || !node.has(`{"ids":["{counter/a}/07"]}`) {
+		t.Errorf("asked %q", node.asked)
 	}
 }

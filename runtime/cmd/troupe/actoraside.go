@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -38,16 +39,16 @@ Exit codes: 0 · 1 nobody answers`,
 			return err
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			l, err := client.Aside(ctx, of.from, of.to, *p)
+			l, err := client.Aside(ctx, admin.AsideQuery{From: of.from, To: of.to, Page: *p})
 			if err != nil {
 				return err
 			}
 			if r.json {
 				return printJSON(c.out, l)
 			}
-			last := ""
+			last := l.Next
 			if len(l.Aside) > 0 {
-				last = l.Aside[len(l.Aside)-1].ID
+				last = cmp.Or(last, l.Aside[len(l.Aside)-1].ID) // of an earlier release
 				if err := r.printAside(l.Aside); err != nil {
 					return err
 				}
@@ -77,7 +78,7 @@ once. IDs are those of troupe actor aside; --all takes all that are there when i
 
 Each is sent once, however often that is asked for: if the command is cut off, run it again.
 
-Exit codes: 0 all were sent · 1 some were not, and are where they were; or nobody answers`,
+Exit codes: 0 all were sent, or are gone already · 1 some were not, and are where they were, or nobody knows; or nobody answers`,
 		Example: "  troupe actor redrive '{account/anna}/000642a1c0ffee00'\n  troupe actor redrive --all --to counter",
 	}, false)
 }
@@ -88,7 +89,7 @@ func actorDropCommand(c *console) *cobra.Command {
 		Long: `They never come then, and nobody is told. IDs are those of troupe actor aside; --all takes all that are there when it begins, or those of
 --from and --to.
 
-Exit codes: 0 all are gone · 1 some are not; or nobody answers`,
+Exit codes: 0 all are gone · 1 some are not, or nobody knows; or nobody answers`,
 		Example: "  troupe actor drop '{account/anna}/000642a1c0ffee00'\n  troupe actor drop --all --from account/anna",
 	}, true)
 }
@@ -126,8 +127,9 @@ func mendCommand(c *console, cmd *cobra.Command, drop bool) *cobra.Command {
 
 // everyAside lists the IDs of all that are set aside now: what is sent again may be set aside again before the last of them is sent.
 func everyAside(ctx context.Context, client *admin.Client, of *mailOf) (ids []string, err error) {
-	for p := (admin.Page{Limit: admin.MaxPage}); ; p.After = ids[len(ids)-1] {
-		l, err := client.Aside(ctx, of.from, of.to, p)
+	q := admin.AsideQuery{From: of.from, To: of.to, NoBodies: true, Page: admin.Page{Limit: admin.MaxPage}}
+	for {
+		l, err := client.Aside(ctx, q)
 		switch {
 		case err != nil:
 			return nil, err
@@ -137,16 +139,24 @@ func everyAside(ctx context.Context, client *admin.Client, of *mailOf) (ids []st
 		for i := range l.Aside {
 			ids = append(ids, l.Aside[i].ID)
 		}
-		if !l.More || len(l.Aside) == 0 {
-			return ids, nil
+		next := l.Next
+		if next == "" && len(l.Aside) > 0 { // an earlier release
+			next = l.Aside[len(l.Aside)-1].ID
 		}
+		switch {
+		case !l.More || next == "":
+			return ids, nil
+		case next == q.After: // an earlier release, which does not find some names again
+			return nil, fmt.Errorf("the list does not go on after %s; nothing was done: ask a node of this release", keyText([]byte(next)))
+		}
+		q.After = next
 	}
 }
 
 // mend has messages sent again, or dropped, and says what became of them.
 func (r *remote) mend(ctx context.Context, client *admin.Client, ids []string, drop bool) error {
 	all := admin.MendedList{Results: []admin.Mended{}}
-	failed := 0
+	failed, gone := 0, 0 // what is gone is where who asks wants it: it was sent again before, or dropped
 	for len(ids) > 0 {
 		n := min(len(ids), admin.MaxMending)
 		l, err := client.Mend(ctx, admin.Mending{IDs: ids[:n], Drop: drop})
@@ -159,7 +169,12 @@ func (r *remote) mend(ctx context.Context, client *admin.Client, ids []string, d
 		if m.Problem == "" {
 			continue
 		}
-		if failed++; !r.json {
+		if m.Gone {
+			gone++
+		} else {
+			failed++
+		}
+		if !r.json && !(m.Gone && drop) {
 			fmt.Fprintf(r.c.err, "%s: %s\n", keyText([]byte(m.ID)), m.Problem)
 		}
 	}
@@ -171,7 +186,11 @@ func (r *remote) mend(ctx context.Context, client *admin.Client, ids []string, d
 	if r.json {
 		err = printJSON(r.c.out, all)
 	} else {
-		_, err = fmt.Fprintf(r.c.out, "%d %s %s\n", len(all.Results)-failed, verb(len(all.Results)-failed, "message was", "messages were"), done)
+		n := len(all.Results) - failed - gone
+		_, err = fmt.Fprintf(r.c.out, "%d %s %s\n", n, verb(n, "message was", "messages were"), done)
+		if err == nil && gone > 0 {
+			_, err = fmt.Fprintf(r.c.out, "%d %s gone already\n", gone, verb(gone, "was", "were"))
+		}
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %d messages were not %s", failed, len(all.Results), done)
