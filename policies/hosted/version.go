@@ -111,7 +111,7 @@ func (v *Version) matches() error {
 
 func load(ctx context.Context, e *Engine, b BuiltIn) (*Version, error) {
 	binary := b.Binary
-	m, err := abi.FindManifest(binary)
+	m, err := abi.StoredManifest(binary)
 	if err != nil {
 		return nil, err
 	}

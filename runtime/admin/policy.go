@@ -253,7 +253,7 @@ func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyI
 			one.Quarantined = q.Reason
 		}
 		if manifests {
-			one.Manifest, _ = abi.FindManifest(m.Bytes()) // it was looked at when it was pushed
+			one.Manifest, _ = abi.StoredManifest(m.Bytes()) // it was looked at when it was pushed
 		}
 		info.Versions = append(info.Versions, one)
 	}

@@ -56,7 +56,7 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 	if err != nil {
 		return 0, "", err
 	}
-	manifest, err := abi.FindManifest(state.Module(v.Digest).Bytes())
+	manifest, err := abi.StoredManifest(state.Module(v.Digest).Bytes())
 	if err != nil {
 		return 0, "", invalid("version %d of policy %s: %v", v.Number, p.Name, err)
 	}

@@ -134,6 +134,37 @@ func TestManifestTravelsInTheModule(t *testing.T) {
 	}
 }
 
+// A module of before the bounds were lowered is held to them where it is stored, and refused where it is brought.
+func TestStoredManifestsKeepWithinBounds(t *testing.T) {
+	for _, c := range []struct {
+		limits string
+		want   Limits
+	}{
+		{`{"pages":4096,"fuel_per_row":100000000,"fuel_per_node":200000}`, Limits{MaxPages, MaxFuelPerRow, MaxFuelPerNode}},
+		{`{"fuel_per_row":100000000}`, Limits{DefaultPages, MaxFuelPerRow, DefaultFuelPerNode}},
+	} {
+		m, err := ParseManifest([]byte(whole))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Limits = Limits{}
+		text := strings.Replace(string(m.JSON()), `"limits":{}`, `"limits":`+c.limits, 1)
+		module, err := WithCustom(empty(t), SectionName, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err = StoredManifest(module); err != nil || m.Limits != c.want {
+			t.Errorf("limits %s are taken for %+v, %v", c.limits, m.Limits, err)
+		}
+		if _, err := FindManifest(module); !errors.Is(err, ErrManifest) || !strings.Contains(err.Error(), "must be from 1 to") {
+			t.Errorf("limits %s: %v", c.limits, err)
+		}
+	}
+	if _, err := StoredManifest(empty(t)); !errors.Is(err, ErrManifest) {
+		t.Errorf("a module without: %v", err)
+	}
+}
+
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Fuzz(func(t *testing.T, text []byte) {

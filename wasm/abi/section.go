@@ -25,16 +25,37 @@ type section struct {
 	content  []byte // of a custom section
 }
 
-// FindManifest reads the manifest of a module.
+// FindManifest reads the manifest of a module that somebody brings.
 func FindManifest(module []byte) (*Manifest, error) {
-	text, err := Custom(module, SectionName)
-	switch {
-	case err != nil:
+	text, err := manifestIn(module)
+	if err != nil {
 		return nil, err
-	case text == nil:
-		return nil, fmt.Errorf("%w: the module has no section %s; append one with: troupe policy pack MODULE MANIFEST", ErrManifest, SectionName)
 	}
 	return ParseManifest(text)
+}
+
+// StoredManifest reads the manifest of a module that was accepted once, perhaps by a host with higher bounds. Limits above the present ones are
+// taken for these, as a policy that is in force must not go out of it with an upgrade.
+func StoredManifest(module []byte) (*Manifest, error) {
+	text, err := manifestIn(module)
+	if err != nil {
+		return nil, err
+	}
+	var m Manifest
+	if err := DecodeManifest(text, &m); err != nil {
+		return nil, err
+	}
+	l := &m.Limits
+	l.Pages, l.FuelPerRow, l.FuelPerNode = min(l.Pages, MaxPages), min(l.FuelPerRow, MaxFuelPerRow), min(l.FuelPerNode, MaxFuelPerNode)
+	return &m, m.Validate()
+}
+
+func manifestIn(module []byte) ([]byte, error) {
+	text, err := Custom(module, SectionName)
+	if err == nil && text == nil {
+		err = fmt.Errorf("%w: the module has no section %s; append one with: troupe policy pack MODULE MANIFEST", ErrManifest, SectionName)
+	}
+	return text, err
 }
 
 // WithManifest gives a copy of the module with this manifest in place of any that it has. The text is kept as it is.

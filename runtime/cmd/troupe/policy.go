@@ -192,6 +192,9 @@ type inspected struct {
 }
 
 func inspect(ctx context.Context, code []byte) (*inspected, error) {
+	if _, err := abi.FindManifest(code); err != nil { // a host takes more from those that it has had for long
+		return nil, err
+	}
 	engine, err := hosted.NewEngine(hosted.EngineConfig{})
 	if err != nil {
 		return nil, err
