@@ -150,8 +150,8 @@ func (r *roller) copies(row *cluster.Shard, wanted int) {
 // settings sets some of those that placement reads, of the cluster and of keyspaces.
 func (r *roller) settings() {
 	for _, rule := range cluster.SettingRules() {
-		if rule.Name == cluster.SettingRecoveryRate || rule.Name == cluster.SettingReplicationLag || strings.HasPrefix(rule.Name, "cluster.liveness.") {
-			continue // no plan reads them
+		if rule.Ticks {
+			continue
 		}
 		for range 2 {
 			if !r.one(3) {
