@@ -56,7 +56,7 @@ var foreign = []string{"console", "logging", "zipkin", "jaeger"}
 func (v environment) asked() (otlp bool, off string) {
 	const name = "OTEL_TRACES_EXPORTER"
 	text := v.get(name)
-	other := false
+	var alien []string
 	for word := range strings.SplitSeq(text, ",") {
 		switch word = strings.ToLower(strings.TrimSpace(word)); {
 		case word == "none":
@@ -64,16 +64,19 @@ func (v environment) asked() (otlp bool, off string) {
 		case word == "otlp":
 			otlp = true
 		case slices.Contains(foreign, word):
-			other = true
-			v.ignore(name, word, "otlp or none")
+			alien = append(alien, word)
 		case word != "":
 			v.ignore(name, word, "otlp or none")
 		}
 	}
-	if other && !otlp {
-		return false, fmt.Sprintf("%s is %q, and a node sends them by otlp alone", name, text)
+	if otlp || len(alien) == 0 {
+		for _, word := range alien {
+			v.ignore(name, word, "otlp or none")
+		}
+		return otlp, ""
 	}
-	return otlp, ""
+	v.warn(fmt.Errorf("tracing: %s is %q; a node has no such exporter: its traces stay on the nodes", name, text))
+	return false, fmt.Sprintf("%s is %q, and a node sends them by otlp alone", name, text)
 }
 
 func (v environment) protocol() string {

@@ -56,7 +56,7 @@ type parcel struct {
 //
 //	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   where to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
 //	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc or http/protobuf (default)
-//	OTEL_TRACES_EXPORTER                                              a list; without otlp in it, or with none, it is off
+//	OTEL_TRACES_EXPORTER                                              a list; with none in it, or console, logging, zipkin or jaeger and no otlp, it is off
 //	OTEL_SDK_DISABLED=true                                            off, whatever else is set
 //	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES                       default service.name=troupe,service.namespace=CLUSTER
 //

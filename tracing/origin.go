@@ -1,6 +1,9 @@
 package tracing
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Origin says which service spans are of: with the node that took a step, the resource of its span.
 type Origin struct {
@@ -18,21 +21,18 @@ func (o Origin) resource(s *Span) []Attribute {
 	return append(append(list, Text("service.instance.id", s.NodeID), Text("troupe.node.name", s.Node)), o.more...)
 }
 
-// ofProcess begins the names of attributes that say something of one process or its machine, as OpenTelemetry's conventions name them.
-var ofProcess = []string{"process.", "host.", "os.", "container.", "k8s.pod.", "k8s.node.", "k8s.container.", "device.", "faas.instance", "aws.ecs.task.", "service.version", "telemetry."}
+// ofCluster begins the names of attributes that say the same of every node, as OpenTelemetry's conventions name them. There are more names
+// for what differs, by process, machine, rack or zone, than anybody could list.
+var ofCluster = []string{"deployment.", "k8s.namespace.", "k8s.cluster.", "cloud.provider", "cloud.region", "cloud.account.", "cloud.platform"}
 
-// shared is the origin without what would be said of the wrong node where one tells the steps of all: two nodes that tell the same step
+// shared is the origin without what might be said of the wrong node where one tells the steps of all: two nodes that tell the same step
 // tell it equally.
 func (o Origin) shared() Origin {
 	var more []Attribute
-next:
 	for _, a := range o.more {
-		for _, prefix := range ofProcess {
-			if strings.HasPrefix(a.Name, prefix) {
-				continue next
-			}
+		if slices.ContainsFunc(ofCluster, func(prefix string) bool { return strings.HasPrefix(a.Name, prefix) }) {
+			more = append(more, a)
 		}
-		more = append(more, a)
 	}
 	o.more = more
 	return o

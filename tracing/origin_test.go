@@ -36,10 +36,12 @@ func TestResource(t *testing.T) {
 		{"", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
 		{"deployment.environment.name=prod%2Ctest, k8s.pod.name=pod-1,service.instance.id=x,service.namespace=shop,service.name=one,k8s.namespace.name=ns", "", "service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.namespace.name=ns",
 			"service.name=one service.namespace=shop deployment.environment.name=prod,test k8s.pod.name=pod-1 k8s.namespace.name=ns"},
+		{"cloud.region=eu-1,cloud.availability_zone=eu-1a,cloud.resource_id=i-1,k8s.replicaset.name=rs-1,aws.ec2.tag=x,k8s.cluster.name=k,service.version=1", "", "service.name=troupe service.namespace=berlin cloud.region=eu-1 k8s.cluster.name=k",
+			"service.name=troupe service.namespace=berlin cloud.region=eu-1 cloud.availability_zone=eu-1a cloud.resource_id=i-1 k8s.replicaset.name=rs-1 aws.ec2.tag=x k8s.cluster.name=k service.version=1"},
 		{"service.name=one", "two", "service.name=two service.namespace=berlin", "service.name=two service.namespace=berlin"},
 		{"a=1,b,c=2", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
 		{"a=1,b=%zz", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin"},
-		{"a=1,b=2,a=3", "", "service.name=troupe service.namespace=berlin b=2 a=3", "service.name=troupe service.namespace=berlin b=2 a=3"},
+		{"a=1,b=2,a=3", "", "service.name=troupe service.namespace=berlin", "service.name=troupe service.namespace=berlin b=2 a=3"},
 	} {
 		env := map[string]string{"OTEL_RESOURCE_ATTRIBUTES": c.env, "OTEL_SERVICE_NAME": c.service}
 		to := &archive{of: map[string][]string{}}

@@ -8,7 +8,8 @@ import (
 )
 
 // read fills a record from msgpack. Fields have places and no names, and releases append some: what a release before did not write stays zero, and
-// what a later one wrote beside is skipped. So histories are read across upgrades, in both directions.
+// what a later one wrote beside is skipped. So histories are read across upgrades, in both directions
+// from this release on: those before refused what has not just their own fields.
 //
 //	[kind cluster node … [shard …] …]   a struct is an array of its fields, a list an array of its elements, nil where it is empty
 func (f *Failover) read(plain []byte) error {

@@ -109,7 +109,7 @@ func (s *Server) failover(x *exchange, q *query) error {
 	return err
 }
 
-// origin is what files say; exporters take theirs from the environment.
+// origin is what files say; exporters take theirs from the environment, which is that of a node and not of who reads a file.
 func (s *Server) origin() tracing.Origin {
 	return tracing.Origin{Service: "troupe", Namespace: s.backend.Node().Cluster}
 }

@@ -13,7 +13,7 @@
 //	served read      GET of clients that speak Redis' protocol, whose processor time does not count
 //	call             of an actor on this node
 //	call elsewhere   of an actor on another node, 64 under way; both nodes are in the process
-//	read, write      of an embedding program, on this node: a quarter of a microsecond, in which each nanosecond can be seen
+//	read, write      of an embedding program, on this node: less than half a microsecond, in which each nanosecond can be seen
 //
 // No keyspace has a replica: a write is one on its primary alone, with nothing to replicate.
 package main
@@ -124,8 +124,11 @@ func (v *variant) start(folder, collector string, layout int) error {
 	}
 	v.process = exec.Command(program, "-child", v.ratio)
 	v.process.Stderr = os.Stderr
-	if v.ratio != "0" {
-		v.process.Env = append(os.Environ(), "OTEL_EXPORTER_OTLP_ENDPOINT="+collector, "OTEL_BSP_SCHEDULE_DELAY=5000") // a process that works one turn in three gathers more slowly than a node does
+	v.process.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OTEL_") }) // those of the shell are for another
+	if v.ratio == "0" {
+		v.process.Env = append(v.process.Env, "OTEL_SDK_DISABLED=true")
+	} else {
+		v.process.Env = append(v.process.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector, "OTEL_BSP_SCHEDULE_DELAY=5000") // a process that works one turn in three gathers more slowly than a node does
 	}
 	out, err := v.process.StdoutPipe()
 	if err != nil {

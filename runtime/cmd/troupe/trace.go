@@ -35,6 +35,7 @@ were refuted, and deaths of nodes that led no shard, only the placement leader k
 
 --why shows for one shard what every decider said about every candidate, at each decision. --otlp and --jaeger write the trace to a
 file ("-": standard output): any collector takes the first on its OTLP/HTTP port, the upload of Jaeger's search page opens the second.
+Files say service.name=troupe: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES do not count there.
 To have each failover sent to a collector as it happens, start the nodes with OTEL_EXPORTER_OTLP_ENDPOINT set.
 
 Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are called so, and are listed`,
