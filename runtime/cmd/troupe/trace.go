@@ -150,6 +150,9 @@ func (r *remote) showFailover(ctx context.Context, client *admin.Client, f *trac
 	if f.Omitted > 0 {
 		fmt.Fprintf(r.c.out, "%d of %d shards were too many to be kept one by one; they are in the groups\n", f.Omitted, len(f.Shards)+f.Omitted)
 	}
+	if f.OmittedPlans > 0 {
+		fmt.Fprintf(r.c.out, "%d of %d plans were too many to be kept\n", f.OmittedPlans, len(f.Plans)+f.OmittedPlans)
+	}
 	return tracing.Waterfall(r.c.out, f.Spans(), r.columns(o.width))
 }
 
