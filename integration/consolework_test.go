@@ -34,6 +34,7 @@ func TestConsoleAtWork(t *testing.T) {
 	s.shows(p.Members[0].Config.HTTP, "disk.threshold_enabled")
 	s.view("metrics")
 	s.until(`[...document.querySelectorAll('.sparks path')].filter((p) => p.getAttribute('d').includes('L')).length > 20`)
+	s.tellsApart()
 	s.findsTheProblem(p, full)
 	s.isLegible("map/default/0", "problems", "failovers", "failovers/"+full.Name, "nodes", "policies", "actors", "topics", "settings", "keys", "metrics", "raw")
 }
@@ -234,6 +235,21 @@ const faint = `(() => {
 	}
 	return { Seen: seen, Dark: luminance(ground(document.body)) < 0.2, Found: [...new Set(found)] };
 })()`
+
+// tellsApart asks the page's own code for what clusters are seldom like: a shard of two decisions in one failover, and nodes that are called as copies are.
+func (s *screen) tellsApart() {
+	s.t.Helper()
+	var said, why string
+	must(s.t, s.Eval(soon(s.t), `import('/_console/then.js').then(({ decidedUntil }) => {
+		const record = { plans: [{ began: 100e6, took_ns: 2e6 }, { began: 300e6, took_ns: 4e6 }], earlier: [{ shard: 1, plan: 0, reason: 'first' }, { shard: 2, plan: 1, reason: 'of another' }],
+			shards: [{ id: 1, name: 'default/1', plan: 1, decided: 102e6, reason: 'second' }] };
+		return [90, 150, 310].map((until) => decidedUntil(record, 'default/1', until)).map((d) => (d ? d.s.reason + ' at ' + d.at : 'nothing')).join(', ');
+	})`, &said))
+	same(s.t, said, "nothing, first at 102, second at 304")
+	must(s.t, s.Eval(soon(s.t), `import('/_console/problems.js').then(({ problemsOf }) => problemsOf({ nodes: [], health: { reasons: ['c4 recovers on node c1', 'c5 recovers on node c1', 'c4 recovers on node c2',
+		'its last in-sync copy c5 cannot be opened on node c1; …', 'its last in-sync copy c6 cannot be opened on node c1; …'].map((reason, i) => ({ shard: 'default/' + i, status: 'yellow', reason })) } }).map((p) => p.what.length + ': ' + p.reason).join(', '))`, &why))
+	same(s.t, why, "2: a copy recovers on node c1, 1: c4 recovers on node c2, 2: its last in-sync copy cannot be opened on node c1; …")
+}
 
 // isLegible looks at views in both colour schemes.
 func (s *screen) isLegible(views ...string) {
