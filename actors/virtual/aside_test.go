@@ -2,6 +2,7 @@ package virtual_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +35,19 @@ func mailers(closed *atomic.Bool) func() []*virtual.Kind {
 		virtual.Handle(k, "take", take)
 		virtual.Handle(k, "bell", take)
 		virtual.Handle(k, "open", func(*virtual.Context[letters], string) (string, error) { return "come in", nil })
+		virtual.Handle(k, "later", func(c *virtual.Context[letters], text string) (string, error) {
+			if closed.Load() {
+				return "", c.Postpone("not yet")
+			}
+			return take(c, text)
+		})
+		virtual.HandleAny(k, func(c *virtual.Context[letters], m virtual.Message) (json.RawMessage, error) {
+			if closed.Load() {
+				return nil, &virtual.Error{Code: map[string]virtual.Code{"unknown": virtual.CodeUnknown, "unable": virtual.CodeUnable, "no kind": virtual.CodeNoKind}[m.Method], Text: "not yet"}
+			}
+			_, err := take(c, m.Method)
+			return json.RawMessage(`"thanks"`), err
+		})
 		virtual.HandleAnswer(k, "answered", func(c *virtual.Context[letters], a virtual.Answer[string]) error {
 			text := a.Reply
 			if a.Refused != nil {

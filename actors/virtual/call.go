@@ -96,7 +96,7 @@ func settled(err error) bool {
 func (l *lanes) take() (lane uint32, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seq++
+	l.seq = max(l.seq, namedSeq) + 1
 	if n := len(l.free); n > 0 {
 		lane, l.free = l.free[n-1], l.free[:n-1]
 		return lane, l.seq
@@ -275,10 +275,16 @@ func unanswered(ctx context.Context, m *message, err error, unknown bool) error 
 	return &shards.Error{Kind: kind, Err: fmt.Errorf("actor %s: %w", m.To, err)}
 }
 
-// unhandled says that a message was refused before it came to its actor: which says nothing of an earlier try.
+// named says whether the message has an id of its caller's own (CallOnce): others may come with it later.
+func (m *message) named() bool { return m.Event == EventCall && m.From.Kind == "" && m.Seq == namedSeq }
+
+// namedSeq is the Seq of calls with an id, of which each is the first of its lane; those of lanes begin behind it.
+const namedSeq = 1
+
+// unhandled says that a message was refused before it came to its actor, or to the code that would handle it: which says nothing of an earlier try.
 func unhandled(err error) bool {
 	switch CodeOf(err) {
-	case CodeBusy, CodeNoKind, CodeUnknown, CodeAsking, codeCrossing, codeUnready:
+	case CodeBusy, CodeNoKind, CodeUnknown, CodeUnable, CodeAsking, codeCrossing, codeUnready:
 		return true
 	}
 	return false

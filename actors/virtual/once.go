@@ -18,8 +18,8 @@ const MaxRequestID = 256
 // know what became of a call (KindOutcomeUnknown), repeats it without harm.
 //
 // That holds for ten minutes from when the message was handled, for this actor: an id says nothing to another. Two requests need two ids, whatever is in them: with an id
-// that it has seen the actor does not look at method and request again. What was refused before it came to the actor (CodeBusy, CodeNoKind) was
-// not handled, and is not remembered; nor are answers of methods that only read. Each answer is kept: one of a method that
+// that it has seen the actor does not look at method and request again. What was refused before it came to the actor (CodeBusy, CodeNoKind,
+// CodeUnknown, CodeUnable), or until somebody has acted (Turn.Postpone), was not handled, and is not remembered; nor are answers of methods that only read. Each answer is kept: one of a method that
 // changes nothing costs a write, too.
 func CallOnce[Req, Resp any](ctx context.Context, h *Host, to ID, id, method string, request Req) (reply Resp, err error) {
 	payload, err := json.Marshal(request)
@@ -46,7 +46,7 @@ func (h *Host) CallOnce(ctx context.Context, to ID, id, method string, payload [
 	}
 	ctx, span := h.calling(ctx, to, method, EventCall)
 	sum := sha256.Sum256([]byte(id)) // a client of its own, with one call: an earlier try may be anywhere
-	m := &message{To: to, Method: method, Payload: payload, Event: EventCall, Seq: 1, Repeated: true, Unsure: true}
+	m := &message{To: to, Method: method, Payload: payload, Event: EventCall, Seq: namedSeq, Repeated: true, Unsure: true}
 	m.Client, m.Lane = max(1, binary.LittleEndian.Uint64(sum[:])), binary.LittleEndian.Uint32(sum[8:])
 	body, err := h.deliver(ctx, m)
 	end(span, err)

@@ -96,3 +96,28 @@ func TestCallOnceUnderFailovers(t *testing.T) {
 		}
 	})
 }
+
+// A refusal by what cannot handle the request yet is not its answer: with the same id it is handled later, and once.
+func TestCallOnceAfterWhatPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPost(t)
+		methods := map[string]virtual.Code{"later": virtual.CodeFailed, "unknown": virtual.CodeUnknown, "unable": virtual.CodeUnable, "no kind": 0}
+		p.closed.Store(true)
+		for method, code := range methods {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // where a node knows a kind that another does not, it tries for as long
+			if _, err := virtual.CallOnce[string, string](ctx, p.Host(0), virtual.ID{Kind: "mailer", Name: method}, "1", method, "one"); err == nil || virtual.CodeOf(err) != code {
+				t.Errorf("%s: %v", method, err)
+			}
+			cancel()
+		}
+		p.closed.Store(false)
+		for method := range methods {
+			for range 2 {
+				reply, err := once(p, 1, method, "1", method, "one")
+				if got := p.call(method, "look", ""); err != nil || reply != "thanks" || strings.Contains(got, ",") || got == "" {
+					t.Errorf("%s: %q, %v; it has %q", method, reply, err, got)
+				}
+			}
+		}
+	})
+}

@@ -70,8 +70,8 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 		body, value, err = a.encode(t, state, reply)
 	}
 	var refusal *Error
-	if err != nil && (!errors.As(err, &refusal) || refusal.Code == codeUnready) {
-		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is. No answer is kept: the message comes again
+	if err != nil && (!errors.As(err, &refusal) || unhandled(err) || t.postponed && m.named()) {
+		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is. No answer is kept: the message may come again
 	}
 	value, differs := a.amend(t, value)
 	changed := err == nil && (t.leaves() || differs || t.cleared && a.stored != nil && !a.expires)

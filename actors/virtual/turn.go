@@ -38,6 +38,8 @@ type Turn struct {
 	cleared bool                    // see Context.Clear
 	touched map[string]int          // data that the handler has changed: where in ops
 
+	postponed bool // see Postpone
+
 	given context.Context // what Context gave, and what ends it
 	end   func()
 
@@ -178,6 +180,7 @@ func (t *Turn) Postpone(format string, args ...any) error {
 	if t.m.chore() {
 		return refuse(codeUnready, format, args...)
 	}
+	t.postponed = true
 	return refuse(CodeFailed, format, args...)
 }
 
