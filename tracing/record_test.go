@@ -214,7 +214,7 @@ func TestRecordsOfManyPlansAreKept(t *testing.T) {
 	f := death()
 	f.Plans[0].By = "n9"
 	f.Shards[0].Plan, f.Earlier[0].Plan, f.Shards[1].Plan = 100, 200, 300
-	for i := range 5000 {
+	for i := range 1000 {
 		f.Plans = append(f.Plans, tracing.Plan{Version: uint64(i*i + 43), Term: 12, By: "n1", ByID: "id1", Began: (1300+int64(i*i%997))*ms + int64(i*7919%1000), Took: int64(i*7919%5000) * 1000, Moves: i})
 		f.Elections = append(f.Elections, tracing.Election{Term: uint64(13 + i), By: "n1", ByID: "id1", Began: int64(i * 7919), Won: int64(i * 8111)})
 		f.Clients = append(f.Clients, tracing.Wait{Node: fmt.Sprint("n", i), ID: fmt.Sprint("id", i), Requests: 1 + i*31%101, Began: int64(1300+i) * ms, Ended: int64(1400+i) * ms, Longest: int64(i)})
@@ -236,7 +236,7 @@ func TestRecordsOfManyPlansAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := len(kept.Plans)
-		if n < 50 || n+kept.OmittedPlans != whole || kept.Plans[0].By != "n9" || kept.Plans[n-1].Moves != 4999 || kept.Elections[len(kept.Elections)-1].Term != 5012 {
+		if n < 50 || n+kept.OmittedPlans != whole || kept.Plans[0].By != "n9" || kept.Plans[n-1].Moves != 999 || kept.Elections[len(kept.Elections)-1].Term != 1012 {
 			t.Errorf("%d plans are kept and %d omitted, from %+v to %+v", n, kept.OmittedPlans, kept.Plans[0], kept.Plans[n-1])
 		}
 		if len(kept.Shards) != 2 || !slices.Equal(moves(kept), want) || !strings.HasPrefix(kept.Felt(), felt) {
@@ -247,6 +247,9 @@ func TestRecordsOfManyPlansAreKept(t *testing.T) {
 	f = &tracing.Failover{Kind: tracing.KindDrain, Plans: f.Plans}
 	for i := range 5000 {
 		f.Plans = append(f.Plans, tracing.Plan{Version: uint64(i * i), Began: int64(i*7919) * ms, Moves: i})
+		if i%10 > 0 {
+			continue
+		}
 		f.Groups = append(f.Groups, tracing.Group{To: fmt.Sprint("n", i), ToID: fmt.Sprint("id", i*7919), Shards: 1 + i%7})
 	}
 	if n := len(f.Encode()); n > tracing.MaxRecord {
