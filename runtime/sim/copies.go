@@ -252,9 +252,10 @@ func (c *copies) load(shard shards.ShardID, durability shards.Durability) (*hold
 func (c *copies) tick() {
 	c.ticks++
 	c.log.tick(c.ticks)
+	lag := int(c.p.meta.core.State().Duration(cluster.SettingReplicationLag) / tickLength)
 	for _, id := range slices.Clone(c.order) {
 		if h := c.held[id]; h != nil {
-			h.tick(c.ticks)
+			h.tick(c.ticks, lag)
 		}
 	}
 }

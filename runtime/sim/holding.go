@@ -94,7 +94,8 @@ func (h *holding) step(m *replica.Message) {
 	h.drive()
 }
 
-func (h *holding) tick(ticks int) {
+func (h *holding) tick(ticks, lag int) {
+	h.core.LagAfter(lag)
 	h.core.Tick()
 	h.target.Tick()
 	for _, s := range h.sends {

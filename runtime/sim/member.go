@@ -16,6 +16,7 @@ type member struct {
 
 	detector *liveness.Detector // nil: this node does not lead
 	term     uint64             // of the reign that the detector belongs to
+	settings []cluster.Setting  // that the detector goes by
 	reigns   *liveness.Succession
 	links    map[shards.NodeID]link2
 }
@@ -169,12 +170,12 @@ func (m *member) lead() {
 	if m.detector != nil && m.term == lead.Term {
 		return
 	}
-	d, err := liveness.New(liveness.Config{Self: m.p.n.ID, Heartbeat: beatTicks, Lease: leaseTicks, DriftPPM: driftPPM, TickLength: tickLength})
+	d, err := liveness.New(m.config())
 	if err != nil {
 		m.p.n.w.Fail(0, "%s: %v", m.p.n.ID, err)
 		return
 	}
-	m.detector, m.term = d, lead.Term
+	m.detector, m.term, m.settings = d, lead.Term, nil
 	if before, known := m.reigns.Before(); known {
 		d.Follows(before / int64(tickLength))
 	}
@@ -188,6 +189,24 @@ func (m *member) lead() {
 	m.beats = beatTicks // its own lease, at once
 }
 
+func (m *member) config() liveness.Config {
+	return liveness.Config{Self: m.p.n.ID, Heartbeat: beatTicks, Lease: leaseTicks, DriftPPM: driftPPM, TickLength: tickLength}
+}
+
+// tune has the detector go by the settings of a state.
+func (m *member) tune(s *cluster.State) {
+	if cluster.Same(s.Settings, m.settings) {
+		return
+	}
+	m.settings = s.Settings
+	c, err := m.config().Validate()
+	if err != nil {
+		m.p.n.w.Fail(0, "%s: %v", m.p.n.ID, err)
+		return
+	}
+	m.detector.Tune(c.Tuned(s))
+}
+
 // state takes a new cluster state, and says whether this life goes on.
 func (m *member) state(s *cluster.State) bool {
 	if self := s.Member(m.p.n.ID); self != nil && self.Down && self.Epoch == m.p.epoch {
@@ -197,6 +216,7 @@ func (m *member) state(s *cluster.State) bool {
 	if m.detector != nil {
 		m.detector.Members(s.Members)
 		m.detector.Voters(s.Voters)
+		m.tune(s)
 		m.drive()
 	}
 	return true
