@@ -55,7 +55,7 @@ type activation struct {
 type delivery struct {
 	ctx   context.Context
 	m     *message
-	done  chan struct{}   // closed with the answer; nil if whoever waits is who runs the actor
+	done  chan struct{}   // closed with the answer; nil if whoever waits is who runs the actor, and if nobody waits
 	lends bool            // whoever waits for it may run the actor
 	at    time.Time       // of its arrival; of a timer's message zero
 	span  *tracing.Active // nil unless it is traced; of whoever closes done

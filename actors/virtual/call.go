@@ -26,11 +26,16 @@ import (
 // If it was the end of ctx that ended the call, errors.Is(err, ctx.Err()) holds as well, also if it was the handler that watched it
 // (Turn.Context), and returned its error.
 func Call[Req, Resp any](ctx context.Context, h *Host, to ID, method string, request Req) (reply Resp, err error) {
+	return ask[Resp](to, method, request, func(payload []byte) ([]byte, error) { return h.Call(ctx, to, method, payload) })
+}
+
+// ask writes a request as JSON, has it sent, and reads the reply.
+func ask[Resp any](to ID, method string, request any, send func(payload []byte) ([]byte, error)) (reply Resp, err error) {
 	payload, err := json.Marshal(request)
 	if err != nil {
 		return reply, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a request to %s: %w", to, err)}
 	}
-	body, err := h.Call(ctx, to, method, payload)
+	body, err := send(payload)
 	if err != nil {
 		return reply, err
 	}

@@ -54,10 +54,7 @@ func (t *Turn) Bare() (bool, error) {
 		return false, err
 	}
 	prefix := t.self.key("m", "/")
-	set := map[string]bool{} // the last word on a reminder counts
-	for i := range t.remind {
-		set[t.remind[i].Key] = !t.remind[i].Delete
-	}
+	set := t.remindersLeft()
 	for _, is := range set {
 		if is {
 			return false, nil
@@ -74,15 +71,21 @@ func (t *Turn) Bare() (bool, error) {
 	return true, nil
 }
 
+// remindersLeft says by their keys which of the reminders that the message has touched are set in the end: the last word on each counts.
+func (t *Turn) remindersLeft() map[string]bool {
+	left := map[string]bool{}
+	for i := range t.remind {
+		left[t.remind[i].Key] = !t.remind[i].Delete
+	}
+	return left
+}
+
 // clears says whether a message has cleared the actor, and leaves it no data and no reminder.
 func (t *Turn) clears() bool {
 	if !t.cleared {
 		return false
 	}
-	left := map[string]bool{} // the last word on a reminder counts
-	for i := range t.remind {
-		left[t.remind[i].Key] = !t.remind[i].Delete
-	}
+	left := t.remindersLeft()
 	for i := range t.ops {
 		left[t.ops[i].Key] = !t.ops[i].Delete
 	}

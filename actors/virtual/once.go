@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -22,21 +21,11 @@ const MaxRequestID = 256
 // CodeUnknown, CodeUnable), or until somebody has acted (Turn.Postpone), was not handled, and is not remembered; nor are answers of methods that only read. Each answer is kept: one of a method that
 // changes nothing costs a write, too.
 func CallOnce[Req, Resp any](ctx context.Context, h *Host, to ID, id, method string, request Req) (reply Resp, err error) {
-	payload, err := json.Marshal(request)
-	if err != nil {
-		return reply, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a request to %s: %w", to, err)}
-	}
-	body, err := h.CallOnce(ctx, to, id, method, payload)
-	if err != nil {
-		return reply, err
-	}
-	if err := json.Unmarshal(body, &reply); err != nil {
-		return reply, failed(to, method, CodeBadReply, fmt.Sprintf("its reply is no %T: %v", reply, err))
-	}
-	return reply, nil
+	return ask[Resp](to, method, request, func(payload []byte) ([]byte, error) { return h.CallOnce(ctx, to, id, method, payload) })
 }
 
-// CallOnce is the function CallOnce for payloads that are JSON already.
+// CallOnce is the function CallOnce for payloads that are JSON already. Errors are those of Call; an id that is empty, or longer than MaxRequestID, is
+// a *shards.Error of KindInvalid.
 func (h *Host) CallOnce(ctx context.Context, to ID, id, method string, payload []byte) ([]byte, error) {
 	if id == "" || len(id) > MaxRequestID {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: the id of a request to %s has %d bytes; from 1 to %d", to, len(id), MaxRequestID)}

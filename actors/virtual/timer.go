@@ -163,7 +163,7 @@ func (m *timer) do(h *Host) {
 	}
 	if full := len(a.queue) >= a.kind.mailbox; !full && !m.waiting {
 		m.waiting = true
-		d := &delivery{done: make(chan struct{}), from: m, m: &message{To: a.id, Method: m.Method, Payload: m.payload, Event: EventTimer}}
+		d := &delivery{from: m, m: &message{To: a.id, Method: m.Method, Payload: m.payload, Event: EventTimer}}
 		d.ctx, d.span = h.handling(h.ctx, d.m)
 		a.take(d)
 	} else if full && m.Every == 0 {
