@@ -107,7 +107,7 @@ func TestHalfOpen(t *testing.T) {
 func TestUnfinishedCommands(t *testing.T) {
 	const clients, size = 20, 30 << 20
 	c := newNode(t)
-	c.Args = append(c.Args, "--redis-memory", "128mb")
+	c.Args = append(c.Args, "--redis-memory", "128mb", "--redis-request", "64mb")
 	n := start(t, c)
 	beginning := append([]byte("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$"+strconv.Itoa(size)+"\r\n"), make([]byte, size-1)...)
 	for range clients {

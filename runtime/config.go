@@ -230,7 +230,7 @@ func (c *Config) fill() {
 	setDefault(&c.SyncInterval, time.Second)
 	setDefault(&c.MaxClients, 10_000)
 	if _, memory := memoryUse(); memory > 0 {
-		setDefault(&c.Redis.MaxMemory, max(memory/8, c.Redis.MaxRequest, 512<<20))
+		setDefault(&c.Redis.MaxMemory, max(memory/8, c.Redis.MaxReply, 512<<20))
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -118,7 +118,7 @@ func (c *conn) turn() {
 	c.busy.Store(true)
 	defer c.busy.Store(false)
 	b := batches.Get().(*batch)
-	b.budget.account, b.budget.taken = &c.account, &b.taken
+	b.budget.account, b.budget.tally = &c.account, &b.tally
 	b.budget.soft, b.budget.hard = c.s.config.BatchReply, c.s.config.MaxReply
 	c.batch, c.now = b, c.s.backend.Now()
 	c.tellMoves(b)
@@ -213,8 +213,8 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 		}
 		q := c.request(b, cmd, args)
 		c.run(q)
-		if more := beyond(int64(len(q.out))); more > 0 && cmd.flags&flagImmediate == 0 && !b.budget.take(more) {
-			q.out = appendError(nil, string(errHeld))
+		if cmd.flags&flagImmediate == 0 {
+			q.settle(c.s.config.MaxReply)
 		}
 	}
 }
@@ -334,8 +334,13 @@ func (c *conn) again(b *batch, i int) {
 	b.budget.reset()
 	b.budget.first = b.requests[i]
 	for _, q := range b.requests[i:b.used] {
+		if !q.deferred { // its reply waits for those
+			b.budget.force(q.holds())
+		}
+	}
+	for _, q := range b.requests[i:b.used] {
 		if q.deferred {
-			q.deferred, q.out, q.sum = false, q.out[:0], 0
+			q.deferred, q.out, q.sum, q.counted = false, q.out[:0], 0, 0
 			q.Txn.Ops = q.Txn.Ops[:0]
 			if err := q.cmd.compile(q); err != nil {
 				panic("resp: a command compiled once and not twice: " + err.Error())

@@ -24,14 +24,17 @@ type pool struct {
 	limit   int64
 	held    atomic.Int64
 	refused atomic.Uint64 // times that somebody was refused more
+	wanted  atomic.Int64  // the most that one who was refused would have held, since the last sweep
 }
 
-// take counts n bytes more, or refuses them.
-func (p *pool) take(n int64) bool {
+// take counts n bytes more, or refuses them; all is what they are with what they belong to.
+func (p *pool) take(n, all int64) bool {
 	if p.held.Add(n) <= p.limit {
 		return true
 	}
 	p.held.Add(-n)
+	for was := p.wanted.Load(); was < all && !p.wanted.CompareAndSwap(was, all); was = p.wanted.Load() {
+	}
 	p.refused.Add(1)
 	return false
 }
@@ -45,11 +48,11 @@ type account struct {
 	held atomic.Int64
 }
 
-func (a *account) take(n int64) bool {
+func (a *account) take(n, all int64) bool {
 	if a == nil {
 		return true
 	}
-	if !a.pool.take(n) {
+	if !a.pool.take(n, all) {
 		return false
 	}
 	a.held.Add(n)
@@ -77,7 +80,7 @@ type holding struct {
 
 // resize says that the thing has another size, or shall have: false if it must not grow so far, and the size then is what it was.
 func (h *holding) resize(size int64) bool {
-	if more := beyond(size) - beyond(h.size); more > 0 && !h.account.take(more) {
+	if more := beyond(size) - beyond(h.size); more > 0 && !h.account.take(more, beyond(size)) {
 		return false
 	} else if more < 0 {
 		h.account.give(-more)
@@ -122,23 +125,25 @@ func (p *parcel) letGo() {
 const standstill = 5
 
 // stalled says that a connection waits for its client, and has for long: for the rest of a command or of a transaction, or for
-// replies to be taken.
-func (m *sweepMemory) stalled(busy bool) bool {
-	return m.stuck >= standstill || !busy && m.idle >= standstill
+// replies to be taken. Who listens has nothing to send, and is well while he takes what comes.
+func (m *sweepMemory) stalled(busy, listening bool) bool {
+	return m.stuck >= standstill || !busy && !listening && m.idle >= standstill
 }
 
 // relieve closes connections that hold much and do nothing, the largest first, if somebody was refused since the last sweep: those who
-// hold the pool without an end would otherwise keep all others from it. It goes on until a quarter of the pool is free.
+// hold the pool without an end would otherwise keep all others from it. It goes on until a quarter of the pool is free, or
+// more if somebody was refused that much.
 func (s *Server) relieve(all []*conn) {
 	refused := s.pool.refused.Load()
 	pressed := refused != s.relieved
 	s.relieved = refused
-	over := s.pool.held.Load() - s.pool.limit*3/4
+	free := max(s.pool.limit/4, min(s.pool.wanted.Swap(0), s.pool.limit))
+	over := s.pool.held.Load() + free - s.pool.limit
 	if !pressed || over <= 0 {
 		return
 	}
 	holders := slices.DeleteFunc(slices.Clone(all), func(c *conn) bool {
-		return c.account.held.Load() == 0 || !c.swept.stalled(c.busy.Load())
+		return c.account.held.Load() == 0 || !c.swept.stalled(c.busy.Load(), c.facts.isListening())
 	})
 	slices.SortFunc(holders, func(a, b *conn) int {
 		return cmp.Or(cmp.Compare(b.account.held.Load(), a.account.held.Load()), cmp.Compare(a.id, b.id))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// crowded is a server in a bubble, whose clients may hold a megabyte together.
+// crowded is a server in a bubble, whose clients may hold two megabytes together.
 type crowded struct {
 	t *testing.T
 	s *Server
@@ -19,7 +19,7 @@ type crowded struct {
 
 func inACrowd(t *testing.T, test func(c crowded)) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(newLocalBackend(4, "default"), Config{Limits: Limits{MaxMemory: 1 << 20, MaxRequest: 1 << 20}})
+		s, err := New(newLocalBackend(4, "default"), Config{BatchReply: 1 << 20, Limits: Limits{MaxMemory: 2 << 20, MaxRequest: 1 << 20}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,12 +76,21 @@ func (c crowded) ask(conn net.Conn, want string, words ...string) {
 	}
 }
 
+// read reads a reply of several lines.
+func (c crowded) read(from net.Conn, want string) {
+	c.t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(from, got); err != nil || string(got) != want {
+		c.t.Errorf("read %.80q (%v), want %.80q", got, err, want)
+	}
+}
+
 const heldText = "-" + string(errHeld)
 
 // TestUnfinishedCommandsAreBoundedTogether: each of the clients may send what it sends, and all of them may not.
 func TestUnfinishedCommandsAreBoundedTogether(t *testing.T) {
 	inACrowd(t, func(c crowded) {
-		const clients, size = 6, 600 << 10
+		const clients, size = 6, 900 << 10
 		whole := encode("SET", "k", strings.Repeat("v", size))
 		var all []net.Conn
 		for range clients {
@@ -114,29 +123,140 @@ func TestUnfinishedCommandsAreBoundedTogether(t *testing.T) {
 // TestWhoDoesNothingMakesRoom: those that hold the pool and go no further are closed once others are refused, and not before.
 func TestWhoDoesNothingMakesRoom(t *testing.T) {
 	inACrowd(t, func(c crowded) {
-		const size = 400 << 10
+		const size = 900 << 10
 		whole := encode("SET", "k", strings.Repeat("v", size))
-		lazy, small, other := c.join(), c.join(), c.join()
-		c.send(lazy, encode("SET", "k", strings.Repeat("v", 900<<10))[:600<<10])
+		lazy, small, other, listener := c.join(), c.join(), c.join(), c.join()
+		for i := range 16 { // he holds the most, is well, and has nothing to send
+			name := fmt.Sprint(strings.Repeat("n", 60<<10), i)
+			c.send(listener, encode("SUBSCRIBE", name))
+			c.read(listener, string(confirmation("subscribe", &name, i+1, false)))
+		}
+		c.send(lazy, whole[:size])
 		c.send(small, "*2\r\n$3\r\nGET\r\n$100\r\n")
 		<-time.After(time.Minute)
-		if n, _ := c.s.Load(); n != 3 {
+		if n, _ := c.s.Load(); n != 4 {
 			t.Fatalf("%d connections are left while nobody needs room", n)
 		}
 		c.send(other, whole)
 		if got := c.line(other); got != heldText {
 			t.Fatalf("answered %q", got)
 		}
+		if err := lazy.SetReadDeadline(time.Now().Add(3 * sweepInterval)); err != nil {
+			t.Error(err)
+		}
 		<-time.After(2 * sweepInterval)
 		if _, err := lazy.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("who does nothing reads %v", err)
 		}
 		c.ask(other, "+OK", "SET", "k", strings.Repeat("v", size))
-		if n, _ := c.s.Load(); n != 2 {
+		if n, _ := c.s.Load(); n != 3 {
 			t.Errorf("%d connections are left", n)
 		}
-		small.Close()
+		for _, conn := range []net.Conn{small, other, listener} {
+			conn.Close()
+		}
+	})
+}
+
+// TestWhoNeedsMuchGetsRoom, more than a quarter of the pool.
+func TestWhoNeedsMuchGetsRoom(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		for range 6 {
+			c.send(c.join(), encode("SET", "k", strings.Repeat("v", 300<<10))[:300<<10])
+		}
+		<-time.After(time.Minute)
+		other, large := c.join(), strings.Repeat("v", 900<<10)
+		got := heldText
+		for tries := 0; got == heldText && tries < 4; tries++ { // each comes further, for buffers double
+			c.send(other, encode("SET", "k", large))
+			got = c.line(other)
+			<-time.After(2 * sweepInterval)
+		}
+		if n, _ := c.s.Load(); got != "+OK" || n < 3 {
+			t.Errorf("answered %q; %d connections are left of 7", got, n)
+		}
 		other.Close()
+	})
+}
+
+// TestRepliesOfExecAreBounded, those of commands on no key and small values too; what was done is told.
+func TestRepliesOfExecAreBounded(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		const each = 100
+		conn := &client{t: t, nc: c.join()}
+		conn.do("SET", "{a}small", strings.Repeat("v", 1000))
+		docs := int64(len(conn.do("COMMAND", "DOCS")))
+		conn.do("MULTI")
+		for range each {
+			for _, words := range [][]string{{"GET", "{a}small"}, {"COMMAND", "DOCS"}, {"INCR", "{a}n"}} {
+				if got := conn.do(words...); got != "+QUEUED\r\n" {
+					t.Fatalf("%q is answered %q", words, got)
+				}
+			}
+		}
+		lazy := c.join()
+		c.send(lazy, encode("SET", "k", strings.Repeat("v", 900<<10))[:900<<10])
+		conn.send(encode("EXEC"))
+		synctest.Wait()
+		held, limit, refused := c.s.Held()
+		if held < limit-docs || held > limit+each*int64(len(heldText)) || refused == 0 {
+			t.Errorf("%d bytes are held of %d, with the replies of EXEC; refused %d times", held, limit, refused)
+		}
+		reply := conn.reply()
+		if !strings.Contains(reply, heldText) || strings.Count(reply, "\r\n:100\r\n") != 1 {
+			t.Errorf("EXEC is answered %.300q", reply)
+		}
+		conn.nc.Close()
+		lazy.Close()
+	})
+}
+
+// TestWhatIsTakenAwayIsReplied, however long the replies before it are; others become errors.
+func TestWhatIsTakenAwayIsReplied(t *testing.T) {
+	_, addr := startServer(t, newLocalBackend(4, "default"), Config{Limits: Limits{MaxReply: 1 << 20}})
+	c, value := dial(t, addr), strings.Repeat("v", 600<<10)
+	whole := string(appendBulk(nil, value))
+	var pipeline string
+	for i := range 5 {
+		c.do("SET", fmt.Sprint("{a}", i), value)
+		pipeline += encode("GETDEL", fmt.Sprint("{a}", i))
+	}
+	c.send(pipeline)
+	for i := range 5 {
+		if got := c.reply(); got != whole {
+			t.Errorf("GETDEL %d is answered %.80q", i, got)
+		}
+	}
+	c.do("SET", "{a}1", value)
+	c.do("MULTI")
+	for _, words := range [][]string{{"GET", "{a}1"}, {"GETSET", "{a}1", "x"}, {"SET", "{a}1", value, "GET"}, {"COMMAND", "DOCS"}, {"GETDEL", "{a}1"}} {
+		c.do(words...)
+	}
+	want := "*5\r\n" + whole + whole + "$1\r\nx\r\n-" + string(errLongReply) + "\r\n" + whole
+	if got := c.do("EXEC"); got != want {
+		t.Errorf("EXEC is answered %d bytes, %.40q … %.300q; want %d", len(got), got, got[max(len(got)-700<<10, 0):], len(want))
+	}
+}
+
+// TestRepliesBehindOneThatIsPutOffCount while the client takes those before.
+func TestRepliesBehindOneThatIsPutOffCount(t *testing.T) {
+	inACrowd(t, func(c crowded) {
+		conn, value := c.join(), strings.Repeat("v", 600<<10)
+		c.ask(conn, "+OK", "SET", "k", value)
+		<-time.After(5 * sweepInterval) // it gives up its buffer
+		const each = 10
+		c.send(conn, encode("GET", "k")+encode("GET", "k")+strings.Repeat(encode("COMMAND", "DOCS"), each))
+		whole := string(appendBulk(nil, value))
+		c.read(conn, whole)
+		synctest.Wait()
+		held, _, _ := c.s.Held()
+		c.read(conn, whole)
+		rest := &client{t: t, nc: conn}
+		docs := int64(len(rest.reply()))
+		if want := int64(len(value)) + each*docs - freeBytes; held < want {
+			t.Errorf("%d bytes are held, want %d", held, want)
+		}
+		conn.Close()
 	})
 }
 
@@ -144,7 +264,7 @@ func TestWhoDoesNothingMakesRoom(t *testing.T) {
 func TestWhatWaitsForExecIsBounded(t *testing.T) {
 	inACrowd(t, func(c crowded) {
 		first, second := c.join(), c.join()
-		value := strings.Repeat("v", 300<<10)
+		value := strings.Repeat("v", 450<<10)
 		for _, conn := range []net.Conn{first, second} {
 			c.ask(conn, "+OK", "MULTI")
 		}
@@ -177,7 +297,7 @@ func TestWhatWaitsForExecIsBounded(t *testing.T) {
 // TestRepliesThatAreNotTakenAreBounded, but a value that is nowhere else any more is not lost.
 func TestRepliesThatAreNotTakenAreBounded(t *testing.T) {
 	inACrowd(t, func(c crowded) {
-		value := strings.Repeat("v", 300<<10)
+		value := strings.Repeat("v", 600<<10)
 		writer := c.join()
 		c.ask(writer, "+OK", "SET", "k", value)
 		c.ask(writer, "+OK", "SET", "once", value[:10<<10])
@@ -226,12 +346,12 @@ func TestMessagesCountOnce(t *testing.T) {
 				}
 			}
 		}
-		message := strings.Repeat("m", 200<<10)
+		message := strings.Repeat("m", 400<<10)
 		for range 3 {
 			c.ask(publisher, ":5", "PUBLISH", "c", message)
 		}
-		if held, _, _ := c.s.Held(); held < 3*200<<10 || held > 4*200<<10 {
-			t.Errorf("three messages of 200 KiB for five clients are %d bytes", held)
+		if held, _, _ := c.s.Held(); held < 3*400<<10 || held > 4*400<<10 {
+			t.Errorf("three messages of 400 KiB for five clients are %d bytes", held)
 		}
 		for range 6 {
 			c.send(publisher, encode("PUBLISH", "c", message))
@@ -245,15 +365,13 @@ func TestMessagesCountOnce(t *testing.T) {
 		for i := 0; ; i++ {
 			c.send(publisher, encode("SUBSCRIBE", fmt.Sprint(name, i)))
 			got := c.line(publisher)
-			if got == heldText && i > 30 {
+			if got == heldText && i > 60 {
 				break
-			} else if got != "*3" || i > 60 {
+			} else if got != "*3" || i > 120 {
 				t.Fatalf("SUBSCRIBE %d is answered %.80q", i, got)
 			}
 			whole := fmt.Sprint(name, i)
-			if _, err := io.ReadFull(publisher, make([]byte, len(confirmation("subscribe", &whole, i+1, false))-len("*3\r\n"))); err != nil {
-				t.Error(err)
-			}
+			c.read(publisher, strings.TrimPrefix(string(confirmation("subscribe", &whole, i+1, false)), "*3\r\n"))
 		}
 		for _, l := range append(listeners, publisher) {
 			l.Close()

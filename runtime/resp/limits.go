@@ -11,8 +11,8 @@ import (
 type Limits struct {
 	// MaxMemory bounds what all connections hold together: commands that are not complete, transactions before their EXEC, names of
 	// channels, replies and messages that are not taken. Some 100 KiB of each connection do not count. Who wants more is told OOM; if
-	// others are refused, those that hold much and do nothing are closed. It should be several times MaxRequest and MaxReply. Default
-	// 1 GiB.
+	// others are refused, those that hold much and do nothing are closed. At least MaxReply, and twice MaxRequest, for a command that is
+	// being read may take a buffer of twice its length; it should be several times that. Default 1 GiB.
 	MaxMemory int64
 
 	// MaxInline is the longest inline command. Default 64 KiB.
@@ -27,7 +27,8 @@ type Limits struct {
 	// MaxRequest bounds all bytes of one command, and of all commands queued by one MULTI. Default store.MaxTxn.
 	MaxRequest int64
 
-	// MaxReply bounds the reply of one command. A longer one becomes an error. Default 256 MiB.
+	// MaxReply bounds the reply of one command. A longer one becomes an error, unless it is a value that the command takes away. Default 256 MiB, or
+	// MaxMemory if that is less.
 	MaxReply int64
 
 	// MaxQueue bounds the messages that wait for one subscriber; a slower one is disconnected. Default 8 MiB.
@@ -60,7 +61,7 @@ func (l *Limits) Validate() error {
 	setDefault(&l.MaxArgs, 1<<20)
 	setDefault(&l.MaxBulk, store.MaxValue)
 	setDefault(&l.MaxRequest, store.MaxTxn)
-	setDefault(&l.MaxReply, 256<<20)
+	setDefault(&l.MaxReply, min(256<<20, l.MaxMemory))
 	setDefault(&l.MaxQueue, 8<<20)
 	setDefault(&l.MaxCursors, 1<<14)
 	setDefault(&l.AuthTimeout, 10*time.Second)
@@ -85,8 +86,10 @@ func (l *Limits) Validate() error {
 		return fmt.Errorf("%w: MaxBulk is %d; a value holds at most %d bytes", ErrConfig, l.MaxBulk, store.MaxValue)
 	case l.MaxRequest > store.MaxTxn:
 		return fmt.Errorf("%w: MaxRequest is %d; nodes send each other at most %d bytes at once", ErrConfig, l.MaxRequest, store.MaxTxn)
-	case l.MaxRequest > l.MaxMemory:
-		return fmt.Errorf("%w: MaxRequest is %d, and all connections together may hold %d: no command could be so long", ErrConfig, l.MaxRequest, l.MaxMemory)
+	case l.MaxMemory < 2*l.MaxRequest:
+		return fmt.Errorf("%w: MaxMemory (--redis-memory) is %d, and reading a command may take twice MaxRequest (--redis-request), which is %d", ErrConfig, l.MaxMemory, l.MaxRequest)
+	case l.MaxMemory < l.MaxReply:
+		return fmt.Errorf("%w: MaxMemory (--redis-memory) is %d, and MaxReply (--redis-reply) is %d: no reply could be so long", ErrConfig, l.MaxMemory, l.MaxReply)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type request struct {
 	deferred bool // over the budget: not formatted, to be asked again
 	budget   *budget
 	out      []byte // the reply
+	counted  int64  // of it, by the budget
 	sum      int64  // for replies that count
 	ends     []int  // in a part of a fanned-out command: where each item of out ends
 	fan      *fan   // the parts of a command over several slots
@@ -50,40 +51,46 @@ type budget struct {
 	first *request
 
 	account *account
-	taken   *atomic.Int64 // of the account, by the batch
+	tally   *tally
 }
 
-// take counts n bytes of replies more, beyond what is free, or refuses them.
+// tally is what the replies of a batch are together, those of its transactions too, and what was taken of the account for them.
+type tally struct{ sum, taken atomic.Int64 }
+
+// take counts n bytes of replies more, or refuses them.
 func (b *budget) take(n int64) bool {
-	if n == 0 {
+	sum := b.tally.sum.Add(n)
+	more := beyond(sum) - beyond(sum-n)
+	if more == 0 {
 		return true
 	}
-	if !b.account.take(n) {
+	if !b.account.take(more, beyond(sum)) {
+		b.tally.sum.Add(-n)
 		return false
 	}
-	if b.taken != nil {
-		b.taken.Add(n)
-	}
+	b.tally.taken.Add(more)
 	return true
 }
 
 // force counts what cannot be refused.
 func (b *budget) force(n int64) {
-	b.account.force(n)
-	if n != 0 && b.taken != nil {
-		b.taken.Add(n)
+	sum := b.tally.sum.Add(n)
+	if more := beyond(sum) - beyond(sum-n); more != 0 {
+		b.account.force(more)
+		b.tally.taken.Add(more)
 	}
 }
 
 // reset begins anew: what was collected is on its way.
 func (b *budget) reset() {
 	b.used.Store(0)
-	if b.taken != nil && b.taken.Load() != 0 {
-		b.account.give(b.taken.Swap(0))
+	if b.tally != nil {
+		b.tally.sum.Store(0)
+		b.account.give(b.tally.taken.Swap(0))
 	}
 }
 
-// sparse is the size from which a value counts against the budget; smaller ones are bounded by the number of commands.
+// sparse is the size from which a value counts against soft and hard; smaller ones are bounded by the number of commands.
 const sparse = 1 << 10
 
 func (q *request) reset(cmd *command, args [][]byte) {
@@ -95,7 +102,7 @@ func (q *request) reset(cmd *command, args [][]byte) {
 	q.Txn.Ops, q.Txn.Guards, q.Txn.Atomic = q.Txn.Ops[:0], nil, false
 	q.Txn.Client, q.Txn.Seq = 0, 0
 	q.cmd, q.args, q.out, q.ends, q.fan = cmd, args, q.out[:0], q.ends[:0], nil
-	q.state, q.sum = stateAnswered, 0
+	q.state, q.sum, q.counted = stateAnswered, 0, 0
 	q.silent, q.part, q.reread, q.deferred = false, false, false, false
 }
 
@@ -121,7 +128,7 @@ func (q *request) fail(err error) { q.out = appendError(q.out[:0], errorText(err
 func (q *request) Result(i int, r *store.Result) {
 	defer q.contain()
 	if i == 0 {
-		q.out, q.ends, q.sum, q.Err, q.deferred = q.out[:0], q.ends[:0], 0, nil, false
+		q.out, q.ends, q.sum, q.counted, q.Err, q.deferred = q.out[:0], q.ends[:0], 0, 0, nil, false
 	}
 	q.cmd.result(q, i, r)
 }
@@ -134,27 +141,30 @@ func (q *request) contain() {
 
 // bulk appends a value to the reply, unless the budget is used up.
 func (q *request) bulk(value []byte) {
-	if (len(value) >= sparse || len(q.out) >= sparse) && !q.afford(int64(len(value))) {
-		return
+	if q.afford(int64(len(value))) {
+		q.counted += int64(len(value))
+		q.out = appendBulk(q.out, value)
 	}
-	q.out = appendBulk(q.out, value)
 }
 
 func (q *request) afford(n int64) bool {
 	if q.Err != nil || q.deferred {
 		return false
 	}
-	used := q.budget.used.Add(n)
-	more := beyond(used) - beyond(used-n)
+	if q.cmd.flags&flagGives != 0 { // the value is nowhere else any more
+		q.budget.force(n)
+		return true
+	}
+	used := int64(0)
+	if n >= sparse || len(q.out) >= sparse {
+		used = q.budget.used.Add(n)
+	}
 	switch {
 	case q.reread && q != q.budget.first && used > q.budget.soft:
 		q.deferred = true
 	case int64(len(q.out))+n > q.budget.hard, !q.reread && used > q.budget.hard:
 		q.Err = errLongReply
-	case q.cmd.flags&flagGives != 0: // the value is nowhere else any more; the store holds less for it
-		q.budget.force(more)
-		return true
-	case q.budget.take(more):
+	case q.budget.take(n):
 		return true
 	case q.reread && q != q.budget.first:
 		q.deferred = true
@@ -162,6 +172,33 @@ func (q *request) afford(n int64) bool {
 		q.Err = errHeld
 	}
 	return false
+}
+
+// settle counts what is not counted yet of a reply that is complete. One for which there is no room, here or in the pool, becomes an
+// error; but not one that is given, nor several in one, as SUBSCRIBE's, nor one no longer than an error: that may tell what was done.
+func (q *request) settle(room int64) {
+	n := int64(len(q.out)) - q.counted
+	switch {
+	case q.cmd.flags&(flagGives|flagListening) != 0 || len(q.out) <= len(errHeld)+len("-\r\n"):
+	case int64(len(q.out)) > room:
+		q.out = appendError(nil, string(errLongReply))
+	case q.budget.take(n):
+		return
+	default:
+		q.out = appendError(nil, string(errHeld))
+	}
+	q.budget.force(int64(len(q.out)) - q.counted)
+}
+
+// holds is the size of the reply, or of its parts.
+func (q *request) holds() int64 {
+	size := int64(len(q.out))
+	if q.fan != nil {
+		for _, part := range q.fan.parts {
+			size += int64(len(part.out))
+		}
+	}
+	return size
 }
 
 // finish completes the reply after the backend has answered.
@@ -186,7 +223,7 @@ type batch struct {
 	args     [][]byte
 	calls    []*Call
 	budget   budget
-	taken    atomic.Int64 // by its replies, of the connection's account
+	tally    tally // of the connection's account
 	out      []byte
 }
 
@@ -220,7 +257,7 @@ func (b *batch) release() {
 			q.release()
 		}
 	}
-	b.budget.account, b.budget.taken = nil, nil
+	b.budget.account, b.budget.tally = nil, nil
 	clear(b.args[:cap(b.args)])
 	clear(b.calls[:cap(b.calls)])
 	if len(b.requests) > keptRequests {

@@ -114,7 +114,7 @@ func runKeys(c *conn, q *request) {
 	}
 	prefix := literalPrefix(pattern)
 	var items []byte
-	n, counted := 0, int64(0)
+	n := 0
 	keyspace := &c.s.backend.Keyspaces()[c.space]
 	for shard := range keyspace.Shards {
 		if !c.looksAt(keyspace, shard) {
@@ -132,14 +132,14 @@ func runKeys(c *conn, q *request) {
 			case err != nil:
 			case grown > c.s.config.MaxReply:
 				err = errLongReply
-			case !q.budget.take(beyond(grown) - beyond(counted)):
+			case !q.budget.take(grown - q.counted):
 				err = errHeld
 			}
-			counted = grown
 			if err != nil {
 				q.fail(err)
 				return
 			}
+			q.counted = grown
 			if next == nil {
 				break
 			}

@@ -160,6 +160,31 @@ func TestReplyBeyondTheLimitIsAnError(t *testing.T) {
 	}
 }
 
+func TestLimitsThatDoNotFitTogether(t *testing.T) {
+	for _, c := range []struct {
+		limits Limits
+		want   string // in the error; "": none
+	}{
+		{Limits{}, ""},
+		{Limits{MaxMemory: 192 << 20}, ""},
+		{Limits{MaxMemory: 128 << 20}, "--redis-memory"},
+		{Limits{MaxMemory: 1 << 20, MaxRequest: 1 << 20}, "--redis-request"},
+		{Limits{MaxMemory: 512 << 20, MaxReply: 513 << 20}, "--redis-reply"},
+		{Limits{MaxBulk: store.MaxValue + 1}, "MaxBulk"},
+		{Limits{MaxRequest: store.MaxTxn + 1}, "MaxRequest"},
+		{Limits{MaxMemory: -1}, "must not be negative"},
+	} {
+		filled := c.limits
+		err := filled.Validate()
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v, want %q", c.limits, err, c.want)
+		}
+		if c.limits.MaxMemory == 0 && filled.MaxMemory != 1<<30 || c.limits.MaxReply == 0 && c.want == "" && filled.MaxReply != min(256<<20, filled.MaxMemory) {
+			t.Errorf("%+v is filled: MaxMemory %d, MaxReply %d", c.limits, filled.MaxMemory, filled.MaxReply)
+		}
+	}
+}
+
 func TestSlowSubscriberIsDisconnected(t *testing.T) {
 	_, addr := startServer(t, newLocalBackend(1, "default"), Config{Limits: Limits{MaxQueue: 1 << 20}})
 	slow, publisher := dial(t, addr), dial(t, addr)

@@ -236,7 +236,7 @@ func (c *conn) assemble(e *execution, tx *transaction, guards []watched) (*Call,
 		call.Txn.Ops = append(call.Txn.Ops, store.Op{Kind: store.OpGet, Key: guards[0].key})
 		e.owner, e.first = append(e.owner, nil), append(e.first, 0)
 	}
-	shared := &budget{soft: c.s.config.MaxReply, hard: c.s.config.MaxReply, account: &c.account, taken: &c.batch.taken}
+	shared := &budget{soft: c.s.config.MaxReply, hard: c.s.config.MaxReply, account: &c.account, tally: &c.batch.tally}
 	for _, queued := range tx.queued {
 		r := &request{budget: shared}
 		r.reset(queued.cmd, queued.args)
@@ -310,6 +310,7 @@ func (c *conn) replyExec(q *request, e *execution) {
 			r.cmd.run(c, r)
 		}
 		r.finish()
+		r.settle(c.s.config.MaxReply - int64(len(q.out)))
 		q.out = append(q.out, r.out...)
 		r.out = nil
 	}
