@@ -27,6 +27,14 @@ type certificate struct {
 	looked  time.Time
 	changed []time.Time // of the files, when shown was read
 	warned  time.Time   // of the end that is near
+	trouble trouble     // the last that was told
+}
+
+// trouble is why files that have changed cannot be used. The same one is told once in a while.
+type trouble struct {
+	changed []time.Time
+	text    string
+	told    time.Time
 }
 
 // credential is one reading of the files.
@@ -89,9 +97,10 @@ func (c *certificate) read() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.files[0], err)
 	}
-	fresh.pair.Leaf, fresh.until = chain[0], chain[0].NotAfter
-	if time.Now().After(fresh.until) {
-		return fmt.Errorf("%s ended on %s", c.files[0], fresh.until.Format(time.DateOnly))
+	fresh.pair.Leaf = chain[0]
+	fresh.until = slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
+	if end := chain[0].NotAfter; time.Now().After(end) { // a signer that has ended is not always needed
+		return fmt.Errorf("%s ended on %s", c.files[0], end.Format(time.DateOnly))
 	}
 	if len(c.files) > 2 {
 		if err := fresh.trust(c.files[2], chain); err != nil {
@@ -183,7 +192,7 @@ func (c *certificate) look(now time.Time) {
 		return
 	}
 	c.looked = now
-	c.renew()
+	c.renew(now)
 	left := c.shown.Load().until.Sub(now)
 	if left > endIsNear || now.Sub(c.warned) < warnPause {
 		return
@@ -197,7 +206,7 @@ func (c *certificate) look(now time.Time) {
 }
 
 // renew reads files that have changed. One that is half written, or does not fit the others yet, is tried again at the next look.
-func (c *certificate) renew() {
+func (c *certificate) renew(now time.Time) {
 	changed, err := c.times()
 	if err == nil && slices.EqualFunc(changed, c.changed, time.Time.Equal) {
 		return
@@ -206,10 +215,14 @@ func (c *certificate) renew() {
 		err = c.read()
 	}
 	if err != nil {
+		if t := &c.trouble; t.text == err.Error() && now.Sub(t.told) < warnPause && slices.EqualFunc(changed, t.changed, time.Time.Equal) {
+			return
+		}
+		c.trouble = trouble{changed, err.Error(), now}
 		c.log.Warn("the certificate for "+c.whom+" has changed and cannot be used; the old one is shown", "error", err)
 		return
 	}
-	c.warned = time.Time{}
+	c.warned, c.trouble = time.Time{}, trouble{}
 	c.log.Info("the certificate for "+c.whom+" was renewed", "until", c.shown.Load().until)
 }
 

@@ -113,6 +113,10 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	if number() != 3 || !strings.Contains(log.String(), "the old one is shown") {
 		t.Errorf("half a key: number %d, log %s", number(), log.String())
 	}
+	shown.looked = time.Time{}
+	if number(); strings.Count(log.String(), "the old one is shown") != 1 {
+		t.Errorf("the same files are told twice: %s", log.String())
+	}
 	a.sign("server", &x509.Certificate{SerialNumber: big.NewInt(4), NotAfter: time.Now().Add(-time.Minute)})
 	shown.looked = time.Time{}
 	if number() != 3 || !strings.Contains(log.String(), "ended on") {

@@ -82,7 +82,6 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 	}
 }
 
-// DESIGN.md section 8: "a listener off loopback without authentication is refused unless --insecure says so".
 // The standard variables may be meant for the program around the node, and its own SDK: values that a node does not know do not keep it
 // from its start.
 func TestForeignVariablesEndNothing(t *testing.T) {
@@ -111,6 +110,7 @@ func TestForeignVariablesEndNothing(t *testing.T) {
 	}
 }
 
+// DESIGN.md section 8: "a listener off loopback without authentication is refused unless --insecure says so".
 func TestExposedListeners(t *testing.T) {
 	for _, c := range []Config{{RESP: "0.0.0.0:0"}, {HTTP: ":0"}, {RESP: "192.0.2.1:0"}, {HTTP: "[::]:0", Password: "only for RESP"}} {
 		if _, err := Start(t.Context(), c); !errors.Is(err, ErrExposed) {
