@@ -63,7 +63,9 @@ func (c *console) printConformed(r *conformed, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(c.out, "%s: %s about random clusters, compiled and interpreted\n", r.Policy, plural(r.Questions, "question"))
+		if _, err := fmt.Fprintf(c.out, "%s: %s about random clusters, compiled and interpreted\n", r.Policy, plural(r.Questions, "question")); err != nil {
+			return err
+		}
 		rows := [][]string{}
 		for _, x := range r.Rows {
 			rows = append(rows, []string{x.Question, fmt.Sprint(x.Count), fmt.Sprint(x.Fuel)})

@@ -103,8 +103,10 @@ func wishCommand(c *console, use, short string, kind admin.CommandKind, loses bo
 	return cmd
 }
 
-// lost is what a command would give up, as far as the cluster can be asked.
+// lost is what a command would give up, as far as the cluster can be asked in a short time.
 func (r *remote) lost(ctx context.Context, wish admin.WishedCommand) (gap string) {
+	ctx, cancel := context.WithTimeout(ctx, learnLimit)
+	defer cancel()
 	_ = r.with(ctx, func(ctx context.Context, client *admin.Client) error {
 		a, err := client.Reroute(ctx, admin.RerouteOptions{DryRun: true, Commands: []admin.WishedCommand{wish}})
 		if err != nil {
