@@ -183,8 +183,11 @@ func (c *Client) CallActor(ctx context.Context, to ActorName, method string, bod
 const HeaderRequestID = "Idempotency-Key"
 
 // CallActorOnce is CallActor for a request with an id of the caller's own: for ten minutes the actor handles it once, however often it is sent and
-// by way of whatever node, and the others get the answer of the first. So it is sent again where a node does not answer.
+// by way of whatever node, and the others get the answer of the first. So it is sent again where a node does not answer. An empty id is refused.
 func (c *Client) CallActorOnce(ctx context.Context, to ActorName, id, method string, body []byte) (reply json.RawMessage, err error) {
+	if id == "" { // it would be sent again without one
+		return nil, invalid("the id of a request to %s/%s is empty", clip(to.Kind), clip(to.Name))
+	}
 	err = c.json(ctx, call{method: http.MethodPost, path: actorPath(to, method), body: body, mime: mimeJSON, id: id, repeatable: true}, &reply)
 	return reply, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -79,6 +80,22 @@ func TestAsidePaths(t *testing.T) {
 		if a := ask(s, "POST", "/_actors/aside", body); a.Code != 400 || !strings.Contains(a.Body.String(), says) {
 			t.Errorf("%.40s: %d %s; want %q", body, a.Code, a.Body, says)
 		}
+	}
+}
+
+// An id that is there and empty is a mistake, and not a request without one.
+func TestEmptyRequestID(t *testing.T) {
+	p := &parrot{}
+	_, client, _ := serve(t, ServerConfig{Actors: p})
+	r := httptest.NewRequest("POST", "/actors/counter/a/add", strings.NewReader("1"))
+	r.Header.Set(HeaderRequestID, "")
+	a := httptest.NewRecorder()
+	NewServer(newMemory(), ServerConfig{Actors: p}).ServeHTTP(a, r)
+	if a.Code != 400 || !strings.Contains(a.Body.String(), "empty") {
+		t.Errorf("%d %s", a.Code, a.Body)
+	}
+	if reply, err := client.CallActorOnce(t.Context(), ActorName{"counter", "a"}, "", "add", nil); err == nil {
+		t.Errorf("it is sent, and gives %s", reply)
 	}
 }
 
