@@ -83,9 +83,13 @@ func (b *budget) force(n int64) {
 
 // reset begins anew: what was collected is on its way.
 func (b *budget) reset() {
-	b.used.Store(0)
-	if b.tally != nil {
+	if b.used.Load() != 0 { // a load costs much less than a store
+		b.used.Store(0)
+	}
+	if b.tally != nil && b.tally.sum.Load() != 0 {
 		b.tally.sum.Store(0)
+	}
+	if b.tally != nil && b.tally.taken.Load() != 0 {
 		b.account.give(b.tally.taken.Swap(0))
 	}
 }
