@@ -12,7 +12,7 @@
 // A guest gets its memory, three imports (host.log, host.log_enabled, host.error) and a WASI that grants nothing: no clock
 // but a fake one, no chance but a fixed seed, no file, no environment, no network. An Instance has one caller at a time and is dead
 // after a Trap, because a guest that stopped half way has a stack pointer and a heap that nobody vouches for. A Pool keeps
-// instances of one module for many callers; a Swap exchanges what is being called while it is being called.
+// instances of one module for many callers, and can be closed while they call.
 //
 // DESIGN.md draws what the rewriting puts into a module, and what it costs. The package says nothing about what a guest
 // is for: the names and layouts of policies are in wasm/abi.

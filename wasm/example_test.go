@@ -90,36 +90,3 @@ func ExampleRefusal() {
 	// Output:
 	// wasm: module refused: function: has too many functions (21, limit 10); link less, or optimise for size
 }
-
-// A new version takes over while the old one is still being called; the old one is closed when its last caller has left.
-func ExampleSwap() {
-	engine, err := wasm.NewEngine(wasm.Config{})
-	if err != nil {
-		panic(err)
-	}
-	defer engine.Close()
-	version := func() *wasm.Pool {
-		module, err := engine.Compile(context.Background(), guest(), wasm.Limits{})
-		if err != nil {
-			panic(err)
-		}
-		return wasm.NewPool(module, wasm.Host{}, 2, nil)
-	}
-	current := wasm.NewSwap(version())
-	held, err := current.Acquire()
-	if err != nil {
-		panic(err)
-	}
-	closed := current.Exchange(version())
-	err = held.Value.Do(context.Background(), func(i *wasm.Instance) error {
-		stack := []uint64{1, 2}
-		err := i.Func("add").Call(0, stack)
-		fmt.Println("the old version still answers:", stack[0])
-		return err
-	})
-	held.Release()
-	fmt.Println(err, <-closed, <-current.Close())
-	// Output:
-	// the old version still answers: 3
-	// <nil> <nil> <nil>
-}

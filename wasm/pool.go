@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// ErrClosed is the answer of a Pool or Swap that has been closed.
+// ErrClosed is the answer of a Pool that has been closed.
 var ErrClosed = errors.New("wasm: closed")
 
 // A Pool lends instances of one module, each to one caller at a time. Instances are made when they are wanted, up to the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -95,76 +94,48 @@ func TestPoolDoesNotLendWhatIsNotReady(t *testing.T) {
 	}
 }
 
-// version is a pool that notes its closing.
-type version struct {
-	*Pool
-	open *atomic.Int64
-}
-
-func (v version) Close() error {
-	v.open.Add(-1)
-	return v.Pool.Close()
-}
-
-// Swaps under load: no call fails, no version is closed under its callers, and all but the last are closed.
-func TestSwapHammer(t *testing.T) {
-	const workers, calls, swaps = 4, 3000, 100
+// A pool that is closed while many call lets each call end as it would, lets nobody in after that, and frees all that it has made.
+func TestPoolClosesUnderItsCallers(t *testing.T) {
+	const callers, rounds = 4, 5
 	e := fastest()
-	var open atomic.Int64
-	next := func() version {
-		open.Add(1)
-		return version{newPool(t, e, workers, nil), &open}
-	}
-	s := NewSwap(next())
-	var wg sync.WaitGroup
-	errs := make(chan error, workers)
-	for w := range workers {
-		wg.Go(func() {
-			for n := range uint64(calls) {
-				if err := addOnce(s, uint64(w), n); err != nil {
-					errs <- err
-					return
+	for range rounds {
+		p := newPool(t, e, callers, nil)
+		var calls sync.WaitGroup
+		errs := make(chan error, callers)
+		called := make(chan struct{}, callers)
+		for w := range callers {
+			calls.Go(func() {
+				for n := uint64(0); ; n++ {
+					if err := addOnce(p, uint64(w), n); err != nil {
+						errs <- err
+						return
+					}
+					if n == 0 {
+						called <- struct{}{}
+					}
 				}
-			}
-		})
-	}
-	var retired []<-chan error
-	for range swaps {
-		retired = append(retired, s.Exchange(next()))
-	}
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		t.Error(err)
-	}
-	retired = append(retired, s.Close())
-	for _, r := range retired {
-		if err := <-r; err != nil {
+			})
+		}
+		for range callers {
+			<-called
+		}
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-	if open.Load() != 0 {
-		t.Errorf("%d versions are still open", open.Load())
-	}
-	if _, err := s.Acquire(); !errors.Is(err, ErrClosed) {
-		t.Errorf("acquired from a closed swap: %v", err)
-	}
-	late := next()
-	if err := <-s.Exchange(late); err != nil || open.Load() != 0 {
-		t.Errorf("a version given to a closed swap: %v, open %d", err, open.Load())
-	}
-	if err := <-s.Close(); !errors.Is(err, ErrClosed) {
-		t.Errorf("closed twice: %v", err)
+		calls.Wait()
+		for range callers {
+			if err := <-errs; !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+		}
+		if c := p.Counts(); c.Idle != 0 || c.Dropped != 0 {
+			t.Errorf("%+v after Close", c)
+		}
 	}
 }
 
-func addOnce(s *Swap[version], a, b uint64) error {
-	v, err := s.Acquire()
-	if err != nil {
-		return err
-	}
-	defer v.Release()
-	return v.Value.Do(context.Background(), func(i *Instance) error {
+func addOnce(p *Pool, a, b uint64) error {
+	return p.Do(context.Background(), func(i *Instance) error {
 		stack := [2]uint64{a, b}
 		if err := i.Func("add").Call(0, stack[:]); err != nil {
 			return err
@@ -174,23 +145,4 @@ func addOnce(s *Swap[version], a, b uint64) error {
 		}
 		return nil
 	})
-}
-
-func TestVersionsAreReleasedOnce(t *testing.T) {
-	var open atomic.Int64
-	s := NewSwap(version{newPool(t, engines()["interpreter"], 1, nil), &open})
-	v, err := s.Acquire()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.Release()
-	if err := <-s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if recover() == nil {
-			t.Error("released twice without a word")
-		}
-	}()
-	v.Release()
 }
