@@ -73,13 +73,13 @@ func ledgers(g *gate) *virtual.Kind {
 	return k.Kind
 }
 
-// ledgerNode says what one process of TestOldActivationIsSilent is.
+// ledgerNode says what one process of TestOldActivationIsSilent or TestActorsSurviveKills is.
 type ledgerNode struct {
 	Name, Listen, Admin, Peer, Data string
 	Initial                         []string
 }
 
-// TestLedgerNode is a process of TestOldActivationIsSilent, and nothing else. It ends when it is killed.
+// TestLedgerNode is a process of those tests, and nothing else. It ends when it is killed.
 func TestLedgerNode(t *testing.T) {
 	var c ledgerNode
 	if text := os.Getenv("TROUPE_LEDGER"); text == "" {
@@ -91,6 +91,7 @@ func TestLedgerNode(t *testing.T) {
 	must(t, err)
 	g := &gate{}
 	must(t, node.Register(t.Context(), ledgers(g)))
+	must(t, node.Register(t.Context(), tallies()))
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ledger/{name}/{method}", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
