@@ -35,6 +35,7 @@ type contestant struct {
 
 type options struct {
 	rounds, calls, actors int
+	expire                bool
 	root                  string
 }
 
@@ -43,6 +44,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each contestant")
 	flag.IntVar(&o.calls, "calls", 50_000, "calls in a round")
 	flag.IntVar(&o.actors, "actors", 1_000_000, "actors whose memory is measured; 0: leave that out")
+	flag.BoolVar(&o.expire, "expire", true, "measure them once more when their replies have expired: ten minutes for each kind of them")
 	flag.StringVar(&o.root, "root", ".", "the folder of the repository, where the guests' modules are")
 	flag.Parse()
 	if err := run(context.Background(), &o); err != nil {
@@ -67,7 +69,7 @@ func run(ctx context.Context, o *options) error {
 	if err := errors.Join(print(list), yard.close()); err != nil {
 		return err
 	}
-	return measureSleepers(ctx, o.actors)
+	return measureSleepers(ctx, o)
 }
 
 // round makes so many calls, from as many callers as are to be in flight.
