@@ -63,6 +63,7 @@ type delivery struct {
 	seen  bool            // by the sweep, which refuses it when it comes again
 	known bool            // that it was not handled before: it may be held off
 	begun bool            // its span says so
+	keys  [2]string       // room for what is read before it is handled
 	body  []byte          // the reply
 	err   error
 }

@@ -31,7 +31,7 @@ func Call[Req, Resp any](ctx context.Context, h *Host, to ID, method string, req
 
 // ask writes a request as JSON, has it sent, and reads the reply.
 func ask[Resp any](to ID, method string, request any, send func(payload []byte) ([]byte, error)) (reply Resp, err error) {
-	payload, err := json.Marshal(request)
+	payload, err := writeJSON(request)
 	if err != nil {
 		return reply, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a request to %s: %w", to, err)}
 	}
@@ -39,7 +39,7 @@ func ask[Resp any](to ID, method string, request any, send func(payload []byte) 
 	if err != nil {
 		return reply, err
 	}
-	if err := json.Unmarshal(body, &reply); err != nil {
+	if reply, err = readJSON[Resp](body); err != nil {
 		return reply, failed(to, method, CodeBadReply, fmt.Sprintf("its reply is no %T: %v", reply, err))
 	}
 	return reply, nil

@@ -94,7 +94,7 @@ func payloadOf(request any) (json.RawMessage, error) {
 	if raw, is := request.(json.RawMessage); is && len(raw) > 0 {
 		return raw, nil
 	}
-	return json.Marshal(request)
+	return writeJSON(request)
 }
 
 // withPayloads is the JSON of what is kept and has payloads in it. They stay as they are: json.Marshal would write <, > and & in them otherwise.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,10 +60,40 @@ var escape = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
 // key is where the actor keeps something; all of it lies in one slot.
 func (id ID) key(class, rest string) string {
-	if strings.ContainsAny(id.Name, "%{}") || strings.ContainsAny(id.Kind, "%{}") {
-		return class + "/{" + escape.Replace(id.String()) + "}" + rest
+	var room [128]byte
+	return string(append(id.appendPlace(append(room[:0], class...)), rest...))
+}
+
+// replyKey is where the actor keeps its last reply to one lane of a caller.
+func (id ID) replyKey(client uint64, lane uint32) string {
+	const digits = "0123456789abcdef"
+	var room [128]byte
+	key := append(id.appendPlace(append(room[:0], 'r')), '/')
+	for shift := 60; shift >= 0; shift -= 4 {
+		key = append(key, digits[client>>shift&0xf])
 	}
-	return class + "/{" + id.Kind + "/" + id.Name + "}" + rest
+	return string(strconv.AppendUint(append(key, '.'), uint64(lane), 10))
+}
+
+// appendPlace appends the part of its keys that says who it is, and in which slot they lie.
+func (id ID) appendPlace(key []byte) []byte {
+	key = append(key, "/{"...)
+	if hasBraces(id.Kind) || hasBraces(id.Name) {
+		key = append(key, escape.Replace(id.String())...)
+	} else {
+		key = append(append(append(key, id.Kind...), '/'), id.Name...)
+	}
+	return append(key, '}')
+}
+
+// hasBraces says whether a text has something in it that escape replaces.
+func hasBraces(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c == '{' || c == '}' || c == '%' {
+			return true
+		}
+	}
+	return false
 }
 
 // sentKey is where the actor keeps a message that it has sent: their order is that of their numbers.
@@ -173,7 +204,7 @@ func NewKind[S any](name string, options ...Option) *KindOf[S] {
 	if k.idle <= 0 || k.mailbox < 1 || k.keyspace == "" {
 		panic(fmt.Sprintf("virtual: kind %s: idle time %v and mailbox %d must be above 0, and the keyspace named", name, k.idle, k.mailbox))
 	}
-	k.zero, _ = encodeState(0, k.fresh()) // a state that cannot be written is an error of each message
+	k.zero, _ = encodeState(0, k.fresh(), nil) // a state that cannot be written is an error of each message
 	return &KindOf[S]{k}
 }
 
@@ -205,9 +236,9 @@ func decodeRequest[Req any](t *Turn, name string, payload []byte) (request Req, 
 		return request, nil
 	}
 	if t.kind.strict {
-		err = strictly(payload, &request)
+		request, err = strictly[Req](payload)
 	} else {
-		err = json.Unmarshal(payload, &request)
+		request, err = readJSON[Req](payload)
 	}
 	if err != nil {
 		return request, refuse(CodeBadRequest, "%s of %s takes %T: %v", name, t.self, request, err)
@@ -215,27 +246,27 @@ func decodeRequest[Req any](t *Turn, name string, payload []byte) (request Req, 
 	return request, nil
 }
 
-// strictly reads JSON into what into points to, which has what is in there.
-func strictly[T any](text []byte, into *T) error {
+// strictly reads JSON which has nothing in it that T does not.
+func strictly[T any](text []byte) (value T, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
+	if err := d.Decode(&value); err != nil {
+		return value, err
 	}
 	if d.More() {
-		return errors.New("something follows it")
+		return value, errors.New("something follows it")
 	}
 	if string(bytes.TrimSpace(text)) != "null" {
-		return nil
+		return value, nil
 	}
 	switch reflect.TypeFor[T]().Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:
-		return nil
+		return value, nil
 	}
-	if _, own := any(into).(json.Unmarshaler); own || reflect.TypeFor[T]() == reflect.TypeFor[struct{}]() {
-		return nil
+	if _, own := any(&value).(json.Unmarshaler); own || reflect.TypeFor[T]() == reflect.TypeFor[struct{}]() {
+		return value, nil
 	}
-	return errors.New("it is null")
+	return value, errors.New("it is null")
 }
 
 // Context is what a handler works with.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,8 +68,8 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	if err == nil {
 		body, value, err = a.encode(t, state, reply)
 	}
-	var refusal *Error
-	if err != nil && (!errors.As(err, &refusal) || unhandled(err) || t.postponed && m.named()) {
+	refusal, refused := errors.AsType[*Error](err)
+	if err != nil && (!refused || unhandled(err) || t.postponed && m.named()) {
 		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is. No answer is kept: the message may come again
 	}
 	value, differs := a.amend(t, value)
@@ -95,13 +94,18 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	return body, nil
 }
 
+// before is the state as it is kept; of an actor that keeps none it is the zero state.
+func (a *activation) before() []byte {
+	if a.stored == nil {
+		return a.kind.zero
+	}
+	return a.stored
+}
+
 // amend gives the state as it is to be kept, and says whether the handler has changed it. What another release has written may say the same in other
 // words, or more than this one knows: it stays as it is until a handler changes what this one knows of it.
 func (a *activation) amend(t *Turn, value []byte) (keep []byte, changed bool) {
-	before := a.stored
-	if before == nil {
-		before = a.kind.zero
-	}
+	before := a.before()
 	if bytes.Equal(value, before) || value == nil || !a.foreign || t.cleared {
 		return value, !bytes.Equal(value, before)
 	}
@@ -110,7 +114,7 @@ func (a *activation) amend(t *Turn, value []byte) (keep []byte, changed bool) {
 	if err = errors.Join(err, decodeState(a.stored, state)); err != nil {
 		return value, true
 	}
-	if known, err := encodeState(t.numbers.Last(), state); err != nil || !bytes.Equal(value, known) {
+	if known, err := encodeState(t.numbers.Last(), state, value); err != nil || !bytes.Equal(value, known) {
 		return value, true
 	}
 	return append(rules.AppendState(make([]byte, 0, 8+len(text)), t.numbers.Last()), text...), false
@@ -127,7 +131,7 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 	if n := a.tooManyTimers(t); n > 0 {
 		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers))
 	}
-	value, err = encodeState(t.numbers.Last(), state)
+	value, err = encodeState(t.numbers.Last(), state, a.before())
 	if err != nil {
 		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, err.Error())
 	}
@@ -135,7 +139,7 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 }
 
 func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
-	body, err := json.Marshal(reply)
+	body, err := writeJSON(reply)
 	if err != nil {
 		return nil, failed(a.id, m.Method, CodeFailed, fmt.Sprintf("its reply cannot be written as JSON: %v", err))
 	}
@@ -163,7 +167,7 @@ func (a *activation) confirm(err error) error {
 func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 	call := d.m.call()
 	state, reply := a.core.Reads(call)
-	var keys []string
+	keys := d.keys[:0]
 	var term shards.Term
 	if state {
 		if term, err = a.host.c.Storage.Reign(a.shard); err != nil {
@@ -175,7 +179,7 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 	case d.m.answer != nil:
 		keys = append(keys, d.m.answer.key)
 	case reply:
-		keys = append(keys, a.replyKey(d.m))
+		keys = append(keys, a.id.replyKey(d.m.Client, d.m.Lane))
 	}
 	if len(keys) > 0 {
 		ctx, cancel := d.m.patient(d.ctx)
@@ -307,14 +311,15 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	}
 	reply, err = run(t, state, m.Payload)
 	returned = true
-	var own *Error
-	switch {
-	case err == nil, t.putOff(err):
+	if err == nil || t.putOff(err) {
+		return reply, err
+	}
+	switch own, is := errors.AsType[*Error](err); {
 	case t.stopped():
 		err = errClosed
 	case t.abandonedBy(err):
 		err = ended(t.ctx, m)
-	case errors.As(err, &own) && own.Actor == ID{}:
+	case is && own.Actor == ID{}:
 		err = &Error{a.id, m.Method, own.Code, own.around(err), own.Reason}
 	default:
 		err = failed(a.id, m.Method, CodeFailed, err.Error())
@@ -402,10 +407,7 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	if refusal != nil {
 		r = rules.Reply{Code: uint8(refusal.Code), Text: refusal.said()}
 	}
-	value := a.stored
-	if value == nil {
-		value = a.kind.zero
-	}
+	value := a.before()
 	ops := []Op{a.replyOp(t.m, r)}
 	if value != nil { // else no state of this kind can be written, and none ever is
 		ops = append([]Op{a.stateOp(value, a.stored == nil || a.expires)}, ops...)
@@ -434,33 +436,13 @@ func (a *activation) write(t *Turn, ops []Op, sent uint64, others ...Guard) erro
 	return nil
 }
 
-func (a *activation) replyKey(m *message) string {
-	var room [32]byte
-	rest := append(room[:0], '/')
-	for shift := 60; shift >= 0; shift -= 4 {
-		rest = append(rest, "0123456789abcdef"[m.Client>>shift&0xf])
-	}
-	return a.id.key("r", string(strconv.AppendUint(append(rest, '.'), uint64(m.Lane), 10)))
-}
-
 // replyOp keeps a reply for as long as its call may be repeated.
 func (a *activation) replyOp(m *message, r rules.Reply) Op {
 	ttl := max(replyTTL, 2*a.host.c.Patience)
 	if m.From.Kind != "" { // an actor may be away for long before it learns that this was handled
 		ttl = sentTTL
 	}
-	return Op{Key: a.replyKey(m), Value: rules.AppendReply(nil, m.Seq, r), TTL: ttl}
-}
-
-func encodeState(sent uint64, state any) ([]byte, error) {
-	text, err := json.Marshal(state)
-	if err != nil {
-		return nil, fmt.Errorf("its state cannot be written as JSON: %w", err)
-	}
-	if len(text) > MaxPayload {
-		return nil, fmt.Errorf("its state has %d bytes; at most %d: keep what is large with Set, key by key", len(text), MaxPayload)
-	}
-	return append(rules.AppendState(make([]byte, 0, 8+len(text)), sent), text...), nil
+	return Op{Key: a.id.replyKey(m.Client, m.Lane), Value: rules.AppendReply(nil, m.Seq, r), TTL: ttl}
 }
 
 // decodeState reads what encodeState wrote; of an actor that has no state yet, nil, it leaves the zero value.

@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -10,7 +9,7 @@ import (
 // Tell sends a message from outside, and waits for nothing: see Host.Tell. A request that cannot be written as JSON is refused, too:
 // KindInvalid.
 func Tell[Req any](h *Host, to ID, method string, request Req) error {
-	payload, err := json.Marshal(request)
+	payload, err := writeJSON(request)
 	if err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("virtual: a message to %s: %w", to, err)}
 	}
