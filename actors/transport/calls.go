@@ -101,10 +101,15 @@ func (l *link) call(ctx context.Context, kind Kind, body []byte) ([]byte, error)
 		l.calls.result(waiting)
 		return nil, err
 	}
+	over := ctx.Done()
+	if over == nil { // to look at one channel costs much less than at two
+		<-waiting.done
+		return l.calls.result(waiting)
+	}
 	select {
 	case <-waiting.done:
 		return l.calls.result(waiting)
-	case <-ctx.Done():
+	case <-over:
 	}
 	if _, unanswered := l.calls.remove(id); !unanswered {
 		<-waiting.done
