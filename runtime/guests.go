@@ -17,7 +17,7 @@ const (
 	GuestsOff         = "off"
 )
 
-// guestFolder is where native code of compiled modules is kept, below the data folder. It is run without another look.
+// guestFolder is where native code of compiled modules is kept, below the data folder, each in a folder of its own. It is run without another look.
 const guestFolder = "modules"
 
 // newEngine opens what policies and actors are compiled with. nil: this node runs none; one without the roles meta and data neither

@@ -141,6 +141,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	}
 	n.background.Go(func() { n.lookForRoom(background) })
 	n.background.Go(func() { n.watchCertificates(background) })
+	n.background.Go(func() { n.tidyModules(background) })
 	if err := n.settle(ctx); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (n *Node) newPlacement() (_ *placement.Placement, err error) {
 		House: func(ctx context.Context, e *hosted.Engine) ([]*hosted.Version, error) {
 			return hosted.LoadBuiltIns(ctx, e, modules.All())
 		},
-		Engine: n.engine, Closed: func() error {
+		Recorded: n.plans.names, Engine: n.engine, Closed: func() error {
 			n.plans.close()
 			return nil
 		},

@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
@@ -37,7 +38,8 @@ const (
 // Without a folder they are kept in memory. A plan that asks for nothing takes the place of the one before it if that asked for
 // nothing either, of the same state: a quiet cluster fills no book.
 type planBook struct {
-	folder  string // "" keeps them in memory
+	folder  string          // "" keeps them in memory
+	house   map[string]bool // digests of modules that every node has
 	by      record.Software
 	log     *slog.Logger
 	slow    time.Duration // planSlow, but in tests
@@ -60,13 +62,14 @@ type planBook struct {
 type page struct {
 	key     record.Key
 	summary admin.PlanSummary
-	frame   []byte // without a folder
-	idle    bool   // it asked for nothing
+	frame   []byte   // without a folder
+	idle    bool     // it asked for nothing
+	modules []string // digests of those that were asked and are not of the house
 }
 
 // openPlans reads what the folder of the node has. Files that cannot be read are removed: they are no more than a history.
 func openPlans(data string, by record.Software, log *slog.Logger) (*planBook, error) {
-	b := &planBook{by: by, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
+	b := &planBook{house: houseModules(), by: by, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
 	if data != "" {
 		b.folder = filepath.Join(data, "plans")
 		if err := os.MkdirAll(b.folder, 0o700); err != nil {
@@ -109,7 +112,7 @@ func (b *planBook) read() error {
 			_ = os.Remove(b.path(key))
 			continue
 		}
-		b.keep(page{key: key, summary: summaryOf(r, len(frame)), idle: !r.Outcome.Proposed})
+		b.keep(b.page(r, frame))
 	}
 	return nil
 }
@@ -190,7 +193,7 @@ func (b *planBook) enter(r *record.Record) error {
 	if err != nil {
 		return err
 	}
-	p := page{key: r.Key, summary: summaryOf(r, len(frame)), idle: !r.Outcome.Proposed}
+	p := b.page(r, frame)
 	if b.folder == "" {
 		p.frame = frame
 	} else if err := b.put(r.Key, frame); err != nil {
@@ -198,6 +201,17 @@ func (b *planBook) enter(r *record.Record) error {
 	}
 	b.keep(p)
 	return nil
+}
+
+// page is what is known of a record without reading it.
+func (b *planBook) page(r *record.Record, frame []byte) page {
+	p := page{key: r.Key, summary: summaryOf(r, len(frame)), idle: !r.Outcome.Proposed}
+	for _, x := range slices.Concat(r.Policies.Deciders, r.Policies.Scorers) {
+		if x.Digest != "" && !b.house[x.Digest] && !slices.Contains(p.modules, x.Digest) {
+			p.modules = append(p.modules, x.Digest)
+		}
+	}
+	return p
 }
 
 // put writes a file whole or not at all. It is not forced to the disk: a history may lack its end after a power cut.
@@ -232,6 +246,13 @@ func (b *planBook) keep(p page) {
 			_ = os.Remove(b.path(key)) // one that stays is counted anew after a restart
 		}
 	}
+}
+
+// names says whether a plan that is kept here was made with a module, and needs it to be made again.
+func (b *planBook) names(digest cluster.Digest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.pages, func(p page) bool { return slices.Contains(p.modules, string(digest)) })
 }
 
 // List describes the plans, the oldest first.

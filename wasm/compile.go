@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -18,7 +19,7 @@ import (
 //	more                       first a rehearsal in chunks: the module with all bodies but the chunk's cut out, one worker, the
 //	                           context looked at in between; then the whole with two workers, which do nothing but what was rehearsed
 //
-// It doubles what a large module costs the first time. The cache has the chunks, too.
+// It doubles what a large module costs the first time. The module's folder in the cache has the chunks, too.
 const chunkBytes = 256 << 10
 
 // compile compiles what prepare returned, and makes the host's modules that it imports.
@@ -95,16 +96,26 @@ func (m *Module) build(ctx context.Context, binary []byte, workers int) (wazero.
 	if ctx.Err() != nil {
 		return nil, nil, m.failed(ctx, context.Cause(ctx))
 	}
-	r, code, err := m.try(ctx, m.engine.config, binary, workers)
-	var crash *crashed
-	if err != nil && m.engine.cache != m.engine.memory && (strings.Contains(err.Error(), cacheWords) || errors.As(err, &crash)) {
-		m.damage = fmt.Errorf("wasm: module %s: the cached code is damaged: %w; it was compiled anew, empty the cache directory", m.digest.Short(), err)
-		r, code, err = m.try(ctx, m.engine.spare, binary, workers)
+	cache := m.cache
+	if cache == nil {
+		cache = m.engine.memory
+	}
+	r, code, err := m.try(ctx, cache, binary, workers)
+	if err != nil && m.cache != nil && ctx.Err() == nil && m.ofCache(err) {
+		m.damage = fmt.Errorf("wasm: module %s: its folder in the cache is damaged, gone or without room: %w; it was compiled without, empty the cache directory", m.digest.Short(), err)
+		r, code, err = m.try(ctx, m.engine.memory, binary, workers)
 	}
 	if err != nil {
 		return nil, nil, m.failed(ctx, err)
 	}
 	return r, code, nil
+}
+
+// ofCache says whether an error may be about the module's folder, and not about the module.
+func (m *Module) ofCache(err error) bool {
+	var crash *crashed
+	var file *fs.PathError
+	return strings.Contains(err.Error(), cacheWords) || errors.As(err, &crash) || errors.As(err, &file) || errors.Is(err, fs.ErrNotExist)
 }
 
 // cacheWords is in what the engine says of a cache file that it cannot use.
@@ -115,8 +126,8 @@ type crashed struct{ with any }
 
 func (c *crashed) Error() string { return fmt.Sprintf("the engine panicked: %v", c.with) }
 
-func (m *Module) try(ctx context.Context, config wazero.RuntimeConfig, binary []byte, workers int) (r wazero.Runtime, code wazero.CompiledModule, err error) {
-	r = wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(uint32(m.limits.Pages)))
+func (m *Module) try(ctx context.Context, cache wazero.CompilationCache, binary []byte, workers int) (r wazero.Runtime, code wazero.CompiledModule, err error) {
+	r = wazero.NewRuntimeWithConfig(ctx, m.engine.config.WithCompilationCache(cache).WithMemoryLimitPages(uint32(m.limits.Pages)))
 	defer func() {
 		if with := recover(); with != nil {
 			err = &crashed{with}
@@ -129,7 +140,7 @@ func (m *Module) try(ctx context.Context, config wazero.RuntimeConfig, binary []
 	return r, code, err
 }
 
-// CacheDamage says why the module was compiled although the cache had it; nil if all is well.
+// CacheDamage says why the module was compiled without its folder in the cache; nil if all is well, or there is no cache.
 func (m *Module) CacheDamage() error { return m.damage }
 
 func (m *Module) failed(ctx context.Context, err error) error {

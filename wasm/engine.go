@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"sync"
@@ -17,7 +17,9 @@ import (
 // Config says how an Engine compiles. The zero Config compiles to native code and keeps it in memory.
 type Config struct {
 	// CacheDir keeps native code between runs, so that a module of 2 MiB takes 24 ms and not 600 to load. "" keeps none.
-	// What lies there is run without another look: it must be readable and writable for this program's user only.
+	// What lies there is run without another look: it must be readable and writable for this program's user only. Each module has
+	// a folder in it that is called as its Digest in hexadecimal. Whoever owns the directory may remove folders at any time: a
+	// module whose folder is gone is compiled anew when it is compiled next.
 	CacheDir string
 	// Interpreter runs guests without compiling them: 40 to 60 times slower, and the same answers with the same fuel.
 	Interpreter bool
@@ -25,10 +27,9 @@ type Config struct {
 
 // An Engine compiles modules. It is safe for use by many goroutines.
 type Engine struct {
-	config  wazero.RuntimeConfig
-	cache   wazero.CompilationCache
-	spare   wazero.RuntimeConfig // without the directory, for modules whose cached code is damaged
-	memory  wazero.CompilationCache
+	config  wazero.RuntimeConfig    // without a cache
+	folder  string                  // "": none
+	memory  wazero.CompilationCache // for all modules that have no folder, or a damaged one
 	running string
 }
 
@@ -42,15 +43,13 @@ func NewEngine(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasm: the engine does not run on %s/%s: %w", goruntime.GOOS, goruntime.GOARCH, err)
 	}
-	e := &Engine{memory: wazero.NewCompilationCache(), running: running}
-	e.cache = e.memory
-	if c.CacheDir != "" {
-		if e.cache, err = wazero.NewCompilationCacheWithDir(c.CacheDir); err != nil {
+	e := &Engine{config: config.WithDebugInfoEnabled(false), memory: wazero.NewCompilationCache(), running: running}
+	if c.CacheDir != "" && running == "compiler" { // there is no code to keep of what is interpreted
+		if _, err = wazero.NewCompilationCacheWithDir(c.CacheDir); err != nil {
 			return nil, fmt.Errorf("wasm: cache directory %s: %w; name one that this user can write, or none", c.CacheDir, err)
 		}
+		e.folder = c.CacheDir
 	}
-	config = config.WithDebugInfoEnabled(false)
-	e.config, e.spare = config.WithCompilationCache(e.cache), config.WithCompilationCache(e.memory)
 	return e, nil
 }
 
@@ -58,15 +57,8 @@ func NewEngine(c Config) (*Engine, error) {
 // architecture, or maps no executable memory, wazero interprets without a word; this is the word.
 func (e *Engine) Running() string { return e.running }
 
-// Close frees the native code of all modules. None of them may be in use.
-func (e *Engine) Close() error {
-	ctx := context.Background()
-	err := e.memory.Close(ctx)
-	if e.cache != e.memory {
-		err = errors.Join(err, e.cache.Close(ctx))
-	}
-	return err
-}
+// Close frees the native code that the engine keeps. The modules have been closed.
+func (e *Engine) Close() error { return e.memory.Close(context.Background()) }
 
 // Digest names a module by its content: SHA-256 of the binary as it was given, before the rewriting.
 type Digest [sha256.Size]byte
@@ -86,6 +78,11 @@ func (e *Engine) Compile(ctx context.Context, binary []byte, limits Limits, offe
 	metered, err := m.prepare(binary)
 	if err != nil {
 		return nil, err
+	}
+	if e.folder != "" {
+		if m.cache, err = wazero.NewCompilationCacheWithDir(filepath.Join(e.folder, m.digest.String())); err != nil {
+			m.cache, m.damage = nil, fmt.Errorf("wasm: module %s: the cache has no room for it: %w; it was compiled without", m.digest.Short(), err)
+		}
 	}
 	if err := m.compile(ctx, metered); err != nil {
 		_ = m.Close()

@@ -2,6 +2,8 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,5 +100,21 @@ func TestCache(t *testing.T) {
 	}
 	if noticed < 40 {
 		t.Errorf("of more than 80 damaged files, %d were noticed", noticed)
+	}
+	digest := Digest(sha256.Sum256(fixture(t, "row_c.wasm"))).String()
+	folder := filepath.Join(dir, digest)
+	if !strings.HasPrefix(files()[0], folder+string(filepath.Separator)) {
+		t.Errorf("the module's code is in %s, want it in the folder %s", files()[0], folder)
+	}
+	for what, prepare := range map[string]func() error{
+		"there is none":          func() error { return nil },
+		"a file is in its place": func() error { return os.WriteFile(folder, nil, 0o600) },
+	} {
+		if err := errors.Join(os.RemoveAll(folder), prepare()); err != nil {
+			t.Fatal(err)
+		}
+		if damage, err := load(); err != nil || (damage != nil) != strings.Contains(what, "file") {
+			t.Errorf("%s: %v, %v", what, damage, err)
+		}
 	}
 }

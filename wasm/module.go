@@ -18,6 +18,7 @@ type Module struct {
 	size    int
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
+	cache   wazero.CompilationCache // its folder; nil: none
 	custom  map[string][]byte
 	fixed   string // what a snapshot could not restore; "" if it can restore all
 	damage  error  // of the cached code
@@ -102,6 +103,9 @@ func (m *Module) Close() error {
 	}
 	if m.code != nil {
 		err = errors.Join(err, m.code.Close(ctx))
+	}
+	if m.cache != nil {
+		err = errors.Join(err, m.cache.Close(ctx))
 	}
 	return err
 }

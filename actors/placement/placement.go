@@ -63,6 +63,10 @@ type Config struct {
 	// called once, in the background. nil: the twins decide.
 	House func(context.Context, *hosted.Engine) ([]*hosted.Version, error)
 
+	// Recorded says whether a plan that can still be made again was made with a module: then its version is kept. It may be called
+	// concurrently. nil: no plan is recorded.
+	Recorded func(cluster.Digest) bool
+
 	Probation     time.Duration // for so long a policy that was put in force may be taken back by the leader. Default 5 min
 	MaxShardMoves int           // moves of one shard within it, for balance or because it may not stay, after which it is. Default 12
 	Stall         time.Duration // how long a plan may take before it counts as stalled. Default 5 s
@@ -122,6 +126,9 @@ func (c *Config) validate() error {
 	}
 	if c.Idle == nil {
 		c.Idle = func(Planned) {}
+	}
+	if c.Recorded == nil {
+		c.Recorded = func(cluster.Digest) bool { return false }
 	}
 	if c.Closed == nil {
 		c.Closed = func() error { return nil }

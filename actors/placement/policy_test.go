@@ -293,6 +293,37 @@ func TestUploadsThatStopAreCollected(t *testing.T) {
 	})
 }
 
+// A version that nothing has used for thirty days is forgotten with its module, and no other: neither what is in use, nor what a rollback would
+// bring back, nor the newest, nor what recorded plans were made with.
+func TestOldVersionsAreCollected(t *testing.T) {
+	e, recorded := engine(t), cluster.Digest("")
+	synctest.Test(t, func(t *testing.T) {
+		w := build(t, 2, func(_ shards.NodeID, c *Config) {
+			c.Engine, c.Recorded = e, func(d cluster.Digest) bool { return d == recorded }
+		})
+		w.push("spare", "one", "two", "three", "four", "five", "six")
+		recorded = citizen{w, ""}.State().Policy("spare").At(2).Digest
+		old := time.Now().Add(-versionLimit - time.Hour)
+		for v := uint32(3); v <= 4; v++ {
+			w.must(&cluster.Command{Activate: &cluster.ActivatePolicy{Name: "spare", Version: v, At: old.Unix()}})
+		}
+		w.must(&cluster.Command{Shadow: &cluster.ShadowPolicy{Name: "spare", Version: 5}})
+		<-time.After(3 * sweepPeriod)
+		s := citizen{w, ""}.State()
+		if p := s.Policy("spare"); len(p.Versions) != 5 || p.At(1) != nil || len(s.Modules) != 5 {
+			t.Errorf("left are %d modules and versions %+v; want all but 1", len(s.Modules), p.Versions)
+		}
+		p := *s.Policy("spare")
+		for since, want := range map[int64]int{p.Since: 1, old.Add(2 * time.Hour).Unix(): 0} {
+			p.Versions, p.Since = append([]cluster.PolicyVersion{{Number: 9}}, p.Versions...), since
+			if got := oldVersions(&p, time.Now().Add(-versionLimit), func(d cluster.Digest) bool { return d == recorded }); len(got) != want {
+				t.Errorf("since %d: %v are old, want %d", since, got, want)
+			}
+			p.Versions = p.Versions[1:]
+		}
+	})
+}
+
 // DESIGN.md section 5: "shadow evaluates it on every plan beside the active one and records the difference (verdict flips, moves,
 // balance, bytes)".
 func TestShadow(t *testing.T) {

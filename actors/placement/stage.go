@@ -15,9 +15,10 @@ import (
 
 // How the stager works.
 const (
-	compileLimit = 3 * time.Minute  // for one module: a Go guest takes a second on a machine that has nothing else to do
-	stageAgain   = time.Second      // after a report that was not committed
-	uploadLimit  = 15 * time.Minute // an upload that has not gone on for so long, or has become no policy, is collected
+	compileLimit = 3 * time.Minute     // for one module: a Go guest takes a second on a machine that has nothing else to do
+	stageAgain   = time.Second         // after a report that was not committed
+	uploadLimit  = 15 * time.Minute    // an upload that has not gone on for so long, or has become no policy, is collected
+	versionLimit = 30 * 24 * time.Hour // a version that has not been of use for so long is collected
 	sweepPeriod  = time.Minute
 	houseDelay   = 2 * time.Second // after the start, which has enough to do; until then the twins decide
 )
@@ -167,7 +168,8 @@ func (g *stager) say(r *cluster.StageReport) bool {
 	return true
 }
 
-// sweep has the cluster forget uploads that have come to nothing, where this node leads.
+// sweep has the cluster forget uploads that have come to nothing and versions that nobody needs, where this node leads. Each command is
+// refused where somebody has put a version in use meanwhile, and an activation that comes after it says that the version is gone.
 func (g *stager) sweep(s *cluster.State) {
 	e := g.p.c.Members.Evidence()
 	if !e.Leading {
@@ -183,4 +185,25 @@ func (g *stager) sweep(s *cluster.State) {
 	if len(c.Modules) > 0 && g.p.order(e.Term, &cluster.Command{Forget: c}) {
 		g.p.c.Log.Info("modules that became no policy and no kind of actors are forgotten", "modules", len(c.Modules))
 	}
+	for i := range s.Policies {
+		p := &s.Policies[i]
+		old := oldVersions(p, time.Now().Add(-versionLimit), g.p.c.Recorded)
+		if len(old) > 0 && g.p.order(e.Term, &cluster.Command{Forget: &cluster.ForgetPolicies{Name: p.Name, Versions: old}}) {
+			g.p.c.Log.Info("versions of a policy that were not in use for long are forgotten", "policy", p.Name, "versions", old)
+		}
+	}
+}
+
+// oldVersions lists the versions of a policy that were pushed before a time, are not in use and cannot have been since then, because nothing was
+// put in force since; nor is one of them the newest, which may be about to be put in force, or needed to make a recorded plan again.
+func oldVersions(p *cluster.Policy, before time.Time, recorded func(cluster.Digest) bool) (old []uint32) {
+	if p.Since >= before.Unix() {
+		return nil
+	}
+	for _, v := range p.Versions[:len(p.Versions)-1] {
+		if v.Pushed < before.Unix() && !p.Uses(v.Number) && !recorded(v.Digest) {
+			old = append(old, v.Number)
+		}
+	}
+	return old
 }

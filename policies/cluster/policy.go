@@ -144,8 +144,8 @@ func (p *Policy) Of(digest Digest) *PolicyVersion {
 	return first(p.Versions, func(v *PolicyVersion) bool { return v.Digest == digest })
 }
 
-// uses says whether a version is active, previous or shadow.
-func (p *Policy) uses(number uint32) bool {
+// Uses says whether a version is active, previous or shadow.
+func (p *Policy) Uses(number uint32) bool {
 	return number == p.Active.Version || number == p.Previous.Version || number == p.Shadow.Version
 }
 

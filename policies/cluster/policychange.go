@@ -302,13 +302,13 @@ func (d *draft) forgetVersions(c *ForgetPolicies) error {
 			switch {
 			case p.At(number) == nil:
 				return refuse(WhyUnknown, "policy %s has no version %d; it has %s", p.Name, number, p.numbers())
-			case p.uses(number):
+			case p.Uses(number):
 				return refuse(WhyUnsafe, "version %d of policy %s is in use, as active, previous or shadow: deactivate or reset the policy first", number, p.Name)
 			}
 		}
 		var kept []PolicyVersion
 		for _, v := range p.Versions {
-			if !p.uses(v.Number) && (len(c.Versions) == 0 || slices.Contains(c.Versions, v.Number)) {
+			if !p.Uses(v.Number) && (len(c.Versions) == 0 || slices.Contains(c.Versions, v.Number)) {
 				gone = append(gone, v.Digest)
 			} else {
 				kept = append(kept, v)

@@ -45,7 +45,7 @@ Every node has the deciders of the house; a policy of the same name stands in th
 func policyListCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "list policies, and what is in force", Args: cobra.NoArgs, Example: "  troupe policy list\n  troupe policy list --json",
-		Long: "Lists the policies that were pushed, then the deciders of the house. READY counts the nodes that may lead and can run what is\nin force, or else the newest version.",
+		Long: "Lists the policies that were pushed, then the deciders of the house. READY counts the nodes that may lead and can run what is\nin force, or else the newest version. A version that nothing has used for thirty days is forgotten by itself, unless it is active,\nprevious, in the shadow, the newest, or a recorded plan of the leader was made with it.",
 	}
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
