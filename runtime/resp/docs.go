@@ -17,10 +17,11 @@ type argument struct {
 
 // argumentKinds are the kinds of arguments that are not plain strings.
 var argumentKinds = map[string]string{
-	"key": "key", "newkey": "key", "source": "key", "destination": "key", "pattern": "pattern",
+	"key": "key", "key1": "key", "key2": "key", "newkey": "key", "source": "key", "destination": "key", "pattern": "pattern",
 	"seconds": "integer", "milliseconds": "integer", "increment": "integer", "decrement": "integer", "offset": "integer", "start": "integer",
 	"end": "integer", "count": "integer", "cursor": "integer", "slot": "integer", "numreplicas": "integer", "timeout": "integer",
 	"unix-time-seconds": "unix-time", "unix-time-milliseconds": "unix-time", "client-id": "integer", "index": "integer", "protover": "integer",
+	"ttl": "integer", "frequency": "integer", "min-match-len": "integer",
 }
 
 // parseSyntax reads Redis' notation: words are arguments, CAPITALS tokens, [x] may be left out, [x ...] repeats, a | b is

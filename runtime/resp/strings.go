@@ -44,6 +44,8 @@ var stringRows = []command{
 		summary: "Returns a substring of the string stored at a key.", syntax: "key start end", compile: compileGetRange, result: resultRange},
 	{name: "substr", arity: 4, flags: flagRead, first: 1, final: 1, step: 1, group: "string", since: "1.0.0",
 		summary: "Returns a substring from a string value.", syntax: "key start end", compile: compileGetRange, result: resultRange},
+	{name: "lcs", arity: -3, flags: flagRead, first: 1, final: 2, step: 1, group: "string", since: "7.0.0",
+		summary: "Finds the longest common substring.", syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]", compile: compileLCS, result: resultLCS, finish: finishLCS},
 	{name: "setrange", arity: 4, flags: flagWrite | flagDenyOOM, first: 1, final: 1, step: 1, group: "string", since: "2.2.0",
 		summary: "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.", syntax: "key offset value", compile: compileSetRange, result: resultSetRange},
 	{name: "incr", arity: 2, flags: flagWrite | flagDenyOOM | flagFast, first: 1, final: 1, step: 1, group: "string", since: "1.0.0",

@@ -83,6 +83,9 @@ func (s *Store) set(o *Op, r *Result) {
 		old = s.erase(o.Key, ChangeDelete, r)
 	} else {
 		old = s.write(o.Key, o.Value, expireAt, r)
+		if o.Int != 0 && s.options.Access && !s.staging && r.Err == nil {
+			s.access.restore(s, o.Key, o.Int)
+		}
 	}
 	if o.WantOld {
 		r.Value = old.Value

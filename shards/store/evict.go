@@ -43,6 +43,28 @@ func (a *access) touch(s *Store, key []byte, created bool) {
 	s.tree.Touch(key, lfuWord(now, lfuRaised(counter, next(&a.random))))
 }
 
+// AccessedBefore is the Int of an OpSet after which its key counts as accessed so many milliseconds before, 0 or more, and
+// AccessedOften that of one after which its counter of accesses is such. Each has an effect where the eviction policy keeps what it
+// tells, and on no copy's content; within Atomic it has none.
+func AccessedBefore(ms int64) int64 { return 1 + min(ms, longestIdle) }
+
+// AccessedOften is told with AccessedBefore.
+func AccessedOften(counter uint8) int64 { return -1 - int64(counter) }
+
+// longestIdle is as long as a word can tell, in milliseconds.
+const longestIdle = (1<<32 - 1) * lruUnit
+
+// restore gives a key's word what an operation tells.
+func (a *access) restore(s *Store, key []byte, told int64) {
+	now := s.at(a.clock)
+	switch counted := lfu(s.options.Eviction); {
+	case counted && told < 0:
+		s.tree.Touch(key, lfuWord(now, uint8(-1-told)))
+	case !counted && told > 0:
+		s.tree.Touch(key, lruWord(now)-uint32((told-1)/lruUnit))
+	}
+}
+
 // notTracked is the Int of a read with WantOld in a store without Options.Access.
 const notTracked = -1
 

@@ -13,7 +13,7 @@ type OpKind uint8
 // The operations. Get alone reads; all others are ordered, logged and replicated.
 const (
 	OpGet            OpKind = iota + 1 // result: value, version, expiry
-	OpSet                              // Value, ExpireAt or KeepTTL, If; an expiry that has passed deletes; result: the old value if WantOld
+	OpSet                              // Value, ExpireAt or KeepTTL, If; an expiry that has passed deletes; Int: see AccessedBefore; result: the old value if WantOld
 	OpDelete                           // If; result: Changed, the old value if WantOld
 	OpDeletePrefix                     // every key that starts with Key; result: Int = how many
 	OpIncrement                        // adds Int to the decimal number in Key (absent: 0); result: Int
