@@ -16,6 +16,7 @@ import (
 type asking struct {
 	ask
 	key     []byte // of a Get
+	reading reading
 	op      [1]store.Op
 	outcome [1]Outcome
 	place   [1]int // always 0

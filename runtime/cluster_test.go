@@ -187,7 +187,7 @@ func TestWritesOfANodeThatIsCutOffAreAppliedOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes longer than a lease")
 	}
-	c := newTroop(t, false, volatileSpace("default", 1))
+	c := newTroopOf(t, false, func(c *Config) { c.HTTP = "127.0.0.1:0" }, volatileSpace("default", 1))
 	_, at := c.leader()
 	victim := c.nodes[at]
 	other := c.nodes[(at+1)%3]
@@ -228,6 +228,7 @@ func TestWritesOfANodeThatIsCutOffAreAppliedOnce(t *testing.T) {
 	wire := victim.life.Load().transport
 	wire.Isolate([]shards.NodeID{c.nodes[(at+1)%3].id.Node, c.nodes[(at+2)%3].id.Node}, true)
 	stopping.Store(true) // what is under way waits for an answer of the other copy
+	readsWhilePrimaryIsOut(t, c, victim, keys[0])
 	eventually(t, "the victim is declared dead", func() bool { m := other.state().Member(victim.id.Node); return m != nil && m.Down })
 	wire.Isolate(nil, false)
 	working.Wait()

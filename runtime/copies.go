@@ -483,3 +483,11 @@ func (l lease) Valid() bool {
 	held := l.node.lease.Load()
 	return held != nil && held.Valid()
 }
+
+// behind is for how long, at most, this node may not have known what the cluster has agreed on.
+func (l lease) behind() time.Duration {
+	if held := l.node.lease.Load(); held != nil {
+		return held.Known()
+	}
+	return math.MaxInt64
+}

@@ -114,12 +114,16 @@ func (a api) open(id shards.KeyspaceID) (*Store, error) {
 }
 
 // Get reads one key.
-func (a api) Get(ctx context.Context, keyspace shards.KeyspaceID, key []byte) (admin.Value, bool, error) {
+func (a api) Get(ctx context.Context, keyspace shards.KeyspaceID, key []byte, r admin.Reading) (admin.Value, bool, error) {
 	s, err := a.open(keyspace)
 	if err != nil {
 		return admin.Value{}, false, err
 	}
-	v, err := s.Get(ctx, string(key))
+	var option ReadOption
+	if r.Replica {
+		option = FromReplica(r.Within)
+	}
+	v, err := s.Get(ctx, string(key), option)
 	if errors.Is(err, ErrNotFound) {
 		return admin.Value{}, false, nil
 	}

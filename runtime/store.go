@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,9 +159,47 @@ type Outcome struct {
 	Int     int64  // Increment: the new number
 }
 
-// Get reads a key: ErrNotFound if it is not there or has expired.
-func (s *Store) Get(ctx context.Context, key string) (Value, error) {
+// ReadOption changes where a Get may be answered; nil changes nothing.
+type ReadOption func(*reading)
+
+// reading is which copies may answer a read.
+type reading struct {
+	stale   bool
+	within  time.Duration
+	refused error
+}
+
+// FromReplica lets any in-sync copy answer, also while the primary is dead, cut off or slow: the one on this node if there is one, else one
+// on another node, the primary only if there is no other. The answer may be stale, and reads of one key that different copies
+// answer may go back in time. How stale: a copy in sync has every acknowledged write in its log, and shows it when it hears that the others
+// have it too, 50 ms and the way later. A copy that is cut off hears nothing, and cannot tell by itself; within sets the
+// bound then: the answer lacks nothing that was acknowledged longer before the call than that. The node asks no clock but its own for it:
+// it knows when it last heard from the placement leader (4 times a second by default), so a bound below half a second is often not met. 0 is no
+// bound, for those who would rather have an old answer than none. A negative one is refused with KindInvalid.
+//
+// If no copy may answer, copies are tried until ctx ends or Config.Patience, and the error is a *shards.Error of KindUnavailable; it wraps
+// ErrTooOld if there was a bound.
+func FromReplica(within time.Duration) ReadOption {
+	return func(r *reading) {
+		r.stale, r.within = true, within
+		if within < 0 {
+			r.refused = fmt.Errorf("runtime: a read within %v: the bound must not be below 0", within)
+		}
+	}
+}
+
+// ErrTooOld is in the error of a read from a replica when no copy was known to be as fresh as the caller asked.
+var ErrTooOld = shard.ErrTooOld
+
+// Get reads a key: ErrNotFound if it is not there or has expired. The primary answers, with the latest acknowledged write or a later one; see FromReplica
+// for the exception.
+func (s *Store) Get(ctx context.Context, key string, options ...ReadOption) (Value, error) {
 	a := s.ask()
+	for _, option := range options {
+		if option != nil {
+			option(&a.reading)
+		}
+	}
 	a.key = append(a.key[:0], key...)
 	a.op[0] = store.Op{Kind: store.OpGet, Key: a.key}
 	a.txn.Ops = a.op[:]
@@ -296,10 +335,12 @@ func (s *Store) runInside(ctx context.Context, a *asking) error {
 		return err
 	}
 	slot, err := a.check()
-	if err != nil {
+	if err = cmp.Or(err, a.reading.refused); err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	a.task[0] = directory.Task{Shard: s.space.id(s.space.ShardOf(slot)), Work: a}
+	a.task[0] = directory.Task{
+		Shard: s.space.id(s.space.ShardOf(slot)), Work: a, Stale: a.reading.stale, Within: a.reading.within,
+	}
 	s.node.directory.Do(ctx, a.task[:], a.batch)
 	return a.err
 }

@@ -19,6 +19,7 @@ type attempt struct {
 	unsure    error           // why nobody knows what became of an earlier try; nil: all that failed have not happened
 	delivered bool            // results have passed: another try would deliver them twice
 	numbered  bool            // its writes carry (client, sequence)
+	to        shards.NodeID   // of a stale read: the copy that is asked
 	tries     int             // that were traced
 	span      *tracing.Active // of the present try; nil unless it is traced
 }
@@ -60,6 +61,15 @@ func (a *attempt) verdict() error {
 		then = a.err
 	}
 	return &shards.Error{Kind: shards.KindOutcomeUnknown, Err: fmt.Errorf("%w; then: %w", a.unsure, then)}
+}
+
+// aged says of a bounded read that nobody could give what it asked for, whoever refused it last: an error that came from another
+// node has its kind alone.
+func (a *attempt) aged(err error) error {
+	if a.task.Within == 0 || errors.Is(err, shard.ErrTooOld) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", shard.ErrTooOld, err)
 }
 
 // mayRepeat says whether another try can neither do a thing twice nor deliver a result twice.

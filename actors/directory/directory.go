@@ -34,6 +34,9 @@ type Config struct {
 	// context does not end before; at least a fifth of it is left after the first try. Default 5 s.
 	Patience time.Duration
 
+	// Behind is how long ago State was surely all that the cluster had agreed on. It bounds stale reads. nil: it always is.
+	Behind func() time.Duration
+
 	Messages *tracing.Messages // nil: no work is traced
 
 	// Waited is told of each piece of work that was tried again, once it has its answer or is given up. It is quick. nil: nobody
@@ -83,8 +86,11 @@ func (d *Directory) patient(ctx context.Context, began time.Time) (context.Conte
 type Task struct {
 	Shard shards.ShardID
 	Work  shard.Work
-	Stale bool // reads may be served by any copy, and say nothing of the latest writes
-	Here  bool // only by this node: if its shard is led elsewhere, the failure is a *shards.NotPrimaryError that says where
+	Stale bool // reads may be served by any copy in sync, and say nothing of the latest writes
+
+	// Within bounds what a stale read may lack: nothing that was acknowledged longer before it. 0: it may lack whatever the copy does.
+	Within time.Duration
+	Here   bool // only by this node: if its shard is led elsewhere, the failure is a *shards.NotPrimaryError that says where
 }
 
 // Figures count what the directory has done since the start.
@@ -166,7 +172,7 @@ func (d *Directory) keepHopeful(ctx context.Context, left []*attempt, began time
 		case !a.mayRepeat() || a.task.Here && kindOf(a.err) == shards.KindNotPrimary:
 			a.answer(a.verdict())
 		case ctx.Err() != nil:
-			a.answer(d.outOfTime(a.verdict(), reads(a)))
+			a.answer(d.outOfTime(a.aged(a.verdict()), reads(a)))
 			d.waited(a.task.Shard, began)
 		default:
 			a.err = nil
@@ -207,7 +213,7 @@ func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (b
 		if a.err = edict.work(a); a.err != nil {
 			continue
 		}
-		if local := d.config.Local(a.task.Shard); local != nil && (a.task.Stale || local.Leads() || d.ours(a.task.Shard)) {
+		if local := d.here(a); local != nil {
 			if traced {
 				d.begin(trace, a, tracing.Internal, verb(a))
 			}
@@ -260,7 +266,7 @@ func (d *Directory) elsewhere(id shards.ShardID) error {
 
 func (d *Directory) submit(now int64, local *shard.Shard, a *attempt, b *shard.Batch) {
 	if a.task.Stale {
-		local.ReadStale(now, a)
+		d.readStale(now, local, a, a.task.Within)
 		return
 	}
 	local.Submit(now, a, b)

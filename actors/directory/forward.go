@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 // Work travels as one call of transport.KindForward, in msgpack:
 //
 //	request   93 shard stale [txn ...]        the transactions of one work, as store.AppendTxns writes them
+//	          94 shard stale within [txn ...]  likewise, for a stale read that is bounded: nanoseconds
 //	answer    [ outcome ... ]                 one for each transaction, as store.AppendResults writes it
 //
 // A work that fails as a whole is an error of the call, with its kind, and with the primary where that is known.
@@ -32,7 +34,7 @@ var errAlone = errors.New("the shard's primary is on another node, and this one 
 
 // forward sends an attempt to where the table has the shard's primary, and delivers the answer.
 func (d *Directory) forward(ctx context.Context, a *attempt) {
-	to, err := d.whereElse(a.task.Shard)
+	to, err := d.destination(a)
 	if err != nil {
 		a.Fail(0, err)
 		return
@@ -42,7 +44,12 @@ func (d *Directory) forward(ctx context.Context, a *attempt) {
 	if a.span != nil {
 		ctx = a.span.Carrier().Context(ctx)
 	}
-	body, err := d.callLeader(ctx, a.task.Shard, to, transport.KindForward, request(a))
+	var body []byte
+	if a.task.Stale {
+		body, err = d.callCopy(ctx, a.task.Shard, to, request(a))
+	} else {
+		body, err = d.callLeader(ctx, a.task.Shard, to, transport.KindForward, request(a))
+	}
 	if err != nil {
 		a.Fail(0, callError(err))
 		return
@@ -56,6 +63,11 @@ func (d *Directory) forward(ctx context.Context, a *attempt) {
 func (d *Directory) whereElse(id shards.ShardID) (shards.NodeID, error) {
 	state := d.config.State()
 	to, _ := primaryOf(state, id)
+	return d.reach(state, id, to)
+}
+
+// reach is a node that is to be asked, or why it cannot be.
+func (d *Directory) reach(state *cluster.State, id shards.ShardID, to shards.NodeID) (shards.NodeID, error) {
 	switch {
 	case d.open.Err() != nil:
 		return "", d.unavailable(state, id, shard.ErrClosed)
@@ -118,9 +130,16 @@ func (d *Directory) counter(id shards.ShardID) *atomic.Uint64 {
 
 func request(a *attempt) []byte {
 	e := wire.NewEncoder(nil)
-	e.Array(3)
-	e.Uint(uint64(a.task.Shard))
-	e.Bool(a.task.Stale)
+	if a.task.Within > 0 {
+		e.Array(4)
+		e.Uint(uint64(a.task.Shard))
+		e.Bool(a.task.Stale)
+		e.Uint(uint64(a.task.Within))
+	} else {
+		e.Array(3)
+		e.Uint(uint64(a.task.Shard))
+		e.Bool(a.task.Stale)
+	}
 	return store.AppendTxns(e.Buffer(), a.Len(), a.Txn)
 }
 
@@ -162,14 +181,14 @@ func (d *Directory) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	if err := s.decode(body); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	local, err := d.here(s.shard)
+	local, err := d.copyHere(s.shard)
 	if err != nil {
 		return nil, err
 	}
 	s.begin(ctx, d)
 	s.batch.Begin()
 	if s.stale {
-		local.ReadStale(time.Now().UnixMilli(), s)
+		d.readStale(time.Now().UnixMilli(), local, s, s.within)
 	} else {
 		local.Submit(time.Now().UnixMilli(), s, s.batch)
 	}
@@ -185,6 +204,7 @@ func (d *Directory) Serve(ctx context.Context, body []byte) ([]byte, error) {
 type serving struct {
 	shard    shards.ShardID
 	stale    bool
+	within   time.Duration // of a stale read
 	txns     []store.Txn
 	outcomes [][]byte
 	batch    *shard.Batch
@@ -196,14 +216,22 @@ var servings = sync.Pool{New: func() any { return &serving{batch: shard.NewBatch
 
 func (s *serving) decode(body []byte) (err error) {
 	d := wire.NewDecoder(body)
-	if n := d.Array(); n != 3 && d.Err() == nil {
-		d.Refuse("a forwarded work has 3 parts")
+	parts := d.Array()
+	if parts != 3 && parts != 4 && d.Err() == nil {
+		d.Refuse("a forwarded work has 3 parts, or 4")
 	}
 	id := d.Uint()
 	if id > 1<<32-1 {
 		d.Refuse("a shard's id has 32 bits")
 	}
-	s.shard, s.stale = shards.ShardID(id), d.Bool()
+	s.shard, s.stale, s.within = shards.ShardID(id), d.Bool(), 0
+	if parts == 4 {
+		within := d.Uint()
+		if within > math.MaxInt64 || !s.stale {
+			d.Refuse("a bound of what is not stale, or of centuries")
+		}
+		s.within = time.Duration(within)
+	}
 	if err := d.Err(); err != nil {
 		return err
 	}

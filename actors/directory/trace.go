@@ -31,6 +31,9 @@ func (d *Directory) begin(from tracing.Carrier, a *attempt, kind tracing.SpanKin
 	}
 	if kind == tracing.Client {
 		to, term := primaryOf(state, a.task.Shard)
+		if a.task.Stale {
+			to = a.to
+		}
 		a.span.Set(tracing.Text("troupe.shard.to", state.NodeName(to)), tracing.Number("troupe.shard.term", term))
 	}
 }

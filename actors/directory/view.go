@@ -140,7 +140,7 @@ func (v *Views) Serve(ctx context.Context, body []byte) (reply []byte, err error
 		v.drop(q.view)
 		return (&answer{}).encode(), nil
 	}
-	local, err := v.directory.here(q.shard)
+	local, err := v.directory.copyHere(q.shard)
 	if err == nil && !local.Leads() {
 		err = v.directory.elsewhere(q.shard)
 	}
@@ -157,8 +157,8 @@ func (v *Views) Serve(ctx context.Context, body []byte) (reply []byte, err error
 	return a.encode(), nil
 }
 
-// here is the copy on this node, or whom to ask instead.
-func (d *Directory) here(id shards.ShardID) (*shard.Shard, error) {
+// copyHere is the copy on this node, or whom to ask instead.
+func (d *Directory) copyHere(id shards.ShardID) (*shard.Shard, error) {
 	if local := d.config.Local(id); local != nil {
 		return local, nil
 	}

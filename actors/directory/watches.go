@@ -63,7 +63,7 @@ func (w *Watches) Serve(ctx context.Context, body []byte) ([]byte, error) {
 func (w *Watches) begin(q *watchQuery) ([]byte, error) {
 	var locals []*shard.Shard
 	for _, id := range q.shards {
-		local, err := w.directory.here(id)
+		local, err := w.directory.copyHere(id)
 		if err != nil {
 			return nil, err
 		}

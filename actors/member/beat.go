@@ -59,7 +59,7 @@ func (m *Member) granted(r reply) {
 	}
 	m.pending = reply{}
 	if m.holder.Granted(r.grant) {
-		m.lease.grant(m.holder.Until())
+		m.lease.grant(m.holder.Until(), r.grant.Lease)
 	}
 }
 

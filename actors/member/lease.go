@@ -1,6 +1,7 @@
 package member
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 type Lease struct {
 	base  time.Time
 	end   atomic.Int64 // nanoseconds after base, less a second; 0: none
+	known atomic.Int64 // likewise: what Known gives
 	alone atomic.Bool  // the node leads and was the only member: nobody could take anything over
 	lone  func() bool  // whether it is the only member now
 
@@ -44,16 +46,31 @@ func (l *Lease) Until() time.Time {
 	return l.base.Add(time.Duration(end - start))
 }
 
+// Known is for how long, at most, the cluster may have agreed on something that this node does not know: since the newest grant that
+// counts, or rather since its leader was sure to lead. The lease may have ended since. A very long time if there was no grant.
+func (l *Lease) Known() time.Duration {
+	if l.forEver() {
+		return 0
+	}
+	known := l.known.Load()
+	if known == 0 {
+		return math.MaxInt64
+	}
+	return time.Duration(l.now() - known)
+}
+
 // now is the monotonic clock that leases are counted on. Since reads that clock alone, and not the wall's.
 func (l *Lease) now() int64 { return int64(time.Since(l.base)) + start }
 
 func (l *Lease) at(t time.Time) int64 { return int64(t.Sub(l.base)) + start }
 
-func (l *Lease) grant(end int64) {
+// grant takes a lease of a length, and the end that follows from it.
+func (l *Lease) grant(end, length int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.revoked {
 		l.end.Store(end)
+		l.known.Store(end - length)
 	}
 }
 
@@ -70,5 +87,6 @@ func (l *Lease) revoke() {
 	defer l.mu.Unlock()
 	l.revoked = true
 	l.end.Store(0)
+	l.known.Store(0)
 	l.alone.Store(false)
 }

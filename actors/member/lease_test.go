@@ -15,7 +15,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 		if l.Valid() || !l.Until().IsZero() {
 			t.Error("a lease that nobody granted")
 		}
-		l.grant(l.now() + int64(time.Second))
+		l.grant(l.now()+int64(time.Second), int64(time.Second))
 		if !l.Valid() || time.Until(l.Until()) != time.Second {
 			t.Errorf("%v left", time.Until(l.Until()))
 		}
@@ -37,7 +37,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 		}
 		l.revoke()
 		l.setAlone(true)
-		l.grant(l.now() + int64(time.Hour))
+		l.grant(l.now()+int64(time.Hour), int64(time.Hour))
 		if l.Valid() {
 			t.Error("it came back after it was revoked")
 		}
@@ -48,7 +48,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 // stays so.
 func TestLeaseHammer(t *testing.T) {
 	l := newLease(time.Now(), func() bool { return true })
-	l.grant(l.now() + int64(time.Hour))
+	l.grant(l.now()+int64(time.Hour), int64(time.Hour))
 	var readers sync.WaitGroup
 	done := make(chan struct{})
 	for range 4 {
@@ -67,7 +67,7 @@ func TestLeaseHammer(t *testing.T) {
 		})
 	}
 	for i := range 20_000 {
-		l.grant(l.now() + int64(time.Hour))
+		l.grant(l.now()+int64(time.Hour), int64(time.Hour))
 		l.setAlone(i%2 == 0)
 	}
 	close(done)
@@ -76,7 +76,7 @@ func TestLeaseHammer(t *testing.T) {
 
 func BenchmarkLeaseValid(b *testing.B) {
 	l := newLease(time.Now(), func() bool { return true })
-	l.grant(l.now() + int64(time.Hour))
+	l.grant(l.now()+int64(time.Hour), int64(time.Hour))
 	b.ReportAllocs()
 	for b.Loop() {
 		if !l.Valid() {

@@ -157,7 +157,7 @@ func (m *Member) hearSelf(h heartbeat) {
 		m.end("it leads, and the cluster state says that it is down")
 	case liveness.Granted:
 		if grant, ok := m.grant(h.sent); ok && m.holder.Granted(grant) {
-			m.lease.grant(m.holder.Until())
+			m.lease.grant(m.holder.Until(), grant.Lease)
 			m.flooded(m.reign.flood)
 			m.heardBack(grant.Term, m.reign.ledger.number(m.c.Self, m.c.Epoch), grant.Sent)
 		}

@@ -154,10 +154,40 @@ func TestEveryCopyHasIt(t *testing.T) {
 				t.Errorf("%s: looking inside gives %v", h.id, err)
 			}
 			stale := &answers{txns: []store.Txn{{Ops: []store.Op{get("k")}}}}
-			s.ReadStale(time.Now().UnixMilli(), stale)
+			s.ReadStale(time.Now().UnixMilli(), stale, 0)
 			if stale.err != nil || string(stale.results[0].Value) != "two" {
 				t.Errorf("%s: a stale read gives %+v", h.id, stale)
 			}
+		}
+	})
+}
+
+// A copy that is not in sync may lack nearly everything, and one that has come back does not know yet what of its log happened:
+// neither answers even those who take what they get.
+func TestStaleReadsNeedACopyInSync(t *testing.T) {
+	inTown(t, 3, 3, shards.Keyspace{Shards: 1}, func(w *town) {
+		w.fill(0, 1)
+		w.await("peace", w.whole)
+		read := func(within time.Duration) *answers {
+			stale := &answers{txns: []store.Txn{{Ops: []store.Op{get("filled/000000")}}}}
+			w.house("n3").shards[0].ReadStale(time.Now().UnixMilli(), stale, within)
+			return stale
+		}
+		if got := read(time.Millisecond); got.err != nil || !got.results[0].Found {
+			t.Errorf("a copy that is level gives %+v", got)
+		}
+		disk := w.kill("n3")
+		w.await("the others to go on", func() bool { s := w.primary(0); return s != nil && s.Leads() })
+		w.isolate("n3", true)
+		w.revive("n3", disk, false)
+		w.await("the copy to know its row", func() bool { return w.house("n3").shards[0].Stats().Available })
+		if got := read(0); got.err == nil {
+			t.Errorf("a copy that has come back, and has not heard of the others yet, gives %+v", got)
+		}
+		w.isolate("n3", false)
+		w.await("peace", w.whole)
+		if got := read(time.Millisecond); got.err != nil || !got.results[0].Found {
+			t.Errorf("a copy that is level again gives %+v", got)
 		}
 	})
 }

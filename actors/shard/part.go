@@ -40,6 +40,7 @@ type part struct {
 	appends  []followed // of another primary, until they are acknowledged
 	waiting  []group    // reads that wait until current
 	catching bool       // a goroutine applies what the log alone has
+	level    level      // how far behind its log a copy that does not lead is
 
 	pending writes // for the committer to take
 	taken   writes // being written

@@ -133,6 +133,7 @@ func (s *Shard) carryOut() {
 	if p.hand != nil && p.hand.Paused() {
 		s.handOver()
 	}
+	s.freshness()
 	s.restless()
 }
 

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"time"
+
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 )
@@ -19,14 +21,16 @@ func (s *Shard) Reign() (shards.Term, error) {
 	return s.part.core.Term(), nil
 }
 
-// ReadStale answers the reads of a work from what this copy has applied, whatever its role: the answer may lack the latest
-// writes. While the primary's node is in reach it lacks what the last tick of the protocol (50 ms) and the way here have kept
-// back; when it is not, nobody can say. A work that writes fails as Submit's would.
-func (s *Shard) ReadStale(now int64, w Work) {
+// ReadStale answers the reads of a work from what this copy has applied, if it is in sync by the table that it knows, whether it
+// leads or not: the answer may lack the latest writes. While the primary's node is in reach it lacks what the last tick of the
+// protocol (50 ms) and the way here have kept back; when it is not, nobody can say, unless within is above 0: then it lacks nothing
+// that was acknowledged longer before than that, as long as the table is not older either, or the error wraps ErrTooOld. A copy
+// that is not in sync sends to the primary. A work that writes fails as Submit's would.
+func (s *Shard) ReadStale(now int64, w Work, within time.Duration) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	if s.down != nil {
-		failAll(w, s.down)
+	if err := s.stale(within); err != nil {
+		failAll(w, err)
 		return
 	}
 	for i := range w.Len() {

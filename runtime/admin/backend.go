@@ -35,8 +35,8 @@ type Backend interface {
 	// Now is the time by which expiries are computed, in Unix milliseconds.
 	Now() int64
 
-	// Get reads one key. Value.Bytes is a copy that belongs to the caller.
-	Get(ctx context.Context, keyspace shards.KeyspaceID, key []byte) (v Value, found bool, err error)
+	// Get reads one key, from the copies that may answer. Value.Bytes is a copy that belongs to the caller.
+	Get(ctx context.Context, keyspace shards.KeyspaceID, key []byte, from Reading) (v Value, found bool, err error)
 
 	// Put writes one key and returns its new version when the write is as durable as the keyspace asks. A condition that
 	// does not hold is an error of KindConflict. The backend does not keep the slices.
@@ -60,6 +60,12 @@ type Backend interface {
 	// KindUnavailable). Slices in Event are valid until the next step. One goroutine at a time runs one iteration.
 	// Changes of one shard come in order. A watcher that is too slow gets ChangeResync for a shard, and then its later changes.
 	Watch(ctx context.Context, keyspace shards.KeyspaceID, o WatchFrom) iter.Seq2[Event, error]
+}
+
+// Reading says which copies may answer a read. The zero value: the primary alone.
+type Reading struct {
+	Replica bool          // any in-sync copy may, so that the answer may lack the latest writes
+	Within  time.Duration // but none that was acknowledged longer ago than this; 0: no matter how long
 }
 
 // Node is one member. JSON is that of /_nodes.

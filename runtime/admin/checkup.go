@@ -182,7 +182,7 @@ func (s *Server) tryShard(ctx context.Context, k *cluster.Keyspace, index int) e
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	v, found, err := s.backend.Get(ctx, k.ID, w.Key)
+	v, found, err := s.backend.Get(ctx, k.ID, w.Key, Reading{})
 	switch {
 	case err != nil:
 		return fmt.Errorf("read: %w", err)

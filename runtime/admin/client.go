@@ -129,7 +129,19 @@ type PutOptions struct {
 
 // Get reads one key. The error is NotFound if it is not there.
 func (c *Client) Get(ctx context.Context, keyspace string, key []byte) (Value, error) {
-	response, err := c.do(ctx, call{method: http.MethodGet, path: keyPath(keyspace, key), repeatable: true})
+	return c.GetFrom(ctx, keyspace, key, Reading{})
+}
+
+// GetFrom is Get from the copies that may answer.
+func (c *Client) GetFrom(ctx context.Context, keyspace string, key []byte, from Reading) (Value, error) {
+	query := url.Values{}
+	if from.Replica {
+		query.Set("read", "replica")
+	}
+	if from.Within != 0 {
+		query.Set("within", from.Within.String())
+	}
+	response, err := c.do(ctx, call{method: http.MethodGet, path: keyPath(keyspace, key), query: query, repeatable: true})
 	if err != nil {
 		return Value{}, err
 	}

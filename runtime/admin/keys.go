@@ -23,12 +23,16 @@ func (s *Server) target(x *exchange) (shards.KeyspaceID, []byte, error) {
 	return k.ID, key, nil
 }
 
-func (s *Server) getKey(x *exchange, _ *query) error {
+func (s *Server) getKey(x *exchange, q *query) error {
 	keyspace, key, err := s.target(x)
 	if err != nil {
 		return err
 	}
-	v, found, err := s.backend.Get(x.r.Context(), keyspace, key)
+	from := q.reading()
+	if q.err != nil {
+		return q.err
+	}
+	v, found, err := s.backend.Get(x.r.Context(), keyspace, key, from)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (m *memory) Facts() Facts {
 	}
 }
 
-func (m *memory) Get(_ context.Context, _ shards.KeyspaceID, key []byte) (Value, bool, error) {
+func (m *memory) Get(_ context.Context, _ shards.KeyspaceID, key []byte, _ Reading) (Value, bool, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	v, found := m.keys[string(key)]

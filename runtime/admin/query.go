@@ -110,8 +110,11 @@ func (q *query) expiry(now int64) int64 {
 	return now + ttl.Milliseconds()
 }
 
-// condition reads if and version.
+// condition reads if and version, of a write.
 func (q *query) condition() (store.Condition, uint64) {
+	if q.values.Has("read") || q.values.Has("within") {
+		q.fail("parameters \"read\" and \"within\" are for GET")
+	}
 	guard := q.values.Get("if")
 	if q.values.Has("version") {
 		version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
@@ -133,6 +136,30 @@ func (q *query) condition() (store.Condition, uint64) {
 		q.fail("parameter \"if\" is %q; must be absent or present", clip(guard))
 	}
 	return store.Always, 0
+}
+
+// reading reads read and within.
+func (q *query) reading() (r Reading) {
+	switch from := q.values.Get("read"); from {
+	case "", "primary":
+	case "replica":
+		r.Replica = true
+	default:
+		q.fail("parameter \"read\" is %q; must be primary or replica", clip(from))
+	}
+	if !q.values.Has("within") {
+		return r
+	}
+	text := q.values.Get("within")
+	within, err := time.ParseDuration(text)
+	if err != nil || within <= 0 {
+		q.fail("parameter \"within\" is %q; must be a duration above 0, as in 1s or 500ms", clip(text))
+	}
+	if !r.Replica {
+		q.fail("parameter \"within\" is for read=replica")
+	}
+	r.Within = within
+	return r
 }
 
 // span is a scan's range.

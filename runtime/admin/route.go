@@ -37,7 +37,7 @@ func (s *Server) table() (keys, space route, others []route) {
 	keys = route{
 		pattern: "/{keyspace}/keys/{key...}", path: "/{keyspace}/keys/{key}",
 		methods: map[string]handler{http.MethodGet: (*Server).getKey, http.MethodPut: (*Server).putKey, http.MethodDelete: (*Server).deleteKey},
-		params:  []string{"ttl", "if", "version"},
+		params:  []string{"ttl", "if", "version", "read", "within"},
 	}
 	others = []route{
 		{pattern: "/{$}", path: "/", methods: get((*Server).banner), free: true},

@@ -57,6 +57,10 @@ func TestRoutes(t *testing.T) {
 		{"PUT", "/default/keys/a?version=1&if=absent", "x", 400, "exclude each other"},
 		{"PUT", "/default/keys/a?ttl=0s", "x", 400, "ttl"},
 		{"PUT", "/default/keys/a?ttl=bogus", "x", 400, "ttl"},
+		{"PUT", "/default/keys/a?read=replica", "x", 400, "for GET"},
+		{"GET", "/default/keys/a?read=nobody", "", 400, "replica"},
+		{"GET", "/default/keys/a?within=1s", "", 400, "read=replica"},
+		{"GET", "/default/keys/a?read=replica&within=0s", "", 400, "within"},
 		{"PUT", "/default/keys/a?tll=1s", "x", 400, "not known here; there are ttl, if, version"},
 		{"PUT", "/default/keys/a?if=absent&if=present", "x", 400, "2 times"},
 		{"GET", "/default/keys/none", "", 404, `"kind":"not found"`},
@@ -200,7 +204,7 @@ func TestBulk(t *testing.T) {
 	if result, err := w.Close(); err != nil || result != (BulkResult{Items: 1000, Bytes: 9000}) {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	if v, _, _ := m.Get(t.Context(), 0, []byte("k007")); len(m.keys) != 1000 || string(v.Bytes) != "value" || v.ExpireAt != testNow+7000 {
+	if v, _, _ := m.Get(t.Context(), 0, []byte("k007"), Reading{}); len(m.keys) != 1000 || string(v.Bytes) != "value" || v.ExpireAt != testNow+7000 {
 		t.Errorf("%d keys, %+v", len(m.keys), v)
 	}
 	large := client.Bulk(t.Context(), "default", BulkOptions{})

@@ -13,15 +13,19 @@ import (
 func getCommand(c *console) *cobra.Command {
 	var out string
 	var raw bool
+	var from admin.Reading
 	cmd := &cobra.Command{
 		Use: "get KEY", Short: "print the value of a key", Args: cobra.ExactArgs(1),
 		Long: "Prints the value's bytes and nothing else. A terminal gets text only, unless --raw insists.\nExit code 3 says that the key is not there.",
 		Example: `  troupe get net/http/server.go | head
   troupe get logo.png --out logo.png
-  troupe get session:42 --json`,
+  troupe get session:42 --json
+  troupe get session:42 --replica --within 2s`,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write the value to this `file`")
 	cmd.Flags().BoolVar(&raw, "raw", false, "print bytes that are no text to a terminal, too")
+	cmd.Flags().BoolVar(&from.Replica, "replica", false, "any in-sync copy may answer, also while the primary is out of reach: the value may be stale")
+	cmd.Flags().DurationVar(&from.Within, "within", 0, "with --replica: it lacks no write that was acknowledged longer ago than this `duration`; 0 is no bound")
 	r := withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := r.open(cmd.Context())
@@ -29,7 +33,7 @@ func getCommand(c *console) *cobra.Command {
 			return err
 		}
 		defer client.Close()
-		value, err := client.Get(cmd.Context(), r.keyspace, []byte(args[0]))
+		value, err := client.GetFrom(cmd.Context(), r.keyspace, []byte(args[0]), from)
 		if err != nil {
 			return r.explain(err)
 		}
