@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"regexp"
@@ -31,9 +32,10 @@ const killed = `failover victim recovered
     first write default/N @heir
 `
 
-// Promised: "SIGKILL of a primary's node under load: … the same tree as golden text in a test".
+// Promised: "SIGKILL of a primary's node under load: … the same tree as golden text in a test". Messages are traced as well, so the first
+// write leads to the client's.
 func TestKillIsThisTree(t *testing.T) {
-	p, collector := newWatchedTown(t, harness.ClusterConfig{Keyspaces: []string{"default:shards=3,replicas=1"}})
+	p, collector := newWatchedTown(t, harness.ClusterConfig{Keyspaces: []string{"default:shards=3,replicas=1"}, Env: []string{"OTEL_TRACES_SAMPLER=always_on"}})
 	p.rests()
 	var victim *harness.Member
 	p.waitFor("a node that does not lead leads one shard", func() bool {
@@ -55,8 +57,34 @@ func TestKillIsThisTree(t *testing.T) {
 	if got := b.String(); got != killed {
 		t.Errorf("the trace is\n%swant\n%s", got, killed)
 	}
+	for _, s := range spans {
+		if strings.HasPrefix(s.Name, "first write ") {
+			p.leadsToAWrite(collector, s)
+		}
+	}
 	p.restart(victim)
 	p.reckon()
+}
+
+// leadsToAWrite checks that a first write links to the span of the client's write, in the client's trace, which was acknowledged no sooner.
+func (p *town) leadsToAWrite(collector *harness.Collector, first *trace.Span) {
+	p.t.Helper()
+	if len(first.Links) != 1 {
+		p.t.Fatalf("%q has %d links", first.Name, len(first.Links))
+	}
+	link := first.Links[0]
+	_, err := collector.Of(soon(p.t), link.TraceId, func(spans []*trace.Span) error {
+		for _, s := range spans {
+			if bytes.Equal(s.SpanId, link.SpanId) {
+				if strings.TrimPrefix(s.Name, "write ") != strings.TrimPrefix(first.Name, "first write ") || s.EndTimeUnixNano < first.EndTimeUnixNano {
+					p.t.Errorf("%q links to %q, which ended %d ns later", first.Name, s.Name, int64(s.EndTimeUnixNano)-int64(first.EndTimeUnixNano))
+				}
+				return nil
+			}
+		}
+		return fmt.Errorf("the span that %q links to has not come", first.Name)
+	})
+	must(p.t, err)
 }
 
 var (

@@ -99,7 +99,7 @@ func (n *Node) took(t shard.Takeover) {
 	if space := n.state().Keyspace(t.Shard.Keyspace()); t.Written == 0 && space != nil && n.actors.Uses(space.Name) {
 		n.actors.Led(t.Shard) // other keyspaces are not scanned: what users keep there may look like an actor's
 	}
-	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited})
+	n.telling.teller.Took(failover.Takeover{Shard: t.Shard, Term: t.Term, Heard: t.Heard, Served: t.Served, Written: t.Written, Entries: t.Entries, Waited: t.Waited, Write: t.Write})
 }
 
 // arrived notes that another copy of a shard that is led here has all. It is called in the shard's turn.

@@ -27,7 +27,7 @@ const format = 1
 
 // Encode packs the record into at most MaxRecord bytes: one byte for the format, and the fields in order as msgpack,
 // deflated. Of a record that is too large the shards in trouble and then the slowest are kept, as many as there is room for, and of
-// these only the first with what was said of their candidates. Omitted counts the others and Groups says where they went, so that
+// these only the first with what was said of their candidates, and with where their first write is to be found. Omitted counts the others and Groups says where they went, so that
 // their number, and the bars of the groups, stay what they were. Where there would be no room for a shard, half is given to the newest of what else
 // there are many of. The record itself is not changed.
 func (f *Failover) Encode() []byte {
@@ -77,6 +77,7 @@ func (f *Failover) shorten() *shortening {
 		x.groups = append(x.groups, f.group(s, first))
 		if i >= slowest {
 			s.Candidates, silent[s.ID] = nil, true
+			s.Attempts = unlinked(s.Attempts)
 		}
 	}
 	bare.Earlier = slices.Clone(f.Earlier)
@@ -86,6 +87,15 @@ func (f *Failover) shorten() *shortening {
 		}
 	}
 	return x
+}
+
+// unlinked are attempts without their first writes' ids, which do not pack.
+func unlinked(list []Attempt) []Attempt {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].WriteTrace, list[i].WriteSpan = "", ""
+	}
+	return list
 }
 
 func troubles(s *Shard) int {

@@ -31,6 +31,18 @@ func ParseTraceID(text string) (TraceID, error) {
 	return id, nil
 }
 
+// ParseSpanID reads what SpanID.String wrote.
+func ParseSpanID(text string) (SpanID, error) {
+	var id SpanID
+	if len(text) != 2*len(id) {
+		return id, fmt.Errorf("tracing: %q is no span id: 16 hexadecimal digits are", text)
+	}
+	if _, err := hex.Decode(id[:], []byte(text)); err != nil {
+		return id, fmt.Errorf("tracing: %q is no span id: %w", text, err)
+	}
+	return id, nil
+}
+
 // Trace is the id of what happened to a node in one of its lives. The kind is part of it: a crash in the middle of a drain is
 // a trace of its own.
 func (k Kind) Trace(cluster, node string, epoch uint64) TraceID {

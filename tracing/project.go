@@ -270,8 +270,18 @@ func (p *projection) attempt(s *Shard, i int, parent, id, by string) {
 	p.add(step+"/serve", step, serve)
 	if a.Written != 0 { // not below the promotion, which has ended: Jaeger would take the one for the other's skewed clock
 		p.add(step+"/write", parent, Span{Name: fmt.Sprintf("first write %s @%s", s.Name, a.To), NodeID: a.ToID, Node: a.To, Start: a.Served, End: a.Written,
-			Attributes: []Attribute{Text(attributeShard, s.Name)}})
+			Attributes: []Attribute{Text(attributeShard, s.Name)}, Links: a.write()})
 	}
+}
+
+// write is where the first write is to be found in the trace of its client, if it was traced.
+func (a *Attempt) write() []Link {
+	trace, err := ParseTraceID(a.WriteTrace)
+	span, damaged := ParseSpanID(a.WriteSpan)
+	if err != nil || damaged != nil || trace == (TraceID{}) || span == (SpanID{}) {
+		return nil
+	}
+	return []Link{{Trace: trace, Span: span, Why: "the client's write"}}
 }
 
 // groups shows very many shards: the slowest and those in trouble by themselves, the rest by target node.

@@ -182,6 +182,10 @@ type Attempt struct {
 	Source     string `json:"source"`     // that node
 	Bytes      int64  `json:"bytes"`      // of a snapshot
 	Operations int64  `json:"operations"` // that came one by one
+
+	// The span of that first write, in hexadecimal, where it was traced as a message; else empty, as a release before has it.
+	WriteTrace string `json:"write_trace"`
+	WriteSpan  string `json:"write_span"`
 }
 
 // Group is what is left of shards that are not in a record one by one.

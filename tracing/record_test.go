@@ -91,8 +91,9 @@ func thousand() *tracing.Failover {
 	f.Shards, f.Earlier = nil, nil
 	for i := range 1000 {
 		s := tracing.Shard{ID: uint32(i), Name: fmt.Sprintf("orders/%d", i), From: "n2", Plan: 0, Decided: (1163 + int64(i)%7) * ms,
-			Reason:   fmt.Sprintf("orders/%d has no primary; of 2 copies in sync c%d is on the node that leads fewest shards: n3, with %d", i, 2000+i*3, i/5),
-			Attempts: []tracing.Attempt{{To: fmt.Sprintf("n%d", 3+i%5), ToID: fmt.Sprintf("id%d", 3+i%5), Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170*ms + int64(i*7919%40000)*1000, Waited: i % 9}}}
+			Reason: fmt.Sprintf("orders/%d has no primary; of 2 copies in sync c%d is on the node that leads fewest shards: n3, with %d", i, 2000+i*3, i/5),
+			Attempts: []tracing.Attempt{{To: fmt.Sprintf("n%d", 3+i%5), ToID: fmt.Sprintf("id%d", 3+i%5), Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170*ms + int64(i*7919%40000)*1000, Waited: i % 9,
+				Written: 1300 * ms, WriteTrace: tracing.KindFailover.Trace("c", "n", uint64(i)).String(), WriteSpan: tracing.TraceID{}.Span(fmt.Sprint(i)).String()}}}
 		for n := 3; n <= 4; n++ {
 			word := f.Say(tracing.Word{Decider: "warm", Verdict: "NOT_PREFERRED", Reason: fmt.Sprintf("n%d leads %d of %d", n, i, i*31%977), Module: "ab12cd34", Fuel: int64(i)})
 			s.Candidates = append(s.Candidates, tracing.Candidate{Node: fmt.Sprintf("n%d", n), Verdict: "NOT_PREFERRED", Words: []int{word}, Chosen: n == 3})
@@ -123,7 +124,7 @@ func TestThousandShardsAreKept(t *testing.T) {
 		t.Errorf("it says %s", kept.Summary())
 	}
 	for _, trouble := range []string{"orders/500", "orders/600"} {
-		if s := kept.Shard(trouble); s == nil || len(s.Candidates) != 2 {
+		if s := kept.Shard(trouble); s == nil || len(s.Candidates) != 2 || len(s.Attempts) > 0 && s.Last().WriteTrace == "" {
 			t.Errorf("of %s, which is in trouble, there is %+v", trouble, s)
 		}
 	}

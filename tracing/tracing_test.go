@@ -38,7 +38,8 @@ func death() *tracing.Failover {
 	f.Shards = []tracing.Shard{
 		{ID: 17, Name: "orders/17", From: "n2", Plan: 0, Decided: 1163 * ms, Reason: "c44 is on the node that leads fewest shards",
 			Candidates: []tracing.Candidate{{Node: "n3", Verdict: "NOT_PREFERRED", Words: []int{sick}, Chosen: true}, {Node: "n4", Verdict: "NO", Words: []int{dead}}},
-			Attempts:   []tracing.Attempt{{To: "n3", ToID: "id3", Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170 * ms, Written: 1172 * ms, Entries: 3, Waited: 9}}},
+			Attempts: []tracing.Attempt{{To: "n3", ToID: "id3", Term: 4, Told: 1166 * ms, Heard: 1167 * ms, Served: 1170 * ms, Written: 1172 * ms, Entries: 3, Waited: 9,
+				WriteTrace: "0af7651916cd43dd8448eb211c80319c", WriteSpan: "b7ad6b7169203331"}}},
 		{ID: 18, Name: "orders/18", From: "n2", Plan: 1, To: "n3", Decided: 1163 * ms, Reason: "the only one in sync on a living node",
 			Candidates: []tracing.Candidate{{Node: "n3", Verdict: "YES", Chosen: true}},
 			Attempts: []tracing.Attempt{{To: "n4", ToID: "id4", Term: 2, Told: 1166 * ms, Failed: "node n4 died"},
@@ -133,11 +134,20 @@ func random(r *rand.Rand, shards int) *tracing.Failover {
 		s := tracing.Shard{ID: uint32(i), Name: fmt.Sprintf("k/%d", i), From: "n2", Plan: r.IntN(4) - 1, Decided: at()}
 		s.Candidates = []tracing.Candidate{{Node: "n3", Words: []int{f.Say(tracing.Word{Decider: "d", Verdict: "NO", Reason: fmt.Sprint(r.Uint64())})}}}
 		for range r.IntN(3) {
-			s.Attempts = append(s.Attempts, tracing.Attempt{To: fmt.Sprintf("n%d", 3+r.IntN(3)), Told: at(), Heard: at(), Served: at(), Written: at()})
+			s.Attempts = append(s.Attempts, tracing.Attempt{To: fmt.Sprintf("n%d", 3+r.IntN(3)), Told: at(), Heard: at(), Served: at(), Written: at(),
+				WriteTrace: hexadecimal(r, 16), WriteSpan: hexadecimal(r, 8)})
 		}
 		f.Shards = append(f.Shards, s)
 	}
 	return f
+}
+
+// hexadecimal is an id of so many bytes, or none.
+func hexadecimal(r *rand.Rand, n int) (text string) {
+	for range n * r.IntN(2) {
+		text += fmt.Sprintf("%02x", r.IntN(256))
+	}
+	return text
 }
 
 // reference/tracing: no root twice, no span id with two contents, no link from a root into its own trace, and no child before its parent.
@@ -153,6 +163,11 @@ func TestSpansOfAnyRecordAreWhole(t *testing.T) {
 				t.Fatalf("record %d: %q has the id of another span", n, s.Name)
 			}
 			seen[s.ID] = i
+			for _, l := range s.Links {
+				if l.Trace == s.Trace || l.Trace == (tracing.TraceID{}) || l.Span == (tracing.SpanID{}) {
+					t.Fatalf("record %d: %q links to %v %v", n, s.Name, l.Trace, l.Span)
+				}
+			}
 			if s.Parent == (tracing.SpanID{}) {
 				roots++
 				if len(s.Links) > 0 {

@@ -16,7 +16,7 @@ import (
 //	└ shard orders/17 …    n1  |                       ━━━━━|   51.0ms
 //
 // A span whose parent is not there is drawn as a root, so what is known of a failover that goes on can be seen. A failed
-// span is marked with ✗ and its error follows below.
+// span is marked with ✗ and its error follows below, as do its links to other traces.
 func Waterfall(w io.Writer, spans []Span, width int) error {
 	if len(spans) == 0 {
 		_, err := fmt.Fprintln(w, "no spans")
@@ -36,6 +36,11 @@ func Waterfall(w io.Writer, spans []Span, width int) error {
 		}
 		if r.span.Error != "" {
 			if _, err := fmt.Fprintf(w, "%s  ✗ %s\n", strings.Repeat(" ", 2*r.depth), r.span.Error); err != nil {
+				return err
+			}
+		}
+		for _, l := range r.span.Links {
+			if _, err := fmt.Fprintf(w, "%s  → %s: trace %s, span %s\n", strings.Repeat(" ", 2*r.depth), l.Why, l.Trace, l.Span); err != nil {
 				return err
 			}
 		}

@@ -391,6 +391,9 @@ func (s *stories) took(state *cluster.State, t *Takeover) {
 		}
 		setBack(a, t, gone)
 		a.Written = cmp.Or(a.Written, written)
+		if t.Written != 0 && t.Write.Valid() {
+			a.WriteTrace, a.WriteSpan = t.Write.Trace.String(), t.Write.Span.String()
+		}
 		if t.Served != 0 {
 			a.Failed, shard.Problem = "", ""
 		}

@@ -131,6 +131,7 @@ func (s *stage) serve(places ...int) {
 			t := Takeover{Shard: r.ID, Term: r.Term, Node: r.PrimaryCopy().Node, Heard: s.now, Served: s.now + 1e6, Entries: i}
 			if written {
 				t.Served, t.Heard, t.Written = s.now-4e6, s.now-5e6, s.now
+				t.Write = tracing.Carrier{Trace: tracing.TraceID{1, byte(i)}, Span: tracing.SpanID{2, byte(i)}}
 			}
 			s.took(s.state, &t)
 		}

@@ -26,6 +26,8 @@ type Takeover struct {
 	Entries int   // writes that its predecessor left open, and it sent again
 	Waited  int   // requests that waited on its node for that
 
+	Write tracing.Carrier `msgpack:"-"` // the span of the first write, if it was traced as a message: told beside, see told
+
 	sent, received int64 // by the clocks of its node and of this one, if it came from another
 }
 
@@ -38,7 +40,7 @@ const (
 )
 
 // takeoverLimits bound a message of takeovers.
-var takeoverLimits = wire.Limits{Depth: 4, Elements: 64 * maxTold}
+var takeoverLimits = wire.Limits{Depth: 5, Elements: 64 * maxTold}
 
 // message is what goes to the leader: takeovers and waits are told, or its stories are asked for.
 type message struct {
@@ -47,6 +49,38 @@ type message struct {
 	Sent      int64 // by the clock of who sends it, nanoseconds since 1970
 	Ask       bool
 	Arrivals  []Arrival
+}
+
+// traced is a message with the spans of first writes. Releases before do not read it: they are told the message alone.
+type traced struct {
+	Message message
+	Writes  []write
+}
+
+// write is the span of the first write of a takeover.
+type write struct {
+	Shard shards.ShardID
+	Term  shards.Term
+	Trace tracing.TraceID
+	Span  tracing.SpanID
+}
+
+// firstOfTraced is the first byte of an encoded traced: an array of two.
+const firstOfTraced = 0x92
+
+// encode is the message, with the spans of the first writes in it if there are any, and alone.
+func (m *message) encode() (whole, alone []byte) {
+	x := traced{Message: *m}
+	for i := range m.Takeovers {
+		if t := &m.Takeovers[i]; t.Written != 0 && t.Write.Valid() {
+			x.Writes = append(x.Writes, write{t.Shard, t.Term, t.Write.Trace, t.Write.Span})
+		}
+	}
+	alone = wire.Marshal(*m)
+	if whole = alone; len(x.Writes) > 0 {
+		whole = wire.Marshal(x)
+	}
+	return whole, alone
 }
 
 // answer is the reply to Ask: encoded records.
@@ -184,9 +218,7 @@ func (t *Teller) tell() bool {
 	case leader == t.c.Self:
 		err = t.c.Here(m.Takeovers, m.Waits, m.Arrivals)
 	default:
-		ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
-		defer cancel()
-		_, err = t.c.Call(ctx, leader, wire.Marshal(m))
+		err = t.call(leader, &m)
 	}
 	if err != nil {
 		t.c.Log.Debug("the placement leader was not told of takeovers; again soon", "leader", leader, "shards", len(m.Takeovers), "waits", len(m.Waits), "error", err)
@@ -194,6 +226,19 @@ func (t *Teller) tell() bool {
 	}
 	t.heard(&m, term)
 	return true
+}
+
+// call tells another node. A release before reads nothing of the spans of writes.
+func (t *Teller) call(leader shards.NodeID, m *message) error {
+	ctx, cancel := context.WithTimeout(t.ctx, tellTimeout)
+	defer cancel()
+	whole, alone := m.encode()
+	_, err := t.c.Call(ctx, leader, whole)
+	var refused *shards.Error
+	if len(whole) > len(alone) && errors.As(err, &refused) && refused.Kind == shards.KindInvalid {
+		_, err = t.c.Call(ctx, leader, alone)
+	}
+	return err
 }
 
 // news is what the leader of a term does not have. What is old is forgotten.
@@ -256,13 +301,22 @@ func (t *Teller) heard(m *message, term uint64) {
 	}
 }
 
+type takeoverKey struct {
+	shard shards.ShardID
+	term  shards.Term
+}
+
 // decodeMessage reads what another node sent.
 func decodeMessage(from shards.NodeID, body []byte) (*message, error) {
-	m := &message{}
-	if err := wire.Unmarshal(body, takeoverLimits, m); err != nil {
+	var x traced
+	m, into := &x.Message, any(&x.Message)
+	if len(body) > 0 && body[0] == firstOfTraced {
+		into = &x
+	}
+	if err := wire.Unmarshal(body, takeoverLimits, into); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: what node %s tells: %w", from, err)}
 	}
-	if n := max(len(m.Takeovers), len(m.Waits), len(m.Arrivals)); n > maxTold {
+	if n := max(len(m.Takeovers), len(m.Waits), len(m.Arrivals), len(x.Writes)); n > maxTold {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("failover: node %s tells of %d takeovers, waits or arrivals; at most %d", from, n, maxTold)}
 	}
 	for i := range m.Waits {
@@ -271,8 +325,14 @@ func decodeMessage(from shards.NodeID, body []byte) (*message, error) {
 	for i := range m.Arrivals {
 		m.Arrivals[i].By = from
 	}
+	written := make(map[takeoverKey]tracing.Carrier, len(x.Writes)) // asked by key only
+	for _, w := range x.Writes {
+		written[takeoverKey{w.Shard, w.Term}] = tracing.Carrier{Trace: w.Trace, Span: w.Span}
+	}
 	for i := range m.Takeovers {
-		m.Takeovers[i].Node = from // nobody speaks for another
+		takeover := &m.Takeovers[i]
+		takeover.Node = from // nobody speaks for another
+		takeover.Write = written[takeoverKey{takeover.Shard, takeover.Term}]
 	}
 	return m, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wire"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -351,5 +352,58 @@ func TestTellerTellsWhatIsNew(t *testing.T) {
 	}
 	if m = x.news(5); len(m.Takeovers) != 2 || len(m.Arrivals) != 2 {
 		t.Errorf("to the next leader it tells %+v", m)
+	}
+}
+
+// Nodes of a release before tell nothing of a first write's trace, and read what this one tells.
+func TestTakeoversOfOtherReleases(t *testing.T) {
+	type before struct {
+		Shard                  shards.ShardID
+		Term                   shards.Term
+		Node                   shards.NodeID
+		Heard, Served, Written int64
+		Entries, Waited        int
+	}
+	type messageBefore struct {
+		Takeovers []before
+		Waits     []Felt
+		Sent      int64
+		Ask       bool
+		Arrivals  []Arrival
+	}
+	old := messageBefore{Takeovers: []before{{Shard: 1, Term: 3, Written: 9, Waited: 2}, {Shard: 2, Term: 3}}, Sent: 7, Arrivals: []Arrival{{Shard: 4}}}
+	m, err := decodeMessage("id9", wire.Marshal(old))
+	if err != nil || len(m.Takeovers) != 2 || m.Takeovers[0] != (Takeover{Shard: 1, Term: 3, Node: "id9", Written: 9, Waited: 2}) || len(m.Arrivals) != 1 {
+		t.Errorf("of a release before: %+v, %v", m, err)
+	}
+	c := tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{2}}
+	list := []Takeover{{Shard: 1, Term: 3, Written: 9, Waited: 2, Write: c}, {Shard: 2, Term: 3}}
+	for _, release := range []string{"this one", "one before"} {
+		var got []Takeover
+		x := &Teller{ctx: t.Context(), c: TellerConfig{Call: func(_ context.Context, _ shards.NodeID, body []byte) ([]byte, error) {
+			if release == "this one" {
+				m, err := decodeMessage("id9", body)
+				if err != nil {
+					return nil, err
+				}
+				got = m.Takeovers
+				return nil, nil
+			}
+			var read messageBefore
+			if err := wire.Unmarshal(body, takeoverLimits, &read); err != nil {
+				return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+			}
+			for _, o := range read.Takeovers {
+				got = append(got, Takeover{Shard: o.Shard, Term: o.Term, Node: "id9", Written: o.Written, Waited: o.Waited})
+			}
+			return nil, nil
+		}}}
+		want := []Takeover{{Shard: 1, Term: 3, Node: "id9", Written: 9, Waited: 2}, {Shard: 2, Term: 3, Node: "id9"}}
+		if release == "this one" {
+			want[0].Write = c
+		}
+		if err := x.call("id1", &message{Takeovers: list, Sent: 7}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s reads %+v, %v", release, got, err)
+		}
 	}
 }

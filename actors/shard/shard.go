@@ -242,7 +242,7 @@ func (s *Shard) run(w Work) {
 	}
 	s.worker = nil
 	if s.part != nil && s.part.reign.virgin {
-		s.wrote()
+		s.wrote(w)
 	}
 	s.settle()
 }

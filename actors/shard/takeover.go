@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // Takeover is how a copy became its shard's primary. Times are nanoseconds since 1970.
@@ -15,6 +16,8 @@ type Takeover struct {
 	Written int64 // the first write was acknowledged; 0: none was yet
 	Entries int   // writes that its predecessor left open, and it sent again
 	Waited  int   // works that waited for that
+
+	Write tracing.Carrier // of the first write, if it is traced
 }
 
 // reign is what a primary remembers of the beginning of its present term.
@@ -53,12 +56,17 @@ func (s *Shard) serves() {
 }
 
 // wrote notes, once, that the copy has taken a write in its present term, before its client has an answer. It is told once the copy serves.
-func (s *Shard) wrote() {
+func (s *Shard) wrote(w Work) {
 	r := &s.part.reign
 	if !s.leads.Load() {
 		return
 	}
 	r.virgin, r.Written = false, time.Now().UnixNano()
+	if t, can := w.(Traced); can {
+		if c := t.Trace(); c.Sampled() {
+			r.Write = c
+		}
+	}
 	if !r.unknown {
 		s.link.Took(r.Takeover)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/tracing"
 )
 
 // chronicle is what the copies of a town told of their takeovers.
@@ -68,6 +70,14 @@ func TestTakeoverIsTold(t *testing.T) {
 	})
 }
 
+// tracedWork is a work that belongs to a trace.
+type tracedWork struct {
+	*answers
+	from tracing.Carrier
+}
+
+func (w tracedWork) Trace() tracing.Carrier { return w.from }
+
 // A write that waits with what the predecessor left is committed in one go with that, and is the first that is told of.
 func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 	inTown(t, 3, 3, shards.Keyspace{Shards: 1}, func(w *town) {
@@ -96,7 +106,14 @@ func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 		heir := w.primary(0)
 		w.await("its leading", heir.leads.Load)
 		answered := make(chan error, 1)
-		go func() { answered <- ask(heir, set("a", "1")).err }()
+		first := tracedWork{&answers{txns: []store.Txn{{Ops: []store.Op{set("a", "1")}}}}, tracing.Carrier{Trace: tracing.TraceID{1}, Span: tracing.SpanID{2}, Flags: 1}}
+		go func() {
+			b := NewBatch()
+			b.Begin()
+			heir.Submit(time.Now().UnixMilli(), first, b)
+			b.Wait()
+			answered <- first.err
+		}()
 		<-time.After(10 * time.Millisecond)
 		if told := w.takeovers.of(w.row(0).ID, w.row(0).Term); len(told) > 0 {
 			t.Errorf("it serves before the others have what was left: %+v", told)
@@ -110,6 +127,9 @@ func TestFirstWriteWithWhatWasLeft(t *testing.T) {
 		w.await("both words", func() bool { told = w.takeovers.of(w.row(0).ID, w.row(0).Term); return len(told) == 2 }) // without another write
 		if told[0].Entries != 1 || told[0].Written != 0 || told[1].Written == 0 || told[1].Written > now || told[1].Served != told[0].Served || told[0].Served > told[1].Written {
 			t.Errorf("a client had its answer at %d, and %+v was told", now, told)
+		}
+		if told[1].Write != first.from {
+			t.Errorf("the first write is %+v, which was not traced as %+v", told[1].Write, first.from)
 		}
 	})
 }

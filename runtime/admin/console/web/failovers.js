@@ -43,6 +43,7 @@ function spansOf(otlp) {
     id: x.spanId, trace: x.traceId, parent: x.parentSpanId || '', name: x.name, node: text(r.resource.attributes, 'troupe.node.name'), error: x.status ? x.status.message : '',
     start: Number(BigInt(x.startTimeUnixNano) / 1000n) / 1000, end: Number(BigInt(x.endTimeUnixNano) / 1000n) / 1000, shard: text(x.attributes, 'troupe.shard.id'),
     events: (x.events || []).map((e) => ({ at: Number(BigInt(e.timeUnixNano) / 1000n) / 1000, name: e.name, reason: text(e.attributes, 'troupe.decider.reason') })),
+    links: (x.links || []).map((l) => ({ why: text(l.attributes, 'why'), trace: l.traceId, span: l.spanId })),
     notes: (x.attributes || []).map((a) => `${a.key.replace(/^troupe\./, '')}: ${Object.values(a.value)[0]}`),
   }))));
 }
@@ -127,6 +128,9 @@ function Meanwhile({ id, record, from, to, at, setAt, chosen }) {
     <p class="bar"><small>As ${past.node} saw it. A cell chooses its shard, whose verdicts stand below.</small>${some && html`<label><input type="checkbox" checked=${all} onChange=${(e) => setAll(e.target.checked)} /> all ${past.rows.size} shards, not only those concerned</label>`}</p></section>`;
 }
 
+// mine says that a link leads to a failover, and not to a message's trace, which only a collector has.
+const mine = (link) => link.why !== 'the client\'s write';
+
 const height = 20;
 const folds = 40; // steps from which on those inside of a shard's are folded up at first
 
@@ -155,5 +159,6 @@ export function Waterfall({ spans, from, to, at, chosen, choose }) {
       </svg>
       <span role="cell" class="long">${ms(s.end - s.start)}</span>
       ${s.error && html`<span role="cell" class="bad">${s.error}</span>`}
+      ${s.links.map((l) => html`<span role="cell" class="leads">→ ${l.why}: ${mine(l) ? html`<a href=${'#/failovers/' + l.trace}>trace ${l.trace}</a>` : html`trace <code>${l.trace}</code>, span <code>${l.span}</code>`}</span>`)}
     </div>`)}</div>`;
 }
