@@ -87,6 +87,9 @@ func (a api) Facts() admin.Facts {
 				per.Writes += st.Writes
 				per.Limbo += st.Limbo
 				per.Snapshots += st.Snapshots
+				if !st.Oldest.IsZero() {
+					per.Oldest = max(per.Oldest, time.Since(st.Oldest))
+				}
 				per.Lag = max(per.Lag, behind(&st))
 			}
 		}

@@ -27,8 +27,8 @@ type Entry struct {
 }
 
 // Scan visits keys in the order of their bytes, across all shards of the keyspace. Each shard shows one moment, its own, at
-// which the scan began; writers are not held up, and memory for what they overwrite meanwhile is held until the scan ends.
-// An error ends the scan.
+// which the scan began; writers are not held up, and memory for what they overwrite meanwhile is held until the scan ends: while
+// others hold as much as they may, a scan is refused with an error of shards.KindFull. An error ends the scan.
 func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m := merge{reverse: o.Reverse}

@@ -281,7 +281,7 @@ func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, span vir
 			yield(virtual.Entry{}, &shards.NotPrimaryError{Shard: id})
 			return
 		}
-		view, err := here.View()
+		view, err := here.BriefView()
 		if err != nil {
 			yield(virtual.Entry{}, err)
 			return

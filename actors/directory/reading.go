@@ -175,7 +175,7 @@ func (d *Directory) count(st *store.Store, q *query) int64 {
 
 // keysInSlot looks through a snapshot, so that others are not held up.
 func keysInSlot(s *shard.Shard, q *query, visit func(key []byte)) error {
-	view, err := s.View()
+	view, err := s.BriefView()
 	if err != nil {
 		return err
 	}

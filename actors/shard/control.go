@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
@@ -56,6 +57,7 @@ type Stats struct {
 	Memory    int64        // bytes held by the store
 	Limbo     int64        // of these, what only snapshots still see
 	Snapshots int64        // open ones
+	Oldest    time.Time    // when the oldest of those was taken that are open; zero if none is
 	Applied   shards.SeqNo // transactions the store has seen
 	Logged    shards.SeqNo // transactions in the log; 0 without a log
 	Saved     shards.SeqNo // transactions in the newest snapshot file
@@ -88,6 +90,9 @@ func (s *Shard) Stats() Stats {
 	}
 	of := s.store.Stats()
 	st.Limbo, st.Snapshots = of.Limbo, of.Snapshots
+	if len(s.views) > 0 {
+		st.Oldest = s.views[0].opened
+	}
 	if s.down != nil {
 		st.Reason = s.down.Error()
 	}
@@ -124,32 +129,4 @@ func (s *Shard) InspectStale(f func(*store.Store)) error {
 	}
 	f(s.store)
 	return nil
-}
-
-// View is a snapshot of a shard that can be read from any goroutine while the shard goes on.
-type View struct {
-	*store.Snapshot
-	shard *Shard
-}
-
-// View takes a snapshot in constant time. It holds memory until Close. Errors are those of Inspect.
-func (s *Shard) View() (*View, error) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	if err := s.readable(); err != nil {
-		return nil, err
-	}
-	snapshot := s.store.Snapshot()
-	if err := s.readable(); err != nil { // the process may have slept in between
-		snapshot.Close()
-		return nil, err
-	}
-	return &View{Snapshot: snapshot, shard: s}, nil
-}
-
-// Close gives the snapshot's memory back to the shard. It may be called once.
-func (v *View) Close() {
-	v.shard.turn.Lock()
-	defer v.shard.turn.Unlock()
-	v.Snapshot.Close()
 }

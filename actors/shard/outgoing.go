@@ -8,7 +8,6 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
-	"github.com/troupe-actors/troupe/shards/store"
 )
 
 // outgoing is a snapshot on its way to another copy. Its goroutine reads chunks and sends them, off the turn; the source is
@@ -17,7 +16,7 @@ type outgoing struct {
 	source *recovery.Source
 	to     shards.NodeID
 	base   shards.SeqNo // of the snapshot
-	view   *store.Snapshot
+	view   *View
 	nudged chan struct{}
 
 	next  func() ([]byte, error, bool) // the goroutine's own
@@ -49,7 +48,7 @@ func (s *Shard) stream(id shards.CopyID) {
 		p.core.SnapshotEnded(id, false)
 		return
 	}
-	o := &outgoing{source: source, to: p.homes[id], base: base.Seq, view: s.store.Snapshot(), nudged: make(chan struct{}, 1)}
+	o := &outgoing{source: source, to: p.homes[id], base: base.Seq, view: s.openView(), nudged: make(chan struct{}, 1)}
 	p.outgoing[id] = o
 	s.link.sending.Add(1)
 	p.core.Retain(id, base.Seq)
@@ -135,7 +134,7 @@ func (s *Shard) streamOver(o *outgoing, r *recovery.SourceReady) {
 	s.link.sending.Add(-1)
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	o.view.Close()
+	o.view.drop()
 	p := s.part
 	id := o.source.To()
 	if p.outgoing[id] == o {

@@ -199,7 +199,7 @@ func (s *Shard) Checkpoint(files *wal.Snapshots) error {
 		s.turn.Unlock()
 		return nil
 	}
-	view := &View{Snapshot: s.store.Snapshot(), shard: s}
+	view := s.openView()
 	covered := s.unsave
 	term := shards.Term(0)
 	if s.part != nil {

@@ -62,8 +62,9 @@ type Shard struct {
 	listed    bool         // the committer will come by
 	savedTerm shards.Term  // term of saved
 	watches   map[*Watch]bool
-	worker    Work // whose results visit passes on...
-	index     int  // ...and for which transaction
+	views     []*View // open, the oldest first
+	worker    Work    // whose results visit passes on...
+	index     int     // ...and for which transaction
 	visit     func(op int, r *store.Result)
 	one       store.Result // of the single read that is going on
 

@@ -236,8 +236,9 @@ type KeyspaceFacts struct {
 	Evicted uint64 // keys
 	Lag     uint64 // operations that the slowest copy in sync lacks, of any primary here
 
-	Limbo     int64 // bytes that only open snapshots of its copies here still see
-	Snapshots int64 // open ones
+	Limbo     int64         // bytes that only open snapshots of its copies here still see
+	Snapshots int64         // open ones
+	Oldest    time.Duration // since the oldest of them was taken; 0: none is open
 }
 
 // GuestFacts count what a module of actors has done since this node has loaded it.

@@ -73,7 +73,7 @@ func (m *memory) Shards() []Shard {
 
 func (m *memory) Facts() Facts {
 	return Facts{Certificates: map[string]int64{"nodes": 2_000_000_000},
-		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version, Lag: 7}},
+		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version, Lag: 7, Oldest: 1500 * time.Millisecond}},
 		Actors:    []ActorFacts{{Kind: "counter", Active: 1, Bytes: 800, Waiting: 2}},
 		Guests:    []GuestFacts{{Kind: "counter", Version: "1", Made: 1}},
 		ApplyLag:  3, Forwards: 4, Retries: 5, ClockOffset: -20 * time.Millisecond, ClockKnown: true,

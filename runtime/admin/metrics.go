@@ -79,6 +79,7 @@ var (
 	metricRetries      = metric("client_retries_total", "Pieces of work for shards that this node tried again, since nobody led them, or somebody else did.")
 	metricLimbo        = metric("keyspace_limbo_bytes", "Memory of this node's copies of a keyspace that only open snapshots still see: scans, backups, and copies on their way, in bytes.", "keyspace")
 	metricOpen         = metric("keyspace_open_snapshots", "Snapshots of this node's copies of a keyspace that are open.", "keyspace")
+	metricOldest       = metric("keyspace_oldest_snapshot_seconds", "How long the oldest open snapshot of this node's copies of a keyspace has been open, in seconds; 0 if none is.", "keyspace")
 	metricLag          = metric("shard_replication_lag", "Operations that the slowest copy in sync lacks of what its primary has ordered, the most of any primary of this node.", "keyspace")
 	metricApplyLag     = metric("raft_apply_lag", "Entries of the metadata group's log that this node knows to be committed and has not applied yet.")
 	metricClockOffset  = metric("cluster_clock_offset_seconds", "How far this node's clock is ahead of the placement leader's, to half of a round trip; missing while that is not known.")
@@ -174,6 +175,7 @@ func (m sender) facts(f *Facts) {
 		m.gauge(metricLag, float64(k.Lag), k.Name)
 		m.gauge(metricLimbo, float64(k.Limbo), k.Name)
 		m.gauge(metricOpen, float64(k.Snapshots), k.Name)
+		m.gauge(metricOldest, k.Oldest.Seconds(), k.Name)
 	}
 	for _, g := range f.Guests {
 		m.counter(metricGuestMessages, float64(g.Handled), g.Kind, g.Version, "handled")

@@ -114,7 +114,7 @@ func TestFiguresAreOnThePage(t *testing.T) {
 	page := ask(NewServer(backend, ServerConfig{}), "GET", "/metrics", "").Body.String()
 	for _, line := range []string{
 		`troupe_cluster_detector_silence_ratio{node="n2"} 0.25`, `troupe_cluster_clock_offset_seconds -0.02`, `troupe_raft_apply_lag 3`, `troupe_routing_forwards_total 4`,
-		`troupe_client_retries_total 5`, `troupe_actor_mailbox_depth{type="counter"} 2`, `troupe_shard_replication_lag{keyspace="default"} 7`,
+		`troupe_client_retries_total 5`, `troupe_actor_mailbox_depth{type="counter"} 2`, `troupe_shard_replication_lag{keyspace="default"} 7`, `troupe_keyspace_oldest_snapshot_seconds{keyspace="default"} 1.5`,
 		`troupe_cluster_loss_unplaceable_copies{node="n2"} 3`, `troupe_cluster_loss_unserved_shards{node="n2"} 0`, `troupe_cluster_loss_used_ratio{node="n2"} 1.2`,
 	} {
 		if !strings.Contains(page, "\n"+line+"\n") {

@@ -56,10 +56,10 @@ type arena struct {
 	newest *Snapshot
 	frozen int64 // version of the newest live snapshot, -1 without one
 
-	arenaBytes, used, limbo, live, bigBytes, stale, deadBytes int64
-	bigFree                                                   []uint32
-	snapshots                                                 int
-	poisoned                                                  bool
+	arenaBytes, used, limbo, live, bigBytes, bigLimbo, stale, deadBytes int64
+	bigFree                                                             []uint32
+	snapshots                                                           int
+	poisoned                                                            bool
 }
 
 // class maps a size to its free list and to the block's real size: exact multiples of 8 up to exactLimit, then eight
@@ -223,6 +223,7 @@ func (a *arena) retire(ref uint32) {
 		return
 	}
 	a.limbo += int64(block)
+	a.bigLimbo += a.bigOf(ref, b)
 	a.deadBytes -= int64(cap(a.newest.dead)) * 4
 	a.newest.dead = append(a.newest.dead, ref)
 	a.deadBytes += int64(cap(a.newest.dead)) * 4
@@ -254,6 +255,14 @@ func (a *arena) keepBig(value []byte) uint32 {
 	}
 	a.big = append(a.big, value)
 	return uint32(len(a.big) - 1)
+}
+
+// bigOf is the size of a block's big value; 0 if it has none.
+func (a *arena) bigOf(ref uint32, b []byte) int64 {
+	if ref&kindMask != kindLeaf || leafMeta(b)&metaBig == 0 {
+		return 0
+	}
+	return int64(cap(a.big[a.bigSlot(b)]))
 }
 
 func (a *arena) dropBig(slot uint32) {

@@ -88,16 +88,17 @@ func (t *Tree) checkLeaf(c *census, ref uint32, path []byte) {
 
 // checkArena checks that live, dead and free blocks are apart, and that with the rest they fill the chunks.
 func (t *Tree) checkArena(c *census) {
-	var limbo, free int64
+	var limbo, bigLimbo, free int64
 	for s := t.newest; s != nil; s = s.older {
 		for _, ref := range s.dead {
 			must(!c.blocks[ref&^kindMask], "dead block %x is reachable", ref)
 			c.blocks[ref&^kindMask] = true
 			_, block := class(t.sizeOf(ref, t.at(ref)))
 			limbo += int64(block)
+			bigLimbo += t.bigOf(ref, t.at(ref))
 		}
 	}
-	must(limbo == t.limbo, "limbo %d, dead lists hold %d", t.limbo, limbo)
+	must(limbo == t.limbo && bigLimbo == t.bigLimbo, "limbo %d and %d, dead lists hold %d and %d", t.limbo, t.bigLimbo, limbo, bigLimbo)
 	for index, head := range t.free {
 		for ; head != 0; head = get32(t.at(head), 0) {
 			must(!c.blocks[head], "free block %x is reachable", head)

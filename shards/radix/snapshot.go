@@ -83,6 +83,7 @@ func (a *arena) bury(s *Snapshot) {
 		size := a.sizeOf(ref, b)
 		_, block := class(size)
 		a.limbo -= int64(block)
+		a.bigLimbo -= a.bigOf(ref, b)
 		a.dispose(ref, b, size)
 	}
 	if older != nil {

@@ -2,7 +2,7 @@ package radix
 
 // Sizes of the structs themselves in bytes; a test holds them to the truth.
 const (
-	treeSize     = 384
+	treeSize     = 392
 	snapshotSize = 152
 )
 
@@ -11,7 +11,7 @@ type Stats struct {
 	Keys      int64
 	LiveBytes int64 // keys and values
 	Used      int64 // blocks of the live tree
-	Limbo     int64 // blocks that only snapshots still see
+	Limbo     int64 // what only snapshots still see, of Arena and of Big
 	Arena     int64 // chunks, with those that only snapshots still see
 	Big       int64 // values above 4 KiB
 	Sidecar   int64
@@ -22,7 +22,7 @@ type Stats struct {
 // Stats reads the counters in O(1).
 func (t *Tree) Stats() Stats {
 	return Stats{
-		Keys: int64(t.n), LiveBytes: t.live, Used: t.used, Limbo: t.limbo, Arena: t.arenaBytes + t.stale, Big: t.bigBytes,
+		Keys: int64(t.n), LiveBytes: t.live, Used: t.used, Limbo: t.limbo + t.bigLimbo + t.stale, Arena: t.arenaBytes + t.stale, Big: t.bigBytes,
 		Sidecar: t.side.bytes, Expiry: t.due.memory(), Snapshots: int64(t.snapshots),
 	}
 }
