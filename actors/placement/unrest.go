@@ -141,7 +141,7 @@ func (u *unrest) blamed(s *cluster.State, now time.Time) *cluster.Policy {
 // retreat is how a policy is taken back. What was before it comes back, unless that was taken back, too: the note says so, which
 // everything that an operator does ends; or unless it is the same: it was out of force in between.
 func retreat(p *cluster.Policy) cluster.Retreat {
-	if p.Note != "" || p.Previous == p.Active {
+	if p.TakenBack() || p.Previous == p.Active {
 		return cluster.RetreatDeactivate
 	}
 	return cluster.RetreatRollback

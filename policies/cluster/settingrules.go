@@ -38,6 +38,7 @@ const (
 	SettingMemoryWatermark      = "cluster.routing.allocation.memory.watermark." // as of the disk
 	SettingMisses               = "cluster.liveness.misses"
 	SettingNodeLeftDelay        = "cluster.routing.allocation.node_left.delayed_timeout"
+	SettingPolicyGate           = "cluster.policies.gate"
 	SettingProbeInterval        = "cluster.liveness.probe.interval"
 	SettingProbeTimeout         = "cluster.liveness.probe.timeout"
 	SettingProbers              = "cluster.liveness.probers"
@@ -108,6 +109,9 @@ var settingRules = []SettingRule{
 		Doc: "members that are asked about a suspect in each round"},
 	{Name: SettingRedialTimeout, Default: "400ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true, Ticks: true,
 		Doc: "after which time the placement leader takes a suspect that it dials for one that does not answer"},
+	{Name: SettingPolicyGate, Form: `limits, as in "plans=10, flips=0, moves=20, bytes=50gb, balance=1.2"`, Ticks: true,
+		check: func(value string) error { _, err := ParsePolicyGate(value); return err },
+		Doc:   "what must hold before any version of a policy is activated: it has been in the shadow, with the settings that it is to have, for so many plans, and in none of them did it fail, change more verdicts (flips) or more moves, move so many bytes more, or leave the fullest node so much above the mean, and fuller than without it; what is not said may be any number. Unless it is set, what the activation asks for alone. One that gives a reason for it passes, and the policy's note says so. A rollback is not asked"},
 	{Name: SettingReplicationLag, Default: "1.5s", Min: int64(200 * time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
 		Doc: "how long a copy in sync may owe its primary an acknowledgement before it is one in sync no more: writes wait for it for so long"},
 	{Name: SettingAllowRebalance, Default: RebalanceAlways, Values: []string{RebalanceAlways, RebalanceWithPrimaries, RebalanceWithAll},

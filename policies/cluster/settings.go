@@ -20,7 +20,7 @@ type SettingRule struct {
 	Time    bool   // a duration, as in "1m30s"
 	Form    string // what it takes, in words, if it is neither of these
 	Scoped  bool   // a keyspace may say it for itself: see ScopedName
-	Ticks   bool   // nodes go by it from their next tick on, and no plan reads it
+	Ticks   bool   // no plan reads it: nodes go by it from their next tick on, or when they are asked next
 	Doc     string
 	check   func(value string) error // of what Form says
 	special []string                 // what the chosen part may be that begins with "_"

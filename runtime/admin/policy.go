@@ -23,6 +23,7 @@ type PolicyList struct {
 	Uploads    []UploadInfo      `json:"uploads"` // modules that have become no policy
 	Bytes      int               `json:"bytes"`   // of all modules
 	MaxBytes   int               `json:"max_bytes"`
+	Gate       string            `json:"gate,omitempty"` // what must hold before a version is activated: setting cluster.policies.gate
 }
 
 // PolicyInfo is a policy that was pushed.
@@ -142,7 +143,7 @@ func (s *Server) policies(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
-	list := PolicyList{Version: state.Version, Policies: []PolicyInfo{}, House: []HousePolicy{}, Quarantine: []QuarantinedInfo{}, Uploads: []UploadInfo{}, MaxBytes: cluster.MaxModules}
+	list := PolicyList{Version: state.Version, Policies: []PolicyInfo{}, House: []HousePolicy{}, Quarantine: []QuarantinedInfo{}, Uploads: []UploadInfo{}, MaxBytes: cluster.MaxModules, Gate: state.Value(cluster.SettingPolicyGate)}
 	for i := range state.Policies {
 		list.Policies = append(list.Policies, policyInfo(state, &state.Policies[i], false))
 	}

@@ -238,6 +238,71 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// What a gate of bytes and balance is about is what the policy adds, and not what goes on without it.
+func TestGateOfBytesAndBalance(t *testing.T) {
+	g := Gate{Comparisons: 1, MaxBytes: new(float64(100)), MaxBalance: new(1.2)}
+	for _, x := range []struct {
+		active, shadow PlanSketch
+		want           string
+	}{
+		{PlanSketch{Bytes: 500, Copies: 1.5, Primaries: 2}, PlanSketch{Bytes: 600, Copies: 1.5, Primaries: 2}, ""},
+		{PlanSketch{Bytes: 500}, PlanSketch{Bytes: 601}, "101 bytes that would be moved beside those that are; at most 100"},
+		{PlanSketch{Copies: 1.1}, PlanSketch{Copies: 1.2}, ""},
+		{PlanSketch{Copies: 1.1}, PlanSketch{Copies: 1.3}, "1.30 times the mean of copies, and 1.10 without it; at most 1.20"},
+		{PlanSketch{Primaries: 1.5}, PlanSketch{Primaries: 1.6}, "1.60 times the mean of primaries"},
+	} {
+		if text := g.against(&Comparison{Active: x.active, Shadow: x.shadow}); (text == "") != (x.want == "") || !strings.Contains(text, x.want) {
+			t.Errorf("%+v beside %+v: %q, want %q", x.shadow, x.active, text, x.want)
+		}
+	}
+}
+
+// A gate that the cluster requires holds for every activation, also for one that asks for an easier one; who passes over it says why, and what
+// is kept of that is not taken for a policy that the cluster took back.
+func TestRequiredGate(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	if _, err := client.SetSettings(ctx, map[string]*string{"cluster.policies.gate": text("plans=2, moves=0")}); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := client.Policies(ctx); err != nil || l.Gate != "plans=2, moves=0" {
+		t.Errorf("the list says of the gate %q, %v", l.Gate, err)
+	}
+	made := func(moves ...string) Comparison {
+		return Comparison{Number: 1, Policies: []ShadowedPolicy{{Name: "spare", Version: 1}}, Added: moves}
+	}
+	for _, x := range []struct {
+		ask  Activation
+		news []Comparison
+		want string
+	}{
+		{Activation{}, nil, "the gate is closed that cluster.policies.gate requires: 0 of 2 comparisons"},
+		{Activation{Gate: &Gate{Comparisons: 1}}, []Comparison{made()}, "1 of 2 comparisons"},
+		{Activation{}, []Comparison{made(), made("a")}, "1 moves that only one of the two plans has; at most 0"},
+		{Activation{Gate: &Gate{Comparisons: 3}}, []Comparison{made(), made()}, "the gate is closed: 2 of 3 comparisons"},
+		{Activation{Gate: &Gate{Comparisons: 3}, Force: "now"}, nil, "does not"},
+		{Activation{}, []Comparison{made(), made()}, ""},
+	} {
+		a.mutex.Lock()
+		a.news.Comparisons = x.news
+		a.mutex.Unlock()
+		if _, err := client.ActivatePolicy(ctx, "spare", x.ask); (err == nil) != (x.want == "") || err != nil && !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%+v: %v, want %q", x.ask, err, x.want)
+		}
+	}
+	forced := Activation{Settings: map[string]*string{"nodes": text("n3")}, Force: "zone b burns"}
+	if _, err := client.ActivatePolicy(ctx, "spare", forced); err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.Policy(ctx, "spare")
+	if want := "the gate was passed over: zone b burns; 0 of 2 comparisons"; err != nil || !strings.HasPrefix(p.Note, want) {
+		t.Errorf("the note is %q, %v; want %q", p.Note, err, want)
+	}
+	if done, err := client.RetirePolicy(ctx, "spare", "rollback"); err != nil || !done.Changed {
+		t.Errorf("rolled back after that: %+v %v", done, err)
+	}
+}
+
 func TestPolicyStreams(t *testing.T) {
 	_, a, client := gather(t, ServerConfig{})
 	ctx := context.Background()

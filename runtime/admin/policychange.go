@@ -2,27 +2,19 @@ package admin
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
-// Activation is the body of /_policy/{policy}/activate, and without the gate that of /shadow.
+// Activation is the body of /_policy/{policy}/activate, and without gate and force that of /shadow.
 type Activation struct {
 	Version  int                `json:"version,omitempty"`  // 0: the newest
 	Settings map[string]*string `json:"settings,omitempty"` // changes to those in force; null goes back to the default
 	Off      bool               `json:"off,omitempty"`      // of a shadow: end it
 	Gate     *Gate              `json:"gate,omitempty"`
-}
-
-// Gate keeps a version from being activated whose shadow has not been as good as this.
-type Gate struct {
-	Comparisons int  `json:"comparisons"`         // so many, the newest in a row, must have been made of this version with these settings
-	MaxFlips    *int `json:"max_flips,omitempty"` // verdicts that are others, in each; absent: any number
-	MaxMoves    *int `json:"max_moves,omitempty"` // moves that only one of the two plans has, in each
+	Force    string             `json:"force,omitempty"` // of an activation: why it is to pass over the gate that the cluster requires
 }
 
 // activatePolicy puts a version in force.
@@ -42,10 +34,8 @@ func (s *Server) activatePolicy(x *exchange, _ *query) error {
 	if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
 		return err
 	}
-	if body.Gate != nil {
-		if err := body.Gate.check(x.r.Context(), c, command); err != nil {
-			return err
-		}
+	if command.Note, err = body.pass(x.r.Context(), c, state, command); err != nil {
+		return err
 	}
 	return s.propose(x, c, &cluster.Command{Activate: command})
 }
@@ -85,49 +75,6 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 	return v.Number, settingsText(values), nil
 }
 
-// check refuses what the gate does not let through, with what stands against it.
-func (g *Gate) check(ctx context.Context, c Cluster, a *cluster.ActivatePolicy) error {
-	news, err := c.PolicyNews(ctx, PolicyQuestion{})
-	if err != nil {
-		return err
-	}
-	passed := 0
-	for i := len(news.Comparisons) - 1; i >= 0 && passed < g.Comparisons; i-- {
-		k := &news.Comparisons[i]
-		if !k.of(a) {
-			break
-		}
-		flips, moves := k.TotalFlips(), k.TotalMoves()
-		switch {
-		case g.MaxFlips != nil && flips > *g.MaxFlips:
-			return gateClosed("comparison %d has %d verdicts that would be others; at most %d: see troupe policy shadow %s --watch", k.Number, flips, *g.MaxFlips, a.Name)
-		case g.MaxMoves != nil && moves > *g.MaxMoves:
-			return gateClosed("comparison %d has %d moves that only one of the two plans has; at most %d: see troupe policy shadow %s --watch", k.Number, moves, *g.MaxMoves, a.Name)
-		case len(k.Faults) > 0:
-			return gateClosed("in comparison %d it failed: %s", k.Number, k.Faults[0])
-		}
-		passed++
-	}
-	if passed < g.Comparisons {
-		return gateClosed("%d of %d comparisons of version %d with these settings have been made by this leader: put it in the shadow, and wait for plans or ask for some with troupe reroute", passed, g.Comparisons, a.Version)
-	}
-	return nil
-}
-
-func gateClosed(format string, args ...any) *Error {
-	return conflict("the gate is closed: %s", fmt.Sprintf(format, args...))
-}
-
-// of says whether a comparison was made with what is to be activated.
-func (k *Comparison) of(a *cluster.ActivatePolicy) bool {
-	for _, p := range k.Policies {
-		if p.Name == a.Name {
-			return p.Version == a.Version && settingsText(p.Settings) == a.Settings && p.Absent == ""
-		}
-	}
-	return false
-}
-
 // shadowPolicy begins or ends a shadow.
 func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 	var body Activation
@@ -138,8 +85,8 @@ func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 	if err != nil {
 		return err
 	}
-	if body.Gate != nil || body.Off && (body.Version != 0 || body.Settings != nil) {
-		return invalid("a shadow takes version and settings, or off; it has no gate")
+	if body.Gate != nil || body.Force != "" || body.Off && (body.Version != 0 || body.Settings != nil) {
+		return invalid("a shadow takes version and settings, or off; it has no gate to pass")
 	}
 	command := &cluster.ShadowPolicy{Name: p.Name}
 	if !body.Off {
@@ -170,7 +117,10 @@ func retirePolicy(how cluster.Retreat) handler {
 
 // canRollBack refuses to leave what is in force for what the cluster took back by itself, or, since that is nothing to go back to, for nothing.
 func canRollBack(p *cluster.Policy) error {
-	note := strings.TrimSuffix(p.Note, ".")
+	note := ""
+	if p.TakenBack() {
+		note = strings.TrimSuffix(p.Note, ".")
+	}
 	switch {
 	case note != "" && p.Previous.Version != 0:
 		return conflict("policy %s has nothing good to go back to: %s. To put that in force all the same: troupe policy activate %s --version %d", p.Name, note, p.Name, p.Previous.Version)

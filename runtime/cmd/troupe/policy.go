@@ -89,6 +89,9 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 	for _, u := range l.Uploads {
 		fmt.Fprintf(r.c.out, "module %.12s belongs to no policy: %s of %s have come\n", u.Digest, byteText(int64(u.Have)), byteText(int64(u.Size)))
 	}
+	if l.Gate != "" {
+		fmt.Fprintf(r.c.out, "no version is activated but through the gate (%s): %s\n", cluster.SettingPolicyGate, l.Gate)
+	}
 	_, err := fmt.Fprintf(r.c.out, "%s of modules; at most %s\n", byteText(int64(l.Bytes)), byteText(int64(l.MaxBytes)))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
@@ -36,9 +37,64 @@ func (u *useFlags) activation() (admin.Activation, error) {
 	return a, nil
 }
 
+// gateFlags are the limits that activate asks for, and the reason to pass over those of the cluster.
+type gateFlags struct {
+	shadow, flips, moves int
+	bytes                string
+	balance              float64
+	force                string
+}
+
+func (g *gateFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&g.shadow, "require-shadow", 0, "it must have been in the shadow for `N` plans")
+	f.IntVar(&g.flips, "max-flips", -1, "verdicts that may be others, `N` in each of them (default any)")
+	f.IntVar(&g.moves, "max-moves", -1, "moves that only one of the two plans may have, `N` in each of them (default any)")
+	f.StringVar(&g.bytes, "max-bytes", "", "what its plan may move beside what is moved, as `SIZE`, as in 50gb, in each of them (default any)")
+	f.Float64Var(&g.balance, "max-balance", 0, "the fullest node over the mean, in copies and primaries, where its plan leaves it fuller: at most `X`, in each of them (default any)")
+	f.StringVar(&g.force, "force-gate", "", "pass over the gate that setting cluster.policies.gate requires, for this `reason`, which the policy's note keeps")
+	for _, name := range []string{"max-flips", "max-moves"} {
+		f.Lookup(name).DefValue = "0" // which is not printed
+	}
+	for _, name := range []string{"require-shadow", "max-flips", "max-moves", "max-bytes", "max-balance"} {
+		cmd.MarkFlagsMutuallyExclusive("force-gate", name)
+	}
+}
+
+// gate reads them; nil: none is asked for.
+func (g *gateFlags) gate() (*admin.Gate, error) {
+	if g.shadow <= 0 {
+		if g.flips >= 0 || g.moves >= 0 || g.bytes != "" || g.balance != 0 {
+			return nil, usage("--max-flips, --max-moves, --max-bytes and --max-balance are about comparisons in the shadow: say how many with --require-shadow")
+		}
+		return nil, nil
+	}
+	gate := &admin.Gate{Comparisons: g.shadow}
+	if g.flips >= 0 {
+		gate.MaxFlips = &g.flips
+	}
+	if g.moves >= 0 {
+		gate.MaxMoves = &g.moves
+	}
+	if g.bytes != "" {
+		size, err := cluster.ParseSize(g.bytes)
+		if err != nil {
+			return nil, usage("--max-bytes %q: %v", g.bytes, err)
+		}
+		gate.MaxBytes = &size
+	}
+	if g.balance != 0 {
+		if !(g.balance >= 1) {
+			return nil, usage("--max-balance %v must be 1 or more: the fullest node over the mean", g.balance)
+		}
+		gate.MaxBalance = &g.balance
+	}
+	return gate, nil
+}
+
 func policyActivateCommand(c *console) *cobra.Command {
 	var u useFlags
-	var shadow, flips, moves int
+	var g gateFlags
 	cmd := &cobra.Command{
 		Use: "activate NAME", Short: "put a version in force, with its settings", Args: cobra.ExactArgs(1),
 		Long: `Puts a version in force from one plan to the next, on all nodes alike; what was in force before is kept for rollback. Every node that
@@ -46,37 +102,27 @@ may lead must be able to run it. For five minutes the leader takes it back by it
 again; a module that fails three times is quarantined at any time. The verb has the leader make a plan with it at once, waits ten
 seconds at most for that, and then looks whether it is still in force.
 
-With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits.
+With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits. Setting
+cluster.policies.gate requires that of every activation; --force-gate passes over it, and troupe policy inspect says so.
 
 Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate; or in force no more when it looks`,
 		Example: `  troupe policy activate spare --set nodes=n3
-  troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20`,
+  troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20
+  troupe settings set 'cluster.policies.gate=plans=10, moves=20, bytes=50gb'
+  troupe policy activate spare --force-gate "zone b burns"`,
 	}
 	u.add(cmd)
-	cmd.Flags().IntVar(&shadow, "require-shadow", 0, "it must have been in the shadow for `N` plans")
-	cmd.Flags().IntVar(&flips, "max-flips", -1, "verdicts that may be others, `N` in each of them (default any)")
-	cmd.Flags().IntVar(&moves, "max-moves", -1, "moves that only one of the two plans may have, `N` in each of them (default any)")
-	for _, name := range []string{"max-flips", "max-moves"} {
-		cmd.Flags().Lookup(name).DefValue = "0" // which is not printed
-	}
+	g.add(cmd)
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := u.activation()
 		if err != nil {
 			return err
 		}
-		if shadow <= 0 && (flips >= 0 || moves >= 0) {
-			return usage("--max-flips and --max-moves are about comparisons in the shadow: say how many with --require-shadow")
+		if a.Gate, err = g.gate(); err != nil {
+			return err
 		}
-		if shadow > 0 {
-			a.Gate = &admin.Gate{Comparisons: shadow}
-			if flips >= 0 {
-				a.Gate.MaxFlips = &flips
-			}
-			if moves >= 0 {
-				a.Gate.MaxMoves = &moves
-			}
-		}
+		a.Force = g.force
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			done, err := client.ActivatePolicy(ctx, args[0], a)
 			if err != nil {

@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxGatePlans is how many comparisons a gate can look at: no leader keeps more.
+const MaxGatePlans = 100
+
+// PolicyGate is what must hold of the comparisons of a version in the shadow with what is in force before it is activated.
+type PolicyGate struct {
+	Plans   int     // the newest in a row that must have been made with this version and its settings; 1 to MaxGatePlans
+	Flips   int     // verdicts that are others, at most, in each; below 0: any number
+	Moves   int     // moves that only one of the two plans has, at most, in each; below 0: any number
+	Bytes   float64 // that its plan moves more than the other, at most, in each; below 0: any number
+	Balance float64 // the fullest node over the mean after its plan, at most, where that is more than after the other; 0: any
+}
+
+// gateLimits are the names in a gate's text, in the order in which it is explained.
+var gateLimits = []string{"plans", "flips", "moves", "bytes", "balance"}
+
+// ParsePolicyGate reads a gate: limits as NAME=VALUE with commas between, each once, of which plans must be one.
+func ParsePolicyGate(text string) (PolicyGate, error) {
+	g := PolicyGate{Flips: -1, Moves: -1, Bytes: -1}
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch {
+		case !slices.Contains(gateLimits, name):
+			return g, fmt.Errorf("%.40q is no limit of a gate; they are %s", name, strings.Join(gateLimits, ", "))
+		case seen[name]:
+			return g, fmt.Errorf("%s is there twice", name)
+		}
+		seen[name] = true
+		if err := g.set(name, value); err != nil {
+			return g, err
+		}
+	}
+	if g.Plans == 0 {
+		return g, fmt.Errorf("a gate says how many plans it looks at, as in plans=10")
+	}
+	return g, nil
+}
+
+// set takes one limit.
+func (g *PolicyGate) set(name, value string) (err error) {
+	switch name {
+	case "plans":
+		g.Plans, err = gateCount(name, value, 1, MaxGatePlans)
+	case "flips":
+		g.Flips, err = gateCount(name, value, 0, math.MaxInt32)
+	case "moves":
+		g.Moves, err = gateCount(name, value, 0, math.MaxInt32)
+	case "bytes":
+		if g.Bytes, err = ParseSize(value); err != nil {
+			err = fmt.Errorf("bytes=%.40s: %w", value, err)
+		}
+	case "balance":
+		g.Balance, err = strconv.ParseFloat(value, 64)
+		if err != nil || !(1 <= g.Balance && g.Balance <= 1000) {
+			err = fmt.Errorf("balance=%.40s must be from 1 to 1000, as in 1.2: the fullest node over the mean", value)
+		}
+	}
+	return err
+}
+
+func gateCount(name, value string, least, most int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%s=%.40s must be a number from %d to %d", name, value, least, most)
+	}
+	return n, nil
+}
+
+// PolicyGate is the gate that the cluster requires of every activation; required is false if there is none.
+func (s *State) PolicyGate() (g PolicyGate, required bool) {
+	text := s.Value(SettingPolicyGate)
+	if text == "" {
+		return g, false
+	}
+	g, err := ParsePolicyGate(text)
+	return g, err == nil // what is set was read when it was set
+}
+
+// forcedNote begins the note of a policy that was put in force although the gate was closed.
+const forcedNote = "the gate was passed over: "
+
+// ForcedNote is the note of an activation that passes over a closed gate: the reason that was given, and what stood against it.
+func ForcedNote(reason, closed string) string {
+	return ShortReason(forcedNote + reason + "; " + closed)
+}
+
+// TakenBack says whether the last change of the policy was the cluster's own, and the note says why: it was rolled back, or quarantined.
+// Whatever an operator does ends that.
+func (p *Policy) TakenBack() bool { return p.Note != "" && !strings.HasPrefix(p.Note, forcedNote) }

@@ -1,0 +1,121 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+)
+
+// Gate keeps a version from being activated whose shadow has not been as good as this.
+type Gate struct {
+	Comparisons int      `json:"comparisons"`           // so many, the newest in a row, must have been made of this version with these settings
+	MaxFlips    *int     `json:"max_flips,omitempty"`   // verdicts that are others, in each; absent: any number
+	MaxMoves    *int     `json:"max_moves,omitempty"`   // moves that only one of the two plans has, in each
+	MaxBytes    *float64 `json:"max_bytes,omitempty"`   // that its plan moves more than the real one, in each
+	MaxBalance  *float64 `json:"max_balance,omitempty"` // the fullest node over the mean after its plan, in copies or primaries, where it is more than after the real one
+}
+
+// required is the gate that the cluster wants of every activation; nil: none.
+func required(state *cluster.State) *Gate {
+	limits, required := state.PolicyGate()
+	if !required {
+		return nil
+	}
+	g := &Gate{Comparisons: limits.Plans}
+	if limits.Flips >= 0 {
+		g.MaxFlips = &limits.Flips
+	}
+	if limits.Moves >= 0 {
+		g.MaxMoves = &limits.Moves
+	}
+	if limits.Bytes >= 0 {
+		g.MaxBytes = &limits.Bytes
+	}
+	if limits.Balance > 0 {
+		g.MaxBalance = &limits.Balance
+	}
+	return g
+}
+
+// pass refuses what a gate does not let through: that of the activation, and that which the cluster requires unless a reason to pass over
+// it is given. note is what is kept of that.
+func (a *Activation) pass(ctx context.Context, c Cluster, state *cluster.State, command *cluster.ActivatePolicy) (note string, err error) {
+	wanted := required(state)
+	switch {
+	case a.Force != "" && a.Gate != nil:
+		return "", invalid("force passes over the gate that the cluster requires; an activation that asks for one of its own does not")
+	case a.Gate == nil && wanted == nil:
+		return "", nil
+	}
+	news, err := c.PolicyNews(ctx, PolicyQuestion{})
+	if err != nil {
+		return "", err
+	}
+	for _, g := range []*Gate{a.Gate, wanted} {
+		if g == nil {
+			continue
+		}
+		closed := g.closed(news.Comparisons, command)
+		switch {
+		case closed == "":
+		case g == wanted && a.Force != "":
+			note = cluster.ForcedNote(a.Force, closed)
+		case g == wanted:
+			return "", conflict("the gate is closed that %s requires: %s; or give a reason to pass over it: troupe policy activate %s --force-gate REASON", cluster.SettingPolicyGate, closed, command.Name)
+		default:
+			return "", conflict("the gate is closed: %s", closed)
+		}
+	}
+	return note, nil
+}
+
+// closed is what stands against an activation; empty: nothing does.
+func (g *Gate) closed(comparisons []Comparison, a *cluster.ActivatePolicy) string {
+	passed := 0
+	for i := len(comparisons) - 1; i >= 0 && passed < g.Comparisons; i-- {
+		k := &comparisons[i]
+		if !k.of(a) {
+			break
+		}
+		if text := g.against(k); text != "" {
+			return fmt.Sprintf("comparison %d has %s: see troupe policy shadow %s --watch", k.Number, text, a.Name)
+		}
+		if len(k.Faults) > 0 {
+			return fmt.Sprintf("in comparison %d it failed: %s", k.Number, k.Faults[0])
+		}
+		passed++
+	}
+	if passed < g.Comparisons {
+		return fmt.Sprintf("%d of %d comparisons of version %d with these settings have been made by this leader: put it in the shadow, and wait for plans or ask for some with troupe reroute", passed, g.Comparisons, a.Version)
+	}
+	return ""
+}
+
+// against is the limit that a comparison does not keep.
+func (g *Gate) against(k *Comparison) string {
+	flips, moves, bytes := k.TotalFlips(), k.TotalMoves(), k.Shadow.Bytes-k.Active.Bytes
+	switch {
+	case g.MaxFlips != nil && flips > *g.MaxFlips:
+		return fmt.Sprintf("%d verdicts that would be others; at most %d", flips, *g.MaxFlips)
+	case g.MaxMoves != nil && moves > *g.MaxMoves:
+		return fmt.Sprintf("%d moves that only one of the two plans has; at most %d", moves, *g.MaxMoves)
+	case g.MaxBytes != nil && bytes > *g.MaxBytes:
+		return fmt.Sprintf("%.0f bytes that would be moved beside those that are; at most %.0f", bytes, *g.MaxBytes)
+	case g.MaxBalance != nil && k.Shadow.Copies > max(*g.MaxBalance, k.Active.Copies):
+		return fmt.Sprintf("the fullest node at %.2f times the mean of copies, and %.2f without it; at most %.2f", k.Shadow.Copies, k.Active.Copies, *g.MaxBalance)
+	case g.MaxBalance != nil && k.Shadow.Primaries > max(*g.MaxBalance, k.Active.Primaries):
+		return fmt.Sprintf("the fullest node at %.2f times the mean of primaries, and %.2f without it; at most %.2f", k.Shadow.Primaries, k.Active.Primaries, *g.MaxBalance)
+	}
+	return ""
+}
+
+// of says whether a comparison was made with what is to be activated.
+func (k *Comparison) of(a *cluster.ActivatePolicy) bool {
+	for _, p := range k.Policies {
+		if p.Name == a.Name {
+			return p.Version == a.Version && settingsText(p.Settings) == a.Settings && p.Absent == ""
+		}
+	}
+	return false
+}
