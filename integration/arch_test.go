@@ -38,7 +38,7 @@ var wings = map[string]wing{
 	"actors": {3, "actors act: goroutines, timers and connections live here and above",
 		[]string{"", "transport", "directory", "shard", "member", "metadata", "placement", "failover", "virtual", "virtual/virtualtest", "topics", "recipes", "guest"}},
 	"runtime": {4, "the runtime runs: it wires everything and meets the operating system",
-		[]string{"", "resp", "socket", "admin", "admin/console", "sim", "preflight", "cmd/troupe/..."}},
+		[]string{"", "resp", "socket", "admin", "admin/console", "admin/recent", "sim", "preflight", "cmd/troupe/..."}},
 	"examples":    {5, "examples stand on the roof: they use the house as a stranger would", []string{"..."}},
 	"integration": {5, "integration stands on the roof: it tests the house from outside", []string{"", "bench/...", "harness"}},
 }

@@ -175,6 +175,8 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	s.sees("failovers", victim.Name+"@1", "recovered")
 	s.sees("failovers/"+victim.Name, "failover "+victim.Name, "detect "+victim.Name, "take over "+led[0], "← chosen", "draining")
 	s.playsBack(led[0], victim.Name)
+	s.sees("metrics", "Upright lines are failovers", victim.Name+"@1")
+	s.until(`document.querySelector('.sparks svg[aria-label^="troupe_cluster_status: "] .death')`)
 	s.looksBack(led[0], victim.Name)
 	for view, want := range map[string][]string{
 		"nodes": {"Forget", "Drain"}, "settings": {"cluster.routing.allocation.enable", "node_left.delayed_timeout"}, "keys": {"Write a test key", "default"},

@@ -33,7 +33,7 @@ func TestConsoleAtWork(t *testing.T) {
 	})
 	s.shows(p.Members[0].Config.HTTP, "disk.threshold_enabled")
 	s.view("metrics")
-	s.until(`[...document.querySelectorAll('.sparks path')].filter((p) => p.getAttribute('d').includes('L')).length > 20`)
+	s.beginsWithThePast()
 	s.tellsApart()
 	s.findsTheProblem(p, full)
 	s.isLegible("map/default/0", "problems", "failovers", "failovers/"+full.Name, "nodes", "policies", "actors", "topics", "settings", "keys", "metrics", "raw")
@@ -249,6 +249,36 @@ func (s *screen) tellsApart() {
 	must(s.t, s.Eval(soon(s.t), `import('/_console/problems.js').then(({ problemsOf }) => problemsOf({ nodes: [], health: { reasons: ['c4 recovers on node c1', 'c5 recovers on node c1', 'c4 recovers on node c2',
 		'its last in-sync copy c5 cannot be opened on node c1; …', 'its last in-sync copy c6 cannot be opened on node c1; …'].map((reason, i) => ({ shard: 'default/' + i, status: 'yellow', reason })) } }).map((p) => p.what.length + ': ' + p.reason).join(', '))`, &why))
 	same(s.t, why, "2: a copy recovers on node c1, 1: c4 recovers on node c2, 2: its last in-sync copy cannot be opened on node c1; …")
+}
+
+// beginsWithThePast holds the lines of the metrics to what the node has kept: the page shows what was before it was opened.
+func (s *screen) beginsWithThePast() {
+	s.t.Helper()
+	s.until(`[...document.querySelectorAll('.sparks path')].filter((p) => p.getAttribute('d').includes('L')).length > 20`)
+	var before int
+	must(s.t, s.Eval(soon(s.t), `fetch('/_metrics/recent').then((a) => a.json()).then((a) => a.moments.filter((m) => m < performance.timeOrigin).length)`, &before))
+	if before < 2 {
+		s.t.Errorf("the node has kept %d moments from before the page was opened", before)
+	}
+	s.until(`document.querySelector('.sparks svg[aria-label^="troupe_node_epoch: "] path').getAttribute('d').split('L').length >= %d`, before)
+	var said string
+	must(s.t, s.Eval(soon(s.t), `import('/_console/metrics.js').then(({ grown, shown, short }) => {
+		const answer = (moments, ...lines) => ({ every_ms: 5, max_kept: 4, moments, lines: lines.map(([name, kind, ...values]) => ({ name, kind, help: '', values })) });
+		const text = (known) => shown(known).map((l) => l.name + l.unit + ' ' + JSON.stringify(l.values)).join('; ');
+		let known = grown({ moments: [], lines: new Map() }, answer([1000, 2000], ['g', 'gauge', 1, null], ['h_sum', 'counter', 0, 6], ['h_count', 'counter', 0, 3], ['n', 'counter', 5, 7]));
+		const said = [text(known)];
+		known = grown(known, answer([3000, 5000], ['n', 'counter', 2, 12], ['z', 'gauge', 8, 9]));
+		said.push(text(known));
+		known = grown(known, answer([6000], ['n', 'counter', 12]));
+		said.push(known.moments + ': ' + text({ ...known, lines: new Map([...known.lines].filter(([name]) => name === 'n' || name === 'g')) }));
+		said.push(text(grown(known, answer([500], ['n', 'counter', 1]))));
+		return [...said, [short('a_seconds', .0213), short('a_seconds', 0), short('a_bytes', 77.31e9), short('a_ratio', .0241), short('a', 1234)].join(', ')].join('\n');
+	})`, &said))
+	same(s.t, said, `g [1,null]; h mean [null,2]; h_count/s [null,3]; n/s [null,2]
+g [1,null,null,null]; h mean [null,2,null,null]; h_count/s [null,3,null,null]; n/s [null,2,0,5]; z [null,null,8,9]
+2000,3000,5000,6000: g [null,null,null,null]; n/s [null,0,5,0]
+n/s [null]
+21.3 ms, 0 s, 77.3 GB, 0.0241, 1.23 k`)
 }
 
 // isLegible looks at views in both colour schemes.

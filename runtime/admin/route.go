@@ -46,6 +46,7 @@ func (s *Server) table() (keys, space route, others []route) {
 		{pattern: "/_nodes", methods: get((*Server).nodes)},
 		{pattern: "/_keyspaces", methods: get((*Server).keyspaces)},
 		{pattern: "/metrics", methods: get((*Server).metrics), params: nil, free: true},
+		{pattern: "/_metrics/recent", methods: get((*Server).recent), params: []string{"after"}},
 		{pattern: "/{keyspace}/keys", methods: map[string]handler{http.MethodDelete: (*Server).deletePrefix}, params: []string{"prefix", "all"}},
 		{
 			pattern: "/{keyspace}/scan", methods: get((*Server).scan), streams: true,

@@ -121,6 +121,7 @@ type Server struct {
 	room      room
 	registry  *prometheus.Registry
 	counts    requestCounts
+	lately    lately
 	browsers  *http.CrossOriginProtection
 	console   http.Handler
 }
@@ -130,7 +131,7 @@ func NewServer(b Backend, c ServerConfig) *Server {
 	c.fill()
 	s := &Server{config: c, backend: b, mux: http.NewServeMux(), policyMux: http.NewServeMux(), browsers: http.NewCrossOriginProtection(), console: console.Handler()}
 	s.room = newRoom(&c)
-	s.counts = newRequestCounts()
+	s.counts, s.lately = newRequestCounts(), newLately()
 	s.registry = newRegistry(b, &s.counts, &s.room, c.Collectors)
 	s.keys, s.space, s.routes = s.table()
 	s.actors = actorRoute()
@@ -151,8 +152,8 @@ func NewServer(b Backend, c ServerConfig) *Server {
 }
 
 // Serve answers requests on l until ctx ends, then lets those under way finish, ends watches, closes l and returns nil. It
-// returns an error if l fails before that. What it started has ended when it returns, except for handlers that a stuck
-// backend holds beyond ShutdownTimeout.
+// returns an error if l fails before that. Meanwhile it keeps what the metrics were in the last minutes. What it started has ended when it
+// returns, except for handlers and readings of metrics that a stuck backend holds beyond ShutdownTimeout.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, ctx.Done()) }),
@@ -169,6 +170,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if s.config.TLS != nil {
 		bound = tls.NewListener(bound, s.config.TLS)
 	}
+	keeping, enough := context.WithCancel(ctx)
+	kept := make(chan struct{})
+	go func() { defer close(kept); s.keepRecent(keeping) }()
+	defer func() {
+		enough()
+		select {
+		case <-kept:
+		case <-time.After(s.config.ShutdownTimeout):
+		}
+	}()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(bound) }()
 	select {

@@ -6,6 +6,7 @@
 //
 //	web/app.js       shell, routes (#/failovers/TRACE is an address that can be passed on)
 //	web/live.js      the shard table as /_watch/routing streams it, with its past since the page was opened; the health beside it
+//	web/metrics.js   the node's metrics as /_metrics/recent keeps them, so that the page begins with what has been
 //	web/dialog.js    every action asks first, and shows its command line
 //	web/vendor/      Preact and htm, unchanged
 package console
