@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -49,7 +50,7 @@ Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are call
 	f.StringVar(&o.why, "why", "", "show what the deciders said about `SHARD`, such as orders/17")
 	f.StringVar(&o.otlp, "otlp", "", "write the trace to `FILE` as an OTLP/JSON request")
 	f.StringVar(&o.jaeger, "jaeger", "", "write the trace to `FILE` for the upload of Jaeger's search page")
-	f.BoolVar(&o.watch, "watch", false, "go on, and show each failover as soon as it has ended")
+	f.BoolVar(&o.watch, "watch", false, "go on, and show each failover as soon as it has ended; nodes that are lost are waited for")
 	f.IntVar(&o.width, "width", 0, "columns of the waterfall (default: the terminal's, or 120)")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -78,6 +79,10 @@ func (o *traceOptions) check(args []string) error {
 	switch {
 	case len(args) == 0 && (o.why != "" || files):
 		return usage("--why, --otlp and --jaeger are about one failover: name it, as in troupe trace n2@7; troupe trace lists them")
+	case o.why != "" && files:
+		return usage("--why is a table for people, and --otlp and --jaeger are the whole trace: ask for one of them")
+	case o.otlp == "-" && o.jaeger == "-":
+		return usage("--otlp and --jaeger cannot both go to standard output")
 	case len(args) > 0 && o.watch:
 		return usage("--watch shows the failovers to come; leave %s out", args[0])
 	case o.width != 0 && o.width < 60:
@@ -125,10 +130,8 @@ func millis(ms float64) string {
 
 func (r *remote) showFailover(ctx context.Context, client *admin.Client, f *tracing.Failover, o *traceOptions) error {
 	switch {
-	case o.otlp != "":
-		return r.writeTrace(ctx, client, o.otlp, f, tracing.WriteOTLP)
-	case o.jaeger != "":
-		return r.writeTrace(ctx, client, o.jaeger, f, tracing.WriteJaeger)
+	case o.otlp != "" || o.jaeger != "":
+		return r.writeTraces(ctx, client, f, o)
 	case o.why != "" && r.json:
 		if s := tracing.NewShardAnswer(f, o.why); s != nil {
 			return printJSON(r.c.out, s)
@@ -169,17 +172,35 @@ func (r *remote) columns(wanted int) int {
 	return 120
 }
 
-func (r *remote) writeTrace(ctx context.Context, client *admin.Client, path string, f *tracing.Failover, form func(io.Writer, tracing.Origin, []tracing.Span) error) error {
+// writeTraces writes the files that are asked for.
+func (r *remote) writeTraces(ctx context.Context, client *admin.Client, f *tracing.Failover, o *traceOptions) error {
 	node, err := client.Banner(ctx)
 	if err != nil {
 		return err
 	}
-	write := func(w io.Writer) error {
-		return form(w, tracing.Origin{Service: "troupe", Namespace: node.Cluster}, f.Spans())
+	for _, file := range []struct {
+		path string
+		form func(io.Writer, tracing.Origin, []tracing.Span) error
+	}{{o.otlp, tracing.WriteOTLP}, {o.jaeger, tracing.WriteJaeger}} {
+		write := func(w io.Writer) error {
+			return file.form(w, tracing.Origin{Service: "troupe", Namespace: node.Cluster}, f.Spans())
+		}
+		switch file.path {
+		case "":
+			continue
+		case "-":
+			err = write(r.c.out)
+		default:
+			err = r.writeFile(file.path, write)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if path == "-" {
-		return write(r.c.out)
-	}
+	return nil
+}
+
+func (r *remote) writeFile(path string, write func(io.Writer) error) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -194,34 +215,26 @@ func (r *remote) writeTrace(ctx context.Context, client *admin.Client, path stri
 // traceWatchPause is how often a watch asks again.
 const traceWatchPause = 500 * time.Millisecond
 
-// watchFailovers shows each failover that ends from now on, until ctx does.
+// watchFailovers shows each failover that ends from now on, until ctx does. Nodes that are lost meanwhile are waited for, however long: what
+// ended in that time is shown when one answers again.
 func (r *remote) watchFailovers(ctx context.Context, client *admin.Client, o *traceOptions) error {
-	seen := map[string]string{} // outcome by trace
+	w := &traceWatch{remote: r, client: client, options: o}
 	pause := time.NewTicker(traceWatchPause)
 	defer pause.Stop()
-	for first := true; ; first = false {
-		list, err := client.Failovers(ctx)
-		if err != nil && ctx.Err() == nil {
+	for {
+		err := w.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil && w.lost:
+			w.lost = false
+			fmt.Fprintln(r.c.err, "troupe: a node answers again")
+		case err != nil && (w.seen == nil || !temporary(err)):
 			return err
-		}
-		for i := len(list.Failovers) - 1; i >= 0; i-- {
-			f := &list.Failovers[i]
-			was := seen[f.Trace]
-			seen[f.Trace] = f.Outcome
-			if first || was == f.Outcome || f.Outcome == "open" {
-				continue
-			}
-			record, err := client.Failover(ctx, f.Trace)
-			if admin.NotFound(err) { // another leads by now, who does not know of suspicions
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := r.showFailover(ctx, client, record, o); err != nil {
-				return err
-			}
-			fmt.Fprintln(r.c.out)
+		case err != nil && !w.lost:
+			w.lost = true
+			why, _, _ := strings.Cut(err.Error(), "\n")
+			fmt.Fprintf(r.c.err, "troupe: no node answers; waiting until one does (%s)\n", why)
 		}
 		select {
 		case <-ctx.Done():
@@ -229,4 +242,52 @@ func (r *remote) watchFailovers(ctx context.Context, client *admin.Client, o *tr
 		case <-pause.C:
 		}
 	}
+}
+
+// traceWatch is what a watch knows.
+type traceWatch struct {
+	*remote
+	client  *admin.Client
+	options *traceOptions
+	seen    map[string]string // outcome by trace, of what is not to be shown any more; nil before the first answer
+	lost    bool              // no node has answered since
+}
+
+// look shows what has ended since the last look; the first time it only learns what there is.
+func (w *traceWatch) look(ctx context.Context) error {
+	list, err := w.client.Failovers(ctx)
+	if err != nil {
+		return err
+	}
+	first := w.seen == nil
+	if first {
+		w.seen = map[string]string{}
+	}
+	for i := len(list.Failovers) - 1; i >= 0; i-- {
+		f := &list.Failovers[i]
+		if !first && w.seen[f.Trace] != f.Outcome && f.Outcome != "open" {
+			if err := w.show(ctx, f.Trace); err != nil {
+				return err
+			}
+		}
+		w.seen[f.Trace] = f.Outcome
+	}
+	return nil
+}
+
+func (w *traceWatch) show(ctx context.Context, trace string) error {
+	record, err := w.client.Failover(ctx, trace)
+	if admin.NotFound(err) { // another leads by now, who does not know of suspicions
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.showFailover(ctx, w.client, record, w.options); err != nil {
+		return err
+	}
+	if !w.json {
+		fmt.Fprintln(w.c.out)
+	}
+	return nil
 }
