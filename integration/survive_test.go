@@ -23,6 +23,7 @@ func TestDeaths(t *testing.T) {
 		victim := p.other(p.leader(), standby)
 		p.write(2, victim)
 		p.write(2, p.other(victim, standby))
+		p.stockClients(victim, p.other(victim, standby))
 		p.goesOn(crashLimit, victim.Kill)
 		p.yellow()
 		p.restart(victim)
