@@ -97,7 +97,7 @@ func (v *votes) send(ctx context.Context, id string, poll int, list []*polling) 
 // named says whether a vote carries its id in a header, so that its voter may send it again: every other one.
 func named(id string) bool { return strings.HasSuffix(id, "n") }
 
-// cast sends votes until it is told to stop: one without a name once, one with a name until it is acknowledged.
+// cast sends votes, each once, until it is told to stop.
 func (v *votes) cast(ctx context.Context, who int, list []*polling, acked *atomic.Int64, stop *atomic.Bool) {
 	for i := 0; !stop.Load() && ctx.Err() == nil; i++ {
 		id, poll := fmt.Sprintf("%d-%d%s", who, i, [...]string{"", "n"}[i%2]), i%polls
@@ -108,28 +108,30 @@ func (v *votes) cast(ctx context.Context, who int, list []*polling, acked *atomi
 		if bad {
 			return
 		}
-		done := v.send(ctx, id, poll, list)
-		for !done && named(id) && ctx.Err() == nil {
-			done = v.send(ctx, id, poll, list)
-		}
-		if done {
+		if v.send(ctx, id, poll, list) {
 			acked.Add(1)
 		}
 	}
 }
 
-// repeat sends votes again that were acknowledged since a moment and carry an id, so many of them at most, until each is answered: as it was then.
+// repeat sends votes with an id again, until each is answered: all that were not acknowledged, and so many at most of those that were, since a
+// moment. They are answered as they were then.
 func (v *votes) repeat(t *testing.T, since time.Time, most int, list []*polling) {
 	t.Helper()
 	ctx := soon(t)
 	v.mu.Lock()
 	late := map[string]int{}
-	for id, at := range v.acked {
-		if named(id) && at.After(since) && len(late) < most {
-			late[id] = v.sent[id]
+	for id, poll := range v.sent {
+		at, before := v.acked[id]
+		if !named(id) || before && (most == 0 || at.Before(since)) {
+			continue
 		}
+		if before {
+			most--
+			v.again++
+		}
+		late[id] = poll
 	}
-	v.again += len(late)
 	v.mu.Unlock()
 	for id, poll := range late {
 		for !v.send(ctx, id, poll, list) {

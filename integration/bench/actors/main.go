@@ -41,7 +41,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each contestant")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each contestant; 0: none")
 	flag.IntVar(&o.calls, "calls", 50_000, "calls in a round")
 	flag.IntVar(&o.actors, "actors", 1_000_000, "actors whose memory is measured; 0: leave that out")
 	flag.BoolVar(&o.expire, "expire", true, "measure them once more when their replies have expired: ten minutes for each kind of them")
@@ -54,6 +54,16 @@ func main() {
 }
 
 func run(ctx context.Context, o *options) error {
+	if o.rounds > 0 {
+		if err := race(ctx, o); err != nil {
+			return err
+		}
+	}
+	return measureSleepers(ctx, o)
+}
+
+// race has the contestants take turns, and prints what each has cost.
+func race(ctx context.Context, o *options) error {
 	yard, err := newYard(ctx, o.root)
 	if err != nil {
 		return err
@@ -66,10 +76,7 @@ func run(ctx context.Context, o *options) error {
 			}
 		}
 	}
-	if err := errors.Join(print(list), yard.close()); err != nil {
-		return err
-	}
-	return measureSleepers(ctx, o)
+	return errors.Join(print(list), yard.close())
 }
 
 // round makes so many calls, from as many callers as are to be in flight.
