@@ -118,7 +118,6 @@ func (v *votes) cast(ctx context.Context, who int, list []*polling, acked *atomi
 // moment. They are answered as they were then.
 func (v *votes) repeat(t *testing.T, since time.Time, most int, list []*polling) {
 	t.Helper()
-	ctx := soon(t)
 	v.mu.Lock()
 	late := map[string]int{}
 	for id, poll := range v.sent {
@@ -134,11 +133,13 @@ func (v *votes) repeat(t *testing.T, since time.Time, most int, list []*polling)
 	}
 	v.mu.Unlock()
 	for id, poll := range late {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		for !v.send(ctx, id, poll, list) {
 			if ctx.Err() != nil {
 				t.Fatalf("vote %s in poll %d is sent again, and not answered", id, poll)
 			}
 		}
+		cancel()
 	}
 }
 
@@ -189,7 +190,7 @@ func TestActorsSurviveKills(t *testing.T) {
 	running.Wait()
 	late.takeOver(voters)
 	checkVotes(t, client, list, late)
-	late.repeat(t, time.Now().Add(-idsLast), len(late.acked), list)
+	late.repeat(t, time.Now().Add(-idsLast), 2000, list)
 	for poll := range polls {
 		settled(t, client, list[0], strconv.Itoa(poll))
 	}

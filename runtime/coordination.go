@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/topics"
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // coordinationAPI gives HTTP the topics, groups and sessions, where programs have registered their kinds.
@@ -54,6 +55,9 @@ func lookError(err error) error {
 		if errors.Is(err, none) {
 			return &admin.Error{Status: http.StatusNotFound, Kind: admin.KindNotFound, Reason: err.Error()}
 		}
+	}
+	if errors.Is(err, topics.ErrHasMembers) {
+		return &admin.Error{Status: http.StatusConflict, Kind: shards.KindConflict.String(), Reason: err.Error()}
 	}
 	return actorError(err)
 }
@@ -243,6 +247,16 @@ func shareRow(s *topics.ShareView, v *topics.View, err error) admin.ShareRow {
 		row.Problem = err.Error()
 	}
 	return row
+}
+
+// DeleteTopic removes one.
+func (c coordinationAPI) DeleteTopic(ctx context.Context, name string) error {
+	return lookError(topics.NewClient(c.node.actors).Delete(ctx, name))
+}
+
+// DeleteGroup removes one.
+func (c coordinationAPI) DeleteGroup(ctx context.Context, name string) error {
+	return lookError(topics.NewClient(c.node.actors).DeleteGroup(ctx, name))
 }
 
 // Groups lists consumer groups. A topic is looked at once, however many consume it.

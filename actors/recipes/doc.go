@@ -34,6 +34,8 @@
 //	registry   a key with a session is gone soon after it; watchers are told of each change, in order, once (virtual.Turn.Tell)
 //	queue      at least once: an item that is not acknowledged within its visibility timeout comes again, first in line; after so many
 //	           deliveries it is set aside. A receipt of an earlier delivery acknowledges nothing
+//	dropped    a queue or a registry (Drop) goes with all that it kept. Locks and elections cannot be dropped: their tokens rise for ever, and
+//	           barriers keep nothing. Sessions go by themselves
 //	barrier    opens when as many sessions wait as it takes; then it begins anew
 //	not        that at no moment two processes believe to hold a lock: no lock in a network can promise it, hence the token
 package recipes

@@ -29,6 +29,7 @@ type queue struct {
 	InFlight int
 	Aside    int
 	BackAt   int64 // Unix ms of the reminder that brings back what was not acknowledged; 0: there is none
+	Going    bool  `json:",omitempty"` // it was dropped, and its items are being removed
 }
 
 // QueueConfig is what a queue is like.
@@ -84,6 +85,9 @@ type QueueStats struct{ Waiting, InFlight, Aside int }
 func queueKind(options []virtual.Option) *virtual.Kind {
 	k := virtual.NewKind[queue](KindQueue, options...)
 	virtual.Handle(k, "configure", func(c *virtual.Context[queue], config QueueConfig) (struct{}, error) {
+		if c.State.Going {
+			return struct{}{}, stillGoing(c.Self())
+		}
 		c.State.Config = config
 		return struct{}{}, c.State.Config.fill()
 	})
@@ -98,9 +102,11 @@ func queueKind(options []virtual.Option) *virtual.Kind {
 		return QueueStats{c.State.Waiting, c.State.InFlight, c.State.Aside}, nil
 	})
 	virtual.Handle(k, "aside", aside)
+	virtual.Handle(k, "drop", dropQueue)
+	virtual.Handle(k, "purge", func(c *virtual.Context[queue], _ struct{}) (struct{}, error) { return struct{}{}, purge(c) })
 	virtual.Handle(k, "redrive", func(c *virtual.Context[queue], id uint64) (bool, error) {
 		e, there, err := load(c, "p/", id)
-		if err != nil || !there {
+		if err != nil || !there || c.State.Going {
 			return false, err
 		}
 		c.Delete(queueKey("p/", id))
@@ -139,6 +145,8 @@ func (e entry) save(c *virtual.Context[queue], class string, id uint64) error {
 
 func push(c *virtual.Context[queue], body []byte) (uint64, error) {
 	switch n := c.State.Waiting + c.State.InFlight; {
+	case c.State.Going:
+		return 0, stillGoing(c.Self())
 	case len(body) > maxBody:
 		return 0, fmt.Errorf("an item has %d bytes; at most %d", len(body), maxBody)
 	case n >= MaxItems:
@@ -154,6 +162,9 @@ func push(c *virtual.Context[queue], body []byte) (uint64, error) {
 }
 
 func pop(c *virtual.Context[queue], _ struct{}) (d Delivery, err error) {
+	if c.State.Going {
+		return d, stillGoing(c.Self())
+	}
 	if err := comeBack(c); err != nil {
 		return d, err
 	}
@@ -167,6 +178,9 @@ func pop(c *virtual.Context[queue], _ struct{}) (d Delivery, err error) {
 		}
 		if err := json.Unmarshal(kept.Value, &e); err != nil {
 			return d, err
+		}
+		if c.State.Receipt == 0 { // higher than those of a queue of that name that was dropped
+			c.State.Receipt = uint64(c.Now().UnixMicro())
 		}
 		c.State.Receipt++
 		c.State.Waiting--
@@ -187,7 +201,7 @@ func pop(c *virtual.Context[queue], _ struct{}) (d Delivery, err error) {
 // answer ends a delivery, or has it take longer; false if it is over: somebody else has the item, or had it.
 func answer(c *virtual.Context[queue], a answering) (bool, error) {
 	e, there, err := load(c, "f/", a.ID)
-	if err != nil || !there || e.Receipt != a.Receipt {
+	if err != nil || !there || e.Receipt != a.Receipt || c.State.Going {
 		return false, err
 	}
 	c.Delete(untilKey(e.Until, a.ID))
@@ -262,6 +276,9 @@ func remindBack(c *virtual.Context[queue], at int64) error {
 }
 
 func aside(c *virtual.Context[queue], after uint64) (list []Delivery, err error) {
+	if c.State.Going {
+		return nil, nil
+	}
 	bytes := 0
 	for kept, err := range c.Range(virtual.Span{Prefix: "p/", From: queueKey("p/", after)}) {
 		if err != nil {
@@ -300,12 +317,13 @@ func NewQueue(h *virtual.Host, name string) Queue {
 // Configure says what the queue is like from the next delivery on.
 func (q Queue) Configure(ctx context.Context, config QueueConfig) error {
 	_, err := virtual.Call[QueueConfig, struct{}](ctx, q.host, q.id, "configure", config)
-	return err
+	return dropping(err)
 }
 
 // Push adds an item of at most 1 MiB at the end, and gives its id: they rise.
 func (q Queue) Push(ctx context.Context, body []byte) (id uint64, err error) {
-	return virtual.Call[[]byte, uint64](ctx, q.host, q.id, "push", body)
+	id, err = virtual.Call[[]byte, uint64](ctx, q.host, q.id, "push", body)
+	return id, dropping(err)
 }
 
 // Pop takes the first item; false if there is none and none comes while it waits.
@@ -319,7 +337,7 @@ func (q Queue) Pop(ctx context.Context, wait time.Duration) (d Delivery, found b
 	if err == nil && d.Receipt == 0 {
 		err = ctx.Err()
 	}
-	return d, d.Receipt > 0, err
+	return d, d.Receipt > 0, dropping(err)
 }
 
 // Ack says that an item is done. ErrReceipt if it took too long: then it comes, or came, again.

@@ -24,6 +24,9 @@ func diaryKind() *virtual.Kind {
 		for _, i := range told.Items {
 			c.State.Lines = append(c.State.Lines, fmt.Sprintf("%d %s=%s %v", i.Revision, i.Key, i.Value, i.Deleted))
 		}
+		if told.Dropped {
+			c.State.Lines = append(c.State.Lines, "dropped")
+		}
 		return struct{}{}, nil
 	})
 	virtual.Handle(k, "look", func(c *virtual.Context[diary], _ struct{}) (diary, error) { return *c.State, nil })

@@ -19,6 +19,7 @@ type registry struct {
 	Revision uint64 // rises with each change
 	Keys     int
 	Watchers []watcher
+	Going    bool `json:",omitempty"` // it was dropped, and its keys are being removed
 }
 
 // watcher is an actor that is told of changes.
@@ -51,6 +52,7 @@ type Item struct {
 type Changes struct {
 	Registry string
 	Items    []Item
+	Dropped  bool `json:",omitempty"` // the registry is gone with all of its keys, and nothing more is told of it
 }
 
 // putting asks to keep an item.
@@ -87,6 +89,8 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 	virtual.Handle(k, "delete", func(c *virtual.Context[registry], key string) (uint64, error) {
 		return c.State.Revision, remove(c, key)
 	})
+	virtual.Handle(k, "drop", dropRegistry)
+	virtual.Handle(k, "purge", func(c *virtual.Context[registry], _ struct{}) (struct{}, error) { return struct{}{}, purge(c) })
 	virtual.Handle(k, "get", func(c *virtual.Context[registry], key string) (Item, error) {
 		i, _, err := item(c, key)
 		return i, err
@@ -97,6 +101,8 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 	virtual.Handle(k, "watch", func(c *virtual.Context[registry], w watching) (struct{}, error) {
 		there := slices.Contains(c.State.Watchers, w.Watcher)
 		switch {
+		case c.State.Going && !w.Ended:
+			return struct{}{}, stillGoing(c.Self())
 		case w.Ended:
 			c.State.Watchers = slices.DeleteFunc(c.State.Watchers, func(old watcher) bool { return old == w.Watcher })
 		case len(w.Watcher.Prefix) > maxKey:
@@ -122,13 +128,16 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 
 func item(c *virtual.Context[registry], key string) (i Item, there bool, err error) {
 	kept, there, err := c.Get("k/" + key)
-	if err != nil || !there {
+	if err != nil || !there || c.State.Going {
 		return i, false, err
 	}
 	return i, true, json.Unmarshal(kept, &i)
 }
 
 func keep(c *virtual.Context[registry], p putting) (put, error) {
+	if c.State.Going {
+		return put{}, stillGoing(c.Self())
+	}
 	old, there, err := item(c, p.Key)
 	if err != nil {
 		return put{}, err
@@ -233,7 +242,9 @@ func tell(c *virtual.Context[registry], items ...Item) error {
 }
 
 func list(c *virtual.Context[registry], p paging) (out page, err error) {
-	out.Revision = c.State.Revision
+	if out.Revision = c.State.Revision; c.State.Going {
+		return out, nil
+	}
 	bytes := 0
 	for e, err := range c.Range(virtual.Span{Prefix: "k/" + p.Prefix, From: "k/" + p.After + "\x00"}) { // what comes right behind it
 		switch {
@@ -284,7 +295,8 @@ func (r Registry) put(ctx context.Context, p putting, s *Session) (put, error) {
 	if s != nil {
 		p.Session = s.name
 	}
-	return virtual.Call[putting, put](ctx, r.host, r.id, "put", p)
+	done, err := virtual.Call[putting, put](ctx, r.host, r.id, "put", p)
+	return done, dropping(err)
 }
 
 // Delete removes a key; one that is not there is no error.
@@ -313,11 +325,12 @@ func (r Registry) List(ctx context.Context, prefix string) (items []Item, revisi
 	}
 }
 
-// Await returns when the registry has a later revision than the given one: then List it again. It gives that revision.
+// Await returns when the registry has a later revision than the given one, or an earlier one, since it was dropped meanwhile: then List it again. It
+// gives that revision.
 func (r Registry) Await(ctx context.Context, revision uint64) (now uint64, err error) {
 	err = await(ctx, func() (bool, error) {
 		now, err = virtual.Call[struct{}, uint64](ctx, r.host, r.id, "revision", struct{}{})
-		return now > revision, err
+		return now != revision, err
 	})
 	return now, err
 }
@@ -329,7 +342,7 @@ func (r Registry) Watch(ctx context.Context, prefix string, to virtual.ID, metho
 		return err
 	}
 	_, err := virtual.Call[watching, struct{}](ctx, r.host, r.id, "watch", watching{Watcher: watcher{to, method, prefix}})
-	return err
+	return dropping(err)
 }
 
 // Unwatch ends that.

@@ -40,19 +40,26 @@ const refresh = 10 * time.Second
 func NewClient(h *virtual.Host) *Client { return &Client{host: h, known: map[string]known{}} }
 
 // Create makes a topic, or changes it: more partitions, other bounds. The partitions of one that is there do not become fewer. It
-// gives what the topic is like then.
+// gives what the topic is like then. Of one that was just deleted it waits for 10 s until all partitions have heard of that.
 func (c *Client) Create(ctx context.Context, topic string, config Config) (Config, error) {
 	if err := config.validate(topic); err != nil {
 		return config, err
 	}
-	config, err := virtual.Call[Config, Config](ctx, c.host, topicID(topic), "create", config)
+	begun := time.Now()
+	made, err := virtual.Call[Config, Config](ctx, c.host, topicID(topic), "create", config)
+	for d := firstPause; going(err) && time.Since(begun) < refresh; d = min(2*d, longestPause) {
+		if err := pause(ctx, d); err != nil {
+			return made, err
+		}
+		made, err = virtual.Call[Config, Config](ctx, c.host, topicID(topic), "create", config)
+	}
 	if err != nil {
-		return config, err
+		return made, err
 	}
 	c.mu.Lock()
-	c.known[topic] = known{config.Partitions, time.Now()}
+	c.known[topic] = known{made.Partitions, time.Now()}
 	c.mu.Unlock()
-	return config, nil
+	return made, nil
 }
 
 // Partitions is how many partitions a topic has; ErrNoTopic if there is no such topic.
@@ -76,8 +83,8 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	return config.Partitions, nil
 }
 
-// exists refuses a partition that a topic does not have: ErrNoTopic, ErrNoPartition. One that was there once is there for ever, so that
-// a partition of a topic that is known needs nothing but its own shard.
+// exists refuses a partition that a topic does not have: ErrNoTopic, ErrNoPartition. One that was there once is there until its topic is deleted,
+// which it says itself: so a partition of a topic that is known needs nothing but its own shard.
 func (c *Client) exists(ctx context.Context, topic string, partition int) error {
 	c.mu.Lock()
 	n := c.known[topic].partitions
@@ -98,6 +105,28 @@ func (c *Client) forget(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.known, topic)
+}
+
+// ask has a partition handle a message. One that belongs to no topic, says the topic itself, is ErrNoTopic; one that has not heard of its topic yet is
+// asked again.
+func ask[Req, Resp any](ctx context.Context, c *Client, topic string, partition int, method string, r Req) (reply Resp, err error) {
+	begun := time.Now()
+	for d := firstPause; ; d = min(2*d, longestPause) {
+		reply, err = virtual.Call[Req, Resp](ctx, c.host, partitionID(topic, partition), method, r)
+		if virtual.ReasonOf(err) != reasonNoTopic {
+			return reply, err
+		}
+		c.forget(topic)
+		if none := c.exists(ctx, topic, partition); none != nil {
+			return reply, none
+		}
+		if time.Since(begun) > refresh {
+			return reply, err
+		}
+		if err := pause(ctx, d); err != nil {
+			return reply, err
+		}
+	}
 }
 
 // Record is what is published.
@@ -136,7 +165,7 @@ func (c *Client) PublishTo(ctx context.Context, topic string, partition int, lis
 		return Position{}, err
 	}
 	p := publication{Messages: list, Producer: once.Producer, Seq: once.Seq}
-	at, err := virtual.Call[publication, position](ctx, c.host, partitionID(topic, partition), "publish", p)
+	at, err := ask[publication, position](ctx, c, topic, partition, "publish", p)
 	return Position{topic, partition, at.Offset}, err
 }
 
@@ -191,7 +220,7 @@ func (c *Client) Poll(ctx context.Context, topic string, partition int, offset u
 }
 
 func (c *Client) read(ctx context.Context, topic string, partition int, r request) (Batch, error) {
-	return virtual.Call[request, Batch](ctx, c.host, partitionID(topic, partition), "poll", r)
+	return ask[request, Batch](ctx, c, topic, partition, "poll", r)
 }
 
 // Commit keeps where a subscriber goes on: the offset after the last message that it is done with. ErrNoTopic, ErrNoPartition.
@@ -199,7 +228,7 @@ func (c *Client) Commit(ctx context.Context, topic string, partition int, subscr
 	if err := c.exists(ctx, topic, partition); err != nil {
 		return err
 	}
-	_, err := virtual.Call[position, struct{}](ctx, c.host, partitionID(topic, partition), "commit", position{subscriber, offset})
+	_, err := ask[position, struct{}](ctx, c, topic, partition, "commit", position{subscriber, offset})
 	return err
 }
 
@@ -208,7 +237,7 @@ func (c *Client) Committed(ctx context.Context, topic string, partition int, sub
 	if err := c.exists(ctx, topic, partition); err != nil {
 		return 0, err
 	}
-	return virtual.Call[string, uint64](ctx, c.host, partitionID(topic, partition), "committed", subscriber)
+	return ask[string, uint64](ctx, c, topic, partition, "committed", subscriber)
 }
 
 // Subscribe has every partition of a topic push its messages, from an offset on, to a method of an actor, as Delivery. The actor
@@ -233,7 +262,7 @@ func (c *Client) subscription(ctx context.Context, topic string, s subscription)
 		return err
 	}
 	for i := range n {
-		if _, err := virtual.Call[subscription, struct{}](ctx, c.host, partitionID(topic, i), "subscribe", s); err != nil {
+		if _, err := ask[subscription, struct{}](ctx, c, topic, i, "subscribe", s); err != nil {
 			return err
 		}
 	}

@@ -68,8 +68,8 @@ func (m *Consumer) Holds() (list []Assignment) {
 
 // Poll gives the next messages of one of the member's partitions, at most so many. If there are none it waits for some, as long as it
 // is told; then there are no Messages. With the call the member says that it is done with what it got before: if a partition is
-// taken from it, what it has not committed by now goes to another. ErrNoTopic if one of the topics was not created: the member takes no
-// part before all are there, and may Poll again. ErrLeft after Close.
+// taken from it, what it has not committed by now goes to another. ErrNoTopic if one of the topics was not created, or was deleted: the member
+// takes no part before all are there, and may Poll again. ErrLeft after Close.
 func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Records, error) {
 	if m.left {
 		return Records{}, ErrLeft
@@ -85,6 +85,9 @@ func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Reco
 			}
 		}
 		r, err := m.read(ctx, most)
+		if errors.Is(err, ErrNoTopic) { // it was deleted: take no part until it is there again
+			m.beaten, m.met = time.Time{}, 0
+		}
 		left := wait - time.Since(begun)
 		if err != nil || len(r.Messages) > 0 || left <= 0 {
 			return r, err
@@ -140,6 +143,7 @@ func (m *Consumer) beat(ctx context.Context) error {
 		}
 		m.beaten, m.heard = sent, d.Generation
 		if d.Waits {
+			m.met = 0 // perhaps a topic is not there any more
 			m.rest = min(max(2*m.rest, firstRest), longestRest, m.timeout/4)
 		} else {
 			m.rest = m.timeout / 4

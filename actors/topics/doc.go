@@ -47,5 +47,7 @@
 //	members             no two members of a group work on a partition by the group's knowledge. One that was thought dead may still
 //	                    work, for at most its session timeout if its clock runs like others; its commits are refused at once
 //	pushed (Subscribe)  in order, a batch at a time, again until acknowledged; Delivery.Offset tells a subscriber what it has seen
+//	deleted             a topic (Client.Delete) and a group without members (Client.DeleteGroup) go with all that they kept; ErrNoTopic is what
+//	                    everybody gets who goes on with a topic, a last Delivery that has Ended who is pushed to. One of that name has nothing of it
 //	not                 transactions over partitions, exactly-once effects outside, deletion by key (compaction)
 package topics

@@ -23,6 +23,7 @@ type group struct {
 	Generation uint64
 	Members    map[string]member
 	Topics     map[string][]share // by partition
+	Born       map[string]int64   `json:",omitempty"` // which topic of that name the group has committed offsets of: topic.Born
 	ExpireAt   int64              // Unix ms of the reminder that looks for members that are gone; 0: there is none
 }
 
@@ -84,15 +85,8 @@ func groupKind(options []virtual.Option) *virtual.Kind {
 		}
 		return struct{}{}, dismiss(c, name)
 	})
-	virtual.Handle(k, "partitions", func(c *virtual.Context[group], n counted) (struct{}, error) {
-		parts, wanted := c.State.Topics[n.Topic]
-		if !wanted || n.Partitions <= len(parts) {
-			return struct{}{}, nil
-		}
-		c.State.Topics[n.Topic] = append(parts, make([]share, n.Partitions-len(parts))...)
-		c.State.rebalance()
-		return struct{}{}, nil
-	})
+	virtual.Handle(k, "partitions", func(c *virtual.Context[group], n counted) (struct{}, error) { return struct{}{}, hear(c, n) })
+	virtual.Handle(k, "delete", deleteGroup)
 	virtual.Handle(k, "commit", commit)
 	virtual.Handle(k, "committed", func(c *virtual.Context[group], a Assignment) (uint64, error) {
 		return offsetOf(c, a.Topic, a.Partition)

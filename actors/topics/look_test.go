@@ -22,6 +22,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("a group that is not there: %v", err)
 		}
 		must[Config](t)(c.Create(ctx, "a/b", Config{Partitions: 2, KeepMessages: 4}))
+		w.Pass(time.Second) // until the partitions have heard of it
 		begun := time.Now()
 		for i := range 6 {
 			must[Position](t)(c.PublishTo(ctx, "a/b", 0, []Record{{Value: fmt.Append(nil, i)}}, Once{}))

@@ -22,6 +22,7 @@ type partition struct {
 	TrimAt int64           // Unix ms of the reminder that removes what is too old; 0: there is none
 	Pushed map[string]push // by subscriber
 	SendAt int64           // Unix ms of the reminder that sends again what was not acknowledged; 0: there is none
+	Ending bool            `json:",omitempty"` // its topic was deleted, and its data goes
 }
 
 // Message is a message in its partition.
@@ -82,17 +83,29 @@ type Batch struct {
 func partitionKind(options []virtual.Option) *virtual.Kind {
 	k := virtual.NewKind[partition](KindPartition, options...)
 	virtual.Handle(k, "configure", func(c *virtual.Context[partition], config Config) (struct{}, error) {
+		if c.State.Ending { // the new topic begins with nothing of the old one
+			return struct{}{}, c.Postpone("what partition %s had before its topic was deleted is still being removed", c.Self().Name)
+		}
 		c.State.Config = config
 		return struct{}{}, trim(c)
 	})
 	virtual.Handle(k, "publish", publish)
 	virtual.Handle(k, "poll", func(c *virtual.Context[partition], r request) (Batch, error) {
+		if err := c.State.served(c.Self().Name); err != nil {
+			return Batch{}, err
+		}
 		b := Batch{First: c.State.First, Next: c.State.Next}
 		var err error
 		b.Messages, err = read(c, r.Offset, min(max(r.Max, 1), MaxBatch), maxReply)
 		return b, err
 	})
 	virtual.Handle(k, "commit", func(c *virtual.Context[partition], p position) (struct{}, error) {
+		if err := c.State.served(c.Self().Name); err != nil {
+			if c.Event() == virtual.EventTell { // an actor has acknowledged what it got last
+				err = nil
+			}
+			return struct{}{}, err
+		}
 		if p.Offset > c.State.Next {
 			return struct{}{}, fmt.Errorf("subscriber %s commits offset %d; the next message is %d", p.Subscriber, p.Offset, c.State.Next)
 		}
@@ -103,6 +116,9 @@ func partitionKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, nil
 	})
 	virtual.Handle(k, "committed", func(c *virtual.Context[partition], subscriber string) (uint64, error) {
+		if err := c.State.served(c.Self().Name); err != nil {
+			return 0, err
+		}
 		if p, pushed := c.State.Pushed[subscriber]; pushed {
 			return p.Next, nil
 		}
@@ -117,6 +133,8 @@ func partitionKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, trim(c)
 	})
 	virtual.Handle(k, "subscribe", subscribe)
+	virtual.Handle(k, "delete", func(c *virtual.Context[partition], _ struct{}) (struct{}, error) { return struct{}{}, end(c) })
+	virtual.Handle(k, "purge", func(c *virtual.Context[partition], _ struct{}) (struct{}, error) { return struct{}{}, purge(c) })
 	virtual.HandleRead(k, "status", partitionLook)
 	virtual.Handle(k, "resend", func(c *virtual.Context[partition], _ struct{}) (struct{}, error) {
 		c.State.SendAt = 0
@@ -127,6 +145,9 @@ func partitionKind(options []virtual.Option) *virtual.Kind {
 
 // publish adds messages at the end.
 func publish(c *virtual.Context[partition], p publication) (position, error) {
+	if err := c.State.served(c.Self().Name); err != nil {
+		return position{}, err
+	}
 	if n := len(p.Messages); n == 0 || n > MaxBatch {
 		return position{}, fmt.Errorf("%d messages at once; at least 1, at most %d", n, MaxBatch)
 	}

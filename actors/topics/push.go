@@ -31,6 +31,7 @@ type Delivery struct {
 	Partition  int
 	Subscriber string
 	Messages   []Message
+	Ended      bool `json:",omitempty"` // the topic was deleted: there are no Messages, and no Delivery follows
 }
 
 // Done acknowledges a delivery. What the handler has changed and the acknowledgement are one write: so a handler that remembers, in its
@@ -74,6 +75,9 @@ func subscribe(c *virtual.Context[partition], s subscription) (struct{}, error) 
 	if s.Ended {
 		delete(c.State.Pushed, s.Subscriber)
 		return struct{}{}, nil
+	}
+	if err := c.State.served(c.Self().Name); err != nil {
+		return struct{}{}, err
 	}
 	if err := s.check(); err != nil {
 		return struct{}{}, err
@@ -163,5 +167,5 @@ func send(c *virtual.Context[partition], name string, p *push) (bytes int, err e
 		bytes += list[i].size()
 	}
 	p.Sent, p.At, p.Tries = list[len(list)-1].Offset+1, c.Now().UnixMilli(), p.Tries+1
-	return bytes, c.Tell(p.To, p.Method, Delivery{topic, number, name, list})
+	return bytes, c.Tell(p.To, p.Method, Delivery{Topic: topic, Partition: number, Subscriber: name, Messages: list})
 }

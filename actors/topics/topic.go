@@ -1,6 +1,7 @@
 package topics
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -77,7 +78,10 @@ func parsePartition(name string) (topic string, partition int, err error) {
 // topic is the state of a topic's actor.
 type topic struct {
 	Config    Config
+	Born      int64    `json:",omitempty"` // Unix µs when it was created; 0: by an earlier release. Groups tell it by that from one of the same name before
 	Followers []string // groups that are told how many partitions there are, in order
+
+	Going map[uint64]int `json:",omitempty"` // partitions that have not said yet that they are of no topic, since it was deleted, by the token of the question
 }
 
 // follower is a group that wants to know, or no more.
@@ -90,6 +94,8 @@ type follower struct {
 type counted struct {
 	Topic      string
 	Partitions int
+	Born       int64 `json:",omitempty"`
+	Gone       bool  `json:",omitempty"` // it was deleted: what the group has committed of it goes, too
 }
 
 func topicKind(options []virtual.Option) *virtual.Kind {
@@ -98,11 +104,17 @@ func topicKind(options []virtual.Option) *virtual.Kind {
 		if err := config.validate(c.Self().Name); err != nil {
 			return config, err
 		}
+		if n := len(c.State.Going); n > 0 {
+			return config, virtual.Fail(reasonGoing, "topic %s was deleted, and %d of its partitions have not heard of that yet", c.Self().Name, n)
+		}
 		config.Partitions = max(config.Partitions, c.State.Config.Partitions)
 		if config == c.State.Config {
 			return config, nil
 		}
 		grown := config.Partitions != c.State.Config.Partitions
+		if c.State.Config.Partitions == 0 {
+			c.State.Born = c.Now().UnixMicro()
+		}
 		c.State.Config = config
 		for i := range config.Partitions {
 			if err := c.Tell(partitionID(c.Self().Name, i), "configure", config); err != nil {
@@ -131,8 +143,11 @@ func topicKind(options []virtual.Option) *virtual.Kind {
 		case !f.Ended && !there:
 			c.State.Followers = slices.Insert(c.State.Followers, at, f.Group)
 		}
-		return struct{}{}, tellCount(c, f)
+		return struct{}{}, errors.Join(tellCount(c, f), clearTopic(c))
 	})
+	virtual.Handle(k, "delete", deleteTopic)
+	virtual.HandleAnswer(k, "left", left)
+	virtual.Handle(k, "again", func(c *virtual.Context[topic], number int) (struct{}, error) { return struct{}{}, again(c, number) })
 	return k.Kind
 }
 
@@ -141,5 +156,5 @@ func tellCount(c *virtual.Context[topic], f follower) error {
 	if f.Ended {
 		return nil
 	}
-	return c.Tell(groupID(f.Group), "partitions", counted{c.Self().Name, c.State.Config.Partitions})
+	return c.Tell(groupID(f.Group), "partitions", counted{Topic: c.Self().Name, Partitions: c.State.Config.Partitions, Born: c.State.Born})
 }

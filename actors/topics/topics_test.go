@@ -19,6 +19,7 @@ type sink struct {
 	Seen  map[int]uint64 // offset after the last one, by partition
 	Twice int            // deliveries, or parts of them, that came again
 	Fail  int
+	Ended []int // partitions that have said so, in order
 }
 
 func sinkKind() *virtual.Kind {
@@ -30,6 +31,10 @@ func sinkKind() *virtual.Kind {
 		}
 		if c.State.Got == nil {
 			c.State.Got, c.State.Seen = map[int][]string{}, map[int]uint64{}
+		}
+		if d.Ended {
+			c.State.Ended = append(c.State.Ended, d.Partition)
+			slices.Sort(c.State.Ended)
 		}
 		for i := range d.Messages {
 			m := &d.Messages[i]

@@ -47,6 +47,17 @@ func (c *Client) Topic(ctx context.Context, name string) (i TopicInfo, err error
 	return i, err
 }
 
+// DeleteTopic removes a topic with its messages, and what subscribers and groups have committed of it. The error is NotFound if there is none, or not
+// any more; so it is for groups. It is not repeated by itself.
+func (c *Client) DeleteTopic(ctx context.Context, name string) error {
+	return c.json(ctx, call{method: http.MethodPost, path: "/_topics/delete", query: url.Values{"topic": {name}}}, &Deleted{})
+}
+
+// DeleteGroup removes a consumer group with what it has committed. The error is Conflict if it has members.
+func (c *Client) DeleteGroup(ctx context.Context, name string) error {
+	return c.json(ctx, call{method: http.MethodPost, path: "/_groups/delete", query: url.Values{"group": {name}}}, &Deleted{})
+}
+
 // Groups lists consumer groups.
 func (c *Client) Groups(ctx context.Context, p Page) (l GroupList, err error) {
 	err = c.look(ctx, "/_groups", p.query(), &l)

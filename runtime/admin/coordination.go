@@ -6,8 +6,8 @@ import (
 )
 
 // Coordination reads what services coordinate by: topics, consumer groups and sessions, which are actors of packages topics and
-// recipes. Nothing is changed and nobody waits for it. Errors are *Error, or have a shards.ErrorKind; that of one thing among many is
-// told beside it.
+// recipes. Nothing is changed and nobody waits for it, but where something is deleted. Errors are *Error, or have a shards.ErrorKind; that of one thing
+// among many is told beside it.
 type Coordination interface {
 	// Topics lists topics by name.
 	Topics(ctx context.Context, p Page) (TopicList, error)
@@ -21,6 +21,15 @@ type Coordination interface {
 	Sessions(ctx context.Context, p Page) (SessionList, error)
 	// Session tells what one holds and waits for.
 	Session(ctx context.Context, name string) (SessionInfo, error)
+	// DeleteTopic removes a topic with its messages.
+	DeleteTopic(ctx context.Context, name string) error
+	// DeleteGroup removes a consumer group with what it has committed, if it has no members: KindConflict.
+	DeleteGroup(ctx context.Context, name string) error
+}
+
+// Deleted is the answer of /_topics/delete and /_groups/delete.
+type Deleted struct {
+	Deleted bool `json:"deleted"`
 }
 
 // Page is a part of a list.
@@ -195,6 +204,8 @@ func coordinationRoutes() (routes []route) {
 		{pattern: "/_actors/aside", methods: map[string]handler{http.MethodGet: (*Server).listAside, http.MethodPost: (*Server).mendAside}, params: append([]string{"from", "to", "bodies"}, pages...)},
 		{pattern: "/_topics", methods: get(listed(Coordination.Topics)), params: pages},
 		{pattern: "/_topics/inspect", methods: get(inspected("topic", Coordination.Topic)), params: []string{"topic"}},
+		{pattern: "/_topics/delete", methods: map[string]handler{http.MethodPost: deleted("topic", Coordination.DeleteTopic)}, params: []string{"topic"}},
+		{pattern: "/_groups/delete", methods: map[string]handler{http.MethodPost: deleted("group", Coordination.DeleteGroup)}, params: []string{"group"}},
 		{pattern: "/_groups", methods: get(listed(Coordination.Groups)), params: pages},
 		{pattern: "/_groups/inspect", methods: get(inspected("group", Coordination.Group)), params: []string{"group"}},
 		{pattern: "/_sessions", methods: get(listed(Coordination.Sessions)), params: pages},
@@ -259,6 +270,14 @@ func inspected[T any](param string, read func(Coordination, context.Context, str
 		x.json(http.StatusOK, info)
 		return nil
 	}
+}
+
+// deleted removes one thing that a parameter names.
+func deleted(param string, remove func(Coordination, context.Context, string) error) handler {
+	return inspected(param, func(c Coordination, ctx context.Context, name string) (Deleted, error) {
+		err := remove(c, ctx, name)
+		return Deleted{err == nil}, err
+	})
 }
 
 // actorNames lists the actors of a kind.

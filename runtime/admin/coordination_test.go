@@ -37,6 +37,18 @@ func (desk) Session(_ context.Context, name string) (SessionInfo, error) {
 	return SessionInfo{SessionRow: SessionRow{Session: name}}, nil
 }
 
+func (d desk) DeleteTopic(ctx context.Context, name string) error {
+	_, err := d.Topic(ctx, name)
+	return err
+}
+
+func (desk) DeleteGroup(_ context.Context, name string) error {
+	if name == "busy" {
+		return &Error{Status: http.StatusConflict, Kind: "conflict", Reason: "it has members"}
+	}
+	return nil
+}
+
 func TestCoordinationPaths(t *testing.T) {
 	config := ServerConfig{Actors: &parrot{}, Coordination: desk{}}
 	_, client, _ := serve(t, config)
@@ -54,6 +66,24 @@ func TestCoordinationPaths(t *testing.T) {
 	}
 	if _, err := client.Topic(ctx, "none"); !NotFound(err) {
 		t.Error(err)
+	}
+	if err := client.DeleteTopic(ctx, odd); err != nil {
+		t.Error(err)
+	}
+	if err := client.DeleteTopic(ctx, "none"); !NotFound(err) {
+		t.Error(err)
+	}
+	if err := client.DeleteGroup(ctx, odd); err != nil {
+		t.Error(err)
+	}
+	if err := client.DeleteGroup(ctx, "busy"); !Conflict(err) {
+		t.Error(err)
+	}
+	if a := ask(s, "GET", "/_topics/delete?topic=x", ""); a.Code != 405 {
+		t.Errorf("a topic is deleted by a question: %d %s", a.Code, a.Body)
+	}
+	if a := ask(s, "POST", "/_groups/delete", ""); a.Code != 400 || !strings.Contains(a.Body.String(), "?group=NAME") {
+		t.Errorf("which group is deleted: %d %s", a.Code, a.Body)
 	}
 	if l, err := client.Groups(ctx, Page{After: odd}); err != nil || l.Groups[0].Group != odd {
 		t.Errorf("%+v, %v", l, err)

@@ -29,7 +29,7 @@ func TestHelpTexts(t *testing.T) {
 		"forget", "leader", "leader transfer", "reroute", "reroute move", "reroute cancel", "reroute allocate-stale", "policy", "policy push", "policy list", "policy inspect", "policy diff",
 		"policy shadow", "policy activate", "policy deactivate", "policy rollback", "policy reset", "policy quarantine", "policy forget", "policy logs", "explain", "trace", "check", "watch health", "watch routing",
 		"policy test", "policy watch", "simulate", "replay", "rehearse", "actor", "actor init", "actor pack", "actor test", "actor push", "actor use", "actor rollback", "actor forget", "actor list", "actor inspect", "actor call", "actor tell", "actor aside", "actor redrive", "actor drop",
-		"topic", "topic list", "topic show", "group", "group list", "group show", "session", "session list", "session show",
+		"topic", "topic list", "topic show", "topic delete", "group", "group list", "group show", "group delete", "session", "session list", "session show",
 		"dev", "dev kill", "dev pause", "dev cut", "dev heal", "dev status"}
 	for _, verb := range verbs {
 		out, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--help")...)

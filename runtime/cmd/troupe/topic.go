@@ -11,7 +11,7 @@ import (
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
-// The verbs about what services coordinate by: topics, consumer groups and sessions. All of them only read.
+// The verbs about what services coordinate by: topics, consumer groups and sessions. All of them only read, but delete.
 
 // pageFlags adds the flags of a verb that lists names.
 func pageFlags(cmd *cobra.Command) *admin.Page {
@@ -73,12 +73,34 @@ func showVerb[T any](c *console, what, name, long, example string, read func(*ad
 	return cmd
 }
 
+// deleteVerb is a verb that removes one thing.
+func deleteVerb(c *console, what, noun, name, long, codes, example string, remove func(*admin.Client, context.Context, string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "delete " + name, Short: what, Args: cobra.ExactArgs(1), Example: example,
+		Long: long + "\n\nExit codes: 0 deleted · 1 nobody answers, or nobody knows whether it was deleted: try again · 3 there is none of that name, or not any more" + codes,
+	}
+	r := withCluster(c, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
+			if err := remove(client, ctx, args[0]); err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.out, admin.Deleted{Deleted: true})
+			}
+			_, err := fmt.Fprintf(c.out, "%s %s is deleted\n", noun, keyText([]byte(args[0])))
+			return err
+		})
+	}
+	return cmd
+}
+
 func topicCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "topic", Args: cobra.NoArgs, RunE: showHelp, Short: "say what topics there are, and who lags behind",
 		Long: `A topic is a log in partitions that many write and many read, each at its own pace. Programs that embed Troupe make and use them
-(package topics); here it is seen how they stand. Nothing is changed.`,
-		Example: "  troupe topic list\n  troupe topic show orders",
+(package topics); here it is seen how they stand, and what nobody needs any more is deleted.`,
+		Example: "  troupe topic list\n  troupe topic show orders\n  troupe topic delete orders",
 	}
 	cmd.AddCommand(
 		listVerb(c, "topics, with what is in them", `Lists topics by name: their partitions, the messages that are there and how many were ever published, when the last one came, what
@@ -87,7 +109,11 @@ retention keeps, and the groups that have members which consume them.`,
 		showVerb(c, "say how a topic's partitions stand, and how far subscribers and groups have come", "TOPIC",
 			`Prints where each partition lives and its offsets; then for each subscriber and group how far it has come. The lag is how many messages
 are there that it is not done with: what retention has removed does not count. A group without members is shown, too: nobody shortens its lag.`,
-			"  troupe topic show orders\n  troupe topic show orders --json", (*admin.Client).Topic, (*remote).printTopic))
+			"  troupe topic show orders\n  troupe topic show orders --json", (*admin.Client).Topic, (*remote).printTopic),
+		deleteVerb(c, "remove a topic with all of its messages", "topic", "TOPIC",
+			`Removes a topic with its messages, and what subscribers and groups have committed of it. Programs that go on with it are refused: their calls say
+that there is no such topic, and actors that are pushed to are told once that it has ended. A topic of that name may be made at once, and begins
+with nothing. There is no way back.`, "", "  troupe topic delete orders", (*admin.Client).DeleteTopic))
 	return cmd
 }
 
@@ -95,8 +121,8 @@ func groupCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "group", Args: cobra.NoArgs, RunE: showHelp, Short: "say who takes part in consumer groups, and who works on what",
 		Long: `A consumer group shares the partitions of topics out among its members. Programs that embed Troupe join them (package topics); here it is
-seen who does what. Nothing is changed.`,
-		Example: "  troupe group list\n  troupe group show billing",
+seen who does what, and a group that nobody belongs to is deleted.`,
+		Example: "  troupe group list\n  troupe group show billing\n  troupe group delete billing",
 	}
 	cmd.AddCommand(
 		listVerb(c, "consumer groups, with their members and lag", `Lists groups by name: members, topics, partitions and how many of those nobody works on, and the lag over all of them.`,
@@ -104,7 +130,11 @@ seen who does what. Nothing is changed.`,
 		showVerb(c, "say who is in a group, and who works on what", "GROUP",
 			`Prints the members with the time by which they must be heard again, and each partition with its member, what the group has committed,
 and the lag. A partition that is to go to another member says so: it waits until the one that has it gives it up, or is not heard any more.`,
-			"  troupe group show billing\n  troupe group show billing --json", (*admin.Client).Group, (*remote).printGroup))
+			"  troupe group show billing\n  troupe group show billing --json", (*admin.Client).Group, (*remote).printGroup),
+		deleteVerb(c, "remove a group that has no members, with all that it has committed", "group", "GROUP",
+			`Removes a consumer group with what it has committed: who joins one of that name begins with the oldest messages. A group that has members is not
+removed, since they would make it again: stop them first, or wait until they have not been heard for their timeouts.`,
+			" · 4 it has members", "  troupe group delete billing", (*admin.Client).DeleteGroup))
 	return cmd
 }
 

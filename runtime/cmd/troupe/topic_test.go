@@ -69,6 +69,14 @@ func TestCoordinationVerbs(t *testing.T) {
 	if err := json.Unmarshal([]byte(see("topic show orders --json", 0)), &info); err != nil || info.By[0].Lag != 2 || info.Parts[0].Node != "n1" {
 		t.Errorf("%+v, %v", info, err)
 	}
+	see("group delete h", 4, "has members")
+	see("group delete g", 0, "group g is deleted")
+	see("group delete g", 3, "there is no such group")
+	see("topic delete orders --json", 0, `"deleted":true`)
+	see("topic delete orders", 3, "there is no such topic")
+	if out := see("topic list", 0, "clicks"); strings.Contains(out, "orders") {
+		t.Errorf("a topic that was deleted is listed:\n%s", out)
+	}
 }
 
 // coordinate leaves a topic behind with a subscriber that is pushed to, one that polls and a group that has stopped, a topic with a

@@ -1,0 +1,90 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// What is dropped is gone with one commit, and refuses to take anything until the last of what it had is removed, some in each turn.
+//
+//	drop ── {Going} ── purge ── purge ── purge ── nothing, not even the name ──► as if it never was
+
+// ErrDropping says that a queue or a registry was dropped a moment ago, and still has data to remove. Try again.
+var ErrDropping = errors.New("recipes: it was just dropped, and is not empty yet")
+
+const reasonDropping = "dropping"
+
+func stillGoing(id virtual.ID) error {
+	return virtual.Fail(reasonDropping, "%s was dropped, and what it had is being removed", id)
+}
+
+// dropping makes the error of something that was dropped one that callers know.
+func dropping(err error) error {
+	if virtual.ReasonOf(err) == reasonDropping {
+		return fmt.Errorf("%w: %w", ErrDropping, err)
+	}
+	return err
+}
+
+// purged bounds what one turn removes.
+const purged = 250
+
+// purge removes some of what an actor keeps, and all else with the last of it.
+func purge[S any](c *virtual.Context[S]) error {
+	n := 0
+	for e, err := range c.Scan("") {
+		if err != nil {
+			return err
+		}
+		if n == purged {
+			return c.Tell(c.Self(), "purge", struct{}{})
+		}
+		c.Delete(e.Key)
+		n++
+	}
+	return c.Clear()
+}
+
+func dropQueue(c *virtual.Context[queue], _ struct{}) (struct{}, error) {
+	if c.State.Going {
+		return struct{}{}, nil
+	}
+	*c.State = queue{Going: true}
+	c.Forget("back")
+	return struct{}{}, purge(c)
+}
+
+func dropRegistry(c *virtual.Context[registry], _ struct{}) (struct{}, error) {
+	if c.State.Going {
+		return struct{}{}, nil
+	}
+	for _, w := range c.State.Watchers {
+		if w.To.Check(w.Method) != nil {
+			continue
+		}
+		if err := c.Tell(w.To, w.Method, Changes{Registry: c.Self().Name, Dropped: true}); err != nil {
+			return struct{}{}, err
+		}
+	}
+	*c.State = registry{Going: true}
+	return struct{}{}, purge(c)
+}
+
+// Drop removes the queue with all of its items: those that wait, are in flight, and were set aside. Who has a delivery hears ErrReceipt when it is
+// done. While items are being removed, which takes a moment if there are many, Push, Pop and Configure are refused: ErrDropping; after that a queue of
+// that name begins anew, with the defaults. That there is nothing is no error; so it may be tried again.
+func (q Queue) Drop(ctx context.Context) error {
+	_, err := virtual.Call[struct{}, struct{}](ctx, q.host, q.id, "drop", struct{}{})
+	return err
+}
+
+// Drop removes the registry with all of its keys, those of sessions as well, and its watchers, who are told once: Changes that say Dropped. While keys
+// are being removed, which takes a moment if there are many, what is put is refused: ErrDropping; after that a registry of that name begins anew,
+// with the first revision. That there is nothing is no error; so it may be tried again.
+func (r Registry) Drop(ctx context.Context) error {
+	_, err := virtual.Call[struct{}, struct{}](ctx, r.host, r.id, "drop", struct{}{})
+	return err
+}

@@ -1,0 +1,115 @@
+package recipes
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/actors/virtual/virtualtest"
+)
+
+// Nothing of a queue that is dropped stays, and what belongs to it means nothing to the next of its name.
+func TestDroppedQueueIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		q := NewQueue(w.Host(1), "jobs")
+		if err := errors.Join(q.Drop(ctx), q.Configure(ctx, QueueConfig{Visibility: time.Hour, Deliveries: 1})); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 * purged {
+			must[uint64](t)(q.Push(ctx, fmt.Append(nil, i)))
+		}
+		old, _, err := q.Pop(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, _, err := q.Pop(ctx, 0)
+		if err := errors.Join(err, q.Nack(ctx, set), q.Drop(ctx), q.Drop(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		_, pushed := q.Push(ctx, nil)
+		_, _, popped := q.Pop(ctx, 0)
+		for what, err := range map[string]error{"push": pushed, "pop": popped, "configure": q.Configure(ctx, QueueConfig{})} {
+			if !errors.Is(err, ErrDropping) {
+				t.Errorf("%s, before all is removed: %v", what, err)
+			}
+		}
+		if list := must[[]Delivery](t)(q.Aside(ctx, 0)); len(list) > 0 || must[QueueStats](t)(q.Stats(ctx)) != (QueueStats{}) {
+			t.Errorf("%v is set aside", list)
+		}
+		w.Pass(time.Hour)
+		if n := w.Keys("d/{queue/jobs}") + w.Keys("s/{queue/jobs}") + w.Keys("m/{queue/jobs}"); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		must[uint64](t)(q.Push(ctx, []byte("new")))
+		d, found, err := q.Pop(ctx, 0)
+		if err != nil || !found || d.ID != old.ID || string(d.Body) != "new" {
+			t.Errorf("%+v, %v, %v", d, found, err)
+		}
+		if err := q.Ack(ctx, old); !errors.Is(err, ErrReceipt) {
+			t.Errorf("who had an item of the old queue acknowledges one of the next: %v", err)
+		}
+		if err := q.Ack(ctx, d); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Nothing of a registry that is dropped stays, its watchers are told, and who waits for a change goes on.
+func TestDroppedRegistryIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		r, to := NewRegistry(w.Host(1), "services"), virtual.ID{Kind: "diary", Name: "d"}
+		if err := errors.Join(r.Drop(ctx), r.Watch(ctx, "a", to, "note")); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, w)
+		for i := range 10 * purged {
+			must[uint64](t)(r.Put(ctx, fmt.Sprint("b", i), nil, nil))
+		}
+		last := must[uint64](t)(r.Put(ctx, "a", []byte("1"), s))
+		told := make(chan uint64, 1)
+		go func() {
+			now, err := r.Await(ctx, last)
+			if err != nil {
+				t.Error(err)
+			}
+			told <- now
+		}()
+		w.Pass(time.Second)
+		if err := errors.Join(r.Drop(ctx), r.Drop(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Put(ctx, "c", nil, nil); !errors.Is(err, ErrDropping) {
+			t.Errorf("put before all is removed: %v", err)
+		}
+		if err := r.Watch(ctx, "", to, "note"); !errors.Is(err, ErrDropping) {
+			t.Errorf("watched before all is removed: %v", err)
+		}
+		if list, _, err := r.List(ctx, ""); len(list) > 0 || err != nil || must[Item](t)(r.Get(ctx, "a")).Revision != 0 {
+			t.Errorf("%d items, %v", len(list), err)
+		}
+		if now := <-told; now != 0 {
+			t.Errorf("who waits for a change after %d is told %d", last, now)
+		}
+		w.Pass(time.Hour)
+		if n := w.Keys("d/{registry/services}") + w.Keys("s/{registry/services}"); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		must[uint64](t)(r.Put(ctx, "a", []byte("2"), nil))
+		if err := s.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.Pass(time.Minute)
+		if i := must[Item](t)(r.Get(ctx, "a")); string(i.Value) != "2" || i.Revision != 1 {
+			t.Errorf("after the end of a session that had the key in the old registry: %+v", i)
+		}
+		got := must[diary](t)(virtual.Call[struct{}, diary](ctx, w.Host(1), to, "look", struct{}{}))
+		if strings.Join(got.Lines, ", ") != fmt.Sprintf("%d a=1 false, dropped", last) {
+			t.Errorf("told %q", got.Lines)
+		}
+	})
+}
