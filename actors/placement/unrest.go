@@ -15,9 +15,13 @@ import (
 //
 //	activate ──── Probation ────► trusted
 //	      │  one shard is moved more than MaxShardMoves times, for balance or because it may not stay
+//	      │  or its copies come back more than mostReturns times to nodes that they had left
 //	      │  or StallTries plans in a row take longer than Stall
 //	      │  or copies are wanted, and for as long as Famine it lets none find a node, though without it they would
 //	      └──► rolled back to what was before, or out of force where that was taken back itself
+//
+// A large copy takes longer for one move than a probation lasts. So of the policy that came last it goes on while one of the shards that were moved
+// within it moves again: until none has for a while (rest). Others are counted no more by then, so that it comes to an end.
 //
 // Moves are held against the policy that came last; slow plans against the one whose module did most of the work in them, by the fuel that it
 // used, and against nobody if that one is on probation no more: without the others plans would be as slow. Where no module of theirs did
@@ -31,41 +35,91 @@ type unrest struct {
 
 	about  uint64 // State.PoliciesAt that it counts for
 	moves  map[shards.ShardID]int
-	worst  shards.ShardID    // the shard that was moved most
-	slow   int               // plans in a row that took too long
-	slowed time.Duration     // the last of them
-	work   map[string]uint64 // fuel that each policy used in them
+	worst  shards.ShardID                            // the shard that was moved most
+	left   map[shards.ShardID]map[shards.NodeID]bool // the nodes that its copies left
+	back   map[shards.ShardID]int                    // how often one came back to such a node
+	swings shards.ShardID                            // the shard whose copies did most often
+	until  time.Time                                 // the probation goes on so long for what was moved in it
+	slow   int                                       // plans in a row that took too long
+	slowed time.Duration                             // the last of them
+	work   map[string]uint64                         // fuel that each policy used in them
 	hunger hunger
 }
 
 // stallTries is how many plans in a row must be slow: one may be for reasons of the machine's.
 const stallTries = 3
 
+// mostReturns is how often copies of one shard may come back to nodes that they had left: from here to there, back, and there again.
+const mostReturns = 2
+
+// rest is how long all shards that were moved in a probation must stay where they are before it ends for them, as part of it.
+func (u *unrest) rest() time.Duration { return u.probation / 5 }
+
 // note takes a plan that was made, as far as it was committed, how long making it took, and the fuel that each policy used for it.
 func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Duration, work map[string]uint64, now time.Time) {
-	if u.blamed(s, now) == nil {
-		u.about, u.moves, u.slow, u.work = 0, nil, 0, nil
+	blamed := u.blamed(s, now)
+	if blamed == nil {
+		u.reset(0)
 		return
 	}
 	if u.about != s.PoliciesAt {
-		u.about, u.moves, u.worst, u.slow = s.PoliciesAt, map[shards.ShardID]int{}, 0, 0
+		u.reset(s.PoliciesAt)
 	}
 	u.stalls(took, work)
 	kept := map[shards.ShardID]bool{}
 	for _, r := range committed.Rows {
 		kept[r.Shard] = true
 	}
+	began := now.Sub(time.Unix(blamed.Since, 0)) < u.probation
 	for i := range committed.Decisions {
 		d := &committed.Decisions[i]
-		if !kept[d.Shard] || d.Lane != allocator.Evacuate && d.Lane != allocator.Balance {
+		if !kept[d.Shard] || d.Lane != allocator.Evacuate && d.Lane != allocator.Balance || !began && u.moves[d.Shard] == 0 {
 			continue
 		}
 		if d.Move.Kind == cluster.MoveHandTo || d.Move.Kind == cluster.MoveAllocate && d.Move.Source != 0 {
-			if u.moves[d.Shard]++; u.moves[d.Shard] > u.moves[u.worst] {
-				u.worst = d.Shard
-			}
+			u.moved(s, d.Shard, &d.Move)
+			u.until = now.Add(u.rest())
 		}
 	}
+	if u.moving(s) {
+		u.until = now.Add(u.rest())
+	}
+}
+
+// reset begins to count anew.
+func (u *unrest) reset(about uint64) {
+	u.about, u.moves, u.worst, u.slow, u.work = about, map[shards.ShardID]int{}, 0, 0, nil
+	u.left, u.back, u.swings, u.until = map[shards.ShardID]map[shards.NodeID]bool{}, map[shards.ShardID]int{}, 0, time.Time{}
+}
+
+// moved counts a move that was committed.
+func (u *unrest) moved(s *cluster.State, shard shards.ShardID, m *cluster.Move) {
+	if u.moves[shard]++; u.moves[shard] > u.moves[u.worst] {
+		u.worst = shard
+	}
+	row := s.Shard(shard)
+	if m.Kind != cluster.MoveAllocate || row == nil || row.Copy(m.Source) == nil {
+		return
+	}
+	if u.left[shard][m.Node] {
+		if u.back[shard]++; u.back[shard] > u.back[u.swings] {
+			u.swings = shard
+		}
+	}
+	if u.left[shard] == nil {
+		u.left[shard] = map[shards.NodeID]bool{}
+	}
+	u.left[shard][row.Copy(m.Source).Node] = true
+}
+
+// moving says whether a shard that was moved is still on its way.
+func (u *unrest) moving(s *cluster.State) bool {
+	for shard := range u.moves {
+		if row := s.Shard(shard); row != nil && slices.ContainsFunc(row.Copies, func(c cluster.Copy) bool { return c.Source != 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // stalls counts slow plans in a row.
@@ -119,15 +173,22 @@ func (u *unrest) lingering(s *cluster.State, now time.Time) *cluster.Policy {
 	return nil
 }
 
-// suspects lists the policies on probation, those that were put in force last first.
+// suspects lists the policies on probation, those that were put in force last first. That of the last goes on while what it moved moves.
 func (u *unrest) suspects(s *cluster.State, now time.Time) (list []*cluster.Policy) {
 	for i := range s.Policies {
-		if p := &s.Policies[i]; p.Active.Version != 0 && now.Sub(time.Unix(p.Since, 0)) < u.probation {
+		if p := &s.Policies[i]; p.Active.Version != 0 {
 			list = append(list, p)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *cluster.Policy) int { return cmp.Compare(b.Since, a.Since) })
-	return list
+	on := slices.IndexFunc(list, func(p *cluster.Policy) bool { return now.Sub(time.Unix(p.Since, 0)) >= u.probation })
+	switch {
+	case on < 0:
+		return list
+	case on == 0 && u.about == s.PoliciesAt && now.Before(u.until):
+		on = 1
+	}
+	return list[:on]
 }
 
 // blamed is the policy that was put in force last, if it is on probation.
@@ -159,6 +220,9 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 	case u.moves[u.worst] > u.mostMoves:
 		note = fmt.Sprintf("version %d was taken back: shard %s was moved %d times since it was put in force, more than %d within %v",
 			blamed.Active.Version, s.ShardName(u.worst), u.moves[u.worst], u.mostMoves, u.probation)
+	case u.back[u.swings] > mostReturns:
+		note = fmt.Sprintf("version %d was taken back: shard %s was moved %d times since it was put in force, and came back %d times to nodes that its copies had left",
+			blamed.Active.Version, s.ShardName(u.swings), u.moves[u.swings], u.back[u.swings])
 	case u.slow >= stallTries && u.lingering(s, now) == nil:
 		blamed = slow
 		note = fmt.Sprintf("version %d was taken back: %d plans in a row took longer than %v, the last one %v", blamed.Active.Version, u.slow, u.stall, u.slowed.Round(time.Millisecond))

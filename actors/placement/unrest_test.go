@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // What is blamed is the policy that came last, and only while it is on probation.
@@ -56,6 +57,54 @@ func TestUnrest(t *testing.T) {
 	u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
 	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
 		t.Errorf("three slow plans in a row: %+v", r)
+	}
+}
+
+// A copy that takes four minutes for each move goes to and fro three times within thirteen, which is longer than a probation. One that is moved as
+// often, but never comes back, and one that began to swing when the probation was over, are nobody's fault.
+func TestLargeShardsThatSwing(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		nodes []shards.NodeID // where the copy goes, one after the other, from n1
+		first time.Duration   // when the first move begins
+		rest  time.Duration   // between the end of a move and the beginning of the next
+		back  bool
+	}{
+		{"to and fro", []shards.NodeID{"n2", "n1", "n2", "n1"}, time.Minute, 20 * time.Second, true},
+		{"always further", []shards.NodeID{"n2", "n3", "n4", "n5", "n6"}, time.Minute, 20 * time.Second, false},
+		{"twice", []shards.NodeID{"n2", "n1", "n2"}, time.Minute, 20 * time.Second, false},
+		{"begun too late", []shards.NodeID{"n2", "n1", "n2", "n1", "n2"}, 6 * time.Minute, 20 * time.Second, false},
+		{"with long rests", []shards.NodeID{"n2", "n1", "n2", "n1", "n2"}, time.Minute, 2 * time.Minute, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const step, took = 10 * time.Second, 4 * time.Minute
+			since := time.Unix(1000, 0)
+			now, at, next := since, shards.NodeID("n1"), since.Add(c.first)
+			var arrives time.Time
+			u := unrest{probation: 5 * time.Minute, mostMoves: 12, stall: time.Second}
+			var verdict *cluster.RetirePolicy
+			for left := c.nodes; now.Before(since.Add(40*time.Minute)) && verdict == nil; now = now.Add(step) {
+				s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{{Name: "spare", Active: cluster.PolicyUse{Version: 1}, Since: since.Unix()}},
+					Shards: []cluster.Shard{{ID: 7, Copies: []cluster.Copy{{ID: 1, Node: at}}}}}
+				plan := &allocator.Plan{}
+				switch {
+				case now.Before(arrives):
+					s.Shards[0].Copies = append(s.Shards[0].Copies, cluster.Copy{ID: 2, Node: left[0], Source: 1})
+				case !arrives.IsZero():
+					at, left, next, arrives = left[0], left[1:], now.Add(c.rest), time.Time{}
+					s.Shards[0].Copies[0].Node = at
+				case len(left) > 0 && !now.Before(next):
+					arrives = now.Add(took)
+					plan.Rows = []cluster.RowChange{{Shard: 7}}
+					plan.Decisions = []allocator.Decision{{Lane: allocator.Balance, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1, Node: left[0]}}}
+				}
+				u.note(s, plan, 0, nil, now)
+				verdict = u.verdict(s, now)
+			}
+			if (verdict != nil) != c.back || verdict != nil && !strings.Contains(verdict.Note, "was moved 4 times since it was put in force, and came back 3 times to nodes that its copies had left") {
+				t.Errorf("taken back is %+v", verdict)
+			}
+		})
 	}
 }
 
