@@ -41,7 +41,11 @@ const stride = 16
 // which must not touch the store; its Value is valid until the store is next changed.
 func (s *Store) ReadBatch(now int64, ops []Op, visit func(i int, r *Result)) {
 	now = s.at(now)
-	g := &s.results.gather
+	g := s.results.gather
+	if g == nil {
+		g = new(gather)
+		s.results.gather = g
+	}
 	for base := 0; base < len(ops); base += stride {
 		n := min(stride, len(ops)-base)
 		for i := range n {

@@ -218,7 +218,7 @@ type results struct {
 	one    [1]Result
 	many   []Result
 	values []byte
-	gather gather
+	gather *gather // nil until the first lockstep read: of a thousand shards that are empty it would be a megabyte
 }
 
 func (s *results) reset(n int) []Result {
