@@ -147,6 +147,7 @@ func TestFailoverIsOneTrace(t *testing.T) {
 		t.Errorf("troupe trace --why shows\n%s", why)
 	}
 	p.restart(victim)
+	p.copiesBack(victim, x, collector)
 	for try := 1; apart > agreement() && try < tries; try++ {
 		victim = p.other(leader, victim)
 		_, again := p.killed(victim, 1+try/2, collector)
@@ -157,6 +158,23 @@ func TestFailoverIsOneTrace(t *testing.T) {
 		t.Errorf("the trace and the clients are %v apart about when writes came back, want %v at most", apart, agreement())
 	}
 	p.reckon()
+}
+
+// copiesBack checks that the copies of a member that died and came back are a trace of their own, which leads to that of its death and is remembered.
+func (p *town) copiesBack(victim *harness.Member, death *traceTree, collector *harness.Collector) {
+	p.t.Helper()
+	spans, err := collector.Trace(soon(p.t), "copies "+victim.Name)
+	must(p.t, err)
+	y := wholeTree(p.t, spans)
+	lost := y.below(y.root, "copies of "+victim.Name+" lost @")
+	if len(lost.Links) != 1 || string(lost.Links[0].TraceId) != string(death.root.TraceId) {
+		p.t.Errorf("%q has the links %v, want one to the failover", lost.Name, lost.Links)
+	}
+	copied := y.below(y.root, "copy default/")
+	y.below(copied, "recover ")
+	if list := p.troupe("trace"); !strings.Contains(list, "copies-"+victim.Name+"@1") {
+		p.t.Errorf("troupe trace lists\n%s", list)
+	}
 }
 
 // killed kills a member in one of its lives under clients that write to it, and gives the trace, and how far that and the clients are

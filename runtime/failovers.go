@@ -162,7 +162,7 @@ func (n *Node) Failovers(ctx context.Context) ([]*tracing.Failover, error) {
 		}
 		f, damaged := tracing.DecodeFailover(entry.Record)
 		if damaged != nil {
-			what := "the moves, or the switch of policies,"
+			what := "the moves, the copies of a node that died, or the switch of policies,"
 			if entry.Node != "" {
 				what = fmt.Sprintf("the drain of node %s in epoch %d", state.NodeName(entry.Node), entry.Epoch)
 			}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// planned says that somebody wanted it: nothing was lost, and nobody had to be replaced.
+// planned says that nobody took writes over: it was wanted, or is about copies alone.
 func (f *Failover) planned() bool { return f.Kind >= KindDrain }
 
 // change shows what was asked for, and by which signs it was seen.
@@ -18,11 +18,17 @@ func (p *projection) change() {
 		what = f.Reason
 	case KindMoves:
 		what = f.Name + " begun"
+	case KindCopies:
+		what = "copies of " + f.Name + " lost"
 	}
 	s := Span{Name: what + " @" + f.Detector, NodeID: p.detector(), Node: f.Detector, Start: f.Declared, End: f.Declared, Attributes: []Attribute{Text(attributeReason, f.Reason)}}
 	for _, c := range f.Checks {
 		s.Events = append(s.Events, Event{At: c.At, Name: c.Text})
 		s.End = max(s.End, c.At)
+	}
+	if f.Kind == KindCopies {
+		trace := KindFailover.Trace(f.Cluster, f.Node, f.Epoch)
+		s.Links = []Link{{Trace: trace, Span: trace.Span("root"), Why: "the failover of " + f.Name}}
 	}
 	p.add("change", "root", s)
 }

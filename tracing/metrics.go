@@ -35,7 +35,7 @@ var minutes = []float64{.1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 4 * 3600
 func NewMetrics(traces, spans func() uint64) *Metrics {
 	m := &Metrics{
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
-			Help: "Failovers, suspicions, drains, moves of copies and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
+			Help: "Failovers, suspicions, drains, moves of copies, copies that came back after a death, and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
 			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
 		down: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_shard_unavailable_duration_seconds", Buckets: seconds,

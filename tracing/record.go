@@ -18,6 +18,7 @@ const (
 	KindDrain                     // a node was emptied because an operator asked for it
 	KindPolicies                  // other policies came into force
 	KindMoves                     // copies changed places though no node was emptied: a rebalance, or what an operator wished
+	KindCopies                    // copies of a node that died were replaced, or came back with it
 )
 
 // String is the kind's name in ids, spans and lists.
@@ -28,7 +29,7 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-var kinds = [...]string{"", "failover", "suspicion", "drain", "policies", "moves"}
+var kinds = [...]string{"", "failover", "suspicion", "drain", "policies", "moves", "copies"}
 
 // Failover is the record of one: all that its trace is made from. Times are nanoseconds since 1970 by the clock of the node
 // that the field is about; 0 says that it has not happened, or is not known. Names of nodes are those for people. On disk fields have
@@ -210,11 +211,11 @@ type Wait struct {
 }
 
 // ID names the record for people: n2@7 for the death of a life, drain-n2@41 for a drain that the cluster state of version 41 began,
-// suspicion-n2@7. A life that was suspected twice has two records of that name.
+// suspicion-n2@7, copies-n2@7. A life that was suspected twice has two records of that name.
 func (f *Failover) ID() string {
 	switch f.Kind {
-	case KindSuspicion:
-		return "suspicion-" + f.life()
+	case KindSuspicion, KindCopies:
+		return f.Kind.String() + "-" + f.life()
 	case KindDrain:
 		return fmt.Sprintf("drain-%s@%d", f.Name, cmp.Or(f.Since, f.Epoch))
 	}
@@ -354,6 +355,7 @@ func (f *Failover) Unavailable() int64 {
 //
 //	n2@7 recovered: 32 shards, writes back after 212ms, 340ms after its last heartbeat (detected in 160ms by n1)
 //	drain-n2@41 done: 12 copies in 3.2s
+//	copies-n2@7 done: 12 copies back, 3.1 MiB in 1m12s
 func (f *Failover) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", f.ID(), f.Outcome)
@@ -364,6 +366,9 @@ func (f *Failover) Summary() string {
 		return b.String()
 	case KindDrain:
 		fmt.Fprintf(&b, ": %s%s", counted(n, "copy", "copies"), f.volume())
+		return b.String() + f.lasted()
+	case KindCopies:
+		fmt.Fprintf(&b, ": %s back%s", counted(n-f.stuck(), "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindMoves:
 		fmt.Fprintf(&b, ": %s moved%s", counted(n-f.stuck(), "copy", "copies"), f.volume())

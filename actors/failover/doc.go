@@ -23,8 +23,11 @@
 // switch when its plan has been made, and the others, who hear of no plan, list it at once as done; each keeps the newest of them, among
 // what only it keeps, for as long as it runs.
 //
-// A primary tells whoever leads of each copy that has arrived, in sync, and how much that took; it belongs to the drain or the move
-// whose copy it is.
+// Copies that a dead node had are replaced, or come back with it, long after its failover has been told: that is a story of its own, of each
+// life, which leads to the failover. Who leads finds it in the rows, and it has an entry from the first copy that is tried.
+//
+// A primary tells whoever leads of each copy that has arrived, in sync, and how much that took; it belongs to the drain, the move or the
+// death whose copy it is.
 //
 // A story ends when every shard that the dead node led takes writes, and has taken one or has had a second to; when the node
 // was alive after all; or when a shard has no copy left that may lead, for a while.

@@ -23,8 +23,9 @@ import (
 // tells. Releases before had none; their drains are told by who leads when they end.
 type drain struct {
 	story
-	at   map[shards.ShardID]int // places in Shards; asked by key only
-	left int
+	at    map[shards.ShardID]int // places in Shards; asked by key only
+	left  int
+	lacks []shards.ShardID // of a story of copies: shards of which none has been tried yet
 }
 
 // drains are those that go on. Every node follows them by the state, so that whoever leads next knows when they began and what has
@@ -268,10 +269,10 @@ func (x *drain) inherit(from *tracing.Failover) {
 	}
 }
 
-// unsaved is a drain, or the moves that go on, whose entry lacks plans, or when one may be given some: at most once a second, since a record may be large. Who
+// unsaved is a drain, or others that go on, whose entry lacks plans, or when one may be given some: at most once a second, since a record may be large. Who
 // gives them says in kept that the entry has them.
-func (s *drains) unsaved(now int64, moves *drain) (x *drain, again int64) {
-	for _, x := range append(s.open[:len(s.open):len(s.open)], moves) {
+func (s *drains) unsaved(now int64, others []*drain) (x *drain, again int64) {
+	for _, x := range slices.Concat(s.open, others) {
 		if x == nil || !x.listed || len(x.Plans) <= x.kept {
 			continue
 		}

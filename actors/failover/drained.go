@@ -17,9 +17,10 @@ import (
 //	      is it closed, and with the record sent? tell: there is nobody else who knows that it may
 func (w *Watch) drained(state *cluster.State, now int64) (again int64) {
 	if w.leading {
-		moving := w.moved(state, now)
-		x, at := w.drains.unsaved(now, w.moves.open)
-		for ; x != nil; x, at = w.drains.unsaved(now, w.moves.open) {
+		moving := sooner(w.copied(state, now), w.moved(state, now))
+		others := append(w.copies.open[:len(w.copies.open):len(w.copies.open)], w.moves.open)
+		x, at := w.drains.unsaved(now, others)
+		for ; x != nil; x, at = w.drains.unsaved(now, others) {
 			outcome, err := w.note(x, x.Encode(), false)
 			if err != nil || outcome.Err != nil {
 				w.log(&x.story).Debug("what is known of "+x.Kind.String()+" was not committed", "error", err, "reason", outcome.Err)
@@ -91,5 +92,6 @@ func (w *Watch) arrived(state *cluster.State, list []Arrival) {
 	for i := range list {
 		w.drains.arrived(state, &list[i])
 		w.moves.arrived(state, &list[i])
+		w.copies.arrived(state, &list[i])
 	}
 }

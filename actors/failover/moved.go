@@ -67,10 +67,10 @@ func (w *Watch) forget(state *cluster.State) {
 	for i := range state.Drains {
 		entry := &state.Drains[i]
 		own := func(x *drain) bool { return x != nil && x.Since == entry.At }
-		if !entry.Open || entry.Node != "" || own(w.moves.open) || own(w.switches.open) || slices.ContainsFunc(w.drains.ended, own) {
+		if !entry.Open || entry.Node != "" || own(w.moves.open) || own(w.switches.open) || w.copies.tells(entry.At) || slices.ContainsFunc(w.drains.ended, own) {
 			continue
 		}
-		if x := w.moves.open; x != nil && !x.listed || len(w.switches.unlisted()) > 0 {
+		if x := w.moves.open; x != nil && !x.listed || len(w.switches.unlisted()) > 0 || w.copies.unlisted() {
 			return // it may be this one's
 		}
 		if _, err := w.propose(&cluster.Command{Drain: &cluster.DrainChange{At: entry.At, Close: true}}); err != nil {

@@ -203,7 +203,7 @@ func (s *moves) lead(state *cluster.State, ended []*drain, term uint64, now int6
 	for i := range state.Drains {
 		entry := &state.Drains[i]
 		over := slices.ContainsFunc(ended, func(x *drain) bool { return x.Since == entry.At })
-		if entry.Open && entry.Node == "" && !over && switchOf(entry) == nil {
+		if entry.Open && entry.Node == "" && !over && switchOf(entry) == nil && recordOf(entry, tracing.KindCopies) == nil {
 			s.resume(state, entry, before, now)
 		}
 	}

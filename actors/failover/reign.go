@@ -15,6 +15,7 @@ func (w *Watch) reign() {
 		w.stories.lead(state, w.former, term, w.won)
 		w.drains.lead(state, term, w.won)
 		w.moves.lead(state, w.drains.ended, term, w.won)
+		w.copies.lead(state, w.drains.ended, term, w.won)
 		w.switched(state, w.switches.lead(state, w.drains.ended, term, w.won)...)
 		w.curious.Store(w.switches.open != nil)
 		for _, x := range w.stories.open {
@@ -24,7 +25,7 @@ func (w *Watch) reign() {
 	case !leads && w.leading:
 		w.doubt()
 		w.office.Store(0)
-		w.leading, w.stories.open, w.moves.open, w.missed = false, nil, nil, 0
+		w.leading, w.stories.open, w.moves.open, w.copies.open, w.missed = false, nil, nil, nil, 0
 		w.former, w.newcomer = w.c.Self, ""
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {

@@ -30,6 +30,7 @@ type stage struct {
 	now   int64
 	alive map[shards.NodeID]liveness.State
 	soft  []policies.Scorer
+	ticks int64 // what plans take for now
 	stories
 	ended []*story
 }
@@ -75,7 +76,7 @@ func (s *stage) settle() {
 			s.apply(&cluster.Command{Opened: &cluster.Opened{Node: p.Node, Epoch: s.state.Member(p.Node).Epoch, Copies: []cluster.ShardCopy{{Shard: r.ID, Copy: p.ID}}}})
 		}
 		for _, c := range r.Copies {
-			if row := s.state.Shard(r.ID); !c.InSync && row.Primary != 0 && row.Copy(c.ID) != nil {
+			if row := s.state.Shard(r.ID); !c.InSync && !s.state.Member(c.Node).Down && row.Primary != 0 && row.Copy(c.ID) != nil {
 				s.apply(&cluster.Command{InSync: &cluster.InSync{Shard: r.ID, Term: row.Term, Primary: row.Primary, Add: []shards.CopyID{c.ID}}})
 			}
 		}
@@ -85,14 +86,17 @@ func (s *stage) settle() {
 	}
 }
 
+func (s *stage) evidence() (list []liveness.Status) {
+	for _, m := range s.state.Members {
+		list = append(list, liveness.Status{Node: m.ID, Epoch: m.Epoch, State: s.alive[m.ID], Reason: "no answer"})
+	}
+	return list
+}
+
 // plan has the allocator plan, and the plan carried out.
 func (s *stage) plan() *placement.Planned {
-	var evidence []liveness.Status
-	for _, m := range s.state.Members {
-		evidence = append(evidence, liveness.Status{Node: m.ID, Epoch: m.Epoch, State: s.alive[m.ID], Reason: "no answer"})
-	}
 	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond}
-	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: evidence, Policies: &policies.Set{Deciders: rules, Scorers: s.soft}, TickLength: 50 * time.Millisecond})
+	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: s.evidence(), Policies: &policies.Set{Deciders: rules, Scorers: s.soft}, Ticks: s.ticks, TickLength: 50 * time.Millisecond})
 	s.pass(3)
 	if c := d.Plan.Command(); c != nil {
 		d.Outcome = s.apply(&cluster.Command{Reroute: c})

@@ -20,16 +20,7 @@ import (
 const unheard = int64(old * time.Second)
 
 // switchOf is what an entry says of a switch of policies; nil if it is of something else, or cannot be read.
-func switchOf(entry *cluster.Drain) *tracing.Failover {
-	if entry.Node != "" {
-		return nil
-	}
-	record, err := tracing.DecodeFailover(entry.Record)
-	if err != nil || record.Kind != tracing.KindPolicies {
-		return nil
-	}
-	return record
-}
+func switchOf(entry *cluster.Drain) *tracing.Failover { return recordOf(entry, tracing.KindPolicies) }
 
 // keepsSwitches says that every member reads entries of moves, and so of switches.
 func keepsSwitches(state *cluster.State) bool {

@@ -9,7 +9,7 @@ import (
 )
 
 // telltale is what is asked of the policies of a plan before they plan again: which modules they are, what their rows cost, and what
-// they say of the places that copies of draining nodes might have had. A plan itself does not say the latter: for the plan it is of no use.
+// they say of the places that copies of draining or dead nodes might have had. A plan itself does not say the latter: for the plan it is of no use.
 type telltale struct {
 	minds  map[string]mind // by decider; asked by key only
 	places map[shards.ShardID][]policies.Explanation
@@ -40,7 +40,7 @@ func listen(d *placement.Planned) *telltale {
 			moves = nil
 			break
 		}
-		if leaves(d.Input.State, &d.Plan.Decisions[i]) && len(moves) < maxWeighed && (len(moves)+1)*len(d.Input.State.Members) <= maxPlaces {
+		if x := &d.Plan.Decisions[i]; (leaves(d.Input.State, x) || missing(d.Input.State, x)) && len(moves) < maxWeighed && (len(moves)+1)*len(d.Input.State.Members) <= maxPlaces {
 			moves = append(moves, d.Plan.Decisions[i])
 		}
 	}

@@ -59,6 +59,7 @@ type Watch struct {
 	drains   drains
 	switches switches
 	moves    moves
+	copies   copies
 	unsure   []*story // of reigns that are over: whoever finds in the cluster state what it proposed tells it
 	leading  bool
 	former   shards.NodeID // who led before this reign
@@ -97,7 +98,7 @@ func Start(c Config) (*Watch, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Watch{c: c, filled: make(chan struct{}, 1), stories: stories{self: string(c.Self), name: c.Name},
-		drains: drains{self: string(c.Self), name: c.Name}, switches: switches{self: string(c.Self), name: c.Name}, moves: moves{self: string(c.Self), name: c.Name}}
+		drains: drains{self: string(c.Self), name: c.Name}, switches: switches{self: string(c.Self), name: c.Name}, moves: moves{self: string(c.Self), name: c.Name}, copies: copies{self: string(c.Self), name: c.Name}}
 	w.open.Store(&[]*tracing.Failover{})
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.done.Go(w.run)
@@ -171,6 +172,8 @@ func (w *Watch) Planned(p placement.Planned) {
 		w.stories.planned(state, &p, told, now)
 		w.drains.planned(state, &p, told, now)
 		w.moves.planned(state, &p, told, now)
+		w.copies.follow(state, w.deathOf, now)
+		w.copies.planned(state, &p, told, now)
 		if x := w.switches.planned(state, &p, told, now); x != nil {
 			w.switched(state, x)
 		}
@@ -274,7 +277,7 @@ func (w *Watch) turn() time.Duration {
 	w.sight(state, now)
 	w.verify(state)
 	rest := time.Hour
-	if w.drains.large() {
+	if w.drains.large() || w.copies.large() {
 		rest = time.Duration(drainPause)
 	}
 	soon := w.drained(state, now)
@@ -288,8 +291,8 @@ func (w *Watch) turn() time.Duration {
 	}
 	x, unsaved := w.stories.unsaved(now)
 	for ; x != nil; x, unsaved = w.stories.unsaved(now) {
-		if !w.save(x) { // each try may last as long as commitTimeout, in which nothing else is told
-			w.stories.later(nanos())
+		if !w.save(x) {
+			w.hush(nanos())
 			unsaved = now + keepPause
 			break
 		}
@@ -452,8 +455,10 @@ func (w *Watch) show() {
 	for _, x := range w.stories.open {
 		list = append(list, clone(&x.Failover))
 	}
-	for _, x := range slices.Concat(w.drains.open, w.drains.ended) {
-		list = append(list, clone(&x.Failover))
+	for _, x := range slices.Concat(w.drains.open, w.drains.ended, w.copies.open) {
+		if x.Kind != tracing.KindCopies || len(x.Shards) > 0 { // copies that are only waited for are no news
+			list = append(list, clone(&x.Failover))
+		}
 	}
 	if w.moves.open != nil {
 		list = append(list, clone(&w.moves.open.Failover))

@@ -120,7 +120,7 @@ func findStory(list []*tracing.Failover, id string, missing error) (*tracing.Fai
 	var called [3][]*tracing.Failover
 	for i := range list {
 		f := list[len(list)-1-i]
-		if id == f.Name {
+		if id == f.Name && f.Kind != tracing.KindCopies { // of a node its death is looked for, before what followed
 			return f, nil
 		}
 		how := f.Called(id)

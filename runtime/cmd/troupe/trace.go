@@ -30,8 +30,9 @@ func traceCommand(c *console) *cobra.Command {
 		Use: "trace [FAILOVER]", Short: "show failovers: what died, who noticed, what was decided, when writes came back", Args: cobra.MaximumNArgs(1),
 		Long: `Lists the failovers that the cluster remembers, or draws one as a waterfall. FAILOVER is what the list calls it: a node with
 its epoch, such as n2@7, for a death; drain-n2@41, relocation@41 or spare@41 (a policy) for what was asked for, with the version of the cluster
-state; suspicion-n2@7. Or a node's name for its newest, or a trace id, or how that begins. Every node knows the same history, also of
-nodes that are gone: the newest 256 failovers, or the newest MiB of them, which is 64 where each was of hundreds of shards. Suspicions that
+state; suspicion-n2@7; copies-n2@7 for when all copies that died with a node had been replaced, or were back with it. Or a node's name for its
+newest, or a trace id, or how that begins. Every node knows the same history, also of nodes that are gone: the newest 256 failovers, or the
+newest MiB of them, which is 64 where each was of hundreds of shards; and the newest 64 of all else. Suspicions that
 were refuted, and deaths of nodes that led no shard, only the placement leader knows: the newest 64, for as long as it runs.
 
 --why shows for one shard what every decider said about every candidate, at each decision. --otlp and --jaeger write the trace to a

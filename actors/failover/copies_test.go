@@ -1,0 +1,316 @@
+package failover
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/placement"
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/tracing"
+)
+
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of what happens to copies at random")
+
+// healing is a stage on which dead nodes' copies are replaced.
+type healing struct {
+	*stage
+	copies
+}
+
+func newHealing(t *testing.T, nodes, shardCount int) *healing {
+	return &healing{stage: newStage(t, nodes, shardCount), copies: copies{self: "id1", name: "n1"}}
+}
+
+// look follows the state, and has the cluster keep entries of the stories.
+func (s *healing) look() {
+	s.copies.follow(s.state, func(*cluster.Member) death { return death{reason: "no answer"} }, s.now)
+	for _, x := range s.copies.open {
+		if len(x.Shards) > 0 && !x.listed {
+			x.Since, x.listed = s.apply(&cluster.Command{Moves: &cluster.BeginMoves{Record: x.Encode()}}).Version, true
+		}
+		if x.Done != 0 && x.listed {
+			s.apply(&cluster.Command{Drain: &cluster.DrainChange{At: x.Since, Record: x.Encode(), Close: true}})
+			s.ended = append(s.ended, &x.story)
+		}
+	}
+	s.copies.open = without(s.copies.open)
+}
+
+func without(list []*drain) (open []*drain) {
+	for _, x := range list {
+		if x.Done == 0 {
+			open = append(open, x)
+		}
+	}
+	return open
+}
+
+func (s *healing) dies(id shards.NodeID) {
+	s.alive[id] = liveness.Dead
+	s.round()
+}
+
+func (s *healing) returns(id shards.NodeID) {
+	m := *s.state.Member(id)
+	m.Epoch, m.Down = m.Epoch+1, false
+	s.apply(&cluster.Command{Join: &cluster.Join{Member: m}})
+	s.alive[id] = liveness.Alive
+	s.look()
+}
+
+// round has the leader plan, and look.
+func (s *healing) round() {
+	before := s.state
+	d := s.plan()
+	d.Input = &allocator.Input{State: before, Evidence: s.evidence(), Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
+	s.look()
+	s.copies.planned(s.state, d, listen(d), s.now)
+}
+
+// delay is longer than dead nodes are waited for.
+const delay = 1 << 20
+
+// Copies of a dead node are waited for, then replaced, and the story says when all were back, what the rules said of each place, and what was copied.
+func TestCopiesAreReplaced(t *testing.T) {
+	s := newHealing(t, 5, 3)
+	s.dies("id2")
+	s.pass(1000)
+	s.round()
+	x := s.copies.open[0]
+	if len(s.copies.open) != 1 || len(x.lacks) == 0 || len(x.Shards) != 0 {
+		t.Fatalf("while the node is waited for: %+v", x)
+	}
+	lacked := len(x.lacks)
+	s.ticks = delay
+	s.pass(59_000)
+	s.round()
+	if len(x.Shards) != lacked || len(x.lacks) != 0 || len(x.Plans) != 1 {
+		t.Fatalf("of %d copies that are lacked it knows %+v", lacked, x.Shards)
+	}
+	s.pass(700)
+	for i := range x.Shards {
+		s.arrived(s.state, &Arrival{Shard: shards.ShardID(x.Shards[i].ID), Node: shards.NodeID(x.Shards[i].Last().ToID), By: "id1", Bytes: 4096, Operations: 7})
+	}
+	s.settle()
+	s.look()
+	if len(s.ended) != 1 || len(s.copies.open) != 0 {
+		t.Fatalf("%d stories ended", len(s.ended))
+	}
+	s.golden("copies.txt")
+}
+
+// A node that comes back in time brings its copies along; a copy that fails is tried elsewhere.
+func TestCopiesComeBackOrFail(t *testing.T) {
+	s := newHealing(t, 5, 3)
+	s.dies("id2")
+	s.pass(400)
+	s.returns("id2")
+	s.pass(30)
+	s.settle()
+	s.look()
+	if len(s.ended) != 1 || s.ended[0].Outcome != tracing.OutcomeReturned || len(s.ended[0].Shards) == 0 || s.ended[0].Epoch != 1 {
+		t.Fatalf("it ends as %+v", s.ended)
+	}
+	s.ticks = delay
+	s.dies("id3")
+	s.round()
+	x := s.copies.open[0]
+	target := shards.NodeID(x.Shards[0].Last().ToID)
+	s.dies(target)
+	for range 3 {
+		s.round()
+		s.settle()
+		s.look()
+	}
+	if len(s.ended) != 3 || len(s.copies.open) != 0 {
+		t.Fatalf("%d stories ended, %d go on", len(s.ended), len(s.copies.open))
+	}
+	if a := x.Shards[0].Attempts; len(a) != 2 || a[0].Failed != "node "+s.state.NodeName(target)+" died" || a[1].Served == 0 || x.Outcome != tracing.OutcomeDone {
+		t.Errorf("of the copy whose node died as well it says %+v", a)
+	}
+}
+
+// Whatever nodes do, a story of each life that left shards short ends once all is green, and says of each copy how it came back; no copy is in two.
+func TestCopiesAtRandom(t *testing.T) {
+	t.Logf("-seed %d", *seed)
+	r := rand.New(rand.NewPCG(*seed, 1))
+	for range 20 {
+		s := newHealing(t, 5+r.IntN(3), 1+r.IntN(6))
+		s.ticks = delay * int64(r.IntN(2))
+		nodes := len(s.state.Members)
+		for range 30 {
+			s.pass(100)
+			n := id(2 + r.IntN(nodes-1))
+			down := s.state.Member(n).Down
+			switch r.IntN(6) {
+			case 0:
+				if !down && living(s.state) > 3 {
+					s.dies(n)
+				}
+			case 1:
+				if down {
+					s.returns(n)
+				}
+			case 2:
+				s.settle()
+				s.look()
+			case 3:
+				s.fail(r)
+			case 4:
+				s.ticks = delay
+				s.round()
+			case 5:
+				s.relead()
+			}
+		}
+		for i := range nodes {
+			if s.state.Member(id(i + 1)).Down {
+				s.returns(id(i + 1))
+			}
+		}
+		s.ticks = delay
+		for range 20 {
+			s.round()
+			s.settle()
+			s.look()
+		}
+		if len(s.copies.open) != 0 {
+			t.Fatalf("all is green, and there goes on %+v lacking %v", s.copies.open[0].Failover, s.copies.open[0].lacks)
+		}
+		s.whole()
+	}
+}
+
+func living(state *cluster.State) (n int) {
+	for i := range state.Members {
+		if !state.Members[i].Down {
+			n++
+		}
+	}
+	return n
+}
+
+// fail has one of the copies that recover be given up.
+func (s *healing) fail(r *rand.Rand) {
+	row := &s.state.Shards[r.IntN(len(s.state.Shards))]
+	for _, c := range row.Copies {
+		if m := s.state.Member(c.Node); !c.InSync && !m.Down && row.Primary != 0 {
+			s.apply(&cluster.Command{Failed: &cluster.Failed{Node: c.Node, Epoch: m.Epoch, Reason: "no space", Copies: []cluster.ShardCopy{{Shard: row.ID, Copy: c.ID}}}})
+			break
+		}
+	}
+	s.look()
+}
+
+// relead has another leader take over, with what the cluster has of the stories.
+func (s *healing) relead() {
+	s.copies.lead(s.state, nil, s.term, s.now)
+	s.look()
+}
+
+// whole checks what is told.
+func (s *healing) whole() {
+	s.Helper()
+	seen := map[string]bool{}
+	type came struct {
+		shard  uint32
+		to     string
+		served int64
+	}
+	counted := map[came]string{}
+	for _, x := range s.ended {
+		if seen[x.ID()] {
+			s.Errorf("%s is told twice", x.ID())
+		}
+		seen[x.ID()] = true
+		for i := range x.Shards {
+			sh := &x.Shards[i]
+			for j := range sh.Attempts {
+				a := &sh.Attempts[j]
+				if at := (came{sh.ID, a.ToID, a.Served}); a.Served != 0 && a.ToID != "" {
+					if counted[at] != "" {
+						s.Errorf("the copy of %s on %s is in %s and in %s", sh.Name, a.To, counted[at], x.ID())
+					}
+					counted[at] = x.ID()
+				}
+				if last := j == len(sh.Attempts)-1; x.Outcome != tracing.OutcomeDied && ((a.Failed == "") != last || (a.Served == 0) != (a.Failed != "")) {
+					s.Errorf("%s: try %d of %s is %+v", x.ID(), j, sh.Name, a)
+				}
+			}
+		}
+	}
+}
+
+// replan has a leader plan, and tell of that.
+func (x *twoOffices) replan(leader *office) {
+	var d *placement.Planned
+	x.step(func() {
+		before := x.state
+		d = x.plan()
+		d.Input = &allocator.Input{State: before, Evidence: x.evidence(), Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
+	})
+	leader.watch.Planned(*d)
+	x.rest()
+	<-time.After(2 * time.Second)
+	x.rest()
+}
+
+// Copies that are replaced while the leader changes are one trace, told once and remembered by the cluster; and the failover before is another, to which it leads.
+func TestCopiesOutliveTheirLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTwoOffices(t)
+		defer x.close()
+		x.alive["id2"] = liveness.Dead
+		x.replan(x.first)
+		x.replan(x.first)
+		x.ticks = delay
+		if len(x.p.State().Drains) != 0 {
+			t.Fatal("the cluster has an entry of copies that are waited for: a release before counts on a try of each")
+		}
+		x.replan(x.first)
+		entry, f := x.kept()
+		if !entry.Open || f.Kind != tracing.KindCopies || len(f.Plans) != 1 || len(f.Shards) == 0 {
+			t.Fatalf("in the middle the cluster remembers %+v", f)
+		}
+		x.p.elect("id3", 4)
+		x.rest()
+		x.step(x.settle)
+		<-time.After(2 * time.Second)
+		x.rest()
+		var told []*tracing.Failover
+		for _, y := range append(x.first.list(), x.second.list()...) {
+			if y.Kind == tracing.KindCopies {
+				told = append(told, y)
+			}
+		}
+		if len(told) != 1 || told[0].Outcome != tracing.OutcomeDone || told[0].ID() != "copies-n2@1" || len(told[0].Elections) != 1 || len(told[0].Shards) != len(f.Shards) {
+			t.Fatalf("both told %+v", told)
+		}
+		if entry, last := x.kept(); entry.Open || last.Trace() != told[0].Trace() || last.Trace() != f.Trace() && f.Since != 0 || last.Outcome != tracing.OutcomeDone {
+			t.Errorf("in the end the cluster remembers %+v", last)
+		}
+		leads := false
+		for _, s := range told[0].Spans() {
+			for _, l := range s.Links {
+				leads = leads || l.Trace == tracing.KindFailover.Trace(told[0].Cluster, "id2", 1) && s.Parent != tracing.SpanID{}
+			}
+		}
+		if !leads {
+			t.Error("no step leads to the failover")
+		}
+		x.p.elect("id1", 5)
+		x.rest()
+		for _, open := range x.first.watch.Open() {
+			if open.Kind == tracing.KindCopies {
+				t.Errorf("who leads afterwards has %+v", open)
+			}
+		}
+	})
+}
