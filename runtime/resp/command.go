@@ -17,7 +17,7 @@ type command struct {
 	arity   int    // number of arguments with the name; -n: at least n
 	flags   flags
 	first   int // place of the first key; 0: no keys
-	final   int // place of the last key; -1: the last argument, -2: the one before it
+	final   int // place of the last key; -1: the last argument, -2: the one before it; 0: the argument before the first says how many there are
 	step    int // from key to key
 	group   string
 	since   string // the Redis version that brought it
@@ -170,8 +170,15 @@ func (cmd *command) keys(args [][]byte, visit func(i int)) {
 		return
 	}
 	last := cmd.final
-	if last < 0 {
+	switch {
+	case last < 0:
 		last += len(args)
+	case last == 0:
+		n, ok := parseInt(args[cmd.first-1])
+		if !ok || n > int64((len(args)-cmd.first)/cmd.step) { // which compile refuses
+			return
+		}
+		last = cmd.first + cmd.step*int(n-1)
 	}
 	for i := cmd.first; i <= last && i < len(args); i += cmd.step {
 		visit(i)

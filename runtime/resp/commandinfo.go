@@ -107,7 +107,11 @@ func (cmd *command) appendInfo(b []byte, v3 bool) []byte {
 	b = appendBulk(appendArray(b, 10), cmd.name)
 	b = appendInt(b, int64(cmd.arity))
 	b = appendWords(b, cmd.flagWords(), v3)
-	b = appendInt(appendInt(appendInt(b, int64(cmd.first)), int64(cmd.final)), int64(cmd.step))
+	if cmd.counted() {
+		b = appendInt(appendInt(appendInt(b, 0), 0), 0)
+	} else {
+		b = appendInt(appendInt(appendInt(b, int64(cmd.first)), int64(cmd.final)), int64(cmd.step))
+	}
 	b = appendWords(b, cmd.categories(), v3)
 	b = appendArray(b, 0)
 	b = cmd.appendKeySpecs(b, v3)
@@ -131,6 +135,9 @@ func (cmd *command) flagWords() (words []string) {
 		if cmd.flags&f.flag != 0 {
 			words = append(words, f.name)
 		}
+	}
+	if cmd.counted() {
+		words = append(words, "movablekeys")
 	}
 	return words
 }
@@ -156,7 +163,10 @@ func (cmd *command) categories() (words []string) {
 	return words
 }
 
-// appendKeySpecs tells where the keys are: one range from an index on.
+// counted says that an argument tells how many keys there are.
+func (cmd *command) counted() bool { return cmd.first > 0 && cmd.final == 0 }
+
+// appendKeySpecs tells where the keys are: one range from an index on, or as many as an argument says.
 func (cmd *command) appendKeySpecs(b []byte, v3 bool) []byte {
 	if cmd.first == 0 {
 		return appendArray(b, 0)
@@ -173,8 +183,18 @@ func (cmd *command) appendKeySpecs(b []byte, v3 bool) []byte {
 	b = appendWords(appendBulk(b, "flags"), access, v3)
 	b = appendMap(appendBulk(b, "begin_search"), 2, v3)
 	b = appendBulk(appendBulk(b, "type"), "index")
-	b = appendInt(appendBulk(appendMap(appendBulk(b, "spec"), 1, v3), "index"), int64(cmd.first))
+	from := cmd.first
+	if cmd.counted() {
+		from--
+	}
+	b = appendInt(appendBulk(appendMap(appendBulk(b, "spec"), 1, v3), "index"), int64(from))
 	b = appendMap(appendBulk(b, "find_keys"), 2, v3)
+	if cmd.counted() {
+		b = appendMap(appendBulk(appendBulk(appendBulk(b, "type"), "keynum"), "spec"), 3, v3)
+		b = appendInt(appendBulk(b, "keynumidx"), 0)
+		b = appendInt(appendBulk(b, "firstkey"), 1)
+		return appendInt(appendBulk(b, "keystep"), int64(cmd.step))
+	}
 	b = appendBulk(appendBulk(b, "type"), "range")
 	b = appendMap(appendBulk(b, "spec"), 3, v3)
 	b = appendInt(appendBulk(b, "lastkey"), int64(last))

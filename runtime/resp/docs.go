@@ -21,7 +21,7 @@ var argumentKinds = map[string]string{
 	"seconds": "integer", "milliseconds": "integer", "increment": "integer", "decrement": "integer", "offset": "integer", "start": "integer",
 	"end": "integer", "count": "integer", "cursor": "integer", "slot": "integer", "numreplicas": "integer", "timeout": "integer",
 	"unix-time-seconds": "unix-time", "unix-time-milliseconds": "unix-time", "client-id": "integer", "index": "integer", "protover": "integer",
-	"ttl": "integer", "frequency": "integer", "min-match-len": "integer",
+	"numkeys": "integer", "ttl": "integer", "frequency": "integer", "min-match-len": "integer",
 }
 
 // parseSyntax reads Redis' notation: words are arguments, CAPITALS tokens, [x] may be left out, [x ...] repeats, a | b is

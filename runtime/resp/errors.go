@@ -47,6 +47,8 @@ const (
 	errCounted      = replyError("ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	errNotCounted   = replyError("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	errNotTracked   = replyError("ERR idle time is not tracked: the keyspace has no LRU maxmemory policy")
+	errNumKeys      = replyError("ERR invalid numkeys value")
+	errPairs        = replyError("ERR wrong number of key-value pairs")
 	errDump         = replyError("ERR DUMP payload version or checksum are wrong")
 	errBadData      = replyError("ERR Bad data format")
 	errBusyKey      = replyError("BUSYKEY Target key name already exists.")

@@ -103,6 +103,32 @@ func compileSet(q *request) error {
 	return nil
 }
 
+// compileMSetEX is MSET with the options of SET, for all keys alike.
+func compileMSetEX(q *request) error {
+	n, ok := parseInt(q.args[1])
+	switch {
+	case !ok || n < 1 || n > math.MaxInt32:
+		return errNumKeys
+	case n > int64(len(q.args)-2)/2:
+		return errPairs
+	}
+	end := 2 + 2*int(n)
+	o, err := q.parseSetOptions(end, true)
+	if err != nil {
+		return err
+	}
+	if o.get {
+		return errSyntax
+	}
+	for i := 2; i < end; i += 2 {
+		q.op(store.Op{Kind: store.OpSet, If: o.condition, KeepTTL: o.keep, Key: q.args[i], Value: q.args[i+1], ExpireAt: o.at})
+	}
+	if o.condition != store.Always {
+		q.allOrNothing()
+	}
+	return nil
+}
+
 // compileGetEX only reads if no expiry is asked for.
 func compileGetEX(q *request) error {
 	o, err := q.parseSetOptions(2, false)

@@ -36,6 +36,9 @@ var stringRows = []command{
 		summary: "Atomically creates or modifies the string values of one or more keys.", syntax: "key value [key value ...]", compile: compileMSet, result: resultMSet},
 	{name: "msetnx", arity: -3, flags: flagWrite | flagDenyOOM, first: 1, final: -1, step: 2, group: "string", since: "1.0.1",
 		summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.", syntax: "key value [key value ...]", compile: compileMSetNX, result: resultMSetNX},
+	{name: "msetex", arity: -4, flags: flagWrite | flagDenyOOM, first: 2, step: 2, group: "string", since: "8.4.0",
+		summary: "Atomically sets multiple string keys with a shared expiration in a single operation.",
+		syntax:  "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", compile: compileMSetEX, result: resultMSetNX},
 	{name: "append", arity: 3, flags: flagWrite | flagDenyOOM | flagFast, first: 1, final: 1, step: 1, group: "string", since: "2.0.0",
 		summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.", syntax: "key value", compile: compileAppend, result: resultInt},
 	{name: "strlen", arity: 2, flags: flagRead | flagFast, first: 1, final: 1, step: 1, group: "string", since: "2.2.0",
@@ -206,6 +209,12 @@ func compileMSetNX(q *request) error {
 	if err := compilePairs(q, store.IfAbsent); err != nil {
 		return err
 	}
+	q.allOrNothing()
+	return nil
+}
+
+// allOrNothing has the transaction's conditions hold for all of its keys, as they are before it, or does nothing.
+func (q *request) allOrNothing() {
 	seen := make(map[string]struct{}, len(q.Txn.Ops))
 	for i := range q.Txn.Ops {
 		key := string(q.Txn.Ops[i].Key)
@@ -215,7 +224,6 @@ func compileMSetNX(q *request) error {
 		seen[key] = struct{}{}
 	}
 	q.Txn.Atomic = true
-	return nil
 }
 
 func resultMSetNX(q *request, i int, r *store.Result) {
