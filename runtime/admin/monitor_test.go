@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -215,5 +216,18 @@ func TestMonitorNamesWhatThereIs(t *testing.T) {
 		if several := strings.HasSuffix(name, "_"); !several && !strings.Contains(page, "\n# TYPE "+name+" ") {
 			t.Errorf("the README names %s, and no node serves it", name)
 		}
+	}
+}
+
+// The first event of a series raises its alert, also in a node's second life: Prometheus' own tool says so, where it is installed.
+func TestAlertsSeeTheFirstEvent(t *testing.T) {
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("no promtool is here; it comes with Prometheus")
+	}
+	cmd := exec.CommandContext(t.Context(), tool, "test", "rules", "troupe-alerts.test.yml")
+	cmd.Dir = "monitor"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
