@@ -3,6 +3,7 @@ package failover
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -168,15 +169,18 @@ func (s *stories) changed(state *cluster.State, c liveness.Change, heard, now in
 	case liveness.Suspect:
 		x := s.begin(state, tracing.KindSuspicion, c.Status, heard, now)
 		x.Suspected, x.Reason = cmp.Or(x.Suspected, now), c.Reason
+		x.asked(&c, now)
 		x.check(now, "suspect: "+c.Reason)
 	case liveness.Dead:
 		x := s.begin(state, tracing.KindFailover, c.Status, heard, now)
 		x.Kind, x.Since, x.Reason, x.Proof = tracing.KindFailover, 0, c.Reason, c.Proof
 		x.Declared = cmp.Or(x.Declared, now)
+		x.asked(&c, now)
 		x.check(now, "dead: "+c.Reason)
 	default:
 		x := s.find(string(c.Node), uint64(c.Epoch))
 		if x != nil && x.Kind == tracing.KindSuspicion && c.Outcome == liveness.OutcomeRefuted {
+			x.asked(&c, now)
 			x.check(now, "alive: "+c.Reason)
 			return s.end(x, now, tracing.OutcomeRefuted)
 		}
@@ -190,6 +194,22 @@ const maxChecks = 64
 func (x *story) check(at int64, text string) {
 	if len(x.Checks) < maxChecks {
 		x.Checks = append(x.Checks, tracing.Check{At: at, Text: text})
+	}
+}
+
+// asked notes which members were asked about the node, and what each said.
+func (x *story) asked(c *liveness.Change, now int64) {
+	for i := range c.Probes {
+		p := &c.Probes[i]
+		at := now - int64(p.Asked)
+		switch {
+		case !p.Answered:
+			x.check(at, p.Name+" was asked, and has not answered")
+		case p.Reached:
+			x.check(at+int64(p.Took), fmt.Sprintf("%s was asked, and reached it: said after %v", p.Name, p.Took))
+		default:
+			x.check(at+int64(p.Took), fmt.Sprintf("%s was asked, and did not reach it: said after %v", p.Name, p.Took))
+		}
 	}
 }
 

@@ -115,6 +115,8 @@ func (s *stage) detect(n shards.NodeID, state liveness.State, reason string, pro
 	c := liveness.Change{Status: liveness.Status{Node: n, Name: s.state.NodeName(n), Epoch: s.state.Member(n).Epoch, State: state, Reason: reason, Proof: proof}}
 	if state == liveness.Alive {
 		c.Outcome = liveness.OutcomeRefuted
+		c.Probes = []liveness.Probed{{By: "id3", Name: "n3", Asked: 100 * time.Millisecond, Answered: true, Took: 20 * time.Millisecond, Reached: true},
+			{By: "id1", Name: "n1", Asked: 50 * time.Millisecond, Answered: true, Took: 10 * time.Millisecond}, {By: "id4", Name: "n4", Asked: 40 * time.Millisecond}}
 	}
 	if x := s.changed(s.state, c, heard, s.now); x != nil {
 		s.ended = append(s.ended, x)

@@ -254,7 +254,7 @@ func (d *Detector) ProbeResult(by, target shards.NodeID, epoch shards.Epoch, rea
 	}
 	d.search.note(by, target, reached)
 	if n.state == Suspect {
-		n.suspicion.note(by, reached)
+		n.suspicion.note(by, reached, d.now)
 	}
 }
 

@@ -77,8 +77,22 @@ type Change struct {
 	Status
 	From    State // 0: the member is new here
 	Outcome Outcome
-	Took    int64 // ticks from the suspicion to its end, if Outcome says that one ended
+	Took    int64    // ticks from the suspicion to its end, if Outcome says that one ended
+	Probes  []Probed // what has been said, and not been told before, by members that were asked about it; the oldest first
 }
+
+// Probed is a member that was asked about a suspect, and what it said: told with the next change of the suspect, the newest maxProbed of them.
+type Probed struct {
+	By       shards.NodeID
+	Name     string
+	Asked    time.Duration // before the change
+	Answered bool          // it has said something, ...
+	Took     time.Duration // ...so long after it was asked
+	Reached  bool
+}
+
+// maxProbed bounds what is remembered of the members that were asked about one suspect.
+const maxProbed = 24
 
 // Redial asks for a look at who listens on a member's address; the answer is given to Redialed.
 type Redial struct {

@@ -26,6 +26,15 @@ type suspicion struct {
 	probeBy  int64           // when the round under way ends
 	rounds   int             // that have ended
 	verdicts []verdict       // sorted by prober; the last of each
+	probed   []probed        // that have not been told of, the oldest first
+}
+
+// probed is a prober, and what it said.
+type probed struct {
+	by       shards.NodeID
+	asked    int64
+	answered int64 // 0: not yet
+	reached  bool
 }
 
 type verdict struct {
@@ -34,7 +43,13 @@ type verdict struct {
 	reached bool
 }
 
-func (s *suspicion) note(by shards.NodeID, reached bool) {
+func (s *suspicion) note(by shards.NodeID, reached bool, now int64) {
+	for i := len(s.probed) - 1; i >= 0; i-- {
+		if x := &s.probed[i]; x.by == by && x.answered == 0 {
+			x.answered, x.reached = now, reached
+			break
+		}
+	}
 	i, found := slices.BinarySearchFunc(s.verdicts, by, func(v verdict, by shards.NodeID) int {
 		return strings.Compare(string(v.by), string(by))
 	})
@@ -127,8 +142,32 @@ func (d *Detector) ask(n *node) {
 	s.probeBy = d.now + timeout + d.slowest(probers)
 	for _, p := range probers {
 		s.asked = append(s.asked, p.member.ID)
+		if len(s.probed) == maxProbed {
+			s.probed = s.probed[1:]
+		}
+		s.probed = append(s.probed, probed{by: p.member.ID, asked: d.now})
 		d.ready.Probes = append(d.ready.Probes, Probe{p.member.ID, n.member.ID, n.member.Epoch, n.member.Peer, timeout})
 	}
+}
+
+// probes takes out what is to be told of those who were asked about a node: those who have answered, or all.
+func (d *Detector) probes(n *node, all bool) (list []Probed) {
+	s := &n.suspicion
+	s.probed = slices.DeleteFunc(s.probed, func(x probed) bool {
+		if x.answered == 0 && !all {
+			return false
+		}
+		told := Probed{By: x.by, Name: string(x.by), Asked: d.span(d.now - x.asked), Answered: x.answered != 0, Reached: x.reached}
+		if told.Answered {
+			told.Took = d.span(x.answered - x.asked)
+		}
+		if by := d.find(x.by); by != nil {
+			told.Name = by.label()
+		}
+		list = append(list, told)
+		return true
+	})
+	return list
 }
 
 // probers chooses whom to ask about a suspect: members that are alive, those first that were heard lately, in turns.
@@ -193,7 +232,7 @@ func (d *Detector) partial(n *node, reach, answered int) {
 	} else {
 		n.reason += fmt.Sprintf("; yet %d of %d members asked reach it, so it is not declared dead", reach, answered)
 	}
-	d.tell(n, Suspect, Change{})
+	d.tell(n, Suspect, Change{Probes: d.probes(n, false)})
 }
 
 // refute ends a suspicion: the node is alive.
@@ -202,8 +241,9 @@ func (d *Detector) refute(n *node, reason string) {
 	if n.grey {
 		reason += "; it is " + n.illness
 	}
+	probes := d.probes(n, true)
 	n.enter(Alive, d.now, reason)
-	d.tell(n, Suspect, Change{Outcome: OutcomeRefuted, Took: took})
+	d.tell(n, Suspect, Change{Outcome: OutcomeRefuted, Took: took, Probes: probes})
 }
 
 // die declares a node dead in its epoch.
@@ -213,7 +253,7 @@ func (d *Detector) die(n *node, proof bool, reason string) {
 		change.Outcome = OutcomeProof
 	}
 	if n.state == Suspect {
-		change.Took = d.now - n.since
+		change.Took, change.Probes = d.now-n.since, d.probes(n, true)
 	}
 	if !proof && !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) {
 		panic("liveness: a node may still hold a lease and is declared dead without proof")

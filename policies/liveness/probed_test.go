@@ -1,0 +1,45 @@
+package liveness
+
+import "testing"
+
+// What members said who were asked about a suspect is told with the change that ends the suspicion, each answer once; and no more than a bound.
+func TestChangesTellOfProbes(t *testing.T) {
+	d := lone(t, 4, Config{})
+	told := map[Outcome][]Probed{}
+	asked := 0
+	for range 400 {
+		r := ticks(d, 1, "n4")
+		for _, p := range r.Probes {
+			if asked++; p.By == "n2" { // n3 never answers
+				d.Tick(0)
+				d.ProbeResult("n2", p.Target, p.Epoch, false)
+			}
+		}
+		for _, c := range r.Changes {
+			if c.Node == "n4" {
+				told[c.Outcome] = append(told[c.Outcome], c.Probes...)
+			}
+		}
+	}
+	list := told[OutcomeTimeout]
+	if state(t, d, "n4").State != Dead || len(list) == 0 || len(list) > maxProbed || asked < len(list) {
+		t.Fatalf("n4 is %+v; %d were asked, and told is %+v", state(t, d, "n4"), asked, list)
+	}
+	for i, p := range list {
+		if p.Name != string(p.By) || p.Answered != (p.By == "n2") || p.Reached || p.Answered && p.Took <= 0 || p.Asked < p.Took || i > 0 && p.Asked > list[i-1].Asked {
+			t.Errorf("of who was asked it says %+v", p)
+		}
+	}
+	if len(told[OutcomeNone]) != 0 {
+		t.Errorf("it was told before: %+v", told[OutcomeNone])
+	}
+
+	d = lone(t, 9, Config{Probers: 16, ProbeEvery: 1, ProbeTimeout: 1})
+	d.suspect(d.find("n4"), "for the test")
+	for range 10 {
+		d.ask(d.find("n4"))
+	}
+	if asked, kept := len(d.Ready().Probes), len(d.find("n4").suspicion.probed); asked <= maxProbed || kept != maxProbed {
+		t.Errorf("of %d who were asked it remembers %d", asked, kept)
+	}
+}
