@@ -304,6 +304,9 @@ func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) 
 	for i := range x.Conflict {
 		out.Summary += "; in the way: " + x.Conflict[i].String()
 	}
+	if x.Burden != nil {
+		out.Summary += "; " + x.Burden.String()
+	}
 	about := map[string]int{}
 	add := func(name string, e *policies.Explanation) *admin.NodeExplanation {
 		m := c.node.state().MemberByName(name)
@@ -347,6 +350,9 @@ func (c clusterAPI) Losses(ctx context.Context) (admin.LossAnswer, error) {
 		return admin.LossAnswer{}, err
 	}
 	s, a := c.node.state(), admin.LossAnswer{Losses: []admin.NodeLoss{}, Reason: l.Why}
+	if l.Burden != nil {
+		a.Burden = l.Burden.String()
+	}
 	for i := range l.Lost {
 		x := &l.Lost[i].Loss
 		a.Losses = append(a.Losses, admin.NodeLoss{

@@ -38,6 +38,8 @@ type Losses struct {
 	Lost    []Lost          // by node
 	Waiting []shards.NodeID // nodes that it has not come to yet
 	Why     string          // why nobody looks; empty: somebody does
+
+	Burden *allocator.Burden // a shard that is too large for any node's share, the worst one; nil: none is known
 }
 
 // foreseen is what is known in one reign.
@@ -45,6 +47,8 @@ type foreseen struct {
 	term uint64
 	list []Lost // by node
 	why  string // nothing can be; see Losses
+
+	burden *allocator.Burden // as the last look found it
 }
 
 // calm is a plan that had nothing to do.
@@ -116,7 +120,8 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 		p.c.Log.Warn("what the loss of a node would come to is not known", "node", in.State.NodeName(node), "error", err)
 		return
 	}
-	after := &foreseen{term: now.term}
+	after := &foreseen{term: now.term, burden: allocator.Heaviest(in, nil)}
+	p.tellBurden(after)
 	lasting := func(l Lost) bool { return l.Loss.Lasting() }
 	was := false
 	if before := p.foreseen.Load(); before != nil && before.term == now.term {
@@ -135,6 +140,14 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 		p.c.Log.Warn("if a node died the others could not take over all that it has; troupe health --losses says of which", "node", in.State.NodeName(node), "copies", loss.Copies, "then", loss.String())
 	case was && !is:
 		p.c.Log.Info("if a node died the others could take over all that it has, whichever it is")
+	}
+}
+
+// tellBurden logs a shard that no node can bear when it is another than was known.
+func (p *Placement) tellBurden(after *foreseen) {
+	before := p.foreseen.Load()
+	if b := after.burden; b != nil && (before == nil || before.term != after.term || before.burden == nil || before.burden.Shard != b.Shard) {
+		p.c.Log.Warn("a shard is too large for any node's share", "shard", b.Name, "dimension", b.Dimension, "heat", b.Heat, "reason", b.String())
 	}
 }
 
@@ -230,6 +243,7 @@ func (p *Placement) losses() (*Losses, error) {
 	if l.Why = known.why; l.Why != "" {
 		return l, nil
 	}
+	l.Burden = known.burden
 	for _, node := range nodes {
 		if at := slices.IndexFunc(known.list, func(x Lost) bool { return x.Loss.Node == node }); at >= 0 {
 			l.Lost = append(l.Lost, known.list[at])

@@ -20,6 +20,7 @@ type Explanation struct {
 	Scores    []policies.Score       // of each scorer: how good each member is for it, in the order of Nodes
 	Decisions []Decision             // what the allocator would do with the shard now; none: nothing
 	Conflict  []policies.Rule        // of a copy that no node may have: the fewest rules that together see to that
+	Burden    *Burden                // nil: it is not too large for a node's share
 }
 
 // CopyExplanation is what deciders say about a copy where it is.
@@ -81,6 +82,7 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 		}
 	}
 	e.Conflict = p.conflict(e, k, r)
+	e.Burden = Heaviest(in, &id)
 	return e, nil
 }
 

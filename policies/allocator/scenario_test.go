@@ -39,6 +39,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	weigh WHAT cpu=C memory=G disk=G [lead=C]  what each copy of a shard, or of a keyspace's shards, costs; cores more for the primary
 //	use                                  what is used of each node's cores, memory and disk, in per cent
 //	desire                               what plans lead to
+//	burden                               the shard that is too large for any node's share
 //	lose                                 what the death of each node that is there would come to
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -272,6 +273,8 @@ func (p *player) ask(words []string) {
 		p.used()
 	case "desire":
 		p.desire()
+	case "burden":
+		p.say("%v", Heaviest(p.input(), nil))
 	case "lose":
 		p.lose()
 	case "explain":

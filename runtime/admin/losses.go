@@ -12,6 +12,7 @@ type LossAnswer struct {
 	Losses  []NodeLoss `json:"losses"`            // by name
 	Waiting []string   `json:"waiting,omitempty"` // names of nodes that the leader has not come to yet
 	Reason  string     `json:"reason,omitempty"`  // why nobody looks
+	Burden  string     `json:"burden,omitempty"`  // a sentence about the shard that is too large for any node's share, the worst one
 }
 
 // NodeLoss is what the death of a node would come to, as if nobody had to wait for copies to be carried.

@@ -286,6 +286,9 @@ func (w *water) settle(groups []group, mean float64) {
 	}
 }
 
+// Share is the most that a node which may have a shard carries at its level, in each dimension; 0: no node is judged by it.
+func (s *Search) Share(shard int) Vector { return s.room[s.patternOf[s.Shards[shard].Class]] }
+
 // unsplittable finds the copy that is too big for every node that may have it.
 func (s *Search) unsplittable() {
 	s.bounds.Shard, s.bounds.Heat = None, 1

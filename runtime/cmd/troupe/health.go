@@ -130,6 +130,9 @@ func writeLosses(w io.Writer, l *admin.LossAnswer) error {
 	if l.Reason != "" {
 		lines = append(lines, "  not known: "+l.Reason)
 	}
+	if l.Burden != "" {
+		lines = append(lines, "balance: "+l.Burden)
+	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
 }

@@ -43,3 +43,16 @@ func TestMuteNodesAreNotCalledUnreachable(t *testing.T) {
 		}
 	}
 }
+
+// A shard that is too large for any node's share is said beside what deaths would come to.
+func TestLossesSayTheBurden(t *testing.T) {
+	var out strings.Builder
+	l := &admin.LossAnswer{Losses: []admin.NodeLoss{{Node: "n1", Copies: 2, Summary: "nothing would be lost"}}, Burden: "one copy of shard orders/3 needs 6 cores"}
+	if err := writeLosses(&out, l); err != nil || !strings.HasSuffix(out.String(), "\nbalance: one copy of shard orders/3 needs 6 cores\n") {
+		t.Errorf("%q %v", out.String(), err)
+	}
+	out.Reset()
+	if l.Burden = ""; writeLosses(&out, l) != nil || strings.Contains(out.String(), "balance:") {
+		t.Errorf("of nothing it says %q", out.String())
+	}
+}
