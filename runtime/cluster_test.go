@@ -163,6 +163,7 @@ func TestFailoverCostsNoOperation(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				w := watchCounters(t, ctx, survivors[1])
+				inOrder := orderly(t, open(t, survivors[0], "default"))
 				l.begin(t, survivors...)
 				l.more(t, 300)
 				end(c, at)
@@ -170,6 +171,7 @@ func TestFailoverCostsNoOperation(t *testing.T) {
 				c.whole()
 				l.more(t, 100)
 				l.end(t, survivors...)
+				inOrder()
 				for key := range l.counts { // the watch begins at some time, and goes on from node to node: one more of each must be seen
 					w.goesOn(t, open(t, survivors[0], "default"), key)
 				}

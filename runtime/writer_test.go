@@ -111,3 +111,59 @@ func TestWriterPushesBack(t *testing.T) {
 		t.Errorf("close: %v, %d reported", err, reported.Load())
 	}
 }
+
+// orderly gives a Writer increments of some keys without a pause, until end, which holds it to what it promises: each is reported, once and
+// without an error, and the reports of a key come in the order in which they were given and took effect.
+func orderly(t *testing.T, s *Store) (end func()) {
+	w := must[*Writer](t)(s.Writer(WriterOptions{BatchOps: 16, MaxPending: 256}))
+	const keys = 20
+	type report struct {
+		given, took int64
+		err         error
+	}
+	var mu sync.Mutex
+	reports := map[string][]report{}
+	given := [keys]int64{}
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i = (i + 1) % keys {
+			select {
+			case <-stopping:
+				return
+			default:
+			}
+			key := fmt.Sprint("orderly ", i)
+			given[i]++
+			nth := given[i]
+			if err := w.Write(t.Context(), Increment(key, 1), func(o Outcome, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				reports[key] = append(reports[key], report{nth, o.Int, err})
+			}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(stopping)
+		<-stopped
+		if err := w.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range given {
+			key := fmt.Sprint("orderly ", i)
+			if len(reports[key]) != int(n) {
+				t.Errorf("%s: %d reports of %d writes", key, len(reports[key]), n)
+			}
+			for at, r := range reports[key] {
+				if want := int64(at + 1); r != (report{want, want, nil}) {
+					t.Errorf("%s: report %d is of write %d, which made it %d, %v", key, at+1, r.given, r.took, r.err)
+					break
+				}
+			}
+		}
+	}
+}
