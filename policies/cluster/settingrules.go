@@ -27,6 +27,8 @@ const (
 	SettingGreyFsync            = "cluster.liveness.grey.fsync"
 	SettingGreyLate             = "cluster.liveness.grey.late"
 	SettingGreyQueue            = "cluster.liveness.grey.queue"
+	SettingHandOnAfter          = "cluster.liveness.hand_on.after"
+	SettingHandOnSettle         = "cluster.liveness.hand_on.settle"
 	SettingHoldFirst            = "cluster.liveness.hold.first"
 	SettingHoldForget           = "cluster.liveness.hold.forget"
 	SettingHoldMost             = "cluster.liveness.hold.most"
@@ -37,6 +39,7 @@ const (
 	SettingMemoryEnabled        = "cluster.routing.allocation.memory.threshold_enabled"
 	SettingMemoryWatermark      = "cluster.routing.allocation.memory.watermark." // as of the disk
 	SettingMisses               = "cluster.liveness.misses"
+	SettingMuteAfter            = "cluster.liveness.mute.after"
 	SettingNodeLeftDelay        = "cluster.routing.allocation.node_left.delayed_timeout"
 	SettingPolicyGate           = "cluster.policies.gate"
 	SettingProbeInterval        = "cluster.liveness.probe.interval"
@@ -91,6 +94,10 @@ var settingRules = []SettingRule{
 		Doc: "the lateness of a node's own timer from which on it is slow"},
 	{Name: SettingGreyQueue, Default: "500ms", Min: int64(time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
 		Doc: "the time that work waits on a node from which on it is slow"},
+	{Name: SettingHandOnAfter, Default: "1.5s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
+		Doc: "how long the placement leader does not hear a node that others reach, or that answers it, before it looks for a better placed voter to lead; and the pause before it looks again. Unless it is set, as long as a lease (--lease). How long a lease is, and with it how often heartbeats come, is a setting of each node: both sides must know it before the first is granted, so it does not change while nodes run"},
+	{Name: SettingHandOnSettle, Default: "30s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
+		Doc: "how long a placement leader that follows a short reign keeps the lead before it hands it on, and at most the pause before it is offered again to one who did not take it"},
 	{Name: SettingHoldFirst, Default: "10s", Min: int64(50 * time.Millisecond), Max: int64(24 * time.Hour), Time: true, Ticks: true,
 		Doc: "how long a node that has come back for the second time in short order is kept from new copies; twice as long after each further time"},
 	{Name: SettingHoldForget, Default: "5m", Min: int64(50 * time.Millisecond), Max: int64(24 * time.Hour), Time: true, Ticks: true,
@@ -101,6 +108,8 @@ var settingRules = []SettingRule{
 		Doc: "how much longer a node may be silent, at most, where the network is uneven: what is added is measured"},
 	{Name: SettingMisses, Default: "3", Min: 1, Max: 1000, Ticks: true,
 		Doc: "heartbeats that a node may miss before it is suspect. Whether it is dead is another question: that takes proof, or the end of its lease"},
+	{Name: SettingMuteAfter, Default: "6s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
+		Doc: "how long a node may answer the placement leader and send no heartbeat by itself before it is taken for dead; never shorter than a lease. Unless it is set, four leases"},
 	{Name: SettingProbeInterval, Default: "500ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true, Ticks: true,
 		Doc: "pause between two rounds in which other members are asked whether they reach a suspect; not below probe.timeout"},
 	{Name: SettingProbeTimeout, Default: "400ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true, Ticks: true,

@@ -28,6 +28,7 @@ type Config struct {
 	ProbeTimeout int // ticks that a prober has, adaptation not counted. Default 8 (400 ms)
 
 	HandOnAfter int // ticks for which others reach a member that the leader does not before a better placed voter is looked for; and from one such search to the next. Default: Lease
+	MuteAfter   int // ticks without one heartbeat after which a member that answers redials is taken for dead all the same. Default: 4 leases; not less than Lease
 	Settle      int // ticks that a reign lasts before it hands the lead on if the one before was shorter, and at most the pause before a voter that did not take the lead is offered it again. Default 600 (30 s)
 
 	MaxHealth   int // bound of the detector's own ill health, which multiplies limits by up to 1+MaxHealth. Default 4
@@ -82,6 +83,8 @@ func (c Config) Validate() (Config, error) {
 	switch {
 	case c.Lease <= c.Heartbeat:
 		return c, fmt.Errorf("liveness: Lease is %d ticks and Heartbeat %d; a lease must last for several heartbeats", c.Lease, c.Heartbeat)
+	case c.MuteAfter < c.Lease:
+		return c, fmt.Errorf("liveness: MuteAfter is %d ticks and Lease %d; who answers redials keeps its lease", c.MuteAfter, c.Lease)
 	case c.ProbeEvery < c.ProbeTimeout:
 		return c, fmt.Errorf("liveness: ProbeEvery is %d ticks and ProbeTimeout %d; a round must end before the next begins", c.ProbeEvery, c.ProbeTimeout)
 	case c.HoldMax < c.HoldBase:
@@ -109,6 +112,7 @@ func (c *Config) counts() []countField {
 		{"ProbeEvery", &c.ProbeEvery, 10, maxTicks},
 		{"ProbeTimeout", &c.ProbeTimeout, 8, maxTicks},
 		{"HandOnAfter", &c.HandOnAfter, c.Lease, maxTicks},
+		{"MuteAfter", &c.MuteAfter, min(4*c.Lease, maxTicks), maxTicks},
 		{"Settle", &c.Settle, 600, maxTicks},
 		{"MaxHealth", &c.MaxHealth, 4, maxHealth},
 		{"LateUnit", &c.LateUnit, 2, maxTicks},

@@ -15,7 +15,8 @@
 //
 // A suspect that others reach is not declared dead: a line between it and the leader is broken. It is out of service with its lease,
 // so the leader looks for a voter that reaches more members than itself, and hands it the lead; see search in heir.go. Who answers
-// redials, and sends no heartbeats all the same, is not handed on for: nothing says that another leader would hear it.
+// redials, and sends no heartbeats all the same, is handed on for as well, since another leader may hear it; if none does, it is dead
+// after MuteAfter.
 //
 // A heartbeat and its lease, on the member's clock m and the leader's clock s:
 //

@@ -43,10 +43,11 @@ func (d *Detector) Follows(ticks int64) {
 	}
 }
 
-// lost are the members that this leader does not reach, and others do.
+// lost are the members that this leader does not hear, and that others reach, or that answer its redials: what they send on their own
+// perhaps comes to others.
 func (d *Detector) lost() (ids []shards.NodeID) {
 	for _, n := range d.nodes {
-		if s := &n.suspicion; n.state == Suspect && s.lost() {
+		if n.state == Suspect && n.suspicion.partial {
 			ids = append(ids, n.member.ID)
 		}
 	}
@@ -57,7 +58,7 @@ func (d *Detector) lost() (ids []shards.NodeID) {
 func (d *Detector) lasting() bool {
 	return slices.ContainsFunc(d.nodes, func(n *node) bool {
 		s := &n.suspicion
-		return n.state == Suspect && s.lost() && d.now-s.lostAt >= int64(d.c.HandOnAfter)
+		return n.state == Suspect && s.partial && d.now-s.lostAt >= int64(d.c.HandOnAfter)
 	})
 }
 
@@ -179,7 +180,15 @@ func (d *Detector) settle() {
 		reaches += fmt.Sprintf(" but %d", s.missing)
 	}
 	s.pause = int64(d.c.HandOnAfter) // how often it is offered has a pause of its own
-	d.ready.Heir = Heir{n.member.ID, fmt.Sprintf("%s, and this leader does not reach %s", reaches, strings.Join(d.names(lost), ", "))}
+	d.ready.Heir = Heir{n.member.ID, fmt.Sprintf("%s, and this leader does not %s %s", reaches, d.lacks(lost), strings.Join(d.names(lost), ", "))}
+}
+
+// lacks is what the leader cannot do of members that it has lost.
+func (d *Detector) lacks(lost []shards.NodeID) string {
+	if slices.ContainsFunc(lost, func(id shards.NodeID) bool { return d.find(id).suspicion.reached }) {
+		return "hear"
+	}
+	return "reach"
 }
 
 // maxOffers bounds what the pause between two offers is doubled by.

@@ -122,9 +122,10 @@ func TestSilentVoters(t *testing.T) {
 	t.Errorf("no heir after %d answers", answers)
 }
 
-// Somebody whom the leader's redials reach is not out of reach: another leader would hear as little of it.
-func TestWhoAnswersRedialsIsNotLost(t *testing.T) {
+// Somebody who answers redials and is not heard: another leader may hear it, so the lead is offered, before it is dead after MuteAfter.
+func TestWhoAnswersRedialsIsHandedOnForAndThenDead(t *testing.T) {
 	d := apart(t, 3, Config{})
+	offered := int64(0)
 	for range 400 {
 		r := without2(d)
 		for _, p := range r.Probes {
@@ -133,10 +134,18 @@ func TestWhoAnswersRedialsIsNotLost(t *testing.T) {
 		for _, q := range r.Redials {
 			d.Redialed(q.Node, q.Epoch, Answered, q.Epoch)
 		}
-		if r.Heir.Node != "" {
-			t.Fatalf("%+v", r.Heir)
+		if r.Heir.Node != "" && offered == 0 {
+			offered = d.Now()
+		}
+		if s, _ := d.Status("n2"); s.State == Dead {
+			silent := d.Now() - s.Heard
+			if most := int64(d.c.MuteAfter); silent <= most || silent > most+1 || s.Proof || offered == 0 || offered-s.Heard > 2*standardLease+20 {
+				t.Errorf("dead after %d ticks of silence, the lead was offered in tick %d: %+v", silent, offered, s)
+			}
+			return
 		}
 	}
+	t.Error("it is alive for ever")
 }
 
 // A member that is heard again ends the search, whatever the voter that is being asked says later.

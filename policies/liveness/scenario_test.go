@@ -26,6 +26,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	stop NODE, cont NODE     SIGSTOP and SIGCONT
 //	vanish NODE              the machine is gone: no answer of any kind
 //	cut A B, heal            drops what A sends to B; heals all
+//	filter A B               drops the heartbeats of A to B, as a firewall that lets B open connections to A and not A to B
 //	network latency=D jitter=D loss=P
 //	restart NODE             another life, which joins
 //	elect NODE               it leads from now on; who led does not hear of it if he cannot
@@ -110,8 +111,11 @@ func (p *player) play(words []string) {
 		w.machine(words[1]).vanished = true
 	case "cut":
 		w.cuts[[2]shards.NodeID{w.machine(words[1]).id, w.machine(words[2]).id}] = true
+	case "filter":
+		w.filters[[2]shards.NodeID{w.machine(words[1]).id, w.machine(words[2]).id}] = true
 	case "heal":
 		clear(w.cuts)
+		clear(w.filters)
 	case "network":
 		w.latency, w.jitter = p.duration(p.value(words, "latency")), p.duration(p.value(words, "jitter"))
 		w.loss, _ = strconv.ParseFloat(p.value(words, "loss"), 64)

@@ -12,7 +12,7 @@ import (
 type suspicion struct {
 	broken  int64 // tick of the last break of its connection; -1: none
 	partial bool  // others reach it, ...
-	lostAt  int64 // ...and its redials have gone unanswered since this tick; 0: it is not lost
+	lostAt  int64 // ...or it answers redials, and no heartbeat has come since this tick; 0: it is not lost
 	stays   bool  // it has been said why the lead is not handed on for its sake
 
 	redialing bool
@@ -117,16 +117,10 @@ func (d *Detector) pursue(n *node) {
 		d.ask(n)
 	}
 	d.conclude(n)
-	switch {
-	case !s.lost():
-		s.lostAt = 0
-	case s.lostAt == 0:
+	if s.partial && s.lostAt == 0 {
 		s.lostAt = d.now
 	}
 }
-
-// lost says that others reach it and the leader does not.
-func (s *suspicion) lost() bool { return s.partial && !s.reached }
 
 // ask begins a round of probes.
 func (d *Detector) ask(n *node) {
@@ -201,7 +195,9 @@ func (d *Detector) slowest(probers []*node) int64 {
 
 // conclude declares a suspect dead without proof, if all holds: it has been silent for longer than its limit; the last lease
 // that it may hold has certainly ended; nobody answers the redials; and of the other members that were asked, and did answer,
-// most cannot reach it. With nobody to ask, the detector's own word is enough.
+// most cannot reach it. With nobody to ask, the detector's own word is enough. Answers to redials are not life for ever: a filter may
+// let through what the leader opens and drop what the member does, so one that has sent no heartbeat for MuteAfter is dead although it
+// answers. Until then there was time to hand the lead to somebody who perhaps hears it.
 func (d *Detector) conclude(n *node) {
 	s := &n.suspicion
 	silent := d.now - n.heard
@@ -210,6 +206,9 @@ func (d *Detector) conclude(n *node) {
 	}
 	unreachable, answered, by := s.tally()
 	switch {
+	case s.reached && silent > int64(d.c.MuteAfter):
+		d.die(n, false, fmt.Sprintf("no heartbeat for %v, and its lease has ended: that it answers when it is redialed does not count for longer than %v",
+			d.span(silent), d.span(int64(d.c.MuteAfter))))
 	case s.reached || answered > 0 && !confirmed(unreachable, answered):
 		d.partial(n, answered-unreachable, answered)
 	case answered > 0:

@@ -9,8 +9,8 @@ import (
 
 // tuned are the numbers that may change in the middle of a reign. None of them touches what makes a death certain: a life ends only with
 // proof, or when its lease is over by everybody's clock. What leases are made of (Lease, Heartbeat, DriftPPM, NoProof, TickLength) must be
-// known to both sides and stays a setting of the node, or is fixed; HandOnAfter follows from Lease; Settle, RedialEvery, MaxHealth,
-// LateUnit and HealthDecay are about the leader's own ticks.
+// known to both sides before the first is granted, and a lease that was granted cannot be shortened: it stays a setting of the node, or is
+// fixed. RedialEvery, MaxHealth, LateUnit and HealthDecay are about the leader's own ticks.
 var tuned = []struct {
 	setting string
 	count   func(*Config) *int           // a number, or ticks of a duration
@@ -22,6 +22,9 @@ var tuned = []struct {
 	{setting: cluster.SettingProbers, count: func(c *Config) *int { return &c.Probers }},
 	{setting: cluster.SettingProbeInterval, count: func(c *Config) *int { return &c.ProbeEvery }},
 	{setting: cluster.SettingProbeTimeout, count: func(c *Config) *int { return &c.ProbeTimeout }},
+	{setting: cluster.SettingHandOnAfter, count: func(c *Config) *int { return &c.HandOnAfter }},
+	{setting: cluster.SettingHandOnSettle, count: func(c *Config) *int { return &c.Settle }},
+	{setting: cluster.SettingMuteAfter, count: func(c *Config) *int { return &c.MuteAfter }},
 	{setting: cluster.SettingHoldFirst, count: func(c *Config) *int { return &c.HoldBase }},
 	{setting: cluster.SettingHoldMost, count: func(c *Config) *int { return &c.HoldMax }},
 	{setting: cluster.SettingHoldForget, count: func(c *Config) *int { return &c.FlapDecay }},
@@ -54,6 +57,7 @@ func (c Config) Tuned(s *cluster.State) Config {
 		}
 	}
 	c.ProbeEvery, c.HoldMax = max(c.ProbeEvery, c.ProbeTimeout), max(c.HoldMax, c.HoldBase)
+	c.MuteAfter = max(c.MuteAfter, c.Lease)
 	return c
 }
 

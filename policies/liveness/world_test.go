@@ -30,6 +30,7 @@ type world struct {
 	latency, jitter time.Duration
 	loss            float64
 	cuts            map[[2]shards.NodeID]bool
+	filters         map[[2]shards.NodeID]bool // what one sends on its own is dropped, and its answers pass
 
 	term   uint64
 	leader *machine
@@ -70,7 +71,7 @@ type machine struct {
 const step = int64(5 * time.Millisecond)
 
 func newWorld(t *testing.T, size int, c Config, seed uint64, print func(string, ...any)) *world {
-	w := &world{T: t, config: c, random: rand.New(rand.NewPCG(seed, 1)), cuts: map[[2]shards.NodeID]bool{},
+	w := &world{T: t, config: c, random: rand.New(rand.NewPCG(seed, 1)), cuts: map[[2]shards.NodeID]bool{}, filters: map[[2]shards.NodeID]bool{},
 		latency: time.Millisecond, print: print}
 	for i := range size {
 		id := shards.NodeID(fmt.Sprintf("n%d", i+1))
@@ -174,6 +175,9 @@ func (w *world) beat(m *machine, sent int64) {
 	for _, to := range w.nodes {
 		if to == m || to.detector == nil || to.reign < m.term && to != w.leader {
 			continue // a heartbeat goes to whom the node takes for the leader; here, to all who may be taken for one
+		}
+		if w.filters[[2]shards.NodeID{m.id, to.id}] {
+			continue
 		}
 		w.send(m, to, func() { w.heard(to, m, epoch, sent, health) })
 	}
