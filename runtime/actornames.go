@@ -29,11 +29,7 @@ type namesTold struct {
 
 // namesHere looks into the shards that this node leads.
 func (n *Node) namesHere(ctx context.Context, q *namesAsked) (told namesTold) {
-	for _, k := range n.actors.Kinds() {
-		if k.Kind == q.Kind {
-			told.Keyspace = k.Keyspace
-		}
-	}
+	told.Keyspace = n.actors.Keyspace(q.Kind)
 	space := n.state().KeyspaceByName(told.Keyspace)
 	if space == nil {
 		return told

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -85,7 +86,7 @@ func NewBarrier(h *virtual.Host, name string) Barrier {
 // Wait returns when so many sessions wait here, and says how often the barrier had opened before. All should name the same number.
 // One whose session ends, or whose ctx does, is not counted any more.
 func (b Barrier) Wait(ctx context.Context, s *Session, parties int) (generation uint64, err error) {
-	if err := s.open(); err != nil {
+	if err := cmp.Or(s.open(), virtual.CheckText("name", b.id.Name)); err != nil {
 		return 0, err
 	}
 	p, err := virtual.Call[arrival, passage](ctx, b.host, b.id, "arrive", arrival{s.name, parties})

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -102,7 +103,7 @@ func (l *line) remove(session string) bool {
 
 // enter waits in line until the session holds.
 func enter(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session, value string) (token uint64, err error) {
-	if err := s.open(); err != nil {
+	if err := cmp.Or(s.open(), virtual.CheckText("name", id.Name), virtual.CheckText("value", value)); err != nil {
 		return 0, err
 	}
 	err = s.await(ctx, func() (bool, int, error) {
@@ -147,7 +148,7 @@ func (l Lock) Acquire(ctx context.Context, s *Session) (token uint64, err error)
 
 // TryAcquire takes the lock if it is free; token 0: it is not.
 func (l Lock) TryAcquire(ctx context.Context, s *Session) (token uint64, err error) {
-	if err := s.open(); err != nil {
+	if err := cmp.Or(s.open(), virtual.CheckText("name", l.id.Name)); err != nil {
 		return 0, err
 	}
 	st, err := virtual.Call[claiming, standing](ctx, l.host, l.id, "claim", claiming{Session: s.name, Try: true})

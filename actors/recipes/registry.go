@@ -289,6 +289,9 @@ func (r Registry) Create(ctx context.Context, key string, value []byte, s *Sessi
 }
 
 func (r Registry) put(ctx context.Context, p putting, s *Session) (put, error) {
+	if err := cmp.Or(virtual.CheckText("name", r.id.Name), virtual.CheckText("key", p.Key)); err != nil {
+		return put{}, err
+	}
 	if s != nil && s.Over() {
 		return put{}, ErrSessionOver
 	}
@@ -301,18 +304,27 @@ func (r Registry) put(ctx context.Context, p putting, s *Session) (put, error) {
 
 // Delete removes a key; one that is not there is no error.
 func (r Registry) Delete(ctx context.Context, key string) error {
+	if err := virtual.CheckText("key", key); err != nil {
+		return err
+	}
 	_, err := virtual.Call[string, uint64](ctx, r.host, r.id, "delete", key)
 	return err
 }
 
 // Get gives what is kept under a key; its Revision is 0 if there is nothing.
 func (r Registry) Get(ctx context.Context, key string) (Item, error) {
+	if err := virtual.CheckText("key", key); err != nil {
+		return Item{}, err
+	}
 	return virtual.Call[string, Item](ctx, r.host, r.id, "get", key)
 }
 
 // List gives the items whose keys begin with prefix, in order, and a revision: all that was there then and has not changed since is
 // listed as it was. Long lists are read in parts, and may hold changes from after it.
 func (r Registry) List(ctx context.Context, prefix string) (items []Item, revision uint64, err error) {
+	if err := virtual.CheckText("prefix", prefix); err != nil {
+		return nil, 0, err
+	}
 	for p := (paging{Prefix: prefix}); ; p.After = items[len(items)-1].Key {
 		got, err := virtual.Call[paging, page](ctx, r.host, r.id, "list", p)
 		if err != nil {
@@ -338,7 +350,7 @@ func (r Registry) Await(ctx context.Context, revision uint64) (now uint64, err e
 // Watch has a method of an actor told, as Changes, what happens to keys that begin with prefix from now on: every change, in order.
 // Where nothing can be sent (virtual.ID.Check) is refused.
 func (r Registry) Watch(ctx context.Context, prefix string, to virtual.ID, method string) error {
-	if err := to.Check(method); err != nil {
+	if err := cmp.Or(virtual.CheckText("name", r.id.Name), virtual.CheckText("prefix", prefix), to.Check(method)); err != nil {
 		return err
 	}
 	_, err := virtual.Call[watching, struct{}](ctx, r.host, r.id, "watch", watching{Watcher: watcher{to, method, prefix}})

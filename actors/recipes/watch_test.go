@@ -86,3 +86,29 @@ func TestOldWatchersHoldNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// What is no UTF-8 is refused, and not kept under another name.
+func TestNamesAndKeysAreText(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		const bad = "a\xffb"
+		ctx, h, s := t.Context(), w.Host(1), open(t, w)
+		r := NewRegistry(h, "services")
+		_, put := r.Put(ctx, bad, nil, nil)
+		_, named := NewRegistry(h, bad).Put(ctx, "a", nil, s)
+		_, got := r.Get(ctx, bad)
+		_, _, listed := r.List(ctx, bad)
+		_, held := NewLock(h, bad).Acquire(ctx, s)
+		_, tried := NewLock(h, bad).TryAcquire(ctx, s)
+		_, led := NewElection(h, "e").Campaign(ctx, s, bad)
+		_, met := NewBarrier(h, bad).Wait(ctx, s, 1)
+		for what, err := range map[string]error{
+			"put": put, "named": named, "get": got, "list": listed, "delete": r.Delete(ctx, bad), "watch": r.Watch(ctx, bad, virtual.ID{Kind: "diary", Name: "d"}, "note"),
+			"lock": held, "try": tried, "campaign": led, "barrier": met,
+		} {
+			var own *shards.Error
+			if !errors.As(err, &own) || own.Kind != shards.KindInvalid {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package topics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func ask[Req, Resp any](ctx context.Context, c *Client, topic string, partition 
 
 // Record is what is published.
 type Record struct {
-	Key   string // messages of one key are in one partition, in order; without a key partitions take turns
+	Key   string // UTF-8. Messages of one key are in one partition, in order; without a key partitions take turns
 	Value []byte
 }
 
@@ -161,7 +162,12 @@ func (c *Client) Publish(ctx context.Context, topic string, r Record, once Once)
 // PublishTo adds messages to a partition, all in one go and next to each other, and gives the position of the first. ErrNoTopic,
 // ErrNoPartition.
 func (c *Client) PublishTo(ctx context.Context, topic string, partition int, list []Record, once Once) (Position, error) {
-	if err := c.exists(ctx, topic, partition); err != nil {
+	for i := range list {
+		if err := virtual.CheckText("the key of a message", list[i].Key); err != nil {
+			return Position{}, err
+		}
+	}
+	if err := cmp.Or(virtual.CheckText("producer", once.Producer), c.exists(ctx, topic, partition)); err != nil {
 		return Position{}, err
 	}
 	p := publication{Messages: list, Producer: once.Producer, Seq: once.Seq}
@@ -225,7 +231,7 @@ func (c *Client) read(ctx context.Context, topic string, partition int, r reques
 
 // Commit keeps where a subscriber goes on: the offset after the last message that it is done with. ErrNoTopic, ErrNoPartition.
 func (c *Client) Commit(ctx context.Context, topic string, partition int, subscriber string, offset uint64) error {
-	if err := c.exists(ctx, topic, partition); err != nil {
+	if err := cmp.Or(virtual.CheckText("subscriber", subscriber), c.exists(ctx, topic, partition)); err != nil {
 		return err
 	}
 	_, err := ask[position, struct{}](ctx, c, topic, partition, "commit", position{subscriber, offset})
@@ -234,7 +240,7 @@ func (c *Client) Commit(ctx context.Context, topic string, partition int, subscr
 
 // Committed is where a subscriber goes on; 0 if it has not committed anything. ErrNoTopic, ErrNoPartition.
 func (c *Client) Committed(ctx context.Context, topic string, partition int, subscriber string) (uint64, error) {
-	if err := c.exists(ctx, topic, partition); err != nil {
+	if err := cmp.Or(virtual.CheckText("subscriber", subscriber), c.exists(ctx, topic, partition)); err != nil {
 		return 0, err
 	}
 	return ask[string, uint64](ctx, c, topic, partition, "committed", subscriber)
@@ -253,6 +259,9 @@ func (c *Client) Subscribe(ctx context.Context, topic, subscriber string, to vir
 
 // Unsubscribe ends that. What is on its way still arrives.
 func (c *Client) Unsubscribe(ctx context.Context, topic, subscriber string) error {
+	if err := virtual.CheckText("subscriber", subscriber); err != nil {
+		return err
+	}
 	return c.subscription(ctx, topic, subscription{Subscriber: subscriber, Ended: true})
 }
 

@@ -100,6 +100,9 @@ func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Reco
 
 // meet finds out whether the topics are there.
 func (m *Consumer) meet(ctx context.Context) error {
+	if err := virtual.CheckText("the name of group", m.group); err != nil {
+		return err
+	}
 	for ; m.met < len(m.topics); m.met++ {
 		if _, err := m.client.Partitions(ctx, m.topics[m.met]); err != nil {
 			return err

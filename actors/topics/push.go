@@ -67,6 +67,9 @@ func (s *subscription) check() error {
 	if s.Subscriber == "" || len(s.Subscriber) > virtual.MaxName {
 		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("topics: %.64q with %d bytes is no subscriber: its name has at least 1 byte, at most %d", s.Subscriber, len(s.Subscriber), virtual.MaxName)}
 	}
+	if err := virtual.CheckText("subscriber", s.Subscriber); err != nil {
+		return err
+	}
 	return s.To.Check(s.Method)
 }
 

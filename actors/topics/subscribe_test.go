@@ -76,3 +76,26 @@ func TestOldSubscriptionsHoldNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// What is no UTF-8 is refused, and not kept as another text.
+func TestNamesAndKeysAreText(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		const bad = "a\xffb"
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "t", Config{}))
+		_, created := c.Create(ctx, bad, Config{})
+		_, keyed := c.Publish(ctx, "t", Record{Key: bad}, Once{})
+		_, produced := c.Publish(ctx, "t", Record{}, Once{bad, 1})
+		_, read := c.Committed(ctx, "t", 0, bad)
+		_, polled := c.Join(bad, 0, "t").Poll(ctx, 1, 0)
+		for what, err := range map[string]error{
+			"create": created, "key": keyed, "producer": produced, "committed": read, "commit": c.Commit(ctx, "t", 0, bad, 0), "group": polled,
+			"subscribe": c.Subscribe(ctx, "t", bad, virtual.ID{Kind: "sink", Name: "s"}, "take", 0), "unsubscribe": c.Unsubscribe(ctx, "t", bad),
+		} {
+			var own *shards.Error
+			if !errors.As(err, &own) || own.Kind != shards.KindInvalid {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}

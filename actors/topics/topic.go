@@ -45,6 +45,9 @@ func (c *Config) validate(topic string) error {
 	if c.Partitions == 0 {
 		c.Partitions = 1
 	}
+	if err := virtual.CheckText("the name of topic", topic); err != nil {
+		return err
+	}
 	switch {
 	case topic == "":
 		return fmt.Errorf("topics: a topic has a name")

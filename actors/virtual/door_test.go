@@ -45,3 +45,26 @@ func TestTellRefusesAtTheDoor(t *testing.T) {
 		}
 	})
 }
+
+// What is no UTF-8 is sent to nobody: as JSON it would come out as another name.
+func TestSentToText(t *testing.T) {
+	const bad = "a\xffb"
+	var invalid *shards.Error
+	for _, id := range []ID{{"sleeper", bad}, {bad, "a"}} {
+		if err := id.Check("m"); !errors.As(err, &invalid) || invalid.Kind != shards.KindInvalid {
+			t.Errorf("%q: %v", id, err)
+		}
+		turn := &Turn{self: ID{"sleeper", "a"}}
+		if err := turn.Tell(id, "m", 1); !errors.As(err, &invalid) || invalid.Kind != shards.KindInvalid {
+			t.Errorf("%q is told: %v", id, err)
+		}
+		if err := turn.Tell(turn.self, bad, 1); !errors.As(err, &invalid) || len(turn.outbox) > 0 {
+			t.Errorf("a method %q is told: %v", bad, err)
+		}
+	}
+	for _, good := range []ID{{"sleeper", "\ufffd ä/{}%"}, {"sleeper", ""}} {
+		if err := good.Check("m"); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+}

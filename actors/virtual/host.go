@@ -197,6 +197,14 @@ func (h *Host) Unregister(name string) {
 // Knows says whether a kind is registered here.
 func (h *Host) Knows(name string) bool { return h.kind(name) != nil }
 
+// Keyspace is where the actors of a kind live; empty: it is not registered here.
+func (h *Host) Keyspace(kind string) string {
+	if k := h.kind(kind); k != nil {
+		return k.keyspace
+	}
+	return ""
+}
+
 func (h *Host) kind(name string) *Kind {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

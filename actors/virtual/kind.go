@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +11,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// ID names a virtual actor. Both parts may be any text; a kind has no slash.
+// ID names a virtual actor. Both parts may be any text; a kind has no slash. One that is no UTF-8 can be called, but not be sent to by actors.
 type ID struct{ Kind, Name string }
 
 // String is kind/name.
@@ -43,10 +45,29 @@ func (id ID) validate() error {
 	return nil
 }
 
+// CheckText refuses what is no UTF-8, as a *shards.Error of KindInvalid. Messages are JSON, which has no other text: it would come out as another, and
+// two names could become one.
+func CheckText(what, text string) error {
+	if err := notText(what, text); err != nil {
+		return &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	return nil
+}
+
+func notText(what, text string) error {
+	if utf8.ValidString(text) {
+		return nil
+	}
+	return fmt.Errorf("virtual: %s %.64q is no UTF-8", what, text)
+}
+
 // Check says why no message of a method could ever be sent to an actor of that name, as the *shards.Error of KindInvalid that Call would give; nil: one
 // could, if its kind is registered and has the method. It is for whoever is told where to send what comes later.
 func (id ID) Check(method string) error {
 	err := id.validate()
+	if err == nil {
+		err = cmp.Or(notText("the name of actor", id.String()), notText("the method", method))
+	}
 	if err == nil && (method == "" || len(method) > MaxName) {
 		err = fmt.Errorf("virtual: %.64q with %d bytes is no method of actor %s: its name has at least 1 byte, at most %d", method, len(method), id, MaxName)
 	}

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -207,7 +208,7 @@ type outgoing struct {
 // Tell sends a message to another actor, or to this one. It is delivered after this message has been committed, in the order of
 // the sends to that actor, and handled once even if nodes die. Nobody waits for it: its reply goes nowhere. One that is refused is
 // tried a few times and then set aside (Host.Aside, Host.Redrive), so that those behind it come: in 1.5 s if its handler fails, in some 6 min if the
-// receiver is busy, or knows no such kind or method yet (MOVING.md has them all).
+// receiver is busy, or knows no such kind or method yet (MOVING.md has them all). An ID that is none, and a name or method that is no UTF-8, are errors.
 func (t *Turn) Tell(to ID, method string, request any) error {
 	_, err := t.send(to, method, request, "")
 	return err
@@ -215,8 +216,8 @@ func (t *Turn) Tell(to ID, method string, request any) error {
 
 // send notes a message that is sent with the commit, and gives its number.
 func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint64, error) {
-	if err := to.validate(); err != nil {
-		return 0, err
+	if err := cmp.Or(to.validate(), notText("the name of actor", to.String()), notText("the method", method)); err != nil {
+		return 0, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
 	if len(t.outbox) >= MaxSends {
 		return 0, refuse(CodeTooLarge, "it sends more than %d messages while it handles one", MaxSends)
