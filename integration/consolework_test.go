@@ -32,6 +32,8 @@ func TestConsoleAtWork(t *testing.T) {
 		return same
 	})
 	s.shows(p.Members[0].Config.HTTP, "disk.threshold_enabled")
+	s.until(`fetch('/_metrics/recent').then((a) => a.json()).then((a) => a.moments.length > 1)`)
+	must(t, s.Open(soon(t), "about:blank")) // what follows is seen by somebody who comes now
 	s.view("metrics")
 	s.beginsWithThePast()
 	s.tellsApart()

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -129,28 +130,42 @@ func attributes(tags []jaegerTag) (list []*common.KeyValue) {
 	return list
 }
 
-// Trace waits for a failover's trace until it has a root, and all parents: Jaeger shows spans while it stores others.
-func (j *jaeger) Trace(ctx context.Context, root string) (spans []*trace.Span, err error) {
+// calm is for how many looks in a row Jaeger must show the same number of spans. It stores them in any order, shows those that it has, and does not
+// know how many there are: a trace with a root and all parents may still lack leaves.
+const calm = 5
+
+// Trace waits for a failover's trace until it has a root, all parents, and no more spans come.
+func (j *jaeger) Trace(ctx context.Context, root string) ([]*trace.Span, error) {
 	life := strings.TrimPrefix(root, "failover ")
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
-	for {
-		found, err := j.find(ctx, "troupe.failover.id", life)
-		if err == nil {
-			spans, err = found.spans()
+	for before, looks := 0, 0; ; {
+		spans, err := j.whole(ctx, life)
+		if looks++; err != nil || len(spans) != before {
+			before, looks = len(spans), 1
 		}
-		if err == nil {
-			err = closed(spans)
-		}
-		if err == nil {
+		if err == nil && looks == calm {
 			return spans, nil
 		}
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the trace of %s is not whole in Jaeger: %w: %w", life, err, ctx.Err())
+			return nil, fmt.Errorf("the trace of %s, of %d spans now, is not whole in Jaeger: %w", life, before, errors.Join(err, ctx.Err()))
 		}
 	}
+}
+
+// whole is what Jaeger has of a failover's trace, unless a root or a parent is not there.
+func (j *jaeger) whole(ctx context.Context, life string) ([]*trace.Span, error) {
+	found, err := j.find(ctx, "troupe.failover.id", life)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := found.spans()
+	if err != nil {
+		return nil, err
+	}
+	return spans, closed(spans)
 }
 
 // closed is nil if there is a root, and the parent of each span.
