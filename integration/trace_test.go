@@ -127,6 +127,7 @@ func (x *traceTree) tellsShard(victim, name string) *trace.Span {
 // of each", and "the time … in the trace agrees with what an outside client measured".
 func TestFailoverIsOneTrace(t *testing.T) {
 	p, collector := newWatchedTown(t, harness.ClusterConfig{})
+	p.rests() // what is led may be handed over meanwhile
 	leader := p.leader()
 	victim := p.other(leader)
 	led := p.led(victim)
