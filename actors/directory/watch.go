@@ -46,7 +46,8 @@ func (w *watching) run(ctx context.Context, yield func(shard.Change, error) bool
 	ctx, cancel := context.WithCancel(ctx)
 	defer w.followers.Wait()
 	defer cancel()
-	w.followers.Go(func() { w.lookAtTable(ctx) })
+	version := w.directory.config.State().Version // before follow looks: what changes after that is told
+	w.followers.Go(func() { w.lookAtTable(ctx, version) })
 	w.follow(ctx, w.all())
 	for !enough() {
 		select {
@@ -222,12 +223,16 @@ func (w *watching) send(ctx context.Context, e watchEvent) bool {
 	}
 }
 
-// lookAtTable tells of each change of the table, a few times a second at most.
-func (w *watching) lookAtTable(ctx context.Context) {
+// lookAtTable tells that the table has changed since a version, and whenever it changes again, a few times a second at most.
+func (w *watching) lookAtTable(ctx context.Context, version uint64) {
 	pause := time.NewTicker(longestPause)
 	defer pause.Stop()
-	for version := w.directory.config.State().Version; ; version = w.directory.config.State().Version {
-		if w.directory.config.Await(ctx, version) != nil || !w.send(ctx, watchEvent{looked: true}) {
+	for {
+		if w.directory.config.Await(ctx, version) != nil {
+			return
+		}
+		version = w.directory.config.State().Version // before it is looked at: what comes in the pause is told after it
+		if !w.send(ctx, watchEvent{looked: true}) {
 			return
 		}
 		select {

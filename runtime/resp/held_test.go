@@ -120,42 +120,55 @@ func TestUnfinishedCommandsAreBoundedTogether(t *testing.T) {
 	})
 }
 
-// TestWhoDoesNothingMakesRoom: those that hold the pool and go no further are closed once others are refused, and not before.
+// TestWhoDoesNothingMakesRoom: those that hold the pool and go no further are closed once others are refused, and not before; also those that listen
+// besides.
 func TestWhoDoesNothingMakesRoom(t *testing.T) {
-	inACrowd(t, func(c crowded) {
-		const size = 900 << 10
-		whole := encode("SET", "k", strings.Repeat("v", size))
-		lazy, small, other, listener := c.join(), c.join(), c.join(), c.join()
-		for i := range 16 { // he holds the most, is well, and has nothing to send
-			name := fmt.Sprint(strings.Repeat("n", 60<<10), i)
-			c.send(listener, encode("SUBSCRIBE", name))
-			c.read(listener, string(confirmation("subscribe", &name, i+1, false)))
-		}
-		c.send(lazy, whole[:size])
-		c.send(small, "*2\r\n$3\r\nGET\r\n$100\r\n")
-		<-time.After(time.Minute)
-		if n, _ := c.s.Load(); n != 4 {
-			t.Fatalf("%d connections are left while nobody needs room", n)
-		}
-		c.send(other, whole)
-		if got := c.line(other); got != heldText {
-			t.Fatalf("answered %q", got)
-		}
-		if err := lazy.SetReadDeadline(time.Now().Add(3 * sweepInterval)); err != nil {
-			t.Error(err)
-		}
-		<-time.After(2 * sweepInterval)
-		if _, err := lazy.Read(make([]byte, 1)); err != io.EOF {
+	const size = 900 << 10
+	whole := encode("SET", "k", strings.Repeat("v", size))
+	for name, begun := range map[string]string{
+		"a command": whole[:size], "a command of one who listens": encode("SUBSCRIBE", "c") + whole[:size],
+		"a transaction of one who listens": encode("HELLO", "3") + encode("SUBSCRIBE", "c") + encode("MULTI") + encode("SET", "k", strings.Repeat("v", size/2)),
+	} {
+		t.Run(name, func(t *testing.T) { inACrowd(t, func(c crowded) { c.makesRoom(begun, whole) }) })
+	}
+}
+
+// makesRoom has one client begin something and go no further, and another one send a command that there is no room for meanwhile.
+func (c crowded) makesRoom(begun, whole string) {
+	t := c.t
+	lazy, small, other, listener := c.join(), c.join(), c.join(), c.join()
+	for i := range 16 { // he holds the most, is well, and has nothing to send
+		name := fmt.Sprint(strings.Repeat("n", 60<<10), i)
+		c.send(listener, encode("SUBSCRIBE", name))
+		c.read(listener, string(confirmation("subscribe", &name, i+1, false)))
+	}
+	closed := make(chan error, 1)
+	go func() { _, err := io.Copy(io.Discard, lazy); closed <- err }()
+	c.send(lazy, begun)
+	c.send(small, "*2\r\n$3\r\nGET\r\n$100\r\n")
+	<-time.After(time.Minute)
+	if n, _ := c.s.Load(); n != 4 {
+		t.Fatalf("%d connections are left while nobody needs room", n)
+	}
+	c.send(other, whole)
+	if got := c.line(other); got != heldText {
+		t.Fatalf("answered %q", got)
+	}
+	select {
+	case err := <-closed:
+		if err != nil {
 			t.Errorf("who does nothing reads %v", err)
 		}
-		c.ask(other, "+OK", "SET", "k", strings.Repeat("v", size))
-		if n, _ := c.s.Load(); n != 3 {
-			t.Errorf("%d connections are left", n)
-		}
-		for _, conn := range []net.Conn{small, other, listener} {
-			conn.Close()
-		}
-	})
+	case <-time.After(2 * sweepInterval):
+		t.Error("who does nothing is not closed")
+	}
+	c.ask(other, "+OK", "SET", "k", strings.Repeat("v", 900<<10))
+	if n, _ := c.s.Load(); n != 3 {
+		t.Errorf("%d connections are left", n)
+	}
+	for _, conn := range []net.Conn{lazy, small, other, listener} {
+		conn.Close()
+	}
 }
 
 // TestWhoNeedsMuchGetsRoom, more than a quarter of the pool.
