@@ -58,6 +58,7 @@ type conn struct {
 	kept    holding       // MULTI and WATCH
 	names   holding       // subscriptions
 	busy    atomic.Bool   // commands are at work
+	midway  atomic.Bool   // its client has begun what is not at its end: a command, or MULTI or WATCH
 }
 
 // aside is what CLIENT REPLY SKIP and ASKING leave for the command after them.
@@ -152,6 +153,9 @@ func (c *conn) turn() {
 	b.release()
 	if c.tx == nil && c.watched == nil {
 		c.kept.must(0)
+	}
+	if begun := c.kept.size > 0 || !c.in.idle(); begun != c.midway.Load() { // a load costs much less than a store
+		c.midway.Store(begun)
 	}
 }
 

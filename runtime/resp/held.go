@@ -125,9 +125,9 @@ func (p *parcel) letGo() {
 const standstill = 5
 
 // stalled says that a connection waits for its client, and has for long: for the rest of a command or of a transaction, or for
-// replies to be taken. Who listens has nothing to send, and is well while he takes what comes.
-func (m *sweepMemory) stalled(busy, listening bool) bool {
-	return m.stuck >= standstill || !busy && !listening && m.idle >= standstill
+// replies to be taken. Who listens, and has begun nothing, has nothing to send: he is well while he takes what comes.
+func (m *sweepMemory) stalled(busy, listens bool) bool {
+	return m.stuck >= standstill || !busy && !listens && m.idle >= standstill
 }
 
 // relieve closes connections that hold much and do nothing, the largest first, if somebody was refused since the last sweep: those who
@@ -143,7 +143,7 @@ func (s *Server) relieve(all []*conn) {
 		return
 	}
 	holders := slices.DeleteFunc(slices.Clone(all), func(c *conn) bool {
-		return c.account.held.Load() == 0 || !c.swept.stalled(c.busy.Load(), c.facts.isListening())
+		return c.account.held.Load() == 0 || !c.swept.stalled(c.busy.Load(), c.facts.isListening() && !c.midway.Load())
 	})
 	slices.SortFunc(holders, func(a, b *conn) int {
 		return cmp.Or(cmp.Compare(b.account.held.Load(), a.account.held.Load()), cmp.Compare(a.id, b.id))
