@@ -11,6 +11,8 @@ import (
 // What is dropped is gone with one commit, and refuses to take anything until the last of what it had is removed, some in each turn.
 //
 //	drop ── {Going} ── purge ── purge ── purge ── nothing, not even the name ──► as if it never was
+//
+// Dropped again meanwhile it goes on, also where nothing reminds it any more.
 
 // ErrDropping says that a queue or a registry was dropped a moment ago, and still has data to remove. Try again.
 var ErrDropping = errors.New("recipes: it was just dropped, and is not empty yet")
@@ -32,35 +34,24 @@ func dropping(err error) error {
 // purged bounds what one turn removes.
 const purged = 250
 
-// purge removes some of what an actor keeps, and all else with the last of it.
-func purge[S any](c *virtual.Context[S]) error {
-	n := 0
-	for e, err := range c.Scan("") {
-		if err != nil {
-			return err
-		}
-		if n == purged {
-			return c.Tell(c.Self(), "purge", struct{}{})
-		}
-		c.Delete(e.Key)
-		n++
+// purge removes some of what an actor keeps that was dropped, and all else with the last of it. There is one reminder, however often it is dropped.
+func purge[S any](c *virtual.Context[S], going bool) (struct{}, error) {
+	if !going { // it was not dropped, or is another since
+		return struct{}{}, nil
 	}
-	return c.Clear()
+	if done, err := c.ClearSome(purged); done || err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, c.Remind("purge", 0, 0, "purge", struct{}{})
 }
 
 func dropQueue(c *virtual.Context[queue], _ struct{}) (struct{}, error) {
-	if c.State.Going {
-		return struct{}{}, nil
-	}
 	*c.State = queue{Going: true}
 	c.Forget("back")
-	return struct{}{}, purge(c)
+	return purge(c, true)
 }
 
 func dropRegistry(c *virtual.Context[registry], _ struct{}) (struct{}, error) {
-	if c.State.Going {
-		return struct{}{}, nil
-	}
 	for _, w := range c.State.Watchers {
 		if w.To.Check(w.Method) != nil {
 			continue
@@ -70,7 +61,7 @@ func dropRegistry(c *virtual.Context[registry], _ struct{}) (struct{}, error) {
 		}
 	}
 	*c.State = registry{Going: true}
-	return struct{}{}, purge(c)
+	return purge(c, true)
 }
 
 // Drop removes the queue with all of its items: those that wait, are in flight, and were set aside. Who has a delivery hears ErrReceipt when it is

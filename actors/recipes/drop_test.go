@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -110,6 +111,63 @@ func TestDroppedRegistryIsGone(t *testing.T) {
 		got := must[diary](t)(virtual.Call[struct{}, diary](ctx, w.Host(1), to, "look", struct{}{}))
 		if strings.Join(got.Lines, ", ") != fmt.Sprintf("%d a=1 false, dropped", last) {
 			t.Errorf("told %q", got.Lines)
+		}
+	})
+}
+
+// What is dropped goes on where the node that removed it could not, when it is dropped again; also where actors cannot be sent to by its name.
+func TestDroppedAgainGoesOn(t *testing.T) {
+	nodes := 0
+	stuck := func() []*virtual.Kind {
+		if nodes++; nodes > 1 {
+			return kinds()
+		}
+		k := virtual.NewKind[queue](KindQueue)
+		virtual.Handle(k, "push", push)
+		virtual.Handle(k, "drop", dropQueue)
+		virtual.Handle(k, "purge", func(*virtual.Context[queue], struct{}) (struct{}, error) { return struct{}{}, errors.New("not here") })
+		return []*virtual.Kind{k.Kind}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w, ctx := virtualtest.New(t, 2, stuck), t.Context()
+		q := NewQueue(w.Host(1), "jobs\xff")
+		for i := range 3 * purged {
+			must[uint64](t)(q.Push(ctx, fmt.Append(nil, i)))
+		}
+		if err := q.Drop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.Pass(time.Hour)
+		w.Lead(1)
+		w.Pass(time.Minute)
+		if _, err := q.Push(ctx, nil); !errors.Is(err, ErrDropping) {
+			t.Fatalf("push, before all is removed: %v", err)
+		}
+		if err := q.Drop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.Pass(time.Hour)
+		if n := w.Keys("d/{queue/") + w.Keys("s/{queue/") + w.Keys("m/{queue/"); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+	})
+}
+
+// Only of what was dropped anything is removed, whoever asks for it.
+func TestWhatIsNotDroppedStays(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		q, r := NewQueue(w.Host(1), "jobs"), NewRegistry(w.Host(1), "services")
+		must[uint64](t)(q.Push(ctx, []byte("a")))
+		must[uint64](t)(r.Put(ctx, "a", []byte("1"), nil))
+		for _, id := range []virtual.ID{q.id, r.id} {
+			must[struct{}](t)(virtual.Call[struct{}, struct{}](ctx, w.Host(0), id, "purge", struct{}{}))
+		}
+		if d, found, err := q.Pop(ctx, 0); err != nil || !found || string(d.Body) != "a" {
+			t.Errorf("%+v, %v, %v", d, found, err)
+		}
+		if i := must[Item](t)(r.Get(ctx, "a")); string(i.Value) != "1" {
+			t.Errorf("%+v", i)
 		}
 	})
 }

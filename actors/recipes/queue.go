@@ -103,7 +103,7 @@ func queueKind(options []virtual.Option) *virtual.Kind {
 	})
 	virtual.Handle(k, "aside", aside)
 	virtual.Handle(k, "drop", dropQueue)
-	virtual.Handle(k, "purge", func(c *virtual.Context[queue], _ struct{}) (struct{}, error) { return struct{}{}, purge(c) })
+	virtual.Handle(k, "purge", func(c *virtual.Context[queue], _ struct{}) (struct{}, error) { return purge(c, c.State.Going) })
 	virtual.Handle(k, "redrive", func(c *virtual.Context[queue], id uint64) (bool, error) {
 		e, there, err := load(c, "p/", id)
 		if err != nil || !there || c.State.Going {

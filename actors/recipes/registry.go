@@ -90,7 +90,7 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 		return c.State.Revision, remove(c, key)
 	})
 	virtual.Handle(k, "drop", dropRegistry)
-	virtual.Handle(k, "purge", func(c *virtual.Context[registry], _ struct{}) (struct{}, error) { return struct{}{}, purge(c) })
+	virtual.Handle(k, "purge", func(c *virtual.Context[registry], _ struct{}) (struct{}, error) { return purge(c, c.State.Going) })
 	virtual.Handle(k, "get", func(c *virtual.Context[registry], key string) (Item, error) {
 		i, _, err := item(c, key)
 		return i, err

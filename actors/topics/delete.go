@@ -95,7 +95,7 @@ func clearTopic(c *virtual.Context[topic]) error {
 // end lets go of everything, and says so to those that are pushed to.
 func end(c *virtual.Context[partition]) error {
 	topic, number, err := parsePartition(c.Self().Name)
-	if err != nil || c.State.Ending { // asked again
+	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.State.Pushed)) {
@@ -111,20 +111,15 @@ func end(c *virtual.Context[partition]) error {
 	return purge(c)
 }
 
-// purge removes some of what a partition keeps, and all else with the last of it.
+// purge removes some of what a partition keeps whose topic was deleted, and all else with the last of it.
 func purge(c *virtual.Context[partition]) error {
-	n := 0
-	for e, err := range c.Scan("") {
-		if err != nil {
-			return err
-		}
-		if n == trimmed {
-			return c.Tell(c.Self(), "purge", struct{}{})
-		}
-		c.Delete(e.Key)
-		n++
+	if !c.State.Ending { // it is of a topic
+		return nil
 	}
-	return c.Clear()
+	if done, err := c.ClearSome(trimmed); done || err != nil {
+		return err
+	}
+	return c.Remind("purge", 0, 0, "purge", struct{}{})
 }
 
 // hear takes in how many partitions a topic has, or that it is gone.
@@ -194,18 +189,9 @@ func deleteGroup(c *virtual.Context[group], _ struct{}) (d deletedGroup, err err
 	if d.Was = c.State.Generation > 0; !d.Was {
 		return d, nil
 	}
-	n := 0
-	for e, err := range c.Scan("") {
-		if err != nil {
-			return d, err
-		}
-		if d.More = n == forgotten; d.More {
-			return d, nil
-		}
-		c.Delete(e.Key)
-		n++
-	}
-	return d, c.Clear()
+	done, err := c.ClearSome(forgotten)
+	d.More = !done
+	return d, err
 }
 
 // Delete removes a topic with its messages, and what subscribers and groups have committed of it; ErrNoTopic if there is none, or not any more. When

@@ -12,7 +12,7 @@ import (
 // were tried again could take it for one that never was. Messages that it has sent stay on their way, and timers are set until StopTimer.
 //
 // What the handler does after Clear counts: a state that is not zero then is kept, and so is what is Set and reminded. It removes at most
-// MaxOps keys: an actor with more deletes them first, in several messages.
+// MaxOps keys: of an actor with more ClearSome does, in several messages.
 func (c *Context[S]) Clear() error {
 	if err := c.Turn.clear(); err != nil {
 		return err
@@ -23,6 +23,24 @@ func (c *Context[S]) Clear() error {
 	var zero S
 	*c.State = zero
 	return nil
+}
+
+// ClearSome is Clear for an actor that may have more than one message removes: it removes so many keys of data at most, from 1 to MaxOps, and with the
+// last of them does what Clear does. done is false while there are more: then state and reminders stay as the handler leaves them, and another message
+// goes on. Its errors are those of Scan.
+func (c *Context[S]) ClearSome(most int) (done bool, err error) {
+	n := 0
+	for e, err := range c.Scan("") {
+		if err != nil {
+			return false, err
+		}
+		if n == most {
+			return false, nil
+		}
+		c.Delete(e.Key)
+		n++
+	}
+	return true, c.Clear()
 }
 
 // clear takes back data and reminders.
