@@ -197,7 +197,7 @@ func (s *copies) progress(state *cluster.State, x *drain, shard *tracing.Shard, 
 		case !alive, last.ToID != x.Node && s.owned(x, id, shards.NodeID(last.ToID)): // or it has died, and is back
 			last.Failed = "node " + last.To + " died"
 		case c == nil || c.Failed:
-			last.Failed = "the copy on node " + last.To + " failed, or was given up"
+			last.Failed = gaveUp(last)
 		case c.InSync:
 			last.Served = now
 		}
@@ -272,6 +272,32 @@ func (s *copies) lead(state *cluster.State, ended []*drain, term uint64, now int
 		}
 	}
 	slices.Reverse(s.open)
+	s.part()
+}
+
+// part has the newer of two tries keep the copy that both count on: the older one's failed, which its entry does not say yet.
+func (s *copies) part() {
+	type place struct {
+		shard uint32
+		node  string
+	}
+	newest := map[place]*tracing.Attempt{} // asked by key only
+	for _, x := range s.open {
+		for i := range x.Shards {
+			a := x.Shards[i].Last()
+			if a.ToID == "" || a.Served != 0 || a.Failed != "" {
+				continue
+			}
+			at := place{x.Shards[i].ID, a.ToID}
+			older := newest[at]
+			if older == nil || older.Told < a.Told {
+				newest[at], a = a, older
+			}
+			if a != nil {
+				a.Failed = gaveUp(a)
+			}
+		}
+	}
 }
 
 // resume goes on with what an entry has of a story. Shards that the record only counts are lacked still, or are not looked at any more.

@@ -188,6 +188,35 @@ func TestCopiesAtRandom(t *testing.T) {
 	}
 }
 
+// An entry does not say of a try that it failed after the entry was written: a copy that two stories count on is that one's which tried it last.
+func TestOldEntriesOfCopies(t *testing.T) {
+	entry := func(at uint64, node string, told ...int64) cluster.Drain {
+		f := &tracing.Failover{Kind: tracing.KindCopies, Node: "id" + node, Name: "n" + node, Epoch: 1, Declared: 1}
+		for i, at := range told {
+			f.Shards = append(f.Shards, tracing.Shard{ID: uint32(shards.NewShardID(0, i)), Plan: -1, Attempts: []tracing.Attempt{{To: "n4", ToID: "id4", Told: at}}})
+		}
+		return cluster.Drain{At: at, Open: true, Record: f.Encode()}
+	}
+	state := &cluster.State{Cluster: "c", Version: 9, Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "orders", Shards: 2, Replicas: 2}}}, Drains: []cluster.Drain{entry(7, "2", 10, 20), entry(8, "3", 20, 10)},
+		Members: []cluster.Member{{ID: "id1", Name: "n1", Epoch: 1}, {ID: "id2", Name: "n2", Epoch: 1, Down: true}, {ID: "id3", Name: "n3", Epoch: 1, Down: true}, {ID: "id4", Name: "n4", Epoch: 1}}}
+	for i := range 2 {
+		state.Shards = append(state.Shards, cluster.Shard{ID: shards.NewShardID(0, i), Term: 1, Primary: 1, Copies: []cluster.Copy{{ID: 1, Node: "id1", InSync: true}, {ID: 2, Node: "id2"}, {ID: 3, Node: "id3"}, {ID: 9, Node: "id4", InSync: true}}})
+	}
+	s := &copies{self: "id1", name: "n1"}
+	s.lead(state, nil, 4, 100)
+	s.follow(state, func(*cluster.Member) death { return death{} }, 100)
+	if len(s.open) != 2 || len(s.open[0].Shards) != 2 || len(s.open[1].Shards) != 2 {
+		t.Fatalf("it goes on with %+v", s.open)
+	}
+	for i, x := range s.open {
+		for j := range x.Shards {
+			if a, own := x.Shards[j].Last(), i != j; (a.Served != 0) != own || (a.Failed == "") != own {
+				t.Errorf("%s says of shard %d %+v", x.ID(), j, a)
+			}
+		}
+	}
+}
+
 func living(state *cluster.State) (n int) {
 	for i := range state.Members {
 		if !state.Members[i].Down {

@@ -157,7 +157,7 @@ func (x *drain) follow(state *cluster.State, s *tracing.Shard, now int64) {
 	}
 	i := slices.IndexFunc(r.Copies, func(c cluster.Copy) bool { return c.Source == own.ID })
 	if tried && (i < 0 || string(r.Copies[i].Node) != last.ToID) {
-		last.Failed, tried = "the copy on node "+last.To+" failed, or was given up", false
+		last.Failed, tried = gaveUp(last), false
 	}
 	if i >= 0 && !tried {
 		next := &r.Copies[i]

@@ -134,6 +134,11 @@ func attempted(state *cluster.State, id shards.ShardID, to shards.NodeID, now in
 	return tracing.Attempt{To: state.NodeName(to), ToID: string(to), Term: uint64(state.Shard(id).Term), Told: now}
 }
 
+// gaveUp is why a try failed whose node lives.
+func gaveUp(a *tracing.Attempt) string {
+	return "the copy on node " + a.To + " failed, or was given up"
+}
+
 // follow takes a state, and returns the story if it is over with it.
 func (s *moves) follow(state *cluster.State, now int64) *drain {
 	x := s.open
@@ -186,7 +191,7 @@ func (s *moves) compare(state *cluster.State, shard *tracing.Shard, a *tracing.A
 	case next != nil && next.InSync && own == nil:
 		a.Served = now
 	case next == nil || next.Failed:
-		a.Failed = "the copy on node " + a.To + " failed, or was given up"
+		a.Failed = gaveUp(a)
 	case own == nil:
 		a.Failed = "the copy on node " + shard.From + " went before the other was in sync"
 	}
@@ -292,7 +297,7 @@ func (s *moves) retried(state *cluster.State, shard *tracing.Shard, own, next *c
 		return // it is this one, or this one goes on beside another
 	}
 	if last.Failed == "" {
-		last.Failed = "the copy on node " + last.To + " failed, or was given up"
+		last.Failed = gaveUp(last)
 	}
 	shard.Attempts = append(shard.Attempts, attempted(state, id, next.Node, now))
 	s.open.Decide(shard, tracing.Decision{Shard: shard.ID, Plan: -1}, 0)
