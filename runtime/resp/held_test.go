@@ -224,6 +224,21 @@ func TestRepliesOfExecAreBounded(t *testing.T) {
 	})
 }
 
+// TestShorterRepliesAreNotRefused: one that is less than what was counted for it, as that of LCS, gives back, however much others hold.
+func TestShorterRepliesAreNotRefused(t *testing.T) {
+	p := &pool{limit: 1 << 20}
+	p.held.Store(2 << 20)
+	q := &request{cmd: &nothing, budget: &budget{account: &account{pool: p}, tally: &tally{}}}
+	q.budget.force(200 << 10)
+	q.counted, q.out = 200<<10, make([]byte, 50<<10)
+	if q.settle(1 << 20); len(q.out) != 50<<10 || p.refused.Load() != 0 {
+		t.Errorf("the reply has %d bytes; refused %d times", len(q.out), p.refused.Load())
+	}
+	if held := p.held.Load(); held != 2<<20+50<<10-freeBytes {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
 // TestWhatIsTakenAwayIsReplied, however long the replies before it are; others become errors.
 func TestWhatIsTakenAwayIsReplied(t *testing.T) {
 	_, addr := startServer(t, newLocalBackend(4, "default"), Config{Limits: Limits{MaxReply: 1 << 20}})

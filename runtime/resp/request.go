@@ -186,6 +186,7 @@ func (q *request) settle(room int64) {
 	case q.cmd.flags&(flagGives|flagListening) != 0 || len(q.out) <= len(errHeld)+len("-\r\n"):
 	case int64(len(q.out)) > room:
 		q.out = appendError(nil, string(errLongReply))
+	case n <= 0: // LCS gives back room, which is never refused
 	case q.budget.take(n):
 		return
 	default:
