@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -189,6 +190,56 @@ func TestStaleReadsNeedACopyInSync(t *testing.T) {
 		if got := read(time.Millisecond); got.err != nil || !got.results[0].Found {
 			t.Errorf("a copy that is level again gives %+v", got)
 		}
+	})
+}
+
+// What came to a copy while it was not in sync may have been acknowledged without it, long before. Once it is in sync it does not take
+// that for as young as it came.
+func TestStaleReadsOfACopyThatHasJustComeIntoSync(t *testing.T) {
+	inTown(t, 3, 3, shards.Keyspace{Shards: 1}, func(w *town) {
+		first := w.primary(0)
+		var ahead, behind *house
+		for _, c := range w.row(0).Copies {
+			if c.Node != first.link.Node {
+				ahead, behind = behind, w.house(c.Node)
+			}
+		}
+		for !behind.asleep.TryLock() {
+			<-time.After(time.Millisecond)
+		}
+		answered := make(chan error, 1)
+		go func() { answered <- ask(first, set("a", "0")).err }()
+		s := ahead.shards[0]
+		w.await("its having it", func() bool {
+			s.turn.Lock()
+			defer s.turn.Unlock()
+			return s.part.core.End().Seq > s.part.core.Committed()
+		})
+		read := func(within time.Duration) error {
+			got := &answers{txns: []store.Txn{{Ops: []store.Op{get("a")}}}}
+			s.ReadStale(time.Now().UnixMilli(), got, within)
+			return got.err
+		}
+		if err := read(time.Hour); err != nil {
+			t.Errorf("a copy that was in sync when it came: %v", err)
+		}
+		s.turn.Lock()
+		row := s.part.row
+		for _, inSync := range []bool{false, true} {
+			row.Copies = slices.Clone(row.Copies)
+			row.Version++
+			s.copyHere(&row).InSync = inSync
+			s.configure(&row)
+		}
+		s.turn.Unlock()
+		if err := read(time.Hour); err == nil {
+			t.Error("a copy that was not in sync when it came vouches for how long ago it was acknowledged")
+		}
+		behind.asleep.Unlock()
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+		w.await("its knowing", func() bool { return read(time.Millisecond) == nil })
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
@@ -13,7 +14,7 @@ import (
 var ErrTooOld = errors.New("no copy that was asked is known to be so fresh; ask again, allow more, or ask the primary")
 
 // level watches since when a copy may have had something in its log that its store lacks. A copy in sync has every acknowledged
-// write in its log, so what its answers lack came no earlier than that.
+// write in its log, so what its answers lack came no earlier than that, if it was in sync then.
 //
 //	       passed          at                              now
 //	──────────┬────────────┬───────────────────────────────┬──► time
@@ -43,12 +44,20 @@ func (l *level) note(applied, end shards.SeqNo, now func() time.Time) {
 }
 
 // age is for how long at most something has been lacking; false if it cannot be told, for what a copy found in its log when it
-// came back is of an unknown age.
+// came back, or into sync, is of an unknown age.
 func (l *level) age(now time.Time) (age time.Duration, known bool) {
 	if !l.known || l.through == 0 {
 		return 0, l.known
 	}
 	return now.Sub(l.passed), true
+}
+
+// counted hears what the table says of the copy, and said before. What one got while it was not in sync may have been acknowledged
+// without it, long before it came: nothing is known of its age.
+func (l *level) counted(was, here *cluster.Copy) {
+	if here != nil && here.InSync && (was == nil || !was.InSync || was.ID != here.ID) {
+		*l = level{}
+	}
 }
 
 // freshness notes how level this copy is, unless it is primary: what its log is ahead by, it has not acknowledged.

@@ -215,8 +215,9 @@ func (s *Shard) beginSolo() {
 // configure hands the row to the cores.
 func (s *Shard) configure(row *cluster.Shard) {
 	p := s.part
+	was, here := s.copyHere(&p.row), s.copyHere(row)
 	p.row, p.self = *row, 0
-	here := s.copyHere(row)
+	p.level.counted(was, here)
 	a := replica.Assignment{Term: row.Term, Version: row.Version, Primary: row.Primary, MinInSync: p.minInSync}
 	clear(p.homes)
 	for _, c := range row.Copies {
