@@ -80,11 +80,13 @@ func (s *copies) begin(state *cluster.State, m *cluster.Member, d death, now int
 	}
 }
 
-// lack notes the shards that have too few copies without the one of the dead node, but for those of which something was tried.
+// lack notes the shards that have too few copies without the one of the dead node, but for those of which something was tried. What is in sync on a
+// node that is back is not lacked: if the shard is short, it is for the sake of another's.
 func (s *copies) lack(state *cluster.State, x *drain) {
 	for i := range state.Shards {
 		r := &state.Shards[i]
-		if _, tried := x.at[r.ID]; !tried && r.CopyOn(shards.NodeID(x.Node)) != nil && short(state, r) {
+		own := r.CopyOn(shards.NodeID(x.Node))
+		if _, tried := x.at[r.ID]; !tried && own != nil && !(own.InSync && lives(state, own.Node)) && short(state, r) {
 			x.lacks = append(x.lacks, r.ID)
 		}
 	}
