@@ -39,7 +39,9 @@ func (w *Watch) deathOf(m *cluster.Member) death {
 // copied works through the stories of copies, and says when to look again; 0: not before something happens. Who leads gives the cluster an entry of each
 // once a copy is tried, or at its end, and then it is closed as that of moves.
 func (w *Watch) copied(state *cluster.State, now int64) (again int64) {
-	w.copies.follow(state, w.deathOf, now)
+	if now >= w.copies.sighted+drainPause || !w.copies.large() { // a plan is told of at once, by what has been tried by then
+		w.copies.follow(state, w.deathOf, now)
+	}
 	for _, x := range w.copies.open {
 		if len(x.Shards) == 0 || x.listed || x.after == math.MaxInt64 {
 			continue

@@ -38,9 +38,9 @@ type death struct {
 	reason string
 }
 
-// follow takes a state, once for each of its versions, and of very many copies now and then. deaths says what is known of the end of a life.
+// follow takes a state, once for each of its versions. deaths says what is known of the end of a life.
 func (s *copies) follow(state *cluster.State, deaths func(*cluster.Member) death, now int64) {
-	if state.Version <= s.version || now < s.sighted+drainPause && s.large() {
+	if state.Version <= s.version {
 		return
 	}
 	s.version, s.sighted = state.Version, now

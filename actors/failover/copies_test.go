@@ -235,6 +235,44 @@ func TestCopiesThatWereNotLacked(t *testing.T) {
 	}
 }
 
+// Of very many copies it is told as well which plan had them put where, however lately it was looked at them.
+func TestPlansOfVeryManyCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := func(version uint64, tried bool) *cluster.State {
+			s := &cluster.State{Cluster: "c", Version: version, Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "orders", Shards: largeDrain, Replicas: 1}}},
+				Members: []cluster.Member{{ID: "id1", Name: "n1", Epoch: 1}, {ID: "id2", Name: "n2", Epoch: 1, Down: true}, {ID: "id3", Name: "n3", Epoch: 1}}}
+			for i := range largeDrain {
+				s.Shards = append(s.Shards, cluster.Shard{ID: shards.NewShardID(0, i), Term: 1, Primary: 1, Copies: []cluster.Copy{{ID: 1, Node: "id1", InSync: true}, {ID: 2, Node: "id2"}}})
+			}
+			if tried {
+				s.Shards[0].Copies = append(s.Shards[0].Copies, cluster.Copy{ID: 3, Node: "id3"})
+			}
+			return s
+		}
+		p := &parliament{state: at(1, false), leader: "id1", term: 3}
+		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+		defer o.close()
+		o.watch.Applied()
+		synctest.Wait()
+		p.mu.Lock()
+		p.state = at(2, true)
+		p.mu.Unlock()
+		o.watch.Planned(placement.Planned{Term: 3, Commit: 1, Outcome: cluster.Outcome{Version: 2}, Plan: &allocator.Plan{Version: 1, Decisions: []allocator.Decision{
+			{Shard: shards.NewShardID(0, 0), Lane: allocator.Missing, Move: cluster.Move{Kind: cluster.MoveAllocate, Node: "id3"}, Reason: "n2 is dead"}}}})
+		<-time.After(time.Second)
+		synctest.Wait()
+		var told *tracing.Failover
+		for _, f := range o.watch.Open() {
+			if f.Kind == tracing.KindCopies {
+				told = f
+			}
+		}
+		if told == nil || len(told.Plans) != 1 || told.Shards[0].Plan != 0 || told.Shards[0].Reason != "n2 is dead" {
+			t.Errorf("it tells %+v", told)
+		}
+	})
+}
+
 func living(state *cluster.State) (n int) {
 	for i := range state.Members {
 		if !state.Members[i].Down {
