@@ -17,7 +17,8 @@ import (
 //	        └──────────────────────── it is the heir ◄──── the one that reaches most, if that is more than the leader does
 //
 // Who is handed the lead has answered for more members than the leader reaches, so each transfer makes the number of those who
-// are out of reach smaller, as long as the network stays as it is. Where it does not, Settle bounds how often the lead moves.
+// are out of reach smaller, as long as the network stays as it is. Where it does not, and where who answers is not heard by the next leader
+// either, Settle bounds how often the lead moves.
 type search struct {
 	began   int64           // the newest one
 	pause   int64           // from its beginning to the next; 0: whenever one is needed

@@ -280,28 +280,26 @@ func TestFruitlessSearchesBecomeRare(t *testing.T) {
 	}
 }
 
-// A member that answered redials is looked for an heir only when it has not for a while, however long others have reached it.
-func TestHandOnAfterCountsFromTheLastAnswer(t *testing.T) {
-	d := apart(t, 3, Config{})
-	turned := int64(0)
-	for d.search.asked == "" {
-		r := without2(d)
-		for _, p := range r.Probes {
-			d.ProbeResult(p.By, p.Target, p.Epoch, true)
-		}
-		for _, q := range r.Redials {
-			if d.Now() < 200 {
-				d.Redialed(q.Node, q.Epoch, Answered, q.Epoch)
+// Voters are asked HandOnAfter after a member was lost, whether it answers redials or not.
+func TestHandOnAfter(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		d, lost := apart(t, 3, Config{HandOnAfter: 50}), int64(0)
+		for d.search.asked == "" && d.Now() < 400 {
+			r := without2(d)
+			for _, p := range r.Probes {
+				d.ProbeResult(p.By, p.Target, p.Epoch, true)
+			}
+			for _, q := range r.Redials {
+				if answers {
+					d.Redialed(q.Node, q.Epoch, Answered, q.Epoch)
+				}
+			}
+			if lost == 0 && len(d.lost()) > 0 {
+				lost = d.Now()
 			}
 		}
-		if turned == 0 && d.Now() >= 200 && len(d.lost()) > 0 {
-			turned = d.Now()
+		if d.search.asked == "" || lost == 0 || d.Now()-lost != 50 {
+			t.Errorf("answers %v: lost in tick %d, and %q is asked in tick %d", answers, lost, d.search.asked, d.Now())
 		}
-		if d.Now() > 400 {
-			t.Fatal("no search")
-		}
-	}
-	if waited := d.Now() - turned; waited < int64(d.c.HandOnAfter) {
-		t.Errorf("lost in tick %d, and voters are asked %d ticks later", turned, waited)
 	}
 }

@@ -11,8 +11,8 @@ import (
 // suspicion is how far the inquiry into a suspect has come.
 type suspicion struct {
 	broken  int64 // tick of the last break of its connection; -1: none
-	partial bool  // others reach it, ...
-	lostAt  int64 // ...or it answers redials, and no heartbeat has come since this tick; 0: it is not lost
+	partial bool  // others reach it, or it answers redials, though no heartbeat comes...
+	lostAt  int64 // ...which was found out in this tick
 	stays   bool  // it has been said why the lead is not handed on for its sake
 
 	redialing bool
@@ -117,9 +117,6 @@ func (d *Detector) pursue(n *node) {
 		d.ask(n)
 	}
 	d.conclude(n)
-	if s.partial && s.lostAt == 0 {
-		s.lostAt = d.now
-	}
 }
 
 // ask begins a round of probes.
@@ -225,7 +222,7 @@ func (d *Detector) partial(n *node, reach, answered int) {
 	if s.partial {
 		return
 	}
-	s.partial = true
+	s.partial, s.lostAt = true, d.now
 	if s.reached {
 		n.reason += "; yet it answers when it is redialed, so it is not declared dead"
 	} else {
