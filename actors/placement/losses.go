@@ -49,6 +49,7 @@ type foreseen struct {
 	why  string // nothing can be; see Losses
 
 	burden *allocator.Burden // as the last look found it
+	told   []shards.ShardID  // burdens that were logged
 }
 
 // calm is a plan that had nothing to do.
@@ -143,10 +144,13 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	}
 }
 
-// tellBurden logs a shard that no node can bear when it is another than was known.
+// tellBurden logs a shard that no node can bear, once in a reign: loads change, and with them which shard is the worst, and whether it is too large.
 func (p *Placement) tellBurden(after *foreseen) {
-	before := p.foreseen.Load()
-	if b := after.burden; b != nil && (before == nil || before.term != after.term || before.burden == nil || before.burden.Shard != b.Shard) {
+	if before := p.foreseen.Load(); before != nil && before.term == after.term {
+		after.told = before.told
+	}
+	if b := after.burden; b != nil && !slices.Contains(after.told, b.Shard) {
+		after.told = append(slices.Clip(after.told), b.Shard)
 		p.c.Log.Warn("a shard is too large for any node's share", "shard", b.Name, "dimension", b.Dimension, "heat", b.Heat, "reason", b.String())
 	}
 }

@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"bytes"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -128,4 +130,23 @@ func TestRoundsOfLosses(t *testing.T) {
 	begin(2*time.Second+lossPeriod, true, "b", "d", "a")
 	s.Version, s.Shards[0].Copies = 3, make([]cluster.Copy, lossCopies+1)
 	begin(2*time.Second+lossPeriod, false) // nobody looks at so many
+}
+
+// A shard that is too large is logged once in a reign, however often another is the worst, or none is: loads go up and down.
+func TestBurdensAreToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	p := &Placement{c: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	a, b := &allocator.Burden{Shard: 1, Name: "orders/1"}, &allocator.Burden{Shard: 2, Name: "orders/2"}
+	for term := range uint64(2) {
+		log.Reset()
+		for _, worst := range []*allocator.Burden{a, nil, a, b, a, b} {
+			after := &foreseen{term: term, burden: worst}
+			p.tellBurden(after)
+			p.foreseen.Store(after)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if !slices.EqualFunc(lines, []string{"shard=orders/1", "shard=orders/2"}, strings.Contains) {
+			t.Errorf("in reign %d is logged:\n%s", term, log.String())
+		}
+	}
 }

@@ -194,8 +194,9 @@ func (g *stager) sweep(s *cluster.State) {
 	}
 }
 
-// oldVersions lists the versions of a policy that were pushed before a time, are not in use and cannot have been since then, because nothing was
-// put in force since; nor is one of them the newest, which may be about to be put in force, or needed to make a recorded plan again.
+// oldVersions lists the versions of a policy that were pushed before a time, are not in use and cannot have been in force since then, because nothing
+// was put in force since; nor is one of them the newest, which may be about to be put in force, or needed to make a recorded plan again. One that was
+// in the shadow until a moment ago is among them: the state does not say since when it is not.
 func oldVersions(p *cluster.Policy, before time.Time, recorded func(cluster.Digest) bool) (old []uint32) {
 	if p.Since >= before.Unix() {
 		return nil
