@@ -281,6 +281,8 @@ func TestRequiredGate(t *testing.T) {
 		{Activation{}, []Comparison{made(), made("a")}, "1 moves that only one of the two plans has; at most 0"},
 		{Activation{Gate: &Gate{Comparisons: 3}}, []Comparison{made(), made()}, "the gate is closed: 2 of 3 comparisons"},
 		{Activation{Gate: &Gate{Comparisons: 3}, Force: "now"}, nil, "does not"},
+		{Activation{Gate: &Gate{MaxMoves: new(0)}}, []Comparison{made(), made()}, "0 comparisons; say how many, from 1 to 100"},
+		{Activation{Gate: &Gate{Comparisons: 101}}, []Comparison{made(), made()}, "101 comparisons; say how many"},
 		{Activation{}, []Comparison{made(), made()}, ""},
 	} {
 		a.mutex.Lock()

@@ -9,7 +9,7 @@ import (
 
 // Gate keeps a version from being activated whose shadow has not been as good as this.
 type Gate struct {
-	Comparisons int      `json:"comparisons"`           // so many, the newest in a row, must have been made of this version with these settings
+	Comparisons int      `json:"comparisons"`           // so many, the newest in a row, must have been made of this version with these settings; 1 to cluster.MaxGatePlans
 	MaxFlips    *int     `json:"max_flips,omitempty"`   // verdicts that are others, in each; absent: any number
 	MaxMoves    *int     `json:"max_moves,omitempty"`   // moves that only one of the two plans has, in each
 	MaxBytes    *float64 `json:"max_bytes,omitempty"`   // that its plan moves more than the real one, in each
@@ -47,6 +47,8 @@ func (a *Activation) pass(ctx context.Context, c Cluster, state *cluster.State, 
 		return "", invalid("force passes over the gate that the cluster requires; an activation that asks for one of its own does not")
 	case a.Gate == nil && wanted == nil:
 		return "", nil
+	case a.Gate != nil && (a.Gate.Comparisons < 1 || a.Gate.Comparisons > cluster.MaxGatePlans): // it would let everything through, or nothing ever
+		return "", invalid("a gate looks at %d comparisons; say how many, from 1 to %d", a.Gate.Comparisons, cluster.MaxGatePlans)
 	}
 	news, err := c.PolicyNews(ctx, PolicyQuestion{})
 	if err != nil {
