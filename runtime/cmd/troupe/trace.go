@@ -82,8 +82,8 @@ func (o *traceOptions) check(args []string) error {
 		return usage("--why, --otlp and --jaeger are about one failover: name it, as in troupe trace n2@7; troupe trace lists them")
 	case o.why != "" && files:
 		return usage("--why is a table for people, and --otlp and --jaeger are the whole trace: ask for one of them")
-	case o.otlp == "-" && o.jaeger == "-":
-		return usage("--otlp and --jaeger cannot both go to standard output")
+	case o.otlp != "" && o.otlp == o.jaeger:
+		return usage("--otlp and --jaeger cannot both go to %s", o.otlp)
 	case len(args) > 0 && o.watch:
 		return usage("--watch shows the failovers to come; leave %s out", args[0])
 	case o.width != 0 && o.width < 60:

@@ -56,6 +56,7 @@ func TestTraceFiles(t *testing.T) {
 	}{
 		{"trace --otlp x", exitUsage, "name it"},
 		{"trace n2 --otlp - --jaeger -", exitUsage, "cannot both"},
+		{"trace n2 --otlp x --jaeger x", exitUsage, "cannot both go to x"},
 		{"trace n2 --why orders/17 --jaeger x", exitUsage, "ask for one of them"},
 		{"trace n2 --watch", exitUsage, "leave n2 out"},
 		{"trace n2 --jaeger " + filepath.Join(dir, "none", "x"), exitFailed, "no such file"},
