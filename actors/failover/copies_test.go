@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/placement"
-	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -67,9 +66,7 @@ func (s *healing) returns(id shards.NodeID) {
 
 // round has the leader plan, and look.
 func (s *healing) round() {
-	before := s.state
 	d := s.plan()
-	d.Input = &allocator.Input{State: before, Evidence: s.evidence(), Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
 	s.look()
 	s.copies.planned(s.state, d, listen(d), s.now)
 }
@@ -333,33 +330,19 @@ func (s *healing) whole() {
 	}
 }
 
-// replan has a leader plan, and tell of that.
-func (x *twoOffices) replan(leader *office) {
-	var d *placement.Planned
-	x.step(func() {
-		before := x.state
-		d = x.plan()
-		d.Input = &allocator.Input{State: before, Evidence: x.evidence(), Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
-	})
-	leader.watch.Planned(*d)
-	x.rest()
-	<-time.After(2 * time.Second)
-	x.rest()
-}
-
 // Copies that are replaced while the leader changes are one trace, told once and remembered by the cluster; and the failover before is another, to which it leads.
 func TestCopiesOutliveTheirLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTwoOffices(t)
 		defer x.close()
 		x.alive["id2"] = liveness.Dead
-		x.replan(x.first)
-		x.replan(x.first)
+		x.round(x.first, false)
+		x.round(x.first, false)
 		x.ticks = delay
 		if len(x.p.State().Drains) != 0 {
 			t.Fatal("the cluster has an entry of copies that are waited for: a release before counts on a try of each")
 		}
-		x.replan(x.first)
+		x.round(x.first, false)
 		entry, f := x.kept()
 		if !entry.Open || f.Kind != tracing.KindCopies || len(f.Plans) != 1 || len(f.Shards) == 0 {
 			t.Fatalf("in the middle the cluster remembers %+v", f)

@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/troupe-actors/troupe/actors/placement"
-	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
@@ -47,17 +45,10 @@ func (e *emptying) drain(n shards.NodeID, on bool) {
 
 // round has a plan made and told, and then as many recoveries end as the plan began.
 func (e *emptying) round(settle bool) {
-	before := e.state
 	d := e.plan()
 	if d.Plan.Command() == nil {
 		d.Commit = 0
 	}
-	set := &policies.Set{Deciders: rules}
-	var evidence []liveness.Status
-	for _, m := range before.Members {
-		evidence = append(evidence, liveness.Status{Node: m.ID, Epoch: m.Epoch, State: e.alive[m.ID]})
-	}
-	d.Input = &allocator.Input{State: before, Evidence: evidence, Policies: set, TickLength: 50 * time.Millisecond}
 	e.see()
 	e.drains.planned(e.state, d, listen(d), e.now)
 	e.pass(20)

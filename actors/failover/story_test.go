@@ -95,8 +95,8 @@ func (s *stage) evidence() (list []liveness.Status) {
 
 // plan has the allocator plan, and the plan carried out.
 func (s *stage) plan() *placement.Planned {
-	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond}
-	d.Plan = allocator.Make(allocator.Input{State: s.state, Evidence: s.evidence(), Policies: &policies.Set{Deciders: rules, Scorers: s.soft}, Ticks: s.ticks, TickLength: 50 * time.Millisecond})
+	in := &allocator.Input{State: s.state, Evidence: s.evidence(), Policies: &policies.Set{Deciders: rules, Scorers: s.soft}, Ticks: s.ticks, TickLength: 50 * time.Millisecond}
+	d := &placement.Planned{Term: s.term, Took: time.Millisecond, Commit: 2 * time.Millisecond, Plan: allocator.Make(*in), Input: in}
 	s.pass(3)
 	if c := d.Plan.Command(); c != nil {
 		d.Outcome = s.apply(&cluster.Command{Reroute: c})

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/placement"
-	"github.com/troupe-actors/troupe/policies"
-	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
@@ -63,10 +61,7 @@ func (x *twoOffices) drain(id shards.NodeID, on bool) {
 // round has the leader plan, and perhaps what was planned happen.
 func (x *twoOffices) round(leader *office, settle bool) {
 	var d *placement.Planned
-	x.step(func() {
-		d = x.plan()
-		d.Input = &allocator.Input{State: x.state, Policies: &policies.Set{Deciders: rules}, TickLength: 50 * time.Millisecond}
-	})
+	x.step(func() { d = x.plan() })
 	leader.watch.Planned(*d)
 	synctest.Wait()
 	<-time.After(2 * time.Second) // a record is given to the cluster once a second at most
