@@ -368,10 +368,10 @@ func (f *Failover) Summary() string {
 		fmt.Fprintf(&b, ": %s%s", counted(n, "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindCopies:
-		fmt.Fprintf(&b, ": %s back%s", counted(n-f.stuck(), "copy", "copies"), f.volume())
+		fmt.Fprintf(&b, ": %s back%s", counted(f.served(), "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindMoves:
-		fmt.Fprintf(&b, ": %s moved%s", counted(n-f.stuck(), "copy", "copies"), f.volume())
+		fmt.Fprintf(&b, ": %s moved%s", counted(f.served(), "copy", "copies"), f.volume())
 		return b.String() + f.lasted()
 	case KindPolicies:
 		fmt.Fprintf(&b, ": %s; %s", f.Reason, counted(f.moves(), "move", "moves"))
@@ -406,6 +406,17 @@ func counted(n int, one, more string) string {
 func (f *Failover) stuck() (n int) {
 	for i := range f.Shards {
 		if s := &f.Shards[i]; s.Problem != "" && !s.Serving() {
+			n++
+		}
+	}
+	return n
+}
+
+// served counts the shards that have what was wanted for them, among them those that the record only counts.
+func (f *Failover) served() int {
+	n := f.Omitted
+	for i := range f.Shards {
+		if f.Shards[i].Serving() {
 			n++
 		}
 	}

@@ -195,6 +195,23 @@ func TestDrainTree(t *testing.T) {
 	}
 }
 
+// Of copies that are still under way, and of those whose node died again, none is back.
+func TestSummaryOfCopies(t *testing.T) {
+	f := &tracing.Failover{Kind: tracing.KindCopies, Name: "n2", Epoch: 7, Declared: 1000 * ms, Omitted: 2, Shards: []tracing.Shard{
+		{ID: 1, Attempts: []tracing.Attempt{{To: "n3", Told: 1100 * ms}}},
+		{ID: 2, Attempts: []tracing.Attempt{{To: "n3", Told: 1100 * ms, Failed: "node n3 died"}}},
+		{ID: 3, Attempts: []tracing.Attempt{{To: "n3", Told: 1100 * ms, Served: 1200 * ms}}}}}
+	for kind, want := range map[tracing.Kind]string{tracing.KindCopies: "copies-n2@7 open: 3 copies back", tracing.KindMoves: "n2@7 open: 3 copies moved"} {
+		if f.Kind = kind; f.Summary() != want {
+			t.Errorf("it says %q, want %q", f.Summary(), want)
+		}
+	}
+	f.Kind, f.Done, f.Outcome = tracing.KindCopies, 3000*ms, tracing.OutcomeDied
+	if got := f.Summary(); got != "copies-n2@7 died: 3 copies back in 2s" {
+		t.Errorf("it says %q", got)
+	}
+}
+
 // A proposal that nobody answers in time is made again, in the same term and for the same version: its steps are others.
 func TestSpansHaveIDsOfTheirOwn(t *testing.T) {
 	f := death()
