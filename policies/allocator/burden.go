@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/troupe-actors/troupe/policies/allocator/fit"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -37,19 +38,9 @@ func (b *Burden) String() string {
 // amount is a load in the unit of its dimension.
 func amount(dimension string, x float64) string {
 	if dimension == dimNames[dimCPU] {
-		return fmt.Sprintf("%.2g cores", x)
+		return fmt.Sprintf("%.4g cores", x)
 	}
-	const kilo = 1024.0
-	for _, unit := range []string{"b", "kb", "mb"} {
-		if x < kilo {
-			return fmt.Sprintf("%.3g%s", x, unit)
-		}
-		x /= kilo
-	}
-	if x < kilo {
-		return fmt.Sprintf("%.3ggb", x)
-	}
-	return fmt.Sprintf("%.3gtb", x/kilo)
+	return cluster.SizeText(x)
 }
 
 // Heaviest is the worst burden that there is, or with only, that which this shard is; nil: none, or too little is used for loads to be what

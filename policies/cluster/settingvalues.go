@@ -73,6 +73,19 @@ func ParseSize(text string) (float64, error) {
 	return 0, errors.New("a size is a number of b, kb, mb, gb or tb, and not above 8192tb")
 }
 
+// SizeText prints bytes in the unit that leaves one to four digits before the point, as in 1.5gb: for people, since it is rounded.
+func SizeText(bytes float64) string {
+	units := []string{"b", "kb", "mb", "gb", "tb"}
+	i := 0
+	for bytes >= 1<<10 && i < len(units)-1 {
+		bytes, i = bytes/(1<<10), i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%.0f%s", bytes, units[i])
+	}
+	return fmt.Sprintf("%.1f%s", bytes, units[i])
+}
+
 // ParseRate reads bytes in a second; 0 stands for no bound.
 func ParseRate(text string) (float64, error) {
 	if text == "-1" {

@@ -164,5 +164,5 @@ func (RebalanceBudget) Reason(v *policies.View, q *policies.Question, node int, 
 	if a.Code() == budgetCopies || a.Code() == budgetOwnCopies {
 		return fmt.Sprintf("%s: %d copies moved within %s, and setting %s is %d", text, r.Copies, b.window, b.copiesBy, b.copies)
 	}
-	return fmt.Sprintf("%s: copies of %s moved within %s, and setting %s is %s", text, size(r.Bytes), b.window, b.bytesBy, b.bytesText)
+	return fmt.Sprintf("%s: copies of %s moved within %s, and setting %s is %s", text, cluster.SizeText(r.Bytes), b.window, b.bytesBy, b.bytesText)
 }

@@ -173,7 +173,7 @@ func (w *watermarks) reason(v *policies.View, q *policies.Question, node int, a 
 		more = " with what is coming"
 	case wouldBeHigh:
 		used += w.dimension(&n.Coming) + w.size(v, q)
-		more = fmt.Sprintf(" with what is coming and the %s of shard %s", size(w.size(v, q)), v.State.ShardName(q.Shard.ID))
+		more = fmt.Sprintf(" with what is coming and the %s of shard %s", cluster.SizeText(w.size(v, q)), v.State.ShardName(q.Shard.ID))
 	case mustLeave:
 		used -= w.dimension(&n.Leaving)
 		more = " without what is leaving"
@@ -184,22 +184,9 @@ func (w *watermarks) reason(v *policies.View, q *policies.Question, node int, a 
 func (w *watermarks) sentence(v *policies.View, n *policies.Node, capacity, used float64, stage int, more string) string {
 	s, name := w.state.Of(v), w.prefix+stageNames[stage]
 	limit := s.limit(stage, capacity)
-	text := fmt.Sprintf("%s of node %s has %s of %s in use%s, above %s: setting %s is %s", w.what, n.Name, size(used), size(capacity), more, size(limit), name, v.State.Value(name))
+	text := fmt.Sprintf("%s of node %s has %s of %s in use%s, above %s: setting %s is %s", w.what, n.Name, cluster.SizeText(used), cluster.SizeText(capacity), more, cluster.SizeText(limit), name, v.State.Value(name))
 	if s.marks[stage].Limit(capacity, 0) < limit {
 		text += fmt.Sprintf(", and %s.max_headroom %s", name, v.State.Value(name+".max_headroom"))
 	}
 	return text
-}
-
-// size prints bytes in the unit that leaves one to four digits before the point.
-func size(bytes float64) string {
-	units := []string{"b", "kb", "mb", "gb", "tb"}
-	i := 0
-	for bytes >= 1<<10 && i < len(units)-1 {
-		bytes, i = bytes/(1<<10), i+1
-	}
-	if i == 0 {
-		return fmt.Sprintf("%.0f%s", bytes, units[i])
-	}
-	return fmt.Sprintf("%.1f%s", bytes, units[i])
 }
