@@ -80,8 +80,12 @@ func (d *Directory) readStale(now int64, local *shard.Shard, w shard.Work, withi
 	local.ReadStale(now, w, within)
 }
 
-// callCopy asks a copy on another node, for no longer than a fifth of what this node is patient: another may answer sooner.
+// callCopy asks a copy on another node, for no longer than a fifth of what this node is patient: another may answer sooner. A primary
+// that is the only one in sync has all the time that it has for other work.
 func (d *Directory) callCopy(ctx context.Context, id shards.ShardID, to shards.NodeID, body []byte) ([]byte, error) {
+	if leader, _ := primaryOf(d.config.State(), id); leader == to && d.choose(id, to) == to {
+		return d.callLeader(ctx, id, to, transport.KindForward, body)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.config.Patience/5)
 	defer cancel()
 	return d.config.Remote.Call(ctx, to, transport.KindForward, body)

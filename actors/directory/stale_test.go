@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/shard"
@@ -55,4 +56,24 @@ func TestStaleReadsGoToOtherCopies(t *testing.T) {
 	if got := read(ctx, false, 0); kindOf(got.err) != shards.KindUnavailable || got.values != nil {
 		t.Errorf("the default path: %+v", got)
 	}
+}
+
+// The only copy there is, is waited for as a primary is: nobody else would answer sooner, and asking again is more work for one that is slow.
+func TestStaleReadWaitsForTheOnlyCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, "a", "b")
+		w.lead("b", "b", "b", "b")
+		a := w.nodes["a"]
+		w.mu.Lock()
+		w.spoil = func(_ shards.NodeID, _ transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
+			<-time.After(a.config.Patience + time.Second)
+			return serve()
+		}
+		w.mu.Unlock()
+		got := &onlyAsk{txn: store.Txn{Ops: []store.Op{get("k")}}}
+		a.Do(t.Context(), []Task{{Shard: shards.NewShardID(0, 0), Work: got, Stale: true}}, shard.NewBatch())
+		if got.err != nil || a.Figures().Retries != 0 {
+			t.Errorf("%v after %d retries", got.err, a.Figures().Retries)
+		}
+	})
 }
