@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -77,8 +79,9 @@ func sweepModules(folder string, wanted map[string]bool) (removed int, err error
 	}
 	for _, e := range entries {
 		path := filepath.Join(folder, e.Name())
-		switch isModule := len(e.Name()) == len(cluster.DigestOf(nil)); {
-		case !isModule && !strings.HasPrefix(e.Name(), engineFolder):
+		digest, foreign := hex.DecodeString(e.Name())
+		switch isModule := foreign == nil && len(digest) == sha256.Size; {
+		case !e.IsDir() || !isModule && !strings.HasPrefix(e.Name(), engineFolder):
 		case wanted[e.Name()]:
 			err = errors.Join(err, sweepVersions(path))
 		default:

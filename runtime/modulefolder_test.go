@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 func TestModuleFolderIsSwept(t *testing.T) {
 	folder := t.TempDir()
 	house, pushed, gone := string(cluster.DigestOf(modules.All()[0].Binary)), string(cluster.DigestOf([]byte("pushed"))), string(cluster.DigestOf([]byte("gone")))
-	for at, name := range []string{house + "/wazero-v2", pushed + "/wazero-v1", pushed + "/wazero-v2", gone + "/wazero-v2", "wazero-v1", "lost+found"} {
+	foreign := strings.Repeat("backup--", len(house)/8) // as long as a digest
+	for at, name := range []string{house + "/wazero-v2", pushed + "/wazero-v1", pushed + "/wazero-v2", gone + "/wazero-v2", "wazero-v1", "lost+found", foreign} {
 		path := filepath.Join(folder, name)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)
@@ -42,7 +44,7 @@ func TestModuleFolderIsSwept(t *testing.T) {
 		left[i], _ = filepath.Rel(folder, left[i])
 	}
 	slices.Sort(left)
-	want := []string{house + "/wazero-v2", pushed + "/wazero-v2", "lost+found/code"}
+	want := []string{house + "/wazero-v2", pushed + "/wazero-v2", "lost+found/code", foreign + "/code"}
 	slices.Sort(want)
 	if !slices.Equal(left, want) {
 		t.Errorf("left are\n%q, want\n%q", left, want)
