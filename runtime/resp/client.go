@@ -41,7 +41,7 @@ func (f *clientFacts) change(edit func()) {
 func (f *clientFacts) rename(name string) { f.change(func() { f.name = name }) }
 func (f *clientFacts) choose(space int)   { f.change(func() { f.space = space }) }
 func (f *clientFacts) admit()             { f.change(func() { f.authed = true }) }
-func (f *clientFacts) listen()            { f.change(func() { f.listening = true }) }
+func (f *clientFacts) listen(yes bool)    { f.change(func() { f.listening = yes }) }
 func (f *clientFacts) reset(authed bool) {
 	f.change(func() { f.name, f.space, f.authed, f.listening = "", 0, authed, false })
 }

@@ -54,6 +54,7 @@ func subscribeTo(kind channelKind) func(*conn, *request) {
 			}
 			c.s.hub.join(c.sub, kind, string(name))
 		}
+		c.facts.listen(c.sub.count() > 0)
 	}
 }
 
@@ -90,6 +91,7 @@ func unsubscribeFrom(kind channelKind) func(*conn, *request) {
 		if names == nil {
 			c.s.hub.part(c.sub, kind, nil)
 		}
+		c.facts.listen(c.sub.count() > 0)
 	}
 }
 
@@ -98,7 +100,6 @@ func (c *conn) listen() {
 	c.flush(c.batch)
 	if c.sub == nil {
 		c.sub = newSubscriber(c)
-		c.facts.listen()
 	}
 }
 

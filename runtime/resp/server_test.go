@@ -277,6 +277,35 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// TestWhoListensIsSpared by the idle time-out, and who does not any more is not.
+func TestWhoListensIsSpared(t *testing.T) {
+	for send, left := range map[string]int64{
+		"SUBSCRIBE a\r\n": 1, "SUBSCRIBE a b\r\nUNSUBSCRIBE a\r\n": 1, "SUBSCRIBE a\r\nUNSUBSCRIBE\r\n": 0, "UNSUBSCRIBE\r\n": 0,
+		"SUBSCRIBE a\r\nRESET\r\n": 0, "SUBSCRIBE a\r\nRESET\r\nPSUBSCRIBE a\r\n": 1,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := New(newLocalBackend(1, "default"), Config{Limits: Limits{IdleTimeout: 5 * time.Second}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			near, far := net.Pipe()
+			s.accept(far)
+			go io.Copy(io.Discard, near)
+			if _, err := io.WriteString(near, send); err != nil {
+				t.Error(err)
+			}
+			<-time.After(time.Minute)
+			if n, _ := s.Load(); int64(n) != left {
+				t.Errorf("%q: %d connections are left, want %d", send, n, left)
+			}
+			near.Close()
+			if err := s.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 type panickingBackend struct{ *localBackend }
 
 func (panickingBackend) Facts() Facts { panic("a defect") }
