@@ -254,22 +254,23 @@ func (s *copies) arrived(state *cluster.State, a *Arrival) {
 // lead takes up what another leader has left. Of a life that has two entries the older was begun by one that did not know what had become of
 // it: of that nobody need hear. ended are stories whose end this node has seen.
 func (s *copies) lead(state *cluster.State, ended []*drain, term uint64, now int64) {
+	type life struct {
+		node  string
+		epoch uint64
+	}
+	told := map[life]bool{} // asked by key only
 	s.open, s.known, s.version = nil, map[shards.NodeID]shards.Epoch{}, 0
 	for i := len(state.Drains) - 1; i >= 0; i-- {
 		entry := &state.Drains[i]
 		record := recordOf(entry, tracing.KindCopies)
-		if record == nil {
+		if record == nil || told[life{record.Node, record.Epoch}] {
 			continue
 		}
-		id, epoch := shards.NodeID(record.Node), shards.Epoch(record.Epoch)
-		over := !entry.Open || slices.ContainsFunc(ended, func(x *drain) bool { return x.Since == entry.At })
-		if m := state.Member(id); m == nil || m.Epoch == epoch {
-			if s.known[id] == epoch {
-				continue
-			}
-			s.known[id] = epoch
+		told[life{record.Node, record.Epoch}] = true
+		if m := state.Member(shards.NodeID(record.Node)); m != nil && uint64(m.Epoch) == record.Epoch {
+			s.known[m.ID] = m.Epoch
 		}
-		if !over {
+		if over := slices.ContainsFunc(ended, func(x *drain) bool { return x.Since == entry.At }); entry.Open && !over {
 			s.open = append(s.open, s.resume(state, record, entry.At, term, now))
 		}
 	}

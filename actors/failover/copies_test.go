@@ -219,7 +219,7 @@ func TestCopiesThatWereNotLacked(t *testing.T) {
 	f := &tracing.Failover{Kind: tracing.KindCopies, Node: "id2", Name: "n2", Epoch: 1, Declared: 1,
 		Shards: []tracing.Shard{{ID: uint32(shards.NewShardID(0, 0)), Plan: -1, Attempts: []tracing.Attempt{{To: "n2", ToID: "id2", Told: 10}}}}}
 	state := &cluster.State{Cluster: "c", Version: 9, Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "orders", Shards: 2, Replicas: 2}}},
-		Drains:  []cluster.Drain{{At: 7, Open: true, Record: f.Encode()}},
+		Drains:  []cluster.Drain{{At: 6, Open: true, Record: f.Encode()}, {At: 7, Open: true, Record: f.Encode()}}, // the first by a leader that did not know what had become of it
 		Members: []cluster.Member{{ID: "id1", Name: "n1", Epoch: 1}, {ID: "id2", Name: "n2", Epoch: 2}, {ID: "id3", Name: "n3", Epoch: 1, Down: true}}}
 	for i := range 2 {
 		state.Shards = append(state.Shards, cluster.Shard{ID: shards.NewShardID(0, i), Term: 1, Primary: 1, Copies: []cluster.Copy{{ID: 1, Node: "id1", InSync: true}, {ID: 2, Node: "id2", InSync: i == 1}, {ID: 3, Node: "id3"}}})
@@ -227,7 +227,7 @@ func TestCopiesThatWereNotLacked(t *testing.T) {
 	s := &copies{self: "id1", name: "n1"}
 	s.lead(state, nil, 4, 100)
 	s.follow(state, func(*cluster.Member) death { return death{} }, 100)
-	if len(s.open) != 2 || len(s.open[0].Shards) != 1 || len(s.open[0].lacks) != 0 || len(s.open[1].lacks) != 2 {
+	if len(s.open) != 2 || s.open[0].Since != 7 || len(s.open[0].Shards) != 1 || len(s.open[0].lacks) != 0 || len(s.open[1].lacks) != 2 {
 		t.Errorf("it goes on with %+v", s.open)
 	}
 }
