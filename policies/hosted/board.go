@@ -1,8 +1,6 @@
 package hosted
 
 import (
-	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -20,14 +18,17 @@ import (
 //	            └──► parts
 //
 // A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again. Of a view that was made from the last one,
-// or from one shortly after it, only rows that differ are written (mend); the image is what it would be otherwise, byte for byte.
+// or from one shortly after it, only values that differ are written, and listed as well (mend); the image is what it would be otherwise, byte for
+// byte.
 type board struct {
 	needs   []abi.Column // of all guests
 	view    *policies.View
 	image   *abi.Image
 	builder *abi.Builder // that made it, and makes the next one
 	epoch   uint64       // of the image
+	layout  uint64       // the epoch in which it was drawn: where its columns lie
 	log     []abi.Change
+	logged  uint64          // the epoch in which the log began
 	heard   int             // changes that were told, since the image was made
 	slots   int             // of each shard
 	copies  []shards.CopyID // by slot; nil if no column needs them
@@ -38,13 +39,21 @@ type board struct {
 	values  [][]byte        // of the image's columns, by number
 	drawn   int             // needs when it was drawn
 	timed   bool            // shards had times then that change by themselves
+	words   words           // that were drawn
+}
+
+// words are what has texts in an image.
+type words struct {
+	members   []cluster.Member
+	keyspaces []cluster.Keyspace
+	reasons   []string // of members; nil: nobody reads them
 }
 
 // usualSlots is the room for the copies of a shard. Where keyspaces want more than half of that, it is doubled until they have
 // it: when all copies of a shard move at once there are two of each.
 const usualSlots = 8
 
-// maxLog bounds the list of changes. One more, and all guests get their parts anew.
+// maxLog bounds the list of changes. One more, and it begins anew: all guests get their parts whole.
 const maxLog = 1 << 18
 
 // need adds a column to those that are drawn.
@@ -62,8 +71,8 @@ func (b *board) look(v *policies.View) error {
 	rows, some := b.differ(v)
 	b.view, b.heard = v, 0
 	if some {
-		b.err = b.mend(rows)
-		return b.err
+		b.mend(rows)
+		return nil
 	}
 	b.slots = slotsOf(v.State)
 	b.err = b.draw()
@@ -84,11 +93,11 @@ func slotsOf(s *cluster.State) int {
 // differ lists the rows, ascending, that are others in a view than when the image was made; some is false if there is more to it than that, or
 // it is not known.
 func (b *board) differ(v *policies.View) (rows []int32, some bool) {
-	if b.view == nil || b.image == nil || b.builder == nil || b.err != nil || len(b.needs) != b.drawn || b.slots != slotsOf(v.State) {
+	if b.view == nil || b.image == nil || b.err != nil || len(b.needs) != b.drawn || b.slots != slotsOf(v.State) || !b.words.same(v) {
 		return nil, false
 	}
 	times := len(v.Setbacks()) + len(v.State.Rebalances)
-	if b.timed || times > 0 && (b.builder.Has(abi.ShardSetback) || b.builder.Has(abi.ShardRebalanced)) {
+	if b.timed || times > 0 && (b.image.Has(abi.ShardSetback) || b.image.Has(abi.ShardRebalanced)) {
 		return nil, false
 	}
 	if rows, some = v.Since(b.view); !some {
@@ -99,27 +108,62 @@ func (b *board) differ(v *policies.View) (rows []int32, some bool) {
 	return rows, !slices.ContainsFunc(rows, func(i int32) bool { return len(v.State.Shards[i].Copies) > b.slots })
 }
 
-// mend makes the image as draw would, by the rows that differ.
-func (b *board) mend(rows []int32) error {
-	b.epoch++
-	b.log = b.log[:0]
-	x := b.builder
-	b.builder = nil
-	x.Again(b.epoch)
-	p := painter{b, x, b.view}
+// wordsOf are those of a view.
+func wordsOf(v *policies.View, reasons bool) words {
+	w := words{members: v.State.Members, keyspaces: v.State.Keyspaces}
+	for i := 0; i < len(v.Nodes) && reasons; i++ {
+		w.reasons = append(w.reasons, v.Nodes[i].Evidence.Reason)
+	}
+	return w
+}
+
+// same says whether a view says the same in words.
+func (w *words) same(v *policies.View) bool {
+	for i := range w.reasons {
+		if i >= len(v.Nodes) || v.Nodes[i].Evidence.Reason != w.reasons[i] {
+			return false
+		}
+	}
+	return (cluster.Same(w.members, v.State.Members) || slices.EqualFunc(w.members, v.State.Members, func(a, b cluster.Member) bool {
+		return a.ID == b.ID && a.Name == b.Name && a.Host == b.Host && a.Peer == b.Peer && a.Release == b.Release &&
+			(cluster.Same(a.Attributes, b.Attributes) || slices.Equal(a.Attributes, b.Attributes))
+	})) && slices.EqualFunc(w.keyspaces, v.State.Keyspaces, func(a, b cluster.Keyspace) bool { return a.Name == b.Name })
+}
+
+// mend makes the image as draw would, by the values that differ.
+func (b *board) mend(rows []int32) {
+	b.turn()
+	if len(b.log) > maxLog/2 {
+		b.relog()
+	}
+	p := painter{b, b, b.view}
 	p.globals()
 	p.nodes()
 	p.keyspaces()
-	if b.copies != nil {
-		p.again(rows)
+	if b.copies == nil {
+		return
 	}
-	return b.finish(x)
+	for _, i := range rows {
+		r := &b.view.State.Shards[i]
+		b.sit(int(i), r)
+		b.put(r, int(i))
+	}
 }
+
+// turn begins an epoch of the image as it is.
+func (b *board) turn() {
+	b.epoch++
+	b.image.Renumber(b.epoch)
+}
+
+// relog begins the log anew.
+func (b *board) relog() { b.log, b.logged = b.log[:0], b.epoch }
 
 // draw makes the image.
 func (b *board) draw() error {
 	b.epoch++
-	b.log, b.copies = b.log[:0], nil
+	b.relog()
+	b.layout, b.copies = b.epoch, nil
 	s, shard := b.view.State, 0
 	b.first = b.first[:0]
 	for i := range s.Keyspaces {
@@ -149,8 +193,9 @@ func (b *board) draw() error {
 	p.keyspaces()
 	if b.needsAny(abi.Copies, abi.Shards) || b.moves() {
 		b.seat()
-		p.shards()
+		p.shards(x)
 	}
+	b.words = wordsOf(b.view, x.Has(abi.NodeReason))
 	b.drawn, b.timed = len(b.needs), (x.Has(abi.ShardSetback) || x.Has(abi.ShardRebalanced)) && len(b.view.Setbacks())+len(s.Rebalances) > 0
 	return b.finish(x)
 }
@@ -239,8 +284,8 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 		return
 	}
 	if len(b.log) > maxLog {
-		b.err = b.draw()
-		return
+		b.turn()
+		b.relog()
 	}
 	r := &v.State.Shards[shard]
 	var nodes [2 * usualSlots]int32
@@ -268,25 +313,25 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 		touched = append(touched, n)
 	}
 	b.put(r, shard)
+	k := v.Keyspace(r.ID.Keyspace())
 	for i, n := range touched {
 		if n >= 0 && !slices.Contains(touched[:i], n) {
-			b.sums(int(n), v.Keyspace(r.ID.Keyspace()))
+			b.sums(int(n), k)
 		}
 	}
-	b.u32(abi.Relocating, 0, v.Relocating)
-	b.u32(abi.Unled, 0, v.Unled)
-	b.u32(abi.Unwhole, 0, v.Unwhole)
+	b.U32(abi.Relocating, 0, uint32(v.Relocating))
+	b.U32(abi.Unled, 0, uint32(v.Unled))
+	b.U32(abi.Unwhole, 0, uint32(v.Unwhole))
 	b.rebalanced(-1, abi.Rebalanced, 0)
-	k := v.Keyspace(r.ID.Keyspace())
 	b.rebalanced(k, abi.KeyspaceRebalanced, k)
 }
 
 // put writes a row of the shard table, and its copies.
 func (b *board) put(r *cluster.Shard, shard int) {
-	b.u32(abi.ShardPrimary, shard, b.slot(shard, r.Primary))
-	b.u32(abi.ShardHandTo, shard, b.slot(shard, r.HandTo))
-	b.u32(abi.ShardFailures, shard, int(r.Failures))
-	b.u32(abi.ShardCopies, shard, len(r.Copies))
+	b.U32(abi.ShardPrimary, shard, uint32(b.slot(shard, r.Primary)))
+	b.U32(abi.ShardHandTo, shard, uint32(b.slot(shard, r.HandTo)))
+	b.U32(abi.ShardFailures, shard, r.Failures)
+	b.U32(abi.ShardCopies, shard, uint32(len(r.Copies)))
 	if b.values[abi.ShardRebalanced] != nil {
 		b.u64(abi.ShardRebalanced, shard, uint64(seconds(b.view.Moved(r.ID))))
 	}
@@ -296,9 +341,9 @@ func (b *board) put(r *cluster.Shard, shard int) {
 			c := r.Copy(id)
 			home, flags, source = int(b.homes[row]), copyFlags(c), b.slot(shard, c.Source)
 		}
-		b.u32(abi.CopyNode, row, home)
-		b.u32(abi.CopySource, row, source)
-		b.u8(abi.CopyFlags, row, flags)
+		b.U32(abi.CopyNode, row, uint32(home))
+		b.U32(abi.CopySource, row, uint32(source))
+		b.U8(abi.CopyFlags, row, flags)
 		b.u64(abi.CopyID, row, uint64(b.copies[row]))
 	}
 }
@@ -306,53 +351,29 @@ func (b *board) put(r *cluster.Shard, shard int) {
 // sums writes what is added up for a node.
 func (b *board) sums(n, keyspace int) {
 	node, spread := &b.view.Nodes[n], &b.view.Spread[keyspace]
-	b.u32(abi.NodeCopies, n, node.Copies)
-	b.u32(abi.NodePrimaries, n, node.Primaries)
-	b.u32(abi.NodeIncoming, n, node.Incoming)
-	b.u32(abi.NodeOutgoing, n, node.Outgoing)
-	b.u32(abi.NodeOpening, n, node.Opening)
+	b.U32(abi.NodeCopies, n, uint32(node.Copies))
+	b.U32(abi.NodePrimaries, n, uint32(node.Primaries))
+	b.U32(abi.NodeIncoming, n, uint32(node.Incoming))
+	b.U32(abi.NodeOutgoing, n, uint32(node.Outgoing))
+	b.U32(abi.NodeOpening, n, uint32(node.Opening))
 	row := keyspace*len(b.view.Nodes) + n
-	b.u32(abi.KeyspaceNodeCopies, row, spread.Copies[n])
-	b.u32(abi.KeyspaceNodePrimaries, row, spread.Primaries[n])
+	b.U32(abi.KeyspaceNodeCopies, row, uint32(spread.Copies[n]))
+	b.U32(abi.KeyspaceNodePrimaries, row, uint32(spread.Primaries[n]))
 	for d, x := range node.Coming.Vector() {
-		b.f64(abi.NodeComingCPU+abi.Column(d), n, x)
+		b.F64(abi.NodeComingCPU+abi.Column(d), n, x)
 	}
 	for d, x := range node.Leaving.Vector() {
-		b.f64(abi.NodeLeavingCPU+abi.Column(d), n, x)
+		b.F64(abi.NodeLeavingCPU+abi.Column(d), n, x)
 	}
 }
 
 // rebalanced writes what has begun to move for balance, into the first column and the two that follow it.
 func (b *board) rebalanced(place int, first abi.Column, row int) {
+	if b.values[first] == nil && b.values[first+1] == nil && b.values[first+2] == nil {
+		return
+	}
 	r := b.view.Rebalanced(place)
-	b.u32(first, row, r.Copies)
-	b.f64(first+1, row, r.Bytes)
+	b.U32(first, row, uint32(r.Copies))
+	b.F64(first+1, row, r.Bytes)
 	b.u64(first+2, row, uint64(seconds(r.Until)))
 }
-
-func (b *board) u32(c abi.Column, row, v int) {
-	if values := b.values[c]; values != nil {
-		if at := values[4*row:]; binary.LittleEndian.Uint32(at) != uint32(v) {
-			binary.LittleEndian.PutUint32(at, uint32(v))
-			b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
-		}
-	}
-}
-
-func (b *board) u8(c abi.Column, row int, v uint8) {
-	if values := b.values[c]; values != nil && values[row] != v {
-		values[row] = v
-		b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
-	}
-}
-
-func (b *board) u64(c abi.Column, row int, v uint64) {
-	if values := b.values[c]; values != nil {
-		if at := values[8*row:]; binary.LittleEndian.Uint64(at) != v {
-			binary.LittleEndian.PutUint64(at, v)
-			b.log = append(b.log, abi.Change{Column: c, Row: uint32(row)})
-		}
-	}
-}
-
-func (b *board) f64(c abi.Column, row int, v float64) { b.u64(c, row, math.Float64bits(v)) }

@@ -12,10 +12,10 @@ import (
 	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
-// painter fills the columns of an image from a view. The builder keeps those that somebody needs.
+// painter fills the columns of an image from a view. The canvas keeps those that somebody needs.
 type painter struct {
 	*board
-	to *abi.Builder
+	to canvas
 	v  *policies.View
 }
 
@@ -98,33 +98,34 @@ func (p *painter) keyspaces() {
 		p.to.U32(abi.KeyspaceRebalanced, i, uint32(r.Copies))
 		p.to.F64(abi.KeyspaceRebalancedBytes, i, r.Bytes)
 		p.to.I64(abi.KeyspaceRebalancedUntil, i, seconds(r.Until))
-		for n := range p.v.Nodes {
-			p.to.U32(abi.KeyspaceNodeCopies, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Copies[n]))
-			p.to.U32(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes)+n, uint32(p.v.Spread[i].Primaries[n]))
-		}
+		p.to.Counts(abi.KeyspaceNodeCopies, i*len(p.v.Nodes), p.v.Spread[i].Copies)
+		p.to.Counts(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes), p.v.Spread[i].Primaries)
 	}
 }
 
-func (p *painter) shards() {
+func (p *painter) shards(x *abi.Builder) {
 	s, k := p.v.State, 0
-	measured, setbacks, seats, moved := p.needsAnyLoad(), p.to.Has(abi.ShardSetback), p.chairs(), p.to.Has(abi.ShardRebalanced) && len(s.Rebalances) > 0
+	measured, setbacks, seats, moved := loads(x), x.Has(abi.ShardSetback), p.chairs(x), x.Has(abi.ShardRebalanced) && len(s.Rebalances) > 0
 	for i := range s.Shards {
 		r := &s.Shards[i]
 		for s.Keyspaces[k].ID != r.ID.Keyspace() {
 			k++
 		}
-		p.to.U32(abi.ShardKeyspace, i, uint32(k))
-		p.to.U32(abi.ShardNumber, i, uint32(r.ID.Index()))
-		p.shard(i, r)
+		x.U32(abi.ShardKeyspace, i, uint32(k))
+		x.U32(abi.ShardNumber, i, uint32(r.ID.Index()))
+		x.U32(abi.ShardFailures, i, r.Failures)
+		x.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
+		x.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
+		x.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
 		if setbacks {
 			tick, known := p.v.Setback(r.ID)
 			if !known {
 				tick = math.MinInt64
 			}
-			p.to.I64(abi.ShardSetback, i, tick)
+			x.I64(abi.ShardSetback, i, tick)
 		}
 		if moved {
-			p.to.I64(abi.ShardRebalanced, i, seconds(p.v.Moved(r.ID)))
+			x.I64(abi.ShardRebalanced, i, seconds(p.v.Moved(r.ID)))
 		}
 		if measured {
 			if l := p.v.ShardLoad(r.ID); l != nil {
@@ -138,36 +139,14 @@ func (p *painter) shards() {
 	}
 }
 
-// shard writes what a row says of itself.
-func (p *painter) shard(i int, r *cluster.Shard) {
-	p.to.U32(abi.ShardFailures, i, r.Failures)
-	p.to.U32(abi.ShardCopies, i, uint32(len(r.Copies)))
-	p.to.Row(abi.ShardPrimary, i, p.slot(i, r.Primary))
-	p.to.Row(abi.ShardHandTo, i, p.slot(i, r.HandTo))
-}
-
-// again writes rows that were written before, and may be others now.
-func (p *painter) again(rows []int32) {
-	seats := p.chairs()
-	for _, i := range rows {
-		r := &p.v.State.Shards[i]
-		p.sit(int(i), r)
-		p.shard(int(i), r)
-		if seats.any {
-			seats.empty(p.board, int(i))
-			seats.fill(p.board, int(i), r)
-		}
-	}
-}
-
 // seats are the columns of the table Copies, which has by far the most rows; nil where nobody needs one.
 type seats struct {
 	any                     bool
 	node, flags, id, source []byte
 }
 
-func (p *painter) chairs() seats {
-	return seats{p.needsAny(abi.Copies), p.to.Values(abi.CopyNode), p.to.Values(abi.CopyFlags), p.to.Values(abi.CopyID), p.to.Values(abi.CopySource)}
+func (b *board) chairs(x *abi.Builder) seats {
+	return seats{b.needsAny(abi.Copies), x.Values(abi.CopyNode), x.Values(abi.CopyFlags), x.Values(abi.CopyID), x.Values(abi.CopySource)}
 }
 
 // fill fills the slots of a shard.
@@ -189,27 +168,10 @@ func (s *seats) fill(b *board, i int, r *cluster.Shard) {
 	}
 }
 
-// empty empties the slots of a shard.
-func (s *seats) empty(b *board, i int) {
-	for row := i * b.slots; row < (i+1)*b.slots; row++ {
-		if s.node != nil {
-			binary.LittleEndian.PutUint32(s.node[4*row:], math.MaxUint32)
-		}
-		if s.flags != nil {
-			s.flags[row] = 0
-		}
-		if s.id != nil {
-			binary.LittleEndian.PutUint64(s.id[8*row:], 0)
-		}
-		if s.source != nil {
-			binary.LittleEndian.PutUint32(s.source[4*row:], math.MaxUint32)
-		}
-	}
-}
-
-func (p *painter) needsAnyLoad() bool {
+// loads says whether a column of what shards cost is looked at.
+func loads(x *abi.Builder) bool {
 	for c := abi.ShardPrimaryCPU; c <= abi.ShardReplicaDisk; c++ {
-		if p.to.Has(c) {
+		if x.Has(c) {
 			return true
 		}
 	}

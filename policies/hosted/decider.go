@@ -109,6 +109,12 @@ func (m *mind) prepare(v *policies.View) *Fault {
 	if fault != nil {
 		return fault
 	}
+	if m.guest != nil && m.guest.layout == m.board.layout {
+		if fault = m.guest.configure(settings); fault != nil {
+			return fault
+		}
+		return m.guest.look(m.board)
+	}
 	part, err := m.board.image.Part(m.v.needs)
 	if err != nil {
 		return m.v.faulty(abi.ExportState, NoImage, "%v", err)

@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -17,6 +18,22 @@ func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
 	fresh := board{needs: s.board.needs, epoch: s.board.epoch - 1}
 	if err := fresh.look(v); err != nil {
 		return false, mended, err
+	}
+	for _, m := range s.minds {
+		if m.guest == nil && m != s.minds[int(fresh.epoch)%len(s.minds)] {
+			continue // one more begins
+		}
+		if fault := m.prepare(v); fault != nil {
+			return false, mended, fmt.Errorf("%+v", *fault)
+		}
+		part, err := fresh.image.Part(m.v.needs)
+		if err != nil {
+			return false, mended, err
+		}
+		sees := make([]byte, part.Size())
+		if part.Write(sees); !bytes.Equal(m.guest.memory(m.guest.image, part.Size()), sees) {
+			return false, mended, nil
+		}
 	}
 	return bytes.Equal(s.board.image.Bytes(), fresh.image.Bytes()) && slices.Equal(s.board.copies, fresh.copies) && slices.Equal(s.board.first, fresh.first), mended, nil
 }

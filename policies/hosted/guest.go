@@ -32,15 +32,17 @@ type guest struct {
 	text     area
 	changes  area
 
-	part  *abi.Part // what the image is
-	epoch uint64
-	read  int    // of the board's log
-	blank []byte // a row of YES
-	clean bool   // the row in the guest's memory is one
-	stack [8]uint64
-	spent uint64 // fuel of the last call
-	burnt uint64 // fuel of all calls since somebody asked; see Burnt
-	total uint64 // fuel of all calls
+	part   *abi.Part // what the image is
+	epoch  uint64
+	layout uint64 // of the board, when the part was made; 0: there is none
+	logged uint64 // when the log began that was read
+	read   int    // of the board's log
+	blank  []byte // a row of YES
+	clean  bool   // the row in the guest's memory is one
+	stack  [8]uint64
+	spent  uint64 // fuel of the last call
+	burnt  uint64 // fuel of all calls since somebody asked; see Burnt
+	total  uint64 // fuel of all calls
 }
 
 // area is a piece of the guest's memory that the host may write.
@@ -164,16 +166,12 @@ func (g *guest) see(b *board, part *abi.Part) *Fault {
 			return fault
 		}
 	}
-	part.Write(g.memory(g.image, part.Size()))
-	c := b.image.Counts()
-	fuel := stateFuel + stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots))
-	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(part.Size()))
-	if fault != nil {
+	g.part = part
+	g.whole()
+	if fault := g.shown(b); fault != nil {
 		return fault
 	}
-	if refused != 0 {
-		return g.v.faulty(abi.ExportState, Refused, "it refuses the state with %d: %s", refused, g.said())
-	}
+	c := b.image.Counts()
 	nodes := (c.Nodes + 255) &^ 255
 	if fault := g.room(&g.row, nodes); fault != nil {
 		return fault
@@ -186,7 +184,42 @@ func (g *guest) see(b *board, part *abi.Part) *Fault {
 	if len(g.blank) < nodes {
 		g.blank = make([]byte, nodes)
 	}
-	g.part, g.epoch, g.read, g.clean = part, b.epoch, len(b.log), false
+	g.layout, g.clean = b.layout, false
+	return nil
+}
+
+// look shows the guest an image in which only some values are others than in the one that it has.
+func (g *guest) look(b *board) *Fault {
+	memory := g.memory(g.image, g.part.Size())
+	if g.logged != b.logged || changeCost*(len(b.log)-g.read) > len(memory) {
+		g.whole()
+	} else {
+		for _, c := range b.log[g.read:] {
+			g.part.Copy(memory, c)
+		}
+		g.part.Stamp(memory)
+	}
+	return g.shown(b)
+}
+
+// changeCost is how many bytes are copied in one piece in the time that one listed value takes.
+const changeCost = 64
+
+// whole writes all of the image.
+func (g *guest) whole() { g.part.Write(g.memory(g.image, g.part.Size())) }
+
+// shown tells the guest of the image that has been written.
+func (g *guest) shown(b *board) *Fault {
+	c := b.image.Counts()
+	fuel := stateFuel + stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots))
+	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(g.part.Size()))
+	if fault != nil {
+		return fault
+	}
+	if refused != 0 {
+		return g.v.faulty(abi.ExportState, Refused, "it refuses the state with %d: %s", refused, g.said())
+	}
+	g.epoch, g.logged, g.read = b.epoch, b.logged, len(b.log)
 	return nil
 }
 

@@ -34,7 +34,7 @@ func (s *Set) TakeOver(old *Set) {
 			m.guest.purse = m.purse
 			m.config = o.config
 			m.burnt, o.burnt = m.burnt+o.burnt, 0
-			m.guest.epoch = 0 // boards count from 1: it has not seen this one's image
+			m.guest.epoch, m.guest.layout = 0, 0 // boards count from 1: it has not seen this one's image
 			m.guest.voice.to = m.ledger
 			break
 		}

@@ -72,19 +72,6 @@ func (b *Builder) Reset(counts Counts, epoch uint64, needs []Column) error {
 	return nil
 }
 
-// Again begins anew with the same counts and columns, and leaves the tables of shards and of copies as they are.
-func (b *Builder) Again(epoch uint64) {
-	b.begin(epoch)
-	for _, c := range b.declared {
-		switch s := c.spec(); s.Table {
-		case Shards, Copies:
-		default:
-			n, _ := b.counts.rows(s.Table)
-			b.values[c] = blank(b.values[c], int(n)*s.Type.Size(), s.Points == Nodes || s.Points == Copies)
-		}
-	}
-}
-
 // begin forgets all texts and attributes.
 func (b *Builder) begin(epoch uint64) {
 	b.epoch = epoch
@@ -169,6 +156,17 @@ func (b *Builder) U8(c Column, row int, v uint8) {
 func (b *Builder) U32(c Column, row int, v uint32) {
 	if at := b.at(c, row, U32); at != nil {
 		binary.LittleEndian.PutUint32(at, v)
+	}
+}
+
+// Counts sets the values of a column of that type from a row on.
+func (b *Builder) Counts(c Column, row int, list []int) {
+	if len(list) == 0 || b.at(c, row+len(list)-1, U32) == nil {
+		return
+	}
+	values := b.values[c][4*row:][:4*len(list)]
+	for i, v := range list {
+		binary.LittleEndian.PutUint32(values[4*i:], uint32(v))
 	}
 }
 

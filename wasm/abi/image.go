@@ -77,6 +77,12 @@ func (m *Image) Values(c Column) []byte {
 // Epoch tells images of one host apart.
 func (m *Image) Epoch() uint64 { return m.epoch }
 
+// Renumber gives it another epoch: for its owner, who has written other values.
+func (m *Image) Renumber(epoch uint64) {
+	m.epoch = epoch
+	binary.LittleEndian.PutUint64(m.data[8:], epoch)
+}
+
 // Counts are the lengths of its tables.
 func (m *Image) Counts() Counts { return m.counts }
 

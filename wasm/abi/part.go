@@ -54,11 +54,15 @@ func (p *Part) Size() int { return p.size }
 // Write puts the part into memory of that length.
 func (p *Part) Write(memory []byte) {
 	clear(memory[copy(memory, p.head):aligned(uint64(len(p.head)))])
+	p.Stamp(memory)
 	for _, x := range p.pieces {
 		n := copy(memory[x.to:p.size], p.whole.data[x.from:x.from+x.length])
 		clear(memory[int(x.to)+n : aligned(uint64(x.to)+uint64(n))])
 	}
 }
+
+// Stamp puts the epoch that the whole now has into memory that Write has filled.
+func (p *Part) Stamp(memory []byte) { copy(memory[8:16], p.whole.data[8:16]) }
 
 // Has says whether the part has a column.
 func (p *Part) Has(c Column) bool { return c < columns && p.places[c] != 0 }
