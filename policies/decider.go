@@ -54,7 +54,8 @@ type Classifier interface {
 }
 
 // Metered is a Decider whose answer about a node depends on the sums of that node, and on those of no other. Meter gives it;
-// it equals what the row would hold. A Set asks for it again when View.Count has changed the node.
+// it equals what the row would hold. A Set asks for it again when View.Count has changed the node. With PerShard the answer may depend on the
+// shard and its copies as well: no row is kept then, and Meter is asked where one node alone is wanted.
 type Metered interface {
 	Meter(v *View, q *Question, node int) Answer
 }

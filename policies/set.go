@@ -203,6 +203,10 @@ func (s *Set) On(v *View, q *Question, node int) Answer {
 		}
 	}
 	for _, d := range l.alone {
+		if m, ok := d.(Metered); ok {
+			a = max(a, m.Meter(v, q, node))
+			continue
+		}
 		ask(d, v, q, s.row)
 	}
 	askEach(l.classed, alone, v, q, s.row)

@@ -24,6 +24,14 @@ func (SameNode) Allocate(v *policies.View, q *policies.Question, r policies.Row)
 	}
 }
 
+// Meter is the answer about one node.
+func (SameNode) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
+	if q.Shard.CopyOn(v.Nodes[node].ID) != nil {
+		return policies.Say(policies.No, 1)
+	}
+	return 0
+}
+
 // Reason names the copy that is there.
 func (SameNode) Reason(v *policies.View, q *policies.Question, node int, _ policies.Answer) string {
 	c := q.Shard.CopyOn(v.Nodes[node].ID)

@@ -7,6 +7,11 @@ RULE(can_allocate) {
 	EACH_COPY(c, shard) say(copy_node(c), NO, 1);
 }
 
+METER {
+	EACH_COPY(c, shard) if (copy_node(c) == node) return answer_of(NO, 1);
+	return YES;
+}
+
 EXPLAIN {
 	EACH_COPY(c, shard)
 		if (copy_node(c) == node) return why("node %t has copy c%l of shard %t/%d already", node_name(node), copy_id(c), SHARD(shard));
