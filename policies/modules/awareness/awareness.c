@@ -18,7 +18,7 @@ typedef struct {
 	text_t name;
 	int32_t count;
 	text_t *values; /* sorted */
-	int32_t *of;    /* by node: the place of its value, UNSAID or UNSEEN */
+	int32_t *of;    /* by node: the place of its value, UNSAID or UNSEEN: in that order they are places before the first */
 } attribute_t;
 
 /* How a keyspace's copies are spread. */
@@ -30,6 +30,7 @@ typedef struct {
 
 static spread_t *spreads; /* by keyspace */
 static int32_t *held;     /* copies at each value of the attribute that is looked at */
+static uint8_t *answers;  /* of nodes that do not say the attribute, of those with a value that nobody else says, and of those with each value */
 static int32_t held_room;
 
 /* The place of a value, or where it would be, less one and negative. */
@@ -111,6 +112,7 @@ static int32_t prepare(void) {
 		if (!s || !s->keyspace.length) everybody = k;
 	}
 	if (enough && held_room) enough = (held = scratch((uint32_t)held_room * sizeof *held)) != 0;
+	if (enough) enough = (answers = scratch((uint32_t)held_room + 2)) != 0;
 	return enough ? 0 : refuse("no memory for the values of attributes; raise limits.pages");
 }
 
@@ -145,13 +147,13 @@ static inline void judge(int32_t capability, int32_t shard, int32_t copy, uint8_
 		attribute_t *a = &s->attributes[i];
 		int32_t code = i < MOST - 1 ? i : MOST - 1, limit = most(a, shard);
 		count(a, capability, shard, copy);
-		EACH_NODE(n) {
-			int32_t value = a->of[n];
-			if (value == UNSAID)
-				say(n, NO, MISSING + code);
-			else if (value >= 0 && held[value] >= limit)
-				say(n, NO, FULL + code);
-		}
+		answers[0] = YES, answers[1] = answer_of(NO, MISSING + code);
+		for (int32_t v = 0; v < a->count; v++) answers[2 + v] = held[v] >= limit ? answer_of(NO, FULL + code) : YES;
+		const uint8_t *by = answers + 2;
+		if (i)
+			EACH_NODE(n) tr_raise(&row[n], by[a->of[n]]);
+		else
+			EACH_NODE(n) row[n] = by[a->of[n]]; /* all of it was YES */
 	}
 }
 

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
 	int32_t count;
 	pattern_t *patterns;
+	uint8_t *row; /* what they say of each node, when somebody has asked: it is the same for all shards */
 } level_t;
 
 static level_t *levels; /* of the cluster, and then of each keyspace */
@@ -108,15 +109,27 @@ static uint8_t refuses(const level_t *l, int32_t n, const pattern_t **by) {
 
 static void judge(const level_t *l, uint8_t *restrict row) {
 	const pattern_t *by;
-	if (l->count) EACH_NODE(n) {
-			uint8_t code = refuses(l, n, &by);
-			if (code) say(n, NO, code);
-		}
+	EACH_NODE(n) {
+		uint8_t code = refuses(l, n, &by);
+		if (code) say(n, NO, code);
+	}
+}
+
+/* Adds the row of a level to one that is all YES, or that has been said before. */
+static void add(level_t *l, uint8_t *restrict row, int first) {
+	if (!l->row && (l->row = scratch((uint32_t)nodes()))) judge(l, l->row);
+	if (!l->row)
+		judge(l, row); /* no memory: it is worked out for each shard */
+	else if (first)
+		__builtin_memcpy(row, l->row, (uint32_t)nodes());
+	else
+		EACH_NODE(n) tr_raise(&row[n], l->row[n]);
 }
 
 static void judge_all(int32_t shard, uint8_t *restrict row) {
-	judge(&levels[0], row);
-	judge(&levels[1 + shard_keyspace(shard)], row);
+	level_t *all = &levels[0], *own = &levels[1 + shard_keyspace(shard)];
+	if (all->count) add(all, row, 1);
+	if (own->count) add(own, row, !all->count);
 }
 
 RULE(can_allocate) { judge_all(shard, row); }
