@@ -126,6 +126,7 @@ var effects = []effect{
 }
 
 func TestEveryPackageHasItsPlace(t *testing.T) {
+	onceIsEnough(t)
 	for _, f := range repository(t).sources {
 		if _, known := place(f.folder); !known {
 			t.Errorf("%s: the table of layers does not know package %q; say which floor it stands on before it grows", f.path, f.folder)

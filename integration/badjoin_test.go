@@ -27,6 +27,7 @@ import (
 // TestBadJoins: whoever does not belong to a cluster is refused with a sentence that says what to do, and the cluster takes no
 // harm.
 func TestBadJoins(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
 	p.write(1, p.Members[0])
 	t.Run("the data of another cluster", func(t *testing.T) {

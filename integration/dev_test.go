@@ -146,6 +146,7 @@ func (d *devCluster) holds(t *testing.T, want int64) error {
 
 // TestDevFaults pauses, cuts and stops nodes, and finds the cluster whole again each time.
 func TestDevFaults(t *testing.T) {
+	onceIsEnough(t)
 	d := startDev(t)
 	d.troupe(t, 0, "put", "before", "1")
 	whole := func() {
@@ -184,6 +185,7 @@ func TestDevFaults(t *testing.T) {
 // TestDevBrokenLine breaks the line between the leader and another node: the third leads then, who reaches both, and all shards are
 // read, which takes a lease of every node (placement.md T8).
 func TestDevBrokenLine(t *testing.T) {
+	onceIsEnough(t)
 	d := startDev(t, "--", "--lease", "700ms", "--election", "2s") // a machine that is busy elects nobody else
 	leader := strings.TrimSpace(d.troupe(t, 0, "leader"))
 	names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader })
@@ -202,6 +204,7 @@ func TestDevBrokenLine(t *testing.T) {
 
 // TestDevNodesEndWithTheirParent: kill -9 of troupe dev leaves no node behind, not even a paused one where the system can help.
 func TestDevNodesEndWithTheirParent(t *testing.T) {
+	onceIsEnough(t)
 	d := startDev(t)
 	if goruntime.GOOS == "linux" {
 		d.troupe(t, 0, "dev", "pause", "n2")

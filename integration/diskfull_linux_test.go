@@ -17,6 +17,7 @@ import (
 // TestDiskFull gives a node a small disk of its own and lets it fill up twice: by its own writes, and by somebody else's.
 // Writes then fail with an error that says so, reads and deletes go on, and when there is space again, so do writes.
 func TestDiskFull(t *testing.T) {
+	onceIsEnough(t)
 	config := newNode(t)
 	config.Data = smallDisk(t, 400<<20) // an empty log keeps up to 110 MiB of files to write into again
 	config.Args = []string{"--disk-reserve", "100mb"}

@@ -17,6 +17,7 @@ import (
 // file is damaged and ends with a code, or the byte did not matter (Pebble's settings, its old manifest, a block of a table
 // that nothing live is in) and every key has its value. It never serves what nobody wrote, and it never forgets.
 func TestFlippedByte(t *testing.T) {
+	onceIsEnough(t)
 	random := dice(t)
 	config := newNode(t, "default:shards=4")
 	config.Args = []string{"--snapshot-bytes", "64kb"}

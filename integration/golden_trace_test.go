@@ -35,6 +35,7 @@ const killed = `failover victim recovered
 // Promised: "SIGKILL of a primary's node under load: … the same tree as golden text in a test". Messages are traced as well, so the first
 // write leads to the client's.
 func TestKillIsThisTree(t *testing.T) {
+	onceIsEnough(t)
 	p, collector := newWatchedTown(t, harness.ClusterConfig{Keyspaces: []string{"default:shards=3,replicas=1"}, Env: []string{"OTEL_TRACES_SAMPLER=always_on"}})
 	p.rests()
 	var victim *harness.Member

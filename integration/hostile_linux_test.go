@@ -148,6 +148,7 @@ func TestSlowReaders(t *testing.T) {
 
 // TestOversized commands are refused with a reason, or end their own connection, and nobody else's.
 func TestOversized(t *testing.T) {
+	onceIsEnough(t)
 	n := start(t, newNode(t))
 	for name, command := range map[string]string{
 		"argument over the limit":  "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$600000000\r\n",
@@ -229,6 +230,7 @@ func throw(addr string, text []byte) {
 
 // TestIdle: a thousand shards that hold nothing and do nothing cost next to nothing.
 func TestIdle(t *testing.T) {
+	onceIsEnough(t)
 	n := start(t, newNode(t, "default:shards=1024"))
 	wait := func(d time.Duration) {
 		t.Helper()
@@ -261,6 +263,7 @@ func TestIdle(t *testing.T) {
 
 // TestIdleCluster: the same for three nodes, of whose thousand shards each has a copy on two.
 func TestIdleCluster(t *testing.T) {
+	onceIsEnough(t)
 	binary, err := program()
 	must(t, err)
 	c, err := harness.StartCluster(t.Context(), harness.ClusterConfig{

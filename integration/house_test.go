@@ -73,6 +73,7 @@ func TestNoEmptyFolders(t *testing.T) {
 var ownMachine = regexp.MustCompile("(?m)(?:^|[\\s\"'`=(:])/(?:root|home|Users|work)/\\w")
 
 func TestNoPathsOfOneMachine(t *testing.T) {
+	onceIsEnough(t)
 	r := repository(t)
 	for _, name := range r.files {
 		text := r.read(t, name)

@@ -98,6 +98,7 @@ func guestModule(name string) string { return filepath.Join("..", "actors", "gue
 // TestKindsFromOutside pushes a kind of actors whose code is WebAssembly to three processes. While its actors are called, beside a kind
 // that does all that it should not, primaries are killed and a second version that moves data is pushed; then it is taken back.
 func TestKindsFromOutside(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{Keyspaces: []string{"actors:shards=8,replicas=1"}})
 	must(t, p.WaitVoters(soon(t)))
 	if out := p.troupe("actor", "push", guestModule("counter.wasm")); !strings.Contains(out, "3/3 nodes are ready, and it is in use") {

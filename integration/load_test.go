@@ -14,6 +14,7 @@ import (
 // TestMainJob does what a new user would: load a tree of files, read it with the Redis tools, kill the node, start it again
 // and find every key and every byte.
 func TestMainJob(t *testing.T) {
+	onceIsEnough(t)
 	config := newNode(t)
 	n := start(t, config)
 	tree := sourceTree(t)

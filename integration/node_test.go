@@ -34,6 +34,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// onceIsEnough skips a test in a short search for races: what runs in it side by side does so in other tests that are searched, too.
+func onceIsEnough(t *testing.T) {
+	t.Helper()
+	if raceDetector && testing.Short() {
+		t.Skip("others search the same code for races")
+	}
+}
+
 // patience bounds every wait for something that should come at once; it is never waited out by a test that passes.
 const patience = time.Minute
 

@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/integration/harness"
 	"github.com/troupe-actors/troupe/runtime"
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // gate holds handlers up, in the middle of their messages, while it is shut.
@@ -148,6 +149,22 @@ func startLedgers(t *testing.T) (list []*polling) {
 	return list
 }
 
+// rests waits until no copy is on its way, and placement wants nothing else.
+func (p *polling) rests(t *testing.T, client *http.Client) {
+	t.Helper()
+	p.until(t, "placement is at rest", func(ctx context.Context) bool {
+		status, text := ask(ctx, client, http.MethodPost, p.admin+"/_cluster/reroute?dry_run", nil, http.Header{})
+		var plan admin.RerouteAnswer
+		if status != http.StatusOK || json.Unmarshal([]byte(text), &plan) != nil || len(plan.Moves) > 0 {
+			return false
+		}
+		status, text = get(ctx, client, p.admin+"/_cat/shards?format=json")
+		var rows []harness.ShardRow
+		return status == http.StatusOK && json.Unmarshal([]byte(text), &rows) == nil &&
+			!slices.ContainsFunc(rows, func(r harness.ShardRow) bool { return r.State != "STARTED" })
+	})
+}
+
 // until asks a process until what it answers is right.
 func (p *polling) until(t *testing.T, what string, right func(ctx context.Context) bool) {
 	t.Helper()
@@ -225,6 +242,7 @@ func TestOldActivationIsSilent(t *testing.T) {
 			return status == http.StatusOK && strings.Contains(text, `"status":"green"`)
 		})
 	}
+	list[0].rests(t, client) // an actor whose shard is handed over meanwhile is asked elsewhere
 	books := map[*polling][]*book{}
 	var old, other *polling
 	for i := 0; old == nil; i++ {

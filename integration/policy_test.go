@@ -121,6 +121,7 @@ func TestPolicyFromOutside(t *testing.T) {
 
 // TestBadPolicyFromOutside: a module that traps, or never ends, is quarantined by itself; placement and failovers go on.
 func TestBadPolicyFromOutside(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
 	moods := []string{"trap", "spin"}
 	if testing.Short() {
@@ -162,6 +163,7 @@ func TestBadPolicyFromOutside(t *testing.T) {
 // TestNodeThatCannotRunPolicies: as long as a node that may lead cannot run a module, its cluster does not activate it, and says
 // which node and why.
 func TestNodeThatCannotRunPolicies(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{}, func(c *harness.Cluster) {
 		c.Members[2].Config.Args = append(c.Members[2].Config.Args, "--guests", "off")
 	})

@@ -13,6 +13,7 @@ import (
 // TestVoteReadme follows examples/vote/README.md as a reader would, on real processes, up to where it waits for time to pass; then the node dies that
 // the ballot lives on, and its tally stands. What comes of time is tested there, on a stage.
 func TestVoteReadme(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{Keyspaces: []string{"actors:shards=8,replicas=1"}})
 	must(t, p.WaitVoters(soon(t)))
 	binary, err := program()
