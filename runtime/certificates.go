@@ -193,16 +193,21 @@ func (c *certificate) look(now time.Time) {
 	}
 	c.looked = now
 	c.renew(now)
-	left := c.shown.Load().until.Sub(now)
+	shown := c.shown.Load()
+	left := shown.until.Sub(now)
 	if left > endIsNear || now.Sub(c.warned) < warnPause {
 		return
 	}
 	c.warned = now
 	what := "the certificate for " + c.whom + " ends soon: write a new one where it is, and it is read while the node runs"
-	if left <= 0 {
+	switch {
+	case left > 0:
+	case shown.authority == nil && now.Before(shown.pair.Leaf.NotAfter): // whom clients trust is not known here
+		what = "a signer of the certificate for " + c.whom + " has ended: who trusts it through that one alone refuses connections; write a new one where it is"
+	default:
 		what = "the certificate for " + c.whom + " has ended: connections that are made now are refused; write a new one where it is"
 	}
-	c.log.Warn(what, "until", c.shown.Load().until, "file", c.files[0])
+	c.log.Warn(what, "until", shown.until, "file", c.files[0])
 }
 
 // renew reads files that have changed. One that is half written, or does not fit the others yet, is tried again at the next look.

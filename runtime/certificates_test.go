@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,14 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	shown.looked = time.Time{}
 	if number() != 5 {
 		t.Error("once it was half written it is never read again")
+	}
+	ended, _ := a.sign("ended", &x509.Certificate{SerialNumber: big.NewInt(6), NotAfter: time.Now().Add(-time.Minute)})
+	chain := slices.Concat(must[[]byte](t)(os.ReadFile(cert)), must[[]byte](t)(os.ReadFile(ended)))
+	must[struct{}](t)(struct{}{}, os.WriteFile(cert, chain, 0o600))
+	shown.looked, shown.warned = time.Time{}, time.Time{}
+	log.Reset()
+	if number() != 5 || !strings.Contains(log.String(), "a signer of the certificate") || strings.Contains(log.String(), "made now are refused") {
+		t.Errorf("a signer has ended: number %d, log %s", number(), log.String())
 	}
 }
 
