@@ -59,6 +59,9 @@ func (c *chair) sit(s *cluster.State) *mind {
 		c.mind.set.TakeOver(before.set)
 	}
 	before.close()
+	if plans {
+		c.mind.set.Haste()
+	}
 	if told := c.p.c.Answered; told != nil && plans {
 		m := c.mind
 		m.set.Time(hosted.Stopwatch{Now: c.p.clock, Took: func(policy string, ns int64) { told(m.called(policy), time.Duration(ns)) }})

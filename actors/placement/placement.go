@@ -324,6 +324,9 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.took = time.Since(p.looked)
 	work := m.worked(before)
 	p.last.Store(plan)
+	if plan.Command() == nil {
+		m.set.Ready(p.memory.View()) // for the next failover
+	}
 	if plan.Next > 0 {
 		p.next = min(p.next, time.Duration(plan.Next-e.Ticks)*e.TickLength)
 	}

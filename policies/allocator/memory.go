@@ -14,6 +14,9 @@ type Memory struct {
 	tally *tally
 }
 
+// View is what the newest plan was made from, with its moves; nil if there is none. The next plan uses it up.
+func (m *Memory) View() *policies.View { return m.view }
+
 // tally sums up by keyspace what shards cost, if all have been measured.
 type tally struct {
 	loads     []policies.ShardLoad // that it was made from

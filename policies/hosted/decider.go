@@ -80,11 +80,11 @@ func (m *mind) fail(f *Fault) {
 	m.ledger.fault(*f)
 }
 
-// hurried says that the mind is asked for a shard without a primary, and whether it can be: some of its share is left, and it need not begin
-// first, which takes its time.
+// hurried says that the mind is asked for a shard without a primary, and whether it can be: some of its share is left, and, in haste, it need not
+// begin first, which takes its time.
 func (m *mind) hurried() bool {
 	m.rushed = true
-	return m.hurry > 0 && (m.guest != nil || !m.v.begins)
+	return m.hurry > 0 && (m.guest != nil || !m.ledger.haste)
 }
 
 func (m *mind) drop() {

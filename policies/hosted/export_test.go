@@ -51,10 +51,12 @@ func (s *Set) Give(fuel uint64) {
 
 // What policies may use, for tests that hold them to it.
 const (
-	PlanFuel      = planFuel
-	UsersFuel     = usersFuel
-	EmergencyFuel = emergencyFuel
+	PlanFuel  = planFuel
+	UsersFuel = usersFuel
 )
+
+// Emergency is what all of them may use while so many shards wait.
+func Emergency(waiting int) uint64 { return emergency(waiting) }
 
 // Spare is what each policy has left for the view.
 func (s *Set) Spare() (all []uint64) {

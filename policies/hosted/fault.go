@@ -81,6 +81,7 @@ type ledger struct {
 	muted   int // lines beyond the bounds
 	watch   Stopwatch
 	lenient bool
+	haste   bool
 }
 
 func (l *ledger) fault(f Fault) {

@@ -12,14 +12,23 @@ import (
 //	planFuel ──────── of each policy: what it does with the state, with changes, rows and scores
 //	a fifth of that ─ for its sentences, beside it: a plan that is explained is the plan that was made
 //	usersFuel ─────── of all that are not of the house, in equal shares, if that is less
-//	emergencyFuel ─── of these, as long as shards without a primary are promoted, in equal shares as well
+//	emergency ─────── of these, as long as shards without a primary are promoted, in equal shares as well
 //
 // A million is some half a millisecond of a loop.
 const (
-	planFuel      = 500_000_000
-	usersFuel     = 1_000_000_000
-	emergencyFuel = 4_000_000
+	planFuel  = 500_000_000
+	usersFuel = 1_000_000_000
+
+	emergencyFuel      = 1_000_000 // and for each shard that waits
+	emergencyShardFuel = 2_000
+	mostEmergencyFuel  = 4_000_000
 )
+
+// emergency is what policies may use together while so many shards wait for a primary: a twentieth of the time that their failover takes by
+// itself, some 16 ms for a hundred, and longer for more.
+func emergency(waiting int) uint64 {
+	return min(emergencyFuel+emergencyShardFuel*uint64(max(0, waiting)), mostEmergencyFuel)
+}
 
 // purse is what one policy has to spend.
 type purse struct {
@@ -29,9 +38,10 @@ type purse struct {
 	words    uint64         // what is left for sentences
 	over     bool           // nothing: it is not asked any more about this view
 	overruns int            // views in a row in which that happened
-	share    uint64         // for promotions
-	hurry    uint64         // what is left of it
+	sharers  uint64         // policies that have a word on promotions, and share what may be used for them
+	hurry    uint64         // what is left of its own share
 	rushed   bool           // a shard without a primary waits
+	inHaste  *bool          // the set's: what a guest does to begin is charged to that share, too
 }
 
 // purses are those of users' policies and of the house's.
@@ -46,7 +56,7 @@ func purses(of []Policy) (users, house purse) {
 			promoters++
 		}
 	}
-	users.budget, users.share = min(planFuel, usersFuel/max(1, n)), emergencyFuel/max(1, promoters)
+	users.budget, users.sharers = min(planFuel, usersFuel/max(1, n)), max(1, promoters)
 	return users, purse{budget: planFuel}
 }
 
@@ -59,7 +69,10 @@ func (p *purse) fill(v *policies.View) {
 	if !p.over {
 		p.overruns = 0
 	}
-	p.spare, p.over, p.hurry, p.words = p.budget, false, p.share, max(explainFuel, p.budget/5)
+	p.spare, p.over, p.hurry, p.words = p.budget, false, 0, max(explainFuel, p.budget/5)
+	if p.sharers > 0 {
+		p.hurry = emergency(v.Unled) / p.sharers
+	}
 }
 
 // relax ends a question that could not wait.
@@ -70,12 +83,12 @@ func (p *purse) talks() bool { return p.words >= explainFuel }
 
 // most is the fuel that a call may use which by itself might use so much. planned says that the plan is charged for it: not for sentences, and
 // not for what only a new guest, or one with new settings, has to do, which is bounded by itself; a plan does not depend on whether its guests
-// are new, except in a hurry: there all counts, since somebody waits.
+// are new, except in haste, where somebody waits: there all counts.
 func (p *purse) most(fuel uint64, planned bool) uint64 {
 	if planned {
 		fuel = min(fuel, p.spare)
 	}
-	if p.rushed {
+	if p.rushed && (planned || *p.inHaste) {
 		fuel = min(fuel, p.hurry)
 	}
 	return fuel
@@ -86,7 +99,7 @@ func (p *purse) pay(fuel uint64, planned bool) {
 	if planned {
 		p.spare -= min(p.spare, fuel)
 	}
-	if p.rushed {
+	if p.rushed && (planned || *p.inHaste) {
 		p.hurry -= min(p.hurry, fuel)
 	}
 }

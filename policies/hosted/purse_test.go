@@ -188,7 +188,7 @@ func TestPoliciesShareWhatAPlanMayUse(t *testing.T) {
 // DESIGN.md section 5: "A failover never waits for a bad policy." What each module that means no good adds to the plan that promotes for a
 // node of 100 primaries is counted: it has a share for choosing, and for nothing else.
 func TestWhatTheHostileCostAFailover(t *testing.T) {
-	e, w := engine(t), town(t, 3, 300, false)
+	e, calm, w := engine(t), town(t, 3, 300, false), town(t, 3, 300, false)
 	w.Facts.Evidence[1].State = liveness.Dead
 	names := []string{"plain/plod", "plain/wordy", "plain/slow"}
 	for name := range hostile {
@@ -206,11 +206,12 @@ func TestWhatTheHostileCostAFailover(t *testing.T) {
 		}
 		set := with(load(t, e, fixture(t, name, abi.Manifest{Kind: mode, Scale: 1})))
 		for plan := range 3 {
+			memory := readied(calm, set)
 			before := used(set)
-			if got := promotions(w, &set.Set); strings.Count(got, "c") != 100 {
+			if got := promoted(memory.Make(input(w, &set.Set))); strings.Count(got, "c") != 100 {
 				t.Errorf("%s: promoted %s", name, got)
 			}
-			if fuel := used(set) - before; fuel > hosted.EmergencyFuel {
+			if fuel := used(set) - before; fuel > hosted.Emergency(100) {
 				t.Errorf("%s, %s, plan %d: %d instructions", name, mode, plan, fuel)
 			}
 		}
@@ -218,6 +219,29 @@ func TestWhatTheHostileCostAFailover(t *testing.T) {
 			t.Errorf("%s: %d faults", name, len(faults))
 		}
 		set.Close()
+	}
+}
+
+// In haste nobody waits for a guest to begin; one that has begun when there was time is asked, and what it says is followed.
+func TestInHasteNobodyBegins(t *testing.T) {
+	e, calm, w := engine(t), orphans(t), orphans(t)
+	for i := range calm.Facts.Evidence {
+		calm.Facts.Evidence[i].State = liveness.Alive
+	}
+	of := load(t, e, fixture(t, "plain/wordy", abi.Manifest{Kind: abi.Soft}))
+	want := promotions(w, &with(of).Set)
+	without := promotions(w, &hosted.NewSet(deciders.All(), nil).Set)
+	if want == without {
+		t.Fatal("the policy makes no difference to who is promoted")
+	}
+	set := with(of)
+	defer set.Close()
+	set.Haste()
+	if got := promotions(w, &set.Set); got != without || used(set) != 0 {
+		t.Errorf("it began when a failover waited: %d instructions, promoted\n%s\nwant\n%s", used(set), got, without)
+	}
+	if got := promoted(readied(calm, set).Make(input(w, &set.Set))); got != want {
+		t.Errorf("it had begun: promoted\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // background is the context of calls into guests: they end when their fuel does, and not before.
@@ -41,6 +42,7 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 		if p.BuiltIn() {
 			own = house
 		}
+		own.inHaste = &s.ledger.haste
 		m.purse = &own
 		if p.decides() {
 			d := &Decider{mind: m}
@@ -54,6 +56,29 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 		}
 	}
 	return s
+}
+
+// Haste is for who plans for a cluster that lives: a shard without a primary does not wait for a guest to begin, and its policy is passed
+// over. Who plans again what has been planned, or what might be, has guests begin where they are needed: it is taken for granted that they had.
+func (s *Set) Haste() { s.ledger.haste = true }
+
+// Ready has the guests of users' policies begin that have not, and the board look at a view, for who has time: so that in a failover those that have
+// a word on it can be asked. What goes wrong in that is a fault like others.
+func (s *Set) Ready(v *policies.View) {
+	for _, m := range s.minds {
+		if m.v.BuiltIn() || m.rests(v) {
+			continue
+		}
+		var fault *Fault
+		if m.guest == nil {
+			fault = m.prepare(v)
+		} else if err := m.board.look(v); err != nil {
+			fault = m.v.faulty(abi.ExportState, NoImage, "%v", err)
+		}
+		if fault != nil {
+			m.blame(fault)
+		}
+	}
 }
 
 // Faults gives what went wrong since it was asked last, and how many more there were.

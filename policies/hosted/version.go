@@ -33,7 +33,6 @@ type Version struct {
 	scores   bool
 	meters   bool
 	explains bool
-	begins   bool      // it has something to do before it is asked anything, as Go's runtime has
 	known    [256]bool // bytes that a row may hold
 	twin     policies.Decider
 	scorer   policies.Scorer
@@ -159,7 +158,7 @@ func (v *Version) inspect() error {
 			v.answers[c] = true
 		}
 	}
-	v.meters, v.explains, v.begins = exports[abi.ExportMeter], exports[abi.ExportExplain], exports[abi.ExportInitialize]
+	v.meters, v.explains = exports[abi.ExportMeter], exports[abi.ExportExplain]
 	switch {
 	case words == 0:
 		return fmt.Errorf("hosted: policy %s has no word on anything: it exports none of can_allocate, can_remain, can_rebalance, can_promote, can_start and score", v.Name())

@@ -71,8 +71,12 @@ func input(w *tck.World, set *policies.Set) allocator.Input {
 
 // promotions is who is promoted, shard by shard.
 func promotions(w *tck.World, set *policies.Set) string {
+	return promoted(allocator.Make(input(w, set)))
+}
+
+func promoted(p *allocator.Plan) string {
 	var out strings.Builder
-	for _, r := range allocator.Make(input(w, set)).Rows {
+	for _, r := range p.Rows {
 		for _, m := range r.Moves {
 			if m.Kind == cluster.MovePromote {
 				fmt.Fprintf(&out, "%v c%d, ", r.Shard, m.Copy)
@@ -80,6 +84,15 @@ func promotions(w *tck.World, set *policies.Set) string {
 		}
 	}
 	return out.String()
+}
+
+// readied is the memory of a leader that had time, and has the guests of a set begin meanwhile, which have not been asked anything.
+func readied(calm *tck.World, set *hosted.Set) *allocator.Memory {
+	memory := &allocator.Memory{}
+	memory.Make(input(calm, &policies.Set{Deciders: deciders.All()}))
+	set.Haste()
+	set.Ready(memory.View())
+	return memory
 }
 
 // question is about a new copy of a shard.
@@ -128,6 +141,10 @@ func load(t testing.TB, e *hosted.Engine, binary []byte) *hosted.Version {
 }
 
 // with is the native deciders with one policy behind them.
-func with(v *hosted.Version) *hosted.Set {
-	return hosted.NewSet(deciders.All(), []hosted.Policy{{Version: v}})
+func with(users ...*hosted.Version) *hosted.Set {
+	var of []hosted.Policy
+	for _, v := range users {
+		of = append(of, hosted.Policy{Version: v})
+	}
+	return hosted.NewSet(deciders.All(), of)
 }
