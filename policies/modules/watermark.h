@@ -33,12 +33,6 @@ static void read_mark(mark_t *m, const char *mark, const char *headroom) {
 	if (!same(m->headroom->text, literal("-1"))) m->most_left = take_size(m->headroom->text);
 }
 
-static int32_t prepare(void) {
-	on = setting_flag(SETTINGS "threshold_enabled");
-	read_mark(&marks[LOW], SETTINGS "watermark.low", SETTINGS "watermark.low.max_headroom");
-	read_mark(&marks[HIGH], SETTINGS "watermark.high", SETTINGS "watermark.high.max_headroom");
-	return 0;
-}
 
 static inline double larger(double a, double b) { return a > b ? a : b; }
 
@@ -50,18 +44,34 @@ static inline double limit_of(const mark_t *m, double capacity, double headroom)
 
 static inline double limit(int stage, double capacity) { return limit_of(&marks[stage], capacity, marks[stage].most_left); }
 
+static double *limits; /* by node: low, high; no node's capacity changes while there is one image */
+
+static int32_t prepare(void) {
+	on = setting_flag(SETTINGS "threshold_enabled");
+	read_mark(&marks[LOW], SETTINGS "watermark.low", SETTINGS "watermark.low.max_headroom");
+	read_mark(&marks[HIGH], SETTINGS "watermark.high", SETTINGS "watermark.high.max_headroom");
+	if (!on || !nodes()) return 0;
+	limits = scratch((uint32_t)nodes() * 2 * sizeof *limits);
+	if (!limits) return refuse("no memory for what nodes may use; raise limits.pages");
+	EACH_NODE(n) {
+		limits[2 * n + LOW] = limit(LOW, CAPACITY(n));
+		limits[2 * n + HIGH] = limit(HIGH, CAPACITY(n));
+	}
+	return 0;
+}
+
 /* What a copy costs. */
 static inline double cost(int32_t shard, int32_t flags) { return flags & FLAG_PRIMARY ? PRIMARY_COST(shard) : REPLICA_COST(shard); }
 
 static inline uint8_t judge(int32_t capability, double costs, int32_t flags, int32_t n) {
-	double capacity = CAPACITY(n), used = USED(n);
-	if (capacity <= 0) return YES;
-	if (capability == REMAIN) return used - LEAVING(n) > limit(HIGH, capacity) && costs > 0 ? answer_of(NO, MUST_LEAVE) : YES;
+	double used = USED(n), high = limits[2 * n + HIGH];
+	if (CAPACITY(n) <= 0) return YES;
+	if (capability == REMAIN) return used - LEAVING(n) > high && costs > 0 ? answer_of(NO, MUST_LEAVE) : YES;
 	used += COMING(n);
-	if (used > limit(HIGH, capacity)) return answer_of(NO, BEYOND_HIGH);
+	if (used > high) return answer_of(NO, BEYOND_HIGH);
 	if (flags & FLAG_NEW) return YES;
-	if (used > limit(LOW, capacity)) return answer_of(NO, BEYOND_LOW);
-	return used + costs > limit(HIGH, capacity) ? answer_of(NO, WOULD_BE_HIGH) : YES;
+	if (used > limits[2 * n + LOW]) return answer_of(NO, BEYOND_LOW);
+	return used + costs > high ? answer_of(NO, WOULD_BE_HIGH) : YES;
 }
 
 static inline void judge_all(int32_t capability, int32_t shard, int32_t flags, uint8_t *restrict row) {
