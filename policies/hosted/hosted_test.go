@@ -220,7 +220,7 @@ func TestDeltaOfWhatMovedForBalance(t *testing.T) {
 	}
 }
 
-// What shards without a primary wait for is bounded: of some million instructions a question a million are had, and a little more, and then the
+// What shards without a primary wait for is bounded: of some million instructions a question its share is had, which is less, and then the
 // policy is passed over, without a fault. One that is quick is asked about them all.
 func TestPromotionsWaitForNobody(t *testing.T) {
 	e := engine(t)

@@ -19,8 +19,8 @@ const (
 	planFuel  = 500_000_000
 	usersFuel = 1_000_000_000
 
-	emergencyFuel      = 1_000_000 // and for each shard that waits
-	emergencyShardFuel = 2_000
+	emergencyFuel      = 700_000 // and for each shard that waits
+	emergencyShardFuel = 1_000
 	mostEmergencyFuel  = 4_000_000
 )
 
