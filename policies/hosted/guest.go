@@ -184,7 +184,7 @@ func (g *guest) see(b *board, part *abi.Part) *Fault {
 	if len(g.blank) < nodes {
 		g.blank = make([]byte, nodes)
 	}
-	g.layout, g.clean = b.layout, false
+	g.layout = b.layout
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (g *guest) shown(b *board) *Fault {
 	if refused != 0 {
 		return g.v.faulty(abi.ExportState, Refused, "it refuses the state with %d: %s", refused, g.said())
 	}
-	g.epoch, g.logged, g.read = b.epoch, b.logged, len(b.log)
+	g.epoch, g.logged, g.read, g.clean = b.epoch, b.logged, len(b.log), false
 	return nil
 }
 
