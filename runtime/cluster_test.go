@@ -151,6 +151,9 @@ func TestFailoverCostsNoOperation(t *testing.T) {
 	for name, end := range map[string]func(*troop, int){"closed": (*troop).stop, "killed": (*troop).kill} {
 		for _, victim := range []string{"leader", "follower"} {
 			t.Run(name+" "+victim, func(t *testing.T) {
+				if testing.Short() && (name == "closed") == (victim == "leader") {
+					t.Skip("one of each in a short run")
+				}
 				c := newTroop(t, false, volatileSpace("default", 1))
 				leads, follows := c.leader()
 				c.propose(c.nodes[follows], &cluster.Command{Settings: &cluster.SettingsChange{Set: []cluster.Setting{{Name: cluster.SettingNodeLeftDelay, Value: "100ms"}}}})

@@ -30,7 +30,7 @@ func TestInitialList(t *testing.T) {
 	if *formSeed != 0 {
 		first, count = *formSeed, 1
 	} else if testing.Short() {
-		count = min(count, 10)
+		count = min(count, 4)
 	}
 	for seed := first; seed < first+uint64(count); seed++ {
 		synctest.Test(t, func(t *testing.T) { form(t, seed) })

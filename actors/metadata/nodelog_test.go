@@ -183,7 +183,7 @@ func TestNodeLogCrash(t *testing.T) {
 	if *logSeed != 0 {
 		first, count = *logSeed, 1
 	} else if testing.Short() {
-		count = min(count, 40)
+		count = min(count, 10)
 	}
 	crashes := 0
 	for seed := first; seed < first+uint64(count); seed++ {

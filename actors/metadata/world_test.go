@@ -455,7 +455,7 @@ func TestWorlds(t *testing.T) {
 	if *worldSeed != 0 {
 		first, count = *worldSeed, 1
 	} else if testing.Short() {
-		count = min(count, 15)
+		count = min(count, 5)
 	}
 	wins, crashes, entries := 0, 0, uint64(0)
 	for seed := first; seed < first+uint64(count); seed++ {

@@ -28,7 +28,11 @@ func TestChaos(t *testing.T) {
 				chance := rand.New(rand.NewPCG(seed, 1))
 				w.loss.Store(int32(chance.IntN(5)))
 				c := w.write(6)
-				for range 25 {
+				troubles := 25
+				if testing.Short() {
+					troubles = 10
+				}
+				for range troubles {
 					c.trouble(chance)
 				}
 				w.loss.Store(0)
