@@ -63,12 +63,14 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 func (s *Set) Haste() { s.ledger.haste = true }
 
 // Ready has the guests of users' policies begin that have not, and the board look at a view, for who has time: so that in a failover those that have
-// a word on it can be asked. What goes wrong in that is a fault like others.
+// a word on it can be asked. What goes wrong in that is a fault like others. Nothing is asked of them, so that it ends no row of plans in which a
+// policy has used more than it may.
 func (s *Set) Ready(v *policies.View) {
 	for _, m := range s.minds {
-		if m.v.BuiltIn() || m.rests(v) {
+		if m.v.BuiltIn() || m.out() {
 			continue
 		}
+		over := m.over
 		var fault *Fault
 		if m.guest == nil {
 			fault = m.prepare(v)
@@ -78,6 +80,7 @@ func (s *Set) Ready(v *policies.View) {
 		if fault != nil {
 			m.blame(fault)
 		}
+		m.over = m.over || over
 	}
 }
 
