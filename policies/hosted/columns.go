@@ -98,8 +98,8 @@ func (p *painter) keyspaces() {
 		p.to.U32(abi.KeyspaceRebalanced, i, uint32(r.Copies))
 		p.to.F64(abi.KeyspaceRebalancedBytes, i, r.Bytes)
 		p.to.I64(abi.KeyspaceRebalancedUntil, i, seconds(r.Until))
-		p.to.Counts(abi.KeyspaceNodeCopies, i*len(p.v.Nodes), p.v.Spread[i].Copies)
-		p.to.Counts(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes), p.v.Spread[i].Primaries)
+		p.to.U32s(abi.KeyspaceNodeCopies, i*len(p.v.Nodes), p.v.Spread[i].Copies)
+		p.to.U32s(abi.KeyspaceNodePrimaries, i*len(p.v.Nodes), p.v.Spread[i].Primaries)
 	}
 }
 

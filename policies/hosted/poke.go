@@ -11,7 +11,7 @@ import (
 type canvas interface {
 	U8(c abi.Column, row int, v uint8)
 	U32(c abi.Column, row int, v uint32)
-	Counts(c abi.Column, row int, list []int)
+	U32s(c abi.Column, row int, list []int)
 	I64(c abi.Column, row int, v int64)
 	F64(c abi.Column, row int, v float64)
 	Text(c abi.Column, row int, v string)
@@ -36,8 +36,8 @@ func (b *board) U32(c abi.Column, row int, v uint32) {
 	}
 }
 
-// Counts is a canvas's.
-func (b *board) Counts(c abi.Column, row int, list []int) {
+// U32s is a canvas's.
+func (b *board) U32s(c abi.Column, row int, list []int) {
 	values := b.values[c]
 	if values == nil {
 		return

@@ -33,7 +33,6 @@ static void read_mark(mark_t *m, const char *mark, const char *headroom) {
 	if (!same(m->headroom->text, literal("-1"))) m->most_left = take_size(m->headroom->text);
 }
 
-
 static inline double larger(double a, double b) { return a > b ? a : b; }
 
 static inline double limit_of(const mark_t *m, double capacity, double headroom) {

@@ -159,8 +159,8 @@ func (b *Builder) U32(c Column, row int, v uint32) {
 	}
 }
 
-// Counts sets the values of a column of that type from a row on.
-func (b *Builder) Counts(c Column, row int, list []int) {
+// U32s sets values of a column of that type, from a row on; each is from 0 to 2^32-1. Rows beyond the column panic.
+func (b *Builder) U32s(c Column, row int, list []int) {
 	if len(list) == 0 || b.at(c, row+len(list)-1, U32) == nil {
 		return
 	}
