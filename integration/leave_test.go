@@ -10,6 +10,7 @@ import (
 // TestDrainedNodeLeaves: a node is drained under load and stopped, and its clients notice nothing: no request fails that is
 // tried again as usual clients do. What the hand-overs cost shows as the longest pause between two acknowledgements.
 func TestDrainedNodeLeaves(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
 	leaver := p.other(p.leader())
 	p.write(4, leaver)

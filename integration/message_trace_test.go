@@ -18,6 +18,7 @@ import (
 // The spans of one message hang together across nodes: a client's call by HTTP, with the header of W3C Trace Context, is one trace
 // over the node that was asked, the node where the actor lives, and those that keep copies of what it changed.
 func TestOneCallIsOneTraceOverProcesses(t *testing.T) {
+	onceIsEnough(t)
 	collector, err := harness.StartCollector()
 	must(t, err)
 	t.Cleanup(func() { must(t, collector.Close()) })

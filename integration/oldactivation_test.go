@@ -234,6 +234,7 @@ func (b *book) livesAt(t *testing.T, client *http.Client, list []*polling, ask *
 // handled others there. Then it goes on, and the handlers end on a state of old. What they have changed is committed only as what the actors
 // have become since, and what they answer is that as well, or nothing.
 func TestOldActivationIsSilent(t *testing.T) {
+	onceIsEnough(t)
 	list := startLedgers(t)
 	client := &http.Client{Timeout: patience}
 	for _, p := range list {

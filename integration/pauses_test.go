@@ -15,6 +15,7 @@ import (
 // differ afterwards, on any copy of any shard, and in what the nodes have agreed on. (A Raft library that is in wide use fails
 // this test.) TROUPE_PAUSES says how often.
 func TestPausesDoNotDiverge(t *testing.T) {
+	onceIsEnough(t)
 	pauses := number(t, "TROUPE_PAUSES", 8)
 	if testing.Short() {
 		pauses = min(pauses, 2)

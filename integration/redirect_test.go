@@ -211,6 +211,7 @@ func (s server) Nodes(int) (nodes []resp.Node) {
 // TestClusterClients drives three servers with clients that were written for a Redis cluster, while nothing moves and while
 // shards move all the time. In mode always every connection follows redirections; in auto most are served by forwarding.
 func TestClusterClients(t *testing.T) {
+	onceIsEnough(t)
 	for _, redirect := range []resp.Redirect{resp.RedirectAlways, resp.RedirectAuto, resp.RedirectNever} {
 		t.Run(redirect.String(), func(t *testing.T) {
 			w := newTrio(t, redirect)

@@ -102,6 +102,7 @@ func (p *town) set(i *intruder, value string) {
 // TestMinorityIsCutOff is T6: a node with primaries, then the leader, is cut off from the two others. They go on; it refuses
 // writes at once and reads when its lease is over. When it is back, nothing that it refused is there.
 func TestMinorityIsCutOff(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
 	for _, aim := range []string{"a node with primaries", "the leader"} {
 		t.Run(aim, func(t *testing.T) {
@@ -143,6 +144,7 @@ func TestMinorityIsCutOff(t *testing.T) {
 // TestPausedNodeWakes is T9: the process of primaries stands still, for longer than its lease, and finds writes in its socket
 // when it wakes. It must not forward them: then it would be another node that answers.
 func TestPausedNodeWakes(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{Args: []string{"--redirect", "always"}})
 	for _, pause := range []time.Duration{3 * time.Second, 12 * time.Second} {
 		for _, aim := range []string{"a node with primaries", "the leader"} {

@@ -180,13 +180,14 @@ func (p *town) voters(ctx context.Context, want int) error {
 // TestMainJobOfACluster is the main job as a new user would do it: load a tree, kill a node in the middle of it, and find that
 // the load ended without an error, that health went yellow and then green, and that every byte is there.
 func TestMainJobOfACluster(t *testing.T) {
+	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
 	tree := filepath.Dir(filepath.Dir(sourceTree(t))) // all of the standard library
 	few := 3000
-	if testing.Short() {
-		tree, few = filepath.Join(tree, "cmd", "compile"), 300
-	}
 	for round, victim := range []*harness.Member{p.other(p.leader()), p.leader()} {
+		if round > 0 || testing.Short() {
+			tree, few = filepath.Join(tree, "cmd", "compile"), 300
+		}
 		if round > 0 && testing.Short() {
 			break
 		}
@@ -257,6 +258,7 @@ func (p *town) keys() (sum int) {
 // TestEverythingDies is T16: all nodes at once, with many shards. What was acknowledged is there, every shard is writable
 // soon, and the primaries do not pile up on the node that was first.
 func TestEverythingDies(t *testing.T) {
+	onceIsEnough(t)
 	count := number(t, "TROUPE_SHARDS", 1000)
 	if testing.Short() {
 		count = min(count, 64)

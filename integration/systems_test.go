@@ -1,7 +1,12 @@
 package integration
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/tools/go/packages"
@@ -13,19 +18,31 @@ func TestOtherSystems(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it reads all dependencies")
 	}
+	root, err := filepath.Abs("..")
+	must(t, err)
+	root += string(filepath.Separator)
 	for system, pattern := range map[string]string{"darwin": "work", "windows": "./..."} {
 		c := &packages.Config{
 			Mode:  packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedCompiledGoFiles,
 			Dir:   "..",
 			Env:   append(os.Environ(), "GOOS="+system, "GOARCH=arm64", "CGO_ENABLED=0"),
 			Tests: true,
+			ParseFile: func(set *token.FileSet, name string, text []byte) (*ast.File, error) {
+				f, err := parser.ParseFile(set, name, text, parser.AllErrors|parser.SkipObjectResolution)
+				if f != nil && !strings.HasPrefix(name, root) {
+					declareOnly(f)
+				}
+				return f, err
+			},
 		}
 		list, err := packages.Load(c, pattern)
 		must(t, err)
 		ours := 0
 		packages.Visit(list, nil, func(p *packages.Package) {
 			for _, e := range p.Errors {
-				t.Errorf("%s: %v", system, e)
+				if e.Kind != packages.TypeError || strings.HasPrefix(e.Pos, root) { // a library without bodies does not use what it imports
+					t.Errorf("%s: %v", system, e)
+				}
 			}
 		})
 		for _, p := range list {
@@ -33,6 +50,15 @@ func TestOtherSystems(t *testing.T) {
 		}
 		if ours < 500 {
 			t.Errorf("%s: only %d files were read", system, ours)
+		}
+	}
+}
+
+// declareOnly takes out of a library's file what its functions do: only what they are is asked, and to read the rest takes three times as long.
+func declareOnly(f *ast.File) {
+	for _, d := range f.Decls {
+		if d, is := d.(*ast.FuncDecl); is {
+			d.Body = nil
 		}
 	}
 }

@@ -126,6 +126,7 @@ func (x *traceTree) tellsShard(victim, name string) *trace.Span {
 // Promised: "SIGKILL of a primary's node under load: … one root, no warning …, every affected shard, every decider's verdict, first write
 // of each", and "the time … in the trace agrees with what an outside client measured".
 func TestFailoverIsOneTrace(t *testing.T) {
+	onceIsEnough(t)
 	p, collector := newWatchedTown(t, harness.ClusterConfig{})
 	p.rests() // what is led may be handed over meanwhile
 	leader := p.leader()

@@ -148,6 +148,7 @@ func (v *votes) repeat(t *testing.T, since time.Time, most int, list []*polling)
 // after everything, when nobody sends anything any more. TROUPE_KILLS says how often. A kill may
 // come before the one that was killed last has its copies again, and take the last of some: then calls go on once it is back.
 func TestActorsSurviveKills(t *testing.T) {
+	onceIsEnough(t)
 	kills := number(t, "TROUPE_KILLS", 4)
 	random := dice(t)
 	list := startLedgers(t)

@@ -30,7 +30,7 @@ func TestChaos(t *testing.T) {
 				c := w.write(6)
 				troubles := 25
 				if testing.Short() {
-					troubles = 10
+					troubles = 5
 				}
 				for range troubles {
 					c.trouble(chance)

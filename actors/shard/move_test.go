@@ -188,6 +188,9 @@ func TestHandOver(t *testing.T) {
 func TestAllAtOnce(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash %v", crash), func(t *testing.T) {
+			if testing.Short() && !crash {
+				t.Skip("a crash is an end as well")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				w := newTown(t, 3, 3, shards.Keyspace{Shards: 3})
 				defer w.close()

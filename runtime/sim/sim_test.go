@@ -84,10 +84,7 @@ const slowHealing = 10 * time.Second
 func TestSeeds(t *testing.T) {
 	n := *flagSeeds
 	if n == 0 {
-		n = 30
-		if testing.Short() {
-			n = 10
-		}
+		n = 10
 	}
 	begun := time.Now()
 	var simulated time.Duration
