@@ -16,6 +16,7 @@ import (
 // relocated has an operator move a copy, and looks at the trace of it.
 func (p *town) relocated(c *harness.Collector) {
 	p.t.Helper()
+	p.rests() // what balance moves is not where it was
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
 	from, holders := "", []string{}
