@@ -77,7 +77,7 @@ func eachProject(t *testing.T, noun string, check func(t *testing.T, text []byte
 			}
 			made := func(troupe string) ([]byte, error) {
 				make := exec.Command("make", append([]string{"-C", dir, "test", "TROUPE=" + troupe}, tool.make...)...)
-				make.Env = append(os.Environ(), "GOWORK=", "GOFLAGS=")
+				make.Env = append(os.Environ(), "GOWORK=")
 				return make.CombinedOutput()
 			}
 			if text, err := made("troupe-that-is-not-there"); err == nil || !strings.Contains(string(text), "go install ./runtime/cmd/troupe") {
