@@ -14,23 +14,24 @@ import (
 // clockTick is the unit of processor time in /proc; Linux has shown 100 a second to programs since long.
 const clockTick = 10 * time.Millisecond
 
-// Memory is what the process holds for itself in bytes: its resident set without the pages of files, which are mostly its own program.
-// Those are shared by all processes that run it, counted again in each, and dropped by the system at will.
-func (p *Process) Memory() (int64, error) {
+// Memory is the resident set of the process in bytes: what it holds for itself, and beside that the pages of files, which are mostly its own
+// program. Those are shared by all processes that run it, counted again in each, and dropped by the system at will.
+func (p *Process) Memory() (own, files int64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID()))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	fields := bytes.Fields(text)
 	if len(fields) < 3 {
-		return 0, fmt.Errorf("statm: %q", text)
+		return 0, 0, fmt.Errorf("statm: %q", text)
 	}
 	resident, err := strconv.ParseInt(string(fields[1]), 10, 64)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	shared, err := strconv.ParseInt(string(fields[2]), 10, 64)
-	return (resident - shared) * int64(os.Getpagesize()), err
+	page := int64(os.Getpagesize())
+	return (resident - shared) * page, shared * page, err
 }
 
 // CPU is the processor time that the process has used, user and system.

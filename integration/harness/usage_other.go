@@ -8,7 +8,7 @@ import (
 )
 
 // Memory is known on Linux only.
-func (p *Process) Memory() (int64, error) { return 0, errors.ErrUnsupported }
+func (p *Process) Memory() (own, files int64, err error) { return 0, 0, errors.ErrUnsupported }
 
 // CPU is known on Linux only.
 func (p *Process) CPU() (time.Duration, error) { return 0, errors.ErrUnsupported }

@@ -79,7 +79,8 @@ func (t *troupe) memory(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return leader.Node().Memory()
+	held, _, err := leader.Node().Memory()
+	return held, err
 }
 
 // effect is what a collector did to the failovers of one aim.
