@@ -452,7 +452,7 @@ func TestRollingTellsHistoriesApart(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestTooLargeIsRefused(t *testing.T) {
 	s := New(Options{})
 	long, huge := make([]byte, MaxKey+1), make([]byte, MaxValue+1)
 	for name, o := range map[string]Op{
