@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	flagSeeds   = flag.Int("seeds", 0, "how many worlds to run; default 30, 10 with -short")
+	flagSeeds   = flag.Int("seeds", 10, "how many worlds to run")
 	flagFirst   = flag.Uint64("seed", 1, "seed of the first world; each further one has the next number")
 	flagSeconds = flag.Int("seconds", 60, "simulated seconds in which things go wrong, in each world")
 	flagOnly    = flag.String("only", "", "the faults to let happen, by number, such as 3,7; none for none")
@@ -83,9 +83,6 @@ const slowHealing = 10 * time.Second
 // TestSeeds plays one world for each seed: invented faults, then healing, and every invariant all the time.
 func TestSeeds(t *testing.T) {
 	n := *flagSeeds
-	if n == 0 {
-		n = 10
-	}
 	begun := time.Now()
 	var simulated time.Duration
 	var total Report
