@@ -77,7 +77,8 @@ func eachProject(t *testing.T, noun string, check func(t *testing.T, text []byte
 			}
 			made := func(troupe string) ([]byte, error) {
 				make := exec.Command("make", append([]string{"-C", dir, "test", "TROUPE=" + troupe}, tool.make...)...)
-				make.Env = append(os.Environ(), "GOWORK=")
+				flags := strings.ReplaceAll(os.Getenv("GOFLAGS"), "-vet=off", "") // its author's go test vets
+				make.Env = append(os.Environ(), "GOWORK=", "GOFLAGS="+flags)
 				return make.CombinedOutput()
 			}
 			if text, err := made("troupe-that-is-not-there"); err == nil || !strings.Contains(string(text), "go install ./runtime/cmd/troupe") {
