@@ -185,7 +185,7 @@ func TestMainJobOfACluster(t *testing.T) {
 	tree := filepath.Dir(filepath.Dir(sourceTree(t))) // all of the standard library
 	few := 3000
 	for round, victim := range []*harness.Member{p.other(p.leader()), p.leader()} {
-		if round > 0 || testing.Short() {
+		if round > 0 || testing.Short() { // once all of it is enough
 			tree, few = filepath.Join(tree, "cmd", "compile"), 300
 		}
 		if round > 0 && testing.Short() {
