@@ -77,8 +77,7 @@ func eachProject(t *testing.T, noun string, check func(t *testing.T, text []byte
 			}
 			made := func(troupe string) ([]byte, error) {
 				make := exec.Command("make", append([]string{"-C", dir, "test", "TROUPE=" + troupe}, tool.make...)...)
-				flags := strings.ReplaceAll(os.Getenv("GOFLAGS"), "-vet=off", "") // its author's go test vets
-				make.Env = append(os.Environ(), "GOWORK=", "GOFLAGS="+flags)
+				make.Env = append(os.Environ(), "GOWORK=")
 				return make.CombinedOutput()
 			}
 			if text, err := made("troupe-that-is-not-there"); err == nil || !strings.Contains(string(text), "go install ./runtime/cmd/troupe") {
@@ -89,6 +88,13 @@ func eachProject(t *testing.T, noun string, check func(t *testing.T, text []byte
 				t.Fatalf("make test: %v\n%s", err, text)
 			}
 			check(t, text)
+			if language == "go" && strings.Contains(os.Getenv("GOFLAGS"), "-vet=off") { // elsewhere go test has vetted it
+				vet := exec.Command("go", "vet", "./...")
+				vet.Dir, vet.Env = dir, append(os.Environ(), "GOWORK=off")
+				if text, err := vet.CombinedOutput(); err != nil {
+					t.Errorf("go vet: %v\n%s", err, text)
+				}
+			}
 		})
 	}
 }
