@@ -34,13 +34,29 @@ func NewSystem(log *slog.Logger, failed func(name string, reason any)) *System {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet(log) }),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	inner.ProcessRegistry.LocalPIDs = &actor.SliceMap{LocalPIDs: slices.Clone(inner.ProcessRegistry.LocalPIDs.LocalPIDs[:registryMaps])}
+	shrink(inner.ProcessRegistry)
 	return &System{inner: inner, props: actor.WithGuardian(&supervisor{failed: failed})}
 }
 
 // registryMaps is how many maps, each of 32 with a lock, the library finds the actors of a node in. It makes 1024, which are 5 MB that each
 // garbage collection walks over, for nothing: a PID that has found its actor keeps it.
 const registryMaps = 32
+
+// shrink leaves a registry that nobody uses yet with that many maps, and what the library has put into it where they would look for it.
+func shrink(registry *actor.ProcessRegistryValue) {
+	all := registry.LocalPIDs.LocalPIDs
+	few := &actor.SliceMap{LocalPIDs: slices.Clone(all[:registryMaps])}
+	for _, m := range all {
+		if m.IsEmpty() { // to list one takes a goroutine for each of its 32
+			continue
+		}
+		for name, process := range m.Items() {
+			m.Remove(name)
+			few.GetBucket(name).Set(name, process)
+		}
+	}
+	registry.LocalPIDs = few
+}
 
 // quiet passes on what operators need to know: the library tells of its own life at level Info.
 func quiet(log *slog.Logger) *slog.Logger {

@@ -48,6 +48,11 @@ func TestNamesAreUnique(t *testing.T) {
 	if _, err := system.Spawn("one", &recorder{}); err == nil {
 		t.Fatal("a second actor got the same name")
 	}
+	for _, name := range []string{"deadletter", "eventstream"} { // the library's own, from the start
+		if _, err := system.Spawn(name, &recorder{}); err == nil {
+			t.Errorf("an actor got the library's name %s", name)
+		}
+	}
 }
 
 func TestPanicStopsTheActorAndTellsTheOwner(t *testing.T) {
