@@ -245,12 +245,17 @@ func (l *loop) leadChanged() {
 	l.group.config.Logger.Info("metadata group", "leader", l.group.State().NodeName(leader), "id", leader, "term", lead.Term, "won", lead.Won)
 }
 
-// confirm notes that a quorum has answered a round.
+// confirm notes that a quorum has answered a round. Who waited for it finds it in Confirmed.
 func (l *loop) confirm(round uint64) {
+	l.renew(round)
 	if c := l.barriers[round]; c != nil {
 		c <- struct{}{}
 		delete(l.barriers, round)
 	}
+}
+
+// renew moves Confirmed on to a round of this node's own reign.
+func (l *loop) renew(round uint64) {
 	when, ours := l.issued[round]
 	if !ours || !l.core.Lead().Won {
 		return
