@@ -212,8 +212,10 @@ const heartbeats = 300 * time.Millisecond
 
 // apart compares the trace with what the clients saw: it begins with the last heartbeat of the node, which is gone after it was killed; a
 // shard that a client writes to has taken a write no later than that client had one acknowledged, and the time from the one to the other is
-// what a client measured. The processor may take its time before it lets a client see its answer, and before it lets a node send a heartbeat:
-// by how much the two differ is asked of the client in the middle, and of the beginning.
+// what a client measured. When the node died is known outside as a span only: what kills it waits for its end, and a system that is busy takes
+// its time to tear a process down. A trace that has it gone within that span says what the outside knows; one that has it later is as much too
+// late. The processor may take its time too before it lets a client see its answer, and before it lets a node send a heartbeat: by how much the
+// two differ is asked of the client in the middle, and of the beginning.
 func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time) time.Duration {
 	p.t.Helper()
 	detect := x.below(x.root, "detect ")
@@ -229,8 +231,9 @@ func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time)
 	if began.After(gone) {
 		p.t.Errorf("the trace begins %v after the node was gone", began.Sub(gone))
 	}
-	p.t.Logf("the trace begins %v before the node was killed", round(killed.Sub(began)))
+	p.t.Logf("the trace begins %v before the node was killed; that took %v, and its connection broke after %v", round(before.Sub(began)), round(killed.Sub(before)), round(gone.Sub(before)))
 	off := max(began.Sub(killed), before.Sub(began)-heartbeats)
+	late := max(0, gone.Sub(killed))
 	first := x.firstWrites()
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
@@ -247,7 +250,7 @@ func (p *town) apart(x *traceTree, writers []*writing, before, killed time.Time)
 		if at.After(acks[0].Ended) {
 			p.t.Errorf("%s: the client had an answer %v before the first write of the trace", name, at.Sub(acks[0].Ended))
 		}
-		differ = append(differ, (acks[0].Ended.Sub(before) - at.Sub(gone)).Abs())
+		differ = append(differ, acks[0].Ended.Sub(at).Abs()+late)
 	}
 	if len(differ) == 0 {
 		return time.Hour
