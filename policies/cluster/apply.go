@@ -108,6 +108,8 @@ func (d *draft) applyPolicies(c *Command) error {
 		return d.retire(c.Retire)
 	case c.Quarantine != nil:
 		return d.quarantine(c.Quarantine)
+	case c.Strike != nil:
+		return d.strike(c.Strike)
 	case c.Forget != nil:
 		return d.forgetPolicies(c.Forget)
 	case c.RegisterKind != nil:
@@ -125,7 +127,7 @@ func (c *Command) parts() int {
 	for _, set := range []bool{c.Bootstrap != nil, c.Join != nil, c.Reroute != nil, c.InSync != nil, c.Opened != nil, c.Failed != nil,
 		c.HandOver != nil, c.Member != nil, c.Keyspace != nil, c.Settings != nil, c.Voters != nil, c.Push != nil, c.Stage != nil,
 		c.Register != nil, c.Activate != nil, c.Shadow != nil, c.Retire != nil, c.Quarantine != nil, c.Forget != nil, c.Failover != nil,
-		c.Drain != nil, c.RegisterKind != nil, c.UseKind != nil, c.ForgetKind != nil, c.Moves != nil} {
+		c.Drain != nil, c.RegisterKind != nil, c.UseKind != nil, c.ForgetKind != nil, c.Moves != nil, c.Strike != nil} {
 		if set {
 			n++
 		}

@@ -43,7 +43,7 @@ func Check(s *State) error {
 	if err := s.checkPolicies(); err != nil {
 		return err
 	}
-	return cmp.Or(s.checkFailovers(), s.checkDrains(), s.checkAmendments(), s.checkKinds(), s.checkRebalances())
+	return cmp.Or(s.checkFailovers(), s.checkDrains(), s.checkAmendments(), s.checkKinds(), s.checkRebalances(), s.checkStruck())
 }
 
 func (s *State) checkMembers() error {

@@ -14,7 +14,8 @@ import (
 //	          [module…], [policy…], [quarantined…], policies changed at, [failover…],       these five from format 2 on
 //	          [amendment…], [drain…],                                                       these two from format 3 on
 //	          [kind…], kinds changed at,                                                    and these from format 4 on
-//	          [rebalance…]]                                                                 and these from format 5 on
+//	          [rebalance…],                                                                 and these from format 5 on
+//	          [struck…]]                                                                    and these from format 7 on
 //
 // where a drain without a node, which is one of moves, is of format 6;
 //
@@ -30,12 +31,13 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 6
+	Format         = 7
 	FormatPolicies = 2 // the first with modules and policies
 	FormatHistory  = 3 // the first with a history of drains and settings
 	FormatKinds    = 4 // the first with kinds of actors
 	FormatBudget   = 5 // the first that counts relocations for balance
 	FormatMoves    = 6 // the first with moves of copies in the history of drains
+	FormatStrikes  = 7 // the first that counts how often modules have failed
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

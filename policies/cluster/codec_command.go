@@ -35,7 +35,8 @@ func changesOf(c *Command) []change {
 		changeOf(&c.RegisterKind, (*codec).registerKind),
 		changeOf(&c.UseKind, (*codec).useKind),
 		changeOf(&c.ForgetKind, (*codec).forgetKind), // the last of FormatKinds
-		changeOf(&c.Moves, (*codec).beginMoves),
+		changeOf(&c.Moves, (*codec).beginMoves),      // the last of FormatMoves
+		changeOf(&c.Strike, (*codec).strikeModule),
 	}
 }
 
@@ -43,12 +44,13 @@ func changeOf[T any](p **T, code func(*codec, *T)) change {
 	return change{present: *p != nil, make: func() { *p = new(T) }, code: func(c *codec) { code(c, *p) }}
 }
 
-// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory, of FormatKinds and of FormatMoves.
+// The numbers of the first change that FormatPolicies has and format 1 has not, and of the first of FormatHistory, of FormatKinds, of FormatMoves and of FormatStrikes.
 const (
 	firstOfPolicies = 11
 	firstOfHistory  = 20
 	firstOfKinds    = 21
 	firstOfMoves    = 24
+	firstOfStrikes  = 25
 )
 
 // Format is the lowest format that has this command; releases that read only lower ones must not meet it in the log.
@@ -64,6 +66,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case which >= firstOfStrikes:
+		return FormatStrikes
 	case which >= firstOfMoves:
 		return FormatMoves
 	case c.Reroute != nil && len(c.Reroute.Rebalances) > 0:

@@ -61,6 +61,17 @@ func (c *codec) quarantined(q *Quarantined) {
 	c.int64(&q.At)
 }
 
+func (c *codec) struck(x *Struck) {
+	c.fields(5)
+	text(c, &x.Digest)
+	text(c, &x.Policy)
+	number(c, &x.Strikes)
+	text(c, &x.Last)
+	c.int64(&x.At)
+}
+
+func (c *codec) strikeModule(x *StrikeModule) { c.struck((*Struck)(x)) }
+
 func (c *codec) pushChunk(p *PushChunk) {
 	c.fields(5)
 	text(c, &p.Digest)

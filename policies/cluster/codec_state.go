@@ -49,16 +49,22 @@ func (c *codec) state(s *State) {
 	if format >= FormatBudget {
 		list(c, &s.Rebalances, (*codec).rebalance)
 	}
+	if format >= FormatStrikes {
+		list(c, &s.Struck, (*codec).struck)
+	}
 	if c.d != nil && s.format() != format {
 		c.d.Refuse("a state that holds nothing new in the format for it")
 	}
 }
 
 // stateFields counts the fields of a state, by format.
-var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21, FormatMoves: 21}
+var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21, FormatMoves: 21, FormatStrikes: 22}
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
+	if len(s.Struck) > 0 {
+		return FormatStrikes
+	}
 	if first(s.Drains, func(x *Drain) bool { return x.moves() }) != nil {
 		return FormatMoves
 	}

@@ -43,6 +43,9 @@ type Command struct {
 
 	// What follows is of FormatMoves.
 	Moves *BeginMoves
+
+	// What follows is of FormatStrikes.
+	Strike *StrikeModule
 }
 
 // Bootstrap makes a cluster out of nothing: it is the first command of a log, and refused ever after.

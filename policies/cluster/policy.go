@@ -106,7 +106,8 @@ type RetirePolicy struct {
 	At   int64
 }
 
-// QuarantineModule takes a module out of force wherever it is, or with Lift ends its quarantine. It may be one that is built in.
+// QuarantineModule takes a module out of force wherever it is, or with Lift ends its quarantine and forgets its strikes. It may be one
+// that is built in.
 type QuarantineModule struct {
 	Digest Digest
 	Policy string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -75,6 +76,7 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{ForgetKind: &ForgetKind{Name: "vote"}}, FormatKinds},
 		{&Command{Reroute: &Reroute{Rebalances: []Rebalance{{Shard: 1, At: 2, Bytes: 3}}}}, FormatBudget},
 		{&Command{Moves: &BeginMoves{Record: []byte{1}}}, FormatMoves},
+		{&Command{Strike: &StrikeModule{Digest: DigestOf(nil), Strikes: 1, Last: "a trap"}}, FormatStrikes},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {
@@ -184,6 +186,7 @@ type ruled struct {
 	previous    map[string]PolicyUse
 	shadow      map[string]PolicyUse
 	quarantined map[Digest]bool
+	strikes     map[Digest]uint32
 	ready       map[Digest]map[shards.NodeID]shards.Epoch
 }
 
@@ -194,7 +197,7 @@ func TestRandomPolicies(t *testing.T) {
 	activated := 0
 	for run := range *runsFlag {
 		w := newWorld(t, rand.New(rand.NewPCG(seed, uint64(run))))
-		m := &ruled{map[string]map[uint32]Digest{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[Digest]bool{}, map[Digest]map[shards.NodeID]shards.Epoch{}}
+		m := &ruled{map[string]map[uint32]Digest{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[Digest]bool{}, map[Digest]uint32{}, map[Digest]map[shards.NodeID]shards.Epoch{}}
 		var digests []Digest
 		code := map[Digest][]byte{}
 		for i := range 5 {
@@ -231,7 +234,7 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 	of, known := m.versions[name][number]
 	bad := !known || m.quarantined[of]
 	use := PolicyUse{number, pick(w.rand, []string{"", `{"x":1}`})}
-	switch w.rand.IntN(10) {
+	switch w.rand.IntN(11) {
 	case 0, 1, 2:
 		m.stage(w, digest)
 	case 3:
@@ -291,6 +294,8 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 		w.must(&Command{Quarantine: &QuarantineModule{Digest: digest, Policy: name, Reason: "it trapped", Lift: !m.quarantined[digest]}})
 	case 9:
 		m.forget(w, name)
+	case 10:
+		m.strike(w, name, digest)
 	}
 	return activated
 }
@@ -316,8 +321,20 @@ func (m *ruled) stage(w *world, digest Digest) {
 	}
 }
 
-// lockUp quarantines a module in the model, or lifts that.
+// strike notes that a module has failed: what is not in quarantine has the most that was ever said of it since.
+func (m *ruled) strike(w *world, name string, digest Digest) {
+	n := 1 + uint32(w.rand.IntN(3))
+	o := w.apply(&Command{Strike: &StrikeModule{Digest: digest, Policy: name, Strikes: n, Last: "a trap", At: 7}})
+	if more := !m.quarantined[digest] && n > m.strikes[digest]; o.Err != nil || o.Changed != more {
+		w.Fatalf("%s: %d strikes after %d, quarantined %t: %+v", w.step, n, m.strikes[digest], m.quarantined[digest], o)
+	} else if more {
+		m.strikes[digest] = n
+	}
+}
+
+// lockUp quarantines a module in the model, or lifts that; either forgets its strikes.
 func (m *ruled) lockUp(digest Digest, lift bool) {
+	delete(m.strikes, digest)
 	if lift {
 		delete(m.quarantined, digest)
 		return
@@ -358,6 +375,13 @@ func (m *ruled) forget(w *world, name string) {
 
 func (w *world) compare(m *ruled) {
 	w.Helper()
+	strikes := map[Digest]uint32{}
+	for _, x := range w.state.Struck {
+		strikes[x.Digest] = x.Strikes
+	}
+	if !maps.Equal(strikes, m.strikes) {
+		w.Fatalf("%s: strikes %v, and the model has %v", w.step, strikes, m.strikes)
+	}
 	for _, name := range []string{"a", "b", "c"} {
 		p := w.state.Policy(name)
 		if p == nil {

@@ -217,6 +217,7 @@ func (d *draft) quarantine(c *QuarantineModule) error {
 			d.Quarantine = slices.Delete(slices.Clone(d.Quarantine), i, i+1)
 			d.police()
 		}
+		d.acquit(c.Digest)
 		return nil
 	}
 	switch {
@@ -227,6 +228,7 @@ func (d *draft) quarantine(c *QuarantineModule) error {
 	case found:
 		return nil
 	}
+	d.acquit(c.Digest)
 	d.Quarantine = slices.Insert(slices.Clone(d.Quarantine), i, Quarantined{Digest: c.Digest, Policy: c.Policy, Reason: c.Reason, At: c.At})
 	if len(d.Quarantine) > MaxQuarantined {
 		d.Quarantine = slices.DeleteFunc(d.Quarantine, d.oldestQuarantine())
@@ -244,13 +246,7 @@ func (d *draft) quarantine(c *QuarantineModule) error {
 // all are.
 func (d *draft) oldestQuarantine() func(Quarantined) bool {
 	old := slices.MinFunc(d.Quarantine, func(a, b Quarantined) int {
-		used := func(q Quarantined) int {
-			if d.Used(q.Digest) {
-				return 1
-			}
-			return 0
-		}
-		return cmp.Or(cmp.Compare(used(a), used(b)), cmp.Compare(a.At, b.At), cmp.Compare(a.Digest, b.Digest))
+		return cmp.Or(d.unused(a.Digest, b.Digest), cmp.Compare(a.At, b.At), cmp.Compare(a.Digest, b.Digest))
 	})
 	return func(q Quarantined) bool { return q.Digest == old.Digest }
 }

@@ -13,6 +13,7 @@ import (
 //	activate POLICY [version=N] [settings=JSON]
 //	shadow POLICY [version=N]
 //	rollback POLICY [if=N], deactivate POLICY, reset POLICY
+//	strike WORD n=N last=L                            how often a module has failed by now
 //	quarantine WORD reason=R, lift WORD
 //	forget POLICY [version=N]
 //	policies                                          what is there
@@ -43,6 +44,8 @@ func (l line) policies() {
 		p.apply(&Command{Shadow: &ShadowPolicy{Name: l.words[1], Version: version}})
 	case "rollback", "deactivate", "reset":
 		p.apply(&Command{Retire: &RetirePolicy{Name: l.words[1], How: retreats[verb], If: uint32(l.number(l.set["if"], 0))}})
+	case "strike":
+		p.apply(&Command{Strike: &StrikeModule{Digest: DigestOf([]byte(l.words[1])), Policy: "?", Strikes: uint32(l.number(l.set["n"], 0)), Last: spaced("last"), At: 1}})
 	case "quarantine", "lift":
 		p.apply(&Command{Quarantine: &QuarantineModule{Digest: DigestOf([]byte(l.words[1])), Policy: "?", Reason: spaced("reason"), At: 1, Lift: verb == "lift"}})
 	case "forget":
@@ -110,6 +113,9 @@ func (l line) listPolicies() {
 			text += "; " + p.Note
 		}
 		l.say("%s", text)
+	}
+	for _, x := range s.Struck {
+		l.say("failed %d times %s: %s", x.Strikes, x.Digest.Short(), x.Last)
 	}
 	for _, q := range s.Quarantine {
 		l.say("quarantined %s: %s", q.Digest.Short(), q.Reason)

@@ -21,12 +21,13 @@ import "github.com/troupe-actors/troupe/shards"
 // 12. Policies are sorted by Name, with versions that ascend, each a whole module; what is in use is there and not quarantined.
 // 13. Every member reads the format that the state needs: FormatPolicies with a module, a policy, a quarantine or a failover,
 // FormatHistory with a drain or an amendment, FormatKinds with a kind of actors, FormatBudget with a relocation for balance that is counted,
-// FormatMoves with moves of copies among the drains.
+// FormatMoves with moves of copies among the drains, FormatStrikes with a module that has failed.
 // 14. Failovers are in the order in which they were opened, each life once, within their bounds; the open ones have deposed somebody.
 // 15. Drains are in the order in which they were opened, within their bounds.
 // 16. Amendments are in order, within their bounds, and each changed something.
 // 17. Kinds are sorted by Name, with up to three versions that ascend, each a whole module; what is in use is there.
 // 18. Rebalances name shards that exist, within their bounds.
+// 19. Struck is sorted by Digest, within its bounds; each has a strike, a reason, and no quarantine.
 type State struct {
 	Cluster      string        // id of the cluster, 40 hexadecimal digits; empty before Bootstrap
 	Version      uint64        // raised by one with each command that changed anything
@@ -56,6 +57,9 @@ type State struct {
 
 	// What follows is of FormatBudget.
 	Rebalances []Rebalance // relocations for balance alone, in the order in which they were begun; see Budgeted
+
+	// What follows is of FormatStrikes.
+	Struck []Struck // sorted by Digest: modules that have failed, and are not in quarantine for it yet
 }
 
 // Keyspace is a keyspace with what the cluster has to know of it beside its settings.

@@ -134,7 +134,7 @@ func New(key Key, by Software, taken time.Time, in allocator.Input, plan *alloca
 // policies were asked is in Policies.
 func planned(s *cluster.State) *cluster.State {
 	p := *s
-	p.Modules, p.Policies, p.Quarantine, p.PoliciesAt, p.Failovers, p.Amendments, p.Drains, p.Kinds, p.KindsAt = nil, nil, nil, 0, nil, nil, nil, nil, 0
+	p.Modules, p.Policies, p.Quarantine, p.PoliciesAt, p.Failovers, p.Amendments, p.Drains, p.Kinds, p.KindsAt, p.Struck = nil, nil, nil, 0, nil, nil, nil, nil, 0, nil
 	return &p
 }
 
