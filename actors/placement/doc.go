@@ -15,7 +15,7 @@
 //
 //	State.Modules ──► stager: compiles, one at a time, on every member that may lead ──► shelf, StageReport
 //	State.Policies ─► mind: a set for one goroutine, made anew between two plans when what is in force has changed
-//	                    ├── plans          faults ──► docket ──► QuarantineModule after three
+//	                    ├── plans          faults ──► docket ──► StrikeModule, QuarantineModule after three
 //	                    ├── requests       moves of a shard, slow plans ──► unrest ──► RetirePolicy while on probation
 //	                    └── comparisons    with what is in the shadow, of the same inputs, after the plan, newest first
 //

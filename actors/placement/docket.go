@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,93 +13,114 @@ import (
 	"github.com/troupe-actors/troupe/policies/hosted"
 )
 
-// docket counts how often modules have failed on this node, whoever asked them, so that a mind which is made anew does not
-// begin to count again. Its methods may be called concurrently.
+// docket counts how often modules have failed on this node, whoever asked them, until the cluster state has it: a mind which is made anew
+// does not begin to count again, and neither does whoever leads next. Its methods may be called concurrently.
 type docket struct {
 	mu    sync.Mutex
+	seen  *cluster.State // the newest that was looked at
 	cases map[cluster.Digest]*file
 }
 
-// file is what is known against one module.
+// file is what is known against one module and not in the state yet.
 type file struct {
-	policy string
-	faults int
-	last   string // the newest fault's text
-	shut   bool   // the state has had it quarantined
+	policy  string
+	strikes int    // how often it has failed, those times included that the state has
+	noted   int    // how often by the state that was seen
+	last    string // the newest fault's text
 }
 
-// enter adds faults.
-func (d *docket) enter(faults []hosted.Fault) {
+// read brings the files to a state. What that has is no file any more; what was lifted since counts no longer.
+func (d *docket) read(s *cluster.State) {
+	if d.seen != nil && s.Version < d.seen.Version {
+		return
+	}
+	d.seen = s
+	for digest, c := range d.cases {
+		n := int(s.Strikes(digest))
+		if n < c.noted {
+			c.strikes -= c.noted
+		}
+		if c.noted = n; c.strikes <= n || s.Quarantined(digest) != nil {
+			delete(d.cases, digest)
+		}
+	}
+}
+
+// enter adds faults, but for those of modules in quarantine.
+func (d *docket) enter(s *cluster.State, faults []hosted.Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.read(s)
 	for _, f := range faults {
-		if d.cases == nil {
-			d.cases = map[cluster.Digest]*file{}
-		}
-		c := d.cases[cluster.Digest(f.Digest)]
-		if c == nil {
-			c = &file{}
-			d.cases[cluster.Digest(f.Digest)] = c
-		}
-		if c.policy, c.last = f.Policy, f.Text; f.Spared {
+		digest := cluster.Digest(f.Digest)
+		if f.Spared || d.seen.Quarantined(digest) != nil {
 			continue
 		}
-		if c.faults++; f.Out {
-			c.faults = max(c.faults, hosted.Strikes) // it had several faults in one
+		c := d.cases[digest]
+		if c == nil {
+			n := int(d.seen.Strikes(digest))
+			c = &file{strikes: n, noted: n}
+			if d.cases == nil {
+				d.cases = map[cluster.Digest]*file{}
+			}
+			d.cases[digest] = c
+		}
+		c.policy, c.last = f.Policy, f.Text
+		if c.strikes++; f.Out {
+			c.strikes = max(c.strikes, hosted.Strikes) // it had several faults in one
 		}
 	}
 }
 
-// strikes is how often a module has failed, as far as that counts by a state: not what led to a quarantine that was lifted.
+// strikes is how often a module has failed, as far as that counts: not what led to a quarantine that was lifted.
 func (d *docket) strikes(s *cluster.State, digest cluster.Digest) int {
-	shut := s.Quarantined(digest) != nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c := d.cases[digest]
-	switch {
-	case shut:
+	d.read(s)
+	switch c := d.cases[digest]; {
+	case d.seen.Quarantined(digest) != nil:
 		return hosted.Strikes
-	case c == nil || c.shut:
-		return 0
+	case c != nil:
+		return min(c.strikes, hosted.Strikes)
 	}
-	return min(c.faults, hosted.Strikes)
+	return min(int(d.seen.Strikes(digest)), hosted.Strikes)
 }
 
-// close notes that a module has been quarantined.
+// close forgets a module that has been quarantined: that may be lifted before a state with it is looked at.
 func (d *docket) close(digest cluster.Digest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.cases[digest]; c != nil {
-		c.shut = true
-	}
+	delete(d.cases, digest)
 }
 
-// due lists the modules that must be quarantined and are not by this state. One whose quarantine was lifted begins anew.
-func (d *docket) due(s *cluster.State) (list []*cluster.QuarantineModule) {
+// due lists what the state must be told: modules that have to be quarantined, and how often others have failed by now, where every
+// member reads that.
+func (d *docket) due(s *cluster.State) (list []*cluster.Command) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for digest, c := range d.cases {
-		switch shut := s.Quarantined(digest) != nil; {
-		case shut:
-			c.shut = true
-		case c.shut:
-			delete(d.cases, digest)
-		case c.faults >= hosted.Strikes:
-			reason := fmt.Sprintf("it failed %d times; the last time: %s", c.faults, c.last)
-			list = append(list, &cluster.QuarantineModule{Digest: digest, Policy: c.policy, Reason: cluster.ShortReason(reason)})
+	d.read(s)
+	at := time.Now().Unix()
+	for _, digest := range slices.Sorted(maps.Keys(d.cases)) {
+		switch c := d.cases[digest]; {
+		case c.strikes >= hosted.Strikes:
+			reason := fmt.Sprintf("it failed %d times; the last time: %s", c.strikes, c.last)
+			list = append(list, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: digest, Policy: c.policy, Reason: cluster.ShortReason(reason), At: at}})
+		case d.seen.CountsStrikes():
+			list = append(list, &cluster.Command{Strike: &cluster.StrikeModule{Digest: digest, Policy: c.policy, Strikes: uint32(c.strikes), Last: cluster.ShortReason(c.last), At: at}})
 		}
 	}
-	slices.SortFunc(list, func(a, b *cluster.QuarantineModule) int { return cmp.Compare(a.Digest, b.Digest) })
 	return list
 }
 
-// judge proposes the quarantines that are due, and takes back a policy that makes the cluster restless. It is called between
-// plans.
+// judge proposes what the docket has to tell, quarantines among it, and takes back a policy that makes the cluster restless. It is called
+// between plans.
 func (p *Placement) judge(term uint64) {
 	s := p.c.Group.State()
-	for _, q := range p.docket.due(s) {
-		q.At = time.Now().Unix()
-		if p.order(term, &cluster.Command{Quarantine: q}) {
+	for _, c := range p.docket.due(s) {
+		if !p.order(term, c) {
+			continue
+		}
+		if q := c.Quarantine; q != nil {
 			p.docket.close(q.Digest)
 			p.c.Log.Error("a policy is quarantined", "policy", q.Policy, "module", q.Digest.Short(), "reason", q.Reason)
 		}

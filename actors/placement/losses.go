@@ -112,7 +112,7 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	loss, err := allocator.Lose(in, node, func() bool { return p.ctx.Err() != nil })
 	p.drain(m)
 	if len(p.docket.due(p.c.Group.State())) > 0 {
-		p.wakeLoop() // the goroutine that plans has them quarantined
+		p.wakeLoop() // the goroutine that plans tells the state of them
 	}
 	if errors.Is(err, allocator.ErrStopped) {
 		return

@@ -185,6 +185,6 @@ func (p *Placement) drain(m *mind) (faults []hosted.Fault) {
 		p.tails.log(faults[i].Policy, "fault", faults[i].Text, m.shadow)
 		p.c.Faulted(faults[i])
 	}
-	p.docket.enter(faults)
+	p.docket.enter(p.c.Group.State(), faults)
 	return faults
 }

@@ -115,7 +115,7 @@ func (p *Placement) contrast(x *exposure, active, shadow *chair) *Comparison {
 		c.Faults = append(c.Faults, f.Text)
 	}
 	if len(p.docket.due(s)) > 0 {
-		p.wakeLoop() // the goroutine that plans has them quarantined
+		p.wakeLoop() // the goroutine that plans tells the state of them
 	}
 	return c
 }

@@ -54,6 +54,8 @@ type PolicyVersion struct {
 	Size        int           `json:"size"`
 	Pushed      int64         `json:"pushed"`                // Unix seconds
 	Quarantined string        `json:"quarantined,omitempty"` // why
+	Strikes     int           `json:"strikes,omitempty"`     // how often it has failed, if it is not quarantined for it
+	Fault       string        `json:"fault,omitempty"`       // what it did the last time
 	Ready       []PolicyReady `json:"ready"`                 // of every member that may lead
 	Manifest    *abi.Manifest `json:"manifest,omitempty"`    // of /_policy/{name} alone
 }
@@ -252,6 +254,9 @@ func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyI
 		one := PolicyVersion{Version: v.Number, Digest: string(v.Digest), Label: v.Label, Size: m.Size, Pushed: v.Pushed, Ready: readiness(state, m, cluster.RoleMeta)}
 		if q := state.Quarantined(v.Digest); q != nil {
 			one.Quarantined = q.Reason
+		}
+		if x := state.StruckModule(v.Digest); x != nil {
+			one.Strikes, one.Fault = int(x.Strikes), x.Last
 		}
 		if manifests {
 			one.Manifest, _ = abi.StoredManifest(m.Bytes()) // it was looked at when it was pushed

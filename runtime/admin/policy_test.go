@@ -24,6 +24,32 @@ func keepOff(t *testing.T, name string) []byte {
 	return append(append(code, 0, byte(len(section))), section...)
 }
 
+// TestStrikesAreTold: how often a version has failed is told, and forgotten by who lifts what is no quarantine yet.
+func TestStrikesAreTold(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	for _, word := range []string{"one", "two"} {
+		digest, err := client.PushModule(ctx, keepOff(t, word), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.RegisterPolicy(ctx, "spare", digest, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.apply(t, &cluster.Command{Strike: &cluster.StrikeModule{Digest: a.state.Policy("spare").At(1).Digest, Policy: "spare", Strikes: 2, Last: "it trapped"}})
+	p, err := client.Policy(ctx, "spare")
+	if err != nil || p.Find(1).Strikes != 2 || p.Find(1).Fault != "it trapped" || p.Find(2).Strikes != 0 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := client.QuarantinePolicy(ctx, "spare", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = client.Policy(ctx, "spare"); err != nil || p.Find(1).Strikes != 0 || p.Find(1).Fault != "" {
+		t.Errorf("lifted: %+v %v", p, err)
+	}
+}
+
 // ready lets every member say that it can run every module, or why not.
 func (a *agreed) ready(t *testing.T, problem string) {
 	t.Helper()

@@ -161,9 +161,14 @@ func (s *Server) quarantinePolicy(x *exchange, _ *query) error {
 		return err
 	}
 	if body.Lift && body.Version == 0 {
-		for i := range p.Versions {
-			if state.Quarantined(p.Versions[i].Digest) != nil {
-				v = &p.Versions[i]
+		for _, held := range []func(cluster.Digest) bool{
+			func(d cluster.Digest) bool { return state.Strikes(d) > 0 },
+			func(d cluster.Digest) bool { return state.Quarantined(d) != nil },
+		} {
+			for i := range p.Versions {
+				if held(p.Versions[i].Digest) {
+					v = &p.Versions[i]
+				}
 			}
 		}
 	}

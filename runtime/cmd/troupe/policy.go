@@ -99,10 +99,20 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 // noteText is how the last change of a policy came about, behind the newest version if that must not be in force.
 func noteText(p *admin.PolicyInfo) string {
 	newest := p.Find(0)
+	for i := range p.Versions {
+		if v := &p.Versions[i]; v.Strikes > 0 && p.Active != nil && p.Active.Version == v.Version {
+			return strings.TrimSuffix(fmt.Sprintf("version %d %s; %s", v.Version, strikesText(v), p.Note), "; ")
+		}
+	}
 	if newest.Quarantined == "" || strings.HasPrefix(p.Note, fmt.Sprintf("version %d was quarantined", newest.Version)) {
 		return p.Note
 	}
 	return strings.TrimSuffix(fmt.Sprintf("version %d is quarantined; %s", newest.Version, p.Note), "; ")
+}
+
+// strikesText is how near to quarantine a version is.
+func strikesText(v *admin.PolicyVersion) string {
+	return fmt.Sprintf("has failed %d of %d times: %s", v.Strikes, hosted.Strikes, v.Fault)
 }
 
 // brief is as much of a note as a table has room for; inspect prints all of it.
@@ -248,6 +258,9 @@ func (r *remote) printPolicy(p *admin.PolicyInfo) error {
 		}
 		if v.Quarantined != "" {
 			word += "; quarantined: " + v.Quarantined
+		}
+		if v.Strikes > 0 {
+			word += "; " + strikesText(v)
 		}
 		rows = append(rows, []string{fmt.Sprint(v.Version), v.Label, v.Digest[:12], byteText(int64(v.Size)), time.Unix(v.Pushed, 0).Format(time.DateTime), word})
 	}

@@ -298,11 +298,12 @@ func policyQuarantineCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "quarantine NAME", Short: "keep a version out of force, wherever it is", Args: cobra.ExactArgs(1),
 		Long: `Takes a version out of force and out of the shadow, and keeps it from being activated: what was in force before is again. The leader
-does this by itself with a module that fails three times. With --lift it may be activated again, which does not put it in force.`,
+does this by itself with a module that fails three times, whoever led when it failed; "troupe policy inspect" says how often it has.
+With --lift it may be activated again, which does not put it in force, and its failures are counted from none.`,
 		Example: `  troupe policy quarantine spare --reason "it empties zone b"
   troupe policy quarantine spare --version 2 --lift`,
 	}
-	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: what is in force; to lift: the newest that is quarantined)")
+	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: what is in force; to lift: the newest that is quarantined, or has failed)")
 	cmd.Flags().StringVar(&reason, "reason", "", "what people read who wonder why it is not in force")
 	cmd.Flags().BoolVar(&lift, "lift", false, "end the quarantine")
 	r := withCluster(c, cmd)
