@@ -286,6 +286,7 @@ func checkNothingInvented(t *testing.T, addr string, writers []*writer) {
 	c := connect(t, addr)
 	found := map[string]bool{}
 	for cursor := "0"; ; {
+		must(t, c.SetDeadline(time.Now().Add(patience))) // of a page: after many kills all of them take longer
 		page := do(t, c, "SCAN", cursor, "COUNT", "1000").([]any)
 		cursor = page[0].(string)
 		for _, k := range page[1].([]any) {
