@@ -68,22 +68,23 @@ func WithManifest(module, manifest []byte) ([]byte, error) {
 
 // Custom is the content of a module's custom section of that name; nil if it has none. Two of them are an error.
 func Custom(module []byte, name string) ([]byte, error) {
-	all, err := sections(module)
-	if err != nil {
-		return nil, err
+	content, found, err := custom(module, name)
+	if err == nil && found > 1 {
+		return nil, fmt.Errorf("%w: the module has %d sections %s, and must have one", ErrManifest, found, name)
 	}
-	var content []byte
-	found := 0
+	return content, err
+}
+
+// custom is the content of the last custom section of that name, and how many there are.
+func custom(module []byte, name string) (content []byte, found int, err error) {
+	all, err := sections(module)
 	for _, s := range all {
 		if s.name == name {
 			content = s.content
 			found++
 		}
 	}
-	if found > 1 {
-		return nil, fmt.Errorf("%w: the module has %d sections %s, and must have one", ErrManifest, found, name)
-	}
-	return content, nil
+	return content, found, err
 }
 
 // WithCustom gives a copy of the module with one custom section of that name, at its end.

@@ -173,7 +173,7 @@ func TestVectorSettings(t *testing.T) {
 }
 
 // firstImage is the image of ABI.md's example.
-func firstImage(t *testing.T) *Image {
+func firstImage(t testing.TB) *Image {
 	t.Helper()
 	b, err := NewBuilder(Counts{Nodes: 3, Keyspaces: 1, Shards: 1, Slots: 8}, 1, []Column{NodeFlags})
 	if err != nil {
@@ -207,6 +207,7 @@ func TestTextIsTheCode(t *testing.T) {
 		"first":    "```wat\n" + read("first.wat") + "```\n",
 		"manifest": "```json\n" + read("first.json") + "```\n",
 		"image":    "```\n" + hex.Dump(firstImage(t).Bytes()) + "```\n",
+		"vectors":  "```json\n" + promisedText(t) + "```\n",
 	} {
 		from, to := "<!-- "+part+" begin -->\n", "<!-- "+part+" end -->"
 		before, rest, found := strings.Cut(text, from)
