@@ -171,8 +171,13 @@ func (g *guest) see(b *board, part *abi.Part) *Fault {
 	if fault := g.shown(b); fault != nil {
 		return fault
 	}
-	c := b.image.Counts()
-	nodes := (c.Nodes + 255) &^ 255
+	g.layout = b.layout
+	return g.furnish(b.image.Counts().Nodes)
+}
+
+// furnish has room for answers about so many nodes.
+func (g *guest) furnish(nodes int) *Fault {
+	nodes = (nodes + 255) &^ 255
 	if fault := g.room(&g.row, nodes); fault != nil {
 		return fault
 	}
@@ -184,7 +189,6 @@ func (g *guest) see(b *board, part *abi.Part) *Fault {
 	if len(g.blank) < nodes {
 		g.blank = make([]byte, nodes)
 	}
-	g.layout = b.layout
 	return nil
 }
 
@@ -208,18 +212,25 @@ const changeCost = 64
 // whole writes all of the image.
 func (g *guest) whole() { g.part.Write(g.memory(g.image, g.part.Size())) }
 
-// shown tells the guest of the image that has been written.
+// shown tells the guest of the board's image, which has been written.
 func (g *guest) shown(b *board) *Fault {
-	c := b.image.Counts()
+	if fault := g.state(g.part.Size(), b.image.Counts()); fault != nil {
+		return fault
+	}
+	g.epoch, g.logged, g.read, g.clean = b.epoch, b.logged, len(b.log), false
+	return nil
+}
+
+// state tells the guest of an image of so many bytes, with tables of these lengths, that has been written.
+func (g *guest) state(size int, c abi.Counts) *Fault {
 	fuel := stateFuel + stateRowFuel*uint64(c.Nodes*(1+c.Keyspaces)+c.Shards*(1+c.Slots))
-	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(g.part.Size()))
+	refused, fault := g.call(abi.ExportState, fuel, uint64(g.image.at), uint64(size))
 	if fault != nil {
 		return fault
 	}
 	if refused != 0 {
 		return g.v.faulty(abi.ExportState, Refused, "it refuses the state with %d: %s", refused, g.said())
 	}
-	g.epoch, g.logged, g.read, g.clean = b.epoch, b.logged, len(b.log), false
 	return nil
 }
 
