@@ -10,12 +10,13 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/wasm/abi"
 	"github.com/troupe-actors/troupe/wasm/abi/act"
 )
 
 // How the stager works.
 const (
-	compileLimit = 3 * time.Minute     // for one module: a Go guest takes a second on a machine that has nothing else to do
+	compileLimit = 3 * time.Minute     // for one module, its golden vectors included: a Go guest takes a second on a machine that has nothing else to do
 	stageAgain   = time.Second         // after a report that was not committed
 	uploadLimit  = 15 * time.Minute    // an upload that has not gone on for so long, or has become no policy, is collected
 	versionLimit = 30 * 24 * time.Hour // a version that has not been of use for so long is collected
@@ -23,8 +24,8 @@ const (
 	houseDelay   = 2 * time.Second // after the start, which has enough to do; until then the twins decide
 )
 
-// stager compiles the modules of the state in the background, one at a time, and tells the cluster which it can run. A module
-// is activated only once every member that may lead has said so: then none of them compiles when it begins to lead.
+// stager compiles the modules of the state in the background, one at a time, plays the golden vectors that they carry, and tells the cluster
+// which it can run. A module is activated only once every member that may lead has said so: then none of them compiles when it begins to lead.
 type stager struct {
 	p       *Placement
 	modules *cluster.Module // the first of the list that was looked at: states share what has not changed
@@ -128,7 +129,7 @@ func (g *stager) isActor(m *cluster.Module) bool {
 	return is
 }
 
-// compile makes a module ready, or finds out why it cannot be. known is false if this node is about to stop.
+// compile makes a module ready, or finds out why it cannot be: also since it answers a golden vector otherwise than recorded. known is false if this node is about to stop.
 func (g *stager) compile(m *cluster.Module) (problem string, known bool) {
 	if g.p.c.Engine == nil {
 		problem = "it was built or started without an engine for WebAssembly"
@@ -138,7 +139,7 @@ func (g *stager) compile(m *cluster.Module) (problem string, known bool) {
 	ctx, cancel := context.WithTimeout(g.p.ctx, compileLimit)
 	defer cancel()
 	begun := time.Now()
-	version, err := hosted.Load(ctx, g.p.c.Engine, m.Bytes())
+	version, played, err := prepare(ctx, g.p.c.Engine, m.Bytes())
 	if g.p.ctx.Err() != nil {
 		if version != nil {
 			_ = version.Close() // of a node that stops
@@ -149,10 +150,26 @@ func (g *stager) compile(m *cluster.Module) (problem string, known bool) {
 		problem = cluster.ShortReason(err.Error())
 		g.p.c.Log.Warn("a module of a policy cannot run on this node", "module", m.Digest.Short(), "reason", problem)
 	} else {
-		g.p.c.Log.Info("a module of a policy is ready", "module", m.Digest.Short(), "policy", version.Name(), "version", version.Manifest.Version, "took", time.Since(begun).Round(time.Millisecond))
+		g.p.c.Log.Info("a module of a policy is ready", "module", m.Digest.Short(), "policy", version.Name(), "version", version.Manifest.Version, "vectors", played, "took", time.Since(begun).Round(time.Millisecond))
 	}
 	g.p.shelf.put(m.Digest, version, problem)
 	return problem, true
+}
+
+// prepare compiles a module and plays the golden vectors that it carries: what does not answer them here as recorded is not to run here.
+func prepare(ctx context.Context, e *hosted.Engine, code []byte) (version *hosted.Version, played int, err error) {
+	vectors, err := abi.FindVectors(code)
+	if err != nil {
+		return nil, 0, err
+	}
+	if version, err = hosted.Load(ctx, e, code); err != nil || vectors == nil {
+		return version, 0, err
+	}
+	if err = version.Prove(ctx, vectors); err != nil {
+		_ = version.Close() // nobody has asked it
+		return nil, 0, err
+	}
+	return version, vectors.Count(), nil
 }
 
 // say proposes a report.
