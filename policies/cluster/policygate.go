@@ -8,12 +8,20 @@ import (
 	"strings"
 )
 
-// MaxGatePlans is how many comparisons a gate can look at: no leader keeps more.
-const MaxGatePlans = 100
+// Bounds of a gate.
+const (
+	MaxGatePlans   = 100  // comparisons that it can look at: no leader keeps more
+	MaxGateVectors = 1024 // golden vectors that it can ask for: no module carries more
+)
 
-// PolicyGate is what must hold of the comparisons of a version in the shadow with what is in force before it is activated.
+// formatVectors is a format that every release reads which plays the golden vectors of modules, and none that was made before.
+const formatVectors = FormatMoves
+
+// PolicyGate is what must hold before a version is activated: of its module, and of the comparisons of it in the shadow with what is in force.
+// It asks for vectors, or looks at plans, or both; other limits are of the plans that it looks at.
 type PolicyGate struct {
-	Plans   int     // the newest in a row that must have been made with this version and its settings; 1 to MaxGatePlans
+	Vectors int     // golden vectors that its module must carry, at least; every node that is ready for it has played them. 0: none
+	Plans   int     // the newest in a row that must have been made with this version and its settings, up to MaxGatePlans; 0: it looks at none
 	Flips   int     // verdicts that are others, at most, in each; below 0: any number
 	Moves   int     // moves that only one of the two plans has, at most, in each; below 0: any number
 	Bytes   float64 // that its plan moves more than the other, at most, in each; below 0: any number
@@ -21,9 +29,10 @@ type PolicyGate struct {
 }
 
 // gateLimits are the names in a gate's text, in the order in which it is explained.
-var gateLimits = []string{"plans", "flips", "moves", "bytes", "balance"}
+var gateLimits = []string{"vectors", "plans", "flips", "moves", "bytes", "balance"}
 
-// ParsePolicyGate reads a gate: limits as NAME=VALUE with commas between, each once, of which plans must be one.
+// ParsePolicyGate reads a gate: limits as NAME=VALUE with commas between, each once. One of vectors and plans must be there, and plans where
+// others are than these two.
 func ParsePolicyGate(text string) (PolicyGate, error) {
 	g := PolicyGate{Flips: -1, Moves: -1, Bytes: -1}
 	seen := map[string]bool{}
@@ -40,8 +49,8 @@ func ParsePolicyGate(text string) (PolicyGate, error) {
 			return g, err
 		}
 	}
-	if g.Plans == 0 {
-		return g, fmt.Errorf("a gate says how many plans it looks at, as in plans=10")
+	if g.Plans == 0 && (g.Vectors == 0 || len(seen) > 1) {
+		return g, fmt.Errorf("a gate says how many plans it looks at, as in plans=10; vectors alone can do without")
 	}
 	return g, nil
 }
@@ -49,6 +58,8 @@ func ParsePolicyGate(text string) (PolicyGate, error) {
 // set takes one limit.
 func (g *PolicyGate) set(name, value string) (err error) {
 	switch name {
+	case "vectors":
+		g.Vectors, err = gateCount(name, value, 1, MaxGateVectors)
 	case "plans":
 		g.Plans, err = gateCount(name, value, 1, MaxGatePlans)
 	case "flips":
@@ -84,6 +95,32 @@ func (s *State) PolicyGate() (g PolicyGate, required bool) {
 	}
 	g, err := ParsePolicyGate(text)
 	return g, err == nil // what is set was read when it was set
+}
+
+// VectorsPlayed refuses to rely on golden vectors while a member is of a release that does not play them: it would be ready without, and who
+// asks it to activate would meet no gate.
+func (s *State) VectorsPlayed() error {
+	if m := first(s.Members, func(m *Member) bool { return m.Format < formatVectors }); m != nil {
+		return refuse(WhyInvalid, "node %s runs release %s, which does not play golden vectors: upgrade it first, or forget it", m.Name, m.Release)
+	}
+	return nil
+}
+
+// CheckPolicyGate refuses a gate among these settings that a member could not keep; see VectorsPlayed.
+func (s *State) CheckPolicyGate(set []Setting) error {
+	for _, one := range set {
+		if one.Name != SettingPolicyGate || one.Value == "" {
+			continue
+		}
+		g, err := ParsePolicyGate(one.Value)
+		if err == nil && g.Vectors > 0 {
+			err = s.VectorsPlayed()
+		}
+		if err != nil {
+			return refuse(WhyInvalid, "setting %s is %q: %v", one.Name, one.Value, err)
+		}
+	}
+	return nil
 }
 
 // forcedNote begins the note of a policy that was put in force although the gate was closed.

@@ -58,6 +58,7 @@ type PolicyVersion struct {
 	Fault       string        `json:"fault,omitempty"`       // what it did the last time
 	Ready       []PolicyReady `json:"ready"`                 // of every member that may lead
 	Manifest    *abi.Manifest `json:"manifest,omitempty"`    // of /_policy/{name} alone
+	Vectors     int           `json:"vectors,omitempty"`     // golden vectors that it carries; of /_policy/{name} alone
 }
 
 // PolicyReady says whether a node can run a module.
@@ -259,7 +260,10 @@ func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyI
 			one.Strikes, one.Fault = int(x.Strikes), x.Last
 		}
 		if manifests {
-			one.Manifest, _ = abi.StoredManifest(m.Bytes()) // it was looked at when it was pushed
+			code := m.Bytes()
+			one.Manifest, _ = abi.StoredManifest(code) // it was looked at when it was pushed
+			vectors, _ := abi.FindVectors(code)        // as well
+			one.Vectors = vectors.Count()
 		}
 		info.Versions = append(info.Versions, one)
 	}

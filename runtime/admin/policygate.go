@@ -5,11 +5,13 @@ import (
 	"fmt"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
-// Gate keeps a version from being activated whose shadow has not been as good as this.
+// Gate keeps a version from being activated that does not carry so many golden vectors, or whose shadow has not been as good as this.
 type Gate struct {
-	Comparisons int      `json:"comparisons"`           // so many, the newest in a row, must have been made of this version with these settings; 1 to cluster.MaxGatePlans
+	Vectors     int      `json:"vectors,omitempty"`     // that its module must carry; up to cluster.MaxGateVectors. Nodes that are ready for it have played them
+	Comparisons int      `json:"comparisons"`           // so many, the newest in a row, must have been made of this version with these settings; up to cluster.MaxGatePlans. 0 with vectors alone
 	MaxFlips    *int     `json:"max_flips,omitempty"`   // verdicts that are others, in each; absent: any number
 	MaxMoves    *int     `json:"max_moves,omitempty"`   // moves that only one of the two plans has, in each
 	MaxBytes    *float64 `json:"max_bytes,omitempty"`   // that its plan moves more than the real one, in each
@@ -22,7 +24,7 @@ func required(state *cluster.State) *Gate {
 	if !required {
 		return nil
 	}
-	g := &Gate{Comparisons: limits.Plans}
+	g := &Gate{Vectors: limits.Vectors, Comparisons: limits.Plans}
 	if limits.Flips >= 0 {
 		g.MaxFlips = &limits.Flips
 	}
@@ -47,18 +49,18 @@ func (a *Activation) pass(ctx context.Context, c Cluster, state *cluster.State, 
 		return "", invalid("force passes over the gate that the cluster requires; an activation that asks for one of its own does not")
 	case a.Gate == nil && wanted == nil:
 		return "", nil
-	case a.Gate != nil && (a.Gate.Comparisons < 1 || a.Gate.Comparisons > cluster.MaxGatePlans): // it would let everything through, or nothing ever
-		return "", invalid("a gate looks at %d comparisons; say how many, from 1 to %d", a.Gate.Comparisons, cluster.MaxGatePlans)
 	}
-	news, err := c.PolicyNews(ctx, PolicyQuestion{})
-	if err != nil {
+	if err := a.Gate.valid(); err != nil {
 		return "", err
 	}
 	for _, g := range []*Gate{a.Gate, wanted} {
 		if g == nil {
 			continue
 		}
-		closed := g.closed(news.Comparisons, command)
+		closed, err := g.closed(ctx, c, state, command)
+		if err != nil {
+			return "", err
+		}
 		switch {
 		case closed == "":
 		case g == wanted && a.Force != "":
@@ -72,8 +74,54 @@ func (a *Activation) pass(ctx context.Context, c Cluster, state *cluster.State, 
 	return note, nil
 }
 
+// valid refuses a gate that would let everything through, or nothing ever. None at all is valid.
+func (g *Gate) valid() error {
+	switch {
+	case g == nil:
+		return nil
+	case g.Vectors < 0 || g.Vectors > cluster.MaxGateVectors:
+		return invalid("a gate asks for %d golden vectors; say how many, from 1 to %d", g.Vectors, cluster.MaxGateVectors)
+	case g.Vectors > 0 && *g == Gate{Vectors: g.Vectors}: // nothing is asked of the shadow
+		return nil
+	case g.Comparisons < 1 || g.Comparisons > cluster.MaxGatePlans:
+		return invalid("a gate looks at %d comparisons; say how many, from 1 to %d", g.Comparisons, cluster.MaxGatePlans)
+	}
+	return nil
+}
+
 // closed is what stands against an activation; empty: nothing does.
-func (g *Gate) closed(comparisons []Comparison, a *cluster.ActivatePolicy) string {
+func (g *Gate) closed(ctx context.Context, c Cluster, state *cluster.State, a *cluster.ActivatePolicy) (string, error) {
+	if text := g.without(state, a); text != "" || g.Comparisons == 0 {
+		return text, nil
+	}
+	news, err := c.PolicyNews(ctx, PolicyQuestion{})
+	if err != nil {
+		return "", err
+	}
+	return g.shadowed(news.Comparisons, a), nil
+}
+
+// without says that the module carries fewer golden vectors than it must; empty: it does not. Whether they are answered as recorded is what
+// nodes say that are ready for it, and is looked at by the state.
+func (g *Gate) without(state *cluster.State, a *cluster.ActivatePolicy) string {
+	if g.Vectors == 0 {
+		return ""
+	}
+	if err := state.VectorsPlayed(); err != nil {
+		return err.Error()
+	}
+	vectors, err := abi.FindVectors(state.Module(state.Policy(a.Name).At(a.Version).Digest).Bytes())
+	switch {
+	case err != nil:
+		return fmt.Sprintf("version %d: %v", a.Version, err)
+	case vectors.Count() < g.Vectors:
+		return fmt.Sprintf("version %d carries %d golden vectors, and must carry %d: record fixtures with troupe policy test FIXTURES --policy MODULE --embed MODULE, and push that", a.Version, vectors.Count(), g.Vectors)
+	}
+	return ""
+}
+
+// shadowed is what stands against it in the shadow.
+func (g *Gate) shadowed(comparisons []Comparison, a *cluster.ActivatePolicy) string {
 	passed := 0
 	for i := len(comparisons) - 1; i >= 0 && passed < g.Comparisons; i-- {
 		k := &comparisons[i]

@@ -75,8 +75,12 @@ func (s *Server) putPolicy(x *exchange, q *query) error {
 	return s.register(x, c, r)
 }
 
+// manifestOf is the manifest of a module that somebody brings. One whose golden vectors cannot be read is refused: no node would be ready for it.
 func manifestOf(code []byte) (*abi.Manifest, error) {
 	m, err := abi.FindManifest(code)
+	if err == nil {
+		_, err = abi.FindVectors(code)
+	}
 	if err != nil {
 		return nil, invalid("the module cannot be a policy: %v", err)
 	}

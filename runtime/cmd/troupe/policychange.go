@@ -39,6 +39,7 @@ func (u *useFlags) activation() (admin.Activation, error) {
 
 // gateFlags are the limits that activate asks for, and the reason to pass over those of the cluster.
 type gateFlags struct {
+	vectors              int
 	shadow, flips, moves int
 	bytes                string
 	balance              float64
@@ -47,6 +48,7 @@ type gateFlags struct {
 
 func (g *gateFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.IntVar(&g.vectors, "require-vectors", 0, "its module must carry `N` golden vectors at least")
 	f.IntVar(&g.shadow, "require-shadow", 0, "it must have been in the shadow for `N` plans")
 	f.IntVar(&g.flips, "max-flips", -1, "verdicts that may be others, `N` in each of them (default any)")
 	f.IntVar(&g.moves, "max-moves", -1, "moves that only one of the two plans may have, `N` in each of them (default any)")
@@ -56,7 +58,7 @@ func (g *gateFlags) add(cmd *cobra.Command) {
 	for _, name := range []string{"max-flips", "max-moves"} {
 		f.Lookup(name).DefValue = "0" // which is not printed
 	}
-	for _, name := range []string{"require-shadow", "max-flips", "max-moves", "max-bytes", "max-balance"} {
+	for _, name := range []string{"require-vectors", "require-shadow", "max-flips", "max-moves", "max-bytes", "max-balance"} {
 		cmd.MarkFlagsMutuallyExclusive("force-gate", name)
 	}
 }
@@ -67,9 +69,11 @@ func (g *gateFlags) gate() (*admin.Gate, error) {
 		if g.flips >= 0 || g.moves >= 0 || g.bytes != "" || g.balance != 0 {
 			return nil, usage("--max-flips, --max-moves, --max-bytes and --max-balance are about comparisons in the shadow: say how many with --require-shadow")
 		}
-		return nil, nil
+		if g.vectors == 0 {
+			return nil, nil
+		}
 	}
-	gate := &admin.Gate{Comparisons: g.shadow}
+	gate := &admin.Gate{Vectors: g.vectors, Comparisons: g.shadow}
 	if g.flips >= 0 {
 		gate.MaxFlips = &g.flips
 	}
@@ -102,13 +106,15 @@ may lead must be able to run it. For five minutes the leader takes it back by it
 again; a module that fails three times is quarantined at any time. The verb has the leader make a plan with it at once, waits ten
 seconds at most for that, and then looks whether it is still in force.
 
-With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits. Setting
-cluster.policies.gate requires that of every activation; --force-gate passes over it, and troupe policy inspect says so.
+With --require-shadow it must have been in the shadow, as it is to be, for so many plans, and each within the limits. With
+--require-vectors its module must carry so many golden vectors (troupe policy test --embed): each node that is ready for it has
+answered them as recorded. Setting cluster.policies.gate requires the one, the other or both of every activation; --force-gate passes
+over it, and troupe policy inspect says so.
 
 Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate; or in force no more when it looks`,
 		Example: `  troupe policy activate spare --set nodes=n3
   troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20
-  troupe settings set 'cluster.policies.gate=plans=10, moves=20, bytes=50gb'
+  troupe settings set 'cluster.policies.gate=vectors=3, plans=10, moves=20, bytes=50gb'
   troupe policy activate spare --force-gate "zone b burns"`,
 	}
 	u.add(cmd)
