@@ -153,8 +153,9 @@ func readyText(v *admin.PolicyVersion) string {
 func policyInspectCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "inspect NAME|FILE", Short: "say what a policy, or a module on this machine, is and takes", Args: cobra.ExactArgs(1),
-		Long: `Prints what a module says about itself: what it is asked, what it reads, its reasons and settings. Of a policy of the cluster also
-its versions and who can run them. A FILE is what has a '.' or a '/' in its name; exit code 1 says why it could not be a policy.`,
+		Long: `Prints what a module says about itself: what it is asked, what it reads, its reasons and settings, and how many golden vectors it
+carries. Of a policy of the cluster also its versions and who can run them. A FILE is what has a '.' or a '/' in its name; exit code 1
+says why it could not be a policy, also since it answers a golden vector otherwise than recorded.`,
 		Example: "  troupe policy inspect ./spare.wasm\n  troupe policy inspect spare --json",
 	}
 	r := withCluster(c, cmd)
@@ -201,11 +202,16 @@ type inspected struct {
 	Digest   string        `json:"digest"`
 	Size     int           `json:"size"`
 	Answers  []string      `json:"answers"` // what it is asked
+	Vectors  int           `json:"vectors"` // golden vectors that it carries
 	Manifest *abi.Manifest `json:"manifest"`
 }
 
 func inspect(ctx context.Context, code []byte) (*inspected, error) {
 	if _, err := abi.FindManifest(code); err != nil { // a host takes more from those that it has had for long
+		return nil, err
+	}
+	vectors, err := abi.FindVectors(code)
+	if err != nil {
 		return nil, err
 	}
 	engine, err := hosted.NewEngine(hosted.EngineConfig{})
@@ -218,7 +224,12 @@ func inspect(ctx context.Context, code []byte) (*inspected, error) {
 		return nil, err
 	}
 	defer v.Close()
-	i := &inspected{Digest: v.Digest(), Size: v.Size(), Answers: []string{}, Manifest: v.Manifest}
+	if vectors != nil {
+		if err := v.Prove(ctx, vectors); err != nil {
+			return nil, err
+		}
+	}
+	i := &inspected{Digest: v.Digest(), Size: v.Size(), Answers: []string{}, Vectors: vectors.Count(), Manifest: v.Manifest}
 	for q := policies.Allocate; q <= policies.Start; q++ {
 		if v.Decides(q) {
 			i.Answers = append(i.Answers, q.String())
@@ -239,6 +250,9 @@ func (r *remote) inspectFile(ctx context.Context, path string) error {
 		return printJSON(r.c.out, i)
 	}
 	fmt.Fprintf(r.c.out, "%s: module %.12s, %s, answers %s\n", path, i.Digest, byteText(int64(i.Size)), strings.Join(i.Answers, ", "))
+	if i.Vectors > 0 {
+		fmt.Fprintf(r.c.out, "carries %s, and answers as recorded\n", plural(i.Vectors, "golden vector"))
+	}
 	return r.printManifest(i.Manifest)
 }
 
@@ -275,6 +289,9 @@ func (r *remote) printPolicy(p *admin.PolicyInfo) error {
 		return nil
 	}
 	fmt.Fprintf(r.c.out, "\nversion %d:\n", v.Version)
+	if v.Vectors > 0 {
+		fmt.Fprintf(r.c.out, "carries %s\n", plural(v.Vectors, "golden vector"))
+	}
 	return r.printManifest(v.Manifest)
 }
 

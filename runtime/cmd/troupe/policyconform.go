@@ -28,6 +28,20 @@ type conformedCost struct {
 	Fuel     uint64 `json:"fuel"` // the most that one took
 }
 
+// conformCommand runs the conformance kit.
+func conformCommand(ctx context.Context, c *console, o *testFlags, args []string) error {
+	if o.conform < 1 || o.policy == "" || len(args) > 0 || o.rewrite || o.embed != "" {
+		return usage("--conform takes a number of questions from 1 on and the module of --policy, and no fixtures: troupe policy test --policy policy.wasm --conform 2000")
+	}
+	t := newTester(o)
+	defer t.close()
+	r, err := t.conform(ctx, o.policy, o.conform)
+	if err != nil {
+		return err
+	}
+	return c.printConformed(r, o.json)
+}
+
 // conform asks a module random questions about random clusters and what becomes of them, in both engines, with guests that live on and with
 // new ones, and holds it to what every host relies on: tck.Try. The questions are the same at each run.
 func (t *tester) conform(ctx context.Context, path string, questions int) (*conformed, error) {

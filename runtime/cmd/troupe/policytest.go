@@ -25,18 +25,23 @@ type testFlags struct {
 	policy  string
 	rewrite bool
 	verbose bool
-	conform int // questions; 0: fixtures are run
+	conform int    // questions; 0: fixtures are run
+	embed   string // the file that the module with its fixtures as golden vectors is written to; empty: none
+	json    bool
 }
 
 func policyTestCommand(c *console) *cobra.Command {
 	var o testFlags
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "test [FILE|FOLDER]...", Short: "ask a policy about invented clusters, and compare",
 		Long: `Runs fixtures: YAML files with a cluster, questions and the verdicts, reasons and scores that a policy should give. A module answers
 compiled and interpreted, and both must say the same; FUEL is the most that one of many calls of it took, NS what a row of all nodes takes. Of a
 built-in rule the shipped module answers as well as its twin in Go. Where NAME.golden lies beside NAME.yaml every answer with every
 reason is compared with it. A folder stands for the fixtures in it; without either it is this one.
+
+With --embed and --policy the fixtures that have passed are recorded, and the module is written with them as golden vectors: every node
+that may lead plays them before the module can be activated there (setting cluster.policies.gate can ask for some). A vector is a case
+with the answers about all nodes; the module's other sections stay as they are.
 
 With --conform and --policy a module is asked random questions about random clusters instead: whether it answers by the question and the
 state alone, per class if it says so, with a sentence for each NO, within its limits, and the same in both engines. They are the same at each run.
@@ -47,17 +52,22 @@ Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understan
   troupe policy test fixture.yaml --policy build/policy.wasm
   troupe policy test fixtures/ --rewrite
   troupe policy test fixture.yaml --policy draining
+  troupe policy test fixtures/ --policy build/policy.wasm --embed build/policy.wasm
   troupe policy test --policy build/policy.wasm --conform 2000`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.policy, "policy", "", "test this module's `file`, or built-in rule, instead of what fixtures name")
 	f.BoolVar(&o.rewrite, "rewrite", false, "write the golden files anew")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print every answer with its reasons, and what the policy logs")
-	f.BoolVar(&asJSON, "json", false, "print JSON, one line for each fixture")
+	f.BoolVar(&o.json, "json", false, "print JSON, one line for each fixture")
+	f.StringVar(&o.embed, "embed", "", "if all pass write the module of --policy with them as golden vectors to this `file`, which may be the module's own")
 	f.IntVar(&o.conform, "conform", 0, "ask the module of --policy so many random `questions`, and run no fixtures")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("conform") {
-			return conformCommand(cmd.Context(), c, &o, args, asJSON)
+			return conformCommand(cmd.Context(), c, &o, args)
+		}
+		if cmd.Flags().Changed("embed") && (o.embed == "" || !isModule(o.policy)) {
+			return usage("--embed takes a file to write, and the file of a module with --policy: troupe policy test fixtures/ --policy policy.wasm --embed policy.wasm")
 		}
 		files, err := fixturesIn(args)
 		if err != nil {
@@ -65,51 +75,54 @@ Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understan
 		}
 		t := newTester(&o)
 		defer t.close()
-		failed, cases, bad := 0, 0, 0
-		for _, path := range files {
-			r, err := t.test(cmd.Context(), path)
-			var f *failure
-			if errors.As(err, &f) && f.code == exitUsage && len(files) > 1 { // the others are run all the same
-				bad++
-				fmt.Fprintf(c.err, "troupe: %v\n", err)
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			failed, cases = failed+r.failures(), cases+len(r.Cases)
-			if asJSON {
-				err = printJSON(c.out, r)
-			} else {
-				err = c.printTested(r, o.verbose)
-			}
-			if err != nil {
-				return err
-			}
+		if err := t.all(cmd.Context(), c, files); err != nil || o.embed == "" {
+			return err
 		}
-		if bad > 0 {
-			return usage("%d of %s %s not understood; %d of %s in the others are not as expected", bad, plural(len(files), "fixture"), verb(bad, "is", "are"), failed, plural(cases, "case"))
+		e, err := t.embed(cmd.Context(), files)
+		if err != nil {
+			return err
 		}
-		if failed > 0 {
-			return &failure{exitDifferent, fmt.Errorf("%d of %s are not as expected", failed, plural(cases, "case"))}
-		}
-		return nil
+		return c.printEmbedded(e, o.json)
 	}
 	return cmd
 }
 
-// conformCommand runs the conformance kit.
-func conformCommand(ctx context.Context, c *console, o *testFlags, args []string, asJSON bool) error {
-	if o.conform < 1 || o.policy == "" || len(args) > 0 || o.rewrite {
-		return usage("--conform takes a number of questions from 1 on and the module of --policy, and no fixtures: troupe policy test --policy policy.wasm --conform 2000")
+// isModule says whether what is tested is a module's file, and no built-in rule.
+func isModule(policy string) bool {
+	return strings.HasSuffix(policy, ".wasm") || strings.ContainsRune(policy, filepath.Separator)
+}
+
+// all runs fixtures, and prints what came of each. The error says that one is not understood, or not all are as expected.
+func (t *tester) all(ctx context.Context, c *console, files []string) error {
+	failed, cases, bad := 0, 0, 0
+	for _, path := range files {
+		r, err := t.test(ctx, path)
+		var f *failure
+		if errors.As(err, &f) && f.code == exitUsage && len(files) > 1 { // the others are run all the same
+			bad++
+			fmt.Fprintf(c.err, "troupe: %v\n", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		failed, cases = failed+r.failures(), cases+len(r.Cases)
+		if t.o.json {
+			err = printJSON(c.out, r)
+		} else {
+			err = c.printTested(r, t.o.verbose)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	t := newTester(o)
-	defer t.close()
-	r, err := t.conform(ctx, o.policy, o.conform)
-	if err != nil {
-		return err
+	if bad > 0 {
+		return usage("%d of %s %s not understood; %d of %s in the others are not as expected", bad, plural(len(files), "fixture"), verb(bad, "is", "are"), failed, plural(cases, "case"))
 	}
-	return c.printConformed(r, asJSON)
+	if failed > 0 {
+		return &failure{exitDifferent, fmt.Errorf("%d of %s are not as expected", failed, plural(cases, "case"))}
+	}
+	return nil
 }
 
 // fixturesIn lists the fixtures that the command line means.
@@ -281,7 +294,7 @@ func (t *tester) minds(ctx context.Context, r *tested, f *fixture.File, w *fixtu
 	switch {
 	case name == "":
 		return nil, usage("which policy? the fixture names none; say --policy FILE.wasm, or the name of a built-in rule")
-	case strings.HasSuffix(name, ".wasm") || strings.ContainsRune(name, filepath.Separator):
+	case isModule(name):
 		path := name
 		if t.o.policy == "" && !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(r.File), path)
