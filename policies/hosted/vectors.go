@@ -24,7 +24,7 @@ var ErrVector = errors.New("hosted: a golden vector is not answered as recorded"
 // same everywhere, and by the context between two of them.
 func (v *Version) Prove(ctx context.Context, all *abi.Vectors) error {
 	p := &purse{spare: vectorFuel}
-	for i := 0; i < len(all.Fixtures); i++ {
+	for i := range all.Fixtures {
 		f := &all.Fixtures[i]
 		err := v.play(ctx, f, p, func(c *abi.Case, row []byte, points []float64) error {
 			return v.compare(f, c, row, points)
@@ -52,7 +52,7 @@ func (v *Version) play(ctx context.Context, f *abi.Fixture, p *purse, look func(
 		defer g.close()
 	}
 	if fault != nil {
-		return failed(f.Name, fault, p)
+		return failed(f.Name, fault, p.spare == 0)
 	}
 	nodes := image.Counts().Nodes
 	var points []float64
@@ -73,7 +73,7 @@ func (v *Version) play(ctx context.Context, f *abi.Fixture, p *purse, look func(
 			row = g.blank[:nodes]
 		}
 		if fault != nil {
-			return failed(f.Label(c), fault, p)
+			return failed(f.Label(c), fault, p.spare == 0)
 		}
 		if err := look(c, row, points); err != nil {
 			return err
@@ -101,9 +101,9 @@ func (v *Version) witness(f *abi.Fixture, image *abi.Image, p *purse) (*guest, *
 	return g, g.furnish(image.Counts().Nodes)
 }
 
-// failed says that there is no answer.
-func failed(label string, f *Fault, p *purse) error {
-	if starved(f) && p.spare == 0 {
+// failed says that there is no answer. spent: nothing is left of what vectors may use together.
+func failed(label string, f *Fault, spent bool) error {
+	if spent && starved(f) {
 		return fmt.Errorf("%w: with %s the vectors have used the %d instructions that they may use together: carry fewer, or of smaller clusters", ErrVector, label, vectorFuel)
 	}
 	return fmt.Errorf("%w: %s: %s", ErrVector, label, f.Text)
@@ -146,8 +146,8 @@ func (v *Version) spell(answer byte, node string) string {
 type Asked struct {
 	policies.Question
 	Score bool   // for points, and not for a row
-	Line  int    // where it is written, and what it is called there; see abi.Case
-	Name  string //
+	Line  int    // of the file where it is written; 0: of none
+	Name  string // for people, as in "allocate orders/1"
 }
 
 // Record puts questions about a view to the module, with settings of its own as people set them, and keeps what it was given and what it
@@ -161,7 +161,7 @@ func (v *Version) Record(ctx context.Context, name string, view *policies.View, 
 	}
 	settings, fault := (&inForce{own: own}).of(v, view.State)
 	if fault != nil {
-		return nil, failed(name, fault, &purse{spare: 1})
+		return nil, failed(name, fault, false)
 	}
 	part, err := b.image.Part(v.needs)
 	if err != nil {
