@@ -177,7 +177,7 @@ says why it could not be a policy, also since it answers a golden vector otherwi
 	return cmd
 }
 
-// readModule reads a file that shall be a module, and loads it as every node would.
+// readModule reads a file that shall be a module, and loads it and plays its golden vectors as every node would.
 func readModule(ctx context.Context, path string) ([]byte, *inspected, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -190,7 +190,7 @@ func readModule(ctx context.Context, path string) ([]byte, *inspected, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	i, err := inspect(ctx, code)
+	i, err := inspect(ctx, code, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -206,7 +206,8 @@ type inspected struct {
 	Manifest *abi.Manifest `json:"manifest"`
 }
 
-func inspect(ctx context.Context, code []byte) (*inspected, error) {
+// inspect looks at a module. play: its golden vectors are played to it as well, and the error says which is answered otherwise than recorded.
+func inspect(ctx context.Context, code []byte, play bool) (*inspected, error) {
 	if _, err := abi.FindManifest(code); err != nil { // a host takes more from those that it has had for long
 		return nil, err
 	}
@@ -224,7 +225,7 @@ func inspect(ctx context.Context, code []byte) (*inspected, error) {
 		return nil, err
 	}
 	defer v.Close()
-	if vectors != nil {
+	if vectors != nil && play {
 		if err := v.Prove(ctx, vectors); err != nil {
 			return nil, err
 		}

@@ -24,8 +24,8 @@ type difference struct {
 func policyDiffCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "diff NAME A B", Short: "say how two versions differ in what they say of themselves", Args: cobra.ExactArgs(3),
-		Long: `Compares two versions of a policy, or a version with a module on this machine: size, what they are asked, what they read, limits,
-reasons, settings. What they decide otherwise shows in the shadow, and in troupe replay. Exit code 4 says that they differ.`,
+		Long: `Compares two versions of a policy, or a version with a module on this machine: size, golden vectors, what they are asked, what they read,
+limits, reasons, settings. What they decide otherwise shows in the shadow, and in troupe replay. Exit code 4 says that they differ.`,
 		Example: "  troupe policy diff spare 1 2\n  troupe policy diff spare 2 ./spare.wasm",
 	}
 	r := withCluster(c, cmd)
@@ -65,7 +65,7 @@ func side(ctx context.Context, client *admin.Client, name, text string) (*inspec
 	if err != nil {
 		return nil, err
 	}
-	return inspect(ctx, code)
+	return inspect(ctx, code, false)
 }
 
 func (r *remote) printDifferences(found []difference, args []string) error {
@@ -95,6 +95,7 @@ func differences(a, b *inspected) (list []difference) {
 	add("version", m.Version, n.Version)
 	add("size", byteText(int64(a.Size)), byteText(int64(b.Size)))
 	add("name", m.Name, n.Name)
+	add("golden vectors", fmt.Sprint(a.Vectors), fmt.Sprint(b.Vectors))
 	add("answers", strings.Join(a.Answers, ", "), strings.Join(b.Answers, ", "))
 	add("if it fails", m.Kind, n.Kind)
 	add("per", m.Per, n.Per)

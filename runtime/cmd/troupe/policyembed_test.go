@@ -127,6 +127,8 @@ func TestVectorsOnANode(t *testing.T) {
 		{"policy push " + folder + "/wrong.wasm", 1, []string{"wrong.wasm: ", sentence}},
 		{"policy push " + right + " --name drain --force", 0, []string{"policy drain version 2 (", "1/1 nodes are ready"}},
 		{"policy inspect drain", 0, []string{"0/1; n1: hosted: " + sentence, "version 2:\ncarries 2 golden vectors\n"}},
+		{"policy diff drain 1 2", 4, []string{"module", "1 difference between 1 and 2"}},
+		{"policy diff drain 2 " + drainingModule, 4, []string{"golden vectors  2"}},
 		{"policy activate drain --version 1", 4, []string{"version 1 of policy drain", "cannot be activated: every node that may lead must be ready for it, and node n1 cannot run it: hosted: " + sentence}},
 		{"policy activate drain --require-vectors 3", 4, []string{"the gate is closed: version 2 carries 2 golden vectors, and must carry 3"}},
 		{"policy activate drain --require-vectors 3 --force-gate haste", 2, []string{"force-gate"}},
