@@ -21,7 +21,7 @@ var ErrVector = errors.New("hosted: a golden vector is not answered as recorded"
 
 // Prove plays golden vectors to the module, each fixture to a guest of its own, and compares byte for byte. The error names the first vector
 // that is answered otherwise, or not at all, with what was recorded and what was answered. Vectors are bounded together in fuel, which is the
-// same everywhere, and by the context between two of them.
+// same everywhere, and by the context between two of them. They are as abi.ParseVectors gives them: it has looked at every length.
 func (v *Version) Prove(ctx context.Context, all *abi.Vectors) error {
 	p := &purse{spare: vectorFuel}
 	for i := range all.Fixtures {

@@ -129,6 +129,7 @@ func TestVectorsAreRefused(t *testing.T) {
 
 func FuzzVectors(f *testing.F) {
 	f.Add([]byte(promisedText(f)))
+	f.Add([]byte(strings.NewReplacer("can_allocate", "score", `"row": "00c100"`, `"points": [1, -0.25, 1e300]`).Replace(promisedText(f))))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		v, err := ParseVectors(text)
 		if err != nil {
