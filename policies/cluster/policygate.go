@@ -15,7 +15,7 @@ const (
 )
 
 // formatVectors is a format that every release reads which plays the golden vectors of modules, and none that was made before.
-const formatVectors = FormatMoves
+const formatVectors = FormatStrikes
 
 // PolicyGate is what must hold before a version is activated: of its module, and of the comparisons of it in the shadow with what is in force.
 // It asks for vectors, or looks at plans, or both; other limits are of the plans that it looks at.
