@@ -192,14 +192,7 @@ func (s *Set) On(v *View, q *Question, node int) Answer {
 	s.row[node] = 0
 	for _, meters := range [...]*meters{l.own, l.all} {
 		for i := range meters.list {
-			m := &meters.list[i]
-			if m.bit != 0 {
-				if _, ok := m.Metered.(Classifier).Class(v, q); !ok {
-					ask(m.Metered.(Decider), v, q, s.row)
-					continue
-				}
-			}
-			a = max(a, m.Meter(v, q, node))
+			a = max(a, meters.list[i].Meter(v, q, node))
 		}
 	}
 	for _, d := range l.alone {
