@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -81,13 +82,17 @@ func (p *planner) present(i int) int {
 		return p.keyspace(i).Copies()
 	}
 	r := p.row(i)
-	present, writable, dead := 0, 0, 0
+	moving := slices.ContainsFunc(r.Copies, func(c cluster.Copy) bool { return c.Source != 0 })
+	present, writable := 0, 0
+	var places [cluster.MaxCopies]int32
+	dead := places[:0] // the nodes of copies that stay
 	for at := range r.Copies {
 		c := &r.Copies[at]
-		switch stays := !replaced(r, c.ID); {
-		case p.down(c) && stays:
-			dead++
-		case p.down(c):
+		n, stays := p.node(c.Node), !moving || !replaced(r, c.ID)
+		switch down := p.view.Nodes[n].Down; {
+		case down && stays:
+			dead = append(dead, int32(n))
+		case down:
 		case stays:
 			present++
 			fallthrough
@@ -95,12 +100,8 @@ func (p *planner) present(i int) int {
 			writable++
 		}
 	}
-	if dead == 0 {
-		return present
-	}
-	urgent := writable < p.keyspace(i).MinInSync
-	for at := range r.Copies {
-		if c := &r.Copies[at]; !replaced(r, c.ID) && p.down(c) && p.awaited(c, urgent) {
+	for _, n := range dead {
+		if p.awaited(n, writable < p.keyspace(i).MinInSync) {
 			present++
 		}
 	}
@@ -109,10 +110,10 @@ func (p *planner) present(i int) int {
 
 func (p *planner) down(c *cluster.Copy) bool { return p.view.Nodes[p.node(c.Node)].Down }
 
-// awaited says whether a copy on a dead node is still waited for, and asks for a look at the end of the wait, which begins
+// awaited says whether a copy on a node that is down is still waited for, and asks for a look at the end of the wait, which begins
 // anew with a new leader: it knows of the death, and not since when. For a node in maintenance there is no end.
-func (p *planner) awaited(c *cluster.Copy, urgent bool) bool {
-	n := &p.view.Nodes[p.node(c.Node)]
+func (p *planner) awaited(place int32, urgent bool) bool {
+	n := &p.view.Nodes[place]
 	switch {
 	case n.Maintained:
 		return true

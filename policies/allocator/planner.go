@@ -42,6 +42,9 @@ type planner struct {
 	used    *fit.Vector     // utilization, once it has been asked for
 	warmth  *warmth         // of nodes as leaders, where loads have been measured
 	plain   []policies.Word // of deciders who have nothing to say against a leader
+
+	labelled shards.ShardID // the shard whose name was asked for last
+	label    string
 }
 
 func newPlanner(in Input) *planner {
@@ -211,7 +214,13 @@ func (p *planner) lookAgain(tick int64) {
 	}
 }
 
-func (p *planner) name(id shards.ShardID) string { return p.trial.State().ShardName(id) }
+// name is the shard's, as in "orders/17". One decision asks for it more than once.
+func (p *planner) name(id shards.ShardID) string {
+	if p.label == "" || p.labelled != id {
+		p.labelled, p.label = id, p.trial.State().ShardName(id)
+	}
+	return p.label
+}
 
 func (p *planner) finish() *Plan {
 	p.plan.Rows = make([]cluster.RowChange, 0, p.planned)

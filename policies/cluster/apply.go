@@ -43,6 +43,7 @@ type draft struct {
 	left                      []RowOutcome
 	keyspace                  shards.KeyspaceID
 
+	edited row    // the one that edit changes
 	asked  int    // how often a member was looked for
 	places *Index // of Members, once it has been worth to make it
 }
@@ -171,7 +172,8 @@ func (d *draft) putMember(i int, m Member) {
 func (d *draft) edit(i int, f func(*row) error) error {
 	next := d.NextCopy
 	before := d.Shards[i]
-	r := &row{Shard: before, draft: d}
+	r := &d.edited // one for all, since f would have each put on the heap
+	*r = row{Shard: before, draft: d}
 	r.Copies = append(make([]Copy, 0, len(before.Copies)+1), before.Copies...) // most changes add one
 	if err := f(r); err != nil {
 		d.NextCopy = next

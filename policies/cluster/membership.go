@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -26,7 +27,9 @@ const (
 
 // ShortReason is a text as a reason may be: UTF-8, and cut to MaxReason bytes between two characters.
 func ShortReason(text string) string {
-	text = strings.ToValidUTF8(text, "?")
+	if !utf8.ValidString(text) { // most are, and that is told faster than it is mended
+		text = strings.ToValidUTF8(text, "?")
+	}
 	if len(text) <= MaxReason {
 		return text
 	}

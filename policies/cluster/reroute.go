@@ -212,19 +212,19 @@ func (r *row) promote(m *Move) error {
 		return err
 	}
 	c := r.Copies[i]
-	name := r.draft.ShardName(r.ID)
+	name := func() string { return r.draft.ShardName(r.ID) }
 	switch {
 	case r.Primary == c.ID:
-		return refuse(WhyStale, "copy c%d is the primary of shard %s already", c.ID, name)
+		return refuse(WhyStale, "copy c%d is the primary of shard %s already", c.ID, name())
 	case !c.InSync:
-		return refuse(WhyUnsafe, "copy c%d of shard %s is not in sync: as a primary it would lose acknowledged writes", c.ID, name)
+		return refuse(WhyUnsafe, "copy c%d of shard %s is not in sync: as a primary it would lose acknowledged writes", c.ID, name())
 	case c.Failed:
-		return refuse(WhyUnsafe, "copy c%d of shard %s cannot be opened on node %s", c.ID, name, r.draft.NodeName(c.Node))
+		return refuse(WhyUnsafe, "copy c%d of shard %s cannot be opened on node %s", c.ID, name(), r.draft.NodeName(c.Node))
 	case !r.living(c.Node):
-		return refuse(WhyStale, "node %s, which has copy c%d of shard %s, is down", r.draft.NodeName(c.Node), c.ID, name)
+		return refuse(WhyStale, "node %s, which has copy c%d of shard %s, is down", r.draft.NodeName(c.Node), c.ID, name())
 	case r.Primary != 0: // invariant 4: on a living member
 		return refuse(WhyUnsafe, "copy c%d leads shard %s on node %s, which lives, and could go on answering reads under its lease: have it hand over to copy c%d",
-			r.Primary, name, r.draft.NodeName(r.PrimaryCopy().Node), c.ID)
+			r.Primary, name(), r.draft.NodeName(r.PrimaryCopy().Node), c.ID)
 	}
 	r.reign(i)
 	return nil
