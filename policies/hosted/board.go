@@ -34,6 +34,8 @@ type board struct {
 	copies  []shards.CopyID // by slot; nil if no column needs them
 	seats   []shards.CopyID // its room, which is used again
 	homes   []int32         // the nodes of copies, by slot
+	sums    []sums          // by node, as they are in the image
+	counted int             // rows of State.Rebalances that are in the image
 	first   []int           // by keyspace's number: the place of its first shard
 	err     error           // why there is no image
 	values  [][]byte        // of the image's columns, by number
@@ -140,13 +142,13 @@ func (b *board) mend(rows []int32) {
 	p.globals()
 	p.nodes()
 	p.keyspaces()
+	b.add()
 	if b.copies == nil {
 		return
 	}
 	for _, i := range rows {
 		r := &b.view.State.Shards[i]
-		b.sit(int(i), r)
-		b.put(r, int(i))
+		b.put(r, int(i), b.sit(int(i), r))
 	}
 }
 
@@ -191,6 +193,7 @@ func (b *board) draw() error {
 	p.globals()
 	p.nodes()
 	p.keyspaces()
+	b.add()
 	if b.needsAny(abi.Copies, abi.Shards) || b.moves() {
 		b.seat()
 		p.shards(x)
@@ -248,16 +251,23 @@ func (b *board) seat() {
 	}
 }
 
-// sit gives the copies of a shard the first of its slots.
-func (b *board) sit(i int, r *cluster.Shard) {
+// sit gives the copies of a shard the first of its slots, and says how many of these are, or were, taken.
+func (b *board) sit(i int, r *cluster.Shard) (used int) {
+	row, homes := b.copies[i*b.slots:][:b.slots], b.homes[i*b.slots:][:b.slots]
 	for at := range r.Copies {
-		c, slot := &r.Copies[at], i*b.slots+at
-		b.copies[slot] = c.ID
-		if n := int(b.homes[slot]); n < 0 || n >= len(b.view.Nodes) || b.view.Nodes[n].ID != c.Node { // most are where they were
-			b.homes[slot] = int32(b.view.Node(c.Node))
+		c := &r.Copies[at]
+		row[at] = c.ID
+		if n := int(homes[at]); n < 0 || n >= len(b.view.Nodes) || b.view.Nodes[n].ID != c.Node { // most are where they were
+			homes[at] = int32(b.view.Node(c.Node))
 		}
 	}
-	clear(b.copies[i*b.slots+len(r.Copies) : (i+1)*b.slots])
+	used = len(r.Copies)
+	for at := used; at < len(row); at++ {
+		if row[at] != 0 {
+			row[at], used = 0, at+1
+		}
+	}
+	return used
 }
 
 // slot is the row of a copy in the table Copies, or abi.NoCopy.
@@ -290,44 +300,49 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 	r := &v.State.Shards[shard]
 	var nodes [2 * usualSlots]int32
 	touched := nodes[:0]
-	for row := shard * b.slots; row < (shard+1)*b.slots; row++ {
-		if id := b.copies[row]; id != 0 {
-			touched = append(touched, b.homes[row])
+	row, used := b.copies[shard*b.slots:][:b.slots], 0
+	for at, id := range row {
+		if id != 0 {
+			used = at + 1
+			touched = append(touched, b.homes[shard*b.slots+at])
 			if r.Copy(id) == nil {
-				b.copies[row] = 0
+				row[at] = 0
 			}
 		}
 	}
 	for at := range r.Copies {
 		c := &r.Copies[at]
-		if b.slot(shard, c.ID) >= 0 {
+		if slices.Contains(row, c.ID) {
 			continue
 		}
-		free := slices.Index(b.copies[shard*b.slots:][:b.slots], 0)
+		free := slices.Index(row, 0)
 		if free < 0 {
 			b.err = b.draw()
 			return
 		}
 		n := int32(v.Node(c.Node))
-		b.copies[shard*b.slots+free], b.homes[shard*b.slots+free] = c.ID, n
-		touched = append(touched, n)
+		row[free], b.homes[shard*b.slots+free] = c.ID, n
+		used, touched = max(used, free+1), append(touched, n)
 	}
-	b.put(r, shard)
+	b.put(r, shard, used)
 	k := v.Keyspace(r.ID.Keyspace())
-	for i, n := range touched {
-		if n >= 0 && !slices.Contains(touched[:i], n) {
-			b.sums(int(n), k)
+	for _, n := range touched {
+		if n >= 0 {
+			b.sum(int(n), k)
 		}
 	}
 	b.U32(abi.Relocating, 0, uint32(v.Relocating))
 	b.U32(abi.Unled, 0, uint32(v.Unled))
 	b.U32(abi.Unwhole, 0, uint32(v.Unwhole))
-	b.rebalanced(-1, abi.Rebalanced, 0)
-	b.rebalanced(k, abi.KeyspaceRebalanced, k)
+	if n := len(v.State.Rebalances); n != b.counted {
+		b.counted = n
+		b.rebalanced(-1, abi.Rebalanced, 0)
+		b.rebalanced(k, abi.KeyspaceRebalanced, k)
+	}
 }
 
-// put writes a row of the shard table, and its copies.
-func (b *board) put(r *cluster.Shard, shard int) {
+// put writes a row of the shard table, and its copies. No slot from used on is taken, or was.
+func (b *board) put(r *cluster.Shard, shard, used int) {
 	b.U32(abi.ShardPrimary, shard, uint32(b.slot(shard, r.Primary)))
 	b.U32(abi.ShardHandTo, shard, uint32(b.slot(shard, r.HandTo)))
 	b.U32(abi.ShardFailures, shard, r.Failures)
@@ -335,7 +350,7 @@ func (b *board) put(r *cluster.Shard, shard int) {
 	if b.values[abi.ShardRebalanced] != nil {
 		b.u64(abi.ShardRebalanced, shard, uint64(seconds(b.view.Moved(r.ID))))
 	}
-	for row := shard * b.slots; row < (shard+1)*b.slots; row++ {
+	for row := shard * b.slots; row < shard*b.slots+used; row++ {
 		home, flags, source := -1, uint8(0), abi.NoCopy
 		if id := b.copies[row]; id != 0 {
 			c := r.Copy(id)
@@ -348,21 +363,44 @@ func (b *board) put(r *cluster.Shard, shard int) {
 	}
 }
 
-// sums writes what is added up for a node.
-func (b *board) sums(n, keyspace int) {
-	node, spread := &b.view.Nodes[n], &b.view.Spread[keyspace]
-	b.U32(abi.NodeCopies, n, uint32(node.Copies))
-	b.U32(abi.NodePrimaries, n, uint32(node.Primaries))
-	b.U32(abi.NodeIncoming, n, uint32(node.Incoming))
-	b.U32(abi.NodeOutgoing, n, uint32(node.Outgoing))
-	b.U32(abi.NodeOpening, n, uint32(node.Opening))
+// sums are what is added up for a node and changes with rows. They lie beside each other, and the columns that have them do not: of most
+// nodes that a changed row has to do with, nothing is another.
+type sums struct {
+	copies, primaries, incoming, outgoing, opening int
+	coming, leaving                                policies.Load
+}
+
+func sumsOf(n *policies.Node) sums {
+	return sums{n.Copies, n.Primaries, n.Incoming, n.Outgoing, n.Opening, n.Coming, n.Leaving}
+}
+
+// add takes the sums that the image has been given.
+func (b *board) add() {
+	b.sums, b.counted = b.sums[:0], len(b.view.State.Rebalances)
+	for n := range b.view.Nodes {
+		b.sums = append(b.sums, sumsOf(&b.view.Nodes[n]))
+	}
+}
+
+// sum writes what is added up for a node. What a row of the keyspace has changed there it has changed in the sums of all keyspaces, too.
+func (b *board) sum(n, keyspace int) {
+	node, spread := sumsOf(&b.view.Nodes[n]), &b.view.Spread[keyspace]
+	if b.sums[n] == node {
+		return
+	}
+	b.sums[n] = node
+	b.U32(abi.NodeCopies, n, uint32(node.copies))
+	b.U32(abi.NodePrimaries, n, uint32(node.primaries))
+	b.U32(abi.NodeIncoming, n, uint32(node.incoming))
+	b.U32(abi.NodeOutgoing, n, uint32(node.outgoing))
+	b.U32(abi.NodeOpening, n, uint32(node.opening))
 	row := keyspace*len(b.view.Nodes) + n
 	b.U32(abi.KeyspaceNodeCopies, row, uint32(spread.Copies[n]))
 	b.U32(abi.KeyspaceNodePrimaries, row, uint32(spread.Primaries[n]))
-	for d, x := range node.Coming.Vector() {
+	for d, x := range node.coming.Vector() {
 		b.F64(abi.NodeComingCPU+abi.Column(d), n, x)
 	}
-	for d, x := range node.Leaving.Vector() {
+	for d, x := range node.leaving.Vector() {
 		b.F64(abi.NodeLeavingCPU+abi.Column(d), n, x)
 	}
 }
