@@ -14,7 +14,7 @@ import (
 //
 //	view ──► image  node_flags │ node_copies │ … │ copy_node │ copy_flags
 //	            │                    │                  │
-//	            │   Changed(shard) ──┴── log: node_copies 3, copy_node 17, … ──► each guest, before its next question
+//	            │   Changed(shard) ──┴── node_copies 3 …, copy_node 17 … ──► each guest, before its next question
 //	            └──► parts
 //
 // A copy keeps its slot for as long as it exists; the slots of those that are gone are taken again. Of a view that was made from the last one,
@@ -24,11 +24,10 @@ type board struct {
 	needs   []abi.Column // of all guests
 	view    *policies.View
 	image   *abi.Image
-	builder *abi.Builder // that made it, and makes the next one
-	epoch   uint64       // of the image
-	layout  uint64       // the epoch in which it was drawn: where its columns lie
-	log     []abi.Change
-	logged  uint64          // the epoch in which the log began
+	builder *abi.Builder    // that made it, and makes the next one
+	epoch   uint64          // of the image
+	layout  uint64          // the epoch in which it was drawn: where its columns lie
+	pokes                   // what has been written into it since it was drawn
 	heard   int             // changes that were told, since the image was made
 	slots   int             // of each shard
 	copies  []shards.CopyID // by slot; nil if no column needs them
@@ -55,7 +54,7 @@ type words struct {
 // it: when all copies of a shard move at once there are two of each.
 const usualSlots = 8
 
-// maxLog bounds the list of changes. One more, and it begins anew: all guests get their parts whole.
+// maxLog bounds the lists of changes. One more, and they begin anew: all guests get their parts whole.
 const maxLog = 1 << 18
 
 // need adds a column to those that are drawn.
@@ -135,8 +134,8 @@ func (w *words) same(v *policies.View) bool {
 // mend makes the image as draw would, by the values that differ.
 func (b *board) mend(rows []int32) {
 	b.turn()
-	if len(b.log) > maxLog/2 {
-		b.relog()
+	if b.long(maxLog / 2) {
+		b.relog(b.epoch)
 	}
 	p := painter{b, b, b.view}
 	p.globals()
@@ -158,13 +157,10 @@ func (b *board) turn() {
 	b.image.Renumber(b.epoch)
 }
 
-// relog begins the log anew.
-func (b *board) relog() { b.log, b.logged = b.log[:0], b.epoch }
-
 // draw makes the image.
 func (b *board) draw() error {
 	b.epoch++
-	b.relog()
+	b.relog(b.epoch)
 	b.layout, b.copies = b.epoch, nil
 	s, shard := b.view.State, 0
 	b.first = b.first[:0]
@@ -214,6 +210,7 @@ func (b *board) finish(x *abi.Builder) (err error) {
 	}
 	b.builder = x
 	b.values = make([][]byte, specs[len(specs)-1].ID+1)
+	b.begin(len(b.values))
 	for c := range b.values {
 		b.values[c] = b.image.Values(abi.Column(c))
 	}
@@ -293,9 +290,9 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 	if b.copies == nil {
 		return
 	}
-	if len(b.log) > maxLog {
+	if b.long(maxLog) {
 		b.turn()
-		b.relog()
+		b.relog(b.epoch)
 	}
 	r := &v.State.Shards[shard]
 	var nodes [2 * usualSlots]int32

@@ -110,10 +110,11 @@ func (m *mind) prepare(v *policies.View) *Fault {
 		return fault
 	}
 	if m.guest != nil && m.guest.layout == m.board.layout {
+		known := m.guest.settings == string(settings)
 		if fault = m.guest.configure(settings); fault != nil {
 			return fault
 		}
-		return m.guest.look(m.board)
+		return m.guest.look(m.board, known && m.v.BuiltIn())
 	}
 	part, err := m.board.image.Part(m.v.needs)
 	if err != nil {
@@ -301,9 +302,11 @@ func raise(r policies.Row, row []byte) {
 
 // Changed puts a changed row before the guest's eyes; see policies.Observer.
 func (m *mind) Changed(v *policies.View, shard int) {
-	if m.board.view == v {
-		m.at(v)
-		m.told++
+	if m.board.view != v {
+		return
+	}
+	m.at(v)
+	if m.told++; m.told > m.board.heard { // the first that tells of it
 		m.board.changed(v, shard, m.told)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/troupe-actors/troupe/wasm"
 	"github.com/troupe-actors/troupe/wasm/abi"
@@ -35,8 +36,10 @@ type guest struct {
 	part   *abi.Part // what the image is
 	epoch  uint64
 	layout uint64 // of the board, when the part was made; 0: there is none
-	logged uint64 // when the log began that was read
-	read   int    // of the board's log
+	logged uint64 // when the board's lists of changes began
+	noted  int    // changes, when they were read
+	read   []int  // by place in the version's needs: how much of that column's list was
+	heard  int    // how much of the list of all
 	blank  []byte // a row of YES
 	clean  bool   // the row in the guest's memory is one
 	stack  [8]uint64
@@ -192,18 +195,56 @@ func (g *guest) furnish(nodes int) *Fault {
 	return nil
 }
 
-// look shows the guest an image in which only some values are others than in the one that it has.
-func (g *guest) look(b *board) *Fault {
+// look shows the guest an image in which only some values are others than in the one that it has. It need not be called for that where a plan's own
+// moves might have changed them: those it reads anew at each question, unless it exports pol_delta. One of the house is not (quietly); what
+// others do then is charged to the plan, which must cost the same for who draws the image.
+func (g *guest) look(b *board, quietly bool) *Fault {
 	memory := g.memory(g.image, g.part.Size())
-	if g.logged != b.logged || changeCost*(len(b.log)-g.read) > len(memory) {
+	if g.logged != b.logged || changeCost*g.behind(b) > len(memory) {
 		g.whole()
 	} else {
-		for _, c := range b.log[g.read:] {
-			g.part.Copy(memory, c)
-		}
+		g.copy(b, memory)
 		g.part.Stamp(memory)
 	}
+	if quietly && g.delta == nil && !g.stirred(b) {
+		g.seen(b)
+		return nil
+	}
 	return g.shown(b)
+}
+
+// stirred says whether a value has changed since the guest was shown an image that no move changes.
+func (g *guest) stirred(b *board) bool {
+	return slices.ContainsFunc(g.v.needs, func(c abi.Column) bool { return b.stirred[c] > g.epoch && !spec(c).Moves })
+}
+
+// seen says that the guest knows the image.
+func (g *guest) seen(b *board) {
+	g.epoch, g.logged, g.noted, g.heard = b.epoch, b.logged, b.noted, len(b.all)
+	b.told = b.told || g.delta != nil
+	g.read = g.read[:0]
+	for _, c := range g.v.needs {
+		g.read = append(g.read, len(b.rows[c]))
+	}
+}
+
+// behind counts the changes of its columns that the guest has not read.
+func (g *guest) behind(b *board) (n int) {
+	for i, c := range g.v.needs {
+		n += len(b.rows[c]) - g.read[i]
+	}
+	return n
+}
+
+// copy copies the values of its columns that have changed.
+func (g *guest) copy(b *board, memory []byte) {
+	for i, c := range g.v.needs {
+		if rows := b.rows[c]; g.read[i] < len(rows) {
+			g.part.Copy(memory, c, rows[g.read[i]:])
+			g.read[i] = len(rows)
+		}
+	}
+	g.noted = b.noted
 }
 
 // changeCost is how many bytes are copied in one piece in the time that one listed value takes.
@@ -217,7 +258,8 @@ func (g *guest) shown(b *board) *Fault {
 	if fault := g.state(g.part.Size(), b.image.Counts()); fault != nil {
 		return fault
 	}
-	g.epoch, g.logged, g.read, g.clean = b.epoch, b.logged, len(b.log), false
+	g.seen(b)
+	g.clean = false
 	return nil
 }
 
@@ -236,24 +278,20 @@ func (g *guest) state(size int, c abi.Counts) *Fault {
 
 // catchUp pokes what has changed since the guest was asked last.
 func (g *guest) catchUp(b *board) *Fault {
-	if g.read == len(b.log) {
+	if g.noted == b.noted {
 		return nil
 	}
-	news := b.log[g.read:]
-	g.read = len(b.log)
-	memory := g.memory(g.image, int(g.image.size))
+	g.copy(b, g.memory(g.image, int(g.image.size)))
 	if g.delta == nil {
-		for _, c := range news {
-			g.part.Copy(memory, c)
-		}
 		return nil
 	}
 	var mine []abi.Change
-	for _, c := range news {
-		if g.part.Copy(memory, c) {
+	for _, c := range b.all[g.heard:] {
+		if g.part.Has(c.Column) {
 			mine = append(mine, c)
 		}
 	}
+	g.heard = len(b.all)
 	if len(mine) == 0 {
 		return nil
 	}

@@ -67,18 +67,27 @@ func (p *Part) Stamp(memory []byte) { copy(memory[8:16], p.whole.data[8:16]) }
 // Has says whether the part has a column.
 func (p *Part) Has(c Column) bool { return c < columns && p.places[c] != 0 }
 
-// Copy puts one value, as it now is in the whole, into memory that Write has filled, and says whether the part has its column.
-func (p *Part) Copy(memory []byte, c Change) bool {
-	if !p.Has(c.Column) {
+// Copy puts some values of a column, as they now are in the whole, into memory that Write has filled, and says whether the part has the column.
+func (p *Part) Copy(memory []byte, c Column, rows []uint32) bool {
+	if !p.Has(c) {
 		return false
 	}
-	at := &p.whole.places[c.Column]
-	switch size := uint32(at.kind.Size()); size {
+	at := &p.whole.places[c]
+	size := uint32(at.kind.Size())
+	from, to := p.whole.data[at.offset:][:at.values*size], memory[p.places[c]:][:at.values*size]
+	switch size {
 	case 4:
-		from, to := at.offset+4*c.Row, p.places[c.Column]+4*c.Row
-		*(*[4]byte)(memory[to:]) = [4]byte(p.whole.data[from:])
+		for _, row := range rows {
+			*(*[4]byte)(to[4*row:]) = [4]byte(from[4*row:])
+		}
+	case 8:
+		for _, row := range rows {
+			*(*[8]byte)(to[8*row:]) = [8]byte(from[8*row:])
+		}
 	default:
-		copy(memory[p.places[c.Column]+size*c.Row:][:size], p.whole.data[at.offset+size*c.Row:])
+		for _, row := range rows {
+			to[row] = from[row]
+		}
 	}
 	return true
 }
