@@ -17,7 +17,8 @@ type Set struct {
 	Scorers  []Scorer
 
 	view   *View
-	known  int // deciders that the rolls were made from
+	known  int        // deciders that the rolls were made from
+	tell   []Observer // those that are told of changes
 	all    book
 	others book  // without those that keep apart: see Common
 	blind  shelf // what is said to all keyspaces
@@ -109,9 +110,15 @@ func (s *Set) drop() {
 // Changed tells those who keep a picture of the view that a row of its shard table has changed; shard is its place there.
 // Who plans calls it after each change, when Count has been called too.
 func (s *Set) Changed(v *View, shard int) {
-	for _, d := range s.Deciders {
-		if o, ok := d.(Observer); ok {
+	if s.view == v && s.known == len(s.Deciders) {
+		for _, o := range s.tell {
 			o.Changed(v, shard)
+		}
+	} else {
+		for _, d := range s.Deciders {
+			if o, ok := d.(Observer); ok {
+				o.Changed(v, shard)
+			}
 		}
 	}
 	for _, d := range s.Scorers {
@@ -211,6 +218,12 @@ func (s *Set) kin(v *View, q *Question, b *book) (l *roll, g *group, alone uint6
 	if s.view != v || s.known != len(s.Deciders) {
 		s.Forget()
 		s.view, s.known = v, len(s.Deciders)
+		s.tell = nil // a Set that was copied shares none
+		for _, d := range s.Deciders {
+			if o, ok := d.(Observer); ok {
+				s.tell = append(s.tell, o)
+			}
+		}
 		for c := range s.all.rolls {
 			s.all.rolls[c], s.others.rolls[c] = s.enroll(Capability(c))
 		}

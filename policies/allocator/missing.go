@@ -2,7 +2,6 @@ package allocator
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -82,7 +81,10 @@ func (p *planner) present(i int) int {
 		return p.keyspace(i).Copies()
 	}
 	r := p.row(i)
-	moving := slices.ContainsFunc(r.Copies, func(c cluster.Copy) bool { return c.Source != 0 })
+	moving := false
+	for at := range r.Copies {
+		moving = moving || r.Copies[at].Source != 0
+	}
 	present, writable := 0, 0
 	var places [cluster.MaxCopies]int32
 	dead := places[:0] // the nodes of copies that stay

@@ -203,12 +203,22 @@ func (r *row) same(s *Shard) bool {
 
 // at is the copy's place in Copies, or -1.
 func (r *row) at(id shards.CopyID) int {
-	return slices.IndexFunc(r.Copies, func(c Copy) bool { return c.ID == id })
+	for i := range r.Copies { // a copy is large, and looked at where it lies
+		if r.Copies[i].ID == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // on is the place in Copies of the copy on this node, or -1.
 func (r *row) on(node shards.NodeID) int {
-	return slices.IndexFunc(r.Copies, func(c Copy) bool { return c.Node == node })
+	for i := range r.Copies {
+		if r.Copies[i].Node == node {
+			return i
+		}
+	}
+	return -1
 }
 
 // living says whether a node is a member that is not Down.
@@ -267,8 +277,10 @@ func (r *row) inSyncBut(id shards.CopyID) bool {
 func (r *row) settle() {
 	for i := 0; i < len(r.Copies); i++ {
 		c := &r.Copies[i]
+		if c.Source == 0 {
+			continue
+		}
 		switch j := r.at(c.Source); {
-		case c.Source == 0:
 		case j < 0:
 			c.Source = 0
 		case c.InSync && r.Primary != 0 && c.Source != r.Primary:

@@ -28,7 +28,12 @@ func (s *Search) Place() (unplaced []int32) {
 		}
 		list = append(list, weighty{size, int32(slot)})
 	}
-	slices.SortFunc(list, func(a, b weighty) int { return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.slot, b.slot)) })
+	slices.SortFunc(list, func(a, b weighty) int {
+		if c := cmp.Compare(b.size, a.size); c != 0 {
+			return c
+		}
+		return int(a.slot - b.slot)
+	})
 	for _, w := range list {
 		if n := s.best(w.slot, nil); n >= 0 {
 			s.put(w.slot, n)
