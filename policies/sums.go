@@ -19,6 +19,10 @@ func (v *View) Count(r *cluster.Shard, by int) {
 	v.touched = append(v.touched, v.homes[:len(r.Copies)]...) // of the others what a row may ask about has not changed: a leader has a copy
 }
 
+// Touched lists the nodes, by their places, that a row which Count took had a copy on, in that order, since the view was made: what has changed
+// of their sums alone has changed. Read only.
+func (v *View) Touched() []int32 { return v.touched }
+
 // stage says how far a row is from what it should be.
 type stage uint8
 

@@ -35,9 +35,11 @@ type board struct {
 	homes   []int32         // the nodes of copies, by slot
 	sums    []sums          // by node, as they are in the image
 	counted int             // rows of State.Rebalances that are in the image
+	touched int             // how many of View.Touched are
 	first   []int           // by keyspace's number: the place of its first shard
 	err     error           // why there is no image
 	values  [][]byte        // of the image's columns, by number
+	shy     late            // rows of shards that are not in the image yet as they are
 	drawn   int             // needs when it was drawn
 	timed   bool            // shards had times then that change by themselves
 	words   words           // that were drawn
@@ -145,6 +147,10 @@ func (b *board) mend(rows []int32) {
 	if b.copies == nil {
 		return
 	}
+	if b.shy.on {
+		b.shy.put(rows...)
+		return
+	}
 	for _, i := range rows {
 		r := &b.view.State.Shards[i]
 		b.put(r, int(i), b.sit(int(i), r))
@@ -192,6 +198,7 @@ func (b *board) draw() error {
 	b.add()
 	if b.needsAny(abi.Copies, abi.Shards) || b.moves() {
 		b.seat()
+		b.shy.clear(len(s.Shards))
 		p.shards(x)
 	}
 	b.words = wordsOf(b.view, x.Has(abi.NodeReason))
@@ -267,6 +274,11 @@ func (b *board) sit(i int, r *cluster.Shard) (used int) {
 	return used
 }
 
+// place is where the shard of a question is in the table.
+func (b *board) place(q *policies.Question) int {
+	return b.first[q.Keyspace.ID] + q.Shard.ID.Index()
+}
+
 // slot is the row of a copy in the table Copies, or abi.NoCopy.
 func (b *board) slot(shard int, id shards.CopyID) int {
 	if id != 0 && b.copies != nil {
@@ -295,6 +307,11 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 		b.relog(b.epoch)
 	}
 	r := &v.State.Shards[shard]
+	if b.shy.on {
+		b.shy.put(int32(shard))
+		b.total(r.ID.Keyspace(), v.Touched()[b.touched:])
+		return
+	}
 	var nodes [2 * usualSlots]int32
 	touched := nodes[:0]
 	row, used := b.copies[shard*b.slots:][:b.slots], 0
@@ -322,12 +339,19 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 		used, touched = max(used, free+1), append(touched, n)
 	}
 	b.put(r, shard, used)
-	k := v.Keyspace(r.ID.Keyspace())
+	b.total(r.ID.Keyspace(), touched)
+}
+
+// total writes what is added up for the nodes that have to do with a row of a keyspace, and for all.
+func (b *board) total(keyspace shards.KeyspaceID, touched []int32) {
+	v := b.view
+	k := v.Keyspace(keyspace)
 	for _, n := range touched {
 		if n >= 0 {
 			b.sum(int(n), k)
 		}
 	}
+	b.touched = len(v.Touched())
 	b.U32(abi.Relocating, 0, uint32(v.Relocating))
 	b.U32(abi.Unled, 0, uint32(v.Unled))
 	b.U32(abi.Unwhole, 0, uint32(v.Unwhole))
@@ -373,7 +397,7 @@ func sumsOf(n *policies.Node) sums {
 
 // add takes the sums that the image has been given.
 func (b *board) add() {
-	b.sums, b.counted = b.sums[:0], len(b.view.State.Rebalances)
+	b.sums, b.counted, b.touched = b.sums[:0], len(b.view.State.Rebalances), len(b.view.Touched())
 	for n := range b.view.Nodes {
 		b.sums = append(b.sums, sumsOf(&b.view.Nodes[n]))
 	}

@@ -50,7 +50,7 @@ type asked struct {
 }
 
 func (m *mind) asked(q *policies.Question) (a asked) {
-	a.shard, a.copy = m.board.first[q.Keyspace.ID]+q.Shard.ID.Index(), abi.NoCopy
+	a.shard, a.copy = m.board.place(q), abi.NoCopy
 	if q.Copy != nil {
 		a.copy = m.board.slot(a.shard, q.Copy.ID)
 	}
@@ -96,10 +96,15 @@ func (m *mind) drop() {
 	}
 }
 
-// prepare sees to it that there is a guest which knows the view as it now is.
-func (m *mind) prepare(v *policies.View) *Fault {
+// prepare sees to it that there is a guest which knows the view as it now is, as far as the question, if there is one, has to do with it.
+func (m *mind) prepare(v *policies.View, q *policies.Question) *Fault {
 	m.at(v)
-	if err := m.board.look(v); err != nil {
+	err := m.board.look(v)
+	if err == nil && q != nil {
+		m.board.catchUp(m.board.place(q))
+		err = m.board.err
+	}
+	if err != nil {
 		return m.v.faulty(abi.ExportState, NoImage, "%v", err)
 	}
 	if m.guest != nil && m.guest.epoch == m.board.epoch {
@@ -217,7 +222,7 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 			return nil, false
 		}
 	}
-	fault := d.prepare(v)
+	fault := d.prepare(v, q)
 	if fault == nil {
 		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))

@@ -26,7 +26,7 @@ func (d *Decider) Reason(v *policies.View, q *policies.Question, node int, a pol
 	// Where a shard waits for its primary a guest is not asked for words: what it may use there is for choosing.
 	if d.v.explains && d.talks() && !rests && !urgent(q) && a.Verdict() != policies.Yes {
 		var text string
-		fault := d.prepare(v)
+		fault := d.prepare(v, q)
 		if fault == nil {
 			text, fault = d.guest.why(abi.Capability(q.Capability), d.asked(q), node, a)
 		}

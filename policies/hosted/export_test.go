@@ -19,11 +19,14 @@ func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
 	if err := fresh.look(v); err != nil {
 		return false, mended, err
 	}
+	for i := range v.State.Shards { // as if all of them had been asked about
+		s.board.catchUp(i)
+	}
 	for _, m := range s.minds {
 		if m.guest == nil && m != s.minds[int(fresh.epoch)%len(s.minds)] {
 			continue // one more begins
 		}
-		if fault := m.prepare(v); fault != nil {
+		if fault := m.prepare(v, nil); fault != nil {
 			return false, mended, fmt.Errorf("%+v", *fault)
 		}
 		part, err := fresh.image.Part(m.v.needs)
@@ -37,6 +40,9 @@ func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
 	}
 	return bytes.Equal(s.board.image.Bytes(), fresh.image.Bytes()) && slices.Equal(s.board.copies, fresh.copies) && slices.Equal(s.board.first, fresh.first), mended, nil
 }
+
+// AtOnce has rows that change written at once, as where a user's policy is among those of the set, which has looked at nothing yet.
+func (s *Set) AtOnce() { s.board.shy.on = false }
 
 // Look has the set look at a view, as its guests do before they are asked.
 func (s *Set) Look(v *policies.View) error { return s.board.look(v) }

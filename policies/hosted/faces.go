@@ -60,7 +60,7 @@ func (d *Decider) measure(v *policies.View, q *policies.Question, node int) poli
 	if d.rests(v) || urgent(q) {
 		return d.one(v, q, node)
 	}
-	fault := d.prepare(v)
+	fault := d.prepare(v, q)
 	if fault == nil {
 		a := d.asked(q)
 		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))

@@ -43,7 +43,7 @@ func (s *Scorer) ask(v *policies.View, q *policies.Question) (each []float64, ok
 			return nil, false
 		}
 	}
-	fault := s.prepare(v)
+	fault := s.prepare(v, q)
 	if fault == nil {
 		at, timed := s.begin()
 		s.each, fault = s.guest.score(s.asked(q), s.each[:0], len(v.Nodes))

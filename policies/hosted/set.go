@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"context"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/wasm/abi"
@@ -35,6 +36,7 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 			s.board.need(c)
 		}
 	}
+	s.board.shy.on = !slices.ContainsFunc(of, func(p Policy) bool { return !p.BuiltIn() })
 	users, house := purses(of)
 	for _, p := range of {
 		m := mind{v: p.Version, board: &s.board, ledger: &s.ledger, config: inForce{own: p.Settings}, strikes: p.Strikes}
@@ -73,7 +75,7 @@ func (s *Set) Ready(v *policies.View) {
 		over := m.over
 		var fault *Fault
 		if m.guest == nil {
-			fault = m.prepare(v)
+			fault = m.prepare(v, nil)
 		} else if err := m.board.look(v); err != nil {
 			fault = m.v.faulty(abi.ExportState, NoImage, "%v", err)
 		}
