@@ -109,7 +109,7 @@ var settingRules = []SettingRule{
 	{Name: SettingMisses, Default: "3", Min: 1, Max: 1000, Ticks: true,
 		Doc: "heartbeats that a node may miss before it is suspect. Whether it is dead is another question: that takes proof, or the end of its lease"},
 	{Name: SettingMuteAfter, Default: "6s", Min: int64(50 * time.Millisecond), Max: int64(time.Hour), Time: true, Ticks: true,
-		Doc: "how long a node may answer the placement leader and send no heartbeat by itself before it is taken for dead; never shorter than a lease. Unless it is set, four leases"},
+		Doc: "how long a node may answer the placement leader and send no heartbeat by itself, or send heartbeats that say that no answer comes, before it is taken for dead; never shorter than a lease. Unless it is set, four leases"},
 	{Name: SettingProbeInterval, Default: "500ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true, Ticks: true,
 		Doc: "pause between two rounds in which other members are asked whether they reach a suspect; not below probe.timeout"},
 	{Name: SettingProbeTimeout, Default: "400ms", Min: int64(50 * time.Millisecond), Max: int64(time.Minute), Time: true, Ticks: true,

@@ -28,7 +28,7 @@ type Config struct {
 	ProbeTimeout int // ticks that a prober has, adaptation not counted. Default 8 (400 ms)
 
 	HandOnAfter int // ticks for which others reach a member that the leader does not before a better placed voter is looked for; and from one such search to the next. Default: Lease
-	MuteAfter   int // ticks without one heartbeat after which a member that answers redials is taken for dead all the same. Default: 4 leases; not less than Lease
+	MuteAfter   int // ticks without one heartbeat after which a member that answers redials is taken for dead all the same, and without one answer, as its heartbeats say, after which one is whose heartbeats come. Default: 4 leases; not less than Lease
 	Settle      int // ticks that a reign lasts before it hands the lead on if the one before was shorter, and at most the pause before a voter that did not take the lead is offered it again. Default 600 (30 s)
 
 	MaxHealth   int // bound of the detector's own ill health, which multiplies limits by up to 1+MaxHealth. Default 4

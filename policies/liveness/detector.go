@@ -49,13 +49,15 @@ type node struct {
 	proof  bool
 	newer  shards.Epoch // a life after Epoch that has been heard and has not joined yet
 
-	heard     int64
-	met       bool   // heard in this epoch at all
-	unsure    bool   // it is redialed though it is not suspect
-	dialed    string // where it was redialed last
-	granted   int64  // no lease of this epoch was granted after this tick
-	deviation eighths
-	roundTrip eighths
+	heard      int64
+	met        bool   // heard in this epoch at all
+	unsure     bool   // it is redialed though it is not suspect
+	dialed     string // where it was redialed last
+	granted    int64  // no lease of this epoch was granted after this tick
+	complains  bool   // its last heartbeat says that no answer has come for a lease...
+	complained int64  // ...as all have since this tick
+	deviation  eighths
+	roundTrip  eighths
 
 	suspicion suspicion
 	sickness  sick
@@ -155,11 +157,12 @@ const (
 	Bygone                   // of a life that is over: no lease
 	Declared                 // this life was declared dead: no lease; the node must begin another
 	Granted                  // a lease may be granted, now
+	Withheld                 // an answer and no lease: it says that it has had none for long, and is to say so when it has
 )
 
 // Heard takes a heartbeat of a member in an epoch, the leader's own included: it too may be sick, or have been declared dead
 // before it was elected, and may then not serve what others have taken over. Only if it answers Granted may a lease be granted
-// for that heartbeat, and only before the next call of Tick.
+// for that heartbeat, and only before the next call of Tick. Granted and Withheld are answered; see Unproven if they cannot be.
 func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standing {
 	n := d.find(id)
 	if n == nil {
@@ -180,9 +183,18 @@ func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standin
 	if !n.met {
 		n.met, n.reason = true, "its heartbeats come"+n.holding
 	}
-	n.heard, n.granted, n.unsure = d.now, d.now, false
+	n.heard, n.unsure = d.now, false
+	if d.deafened(n, h, gap) {
+		d.weigh(n, h)
+		return Withheld
+	}
+	n.granted = d.now
 	if n.state == Suspect && n.suspicion.broken != d.now {
-		d.refute(n, fmt.Sprintf("a heartbeat came after %v", d.span(gap)))
+		reason := fmt.Sprintf("a heartbeat came after %v", d.span(gap))
+		if n.suspicion.deaf && !n.complains {
+			reason = "its heartbeats come, and say that it has answers again"
+		}
+		d.refute(n, reason)
 	}
 	d.weigh(n, h)
 	return Granted

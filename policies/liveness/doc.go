@@ -16,7 +16,7 @@
 // A suspect that others reach is not declared dead: a line between it and the leader is broken. It is out of service with its lease,
 // so the leader looks for a voter that reaches more members than itself, and hands it the lead; see search in heir.go. Who answers
 // redials, and sends no heartbeats all the same, is handed on for as well, since another leader may hear it; if none does, it is dead
-// after MuteAfter.
+// after MuteAfter. So it is the other way round, with one whose heartbeats come and say that it has no answers: see deaf.go.
 //
 // A heartbeat and its lease, on the member's clock m and the leader's clock s:
 //

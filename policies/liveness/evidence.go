@@ -33,6 +33,10 @@ type Health struct {
 	Queue     time.Duration // longest time that work waited in a queue
 	Late      time.Duration // how late the member's own ticker was at worst
 	RoundTrip time.Duration // from its last heartbeat to the reply; 0 before the first
+
+	// Unanswered is for how long no reply of the present leader has come: since the first heartbeat that left after the last reply. A member
+	// may say 0 of what is no longer than a lease; one of a release before always does.
+	Unanswered time.Duration
 }
 
 // Status is what is known of one member.
@@ -46,7 +50,7 @@ type Status struct {
 	Limit   int64  // tick after which silence makes it suspect
 	Reason  string // a sentence that says why it is in this state
 	Proof   bool   // dead: by proof, not by silence
-	Partial bool   // suspect: other members reach it, so it will not be declared dead
+	Partial bool   // suspect: other members reach it, it answers redials or its heartbeats come, so it will not be declared dead, or not before MuteAfter
 	Held    int64  // tick until which it gets no new copies and no primaries, since it came back too often; 0: not held
 }
 

@@ -18,7 +18,7 @@ var (
 
 // TestNoLeaseOutlivesADeath: "A new leader waits out one lease before it revokes any" (DESIGN.md section 3), and whoever is
 // declared dead without proof holds no lease any more, whatever messages are delayed, lost and reordered, whoever stops and
-// goes on, whoever leads and does not know that he does not, with clocks up to 500 ppm off to either side. The world checks
+// goes on, whose connections are filtered, whoever leads and does not know that he does not, with clocks up to 500 ppm off to either side. The world checks
 // that after each step.
 func TestNoLeaseOutlivesADeath(t *testing.T) {
 	if *first != 0 {
@@ -88,7 +88,7 @@ func playRandom(t *testing.T, seed uint64, tell func(string)) *world {
 
 // disturb does one thing to a world.
 func disturb(w *world, r *rand.Rand, m *machine) {
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0:
 		if m.up {
 			w.crash(m)
@@ -107,10 +107,13 @@ func disturb(w *world, r *rand.Rand, m *machine) {
 		w.cuts[[2]shards.NodeID{m.id, w.nodes[r.IntN(len(w.nodes))].id}] = true
 	case 9:
 		clear(w.cuts)
+		clear(w.filters)
 	case 10:
 		w.latency = time.Duration(r.IntN(1000)) * time.Millisecond
 		w.jitter, w.loss = time.Duration(r.Int64N(int64(w.latency)*3+1)), r.Float64()/4
 	case 11:
 		w.latency, w.jitter, w.loss = time.Millisecond, 0, 0
+	case 12:
+		w.filters[[2]shards.NodeID{m.id, w.nodes[r.IntN(len(w.nodes))].id}] = true
 	}
 }

@@ -26,7 +26,9 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	stop NODE, cont NODE     SIGSTOP and SIGCONT
 //	vanish NODE              the machine is gone: no answer of any kind
 //	cut A B, heal            drops what A sends to B; heals all
-//	filter A B               drops the heartbeats of A to B, as a firewall that lets B open connections to A and not A to B
+//	filter A B               a firewall lets B open connections to A, and not A to B: drops what A sends to B, asks and dials, but for the
+//	                         rounds of the metadata group, which has its own view of who leads
+//	old NODE                 it is of a release that does not say for how long it has had no answer
 //	network latency=D jitter=D loss=P
 //	restart NODE             another life, which joins
 //	elect NODE               it leads from now on; who led does not hear of it if he cannot
@@ -113,6 +115,8 @@ func (p *player) play(words []string) {
 		w.cuts[[2]shards.NodeID{w.machine(words[1]).id, w.machine(words[2]).id}] = true
 	case "filter":
 		w.filters[[2]shards.NodeID{w.machine(words[1]).id, w.machine(words[2]).id}] = true
+	case "old":
+		w.machine(words[1]).old = true
 	case "heal":
 		clear(w.cuts)
 		clear(w.filters)

@@ -13,6 +13,7 @@ type suspicion struct {
 	broken  int64 // tick of the last break of its connection; -1: none
 	partial bool  // others reach it, or it answers redials, though no heartbeat comes...
 	lostAt  int64 // ...which was found out in this tick
+	deaf    bool  // its heartbeats come, or came, and no answer to them reaches it
 	stays   bool  // it has been said why the lead is not handed on for its sake
 
 	redialing bool
@@ -104,6 +105,10 @@ func (d *Detector) redial(n *node) {
 // pursue carries the inquiry into a suspect on by one tick, and ends it if the evidence is enough.
 func (d *Detector) pursue(n *node) {
 	s := &n.suspicion
+	if s.deaf && d.now-n.heard <= d.limit(n) {
+		d.despair(n)
+		return
+	}
 	if s.redialing && d.now >= s.redialBy {
 		s.redialing, s.reached, s.redialAt = false, false, d.now
 	}
@@ -207,7 +212,7 @@ func (d *Detector) conclude(n *node) {
 		d.die(n, false, fmt.Sprintf("no heartbeat for %v, and its lease has ended: that it answers when it is redialed does not count for longer than %v",
 			d.span(silent), d.span(int64(d.c.MuteAfter))))
 	case s.reached || answered > 0 && !confirmed(unreachable, answered):
-		d.partial(n, answered-unreachable, answered)
+		d.partial(n, reaching(s.reached, answered-unreachable, answered), Suspect)
 	case answered > 0:
 		d.die(n, false, fmt.Sprintf("no heartbeat for %v, its lease has ended, and %d of %d members asked cannot reach it: %s",
 			d.span(silent), unreachable, answered, d.labels(by)))
@@ -216,19 +221,23 @@ func (d *Detector) conclude(n *node) {
 	}
 }
 
-// partial notes that the network, and not the node, is at fault.
-func (d *Detector) partial(n *node, reach, answered int) {
+// partial notes that the network, and not the node, is at fault, and says why.
+func (d *Detector) partial(n *node, why string, from State) {
 	s := &n.suspicion
 	if s.partial {
 		return
 	}
 	s.partial, s.lostAt = true, d.now
-	if s.reached {
-		n.reason += "; yet it answers when it is redialed, so it is not declared dead"
-	} else {
-		n.reason += fmt.Sprintf("; yet %d of %d members asked reach it, so it is not declared dead", reach, answered)
+	n.reason += why
+	d.tell(n, from, Change{Probes: d.probes(n, false)})
+}
+
+// reaching says who reaches a silent node.
+func reaching(leader bool, reach, answered int) string {
+	if leader {
+		return "; yet it answers when it is redialed, so it is not declared dead"
 	}
-	d.tell(n, Suspect, Change{Probes: d.probes(n, false)})
+	return fmt.Sprintf("; yet %d of %d members asked reach it, so it is not declared dead", reach, answered)
 }
 
 // refute ends a suspicion: the node is alive.

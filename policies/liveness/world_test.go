@@ -30,7 +30,7 @@ type world struct {
 	latency, jitter time.Duration
 	loss            float64
 	cuts            map[[2]shards.NodeID]bool
-	filters         map[[2]shards.NodeID]bool // what one sends on its own is dropped, and its answers pass
+	filters         map[[2]shards.NodeID]bool // connections that one opens to the other are dropped, with all that goes over them
 
 	term   uint64
 	leader *machine
@@ -59,6 +59,9 @@ type machine struct {
 	inbox                 []func() // what arrived while it was stopped
 	nextBeat, nextTick    int64
 	roundTrip             time.Duration
+	waits                 int64         // when the first heartbeat left of those since the last answer; 0: none has
+	asked                 shards.NodeID // whom they went to
+	old                   bool          // of a release that does not tell how long it waits
 	hadLease, begins      bool
 
 	detector  *Detector
@@ -96,43 +99,6 @@ func (w *world) machine(id string) *machine {
 }
 
 func (m *machine) runs() bool { return m.up && !m.stopped && !m.vanished }
-
-func (w *world) cut(from, to *machine) bool {
-	return w.cuts[[2]shards.NodeID{from.id, to.id}] || from.vanished || to.vanished
-}
-
-// send delivers after a while, unless the network loses it; a stopped process finds it when it goes on.
-func (w *world) send(from, to *machine, do func()) {
-	if w.cut(from, to) || w.random.Float64() < w.loss {
-		return
-	}
-	delay := int64(w.latency)
-	if w.jitter > 0 {
-		delay += w.random.Int64N(2*int64(w.jitter)) - int64(w.jitter)
-	}
-	epoch := to.epoch
-	w.at(max(delay, 0), to, func() {
-		switch {
-		case !to.up || to.vanished || to.epoch != epoch:
-		case to.stopped:
-			to.inbox = append(to.inbox, do)
-		default:
-			do()
-		}
-	})
-}
-
-func (w *world) at(delay int64, to *machine, do func()) {
-	w.serial++
-	e := event{w.now + delay, w.serial, to, do}
-	i, _ := slices.BinarySearchFunc(w.queue, e, func(a, b event) int {
-		if a.at != b.at {
-			return int(max(-1, min(1, a.at-b.at)))
-		}
-		return a.serial - b.serial
-	})
-	w.queue = slices.Insert(w.queue, i, e)
-}
 
 // run lets time pass.
 func (w *world) run(d time.Duration) {
@@ -172,14 +138,17 @@ func (w *world) beat(m *machine, sent int64) {
 	m.holder.Sent(sent)
 	epoch, health := m.epoch, m.health
 	health.RoundTrip = m.roundTrip
+	if m.waits == 0 || m.asked != w.leader.id {
+		m.waits, m.asked = sent, w.leader.id
+	}
+	if !m.old {
+		health.Unanswered = time.Duration(sent - m.waits)
+	}
 	for _, to := range w.nodes {
 		if to == m || to.detector == nil || to.reign < m.term && to != w.leader {
 			continue // a heartbeat goes to whom the node takes for the leader; here, to all who may be taken for one
 		}
-		if w.filters[[2]shards.NodeID{m.id, to.id}] {
-			continue
-		}
-		w.send(m, to, func() { w.heard(to, m, epoch, sent, health) })
+		w.post(m, to, func() { w.heard(to, m, epoch, sent, health) })
 	}
 	if m.detector != nil { // the leader's own lease
 		standing := m.detector.Heard(m.id, epoch, health)
@@ -217,13 +186,20 @@ func (w *world) heard(l, from *machine, epoch shards.Epoch, sent int64, h Health
 	standing := l.detector.Heard(from.id, epoch, h)
 	w.carryOut(l)
 	age, ok := Age(w.clock(l), l.confirmed, w.leaseTime())
+	if !ok {
+		l.detector.Unproven(from.id)
+		return
+	}
 	reply := Grant{Sent: sent, Age: age, Lease: w.leaseTime(), Term: l.reign}
-	w.send(l, from, func() {
+	w.post(l, from, func() {
 		if from.epoch != epoch {
 			return
 		}
+		if from.asked == l.id {
+			from.waits = 0
+		}
 		switch {
-		case standing == Granted && ok:
+		case standing == Granted:
 			from.holder.Granted(reply)
 			from.roundTrip = time.Duration(w.clock(from) - sent)
 		case standing == Declared && !from.begins && l == w.leader:
@@ -339,9 +315,9 @@ func (w *world) carryOut(m *machine) {
 	}
 	for _, p := range r.Probes {
 		by, target, d := w.machine(string(p.By)), w.machine(string(p.Target)), m.detector
-		w.send(m, by, func() {
+		w.post(m, by, func() {
 			w.look(by, target, p.Timeout, func(a Answer, epoch shards.Epoch) {
-				w.send(by, m, func() {
+				w.send(by, m, func() { // over the connection that the question came by
 					d.ProbeResult(p.By, p.Target, p.Epoch, a == Answered && epoch == p.Epoch)
 					if m.detector == d {
 						w.carryOut(m)
@@ -361,30 +337,6 @@ func (w *world) handOn(m *machine, heir Heir) {
 	if !w.elect(w.machine(string(heir.Node))) {
 		w.print("%s gets no majority", heir.Node)
 	}
-}
-
-// look dials: a machine without the process refuses, a process greets, silence ends with the timeout.
-func (w *world) look(from, target *machine, timeout int64, answer func(Answer, shards.Epoch)) {
-	done := false
-	once := func(a Answer, by shards.Epoch) {
-		if !done {
-			done = true
-			answer(a, by)
-		}
-	}
-	w.at(timeout*int64(50*time.Millisecond), from, func() {
-		if from.runs() {
-			once(NoAnswer, 0)
-		}
-	})
-	if !target.up && !w.cut(from, target) && !w.cut(target, from) {
-		w.at(2*int64(w.latency), from, func() { once(Refused, 0) })
-		return
-	}
-	w.send(from, target, func() {
-		epoch := target.epoch
-		w.send(target, from, func() { once(Answered, epoch) })
-	})
 }
 
 func (w *world) change(m *machine, c Change) {
@@ -415,7 +367,7 @@ func (w *world) commit() {
 func (w *world) begin(m *machine) {
 	m.epoch++
 	m.up, m.stopped, m.vanished, m.begins = true, false, false, false
-	m.inbox, m.detector = nil, nil
+	m.inbox, m.detector, m.waits = nil, nil, 0
 	m.holder.Revoke()
 	epoch := m.epoch
 	var join func()
