@@ -25,9 +25,24 @@ func (m *Member) beat() {
 		m.hearSelf(h)
 		return
 	}
+	m.tellUnanswered(h.sent)
 	err := m.c.Wire.Send(m.leader, transport.Control, transport.KindHeartbeat, h.encode())
 	if err != nil { // the next one is due soon, and silence is what the leader looks for
 		m.c.Log.Debug("no heartbeat was sent", "leader", m.leader, "error", err)
+	}
+}
+
+// tellUnanswered tells the leader, before a heartbeat that leaves now, if it has answered none for longer than a lease.
+func (m *Member) tellUnanswered(now int64) {
+	if m.waits == 0 {
+		m.waits = now
+	}
+	u := unanswered(now - m.waits)
+	if time.Duration(u) <= m.span(int64(m.c.Liveness.Lease)) {
+		return
+	}
+	if err := m.c.Wire.Send(m.leader, transport.Control, transport.KindUnanswered, u.encode()); err != nil { // it is said again with each heartbeat
+		m.c.Log.Debug("the leader was not told that it does not answer", "leader", m.leader, "error", err)
 	}
 }
 
@@ -41,7 +56,10 @@ func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
 		// of another life, or of a leader that is none any more
 	case r.standing == liveness.Declared:
 		m.end(fmt.Sprintf("the placement leader %s has declared epoch %d dead", peer.Name, m.c.Epoch))
+	case r.standing == liveness.Withheld:
+		m.waits, m.beatIn = 0, 0 // the leader is to know at once that its answers come: the next one brings a lease
 	case r.standing == liveness.Granted:
+		m.waits = 0
 		m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
 		m.c.Answered(m.roundTrip)
 		m.granted(r)

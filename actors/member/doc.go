@@ -12,5 +12,7 @@
 // Every node but the leader doubts the leader alone: when the connection to it breaks it redials, and tells the metadata
 // group of a proof of death, so that an election need not wait for its timeout.
 //
+// A member that has had no answer for longer than a lease says so before each heartbeat, in a message of KindUnanswered.
+//
 // A Member has one goroutine, which owns detector, holder and ticker; redials and probes have one each while they last.
 package member

@@ -38,6 +38,7 @@ type Member struct {
 	busy      time.Duration // how long after a tick was due the loop was through with what it did last
 	roundTrip time.Duration
 	awaits    bool   // the last heartbeat was not answered yet
+	waits     int64  // when the first heartbeat left since the leader's last answer, on the lease's clock; 0: none has
 	reign     *reign // nil unless this node leads
 	doubt     *doubt // nil unless the connection to the leader is broken
 	malformed map[shards.NodeID]bool
@@ -96,12 +97,15 @@ func (m *Member) Applied(*cluster.State) {
 // Changed takes the transport's news of a connection.
 func (m *Member) Changed(c transport.Change) { m.inbox.put(func() { m.connection(c) }) }
 
-// Receive takes a heartbeat, a reply or a report of loads; other kinds are none of its business, and false is returned.
+// Receive takes a heartbeat and what comes with it, a reply or a report of loads; other kinds are none of its business, and false is returned.
 func (m *Member) Receive(peer transport.Hello, kind transport.Kind, body []byte) bool {
 	switch kind {
 	case transport.KindHeartbeat:
 		h, err := decodeHeartbeat(body)
 		m.inbox.offer(func() { m.heard(peer, h, err) })
+	case transport.KindUnanswered:
+		u, err := decodeUnanswered(body)
+		m.inbox.offer(func() { m.complained(peer, u, err) })
 	case transport.KindHeartbeatReply:
 		at := m.lease.now()
 		r, err := decodeReply(body)
@@ -194,6 +198,9 @@ func (m *Member) tick(passed int, late time.Duration) {
 func (m *Member) attend() {
 	leader, term := m.c.Group.Leader()
 	m.reigns.Leads(m.lease.now(), leader, term)
+	if leader != m.leader {
+		m.waits = 0
+	}
 	if m.beatIn <= 0 || leader != m.leader {
 		m.beatIn, m.leader = m.until, leader
 		m.beat()

@@ -12,6 +12,7 @@ import (
 // The messages, in msgpack. Who sends one, in which epoch, the transport's handshake has said.
 //
 //	heartbeat        [sent, fsync, queue, late, round trip, flood]     member to placement leader
+//	unanswered       [how long]                                        likewise, before a heartbeat, if it is longer than a lease
 //	heartbeat reply  [epoch, sent, standing, age, lease, term,         and back
 //	                  version, report, flood, full]
 //	probe            [target, epoch, timeout]                          leader to another member
@@ -22,7 +23,8 @@ import (
 // three values each (node, whether memory is short, why), or empty if the member has it already.
 //
 // Times are nanoseconds: sent on the member's monotonic clock, which only the member itself may interpret; durations from 0 to
-// an hour. A standing or an answer is the number of its constant in policies/liveness.
+// an hour. A standing or an answer is the number of its constant in policies/liveness. Withheld is sent only to who has said that it is
+// unanswered: that is a message of its own since releases before take no heartbeat of more values, and drop a kind that they do not know.
 
 const (
 	maxMessage = 256              // bytes of any but a reply; a node's id has 64 at most
@@ -57,9 +59,25 @@ func decodeHeartbeat(body []byte) (h heartbeat, err error) {
 	return h, done(&d, err)
 }
 
+// unanswered is for how long a member has had no reply, as the heartbeat that it sends next could say.
+type unanswered time.Duration
+
+func (u unanswered) encode() []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(1)
+	e.Int(int64(min(max(time.Duration(u), 0), time.Hour)))
+	return e.Buffer()
+}
+
+func decodeUnanswered(body []byte) (u unanswered, err error) {
+	d, err := open(body, 1, maxMessage)
+	u = unanswered(span(&d, time.Hour))
+	return u, done(&d, err)
+}
+
 type reply struct {
 	epoch    shards.Epoch
-	standing liveness.Standing // Granted or Declared
+	standing liveness.Standing // Granted, Withheld or Declared
 	grant    liveness.Grant
 	version  uint64
 	report   uint64
@@ -91,7 +109,7 @@ func decodeReply(body []byte) (r reply, err error) {
 	d, err := open(body, 10, maxReply)
 	r.epoch = shards.Epoch(d.Uint())
 	r.grant.Sent = span(&d, 0)
-	r.standing = liveness.Standing(number(&d, uint64(liveness.Granted)))
+	r.standing = liveness.Standing(number(&d, uint64(liveness.Withheld)))
 	r.grant.Age, r.grant.Lease = span(&d, time.Hour), span(&d, time.Hour)
 	r.grant.Term = d.Uint()
 	r.version, r.report, r.flood.hash = d.Uint(), d.Uint(), d.Uint()

@@ -27,6 +27,8 @@ var (
 	}
 	someProbe  = probe{target: "n3", epoch: 4, timeout: 400 * time.Millisecond}
 	someProbed = probed{answer: liveness.Answered, epoch: 5}
+
+	someUnanswered = unanswered(2 * time.Second)
 )
 
 func TestMessagesComeBack(t *testing.T) {
@@ -47,6 +49,12 @@ func TestMessagesComeBack(t *testing.T) {
 	}
 	if p, err := decodeProbed(someProbed.encode()); err != nil || p != someProbed {
 		t.Errorf("%+v, %v", p, err)
+	}
+	if u, err := decodeUnanswered(someUnanswered.encode()); err != nil || u != someUnanswered {
+		t.Errorf("%v, %v", u, err)
+	}
+	if u, err := decodeUnanswered(unanswered(1 << 62).encode()); err != nil || u != unanswered(time.Hour) {
+		t.Errorf("%v, %v", u, err)
 	}
 	bounded, err := decodeHeartbeat(heartbeat{health: liveness.Health{Fsync: -1, Queue: 1 << 62}}.encode())
 	if err != nil || bounded.health != (liveness.Health{Queue: time.Hour}) {
@@ -96,7 +104,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 
 // FuzzMessages: what is decoded is within its bounds, and what is encoded again is the same.
 func FuzzMessages(f *testing.F) {
-	for _, m := range [][]byte{someHeartbeat.encode(), someReply.encode(), someProbe.encode(), someProbed.encode(), someReport.encode(), nil, {0x95}} {
+	for _, m := range [][]byte{someHeartbeat.encode(), someReply.encode(), someProbe.encode(), someProbed.encode(), someReport.encode(), someUnanswered.encode(), nil, {0x95}} {
 		f.Add(m)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -106,7 +114,7 @@ func FuzzMessages(f *testing.F) {
 			}
 		}
 		if r, err := decodeReply(body); err == nil {
-			if again, err := decodeReply(r.encode()); err != nil || !reflect.DeepEqual(again, r) || r.grant.Age < 0 || r.grant.Lease > liveness.MaxLease || r.standing > liveness.Granted {
+			if again, err := decodeReply(r.encode()); err != nil || !reflect.DeepEqual(again, r) || r.grant.Age < 0 || r.grant.Lease > liveness.MaxLease || r.standing > liveness.Withheld {
 				t.Errorf("%+v, %+v, %v", r, again, err)
 			}
 		}
@@ -119,6 +127,9 @@ func FuzzMessages(f *testing.F) {
 			if again, err := decodeProbe(p.encode()); err != nil || again != p || p.timeout > maxTimeout || len(p.target) > maxNode || p.target == "" {
 				t.Errorf("%+v", p)
 			}
+		}
+		if u, err := decodeUnanswered(body); err == nil && (u < 0 || u > unanswered(time.Hour)) {
+			t.Errorf("%v", u)
 		}
 		if p, err := decodeProbed(body); err == nil && p.answer > liveness.Answered {
 			t.Errorf("%+v", p)

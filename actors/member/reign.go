@@ -21,6 +21,8 @@ type reign struct {
 	heard    map[shards.NodeID]shards.Epoch // whose heartbeats have been shown
 	left     map[shards.NodeID]shards.Epoch // lives that said that they stop
 
+	complaints map[shards.NodeID]complaint // of members, to be taken with their next heartbeat
+
 	ledger  *ledger
 	loadsAt int64                  // tick from which the ledger is summed up anew, if anything has come
 	full    map[shards.NodeID]Full // nodes that take no writes that grow
@@ -28,6 +30,12 @@ type reign struct {
 
 	settings  []cluster.Setting // by which the detector is tuned
 	heirUntil int64             // tick until which full may hold what the reign before has said
+}
+
+// complaint is for how long a life has had no answer.
+type complaint struct {
+	epoch shards.Epoch
+	unanswered
 }
 
 // loadsEvery is how many ticks lie between two sums of the loads: deciders look at them every few seconds.
@@ -64,7 +72,8 @@ func (m *Member) lead(won bool, term uint64) {
 	if err != nil {
 		panic(err) // validated in Start
 	}
-	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}, left: map[shards.NodeID]shards.Epoch{}}
+	m.reign = &reign{term: term, detector: d, ledger: newLedger(), full: m.inherit(), heard: map[shards.NodeID]shards.Epoch{}, left: map[shards.NodeID]shards.Epoch{},
+		complaints: map[shards.NodeID]complaint{}}
 	m.reign.flood, m.reign.heirUntil = newFlood(m.reign.full), d.Now()+heirPeriods*int64(m.c.LoadPeriod/m.c.Liveness.TickLength)
 	m.reigns.Leads(m.lease.now(), m.c.Self, term)
 	if before, known := m.reigns.Before(); known {
@@ -113,6 +122,16 @@ func (r *reign) hear(node shards.NodeID, epoch shards.Epoch, h liveness.Health) 
 	return standing
 }
 
+// complained notes what a member says before a heartbeat.
+func (m *Member) complained(peer transport.Hello, u unanswered, err error) {
+	switch {
+	case err != nil:
+		m.complain(peer, err)
+	case m.reign != nil:
+		m.reign.complaints[peer.Node] = complaint{peer.Epoch, u}
+	}
+}
+
 // heard answers a member's heartbeat.
 func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	if err != nil {
@@ -122,6 +141,10 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	if m.reign == nil {
 		return
 	}
+	if c := m.reign.complaints[peer.Node]; c.epoch == peer.Epoch {
+		h.health.Unanswered = time.Duration(c.unanswered)
+	}
+	delete(m.reign.complaints, peer.Node)
 	standing := m.reign.hear(peer.Node, peer.Epoch, h.health)
 	m.carryOut()
 	r := reply{epoch: peer.Epoch, standing: standing, grant: liveness.Grant{Sent: h.sent, Term: m.reign.term}, version: m.c.Group.State().Version}
@@ -129,6 +152,7 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 	case liveness.Granted:
 		grant, ok := m.grant(h.sent)
 		if !ok {
+			m.reign.detector.Unproven(peer.Node)
 			return
 		}
 		r.grant = grant
@@ -136,7 +160,7 @@ func (m *Member) heard(peer transport.Hello, h heartbeat, err error) {
 		if h.flood == r.flood.hash {
 			r.flood.list = nil
 		}
-	case liveness.Declared:
+	case liveness.Declared, liveness.Withheld:
 	default:
 		return // it has to join first, or is history
 	}

@@ -57,6 +57,8 @@ type resident struct {
 	reports int             // of loads, that have arrived here
 	bytes   int             // of these
 	deafTo  []shards.NodeID // whose loads do not arrive
+	fenced  []shards.NodeID // that a firewall does not let it open connections to
+	mum     transport.Kind  // what its release does not send
 	full    []Flood
 	told    int            // how often Flooded was called
 	behind  *cluster.State // what State says here, if it is not what the council has decided
@@ -150,7 +152,7 @@ func (w *town) settle(id shards.NodeID, epoch shards.Epoch) *resident {
 		w.Fatal(err)
 	}
 	m, err := Start(Config{
-		Self: id, Epoch: epoch, Wire: r.wire, Group: r, Liveness: w.config, Health: r.figures,
+		Self: id, Epoch: epoch, Wire: fenced{r.wire, r}, Group: r, Liveness: w.config, Health: r.figures,
 		Log:      slog.New(slog.NewTextHandler(&r.log, nil)),
 		Over:     func(reason string) { r.mu.Lock(); r.over = reason; r.mu.Unlock() },
 		Changed:  func(_ uint64, c liveness.Change) { r.note(c) },

@@ -48,8 +48,9 @@ const (
 	KindLoads                          // one-way, Control: member to placement leader, what node and copies use
 	KindFailover                       // call: to the placement leader, of shards that were taken over, or for the stories that it writes
 	KindActor                          // call: a message to a virtual actor, to the node that leads its shard
+	KindUnanswered                     // one-way, Control: member to placement leader, before a heartbeat: for how long none has been answered
 
-	lastKind = KindActor
+	lastKind = KindUnanswered
 )
 
 var kindNames = [...]string{
@@ -57,6 +58,7 @@ var kindNames = [...]string{
 	KindRecover: "recover", KindCommand: "command", KindForward: "forward", KindProbe: "probe", KindJoin: "join",
 	KindDiscover: "discover", KindQuery: "query", KindRead: "read", KindWatch: "watch",
 	KindPlacement: "placement", KindPublish: "publish", KindLoads: "loads", KindFailover: "failover", KindActor: "actor",
+	KindUnanswered: "unanswered heartbeats",
 }
 
 // Known says whether this release has a meaning for the kind. A message of another is counted and dropped, a call of
