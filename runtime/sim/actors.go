@@ -116,7 +116,7 @@ func (a *actors) receive(from *Node, body any) {
 		x.taken = true
 		m := x.m
 		m.call.Repeated = true
-		a.handle(m, func(r acted) { a.p.send(from, classCall, "acted", &tell{x.life, x.number, r}) })
+		a.handle(m, func(r acted) { a.p.answer(from, classCall, "acted", &tell{x.life, x.number, r}) })
 	case *tell:
 		if c := a.calling[x.number]; c != nil && x.life == a.client {
 			delete(a.calling, x.number)

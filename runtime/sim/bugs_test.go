@@ -30,7 +30,7 @@ var rare = map[string]mutant{
 	"read-while-moving": {
 		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
-	"one-lane":        {temper: []FaultKind{FaultClock, FaultHand}, actors: 3},
+	"one-lane":        {temper: []FaultKind{FaultClock, FaultHand}, actors: 4},
 	"forget-hold":     {hold: true},
 	"hold-own":        {hold: true},
 	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},

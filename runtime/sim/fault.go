@@ -35,6 +35,7 @@ const (
 	FaultMute                      // one node is not heard; it hears
 	FaultLink                      // two nodes do not reach each other
 	FaultOneWay                    // one direction between two nodes is dead
+	FaultFirewall                  // connections that one node opens to another are dropped, those that the other opens are not; or all that it opens, or that are opened to it
 	FaultSplit                     // some nodes on one side, the others on the other
 	FaultStorm                     // packets are lost, late and doubled
 	FaultSlow                      // a disk takes its time
@@ -53,10 +54,10 @@ const (
 // faultNames name the kinds for readers and scenarios; faultWeights say how often each comes, relative to the others.
 var (
 	faultNames = [faultKinds]string{
-		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "split", "storm",
+		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "firewall", "split", "storm",
 		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas",
 	}
-	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2}
 )
 
 // String is the fault as a reader of a failure sees it.
@@ -161,6 +162,8 @@ func (w *World) begin(f Fault) {
 		}
 	case FaultTransfer, FaultDrain, FaultHand, FaultReplicas:
 		w.operate(f, a)
+	case FaultFirewall:
+		w.fence(f, a, b)
 	default:
 		w.isolate(f, a, b)
 	}
@@ -247,11 +250,58 @@ func (w *World) isolate(f Fault, a, b *Node) {
 	})
 }
 
+// fence has a firewall between two nodes, or one that lets a node open no connection, or nobody open any to it. It stays for three times as long as
+// other faults: what it does to a lease shows late.
+func (w *World) fence(f Fault, a, b *Node) {
+	if l := w.leader(); l != nil && f.Amount > 0 && f.Amount <= 0.3 {
+		a, b = l, w.listener(l, b)
+	}
+	walls := [][2]*Node{{a, b}}
+	if f.Amount > 0.6 {
+		walls = nil
+		for _, n := range w.nodes {
+			switch {
+			case n == a:
+			case f.Amount > 0.8:
+				walls = append(walls, [2]*Node{n, a})
+			default:
+				walls = append(walls, [2]*Node{a, n})
+			}
+		}
+	}
+	for _, c := range walls {
+		w.wall(c[0], c[1], 1)
+	}
+	w.undo(3*f.For, func() {
+		for _, c := range walls {
+			w.wall(c[0], c[1], -1)
+		}
+	})
+}
+
+// listener is a node that does not vote, and so goes on to send heartbeats to a leader that it does not hear; if all vote, any but the leader.
+func (w *World) listener(leader, start *Node) *Node {
+	s := leader.proc.meta.core.State()
+	found := start
+	for i := range w.nodes {
+		n := w.nodes[(start.number+i)%len(w.nodes)]
+		switch {
+		case n == leader:
+		case s.Member(n.ID) != nil && !slices.Contains(s.Voters, n.raftNumber()):
+			return n
+		case found == leader:
+			found = n
+		}
+	}
+	return found
+}
+
 // heal ends all that is wrong with the world, for good.
 func (w *World) heal() {
 	w.Note("all faults end")
 	w.healed = true
 	clear(w.net.cuts)
+	clear(w.net.walls)
 	w.net.weather = calm
 	for _, n := range w.nodes {
 		n.slow, n.wallSkew = 0, 0

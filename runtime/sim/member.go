@@ -12,7 +12,9 @@ import (
 type member struct {
 	p      *process
 	holder *liveness.Holder
-	beats  int // ticks since the last heartbeat
+	beats  int    // ticks since the last heartbeat
+	asked  uint64 // the leader that the last heartbeat went to
+	waits  int64  // when the first heartbeat left since that one's last answer; 0: none has
 
 	detector *liveness.Detector // nil: this node does not lead
 	term     uint64             // of the reign that the detector belongs to
@@ -83,7 +85,13 @@ func (m *member) beat() {
 		return
 	}
 	m.holder.Sent(now)
+	if lead.Number != m.asked || m.waits == 0 {
+		m.asked, m.waits = lead.Number, now
+	}
 	b := &beat{sent: now, health: liveness.Health{Fsync: m.p.n.health()}}
+	if waits := now - m.waits; waits > int64(leaseTicks*tickLength) {
+		b.health.Unanswered = time.Duration(waits)
+	}
 	if to := m.p.n.w.nodeByRaft(lead.Number); to == m.p.n {
 		m.answer(m.p.n, m.p.epoch, b)
 	} else if to != nil {
@@ -108,7 +116,7 @@ func (m *member) receive(from *Node, epoch shards.Epoch, body any) {
 		m.granted(x)
 	case *probing:
 		m.probe(x.target, x.epoch, x.timeout, func(a liveness.Answer, by shards.Epoch) {
-			m.p.send(from, classControl, "probed", &probed{target: x.target, epoch: x.epoch, reached: a == liveness.Answered && by == x.epoch})
+			m.p.answer(from, classCall, "probed", &probed{target: x.target, epoch: x.epoch, reached: a == liveness.Answered && by == x.epoch})
 		})
 	case *probed:
 		if m.detector != nil {
@@ -127,6 +135,7 @@ func (m *member) answer(from *Node, epoch shards.Epoch, b *beat) {
 	if g.standing == liveness.Granted {
 		age, ok := m.age()
 		if !ok {
+			m.detector.Unproven(from.ID)
 			m.drive()
 			return
 		}
@@ -143,7 +152,10 @@ func (m *member) answer(from *Node, epoch shards.Epoch, b *beat) {
 func (m *member) granted(g *grant) {
 	switch g.standing {
 	case liveness.Granted:
+		m.waits = 0
 		m.holder.Granted(g.Grant)
+	case liveness.Withheld:
+		m.waits, m.beats = 0, beatTicks
 	case liveness.Declared:
 		m.end()
 	}
@@ -240,7 +252,7 @@ func (m *member) drive() {
 		}
 		for _, r := range ready.Probes {
 			if by := m.p.n.w.nodeByID(r.By); by != nil {
-				m.p.send(by, classControl, "probe", &probing{target: r.Target, epoch: r.Epoch, timeout: time.Duration(r.Timeout) * tickLength})
+				m.p.send(by, classCall, "probe", &probing{target: r.Target, epoch: r.Epoch, timeout: time.Duration(r.Timeout) * tickLength})
 			}
 		}
 		for _, c := range ready.Changes {

@@ -26,8 +26,9 @@ var (
 // packet is a message under way. It names the life of its sender, as the handshake of its connection did.
 type packet struct {
 	from, to *Node
-	life     int // of the sender
-	toLife   int // of the receiver, when it was sent: a connection does not survive either end
+	answers  bool // it goes over the connection that the receiver opened, as an answer to a call does; else over one of the sender's own
+	life     int  // of the sender
+	toLife   int  // of the receiver, when it was sent: a connection does not survive either end
 	class    int
 	epoch    shards.Epoch // of the sender
 	kind     string
@@ -35,25 +36,27 @@ type packet struct {
 }
 
 // network carries packets between nodes. A cut is one direction between two nodes: packets sent that way vanish, as do
-// those under way. Connections are kept beside it: they break at once when an end dies and its host can say so, and only after
-// brokenAfter when a path is cut.
+// those under way. Connections are kept beside it: each of two nodes opens one to the other, as transports do, for all that it sends by itself,
+// what it asks, and what is answered to that. They break at once when an end dies and its host can say so, and only after
+// brokenAfter when a path is cut: both of them, since neither does without what comes back. A firewall drops the one connection only.
 type network struct {
 	chance  *rand.Rand
 	weather Weather
 	cuts    map[[2]int]int // from, to: how many faults cut this direction
 	arrival map[[3]int]time.Duration
-	linked  map[[2]int]link // a < b
+	walls   map[[2]int]int  // from, to: how many faults drop the connections that one opens to the other
+	linked  map[[2]int]link // from, to: the connection that one has opened to the other
 	sent    int
 	lost    int
 }
 
-// link is a connection between two lives.
-type link struct{ a, b int }
+// link is a connection between two lives: of who opened it, and of the other.
+type link struct{ from, to int }
 
 func newNetwork(o Options) network {
 	n := network{
 		chance: stream(o.Seed, streamNetwork, 0), weather: invent(stream(o.Seed, streamNetwork, 1)), cuts: map[[2]int]int{},
-		arrival: map[[3]int]time.Duration{}, linked: map[[2]int]link{},
+		walls: map[[2]int]int{}, arrival: map[[3]int]time.Duration{}, linked: map[[2]int]link{},
 	}
 	if o.Calm {
 		n.weather = calm
@@ -78,30 +81,63 @@ const brokenAfter = 2 * time.Second
 
 func (w *World) cut(from, to *Node, change int) {
 	key := [2]int{from.number, to.number}
-	w.net.cuts[key] += change
-	if w.net.cuts[key] == 0 {
-		delete(w.net.cuts, key)
-		w.relink()
-		return
+	if w.block(w.net.cuts, key, change) {
+		w.After(brokenAfter, func() {
+			if w.net.cuts[key] > 0 {
+				w.unlink(from, to, "no answer to keepalive")
+			}
+		})
 	}
-	w.After(brokenAfter, func() {
-		if w.net.cuts[key] > 0 {
-			w.unlink(from, to, "no answer to keepalive")
-		}
-	})
+}
+
+// wall has a firewall drop the connections that one node opens to another, and what is under way on them; or not any more.
+func (w *World) wall(from, to *Node, change int) {
+	key := [2]int{from.number, to.number}
+	if w.block(w.net.walls, key, change) {
+		w.After(brokenAfter, func() {
+			if w.net.walls[key] > 0 {
+				w.breaks(from, to, "no answer to keepalive")
+			}
+		})
+	}
+}
+
+// block counts what is wrong with a way between two nodes, and says whether anything is.
+func (w *World) block(of map[[2]int]int, key [2]int, change int) bool {
+	of[key] += change
+	if of[key] > 0 {
+		return true
+	}
+	delete(of, key)
+	w.relink()
+	return false
 }
 
 // passes says whether a packet may go from one node to another at this moment.
 func (w *World) passes(from, to *Node) bool { return w.net.cuts[[2]int{from.number, to.number}] == 0 }
 
+// admits says whether no firewall drops the connections that one node opens to another at this moment.
+func (w *World) admits(from, to *Node) bool { return w.net.walls[[2]int{from.number, to.number}] == 0 }
+
+// opened says whose connection a packet goes over, and to whom that was opened.
+func (p *packet) opened() (by, to *Node) {
+	if p.answers {
+		return p.to, p.from
+	}
+	return p.from, p.to
+}
+
+// goes says whether a packet finds its way at this moment.
+func (w *World) goes(p *packet) bool { return w.passes(p.from, p.to) && w.admits(p.opened()) }
+
 // send gives a packet to the network. It may be lost, delayed, reordered or doubled; body must not be written to afterwards.
-func (w *World) send(from, to *Node, class int, kind string, body any) {
+func (w *World) send(from, to *Node, class int, answers bool, kind string, body any) {
 	w.net.sent++
-	if !w.passes(from, to) || !from.alive || !w.connected(from, to) {
+	p := packet{from: from, to: to, answers: answers, life: from.life, toLife: to.life, class: class, epoch: from.epoch, kind: kind, body: body}
+	if !w.goes(&p) || !from.alive || !w.connected(p.opened()) {
 		w.net.lost++
 		return
 	}
-	p := packet{from: from, to: to, life: from.life, toLife: to.life, class: class, epoch: from.epoch, kind: kind, body: body}
 	n, weather := w.net.chance, &w.net.weather
 	roll := n.Float64()
 	if roll < weather.Loss {
@@ -127,20 +163,17 @@ func (w *World) send(from, to *Node, class int, kind string, body any) {
 
 // deliver hands a packet over, if the path is there, and the receiver still lives the life it was sent to.
 func (w *World) deliver(p *packet) {
-	if !w.passes(p.from, p.to) || !p.to.alive || p.to.life != p.toLife {
+	if !w.goes(p) || !p.to.alive || p.to.life != p.toLife {
 		w.net.lost++
 		return
 	}
 	w.push(0, p.to, p.to.life, func() { p.to.proc.receive(p) })
 }
 
-// connected says whether the two present lives have a connection.
-func (w *World) connected(a, b *Node) bool {
-	if a.number > b.number {
-		a, b = b, a
-	}
-	l, ok := w.net.linked[pairOf(a, b)]
-	return ok && l == link{a.life, b.life}
+// connected says whether the present life of one node has a connection that it opened to that of another.
+func (w *World) connected(from, to *Node) bool {
+	l, ok := w.net.linked[[2]int{from.number, to.number}]
+	return ok && l == link{from.life, to.life}
 }
 
 // redialEvery is how often a broken connection is tried again.
@@ -151,27 +184,38 @@ func (w *World) relink() {
 	w.After(redialEvery/2, func() {
 		for i, a := range w.nodes {
 			for _, b := range w.nodes[i+1:] {
-				if !a.running() || !b.running() || !w.passes(a, b) || !w.passes(b, a) || w.connected(a, b) {
-					continue
+				if a.running() && b.running() && w.passes(a, b) && w.passes(b, a) {
+					w.open(a, b)
+					w.open(b, a)
 				}
-				w.net.linked[pairOf(a, b)] = link{a.life, b.life}
-				w.changed(a, b, true)
-				w.changed(b, a, true)
 			}
 		}
 	})
 }
 
-// unlink breaks the connection of two nodes, and tells those who live.
+// open has a node open its connection to another, and be told, unless it has one or a firewall drops it.
+func (w *World) open(from, to *Node) {
+	if w.admits(from, to) && !w.connected(from, to) {
+		w.net.linked[[2]int{from.number, to.number}] = link{from.life, to.life}
+		w.changed(from, to, true)
+	}
+}
+
+// unlink breaks the connections of two nodes, and tells those who live.
 func (w *World) unlink(a, b *Node, cause string) {
-	key := pairOf(a, b)
+	w.breaks(a, b, cause)
+	w.breaks(b, a, cause)
+}
+
+// breaks ends the connection that one node has opened to another, and tells it.
+func (w *World) breaks(from, to *Node, cause string) {
+	key := [2]int{from.number, to.number}
 	if _, ok := w.net.linked[key]; !ok {
 		return
 	}
 	delete(w.net.linked, key)
-	w.Note("connection %s-%s broke: %s", a.ID, b.ID, cause)
-	w.changed(a, b, false)
-	w.changed(b, a, false)
+	w.Note("the connection of %s to %s broke: %s", from.ID, to.ID, cause)
+	w.changed(from, to, false)
 	w.relink()
 }
 
@@ -197,17 +241,16 @@ func (w *World) lose(n *Node, silent bool) {
 			w.unlink(n, peer, "reset by peer")
 			continue
 		}
-		was, ok := w.net.linked[pairOf(n, peer)]
-		w.After(brokenAfter, func() {
-			if ok && w.net.linked[pairOf(n, peer)] == was && (n.life != life || !n.alive) {
-				w.unlink(n, peer, "no answer to keepalive")
-			}
-		})
+		for _, key := range [][2]int{{n.number, peer.number}, {peer.number, n.number}} {
+			was, ok := w.net.linked[key]
+			w.After(brokenAfter, func() {
+				if ok && w.net.linked[key] == was && (n.life != life || !n.alive) {
+					w.breaks(w.nodes[key[0]], w.nodes[key[1]], "no answer to keepalive")
+				}
+			})
+		}
 	}
 }
-
-// pairOf names the connection of two nodes.
-func pairOf(a, b *Node) [2]int { return [2]int{min(a.number, b.number), max(a.number, b.number)} }
 
 // answer of a probe: who listens at a node's address.
 type answer struct {
@@ -231,7 +274,7 @@ func (w *World) probe(from, to *Node, timeout time.Duration, found func(*answer)
 	}
 	life := from.life
 	w.push(timeout, from, life, func() { reply(nil) })
-	if !w.passes(from, to) {
+	if !w.passes(from, to) || !w.admits(from, to) {
 		return
 	}
 	w.After(trip(), func() {
@@ -240,7 +283,7 @@ func (w *World) probe(from, to *Node, timeout time.Duration, found func(*answer)
 			return
 		}
 		w.push(trip(), from, life, func() {
-			if w.passes(to, from) {
+			if w.passes(to, from) && w.admits(from, to) {
 				reply(&a)
 			}
 		})

@@ -118,12 +118,22 @@ func (p *process) changed(state, lead bool) {
 	}
 }
 
+// send gives a node something over the connection that this one has opened to it.
 func (p *process) send(to *Node, class int, kind string, body any) {
+	p.post(to, class, false, kind, body)
+}
+
+// answer gives a node what it has asked for, over the connection that the question came by.
+func (p *process) answer(to *Node, class int, kind string, body any) {
+	p.post(to, class, true, kind, body)
+}
+
+func (p *process) post(to *Node, class int, answers bool, kind string, body any) {
 	if to == p.n {
 		p.n.w.push(0, p.n, p.n.life, func() { p.dispatch(p.n, p.epoch, kind, body) })
 		return
 	}
-	p.n.w.send(p.n, to, class, kind, body)
+	p.n.w.send(p.n, to, class, answers, kind, body)
 }
 
 // receive takes a packet. One of an earlier life of its sender is refused, once a later one has been heard of.

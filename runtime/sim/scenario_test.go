@@ -25,6 +25,7 @@ import (
 //	pause x | resume x              SIGSTOP and SIGCONT
 //	cut x | deaf x | mute x         all paths of a node: both directions, to it, from it
 //	link x y | one-way x y          two nodes: both directions, one
+//	firewall x y                    connections that x opens to y are dropped; those that y opens to x are not
 //	split x y …                     those nodes on one side, all others on the other
 //	heal                            undo all cuts
 //	slow x 1000 | clock x 1h | drift x 0.0005 | rot x a/0
@@ -255,8 +256,11 @@ func (s *script) fault(words []string, arg func(int) string) {
 			side |= 1 << s.node(arg(i+1)).number
 		}
 		w.isolate(Fault{Kind: FaultSplit, For: time.Hour, Other: side}, nil, nil)
+	case "firewall":
+		w.fence(Fault{Kind: FaultFirewall, For: time.Hour}, s.node(arg(1)), s.node(arg(2)))
 	case "heal":
 		clear(w.net.cuts)
+		clear(w.net.walls)
 		w.relink()
 	case "slow":
 		s.node(arg(1)).slow = s.number(arg(2))

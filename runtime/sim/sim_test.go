@@ -3,12 +3,14 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/cryptotest"
 	"time"
 
+	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/activation"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
@@ -150,6 +152,31 @@ func TestHandOverWithoutAnAnswer(t *testing.T) {
 		if w.failure != nil {
 			t.Errorf("seed %d: %v", seed, w.failure)
 		}
+	}
+}
+
+// TestFirewalls plays worlds of two and four nodes, of which one and three vote, with firewalls more frequent than all else: who is deaf to its leader
+// is found out, dies if nobody else reaches it, and comes back; and nothing else breaks.
+func TestFirewalls(t *testing.T) {
+	deaf, dead := 0, 0
+	for seed := uint64(1); seed <= 24; seed++ {
+		o := Options{Seed: seed, Length: 30 * time.Second, Nodes: 2 + 2*int(seed%2), Temper: []FaultKind{FaultFirewall}, Clients: 2, Actors: 1}
+		o.Spaces = []shards.Keyspace{{Name: "a", ID: 1, Shards: 4, Replicas: 1}}
+		o.Faults = slices.DeleteFunc(Faults(o), func(f Fault) bool { return f.Kind == FaultReplicas }) // two nodes can hold no more
+		o.Tell = func(line string) {
+			switch {
+			case strings.Contains(line, "say that it has had no answer for longer"):
+				dead++
+			case strings.Contains(line, "say that it has had no answer for"):
+				deaf++
+			}
+		}
+		if w, _ := play(t, o); w.failure != nil {
+			t.Errorf("seed %d: %v", seed, w.failure)
+		}
+	}
+	if t.Logf("deaf %d times, and dead for it %d times", deaf, dead); deaf < 5 || dead < 1 {
+		t.Errorf("deaf %d times, and dead for it %d times: that proves little", deaf, dead)
 	}
 }
 
