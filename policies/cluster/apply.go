@@ -172,7 +172,7 @@ func (d *draft) putMember(i int, m Member) {
 func (d *draft) edit(i int, f func(*row) error) error {
 	next := d.NextCopy
 	before := d.Shards[i]
-	r := &d.edited // one for all, since f would have each put on the heap
+	r := &d.edited // one for all, since f would have each put on the heap; f edits no other
 	*r = row{Shard: before, draft: d}
 	r.Copies = append(make([]Copy, 0, len(before.Copies)+1), before.Copies...) // most changes add one
 	if err := f(r); err != nil {

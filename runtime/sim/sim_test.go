@@ -180,9 +180,10 @@ func TestFirewalls(t *testing.T) {
 	}
 }
 
-// A reminder that comes in the moment before all is judged is not yet applied by the replicas: that is no difference between copies.
+// A reminder that comes in the moment before all is judged is not yet applied by the replicas: that is no difference between copies. In this
+// world one does; of those with other faults in them it is about one in 2500.
 func TestLastReminder(t *testing.T) {
-	if w, _ := play(t, Options{Seed: 3449, Length: 60 * time.Second}); w.failure != nil {
+	if w, _ := play(t, Options{Seed: 2565, Length: 5 * time.Second, Actors: 6, Clients: 1}); w.failure != nil {
 		t.Error(w.failure)
 	}
 }
