@@ -223,3 +223,20 @@ func TestLeaderDiesBeforeItTells(t *testing.T) {
 		}
 	}
 }
+
+// A node whose heartbeats come, and say that it has no answers, serves nothing once its lease has ended: its failover begins with its last answer,
+// and not with its last heartbeat.
+func TestDeafNodeIsGoneSinceItsLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newHalfway(t)
+		defer x.close()
+		const without = 3 * time.Second
+		x.first.watch.Changed(3, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Suspect, Reason: "it has had no answer"}, Unanswered: without})
+		began := time.Now().Add(-without).UnixNano()
+		<-time.After(time.Second)
+		x.die("id2")
+		if f := x.kept(); f == nil || f.Heard != began {
+			t.Errorf("its last answer came at %d: %+v", began, f)
+		}
+	})
+}

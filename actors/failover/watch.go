@@ -139,6 +139,7 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 	if known, found := w.c.Evidence().Of(c.Node); found {
 		heard = known.HeardAt.UnixNano()
 	}
+	heard = min(heard, now-int64(c.Unanswered)) // heartbeats without an answer are no sign of a life that serves
 	w.put(func() {
 		if !w.leading {
 			return

@@ -21,12 +21,13 @@ import (
 
 // deafened takes what a heartbeat, which comes after a gap, says of the answers to those before it, and says whether its sender is deaf.
 func (d *Detector) deafened(n *node, h Health, gap int64) bool {
-	if d.own(n) || inTicks(h.Unanswered, d.c.TickLength) <= int64(d.c.Lease) {
+	without := inTicks(h.Unanswered, d.c.TickLength)
+	if d.own(n) || without <= int64(d.c.Lease) {
 		n.complains = false
 		return false
 	}
 	if !n.complains || gap > d.limit(n) {
-		n.complains, n.complained = true, d.now
+		n.complains, n.complained, n.unanswered = true, d.now, d.now-without
 	}
 	if d.now-n.complained <= d.limit(n) {
 		return false

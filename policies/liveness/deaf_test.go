@@ -31,9 +31,13 @@ func TestDeafIsWhoHasHadNoAnswerForLongerThanALease(t *testing.T) {
 	if last, r := complaining(d, 200, leaseOf); last != Granted || len(r.Changes) != 0 {
 		t.Errorf("without an answer for one lease: standing %d, %+v", last, r.Changes)
 	}
+	begun := d.Now()/5*5 + 5 // its next heartbeat, the first that says so
 	last, r := complaining(d, 25, leaseOf+1)
 	if s := state(t, d, "n2"); last != Withheld || s.State != Suspect || !s.Partial {
 		t.Errorf("a moment longer: standing %d, %+v", last, s)
+	}
+	if want := time.Duration(standardLease+1+state(t, d, "n2").Since-begun) * 50 * time.Millisecond; len(r.Changes) != 1 || r.Changes[0].Unanswered != want {
+		t.Errorf("want %v without an answer, told %+v", want, r.Changes)
 	}
 	if len(r.Redials)+len(r.Probes) != 0 {
 		t.Errorf("it lives, and is asked about: %+v, %+v", r.Redials, r.Probes)

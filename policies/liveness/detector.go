@@ -55,7 +55,8 @@ type node struct {
 	dialed     string // where it was redialed last
 	granted    int64  // no lease of this epoch was granted after this tick
 	complains  bool   // its last heartbeat says that no answer has come for a lease...
-	complained int64  // ...as all have since this tick
+	complained int64  // ...as all have since this tick...
+	unanswered int64  // ...and that the last one came before this one
 	deviation  eighths
 	roundTrip  eighths
 
@@ -342,7 +343,9 @@ func (n *node) shown() State {
 
 // tell reports a change of a node that had a state before.
 func (d *Detector) tell(n *node, from State, change Change) {
-	change.Status, change.From = d.status(n), from
+	if change.Status, change.From = d.status(n), from; n.complains {
+		change.Unanswered = d.span(d.now - n.unanswered)
+	}
 	d.ready.Changes = append(d.ready.Changes, change)
 }
 

@@ -81,8 +81,13 @@ type Change struct {
 	Status
 	From    State // 0: the member is new here
 	Outcome Outcome
-	Took    int64    // ticks from the suspicion to its end, if Outcome says that one ended
-	Probes  []Probed // what has been said, and not been told before, by members that were asked about it; the oldest first
+	Took    int64 // ticks from the suspicion to its end, if Outcome says that one ended
+
+	// Unanswered is for how long the member has had no answer by now, as its heartbeats say: since then it cannot serve for longer than a lease.
+	// 0: they do not say so.
+	Unanswered time.Duration
+
+	Probes []Probed // what has been said, and not been told before, by members that were asked about it; the oldest first
 }
 
 // Probed is a member that was asked about a suspect, and what it said: told with the next change of the suspect, the newest maxProbed of them.
