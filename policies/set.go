@@ -108,7 +108,8 @@ func (s *Set) drop() {
 }
 
 // Changed tells those who keep a picture of the view that a row of its shard table has changed; shard is its place there.
-// Who plans calls it after each change, when Count has been called too.
+// Who plans calls it after each change, when Count has been called too, and before Count is for another row: who keeps sums
+// looks at those of this row's keyspace alone.
 func (s *Set) Changed(v *View, shard int) {
 	if s.view == v && s.known == len(s.Deciders) {
 		for _, o := range s.tell {

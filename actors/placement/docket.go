@@ -29,7 +29,7 @@ type file struct {
 	last    string // the newest fault's text
 }
 
-// read brings the files to a state. What that has is no file any more; what was lifted since counts no longer.
+// read brings the files to a state; the caller holds mu. What that has is no file any more; what was lifted since counts no longer.
 func (d *docket) read(s *cluster.State) {
 	if d.seen != nil && s.Version < d.seen.Version {
 		return

@@ -96,18 +96,22 @@ func (r *remote) printPolicies(l *admin.PolicyList) error {
 	return err
 }
 
-// noteText is how the last change of a policy came about, behind the newest version if that must not be in force.
+// noteText is how the last change of a policy came about, behind what is wrong with its versions: that in force has failed, the newest must not be
+// in force.
 func noteText(p *admin.PolicyInfo) string {
-	newest := p.Find(0)
-	for i := range p.Versions {
-		if v := &p.Versions[i]; v.Strikes > 0 && p.Active != nil && p.Active.Version == v.Version {
-			return strings.TrimSuffix(fmt.Sprintf("version %d %s; %s", v.Version, strikesText(v), p.Note), "; ")
+	var words []string
+	if p.Active != nil {
+		if v := p.Find(p.Active.Version); v.Strikes > 0 {
+			words = append(words, fmt.Sprintf("version %d %s", v.Version, strikesText(v)))
 		}
 	}
-	if newest.Quarantined == "" || strings.HasPrefix(p.Note, fmt.Sprintf("version %d was quarantined", newest.Version)) {
-		return p.Note
+	if v := p.Find(0); v.Quarantined != "" && !strings.HasPrefix(p.Note, fmt.Sprintf("version %d was quarantined", v.Version)) {
+		words = append(words, fmt.Sprintf("version %d is quarantined", v.Version))
 	}
-	return strings.TrimSuffix(fmt.Sprintf("version %d is quarantined; %s", newest.Version, p.Note), "; ")
+	if p.Note != "" {
+		words = append(words, p.Note)
+	}
+	return strings.Join(words, "; ")
 }
 
 // strikesText is how near to quarantine a version is.

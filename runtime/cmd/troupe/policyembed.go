@@ -9,7 +9,6 @@ import (
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
-	"github.com/troupe-actors/troupe/runtime/cmd/troupe/fixture"
 	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
@@ -74,13 +73,9 @@ func (t *tester) embed(ctx context.Context, files []string) (*embedded, error) {
 
 // record records one fixture.
 func (e *embedded) record(ctx context.Context, v *hosted.Version, path string) (*abi.Fixture, error) {
-	f, err := fixture.Read(path)
+	f, w, err := readFixture(path)
 	if err != nil {
-		return nil, &failure{exitUsage, err}
-	}
-	w, err := f.World()
-	if err != nil {
-		return nil, &failure{exitUsage, err}
+		return nil, err
 	}
 	questions, err := f.Questions(w)
 	if err != nil {

@@ -209,15 +209,24 @@ type mind struct {
 	of   *hosted.Set // nil: in Go
 }
 
-// test runs a fixture.
-func (t *tester) test(ctx context.Context, path string) (*tested, error) {
+// readFixture reads a fixture, and makes its cluster.
+func readFixture(path string) (*fixture.File, *fixture.World, error) {
 	f, err := fixture.Read(path)
 	if err != nil {
-		return nil, &failure{exitUsage, err}
+		return nil, nil, &failure{exitUsage, err}
 	}
 	w, err := f.World()
 	if err != nil {
-		return nil, &failure{exitUsage, err}
+		return nil, nil, &failure{exitUsage, err}
+	}
+	return f, w, nil
+}
+
+// test runs a fixture.
+func (t *tester) test(ctx context.Context, path string) (*tested, error) {
+	f, w, err := readFixture(path)
+	if err != nil {
+		return nil, err
 	}
 	r := &tested{File: path, Cases: []testedCase{}, Faults: []string{}}
 	minds, err := t.minds(ctx, r, f, w)

@@ -216,11 +216,15 @@ func TestPolicyVerbsInJSON(t *testing.T) {
 	}
 }
 
-// The list says of a version that must not be in force that it must not, whatever came last.
+// The list says of a version that must not be in force that it must not, and of the one in force that it fails, whatever came last.
 func TestNotesOfQuarantinedVersions(t *testing.T) {
 	for note, want := range map[string]string{"": "version 2 is quarantined", "taken back": "version 2 is quarantined; taken back", "version 2 was quarantined: it failed": "version 2 was quarantined: it failed"} {
 		p := &admin.PolicyInfo{Note: note, Versions: []admin.PolicyVersion{{Version: 1}, {Version: 2, Quarantined: "it failed"}}}
 		if got := noteText(p); got != want {
+			t.Errorf("note %q: %q, want %q", note, got, want)
+		}
+		p.Active, p.Versions[0].Strikes, p.Versions[0].Fault = &admin.PolicyUse{Version: 1}, 2, "it trapped"
+		if got, want := noteText(p), "version 1 has failed 2 of 3 times: it trapped; "+want; got != want {
 			t.Errorf("note %q: %q, want %q", note, got, want)
 		}
 	}
