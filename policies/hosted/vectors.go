@@ -22,6 +22,7 @@ var ErrVector = errors.New("hosted: a golden vector is not answered as recorded"
 // Prove plays golden vectors to the module, each fixture to a guest of its own, and compares byte for byte. The error names the first vector
 // that is answered otherwise, or not at all, with what was recorded and what was answered. Vectors are bounded together in fuel, which is the
 // same everywhere, and by the context between two of them. They are as abi.ParseVectors gives them: it has looked at every length.
+// It may be called concurrently, also while sets ask the module, until Close.
 func (v *Version) Prove(ctx context.Context, all *abi.Vectors) error {
 	p := &purse{spare: vectorFuel}
 	for i := range all.Fixtures {
@@ -152,7 +153,7 @@ type Asked struct {
 
 // Record puts questions about a view to the module, with settings of its own as people set them, and keeps what it was given and what it
 // answered as a fixture of golden vectors. Questions on which it has no word are left out, so that there may be no case. The error is what Prove
-// would say.
+// would say. The view must not change meanwhile.
 func (v *Version) Record(ctx context.Context, name string, view *policies.View, own map[string]string, questions []Asked) (*abi.Fixture, error) {
 	b := &board{needs: slices.Clone(v.needs)}
 	slices.Sort(b.needs)

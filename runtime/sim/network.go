@@ -80,37 +80,28 @@ func invent(chance *rand.Rand) Weather {
 const brokenAfter = 2 * time.Second
 
 func (w *World) cut(from, to *Node, change int) {
-	key := [2]int{from.number, to.number}
-	if w.block(w.net.cuts, key, change) {
-		w.After(brokenAfter, func() {
-			if w.net.cuts[key] > 0 {
-				w.unlink(from, to, "no answer to keepalive")
-			}
-		})
-	}
+	w.block(w.net.cuts, from, to, change, w.unlink)
 }
 
 // wall has a firewall drop the connections that one node opens to another, and what is under way on them; or not any more.
 func (w *World) wall(from, to *Node, change int) {
-	key := [2]int{from.number, to.number}
-	if w.block(w.net.walls, key, change) {
-		w.After(brokenAfter, func() {
-			if w.net.walls[key] > 0 {
-				w.breaks(from, to, "no answer to keepalive")
-			}
-		})
-	}
+	w.block(w.net.walls, from, to, change, w.breaks)
 }
 
-// block counts what is wrong with a way between two nodes, and says whether anything is.
-func (w *World) block(of map[[2]int]int, key [2]int, change int) bool {
+// block counts what is wrong with a way between two nodes. What has then been wrong for as long as keepalives take breaks connections.
+func (w *World) block(of map[[2]int]int, from, to *Node, change int, breaks func(from, to *Node, cause string)) {
+	key := [2]int{from.number, to.number}
 	of[key] += change
-	if of[key] > 0 {
-		return true
+	if of[key] <= 0 { // below: what is undone had been cleared
+		delete(of, key)
+		w.relink()
+		return
 	}
-	delete(of, key)
-	w.relink()
-	return false
+	w.After(brokenAfter, func() {
+		if of[key] > 0 {
+			breaks(from, to, "no answer to keepalive")
+		}
+	})
 }
 
 // passes says whether a packet may go from one node to another at this moment.
