@@ -35,8 +35,9 @@ type Detector struct {
 	ear    int   // 1 while most members are silent at once
 	turn   int   // whom to ask next, so that all members take part in probing
 	voters []uint64
-	rested int64 // tick from which the lead may be handed on
 	search search
+
+	follows int64 // ticks that the reign before lasted; -1: not known
 }
 
 // node is one member.
@@ -77,7 +78,7 @@ func New(c Config) (*Detector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Detector{c: c}, nil
+	return &Detector{c: c, follows: -1}, nil
 }
 
 // Config is the configuration with its defaults.

@@ -39,9 +39,12 @@ func (d *Detector) Voters(numbers []uint64) { d.voters = numbers }
 // Follows says, at the beginning of a reign, for how many ticks the one before lasted, as far as this node knows. One that
 // follows a short one, which has perhaps handed it the lead, keeps it for Settle.
 func (d *Detector) Follows(ticks int64) {
-	if ticks < int64(d.c.Settle) {
-		d.rested = d.now + int64(d.c.Settle)
-	}
+	d.follows = ticks
+}
+
+// rests says whether a reign keeps the lead for now. It began with tick 0.
+func (d *Detector) rests() bool {
+	return d.follows >= 0 && d.follows < int64(d.c.Settle) && d.now < int64(d.c.Settle)
 }
 
 // lost are the members that this leader does not hear, and that others reach, or that answer its redials: what they send on their own
@@ -70,7 +73,7 @@ func (d *Detector) seekHeir() {
 		d.ready.Heir = Heir{} // nobody has taken it from Ready, and it has fallen ill meanwhile
 	}
 	switch {
-	case d.now < d.rested || !d.lasting():
+	case d.rests() || !d.lasting():
 		s.asked, s.voters = "", nil
 	case s.asked != "":
 		if len(s.targets) == 0 || d.now >= s.by {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -31,6 +33,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 //	old NODE                 it is of a release that does not say for how long it has had no answer
 //	network latency=D jitter=D loss=P
 //	restart NODE             another life, which joins
+//	set NAME=VALUE           a setting of the cluster, for who leads and for those who lead later
 //	elect NODE               it leads from now on; who led does not hear of it if he cannot
 //	drift NODE PPM           how fast its clock runs from now on
 //	figures NODE fsync=D queue=D late=D
@@ -129,6 +132,10 @@ func (p *player) play(words []string) {
 		if !w.elect(w.machine(words[1])) {
 			p.print("%s gets no majority", words[1])
 		}
+	case "set":
+		name, value, _ := strings.Cut(words[1], "=")
+		w.settings = append(slices.DeleteFunc(w.settings, func(s cluster.Setting) bool { return s.Name == name }), cluster.Setting{Name: name, Value: value})
+		w.tune(w.leader)
 	case "drift":
 		p.drift(w.machine(words[1]), p.number(words[2]))
 	case "figures":

@@ -32,12 +32,13 @@ type world struct {
 	cuts            map[[2]shards.NodeID]bool
 	filters         map[[2]shards.NodeID]bool // connections that one opens to the other are dropped, with all that goes over them
 
-	term   uint64
-	leader *machine
-	config Config
-	dead   []Status // declared by leaders in office
-	print  func(format string, args ...any)
-	beats  bool // tell of leases
+	term     uint64
+	leader   *machine
+	config   Config
+	settings []cluster.Setting
+	dead     []Status // declared by leaders in office
+	print    func(format string, args ...any)
+	beats    bool // tell of leases
 }
 
 type event struct {
@@ -273,6 +274,7 @@ func (w *world) elect(m *machine) bool {
 	if before, known := m.reigns.Before(); known {
 		d.Follows(before / int64(d.c.TickLength))
 	}
+	w.tune(m)
 	d.Members(w.members)
 	d.Voters(w.voters())
 	for _, v := range w.nodes {
@@ -280,6 +282,11 @@ func (w *world) elect(m *machine) bool {
 	}
 	w.carryOut(m)
 	return true
+}
+
+// tune has a leader go by the settings.
+func (w *world) tune(m *machine) {
+	m.detector.Tune(m.config(w.config).Tuned(&cluster.State{Settings: w.settings}))
 }
 
 // voters are all.
