@@ -111,6 +111,32 @@ func TestWhoIsNotConfirmedGrantsNothing(t *testing.T) {
 	})
 }
 
+// A leader that hears nobody, and that all hear, may lead no more: what it said of the dead would be agreed on by who leads next.
+func TestWhoIsNotConfirmedDeclaresNobodyDead(t *testing.T) {
+	inTown(t, 3, liveness.Config{NoProof: true}, func(t *testing.T, w *town) {
+		w.cut("n2", "n1")
+		w.cut("n3", "n1")
+		w.mu.Lock()
+		w.confirmed = time.Now()
+		w.mu.Unlock()
+		w.pass(5 * time.Second)
+		for _, id := range []shards.NodeID{"n2", "n3"} {
+			if n := w.nodes["n1"].known(id); n.State != liveness.Suspect {
+				t.Errorf("%+v", n)
+			}
+		}
+		w.mu.Lock()
+		w.confirmed = time.Time{} // a majority that the test does not name
+		w.mu.Unlock()
+		w.pass(time.Second)
+		for _, id := range []shards.NodeID{"n2", "n3"} {
+			if n := w.nodes["n1"].known(id); n.State != liveness.Dead {
+				t.Errorf("%+v", n)
+			}
+		}
+	})
+}
+
 func TestAnOldReignGrantsNothing(t *testing.T) {
 	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
 		w.mu.Lock()

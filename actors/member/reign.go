@@ -175,12 +175,16 @@ func (m *Member) hearSelf(h heartbeat) {
 		return // elected, but not yet in office
 	}
 	standing := m.reign.hear(m.c.Self, m.c.Epoch, h.health)
+	grant, ok := m.grant(h.sent)
+	if ok {
+		m.reign.detector.Confirmed(grant.Age)
+	}
 	m.carryOut()
 	switch standing {
 	case liveness.Declared:
 		m.end("it leads, and the cluster state says that it is down")
 	case liveness.Granted:
-		if grant, ok := m.grant(h.sent); ok && m.holder.Granted(grant) {
+		if ok && m.holder.Granted(grant) {
 			m.lease.grant(m.holder.Until(), grant.Lease)
 			m.flooded(m.reign.flood)
 			m.heardBack(grant.Term, m.reign.ledger.number(m.c.Self, m.c.Epoch), grant.Sent)

@@ -19,8 +19,8 @@ import (
 // Invariants, checked by check after every tick and in tests after every input:
 //
 //  1. Nodes are sorted by ID, each once; the detector's own node is never suspect.
-//  2. A node that was declared dead without proof was so after its last lease had certainly ended, and never gets another
-//     in that epoch.
+//  2. A node that was declared dead without proof was so after its last lease had certainly ended, by a leader that was one
+//     since it began to miss the node, and never gets another in that epoch.
 //  3. Only suspects are redialed, but for the first time, and probed, but in a search for an heir; no node is asked to probe
 //     itself, and nobody asks the detector's own node.
 //  4. Epochs of a node never go back; limits, ill health and holds stay within their bounds.
@@ -37,7 +37,8 @@ type Detector struct {
 	voters []uint64
 	search search
 
-	follows int64 // ticks that the reign before lasted; -1: not known
+	follows   int64 // ticks that the reign before lasted; -1: not known
+	confirmed int64 // tick in which a majority has last confirmed that this leader leads; 0: nothing has been said of that
 }
 
 // node is one member.
@@ -201,6 +202,16 @@ func (d *Detector) Heard(id shards.NodeID, epoch shards.Epoch, h Health) Standin
 	d.weigh(n, h)
 	return Granted
 }
+
+// Confirmed says for how long, in nanoseconds, no majority has confirmed by now that this leader leads. One that cannot know whether it still
+// does declares nobody dead without proof: it may be the one who hears nobody, while what it proposes reaches all.
+func (d *Detector) Confirmed(age int64) {
+	ticks := (age + int64(d.c.TickLength) - 1) / int64(d.c.TickLength)
+	d.confirmed = max(d.confirmed, d.now-ticks, 1)
+}
+
+// doubted says whether a member that is suspect may have been missed because this leader hears nobody, and leads no more.
+func (d *Detector) doubted(n *node) bool { return d.confirmed != 0 && d.confirmed <= n.since }
 
 // succeeded notes that a later life of a node than the one that is a member has shown itself.
 func (d *Detector) succeeded(n *node, epoch shards.Epoch) {

@@ -196,14 +196,14 @@ func (d *Detector) slowest(probers []*node) int64 {
 }
 
 // conclude declares a suspect dead without proof, if all holds: it has been silent for longer than its limit; the last lease
-// that it may hold has certainly ended; nobody answers the redials; and of the other members that were asked, and did answer,
-// most cannot reach it. With nobody to ask, the detector's own word is enough. Answers to redials are not life for ever: a filter may
-// let through what the leader opens and drop what the member does, so one that has sent no heartbeat for MuteAfter is dead although it
+// that it may hold has certainly ended; nobody answers the redials; of the other members that were asked, and did answer,
+// most cannot reach it; and a majority has confirmed since it became suspect that this leader leads. With nobody to ask, the detector's
+// own word is enough. Answers to redials are not life for ever: a filter may let through what the leader opens and drop what the member does, so one that has sent no heartbeat for MuteAfter is dead although it
 // answers. Until then there was time to hand the lead to somebody who perhaps hears it.
 func (d *Detector) conclude(n *node) {
 	s := &n.suspicion
 	silent := d.now - n.heard
-	if silent <= d.limit(n) || !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) || s.rounds == 0 {
+	if silent <= d.limit(n) || !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) || s.rounds == 0 || d.doubted(n) {
 		return
 	}
 	unreachable, answered, by := s.tally()

@@ -159,7 +159,11 @@ func (w *world) beat(m *machine, sent int64) {
 			w.begin(m)
 			return
 		}
-		if age, ok := Age(sent, m.confirmed, w.leaseTime()); ok && standing == Granted {
+		age, ok := Age(sent, m.confirmed, w.leaseTime())
+		if ok {
+			m.detector.Confirmed(age)
+		}
+		if ok && standing == Granted {
 			m.holder.Granted(Grant{Sent: sent, Age: age, Lease: w.leaseTime(), Term: m.reign})
 		}
 	}

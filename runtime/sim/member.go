@@ -143,6 +143,9 @@ func (m *member) answer(from *Node, epoch shards.Epoch, b *beat) {
 	}
 	m.drive()
 	if from == m.p.n {
+		if g.standing == liveness.Granted {
+			m.detector.Confirmed(g.Age)
+		}
 		m.granted(g)
 		return
 	}
