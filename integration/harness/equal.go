@@ -47,6 +47,29 @@ func (c *Cluster) Node(ctx context.Context, name string) (NodeRow, error) {
 	return NodeRow{}, fmt.Errorf("the cluster does not list %s", name)
 }
 
+// Standing is what a member says of the life of one, and why, as /_nodes has it.
+type Standing struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+	Epoch  uint64 `json:"epoch"`
+}
+
+// Standing asks this member of another, or of itself.
+func (m *Member) Standing(ctx context.Context, of string) (Standing, error) {
+	var all []Standing
+	if err := m.ask(ctx, "/_nodes", &all); err != nil {
+		return Standing{}, err
+	}
+	for _, s := range all {
+		if s.Name == of {
+			return s, nil
+		}
+	}
+	return Standing{}, fmt.Errorf("%s does not list %s", m.Name, of)
+}
+
 // Comparison is what WaitEqual has compared.
 type Comparison struct {
 	Shards, Copies int
