@@ -3,12 +3,15 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/integration/harness"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
@@ -24,6 +27,7 @@ func TestConsoleAtWork(t *testing.T) {
 	p.troupe("settings", "set", "cluster.routing.allocation.disk.threshold_enabled=false") // how full this machine is shall not matter
 	s := open(t, witness)
 	s.comparesAShadow(p, full)
+	s.tellsOfVersions(p)
 	s.takesASettingBack(p)
 	s.writesAKey(p)
 	s.view("raw")
@@ -93,6 +97,41 @@ func (s *screen) comparesAShadow(p *town, spared *harness.Member) {
 	s.tabTo("End the shadow")
 	s.does("Do it", "troupe policy shadow spare --off")
 	s.shows("in the shadow: nothing")
+}
+
+// tellsOfVersions holds what the page says for and against the versions of a policy against what is so: the gate, golden vectors, faults, quarantine.
+func (s *screen) tellsOfVersions(p *town) {
+	s.t.Helper()
+	s.shows("There is no gate: ")
+	fixture, vectored := filepath.Join(s.t.TempDir(), "drain.yaml"), filepath.Join(s.t.TempDir(), "vectored.wasm")
+	must(s.t, os.WriteFile(fixture, []byte("nodes: [{name: n1}, {name: n2, draining: true}]\nkeyspaces: [{name: orders, shards: 1}]\n"+
+		"cases:\n  - {ask: allocate orders/0, expect: {n1: YES, n2: NO}}\n"), 0o600))
+	draining := filepath.Join("..", "policies", "modules", "draining", "draining.wasm")
+	p.troupe("policy", "test", fixture, "--policy", draining, "--embed", vectored)
+	p.troupe("policy", "push", draining, "--name", "drained")
+	p.troupe("policy", "push", vectored, "--name", "drained")
+	p.troupe("settings", "set", cluster.SettingPolicyGate+"=vectors=1")
+	p.troupe("policy", "quarantine", "spare", "--version", "1", "--reason", "nobody trusts it")
+	s.shows("The gate, which a version has to pass to be activated: <code>vectors=1</code>")
+	const rows = `[...document.querySelectorAll('[aria-label="Versions of %s"] tbody tr')].map((r) => [...r.children].map((c) => c.innerText.replaceAll(/\s+/g, ' ').trim().replace(/ ?[0-9a-f]{12}$/, '')).join('|')).join(';') === %q`
+	s.until(rows, "drained", "2|1.0.0|1|0|;1|1.0.0|0|0|")
+	s.until(rows, "spare", "1|1.0.0|0|in quarantine|nobody trusts it")
+	must(s.t, s.Eval(soon(s.t), `(() => { // faults come when they come, and the third is a quarantine: the answer is told as if there had been two
+		const asked = window.fetch;
+		window.fetch = async (...of) => {
+			const answer = await asked(...of);
+			if (!String(of[0]).endsWith('/_policy')) return answer;
+			const all = await answer.json();
+			Object.assign(all.policies.find((p) => p.name === 'drained').versions[1], { strikes: 2, fault: 'it ended in a trap' });
+			return new Response(JSON.stringify(all), { headers: answer.headers });
+		};
+	})()`, nil))
+	s.view("raw")
+	s.view("policies")
+	s.until(rows, "drained", "2|1.0.0|1|2|it ended in a trap;1|1.0.0|0|0|")
+	s.named("policies, with faults")
+	p.troupe("settings", "set", cluster.SettingPolicyGate+"=")
+	p.troupe("policy", "quarantine", "spare", "--version", "1", "--lift")
 }
 
 // does presses the button that has the focus, holds the command line of the dialog against the one that is wanted, and has it done.

@@ -13,6 +13,7 @@ export function Policies() {
   if (error) return html`<p class="bad" role="alert">${error}</p>`;
   if (!all) return html`<p>Reading…</p>`;
   return html`<p>Rules are WebAssembly modules. Push one with <code>troupe policy push FILE.wasm</code>; in the shadow it is asked beside those in force, and changes nothing.</p>
+    <p>${all.gate ? html`The gate, which a version has to pass to be activated: <code>${all.gate}</code>` : 'There is no gate: a version is activated that was never in the shadow, or that carries no golden vectors'}. Setting <a href="#/settings"><code>cluster.policies.gate</code></a>.</p>
     <h2>Pushed</h2>
     ${all.policies.length === 0 ? html`<p>None yet. <code>troupe policy init --lang go NAME</code> begins one.</p>` : all.policies.map((p) => html`<${Policy} key=${p.name} p=${p} />`)}
     ${all.quarantine.length > 0 && html`<h2>In quarantine</h2><ul>${all.quarantine.map((q) => html`<li><code>${(q.digest || '').slice(0, 12)}</code> ${q.policy}: ${q.reason}</li>`)}</ul>`}
@@ -35,6 +36,7 @@ function Policy({ p }) {
   const use = (u) => (u ? `version ${u.version} (${u.label})${Object.entries(u.settings || {}).map(([k, v]) => ` ${k}=${v}`).join('')}` : 'nothing');
   return html`<section class="card" aria-label=${p.name}><h3>${p.name}</h3>
     <p>In force: ${use(p.active)} · before: ${use(p.previous)} · in the shadow: ${use(p.shadow)}${p.note ? ' · ' + p.note : ''}</p>
+    <${Versions} p=${p} />
     <p class="bar">
       <button onClick=${() => post('activate', `Activate ${p.name}`, 'Its newest version decides from the next plan on. The one before stays for a rollback.', `troupe policy activate ${p.name}`)}>Activate</button>
       <button onClick=${() => post('shadow', `Put ${p.name} in the shadow`, 'Its newest version is asked beside those in force, and changes nothing.', `troupe policy shadow ${p.name}`)}>Shadow</button>
@@ -43,6 +45,25 @@ function Policy({ p }) {
       <button onClick=${() => post('deactivate', `Deactivate ${p.name}`, 'It decides nothing any more.', `troupe policy deactivate ${p.name}`)}>Deactivate</button></p>
     ${p.shadow && (last && speaksOf(last, p) ? html`<${Difference} c=${last} name=${p.name} />` : html`<p class="empty">Nothing has been compared yet with this version in the shadow: the next plan will be.</p>`)}
     <details aria-label=${'All that is known of ' + p.name}><summary>All that is known</summary><pre>${JSON.stringify(p, null, 1)}</pre></details></section>`;
+}
+
+// Versions shows what counts for and against each: golden vectors, faults, quarantine. The vectors are read from the module, so they are asked for
+// by policy, and again where there are other modules.
+function Versions({ p }) {
+  const [vectors, setVectors] = useState({});
+  const modules = p.versions.map((v) => v.digest).join();
+  useEffect(() => {
+    let over = false;
+    json('GET', `/_policy/${encodeURIComponent(p.name)}`)
+      .then((all) => { if (!over) setVectors(Object.fromEntries(all.versions.map((v) => [v.digest, v.vectors || 0]))); }, () => {}); // it may be gone by now: the list says so
+    return () => { over = true; };
+  }, [p.name, modules]);
+  const uses = (v) => [[p.active, 'in force'], [p.shadow, 'in the shadow']].filter(([u]) => u?.version === v.version).map(([, words]) => words).join(', ');
+  return html`<div class="scroll"><table class="list" aria-label=${'Versions of ' + p.name}><thead><tr>${['Version', 'Called', 'Golden vectors', 'Faults', 'What it did last'].map((h, i) => html`<th scope="col" class=${i === 2 || i === 3 ? 'number' : ''}>${h}</th>`)}</tr></thead>
+    <tbody>${p.versions.slice().reverse().map((v) => html`<tr key=${v.version} class=${v.version === p.active?.version ? 'set' : ''}>
+      <th scope="row">${v.version} ${uses(v)}<br /><small><code>${v.digest.slice(0, 12)}</code></small></th><td>${v.label}</td>
+      <td class="number">${vectors[v.digest] ?? '…'}</td><td class="number">${v.quarantined ? 'in quarantine' : v.strikes || 0}</td>
+      <td>${v.quarantined || v.fault ? html`<span class="bad">${v.quarantined || v.fault}</span>` : ''}</td></tr>`)}</tbody></table></div>`;
 }
 
 // speaksOf says whether a comparison was made with what is in the shadow now.
