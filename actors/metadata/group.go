@@ -149,7 +149,7 @@ type Group struct {
 	sequence  atomic.Uint64
 	belongs   atomic.Pointer[string] // id of the cluster, once this node takes its messages
 
-	inbox   chan received
+	inbox   chan *received // pointers: it has room for a burst, and is nearly always empty
 	tasks   chan task
 	gone    chan life // leaders that are dead
 	ctx     context.Context
@@ -191,7 +191,7 @@ func Start(c Config) (*Group, error) {
 		return nil, err
 	}
 	g := &Group{
-		config: c, inbox: make(chan received, 4096), tasks: make(chan task), gone: make(chan life, 16),
+		config: c, inbox: make(chan *received, 4096), tasks: make(chan task), gone: make(chan life, 16),
 		done: make(chan struct{}), joined: make(chan struct{}), watchers: map[chan struct{}]bool{},
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())

@@ -292,7 +292,7 @@ func (l *loop) tick() {
 }
 
 // receive takes a message of another member.
-func (l *loop) receive(r received) {
+func (l *loop) receive(r *received) {
 	if r.peer.Epoch <= l.dead[r.peer.Node] { // its last words, which came after the news of its death
 		return
 	}

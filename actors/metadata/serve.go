@@ -27,7 +27,7 @@ func (g *Group) Receive(peer transport.Hello, body []byte) {
 		return
 	}
 	select {
-	case g.inbox <- received{peer, m}:
+	case g.inbox <- &received{peer, m}:
 	default:
 	}
 }
