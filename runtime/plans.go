@@ -36,13 +36,15 @@ const (
 //	           7.153.plan
 //
 // Without a folder they are kept in memory. A plan that asks for nothing takes the place of the one before it if that asked for
-// nothing either, of the same state: a quiet cluster fills no book.
+// nothing either, of the same state: a quiet cluster fills no book. Nor does it write one every few seconds: such a plan is taken
+// when the one before it is planCalm old, which is how far loads may have gone on from those in the book.
 type planBook struct {
 	folder  string          // "" keeps them in memory
 	house   map[string]bool // digests of modules that every node has
 	by      record.Software
 	log     *slog.Logger
 	slow    time.Duration // planSlow, but in tests
+	calm    time.Duration // planCalm, but in tests
 	queue   chan *record.Record
 	done    sync.WaitGroup
 	present func(context.Context) (*record.Record, error)
@@ -56,6 +58,14 @@ type planBook struct {
 	// Who hands plans in only.
 	term   uint64
 	number uint64
+	quiet  quiet
+}
+
+// quiet is the last plan that was handed in, if it asked for nothing.
+type quiet struct {
+	term, version uint64
+	decisions     int
+	at            time.Time
 }
 
 // page is one recorded plan.
@@ -69,7 +79,7 @@ type page struct {
 
 // openPlans reads what the folder of the node has. Files that cannot be read are removed: they are no more than a history.
 func openPlans(data string, by record.Software, log *slog.Logger) (*planBook, error) {
-	b := &planBook{house: houseModules(), by: by, log: log, slow: planSlow, queue: make(chan *record.Record, planQueue)}
+	b := &planBook{house: houseModules(), by: by, log: log, slow: planSlow, calm: planCalm, queue: make(chan *record.Record, planQueue)}
 	if data != "" {
 		b.folder = filepath.Join(data, "plans")
 		if err := os.MkdirAll(b.folder, 0o700); err != nil {
@@ -130,6 +140,7 @@ func (b *planBook) close() {
 const (
 	planRest = 9
 	planSlow = 5 * time.Millisecond
+	planCalm = 5 * time.Minute
 )
 
 // add hands a plan in, on the goroutine that plans: what is asked of policies is asked here, all else elsewhere.
@@ -142,7 +153,7 @@ func (b *planBook) add(p placement.Planned) {
 	b.mu.Lock()
 	resting := time.Now().Before(b.rest)
 	b.mu.Unlock()
-	if resting && !urgent && len(p.Plan.Down) == 0 {
+	if resting && !urgent && len(p.Plan.Down) == 0 || b.again(p) {
 		return
 	}
 	o := record.Outcome{Proposed: p.Plan.Command() != nil, Version: p.Outcome.Version, Late: len(p.Outcome.Rows), Took: p.Took, Commit: p.Commit}
@@ -156,10 +167,26 @@ func (b *planBook) add(p placement.Planned) {
 	select {
 	case b.queue <- r:
 	default:
+		b.quiet = quiet{}
 		b.mu.Lock()
 		b.dropped++
 		b.mu.Unlock()
 	}
+}
+
+// again says whether a plan asks for nothing, as the one before it, of the same state and not long ago.
+func (b *planBook) again(p placement.Planned) bool {
+	if p.Plan.Command() != nil || len(p.Plan.Down) > 0 {
+		b.quiet = quiet{}
+		return false
+	}
+	now := quiet{term: p.Term, version: p.Input.State.Version, decisions: len(p.Plan.Decisions), at: time.Now()}
+	was := b.quiet
+	if now.at.Sub(was.at) < b.calm && was.term == now.term && was.version == now.version && was.decisions == now.decisions {
+		return true
+	}
+	b.quiet = now
+	return false
 }
 
 // write is the book's goroutine.

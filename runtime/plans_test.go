@@ -91,6 +91,7 @@ func TestPlansAreKept(t *testing.T) {
 func TestQuietPlansAreThinned(t *testing.T) {
 	data := t.TempDir()
 	b := book(t, data)
+	b.calm = 0
 	b.add(plannedFor(t, 10, 2))
 	for range 6 {
 		b.add(plannedFor(t, 11, 0))
@@ -106,6 +107,32 @@ func TestQuietPlansAreThinned(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(data, "plans", "*")); len(files) != 3 {
 		t.Errorf("files %v", files)
+	}
+}
+
+// A quiet cluster's plans are not written one after another only to take each other's place: not before the last is old, or something has changed.
+func TestQuietPlansAreNotWritten(t *testing.T) {
+	b := book(t, "")
+	for range 3 {
+		b.add(plannedFor(t, 10, 0)) // 3.1
+	}
+	b.add(plannedFor(t, 11, 0)) // 3.4: of another state
+	b.add(plannedFor(t, 11, 0))
+	b.add(plannedFor(t, 11, 1)) // 3.6: asks for something
+	b.add(plannedFor(t, 11, 0)) // 3.7: the first quiet one after it
+	b.add(plannedFor(t, 11, 0))
+	later := plannedFor(t, 11, 0)
+	later.Term++
+	b.add(later) // 4.1: of another leader's reign
+	b.quiet.at = time.Now().Add(-planCalm)
+	b.add(later) // 4.2: old enough, and takes the place of 4.1
+	b.close()
+	var ids []string
+	for _, p := range b.List() {
+		ids = append(ids, p.ID)
+	}
+	if got := strings.Join(ids, " "); got != "3.1 3.4 3.6 4.2" {
+		t.Error(got)
 	}
 }
 
