@@ -4,6 +4,7 @@ import (
 	goruntime "runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/troupe-actors/troupe/policies/record"
 )
@@ -15,13 +16,16 @@ const modulePath = "github.com/troupe-actors/troupe"
 func Version() string { return Software().Release }
 
 // Software says what Troupe in this program was made from: what recorded plans are signed with.
-func Software() record.Software {
+func Software() record.Software { return software() }
+
+// software is read once: a program's description of itself is text, and each look at a node's figures asks for the version.
+var software = sync.OnceValue(func() record.Software {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
 	return softwareOf(info)
-}
+})
 
 // softwareOf reads a program's own description. Its parts, as far as they are known:
 //
