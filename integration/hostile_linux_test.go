@@ -257,7 +257,7 @@ func TestIdle(t *testing.T) {
 		held, program, err := n.Memory()
 		must(t, err)
 		t.Logf("they hold %d MB beside the pages of the program, and %d with these", held/1e6, (held+program)/1e6)
-		return held <= 60<<20 || raceDetector
+		return held <= 40<<20 || raceDetector
 	})
 }
 

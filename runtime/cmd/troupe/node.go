@@ -119,10 +119,15 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	} else {
 		c.greet(node, s)
 	}
+	idle, busy := context.WithCancel(ctx)
+	var heap sync.WaitGroup
+	heap.Go(func() { keepIdleHeapSmall(idle) })
 	select {
 	case <-ctx.Done():
 	case <-node.Done():
 	}
+	busy()
+	heap.Wait()
 	failed := node.Err()
 	p.say("stopping; Ctrl-C once more ends the node at once")
 	p.restart()
