@@ -6,7 +6,7 @@ import (
 
 // arriving are the copies on other nodes that come in sync with primaries here.
 func (c clusterAPI) arriving() (list []admin.Arriving) {
-	c.node.held(func(_ *keyspace, h *held) {
+	for _, h := range c.node.held() {
 		st := h.Stats()
 		for i := range st.Arriving {
 			a := &st.Arriving[i]
@@ -16,6 +16,6 @@ func (c clusterAPI) arriving() (list []admin.Arriving) {
 			}
 			list = append(list, admin.Arriving{Shard: a.Shard, Copy: a.Copy, Recovery: r})
 		}
-	})
+	}
 	return list
 }

@@ -339,7 +339,9 @@ func (n *Node) tick(ctx context.Context) {
 			resting = !n.copies.link.Restless()
 			if !resting {
 				protocol.Next()
-				n.held(func(_ *keyspace, h *held) { h.TickReplica() })
+				for _, h := range n.held() {
+					h.TickReplica()
+				}
 			}
 		case <-tidy.C:
 			tidy.Take()
@@ -363,12 +365,12 @@ func (n *Node) tick(ctx context.Context) {
 
 // tidyUp has shards look for expired keys and the like, and says whether any did.
 func (n *Node) tidyUp(now time.Time) (some bool) {
-	n.held(func(_ *keyspace, h *held) {
+	for _, h := range n.held() {
 		if h.NeedsTick(now.UnixMilli()) {
 			h.ref.Tell(shard.Tick{Now: now.UnixMilli()})
 			some = true
 		}
-	})
+	}
 	n.views.Expire(now)
 	n.watches.Expire(now)
 	return some

@@ -207,7 +207,7 @@ func (c clusterAPI) own(copies bool) admin.View {
 		v.Lease = time.Until(held.Until()).Milliseconds()
 	}
 	if copies {
-		v.Copies = api(c).Shards()
+		v.Copies = slices.Collect(api(c).Shards())
 		v.Arriving = c.arriving()
 	}
 	return v

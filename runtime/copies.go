@@ -269,7 +269,9 @@ var errGone = errors.New("this copy was removed: the shard lives on other nodes"
 // up has the copies send at once what a node that can be reached again has not answered.
 func (c *copies) up(node shards.NodeID) {
 	var all []*shard.Shard
-	c.node.held(func(_ *keyspace, h *held) { all = append(all, h.Shard) })
+	for _, h := range c.node.held() {
+		all = append(all, h.Shard)
+	}
 	c.link.Up(node, all)
 }
 
@@ -282,14 +284,13 @@ func (n *Node) copyOf(id shards.ShardID) *held {
 	return k.copies[id.Index()].Load()
 }
 
-// logged are the copies on this node that have a log.
-func (n *Node) logged() (list []*shard.Shard) {
-	n.held(func(k *keyspace, h *held) {
-		if k.Durability != shards.DurabilityMemory {
-			list = append(list, h.Shard)
+// logged yields the copies on this node that have a log.
+func (n *Node) logged(yield func(*shard.Shard) bool) {
+	for k, h := range n.held() {
+		if k.Durability != shards.DurabilityMemory && !yield(h.Shard) {
+			return
 		}
-	})
-	return list
+	}
 }
 
 // adopts says that what the folder has of a keyspace, from the time before its node was a member, is now the cluster's.

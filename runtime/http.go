@@ -45,11 +45,15 @@ func (a api) Keyspace(name string) (shards.Keyspace, bool) {
 // Keyspaces lists the keyspaces by number.
 func (a api) Keyspaces() []shards.Keyspace { return a.node.catalog.Load().settings }
 
-// Shards lists the copies on this node.
-func (a api) Shards() []admin.Shard {
-	var all []admin.Shard
-	a.node.held(func(k *keyspace, h *held) { all = append(all, a.describe(k, h.Shard)) })
-	return all
+// Shards yields the copies on this node.
+func (a api) Shards() iter.Seq[admin.Shard] {
+	return func(yield func(admin.Shard) bool) {
+		for k, h := range a.node.held() {
+			if !yield(a.describe(k, h.Shard)) {
+				return
+			}
+		}
+	}
 }
 
 func (a api) describe(k *keyspace, s *shard.Shard) admin.Shard {
@@ -299,11 +303,11 @@ func (n *Node) logFacts(f *admin.Facts) {
 	f.LogWritten, f.LogBytes = uint64(m.BytesIn), m.Bytes
 	f.Fsync.Bounds, f.Fsync.Counts, f.Fsync.Sum = n.committer.Waits().Read()
 	f.Snapshots = uint64(n.keeper.Saved())
-	n.held(func(_ *keyspace, h *held) {
+	for _, h := range n.held() {
 		if _, size, found := n.files.Newest(h.ID()); found {
 			f.SnapshotBytes += size
 		}
-	})
+	}
 	f.DiskReserve = n.config.DiskReserve
 	if free, err := n.log.Free(); err == nil { // else it is not known, and stays 0
 		f.DiskFree = free

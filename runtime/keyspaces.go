@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -49,12 +50,14 @@ func (n *Node) local(id shards.ShardID) *shard.Shard {
 	return nil
 }
 
-// held visits the copies on this node, by shard.
-func (n *Node) held(visit func(k *keyspace, h *held)) {
-	for _, k := range n.keyspaces() {
-		for i := range k.copies {
-			if h := k.copies[i].Load(); h != nil {
-				visit(k, h)
+// held yields the copies on this node, by shard.
+func (n *Node) held() iter.Seq2[*keyspace, *held] {
+	return func(yield func(*keyspace, *held) bool) {
+		for _, k := range n.keyspaces() {
+			for i := range k.copies {
+				if h := k.copies[i].Load(); h != nil && !yield(k, h) {
+					return
+				}
 			}
 		}
 	}

@@ -94,10 +94,10 @@ func (s *scales) weigh(n *Node) member.Sample {
 func (s *scales) weighCopies(n *Node, passed, took time.Duration, first bool) (list []member.CopyLoad) {
 	files := n.fileSizes()
 	type done struct{ reads, applied uint64 }
-	var did []done
-	var seen []*scale
+	list = make([]member.CopyLoad, 0, len(s.copies)) // as many as there were when it was last looked
+	did, seen := make([]done, 0, len(s.copies)), make([]*scale, 0, len(s.copies))
 	total := uint64(0)
-	n.held(func(k *keyspace, h *held) {
+	for k, h := range n.held() {
 		id, c := h.ID(), h.Cost()
 		was, known := s.copies[id]
 		if !known {
@@ -112,7 +112,7 @@ func (s *scales) weighCopies(n *Node, passed, took time.Duration, first bool) (l
 		total += d.reads + d.applied
 		did, seen = append(did, d), append(seen, was)
 		list = append(list, copyLoad(k, id, &c, files[id]))
-	})
+	}
 	each := price(took, total)
 	for i := range list {
 		if first {

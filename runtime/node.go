@@ -249,11 +249,11 @@ func (n *Node) awaitUnless(ctx context.Context, over <-chan struct{}, version ui
 // broken is told of an actor that panicked: its shard serves no more, the others go on.
 func (n *Node) broken(name string, reason any) {
 	n.config.Logger.Error("a shard broke an invariant and is out of service", "shard", name, "reason", reason)
-	n.held(func(_ *keyspace, h *held) {
+	for _, h := range n.held() {
 		if h.Name() == name {
 			h.Fail(fmt.Errorf("%w: %v", ErrFailed, reason))
 		}
-	})
+	}
 }
 
 // fail notes that the node cannot go on: its log takes no more writes, only reads are still served. The owner sees Done

@@ -44,10 +44,10 @@ func (n *Node) close() error {
 		n.views.Close()
 		n.watches.Close()
 	}
-	n.held(func(_ *keyspace, h *held) {
+	for _, h := range n.held() {
 		h.Fail(shard.ErrClosed) // from here on nothing is served: the port for peers may go
 		problems = append(problems, n.system.Stop(h.ref))
-	})
+	}
 	if l := n.life.Load(); l != nil { // nil: the first one has ended itself
 		problems = append(problems, l.end())
 	}

@@ -142,7 +142,9 @@ func (c *troop) kill(i int) {
 	c.t.Helper()
 	n := c.nodes[i]
 	c.nodes[i] = nil
-	n.held(func(_ *keyspace, h *held) { h.Fail(shard.ErrClosed) })
+	for _, h := range n.held() {
+		h.Fail(shard.ErrClosed)
+	}
 	n.fail(errors.New("killed by the test"))
 	if err := n.life.Load().transport.Close(); err != nil {
 		c.t.Error(err)

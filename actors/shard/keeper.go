@@ -2,7 +2,9 @@ package shard
 
 import (
 	"context"
+	"iter"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 // Keeper keeps the logs of a node's shards short: it writes a snapshot of a shard once its log has grown past a limit. It
 // works on one shard at a time, the one with the longest log first.
 type Keeper struct {
-	shards func() []*Shard
+	shards iter.Seq[*Shard]
 	files  *wal.Snapshots
 	limit  int64
 	disk   Disk
@@ -42,11 +44,11 @@ const patience = 10 * time.Second
 
 func (d debt) open(free int64, now time.Time) bool { return free < d.settled && now.Before(d.until) }
 
-// NewKeeper makes a keeper for the shards that have a log, which shards lists as they are at the moment. limit is in bytes of
+// NewKeeper makes a keeper for the shards that have a log, which shards yields as they are at the moment. limit is in bytes of
 // log per shard. With less of the disk free than is to be kept it is nearly full, and every log goes that is longer than the
 // snapshot which replaces it, so that deletes make room: one at a time, the next when the last has given back what it took. Log and
 // snapshot of a shard from which most was deleted go as well, on a disk that is getting full sooner than on another.
-func NewKeeper(shards func() []*Shard, files *wal.Snapshots, limit int64, disk Disk, log *slog.Logger) *Keeper {
+func NewKeeper(shards iter.Seq[*Shard], files *wal.Snapshots, limit int64, disk Disk, log *slog.Logger) *Keeper {
 	k := &Keeper{shards: shards, files: files, limit: limit, disk: disk, log: log}
 	k.last.Store(time.Now().Unix())
 	return k
@@ -111,7 +113,7 @@ func (k *Keeper) longest(free, reserve int64, now time.Time) (found *Shard, size
 	owes := k.owed.open(free, now)
 	most := int64(0)
 	files := k.files.Sizes()
-	for _, s := range k.shards() {
+	for s := range k.shards {
 		bytes, live, any := s.Unsaved()
 		worth := bytes > k.limit || free < reserve && bytes > live || k.stale(bytes+files[s.ID()], live, free < roomy*reserve)
 		waits := owes && live > free-reserve/4*3
@@ -148,7 +150,7 @@ func fits(size, free, reserve int64) bool {
 // SaveAll writes a snapshot of every shard that has log to replay, so that a restart needs none of it. progress is called
 // after each shard. It stops at the first error.
 func (k *Keeper) SaveAll(progress func(done, all int)) error {
-	all := k.shards()
+	all := slices.Collect(k.shards)
 	for i, s := range all {
 		if err := k.checkpoint(s); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestKeeperSavesWhatIsLong(t *testing.T) {
 	}
 	w.do(1, set("few", "bytes"))
 	disk := &fakeDisk{free: 1 << 20, reserve: 1 << 19}
-	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 5000, disk, slog.New(slog.DiscardHandler))
+	k := NewKeeper(slices.Values(w.shards), w.files, 5000, disk, slog.New(slog.DiscardHandler))
 	longest := func() *Shard {
 		s, _ := k.longest(disk.free, disk.reserve, time.Now())
 		return s
@@ -84,7 +85,7 @@ func TestWhatWasDeletedIsGivenBack(t *testing.T) {
 		for i := range 100 {
 			w.do(0, set(fmt.Sprint(i), string(make([]byte, 1000))))
 		}
-		k := NewKeeper(func() []*Shard { return w.shards }, w.files, c.limit, &fakeDisk{}, slog.New(slog.DiscardHandler))
+		k := NewKeeper(slices.Values(w.shards), w.files, c.limit, &fakeDisk{}, slog.New(slog.DiscardHandler))
 		if c.saved {
 			if err := k.SaveAll(func(int, int) {}); err != nil {
 				t.Fatal(err)
@@ -129,7 +130,7 @@ func TestSnapshotsOnAFullDiskTakeTurns(t *testing.T) {
 		}
 	}
 	disk := &fakeDisk{free: 225_000, reserve: 300_000}
-	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 1<<20, disk, slog.New(slog.DiscardHandler))
+	k := NewKeeper(slices.Values(w.shards), w.files, 1<<20, disk, slog.New(slog.DiscardHandler))
 	fill()
 	if !k.shorten() || disk.given != 1 {
 		t.Fatalf("the first snapshot was not written, or its room not asked for: %d", disk.given)
@@ -171,7 +172,7 @@ func TestKeeperTellsItsErrorsApart(t *testing.T) {
 	}
 	var said strings.Builder
 	disk := &fakeDisk{free: 225_000, reserve: 300_000, err: errors.New("no table can be dropped")}
-	k := NewKeeper(func() []*Shard { return w.shards }, w.files, 1<<20, disk, slog.New(slog.NewTextHandler(&said, nil)))
+	k := NewKeeper(slices.Values(w.shards), w.files, 1<<20, disk, slog.New(slog.NewTextHandler(&said, nil)))
 	if k.shorten() || k.Saved() != 1 {
 		t.Errorf("%d snapshots were written; after an error the next waits", k.Saved())
 	}

@@ -24,10 +24,10 @@ type Backend interface {
 	// Keyspace finds a keyspace by its name.
 	Keyspace(name string) (shards.Keyspace, bool)
 
-	// Keyspaces lists the keyspaces, sorted by number. Shards lists the copies on this node, sorted by id. It is called for
+	// Keyspaces lists the keyspaces, sorted by number. Shards yields the copies on this node, sorted by id. It is called for
 	// each health check and each scrape: no figure in it may cost more than O(1) per shard.
 	Keyspaces() []shards.Keyspace
-	Shards() []Shard
+	Shards() iter.Seq[Shard]
 
 	// Facts are the node's figures for the metrics page.
 	Facts() Facts

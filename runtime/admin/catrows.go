@@ -30,7 +30,7 @@ func keyspaceRows(o *overview) (rows [][]string) {
 		id := int(c.ID.Keyspace())
 		copies[id] = append(copies[id], c)
 	}
-	for _, k := range keyspaceInfos(o.keyspaces, o.copies) {
+	for _, k := range keyspaceInfos(o.keyspaces, slices.Values(o.copies)) {
 		rows = append(rows, []string{
 			healthOf("", nil, copies[k.ID]).Status, k.Name, number(k.ID), number(k.Shards), number(k.Replicas), k.Durability, k.Eviction,
 			number(k.MaxMemory), number(k.Keys), number(k.Bytes), number(k.MinInSync),

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -105,7 +106,7 @@ func (s *Server) nodes(x *exchange, _ *query) error {
 func (s *Server) keyspaces(x *exchange, _ *query) error {
 	o := s.overview()
 	o.ask(x.r.Context(), s.backend.Cluster())
-	x.json(http.StatusOK, keyspaceInfos(o.keyspaces, o.copies))
+	x.json(http.StatusOK, keyspaceInfos(o.keyspaces, slices.Values(o.copies)))
 	return nil
 }
 

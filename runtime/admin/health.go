@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -315,14 +316,14 @@ func infoOf(k *shards.Keyspace) KeyspaceInfo {
 }
 
 // keyspaceInfos adds up what the primaries hold.
-func keyspaceInfos(keyspaces []shards.Keyspace, copies []Shard) []KeyspaceInfo {
+func keyspaceInfos(keyspaces []shards.Keyspace, copies iter.Seq[Shard]) []KeyspaceInfo {
 	infos := make([]KeyspaceInfo, len(keyspaces))
 	place := make(map[int]int, len(keyspaces))
 	for i := range keyspaces {
 		place[int(keyspaces[i].ID)] = i
 		infos[i] = infoOf(&keyspaces[i])
 	}
-	for _, c := range copies {
+	for c := range copies {
 		if i, known := place[int(c.ID.Keyspace())]; known && c.Primary {
 			infos[i].Keys += c.Keys
 			infos[i].Bytes += c.Bytes

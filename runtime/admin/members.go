@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -136,7 +137,7 @@ func (s *Server) getKeyspace(x *exchange, _ *query) error {
 	o := s.overview()
 	o.ask(x.r.Context(), s.backend.Cluster())
 	var names []string
-	for _, info := range keyspaceInfos(o.keyspaces, o.copies) {
+	for _, info := range keyspaceInfos(o.keyspaces, slices.Values(o.copies)) {
 		if info.Name == x.r.PathValue("keyspace") {
 			x.json(http.StatusOK, info)
 			return nil

@@ -59,16 +59,16 @@ func (m *memory) Keyspace(name string) (shards.Keyspace, bool) {
 	return m.Keyspaces()[0], name == "default"
 }
 
-func (m *memory) Shards() []Shard {
+func (m *memory) Shards() iter.Seq[Shard] {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return []Shard{
+	return slices.Values([]Shard{
 		{ID: 0, Keyspace: "default", Node: m.Node().ID, Primary: true, State: ShardStarted, Term: 1},
 		{
 			ID: 1, Keyspace: "default", Node: m.Node().ID, Primary: true, State: m.state, Term: 1,
 			Applied: shards.SeqNo(m.version), Keys: int64(len(m.keys)), Bytes: 1536, LogBytes: 99,
 		},
-	}
+	})
 }
 
 func (m *memory) Facts() Facts {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"iter"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +24,7 @@ func (c *requestCounts) answered(path string, status int) {
 func newRegistry(b Backend, counts *requestCounts, r *room, more []prometheus.Collector) *prometheus.Registry {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), counts.answers, &nodeCollector{b, r}, &clusterCollector{b},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), counts.answers, &nodeCollector{b, r}, &clusterCollector{backend: b},
 	)
 	registry.MustRegister(more...)
 	return registry
@@ -105,9 +106,8 @@ func (c *nodeCollector) Collect(out chan<- prometheus.Metric) {
 	n := c.backend.Node()
 	m.gauge(metricInfo, 1, n.Version, n.Name, string(n.ID), n.Cluster)
 	m.gauge(metricEpoch, float64(n.Epoch))
-	copies := c.backend.Shards()
-	m.keyspaces(keyspaceInfos(c.backend.Keyspaces(), copies))
-	m.shards(copies)
+	m.keyspaces(keyspaceInfos(c.backend.Keyspaces(), c.backend.Shards()))
+	m.shards(c.backend.Shards())
 	f := c.backend.Facts()
 	m.facts(&f)
 	m.gauge(metricHTTPRunning, float64(len(c.room.requests)), "request")
@@ -137,22 +137,23 @@ func (m sender) keyspaces(infos []KeyspaceInfo) {
 // mostShardSeries is how many primaries a node has no series of each of them with: those would be most of what it serves.
 const mostShardSeries = 256
 
-func (m sender) shards(copies []Shard) {
+func (m sender) shards(copies iter.Seq[Shard]) {
 	type group struct {
 		keyspace string
 		state    ShardState
 	}
 	states, primaries := map[group]int{}, 0
-	for i := range copies {
-		c := &copies[i]
+	for c := range copies {
 		states[group{c.Keyspace, c.State}]++
 		if c.Primary {
 			primaries++
 		}
 	}
-	for i := range copies {
-		c := &copies[i]
-		if !c.Primary || primaries >= mostShardSeries {
+	for c := range copies {
+		if primaries >= mostShardSeries {
+			break
+		}
+		if !c.Primary {
 			continue
 		}
 		index := strconv.Itoa(c.ID.Index())

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +27,13 @@ var (
 )
 
 // clusterCollector reads the agreed state at each scrape.
-type clusterCollector struct{ backend Backend }
+type clusterCollector struct {
+	backend Backend
+
+	mu     sync.Mutex
+	state  *cluster.State // the last that was judged
+	judged cluster.Health
+}
 
 // Describe names no metric in advance: a node without a cluster has none.
 func (c *clusterCollector) Describe(chan<- *prometheus.Desc) {}
@@ -69,7 +76,7 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	for s, n := range members {
 		m.gauge(metricMembers, float64(n), string(s))
 	}
-	judged := cluster.HealthOf(state)
+	judged := c.healthOf(state)
 	o := &overview{state: state, evidence: evidence, node: c.backend.Node(), now: c.backend.Now()}
 	m.health(&judged, rank[o.judge(&judged).Status]-1)
 	if evidence.Leader != "" && evidence.Leader == c.backend.Node().ID {
@@ -83,6 +90,16 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	m.gauge(metricOpenStories, float64(open))
 	m.gauge(metricQuarantined, float64(len(state.Quarantine)))
+}
+
+// healthOf judges a state once, however often it is looked at: each reason is a sentence, and a state is never changed.
+func (c *clusterCollector) healthOf(s *cluster.State) cluster.Health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != s {
+		c.state, c.judged = s, cluster.HealthOf(s)
+	}
+	return c.judged
 }
 
 func (m sender) health(h *cluster.Health, status int) {

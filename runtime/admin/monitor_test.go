@@ -3,10 +3,12 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,11 +139,12 @@ type crowded struct {
 	leads int
 }
 
-func (c *crowded) Shards() (list []Shard) {
+func (c *crowded) Shards() iter.Seq[Shard] {
+	var list []Shard
 	for i := range c.leads {
 		list = append(list, Shard{ID: shards.ShardID(i), Keyspace: "default", Node: c.Node().ID, Primary: true, State: ShardStarted, Term: 1, Keys: 2})
 	}
-	return append(list, Shard{ID: shards.ShardID(c.leads), Keyspace: "default", Node: c.Node().ID, State: ShardStarted, Term: 1})
+	return slices.Values(append(list, Shard{ID: shards.ShardID(c.leads), Keyspace: "default", Node: c.Node().ID, State: ShardStarted, Term: 1}))
 }
 
 // Promised: "a per-shard label only under 256 shards": what a node serves of single shards does not grow with them for ever, and sums stay.

@@ -38,7 +38,7 @@ func overviewOf(b Backend) *overview {
 	o := &overview{node: b.Node(), keyspaces: b.Keyspaces(), now: b.Now()}
 	c := b.Cluster()
 	if c == nil {
-		o.nodes, o.copies = b.Nodes(), b.Shards()
+		o.nodes, o.copies = b.Nodes(), slices.Collect(b.Shards())
 		o.evidence.Leader = o.node.ID
 		return o
 	}

@@ -71,7 +71,7 @@ func (s *Server) state(x *exchange, _ *query) error {
 	o := s.overview()
 	answer := State{
 		ClusterName: o.node.Cluster, ClusterID: o.state.Cluster, Version: o.state.Version, Term: o.evidence.Term, ReadOnly: o.state.ReadOnly,
-		Voters: []string{}, Nodes: o.nodes, Keyspaces: keyspaceInfos(o.keyspaces, nil), Settings: map[string]string{}, Shards: []Row{},
+		Voters: []string{}, Nodes: o.nodes, Keyspaces: keyspaceInfos(o.keyspaces, slices.Values([]Shard(nil))), Settings: map[string]string{}, Shards: []Row{},
 	}
 	if o.evidence.Leader != "" {
 		answer.Leader = o.nodeName(o.evidence.Leader)
