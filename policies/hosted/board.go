@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"math"
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -34,6 +35,7 @@ type board struct {
 	seats   []shards.CopyID // its room, which is used again
 	homes   []int32         // the nodes of copies, by slot
 	sums    []sums          // by node, as they are in the image
+	when    []moments       // by node: when that was written
 	counted int             // rows of State.Rebalances that are in the image
 	touched int             // how many of View.Touched are
 	first   []int           // by keyspace's number: the place of its first shard
@@ -342,13 +344,21 @@ func (b *board) changed(v *policies.View, shard int, told int) {
 	b.total(r.ID.Keyspace(), touched)
 }
 
-// total writes what is added up for the nodes that have to do with a row of a keyspace, and for all.
+// total takes what is added up for the nodes that have to do with a row of a keyspace, and for all.
 func (b *board) total(keyspace shards.KeyspaceID, touched []int32) {
 	v := b.view
 	k := v.Keyspace(keyspace)
+	cells := b.values[abi.KeyspaceNodeCopies] != nil || b.values[abi.KeyspaceNodePrimaries] != nil
 	for _, n := range touched {
-		if n >= 0 {
-			b.sum(int(n), k)
+		switch cell := k*len(v.Nodes) + int(n); {
+		case n < 0:
+		case b.shy.on:
+			if b.shy.touch(n); cells {
+				b.shy.cell(cell)
+			}
+		default:
+			b.sum(int(n))
+			b.spread(cell)
 		}
 	}
 	b.touched = len(v.Touched())
@@ -384,15 +394,21 @@ func (b *board) put(r *cluster.Shard, shard, used int) {
 	}
 }
 
-// sums are what is added up for a node and changes with rows. They lie beside each other, and the columns that have them do not: of most
-// nodes that a changed row has to do with, nothing is another.
-type sums struct {
-	copies, primaries, incoming, outgoing, opening int
-	coming, leaving                                policies.Load
-}
+// summed are the columns of what is added up for a node and changes with rows: counts, and then loads.
+var summed = [...]abi.Column{abi.NodeCopies, abi.NodePrimaries, abi.NodeIncoming, abi.NodeOutgoing, abi.NodeOpening,
+	abi.NodeComingCPU, abi.NodeComingMemory, abi.NodeComingDisk, abi.NodeLeavingCPU, abi.NodeLeavingMemory, abi.NodeLeavingDisk}
+
+// sums are the values of a node in these columns, as bits. They lie beside each other, and the columns do not: of most nodes that a changed row
+// has to do with, nothing is another.
+type sums [len(summed)]uint64
+
+// moments say when each of them was written, as the board counts what it writes.
+type moments [len(summed)]int
 
 func sumsOf(n *policies.Node) sums {
-	return sums{n.Copies, n.Primaries, n.Incoming, n.Outgoing, n.Opening, n.Coming, n.Leaving}
+	c, l, bits := &n.Coming, &n.Leaving, math.Float64bits
+	return sums{uint64(n.Copies), uint64(n.Primaries), uint64(n.Incoming), uint64(n.Outgoing), uint64(n.Opening),
+		bits(c.CPU), bits(c.Memory), bits(c.Disk), bits(l.CPU), bits(l.Memory), bits(l.Disk)}
 }
 
 // add takes the sums that the image has been given.
@@ -401,29 +417,37 @@ func (b *board) add() {
 	for n := range b.view.Nodes {
 		b.sums = append(b.sums, sumsOf(&b.view.Nodes[n]))
 	}
+	if len(b.when) != len(b.sums) {
+		b.when = make([]moments, len(b.sums))
+	}
+	b.shy.begin(len(b.sums), len(b.sums)*len(b.view.Spread))
 }
 
-// sum writes what is added up for a node. What a row of the keyspace has changed there it has changed in the sums of all keyspaces, too.
-func (b *board) sum(n, keyspace int) {
-	node, spread := sumsOf(&b.view.Nodes[n]), &b.view.Spread[keyspace]
-	if b.sums[n] == node {
+// sum writes what is added up for a node.
+func (b *board) sum(n int) {
+	now, was := sumsOf(&b.view.Nodes[n]), &b.sums[n]
+	if now == *was {
 		return
 	}
-	b.sums[n] = node
-	b.U32(abi.NodeCopies, n, uint32(node.copies))
-	b.U32(abi.NodePrimaries, n, uint32(node.primaries))
-	b.U32(abi.NodeIncoming, n, uint32(node.incoming))
-	b.U32(abi.NodeOutgoing, n, uint32(node.outgoing))
-	b.U32(abi.NodeOpening, n, uint32(node.opening))
-	row := keyspace*len(b.view.Nodes) + n
-	b.U32(abi.KeyspaceNodeCopies, row, uint32(spread.Copies[n]))
-	b.U32(abi.KeyspaceNodePrimaries, row, uint32(spread.Primaries[n]))
-	for d, x := range node.coming.Vector() {
-		b.F64(abi.NodeComingCPU+abi.Column(d), n, x)
+	for i, c := range summed {
+		if now[i] == was[i] {
+			continue
+		}
+		if c >= abi.NodeComingCPU && c <= abi.NodeLeavingDisk {
+			b.u64(c, n, now[i])
+		} else {
+			b.U32(c, n, uint32(now[i]))
+		}
+		b.when[n][i] = b.noted
 	}
-	for d, x := range node.leaving.Vector() {
-		b.F64(abi.NodeLeavingCPU+abi.Column(d), n, x)
-	}
+	*was = now
+}
+
+// spread writes what is added up for a node of one keyspace.
+func (b *board) spread(cell int) {
+	k, n := cell/len(b.view.Nodes), cell%len(b.view.Nodes)
+	b.U32(abi.KeyspaceNodeCopies, cell, uint32(b.view.Spread[k].Copies[n]))
+	b.U32(abi.KeyspaceNodePrimaries, cell, uint32(b.view.Spread[k].Primaries[n]))
 }
 
 // rebalanced writes what has begun to move for balance, into the first column and the two that follow it.

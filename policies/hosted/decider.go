@@ -54,13 +54,18 @@ func (m *mind) asked(q *policies.Question) (a asked) {
 	if q.Copy != nil {
 		a.copy = m.board.slot(a.shard, q.Copy.ID)
 	}
+	a.flags = flagsOf(q)
+	return a
+}
+
+func flagsOf(q *policies.Question) (flags uint32) {
 	if q.Primary {
-		a.flags |= abi.FlagPrimary
+		flags |= abi.FlagPrimary
 	}
 	if q.New {
-		a.flags |= abi.FlagNew
+		flags |= abi.FlagNew
 	}
-	return a
+	return flags
 }
 
 // urgent says that a shard has no primary, and nobody can wait for a policy.
@@ -96,13 +101,26 @@ func (m *mind) drop() {
 	}
 }
 
+// all stands for the place of a node where a question is about all of them.
+const all = -1
+
 // prepare sees to it that there is a guest which knows the view as it now is, as far as the question, if there is one, has to do with it.
-func (m *mind) prepare(v *policies.View, q *policies.Question) *Fault {
+func (m *mind) prepare(v *policies.View, q *policies.Question) *Fault { return m.prepareFor(v, q, all) }
+
+// prepareFor does so for a question about one node.
+func (m *mind) prepareFor(v *policies.View, q *policies.Question, node int) *Fault {
 	m.at(v)
 	err := m.board.look(v)
 	if err == nil && q != nil {
 		m.board.catchUp(m.board.place(q))
 		err = m.board.err
+	}
+	switch {
+	case err != nil || !m.v.sums:
+	case node == all:
+		m.board.sumUp()
+	default:
+		m.board.sumAbout(q, node)
 	}
 	if err != nil {
 		return m.v.faulty(abi.ExportState, NoImage, "%v", err)
@@ -144,7 +162,9 @@ func (m *mind) prepare(v *policies.View, q *policies.Question) *Fault {
 // Decider is a decider whose mind is a guest. It belongs to one Set, and with it to one goroutine.
 type Decider struct {
 	mind
-	kept [abi.Score]kept
+	kept   [abi.Score]kept
+	gauges []gauge // of one that is metered and puts shards into classes
+	blind  bool    // its twin looks at no keyspace
 }
 
 // kept is the last row of a capability, for who asks of one node after the other.
@@ -249,6 +269,7 @@ func (d *Decider) failed(f *Fault) {
 	for c := range d.kept {
 		d.kept[c].epoch = 0
 	}
+	d.gauges = d.gauges[:0]
 }
 
 func (k *kept) keep(row []byte, epoch uint64) {

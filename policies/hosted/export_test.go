@@ -22,6 +22,7 @@ func (s *Set) Painted(v *policies.View) (same, mended bool, err error) {
 	for i := range v.State.Shards { // as if all of them had been asked about
 		s.board.catchUp(i)
 	}
+	s.board.sumUp()
 	for _, m := range s.minds {
 		if m.guest == nil && m != s.minds[int(fresh.epoch)%len(s.minds)] {
 			continue // one more begins

@@ -3,7 +3,6 @@ package hosted
 import (
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/wasm"
-	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // as gives the decider the faces that its module has beside those of all: a policies.Set asks differently for each.
@@ -55,52 +54,12 @@ type classedMeter struct {
 	policies.Classifier
 }
 
-// measure asks about one node. Who asks about all of them begins with the first, and has the row made at once.
-func (d *Decider) measure(v *policies.View, q *policies.Question, node int) policies.Answer {
-	if d.rests(v) || urgent(q) {
-		return d.one(v, q, node)
+// Meter is the answer about one node: what has been said of it to another shard of the class, if its sums are the same.
+func (d classedMeter) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
+	if class, ok := d.Class(v, q); ok && d.blind && !urgent(q) && !d.rests(v) {
+		return d.read(v, q, class, node)
 	}
-	fault := d.prepare(v, q)
-	if fault == nil {
-		a := d.asked(q)
-		k, fresh := d.keeps(q.Capability, a, uint32(q.Keyspace.ID))
-		switch {
-		case fresh:
-			k.spoke = v
-			return k.of(node)
-		case node == 0:
-			return d.one(v, q, node)
-		}
-		var answer policies.Answer
-		at, timed := d.begin()
-		answer, fault = d.guest.measure(abi.Capability(q.Capability), a, node)
-		d.end(at, timed)
-		if fault == nil {
-			d.fuel, k.fuel, k.spoke = d.guest.spent, d.guest.spent, v
-			return answer
-		}
-	}
-	d.failed(fault)
-	return d.one(v, q, node)
-}
-
-// one is the byte of one node of the row.
-func (d *Decider) one(v *policies.View, q *policies.Question, node int) policies.Answer {
-	r := make(policies.Row, len(v.Nodes))
-	d.Answer(v, q, r)
-	return r[node]
-}
-
-func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *Fault) {
-	s := &g.stack
-	s[0], s[1], s[2], s[3], s[4] = uint64(c), uint64(q.shard), uint64(uint32(q.copy)), uint64(q.flags), uint64(node)
-	if fault := g.run(g.meter, abi.ExportMeter, g.budget(1)); fault != nil {
-		return 0, fault
-	}
-	if x := uint32(s[0]); x > 255 || !g.v.known[x] {
-		return 0, g.v.faulty(abi.ExportMeter, BadByte, "it says %#x of node %d; its manifest has reasons 1 to %d", x, node, len(g.v.Manifest.Reasons)-1)
-	}
-	return policies.Answer(s[0]), nil
+	return d.measure(v, q, node)
 }
 
 // starved says that a guest was stopped because it had no fuel left.

@@ -29,6 +29,8 @@ type Version struct {
 	module   *wasm.Module
 	digest   string
 	needs    []abi.Column
+	dials    []int           // of needs: places in summed
+	sums     bool            // it needs what is added up
 	answers  [abi.Score]bool // by capability
 	scores   bool
 	meters   bool
@@ -167,6 +169,7 @@ func (v *Version) inspect() error {
 	}
 	var err error
 	v.needs, err = v.Manifest.Columns()
+	v.adds()
 	for b := range v.known {
 		code := abi.Reason(byte(b))
 		v.known[b] = b == 0 || code > 0 && int(code) < len(v.Manifest.Reasons)

@@ -117,6 +117,11 @@ func (p *couple) compare(v *policies.View, q *policies.Question) error {
 	if faults, _ := p.set.Faults(); len(faults) > 0 {
 		return fmt.Errorf("it failed: %s", faults[0].Text)
 	}
+	for n := range v.Nodes {
+		if a := p.set.On(v, q, n); a != want[n] {
+			return fmt.Errorf("asked about node %s (%d) alone it says %#02x, and its twin of all nodes %#02x", v.Nodes[n].Name, n, a, want[n])
+		}
+	}
 	shared := p.alone.Ask(v, q)
 	for n, a := range p.set.Ask(v, q) {
 		name := v.Nodes[n].Name
