@@ -5,8 +5,9 @@ import "slices"
 // order is the nodes of one zone, coolest first as they were when they were last sorted: once for all patterns.
 type order struct {
 	nodes   []int32
-	age     int // changes since
-	version int // 0: never sorted
+	heats   []float64 // of them, then
+	age     int       // changes since
+	version int       // 0: never sorted
 }
 
 // bucket is the nodes of one zone that may have the shards of one pattern, in the zone's order.
@@ -42,27 +43,49 @@ func (s *Search) bucketOf(pattern, zone int32) *bucket {
 	return b
 }
 
-// rank sorts the nodes of a zone by heat.
+// rank sorts the nodes of a zone by heat. Most are as hot as when they were last sorted, and in order among themselves: the others are sorted, and
+// put in between.
+//
+//	as they were   1.00 1.01 1.02 1.04        as they are   1.00 1.03 1.02 1.04        1.00 1.02 │1.03│ 1.04
 func (s *Search) rank(o *order) {
-	s.warm = s.warm[:0]
-	for _, n := range o.nodes {
-		heat, _ := s.Heat(int(n))
-		s.warm = append(s.warm, warm{heat, n})
-	}
-	slices.SortFunc(s.warm, func(x, y warm) int {
-		switch {
-		case x.heat < y.heat:
-			return -1
-		case x.heat > y.heat:
-			return 1
+	if len(o.heats) != len(o.nodes) {
+		o.heats = make([]float64, len(o.nodes))
+		for i := range o.heats {
+			o.heats[i] = -1
 		}
-		return int(x.n - y.n)
-	})
-	for i := range s.warm {
-		o.nodes[i] = s.warm[i].n
+	}
+	same, others := s.same[:0], s.warm[:0]
+	for i, n := range o.nodes {
+		heat, _ := s.Heat(int(n))
+		if heat == o.heats[i] {
+			same = append(same, warm{heat, n})
+		} else {
+			others = append(others, warm{heat, n})
+		}
+	}
+	slices.SortFunc(others, warm.compare)
+	s.same, s.warm = same, others
+	for i := range o.nodes {
+		from := &same
+		if len(same) == 0 || len(others) > 0 && others[0].compare(same[0]) < 0 {
+			from = &others
+		}
+		o.nodes[i], o.heats[i] = (*from)[0].n, (*from)[0].heat
+		*from = (*from)[1:]
 	}
 	o.age = 0
 	o.version++
+}
+
+// compare puts the cooler first, and of equals the one whose place is before.
+func (w warm) compare(x warm) int {
+	switch {
+	case w.heat < x.heat:
+		return -1
+	case w.heat > x.heat:
+		return 1
+	}
+	return int(w.n - x.n)
 }
 
 // warm is a node as it is sorted.

@@ -1,17 +1,13 @@
 package fit
 
 import (
-	"cmp"
+	"math"
 	"slices"
 )
 
 // Place fills the empty slots, the biggest loads first, and gives the slots for which no node was found. What it places it may
 // place anew as long as the search lasts: nothing has been carried there yet.
 func (s *Search) Place() (unplaced []int32) {
-	type weighty struct {
-		size float64
-		slot int32
-	}
 	var list []weighty
 	var mean Vector
 	for n := range s.Nodes {
@@ -26,15 +22,9 @@ func (s *Search) Place() (unplaced []int32) {
 		for d, x := range sh.load(int32(slot) - sh.First) {
 			size = max(size, x*mean[d])
 		}
-		list = append(list, weighty{size, int32(slot)})
+		list = append(list, weighty{^math.Float64bits(size), int32(slot)})
 	}
-	slices.SortFunc(list, func(a, b weighty) int {
-		if c := cmp.Compare(b.size, a.size); c != 0 {
-			return c
-		}
-		return int(a.slot - b.slot)
-	})
-	for _, w := range list {
+	for _, w := range ascend(list, make([]weighty, len(list))) {
 		if n := s.best(w.slot, nil); n >= 0 {
 			s.put(w.slot, n)
 			s.touch(n)
@@ -45,67 +35,93 @@ func (s *Search) Place() (unplaced []int32) {
 	return s.squeeze(unplaced)
 }
 
+// weighty is a slot with the bits of its size, inverted: figures that are not negative are ordered as their bits are.
+type weighty struct {
+	key  uint64
+	slot int32
+}
+
+// ascend sorts by key, byte for byte, in time that grows with the length alone; equals stay as they were. It gives one of the two, of which the
+// second is room.
+func ascend(list, room []weighty) []weighty {
+	for shift := 0; shift < 64; shift += 8 {
+		var count [256]int
+		for i := range list {
+			count[list[i].key>>shift&255]++
+		}
+		if len(list) == 0 || count[list[0].key>>shift&255] == len(list) {
+			continue // all have the same byte
+		}
+		sum := 0
+		for x, n := range count {
+			count[x], sum = sum, sum+n
+		}
+		for i := range list {
+			at := &count[list[i].key>>shift&255]
+			room[*at] = list[i]
+			*at++
+		}
+		list, room = room, list
+	}
+	return list
+}
+
 // best is the node where the copy of an empty slot costs least among a few that are drawn, or among all if none of those may
 // have it; None if no node may.
 func (s *Search) best(slot int32, may func(node int) bool) int32 {
-	i := s.shardOf[slot]
-	sh := &s.Shards[i]
+	sh := &s.Shards[s.shardOf[slot]]
 	k := slot - sh.First
-	load := sh.load(k)
 	pattern := s.patternOf[sh.Class]
-	var refused []int32 // by the caller; a few
-	try := func(visit func(f func(n int32))) int32 {
-		for {
-			best, least := int32(None), 0.0
-			visit(func(n int32) {
-				if may != nil && !may(int(n)) || !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
-					return
-				}
-				if cost := s.adding(n, load) + s.score(sh, n, 0); best < 0 || cost < least {
-					best, least = n, cost
-				}
-			})
-			if best < 0 || s.Enter == nil || s.Enter(int(i), int(k), int(best)) {
-				return best
-			}
-			refused = append(refused, best)
-		}
-	}
-	zones := s.openZones(sh, k)
-	cool, any := share(zones)
-	drawn := s.scratch()
+	cool, any := share(s.openZones(sh, k))
+	drawn := s.worst[:0]
 	for z := range int32(s.zones) {
 		if s.open(sh, k, z) {
 			s.draw(s.bucketOf(pattern, z), cool, any, func(n int32) { drawn = append(drawn, n) })
 		}
 	}
 	s.worst = drawn
-	n := try(func(f func(n int32)) {
-		for _, n := range drawn {
-			f(n)
-		}
-	})
+	n := s.cheapest(slot, drawn, may)
 	for step := 0; n < 0 && step < 2; step++ {
-		n = try(func(f func(n int32)) {
-			for z := range int32(s.zones) {
-				if !s.open(sh, k, z) {
-					continue
-				}
-				b := s.bucketOf(pattern, z)
-				list := b.nodes
-				if step == 1 {
-					list = b.averse
-				}
-				for _, n := range list {
-					f(n)
-				}
+		list := s.worst[:0]
+		for z := range int32(s.zones) {
+			if !s.open(sh, k, z) {
+				continue
 			}
-		})
+			if b := s.bucketOf(pattern, z); step == 0 {
+				list = append(list, b.nodes...)
+			} else {
+				list = append(list, b.averse...)
+			}
+		}
+		s.worst = list
+		n = s.cheapest(slot, list, may)
 	}
 	return n
 }
 
-func (s *Search) scratch() []int32 { return s.worst[:0] }
+// cheapest is the node of a list where the copy of an empty slot costs least, of those that may have it; None if there is none.
+func (s *Search) cheapest(slot int32, list []int32, may func(node int) bool) int32 {
+	i := s.shardOf[slot]
+	sh := &s.Shards[i]
+	k := slot - sh.First
+	load := sh.load(k)
+	var refused []int32 // by the caller; a few
+	for {
+		best, least := int32(None), 0.0
+		for _, n := range list {
+			if may != nil && !may(int(n)) || !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
+				continue
+			}
+			if cost := s.adding(n, load) + s.score(sh, n, 0); best < 0 || cost < least {
+				best, least = n, cost
+			}
+		}
+		if best < 0 || s.Enter == nil || s.Enter(int(i), int(k), int(best)) {
+			return best
+		}
+		refused = append(refused, best)
+	}
+}
 
 // openZones counts the zones that may have another copy of a shard.
 func (s *Search) openZones(sh *Shard, except int32) (count int) {

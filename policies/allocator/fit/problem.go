@@ -143,6 +143,7 @@ type Search struct {
 	orders    []order    // by zone
 	buckets   [][]bucket // by pattern, then zone
 	warm      []warm     // scratch
+	same      []warm     // scratch
 
 	shardOf []int32   // by slot
 	held    [][]int32 // by node: its slots
@@ -336,9 +337,12 @@ func (s *Search) cost(n int, u *Vector) float64 {
 
 // adding is what the potential rises by if l is put on n.
 func (s *Search) adding(n int32, l *Vector) float64 {
-	u := s.use[n]
-	u.Add(l)
-	return s.cost(int(n), &u) - s.phi[n]
+	u, inv, w := &s.use[n], &s.inv[n], &s.weight[n]
+	sum := 0.0
+	for d := range u {
+		sum += w[d] * eighth((u[d]+l[d])*inv[d])
+	}
+	return sum - s.phi[n]
 }
 
 // Heat is how hot a node is: use over capacity and level in the worst dimension, which is given too. 1 is as it should be.
