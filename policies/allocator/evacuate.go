@@ -29,10 +29,10 @@ func (p *planner) evacuate(i int) {
 		}
 	}
 	for at := range r.Copies {
-		c := r.Copies[at]
-		if !c.Started || !p.named(&c) || p.down(&c) || p.mayRemain(i, &c) != policies.No {
+		if there := &r.Copies[at]; !there.Started || !p.named(there) || p.down(there) || p.mayRemain(i, there) != policies.No {
 			continue
 		}
+		c := r.Copies[at]
 		if p.full(i) {
 			return
 		}

@@ -52,26 +52,41 @@ func whyNowhere(v policies.Verdict) string {
 // meanwhile: they may come back with it, and then need only what they missed.
 func (p *planner) fill(i int) {
 	k := p.keyspace(i)
-	for have := p.present(i); have < k.Copies(); have++ {
+	lacks, known := p.placing.wants(i)
+	if !known {
+		lacks = k.Copies() - p.present(i)
+	}
+	for have := k.Copies() - lacks; have < k.Copies(); have++ {
 		if p.full(i) {
 			return
 		}
-		q := &policies.Question{Capability: policies.Allocate, Keyspace: k, Shard: p.row(i)}
+		q := &p.wanted
+		*q = policies.Question{Capability: policies.Allocate, Keyspace: k, Shard: p.row(i)}
 		n, verdict, candidates := p.choose(i, q)
-		name := p.name(q.Shard.ID)
 		if n < 0 {
+			name := p.name(q.Shard.ID)
 			for range k.Copies() - have {
 				p.wait(Missing, i, verdict, fmt.Sprintf("%s has %d of %d copies, and %s", name, have, k.Copies(), whyNowhere(verdict)), candidates)
 			}
 			return
 		}
 		node := &p.view.Nodes[n]
-		reason := name + " has " + strconv.Itoa(have) + " of " + strconv.Itoa(k.Copies()) + " copies; node " + node.Name + " has fewest of those that may have another (" +
-			strconv.Itoa(p.copies[p.keyspaceOf[i]][n]) + " of its keyspace, " + strconv.Itoa(node.Copies) + " in all)"
-		if !p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: reason}, verdict, candidates) {
+		if !p.do(Missing, i, cluster.Move{Kind: cluster.MoveAllocate, Node: node.ID, Reason: p.whyHere(i, n, have)}, verdict, candidates) {
 			return
 		}
 	}
+}
+
+// whyHere is the sentence for a copy that is missing, and comes to a node. It is made in one place that is used again: there are many of them.
+func (p *planner) whyHere(i, n, have int) string {
+	node, to := &p.view.Nodes[n], append(p.sentence[:0], p.name(p.row(i).ID)...)
+	to = strconv.AppendInt(append(to, " has "...), int64(have), 10)
+	to = strconv.AppendInt(append(to, " of "...), int64(p.keyspace(i).Copies()), 10)
+	to = append(append(append(to, " copies; node "...), node.Name...), " has fewest of those that may have another ("...)
+	to = strconv.AppendInt(to, int64(p.copies[p.keyspaceOf[i]][n]), 10)
+	to = strconv.AppendInt(append(to, " of its keyspace, "...), int64(node.Copies), 10)
+	p.sentence = append(to, " in all)"...)
+	return string(p.sentence)
 }
 
 // present counts the copies that a shard has or will have: those that are to be replaced are not counted, and those of dead
@@ -210,6 +225,9 @@ func (p *planner) trim(i int) {
 	wanted := p.keyspace(i).Copies()
 	for len(p.row(i).Copies) > wanted {
 		r := p.row(i)
+		if inSync(r) < wanted {
+			return
+		}
 		good := 0
 		for at := range r.Copies {
 			if c := &r.Copies[at]; c.InSync && !replaced(r, c.ID) && !p.down(c) {
@@ -229,6 +247,16 @@ func (p *planner) trim(i int) {
 			return
 		}
 	}
+}
+
+// inSync counts copies in sync, wherever they are.
+func inSync(r *cluster.Shard) (n int) {
+	for at := range r.Copies {
+		if r.Copies[at].InSync {
+			n++
+		}
+	}
+	return n
 }
 
 // needless is the place of a copy that can go, or -1.
@@ -263,6 +291,6 @@ func (p *planner) needless(i int, good, recovering bool) int {
 // mayRemain asks whether a copy may stay where it is.
 func (p *planner) mayRemain(i int, c *cluster.Copy) policies.Verdict {
 	r := p.row(i)
-	q := &policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-	return p.in.Policies.On(p.view, q, p.node(c.Node)).Verdict()
+	p.question = policies.Question{Capability: policies.Remain, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
+	return p.in.Policies.On(p.view, &p.question, p.node(c.Node)).Verdict()
 }

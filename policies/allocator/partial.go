@@ -106,13 +106,30 @@ func (s *solver) beside(t *tally) *fit.Beside {
 	return b
 }
 
-// index is where the solver lists the shard at a place of the table; it lists it.
+// index is where the solver lists the shard at a place of the table; it lists it. Most are asked for in their order.
 func (s *solver) index(i int) int {
 	if s.places == nil {
 		return i
 	}
-	at, _ := slices.BinarySearch(s.places, int32(i))
-	return at
+	for _, at := range [...]int{s.last, s.last + 1} {
+		if at < len(s.places) && s.places[at] == int32(i) {
+			s.last = at
+			return at
+		}
+	}
+	s.last, _ = slices.BinarySearch(s.places, int32(i))
+	return s.last
+}
+
+// wants says how many copies a shard lacks that nothing has been planned for since the solver has listed it; known is false of others.
+func (s *solver) wants(i int) (lacks int, known bool) {
+	if s == nil || s.places == nil || len(s.p.moves[i]) > 0 {
+		return 0, false
+	}
+	if at := s.index(i); at < len(s.places) && s.places[at] == int32(i) {
+		return s.lacks[at], true
+	}
+	return 0, false
 }
 
 // lists says whether the solver lists the shard at a place, if that lacks a copy.

@@ -43,6 +43,11 @@ type planner struct {
 	warmth  *warmth         // of nodes as leaders, where loads have been measured
 	plain   []policies.Word // of deciders who have nothing to say against a leader
 
+	question policies.Question // about one node, while that is asked about
+	wanted   policies.Question // about the copy that is missing
+	sentence []byte            // room for reasons
+	pieces   []cluster.Move    // room for rows with one move, as most have
+
 	labelled shards.ShardID // the shard whose name was asked for last
 	label    string
 }
@@ -182,12 +187,23 @@ func (p *planner) do(lane Lane, i int, m cluster.Move, verdict policies.Verdict,
 		p.wait(lane, i, policies.No, fmt.Sprintf("%s; deciders allowed it, and the state does not: %v", m.Reason, err), candidates)
 		return false
 	}
-	if len(p.moves[i]) == 0 {
-		p.planned++
-	}
-	p.moves[i] = append(p.moves[i], m)
+	p.list(i, &m)
 	p.plan.Decisions = append(p.plan.Decisions, Decision{Lane: lane, Shard: id, Name: p.name(id), Verdict: verdict, Move: m, Reason: m.Reason, Candidates: candidates})
 	return true
+}
+
+// list adds a move to those of a row. The first lies beside those of other rows.
+func (p *planner) list(i int, m *cluster.Move) {
+	if len(p.moves[i]) > 0 {
+		p.moves[i] = append(p.moves[i], *m)
+		return
+	}
+	p.planned++
+	if len(p.pieces) == cap(p.pieces) {
+		p.pieces = make([]cluster.Move, 0, 256)
+	}
+	p.pieces = append(p.pieces, *m)
+	p.moves[i] = p.pieces[len(p.pieces)-1 : len(p.pieces) : len(p.pieces)]
 }
 
 // spend counts a relocation for balance against the budgets, if there are any.

@@ -43,6 +43,7 @@ type solver struct {
 	places   []int32 // of the shards that it lists, in the table; nil: all
 	lacks    []int   // copies that these lack
 	total    int     // copies, of those that it does not list too
+	last     int     // the place in places that was looked up last
 	sure     []bool  // by place of the keyspace: nobody says more of its shards than the search knows
 }
 
@@ -197,9 +198,12 @@ func (s *solver) find(i int, q *policies.Question) int {
 
 // mayStart says whether a node may have a copy, and may start now.
 func (p *planner) mayStart(q *policies.Question, n int) bool {
-	starting := *q
-	starting.Capability = policies.Start
-	return p.in.Policies.On(p.view, q, n).Verdict() == policies.Yes && p.in.Policies.On(p.view, &starting, n).Verdict() == policies.Yes
+	if p.in.Policies.On(p.view, q, n).Verdict() != policies.Yes {
+		return false
+	}
+	p.question = *q
+	p.question.Capability = policies.Start
+	return p.in.Policies.On(p.view, &p.question, n).Verdict() == policies.Yes
 }
 
 // next is the slot of the next copy of a shard that is to be placed, the one that leads first; -1 if there is none.
