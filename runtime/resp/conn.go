@@ -76,18 +76,42 @@ func (c *conn) serve() {
 	defer c.end()
 	c.in = parser{buf: make([]byte, idleBuffer), limits: &c.s.config, held: holding{account: &c.account}}
 	for c.lost == nil && !c.quit {
-		c.in.strict = !c.authed
-		n, err := c.nc.Read(c.in.room(idleBuffer / 2))
-		if n > 0 {
-			c.in.tail += n
-			c.reads.Add(1)
-			c.turn()
-			c.adapt()
-		}
-		if err != nil && !c.resume(err) {
+		if err := c.read(); err != nil && !c.resume(err) {
 			return
 		}
 	}
+}
+
+// feeder is a connection that costs less where it hands over all that comes, and not a read at a time.
+type feeder interface {
+	Feed(room func() []byte, took func(n int) bool) error
+}
+
+// read reads and serves, once at least. The error is the socket's.
+func (c *conn) read() error {
+	if f, can := c.nc.(feeder); can {
+		return f.Feed(c.room, c.took)
+	}
+	n, err := c.nc.Read(c.room())
+	if n > 0 {
+		c.took(n)
+	}
+	return err
+}
+
+// room is where the next bytes go.
+func (c *conn) room() []byte {
+	c.in.strict = !c.authed
+	return c.in.room(idleBuffer / 2)
+}
+
+// took serves what has been read, and says whether to read on.
+func (c *conn) took(n int) bool {
+	c.in.tail += n
+	c.reads.Add(1)
+	c.turn()
+	c.adapt()
+	return c.lost == nil && !c.quit
 }
 
 // resume says whether to go on after a failed read. The sweep uses a read deadline to wake a connection, either because it

@@ -18,7 +18,9 @@ type direct struct {
 	*net.TCPConn
 	raw     syscall.RawConn
 	in, out transfer
-	quiet   atomic.Int32 // calls in a row that the scheduler did not hear of, since the connection was found empty
+	feed    feed
+	sends   atomic.Uint32 // writes that were begun
+	quiet   atomic.Int32  // calls in a row that the scheduler did not hear of, since the connection was found empty
 }
 
 const (
@@ -132,6 +134,7 @@ func (d *direct) take(fd uintptr) bool {
 
 func (d *direct) give(fd uintptr) bool {
 	t := &d.out
+	d.sends.Add(1)
 	for t.n < len(t.p) {
 		call := send
 		if !d.silent(len(t.p) - t.n) {

@@ -291,7 +291,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 	for _, way := range []struct {
 		name string
 		wrap func(net.Conn) net.Conn
-	}{{"net", plain}, {"direct", Direct}} {
+		feed bool
+	}{{"net", plain, false}, {"direct", Direct, false}, {"fed", Direct, true}} {
 		b.Run(way.name, func(b *testing.B) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -311,6 +312,12 @@ func BenchmarkRoundTrip(b *testing.B) {
 			var running sync.WaitGroup
 			running.Go(func() {
 				p := make([]byte, 64)
+				if f, can := near.(interface {
+					Feed(room func() []byte, took func(n int) bool) error
+				}); can && way.feed {
+					_ = f.Feed(func() []byte { return p }, func(n int) bool { _, err := near.Write(p[:n]); return err == nil }) // until near is closed
+					return
+				}
 				for {
 					n, err := near.Read(p)
 					if err != nil {

@@ -14,6 +14,16 @@
 // scheduler does inside net's calls; so it gives others a turn itself after 16 calls, and after 512 makes one that the scheduler
 // hears of, which wakes the monitor. A call that would copy more than 64 KiB is such a one, too.
 //
+// Package net's poller hears of a socket when something comes, not while something is there, and a read begins by forgetting what was
+// heard. So a read must look before it waits, and of the three calls that a small request takes one finds nothing.
+// Feed is one read for all of a connection's life: what is heard while a request is served ends the next wait.
+//
+//	Read   recv: nothing ─► wait ─► recv ─► served, send
+//	Feed                    wait ─► recv ─► served, send       and looks each seventh time
+//
+// For that it must know that nothing was left when it read: the kernel says how much is behind (TCP_INQ, from Linux 4.18; else Feed looks each
+// time), or that the other side has finished. It does not say so of a reset; but whoever has been able to send since was not reset by then.
+//
 // Soundness: calls are made inside [syscall.RawConn], which holds the descriptor open until they return, so a Close at the same time
 // neither reuses it under them nor leaves them waiting, and deadlines are the poller's. They ask the kernel not to block whatever
 // the descriptor is set to, and for an error instead of a signal where the other side is gone.
