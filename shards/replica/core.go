@@ -50,7 +50,8 @@ type Core struct {
 	vouchedIn shards.Term  // ...in this term
 	broken    string       // why this copy takes no part any more
 
-	out Ready
+	out   Ready
+	spare []Message // empty: see Reuse
 }
 
 // write is a batch of entries on its way to the log. A truncation lowers last.
@@ -343,10 +344,14 @@ func (c *Core) Restored(base Position, rolling uint64, lead shards.Term) {
 
 // Entries gives the entries in memory from the one that holds from on, up to through; false if memory does not reach back.
 func (c *Core) Entries(from, through shards.SeqNo) ([]Entry, bool) {
+	return c.AppendEntries(nil, from, through)
+}
+
+// AppendEntries is Entries that appends to found.
+func (c *Core) AppendEntries(found []Entry, from, through shards.SeqNo) ([]Entry, bool) {
 	if from < c.log.first() {
-		return nil, false
+		return found, false
 	}
-	var found []Entry
 	for i := c.log.at(from); i < len(c.log.entries) && c.log.entries[i].First <= through; i++ {
 		found = append(found, c.log.entries[i].Entry)
 	}
@@ -360,14 +365,35 @@ func (c *Core) HasReady() bool {
 		o.Fenced != 0 || o.Diverged != nil
 }
 
-// Ready gives what there is to do, once.
+// Ready gives what there is to do, once. It is the caller's.
 func (c *Core) Ready() Ready {
 	out := c.out
-	c.out = Ready{}
+	c.out = Ready{Messages: c.spare}
+	c.spare = nil
 	if c.config.Memory && out.Write != 0 {
 		c.Persisted(out.Write) // an acknowledgement made by this comes with the next Ready
 	}
 	return out
+}
+
+// mostReused is up to how many messages and entries Reuse keeps room for: one round has one or two, and there may be many shards.
+const mostReused = 2
+
+// Reuse takes back what Ready gave and the caller has no more use for: the memory of Messages and Append, for the next ones. Nobody has to call it.
+func (c *Core) Reuse(done *Ready) {
+	if cap(done.Messages) <= mostReused {
+		clear(done.Messages)
+		if c.out.Messages == nil {
+			c.out.Messages = done.Messages[:0]
+		} else if c.spare == nil {
+			c.spare = done.Messages[:0] // for the Ready after the next: what one is done with may bring about messages already
+		}
+	}
+	if c.out.Append == nil && cap(done.Append) <= mostReused {
+		clear(done.Append)
+		c.out.Append = done.Append[:0]
+	}
+	*done = Ready{}
 }
 
 // Step takes a message. What is for another copy, or for an id that this one no longer has, is ignored.

@@ -92,7 +92,10 @@ func appendEntry(e *wire.Encoder, entry *Entry) {
 // Decode visits the messages of a body. A message and its entries are views: the message is valid until visit returns, the
 // payloads as long as the body is left alone. Memory grows with what is there, never with a count that is claimed. The error
 // wraps wire.ErrMalformed; messages before the malformed one have been visited.
-func Decode(body []byte, visit func(*Message)) error {
+func Decode(body []byte, visit func(*Message)) error { return DecodeInto(body, nil, visit) }
+
+// DecodeInto is Decode into the memory of a message and its entries, one message after another.
+func DecodeInto(body []byte, into *Message, visit func(*Message)) error {
 	if len(body) > MaxBody {
 		return fmt.Errorf("replica: a body of %d bytes, at most %d: %w", len(body), MaxBody, wire.ErrMalformed)
 	}
@@ -101,10 +104,14 @@ func Decode(body []byte, visit func(*Message)) error {
 		d.Refuse("unknown format of a body")
 	}
 	for d.Err() == nil && len(d.Rest()) > 0 {
-		var m Message
-		decodeMessage(&d, &m)
+		m := into
+		if m == nil {
+			m = new(Message)
+		}
+		*m = Message{Entries: m.Entries[:0]}
+		decodeMessage(&d, m)
 		if d.Err() == nil {
-			visit(&m)
+			visit(m)
 		}
 	}
 	if err := d.Err(); err != nil {

@@ -82,6 +82,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 	payload := make([]byte, 130)
 	var body []byte
+	var into Message
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := cores[0].Propose(1, payload, false); err != nil {
@@ -98,10 +99,11 @@ func BenchmarkRound(b *testing.B) {
 					}
 					for k := range r.Messages {
 						body = Append(body[:0], &r.Messages[k])
-						if err := Decode(body, func(m *Message) { cores[1-i].Step(m) }); err != nil {
+						if err := DecodeInto(body, &into, func(m *Message) { cores[1-i].Step(m) }); err != nil {
 							b.Fatal(err)
 						}
 					}
+					c.Reuse(&r)
 				}
 			}
 		}

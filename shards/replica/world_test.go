@@ -162,7 +162,7 @@ func (w *world) settle(n *node) {
 	for n.core.HasReady() && w.wrong == nil {
 		r := n.core.Ready()
 		if r.Write != 0 && !w.memory {
-			n.queue = append(n.queue, op{r.Write, r.Truncate, r.Append})
+			n.queue = append(n.queue, op{r.Write, r.Truncate, slices.Clone(r.Append)})
 		}
 		if r.Write != 0 && w.memory {
 			n.disk.run(op{r.Write, r.Truncate, r.Append}) // "the disk" of a copy in memory: gone with the next crash
@@ -198,6 +198,7 @@ func (w *world) settle(n *node) {
 		} else if r.Diverged != nil {
 			w.fail("n%d diverged at %d", n.at, r.Diverged.Seq)
 		}
+		n.core.Reuse(&r)
 	}
 	if err := n.core.Check(); err != nil {
 		w.fail("n%d: %v", n.at, err)
