@@ -3,11 +3,15 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
+
+// mostKept bounds what a copy keeps for its next rounds, of which few are under way at a time: there may be many shards.
+const mostKept = 4
 
 // applyTo applies everything up to the commit: own rounds with their works, others from what the copy was sent. What is in the
 // log alone, after a restart, is read by a goroutine of its own.
@@ -19,11 +23,12 @@ func (s *Shard) applyTo(commit shards.SeqNo) {
 			s.applyFlight()
 			continue
 		}
-		entries, there := p.core.Entries(next, s.notOwn(commit))
+		entries, there := p.core.AppendEntries(p.entries[:0], next, s.notOwn(commit))
 		if !there {
 			s.catchUp()
 			break
 		}
+		p.entries = entries
 		for i := range entries {
 			e := &entries[i]
 			if err := s.replayRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, &p.txn); err != nil {
@@ -32,7 +37,10 @@ func (s *Shard) applyTo(commit shards.SeqNo) {
 			}
 		}
 	}
-	if len(p.flight) == 0 {
+	if clear(p.entries); cap(p.entries) > mostKept {
+		p.entries = nil
+	}
+	if len(p.flight) == 0 && cap(p.flight) > mostKept {
 		p.flight = nil
 	}
 	p.core.Applied(s.store.Applied(), s.store.Rolling())
@@ -52,7 +60,7 @@ func (s *Shard) notOwn(commit shards.SeqNo) shards.SeqNo {
 func (s *Shard) applyFlight() {
 	p := s.part
 	f := p.flight[0]
-	p.flight = p.flight[1:]
+	p.flight = slices.Delete(p.flight, 0, 1) // in place: the next rounds go where the last ones were
 	if s.link.Commits != nil {
 		s.link.Commits.Observe(time.Since(f.launched), f.followed.carrier())
 	}
@@ -60,6 +68,9 @@ func (s *Shard) applyFlight() {
 	for i := range f.groups {
 		s.run(f.groups[i].work)
 		f.groups[i].answer()
+	}
+	if clear(f.groups); cap(f.groups) <= 2*mostKept {
+		p.groups = f.groups[:0]
 	}
 	if s.store.Applied() != f.last {
 		panic(fmt.Sprintf("shard %s: a round that ends at %d brought the store to %d", s.name, f.last, s.store.Applied()))

@@ -55,7 +55,10 @@ type part struct {
 	moving   int         // hand-overs that were proposed and not refused: each may have been carried out
 	movingIn shards.Term // the reign that they are of
 	reign    reign       // the present one
-	txn      store.Txn   // scratch
+
+	txn     store.Txn       // scratch, as are the next two
+	entries []replica.Entry // of applyTo
+	groups  []group         // empty: for the next open round
 }
 
 // flight is one round of this primary that the copies have not all got yet.

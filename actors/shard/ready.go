@@ -125,6 +125,7 @@ func (s *Shard) carryOut() {
 			s.lose(fmt.Errorf("it has diverged: at transaction %d its hash is %016x, the primary's %016x",
 				r.Diverged.Seq, r.Diverged.Here, r.Diverged.Primary))
 		}
+		p.core.Reuse(&r)
 	}
 	s.serves()
 	if s.down == nil && len(p.waiting) > 0 && s.current() {
@@ -217,6 +218,9 @@ func (s *Shard) launch() {
 	}
 	p.flight = append(p.flight, f)
 	s.open = rest
+	if rest.groups == nil {
+		s.open.groups, p.groups = p.groups, nil
+	}
 }
 
 // answerWaiting runs the reads of a primary that has caught up with its predecessor.

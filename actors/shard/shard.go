@@ -292,6 +292,9 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 
 // encode appends the writes of a work to the round.
 func (r *round) encode(w Work) group {
+	if r.payload == nil {
+		r.payload = make([]byte, 0, roomFor(w))
+	}
 	g := group{from: len(r.payload), shrinks: true}
 	for i := range w.Len() {
 		t := w.Txn(i)
@@ -305,6 +308,20 @@ func (r *round) encode(w Work) group {
 	g.to = len(r.payload)
 	r.count += g.count
 	return g
+}
+
+// roomFor is about what the writes of a work take in a round, in bytes, so that one of a single work is neither copied while it grows nor much
+// longer than what is in it: copies keep it for some time.
+func roomFor(w Work) int {
+	size := 0
+	for i := range w.Len() {
+		t := w.Txn(i)
+		size += 32
+		for k := range t.Ops {
+			size += 10 + len(t.Ops[k].Key) + len(t.Ops[k].Value)
+		}
+	}
+	return size
 }
 
 // settle keeps the books after the store has changed.

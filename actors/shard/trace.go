@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
@@ -138,11 +139,26 @@ var (
 
 // DeliverTraced is Deliver of a body that belongs to a trace, unless it is the zero value.
 func (l *Link) DeliverTraced(from shards.NodeID, body []byte, find func(shards.ShardID) *Shard, trace tracing.Carrier) error {
-	return replica.Decode(body, func(m *replica.Message) {
+	m := messages.Get().(*replica.Message)
+	defer recycle(m)
+	return replica.DecodeInto(body, m, func(m *replica.Message) {
 		if s := find(m.Shard); s != nil {
 			s.step(from, m, s.beginAppend(m, trace))
 		}
 	})
+}
+
+// messages are those that bodies are decoded into. Nobody keeps one: what the core keeps of it are its entries, which it copies.
+var messages = sync.Pool{New: func() any { return new(replica.Message) }}
+
+// mostEntries is up to how many entries a message keeps room for.
+const mostEntries = 64
+
+func recycle(m *replica.Message) {
+	clear(m.Entries[:cap(m.Entries)]) // their payloads belong to bodies
+	if cap(m.Entries) <= mostEntries {
+		messages.Put(m)
+	}
 }
 
 // beginAppend begins the span of an append that arrives, or of none: before the turn, for which it may have to wait.
