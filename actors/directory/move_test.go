@@ -75,15 +75,11 @@ func TestViewStaysWithItsNode(t *testing.T) {
 		submit(t, w.nodes["b"].shards[0], set(fmt.Sprint(i), "b"))
 		submit(t, w.nodes["c"].shards[0], set(fmt.Sprint(i), "c"))
 	}
-	w.mu.Lock()
-	w.spoil = func(to shards.NodeID, kind transport.Kind, serve func() ([]byte, error)) ([]byte, error) {
-		body, err := serve()
-		w.lead("c", "c", "c", "c")
-		return body, err
-	}
-	w.mu.Unlock()
 	entries := 0
 	for e, err := range w.nodes["a"].View(t.Context(), 0, nil, nil, false) {
+		if entries == 0 { // not before the first page is there: a table that changes meanwhile may end the question, which then goes to c
+			w.lead("c", "c", "c", "c")
+		}
 		if err != nil || string(e.Value) != "b" {
 			t.Fatalf("%q of %s, %v", e.Value, e.Key, err)
 		}
