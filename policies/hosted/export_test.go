@@ -51,7 +51,7 @@ func (s *Set) Look(v *policies.View) error { return s.board.look(v) }
 // Give changes what each policy may use for a view.
 func (s *Set) Give(fuel uint64) {
 	for _, m := range s.minds {
-		m.budget = fuel
+		m.budget, m.perShard = fuel, 0
 		m.spare = fuel
 	}
 }
@@ -61,6 +61,12 @@ const (
 	PlanFuel  = planFuel
 	UsersFuel = usersFuel
 )
+
+// Allowances are what a policy of a user's, alone, and one of the house's may use for a view of so many shards.
+func Allowances(shards int) (user, house uint64) {
+	u, h := purses(nil)
+	return u.allowance(shards), h.allowance(shards)
+}
 
 // Emergency is what all of them may use while so many shards wait.
 func Emergency(waiting int) uint64 { return emergency(waiting) }

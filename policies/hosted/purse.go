@@ -10,14 +10,16 @@ import (
 // same wherever it is made again.
 //
 //	planFuel ──────── of each policy: what it does with the state, with changes, rows and scores
+//	houseShardFuel ── of each of the house for each shard, if that is more: with a million copies those that ask about sizes need it
 //	a fifth of that ─ for its sentences, beside it: a plan that is explained is the plan that was made
 //	usersFuel ─────── of all that are not of the house, in equal shares, if that is less
 //	emergency ─────── of these, as long as shards without a primary are promoted, in equal shares as well
 //
 // A million is some half a millisecond of a loop.
 const (
-	planFuel  = 500_000_000
-	usersFuel = 1_000_000_000
+	planFuel       = 500_000_000
+	houseShardFuel = 10_000
+	usersFuel      = 1_000_000_000
 
 	emergencyFuel      = 700_000 // and for each shard that waits
 	emergencyShardFuel = 1_000
@@ -34,6 +36,7 @@ func emergency(waiting int) uint64 {
 type purse struct {
 	view     *policies.View // that the rest is about
 	budget   uint64         // for a view
+	perShard uint64         // for each of the view's shards, where that is more
 	spare    uint64         // what is left of it
 	words    uint64         // what is left for sentences
 	over     bool           // nothing: it is not asked any more about this view
@@ -57,8 +60,11 @@ func purses(of []Policy) (users, house purse) {
 		}
 	}
 	users.budget, users.sharers = min(planFuel, usersFuel/max(1, n)), max(1, promoters)
-	return users, purse{budget: planFuel}
+	return users, purse{budget: planFuel, perShard: houseShardFuel}
 }
+
+// allowance is what may be used for a view of so many shards.
+func (p *purse) allowance(shards int) uint64 { return max(p.budget, p.perShard*uint64(shards)) }
 
 // fill begins with a view, if it is another than before.
 func (p *purse) fill(v *policies.View) {
@@ -69,7 +75,7 @@ func (p *purse) fill(v *policies.View) {
 	if !p.over {
 		p.overruns = 0
 	}
-	p.spare, p.over, p.hurry, p.words = p.budget, false, 0, max(explainFuel, p.budget/5)
+	p.spare, p.over, p.hurry, p.words = p.allowance(len(v.State.Shards)), false, 0, max(explainFuel, p.budget/5)
 	if p.sharers > 0 {
 		p.hurry = emergency(v.Unled) / p.sharers
 	}
@@ -127,7 +133,7 @@ func (m *mind) overrun(f *Fault) {
 	}
 	m.overruns++
 	f = m.v.faulty(f.Export, f.Kind, "with this call it has used the %d instructions that it may use in one plan, here about %d shards on %d nodes; let it answer per class, or prepare in pol_state what its rows need",
-		m.budget, len(m.view.State.Shards), len(m.view.Nodes))
+		m.allowance(len(m.view.State.Shards)), len(m.view.State.Shards), len(m.view.Nodes))
 	if f.Spared = m.overruns < Strikes; !f.Spared {
 		m.strikes = Strikes
 	}

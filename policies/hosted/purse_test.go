@@ -185,6 +185,16 @@ func TestPoliciesShareWhatAPlanMayUse(t *testing.T) {
 	}
 }
 
+// What the house may use grows with the shards once these are many: asked about each copy of a million, a module that looks at sizes would
+// be taken for one that does not end. What others may use does not.
+func TestTheHouseMayUseMoreForMoreShards(t *testing.T) {
+	for shards, want := range map[int]uint64{0: hosted.PlanFuel, 33_333: hosted.PlanFuel, 333_300: 3_333_000_000} {
+		if user, house := hosted.Allowances(shards); user != hosted.PlanFuel || house != want {
+			t.Errorf("%d shards: %d for a user's, %d for the house's; want %d and %d", shards, user, house, uint64(hosted.PlanFuel), want)
+		}
+	}
+}
+
 // DESIGN.md section 5: "A failover never waits for a bad policy." What each module that means no good adds to the plan that promotes for a
 // node of 100 primaries is counted: it has a share for choosing, and for nothing else.
 func TestWhatTheHostileCostAFailover(t *testing.T) {
