@@ -69,31 +69,14 @@ Exit codes: 0 all as expected · 4 not · 2 a script says what nobody understand
 }
 
 // scriptsIn lists the scripts that the command line means.
-func scriptsIn(args []string) (files []string, err error) {
+func scriptsIn(args []string) ([]string, error) {
 	places := args[1:]
 	if len(places) == 0 {
 		places = []string{filepath.Dir(args[0])}
 	}
-	for _, path := range places {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			files = append(files, path)
-			continue
-		}
-		within, err := filepath.Glob(filepath.Join(path, "*.txt"))
-		if err != nil {
-			return nil, err
-		}
-		if len(within) == 0 {
-			return nil, &failure{exitNotFound, fmt.Errorf("no scripts (*.txt) in %s; troupe actor test --help shows what is in one", path)}
-		}
-		files = append(files, within...)
-	}
+	files, err := filesIn(places, "no scripts (*.txt) in %s; troupe actor test --help shows what is in one", "*.txt")
 	slices.Sort(files)
-	return slices.Compact(files), nil
+	return slices.Compact(files), err
 }
 
 // stage is a module on both engines.

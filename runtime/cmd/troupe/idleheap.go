@@ -9,12 +9,12 @@ import (
 )
 
 // How an idle node's heap is kept small. The collector lets a heap grow to twice of what is live, which a node that only sends
-// heartbeats reaches within minutes and keeps: 12 MB that nobody has a use for. One collection takes some 10 ms of a processor.
+// heartbeats reaches within minutes and keeps: 12 MB that nobody has a use for. One collection takes some 20 ms of a processor.
 const (
 	idleHeapPeriod = 10 * time.Second
 	idleHeapLive   = 64 << 20 // above it a collection costs more than it gives, and who has so much does not look at 12 MB
 	idleHeapBusy   = 8 << 20  // allocated within a period: the node is not idle, and would only fault the pages in again
-	idleHeapWorth  = 3 << 20
+	idleHeapWorth  = 3 << 20  // of garbage: half a minute's
 )
 
 // heapFigures are what runtime/metrics tells of the heap, in bytes.

@@ -10,11 +10,16 @@ import (
 )
 
 // fixturesIn lists the fixtures that the command line means.
-func fixturesIn(args []string) (files []string, err error) {
+func fixturesIn(args []string) ([]string, error) {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
-	for _, path := range args {
+	return filesIn(args, "no fixtures (*.yaml) in %s; troupe policy test --help shows one", "*.yaml", "*.yml")
+}
+
+// filesIn lists files, and of folders what is in them and has a name of these patterns, sorted. none says where there is nothing of the kind.
+func filesIn(places []string, none string, patterns ...string) (files []string, err error) {
+	for _, path := range places {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, err
@@ -24,7 +29,7 @@ func fixturesIn(args []string) (files []string, err error) {
 			continue
 		}
 		var within []string
-		for _, pattern := range []string{"*.yaml", "*.yml"} {
+		for _, pattern := range patterns {
 			found, err := filepath.Glob(filepath.Join(path, pattern))
 			if err != nil {
 				return nil, err
@@ -32,7 +37,7 @@ func fixturesIn(args []string) (files []string, err error) {
 			within = append(within, found...)
 		}
 		if len(within) == 0 {
-			return nil, &failure{exitNotFound, fmt.Errorf("no fixtures (*.yaml) in %s; troupe policy test --help shows one", path)}
+			return nil, &failure{exitNotFound, fmt.Errorf(none, path)}
 		}
 		slices.Sort(within)
 		files = append(files, within...)
