@@ -174,7 +174,7 @@ func (b *planBook) add(p placement.Planned) {
 	}
 }
 
-// again says whether a plan asks for nothing, as the one before it, of the same state and not long ago.
+// again says whether a plan asks for nothing, as one of the same state did not long ago; if not, it is the next to be compared with.
 func (b *planBook) again(p placement.Planned) bool {
 	if p.Plan.Command() != nil || len(p.Plan.Down) > 0 {
 		b.quiet = quiet{}

@@ -76,6 +76,7 @@ func main() {
 		u := t.settled()
 		u.only(ten).deaths(*times, minds, *which)
 		u.only(nil).deaths(*times, minds, *which)
+		footprint()
 	}
 }
 
