@@ -17,7 +17,7 @@ type Config struct {
 	TailBytes     int // entries that are not committed yet, default 32 MiB; beyond it Room says no
 	HistoryBytes  int // committed entries kept in memory for laggards; default 64 KiB, with Memory 256 KiB
 
-	LagTicks    int // an in-sync copy that owes an entry for so long is proposed for removal; default 30: 1.5 s of 50 ms ticks
+	LagTicks    int // a copy that is in sync, or proposed for that, and owes an entry for so long is proposed for removal; default 30: 1.5 s of 50 ms ticks
 	ResendTicks int // unanswered messages are sent again after so many ticks, later with doubled pauses up to 16 times; default 4
 	RetryTicks  int // a change of the in-sync set that no row shows is proposed again after so many ticks; default 10
 

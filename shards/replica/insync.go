@@ -33,7 +33,7 @@ func (c *Core) lag(p *progress) int {
 
 // consider proposes that a copy joins the in-sync set, or leaves it, if it is time.
 func (c *Core) consider(p *progress) {
-	if p.inSync && p.lost == "" && c.lag(p) >= c.config.LagTicks {
+	if (p.inSync || p.pending) && p.lost == "" && c.lag(p) >= c.config.LagTicks {
 		p.lost = fmt.Sprintf("it has owed an acknowledgement for %d ticks", c.lag(p))
 	}
 	if c.now-p.asked < c.config.RetryTicks {

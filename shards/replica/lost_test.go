@@ -86,6 +86,34 @@ func TestACopyThatLostSomethingAndWasRefusedCatchesUp(t *testing.T) {
 	}
 }
 
+// A copy that falls silent while it is proposed for the in-sync set, when nobody knows what became of the first proposal and each
+// further one is refused, as for a copy on a node that was declared dead: writes wait for it no longer than for one that is in
+// sync, and go on when a row has it under another id.
+func TestAProposedCopyThatFallsSilentIsRemoved(t *testing.T) {
+	c := proposed(t)
+	if _, err := c.Propose(1, []byte("y"), false); err != nil {
+		t.Fatal(err)
+	}
+	c.Persisted(c.Ready().Write)
+	removed := false
+	for range c.config.LagTicks + c.config.RetryTicks {
+		for _, change := range tick(c, 1) {
+			if change.Add {
+				c.Refused(change)
+			} else {
+				removed = change.Copy == 2
+			}
+		}
+	}
+	if !removed || c.Committed() != 10 {
+		t.Fatalf("its removal is proposed: %v; committed %d", removed, c.Committed())
+	}
+	c.Configure(Assignment{Self: 1, Term: 1, Version: 2, Primary: 1, Copies: []Peer{{1, true}, {3, false}}, MinInSync: 1})
+	if got := c.Committed(); got != 11 {
+		t.Errorf("committed %d", got)
+	}
+}
+
 // What a copy has in its log of the present term, its earlier life may have acknowledged: a snapshot that holds no more does not
 // take its place, one that holds more does, and one of another term does in any case.
 func TestARestartedCopyKeepsItsWord(t *testing.T) {
