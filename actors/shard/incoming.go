@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 // wakeTarget has the target's goroutine carry out what it wants; it runs while a snapshot is coming in.
@@ -202,18 +203,25 @@ func (s *Shard) Destroy() error {
 	err := s.committer.ask(func() error {
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		if err := s.log.Set(holdingName(s.id), nil); err != nil {
-			return err
-		}
-		if err := s.log.TruncatePrefix(s.id, math.MaxUint64); err != nil {
-			return err
-		}
-		return s.begin(p)
+		return s.erase(p)
 	})
 	if err != nil {
 		return fmt.Errorf("shard %s: delete: %w", s.name, err)
 	}
-	return s.link.Files.RemoveAfter(s.id, 0)
+	return nil
+}
+
+// erase is durable step by step: first nothing on disk claims to be a copy, then there is none, and only then a new one may
+// begin. A file that a crash brings back after that would be taken for the new copy's.
+func (s *Shard) erase(p *part) error {
+	all := wal.Batch{Cuts: []wal.Cut{{Shard: s.id, Through: math.MaxUint64}}, Set: []wal.Named{{Name: holdingName(s.id)}}}
+	if err := s.log.Write(all, true); err != nil {
+		return err
+	}
+	if err := s.link.Files.RemoveAfter(s.id, 0); err != nil {
+		return err
+	}
+	return s.begin(p)
 }
 
 // begin makes the copy an empty one that no row lists.

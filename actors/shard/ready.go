@@ -296,7 +296,7 @@ func (s *Shard) propose(c replica.Change) {
 		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		if s.down != nil || p != s.part {
+		if s.down != nil || p != s.part || p.core.Term() != ask.Term { // this reign may have proposed the same anew
 			return
 		}
 		p.core.Refused(c)

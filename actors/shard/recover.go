@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
@@ -70,7 +71,17 @@ func (s *Shard) load(files *wal.Snapshots, progress func(int)) error {
 		return fmt.Errorf("file of transaction %d holds %d: %w", seq, loaded.Applied(), errMismatch)
 	}
 	s.store, s.saved, s.logged = loaded, seq, seq
-	return nil
+	return s.dropShort()
+}
+
+// dropShort drops a log that ends before the snapshot, which holds all of it: a snapshot from another copy was written, and
+// the process ended before the log was cut. The next record would not follow its last one.
+func (s *Shard) dropShort() error {
+	last, found, err := s.log.Last(s.id)
+	if err != nil || !found || last.Last >= s.saved {
+		return err
+	}
+	return s.log.TruncatePrefix(s.id, math.MaxUint64)
 }
 
 var errMismatch = errors.New("snapshot and log do not belong together")

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -66,7 +67,11 @@ func (l *Log) Write(b Batch, sync bool) error {
 func (b *Batch) fill(batch *pebble.Batch) error {
 	for _, c := range b.Cuts {
 		if c.Through != 0 {
-			if err := batch.DeleteRange(recordKey(c.Shard, 0), recordKey(c.Shard, c.Through+1), nil); err != nil {
+			end := afterShard(c.Shard)
+			if c.Through < math.MaxUint64 {
+				end = recordKey(c.Shard, c.Through+1)
+			}
+			if err := batch.DeleteRange(recordKey(c.Shard, 0), end, nil); err != nil {
 				return err
 			}
 		}

@@ -204,7 +204,7 @@ func (s *Snapshots) Sizes() map[shards.ShardID]int64 {
 	return sums
 }
 
-// RemoveBefore removes the shard's snapshots older than seq, once one at seq is there.
+// RemoveBefore removes the shard's snapshots older than seq, once one at seq is there. A crash may bring them back.
 func (s *Snapshots) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
 	if _, kept := s.sizes.Load(snapshotName{shard, seq}); !kept {
 		return nil
@@ -212,9 +212,13 @@ func (s *Snapshots) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
 	return s.remove(shard, func(other shards.SeqNo) bool { return other < seq })
 }
 
-// RemoveAfter removes the shard's snapshots of more than seq; with 0 all of them.
+// RemoveAfter removes the shard's snapshots of more than seq; with 0 all of them. When it has returned nil no crash brings them
+// back: the newest one counts.
 func (s *Snapshots) RemoveAfter(shard shards.ShardID, seq shards.SeqNo) error {
-	return s.remove(shard, func(other shards.SeqNo) bool { return other > seq })
+	if err := s.remove(shard, func(other shards.SeqNo) bool { return other > seq }); err != nil {
+		return err
+	}
+	return syncFolder(s.fs, s.dir)
 }
 
 func (s *Snapshots) remove(shard shards.ShardID, goes func(shards.SeqNo) bool) error {
