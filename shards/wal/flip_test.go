@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"io"
@@ -56,6 +57,9 @@ func readFolder(t testing.TB, fs vfs.FS, path string) (d folder) {
 	}
 	return d
 }
+
+// written is how many bytes of a file there are before the zeros that a log has ahead of it.
+func written(file []byte) int { return len(bytes.TrimRight(file, "\x00")) }
 
 func (d folder) write(t testing.TB, path string) *vfs.MemFS {
 	t.Helper()
@@ -141,7 +145,11 @@ func TestFlippedByte(t *testing.T) {
 		}
 		flips, reports := 0, 0
 		for file, name := range sound.names {
-			for at := 0; at < len(sound.bytes[file]); at += step {
+			whole := sound.bytes[file]
+			for at := 0; at < len(whole); at += step {
+				if at > written(whole)+64 {
+					at = min(at+1000, len(whole)-1)
+				}
 				bad := folder{sound.names, slices.Clone(sound.bytes)}
 				bad.bytes[file] = slices.Clone(bad.bytes[file])
 				bad.bytes[file][at] ^= []byte{0x01, 0x80, 0xff}[at%3]

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -13,8 +14,9 @@ import (
 // reports as safe, and a log that goes on after an error acknowledges what it does not have.
 type guardFS struct {
 	vfs.FS
-	failed func(error)
-	syncs  *atomic.Int64
+	failed   func(error)
+	syncs    *atomic.Int64
+	volatile bool // goes with the process: no fsync costs anything
 }
 
 func (g *guardFS) watch(name string, f vfs.File, err error) (vfs.File, error) {
@@ -34,11 +36,25 @@ func (g *guardFS) check(verb, name string, err error) error {
 
 func (g *guardFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := g.FS.Create(name, category)
+	f, err = g.ahead(name, f, err)
 	return g.watch(name, f, err)
+}
+
+// ahead lets logs grow before they are written, if they are to outlive the process.
+func (g *guardFS) ahead(name string, f vfs.File, err error) (vfs.File, error) {
+	if err != nil || g.volatile || !strings.HasSuffix(name, ".log") {
+		return f, err
+	}
+	log, err := newAhead(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return log, nil
 }
 
 func (g *guardFS) ReuseForWrite(oldName, newName string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := g.FS.ReuseForWrite(oldName, newName, category)
+	f, err = g.ahead(newName, f, err)
 	return g.watch(newName, f, err)
 }
 

@@ -22,6 +22,7 @@ type Options struct {
 	FreeBytes     func() (int64, error)            // free bytes of disk; nil: ask FS. Must not call the Log
 	Fatal         func(error)                      // called once, by any goroutine, when a write failed; default: panic. Must not call the Log
 	Logf          func(format string, args ...any) // what Pebble has to say; default: nobody listens. Any goroutine
+	volatile      bool                             // FS goes with the process
 }
 
 // DefaultMemTable is Options.MemTableBytes if it is 0.
@@ -98,7 +99,7 @@ func Open(dir string, o Options) (*Log, error) {
 // OpenMemory opens an empty log that is kept in memory and goes with the process: for a node without a data folder, whose
 // records of the metadata group have to be somewhere. FS of the options is not looked at.
 func OpenMemory(o Options) (*Log, error) {
-	o.FS = vfs.NewMem()
+	o.FS, o.volatile = vfs.NewMem(), true
 	return Open("memory", o)
 }
 
@@ -164,7 +165,7 @@ func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 
 func (l *Log) pebbleOptions(o Options, readOnly bool) *pebble.Options {
 	p := &pebble.Options{
-		FS:                          &guardFS{FS: o.FS, failed: l.fail, syncs: &l.syncs},
+		FS:                          &guardFS{FS: o.FS, failed: l.fail, syncs: &l.syncs, volatile: o.volatile},
 		Lock:                        l.lock,
 		ReadOnly:                    readOnly,
 		FormatMajorVersion:          pebble.FormatNewest,

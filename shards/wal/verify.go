@@ -25,7 +25,8 @@ import (
 // therefore looks for itself first. An invalid chunk is damage if
 //
 //  1. a valid chunk comes later that could only be written after it (manifest), or that says it was synced (log); or
-//  2. changing one byte would make it valid: that is no torn write.
+//  2. changing one byte would make it valid: that is no torn write, unless the byte is in a sector of which the chunk has
+//     nothing but the zeros that were there before it (ahead.go).
 //
 // What remains is a torn end, which a crash leaves behind rightly.
 const (
@@ -33,6 +34,7 @@ const (
 	chunkHeader    = 7
 	recycledHeader = 11
 	syncedHeader   = 19
+	sectorSize     = 512 // what a disk writes whole or not at all, at least
 )
 
 // headerOf is the header's length for a chunk's code; 0 if there is no such code.
@@ -197,11 +199,19 @@ func (f *chunkFile) oneByteOff(offset int) bool {
 		if crc(room[6:header+length]) == stored {
 			return false // whole, but of an older life of a recycled file
 		}
-		if oneByteFrom(room[6:header+length], stored) {
+		if behind, found := oneByteFrom(room[6:header+length], stored); found && !f.unwritten(offset, header+length, behind) {
 			return true
 		}
 	}
 	return f.otherLength(room, header, length, stored)
+}
+
+// unwritten says whether the byte of a chunk that has so many behind it may never have reached the disk, with all of its
+// sector: the chunk began in one before, and there are only zeros from there to its end.
+func (f *chunkFile) unwritten(offset, length, behind int) bool {
+	end := offset + length
+	sector := (end - 1 - behind) / sectorSize * sectorSize
+	return f.isLog && sector > offset && allZero(f.bytes[sector:end])
 }
 
 // oursButOne says whether at least four of the five bytes that mark a chunk as this log's do so. What a crash leaves behind
@@ -234,26 +244,26 @@ func (f *chunkFile) otherLength(room []byte, header, length int, stored uint32) 
 	return false
 }
 
-// oneByteFrom says whether some single byte of data, or of the stored sum, explains the mismatch. The checksum is linear:
-// what one changed byte does to it depends only on the change and on the number of bytes behind, so that all changes at
-// all places are tried in one pass from the end.
-func oneByteFrom(data []byte, stored uint32) bool {
+// oneByteFrom says whether some single byte of data, or of the stored sum before it, explains the mismatch, and how many
+// bytes of data are behind it. The checksum is linear: what one changed byte does to it depends only on the change and on
+// the number of bytes behind, so that all changes at all places are tried in one pass from the end.
+func oneByteFrom(data []byte, stored uint32) (behind int, found bool) {
 	computed := crc(data)
 	for shift := 0; shift < 32; shift += 8 {
 		if computed&^(0xff<<shift) == stored&^(0xff<<shift) {
-			return true
+			return len(data), true
 		}
 	}
 	wanted := crc32.Checksum(data, castagnoli) ^ unmask(stored)
 	var effect [256]uint32
 	copy(effect[:], castagnoli[:])
-	for range data {
+	for behind := range data {
 		for v := 1; v < 256; v++ {
 			if effect[v] == wanted {
-				return true
+				return behind, true
 			}
 			effect[v] = effect[v]>>8 ^ castagnoli[byte(effect[v])]
 		}
 	}
-	return false
+	return 0, false
 }
