@@ -109,6 +109,27 @@ func TestOpenReportsWhatFails(t *testing.T) {
 	}
 }
 
+// TestWhoMeasuresWarnsTheNextAppend: something else fills the disk, and whoever looks at the room, as the node does every two
+// seconds, spares the log the writes until it would have measured by itself.
+func TestWhoMeasuresWarnsTheNextAppend(t *testing.T) {
+	for name, look := range map[string]func(*Log){"Low": func(l *Log) { l.Low() }, "Room": func(l *Log) { l.Room() }} {
+		var free atomic.Int64
+		o := options(vfs.NewMem())
+		o.Reserve, o.FreeBytes = 100<<20, func() (int64, error) { return free.Load(), nil }
+		free.Store(200 << 20)
+		l := openLog(t, o)
+		mustAppend(t, l, false, record(1, 1, 1))
+		free.Store(0)
+		look(l)
+		if err := l.Append([]Record{record(1, 2, 2)}, false); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("after %s: %v", name, err)
+		}
+		free.Store(200 << 20)
+		mustAppend(t, l, false, record(1, 2, 2))
+		closeLog(t, l)
+	}
+}
+
 func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	var free atomic.Int64
 	o := options(vfs.NewMem())

@@ -24,7 +24,7 @@ type space struct {
 	free     func() (int64, error)
 	appended atomic.Int64 // bytes since the last measurement
 	appends  atomic.Int64 // likewise
-	low      atomic.Bool  // the last measurement was below the reserve
+	low      atomic.Bool  // a measurement was below the reserve, and none of an append's was not since
 }
 
 func newSpace(reserve int64, free func() (int64, error)) *space {
@@ -57,17 +57,25 @@ func (s *space) admit(size int64, shrinks bool) error {
 	return fmt.Errorf("%w: %d MiB are free, %d MiB are kept in reserve", ErrDiskFull, free>>20, s.reserve>>20)
 }
 
-// Low says whether less than the reserve is free right now, so that whoever can should give space back. It asks the file
-// system, which takes about a microsecond; if that cannot tell, it is false. Any goroutine may ask.
+// room measures, and has every append do so, too, while there is too little.
+func (s *space) room() (free int64, err error) {
+	if free, err = s.free(); err == nil && free < s.reserve {
+		s.low.Store(true)
+	}
+	return free, err
+}
+
+// Low says whether less than the reserve is free right now, so that whoever can should give space back; the next append
+// knows it, too. It asks the file system, which takes about a microsecond; if that cannot tell, it is false. Any goroutine may ask.
 func (l *Log) Low() bool {
-	free, err := l.space.free()
+	free, err := l.space.room()
 	return err == nil && free < l.space.reserve
 }
 
 // Room is the free space of the log's disk and what of it is to be kept, in bytes; 0, 0 if the file system cannot tell. Any
 // goroutine may ask.
 func (l *Log) Room() (free, reserve int64) {
-	free, err := l.space.free()
+	free, err := l.space.room()
 	if err != nil {
 		return 0, 0
 	}
