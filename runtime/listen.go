@@ -20,8 +20,7 @@ type server struct {
 // stopLimit is how long clients have to take what they are owed when the node stops.
 const stopLimit = 5 * time.Second
 
-// bind opens the configured listeners, so that others can be told where this node is reached. Nobody answers there yet: who
-// connects waits.
+// bind opens the configured listeners, so that others can be told where this node is reached. Nobody serves there yet.
 func (n *Node) bind() (err error) {
 	if n.shown, err = n.config.clientCertificate(); err != nil {
 		return err

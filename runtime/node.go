@@ -126,6 +126,18 @@ func (n *Node) start(ctx, background context.Context) error {
 	if err := n.bind(); err != nil {
 		return err
 	}
+	meanwhile := n.answerMeanwhile()
+	if err := n.join(ctx, background); err != nil {
+		return errors.Join(err, meanwhile.end())
+	}
+	if err := meanwhile.end(); err != nil {
+		return err
+	}
+	return n.serve(background)
+}
+
+// join returns when the node is a member of its cluster and can serve.
+func (n *Node) join(ctx, background context.Context) error {
 	if err := n.build(); err != nil {
 		return err
 	}
@@ -142,10 +154,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	n.background.Go(func() { n.lookForRoom(background) })
 	n.background.Go(func() { n.watchCertificates(background) })
 	n.background.Go(func() { n.tidyModules(background) })
-	if err := n.settle(ctx); err != nil {
-		return err
-	}
-	return n.serve(background)
+	return n.settle(ctx)
 }
 
 // open takes the data folder, if there is one, and learns who this node is.

@@ -241,9 +241,9 @@ func (r *remote) explain(err error) error {
 	case e.Kind == admin.KindSecured:
 		return fmt.Errorf("%s speaks TLS: name the authority of its certificate with --ca or TROUPE_CA, or write https:// in --addr", r.addresses())
 	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason) && several:
-		return fmt.Errorf("no node answers this in time: troupe health says whether a placement leader is known, and the log of a node that takes connections what holds it up\n%s", each)
+		return fmt.Errorf("no node answers this in time: the log of a node that takes connections says what holds it up\n%s", each)
 	case e.Status == 0 && strings.Contains(e.Reason, admin.MuteReason):
-		return fmt.Errorf("%s takes connections and does not answer this in time: troupe health says whether a placement leader is known, and the node's log what holds it up\n  %s", r.addresses(), e.Reason)
+		return fmt.Errorf("%s takes connections and does not answer this in time: the node's log says what holds it up\n  %s", r.addresses(), e.Reason)
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason) && several:
 		return fmt.Errorf("cannot reach any node: is one running? start one with: troupe node --data ./data, or several with: troupe dev (or say where with --addr)\n%s", each)
 	case e.Status == 0 && e.Kind == shards.KindUnavailable.String() && unreachable(e.Reason):
