@@ -23,6 +23,7 @@ type partition struct {
 	Pushed map[string]push // by subscriber
 	SendAt int64           // Unix ms of the reminder that sends again what was not acknowledged; 0: there is none
 	Ending bool            `json:",omitempty"` // its topic was deleted, and its data goes
+	Swept  string          `json:",omitempty"` // the first producer, as a key, to be looked at when the next one comes
 }
 
 // Message is a message in its partition.
@@ -192,19 +193,37 @@ func published(c *virtual.Context[partition], p *publication) (offset uint64, ag
 	}
 	now := c.Now()
 	if !known { // one comes, others may go
-		for e, err := range c.Scan("p/") {
-			if err != nil {
-				return 0, false, err
-			}
-			if len(e.Value) != 24 || now.Sub(time.UnixMilli(int64(binary.LittleEndian.Uint64(e.Value[16:])))) > producerTTL {
-				c.Delete(e.Key)
-			}
+		if err := forgetProducers(c, now); err != nil {
+			return 0, false, err
 		}
 	}
 	b := binary.LittleEndian.AppendUint64(nil, p.Seq)
 	b = binary.LittleEndian.AppendUint64(b, c.State.Next)
 	c.Set("p/"+p.Producer, binary.LittleEndian.AppendUint64(b, uint64(now.UnixMilli())))
 	return 0, false, nil
+}
+
+// producersSwept are the producers that one publication looks at: each new one adds one, and a message changes only so many keys, of
+// which MaxBatch may be added and trimmed removed besides.
+const producersSwept = 100
+
+// forgetProducers forgets those who have been silent for long, among some behind those that the last publication looked at.
+func forgetProducers(c *virtual.Context[partition], now time.Time) error {
+	looked := 0
+	for e, err := range c.Range(virtual.Span{Prefix: "p/", From: c.State.Swept}) {
+		if err != nil {
+			return err
+		}
+		if looked++; looked > producersSwept {
+			c.State.Swept = e.Key
+			return nil
+		}
+		if len(e.Value) != 24 || now.Sub(time.UnixMilli(int64(binary.LittleEndian.Uint64(e.Value[16:])))) > producerTTL {
+			c.Delete(e.Key)
+		}
+	}
+	c.State.Swept = ""
+	return nil
 }
 
 // maxReply bounds the bytes of messages in one reply; as text they are a third more.
