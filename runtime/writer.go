@@ -49,8 +49,9 @@ type Writer struct {
 	room    chan struct{} // holds a value for each operation that is pending
 
 	mu      sync.Mutex
-	queues  map[int]*writerQueue // by shard's index: those with something to do
-	idle    *sync.Cond           // signalled when nothing is pending
+	queues  map[int]*writerQueue   // by shard's index: those with something to do
+	idle    *sync.Cond             // signalled when nothing is pending
+	answers map[int][]*writerBatch // by shard's index: to be reported, by a goroutine of their own
 	pending int
 	closed  bool
 	sending sync.WaitGroup
@@ -76,13 +77,14 @@ func (s *Store) Writer(o WriterOptions) (*Writer, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	w := &Writer{store: s, options: o, room: make(chan struct{}, o.MaxPending), queues: map[int]*writerQueue{}}
+	w := &Writer{store: s, options: o, room: make(chan struct{}, o.MaxPending), queues: map[int]*writerQueue{}, answers: map[int][]*writerBatch{}}
 	w.idle = sync.NewCond(&w.mu)
 	return w, nil
 }
 
 // Write takes one operation, made with Put, Delete or Increment, and returns; it waits only while too many are pending. report,
-// which may be nil, is called once with what came of it, from another goroutine: it must be quick, and may write again. The
+// which may be nil, is called once with what came of it, from another goroutine: it must be quick, since what waits to be reported is
+// not pending any more, and may write again. The
 // key's and the value's bytes must not be changed before that. The error says that the operation was not taken: ctx has
 // ended, the Writer is closed, or the operation is none (KindInvalid).
 func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) error {
@@ -154,8 +156,7 @@ func (w *Writer) send(index int, q *writerQueue) {
 		ctx, span := w.store.enter(context.Background(), "writer batch")
 		w.store.node.directory.Do(ctx, []directory.Task{task}, batch)
 		span.End(errors.Join(b.errs...))
-		b.report()
-		w.done(len(b.writes))
+		w.answered(index, b)
 		wait.Reset(w.options.Linger)
 	}
 }
@@ -184,14 +185,39 @@ func (w *Writer) take(index int, q *writerQueue) *writerBatch {
 	return b
 }
 
-func (w *Writer) done(n int) {
-	for range n {
+// answered makes room for others, and has a batch reported behind those of its shard that are not yet: a report that writes again
+// may have to wait for room, so nobody who makes some may wait for it.
+func (w *Writer) answered(index int, b *writerBatch) {
+	for range b.writes {
 		<-w.room
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pending -= n; w.pending == 0 {
-		w.idle.Broadcast()
+	before, reporting := w.answers[index]
+	w.answers[index] = append(before, b)
+	if !reporting {
+		w.sending.Go(func() { w.report(index) })
+	}
+}
+
+// report reports a shard's batches until there is none.
+func (w *Writer) report(index int) {
+	for {
+		w.mu.Lock()
+		if len(w.answers[index]) == 0 {
+			delete(w.answers, index)
+			w.mu.Unlock()
+			return
+		}
+		b := w.answers[index][0]
+		w.answers[index] = w.answers[index][1:]
+		w.mu.Unlock()
+		b.report()
+		w.mu.Lock()
+		if w.pending -= len(b.writes); w.pending == 0 {
+			w.idle.Broadcast()
+		}
+		w.mu.Unlock()
 	}
 }
 

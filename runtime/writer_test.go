@@ -167,3 +167,28 @@ func orderly(t *testing.T, s *Store) (end func()) {
 		}
 	}
 }
+
+// TestAReportWritesAgainWhenTheWriterIsFull: as many writes as may be pending, each of whose reports writes once more.
+func TestAReportWritesAgainWhenTheWriterIsFull(t *testing.T) {
+	n := start(t, Config{})
+	s := open(t, n, "default")
+	const most = 64
+	w := must[*Writer](t)(s.Writer(WriterOptions{MaxPending: most}))
+	var reported, again atomic.Int64
+	for i := range most {
+		err := w.Write(t.Context(), Put(fmt.Sprint("k", i), nil), func(Outcome, error) {
+			reported.Add(1)
+			if err := w.Write(t.Context(), Put(fmt.Sprint("again", i), nil), func(Outcome, error) { again.Add(1) }); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := w.Flush(ctx); err != nil || reported.Load() != most || again.Load() != most {
+		t.Fatalf("%v: %d reported, %d of those that a report wrote", err, reported.Load(), again.Load())
+	}
+}
