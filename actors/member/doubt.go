@@ -30,7 +30,7 @@ func (m *Member) leaderConnection(c transport.Change) {
 	}
 	leader, _ := m.c.Group.Leader()
 	known := m.c.Group.State().Member(c.Node)
-	if c.Node != leader || leader == m.c.Self || known == nil || known.Epoch > c.Epoch {
+	if c.Node != leader || leader == m.c.Self || known == nil || known.Epoch != c.Epoch { // of another life the table has another address
 		return
 	}
 	m.doubt = &doubt{node: c.Node, epoch: c.Epoch, tries: max(1, m.c.Liveness.Lease/m.c.Liveness.RedialEvery)}
