@@ -174,6 +174,7 @@ type Placement struct {
 
 	// The loop's own.
 	chair   chair
+	term    uint64           // of the reign that what follows is of
 	memory  allocator.Memory // of the plans of this reign
 	unrest  unrest
 	looked  time.Time     // when the last look began
@@ -305,10 +306,12 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.next = p.c.Period
 	if !e.Leading || s.Cluster == "" {
 		p.chair.leave()
-		p.memory = allocator.Memory{}
-		p.unrest.hunger = hunger{}
-		p.setbacks.Store(&setbacks{})
+		p.forget()
 		return nil
+	}
+	if e.Term != p.term { // it may have lost the lead, and won it again, while a plan was made: ticks count from 0 again
+		p.forget()
+		p.term = e.Term
 	}
 	p.looked = time.Now()
 	hurt := p.setbacks.Load().next(s, e.Ticks)
@@ -337,6 +340,13 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.starve(m, &in, done, time.Now())
 	p.judge(e.Term)
 	return done
+}
+
+// forget drops what is of a reign that is over.
+func (p *Placement) forget() {
+	p.memory = allocator.Memory{}
+	p.unrest.hunger = hunger{}
+	p.setbacks.Store(&setbacks{})
 }
 
 // abideLimit is how long a node that has just begun waits for the policies that are in force to be compiled.
