@@ -42,7 +42,7 @@ const (
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.
 const (
-	MaxStateBytes   = 64 << 20
+	MaxStateBytes   = 112 << 20 // a million copies and all modules, and a snapshot of it fits a message between nodes
 	MaxCommandBytes = 8 << 20
 )
 

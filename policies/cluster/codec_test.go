@@ -177,3 +177,25 @@ func FuzzDecodeState(f *testing.F) {
 		VotersFor(s, func(shards.NodeID) bool { return true })
 	})
 }
+
+// TestALargeStateCanBeRead: a million copies, of shards with eight each, and all the modules that there may be are a state that
+// members read, and that fits a message beside what a snapshot has besides.
+func TestALargeStateCanBeRead(t *testing.T) {
+	const rows, each, copies = 1000, 8, 1 << 20
+	s := &State{}
+	for i := range rows {
+		r := Shard{ID: shards.NewShardID(1<<14, i), Term: 1 << 20, Version: 1 << 30, Primary: 1 << 30}
+		for c := range each {
+			r.Copies = append(r.Copies, Copy{ID: shards.CopyID(1<<30 + c), Node: shards.NodeID(fmt.Sprintf("%040x", c)), InSync: true, Started: true})
+		}
+		s.Shards = append(s.Shards, r)
+	}
+	size := len(s.Encode()) * (copies / each) / rows
+	if size+MaxModules > MaxStateBytes {
+		t.Errorf("%d copies take %d bytes, and modules up to %d: a state may have %d", copies, size, MaxModules, MaxStateBytes)
+	}
+	const message = 128 << 20
+	if MaxStateBytes+8<<20 > message {
+		t.Errorf("a state of %d bytes does not fit a message of %d", MaxStateBytes, message)
+	}
+}
