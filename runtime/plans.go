@@ -113,10 +113,10 @@ func (b *planBook) read() error {
 	slices.SortFunc(keys, func(x, y record.Key) int { return cmp.Or(cmp.Compare(x.Term, y.Term), cmp.Compare(x.Number, y.Number)) })
 	for _, key := range keys {
 		frame, err := os.ReadFile(b.path(key))
-		if err != nil {
-			return fmt.Errorf("runtime: a recorded plan: %w", err)
+		var r *record.Record
+		if err == nil {
+			r, _, err = record.Next(frame)
 		}
-		r, _, err := record.Next(frame)
 		if err != nil {
 			b.log.Warn("a recorded plan cannot be read and is removed", "file", b.path(key), "error", err)
 			_ = os.Remove(b.path(key))

@@ -266,3 +266,20 @@ func TestPlansOverHTTP(t *testing.T) {
 		t.Errorf("%d plans of %d leaders", same, leaders)
 	}
 }
+
+// TestAPlanThatCannotBeReadKeepsNoNodeFromStarting: what is in the folder of recorded plans is no more than a history.
+func TestAPlanThatCannotBeReadKeepsNoNodeFromStarting(t *testing.T) {
+	data := t.TempDir()
+	name := filepath.Join(data, "plans", "7.1.plan")
+	if err := os.MkdirAll(name, 0o700); err != nil { // a folder cannot be read as a file: nor can a bad sector
+		t.Fatal(err)
+	}
+	b, err := openPlans(data, record.Software{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is there still: %v", err)
+	}
+}
