@@ -143,13 +143,16 @@ func (g *Group) found(ctx context.Context) error {
 // founded goes on where a founder may have stopped: its log names it as the only voter, and the cluster's first command is
 // perhaps not in it.
 func (g *Group) founded(ctx context.Context) error {
-	if err := g.belong(g.config.Bootstrap.Cluster); err != nil {
+	b := g.config.Bootstrap
+	if id := g.config.Log.Cluster(); id != "" { // noted before it stopped; the folder may not have had it anywhere else yet
+		b.Cluster = id
+	}
+	if err := g.belong(b.Cluster); err != nil {
 		return err
 	}
 	if err := g.stand(ctx); err != nil {
 		return err
 	}
-	b := g.config.Bootstrap
 	b.Member = g.config.Self
 	outcome, err := g.Propose(ctx, &cluster.Command{Bootstrap: &b})
 	if err != nil {

@@ -148,6 +148,7 @@ type Group struct {
 	confirmed atomic.Pointer[time.Time]
 	sequence  atomic.Uint64
 	belongs   atomic.Pointer[string] // id of the cluster, once this node takes its messages
+	noted     string                 // id of the cluster that the log was of at Start; empty: none
 
 	inbox   chan *received // pointers: it has room for a burst, and is nearly always empty
 	tasks   chan task
@@ -191,7 +192,7 @@ func Start(c Config) (*Group, error) {
 		return nil, err
 	}
 	g := &Group{
-		config: c, inbox: make(chan *received, 4096), tasks: make(chan task), gone: make(chan life, 16),
+		config: c, noted: c.Log.Cluster(), inbox: make(chan *received, 4096), tasks: make(chan task), gone: make(chan life, 16),
 		done: make(chan struct{}), joined: make(chan struct{}), watchers: map[chan struct{}]bool{},
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -334,7 +335,12 @@ func (g *Group) ask(ctx context.Context, do func(*Core)) error {
 	case <-t.done:
 		return nil
 	case <-g.done:
-		return ErrClosed
+		select {
+		case <-t.done: // both: it has run, and what it has begun may go on elsewhere
+			return nil
+		default:
+			return ErrClosed
+		}
 	}
 }
 

@@ -38,9 +38,9 @@ type loop struct {
 	book      map[shards.NodeID]transport.Address // learnt from others, and not in the state, or older there
 	numbers   map[uint64]shards.NodeID            // who has said that it is which number
 	connected []transport.Address
-	lost      []uint64                       // to whom entries could not be sent
-	lostWhole []uint64                       // to whom a snapshot could not be sent
-	dead      map[shards.NodeID]shards.Epoch // leaders' lives that are proven to have ended
+	lost      []uint64                // to whom entries could not be sent
+	lostWhole []uint64                // to whom a snapshot could not be sent
+	dead      map[shards.NodeID]grave // leaders' lives that are proven to have ended
 	stand     *time.Timer
 	tries     int
 	voters    voterKeeper
@@ -48,6 +48,15 @@ type loop struct {
 	led        bool      // a leader has been known
 	leaderless time.Time // since when none is, if one has been; zero: one is
 }
+
+// grave is of a leader's life that is proven to have ended.
+type grave struct {
+	epoch shards.Epoch
+	at    time.Time
+}
+
+// lastWords is how long messages of such a life may be on their way.
+const lastWords = 3 * time.Second
 
 // waiter waits for what becomes of a command.
 type waiter struct {
@@ -60,7 +69,7 @@ func newLoop(g *Group, core *Core) loop {
 	stand.Stop()
 	return loop{
 		group: g, core: core, waiting: map[ProposalID][]*waiter{}, barriers: map[uint64]chan struct{}{}, issued: map[uint64]time.Time{},
-		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, dead: map[shards.NodeID]shards.Epoch{}, stand: stand,
+		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, dead: map[shards.NodeID]grave{}, stand: stand,
 	}
 }
 
@@ -293,8 +302,12 @@ func (l *loop) tick() {
 
 // receive takes a message of another member.
 func (l *loop) receive(r *received) {
-	if r.peer.Epoch <= l.dead[r.peer.Node] { // its last words, which came after the news of its death
-		return
+	if g, buried := l.dead[r.peer.Node]; buried && r.peer.Epoch <= g.epoch {
+		if time.Since(g.at) < lastWords { // they came after the news of its death
+			return
+		}
+		l.group.config.Logger.Warn("a leader that was taken for dead goes on: what refused at its address was not it", "node", r.peer.Node, "epoch", r.peer.Epoch)
+		delete(l.dead, r.peer.Node)
 	}
 	l.learn(transport.Address{Node: r.peer.Node, Epoch: r.peer.Epoch, Addr: r.peer.Address})
 	from := r.message.GetFrom()
@@ -434,7 +447,7 @@ func (l *loop) leaderGone(node shards.NodeID, epoch shards.Epoch) {
 	if m == nil || m.Raft != lead.Number || m.Epoch > epoch || node == l.group.config.Self.ID {
 		return
 	}
-	l.dead[node] = epoch
+	l.dead[node] = grave{epoch, time.Now()}
 	l.core.LeaderGone(m.Raft)
 	if l.core.Votes() {
 		l.tries = 0
@@ -455,6 +468,7 @@ func (l *loop) campaign() {
 
 // voterKeeper keeps the right number of voters while this node leads.
 type voterKeeper struct {
+	term     uint64                      // of the reign in which dead was seen
 	dead     map[shards.NodeID]time.Time // since when a member shows no sign of life
 	proposed bool                        // a change is on its way
 	next     time.Time
@@ -470,6 +484,9 @@ func (k *voterKeeper) look(l *loop) {
 		return
 	}
 	k.next = now.Add(voterPause)
+	if term := l.core.Lead().Term; k.term != term {
+		k.term, k.dead = term, nil
+	}
 	grace := state.Duration(cluster.SettingVoterGrace)
 	dead := map[shards.NodeID]time.Time{}
 	for i := range state.Members {

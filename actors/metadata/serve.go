@@ -51,7 +51,7 @@ func (g *Group) cluster() string {
 	if id := g.belongs.Load(); id != nil {
 		return *id
 	}
-	return ""
+	return g.noted // not yet: but it is none that could form another one
 }
 
 // members are the addresses that the state knows.
