@@ -349,7 +349,7 @@ func (n *Node) tick(ctx context.Context) {
 				resting = false
 				protocol.Next()
 			}
-			if n.tidyUp(time.Now()) {
+			if n.tidyUp(n.now()) {
 				tidy.Rest(tidy.Until(tidyTicks))
 			} else {
 				tidy.Rest(tidy.Until(restTicks))

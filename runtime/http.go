@@ -109,7 +109,7 @@ func (a api) Facts() admin.Facts {
 }
 
 // Now is the node's clock.
-func (a api) Now() int64 { return time.Now().UnixMilli() }
+func (a api) Now() int64 { return a.node.now().UnixMilli() }
 
 // open is the keyspace with this number; the server has looked it up before.
 func (a api) open(id shards.KeyspaceID) (*Store, error) {

@@ -206,7 +206,7 @@ func (n *Node) build() (err error) {
 	}
 	n.directory = directory.New(directory.Config{
 		Self: n.id.Node, Client: rand.Uint64()>>1 + 1, State: n.state, Await: n.await, Local: n.local, Remote: remote{n},
-		Patience: n.config.Patience, Behind: lease{n}.behind, Waited: n.waited, Messages: n.telling.messages,
+		Patience: n.config.Patience, Behind: lease{n}.behind, Clock: n.now, Waited: n.waited, Messages: n.telling.messages,
 	})
 	n.views, n.watches = directory.NewViews(n.directory), directory.NewWatches(n.directory)
 	if n.copies, err = newCopies(n); err != nil {

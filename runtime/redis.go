@@ -181,4 +181,4 @@ func (r *redis) Facts() resp.Facts {
 }
 
 // Now is the node's clock.
-func (r *redis) Now() int64 { return time.Now().UnixMilli() }
+func (r *redis) Now() int64 { return r.node.now().UnixMilli() }

@@ -33,7 +33,7 @@ func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error]
 	return func(yield func(Entry, error) bool) {
 		m := merge{reverse: o.Reverse}
 		defer m.close()
-		now := time.Now().UnixMilli()
+		now := s.node.now().UnixMilli()
 		low, high := o.bounds()
 		for i := range s.space.Shards {
 			if err := m.add(s.node.directory.View(ctx, s.space.id(i), low, high, o.Reverse), now); err != nil {

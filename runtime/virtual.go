@@ -243,7 +243,7 @@ func (s actorStorage) Commit(ctx context.Context, keyspace string, ops []virtual
 			op.Kind, op.Value = store.OpDelete, nil
 		}
 		if ops[i].TTL > 0 {
-			op.ExpireAt = time.Now().Add(ops[i].TTL).UnixMilli()
+			op.ExpireAt = s.node.now().Add(ops[i].TTL).UnixMilli()
 		}
 		w.txn.Ops = append(w.txn.Ops, op)
 	}
@@ -287,7 +287,7 @@ func (s actorStorage) ScanShard(ctx context.Context, id shards.ShardID, span vir
 			return
 		}
 		defer view.Close()
-		now, walk := time.Now().UnixMilli(), view.Range
+		now, walk := s.node.now().UnixMilli(), view.Range
 		if span.Last {
 			walk = view.Reverse
 		}

@@ -39,6 +39,9 @@ type Config struct {
 
 	Messages *tracing.Messages // nil: no work is traced
 
+	// Clock is the time at which work is ordered and read, by which keys expire. nil: time.Now.
+	Clock func() time.Time
+
 	// Waited is told of each piece of work that was tried again, once it has its answer or is given up. It is quick. nil: nobody
 	// wants to know.
 	Waited func(id shards.ShardID, began, ended time.Time)
@@ -61,6 +64,9 @@ type Directory struct {
 func New(c Config) *Directory {
 	if c.Patience == 0 {
 		c.Patience = 5 * time.Second
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	d := &Directory{
 		config: c, attempts: sync.Pool{New: func() any { return new(attempts) }},
@@ -201,7 +207,7 @@ func (d *Directory) outOfTime(err error, read bool) error {
 // try runs each attempt once: those of shards led from here on this goroutine, the others beside them. It returns when it began.
 func (d *Directory) try(ctx context.Context, list []*attempt, b *shard.Batch) (began time.Time) {
 	began = time.Now()
-	now := began.UnixMilli()
+	now := d.config.Clock().UnixMilli()
 	b.Begin()
 	var others []*attempt
 	edict, trace, traced := d.edict(), tracing.Carrier{}, d.config.Messages.Busy()

@@ -188,9 +188,9 @@ func (d *Directory) Serve(ctx context.Context, body []byte) ([]byte, error) {
 	s.begin(ctx, d)
 	s.batch.Begin()
 	if s.stale {
-		d.readStale(time.Now().UnixMilli(), local, s, s.within)
+		d.readStale(d.config.Clock().UnixMilli(), local, s, s.within)
 	} else {
-		local.Submit(time.Now().UnixMilli(), s, s.batch)
+		local.Submit(d.config.Clock().UnixMilli(), s, s.batch)
 	}
 	s.batch.Wait()
 	s.span.End(s.err)

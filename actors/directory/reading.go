@@ -22,7 +22,7 @@ import (
 func (d *Directory) Scan(ctx context.Context, id shards.ShardID, after, prefix []byte, limit int, visit func(key []byte)) (next []byte, err error) {
 	q := query{op: opScan, shard: id, after: after, low: prefix, limit: limit}
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
-		return s.Inspect(func(st *store.Store) { next = q.scan(st, visit) })
+		return s.Inspect(func(st *store.Store) { next = q.scan(st, d.config.Clock().UnixMilli(), visit) })
 	}, func(_ shards.NodeID, a *answer) {
 		next = a.next
 		for _, e := range a.entries {
@@ -58,7 +58,7 @@ func (d *Directory) RandomKey(ctx context.Context, id shards.ShardID, dst []byte
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
 		return s.Inspect(func(st *store.Store) {
 			var some []byte
-			if some, found = st.RandomKey(time.Now().UnixMilli(), chance); found {
+			if some, found = st.RandomKey(d.config.Clock().UnixMilli(), chance); found {
 				dst = append(dst[:before], some...)
 			}
 		})
@@ -152,8 +152,8 @@ func (d *Directory) call(ctx context.Context, to shards.NodeID, q *query) (a *an
 	return a, nil
 }
 
-func (q *query) scan(st *store.Store, visit func(key []byte)) []byte {
-	return bytes.Clone(st.Scan(time.Now().UnixMilli(), q.after, q.low, q.limit, func(key []byte, _ radix.Item) bool {
+func (q *query) scan(st *store.Store, now int64, visit func(key []byte)) []byte {
+	return bytes.Clone(st.Scan(now, q.after, q.low, q.limit, func(key []byte, _ radix.Item) bool {
 		visit(key)
 		return true
 	}))

@@ -188,11 +188,11 @@ func (d *Directory) inspect(local *shard.Shard, q *query, a *answer, collect fun
 	return local.Inspect(func(st *store.Store) {
 		switch q.op {
 		case opScan:
-			a.next = q.scan(st, collect)
+			a.next = q.scan(st, d.config.Clock().UnixMilli(), collect)
 		case opCount:
 			a.count = d.count(st, q)
 		case opRandom:
-			if key, found := st.RandomKey(time.Now().UnixMilli(), q.chance); found {
+			if key, found := st.RandomKey(d.config.Clock().UnixMilli(), q.chance); found {
 				collect(key)
 			}
 		}
