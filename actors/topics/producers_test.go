@@ -17,7 +17,7 @@ func TestProducersThatAreGone(t *testing.T) {
 		for i := range 4200 {
 			must[Position](t)(c.PublishTo(ctx, "orders", 0, []Record{{}}, Once{fmt.Sprint("job ", i), 1}))
 		}
-		time.Sleep(producerTTL + time.Hour)
+		<-time.After(producerTTL + time.Hour)
 		for i := range 4200/producersSwept + 1 {
 			must[Position](t)(c.PublishTo(ctx, "orders", 0, []Record{{}}, Once{fmt.Sprint("new ", i), 1}))
 		}
