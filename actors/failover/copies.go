@@ -92,11 +92,14 @@ func (s *copies) lack(state *cluster.State, x *drain) {
 	}
 }
 
-// short says that a shard has fewer copies in sync on living members than it is to have.
+// short says that a shard has fewer copies in sync on living members than it is to have. One whose place another has come to take does not count: a lead
+// that moves waits for its hand-over, and then it goes.
 func short(state *cluster.State, r *cluster.Shard) bool {
 	space, good := state.Keyspace(r.ID.Keyspace()), 0
+	counts := func(c *cluster.Copy) bool { return c.InSync && lives(state, c.Node) }
 	for i := range r.Copies {
-		if c := &r.Copies[i]; c.InSync && lives(state, c.Node) {
+		leaves := func(o cluster.Copy) bool { return o.Source == r.Copies[i].ID && counts(&o) }
+		if counts(&r.Copies[i]) && !slices.ContainsFunc(r.Copies, leaves) {
 			good++
 		}
 	}

@@ -3,6 +3,7 @@ package failover
 import (
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,35 @@ func TestCopiesComeBackOrFail(t *testing.T) {
 	}
 	if a := x.Shards[0].Attempts; len(a) != 2 || a[0].Failed != "node "+s.state.NodeName(target)+" died" || a[1].Served == 0 || x.Outcome != tracing.OutcomeDone {
 		t.Errorf("of the copy whose node died as well it says %+v", a)
+	}
+}
+
+// A lead that moves has two copies for a while, which are in sync both: what a dead node had is lacked all the same, also when it has moved.
+func TestCopiesAreLackedWhileALeadMoves(t *testing.T) {
+	s := newHealing(t, 5, 1)
+	row := func() *cluster.Shard { return &s.state.Shards[0] }
+	dead := slices.IndexFunc(row().Copies, func(c cluster.Copy) bool { return c.ID != row().Primary })
+	s.dies(row().Copies[dead].Node)
+	s.swapOf(0, row().Primary, allocator.Evacuate)
+	s.pass(30)
+	s.settle()
+	s.look()
+	to := slices.IndexFunc(row().Copies, func(c cluster.Copy) bool { return c.Source == row().Primary && c.InSync })
+	if to < 0 || len(s.copies.open) != 1 {
+		t.Fatalf("before the hand-over %d stories go on of a copy that nobody replaces", len(s.copies.open))
+	}
+	x := s.copies.open[0]
+	s.apply(&cluster.Command{HandOver: &cluster.HandOver{Shard: row().ID, Term: row().Term, From: row().Primary, To: row().Copies[to].ID}})
+	s.look()
+	if len(x.lacks) != 1 || len(x.Shards) != 0 {
+		t.Fatalf("after the hand-over it lacks %v, and tells of %+v", x.lacks, x.Shards)
+	}
+	s.ticks = delay
+	s.round()
+	s.settle()
+	s.look()
+	if len(s.ended) != 1 || x.Shards[0].Last().ToID == "" || x.Shards[0].Last().Served == 0 {
+		t.Errorf("the copy came back as %+v", x.Shards)
 	}
 }
 
