@@ -12,7 +12,6 @@ import (
 	"github.com/troupe-actors/troupe/actors/metadata"
 	"github.com/troupe-actors/troupe/actors/placement"
 	"github.com/troupe-actors/troupe/policies"
-	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -254,7 +253,7 @@ func (c clusterAPI) Reroute(ctx context.Context, r admin.Reroute) (admin.Reroute
 	for _, d := range a.Denied {
 		refused := admin.RefusedCommand{Command: d.Wish, Reason: d.Reason}
 		if r.Explain {
-			refused.Verdicts = verdictsOf(&d.Explanation)
+			refused.Verdicts = admin.VerdictsOf(&d.Explanation)
 		}
 		out.Refused = append(out.Refused, refused)
 	}
@@ -262,20 +261,6 @@ func (c clusterAPI) Reroute(ctx context.Context, r admin.Reroute) (admin.Reroute
 		out.Waiting = append(out.Waiting, admin.WaitingCopy{Shard: w.Shard, Reason: w.Reason})
 	}
 	return out, nil
-}
-
-func verdictsOf(e *policies.Explanation) (list []admin.Verdict) {
-	for _, w := range e.Words {
-		list = append(list, admin.Verdict{
-			Question: e.Capability.String(), Decider: w.Decider, Decision: decisionOf(w.Verdict), Reason: w.Reason,
-		})
-	}
-	return list
-}
-
-// decisionOf is a verdict in the words of the HTTP API.
-func decisionOf(v policies.Verdict) string {
-	return strings.ReplaceAll(strings.ToLower(v.String()), " ", "_")
 }
 
 // Explain has the placement leader ask its deciders about a shard.
@@ -287,60 +272,7 @@ func (c clusterAPI) Explain(ctx context.Context, shard shards.ShardID, node shar
 	if err != nil {
 		return admin.Explanation{}, err
 	}
-	return c.explanationOf(x, node), nil
-}
-
-// explanationOf gathers what was said about each node: of one with a copy, whether that may stay and be promoted, and what keeps it from
-// being moved for balance; and of each whether one may be put there and begin now, and how good it is for that.
-func (c clusterAPI) explanationOf(x *allocator.Explanation, only shards.NodeID) admin.Explanation {
-	out := admin.Explanation{Summary: x.Row}
-	told := strings.TrimPrefix(x.Health.Reason, "it ")
-	if told != "" && !slices.ContainsFunc(x.Decisions, func(d allocator.Decision) bool { return strings.Contains(d.Reason, told) }) {
-		out.Summary += "; " + x.Health.Reason
-	}
-	for i := range x.Decisions {
-		out.Summary += "; " + x.Decisions[i].Reason
-	}
-	for i := range x.Conflict {
-		out.Summary += "; in the way: " + x.Conflict[i].String()
-	}
-	if x.Burden != nil {
-		out.Summary += "; " + x.Burden.String()
-	}
-	about := map[string]int{}
-	add := func(name string, e *policies.Explanation) *admin.NodeExplanation {
-		m := c.node.state().MemberByName(name)
-		if m == nil || only != "" && m.ID != only {
-			return nil
-		}
-		at, known := about[name]
-		if !known {
-			at = len(out.Nodes)
-			about[name] = at
-			out.Nodes = append(out.Nodes, admin.NodeExplanation{Node: m.ID})
-		}
-		out.Nodes[at].Verdicts = append(out.Nodes[at].Verdicts, verdictsOf(e)...)
-		return &out.Nodes[at]
-	}
-	for i := range x.Copies {
-		add(x.Copies[i].Node, &x.Copies[i].Remain)
-		if r := &x.Copies[i].Rebalance; r.Verdict != policies.Yes {
-			add(x.Copies[i].Node, r)
-		}
-		add(x.Copies[i].Node, &x.Copies[i].Promote)
-	}
-	for i := range x.Nodes {
-		add(x.Nodes[i].Node, &x.Nodes[i])
-		n := add(x.Nodes[i].Node, &x.Starts[i])
-		if n == nil {
-			continue
-		}
-		n.Decision = decisionOf(x.Place(i).Verdict) // whether a copy may be put there now, or another
-		for _, s := range x.Scores {
-			n.Scores = append(n.Scores, admin.NodeScore{Scorer: s.Scorer, Score: s.Each[i]})
-		}
-	}
-	return out
+	return admin.ExplanationOf(c.node.state(), x, node), nil
 }
 
 // Losses has the placement leader say what the death of each node would come to.

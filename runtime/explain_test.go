@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
@@ -43,23 +42,6 @@ func TestExplainSaysNoWhereACopyIs(t *testing.T) {
 		}
 		if remains := slices.ContainsFunc(n.Verdicts, func(v admin.Verdict) bool { return v.Question == "remain" }); remains != holds {
 			t.Errorf("a node that holds a copy: %v; asked whether it may stay: %v", holds, remains)
-		}
-	}
-}
-
-// What the health of a shard and the decision about it say alike is said once.
-func TestExplainSaysNothingTwice(t *testing.T) {
-	x := &allocator.Explanation{Row: "lost/0 term 0: no copy", Health: cluster.ShardHealth{Reason: "it has never been allocated"}}
-	for _, c := range []struct{ reason, want string }{
-		{"", "lost/0 term 0: no copy; it has never been allocated"},
-		{"lost/0 has never been allocated, and no node may have it", "lost/0 term 0: no copy; lost/0 has never been allocated, and no node may have it"},
-		{"lost/0 waits", "lost/0 term 0: no copy; it has never been allocated; lost/0 waits"},
-	} {
-		if x.Decisions = nil; c.reason != "" {
-			x.Decisions = []allocator.Decision{{Reason: c.reason}}
-		}
-		if got := (clusterAPI{}).explanationOf(x, "").Summary; got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }

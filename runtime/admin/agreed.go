@@ -188,31 +188,3 @@ type WaitingCopy struct {
 	Shard  shards.ShardID
 	Reason string
 }
-
-// Verdict is what one decider says.
-type Verdict struct {
-	Question string `json:"question"` // what it was asked, as in "allocate", "start", "remain", "promote"
-	Decider  string `json:"decider"`
-	Decision string `json:"decision"` // "yes", "not_preferred", "throttle" or "no"
-	Reason   string `json:"explanation"`
-}
-
-// Explanation is what the deciders say about a shard.
-type Explanation struct {
-	Summary string // a sentence: how the shard stands, and what comes next
-	Nodes   []NodeExplanation
-}
-
-// NodeExplanation is what the deciders say about a shard on one node.
-type NodeExplanation struct {
-	Node     shards.NodeID
-	Decision string // the strictest verdict
-	Verdicts []Verdict
-	Scores   []NodeScore
-}
-
-// NodeScore is how good a node is for another copy, by one soft policy.
-type NodeScore struct {
-	Scorer string  `json:"scorer"`
-	Score  float64 `json:"score"` // in units of one copy more on the node: the lowest is preferred
-}

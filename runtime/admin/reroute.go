@@ -3,8 +3,6 @@ package admin
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -206,23 +204,6 @@ func plannedMove(state *cluster.State, shard shards.ShardID, m *cluster.Move) Pl
 	return p
 }
 
-// ExplainAnswer is the answer of /_cluster/allocation/explain.
-type ExplainAnswer struct {
-	Shard   Row             `json:"shard"`
-	Summary string          `json:"explanation"`
-	Nodes   []ExplainedNode `json:"node_allocation_decisions"`
-	Refuses string          `json:"refuses_writes,omitempty"` // why no writes that grow are taken: a node with a copy is full; empty: they are
-}
-
-// ExplainedNode is what the deciders say about the shard on one node.
-type ExplainedNode struct {
-	Node     string      `json:"node_name"`
-	Decision string      `json:"node_decision"` // whether a copy may be put there: the strictest verdict; one that is there already may stay all the same
-	Copy     *RowCopy    `json:"copy,omitempty"`
-	Verdicts []Verdict   `json:"deciders"`
-	Scores   []NodeScore `json:"scorers,omitempty"` // of soft policies
-}
-
 // explain asks the deciders about one shard. Without a shard it takes the first that is not green.
 func (s *Server) explain(x *exchange, q *query) error {
 	var body struct {
@@ -266,7 +247,7 @@ func (s *Server) explain(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	a := explained(state, row, &explanation)
+	a := Explained(state, row, &explanation)
 	evidence := c.Evidence()
 	a.Refuses = refusesWrites(state, row, &evidence)
 	x.json(http.StatusOK, a)
@@ -296,22 +277,4 @@ func whichShard(state *cluster.State, keyspace string, index *int) (*cluster.Sha
 		return state.Shard(r.Shard), nil
 	}
 	return nil, notFound("every shard is green; name one with keyspace and shard")
-}
-
-func explained(state *cluster.State, row *cluster.Shard, e *Explanation) ExplainAnswer {
-	a := ExplainAnswer{Shard: rowOf(state, row), Summary: e.Summary, Nodes: []ExplainedNode{}}
-	for _, n := range e.Nodes {
-		one := ExplainedNode{Node: state.NodeName(n.Node), Decision: n.Decision, Verdicts: n.Verdicts, Scores: n.Scores}
-		if one.Verdicts == nil {
-			one.Verdicts = []Verdict{}
-		}
-		for i := range a.Shard.Copies {
-			if a.Shard.Copies[i].Node == one.Node {
-				one.Copy = &a.Shard.Copies[i]
-			}
-		}
-		a.Nodes = append(a.Nodes, one)
-	}
-	slices.SortFunc(a.Nodes, func(x, y ExplainedNode) int { return strings.Compare(x.Node, y.Node) })
-	return a
 }

@@ -48,6 +48,7 @@ type RowCopy struct {
 	Fresh   bool   `json:"fresh,omitempty"`
 	Failed  bool   `json:"failed,omitempty"`
 	Source  string `json:"source,omitempty"` // the copy whose place it takes
+	Down    bool   `json:"down,omitempty"`   // its node was declared dead; only where a shard is explained
 }
 
 func rowOf(s *cluster.State, r *cluster.Shard) Row {

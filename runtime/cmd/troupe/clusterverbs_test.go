@@ -142,6 +142,9 @@ func TestClusterVerbs(t *testing.T) {
 		{"explain orders/3", map[string][]any{"GET /_cluster/allocation/explain": {explained}}, 0,
 			"n1    c1            holds a copy\n            remain  no            draining: node n1 is draining\nn5    -             THROTTLE\n            start   throttle      throttling: 2 are coming\n" +
 				"            score   1.25          few (in copies; the lowest is preferred)\n2 answers are a plain yes; --all prints them\n", "keyspace=orders&shard=3"},
+		{"explain orders/3 n2", map[string][]any{"GET /_cluster/allocation/explain": {admin.ExplainAnswer{Shard: admin.Row{Shard: "orders/3", Term: 4, Copies: []admin.RowCopy{{Copy: "c8", Node: "n2", Down: true}, {Copy: "c9", Node: "n1", InSync: true, Down: true}}},
+			Nodes: []admin.ExplainedNode{{Node: "n2", Decision: "no", Copy: &admin.RowCopy{Copy: "c8", Down: true}}}}}}, 0, "orders/3 term 4: n2 down, n1 in sync down\nit has what it needs, and the next plan does nothing with it\n" +
+			"NODE  COPY  MAY  VERDICT              DECIDER AND REASON\nn2    c8         is down with a copy\n", ""},
 		{"settings get", map[string][]any{"GET /_cluster/settings": {set}}, 0, "SETTING  VALUE  FROM  ABOUT\na.b      x      set\n", ""},
 		{"settings get --all", map[string][]any{"GET /_cluster/settings": {set}}, 0, "c.d      5      default  how many\n", ""},
 		{"settings get c.d", map[string][]any{"GET /_cluster/settings": {set}}, 0, "5\n", ""},

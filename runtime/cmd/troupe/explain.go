@@ -24,10 +24,15 @@ func (r *remote) printExplanation(a *admin.ExplainAnswer, all bool) error {
 	if _, err := fmt.Fprintf(r.c.out, "%s\n%s\n", rowText(&a.Shard), what); err != nil {
 		return err
 	}
+	return r.printVerdicts(a.Nodes, all)
+}
+
+// printVerdicts prints what was said of each node.
+func (r *remote) printVerdicts(nodes []admin.ExplainedNode, all bool) error {
 	rows := [][]string{}
 	silent := 0
-	for i := range a.Nodes {
-		n := &a.Nodes[i]
+	for i := range nodes {
+		n := &nodes[i]
 		copied, verdict := "-", strings.ToUpper(n.Decision)
 		if n.Copy != nil {
 			copied, verdict = n.Copy.Copy, holding(n.Copy)
@@ -57,6 +62,8 @@ func holding(c *admin.RowCopy) string {
 	switch {
 	case c.Failed:
 		return "holds a failed copy"
+	case c.Down:
+		return "is down with a copy"
 	case !c.InSync:
 		return "holds a copy that is coming"
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
@@ -16,41 +15,23 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// pastExplanation is why a shard was where it was, by a recorded plan.
+// pastExplanation is why a shard was where it was, by a recorded plan: what explain says of now, and of which plan it is.
 type pastExplanation struct {
-	Plan     string         `json:"plan"`
-	Taken    time.Time      `json:"taken"`
-	Version  uint64         `json:"version"` // of the state that was planned on
-	Shard    string         `json:"shard"`
-	Row      string         `json:"row"`
-	Status   string         `json:"status"`
-	Why      string         `json:"why,omitempty"`
-	Decided  []string       `json:"decided"`
-	Conflict []string       `json:"conflict,omitempty"` // of a copy that no node might have: the fewest rules that saw to it
-	Nodes    []pastVerdicts `json:"nodes"`
-	Same     bool           `json:"same"` // the plan comes out the same here: what is said is what was said then
-	By       string         `json:"by"`   // the software that planned
-}
-
-// pastVerdicts is what the rules said about one node.
-type pastVerdicts struct {
-	Node    string            `json:"node"`
-	Copy    string            `json:"copy,omitempty"`
-	Verdict string            `json:"verdict"`
-	Words   []pastWord        `json:"deciders"`
-	Scores  []admin.NodeScore `json:"scorers,omitempty"`
-}
-
-// pastWord is one rule's.
-type pastWord struct {
-	Question string `json:"question"`
-	Decider  string `json:"decider"`
-	Verdict  string `json:"verdict"`
-	Reason   string `json:"reason,omitempty"`
+	admin.ExplainAnswer
+	Plan     string    `json:"plan"`
+	Taken    time.Time `json:"taken"`
+	Version  uint64    `json:"version"` // of the state that was planned on
+	Status   string    `json:"status"`
+	Why      string    `json:"why,omitempty"`
+	Decided  []string  `json:"decided"`
+	Conflict []string  `json:"conflict,omitempty"` // of a copy that no node might have: the fewest rules that saw to it
+	Same     bool      `json:"same"`               // the plan comes out the same here: what is said is what was said then
+	By       string    `json:"by"`                 // the software that planned
+	row      string
 }
 
 // explainAt explains a shard by what a leader saw and which rules it asked: when a plan was made, at a time, or in a file.
-func (r *remote) explainAt(ctx context.Context, at, shard, node string) error {
+func (r *remote) explainAt(ctx context.Context, at, shard, node string, all bool) error {
 	var args []string
 	if strings.HasSuffix(at, ".plan") {
 		args, at = []string{at}, ""
@@ -77,18 +58,19 @@ func (r *remote) explainAt(ctx context.Context, at, shard, node string) error {
 	if err != nil {
 		return err
 	}
-	x := pastOf(begin, e, same)
+	var only shards.NodeID
 	if node != "" {
-		m := begin.Input.State.MemberByName(node)
+		m := in.State.MemberByName(node)
 		if m == nil {
 			return &failure{exitNotFound, fmt.Errorf("there was no node %q", node)}
 		}
-		x.only(m.Name)
+		only = m.ID
 	}
+	x := pastOf(begin, e, only, same)
 	if r.json {
 		return printJSON(r.c.out, x)
 	}
-	return r.printPast(x)
+	return r.printPast(x, all || node != "")
 }
 
 // shardOf finds a shard by name; without one it is the first that is not green.
@@ -110,9 +92,11 @@ func shardOf(s *cluster.State, name string) (shards.ShardID, error) {
 	return shards.NewShardID(k.ID, index), nil
 }
 
-func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExplanation {
-	x := &pastExplanation{Plan: begin.Key.String(), Taken: begin.Taken, Version: begin.Input.State.Version, Shard: e.Name, Row: e.Row, Status: e.Health.Status.String(), Why: e.Health.Reason,
-		Decided: []string{}, Same: same, By: begin.Software.String()}
+func pastOf(begin *records.Record, e *allocator.Explanation, only shards.NodeID, same bool) *pastExplanation {
+	state := begin.Input.State
+	said := admin.ExplanationOf(state, e, only)
+	x := &pastExplanation{ExplainAnswer: admin.Explained(state, state.Shard(e.Shard), &said), row: e.Row, Plan: begin.Key.String(), Taken: begin.Taken, Version: state.Version,
+		Status: e.Health.Status.String(), Why: e.Health.Reason, Decided: []string{}, Same: same, By: begin.Software.String()}
 	for i := range e.Decisions {
 		d := &e.Decisions[i]
 		x.Decided = append(x.Decided, fmt.Sprintf("%v %v: %s", d.Lane, d.Verdict, d.Reason))
@@ -120,46 +104,12 @@ func pastOf(begin *records.Record, e *allocator.Explanation, same bool) *pastExp
 	for i := range e.Conflict {
 		x.Conflict = append(x.Conflict, e.Conflict[i].String())
 	}
-	for i := range e.Nodes {
-		n := pastVerdicts{Node: e.Nodes[i].Node}
-		all := []*policies.Explanation{&e.Nodes[i], &e.Starts[i]}
-		for c := range e.Copies {
-			if copied := &e.Copies[c]; copied.Node == n.Node {
-				n.Copy = fmt.Sprintf("c%d", copied.Copy)
-				all = []*policies.Explanation{&copied.Remain, &copied.Rebalance, &copied.Promote} // another copy beside it is no question
-			}
-		}
-		strictest := policies.Yes
-		for _, one := range all {
-			if one.Capability != policies.Rebalance { // a copy may well be where it cannot leave for balance
-				strictest = max(strictest, one.Verdict)
-			}
-			for _, w := range one.Words {
-				n.Words = append(n.Words, pastWord{one.Capability.String(), w.Decider, w.Verdict.String(), w.Reason})
-			}
-		}
-		n.Verdict = strictest.String()
-		for _, s := range e.Scores {
-			n.Scores = append(n.Scores, admin.NodeScore{Scorer: s.Scorer, Score: s.Each[i]})
-		}
-		x.Nodes = append(x.Nodes, n)
-	}
 	return x
 }
 
-// only leaves one node.
-func (x *pastExplanation) only(name string) {
-	for _, n := range x.Nodes {
-		if n.Node == name {
-			x.Nodes = []pastVerdicts{n}
-			return
-		}
-	}
-}
-
-func (r *remote) printPast(x *pastExplanation) error {
+func (r *remote) printPast(x *pastExplanation, all bool) error {
 	out := r.c.out
-	fmt.Fprintf(out, "plan %s of %s, on cluster state version %d\n%s\n%s", x.Plan, x.Taken.Local().Format(time.RFC3339), x.Version, x.Row, x.Status)
+	fmt.Fprintf(out, "plan %s of %s, on cluster state version %d\n%s\n%s", x.Plan, x.Taken.Local().Format(time.RFC3339), x.Version, x.row, x.Status)
 	if x.Why != "" {
 		fmt.Fprintf(out, ": %s", x.Why)
 	}
@@ -176,19 +126,5 @@ func (r *remote) printPast(x *pastExplanation) error {
 	if !x.Same {
 		fmt.Fprintf(out, "it was planned by %s, and this is %v, which plans otherwise: what follows may not be what was said then\n", x.By, runtime.Software())
 	}
-	rows := [][]string{}
-	for _, n := range x.Nodes {
-		holds := n.Copy
-		if holds == "" {
-			holds = "-"
-		}
-		rows = append(rows, []string{n.Node, holds, "", n.Verdict, ""})
-		for _, w := range n.Words {
-			if w.Reason != "" || len(x.Nodes) == 1 {
-				rows = append(rows, []string{"", "", w.Question, w.Verdict, strings.TrimSuffix(w.Decider+": "+w.Reason, ": ")})
-			}
-		}
-		rows = append(rows, scoreRows(n.Scores)...)
-	}
-	return writeTable(out, []string{"NODE", "COPY", "MAY", "VERDICT", "DECIDER AND REASON"}, rows)
+	return r.printVerdicts(x.Nodes, all)
 }

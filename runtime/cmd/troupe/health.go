@@ -285,6 +285,11 @@ func rowText(row *admin.Row) string {
 			role = "failed"
 		case c.InSync:
 			role = "in sync"
+		case c.Down:
+			role = ""
+		}
+		if c.Down {
+			role = strings.TrimPrefix(role+" down", " ")
 		}
 		if c.Source != "" {
 			role += " for " + c.Source

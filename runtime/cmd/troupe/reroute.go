@@ -220,7 +220,7 @@ func explainCommand(c *console) *cobra.Command {
 			node = args[1]
 		}
 		if at != "" {
-			return r.explainAt(cmd.Context(), at, strings.Join(args[:min(1, len(args))], ""), node)
+			return r.explainAt(cmd.Context(), at, strings.Join(args[:min(1, len(args))], ""), node, all)
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.Explain(ctx, keyspace, index, node)
