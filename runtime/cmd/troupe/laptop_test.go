@@ -189,6 +189,15 @@ func TestSimulate(t *testing.T) {
 	if code != exitDifferent || out != bad+":4: creations == 5: it is 4\n" || !strings.Contains(errs, "1 of ") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
+	short := write(t, folder, "short.txt", "nodes 3 disk=1tb\nkeyspace orders shards=4 replicas=1\neval 5m\nassert creations == 4\nlose node n9\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", short); code != exitUsage || !strings.Contains(out, "holds  line 4") || !strings.Contains(errs, short+`:5: there is no node "n9"`) {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	for text, want := range map[string]string{"nodes 3 disk=1tb\n": ": nothing is played", "nodes 3 disk=1tb\neval 5m\nnodes?\nfly\n": `:4: "fly" is no event`, "at 5s lose node n1\n": `:1: "lose node n1" never happens`} {
+		if out, errs, code := invoke(t, nil, "", "simulate", write(t, folder, "short.txt", text)); code != exitUsage || out != "" || !strings.Contains(errs, short+want) {
+			t.Errorf("exit code %d: %s%s", code, out, errs)
+		}
+	}
 	out, _, _ = invoke(t, nil, "", "simulate", bad, "--json")
 	var o simulate.Outcome
 	if err := json.Unmarshal([]byte(out), &o); err != nil || len(o.Evals) != 1 || o.Evals[0].Moves.Creations != 4 || len(o.Evals[0].Samples) == 0 || len(o.Asserts) != 2 || o.Asserts[0].Holds {

@@ -26,7 +26,7 @@ func simulateCommand(c *console) *cobra.Command {
 		Long: `Plays scenarios: text files that say what a cluster is, what happens to it and what must hold. Nothing runs but the planner and
 its rules; recoveries take as long as their bytes do. It prints what was moved, how long it took, and how even the cluster is.
 
-Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed that is not expected to (see faults below) · 2 a scenario says what nobody understands, with its line
+Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed that is not expected to (see faults below) · 2 a scenario says what nobody understands, with its line: all lines are read before the first is played, and what was played before one that cannot be, as of a node that is not there, is printed
 
 ` + languageHelp(),
 		Example: `  troupe simulate lose-rack.txt
@@ -48,10 +48,10 @@ Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed 
 		notes := &scribe{folder: folder}
 		for i, path := range args {
 			notes.term = uint64(i + 1)
-			o, err := shop.play(cmd.Context(), r, path, house, notes)
+			o, broken := shop.play(cmd.Context(), r, path, house, notes)
 			faulty := shop.tell(c)
-			if err != nil {
-				return err
+			if o == nil {
+				return broken
 			}
 			o.Failed = slices.DeleteFunc(faulty, func(name string) bool { return slices.Contains(o.Faulty, name) })
 			for _, name := range o.Failed {
@@ -65,6 +65,9 @@ Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed 
 				if err := drawAll(svg, i, len(args), o); err != nil {
 					return err
 				}
+			}
+			if broken != nil {
+				return broken // what came before it has been printed
 			}
 		}
 		return verdict(untrue, total, failed)
@@ -105,7 +108,7 @@ func languageHelp() string {
 	return strings.TrimRight(strings.ReplaceAll(strings.Join(out, "\n"), "`", ""), "\n")
 }
 
-// play plays a file; modules are looked for beside it.
+// play plays a file; modules are looked for beside it. What was played before an error comes with it.
 func (w *workshop) play(ctx context.Context, r *remote, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -145,7 +148,7 @@ func (w *workshop) play(ctx context.Context, r *remote, path string, house bool,
 	}})
 	var mistake *simulate.Mistake
 	if errors.As(err, &mistake) {
-		return nil, &failure{exitUsage, err}
+		err = &failure{exitUsage, err}
 	}
 	return o, err
 }

@@ -72,44 +72,59 @@ func MetricNames() string {
 	return strings.Join(names, ", ") + ", balance.copies and so on, average.cpu and so on, hottest.disk and so on, together.zone and so on, copies.NODE, primaries.NODE"
 }
 
-// figure gives a metric of the last eval.
-func (p *player) figure(r *Result, name string) (float64, unit, error) {
+// unitOf is how the values of a metric are read.
+func unitOf(name string) (unit, error) {
 	if m, known := metrics[name]; known {
-		return m.of(r), m.unit, nil
+		return m.unit, nil
 	}
 	kind, what, found := strings.Cut(name, ".")
 	d := slices.Index(dimensionNames[:], what)
 	switch {
 	case !found:
-	case kind == "balance" && d >= 0:
+	case d >= 0 && (kind == "balance" || kind == "average"), kind == "together", kind == "copies", kind == "primaries":
+		return plain, nil
+	case kind == "hottest" && d >= cpuOf:
+		return percent, nil
+	}
+	return plain, fmt.Errorf("there is no metric %q; there are %s", name, MetricNames())
+}
+
+// figure gives a metric of the last eval, of which unitOf knows.
+func (p *player) figure(r *Result, name string) (float64, error) {
+	if m, known := metrics[name]; known {
+		return m.of(r), nil
+	}
+	kind, what, _ := strings.Cut(name, ".")
+	d := slices.Index(dimensionNames[:], what)
+	switch kind {
+	case "balance":
 		if r.balances[d].Mean == 0 {
-			return 0, plain, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
+			return 0, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
 		}
-		return r.balances[d].ratio(), plain, nil
-	case kind == "average" && d >= 0:
+		return r.balances[d].ratio(), nil
+	case "average":
 		x, ok := r.average(d)
 		if !ok {
-			return 0, plain, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
+			return 0, fmt.Errorf("%s is not measured: say %s=… where nodes and keyspaces begin", name, what)
 		}
-		return x, plain, nil
-	case kind == "hottest" && d >= cpuOf:
-		return r.balances[d].Most, percent, nil
-	case kind == "together" && what == "host":
-		return float64(p.w.together(func(m *cluster.Member) string { return m.Host })), plain, nil
-	case kind == "together":
-		return float64(p.w.together(func(m *cluster.Member) string { return m.Attribute(what) })), plain, nil
-	case kind == "copies" || kind == "primaries":
-		m := p.w.State.MemberByName(what)
-		if m == nil {
-			return 0, plain, fmt.Errorf("there is no node %q", what)
+		return x, nil
+	case "hottest":
+		return r.balances[d].Most, nil
+	case "together":
+		if what == "host" {
+			return float64(p.w.together(func(m *cluster.Member) string { return m.Host })), nil
 		}
-		copies, primaries := p.w.holds(m.ID)
-		if kind == "copies" {
-			return float64(copies), plain, nil
-		}
-		return float64(primaries), plain, nil
+		return float64(p.w.together(func(m *cluster.Member) string { return m.Attribute(what) })), nil
 	}
-	return 0, plain, fmt.Errorf("there is no metric %q; there are %s", name, MetricNames())
+	m := p.w.State.MemberByName(what)
+	if m == nil {
+		return 0, fmt.Errorf("there is no node %q", what)
+	}
+	copies, primaries := p.w.holds(m.ID)
+	if kind == "copies" {
+		return float64(copies), nil
+	}
+	return float64(primaries), nil
 }
 
 // holds counts a node's copies and primaries.
@@ -159,33 +174,38 @@ var operators = map[string]func(a, b float64) bool{
 	">=": func(a, b float64) bool { return a >= b }, ">": func(a, b float64) bool { return a > b },
 }
 
-func (p *player) assert(l *line) error {
-	r, err := p.last()
-	if err != nil {
-		return err
+func (p *player) assert(l *line) (func() error, error) {
+	if err := p.follows(); err != nil {
+		return nil, err
 	}
 	words := strings.Fields(l.text)
 	if len(words) != 4 {
-		return fmt.Errorf("%q; write: assert METRIC OP VALUE, as in: assert balance <= 1.1", l.text)
+		return nil, fmt.Errorf("%q; write: assert METRIC OP VALUE, as in: assert balance <= 1.1", l.text)
 	}
 	holds, known := operators[words[2]]
 	if !known {
-		return fmt.Errorf("%q is no comparison; write one of < <= == != >= >", words[2])
+		return nil, fmt.Errorf("%q is no comparison; write one of < <= == != >= >", words[2])
 	}
-	is, unit, err := p.figure(r, words[1])
+	unit, err := unitOf(words[1])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	want, err := unit.read(words[3])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a := Assert{Line: l.number, Text: strings.Join(words[1:], " "), Holds: holds(is, want), Figure: unit.print(is)}
-	p.outcome.Asserts = append(p.outcome.Asserts, a)
-	verdict := "holds"
-	if !a.Holds {
-		verdict = "FAILS"
-	}
-	fmt.Fprintf(&p.out, "%s  line %d: %s: it is %s\n", verdict, a.Line, a.Text, a.Figure)
-	return nil
+	return func() error {
+		is, err := p.figure(p.last(), words[1])
+		if err != nil {
+			return err
+		}
+		a := Assert{Line: l.number, Text: strings.Join(words[1:], " "), Holds: holds(is, want), Figure: unit.print(is)}
+		p.outcome.Asserts = append(p.outcome.Asserts, a)
+		verdict := "holds"
+		if !a.Holds {
+			verdict = "FAILS"
+		}
+		fmt.Fprintf(&p.out, "%s  line %d: %s: it is %s\n", verdict, a.Line, a.Text, a.Figure)
+		return nil
+	}, nil
 }

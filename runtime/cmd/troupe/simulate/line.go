@@ -14,12 +14,17 @@ import (
 // Mistake is an error in a scenario, with its place.
 type Mistake struct {
 	File string
-	Line int
+	Line int // 0: it is none of one line
 	Err  error
 }
 
 // Error names file, line and mistake.
-func (m *Mistake) Error() string { return fmt.Sprintf("%s:%d: %v", m.File, m.Line, m.Err) }
+func (m *Mistake) Error() string {
+	if m.Line == 0 {
+		return fmt.Sprintf("%s: %v", m.File, m.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", m.File, m.Line, m.Err)
+}
 
 // Unwrap is the mistake itself.
 func (m *Mistake) Unwrap() error { return m.Err }

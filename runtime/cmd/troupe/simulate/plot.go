@@ -45,25 +45,36 @@ func balanceCurve(d int) func(*Sample) (float64, bool) {
 	}
 }
 
-// series gives a figure over the eval; none if it was never measured.
-func (r *Result) series(name string) (*series, error) {
+// drawn checks that a figure can be drawn.
+func drawn(name string) error {
+	var names []string
+	for _, c := range curves {
+		if c.name == name {
+			return nil
+		}
+		names = append(names, c.name)
+	}
+	return fmt.Errorf("%q cannot be drawn; there are %s", name, strings.Join(names, ", "))
+}
+
+// series gives a figure that can be drawn over the eval; empty if it was never measured.
+func (r *Result) series(name string) *series {
+	if err := drawn(name); err != nil {
+		panic("simulate: " + err.Error())
+	}
+	s := &series{name: name}
 	for _, c := range curves {
 		if c.name != name {
 			continue
 		}
-		s := &series{name: name, unit: c.unit}
+		s.unit = c.unit
 		for i := range r.Samples {
 			if y, known := c.of(&r.Samples[i]); known {
 				s.at, s.y = append(s.at, r.Samples[i].At), append(s.y, y)
 			}
 		}
-		return s, nil
 	}
-	var names []string
-	for _, c := range curves {
-		names = append(names, c.name)
-	}
-	return nil, fmt.Errorf("%q cannot be drawn; there are %s", name, strings.Join(names, ", "))
+	return s
 }
 
 func (s *series) bounds() (low, high float64) {
@@ -151,21 +162,24 @@ func (s *series) peak(length time.Duration, x int) float64 {
 	return y
 }
 
-func (p *player) plot(l *line) error {
-	r, err := p.last()
-	if err != nil {
-		return err
+func (p *player) plot(l *line) (func() error, error) {
+	if err := p.follows(); err != nil {
+		return nil, err
 	}
 	names := l.words[1:]
 	if l.words = nil; len(names) == 0 {
-		return fmt.Errorf("plot what?")
+		return nil, fmt.Errorf("plot what?")
 	}
 	for _, name := range names {
-		s, err := r.series(name)
-		if err != nil {
-			return err
+		if err := drawn(name); err != nil {
+			return nil, err
 		}
-		p.out.WriteString(s.draw(r.Took))
 	}
-	return l.done()
+	return func() error {
+		r := p.last()
+		for _, name := range names {
+			p.out.WriteString(r.series(name).draw(r.Took))
+		}
+		return nil
+	}, l.done()
 }

@@ -131,14 +131,31 @@ func TestMistakesHaveLines(t *testing.T) {
 		{town + "eval 5m\nassert bytes == many", `"many" is no size`},
 		{town + "eval 5m\nplot joy", `"joy" cannot be drawn`},
 		{town + "eval 5m\nexplain orders/9", `there is no shard "orders/9"`},
+		{town + "eval 5m\nfaults trapp", "x.txt:4: faults trapp: no policy of that name was there; there are active"},
 		{town + "policy x.wasm", "modules are not loaded here"},
 		{town + "cluster x.plan", "scenarios begin with nothing here"},
 		{town + "now yesterday", "write it as 2026-03-01T12:00:00Z"},
 		{"nodes 1024\nnodes 1\neval 5m", "has 1024 members"},
 	} {
 		_, err := Play("x.txt", []byte(c.text), Config{})
-		if err == nil || !strings.Contains(err.Error(), c.want) {
+		var mistake *Mistake
+		if !errors.As(err, &mistake) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\n  %v\n  want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// All lines are read before one is played; what only shows when it is played leaves what came before.
+func TestMistakesAreFoundBeforeAnythingIsPlayed(t *testing.T) {
+	for _, last := range []string{"fly", "assert joy == 1", "assert bytes == many", "plot joy", "at 10s lose node n1", "eval soon", "step soon", "now yesterday", "explain", "nodes? all", "at 10m lose node n1\neval 5m", "setting cluster.colour red"} {
+		if o, err := Play("x.txt", []byte(town+"eval 5m\n"+last), Config{}); err == nil || o != nil || !strings.HasPrefix(err.Error(), "x.txt:4: ") && !strings.HasPrefix(err.Error(), "x.txt:5: ") {
+			t.Errorf("%s: %v, and it was played: %v", last, err, o != nil)
+		}
+	}
+	for _, last := range []string{"lose node n9", "assert copies.n9 == 1", "explain orders/9", "at 10s lose node n9\neval 5m", "faults trapp"} {
+		o, err := Play("x.txt", []byte(town+"eval 5m\nassert creations >= 4\n"+last), Config{})
+		if err == nil || o == nil || len(o.Evals) != 1 || len(o.Asserts) != 1 || !strings.Contains(o.Text, "holds  line 4") || !strings.HasPrefix(err.Error(), "x.txt:5: ") {
+			t.Errorf("%s: %v after %+v", last, err, o)
 		}
 	}
 }

@@ -70,10 +70,7 @@ func (r *Result) panel(out *strings.Builder, top int, title string, names []stri
 	fmt.Fprintf(out, `<rect x="%d" y="%d" width="%d" height="%d" fill="none" stroke="#ccc"/>`+"\n", svgLeft, top, svgWidth-svgLeft-svgRight, bottom-top)
 	low, high, all := 0.0, 0.0, []*series{}
 	for _, name := range names {
-		s, err := r.series(name)
-		if err != nil {
-			panic("simulate: a panel of a curve that there is not: " + name)
-		}
+		s := r.series(name)
 		if len(s.y) == 0 {
 			continue
 		}

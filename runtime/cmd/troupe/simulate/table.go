@@ -125,39 +125,51 @@ func SizeText(n float64) string {
 }
 
 // print answers a question about the present.
-func (p *player) print(l *line) error {
-	var out strings.Builder
-	switch l.next() {
-	case "nodes?":
-		p.w.printNodes(&out)
+func (p *player) print(l *line) (func() error, error) {
+	verb, name := l.next(), ""
+	switch verb {
 	case "shards?":
-		name := l.next()
-		k := p.w.State.KeyspaceByName(name)
+		name = l.next()
+	case "explain":
+		var err error
+		if name, err = l.need("the shard"); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		var out strings.Builder
+		if err := p.w.show(&out, verb, name); err != nil {
+			return err
+		}
+		fmt.Fprintf(&p.out, "%s\n%s", l.text, out.String())
+		return nil
+	}, l.done()
+}
+
+func (w *World) show(out *strings.Builder, verb, name string) error {
+	switch verb {
+	case "nodes?":
+		w.printNodes(out)
+	case "shards?":
+		k := w.State.KeyspaceByName(name)
 		if name != "" && k == nil {
 			return fmt.Errorf("there is no keyspace %q", name)
 		}
-		for i := range p.w.State.Shards {
-			if r := &p.w.State.Shards[i]; k == nil || r.ID.Keyspace() == k.ID {
-				fmt.Fprintf(&out, "  %s\n", p.w.State.Describe(r))
+		for i := range w.State.Shards {
+			if r := &w.State.Shards[i]; k == nil || r.ID.Keyspace() == k.ID {
+				fmt.Fprintf(out, "  %s\n", w.State.Describe(r))
 			}
 		}
 	case "health?":
-		h := cluster.HealthOf(p.w.State)
-		fmt.Fprintf(&out, "  %v\n", h.Status)
+		h := cluster.HealthOf(w.State)
+		fmt.Fprintf(out, "  %v\n", h.Status)
 		for _, reason := range h.Reasons {
-			fmt.Fprintf(&out, "  %v %s: %s\n", reason.Status, reason.Name, reason.Reason)
+			fmt.Fprintf(out, "  %v %s: %s\n", reason.Status, reason.Name, reason.Reason)
 		}
 	case "explain":
-		name, err := l.need("the shard")
-		if err != nil {
-			return err
-		}
-		if err := p.w.explain(&out, name); err != nil {
-			return err
-		}
+		return w.explain(out, name)
 	}
-	fmt.Fprintf(&p.out, "%s\n%s", l.text, out.String())
-	return l.done()
+	return nil
 }
 
 func (w *World) printNodes(out *strings.Builder) {
