@@ -21,9 +21,9 @@ type Comparison struct {
 	Version  uint64 // of the state that was planned on
 	Policies []Shadowed
 
-	Asked  int    // shards that both were asked about
-	Shards int    // that there are
-	Flips  []Flip // verdicts that would be others, by question
+	Asked  int           // shards that both were asked about
+	Shards int           // that there are
+	Flips  []hosted.Flip // verdicts that would be others, by question
 	Added  []string
 	Gone   []string
 	More   int // moves added or gone beyond those that are listed
@@ -39,14 +39,6 @@ type Shadowed struct {
 	Digest   cluster.Digest
 	Settings string
 	Absent   string // why it was not asked; empty: it was
-}
-
-// Flip counts the verdicts of one kind that would become others.
-type Flip struct {
-	Question string // a capability
-	From, To string // verdicts
-	Count    int
-	Example  string // a sentence about one of them
 }
 
 // Sketch is a plan in figures, and the cluster as it would be after it.
@@ -70,11 +62,8 @@ func (c *Comparison) TotalFlips() (n int) {
 // TotalMoves counts the moves that only one of the two plans has.
 func (c *Comparison) TotalMoves() int { return len(c.Added) + len(c.Gone) + c.More }
 
-// Bounds on a comparison.
-const (
-	comparedShards = 512 // a large cluster is sampled, every n-th shard
-	listedMoves    = 20  // of each list
-)
+// listedMoves bounds each list of moves.
+const listedMoves = 20
 
 // contrast compares two plans of one input.
 func (c *Comparison) contrast(in *allocator.Input, active, shadow *allocator.Plan) {
@@ -174,93 +163,8 @@ func facts(in *allocator.Input) policies.Facts {
 	return policies.Facts{Evidence: in.Evidence, Loads: in.Loads, Setbacks: in.Setbacks, Ticks: in.Ticks, TickLength: in.TickLength, Now: in.Now}
 }
 
-// ask puts the same questions to both sets, about a sample of the shards, and as many of them as both can answer with what policies may use for
-// one plan. No plan asks so much: nothing is held against one that cannot.
+// ask has both sets answer the same questions.
 func (c *Comparison) ask(in *allocator.Input, active, shadow *hosted.Set) {
-	for _, s := range []*hosted.Set{active, shadow} {
-		s.Lenient(true)
-		defer s.Lenient(false)
-	}
-	v := policies.NewView(in.State, facts(in))
-	f := flips{Comparison: c, v: v, active: active, shadow: shadow, at: map[flipKey]int{}}
-	c.Shards = len(in.State.Shards)
-	step := max(1, (len(in.State.Shards)+comparedShards-1)/comparedShards)
-	for i := 0; i < len(in.State.Shards) && !f.exhausted(); i += step {
-		c.Asked++
-		f.shard(i)
-	}
-	slices.SortFunc(c.Flips, func(a, b Flip) int {
-		return cmp.Or(cmp.Compare(a.Question, b.Question), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-	})
-}
-
-type flipKey struct {
-	question policies.Capability
-	from, to policies.Verdict
-}
-
-// flips asks, and counts.
-type flips struct {
-	*Comparison
-	v              *policies.View
-	active, shadow *hosted.Set
-	at             map[flipKey]int // place in Flips; only asked, never visited
-}
-
-func (f *flips) exhausted() bool { return f.active.Exhausted(f.v) || f.shadow.Exhausted(f.v) }
-
-// shard asks whether a copy more might go to each node and begin there, and whether each copy may stay, leave and lead.
-func (f *flips) shard(place int) {
-	r := &f.v.State.Shards[place]
-	q := policies.Question{Keyspace: &f.v.State.Keyspaces[f.v.Keyspace(r.ID.Keyspace())], Shard: r, Place: place, New: len(r.Copies) == 0, Primary: r.Primary == 0}
-	for _, capability := range []policies.Capability{policies.Allocate, policies.Start} {
-		q.Capability = capability
-		f.question(&q, -1)
-	}
-	q.New = false
-	for i := range r.Copies {
-		q.Copy = &r.Copies[i]
-		q.Primary = q.Copy.ID == r.Primary
-		for _, capability := range []policies.Capability{policies.Remain, policies.Rebalance, policies.Promote} {
-			q.Capability = capability
-			f.question(&q, f.v.Node(q.Copy.Node))
-		}
-	}
-}
-
-// question counts what the two say otherwise, of one node or of all.
-func (f *flips) question(q *policies.Question, only int) {
-	before := slices.Clone(f.active.Ask(f.v, q)) // valid until the next, which may be the same set's
-	after := f.shadow.Ask(f.v, q)
-	if f.exhausted() {
-		return // one of the two was not asked
-	}
-	for n := range before {
-		key := flipKey{q.Capability, before[n].Verdict(), after[n].Verdict()}
-		if key.from == key.to || only >= 0 && n != only {
-			continue
-		}
-		at, known := f.at[key]
-		if !known {
-			at = len(f.Flips)
-			f.at[key] = at
-			f.Flips = append(f.Flips, Flip{Question: key.question.String(), From: key.from.String(), To: key.to.String(), Example: f.example(q, n)})
-		}
-		f.Flips[at].Count++
-	}
-}
-
-// example says why, in the words of the set that is the stricter.
-func (f *flips) example(q *policies.Question, node int) string {
-	asked := *q // an explanation asks anew, and rows are its own
-	a, b := f.active.Explain(f.v, &asked, node), f.shadow.Explain(f.v, &asked, node)
-	words := b.Decisive()
-	if a.Verdict > b.Verdict {
-		words = a.Decisive()
-	}
-	text := fmt.Sprintf("shard %s, node %s", f.v.State.ShardName(q.Shard.ID), f.v.Nodes[node].Name)
-	if words.Reason != "" {
-		text += fmt.Sprintf(": [%s] %s", words.Decider, words.Reason)
-	}
-	return text
+	said := hosted.Contrast(policies.NewView(in.State, facts(in)), active, shadow)
+	c.Shards, c.Asked, c.Flips = len(in.State.Shards), said.Asked, said.Flips
 }

@@ -38,7 +38,8 @@ func replayCommand(c *console) *cobra.Command {
 		Use: "replay [FILE|FOLDER]...", Short: "make recorded plans again, and under other rules",
 		Long: `Makes plans again from what they were made from, and holds them to be the same, bit for bit. Plans come from files (which a
 leader keeps below plans/ in its data folder), or from the running cluster. With --policy or --without it is other rules that
-plan, and what they would have done differently is printed: moves, bytes, balance, and verdicts that flip.
+plan, and what they would have done differently is printed: moves, bytes, balance, and verdicts that flip: of each node, whether
+a copy more may go there and begin, and of each copy whether it may stay, leave and lead (of at most 512 shards of a plan).
 
 Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules, or a module of --policy failed`,
 		Example: `  troupe replay --last 100
@@ -189,7 +190,7 @@ func (p *replayer) one(ctx context.Context, r *records.Record) error {
 	if !p.sum.Compared {
 		return nil
 	}
-	return p.compare(ctx, r, &set.Set)
+	return p.compare(ctx, r, set)
 }
 
 // elsewhere says of a plan of another build that it is one: its own rules may be others than those of this.
@@ -211,7 +212,7 @@ func (p *replayer) note(by records.Software) {
 }
 
 // compare plans by other rules.
-func (p *replayer) compare(ctx context.Context, r *records.Record, was *policies.Set) error {
+func (p *replayer) compare(ctx context.Context, r *records.Record, was *hosted.Set) error {
 	other, err := p.otherwise(ctx, r)
 	if err != nil {
 		return err
@@ -222,10 +223,11 @@ func (p *replayer) compare(ctx context.Context, r *records.Record, was *policies
 		p.sum.Differ++
 	}
 	p.sum.Shards += len(d.Shards)
-	flips := records.Flip(r.Input, was, &other.Set)
-	p.sum.Asked, p.sum.Stricter, p.sum.Milder = p.sum.Asked+flips.Asked, p.sum.Stricter+flips.Stricter, p.sum.Milder+flips.Milder
-	if p.sum.FirstFlip == "" && flips.First != "" {
-		p.sum.FirstFlip = fmt.Sprintf("plan %v: %s", r.Key, flips.First)
+	facts := policies.Facts{Evidence: r.Input.Evidence, Loads: r.Input.Loads, Setbacks: r.Input.Setbacks, Ticks: r.Input.Ticks, TickLength: r.Input.TickLength, Now: r.Input.Now}
+	said := hosted.Contrast(policies.NewView(r.Input.State, facts), was, other)
+	p.sum.Asked, p.sum.Stricter, p.sum.Milder = p.sum.Asked+said.Answers, p.sum.Stricter+said.Stricter, p.sum.Milder+said.Milder
+	if p.sum.FirstFlip == "" && said.First != "" {
+		p.sum.FirstFlip = fmt.Sprintf("plan %v: %s", r.Key, said.First)
 	}
 	a, b := simulate.EffectOf(r.Input, r.Plan), simulate.EffectOf(r.Input, plan)
 	p.sum.Was, p.sum.Is = p.sum.Was.Plus(a.Moves), p.sum.Is.Plus(b.Moves)

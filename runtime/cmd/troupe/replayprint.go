@@ -153,7 +153,7 @@ func (p *replayer) print() error {
 	if err := writeTable(out, []string{"", "RECORDED", "INSTEAD"}, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "verdicts on a new copy: %d of %d stricter, %d milder\n", s.Stricter, s.Asked, s.Milder)
+	_, err := fmt.Fprintf(out, "verdicts: %d of %d stricter, %d milder\n", s.Stricter, s.Asked, s.Milder)
 	if s.FirstFlip != "" {
 		_, err = fmt.Fprintf(out, "  as in %s\n", s.FirstFlip)
 	}
