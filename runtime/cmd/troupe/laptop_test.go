@@ -98,6 +98,39 @@ func TestReplaySeesWhatDiffers(t *testing.T) {
 	}
 }
 
+// A plan that was made with what is not here any more is left out and counted; the others are made again.
+func TestReplayLeavesOutWhatIsLost(t *testing.T) {
+	folder := t.TempDir()
+	recordedIn(t, folder)
+	for name, x := range map[string]records.Policy{"3.2.plan": {Name: "spot", Version: "1", Digest: strings.Repeat("7a6b", 16)}, "3.3.plan": {Name: "gravity"}} {
+		path := filepath.Join(folder, name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := records.Next(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Policies.Deciders = append(r.Policies.Deciders, x)
+		if data, err = r.Frame(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, errs, code := invoke(t, nil, "", "replay", folder, "--without", "gravity")
+	if code != exitDifferent || !strings.HasPrefix(out, "1 plan, 1 the same bit for bit") || !strings.Contains(errs, "2 plans left out; give with --module the file of policy spot, 7a6b7a6b7a6b (1 plan: ") || !strings.Contains(errs, "; made with rule gravity, which this build does not have (1 plan)") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	out, _, code = invoke(t, nil, "", "replay", filepath.Join(folder, "3.2.plan"), "--json")
+	var sum replaySum
+	if err := json.Unmarshal([]byte(out), &sum); err != nil || code != exitDifferent || sum.Plans != 0 || sum.Skipped != 1 || len(sum.Lacking) != 1 || sum.Lacking[0].Policy != "spot" || sum.Lacking[0].Plans != 1 {
+		t.Errorf("exit code %d, %v: %s", code, err, out)
+	}
+}
+
 func TestReplayUsage(t *testing.T) {
 	folder := t.TempDir()
 	recordedIn(t, folder)

@@ -41,7 +41,9 @@ leader keeps below plans/ in its data folder), or from the running cluster. With
 plan, and what they would have done differently is printed: moves, bytes, balance, and verdicts that flip: of each node, whether
 a copy more may go there and begin, and of each copy whether it may stay, leave and lead (of at most 512 shards of a plan).
 
-Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules, or a module of --policy failed`,
+A plan whose module nobody has any more is left out and counted; the others are made again.
+
+Exit codes: 0 all the same, or compared · 4 a plan came out differently by the same rules, or was left out, or a module of --policy failed`,
 		Example: `  troupe replay --last 100
   troupe replay ./data/plans
   troupe replay --last 50 --policy spot.wasm --policy tenants.wasm:licences=4
@@ -75,6 +77,7 @@ type replayer struct {
 	sets  map[string]*hosted.Set // by what was in force
 	met   map[string]bool        // rules that are left out, and were in force
 	given []string               // names of the modules of --policy
+	lacks map[string]*lacking    // what plans were made with and is not here, by digest or name
 	sum   replaySum
 }
 
@@ -83,6 +86,8 @@ type replaySum struct {
 	Plans     int                   `json:"plans"`
 	Same      int                   `json:"same"`
 	Others    []string              `json:"different,omitempty"` // sentences
+	Skipped   int                   `json:"skipped"`             // plans that could not be made again
+	Lacking   []*lacking            `json:"lacking,omitempty"`   // why: what they were made with, in the order in which it was met
 	Builds    []replayBuild         `json:"builds"`              // that planned, in the order in which they were met
 	Took      time.Duration         `json:"-"`
 	Micros    int64                 `json:"mean_microseconds"`
@@ -121,23 +126,20 @@ func (p *replayer) run(ctx context.Context, args []string) error {
 		return err
 	}
 	failed := p.shop.tell(p.r.c)
-	if p.sum.Plans == 0 {
+	if p.sum.Plans+p.sum.Skipped == 0 {
 		return &failure{exitNotFound, errors.New("no plans are recorded there")}
 	}
 	if err := p.missed(); err != nil {
 		return err
 	}
-	p.sum.Micros = (p.sum.Took / time.Duration(p.sum.Plans)).Microseconds()
+	p.sum.Micros = (p.sum.Took / time.Duration(max(1, p.sum.Plans))).Microseconds()
 	if p.r.json {
 		err = printJSON(p.r.c.out, &p.sum)
 	} else {
 		err = p.print()
 	}
-	if err == nil && len(p.sum.Others) > 0 {
-		err = &failure{exitDifferent, fmt.Errorf("%d of %s came out differently", len(p.sum.Others), plural(p.sum.Plans, "plan"))}
-	}
 	if err == nil {
-		err = p.faulty(failed)
+		err = p.verdict(failed)
 	}
 	return err
 }
@@ -170,7 +172,7 @@ func (p *replayer) faulty(failed []string) error {
 func (p *replayer) one(ctx context.Context, r *records.Record) error {
 	set, err := p.inForce(ctx, r)
 	if err != nil {
-		return err
+		return p.skip(ctx, r, err)
 	}
 	began := time.Now()
 	plan := r.Replay(&set.Set)
@@ -305,7 +307,7 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 			continue // a module that decides and scores is there twice
 		}
 		if x.Digest != "" {
-			v, err := p.module(ctx, x)
+			v, err := p.found(ctx, x)
 			if err != nil {
 				return nil, fmt.Errorf("plan %v%s: %w", r.Key, elsewhere(r), err)
 			}
@@ -318,15 +320,11 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 		}
 		at := slices.IndexFunc(known, func(d policies.Decider) bool { return d.Name() == x.Name })
 		if at < 0 {
-			return nil, fmt.Errorf("plan %v was made with rule %q, which this build does not have%s", r.Key, x.Name, elsewhere(r))
+			return nil, fmt.Errorf("plan %v%s: %w", r.Key, elsewhere(r), p.lack(ctx, &lacking{Policy: x.Name}))
 		}
 		native = append(native, known[at])
 	}
-	for _, name := range without {
-		if slices.ContainsFunc(slices.Concat(r.Policies.Deciders, r.Policies.Scorers), func(x records.Policy) bool { return x.Name == name }) {
-			p.met[name] = true
-		}
-	}
+	p.meet(r, without)
 	return p.shop.set(native, append(of, own...)), nil
 }
 

@@ -54,7 +54,7 @@ func (p *replayer) module(ctx context.Context, x records.Policy) (*hosted.Versio
 	}
 	code, err := p.fromCluster(ctx, x.Digest)
 	if err != nil {
-		return nil, fmt.Errorf("policy %s was the module %.12s; give its file with --module: %w", x.Name, x.Digest, err)
+		return nil, &lacking{Policy: x.Name, Digest: x.Digest, why: err}
 	}
 	return p.shop.load(ctx, code)
 }
@@ -132,7 +132,7 @@ func (p *replayer) print() error {
 			fmt.Fprintf(out, "%s by %v; this is %v\n", plural(b.Plans, "plan"), records.Software{Release: b.Release, Build: b.Build}, runtime.Software())
 		}
 	}
-	if !s.Compared {
+	if !s.Compared || s.Plans == 0 {
 		return nil
 	}
 	fmt.Fprintf(out, "\nUnder the other rules %s differ, and %s are decided differently.\n", plural(s.Differ, "plan"), plural(s.Shards, "shard"))
