@@ -161,16 +161,18 @@ func (p *Placement) prescribe(r remedy, m *mind, in *allocator.Input, hungry, fe
 	return &cure
 }
 
-// against is the first sentence that a policy says against a node for a new copy of a shard.
+// against is the first sentence that a policy says against a node for a new copy of a shard: that it may not be there, or not begin there.
 func against(m *mind, in *allocator.Input, policy string, id shards.ShardID) string {
 	v := policies.NewView(in.State, facts(in))
 	r := in.State.Shard(id)
-	q := &policies.Question{Capability: policies.Allocate, Keyspace: in.State.Keyspace(id.Keyspace()), Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
-	for n := range v.Nodes {
-		e := m.set.Explain(v, q, n)
-		for _, w := range e.Words {
-			if w.Verdict == policies.No && m.called(w.Decider) == policy {
-				return w.Reason
+	q := &policies.Question{Keyspace: in.State.Keyspace(id.Keyspace()), Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
+	for _, q.Capability = range []policies.Capability{policies.Allocate, policies.Start} {
+		for n := range v.Nodes {
+			e := m.set.Explain(v, q, n)
+			for _, w := range e.Words {
+				if w.Verdict == policies.No && m.called(w.Decider) == policy {
+					return w.Reason
+				}
 			}
 		}
 	}

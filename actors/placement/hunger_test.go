@@ -9,6 +9,8 @@ import (
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // Promised: "automatic rollback when a policy traps, stalls or thrashes". Under a policy that says NO of every node a new keyspace has no primary,
@@ -93,6 +95,31 @@ func TestTwoRefuseAll(t *testing.T) {
 			t.Errorf("taken back with the notes %q", notes)
 		}
 	})
+}
+
+// starts lets no copy begin anywhere.
+type starts struct{}
+
+func (starts) Name() string   { return "starts" }
+func (starts) PerShard() bool { return false }
+func (starts) Start(_ *policies.View, _ *policies.Question, r policies.Row) {
+	r.RaiseAll(policies.Say(policies.No, 1))
+}
+func (starts) Reason(*policies.View, *policies.Question, int, policies.Answer) string {
+	return "nothing begins here"
+}
+
+// The note quotes a policy that lets copies be anywhere and begin nowhere.
+func TestSentenceAgainstABeginning(t *testing.T) {
+	s, o := (&cluster.State{}).Apply(&cluster.Command{Bootstrap: &cluster.Bootstrap{Cluster: strings.Repeat("c", 40), Member: cluster.Member{ID: "n1", Name: "n1", Raft: 1, Epoch: 1, Roles: cluster.DefaultRoles, Format: cluster.Format},
+		Keyspaces: []shards.Keyspace{{Name: "carts", Shards: 1}}}})
+	if o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	m := &mind{set: hosted.NewSet([]policies.Decider{starts{}}, nil)}
+	if got := against(m, &allocator.Input{State: s}, "starts", s.Shards[0].ID); got != "nothing begins here" {
+		t.Errorf("it says: %s", got)
+	}
 }
 
 // The famine is counted from the first plan that places nothing, ends with one that places something, and what was to be done with it.

@@ -80,7 +80,9 @@ func (p *Placement) reroute(ctx context.Context, r *Request) (*Answer, error) {
 	}
 	if len(a.Rows) > 0 {
 		began := time.Now()
+		p.orders.Add(1) // a plan may answer it before this goroutine goes on...
 		outcome, err := p.c.Group.ProposeIn(ctx, e.Term, &cluster.Command{Reroute: &cluster.Reroute{Rows: a.Rows}})
+		p.orders.Add(1) // ...and one may have been made between the first and the commit
 		switch {
 		case err != nil:
 			return nil, err

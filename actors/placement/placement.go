@@ -153,6 +153,7 @@ type Placement struct {
 	c      Config
 	wake   chan struct{}
 	asked  chan chan *allocator.Plan // operators who want a look now
+	orders atomic.Uint64             // grows before and after moves of an operator's are committed
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -177,6 +178,7 @@ type Placement struct {
 	term    uint64           // of the reign that what follows is of
 	memory  allocator.Memory // of the plans of this reign
 	unrest  unrest
+	obeyed  uint64        // of orders: what unrest knows of
 	looked  time.Time     // when the last look began
 	took    time.Duration // that it took to plan
 	next    time.Duration // until the next look, if nothing happens
@@ -336,6 +338,10 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	done := p.carryOut(&in, plan, e.Term)
 	p.expose(exposure{in: in, plan: plan, term: e.Term, took: p.took})
 	p.drain(m)
+	if orders := p.orders.Load(); orders != p.obeyed {
+		p.unrest.commanded()
+		p.obeyed = orders
+	}
 	p.unrest.note(s, done, p.took, work, time.Now())
 	p.starve(m, &in, done, time.Now())
 	p.judge(e.Term)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -39,6 +40,7 @@ type unrest struct {
 	left   map[shards.ShardID]map[shards.NodeID]bool // the nodes that its copies left
 	back   map[shards.ShardID]int                    // how often one came back to such a node
 	swings shards.ShardID                            // the shard whose copies did most often
+	asked  map[shards.ShardID]int                    // moves of each shard that are taken for answers to an operator's command; nil: all is at rest since the last one
 	until  time.Time                                 // the probation goes on so long for what was moved in it
 	slow   int                                       // plans in a row that took too long
 	slowed time.Duration                             // the last of them
@@ -51,6 +53,10 @@ const stallTries = 3
 
 // mostReturns is how often copies of one shard may come back to nodes that they had left: from here to there, back, and there again.
 const mostReturns = 2
+
+// mostAnswers is how many moves of one shard are laid to an operator's command: a copy that was put where the rules do not want it goes from there, and so
+// does one that had to make room. What moves on and on does so without an operator.
+const mostAnswers = 2
 
 // rest is how long all shards that were moved in a probation must stay where they are before it ends for them, as part of it.
 func (u *unrest) rest() time.Duration { return u.probation / 5 }
@@ -66,6 +72,9 @@ func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Dur
 		u.reset(s.PoliciesAt)
 	}
 	u.stalls(took, work)
+	if u.asked != nil && settled(s, committed) {
+		u.asked = nil
+	}
 	kept := map[shards.ShardID]bool{}
 	for _, r := range committed.Rows {
 		kept[r.Shard] = true
@@ -76,7 +85,7 @@ func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Dur
 		if !kept[d.Shard] || d.Lane != allocator.Evacuate && d.Lane != allocator.Balance || !began && u.moves[d.Shard] == 0 {
 			continue
 		}
-		if d.Move.Kind == cluster.MoveHandTo || d.Move.Kind == cluster.MoveAllocate && d.Move.Source != 0 {
+		if (d.Move.Kind == cluster.MoveHandTo || d.Move.Kind == cluster.MoveAllocate && d.Move.Source != 0) && !u.answers(d.Shard) {
 			u.moved(s, d.Shard, &d.Move)
 			u.until = now.Add(u.rest())
 		}
@@ -90,6 +99,27 @@ func (u *unrest) note(s *cluster.State, committed *allocator.Plan, took time.Dur
 func (u *unrest) reset(about uint64) {
 	u.about, u.moves, u.worst, u.slow, u.work = about, map[shards.ShardID]int{}, 0, 0, nil
 	u.left, u.back, u.swings, u.until = map[shards.ShardID]map[shards.NodeID]bool{}, map[shards.ShardID]int{}, 0, time.Time{}
+}
+
+// commanded notes that an operator moves something: what follows until all is at rest is an answer to that, of this shard or of others.
+func (u *unrest) commanded() { u.asked = map[shards.ShardID]int{} }
+
+// answers says whether a move is laid to an operator's command.
+func (u *unrest) answers(shard shards.ShardID) bool {
+	if u.asked == nil || u.asked[shard] >= mostAnswers {
+		return false
+	}
+	u.asked[shard]++
+	return true
+}
+
+// settled says that nothing moves, and that the plan moves nothing that need not.
+func settled(s *cluster.State, plan *allocator.Plan) bool {
+	return !slices.ContainsFunc(s.Shards, func(r cluster.Shard) bool {
+		return r.HandTo != 0 || slices.ContainsFunc(r.Copies, func(c cluster.Copy) bool { return c.Source != 0 })
+	}) && !slices.ContainsFunc(plan.Decisions, func(d allocator.Decision) bool {
+		return (d.Lane == allocator.Evacuate || d.Lane == allocator.Balance) && (d.Move.Kind != 0 || d.Verdict == policies.Throttle)
+	})
 }
 
 // moved counts a move that was committed.

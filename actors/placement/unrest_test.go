@@ -60,6 +60,41 @@ func TestUnrest(t *testing.T) {
 	}
 }
 
+// What follows an operator's command is no unrest of a policy's, be it of another shard; what goes on and on is, and so is what comes when all has been at rest.
+func TestUnrestAfterAnOperator(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := &cluster.State{Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{{Name: "spare", Active: cluster.PolicyUse{Version: 1}, Since: 990}},
+		Shards: []cluster.Shard{{ID: 7, Copies: []cluster.Copy{{ID: 1, Node: "n1"}}}}}
+	move := &allocator.Plan{Rows: []cluster.RowChange{{Shard: 7}}, Decisions: []allocator.Decision{{Lane: allocator.Evacuate, Shard: 7, Move: cluster.Move{Kind: cluster.MoveAllocate, Source: 1, Node: "n2"}}}}
+	u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
+	note := func(plan *allocator.Plan, times int) *cluster.RetirePolicy {
+		for range times {
+			u.note(s, plan, 0, nil, now)
+		}
+		return u.verdict(s, now)
+	}
+	for i := range 3 { // each command has its answers
+		u.commanded()
+		if r := note(move, mostAnswers); r != nil || u.moves[7] != 0 {
+			t.Fatalf("after %d commands: %+v, with moves %v", i+1, r, u.moves)
+		}
+	}
+	if r := note(move, 3); r == nil || r.Name != "spare" {
+		t.Errorf("of what goes on after a command: %+v", r)
+	}
+	s.PoliciesAt++
+	u.commanded()
+	s.Shards[0].HandTo = 2
+	if note(&allocator.Plan{}, 1); u.asked == nil {
+		t.Error("a hand-over is under way, and it is over")
+	}
+	s.Shards[0].HandTo = 0
+	note(&allocator.Plan{}, 1)
+	if r := note(move, 3); r == nil {
+		t.Error("all was at rest, and what is moved then is laid to the operator")
+	}
+}
+
 // A copy that takes four minutes for each move goes to and fro three times within thirteen, which is longer than a probation. One that is moved as
 // often, but never comes back, and one that began to swing when the probation was over, are nobody's fault.
 func TestLargeShardsThatSwing(t *testing.T) {
