@@ -43,7 +43,8 @@ func (p *planner) evacuate(i int) {
 			p.wait(Evacuate, i, verdict, fmt.Sprintf("copy c%d of %s cannot remain on node %s, and %s", c.ID, p.name(r.ID), node, whyNowhere(verdict)), candidates)
 			continue
 		}
-		why := p.in.Policies.Explain(p.view, &policies.Question{Capability: policies.Remain, Keyspace: q.Keyspace, Shard: r, Copy: &c}, p.node(c.Node))
+		q.Capability = policies.Remain
+		why := p.in.Policies.Explain(p.view, q, p.node(c.Node))
 		reason := fmt.Sprintf("copy c%d of %s moves from node %s to %s: %s", c.ID, p.name(r.ID), node, p.view.Nodes[n].Name, why.Decisive().Reason)
 		p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[n].ID, Source: c.ID, Reason: reason}, verdict, candidates)
 		return

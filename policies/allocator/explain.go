@@ -143,8 +143,9 @@ func Permit(in Input, id shards.ShardID, m *cluster.Move) (policies.Explanation,
 	q := &policies.Question{Capability: policies.Allocate, Keyspace: in.State.Keyspace(id.Keyspace()), Shard: r}
 	node := m.Node
 	switch m.Kind {
-	case cluster.MoveAllocate:
+	case cluster.MoveAllocate: // of a copy that leads the lead goes along
 		q.Copy = r.Copy(m.Source)
+		q.Primary = q.Copy != nil && q.Copy.ID == r.Primary
 	case cluster.MoveCreate, cluster.MoveEmpty:
 		q.New, q.Primary = true, true
 	case cluster.MovePromote, cluster.MoveHandTo:

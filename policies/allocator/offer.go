@@ -71,6 +71,7 @@ func Counter(in Input, id shards.ShardID, m *cluster.Move) (*Offer, error) {
 	p.look()
 	r := in.State.Shard(id)
 	q := &policies.Question{Capability: policies.Allocate, Keyspace: in.State.Keyspace(id.Keyspace()), Shard: r, Copy: r.Copy(m.Source)}
+	q.Primary = q.Copy != nil && q.Copy.ID == r.Primary
 	s := p.solver(false)
 	for _, n := range s.coolest(q, offered) {
 		o.Nodes = append(o.Nodes, p.view.Nodes[n].Name)
