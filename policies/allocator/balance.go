@@ -87,7 +87,7 @@ func (s *solver) mayLeave(i, slot int) bool {
 func (s *solver) mayEnter(i, slot, node int) bool {
 	r, c := s.p.row(i), s.copyIn(i, slot)
 	q := &policies.Question{Capability: policies.Allocate, Keyspace: s.p.keyspace(i), Shard: r, Copy: c, Primary: c.ID == r.Primary, Place: i}
-	if q.Primary && s.p.behind(i, node) != "" { // its lead would go along
+	if !s.p.possible(r, node) || q.Primary && s.p.behind(i, node) != "" { // its lead would go along
 		return false
 	}
 	return s.p.in.Policies.On(s.p.view, q, node).Verdict() == policies.Yes

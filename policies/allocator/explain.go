@@ -70,7 +70,9 @@ func Explain(in Input, id shards.ShardID) (*Explanation, error) {
 	another := &policies.Question{Keyspace: k, Shard: r, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
 	for n := range p.view.Nodes {
 		another.Capability = policies.Allocate
-		e.Nodes = append(e.Nodes, in.Policies.Explain(p.view, another, n))
+		may := in.Policies.Explain(p.view, another, n)
+		p.addPossible(&may, r, n)
+		e.Nodes = append(e.Nodes, may)
 		another.Capability = policies.Start
 		e.Starts = append(e.Starts, in.Policies.Explain(p.view, another, n))
 	}
@@ -128,6 +130,7 @@ func (p *planner) mayTake(q *policies.Question, n int) policies.Explanation {
 	q.Capability = policies.Start
 	s := p.in.Policies.Explain(p.view, q, n)
 	e.Verdict, e.Words = max(e.Verdict, s.Verdict), append(e.Words, s.Words...)
+	p.addPossible(&e, q.Shard, n)
 	return e
 }
 

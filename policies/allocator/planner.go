@@ -32,6 +32,7 @@ type planner struct {
 	primaries [][]int // the same of its primaries
 	pairs     []int   // where nodes are few: primary's node · nodes + replica's node: shards that both have
 	handing   []int   // by node: shards that it is to hand over
+	shut      []int32 // nodes that can take no copy at all: see possible.go
 	delay     int64   // ticks that a dead node's copies are waited for
 	budgeted  bool    // relocations for balance are counted
 
@@ -85,6 +86,7 @@ func (p *planner) look() {
 	} else {
 		p.view = policies.NewView(s, facts)
 	}
+	p.lookBarred()
 	p.plan.Decisions = make([]Decision, 0, min(len(p.view.Unsettled()), MaxRows))
 	if next := p.in.Policies.Next(p.view); next > 0 {
 		p.lookAgain(next)

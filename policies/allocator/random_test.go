@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -345,8 +346,8 @@ func TestTwoLeadersPlanOnce(t *testing.T) {
 	w.evenAndGreen("in the end")
 }
 
-// A set of deciders that says YES to everything makes plans that the state refuses: these are not proposed, they are told of,
-// and what can be done is done.
+// A set of deciders that says YES to everything would have plans ask for what the state refuses: that is not proposed. All that can be
+// done is done, and what cannot is told of.
 func TestStateHasTheLastWord(t *testing.T) {
 	w := newWorld(t, 1)
 	for i := 1; i <= 4; i++ {
@@ -356,7 +357,7 @@ func TestStateHasTheLastWord(t *testing.T) {
 	w.keyspace("orders", 10, 1)
 	w.settle()
 	w.policies = &policies.Set{}
-	w.keyspace("carts", 10, 2)
+	w.keyspace("carts", 10, 3)
 	w.judge(nodeID(2), liveness.Dead, "killed")
 	w.ticks += 100000
 	refused := 0
@@ -367,6 +368,9 @@ func TestStateHasTheLastWord(t *testing.T) {
 			if d.Move.Kind == 0 && d.Verdict == policies.No {
 				refused++
 			}
+			if strings.Contains(d.Reason, "the state does not") {
+				t.Errorf("chosen although it is impossible: %s", d.Reason)
+			}
 		}
 	}
 	if refused == 0 {
@@ -375,6 +379,15 @@ func TestStateHasTheLastWord(t *testing.T) {
 	for _, r := range w.state.Shards {
 		if r.ID.Keyspace() == 0 && r.Primary == 0 {
 			t.Errorf("not promoted: %s", w.state.Describe(&r))
+		}
+		living := 0
+		for _, c := range r.Copies {
+			if w.alive(c.Node) {
+				living++
+			}
+		}
+		if want := min(3, w.state.Keyspace(r.ID.Keyspace()).Copies()); living != want {
+			t.Errorf("%d of %d copies that nodes could hold: %s", living, want, w.state.Describe(&r))
 		}
 	}
 }

@@ -22,6 +22,9 @@ func (s *solver) rules(problem *fit.Problem) {
 		last := first + space.Shards
 		problem.Classes[k].Row, problem.Classes[k].Scores, s.sure[k] = p.classRow(first, last, s.places != nil)
 		p.keep(problem.Classes[k].Row, k)
+		for _, n := range p.shut {
+			problem.Classes[k].Row[n] = fit.Refused
+		}
 		problem.Classes[k].PerHost = p.view.Settings.SameHost
 		names, _ := state.Scoped(space.Name, cluster.SettingAwareness)
 		if list := cluster.Names(names); attribute != "" && len(list) > 0 && list[0] == attribute {

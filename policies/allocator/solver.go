@@ -198,7 +198,7 @@ func (s *solver) find(i int, q *policies.Question) int {
 
 // mayStart says whether a node may have a copy, and may start now.
 func (p *planner) mayStart(q *policies.Question, n int) bool {
-	if p.in.Policies.On(p.view, q, n).Verdict() != policies.Yes {
+	if !p.possible(q.Shard, n) || p.in.Policies.On(p.view, q, n).Verdict() != policies.Yes {
 		return false
 	}
 	p.question = *q
@@ -246,5 +246,6 @@ func (p *planner) now(q *policies.Question, row policies.Row) policies.Row {
 	for n, a := range p.in.Policies.Ask(p.view, &starting) {
 		row.Raise(n, a)
 	}
+	p.bar(row, q.Shard)
 	return row
 }
