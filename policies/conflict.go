@@ -3,20 +3,28 @@ package policies
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 )
 
 // Rule is one of those that together leave a copy no node.
 type Rule struct {
 	Decider string
 	Nodes   int    // that it refuses
-	Alone   int    // of these, the nodes that no other rule of the conflict refuses: what giving it up would open
-	Node    string // the first of these, by name
+	Alone   int    // of these, the nodes that no other rule refuses: what giving it up would open
+	Node    string // the first of these, by name; or of those that no other rule of the conflict refuses
 	Reason  string // why that one
+	Too     []Too  // rules beside the conflict that refuse nodes which no other rule of it does
+}
+
+// Too is a rule that would have to be given up as well.
+type Too struct {
+	Decider string
+	Nodes   int // that it refuses, of those that the rule alone does in the conflict
 }
 
 // Conflict is the smallest set of rules that together refuse every node, in the order in which the set asks them; nil if some
 // node is left. Of several as small it is the one whose rules come first. Giving up one of them opens the nodes that it alone
-// refuses, unless others beside the conflict refuse them too.
+// refuses; each also says which rules beside the conflict keep others closed.
 //
 //	          n1 n2 n3 n4
 //	alive      ▓  ·  ·  ·
@@ -44,26 +52,50 @@ func (s *Set) Conflict(v *View, q *Question) []Rule {
 	chosen := cover(refused, len(v.Nodes))
 	var rules []Rule
 	for at, i := range chosen {
-		own := append(mask(nil), refused[i]...)
+		own := append(mask(nil), refused[i]...) // what no other rule of the conflict refuses
 		for other, j := range chosen {
 			if other != at {
 				own.without(refused[j])
 			}
 		}
-		example := own
-		if own.count() == 0 { // no smallest set has such a rule; but the example is not to depend on that
-			example = refused[i]
+		rule := Rule{Decider: deciders[i].Name(), Nodes: refused[i].count()}
+		alone := append(mask(nil), own...)
+		for j := range refused {
+			if both := own.shared(refused[j]); j != i && both > 0 {
+				rule.Too = append(rule.Too, Too{deciders[j].Name(), both})
+				alone.without(refused[j])
+			}
+		}
+		example := alone
+		for _, wider := range []mask{own, refused[i]} { // of a smallest set each rule has such a node; but the example is not to depend on that
+			if example.count() == 0 {
+				example = wider
+			}
 		}
 		n := example.first()
-		rules = append(rules, Rule{Decider: deciders[i].Name(), Nodes: refused[i].count(), Alone: own.count(), Node: v.Nodes[n].Name,
-			Reason: deciders[i].Reason(v, q, n, rows[i][n])})
+		rule.Alone, rule.Node, rule.Reason = alone.count(), v.Nodes[n].Name, deciders[i].Reason(v, q, n, rows[i][n])
+		rules = append(rules, rule)
 	}
 	return rules
 }
 
+// maxToo bounds the other rules that a sentence names.
+const maxToo = 3
+
 // String says what the rule does to the conflict.
 func (r *Rule) String() string {
-	return fmt.Sprintf("[%s] refuses %d nodes, %d of them alone, as %s: %s", r.Decider, r.Nodes, r.Alone, r.Node, r.Reason)
+	var too []string
+	for _, x := range r.Too[:min(maxToo, len(r.Too))] {
+		too = append(too, fmt.Sprintf("%d also [%s]", x.Nodes, x.Decider))
+	}
+	if more := len(r.Too) - len(too); more > 0 {
+		too = append(too, fmt.Sprintf("and %d more", more))
+	}
+	others := ""
+	if len(too) > 0 {
+		others = " (" + strings.Join(too, ", ") + ")"
+	}
+	return fmt.Sprintf("[%s] refuses %d nodes, %d of them alone%s, as %s: %s", r.Decider, r.Nodes, r.Alone, others, r.Node, r.Reason)
 }
 
 // mask is a set of nodes.
@@ -80,6 +112,13 @@ func (m mask) without(other mask) {
 	for i := range m {
 		m[i] &^= other[i]
 	}
+}
+
+func (m mask) shared(other mask) (n int) {
+	for i, word := range m {
+		n += bits.OnesCount64(word & other[i])
+	}
+	return n
 }
 
 func (m mask) first() int {

@@ -38,9 +38,13 @@ func TestSmallestConflict(t *testing.T) {
 	}{
 		{[]firm{{"a", 0b011}, {"b", 0b010}}, ""},
 		{nil, ""},
-		{[]firm{{"a", 0b011}, {"b", 0b110}, {"c", 0b111}}, "[c] refuses 3 nodes, 3 of them alone, as A: c is against A"},
+		{[]firm{{"a", 0b011}, {"b", 0b110}, {"c", 0b111}}, "[c] refuses 3 nodes, 0 of them alone (2 also [a], 2 also [b]), as A: c is against A"},
+		{[]firm{{"c", 0b111}, {"x", 0b001}, {"y", 0b001}, {"z", 0b001}, {"w", 0b010}},
+			"[c] refuses 3 nodes, 1 of them alone (1 also [x], 1 also [y], 1 also [z], and 1 more), as C: c is against C"},
+		{[]firm{{"filter", 0b011}, {"awareness", 0b011}, {"same_node", 0b100}},
+			"[filter] refuses 2 nodes, 0 of them alone (2 also [awareness]), as A: filter is against A; [same_node] refuses 1 nodes, 1 of them alone, as C: same_node is against C"},
 		{[]firm{{"a", 0b001}, {"b", 0b010}, {"c", 0b110}, {"d", 0b011}, {"e", 0b101}},
-			"[a] refuses 1 nodes, 1 of them alone, as A: a is against A; [c] refuses 2 nodes, 2 of them alone, as B: c is against B"},
+			"[a] refuses 1 nodes, 0 of them alone (1 also [d], 1 also [e]), as A: a is against A; [c] refuses 2 nodes, 0 of them alone (1 also [b], 1 also [d], 1 also [e]), as B: c is against B"},
 		{[]firm{{"a", 0b011}, {"b", 0b110}}, "[a] refuses 2 nodes, 1 of them alone, as A: a is against A; [b] refuses 2 nodes, 1 of them alone, as C: b is against C"},
 	} {
 		s := Set{}
