@@ -125,6 +125,16 @@ func (w *World) keyspaces() (out []KeyspaceHealth) {
 	return out
 }
 
+// homeless says that a plan found no place for a copy: one that is missing, or may not stay where it is. A shard without a primary is red
+// instead; and what is refused for evenness, or of copies that are too many, is no loss.
+func homeless(d *allocator.Decision) bool {
+	switch d.Lane {
+	case allocator.Create, allocator.Missing, allocator.Evacuate:
+		return d.Move.Kind == 0 && d.Verdict == policies.No
+	}
+	return false
+}
+
 // unplaceable explains what the last plan found no place for.
 func (w *World) unplaceable(r *Rehearsal) error {
 	if w.plan == nil {
@@ -133,7 +143,7 @@ func (w *World) unplaceable(r *Rehearsal) error {
 	seen := map[shards.ShardID]bool{}
 	for i := range w.plan.Decisions {
 		d := &w.plan.Decisions[i]
-		if d.Move.Kind != 0 || d.Verdict != policies.No || seen[d.Shard] || d.Lane == allocator.Emergency {
+		if !homeless(d) || seen[d.Shard] {
 			continue
 		}
 		seen[d.Shard] = true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/deciders"
 )
 
@@ -79,6 +80,32 @@ func TestRehearsalNamesWhatIsLost(t *testing.T) {
 	}
 	if _, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"node", "n7"}, false, time.Hour); err == nil {
 		t.Error("a node that there is not was lost")
+	}
+}
+
+// What is refused for evenness alone is not a copy without a place, and lets no loss fail.
+func TestRefusedEvennessIsNoLoss(t *testing.T) {
+	w := played(t, "nodes 3 disk=1tb\nkeyspace orders shards=5 replicas=1\neval 5m seed=1\n")
+	w.plan = &allocator.Plan{}
+	for i, lane := range []allocator.Lane{allocator.Emergency, allocator.Create, allocator.Missing, allocator.Evacuate, allocator.Balance, allocator.Surplus} {
+		id := w.State.Shards[min(i, 4)].ID
+		w.plan.Decisions = append(w.plan.Decisions, allocator.Decision{Lane: lane, Shard: id, Name: lane.String(), Verdict: policies.No, Reason: "refused"})
+	}
+	r := &Rehearsal{Result: &Result{}}
+	if err := w.unplaceable(r); err != nil {
+		t.Fatal(err)
+	}
+	w.waiting(r.Result)
+	var names []string
+	for _, u := range r.Unplaceable {
+		names = append(names, u.Shard)
+	}
+	if !slices.Equal(names, []string{"create", "missing", "evacuate"}) || r.Result.Unplaceable != 3 || r.Waiting != 6 {
+		t.Errorf("no place for %v, %d in all; %d wait", names, r.Result.Unplaceable, r.Waiting)
+	}
+	w.plan.Decisions = w.plan.Decisions[4:]
+	if r = (&Rehearsal{Result: &Result{}}); w.unplaceable(r) != nil || !r.Survived() {
+		t.Errorf("the cluster does not get over a move for balance that is refused: %+v", r.Unplaceable)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/troupe-actors/troupe/policies"
-	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
@@ -49,7 +47,7 @@ func (w *World) waiting(r *Result) {
 			continue
 		}
 		r.Waiting++
-		if d.Verdict == policies.No && d.Lane != allocator.Emergency { // a shard without a primary is red
+		if homeless(d) {
 			r.Unplaceable++
 		}
 		if len(r.Why) < maxWhy {
