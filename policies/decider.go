@@ -89,6 +89,12 @@ type Timer interface {
 	Next(v *View) int64
 }
 
+// Clocked is a Decider or a Scorer that, if LooksAtTime, may answer otherwise at any time and is no Timer that says when: who wants to
+// know looks again and again, as a placement leader does.
+type Clocked interface {
+	LooksAtTime() bool
+}
+
 // Digested is a Decider or Scorer whose mind is a module; the digest says which.
 type Digested interface {
 	Digest() string

@@ -141,6 +141,21 @@ func (s *Set) Next(v *View) (tick int64) {
 	return tick
 }
 
+// LooksAtTime says whether somebody in the set is a Clocked one that does.
+func (s *Set) LooksAtTime() bool {
+	for _, d := range s.Deciders {
+		if c, ok := d.(Clocked); ok && c.LooksAtTime() {
+			return true
+		}
+	}
+	for _, x := range s.Scorers {
+		if c, ok := x.(Clocked); ok && c.LooksAtTime() {
+			return true
+		}
+	}
+	return false
+}
+
 // Names lists deciders, then scorers, each with the digest of its module if its mind is one, as in "same_node" or
 // "tenants@9f86d081".
 func (s *Set) Names() []string {

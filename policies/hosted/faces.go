@@ -1,8 +1,11 @@
 package hosted
 
 import (
+	"slices"
+
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/wasm"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // as gives the decider the faces that its module has beside those of all: a policies.Set asks differently for each.
@@ -81,6 +84,11 @@ func (d *Decider) IsBlind() bool {
 func (d *Decider) KeepsApart() bool {
 	t, ok := d.v.twin.(policies.Spreader)
 	return ok && t.KeepsApart()
+}
+
+// LooksAtTime says whether a module that is none of the house needs the time: of those of the house the twins know when it changes something.
+func (m *mind) LooksAtTime() bool {
+	return !m.v.BuiltIn() && (slices.Contains(m.v.needs, abi.Now) || slices.Contains(m.v.needs, abi.Ticks))
 }
 
 // Next is when time alone changes an answer of a module of the house: what its twin knows. Others are asked anew at each plan.

@@ -74,6 +74,22 @@ func (twin) Reason(*policies.View, *policies.Question, int, policies.Answer) str
 	return "the twin says so"
 }
 
+// Who plans is told of modules that look at the time: these know nothing of when they will say something else.
+func TestModulesThatLookAtTheTime(t *testing.T) {
+	for _, c := range []struct {
+		needs string
+		want  bool
+	}{{"now", true}, {"ticks", true}, {"node_copies", false}} {
+		v := load(t, engine(t), fixture(t, "hostile/yes", abi.Manifest{Needs: []string{c.needs}}))
+		if got := with(v).LooksAtTime(); got != c.want {
+			t.Errorf("a decider that needs %s: %v", c.needs, got)
+		}
+	}
+	if with().LooksAtTime() {
+		t.Error("those of the house say when")
+	}
+}
+
 // DESIGN.md section 5: "the built-in safe set takes over". A module of the house that fails is answered for by its twin: at
 // each fault, and for good after three.
 func TestTwinTakesOver(t *testing.T) {

@@ -48,9 +48,14 @@ func (r *Rehearsal) Survived() bool { return len(r.Gone) == 0 && len(r.Unplaceab
 // maxListed bounds the shards that a rehearsal explains.
 const maxListed = 20
 
+// rehearsedLooks bounds the looks for the sake of policies that look at the time: one a minute of a day, since clusters may be large, and
+// there may be many parts to lose.
+const rehearsedLooks = 1440
+
 // Rehearse loses a part of the cluster that a leader saw, and lets what follows come to its end, for as long as horizon at most.
 func Rehearse(in allocator.Input, set *policies.Set, p Part, silent bool, horizon time.Duration) (*Rehearsal, error) {
 	w := Copy(in, set)
+	w.patience = horizon / rehearsedLooks
 	r := &Rehearsal{Part: p, Lost: p.Kind + " " + p.Name, Nodes: []string{}, Gone: []string{}, Unplaceable: []Unplaceable{}, Unmeasured: w.Unmeasured()}
 	lost := map[shards.NodeID]bool{}
 	for i := range in.State.Members {

@@ -118,7 +118,8 @@ func (w *World) Run(title string, length time.Duration, events []Event) (*Result
 }
 
 // A leader looks every lookPeriod, whatever happens. Here that is done while something waits, at intervals that double up to lookLimit:
-// a day of waiting is not ten thousand plans.
+// a day of waiting is not ten thousand plans. While a policy looks at the time it is done as a leader does it: nobody knows when the
+// policy changes its mind.
 const (
 	lookPeriod = 10 * time.Second
 	lookLimit  = time.Hour
@@ -146,6 +147,9 @@ func (w *World) soonest(began, end, looked int64, events []Event) int64 {
 	}
 	if w.vain > 0 {
 		closer(looked + max(w.step, w.ticksOf(min(lookPeriod<<min(w.vain-1, 20), lookLimit))))
+	}
+	if w.Policies.LooksAtTime() {
+		closer(looked + max(w.step, w.ticksOf(lookPeriod), w.ticksOf(w.patience)))
 	}
 	if w.restless {
 		closer(looked + max(w.step, w.ticksOf(lookPeriod)))

@@ -10,8 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/troupe-actors/troupe/policies"
+	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/deciders"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -169,6 +173,53 @@ func TestAssertsFail(t *testing.T) {
 	o, err = Play("x.txt", []byte(town+"eval 5m\nassert creations == 5\nassert creations >= 4\n"), Config{})
 	if err != nil || o.Untrue() != 1 || o.Asserts[0].Holds || o.Asserts[0].Figure != "4" || !strings.Contains(o.Text, "FAILS  line 4: creations == 5: it is 4") {
 		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// hours lets nothing stay on node n1 from ten in the evening on, and cannot say when that is.
+type hours struct{ clocked bool }
+
+func (h hours) LooksAtTime() bool { return h.clocked }
+func (hours) Name() string        { return "hours" }
+func (hours) PerShard() bool      { return false }
+func (hours) Remain(v *policies.View, _ *policies.Question, r policies.Row) {
+	if v.Now.Hour() >= 22 {
+		r.Raise(0, policies.Say(policies.No, 1))
+	}
+}
+func (h hours) Allocate(v *policies.View, q *policies.Question, r policies.Row) { h.Remain(v, q, r) }
+func (hours) Reason(*policies.View, *policies.Question, int, policies.Answer) string {
+	return "it is late"
+}
+
+// A policy that looks at the time is followed when its time comes, as a leader that looks every ten seconds does; without one an eval in
+// which nothing happens takes hardly any look.
+func TestPoliciesWithHours(t *testing.T) {
+	for _, clocked := range []bool{true, false} {
+		var first time.Time
+		looks := 0
+		c := Config{
+			Rules: func(Rules) (*policies.Set, error) {
+				return &policies.Set{Deciders: append(deciders.All(), hours{clocked})}, nil
+			},
+			Planned: func(in allocator.Input, p *allocator.Plan) error {
+				if looks++; first.IsZero() && in.Now.Hour() >= 22 && p.Command() != nil {
+					first = in.Now
+				}
+				return nil
+			},
+		}
+		o, err := Play("x.txt", []byte("now 2026-03-01T21:30:05Z\nnodes 3 disk=1tb\nkeyspace orders shards=6 replicas=1 data=1gb\neval 1h seed=1\n"), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies, _ := o.World.holds("n1")
+		switch late := first.Sub(time.Date(2026, 3, 1, 22, 0, 0, 0, time.UTC)); {
+		case clocked && (late < 0 || late > lookPeriod || copies != 0):
+			t.Errorf("planned at %v, and n1 holds %d copies", first, copies)
+		case !clocked && looks > 20:
+			t.Errorf("%d looks for nothing", looks)
+		}
 	}
 }
 

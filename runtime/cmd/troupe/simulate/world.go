@@ -40,9 +40,10 @@ type World struct {
 	epoch    time.Time // what the calendar said at tick 0
 	seed     uint64
 	dice     *rand.Rand
-	step     int64   // ticks between two looks
-	noise    float64 // by how much of it what is measured of a shard's cores is off
-	restless bool    // changes(), as of the last line of the script that has to do with it: the leader looks every lookPeriod
+	step     int64         // ticks between two looks
+	noise    float64       // by how much of it what is measured of a shard's cores is off
+	patience time.Duration // looks for the sake of policies that look at the time are so far apart at least
+	restless bool          // changes(), as of the last line of the script that has to do with it: the leader looks every lookPeriod
 	jobs     map[shards.CopyID]*job
 	order    []shards.CopyID // of jobs, as the table has them
 	due      []deed          // handed over or heard of at a tick, in order
