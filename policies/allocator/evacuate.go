@@ -33,6 +33,9 @@ func (p *planner) evacuate(i int) {
 			continue
 		}
 		c := r.Copies[at]
+		if p.leadsAlone(i, &c) {
+			continue
+		}
 		if p.full(i) {
 			return
 		}
@@ -49,6 +52,45 @@ func (p *planner) evacuate(i int) {
 		p.do(Evacuate, i, cluster.Move{Kind: cluster.MoveAllocate, Node: p.view.Nodes[n].ID, Source: c.ID, Reason: reason}, verdict, candidates)
 		return
 	}
+}
+
+// leadsAlone says of a copy that may not remain that it may for all but the lead, which another copy can have: then shed hands that over, and
+// nothing is copied.
+//
+//	N1 leads, and may not ─ hand over ─► N2, in sync        the copy on N1 stays
+//
+// Its node must be one that rules want no lead on (Promote): balance would else hand it back. And the other must be one that may remain
+// as a leader: it would else go on from there.
+func (p *planner) leadsAlone(i int, c *cluster.Copy) bool {
+	r := p.row(i)
+	if c.ID != r.Primary {
+		return false
+	}
+	q := &policies.Question{Capability: policies.Promote, Keyspace: p.keyspace(i), Shard: r, Copy: c, Primary: true, Place: i}
+	now := p.in.Policies.On(p.view, q, p.node(c.Node)).Verdict()
+	if now == policies.Yes {
+		return false
+	}
+	q.Capability, q.Primary = policies.Remain, false
+	if p.in.Policies.On(p.view, q, p.node(c.Node)).Verdict() == policies.No {
+		return false
+	}
+	q.Primary = true
+	for at := range r.Copies {
+		other := &r.Copies[at]
+		if other.ID == r.Primary || !p.named(other) || !p.heir(other) {
+			continue
+		}
+		n := p.node(other.Node)
+		q.Capability, q.Copy = policies.Promote, c // as shed asks
+		if p.in.Policies.On(p.view, q, n).Verdict() >= now {
+			continue
+		}
+		if q.Capability, q.Copy = policies.Remain, other; p.in.Policies.On(p.view, q, n).Verdict() != policies.No {
+			return true
+		}
+	}
+	return false
 }
 
 // shed asks a primary to hand over if another in-sync copy is on a node where deciders would rather have it. Of a suspect it

@@ -9,22 +9,36 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// nolead lets some nodes hold copies, and lead none: as rules of users do who have nodes that may be taken from them.
-type nolead []string
+// leadRule refuses nodes by name, as rules of users do who have nodes that may be taken from them.
+type leadRule struct {
+	lead    []string // where no copy may be put or remain that leads
+	hold    []string // nor any other
+	promote []string // where none may be promoted
+}
 
-func (d nolead) Name() string   { return "nolead" }
-func (d nolead) PerShard() bool { return false }
-func (d nolead) refuse(v *policies.View, q *policies.Question, r policies.Row) {
+// nolead lets nodes hold copies, and lead none.
+func nolead(names ...string) leadRule { return leadRule{lead: names, promote: names} }
+
+func (d leadRule) Name() string   { return "nolead" }
+func (d leadRule) PerShard() bool { return false }
+func (d leadRule) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
 	for n := range v.Nodes {
-		if q.Primary && slices.Contains(d, v.Nodes[n].Name) {
+		if name := v.Nodes[n].Name; q.Primary && slices.Contains(d.lead, name) || slices.Contains(d.hold, name) {
 			r.Raise(n, policies.Say(policies.No, 1))
 		}
 	}
 }
-func (d nolead) Allocate(v *policies.View, q *policies.Question, r policies.Row) { d.refuse(v, q, r) }
-func (d nolead) Remain(v *policies.View, q *policies.Question, r policies.Row)   { d.refuse(v, q, r) }
-func (d nolead) Promote(v *policies.View, q *policies.Question, r policies.Row)  { d.refuse(v, q, r) }
-func (d nolead) Reason(v *policies.View, _ *policies.Question, node int, _ policies.Answer) string {
+func (d leadRule) Remain(v *policies.View, q *policies.Question, r policies.Row) {
+	d.Allocate(v, q, r)
+}
+func (d leadRule) Promote(v *policies.View, _ *policies.Question, r policies.Row) {
+	for n := range v.Nodes {
+		if slices.Contains(d.promote, v.Nodes[n].Name) {
+			r.Raise(n, policies.Say(policies.No, 1))
+		}
+	}
+}
+func (d leadRule) Reason(v *policies.View, _ *policies.Question, node int, _ policies.Answer) string {
 	return v.Nodes[node].Name + " is a spot node, and leads nothing"
 }
 
@@ -36,7 +50,7 @@ func spots(t *testing.T, shards, replicas int, names ...string) *world {
 	}
 	w.keyspace("orders", shards, replicas)
 	w.settle()
-	w.policies.Deciders = append(w.policies.Deciders, nolead(names))
+	w.policies.Deciders = append(w.policies.Deciders, nolead(names...))
 	return w
 }
 
@@ -66,7 +80,7 @@ func TestMovesOfALeaderSayThatItLeads(t *testing.T) {
 	w.keyspace("orders", 8, 1)
 	w.policies.Deciders = w.policies.Deciders[:len(w.policies.Deciders)-1]
 	w.settle()
-	w.policies.Deciders = append(w.policies.Deciders, nolead{"N2", "N3"})
+	w.policies.Deciders = append(w.policies.Deciders, nolead("N2", "N3"))
 	if r = w.leadOf(1); r.CopyOn(nodeID(2)) != nil {
 		wish.Node = nodeID(3)
 	}
@@ -92,4 +106,66 @@ func TestEvacuationsOfLeadersSayWhy(t *testing.T) {
 		}
 	}
 	t.Error("the copy that leads is not moved")
+}
+
+// kinds counts the moves of each kind since it was asked last.
+func (w *world) kinds() map[cluster.MoveKind]int {
+	kinds := map[cluster.MoveKind]int{}
+	for _, m := range w.moves {
+		kinds[m.Kind]++
+	}
+	w.moves = nil
+	return kinds
+}
+
+// Where a copy may stay but for its lead, and another may lead, the lead is handed over and nothing is copied.
+func TestLeadsAreHandedOverAndNotMoved(t *testing.T) {
+	for _, measured := range []bool{false, true} {
+		w := lenient(t, 4, measured)
+		w.keyspace("orders", 16, 1)
+		if measured {
+			w.weighAll()
+		}
+		w.settle()
+		w.leadOf(2)
+		w.kinds()
+		w.policies.Deciders = append(w.policies.Deciders, nolead("N2"))
+		w.settle()
+		kinds := w.kinds()
+		if kinds[cluster.MoveAllocate] != 0 || kinds[cluster.MoveHandTo] == 0 || !strings.Contains(w.spread(), "N2 8/0") {
+			t.Errorf("measured %v: %v, and %s", measured, kinds, w.spread())
+		}
+	}
+}
+
+// What nobody else can lead is moved. So is what a rule lets be promoted again where it may not stay: a hand-over would be undone.
+func TestLeadsThatNobodyElseCanHaveAreMoved(t *testing.T) {
+	for name, c := range map[string]struct {
+		replicas int
+		rule     policies.Decider
+	}{
+		"no replica":          {0, nolead("N2")},
+		"none may lead":       {1, nolead("N1", "N2", "N3")},
+		"it would come back":  {1, leadRule{lead: []string{"N2"}}},
+		"it would not stay":   {1, leadRule{lead: []string{"N1", "N2", "N3"}, promote: []string{"N2"}}},
+		"no replica may stay": {1, leadRule{hold: []string{"N2"}, promote: []string{"N2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := lenient(t, 4, false)
+			w.keyspace("orders", 16, c.replicas)
+			w.settle()
+			w.leadOf(2)
+			w.kinds()
+			w.policies.Deciders = append(w.policies.Deciders, c.rule)
+			moved := 0
+			for _, d := range Make(w.input()).Decisions {
+				if r := w.state.Shard(d.Shard); d.Lane == Evacuate && d.Move.Kind == cluster.MoveAllocate && r.PrimaryCopy().ID == d.Move.Source && r.PrimaryCopy().Node == nodeID(2) {
+					moved++
+				}
+			}
+			if moved == 0 {
+				t.Error("nothing of what N2 leads is moved")
+			}
+		})
+	}
 }
