@@ -71,6 +71,15 @@ func (c clusterAPI) PolicyNews(ctx context.Context, q admin.PolicyQuestion) (adm
 	return out, nil
 }
 
+// Audition has the placement leader try a module with settings.
+func (c clusterAPI) Audition(ctx context.Context, digest cluster.Digest, settings string) (admin.Audition, error) {
+	found, err := c.node.placement.Audition(ctx, placement.Candidate{Digest: digest, Settings: settings})
+	if err != nil {
+		return admin.Audition{}, err
+	}
+	return admin.Audition(*found), nil
+}
+
 func comparisonOf(k *placement.Comparison) admin.Comparison {
 	out := admin.Comparison{
 		Number: k.Number, At: k.At, Term: k.Term, Version: k.Version, Asked: k.Asked, Shards: k.Shards, Unlisted: k.More, Faults: k.Faults,

@@ -87,11 +87,7 @@ func (q *question) parts() (n int) {
 var limits = wire.Limits{Depth: 12, Elements: 4 << 20}
 
 func (p *Placement) forward(ctx context.Context, q *question, a *answer) error {
-	leader, _ := p.c.Group.Leader()
-	if leader == "" || leader == p.c.Self || p.c.Call == nil {
-		return errNotHere
-	}
-	body, err := p.c.Call(ctx, leader, wire.Marshal(*q))
+	body, err := p.ask(ctx, wire.Marshal(*q))
 	if err != nil {
 		return err
 	}
@@ -104,8 +100,24 @@ func (p *Placement) forward(ctx context.Context, q *question, a *answer) error {
 	return nil
 }
 
+// ask has the leader answer.
+func (p *Placement) ask(ctx context.Context, body []byte) ([]byte, error) {
+	leader, _ := p.c.Group.Leader()
+	if leader == "" || leader == p.c.Self || p.c.Call == nil {
+		return nil, errNotHere
+	}
+	return p.c.Call(ctx, leader, body)
+}
+
 // Serve answers another node's question, where this node leads.
 func (p *Placement) Serve(ctx context.Context, body []byte) ([]byte, error) {
+	if c := (Candidate{}); wire.Unmarshal(body, limits, &c) == nil {
+		found, err := p.audition(&c)
+		if err != nil {
+			return nil, err
+		}
+		return wire.Marshal(*found), nil
+	}
 	q := &question{}
 	if err := wire.Unmarshal(body, limits, q); err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}

@@ -45,6 +45,9 @@ type Cluster interface {
 	// PolicyNews has the placement leader say what is new about policies.
 	PolicyNews(ctx context.Context, q PolicyQuestion) (PolicyNews, error)
 
+	// Audition has the placement leader give a module the settings that it is to have, and the state, before that is committed.
+	Audition(ctx context.Context, digest cluster.Digest, settings string) (Audition, error)
+
 	// Transfer makes another member the leader of the metadata group, and so the placement leader. It returns when that leads.
 	Transfer(ctx context.Context, to shards.NodeID) error
 

@@ -22,12 +22,13 @@ type agreed struct {
 	state    *cluster.State
 	newer    chan struct{}
 	evidence Evidence
-	mute     shards.NodeID   // does not answer
-	silent   shards.NodeID   // does not even say that it will not
-	behind   uint64          // how many versions views lag
-	asked    Reroute         // the last one
-	news     PolicyNews      // about policies
-	cutFrom  []shards.NodeID // what Isolate was told
+	mute     shards.NodeID                                         // does not answer
+	silent   shards.NodeID                                         // does not even say that it will not
+	behind   uint64                                                // how many versions views lag
+	asked    Reroute                                               // the last one
+	news     PolicyNews                                            // about policies
+	audition func(digest cluster.Digest, settings string) Audition // nil: every module does well
+	cutFrom  []shards.NodeID                                       // what Isolate was told
 	cutBoth  bool
 	books    map[shards.NodeID]*past.Book // what members remember; a change takes a second
 	seconds  int64
@@ -255,6 +256,13 @@ func (a *agreed) PolicyNews(_ context.Context, q PolicyQuestion) (n PolicyNews, 
 	}
 	n.Next = PolicyPlace{Node: nodeID(1), Term: 3, Number: q.After.Number + uint64(len(n.Lines)+len(n.Comparisons))}
 	return n, nil
+}
+
+func (a *agreed) Audition(_ context.Context, digest cluster.Digest, settings string) (Audition, error) {
+	if a.audition == nil {
+		return Audition{}, nil
+	}
+	return a.audition(digest, settings), nil
 }
 
 func (a *agreed) Explain(_ context.Context, id shards.ShardID, node shards.NodeID) (Explanation, error) {

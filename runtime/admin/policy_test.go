@@ -197,6 +197,48 @@ func withSpare(t *testing.T) (*agreed, *Client) {
 	return a, client
 }
 
+// What a module does not take, or fails at, is refused in its own words, and nothing is committed: neither in force nor in the shadow.
+func TestAuditionBeforeUse(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	n3 := Activation{Settings: map[string]*string{"nodes": text("n3")}}
+	if _, err := client.ActivatePolicy(ctx, "spare", n3); err != nil {
+		t.Fatal(err)
+	}
+	bad := Activation{Settings: map[string]*string{"nodes": text("22:00-6")}}
+	for _, x := range []struct {
+		found  Audition
+		status int
+		want   string
+	}{
+		{Audition{Problem: "it refuses the state with 1: nodes is 22:00-6", Refused: true}, 400, "version 1 of policy spare does not take these settings, and nothing was changed: it refuses the state with 1: nodes is 22:00-6"},
+		{Audition{Problem: "export can_allocate: unreachable"}, 409, "version 1 of policy spare fails when it is asked, and nothing was changed: export can_allocate: unreachable"},
+	} {
+		before := a.state
+		a.audition = func(digest cluster.Digest, settings string) Audition {
+			if digest != before.Policy("spare").At(1).Digest || settings != `{"nodes":"22:00-6"}` {
+				t.Errorf("tried is %s with %s", digest.Short(), settings)
+			}
+			return x.found
+		}
+		for verb, use := range map[string]func(context.Context, string, Activation) (Acknowledged, error){"activate": client.ActivatePolicy, "shadow": client.ShadowPolicy} {
+			_, err := use(ctx, "spare", bad)
+			var e *Error
+			if !errors.As(err, &e) || e.Status != x.status || !strings.Contains(e.Reason, x.want) || a.state != before {
+				t.Errorf("%s: %v, want %d %s", verb, err, x.status, x.want)
+			}
+		}
+	}
+	a.audition = func(cluster.Digest, string) Audition {
+		t.Error("tried, although it must not be in force")
+		return Audition{}
+	}
+	a.apply(t, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: a.state.Policy("spare").At(1).Digest, Policy: "spare", Reason: "it is not liked", At: 1}})
+	if _, err := client.ActivatePolicy(ctx, "spare", n3); err == nil || !strings.Contains(err.Error(), "is quarantined: it is not liked") {
+		t.Errorf("in quarantine: %v", err)
+	}
+}
+
 // What the cluster took back by itself is not put in force again by the verb that people type in a hurry.
 func TestRollbackToWhatWasTakenBack(t *testing.T) {
 	a, client := withSpare(t)

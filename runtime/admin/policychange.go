@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -35,6 +36,9 @@ func (s *Server) activatePolicy(x *exchange, _ *query) error {
 		return err
 	}
 	if command.Note, err = body.pass(x.r.Context(), c, state, command); err != nil {
+		return err
+	}
+	if err := audition(x.r.Context(), c, state, p, command.Version, command.Settings); err != nil {
 		return err
 	}
 	return s.propose(x, c, &cluster.Command{Activate: command})
@@ -75,6 +79,30 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 	return v.Number, settingsText(values), nil
 }
 
+// Audition is how a module does with settings that it is to have.
+type Audition struct {
+	Problem string // how it fails, as a sentence; empty: it does not
+	Refused bool   // it takes the settings not, or the state with them
+}
+
+// audition refuses what would fail as soon as it is asked: that costs the settings which are in force, and the module a quarantine. What must not be
+// in force anyway is the state's to refuse, in words of its own.
+func audition(ctx context.Context, c Cluster, state *cluster.State, p *cluster.Policy, version uint32, settings string) error {
+	digest := p.At(version).Digest
+	if state.Quarantined(digest) != nil || len(state.Unready(state.Module(digest))) > 0 {
+		return nil
+	}
+	switch found, err := c.Audition(ctx, digest, settings); {
+	case err != nil:
+		return err
+	case found.Refused:
+		return invalid("version %d of policy %s does not take these settings, and nothing was changed: %s", version, p.Name, found.Problem)
+	case found.Problem != "":
+		return conflict("version %d of policy %s fails when it is asked, and nothing was changed: %s", version, p.Name, found.Problem)
+	}
+	return nil
+}
+
 // shadowPolicy begins or ends a shadow.
 func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 	var body Activation
@@ -91,6 +119,9 @@ func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 	command := &cluster.ShadowPolicy{Name: p.Name}
 	if !body.Off {
 		if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
+			return err
+		}
+		if err := audition(x.r.Context(), c, state, p, command.Version, command.Settings); err != nil {
 			return err
 		}
 	}

@@ -1,5 +1,5 @@
 /* keep_off keeps copies off nodes that its setting nodes names. With another mood than well it misbehaves, for the tests of what
- * happens then.
+ * happens then; as newly_trap and newly_spin only when it is asked about a shard's first copy, which is after it was looked at.
  *
  *     clang-19 --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all \
  *         -Wl,-z,stack-size=16384 -o keep_off.wasm keep_off.c
@@ -16,9 +16,9 @@ static int32_t prepare(void) {
 
 static int mood(const char *is) { return same(setting_text("mood"), c_string(is)); }
 
-static void misbehave(void) {
-	if (mood("trap")) __builtin_trap();
-	if (mood("spin"))
+static void misbehave(int first) {
+	if (mood("trap") || (first && mood("newly_trap"))) __builtin_trap();
+	if (mood("spin") || (first && mood("newly_spin")))
 		for (volatile int i = 0;; i++) {
 		}
 }
@@ -31,13 +31,13 @@ static int kept(int32_t n) {
 }
 
 RULE(can_allocate) {
-	misbehave();
+	misbehave(flags & FLAG_NEW);
 	EACH_NODE(n)
 		if (kept(n)) say(n, NO, 1);
 }
 
 RULE(can_remain) {
-	misbehave();
+	misbehave(0);
 	EACH_NODE(n)
 		if (kept(n)) say(n, NO, 1);
 	if (mood("restless") && copy != NONE) say(copy_node(copy), NO, 2);

@@ -102,7 +102,8 @@ func policyActivateCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "activate NAME", Short: "put a version in force, with its settings", Args: cobra.ExactArgs(1),
 		Long: `Puts a version in force from one plan to the next, on all nodes alike; what was in force before is kept for rollback. Every node that
-may lead must be able to run it. For five minutes the leader takes it back by itself if plans stall or a shard is moved again and
+may lead must be able to run it. The leader tries it first, with its settings, on the cluster as it is: what it does not take, or fails
+at, is refused, and nothing is changed. For five minutes the leader takes it back by itself if plans stall or a shard is moved again and
 again; a module that fails three times is quarantined at any time. The verb has the leader make a plan with it at once, waits ten
 seconds at most for that, and then looks whether it is still in force.
 
@@ -111,7 +112,8 @@ With --require-shadow it must have been in the shadow, as it is to be, for so ma
 answered them as recorded. Setting cluster.policies.gate requires the one, the other or both of every activation; --force-gate passes
 over it, and troupe policy inspect says so.
 
-Exit codes: 0 in force · 4 refused: by a node that cannot run it, by a quarantine, or by the gate; or in force no more when it looks`,
+Exit codes: 0 in force · 4 refused: by the module itself, by a node that cannot run it, by a quarantine, or by the gate; or in force
+no more when it looks`,
 		Example: `  troupe policy activate spare --set nodes=n3
   troupe policy activate spare --version 2 --require-shadow 10 --max-flips 0 --max-moves 20
   troupe settings set 'cluster.policies.gate=vectors=3, plans=10, moves=20, bytes=50gb'

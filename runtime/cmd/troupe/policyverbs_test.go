@@ -39,7 +39,7 @@ func TestPolicyVerbs(t *testing.T) {
 	}{
 		{"policy list", 0, []string{"same_node", "house", "0 B of modules; at most 32.0 MiB"}},
 		{"policy inspect spare", 3, []string{`no policy "spare"; none was pushed`}},
-		{"policy inspect " + one, 0, []string{"answers allocate, remain", "keep_off 1.0.0, hard, per shard", "reads node_name, copy_node", "reason 1: node {node}", "well|trap|spin|restless"}},
+		{"policy inspect " + one, 0, []string{"answers allocate, remain", "keep_off 1.0.0, hard, per shard", "reads node_name, copy_node", "reason 1: node {node}", "well|trap|spin|restless|newly_trap|newly_spin"}},
 		{"policy push policyverbs_test.go", 1, []string{"policyverbs_test.go: "}},
 		{"policy push none.wasm", 1, []string{"none.wasm"}},
 		{"policy push " + one + " --name Spare", 1, []string{"a policy cannot be called"}},
@@ -116,14 +116,19 @@ func TestActivationThatDoesNotLast(t *testing.T) {
 	}
 }
 
-// A module that fails with the first plan is found out before the verb ends, and not a moment later.
+// A module that fails at its first answer is found out before anything is committed, and so are settings that it does not take.
 func TestActivationOfWhatFails(t *testing.T) {
 	node := startNode(t, t.TempDir(), "--name", "n1")
 	node.at(t, 0, "", "policy", "push", variant(t, "trap"), "--name", "trap")
 	out, errs := node.at(t, exitDifferent, "", "policy", "activate", "trap", "--set", "mood=trap")
-	if !strings.Contains(out+errs, "policy trap: nothing is in force") || !strings.Contains(out+errs, "it is in force no more: version 1 was quarantined: it failed 3 times") {
+	if !strings.Contains(out+errs, "version 1 of policy trap fails when it is asked, and nothing was changed: policy keep_off 1.0.0, export can_allocate") || !strings.Contains(out+errs, "unreachable") {
 		t.Errorf("%s%s", out, errs)
 	}
+	out, errs = node.at(t, exitDifferent, "", "policy", "shadow", "trap", "--set", "mood=trap")
+	if !strings.Contains(out+errs, "and nothing was changed") {
+		t.Errorf("shadow: %s%s", out, errs)
+	}
+	node.at(t, 0, "", "policy", "activate", "trap", "--set", "nodes=n2")
 }
 
 func TestStaleComparisons(t *testing.T) {
