@@ -130,11 +130,32 @@ func (p *Placement) judge(term uint64) {
 			"share", fmt.Sprintf("%d%%", p.unrest.share(slow)), "plans", p.unrest.slow, "last", p.unrest.slowed)
 	}
 	if r := p.unrest.verdict(s, time.Now()); r != nil {
-		if p.order(term, &cluster.Command{Retire: r}) {
-			p.c.Log.Error("a policy is taken back", "policy", r.Name, "version", r.If, "reason", r.Note)
-			p.tails.log(r.Name, "error", r.Note, false)
+		p.takeBack(term, r)
+	}
+}
+
+// retreat takes back settings that their modules refuse, and says whether there were any. The plan was made without those modules, and is not to be
+// carried out: another follows at once.
+func (p *Placement) retreat(s *cluster.State, term uint64) bool {
+	due := p.refusals.due(s, p.c.Probation, time.Now())
+	for _, r := range due {
+		if p.takeBack(term, r) {
+			p.wakeLoop()
+		} else {
+			p.next = min(p.next, 8*p.c.Pause)
 		}
 	}
+	return len(due) > 0
+}
+
+// takeBack has a policy go back, and says so.
+func (p *Placement) takeBack(term uint64, r *cluster.RetirePolicy) bool {
+	done := p.order(term, &cluster.Command{Retire: r})
+	if done {
+		p.c.Log.Error("a policy is taken back", "policy", r.Name, "version", r.If, "reason", r.Note)
+		p.tails.log(r.Name, "error", r.Note, false)
+	}
+	return done
 }
 
 // order proposes a command of the leader's own, and says whether it changed something.

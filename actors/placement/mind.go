@@ -25,9 +25,10 @@ type mind struct {
 	at      uint64 // State.PoliciesAt
 	edition uint64 // of the shelf
 	shadow  bool
-	names   map[string]string // what a policy is called, by its manifest's name; only asked, never visited
-	absent  []string          // sentences: what is in force and not in here
-	pending bool              // some of that is still being compiled
+	names   map[string]string            // what a policy is called, by its manifest's name; only asked, never visited
+	uses    map[string]cluster.PolicyUse // by what the policy is called
+	absent  []string                     // sentences: what is in force and not in here
+	pending bool                         // some of that is still being compiled
 	held    []*volume
 	shelf   *shelf
 }
@@ -111,7 +112,7 @@ type named struct {
 // compose makes a mind. It compiles nothing: what is not on the shelf is not in it, since a failover would wait for it.
 func (p *Placement) compose(s *cluster.State, shadow, native bool) *mind {
 	edition, house := p.shelf.now()
-	m := &mind{at: s.PoliciesAt, edition: edition, shadow: shadow, names: map[string]string{}, shelf: &p.shelf}
+	m := &mind{at: s.PoliciesAt, edition: edition, shadow: shadow, names: map[string]string{}, uses: map[string]cluster.PolicyUse{}, shelf: &p.shelf}
 	var guests []hosted.Policy
 	replaced := map[string]bool{}
 	for _, n := range inForce(s, shadow) {
@@ -129,6 +130,9 @@ func (p *Placement) compose(s *cluster.State, shadow, native bool) *mind {
 		m.held = append(m.held, v)
 		guests = append(guests, hosted.Policy{Version: v.version, Settings: Settings(n.use.Settings), Strikes: p.docket.strikes(s, n.version.Digest)})
 		m.names[v.version.Name()] = n.policy.Name
+		if !shadow {
+			m.uses[n.policy.Name] = n.use
+		}
 		replaced[n.policy.Name] = true
 	}
 	var natives []policies.Decider
@@ -185,6 +189,7 @@ func (p *Placement) drain(m *mind) (faults []hosted.Fault) {
 		p.tails.log(faults[i].Policy, "fault", faults[i].Text, m.shadow)
 		p.c.Faulted(faults[i])
 	}
-	p.docket.enter(p.c.Group.State(), faults)
+	s := p.c.Group.State()
+	p.docket.enter(s, p.refusals.sort(s, m.uses, faults, p.c.Probation, time.Now()))
 	return faults
 }

@@ -163,6 +163,7 @@ type Placement struct {
 	setbacks atomic.Pointer[setbacks]
 	shelf    shelf
 	docket   docket
+	refusals refusals
 	tails    tails
 	compared *ring[Comparison]
 	restage  chan struct{} // wakes the stager
@@ -334,6 +335,10 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	}
 	if plan.Next > 0 {
 		p.next = min(p.next, time.Duration(plan.Next-e.Ticks)*e.TickLength)
+	}
+	p.drain(m)
+	if p.retreat(s, e.Term) {
+		return nil
 	}
 	done := p.carryOut(&in, plan, e.Term)
 	p.expose(exposure{in: in, plan: plan, term: e.Term, took: p.took})

@@ -225,7 +225,8 @@ func lasts(ctx context.Context, client *admin.Client, a *admin.Acknowledged, nam
 	if p, err = changed(ctx, client, &after, name); err != nil {
 		return nil, unplanned, err
 	}
-	if wanted := p.Find(uint32(version)); wanted == nil || p.Active == nil || p.Active.Version != wanted.Version {
+	back := a.Changed && (&cluster.Policy{Note: p.Note}).TakenBack() // an activation leaves no such note: the same version has its settings of before again
+	if wanted := p.Find(uint32(version)); wanted == nil || p.Active == nil || p.Active.Version != wanted.Version || back {
 		return p, unplanned, &failure{exitDifferent, fmt.Errorf("policy %s: it is in force no more: %s", name, cmp.Or(p.Note, "it was changed by somebody else"))}
 	}
 	return p, unplanned, nil

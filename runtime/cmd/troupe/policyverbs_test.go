@@ -96,6 +96,8 @@ func TestActivationThatDoesNotLast(t *testing.T) {
 	one := admin.PolicyInfo{Name: "spare", Versions: []admin.PolicyVersion{{Version: 1, Digest: "ab"}}, Active: &admin.PolicyUse{Version: 1, Label: "1.0"}}
 	none := one
 	none.Active, none.Note = nil, "version 1 was quarantined: it fails"
+	back := one
+	back.Note = "version 1 went back to the settings of before: it refuses"
 	list := func(version uint64, p admin.PolicyInfo) admin.PolicyList {
 		return admin.PolicyList{Version: version, Policies: []admin.PolicyInfo{p}}
 	}
@@ -106,6 +108,7 @@ func TestActivationThatDoesNotLast(t *testing.T) {
 	}{
 		{[]any{admin.RerouteAnswer{Version: 8}, admin.RerouteAnswer{Version: 11}}, []any{list(9, one), list(11, none)}, exitDifferent, "policy spare: it is in force no more: version 1 was quarantined: it fails"},
 		{[]any{admin.RerouteAnswer{Version: 9}}, []any{list(8, none), list(9, one)}, 0, "policy spare: in force is version 1 (1.0)\nfor five minutes"},
+		{[]any{admin.RerouteAnswer{Version: 9}}, []any{list(9, back)}, exitDifferent, "policy spare: it is in force no more: version 1 went back to the settings of before: it refuses"},
 		{nil, []any{list(9, one)}, 0, "policy spare: in force is version 1 (1.0)\nno plan has been made with it yet: whether it works is not known\nfor five minutes"},
 	} {
 		answers := map[string][]any{"POST /_policy/spare/activate": {admin.Acknowledged{Acknowledged: true, Changed: true, Version: 9}}, "POST /_cluster/reroute": c.plans, "GET /_policy": c.lists}
