@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // keepOff is a real policy, with a section that nobody reads behind it, so that each name gives another module.
@@ -195,6 +197,61 @@ func withSpare(t *testing.T) (*agreed, *Client) {
 	}
 	a.ready(t, "")
 	return a, client
+}
+
+// Settings go over to another version: those that it has no more are told of, and a value that it does not take is refused until somebody says what to
+// have instead. Nothing of them is lost without a word.
+func TestSettingsGoOver(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	const manifest = `{"name":"nolead","version":"1","abi":1,"kind":"hard","per":"shard","needs":["node_name","copy_node"],"reasons":["","no"],"settings":[%s]}`
+	for i, settings := range []string{
+		`{"name":"from","type":"number"},{"name":"to","type":"number","max":24,"default":6,"keyspace":true}`,
+		`{"name":"begin","type":"number"},{"name":"to","type":"number","max":23,"default":6,"keyspace":true}`,
+	} {
+		code, err := abi.WithManifest(keepOff(t, fmt.Sprint(i)), fmt.Appendf(nil, manifest, settings))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := client.PushModule(ctx, code, nil)
+		if err == nil {
+			_, err = client.RegisterPolicy(ctx, "nolead", digest, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.ready(t, "")
+	set := func(pairs ...string) (out map[string]*string) {
+		out = map[string]*string{}
+		for i := 0; i < len(pairs); i += 2 {
+			out[pairs[i]] = text(pairs[i+1])
+		}
+		return out
+	}
+	done, err := client.ActivatePolicy(ctx, "nolead", Activation{Version: 1, Settings: set("from", "0", "to", "24", "to@default", "3", "to@nope", "3")})
+	if err != nil || len(done.Warnings) != 1 || done.Warnings[0] != `to@nope: there is no keyspace "nope": it does nothing until there is` {
+		t.Errorf("a keyspace that there is not: %q %v", done.Warnings, err)
+	}
+	for _, keyspace := range []string{"", "orders@x"} {
+		if _, err := client.ActivatePolicy(ctx, "nolead", Activation{Version: 1, Settings: set("to@"+keyspace, "3")}); err == nil || !strings.Contains(err.Error(), "as no keyspace can be called") {
+			t.Errorf("for keyspace %q: %v", keyspace, err)
+		}
+	}
+	before := a.state
+	for verb, use := range map[string]func(context.Context, string, Activation) (Acknowledged, error){"activate": client.ActivatePolicy, "shadow": client.ShadowPolicy} {
+		if _, err := use(ctx, "nolead", Activation{}); err == nil || a.state != before ||
+			!strings.Contains(err.Error(), "version 2 of policy nolead does not take to=24 of before: ") || !strings.Contains(err.Error(), "at most 23; give it another value, --set to=VALUE, or its default, --set to=") {
+			t.Errorf("%s with a value that is too large now: %v", verb, err)
+		}
+	}
+	done, err = client.ActivatePolicy(ctx, "nolead", Activation{Settings: set("to", "23", "to@nope", "")})
+	if err != nil || len(done.Warnings) != 1 || done.Warnings[0] != "version 2 of policy nolead has no setting from any more: from=0 is left out" {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	if p := a.state.Policy("nolead"); p.Active.Version != 2 || p.Active.Settings != `{"to":"23","to@default":"3"}` {
+		t.Errorf("in force is %+v", p.Active)
+	}
 }
 
 // What a module does not take, or fails at, is refused in its own words, and nothing is committed: neither in force nor in the shadow.

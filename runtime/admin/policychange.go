@@ -3,6 +3,9 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -32,7 +35,8 @@ func (s *Server) activatePolicy(x *exchange, _ *query) error {
 		return invalid("off ends a shadow; deactivate ends what is in force")
 	}
 	command := &cluster.ActivatePolicy{Name: p.Name, At: s.now().Unix()}
-	if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
+	var warnings []string
+	if command.Version, command.Settings, warnings, err = body.resolve(state, p); err != nil {
 		return err
 	}
 	if command.Note, err = body.pass(x.r.Context(), c, state, command); err != nil {
@@ -41,42 +45,65 @@ func (s *Server) activatePolicy(x *exchange, _ *query) error {
 	if err := audition(x.r.Context(), c, state, p, command.Version, command.Settings); err != nil {
 		return err
 	}
-	return s.propose(x, c, &cluster.Command{Activate: command})
+	return s.propose(x, c, &cluster.Command{Activate: command}, warnings...)
 }
 
-// resolve finds the version, and the settings in force with the changes.
-func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version uint32, settings string, err error) {
+// resolve finds the version, and the settings in force with the changes. warnings are what to say of them beside that.
+func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version uint32, settings string, warnings []string, err error) {
 	v, err := versionOf(p, a.Version)
 	if err != nil {
-		return 0, "", err
+		return 0, "", nil, err
 	}
 	manifest, err := abi.StoredManifest(state.Module(v.Digest).Bytes())
 	if err != nil {
-		return 0, "", invalid("version %d of policy %s: %v", v.Number, p.Name, err)
+		return 0, "", nil, invalid("version %d of policy %s: %v", v.Number, p.Name, err)
 	}
 	values := settingsIn(p.Active.Settings)
 	if p.Active.Version == 0 && p.Shadow.Version == v.Number {
 		values = settingsIn(p.Shadow.Settings)
 	}
-	for name := range values {
-		if manifest.CheckSetting(name, values[name]) != nil {
-			delete(values, name) // this version has it no more
-		}
+	if warnings, err = a.carry(values, manifest, v, p); err != nil {
+		return 0, "", nil, err
 	}
 	for name, value := range a.Settings {
 		switch {
 		case strings.HasPrefix(name, "cluster."):
-			return 0, "", invalid("%s is a setting of the cluster, and not of a policy: troupe settings set %s=…", clip(name), clip(name))
+			return 0, "", nil, invalid("%s is a setting of the cluster, and not of a policy: troupe settings set %s=…", clip(name), clip(name))
 		case value == nil || *value == "":
 			delete(values, name)
 			continue
 		}
 		if err := manifest.CheckSetting(name, *value); err != nil {
-			return 0, "", invalid("%v", err)
+			return 0, "", nil, invalid("%v", err)
 		}
 		values[name] = *value
 	}
-	return v.Number, settingsText(values), nil
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if _, keyspace := abi.SplitSetting(name); keyspace != "" && state.KeyspaceByName(keyspace) == nil {
+			warnings = append(warnings, fmt.Sprintf("%s: there is no keyspace %q: it does nothing until there is", name, keyspace))
+		}
+	}
+	return v.Number, settingsText(values), warnings, nil
+}
+
+// carry takes settings over to a version: those that it has no more are left out, which is told, and a value that it does not take is refused, unless
+// it is changed anyway.
+func (a *Activation) carry(values map[string]string, manifest *abi.Manifest, v *cluster.PolicyVersion, p *cluster.Policy) (warnings []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		value := values[name]
+		_, changed := a.Settings[name]
+		if !manifest.HasSetting(name) {
+			if delete(values, name); changed {
+				continue
+			}
+			warnings = append(warnings, fmt.Sprintf("version %d of policy %s has no setting %s any more: %s=%s is left out", v.Number, p.Name, name, name, value))
+			continue
+		}
+		if err := manifest.CheckSetting(name, value); err != nil && !changed {
+			return nil, invalid("version %d of policy %s does not take %s=%s of before: %v; give it another value, --set %s=VALUE, or its default, --set %s=", v.Number, p.Name, name, clip(value), err, name, name)
+		}
+	}
+	return warnings, nil
 }
 
 // Audition is how a module does with settings that it is to have.
@@ -117,15 +144,16 @@ func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 		return invalid("a shadow takes version and settings, or off; it has no gate to pass")
 	}
 	command := &cluster.ShadowPolicy{Name: p.Name}
+	var warnings []string
 	if !body.Off {
-		if command.Version, command.Settings, err = body.resolve(state, p); err != nil {
+		if command.Version, command.Settings, warnings, err = body.resolve(state, p); err != nil {
 			return err
 		}
 		if err := audition(x.r.Context(), c, state, p, command.Version, command.Settings); err != nil {
 			return err
 		}
 	}
-	return s.propose(x, c, &cluster.Command{Shadow: command})
+	return s.propose(x, c, &cluster.Command{Shadow: command}, warnings...)
 }
 
 // retirePolicy takes a policy back.

@@ -97,6 +97,12 @@ func TestConfiguration(t *testing.T) {
 	if err := m.CheckSetting("limit@orders", "1"); err == nil || !strings.Contains(err.Error(), "one for all keyspaces") {
 		t.Errorf("the same, as people set it: %v", err)
 	}
+	const scoped = "cluster.routing.allocation.include.zone"
+	for keyspace, good := range map[string]bool{"orders": true, "0.a_b-c": true, "": false, "a@b": false, "Orders": false, "-a": false, strings.Repeat("a", 65): false} {
+		if err := m.CheckSetting(scoped+"@"+keyspace, "a"); (err == nil) != good || err != nil && (!errors.Is(err, ErrSetting) || !strings.Contains(err.Error(), "as no keyspace can be called")) {
+			t.Errorf("set for keyspace %q: %v", keyspace, err)
+		}
+	}
 	if _, err := m.Configuration(nil, map[string]map[string]string{"orders": {"limit": "1"}}); err == nil || !strings.Contains(err.Error(), "one for all keyspaces") {
 		t.Errorf("a keyspace's own value of a setting without: %v", err)
 	}

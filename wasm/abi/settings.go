@@ -175,13 +175,36 @@ func (m *Manifest) rule(name string) *Setting {
 	return nil
 }
 
-// CheckSetting refuses a name that the module does not have, or a value that it could not read. A name may end with "@KEYSPACE".
-func (m *Manifest) CheckSetting(name, value string) error {
-	name, _, own := strings.Cut(name, "@")
-	if m.rule(name) == nil {
+// HasSetting says whether the module has a setting of this name, which may end with "@KEYSPACE".
+func (m *Manifest) HasSetting(name string) bool {
+	name, _ = SplitSetting(name)
+	return m.rule(name) != nil
+}
+
+// SplitSetting is the name of a setting, and the keyspace that it is set for as NAME@KEYSPACE; empty: for all.
+func SplitSetting(text string) (name, keyspace string) {
+	name, keyspace, _ = strings.Cut(text, "@")
+	return name, keyspace
+}
+
+// CheckSetting refuses a name that the module does not have, or a value that it could not read. A name may end with "@KEYSPACE", where there can be
+// a keyspace of that name.
+func (m *Manifest) CheckSetting(text, value string) error {
+	name, keyspace, own := strings.Cut(text, "@")
+	switch {
+	case m.rule(name) == nil:
 		return m.unknown(name)
+	case own && !isKeyspace(keyspace):
+		return fmt.Errorf("%w: %s is to be set for keyspace %q, as no keyspace can be called: a name is 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", ErrSetting, name, keyspace)
 	}
 	return m.put(map[string]json.RawMessage{}, map[string]string{name: value}, own)
+}
+
+// isKeyspace says whether a keyspace can be called so: as shards.Keyspace has it.
+func isKeyspace(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsRune("._-", rune(name[0])) && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '_' && r != '-'
+	})
 }
 
 // unknown refuses a name, with those that there are.
