@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/deciders"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/fixture"
+	"github.com/troupe-actors/troupe/wasm/abi"
 )
 
 // testFlags say what is tested, and how.
@@ -176,6 +177,8 @@ type mind struct {
 	name string // of the engine
 	set  *policies.Set
 	of   *hosted.Set // nil: in Go
+
+	manifest *abi.Manifest // of a module's file; nil: it is of the house
 }
 
 // test runs a fixture.
@@ -188,6 +191,11 @@ func (t *tester) test(ctx context.Context, path string) (*tested, error) {
 	minds, err := t.minds(ctx, r, f, w)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if m := minds[0].manifest; m != nil {
+		if err := f.CheckOwn(w, m.CheckSetting); err != nil {
+			return nil, &failure{exitUsage, err}
+		}
 	}
 	for i, m := range minds {
 		result, err := f.Run(m.set)
@@ -285,7 +293,7 @@ func (t *tester) module(ctx context.Context, r *tested, path string, own map[str
 		r.Policy = fmt.Sprintf("%s %s (module %s, %s)", v.Name(), v.Manifest.Version, cluster.Digest(v.Digest()).Short(), settingsSize(v.Size()))
 		s := shop.set(nil, []hosted.Policy{{Version: v, Settings: own}})
 		s.Unbounded() // it is asked again and again, to be measured
-		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
+		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s, v.Manifest})
 	}
 	return minds, nil
 }
@@ -300,7 +308,7 @@ func (t *tester) house(ctx context.Context, r *tested, name string) ([]mind, err
 		return nil, usage("there is no built-in rule %q; there are %s, and all of them", name, strings.Join(ruleNames(), ", "))
 	}
 	r.Policy = name + " (built in)"
-	minds := []mind{{"in Go", &policies.Set{Deciders: native}, nil}}
+	minds := []mind{{"in Go", &policies.Set{Deciders: native}, nil, nil}}
 	for _, shop := range []*workshop{t.compiled, t.interpreted} {
 		shipped, err := shop.house(ctx, func(b hosted.BuiltIn) bool { return chosen(b.Twin.Name()) })
 		if err != nil {
@@ -312,7 +320,7 @@ func (t *tester) house(ctx context.Context, r *tested, name string) ([]mind, err
 		}
 		s := shop.set(nil, of)
 		s.Unbounded()
-		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s})
+		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s, nil})
 	}
 	return minds, nil
 }

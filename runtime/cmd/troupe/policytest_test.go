@@ -97,6 +97,30 @@ func TestPolicyTestGolden(t *testing.T) {
 	}
 }
 
+// A policy's own settings in a fixture are looked at before it is asked: they are the fixture's mistakes, with their line, and no faults of the policy.
+func TestPolicyTestOwnSettings(t *testing.T) {
+	folder := t.TempDir()
+	manifest := write(t, folder, "manifest.json", `{"name":"yes","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"],`+
+		`"settings":[{"name":"from","type":"number","max":23,"keyspace":true}]}`)
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/yes.wasm", manifest, "-o", filepath.Join(folder, "yes.wasm")); code != 0 {
+		t.Fatal(errs)
+	}
+	for settings, want := range map[string]string{
+		"from: 3": "", "from@orders: 3": "",
+		"fromm: 3":       "own.yaml:3: abi: invalid setting: policy yes has no setting fromm; it has from",
+		"from: 77":       `own.yaml:3: abi: invalid setting: from is "77"; must be a number, at most 23`,
+		"from@nope: 3":   `own.yaml:3: from@nope: the fixture has no keyspace "nope"`,
+		`"from@": 3`:     `own.yaml:3: abi: invalid setting: from is to be set for keyspace ""`,
+		"from@nope: 333": "at most 23",
+	} {
+		path := write(t, folder, "own.yaml", "policy: yes.wasm\nsettings:\n  "+settings+"\nnodes: [{name: n1}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {n1: YES}}]\n")
+		_, errs, code := invoke(t, nil, "", "policy", "test", path)
+		if (want == "") != (code == 0) || want != "" && code != exitUsage || !strings.Contains(errs, want) || strings.Count(errs, "own.yaml") > 1 {
+			t.Errorf("%s: exit code %d: %s", settings, code, errs)
+		}
+	}
+}
+
 func TestPolicyTestUsage(t *testing.T) {
 	folder := t.TempDir()
 	write(t, folder, "drain.yaml", drainFixture)
