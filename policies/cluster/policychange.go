@@ -263,7 +263,7 @@ func (p *Policy) withdraw(number uint32, c *QuarantineModule) {
 		return
 	}
 	p.Active, p.Previous, p.Since = p.Previous, PolicyUse{}, c.At
-	if p.Note = fmt.Sprintf("version %d was quarantined: %s", number, c.Reason); len(p.Note) > MaxReason {
+	if p.Note = fmt.Sprintf(quarantineNote+"%s", number, c.Reason); len(p.Note) > MaxReason {
 		p.Note = p.Note[:MaxReason]
 	}
 }

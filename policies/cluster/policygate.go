@@ -134,3 +134,17 @@ func ForcedNote(reason, closed string) string {
 // TakenBack says whether the last change of the policy was the cluster's own, and the note says why: it was rolled back, or quarantined.
 // Whatever an operator does ends that.
 func (p *Policy) TakenBack() bool { return p.Note != "" && !strings.HasPrefix(p.Note, forcedNote) }
+
+// quarantineNote begins the note of a policy of which a version was quarantined, with its number.
+const quarantineNote = "version %d was quarantined: "
+
+// NoteOf is how the last change of a policy came about, for people; empty where that was a quarantine that has been lifted since.
+func (s *State) NoteOf(p *Policy) string {
+	for i := range p.Versions {
+		v := &p.Versions[i]
+		if strings.HasPrefix(p.Note, fmt.Sprintf(quarantineNote, v.Number)) && s.Quarantined(v.Digest) == nil {
+			return ""
+		}
+	}
+	return p.Note
+}

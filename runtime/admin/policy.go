@@ -248,7 +248,7 @@ func versionNumber(n int) (uint32, error) {
 }
 
 func policyInfo(state *cluster.State, p *cluster.Policy, manifests bool) PolicyInfo {
-	info := PolicyInfo{Name: p.Name, Order: p.Order, Since: p.Since, Note: p.Note, Active: policyUse(p, p.Active), Previous: policyUse(p, p.Previous), Shadow: policyUse(p, p.Shadow), Versions: []PolicyVersion{}}
+	info := PolicyInfo{Name: p.Name, Order: p.Order, Since: p.Since, Note: state.NoteOf(p), Active: policyUse(p, p.Active), Previous: policyUse(p, p.Previous), Shadow: policyUse(p, p.Shadow), Versions: []PolicyVersion{}}
 	for i := range p.Versions {
 		v := &p.Versions[i]
 		m := state.Module(v.Digest)

@@ -121,7 +121,7 @@ func TestPolicyLife(t *testing.T) {
 	if _, err := client.QuarantinePolicy(ctx, "spare", 0, "it is not liked"); err != nil {
 		t.Fatal(err)
 	}
-	if p, _ = client.Policy(ctx, "spare"); p.Active == nil || p.Active.Version != 2 || p.Find(1).Quarantined != "it is not liked" {
+	if p, _ = client.Policy(ctx, "spare"); p.Active == nil || p.Active.Version != 2 || p.Note != "version 1 was quarantined: it is not liked" || p.Find(1).Quarantined != "it is not liked" {
 		t.Errorf("after the quarantine of what was in force: %+v", p)
 	}
 	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); !Conflict(err) || !strings.Contains(err.Error(), "version 1 was quarantined: it is not liked. In force is version 2") || !strings.Contains(err.Error(), "troupe policy deactivate spare") {
@@ -129,6 +129,9 @@ func TestPolicyLife(t *testing.T) {
 	}
 	if _, err := client.QuarantinePolicy(ctx, "spare", 0, ""); err != nil {
 		t.Fatal(err)
+	}
+	if p, _ = client.Policy(ctx, "spare"); p.Note != "" {
+		t.Errorf("the quarantine was lifted, and the policy says still: %s", p.Note)
 	}
 	list, err := client.Policies(ctx)
 	if err != nil || len(list.Policies) != 1 || len(list.Quarantine) != 0 || list.Bytes != len(one)+len(two) || !slices.ContainsFunc(list.House, func(h HousePolicy) bool { return h.Name == "same_node" }) {
@@ -156,6 +159,7 @@ func TestPolicyIsRefused(t *testing.T) {
 	for what, f := range map[string]func() error{
 		"manifest":         func() error { _, err := client.RegisterPolicy(ctx, "bare", digest, nil); return err },
 		"cannot be called": func() error { _, err := client.RegisterPolicy(ctx, "Not_a_name", digest, nil); return err },
+		`called "a.b"`:     func() error { _, err := client.RegisterPolicy(ctx, "a.b", digest, nil); return err },
 		"none was pushed":  func() error { _, err := client.ActivatePolicy(ctx, "spare", Activation{}); return err },
 		"one of the house": func() error { _, err := client.RetirePolicy(ctx, "same_node", "rollback"); return err },
 		"hexadecimal": func() error {
@@ -181,6 +185,23 @@ func TestPolicyIsRefused(t *testing.T) {
 		if err := client.json(ctx, call{method: method, path: path + "?version=4294967297"}, &struct{}{}); err == nil || !strings.Contains(err.Error(), "must be a number from 0 to 4294967295") {
 			t.Errorf("%s of a version that is 1 in 32 bits: %v", method, err)
 		}
+	}
+}
+
+// A policy that an older release let have a dot in its name stays one of the cluster, and can have versions and be put in force.
+func TestDottedPolicy(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	a.apply(t, &cluster.Command{Register: &cluster.RegisterPolicy{Name: "a.b", Digest: a.state.Policy("spare").At(1).Digest}})
+	digest, err := client.PushModule(ctx, keepOff(t, "two"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pushed, err := client.RegisterPolicy(ctx, "a.b", digest, nil); err != nil || pushed.Number != 2 {
+		t.Errorf("%+v %v", pushed, err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "a.b", Activation{Version: 1}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -44,16 +44,17 @@ func (s *Server) putPolicy(x *exchange, q *query) error {
 		return err
 	}
 	r := &cluster.RegisterPolicy{Name: x.r.PathValue("policy"), Digest: cluster.Digest(q.values.Get("digest")), At: s.now().Unix()}
-	if p := state.Policy(r.Name); p != nil {
-		r.Order = p.Order
+	known := state.Policy(r.Name)
+	if known != nil {
+		r.Order = known.Order
 	}
 	if q.values.Has("order") {
 		if r.Order = q.count("order"); q.err != nil {
 			return q.err
 		}
 	}
-	if !cluster.ValidPolicyName(r.Name) {
-		return invalid("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_', '-' and '.', and begins with a letter", clip(r.Name))
+	if known == nil && !abi.IsName(r.Name) { // one with a dot may be there from before
+		return invalid("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_' and '-', and begins with a letter", clip(r.Name))
 	}
 	code, err := x.body(cluster.MaxModule)
 	if err != nil {

@@ -85,6 +85,11 @@ func alike(ctx context.Context, client *admin.Client, name string, m *abi.Manife
 }
 
 func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, name string, order *int) error {
+	if !abi.IsName(name) { // before the module is sent; a policy that is there from before may have a dot in its name
+		if _, err := client.Policy(ctx, name); gone(err) {
+			return fmt.Errorf("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_' and '-', and begins with a letter", name)
+		}
+	}
 	m := newMeter(r.c, "push", int64(len(code)))
 	digest, err := client.PushModule(ctx, code, func(n int) { m.reach(int64(n)) })
 	m.end()

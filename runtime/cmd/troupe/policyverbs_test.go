@@ -43,6 +43,7 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy push policyverbs_test.go", 1, []string{"policyverbs_test.go: "}},
 		{"policy push none.wasm", 1, []string{"none.wasm"}},
 		{"policy push " + one + " --name Spare", 1, []string{"a policy cannot be called"}},
+		{"policy push " + one + " --name a.b", 1, []string{`a policy cannot be called "a.b"`}},
 		{"policy push " + one + " --name spare", 0, []string{"policy spare version 1 (1.0.0)", "1/1 nodes are ready"}},
 		{"policy push " + one + " --name spare", 0, []string{"(it was there)"}},
 		{"policy push " + two + " --name spare --order 3", 0, []string{"version 2"}},
