@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -239,9 +238,9 @@ func (s *Server) forgetPolicy(x *exchange, q *query) error {
 	if err := q.only("version"); err != nil {
 		return err
 	}
-	number, err := versionNumber(q.count("version"))
-	if err = cmp.Or(q.err, err); err != nil {
-		return err
+	number := q.count("version")
+	if q.err != nil {
+		return q.err
 	}
 	c, _, p, err := s.namedPolicy(x)
 	if err != nil {
@@ -249,7 +248,20 @@ func (s *Server) forgetPolicy(x *exchange, q *query) error {
 	}
 	command := &cluster.ForgetPolicies{Name: p.Name}
 	if number != 0 {
-		command.Versions = []uint32{number}
+		v, err := versionOf(p, number)
+		if err != nil {
+			return err
+		}
+		command.Versions = []uint32{v.Number}
+	}
+	if unused := func(v cluster.PolicyVersion) bool {
+		return !p.Uses(v.Number) && (number == 0 || int(v.Number) == number)
+	}; !slices.ContainsFunc(p.Versions, unused) {
+		what := fmt.Sprintf("version %d", number)
+		if number == 0 {
+			what = "every version"
+		}
+		return conflict("%s of policy %s is in use, as active, previous or shadow: deactivate or reset the policy first", what, p.Name)
 	}
 	return s.propose(x, c, &cluster.Command{Forget: command})
 }

@@ -1,0 +1,126 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/wasm/abi"
+)
+
+// A policy that an older release let have a dot in its name stays one of the cluster, and can have versions and be put in force.
+func TestDottedPolicy(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	a.apply(t, &cluster.Command{Register: &cluster.RegisterPolicy{Name: "a.b", Digest: a.state.Policy("spare").At(1).Digest}})
+	digest, err := client.PushModule(ctx, keepOff(t, "two"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pushed, err := client.RegisterPolicy(ctx, "a.b", digest, nil); err != nil || pushed.Number != 2 {
+		t.Errorf("%+v %v", pushed, err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "a.b", Activation{Version: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Settings go over to another version: those that it has no more are told of, and a value that it does not take is refused until somebody says what to
+// have instead. Nothing of them is lost without a word.
+func TestSettingsGoOver(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	const manifest = `{"name":"nolead","version":"1","abi":1,"kind":"hard","per":"shard","needs":["node_name","copy_node"],"reasons":["","no"],"settings":[%s]}`
+	for i, settings := range []string{
+		`{"name":"from","type":"number"},{"name":"to","type":"number","max":24,"default":6,"keyspace":true}`,
+		`{"name":"begin","type":"number"},{"name":"to","type":"number","max":23,"default":6,"keyspace":true}`,
+	} {
+		code, err := abi.WithManifest(keepOff(t, fmt.Sprint(i)), fmt.Appendf(nil, manifest, settings))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := client.PushModule(ctx, code, nil)
+		if err == nil {
+			_, err = client.RegisterPolicy(ctx, "nolead", digest, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.ready(t, "")
+	set := func(pairs ...string) (out map[string]*string) {
+		out = map[string]*string{}
+		for i := 0; i < len(pairs); i += 2 {
+			out[pairs[i]] = text(pairs[i+1])
+		}
+		return out
+	}
+	done, err := client.ActivatePolicy(ctx, "nolead", Activation{Version: 1, Settings: set("from", "0", "to", "24", "to@default", "3", "to@nope", "3")})
+	if err != nil || len(done.Warnings) != 1 || done.Warnings[0] != `to@nope: there is no keyspace "nope": it does nothing until there is` {
+		t.Errorf("a keyspace that there is not: %q %v", done.Warnings, err)
+	}
+	for _, keyspace := range []string{"", "orders@x"} {
+		if _, err := client.ActivatePolicy(ctx, "nolead", Activation{Version: 1, Settings: set("to@"+keyspace, "3")}); err == nil || !strings.Contains(err.Error(), "as no keyspace can be called") {
+			t.Errorf("for keyspace %q: %v", keyspace, err)
+		}
+	}
+	before := a.state
+	for verb, use := range map[string]func(context.Context, string, Activation) (Acknowledged, error){"activate": client.ActivatePolicy, "shadow": client.ShadowPolicy} {
+		if _, err := use(ctx, "nolead", Activation{}); err == nil || a.state != before ||
+			!strings.Contains(err.Error(), "version 2 of policy nolead does not take to=24 of before: ") || !strings.Contains(err.Error(), "at most 23; give it another value, --set to=VALUE, or its default, --set to=") {
+			t.Errorf("%s with a value that is too large now: %v", verb, err)
+		}
+	}
+	done, err = client.ActivatePolicy(ctx, "nolead", Activation{Settings: set("to", "23", "to@nope", "")})
+	if err != nil || len(done.Warnings) != 1 || done.Warnings[0] != "version 2 of policy nolead has no setting from any more: from=0 is left out" {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	if p := a.state.Policy("nolead"); p.Active.Version != 2 || p.Active.Settings != `{"to":"23","to@default":"3"}` {
+		t.Errorf("in force is %+v", p.Active)
+	}
+}
+
+// What a module does not take, or fails at, is refused in its own words, and nothing is committed: neither in force nor in the shadow.
+func TestAuditionBeforeUse(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	n3 := Activation{Settings: map[string]*string{"nodes": text("n3")}}
+	if _, err := client.ActivatePolicy(ctx, "spare", n3); err != nil {
+		t.Fatal(err)
+	}
+	bad := Activation{Settings: map[string]*string{"nodes": text("22:00-6")}}
+	for _, x := range []struct {
+		found  Audition
+		status int
+		want   string
+	}{
+		{Audition{Problem: "it refuses the state with 1: nodes is 22:00-6", Refused: true}, 400, "version 1 of policy spare does not take these settings, and nothing was changed: it refuses the state with 1: nodes is 22:00-6"},
+		{Audition{Problem: "export can_allocate: unreachable"}, 409, "version 1 of policy spare fails when it is asked, and nothing was changed: export can_allocate: unreachable"},
+	} {
+		before := a.state
+		a.audition = func(digest cluster.Digest, settings string) Audition {
+			if digest != before.Policy("spare").At(1).Digest || settings != `{"nodes":"22:00-6"}` {
+				t.Errorf("tried is %s with %s", digest.Short(), settings)
+			}
+			return x.found
+		}
+		for verb, use := range map[string]func(context.Context, string, Activation) (Acknowledged, error){"activate": client.ActivatePolicy, "shadow": client.ShadowPolicy} {
+			_, err := use(ctx, "spare", bad)
+			var e *Error
+			if !errors.As(err, &e) || e.Status != x.status || !strings.Contains(e.Reason, x.want) || a.state != before {
+				t.Errorf("%s: %v, want %d %s", verb, err, x.status, x.want)
+			}
+		}
+	}
+	a.audition = func(cluster.Digest, string) Audition {
+		t.Error("tried, although it must not be in force")
+		return Audition{}
+	}
+	a.apply(t, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: a.state.Policy("spare").At(1).Digest, Policy: "spare", Reason: "it is not liked", At: 1}})
+	if _, err := client.ActivatePolicy(ctx, "spare", n3); err == nil || !strings.Contains(err.Error(), "is quarantined: it is not liked") {
+		t.Errorf("in quarantine: %v", err)
+	}
+}
