@@ -82,6 +82,9 @@ func manifestOf(code []byte) (*abi.Manifest, error) {
 	if err == nil {
 		_, err = abi.FindVectors(code)
 	}
+	if err == nil {
+		err = abi.CheckMemory(code)
+	}
 	if err != nil {
 		return nil, invalid("the module cannot be a policy: %v", err)
 	}

@@ -2,6 +2,7 @@ package abi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +76,13 @@ func ParseManifest(text []byte) (*Manifest, error) {
 	if err := DecodeManifest(text, &m); err != nil {
 		return nil, err
 	}
-	return &m, m.Validate()
+	if err := m.Validate(); err != nil {
+		return &m, err
+	}
+	if err := cmp.Or(twice(text), m.strict()); err != nil {
+		return &m, fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	return &m, nil
 }
 
 // DecodeManifest reads JSON as ParseManifest does into whatever a manifest of another sort of module looks like: fields that begin

@@ -59,6 +59,9 @@ func (s *Setting) validate() error {
 	if s.Default == nil {
 		return nil
 	}
+	if err := s.bounded(); err != nil {
+		return err // and not the default, which it is not the fault of
+	}
 	text, err := s.defaultText()
 	if err == nil {
 		_, err = s.Parse(text)

@@ -215,6 +215,9 @@ func inspect(ctx context.Context, code []byte, play bool) (*inspected, error) {
 	if _, err := abi.FindManifest(code); err != nil { // a host takes more from those that it has had for long
 		return nil, err
 	}
+	if err := abi.CheckMemory(code); err != nil {
+		return nil, err
+	}
 	vectors, err := abi.FindVectors(code)
 	if err != nil {
 		return nil, err
