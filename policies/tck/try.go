@@ -172,6 +172,12 @@ func (t *trial) ask(w *World, v *policies.View, q *policies.Question) bool {
 	return !t.over()
 }
 
+// faulted says whether a guest has failed: what is said in its place is no answer of the module, and nothing is compared with it.
+func (t *trial) faulted() bool {
+	failed := func(s *hosted.Set) bool { return s.Strikes(t.report.Digest) > 0 }
+	return failed(t.steady) || slices.ContainsFunc(t.fresh, failed)
+}
+
 func (t *trial) now() int64 {
 	if t.Clock == nil {
 		return 0
@@ -199,6 +205,9 @@ func (t *trial) rows(w *World, v *policies.View, q *policies.Question) {
 		policies.Put(set.Deciders[0], v, &another, got) // so that they have not been asked the same
 		clear(got)
 		policies.Put(set.Deciders[0], v, q, got)
+		if t.faulted() {
+			return
+		}
 		if !slices.Equal(got, want) {
 			t.problem(w, "asked %s, it says %v, and newly made on engine %d %v: an answer depends on the question and the state alone", about(v, q), want, i+1, got)
 		}
@@ -236,6 +245,10 @@ func (t *trial) class(w *World, v *policies.View, q *policies.Question, want pol
 	defer alone.Close()
 	got := make(policies.Row, len(v.Nodes))
 	policies.Put(alone.Deciders[0], v, &other, got)
+	if faults, _ := alone.Faults(); len(faults) > 0 {
+		t.problem(w, "%s", faults[0].Text)
+		return
+	}
 	if !slices.Equal(got, want) {
 		t.problem(w, "asked %s, it says %v, and asked %s, %v: its manifest says that answers are per class; if they depend on the shard, say per shard", about(v, q), want, about(v, &other), got)
 	}
@@ -250,6 +263,9 @@ func (t *trial) scores(w *World, v *policies.View, q *policies.Question) {
 	for i, set := range t.fresh {
 		got := make([]float64, len(v.Nodes))
 		set.Scorers[0].Score(v, q, got)
+		if t.faulted() {
+			return
+		}
 		if !slices.Equal(got, want) {
 			t.problem(w, "asked %s, it scores %v, and newly made on engine %d %v: a score depends on the question and the state alone", about(v, q), want, i+1, got)
 		}

@@ -110,6 +110,26 @@ func TestWhatDoesNotConform(t *testing.T) {
 	}
 }
 
+// A module that fails is said to fail, and not to answer otherwise as well: what is said in its place is no answer of it.
+func TestFaultsAreNoAnswers(t *testing.T) {
+	on := engines(t)
+	for _, name := range []string{"loop", "third", "recursion"} {
+		code, err := os.ReadFile(filepath.Join("..", "hosted", "testdata", "hostile", name+".wasm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := abi.Manifest{Name: name, Version: "1", ABI: 1, Kind: abi.Hard, Per: abi.PerClass, Reasons: []string{"", "because"}, Needs: []string{"node_flags"}, Scale: 1}
+		binary, err := abi.WithManifest(code, m.JSON())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := try(t, on, binary, 100, nil)
+		if len(r.Problems) == 0 || slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, "it says [") }) {
+			t.Errorf("%s: %q", name, r.Problems)
+		}
+	}
+}
+
 func TestWorldsThatAreNone(t *testing.T) {
 	for text, says := range map[string]string{
 		"node":                         "lacks a word",
