@@ -44,6 +44,31 @@ func TestScaffoldIsFilledIn(t *testing.T) {
 	}
 }
 
+// A Go project may be called as a part of Go is: with a dot in its first element no module path is one of the standard library's, or a reserved word.
+func TestGoModulePathIsNobodyElses(t *testing.T) {
+	for _, scaffold := range []func(language, name string) ([]File, error){Scaffold, ScaffoldActor} {
+		for _, name := range []string{"main", "vendor", "cmd", "std", "fmt", "go"} {
+			files, err := scaffold("go", name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			imports := 0
+			for _, f := range files {
+				if f.Path == "go.mod" && !strings.HasPrefix(string(f.Text), "module "+name+".local\n") {
+					t.Errorf("%s: %s", name, f.Text)
+				}
+				imports += strings.Count(string(f.Text), `"`+name+`.local/`)
+				if strings.Contains(string(f.Text), `"`+name+`/troupe"`) || strings.Contains(string(f.Text), `"`+name+`/actor"`) {
+					t.Errorf("%s: %s imports what is not in the module", name, f.Path)
+				}
+			}
+			if imports < 2 {
+				t.Errorf("%s: %d imports of its own", name, imports)
+			}
+		}
+	}
+}
+
 // outOfFences is a Rust source without what stands between fences in its comments.
 func outOfFences(text string) (out string) {
 	for i, part := range strings.Split(text, "```") {
