@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -82,6 +83,7 @@ type watcher struct {
 	dir    string
 	build  []string
 	into   string
+	own    []fs.FileInfo // what this command itself prints to: it changes with each line
 	seen   folderLook
 	output map[string]bool // files that builds write: their changes are none
 	once   map[string]bool // files that changed while a build ran: it wrote them, or somebody was quicker than it
@@ -90,7 +92,7 @@ type watcher struct {
 }
 
 func newWatcher(r *remote, o *watchFlags, u *useFlags, dir string) (*watcher, error) {
-	w := &watcher{r: r, o: o, u: u, dir: dir, into: o.into, output: map[string]bool{}, once: map[string]bool{}}
+	w := &watcher{r: r, o: o, u: u, dir: dir, into: o.into, own: printedTo(r.c.out, r.c.err), output: map[string]bool{}, once: map[string]bool{}}
 	exists := func(name string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
 		return err == nil
@@ -165,7 +167,7 @@ func (w *watcher) run(ctx context.Context) error {
 
 // turn builds, tests and swaps.
 func (w *watcher) turn(ctx context.Context) error {
-	before, err := look(w.dir)
+	before, err := look(w.dir, w.own...)
 	if err != nil {
 		return err
 	}
@@ -173,7 +175,7 @@ func (w *watcher) turn(ctx context.Context) error {
 	command := exec.CommandContext(ctx, w.build[0], w.build[1:]...)
 	command.Dir = w.dir
 	text, err := command.CombinedOutput()
-	after, failed := look(w.dir)
+	after, failed := look(w.dir, w.own...)
 	if failed != nil {
 		return failed
 	}
@@ -309,7 +311,7 @@ func (w *watcher) wait(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		now, err := look(w.dir)
+		now, err := look(w.dir, w.own...)
 		if err != nil {
 			return err
 		}
@@ -339,8 +341,20 @@ const maxWatched = 20000
 // unwatched are folders that hold no source: what compilers and package managers write.
 var unwatched = []string{"target", "node_modules", "build", "dist"}
 
-// look walks a folder. Names with a dot in front, modules and golden files are passed over.
-func look(dir string) (folderLook, error) {
+// printedTo are the files behind streams, where these are any.
+func printedTo(streams ...io.Writer) (files []fs.FileInfo) {
+	for _, stream := range streams {
+		if file, is := stream.(*os.File); is {
+			if info, err := file.Stat(); err == nil {
+				files = append(files, info)
+			}
+		}
+	}
+	return files
+}
+
+// look walks a folder. Names with a dot in front, modules, golden files and the files that are own are passed over.
+func look(dir string, own ...fs.FileInfo) (folderLook, error) {
 	t := folderLook{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		name := e.Name()
@@ -360,7 +374,7 @@ func look(dir string) (folderLook, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err == nil {
+		if err == nil && !slices.ContainsFunc(own, func(o fs.FileInfo) bool { return os.SameFile(o, info) }) {
 			t[path] = mark{info.ModTime(), info.Size()}
 		}
 		return err

@@ -218,3 +218,33 @@ func TestPolicyWatchSwaps(t *testing.T) {
 		}
 	}
 }
+
+// What the watching itself prints, into a file of the folder, is no change of the policy.
+func TestWatchPassesOverItsOwnOutput(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "rule.c", "int x;")
+	out, err := os.Create(filepath.Join(dir, "watch.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	write(t, dir, "other.log", "")
+	own := printedTo(out, &bytes.Buffer{})
+	before, err := look(dir, own...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "other.log", "more")
+	if _, err := out.WriteString("rule.c changed\n"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := look(dir, own...)
+	if changed := before.changed(after); err != nil || len(changed) != 1 || filepath.Base(changed[0]) != "other.log" {
+		t.Errorf("changed %v, %v", changed, err)
+	}
+	if w, err := newWatcher(&remote{c: &console{out: out, err: out, env: func(string) (string, bool) { return "", false }}}, &watchFlags{build: "true", into: intoNone, debounce: 1}, &useFlags{}, dir); err != nil {
+		t.Error(err)
+	} else if len(w.own) != 2 {
+		t.Errorf("the watcher knows %d files of its own", len(w.own))
+	}
+}
