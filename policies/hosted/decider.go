@@ -79,7 +79,9 @@ func (m *mind) out() bool { return m.strikes >= Strikes }
 // fail takes a fault down, and drops the guest: nobody vouches for one that stopped half way.
 func (m *mind) fail(f *Fault) {
 	m.drop()
-	m.strikes++
+	if !m.ledger.patient || m.strikes+1 < Strikes {
+		m.strikes++
+	}
 	f.Count, f.Out = m.strikes, m.out()
 	m.last = f
 	m.ledger.fault(*f)

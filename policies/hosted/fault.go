@@ -82,6 +82,7 @@ type ledger struct {
 	watch   Stopwatch
 	lenient bool
 	haste   bool
+	patient bool // the fault that would be one too many does not count
 }
 
 func (l *ledger) fault(f Fault) {

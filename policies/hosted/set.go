@@ -124,6 +124,10 @@ func (s *Set) Fuel() map[string]uint64 {
 	return used
 }
 
+// Patient has policies asked again however often they fail: for whoever asks one thing after the other, plans nothing, and wants an answer, or the
+// fault, to each.
+func (s *Set) Patient() { s.ledger.patient = true }
+
 // Close frees the guests.
 func (s *Set) Close() {
 	for _, m := range s.minds {

@@ -75,6 +75,25 @@ func TestPolicyTestOfAModuleThatFails(t *testing.T) {
 	}
 }
 
+// A case is asked whatever became of those before it: a module that has failed three times is not silent, as if it had nothing against anything.
+func TestPolicyTestAsksEachCase(t *testing.T) {
+	folder := t.TempDir()
+	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"shard","needs":["node_name"],"reasons":["","no"]}`)
+	module := filepath.Join(folder, "loop.wasm")
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
+		t.Fatal(errs)
+	}
+	text := "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 5}]\ncases:\n"
+	for _, shard := range []string{"0", "1", "2", "3", "4"} {
+		text += "  - {ask: allocate orders/" + shard + ", expect: {\"*\": \"NO ~used more than its fuel\"}}\n"
+	}
+	path := write(t, folder, "loop.yaml", text)
+	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
+	if code != exitDifferent || strings.Contains(out, "FAILS") || strings.Count(out, "in doubt") != 5 || strings.Contains(out, "without a reason") || strings.Contains(out, "YES") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
 // The golden file is compared where there is one, and written when that is asked for.
 func TestPolicyTestGolden(t *testing.T) {
 	folder := t.TempDir()
