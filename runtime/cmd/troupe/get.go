@@ -39,7 +39,7 @@ func getCommand(c *console) *cobra.Command {
 		}
 		switch {
 		case r.json:
-			return printJSON(c.out, entryJSON([]byte(args[0]), value.Bytes, int64(len(value.Bytes)), value.Version, value.ExpireAt))
+			return printJSON(c.out, entryJSON([]byte(args[0]), present(value.Bytes), int64(len(value.Bytes)), value.Version, value.ExpireAt))
 		case out != "":
 			return os.WriteFile(out, value.Bytes, 0o644)
 		}
@@ -65,12 +65,27 @@ func (c *console) printValue(value admin.Value, raw bool) error {
 // jsonEntry is one key in JSON output.
 type jsonEntry struct {
 	jsonKey
-	Version  uint64 `json:"version"`
-	ExpireAt int64  `json:"expire_at,omitempty"` // Unix milliseconds
-	Size     int64  `json:"size"`
-	Value    []byte `json:"value,omitempty"` // base64
+	Version  uint64    `json:"version"`
+	ExpireAt int64     `json:"expire_at,omitempty"` // Unix milliseconds
+	Size     int64     `json:"size"`
+	Value    jsonValue `json:"value,omitzero"`
 }
 
+// entryJSON takes nil for a value that nobody asked for: an empty one is printed.
 func entryJSON(key, value []byte, size int64, version uint64, expireAt int64) jsonEntry {
 	return jsonEntry{keyJSON(key), version, expireAt, size, value}
 }
+
+// present is a value that is there, also if it is empty.
+func present(value []byte) jsonValue {
+	if value == nil {
+		return jsonValue{}
+	}
+	return value
+}
+
+// jsonValue is how values appear in JSON: base64. Nil is none, which is not the same as an empty one.
+type jsonValue []byte
+
+// IsZero makes encoding/json leave out what is not there.
+func (v jsonValue) IsZero() bool { return v == nil }

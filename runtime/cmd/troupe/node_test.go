@@ -256,6 +256,13 @@ func TestRecordsAreLoadedAndVerified(t *testing.T) {
 	r.at(t, 0, "a\t1\nb\t2\n", "verify", "--lines", "-")
 	r.at(t, exitDifferent, "a\t1\nb\t3\n", "verify", "--lines", "-")
 	r.at(t, 0, "\xff\x00", "put", "binary", "-")
+	r.at(t, 0, "", "put", "empty", "")
+	if out, _ := r.at(t, 0, "", "get", "empty", "--json"); !strings.Contains(out, `"size":0,"value":""`) {
+		t.Errorf("get --json of an empty value says %s", out)
+	}
+	if out, _ := r.at(t, 0, "", "scan", "empty", "--json"); strings.Contains(out, `"value"`) {
+		t.Errorf("a scan without values says %s", out)
+	}
 	backup, _ := r.at(t, 0, "", "scan", "--values", "--json")
 	r.at(t, 0, "", "del", "--all", "--yes")
 	r.at(t, 0, backup, "load", "--scanned", "-")

@@ -72,7 +72,11 @@ func (r *remote) scan(ctx context.Context, o admin.ScanOptions, keysOnly bool) e
 		}
 		switch {
 		case r.json:
-			err = printJSON(out, entryJSON(found.Key, found.Value, found.Size, found.Version, found.ExpireAt))
+			value := jsonValue(nil)
+			if o.Values {
+				value = present(found.Value)
+			}
+			err = printJSON(out, entryJSON(found.Key, value, found.Size, found.Version, found.ExpireAt))
 		case keysOnly:
 			_, err = fmt.Fprintln(out, keyText(found.Key))
 		default:

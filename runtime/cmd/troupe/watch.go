@@ -57,14 +57,18 @@ func (r *remote) watch(ctx context.Context, prefix, from string) error {
 func (r *remote) printChange(change *admin.Changed) (err error) {
 	kind := change.Kind.String()
 	if r.json {
+		value := jsonValue(nil)
+		if change.Kind == store.ChangePut {
+			value = present(change.Value)
+		}
 		return printJSON(r.c.out, struct {
 			Seq   uint64 `json:"seq"`
 			Shard int    `json:"shard"`
 			Kind  string `json:"kind"`
 			jsonKey
-			Value    []byte `json:"value,omitempty"`
-			ExpireAt int64  `json:"expire_at,omitempty"`
-		}{uint64(change.Seq), change.Shard, kind, keyJSON(change.Key), change.Value, change.ExpireAt})
+			Value    jsonValue `json:"value,omitzero"`
+			ExpireAt int64     `json:"expire_at,omitempty"`
+		}{uint64(change.Seq), change.Shard, kind, keyJSON(change.Key), value, change.ExpireAt})
 	}
 	if change.Kind == store.ChangeResync {
 		_, err = fmt.Fprintf(r.c.out, "%d:%d  resync\n", change.Shard, change.Seq)

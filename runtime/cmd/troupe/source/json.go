@@ -41,6 +41,7 @@ func splitScanned(line []byte) (Item, error) {
 		Key      *string `json:"key"`
 		Key64    []byte  `json:"key64"`
 		Value    *[]byte `json:"value"`
+		Size     *int64  `json:"size"`
 		ExpireAt int64   `json:"expire_at"`
 	}
 	if err := json.Unmarshal(line, &entry); err != nil {
@@ -50,10 +51,12 @@ func splitScanned(line []byte) (Item, error) {
 	if entry.Key != nil {
 		item.Key = []byte(*entry.Key)
 	}
-	if entry.Value == nil {
+	switch {
+	case entry.Value != nil:
+		item.Value = *entry.Value
+	case entry.Size == nil || *entry.Size != 0: // scans of early releases leave empty values out
 		return Item{}, fmt.Errorf("%w: it has no value: scan with --values", ErrRecord)
 	}
-	item.Value = *entry.Value
 	return item, nil
 }
 

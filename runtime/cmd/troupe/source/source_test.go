@@ -322,6 +322,8 @@ func TestScannedLines(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"key":"a","version":1,"expire_at":77,"size":5,"value":"aGVsbG8="}`: `"a"="hello" until 77`,
 		`{"key64":"/wA=","version":1,"size":0,"value":""}`:                   `"\xff\x00"="" until 0`,
+		`{"key":"a","version":1,"size":0}`:                                   `"a"="" until 0`,
+		`{"key":"a"}`:                                                        "scan with --values",
 		`{"key":"a","version":1,"size":5}`:                                   "scan with --values",
 		`{"key":"","value":"YQ=="}`:                                          "key is empty",
 		`nonsense`:                                                           "not what troupe scan --values --json prints",
