@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,15 @@ type loading struct {
 	tree    *load.Unfinished
 	meter   *meter
 	refused int
+	expired tally // keys of the source whose time has passed
+}
+
+// tally counts keys and the bytes of their values, for workers that run at once.
+type tally struct{ items, bytes atomic.Int64 }
+
+func (t *tally) add(item *source.Item) {
+	t.items.Add(1)
+	t.bytes.Add(int64(len(item.Value)))
 }
 
 func loadCommand(c *console) *cobra.Command {
@@ -176,8 +186,14 @@ const maxFrame = 8 << 20
 func (l *loading) put(ctx context.Context, items []source.Item) error {
 	w := l.client.Bulk(ctx, l.keyspace, admin.BulkOptions{Parallel: 1, FrameBytes: maxFrame})
 	var failed error
-	for _, item := range items {
-		if failed = w.Add(item.Key, item.Value, l.life(&item)); failed != nil {
+	var expired []*source.Item
+	for i := range items {
+		item := &items[i]
+		life, over := l.life(item, time.Now())
+		if over {
+			expired = append(expired, item)
+		}
+		if failed = w.Add(item.Key, item.Value, life); failed != nil {
 			break
 		}
 	}
@@ -185,16 +201,23 @@ func (l *loading) put(ctx context.Context, items []source.Item) error {
 	if err == nil && failed == nil && result.Items != int64(len(items)) {
 		err = fmt.Errorf("%d keys were sent, %d acknowledged", len(items), result.Items)
 	}
-	return errors.Join(failed, err)
+	if err = errors.Join(failed, err); err != nil {
+		return err
+	}
+	for _, item := range expired {
+		l.expired.add(item)
+	}
+	return nil
 }
 
 // life is how long a key shall live: until the time that it had when it was scanned, if that is said; 0 is for ever. One whose time has
-// passed lives for the shortest time that there is, so that it is not there as before.
-func (l *loading) life(item *source.Item) time.Duration {
+// passed is over: it lives for the shortest time that there is, so that it is not there as before, whatever the keyspace holds.
+func (l *loading) life(item *source.Item, now time.Time) (life time.Duration, over bool) {
 	if item.ExpireAt == 0 || l.ttl != 0 {
-		return l.ttl
+		return l.ttl, false
 	}
-	return max(time.Millisecond, time.Until(time.UnixMilli(item.ExpireAt)))
+	life = time.UnixMilli(item.ExpireAt).Sub(now)
+	return max(time.Millisecond, life), life <= 0
 }
 
 // temporary says whether a request may work later: the node was not reached, starts, or is busy.
@@ -225,7 +248,8 @@ func (l *loading) report(text string) {
 // loaded is the summary in JSON.
 type loaded struct {
 	Items   int64          `json:"items"`
-	Bytes   int64          `json:"bytes"` // of values
+	Bytes   int64          `json:"bytes"`   // of values
+	Expired int64          `json:"expired"` // meanwhile: not among the items
 	Earlier int            `json:"earlier"`
 	Refused int            `json:"refused"`
 	Skipped source.Skipped `json:"skipped"`
@@ -233,7 +257,10 @@ type loaded struct {
 }
 
 func (l *loading) finish(ctx context.Context, sum load.Summary, skipped source.Skipped, elapsed time.Duration, err error) error {
-	report := loaded{sum.Items, sum.Bytes, 0, l.refused, skipped, elapsed.Seconds()}
+	expired := l.expired.items.Load()
+	report := loaded{
+		Items: sum.Items - expired, Bytes: sum.Bytes - l.expired.bytes.Load(), Expired: expired, Refused: l.refused, Skipped: skipped, Seconds: elapsed.Seconds(),
+	}
 	if l.tree != nil {
 		report.Earlier = l.tree.Files()
 	}
@@ -264,7 +291,7 @@ func (r *loaded) String() string {
 		n    int
 		what string
 	}{
-		{r.Earlier, "loaded earlier"}, {r.Refused, "refused"}, {r.Skipped.Symlinks, "symbolic links left out"},
+		{int(r.Expired), "expired meanwhile"}, {r.Earlier, "loaded earlier"}, {r.Refused, "refused"}, {r.Skipped.Symlinks, "symbolic links left out"},
 		{r.Skipped.Special, "special files left out"}, {r.Skipped.Blank, "empty lines"},
 	} {
 		if extra.n > 0 {

@@ -74,6 +74,7 @@ func (v *verifying) run(ctx context.Context, client *admin.Client) error {
 	counts, err := verify.Compare(local, stored, verify.Options{
 		Extra: v.extra, Found: func(d verify.Difference) { v.note(m, d) }, Progress: m.show,
 		Refused: func(e *source.ItemError) { m.say("verify: %v", e) },
+		Expired: func(at int64) bool { return !time.UnixMilli(at).After(time.Now()) },
 	})
 	m.end()
 	if ctx.Err() != nil {
@@ -169,6 +170,9 @@ func (v *verifying) finish(counts verify.Counts, elapsed time.Duration) error {
 			byteText(counts.Bytes), elapsed.Seconds(), byteText(rate), bench.Thousands(counts.Missing), bench.Thousands(counts.Different))
 		if v.extra {
 			fmt.Fprintf(v.c.out, ", %s extra", bench.Thousands(counts.Extra))
+		}
+		if counts.Expired > 0 {
+			fmt.Fprintf(v.c.out, ", %s expired", bench.Thousands(counts.Expired))
 		}
 		fmt.Fprintln(v.c.out)
 	}

@@ -15,12 +15,16 @@ type Sum struct {
 	Key    []byte
 	SHA256 [sha256.Size]byte
 	Size   int64 // bytes of the value
+
+	ExpireAt int64 // as in Item
 }
 
 func sumOf(value []byte) [sha256.Size]byte { return sha256.Sum256(value) }
 
 // Summed digests an item.
-func Summed(item Item) Sum { return Sum{item.Key, sumOf(item.Value), int64(len(item.Value))} }
+func Summed(item Item) Sum {
+	return Sum{item.Key, sumOf(item.Value), int64(len(item.Value)), item.ExpireAt}
+}
 
 // Sorted digests a whole source in key order. Of a key that comes twice the last counts, as when it is loaded. It holds
 // about 100 bytes for each key in memory. read hears how many bytes of the source each item took. bad are the *ItemErrors.

@@ -37,6 +37,7 @@ type Counts struct {
 	Missing   int64 `json:"missing"`
 	Different int64 `json:"different"`
 	Extra     int64 `json:"extra"`
+	Expired   int64 `json:"expired"` // not stored, and rightly so: their time has passed
 	Bytes     int64 `json:"bytes"`   // of the values that are the same
 	Refused   int64 `json:"refused"` // local items that cannot be compared
 }
@@ -52,6 +53,7 @@ type Options struct {
 	Extra    bool               // keys that are stored but not here count as differences
 	Found    func(d Difference) // each difference, in key order
 	Refused  func(e *source.ItemError)
+	Expired  func(at int64) bool      // whether a key of that expiry may be gone by now; nil: none may
 	Progress func(items, bytes int64) // local items compared so far, and the bytes of their values
 }
 
@@ -87,6 +89,8 @@ func Compare(local, remote iter.Seq2[source.Sum, error], o Options) (Counts, err
 func (c *Counts) take(order int, l, r source.Sum, o *Options) {
 	d := Difference{Key: l.Key, Local: l.Size, Remote: r.Size}
 	switch {
+	case order < 0 && l.ExpireAt != 0 && o.Expired != nil && o.Expired(l.ExpireAt):
+		c.Expired++
 	case order < 0:
 		d.Kind, d.Remote = Missing, -1
 		c.Missing++
@@ -103,7 +107,7 @@ func (c *Counts) take(order int, l, r source.Sum, o *Options) {
 		c.Bytes += l.Size
 	}
 	if o.Progress != nil {
-		o.Progress(c.Same+c.Missing+c.Different, c.Bytes)
+		o.Progress(c.Same+c.Missing+c.Different+c.Expired, c.Bytes)
 	}
 	if d.Kind != "" && o.Found != nil {
 		o.Found(d)

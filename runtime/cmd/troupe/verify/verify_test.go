@@ -62,6 +62,22 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// A key that may have expired is no difference if it is not there; one that is there must be right.
+func TestCompareKnowsWhatExpires(t *testing.T) {
+	local := func(yield func(source.Sum, error) bool) {
+		for i, at := range []int64{0, 5, 6, 5, 5} {
+			item := source.Item{Key: []byte{'a' + byte(i)}, Value: []byte("1"), ExpireAt: at}
+			if !yield(source.Summed(item), nil) {
+				return
+			}
+		}
+	}
+	counts, err := Compare(local, stream("d=1 e=2"), Options{Expired: func(at int64) bool { return at <= 5 }})
+	if want := (Counts{Same: 1, Missing: 2, Different: 1, Expired: 1, Bytes: 1}); err != nil || counts != want || counts.Differences() != 3 {
+		t.Errorf("%+v, %v; want %+v", counts, err, want)
+	}
+}
+
 func TestCompareRefusesStreamsItCannotTrust(t *testing.T) {
 	for _, c := range []struct {
 		local, remote string
