@@ -35,6 +35,39 @@ func TestABackupOfKeysThatExpire(t *testing.T) {
 	}
 }
 
+// A backup that lacks lines does not pass for a whole one.
+func TestACutBackupIsTold(t *testing.T) {
+	r := startNode(t, "off", "--keyspace", "default:durability=memory")
+	for _, key := range []string{"a", "b", "c"} {
+		r.at(t, 0, "", "put", key, "")
+	}
+	backup, _ := r.at(t, 0, "", "scan", "--values", "--json")
+	lines := strings.SplitAfter(backup, "\n")
+	if len(lines) != 5 || lines[3] != `{"end":true,"count":3}`+"\n" {
+		t.Fatalf("a scan ends with %q", lines)
+	}
+	if out, _ := r.at(t, 0, "", "scan", "--limit", "2", "--json"); !strings.HasSuffix(out, `{"end":true,"count":2}`+"\n") {
+		t.Errorf("a bounded scan ends with %s", out)
+	}
+	if out, _ := r.at(t, 0, "", "scan"); strings.Contains(out, "end") {
+		t.Errorf("a scan for people ends with %s", out)
+	}
+	for _, verb := range []string{"load", "verify"} {
+		if _, errs := r.at(t, 0, backup, verb, "--scanned", "-"); errs != "" {
+			t.Errorf("%s of a whole backup: %s", verb, errs)
+		}
+		if _, errs := r.at(t, 0, strings.Join(lines[:2], ""), verb, "--scanned", "-"); !strings.Contains(errs, "it is of an earlier release, or cut") {
+			t.Errorf("%s of a backup without end: %s", verb, errs)
+		}
+		if _, errs := r.at(t, exitFailed, lines[0]+lines[3], verb, "--scanned", "-"); !strings.Contains(errs, "the scan ended with 3 keys, and 1 are here") {
+			t.Errorf("%s of a backup that lacks lines: %s", verb, errs)
+		}
+		if _, errs := r.at(t, 0, "a\t\n", verb, "--lines", "-"); errs != "" {
+			t.Errorf("%s of lines: %s", verb, errs)
+		}
+	}
+}
+
 func TestLifeOfARestoredKey(t *testing.T) {
 	now := time.UnixMilli(5000)
 	for _, c := range []struct {

@@ -59,6 +59,13 @@ func (s *from) file() string {
 	return ""
 }
 
+// noteCut says of a backup that was read to its end that it may not be whole.
+func (c *console) noteCut(verb string, r *source.Records) {
+	if !r.Whole() {
+		fmt.Fprintf(c.err, "%s: note: the file does not end as troupe scan --json does, with a count of its keys: it is of an earlier release, or cut\n", verb)
+	}
+}
+
 // job describes the source and the target, so that only the same load is continued.
 func (s *from) job(target string) (load.Job, error) {
 	path := s.dir

@@ -33,6 +33,7 @@ type loading struct {
 	client  *admin.Client
 	journal *load.Journal // nil: standard input
 	tree    *load.Unfinished
+	records *source.Records // nil: a folder
 	meter   *meter
 	refused int
 	expired tally // keys of the source whose time has passed
@@ -101,6 +102,9 @@ func (l *loading) run(ctx context.Context) error {
 		Retrying: func(err error, in time.Duration) { l.meter.say("load: trying again in %v: %v", in, err) },
 	})
 	l.meter.end()
+	if err == nil && l.records != nil {
+		l.c.noteCut("load", l.records)
+	}
 	err = errors.Join(err, l.closeJournal(err))
 	return l.finish(ctx, sum, s.Skipped(), time.Since(start), err)
 }
@@ -155,7 +159,9 @@ func (l *loading) openSource() (source.Source, error) {
 				l.report(text)
 			}
 		}
-		return source.OpenRecords(l.from.file(), l.c.in, l.from.format, at)
+		var err error
+		l.records, err = source.OpenRecords(l.from.file(), l.c.in, l.from.format, at)
+		return l.records, err
 	}
 	_, total, err := source.Measure(l.from.dir)
 	if err != nil {

@@ -24,7 +24,7 @@ func scanCommand(c *console) *cobra.Command {
 	var o scanFlags
 	cmd := &cobra.Command{
 		Use: "scan [PREFIX]", Short: "list keys in order", Args: cobra.MaximumNArgs(1),
-		Long: "Lists keys in byte order across all shards: size, version, expiry, key. Keys that are no printable text are quoted;\n--json gives them exactly.",
+		Long: "Lists keys in byte order across all shards: size, version, expiry, key. Keys that are no printable text are quoted;\n--json gives them exactly, and values (--values) in base64; its last line is {\"end\":true,\"count\":N}, by which load and verify see\nwhether a backup is whole. A reader of the keys alone passes over it: jq 'select(.end|not)'.",
 		Example: `  troupe scan net/http/ --limit 20
   troupe scan --keys-only | wc -l
   troupe scan user: --values --json
@@ -66,6 +66,7 @@ func (r *remote) scan(ctx context.Context, o admin.ScanOptions, keysOnly bool) e
 	defer client.Close()
 	out := bufio.NewWriter(r.c.out)
 	defer out.Flush()
+	count := int64(0)
 	for found, err := range client.Scan(ctx, r.keyspace, o) {
 		if err != nil {
 			return r.explain(err)
@@ -85,8 +86,20 @@ func (r *remote) scan(ctx context.Context, o admin.ScanOptions, keysOnly bool) e
 		if err != nil {
 			return err
 		}
+		count++
+	}
+	if r.json {
+		if err := printJSON(out, scanEnd{true, count}); err != nil {
+			return err
+		}
 	}
 	return out.Flush()
+}
+
+// scanEnd ends a scan in JSON, as it does over HTTP: what lacks it, or has fewer records, is cut.
+type scanEnd struct {
+	End   bool  `json:"end"`
+	Count int64 `json:"count"`
 }
 
 // expiryText is a time in UTC, to the second.

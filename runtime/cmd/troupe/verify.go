@@ -108,6 +108,7 @@ func (v *verifying) local() (iter.Seq2[source.Sum, error], int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	v.c.noteCut("verify", records)
 	return func(yield func(source.Sum, error) bool) {
 		for _, e := range bad {
 			if !yield(source.Sum{}, e) {

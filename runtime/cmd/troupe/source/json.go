@@ -35,31 +35,6 @@ func splitJSON(line []byte, keyField, valueField string) (Item, error) {
 	return Item{Key: key, Value: value}, err
 }
 
-// splitScanned takes what troupe scan has printed of a key.
-func splitScanned(line []byte) (Item, error) {
-	var entry struct {
-		Key      *string `json:"key"`
-		Key64    []byte  `json:"key64"`
-		Value    *[]byte `json:"value"`
-		Size     *int64  `json:"size"`
-		ExpireAt int64   `json:"expire_at"`
-	}
-	if err := json.Unmarshal(line, &entry); err != nil {
-		return Item{}, fmt.Errorf("%w: not what troupe scan --values --json prints: %w", ErrRecord, err)
-	}
-	item := Item{Key: entry.Key64, ExpireAt: entry.ExpireAt}
-	if entry.Key != nil {
-		item.Key = []byte(*entry.Key)
-	}
-	switch {
-	case entry.Value != nil:
-		item.Value = *entry.Value
-	case entry.Size == nil || *entry.Size != 0: // scans of early releases leave empty values out
-		return Item{}, fmt.Errorf("%w: it has no value: scan with --values", ErrRecord)
-	}
-	return item, nil
-}
-
 func isKey(raw json.RawMessage) bool {
 	return raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9'
 }

@@ -49,6 +49,7 @@ type Records struct {
 	skipped Skipped
 	header  []string // CSV
 	columns [2]int   // CSV: key and value; -1 = the whole row
+	scan    scanned  // Scanned
 }
 
 // OpenRecords opens a file ("-" is standard input) and continues behind from, whose zero value is the beginning.
@@ -106,7 +107,7 @@ func (r *Records) begin(from Place) error {
 		return err
 	}
 	r.in.Reset(r.file.(io.Reader))
-	r.offset, r.line = from.Offset, from.Line
+	r.offset, r.line, r.scan.about = from.Offset, from.Line, true
 	return nil
 }
 
@@ -126,6 +127,9 @@ func (r *Records) Next() (Item, error) {
 			continue
 		}
 		item, err := r.split(line)
+		if err == errEnd {
+			continue
+		}
 		item.Place = r.place(start)
 		if err != nil {
 			return Item{}, &ItemError{r.where(), nil, item.Place, err}
@@ -139,7 +143,7 @@ func (r *Records) Next() (Item, error) {
 func (r *Records) split(line []byte) (Item, error) {
 	switch {
 	case r.format.Kind == Scanned:
-		return splitScanned(line)
+		return r.splitScanned(line)
 	case r.format.Kind == JSONL:
 		return splitJSON(line, r.format.KeyField, r.format.ValueField)
 	case r.format.AutoKey:

@@ -6,6 +6,7 @@
 //	id,name  /  7,Ann         ─►  key "7"                    value {"id":"7","name":"Ann"}
 //	{"id":7,"name":"Ann"}     ─►  key "7"                    value = the line
 //	{"key":"a","value":"MQ=="} ─► key "a"                    value "1": what troupe scan --values --json prints
+//	{"end":true,"count":1}     ─►  nothing: what the scan printed is whole
 //
 // What cannot become a key and a value is never dropped silently: it comes out as an *ItemError that names its place, and
 // reading goes on behind it. One goroutine at a time reads a source.
@@ -59,6 +60,7 @@ var (
 	ErrTooLarge = errors.New("value exceeds the limit of 64 MiB")
 	ErrKeySize  = errors.New("key is empty or exceeds the limit of 65,535 bytes")
 	ErrRecord   = errors.New("record cannot be used")
+	ErrCut      = errors.New("the file is cut, or was edited")
 )
 
 // ItemError says which item cannot be loaded and why.
@@ -66,7 +68,7 @@ type ItemError struct {
 	Where string // path, or file and line
 	Key   []byte // nil if it is not known
 	Place Place
-	Err   error // wraps one of the three above, or an operating system's error
+	Err   error // wraps one of the four above, or an operating system's error
 }
 
 // Error names the place first, as compilers do.

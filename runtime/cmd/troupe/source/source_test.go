@@ -317,6 +317,55 @@ func TestSumsOfATreeComeInOrder(t *testing.T) {
 	}
 }
 
+// An end record counts what is before it. Without one, or behind the last, nobody knows whether the file is whole.
+func TestScannedEnds(t *testing.T) {
+	a, b, end := `{"key":"a","value":"YQ=="}`, `{"key":"b","value":"YQ=="}`, `{"end":true,"count":%d}`
+	for name, c := range map[string]struct {
+		lines []string
+		items int
+		bad   string // what the only error says
+		whole bool
+	}{
+		"whole":               {[]string{a, b, fmt.Sprintf(end, 2)}, 2, "", true},
+		"of no keys":          {[]string{fmt.Sprintf(end, 0)}, 0, "", true},
+		"with empty lines":    {[]string{a, "", b, fmt.Sprintf(end, 2), ""}, 2, "", true},
+		"two in one":          {[]string{a, fmt.Sprintf(end, 1), a, b, fmt.Sprintf(end, 2)}, 3, "", true},
+		"of a release before": {[]string{a, b}, 2, "", false},
+		"empty":               {nil, 0, "", false},
+		"cut in the middle":   {[]string{a, fmt.Sprintf(end, 2)}, 1, "in:2: the file is cut, or was edited: the scan ended with 2 keys, and 1 are here", true},
+		"with more":           {[]string{a, a, b, fmt.Sprintf(end, 2)}, 3, "ended with 2 keys, and 3 are here", true},
+		"the second one cut":  {[]string{a, b, fmt.Sprintf(end, 2), a}, 3, "", false},
+		"with a bad one":      {[]string{a, "nonsense", fmt.Sprintf(end, 2)}, 1, "in:2: record cannot be used", true},
+	} {
+		path := write(t, filepath.Join(t.TempDir(), "in"), strings.Join(c.lines, "\n")+"\n")
+		r, err := OpenRecords(path, nil, Format{Kind: Scanned}, Place{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, bad := drain(t, r)
+		if len(items) != c.items || (len(bad) > 0) != (c.bad != "") || len(bad) > 1 || c.bad != "" && !strings.Contains(bad[0].Error(), c.bad) || r.Whole() != c.whole {
+			t.Errorf("%s: %q, whole %v, errors %v", name, items, r.Whole(), bad)
+		}
+		r.Close()
+	}
+}
+
+// A load that goes on in the middle does not know how many of the lines before were empty: only what is certainly missing counts.
+func TestScannedEndsInTheMiddle(t *testing.T) {
+	content := "\n" + `{"key":"a","value":"YQ=="}` + "\n"
+	for count, cut := range map[int]bool{1: false, 2: false, 3: true} {
+		path := write(t, filepath.Join(t.TempDir(), "in"), content+fmt.Sprintf(`{"end":true,"count":%d}`, count)+"\n")
+		r, err := OpenRecords(path, nil, Format{Kind: Scanned}, Place{Offset: int64(len(content)), Line: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, bad := drain(t, r); (len(bad) > 0) != cut || !r.Whole() {
+			t.Errorf("an end of %d keys: %v, whole %v", count, bad, r.Whole())
+		}
+		r.Close()
+	}
+}
+
 // What a scan prints comes back byte for byte.
 func TestScannedLines(t *testing.T) {
 	for line, want := range map[string]string{
