@@ -1,14 +1,21 @@
 package directory
 
 import (
-	"errors"
-
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
 
 // ErrReadOnly refuses writes while the cluster is in maintenance. Its kind is shards.KindUnavailable; it is not tried again.
-var ErrReadOnly = errors.New("the cluster is in maintenance and takes no writes until an operator ends it")
+var ErrReadOnly error = readOnly{}
+
+type readOnly struct{}
+
+func (readOnly) Error() string {
+	return "the cluster is in maintenance and takes no writes until an operator ends it"
+}
+
+// ReadOnly tells who answers clients, and does not know this package, that trying again is of no use.
+func (readOnly) ReadOnly() bool { return true }
 
 // edict is what one table forbids, worked out once for all work that meets that table: writes of the whole cluster, and
 // keyspaces that serve nothing while they are not complete (cluster.SettingCoverage).

@@ -27,6 +27,7 @@ const (
 	KindTooLarge     = "too large"          // body or frame beyond its limit
 	KindTimeout      = "timeout"            // the client sent or read too slowly, or a wait_for was in vain
 	KindBusy         = "busy"               // too many requests or bytes in flight; repeat after a pause
+	KindReadOnly     = "read only"          // the cluster is in maintenance, and takes no writes until an operator ends it
 )
 
 // Error is kind and reason.
@@ -40,7 +41,7 @@ func (e *Error) ErrorKind() shards.ErrorKind {
 		}
 	}
 	switch e.Kind {
-	case KindBusy, KindTimeout:
+	case KindBusy, KindTimeout, KindReadOnly:
 		return shards.KindUnavailable
 	case KindNotFound, KindUnauthorized, KindMethod, KindTooLarge:
 		return shards.KindInvalid
@@ -80,6 +81,9 @@ func asError(err error) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
+	}
+	if closed := (interface{ ReadOnly() bool })(nil); errors.As(err, &closed) && closed.ReadOnly() {
+		return &Error{Status: http.StatusServiceUnavailable, Kind: KindReadOnly, Reason: err.Error()}
 	}
 	kind := kindOf(err)
 	return &Error{Status: statusOf[kind], Kind: kind.String(), Reason: err.Error()}

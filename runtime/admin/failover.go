@@ -254,6 +254,9 @@ func Alike(sentence string) string {
 
 // mayTryNext says whether another node may be asked after this failure.
 func (r *call) mayTryNext(e *Error) bool {
+	if e.Kind == KindReadOnly {
+		return false // they all are
+	}
 	switch e.Status {
 	case http.StatusServiceUnavailable, http.StatusMisdirectedRequest:
 		return true // the node says that it did nothing

@@ -110,6 +110,35 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// What only an operator ends is not waited for, nor asked of others. For who knows no such kind it is unavailable.
+func TestMaintenanceIsNotWaitedFor(t *testing.T) {
+	var asked atomic.Int32
+	node := func() string {
+		n := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			e := asError(fmt.Errorf("default/3: %w", closed{}))
+			w.WriteHeader(e.Status)
+			fmt.Fprintf(w, `{"error":{"kind":%q,"reason":%q},"status":%d}`, e.Kind, e.Reason, e.Status)
+		}))
+		t.Cleanup(n.Close)
+		return n.URL
+	}
+	client, err := NewClient(ClientConfig{Addresses: []string{node(), node()}, Patience: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *Error
+	_, err = client.Put(t.Context(), "default", []byte("k"), nil, PutOptions{})
+	if !errors.As(err, &e) || e.Kind != KindReadOnly || e.Status != 503 || e.Reason != "default/3: closed" || e.ErrorKind() != shards.KindUnavailable || asked.Load() != 1 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+}
+
+type closed struct{}
+
+func (closed) Error() string  { return "closed" }
+func (closed) ReadOnly() bool { return true }
+
 // A node that hangs is left for another; a write that must not be done twice is not.
 func TestANodeThatHangs(t *testing.T) {
 	_, _, address := serve(t, ServerConfig{})

@@ -258,10 +258,11 @@ func (x *exchange) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	e := asError(err)
-	switch e.Status {
-	case http.StatusServiceUnavailable:
+	switch {
+	case e.Kind == KindReadOnly: // who knows when
+	case e.Status == http.StatusServiceUnavailable:
 		x.Header().Set("Retry-After", "1")
-	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
+	case e.Status == http.StatusRequestTimeout, e.Status == http.StatusRequestEntityTooLarge:
 		x.Header().Set("Connection", "close") // the rest of the body is not wanted
 	}
 	x.json(e.Status, e.answer())

@@ -38,6 +38,7 @@ type remote struct {
 	ca       string
 	keyspace string
 	json     bool
+	patience time.Duration // how long a request is repeated
 }
 
 // withRemote gives a verb the flags that all clients of keys share.
@@ -49,7 +50,7 @@ func withRemote(c *console, cmd *cobra.Command) *remote {
 
 // withCluster gives a verb the flags that all clients share.
 func withCluster(c *console, cmd *cobra.Command) *remote {
-	r := &remote{c: c}
+	r := &remote{c: c, patience: patience}
 	f := cmd.Flags()
 	f.StringVar(&r.addr, "addr", "", "HTTP `addresses` of nodes, comma separated (TROUPE_ADDR; default "+defaultAddr+", or those of troupe dev)")
 	f.StringVar(&r.token, "token", "", "bearer `token` (better as TROUPE_TOKEN)")
@@ -141,7 +142,7 @@ func (r *remote) open(ctx context.Context) (*admin.Client, error) {
 		return nil, err
 	}
 	client, err := admin.NewClient(admin.ClientConfig{
-		Addresses: first, TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: patience, Attempt: attempt,
+		Addresses: first, TLS: trusted, Token: r.c.setting(r.token, "TROUPE_TOKEN", ""), By: whoami(), Patience: r.patience, Attempt: attempt,
 	})
 	if err != nil {
 		return nil, usage("--addr: %w", err)
@@ -252,6 +253,8 @@ func (r *remote) explain(err error) error {
 		return fmt.Errorf("%s does not take this token: it is what the node was started with (--token or TROUPE_TOKEN there)", r.addresses())
 	case e.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%s asks for a token: give it as TROUPE_TOKEN or --token", r.addresses())
+	case e.Kind == admin.KindReadOnly:
+		return fmt.Errorf("%w (troupe maintenance --cluster off)", err)
 	case e.Kind == admin.KindNotFound:
 		return &failure{exitNotFound, err}
 	case e.ErrorKind() == shards.KindConflict:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,6 +205,12 @@ func TestWatchesPrintWhatChanges(t *testing.T) {
 
 // The verbs on a node that is a cluster of its own.
 func TestClusterVerbsOnANode(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, []byte("k\tw\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r := startNode(t, filepath.Join(t.TempDir(), "data"), "--name", "n1", "--attr", "zone=a", "--replicas", "0")
 	for _, c := range []struct {
 		line string
@@ -228,6 +235,11 @@ func TestClusterVerbsOnANode(t *testing.T) {
 		{"put k v --keyspace orders", 0, "version 1"},
 		{"maintenance --cluster on", 0, "maintenance of the cluster is on"},
 		{"check", 0, "the cluster is in maintenance"},
+		{"put k w --keyspace orders", 1, "read only: "},
+		{"put k w --keyspace orders", 1, "until an operator ends it (troupe maintenance --cluster off)"},
+		{"del k --keyspace orders", 1, "read only: "},
+		{"del --prefix k --keyspace orders --yes", 1, "read only: "},
+		{"load --lines " + lines + " --keyspace orders --patience 1h --restart", 1, "read only: "},
 		{"maintenance --cluster off", 0, "maintenance of the cluster is off"},
 		{"get k --keyspace orders", 0, "v"},
 		{"maintenance n1 on", 0, "maintenance of n1 is on"},

@@ -70,6 +70,7 @@ Symbolic links are left out. What cannot be written (over 64 MiB, no key) is rep
 	f.BoolVar(&l.restart, "restart", false, "ignore the journal of an earlier run")
 	l.remote = withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		l.remote.patience = min(patience, l.patience)
 		if l.client, err = l.open(cmd.Context()); err != nil {
 			return err
 		}
@@ -226,10 +227,10 @@ func (l *loading) life(item *source.Item, now time.Time) (life time.Duration, ov
 	return max(time.Millisecond, life), life <= 0
 }
 
-// temporary says whether a request may work later: the node was not reached, starts, or is busy.
+// temporary says whether a request may work later by itself: the node was not reached, starts, or is busy.
 func temporary(err error) bool {
 	var e *admin.Error
-	return errors.As(err, &e) && (e.ErrorKind() == shards.KindUnavailable || e.ErrorKind() == shards.KindOutcomeUnknown)
+	return errors.As(err, &e) && e.Kind != admin.KindReadOnly && (e.ErrorKind() == shards.KindUnavailable || e.ErrorKind() == shards.KindOutcomeUnknown)
 }
 
 func (l *loading) refuse(e *source.ItemError) { l.report(e.Error()) }
