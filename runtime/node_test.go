@@ -357,6 +357,10 @@ func TestClusterIsOperatedFromGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "n3 votes no more", func() bool { m := operate.Members()[2]; return m.Excluded && !m.Voter })
+	alone := start(t, Config{Name: "solo", Keyspaces: []shards.Keyspace{volatileSpace("default", 1)}})
+	if err := alone.Cluster().Vote(ctx, "solo", false); !errors.Is(err, &cluster.Refusal{Why: cluster.WhyUnsafe}) {
+		t.Errorf("the last that can vote is excluded: %v", err)
+	}
 	if err := operate.Vote(ctx, "n3", true); err != nil {
 		t.Fatal(err)
 	}

@@ -74,9 +74,16 @@ func (c *Cluster) Maintain(ctx context.Context, node string, on bool) error {
 }
 
 // Vote lets a node vote in the metadata group again, or keeps it from that, whatever its roles: then others vote in its place, or fewer do.
-// It returns when that is agreed; admin.Node.Voter of Members says when it is so.
+// It returns when that is agreed; admin.Node.Voter of Members says when it is so. Who is the last that can vote is not kept from it.
 func (c *Cluster) Vote(ctx context.Context, node string, may bool) error {
 	not := !may
+	if state := c.node.state(); not {
+		if m := state.MemberByName(node); m != nil {
+			if err := state.MayExclude(m.ID); err != nil {
+				return err
+			}
+		}
+	}
 	return c.changeMember(ctx, node, func(m *cluster.MemberChange) { m.Excluded = &not })
 }
 

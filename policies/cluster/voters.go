@@ -49,6 +49,21 @@ func VotersFor(s *State, alive func(shards.NodeID) bool, keep ...shards.NodeID) 
 	return choose(pool, wanted)
 }
 
+// MayExclude is a *Refusal if nobody were left to vote without a member: the voters would then stay as they are, whatever was said. It is for
+// who proposes an exclusion. Apply takes each, as all releases must come to one state.
+func (s *State) MayExclude(id shards.NodeID) error {
+	m := s.Member(id)
+	if m == nil || !m.Has(RoleMeta) {
+		return nil
+	}
+	for i := range s.Members {
+		if other := &s.Members[i]; other.ID != id && other.Has(RoleMeta) && !other.Excluded && !other.Down {
+			return nil
+		}
+	}
+	return refuse(WhyUnsafe, "without node %s nobody could vote: no other with the role meta is alive and may", m.Name)
+}
+
 // candidate is a member that may vote.
 type candidate struct {
 	*Member

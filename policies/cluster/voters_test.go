@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,6 +84,38 @@ func cmpID(a, b shards.NodeID) int {
 		return -1
 	}
 	return 1
+}
+
+// Nobody can be the last to be excluded; who cannot vote anyway may be.
+func TestMayExclude(t *testing.T) {
+	for _, c := range []struct {
+		what                 string
+		members              int
+		excluded, down, data []int
+		refused              bool // of the first
+	}{
+		{what: "one alone", members: 1, refused: true},
+		{what: "one of two", members: 2},
+		{what: "the last of three", members: 3, excluded: []int{2, 3}, refused: true},
+		{what: "one that is excluded, and the others may vote", members: 2, excluded: []int{1}},
+		{what: "the others are down", members: 3, down: []int{2, 3}, refused: true},
+		{what: "the other has not the role", members: 2, data: []int{2}, refused: true},
+		{what: "it has not the role itself", members: 2, data: []int{1}, excluded: []int{2}},
+	} {
+		s := &State{}
+		for i := 1; i <= c.members; i++ {
+			m := testMember(i, 1)
+			m.Excluded, m.Down = slices.Contains(c.excluded, i), slices.Contains(c.down, i)
+			if slices.Contains(c.data, i) {
+				m.Roles = RoleData
+			}
+			s.Members = append(s.Members, m)
+		}
+		slices.SortFunc(s.Members, func(a, b Member) int { return cmpID(a.ID, b.ID) })
+		if err := s.MayExclude(node(1)); errors.Is(err, &Refusal{Why: WhyUnsafe}) != c.refused {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
 }
 
 func TestVotersCommand(t *testing.T) {

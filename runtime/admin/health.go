@@ -66,16 +66,31 @@ func (o *overview) fewVoters() string {
 		return ""
 	}
 	able := 0
+	var excluded []string
 	for i := range o.state.Members {
-		if m := &o.state.Members[i]; m.Has(cluster.RoleMeta) && !m.Down && !m.Excluded {
+		switch m := &o.state.Members[i]; {
+		case !m.Has(cluster.RoleMeta) || m.Down:
+		case m.Excluded:
+			excluded = append(excluded, m.Name)
+		default:
 			able++
 		}
 	}
 	wanted := min(7, able-1+able%2) // the largest odd number
-	if len(o.evidence.Voters) >= wanted {
+	switch {
+	case len(o.evidence.Voters) >= wanted && len(o.evidence.Voters) < 3 && able < 3 && able+len(excluded) >= 3:
+		return fmt.Sprintf("%s, since %s shall not vote: the loss of one could stop all changes (troupe vote NODE on)", voting(len(o.evidence.Voters)), shorten(excluded))
+	case len(o.evidence.Voters) >= wanted:
 		return ""
 	}
 	return fmt.Sprintf("%d of %d members vote so far: until the others do, the loss of one could stop all changes", len(o.evidence.Voters), wanted)
+}
+
+func voting(n int) string {
+	if n == 1 {
+		return "only 1 member votes"
+	}
+	return fmt.Sprintf("only %d members vote", n)
 }
 
 // health judges what the overview shows.

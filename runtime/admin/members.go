@@ -41,6 +41,11 @@ func changeMember(action string) handler {
 		}
 		change := &cluster.MemberChange{Node: m.ID}
 		nodeActions[action](change, on)
+		if change.Excluded != nil && *change.Excluded {
+			if err := state.MayExclude(m.ID); err != nil {
+				return err
+			}
+		}
 		return s.propose(x, c, &cluster.Command{Member: change})
 	}
 }

@@ -248,6 +248,7 @@ func TestClusterVerbsOnANode(t *testing.T) {
 		{"reroute --dry-run", 0, "nothing to move"},
 		{"explain", 3, "every shard is green"},
 		{"explain default/0", 0, "default/0 term 1: n1 primary"},
+		{"vote n1 off", 1, "without node n1 nobody could vote"},
 		{"forget n1", 1, "n1"},
 		{"forget n7", 3, "there are n1"},
 	} {

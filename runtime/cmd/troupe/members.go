@@ -395,6 +395,7 @@ func voteCommand(c *console) *cobra.Command {
 		Use: "vote NODE {on|off}", Short: "let a member vote for the leader, or keep it from that", Args: cobra.ExactArgs(2),
 		Long: `The voters agree on who is a member, where shards are, and who leads; up to seven members with the role meta are chosen by themselves.
 With off the node is none of them, whatever its roles, and another votes in its place if there is one; copies that it holds stay.
+It is refused for the last that can vote; troupe health is yellow while fewer than three vote of three that could.
 It is for machines that are slow, far away, or to be taken down soon. troupe nodes --json says who votes.
 
 Exit codes: 0 it is agreed · 3 no such node · 1 no node answers, or none leads`,
@@ -408,7 +409,7 @@ Exit codes: 0 it is agreed · 3 no such node · 1 no node answers, or none leads
 		switch args[1] {
 		case "on":
 		case "off":
-			action, done = "exclude", args[0]+" votes no more"
+			action, done = "exclude", args[0]+" shall not vote"
 		default:
 			return usage("%q is neither on nor off", args[1])
 		}
