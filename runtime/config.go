@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/troupe-actors/troupe/runtime/resp"
@@ -187,11 +188,17 @@ func (c *Config) validate() error {
 	if err := c.validateKeyspaces(); err != nil {
 		return err
 	}
+	taken := map[string]string{} // names of listeners by where they are
 	for _, l := range []struct{ name, address, secret, advice string }{
 		{"RESP", c.RESP, c.Password, "a password"}, {"HTTP", c.HTTP, c.Token, "a token"}, {"Peer", c.Peer, c.TLSCert, "certificates"},
 	} {
 		if err := c.validateListener(l.name, l.address, l.secret, l.advice); err != nil {
 			return err
+		}
+		if at := place(l.address); at != "" && taken[at] != "" {
+			return invalid("%s and %s have one address, %s: each needs a port of its own", taken[at], l.name, l.address)
+		} else if at != "" {
+			taken[at] = l.name
 		}
 	}
 	if err := c.validateCluster(); err != nil {
@@ -285,14 +292,30 @@ func (c *Config) validateListener(name, address, secret, advice string) error {
 	if address == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return invalid("%s address %q must be host:port", name, address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return invalid("%s address %q: %q is no port: a number from 0 to 65535", name, address, port)
 	}
 	if secret == "" && !c.Insecure && !loopback(host) {
 		return invalid("%s on %s %w: give %s, listen on 127.0.0.1, or allow it with insecure", name, address, ErrExposed, advice)
 	}
 	return nil
+}
+
+// place is what only one listener can have of an address that is valid; empty: any number can.
+func place(address string) string {
+	host, name, _ := net.SplitHostPort(address)
+	port, err := net.LookupPort("tcp", name)
+	if err != nil || port == 0 {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "" // all are the same, the one of either protocol too
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 func loopback(host string) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -68,8 +69,11 @@ func (n *Node) serve(background context.Context) error {
 
 func listen(what, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s cannot listen: %w: is another node running? choose another address", what, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot listen: %w", what, err)
 	}
 	return l, nil
 }

@@ -296,13 +296,14 @@ func TestPreflightKnowsWhatANodeRefuses(t *testing.T) {
 	cert, key := selfSigned(t)
 	_, other := selfSigned(t)
 	for want, args := range map[string][]string{
-		"lease 100ms must be":           {"--lease", "100ms"},
-		"election 400ms must be":        {"--heartbeat", "5s"},
-		"no such file":                  {"--client-tls-cert", cert, "--client-tls-key", "nope.key"},
-		"private key does not match":    {"--client-tls-cert", cert, "--client-tls-key", other},
-		"without authentication":        {"--resp", "0.0.0.0:0"},
-		"come together: one of TLSCert": {"--tls-cert", cert, "--tls-key", key},
-		"needs a data":                  {"--keyspace", "a"},
+		"lease 100ms must be":            {"--lease", "100ms"},
+		"election 400ms must be":         {"--heartbeat", "5s"},
+		"no such file":                   {"--client-tls-cert", cert, "--client-tls-key", "nope.key"},
+		"private key does not match":     {"--client-tls-cert", cert, "--client-tls-key", other},
+		"without authentication":         {"--resp", "0.0.0.0:0"},
+		"come together: one of TLSCert":  {"--tls-cert", cert, "--tls-key", key},
+		"needs a data":                   {"--keyspace", "a"},
+		"RESP and HTTP have one address": {"--resp", "127.0.0.1:7", "--http", "127.0.0.1:7"},
 	} {
 		args = append([]string{"--data", "off", "--resp", "off", "--http", "off", "--peer", "off"}, args...)
 		for _, verb := range [][]string{{"node"}, {"node", "--check"}} {
