@@ -13,7 +13,7 @@ var connectionRows = []command{
 	{name: "echo", arity: 2, flags: flagsSession, group: "connection", since: "1.0.0", summary: "Returns the given string.", syntax: "message", run: runEcho},
 	{name: "quit", arity: -1, flags: flagsSession | flagNoAuth | flagImmediate | flagListening, group: "connection", since: "1.0.0", summary: "Closes the connection.", run: runQuit},
 	{name: "reset", arity: 1, flags: flagsSession | flagNoAuth | flagImmediate | flagListening | flagBarrier, group: "connection", since: "6.2.0", summary: "Resets the connection.", run: runReset},
-	{name: "select", arity: 2, flags: flagsSession | flagBarrier | flagNoMulti, group: "connection", since: "1.0.0", summary: "Changes the selected database.", syntax: "index", run: runSelect},
+	{name: "select", arity: 2, flags: flagsSession | flagBarrier | flagNoMulti, group: "connection", since: "1.0.0", summary: "Changes the selected database.", syntax: "index | name", run: runSelect},
 	{name: "auth", arity: -2, flags: flagsSession | flagNoAuth | flagNoMulti, group: "connection", since: "1.0.0", summary: "Authenticates the connection.", syntax: "[username] password", run: runAuth},
 	{name: "hello", arity: -1, flags: flagsSession | flagNoAuth | flagNoMulti | flagBarrier, group: "connection", since: "6.0.0", summary: "Handshakes with the Redis server.",
 		syntax: "[protover [AUTH username password] [SETNAME clientname]]", run: runHello},

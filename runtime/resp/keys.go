@@ -3,7 +3,9 @@ package resp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
@@ -314,5 +316,19 @@ func (c *conn) spaceOf(arg []byte) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, errNotInteger
+	return 0, noSpace(arg, all)
+}
+
+// spacesNamed bounds the keyspaces that are named to who asked for one that there is not.
+const spacesNamed = 20
+
+func noSpace(arg []byte, all []shards.Keyspace) error {
+	var names []string
+	for i := range all[:min(spacesNamed, len(all))] {
+		names = append(names, all[i].Name)
+	}
+	if len(all) > spacesNamed {
+		names = append(names, "...")
+	}
+	return replyError(fmt.Sprintf("ERR there is no keyspace %.64q; there are %s", arg, strings.Join(names, ", ")))
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -105,8 +107,8 @@ func (b *benching) filled(ctx context.Context, plan *bench.Plan) error {
 }
 
 func (b *benching) unreachable(plan *bench.Plan, err error) error {
-	if err == nil {
-		return nil
+	if dial := (*net.OpError)(nil); !errors.As(err, &dial) || dial.Op != "dial" {
+		return err // nil, or somebody is there
 	}
 	return fmt.Errorf("%w\n  is a server running at %s? start one with: troupe node --data ./data", err, plan.Target)
 }

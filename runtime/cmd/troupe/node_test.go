@@ -285,6 +285,12 @@ func TestBenchRunsAgainstANode(t *testing.T) {
 	if out, _ = r.at(t, 0, "", "scan", "--keyspace", "b", "--keys-only"); strings.Count(out, "\n") != 100 {
 		t.Errorf("%d keys in the keyspace that was selected", strings.Count(out, "\n"))
 	}
+	if _, errs := r.at(t, exitFailed, "", "bench", "--target", r.resp, "--keyspace", "nope"); !strings.Contains(errs, `no keyspace "nope"; there are default, b`) || strings.Contains(errs, "is a server running") {
+		t.Errorf("a keyspace that is not there: %s", errs)
+	}
+	if _, errs := r.at(t, exitFailed, "", "bench", "--target", "127.0.0.1:1"); !strings.Contains(errs, "is a server running at 127.0.0.1:1?") {
+		t.Errorf("nobody there: %s", errs)
+	}
 	out, _ = r.at(t, 0, "", "bench", "--target", r.resp, "--vs", r.resp, "--rounds", "2", "--requests", "100", "--warmup", "0s", "--connections", "2", "--keys", "10", "--op", "set")
 	if !strings.Contains(out, "A/B") || !strings.Contains(out, "medians of 2 rounds") {
 		t.Errorf("ratio mode prints %s", out)
