@@ -92,7 +92,7 @@ func (a actorsAPI) List(ctx context.Context) admin.ActorList {
 	members, found, errs := askAll(ctx, a.node, askLimit, inquiry{Actors: true}, a.node.actorsHere)
 	list := admin.ActorList{Nodes: make([]admin.ActorNode, len(members)), Aside: []admin.ActorMail{}}
 	for i := range found {
-		list.Nodes[i] = admin.ActorNode{Node: members[i].Name, Kinds: found[i].Kinds}
+		list.Nodes[i] = admin.ActorNode{Node: members[i].Name, Kinds: append([]admin.ActorKind{}, found[i].Kinds...)} // none are a list, too
 		if errs[i] != nil {
 			list.Nodes[i].Error = errs[i].Error()
 		}

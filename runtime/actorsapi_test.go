@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,6 +15,11 @@ import (
 // What HTTP says of a message that was not handled is the same through every node.
 func TestActorsOverHTTP(t *testing.T) {
 	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 1))
+	for _, n := range (actorsAPI{c.nodes[0]}).List(t.Context()).Nodes {
+		if text, err := json.Marshal(n); err != nil || !strings.Contains(string(text), `"kinds":[]`) {
+			t.Errorf("a node without kinds: %s, %v", text, err)
+		}
+	}
 	registered(t, c)
 	a := admin.ActorName{Kind: "account", Name: "a/b"}
 	for _, n := range c.nodes {

@@ -198,11 +198,9 @@ func Table(w io.Writer, results []Result) error {
 	return nil
 }
 
-// JSON writes results for programs: {"ok":true,"results":[...]}.
+// JSON writes results for programs, in one line: {"ok":true,"results":[...]}.
 func JSON(w io.Writer, results []Result) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(struct {
+	return json.NewEncoder(w).Encode(struct {
 		OK      bool     `json:"ok"`
 		Results []Result `json:"results"`
 	}{ExitCode(results) == 0, results})

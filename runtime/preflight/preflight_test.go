@@ -136,6 +136,9 @@ func TestTableAndJSON(t *testing.T) {
 	if text.String() != want {
 		t.Errorf("table:\n%s\nwant:\n%s", strings.ReplaceAll(text.String(), " ", "."), want)
 	}
+	if lines := strings.Count(encoded.String(), "\n"); lines != 1 {
+		t.Errorf("JSON has %d lines", lines)
+	}
 	var back struct {
 		OK      bool
 		Results []Result

@@ -263,6 +263,14 @@ func (r *remote) explain(err error) error {
 	return err
 }
 
+// mistaken marks what the node does not understand as a mistake in the command line, for verbs that leave it to the node to read a flag.
+func mistaken(err error) error {
+	if refused := (*admin.Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
+		return &failure{exitUsage, err}
+	}
+	return err
+}
+
 // unreachable tells "nobody listens" from an answer that broke off.
 func unreachable(reason string) bool {
 	return strings.Contains(reason, "dial ") || strings.Contains(reason, "no answer")

@@ -70,6 +70,9 @@ Symbolic links are left out. What cannot be written (over 64 MiB, no key) is rep
 	f.BoolVar(&l.restart, "restart", false, "ignore the journal of an earlier run")
 	l.remote = withRemote(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if l.ttl < 0 {
+			return usage("--ttl %v is negative", l.ttl)
+		}
 		l.remote.patience = min(patience, l.patience)
 		if l.client, err = l.open(cmd.Context()); err != nil {
 			return err

@@ -148,6 +148,12 @@ func TestATreeSurvivesAStop(t *testing.T) {
 	if out, _, code := invoke(t, nil, "", "wal", "verify", "--data", data); code != 0 || !strings.Contains(out, "no damage") {
 		t.Errorf("wal verify: exit code %d, %s", code, out)
 	}
+	if out, _, code := invoke(t, nil, "", "wal", "verify", "--data", data, "--json"); code != 0 || !regexp.MustCompile(`^{"records":[1-9]\d*,"unreadable":0,"damage":\[\]}\n$`).MatchString(out) {
+		t.Errorf("wal verify --json: exit code %d, %s", code, out)
+	}
+	if out, _, code := invoke(t, nil, "", "wal", "verify", "--data", t.TempDir(), "--json"); code != exitFailed || out != "" {
+		t.Errorf("wal verify --json without a log: exit code %d, %s", code, out)
+	}
 	if _, errs, code := invoke(t, nil, "", "wal", "dump", "--data", data, "--shard", "0/99"); code != exitNotFound || !strings.Contains(errs, "no records of shard 0/99") {
 		t.Errorf("wal dump of a shard that is not there: exit code %d, %s", code, errs)
 	}

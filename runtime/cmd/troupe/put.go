@@ -50,7 +50,7 @@ func putCommand(c *console) *cobra.Command {
 		defer client.Close()
 		version, err := client.Put(cmd.Context(), r.keyspace, []byte(args[0]), value, o.options(cmd.Flags().Changed("if-version")))
 		if err != nil {
-			return r.explain(err)
+			return r.explain(mistaken(err))
 		}
 		if r.json {
 			return printJSON(c.out, map[string]uint64{"version": version})

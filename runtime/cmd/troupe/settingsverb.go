@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -58,11 +56,8 @@ func settingsCommand(c *console) *cobra.Command {
 		}
 		return w.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.SetSettings(ctx, values)
-			if refused := (*admin.Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
-				return &failure{exitUsage, err}
-			}
 			if err != nil {
-				return err
+				return mistaken(err)
 			}
 			return w.acknowledge(&a, plural(len(values), "setting")+" changed")
 		})
@@ -231,7 +226,7 @@ func keyspaceChange(c *console, use, short, example, long string, do func(*admin
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := do(client, ctx, k.Name, change)
 			if err != nil {
-				return err
+				return mistaken(err)
 			}
 			return r.acknowledge(&a, "keyspace "+k.Name+" is "+done)
 		})

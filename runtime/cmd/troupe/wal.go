@@ -83,14 +83,21 @@ func noRecords(shard string, found map[shards.ShardID]bool) error {
 
 func walVerifyCommand(c *console) *cobra.Command {
 	var data string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "verify", Short: "check every byte of the log", Args: cobra.NoArgs,
 		Long:    "Reads the whole log, checks every checksum and every operation, and prints how many records there are. Damage is\nprinted with its place, and makes the exit code 1.",
-		Example: "  troupe wal verify --data ./data",
+		Example: "  troupe wal verify --data ./data\n  troupe wal verify --data ./data --json",
 	}
+	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&data, "data", "./data", "data `folder` of the node")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(*cobra.Command, []string) error {
+		var damage bytes.Buffer
 		lines := &lineCounter{damage: c.out}
+		if asJSON {
+			lines.damage = &damage
+		}
 		o := wal.DumpOptions{Decode: func(id shards.ShardID, payload []byte) string {
 			if id.Keyspace() == shards.ReservedKeyspace {
 				return "" // of the metadata group: the checksum is all there is to check here
@@ -100,16 +107,29 @@ func walVerifyCommand(c *console) *cobra.Command {
 			}
 			return ""
 		}}
-		if err := wal.Dump(lines, data, o); err != nil {
+		err := wal.Dump(lines, data, o)
+		if asJSON && (err == nil || damage.Len() > 0) { // else the log could not be read at all
+			err = errors.Join(err, printJSON(c.out, checkedLog{lines.records, lines.undecodable, strings.FieldsFunc(damage.String(), func(r rune) bool { return r == '\n' })}))
+		}
+		switch {
+		case err != nil:
 			return stopped(data, err)
-		}
-		if lines.undecodable > 0 {
+		case lines.undecodable > 0:
 			return fmt.Errorf("%d records hold no operations that can be read; troupe wal dump names them", lines.undecodable)
+		case asJSON:
+			return nil
 		}
-		_, err := fmt.Fprintf(c.out, "records: %d, no damage\n", lines.records)
+		_, err = fmt.Fprintf(c.out, "records: %d, no damage\n", lines.records)
 		return err
 	}
 	return cmd
+}
+
+// checkedLog is what verify found in JSON.
+type checkedLog struct {
+	Records    int      `json:"records"`
+	Unreadable int      `json:"unreadable"` // records without operations that can be read
+	Damage     []string `json:"damage"`     // a sentence each
 }
 
 // lineCounter counts what Dump prints, and passes on only the damage.

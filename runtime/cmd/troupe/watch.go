@@ -45,7 +45,7 @@ func (r *remote) watch(ctx context.Context, prefix, from string) error {
 			return nil // Ctrl-C is how a watch ends
 		}
 		if err != nil {
-			return r.explain(err)
+			return r.explain(mistaken(err))
 		}
 		if err := r.printChange(&change); err != nil {
 			return err
