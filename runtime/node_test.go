@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -444,9 +445,16 @@ func TestPutOptions(t *testing.T) {
 	if v := must[Value](t)(s.Get(ctx, "k")); !v.ExpireAt.IsZero() || string(v.Bytes) != "4" {
 		t.Errorf("a key that never expires: %q until %v", v.Bytes, v.ExpireAt)
 	}
-	must[uint64](t)(s.Put(ctx, "k", []byte("5"), ExpireAt(time.Now().Add(-time.Second))))
-	if _, err := s.Get(ctx, "k"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a key of the past: %v", err)
+	must[uint64](t)(s.Put(ctx, "k", []byte("6"), ExpireAt(time.Unix(1<<63-62135596801, 999999999)))) // the last time that there is
+	if v := must[Value](t)(s.Get(ctx, "k")); !v.ExpireAt.Equal(time.UnixMilli(math.MaxInt64)) || string(v.Bytes) != "6" {
+		t.Errorf("a key that expires at the end of time: %q until %v", v.Bytes, v.ExpireAt)
+	}
+	for _, past := range []time.Time{time.Now().Add(-time.Second), time.Unix(-1<<62, 0), time.UnixMilli(0)} {
+		must[uint64](t)(s.Put(ctx, "k", []byte("5")))
+		must[uint64](t)(s.Put(ctx, "k", []byte("5"), ExpireAt(past)))
+		if _, err := s.Get(ctx, "k"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a key of the past, %v: %v", past, err)
+		}
 	}
 	if found := must[bool](t)(s.Delete(ctx, "k")); found {
 		t.Error("an expired key was found by delete")

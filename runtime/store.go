@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -91,13 +92,27 @@ func TTL(d time.Duration) Option {
 	return ExpireAt(time.Now().Add(d))
 }
 
-// ExpireAt has the key expire at a time, to the millisecond. The zero time is never, as in Value; a time that has passed removes the key.
+// ExpireAt has the key expire at a time, to the millisecond. The zero time is never, as in Value; a time that has passed removes the key. One
+// more than 292 million years ahead is that far.
 func ExpireAt(t time.Time) Option {
 	return func(op *Op) {
 		if !t.IsZero() {
-			op.op.ExpireAt = max(1, t.UnixMilli()) // 0 would be never
+			op.op.ExpireAt = expiryMillis(t)
 		}
 	}
+}
+
+// The first and the last time that may stand for an expiry: 0 milliseconds would be never, and time.Time reaches further than they do.
+var firstExpiry, lastExpiry = time.UnixMilli(1), time.UnixMilli(math.MaxInt64)
+
+func expiryMillis(t time.Time) int64 {
+	switch {
+	case t.Before(firstExpiry):
+		t = firstExpiry
+	case t.After(lastExpiry):
+		t = lastExpiry
+	}
+	return t.UnixMilli()
 }
 
 // KeepTTL leaves the key's expiry as it is.
