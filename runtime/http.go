@@ -24,7 +24,7 @@ func (a api) Node() admin.Node {
 	return admin.Node{
 		ID: n.id.Node, Name: n.config.Name, Cluster: n.config.ClusterName, RESP: n.config.advertised(n.RESPAddr()),
 		HTTP: n.config.advertised(n.HTTPAddr()), Peer: n.PeerAddr(), Version: Version(), Epoch: n.epoch(),
-		Roles: n.config.Roles, Leader: true,
+		Roles: n.config.Roles, Leader: true, Host: n.config.Host,
 		Started: n.started.UnixMilli(),
 	}
 }

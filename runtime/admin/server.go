@@ -155,8 +155,9 @@ func NewServer(b Backend, c ServerConfig) *Server {
 // returns an error if l fails before that. Meanwhile it keeps what the metrics were in the last minutes. What it started has ended when it
 // returns, except for handlers and readings of metrics that a stuck backend holds beyond ShutdownTimeout.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	open := s.openToPages(l)
 	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, ctx.Done()) }),
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, ctx.Done(), open) }),
 		ReadHeaderTimeout: s.config.HeaderTimeout,
 		IdleTimeout:       s.config.IdleTimeout,
 		WriteTimeout:      s.config.Grace, // for what net/http writes by itself; pace.go moves it with each write of ours
@@ -198,8 +199,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// ServeHTTP answers one request; it is what Serve uses, for those who have a server of their own.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil) }
+// ServeHTTP answers one request; it is what Serve uses, for those who have a server of their own. Which names it goes by they know: Serve alone
+// refuses those that are not the node's.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil, false) }
 
 // exchange is one request on its way, and the writer of its answer.
 type exchange struct {
@@ -212,14 +214,23 @@ type exchange struct {
 	cause    error           // why it failed; nil: it did not
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan struct{}) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, stopping <-chan struct{}, open bool) {
 	x := &exchange{
 		paceWriter: newPaceWriter(w, &s.config), r: r, hold: hold{room: &s.room}, path: "refused", stopping: stopping,
 	}
 	defer func() { s.counts.answered(x.path, x.status) }()
 	defer x.hold.release()
 	r.Body = newPaceBody(w, r.Body, &s.config)
-	if s.toProbe(x) || s.toConsole(x) {
+	if s.toProbe(x) {
+		return
+	}
+	if open {
+		if err := s.checkHost(r); err != nil {
+			x.fail(err)
+			return
+		}
+	}
+	if s.toConsole(x) {
 		return
 	}
 	if err := s.authorize(x); err != nil {
