@@ -106,7 +106,7 @@ func TestForeignVariablesEndNothing(t *testing.T) {
 			t.Errorf("a word of %s: %v, in\n%s", name, has, log.String())
 		}
 	}
-	if where := n.telling.exporter.Where(); where != "traces go to http://127.0.0.1:1 by http/protobuf; messages by parentbased_traceidratio 0" {
+	if where := n.telling.exporter.Where(); where != "traces go to http://127.0.0.1:1/v1/traces by http/protobuf; messages by parentbased_traceidratio 0" {
 		t.Error(where)
 	}
 }

@@ -30,23 +30,21 @@ func (v environment) first(names ...string) (name, value string) {
 }
 
 // destination says where traces go, or else why they go nowhere.
-func (v environment) destination() (endpoint, off string) {
+func (v environment) destination(protocol string) (where *url.URL, off string) {
 	if text := v.get("OTEL_SDK_DISABLED"); strings.EqualFold(text, "true") {
-		return "", "OTEL_SDK_DISABLED says so"
+		return nil, "OTEL_SDK_DISABLED says so"
 	} else if text != "" && !strings.EqualFold(text, "false") {
 		v.ignore("OTEL_SDK_DISABLED", text, "true or false")
 	}
-	_, endpoint = v.first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	asked, off := v.asked()
-	switch {
-	case off != "":
-		return "", off
-	case endpoint != "":
-		return endpoint, ""
-	case asked:
-		return "the collector on this machine", ""
+	if off != "" {
+		return nil, off
 	}
-	return "", "set OTEL_EXPORTER_OTLP_ENDPOINT to send them to a collector"
+	where, given := v.endpoint(protocol)
+	if !given && !asked {
+		return nil, "set OTEL_EXPORTER_OTLP_ENDPOINT to the URL of a collector to send them there"
+	}
+	return where, ""
 }
 
 // foreign are exporters of OpenTelemetry that a node does not have: who names them, and not otlp, does not want traces to go by otlp.

@@ -1,6 +1,8 @@
 package tracing_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -15,7 +17,7 @@ func TestUnknownValuesAreIgnored(t *testing.T) {
 		env          string // one variable; the endpoint is set as well
 		where, warns string
 	}{
-		{"", "go to " + here + " by http/protobuf; messages by parentbased_traceidratio 0.5", ""},
+		{"", "go to " + here + "/v1/traces by http/protobuf; messages by parentbased_traceidratio 0.5", ""},
 		{"OTEL_SDK_DISABLED=true", "stay on the nodes", ""},
 		{"OTEL_SDK_DISABLED=yes", "go to " + here, "OTEL_SDK_DISABLED"},
 		{"OTEL_TRACES_EXPORTER=none", "stay on the nodes", ""},
@@ -35,6 +37,18 @@ func TestUnknownValuesAreIgnored(t *testing.T) {
 		{"OTEL_BSP_MAX_QUEUE_SIZE=-1", "messages by", "OTEL_BSP_MAX_QUEUE_SIZE"},
 		{"OTEL_BSP_SCHEDULE_DELAY=5s", "messages by", "OTEL_BSP_SCHEDULE_DELAY"},
 		{"OTEL_RESOURCE_ATTRIBUTES=a", "messages by", "OTEL_RESOURCE_ATTRIBUTES"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1:4319", "stay on the nodes", `"127.0.0.1:4319" and is ignored; here it is a URL with http or https: write http://127.0.0.1:4319`},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4319", "stay on the nodes", "write http://collector:4319"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=grpc://x:1", "stay on the nodes", "write http://x:1"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=foo", "stay on the nodes", "write http://127.0.0.1:4318"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://", "stay on the nodes", "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=foo OTEL_TRACES_EXPORTER=otlp", "go to https://localhost:4318/v1/traces by http/protobuf", `"foo"`},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=foo OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_INSECURE=true", "go to http://localhost:4317 by grpc", `"foo"`},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=127.0.0.1:2", "go to " + here + "/v1/traces by http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is \"127.0.0.1:2\""},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:2", "go to http://127.0.0.1:2 by http/protobuf", ""},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=HTTP://127.0.0.1:2/in", "go to http://127.0.0.1:2/in by http/protobuf", ""},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:b@127.0.0.1:2/in/", "go to http://127.0.0.1:2/in/v1/traces by http/protobuf", ""},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:2/in OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "go to http://127.0.0.1:2 by grpc", ""},
 	} {
 		t.Run(c.env, func(t *testing.T) {
 			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": here}
@@ -57,5 +71,23 @@ func TestUnknownValuesAreIgnored(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Promised: traces go where the node says. The exporters of OpenTelemetry read the variables as well, and make something else of one that is no URL.
+func TestTracesGoWhereItSays(t *testing.T) {
+	for _, c := range []struct{ ignored, path string }{{"127.0.0.1:1", "/v1/traces"}, {"foo", "/v1/traces"}, {"grpc://127.0.0.1:1", "/v1/traces"}} {
+		paths := make(chan string, 16)
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { paths <- r.URL.Path }))
+		e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.ignored, "OTEL_EXPORTER_OTLP_ENDPOINT": server.URL}, nil)
+		e.Export(drain())
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+		close(paths)
+		if !strings.Contains(e.Where(), server.URL+c.path) || e.Dropped() != 0 || <-paths != c.path {
+			t.Errorf("with %q it says %q, and %d traces arrive nowhere", c.ignored, e.Where(), e.Dropped())
+		}
 	}
 }

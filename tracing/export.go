@@ -54,7 +54,7 @@ type parcel struct {
 
 // NewExporter reads the standard variables through env and makes an exporter, or one that is off:
 //
-//	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   where to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
+//	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   the URL to send to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
 //	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc or http/protobuf (default)
 //	OTEL_TRACES_EXPORTER                                              a list; with none in it, or console, logging, zipkin or jaeger and no otlp, it is off
 //	OTEL_SDK_DISABLED=true                                            off, whatever else is set
@@ -70,30 +70,30 @@ func NewExporter(ctx context.Context, cluster string, env func(string) string, w
 	}
 	v := environment{env, warn}
 	e := &Exporter{env: v, origin: v.origin(cluster), failed: warn}
-	endpoint, off := v.destination()
+	protocol := v.protocol()
+	endpoint, off := v.destination(protocol)
 	if off != "" {
 		e.where = "traces stay on the nodes: " + off
 		return e
 	}
-	protocol := v.protocol()
-	e.dial = func() (sdktrace.SpanExporter, error) { return dial(ctx, protocol) }
+	e.dial = func() (sdktrace.SpanExporter, error) { return dial(ctx, protocol, endpoint.String()) }
 	out, err := e.dial()
 	if err != nil {
 		warn(err)
 		e.where = "traces stay on the nodes: no exporter can be made of what the environment says"
 		return e
 	}
-	e.out, e.where = out, fmt.Sprintf("traces go to %s by %s", endpoint, protocol)
+	e.out, e.where = out, fmt.Sprintf("traces go to %v by %s", endpoint, protocol)
 	e.start()
 	return e
 }
 
 // dial makes an exporter of OpenTelemetry, which connects when it has something to send.
-func dial(ctx context.Context, protocol string) (out sdktrace.SpanExporter, err error) {
+func dial(ctx context.Context, protocol, endpoint string) (out sdktrace.SpanExporter, err error) {
 	if protocol == "grpc" {
-		out, err = otlptracegrpc.New(ctx)
+		out, err = otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(endpoint))
 	} else {
-		out, err = otlptracehttp.New(ctx)
+		out, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
