@@ -69,6 +69,11 @@ func (c *Config) validateCluster() error {
 	if _, err := c.roles(); err != nil {
 		return err
 	}
+	for _, f := range []struct{ what, text string }{{"name", c.Name}, {"cluster name", c.ClusterName}, {"host", c.Host}} {
+		if len(f.text) > cluster.MaxText || !plainText(f.text) {
+			return invalid("%s %.80q must have 1 to %d bytes of text without line breaks", f.what, f.text, cluster.MaxText)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		if !attributeText(name) || !attributeText(c.Attributes[name]) {
 			return invalid("attribute %q=%q: name and value must have 1 to 255 bytes of text without line breaks", name, c.Attributes[name])
@@ -92,8 +97,11 @@ func (c *Config) validateCluster() error {
 	return c.validateTimes()
 }
 
-func attributeText(s string) bool {
-	return len(s) > 0 && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+func attributeText(s string) bool { return len(s) <= 255 && plainText(s) }
+
+// plainText says that a text is one that tables and lines of logs can show.
+func plainText(s string) bool {
+	return len(s) > 0 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
 }
 
 // validatePeers checks the addresses of other nodes.

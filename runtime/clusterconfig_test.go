@@ -57,6 +57,11 @@ func TestClusterConfigIsChecked(t *testing.T) {
 		"\"http://n1\"":                         {Advertise: "http://n1"},
 		"role \"master\"":                       {Roles: []string{"master"}},
 		"attribute \"zone\"=\"\"":               {Attributes: map[string]string{"zone": ""}},
+		"name \"bad\\nname\\tx\" must":          {Name: "bad\nname\tx"},
+		"xxxx\" must have 1 to 256 bytes":       {Name: strings.Repeat("x", 257)},
+		"cluster name \"a\\x1b[2J\" must":       {ClusterName: "a\x1b[2J"},
+		"cluster name \"\\xff\" must":           {ClusterName: "\xff"},
+		"host \"\\x00\" must have":              {Host: "\x00"},
 		"17 replicas":                           {Replicas: 17},
 		"must be auto, always or never":         {Redirect: "sometimes"},
 		"patience -1s":                          {Patience: -time.Second},
@@ -73,7 +78,7 @@ func TestClusterConfigIsChecked(t *testing.T) {
 			t.Errorf("%v, which does not say %q", err, want)
 		}
 	}
-	open := Config{Peer: "0.0.0.0:7300", Insecure: true, Join: []string{"[::1]:7300", "n2.example:7300"}, Advertise: "::1"}
+	open := Config{Peer: "0.0.0.0:7300", Insecure: true, Join: []string{"[::1]:7300", "n2.example:7300"}, Advertise: "::1", Name: strings.Repeat("é", 128), Host: "rack 3, bay 2"}
 	if err := open.validate(); err != nil {
 		t.Error(err)
 	}

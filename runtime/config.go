@@ -16,7 +16,8 @@ import (
 
 // Config says how a node runs. The zero value works: one keyspace in memory, no listeners. Nothing is changed after Start.
 type Config struct {
-	// Name of the node for people and logs, of which a cluster has no two alike. Default: DefaultName(Peer).
+	// Name of the node for people and logs, of which a cluster has no two alike: up to 256 bytes of text in one line, as ClusterName
+	// and Host. Default: DefaultName(Peer).
 	Name string
 
 	// ClusterName for people, monitors and logs. Default "troupe".
