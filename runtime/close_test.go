@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -137,4 +139,19 @@ func closedSaysSo(t *testing.T, n *Node, s *Store, w *Writer) {
 	_, err := n.Store("default")
 	says("Store", err)
 	says("Register", n.Register(t.Context(), virtual.NewKind[int]("late").Kind))
+	operate := n.Cluster()
+	says("Drain", operate.Drain(t.Context(), n.Name()))
+	says("Undrain", operate.Undrain(t.Context(), n.Name()))
+	says("Maintain", operate.Maintain(t.Context(), n.Name(), true))
+	says("Vote", operate.Vote(t.Context(), n.Name(), false))
+	says("ReadOnly", operate.ReadOnly(t.Context(), true))
+	says("SetSettings", operate.SetSettings(t.Context(), map[string]string{"cluster.routing.allocation.same_shard.host": "true"}))
+	says("CreateKeyspace", operate.CreateKeyspace(t.Context(), volatileSpace("late", 1)))
+	says("UpdateKeyspace", operate.UpdateKeyspace(t.Context(), "default", admin.KeyspaceSettings{}))
+	_, err = clusterAPI{n}.Reroute(t.Context(), admin.Reroute{})
+	says("Reroute", err)
+	says("Transfer", clusterAPI{n}.Transfer(t.Context(), n.id.Node))
+	if without := n.leaderless(time.Now()); n.lease.Load().Until().IsZero() || without > time.Since(n.lease.Load().Until()) {
+		t.Errorf("it says that nobody has led for %v; its lease ended at %v", without, n.lease.Load().Until())
+	}
 }

@@ -225,8 +225,11 @@ func (c clusterAPI) Propose(ctx context.Context, command *cluster.Command) (clus
 	return c.node.propose(ctx, command)
 }
 
-// headless is why nothing can be agreed on now, if an election would have ended long ago.
+// headless is why nothing can be agreed on now: the node stops, or an election would have ended long ago.
 func (c clusterAPI) headless() error {
+	if c.node.stopped.Load() {
+		return errClosed
+	}
 	since := c.node.leaderless(time.Now())
 	if since <= 0 {
 		return nil
@@ -302,6 +305,9 @@ func (c clusterAPI) Losses(ctx context.Context) (admin.LossAnswer, error) {
 
 // Transfer makes another member lead.
 func (c clusterAPI) Transfer(ctx context.Context, to shards.NodeID) error {
+	if c.node.stopped.Load() {
+		return errClosed
+	}
 	leader, _ := placing(c).Leader()
 	switch leader {
 	case "":

@@ -17,7 +17,7 @@ import (
 // Cluster is the cluster of a node as those who operate it see it and change it. Its methods do on any node what `troupe nodes`, `health`,
 // `drain`, `vote`, `keyspace` and `settings` do, and may be called concurrently. What asks nobody tells what this node has heard; what changes
 // something returns when it is agreed, and is refused with a *cluster.Refusal if the state does not allow it, or an *admin.Error if it
-// makes no sense. Who embeds no node has the same with an admin.Client.
+// makes no sense; of a node that was closed the error wraps ErrClosed. Who embeds no node has the same with an admin.Client.
 type Cluster struct{ node *Node }
 
 // Cluster gives access to the node's cluster.
@@ -187,6 +187,9 @@ func (c *Cluster) change(ctx context.Context, command *cluster.Command) error {
 		c.node.pause(ctx, settlePause)
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if c.node.stopped.Load() {
+			return fmt.Errorf("runtime: the change is agreed, and this node does not wait until it knows of it: %w", errClosed)
 		}
 	}
 }

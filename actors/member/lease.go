@@ -1,6 +1,7 @@
 package member
 
 import (
+	"cmp"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ type Lease struct {
 	base  time.Time
 	end   atomic.Int64 // nanoseconds after base, less a second; 0: none
 	known atomic.Int64 // likewise: what Known gives
+	ended atomic.Int64 // likewise: when a lease that was revoked had ended; 0: it was not, or there was none
 	alone atomic.Bool  // the node leads and was the only member: nobody could take anything over
 	lone  func() bool  // whether it is the only member now
 
@@ -34,12 +36,12 @@ func (l *Lease) Valid() bool { return l.forEver() || l.now() < l.end.Load() }
 
 func (l *Lease) forEver() bool { return l.alone.Load() && l.lone() }
 
-// Until is when the lease ends, for display: the zero time if there was none, or that of year 9999 if it does not end.
+// Until is when the lease ends, or has ended, for display: the zero time if there was none, or that of year 9999 if it does not end.
 func (l *Lease) Until() time.Time {
 	if l.forEver() {
 		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	end := l.end.Load()
+	end := cmp.Or(l.end.Load(), l.ended.Load())
 	if end == 0 {
 		return time.Time{}
 	}
@@ -85,6 +87,13 @@ func (l *Lease) setAlone(alone bool) {
 func (l *Lease) revoke() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.revoked {
+		end := min(l.end.Load(), l.now())
+		if l.alone.Load() {
+			end = l.now()
+		}
+		l.ended.Store(end)
+	}
 	l.revoked = true
 	l.end.Store(0)
 	l.known.Store(0)

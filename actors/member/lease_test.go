@@ -44,6 +44,40 @@ func TestLeaseEndsByItself(t *testing.T) {
 	})
 }
 
+// Whoever says since when nobody leads goes by the end of the last lease, also when the node has been closed since.
+func TestARevokedLeaseKnowsWhenItEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		after := func(revoke time.Duration, take func(*Lease)) time.Duration {
+			l := newLease(time.Now(), func() bool { return true })
+			from := time.Now()
+			take(l)
+			<-time.After(revoke)
+			for range 2 {
+				l.revoke()
+				<-time.After(time.Minute)
+			}
+			if l.Until().IsZero() {
+				return 0
+			}
+			return l.Until().Sub(from)
+		}
+		granted := func(l *Lease) { l.grant(l.now()+int64(time.Second), int64(time.Second)) }
+		if d := after(time.Hour, granted); d != time.Second {
+			t.Errorf("one that had ended by itself is said to have ended after %v", d)
+		}
+		if d := after(time.Millisecond, granted); d != time.Millisecond {
+			t.Errorf("one that was revoked is said to have ended after %v", d)
+		}
+		if d := after(time.Hour, func(l *Lease) { granted(l); l.setAlone(true) }); d != time.Hour {
+			t.Errorf("that of a node alone is said to have ended after %v", d)
+		}
+		if d := after(time.Hour, func(*Lease) {}); d != 0 {
+			t.Errorf("none is said to have ended %v after %v", d, begun)
+		}
+	})
+}
+
 // TestLeaseHammer: readers on all sides while it is granted; the race detector looks on. Ends rise, so that what was valid once
 // stays so.
 func TestLeaseHammer(t *testing.T) {
