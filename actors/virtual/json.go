@@ -3,7 +3,6 @@ package virtual
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"sync"
 
@@ -113,7 +112,8 @@ var stateWriters = sync.Pool{New: func() any {
 // keptRoom bounds what a stateWriter keeps, in bytes.
 const keptRoom = 64 << 10
 
-// encodeState gives a state as it is kept, with the number of the last message that was sent. It is before itself, if that says just this.
+// encodeState gives a state as it is kept, with the number of the last message that was sent. It is before itself, if that says just this. Errors
+// are *Error.
 func encodeState(sent uint64, state any, before []byte) ([]byte, error) {
 	w := stateWriters.Get().(*stateWriter)
 	defer w.forget()
@@ -121,11 +121,11 @@ func encodeState(sent uint64, state any, before []byte) ([]byte, error) {
 	head := rules.AppendState(room[:0], sent)
 	w.room.Write(head)
 	if err := w.json.Encode(state); err != nil {
-		return nil, fmt.Errorf("its state cannot be written as JSON: %w", err)
+		return nil, refuse(CodeFailed, "its state cannot be written as JSON: %v", err)
 	}
 	kept := bytes.TrimSuffix(w.room.Bytes(), []byte("\n")) // the encoder's own
 	if n := len(kept) - len(head); n > MaxPayload {
-		return nil, fmt.Errorf("its state has %d bytes; at most %d: keep what is large with Set, key by key", n, MaxPayload)
+		return nil, refuse(CodeTooLarge, "its state has %d bytes; at most %d: keep what is large with Set, key by key", n, MaxPayload)
 	}
 	if bytes.Equal(kept, before) {
 		return before, nil

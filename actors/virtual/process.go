@@ -132,10 +132,10 @@ func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err 
 		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, fmt.Sprintf("it has %d timers; at most %d", n, MaxTimers))
 	}
 	value, err = encodeState(t.numbers.Last(), state, a.before())
-	if err != nil {
-		return nil, nil, failed(a.id, t.m.Method, CodeTooLarge, err.Error())
+	if own, is := errors.AsType[*Error](err); is {
+		return nil, nil, failed(a.id, t.m.Method, own.Code, own.Text)
 	}
-	return body, value, nil
+	return body, value, err
 }
 
 func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {

@@ -80,3 +80,36 @@ func TestStateIsWhatItPointsTo(t *testing.T) {
 		}
 	})
 }
+
+// A state that JSON cannot write is refused as a reply is that it cannot: it is not too large, and no smaller one helps.
+func TestAStateThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		type state struct {
+			Good int
+			Bad  any
+		}
+		w.register(func() *Kind {
+			k := NewKind[state]("jar")
+			Handle(k, "bad", func(c *Context[state], _ int) (int, error) {
+				c.State.Good, c.State.Bad = 7, make(chan int)
+				return 0, nil
+			})
+			Handle(k, "large", func(c *Context[state], n int) (int, error) {
+				c.State.Good, c.State.Bad = 8, strings.Repeat("x", n)
+				return 0, nil
+			})
+			Handle(k, "look", func(c *Context[state], _ int) (int, error) { return c.State.Good, nil })
+			return k.Kind
+		})
+		if _, err := w.call("n1", "jar/a", "bad", 0); CodeOf(err) != CodeFailed || !strings.Contains(err.Error(), "its state cannot be written as JSON: json: unsupported type: chan int") {
+			t.Errorf("a channel: %v", err)
+		}
+		if _, err := w.call("n1", "jar/a", "large", MaxPayload); CodeOf(err) != CodeTooLarge || !strings.Contains(err.Error(), "keep what is large with Set") {
+			t.Errorf("a large one: %v", err)
+		}
+		if good := w.must("n1", "jar/a", "look", 0); good != "0" {
+			t.Errorf("the state is %s", good)
+		}
+	})
+}
