@@ -106,9 +106,21 @@ func (a actorsAPI) Prepare(ctx context.Context, keyspace string) error {
 	return a.node.makeActorKeyspace(ctx, keyspace)
 }
 
-// Inspect has the node where an actor lives tell what it keeps.
-func (a actorsAPI) Inspect(ctx context.Context, name admin.ActorName) (inside admin.ActorInside, err error) {
+// Inspect has the node where an actor lives tell what it keeps. Of a kind that nobody knows there may be what it kept when somebody did.
+func (a actorsAPI) Inspect(ctx context.Context, name admin.ActorName) (admin.ActorInside, error) {
 	id := virtual.ID{Kind: name.Kind, Name: name.Name}
+	if err := id.Check("inspect"); err != nil {
+		return admin.ActorInside{}, err
+	}
+	unknown := a.node.unknownKind(ctx, id.Kind)
+	inside, err := a.inspect(ctx, id)
+	if unknown != nil && (noSuchKeyspace(err) || err == nil && blank(&inside)) {
+		return admin.ActorInside{}, unknown
+	}
+	return inside, err
+}
+
+func (a actorsAPI) inspect(ctx context.Context, id virtual.ID) (inside admin.ActorInside, err error) {
 	_, node, err := a.node.actors.Where(id)
 	switch {
 	case err != nil:
@@ -119,6 +131,26 @@ func (a actorsAPI) Inspect(ctx context.Context, name admin.ActorName) (inside ad
 		return inside, &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("the shard of actor %s has no primary now; try again", id)}
 	}
 	return inside, a.node.ask(ctx, node, inquiry{Inspect: id.String()}, &inside)
+}
+
+// unknownKind is why it cannot be said that any node knows a kind; nil: one does, or it was pushed.
+func (n *Node) unknownKind(ctx context.Context, kind string) error {
+	if n.actors.Knows(kind) || n.state().Kind(kind) != nil {
+		return nil
+	}
+	_, err := n.names(ctx, namesAsked{Kind: kind, Limit: 1})
+	return err
+}
+
+// noSuchKeyspace says whether an actor could not be looked for since nobody has made the keyspace that it would live in.
+func noSuchKeyspace(err error) bool {
+	e, is := errors.AsType[*shards.Error](err)
+	return is && e.Kind == shards.KindInvalid
+}
+
+// blank says whether an actor is as one that nobody has ever called.
+func blank(i *admin.ActorInside) bool {
+	return i.State == nil && !i.Active && i.Waiting == 0 && len(i.Data)+len(i.Reminders)+len(i.Outbox) == 0
 }
 
 func (n *Node) inspectActor(ctx context.Context, id virtual.ID) (admin.ActorInside, error) {

@@ -127,3 +127,24 @@ func TestAsideThroughEveryNode(t *testing.T) {
 		t.Errorf("in the end: %+v", told)
 	}
 }
+
+// Whatever is asked of a kind that nobody knows is answered alike, through every node.
+func TestAnActorOfAnUnknownKindIsNotFound(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 4))
+	registered(t, c)
+	for _, n := range c.nodes {
+		for i := range 4 { // in different shards
+			_, err := actorsAPI{n}.Inspect(t.Context(), admin.ActorName{Kind: "nope", Name: fmt.Sprint(i)})
+			if e, is := errors.AsType[*admin.Error](err); !is || e.Status != 404 || e.Reason != "no node knows actors of kind nope" {
+				t.Errorf("through %s: %v", n.Name(), err)
+			}
+			inside, err := actorsAPI{n}.Inspect(t.Context(), admin.ActorName{Kind: "account", Name: "never called"})
+			if err != nil || inside.Active || inside.State != nil {
+				t.Errorf("an actor of a known kind that nobody has called, through %s: %+v, %v", n.Name(), inside, err)
+			}
+		}
+		if _, err := (actorsAPI{n}).Inspect(t.Context(), admin.ActorName{Kind: "a/b", Name: "c"}); !invalidKind(err) {
+			t.Errorf("what is no name: %v", err)
+		}
+	}
+}

@@ -24,7 +24,7 @@ func actorInspectCommand(c *console) *cobra.Command {
 woken. Of a kind that was pushed prints its versions, who can run them, and what the one in use says about itself. A FILE is one that is
 there and ends with .wasm; exit code 1 says why it could not be a kind.
 
-Exit codes: 0 · 1 nobody answers · 3 no such kind was pushed`,
+Exit codes: 0 · 1 nobody answers · 3 no such kind was pushed, or no node knows the actor's and nothing is kept under its name`,
 		Example: "  troupe actor inspect counter/page-7\n  troupe actor inspect counter --json\n  troupe actor inspect ./counter.wasm",
 	}
 	r := withCluster(c, cmd)

@@ -19,6 +19,7 @@ func TestKindVerbs(t *testing.T) {
 		want []string // within the output, or the errors
 	}{
 		{"list", 0, []string{"n1    no kinds"}},
+		{"inspect counter/a", 3, []string{"no node knows actors of kind counter"}}, // nor is there a keyspace that any could live in
 		{"inspect counter", 3, []string{`no kind "counter" was pushed, nor any other`}},
 		{"inspect " + one, 0, []string{"counter 1.0.0 in keyspace actors, data in layout 1, memory put back", "100000 of fuel, 8 operations on data", "adds a number, and gives the sum"}},
 		{"push kindverbs_test.go", 1, []string{"kindverbs_test.go: "}},
@@ -35,6 +36,8 @@ func TestKindVerbs(t *testing.T) {
 		{"tell counter/a add 4", 0, []string{"counter/a has been sent add"}},
 		{"inspect counter/a", 0, []string{"counter/a lives in shard actors/", "on node n1", "version 1 of the kind handles its messages", `state: {"Layout":1}`, "KEY  VALUE\nn "}},
 		{"inspect counter/none", 0, []string{"asleep", "state: none"}},
+		{"inspect nope/x", 3, []string{"no node knows actors of kind nope"}},
+		{"inspect /x", 1, []string{"KIND/NAME"}},
 		{"push " + two, 0, []string{"kind counter version 2 (2.0.0)", "1/1 nodes are ready, and it is in use"}},
 		{"call counter/a add 1", 0, []string{"\n"}},
 		{"inspect counter/a", 0, []string{"version 2 of the kind", "sum "}},
@@ -50,6 +53,8 @@ func TestKindVerbs(t *testing.T) {
 		{"call counter/a read", 0, []string{"8\n"}},
 		{"forget counter", 0, []string{"kind counter is forgotten; what its actors keep stays"}},
 		{"forget counter", 3, []string{"no kind"}},
+		{"inspect counter/a", 0, []string{"counter/a lives in shard actors/", "sum "}}, // what it keeps has stayed
+		{"inspect counter/none", 3, []string{"no node knows actors of kind counter"}},
 		{"push " + two, 0, []string{"version 1 (2.0.0)"}},
 		{"call counter/a read", 0, []string{"8\n"}},
 	} {
