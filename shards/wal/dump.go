@@ -43,7 +43,8 @@ type dumper struct {
 	out     io.Writer
 	options DumpOptions
 	log     *Log
-	first   error // the first damage
+	first   error           // the first damage
+	told    map[string]bool // what was printed of damage: one place may be met on several ways
 }
 
 func (d *dumper) run(options Options) error {
@@ -95,14 +96,17 @@ func (d *dumper) report(err error) error {
 		return err
 	}
 	if d.first == nil {
-		d.first = corrupt
-	} else if errors.Is(d.first, corrupt) {
-		return nil // printed already
+		d.first, d.told = corrupt, map[string]bool{}
 	}
+	text := corrupt.Error()
+	if d.told[text] {
+		return nil
+	}
+	d.told[text] = true
 	if d.options.JSON {
-		return d.json(dumpLine{Corrupt: corrupt.Error()})
+		return d.json(dumpLine{Corrupt: text})
 	}
-	_, err = fmt.Fprintln(d.out, "CORRUPT", corrupt)
+	_, err = fmt.Fprintln(d.out, "CORRUPT", text)
 	return err
 }
 

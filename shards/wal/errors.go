@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -52,8 +54,23 @@ func asCorrupt(err error, position string) error {
 	if err == nil || errors.As(err, &corrupt) {
 		return err
 	}
-	if pebble.IsCorruptionError(err) {
-		return &CorruptError{Position: position, Cause: err}
+	if !pebble.IsCorruptionError(err) {
+		return err
 	}
-	return err
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil && info.Path != "" {
+		position = info.Path // the file, and not the folder
+	}
+	return &CorruptError{Position: position, Cause: &reported{err}}
 }
+
+// reported is one of Pebble's reports, in one line: joined to what it says is an error that carries details for programs, and says only that.
+type reported struct{ err error }
+
+// Error is the report.
+func (r *reported) Error() string {
+	lines := slices.DeleteFunc(strings.Split(r.err.Error(), "\n"), func(line string) bool { return line == "" || line == "<corruption detail carrier>" })
+	return strings.Join(lines, "; ")
+}
+
+// Unwrap is the report as Pebble made it.
+func (r *reported) Unwrap() error { return r.err }

@@ -6,8 +6,10 @@ import (
 	"flag"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -163,5 +165,46 @@ func TestFlippedByte(t *testing.T) {
 			}
 		}
 		t.Logf("clean stop %v: %d bytes flipped, %d reported, the others not live", clean, flips, reports)
+	}
+}
+
+// Damage in one of Pebble's tables is told once, in one line that names the file, however often a walk meets it.
+func TestDamageOfATableIsToldOnce(t *testing.T) {
+	fs := vfs.NewMem()
+	l := openLog(t, options(fs))
+	mustAppend(t, l, true, flipped...)
+	if err := l.Set("identity", []byte("me")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	dir := fs.PathJoin("data", "log")
+	table := ""
+	d := readFolder(t, fs, dir)
+	for i, name := range d.names {
+		if table == "" && strings.HasSuffix(name, ".sst") {
+			table = fs.PathJoin(dir, name)
+			for at := range 16 {
+				d.bytes[i][at] ^= 0xff // in its first block, where the data is
+			}
+		}
+	}
+	if table == "" {
+		t.Fatalf("no table in %v", d.names)
+	}
+	damaged := d.write(t, dir)
+	var text bytes.Buffer
+	err := Dump(&text, "data", DumpOptions{FS: damaged})
+	corrupt, is := errors.AsType[*CorruptError](err)
+	if !is || !pebble.IsCorruptionError(err) || !strings.Contains(corrupt.Position, table) {
+		t.Errorf("got %v, want damage in %s", err, table)
+	}
+	if n := strings.Count(text.String(), "CORRUPT"); n != 1 || strings.Contains(text.String(), "carrier") || strings.Count(text.String(), "\n") != 1 {
+		t.Errorf("the damage is told %d times:\n%s", n, text.String())
+	}
+	if text := err.Error(); strings.Contains(text, "\n") || strings.Contains(text, "carrier") {
+		t.Errorf("it says %q", text)
 	}
 }

@@ -111,7 +111,7 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("stopped before the node was ready: %w", err)
 	case err != nil:
-		return refusedConfig(err)
+		return refusedConfig(damaged(s.Name, err))
 	}
 	p.end("recovered")
 	if p.log != nil {
@@ -132,7 +132,7 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	p.say("stopping; Ctrl-C once more ends the node at once")
 	p.restart()
 	if err := errors.Join(failed, node.Close()); err != nil {
-		return err
+		return damaged(node.Name(), err)
 	}
 	p.end("saved")
 	if s.Data == "" {

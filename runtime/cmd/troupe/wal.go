@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +163,16 @@ func stopped(data string, err error) error {
 	if errors.Is(err, wal.ErrLocked) {
 		return fmt.Errorf("%w: a node is running on %s: stop it first", err, data)
 	}
-	return err
+	return damaged("", err)
+}
+
+// damaged says of damage in a data folder what is to be done about it. node is whose it is; empty: it is not known.
+func damaged(node string, err error) error {
+	if _, is := errors.AsType[*wal.CorruptError](err); !is {
+		return err
+	}
+	return fmt.Errorf("%w\n  what is damaged is never served. Where the cluster has other copies of this node's shards (troupe health says so): troupe forget %s, "+
+		"and start the node with an empty data folder and --join; else put back a backup of the folder. troupe wal dump shows what can still be read", err, cmp.Or(node, "NODE"))
 }
 
 // shardID reads a shard's number as records print it.
