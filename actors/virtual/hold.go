@@ -30,7 +30,11 @@ func HoldWhileAsking() Option { return func(k *Kind) { k.holds = true } }
 // answer that comes nevertheless is dropped. The question may be handled all the same, or have been, and what the actor has sent the same
 // receiver since goes on waiting for its turn behind it. A question that is not open is no error. Of keys, reminders and questions one
 // message changes at most MaxOps.
-func (t *Turn) Abandon(token uint64) { t.abandoned = append(t.abandoned, token) }
+func (t *Turn) Abandon(token uint64) {
+	if !t.late("Abandon") {
+		t.abandoned = append(t.abandoned, token)
+	}
+}
 
 // questions are what an actor has asked and is not answered yet: whom, by number. nil: not known.
 type questions map[uint64]ID

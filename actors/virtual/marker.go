@@ -58,6 +58,9 @@ func (t *Turn) SetMarker(name string, value []byte) error {
 }
 
 func (t *Turn) marker(name string) (*marked, error) {
+	if err := t.used(); err != nil {
+		return nil, err
+	}
 	for _, m := range t.marked {
 		if m.name == name {
 			return m, nil

@@ -284,6 +284,7 @@ func (a *activation) call(t *Turn, state any) (reply any, err error) {
 	}
 	returned := false
 	defer func() {
+		t.over.Store(true)
 		if t.end != nil {
 			t.end()
 		}

@@ -69,6 +69,10 @@ func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] { return t.Range(Span
 // before.
 func (t *Turn) Range(s Span) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
+		if err := t.used(); err != nil {
+			yield(Entry{}, err)
+			return
+		}
 		t.looked = true
 		own := t.changed(s)
 		strip := len(t.dataKey(""))

@@ -29,6 +29,9 @@ const (
 // (Remind). The message of a timer is handled like others, in turn; while one waits in the mailbox the timer sends no other. One that
 // fails changes nothing, is told in the log, and not repeated.
 func (t *Turn) SetTimer(timer Timer) error {
+	if err := t.used(); err != nil {
+		return err
+	}
 	m := t.kind.method(timer.Method)
 	switch {
 	case timer.Name == "":
@@ -54,6 +57,9 @@ func (t *Turn) SetTimer(timer Timer) error {
 
 // StopTimer takes a timer back; one that is not there is no error. A message of it that waits in the mailbox comes nevertheless.
 func (t *Turn) StopTimer(name string) {
+	if t.late("StopTimer") {
+		return
+	}
 	if t.timers == nil {
 		t.timers = map[string]*timerChange{}
 	}

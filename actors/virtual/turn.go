@@ -8,13 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 	rules "github.com/troupe-actors/troupe/shards/activation"
 )
 
-// Turn is the handling of one message. It belongs to the handler until that returns. What is set, sent and reminded takes effect
+// Turn is the handling of one message. It belongs to the handler until that returns: who uses it later, on a goroutine that the handler has left
+// behind, has an error, or a line in the log where there is none to return, and nothing is done. What is set, sent and reminded takes effect
 // together with the change of the state, or not at all.
 type Turn struct {
 	ctx     context.Context
@@ -45,6 +47,8 @@ type Turn struct {
 	end   func()
 
 	abandoned []uint64 // questions that are not waited for any more
+
+	over atomic.Bool // the handler has returned
 }
 
 // Bounds of what one message may do.
@@ -69,6 +73,9 @@ func (t *Turn) Now() time.Time { return t.now }
 // A Call with this context, or one made from it, is refused. With any other it is not known to come from a handler: one to the actor itself,
 // or in a circle, then waits behind the message that makes it, and is refused as busy after 10 to 20 s.
 func (t *Turn) Context() context.Context {
+	if t.over.Load() {
+		return noContext
+	}
 	if t.given == nil {
 		ctx, cancel := context.WithCancel(context.WithValue(t.ctx, turnKey{}, t.self))
 		stop := context.AfterFunc(t.host.ctx, cancel)
@@ -87,6 +94,9 @@ func (t *Turn) dataKey(key string) string { return t.self.key("d", "/"+key) }
 
 // Get reads what the actor has set under a key; false if there is nothing.
 func (t *Turn) Get(key string) ([]byte, bool, error) {
+	if err := t.used(); err != nil {
+		return nil, false, err
+	}
 	if at, touched := t.touched[key]; touched {
 		return bytes.Clone(t.ops[at].Value), !t.ops[at].Delete, nil
 	}
@@ -106,6 +116,9 @@ func (t *Turn) Get(key string) ([]byte, bool, error) {
 // Set keeps a value under a key. Keys are ordered: see Scan and Range. With a key of more than MaxKey bytes, or beyond the other bounds of one
 // message, the message is refused when its handler returns: CodeTooLarge.
 func (t *Turn) Set(key string, value []byte) {
+	if t.late("Set") {
+		return
+	}
 	if t.excess == "" {
 		t.excess = tooLong("the key", key)
 	}
@@ -114,7 +127,7 @@ func (t *Turn) Set(key string, value []byte) {
 
 // Delete removes a key; one that is not there is no error.
 func (t *Turn) Delete(key string) {
-	if tooLong("", key) == "" { // else nothing can be there
+	if tooLong("", key) == "" && !t.late("Delete") { // if it is too long nothing can be there
 		t.change(key, Op{Key: t.dataKey(key), Delete: true})
 	}
 }
@@ -162,7 +175,7 @@ func (t *Turn) tooMuch() string {
 // told notes an error that the handler is given. If it returns that, and the reason may pass, its message has not been refused: it is tried again.
 // An error of the same kind that the handler has from elsewhere is a refusal.
 func (t *Turn) told(err error) error {
-	if passing(err) || short(err) {
+	if (passing(err) || short(err)) && !t.over.Load() {
 		t.passes = append(t.passes, err)
 	}
 	return err
@@ -181,7 +194,9 @@ func (t *Turn) Postpone(format string, args ...any) error {
 	if t.m.chore() {
 		return refuse(codeUnready, format, args...)
 	}
-	t.postponed = true
+	if !t.over.Load() {
+		t.postponed = true
+	}
 	return refuse(CodeFailed, format, args...)
 }
 
@@ -216,6 +231,9 @@ func (t *Turn) Tell(to ID, method string, request any) error {
 
 // send notes a message that is sent with the commit, and gives its number.
 func (t *Turn) send(to ID, method string, request any, replyMethod string) (uint64, error) {
+	if err := t.used(); err != nil {
+		return 0, err
+	}
 	if err := cmp.Or(to.validate(), notText("the name of actor", to.String()), notText("the method", method)); err != nil {
 		return 0, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
@@ -251,6 +269,9 @@ type reminder struct {
 // second at most, more often is refused (a timer can, see SetTimer). Reminders survive failovers and restarts; those that came due meanwhile
 // come as one. The same name, of at most MaxKey bytes, replaces a reminder. A method that the kind has not, or that takes answers, is refused.
 func (t *Turn) Remind(name string, after, every time.Duration, method string, request any) error {
+	if err := t.used(); err != nil {
+		return err
+	}
 	switch m := t.kind.methods[method]; {
 	case t.kind.method(method).run == nil:
 		return fmt.Errorf("virtual: reminder %s: kind %s has no method %q", name, t.kind.name, method)
@@ -277,7 +298,7 @@ func (t *Turn) Remind(name string, after, every time.Duration, method string, re
 
 // Forget takes a reminder back; one that is not there is no error.
 func (t *Turn) Forget(name string) {
-	if tooLong("", name) == "" {
+	if tooLong("", name) == "" && !t.late("Forget") {
 		t.reminding(Op{Key: t.self.key("m", "/"+name), Delete: true})
 	}
 }
