@@ -1,7 +1,6 @@
 package tracing
 
 import (
-	"net"
 	"net/url"
 	"path"
 	"strings"
@@ -54,8 +53,8 @@ func urlFor(text string) string {
 		rest = text
 	}
 	host, _, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
-	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
-		return "http://" + host
+	if u, err := url.Parse("http://" + host); err == nil && u.Hostname() != "" && u.Port() != "" {
+		return "http://" + u.Host
 	}
 	return "http://127.0.0.1:4318"
 }
