@@ -363,7 +363,7 @@ func (n *Node) tick(ctx context.Context) {
 	}
 }
 
-// tidyUp has shards look for expired keys and the like, and says whether any did.
+// tidyUp has shards look for keys that have expired by now and the like, and says whether any did.
 func (n *Node) tidyUp(now time.Time) (some bool) {
 	for _, h := range n.held() {
 		if h.NeedsTick(now.UnixMilli()) {
@@ -371,7 +371,7 @@ func (n *Node) tidyUp(now time.Time) (some bool) {
 			some = true
 		}
 	}
-	n.views.Expire(now)
-	n.watches.Expire(now)
+	n.views.Expire(time.Now())
+	n.watches.Expire(time.Now())
 	return some
 }
