@@ -28,15 +28,16 @@ type Entry struct {
 
 // Scan visits keys in the order of their bytes, across all shards of the keyspace. Each shard shows one moment, its own, at
 // which the scan began; writers are not held up, and memory for what they overwrite meanwhile is held until the scan ends: while
-// others hold as much as they may, a scan is refused with an error of shards.KindFull. An error ends the scan.
+// others hold as much as they may, a scan is refused with an error of shards.KindFull. A scan may be slow; one that asks for nothing for a
+// minute is cut off where its shards are led elsewhere, with an error of shards.KindUnavailable. An error ends the scan.
 func (s *Store) Scan(ctx context.Context, o ScanOptions) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m := merge{reverse: o.Reverse}
 		defer m.close()
-		now := s.node.now().UnixMilli()
+		now, reader := s.node.now().UnixMilli(), s.node.directory.Reader()
 		low, high := o.bounds()
 		for i := range s.space.Shards {
-			if err := m.add(s.node.directory.View(ctx, s.space.id(i), low, high, o.Reverse), now); err != nil {
+			if err := m.add(reader.View(ctx, s.space.id(i), low, high, o.Reverse), now); err != nil {
 				yield(Entry{}, err)
 				return
 			}

@@ -327,7 +327,7 @@ func TestReadsOfOtherNodes(t *testing.T) {
 	}
 	a := w.nodes["a"]
 	var got []string
-	for e, err := range a.View(t.Context(), id, nil, nil, false) {
+	for e, err := range a.Reader().View(t.Context(), id, nil, nil, false) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +337,7 @@ func TestReadsOfOtherNodes(t *testing.T) {
 		t.Errorf("%d keys forward, want %d", len(got), len(want))
 	}
 	got = got[:0]
-	for e := range a.View(t.Context(), id, []byte("key 000100"), []byte("key 005000"), true) {
+	for e := range a.Reader().View(t.Context(), id, []byte("key 000100"), []byte("key 005000"), true) {
 		got = append(got, string(e.Key))
 		if len(got) == pageKeys+1 { // the second page has been asked for, and the view is left half-way
 			break
@@ -375,7 +375,7 @@ func TestViewsThatNobodyAsksForEnd(t *testing.T) {
 		t.Fatalf("%v, view %d with %d entries", err, first.view, len(first.entries))
 	}
 	w.nodes["b"].views.Expire(time.Now().Add(2 * viewLife))
-	if _, err := w.nodes["a"].call(t.Context(), "b", &query{op: opNext, view: first.view}); kindOf(err) != shards.KindInvalid {
+	if _, err := w.nodes["a"].call(t.Context(), "b", &query{op: opNext, view: first.view}); kindOf(err) != shards.KindUnavailable {
 		t.Errorf("a view that has ended: %v", err)
 	}
 }

@@ -14,17 +14,18 @@ import (
 //	entry    94 key value version expireAt
 //
 //	open ──► view 7, first page ──► next 7 ──► page ... ──► next 7 ──► page without view: the end
+//	keep [7 9 12] ──► answer without anything
 //
-// A view is a snapshot that its node holds for the asker until the end, a close, or a minute in which nobody asks.
+// A view is a snapshot that its node holds for the asker until the end, a close, or a minute in which nobody asks for it or keeps it.
 type query struct {
 	op          op
 	shard       shards.ShardID
-	view        uint64 // next, close
+	view        uint64 // next, close; keep: one of low
 	first, last shards.Slot
 	limit       int
 	chance      uint64
 	after       []byte // scan
-	low, high   []byte // open: the range; scan: low is the prefix
+	low, high   []byte // open: the range; scan: low is the prefix; keep: low is the list of views
 	reverse     bool
 }
 
@@ -39,6 +40,7 @@ const (
 	opOpen
 	opNext
 	opClose
+	opKeep // a node of a release before refuses it
 )
 
 // Limits of one answer, whatever is asked for.
@@ -92,12 +94,30 @@ func (q *query) decode(body []byte) error {
 	}
 	q.after, q.low, q.high = optionalBytes(&d), d.Bytes(), optionalBytes(&d)
 	q.reverse = d.Bool()
-	if v[1] > math.MaxUint32 || v[3] >= shards.Slots || v[4] >= shards.Slots || v[0] > uint64(opClose) {
+	if v[1] > math.MaxUint32 || v[3] >= shards.Slots || v[4] >= shards.Slots || v[0] > uint64(opKeep) {
 		d.Refuse("a read outside its limits")
 	}
 	q.op, q.shard, q.view = op(v[0]), shards.ShardID(v[1]), v[2]
 	q.first, q.last, q.limit, q.chance = shards.Slot(v[3]), shards.Slot(v[4]), int(min(v[5], maxLimit)), v[6]
 	return d.Finish()
+}
+
+// encodeViews makes the list of those to keep.
+func encodeViews(list []uint64) []byte {
+	e := wire.NewEncoder(nil)
+	e.Array(len(list))
+	for _, view := range list {
+		e.Uint(view)
+	}
+	return e.Buffer()
+}
+
+func decodeViews(body []byte) (list []uint64, err error) {
+	d := wire.NewDecoder(body)
+	for n := d.Array(); n > 0 && d.Err() == nil; n-- {
+		list = append(list, d.Uint())
+	}
+	return list, d.Finish()
 }
 
 // answer is what a read brings back. Its slices are views of the decoded body.

@@ -17,67 +17,6 @@ import (
 	"github.com/troupe-actors/troupe/tracing"
 )
 
-// View yields the keys of one shard from low up to, and without, high (nil: to the end) in order, or from the end to the
-// start, as they were at the moment of the first step; what has expired and is not deleted yet is among them. An entry is
-// valid until the next step. An error is yielded last; after the first entry it may say that the view was lost with its node.
-func (d *Directory) View(ctx context.Context, id shards.ShardID, low, high []byte, reverse bool) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		q := query{op: opOpen, shard: id, low: low, high: high, reverse: reverse}
-		var local *shard.View
-		var page *answer
-		var from shards.NodeID
-		err := d.ask(ctx, &q, func(s *shard.Shard) (err error) {
-			local, err = s.View()
-			return err
-		}, func(node shards.NodeID, a *answer) { from, page = node, a })
-		switch {
-		case err != nil:
-			yield(Entry{}, err)
-		case local != nil:
-			defer local.Close()
-			for key, it := range q.walk(local) {
-				if !yield(entryOf(key, it), nil) {
-					return
-				}
-			}
-		default:
-			d.pages(ctx, from, page, yield)
-		}
-	}
-}
-
-// pages yields a remote view, page by page.
-func (d *Directory) pages(ctx context.Context, from shards.NodeID, page *answer, yield func(Entry, error) bool) {
-	for {
-		for i := range page.entries {
-			if yield(page.entries[i], nil) {
-				continue
-			}
-			if page.view != 0 {
-				d.closeView(from, page.view)
-			}
-			return
-		}
-		if page.view == 0 {
-			return
-		}
-		next, err := d.call(ctx, from, &query{op: opNext, view: page.view})
-		if err != nil {
-			d.closeView(from, page.view)
-			yield(Entry{}, fmt.Errorf("the rest of the shard could not be read; begin again after the last key: %w", err))
-			return
-		}
-		page = next
-	}
-}
-
-// closeView lets a remote view go. If the message is lost the view ends by itself.
-func (d *Directory) closeView(from shards.NodeID, view uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, _ = d.call(ctx, from, &query{op: opClose, view: view}) // it ends by itself in a minute
-}
-
 func entryOf(key []byte, it radix.Item) Entry {
 	return Entry{Key: key, Value: it.Value, Version: it.Version, ExpireAt: it.ExpireAt}
 }
@@ -107,13 +46,13 @@ type heldView struct {
 	busy bool
 }
 
-// viewLife is how long a view lives that nobody asks for.
+// viewLife is how long a view lives that nobody asks for, or keeps.
 const viewLife = time.Minute
 
 // mostViews bounds the views held for others.
 const mostViews = 4096
 
-var errNoView = errors.New("the snapshot is no longer held: begin the scan again")
+var errNoView = errors.New("the snapshot is no longer held, since nothing was asked for in a minute")
 var errViews = errors.New("this node holds as many snapshots for scans as it can: try again later")
 
 // NewViews makes the answering side of d.
@@ -136,6 +75,11 @@ func (v *Views) Serve(ctx context.Context, body []byte) (reply []byte, err error
 	switch q.op {
 	case opNext:
 		return v.page(q.view)
+	case opKeep:
+		if err := v.keep(q.low); err != nil {
+			return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+		}
+		return (&answer{}).encode(), nil
 	case opClose:
 		v.drop(q.view)
 		return (&answer{}).encode(), nil
@@ -252,11 +196,28 @@ func (v *Views) page(id uint64) ([]byte, error) {
 	h := v.open[id]
 	if h == nil || h.busy {
 		v.mu.Unlock()
-		return nil, &shards.Error{Kind: shards.KindInvalid, Err: errNoView}
+		return nil, &shards.Error{Kind: shards.KindUnavailable, Err: errNoView}
 	}
 	h.busy = true
 	v.mu.Unlock()
 	return v.fill(id, h), nil
+}
+
+// keep has views live on for which their reader has no need just now. Those that have ended stay so.
+func (v *Views) keep(list []byte) error {
+	views, err := decodeViews(list)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, id := range views {
+		if h := v.open[id]; h != nil {
+			h.used = now
+		}
+	}
+	return nil
 }
 
 // fill makes the next page, and ends the view with the last one.
