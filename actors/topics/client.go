@@ -24,8 +24,10 @@ type Client struct {
 	host *virtual.Host
 	turn atomic.Uint64 // of the partition that gets the next message without a key
 
-	mu    sync.Mutex
-	known map[string]known
+	mu        sync.Mutex
+	known     map[string]known
+	failed    tries
+	published tries
 }
 
 // known is how many partitions a topic had.
@@ -137,7 +139,10 @@ type Record struct {
 }
 
 // Once names a publication, so that it is kept once however often it is tried: the producer's name and a number that rises with each
-// of its publications. The zero value names none.
+// of its publications. The zero value names none. Each partition knows the last one of a producer, for a day after it. Publish chooses the partition,
+// and if a topic has got more of them between two tries it chooses the same only in the Client that tried before: it remembers the last 4096 that
+// failed, and as many that did not. Where another Client may try again, say after a restart, and the topic may grow meanwhile, the producer
+// chooses the partition itself and keeps it with its number: PublishTo.
 type Once struct {
 	Producer string
 	Seq      uint64
@@ -156,7 +161,10 @@ func (c *Client) Publish(ctx context.Context, topic string, r Record, once Once)
 	if err != nil {
 		return Position{}, err
 	}
-	return c.PublishTo(ctx, topic, c.partitionOf(&r, once, n), []Record{r}, once)
+	partition := c.partitionOf(topic, &r, once, n)
+	at, err := c.PublishTo(ctx, topic, partition, []Record{r}, once)
+	c.tried(topic, once, partition, err)
+	return at, err
 }
 
 // PublishTo adds messages to a partition, all in one go and next to each other, and gives the position of the first. ErrNoTopic,
@@ -175,7 +183,8 @@ func (c *Client) PublishTo(ctx context.Context, topic string, partition int, lis
 	return Position{topic, partition, at.Offset}, err
 }
 
-func (c *Client) partitionOf(r *Record, once Once, n int) int {
+// partitionBy chooses among so many partitions.
+func (c *Client) partitionBy(r *Record, once Once, n int) int {
 	key := r.Key
 	switch {
 	case key == "" && once.Producer == "":

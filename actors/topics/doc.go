@@ -41,7 +41,8 @@
 //	published           a Publish that returned without error is on every in-sync copy of the shard, as durable as the keyspace asks
 //	order               per partition: by offset. Messages of one key are in one partition while the number of partitions stays the same
 //	offsets             without gaps; retention removes from the front only, whole messages
-//	Publish again       after an error, with the same Producer and Seq: kept once, if there are as many partitions as before. Without: perhaps twice
+//	Publish again       after an error, with the same Producer and Seq: kept once, within a day. If there are more partitions than before, only by the same
+//	                    Client, or with PublishTo (see Once). Without: perhaps twice
 //	delivery            at least once: what was read and not committed comes again after a crash, when the partition changes hands, and
 //	                    when its member asks for it (Consumer.Again)
 //	members             no two members of a group work on a partition by the group's knowledge. One that was thought dead may still

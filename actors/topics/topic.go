@@ -36,7 +36,7 @@ const (
 
 // Config is what a topic is like. What exceeds one of its bounds is removed, the oldest first.
 type Config struct {
-	Partitions   int           // default 1. They may become more, never fewer; then keys move to other partitions
+	Partitions   int           // default 1. They may become more, never fewer; then keys move to other partitions, and publications that another Client tries again: see Once
 	KeepMessages uint64        // in each partition; 0: no bound
 	KeepFor      time.Duration // 0: for ever
 }
