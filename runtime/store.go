@@ -125,6 +125,7 @@ func IfAbsent() Option { return func(op *Op) { op.op.If = store.IfAbsent } }
 func IfPresent() Option { return func(op *Op) { op.op.If = store.IfPresent } }
 
 // IfVersion makes the operation fail with ErrConflict if the key has another version; 0 stands for absent.
+// Versions rise; like a Position, one of what was lost may come again where Position says so.
 func IfVersion(version uint64) Option {
 	return func(op *Op) { op.op.If, op.op.Version = store.IfVersion, version }
 }

@@ -35,7 +35,9 @@ const (
 
 // Position says up to where a watcher has seen each shard's changes: the sequence numbers by the shard's index. Nil, or 0, means
 // "from now on". Store.Position gives one to begin with. Who wants to go on later notes p[c.Shard] = c.Seq, once a change with a higher
-// Seq has come: those of one batch share it.
+// Seq has come: those of one batch share it. A keyspace in memory that was lost altogether goes on with higher numbers, so that a watch
+// from before begins with a ChangeResync. Where less was lost, or from a disk (the last second of durability interval with all copies
+// at once, a shard that an operator had begin empty or stale), numbers are given again: who goes on from before that reads all afresh.
 type Position []shards.SeqNo
 
 func (p Position) of(index int) shards.SeqNo {

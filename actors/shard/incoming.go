@@ -225,11 +225,16 @@ func (s *Shard) erase(p *part) error {
 }
 
 // begin makes the copy an empty one that no row lists.
-func (s *Shard) begin(old *part) error {
+func (s *Shard) begin(old *part) error { return s.beginAt(old, 0) }
+
+// beginAt makes it one that has come so far.
+func (s *Shard) beginAt(old *part, seq shards.SeqNo) error {
 	s.endWatches()
 	s.store = store.New(s.space.storeOptions(s.random.Uint64()))
+	s.store.Skip(seq)
 	s.saved, s.savedTerm, s.unsave, s.logged, s.stuck, s.adopt = 0, 0, 0, 0, nil, false
-	if err := s.startPart(replica.Start{Rolling: s.store.Rolling()}, 0); err != nil {
+	start := replica.Start{Base: replica.Position{Seq: seq}, Rolling: s.store.Rolling(), Last: seq}
+	if err := s.startPart(start, 0); err != nil {
 		return err
 	}
 	s.part.row, s.part.minInSync = old.row, old.minInSync

@@ -134,6 +134,7 @@ func (s *Shard) Configure(row *cluster.Shard, minInSync int) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	defer s.contain()
+	s.beginAnew(row)
 	p := s.part
 	if p == nil || row.Version < p.row.Version {
 		return

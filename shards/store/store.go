@@ -17,7 +17,7 @@ type Options struct {
 // Store is the content of one shard. One goroutine at a time uses it and its Watchers.
 //
 // Invariants:
-//  1. seq counts the transactions applied; the version of a key is the seq of the transaction that last changed it.
+//  1. seq counts the transactions applied, and those skipped; the version of a key is the seq of the transaction that last changed it.
 //  2. now is the highest Txn.Time applied: it never goes back.
 //  3. expiring is the number of keys in the tree that have an expiry; those that are due stay in the tree until an
 //     ordered delete takes them, and no operation sees them.
@@ -48,6 +48,14 @@ func New(o Options) *Store {
 	s := &Store{tree: radix.New(radix.Options{TrackAccess: o.Access}), options: o}
 	s.access.random = o.Seed
 	return s
+}
+
+// Skip has an empty store that nothing was applied to go on after seq: numbers up to it were given in a life that is lost.
+func (s *Store) Skip(seq shards.SeqNo) {
+	if s.seq != 0 {
+		panic(fmt.Sprintf("store: transactions up to %d skipped after %d", seq, s.seq))
+	}
+	s.seq = seq
 }
 
 // Applied is the sequence number of the last transaction; 0 before the first.
