@@ -134,18 +134,20 @@ func (p *Placement) judge(term uint64) {
 	}
 }
 
-// retreat takes back settings that their modules refuse, and says whether there were any. The plan was made without those modules, and is not to be
-// carried out: another follows at once.
-func (p *Placement) retreat(s *cluster.State, term uint64) bool {
-	due := p.refusals.due(s, p.c.Probation, time.Now())
-	for _, r := range due {
+// retreat takes back settings that their modules refuse, and says whether it has. The plan was made without those modules, and is not to be carried
+// out then: another follows at once. What cannot be taken back holds no plan up.
+func (p *Placement) retreat(s *cluster.State, term uint64) (done bool) {
+	for _, r := range p.refusals.due(s, p.c.Probation, time.Now()) {
 		if p.takeBack(term, r) {
-			p.wakeLoop()
+			done = true
 		} else {
 			p.next = min(p.next, 8*p.c.Pause)
 		}
 	}
-	return len(due) > 0
+	if done {
+		p.wakeLoop()
+	}
+	return done
 }
 
 // takeBack has a policy go back, and says so.
