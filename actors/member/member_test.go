@@ -143,8 +143,8 @@ func TestWhoIsDeclaredDeadLearnsItAndServesNothing(t *testing.T) {
 		if n3.over != "the placement leader n1 has declared epoch 1 dead" {
 			t.Errorf("over: %q", n3.over)
 		}
-		if n3.lease().Valid() || !n3.lease().Until().IsZero() {
-			t.Errorf("it holds a lease until %v", n3.lease().Until())
+		if until := n3.lease().Until(); n3.lease().Valid() || until.After(time.Now().Add(-5*time.Second)) { // it ended while the node was cut off
+			t.Errorf("it holds a lease, or did until %v", until)
 		}
 		if n := w.nodes["n1"].known("n3"); n.State != liveness.Dead {
 			t.Errorf("%+v", n)
