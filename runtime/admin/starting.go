@@ -14,15 +14,17 @@ func Starting(c ServerConfig, why func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{paceWriter: newPaceWriter(w, &s.config), r: r}
 		w.Header().Set("Connection", "close") // the next request may find it serving
-		switch err := s.authorize(x); {
-		case r.URL.Path == pathLive:
+		switch r.URL.Path {
+		case pathLive:
 			x.text(http.StatusOK, mimeText, []byte("alive\n"))
-		case r.URL.Path == pathReady:
+		case pathReady:
 			x.text(http.StatusServiceUnavailable, mimeText, []byte("not ready\n"))
-		case err != nil:
-			x.fail(err)
 		default:
-			x.fail(&Error{Status: http.StatusServiceUnavailable, Kind: shards.KindUnavailable.String(), Reason: why()})
+			err := s.authorize(x)
+			if err == nil {
+				err = &Error{Status: http.StatusServiceUnavailable, Kind: shards.KindUnavailable.String(), Reason: why()}
+			}
+			x.fail(err)
 		}
 	})
 }
