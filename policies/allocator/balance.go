@@ -23,13 +23,16 @@ const (
 // committed by then, by whoever leads then.
 func (p *planner) balance() {
 	limits, worth := p.limits()
-	if !worth {
+	if !worth && len(p.in.Policies.Scorers) == 0 {
 		return
 	}
 	s := p.solver(false)
 	s.Leave, s.Enter, s.Lead = s.mayLeave, s.mayEnter, s.mayLead
 	limits.Moves = 8 + 4*max(0, p.in.State.Number(cluster.SettingConcurrentRebalance)-p.view.Relocating)
-	s.Settle(limits)
+	if worth {
+		s.Settle(limits)
+	}
+	s.Attract(limits)
 	p.reconcile(s)
 }
 
@@ -153,6 +156,9 @@ func (p *planner) reconcile(s *solver) {
 // why says what a relocation is good for.
 func (s *solver) why(m *fit.Move, c *cluster.Copy) string {
 	a, b, name := &s.p.view.Nodes[m.From], &s.p.view.Nodes[m.To], s.p.name(s.p.row(int(m.Shard)).ID)
+	if m.Drawn > 0 {
+		return fmt.Sprintf("%s node %s to %s for copy c%d of %s, by what %.3g copies are worth", s.p.preferring(), b.Name, a.Name, c.ID, name, m.Drawn)
+	}
 	if !s.measured {
 		return fmt.Sprintf("node %s has %d copies and %s %d: copy c%d of %s evens them out", a.Name, a.Copies, b.Name, b.Copies, c.ID, name)
 	}

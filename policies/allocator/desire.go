@@ -52,10 +52,13 @@ func Desire(in Input) *Desired {
 	}
 	d.Before = s.hottest()
 	limits, worth := p.limits()
-	if limits.Moves = 0; worth && !in.NoBalance {
+	if limits.Moves = 0; !in.NoBalance {
 		clear(s.sure)
 		s.Enter, s.Leave, s.Lead = s.mayHold, s.mayLeave, s.mayLead
-		s.Settle(limits)
+		if worth {
+			s.Settle(limits)
+		}
+		s.Attract(limits)
 	}
 	d.After, d.Steps = s.hottest(), s.Moves()
 	for _, m := range d.Steps {

@@ -165,22 +165,25 @@ func (p *planner) choose(i int, q *policies.Question) (int, policies.Verdict, []
 	s := p.solving(i)
 	if s == nil {
 		p.asked = p.now(q, p.asked)
-		n, verdict := p.scan(i, q, p.asked, nil)
+		n, verdict := p.scan(i, q, p.asked, nil, -1)
 		return n, verdict, candidates
 	}
 	slot := s.of(i, q)
 	n, verdict := s.find(i, q), policies.Yes
 	if n < 0 {
-		if n, verdict = p.scan(i, q, p.asked, s); n >= 0 {
+		if n, verdict = p.scan(i, q, p.asked, s, slot); n >= 0 {
 			s.follow(slot, n)
 		}
 	}
 	return n, verdict, candidates
 }
 
-// scan ranks all nodes for a copy.
-func (p *planner) scan(i int, q *policies.Question, row policies.Row, s *solver) (int, policies.Verdict) {
-	scores := p.in.Policies.Scores(p.view, q)
+// scan ranks all nodes for a copy: as the solver does, where it has a slot for it, or by counting.
+func (p *planner) scan(i int, q *policies.Question, row policies.Row, s *solver, slot int) (int, policies.Verdict) {
+	var scores []float64
+	if s == nil {
+		scores = p.in.Policies.Scores(p.view, q)
+	}
 	best, bestRank, mildest := -1, rank{}, policies.No
 	lead := p.leader(q.Shard)
 	for n := range row {
@@ -193,7 +196,7 @@ func (p *planner) scan(i int, q *policies.Question, row policies.Row, s *solver)
 		if s == nil {
 			now = p.rankHolder(i, q, scores, n, lead, verdict)
 		} else {
-			now.load[0] = s.cost(i, n)
+			now.load[0] = s.cost(i, slot, n)
 		}
 		if best < 0 || now.before(bestRank) {
 			best, bestRank = n, now

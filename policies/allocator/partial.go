@@ -32,6 +32,7 @@ func (p *planner) partial(from int) *solver {
 	for _, m := range problem.Beside.Masses {
 		s.total += m.Shards * int(m.Copies)
 	}
+	s.rank(&problem)
 	s.Search = fit.NewSearch(problem)
 	if !s.measured {
 		s.Prefer = s.prefer

@@ -20,7 +20,7 @@ func (s *solver) rules(problem *fit.Problem) {
 	for k := range state.Keyspaces {
 		space := &state.Keyspaces[k]
 		last := first + space.Shards
-		problem.Classes[k].Row, problem.Classes[k].Scores, s.sure[k] = p.classRow(first, last, s.places != nil)
+		problem.Classes[k].Row, s.sure[k] = p.classRow(first, last, s.places != nil)
 		p.keep(problem.Classes[k].Row, k)
 		for _, n := range p.shut {
 			problem.Classes[k].Row[n] = fit.Refused
@@ -105,7 +105,7 @@ const (
 // more than their keyspace, or else of some of them, spread over all, the mildest word on each node. What one shard's own copies forbid
 // another's do not: the search keeps these apart itself. missing: it is about copies that are missing alone. sure: nobody says more about
 // any of the shards.
-func (p *planner) classRow(first, last int, missing bool) (row []byte, scores []float64, sure bool) {
+func (p *planner) classRow(first, last int, missing bool) (row []byte, sure bool) {
 	row = make([]byte, len(p.view.Nodes))
 	for n := range row {
 		row[n] = fit.Refused
@@ -117,9 +117,6 @@ func (p *planner) classRow(first, last int, missing bool) (row []byte, scores []
 		r := p.row(i)
 		q := &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Place: i, New: len(r.Copies) == 0, Primary: len(r.Copies) == 0}
 		milder, plain := p.sample(row, q, missing)
-		if at == 0 {
-			scores = p.in.Policies.Scores(p.view, q)
-		}
 		if idle++; milder {
 			idle = 0
 		}
@@ -127,7 +124,7 @@ func (p *planner) classRow(first, last int, missing bool) (row []byte, scores []
 			break
 		}
 	}
-	return row, scores, sure
+	return row, sure
 }
 
 // sample softens a row by what is said of one shard: each of its copies may go where the others let it. plain says that the same is

@@ -64,6 +64,7 @@ func (p *planner) solver(missing bool) *solver {
 		problem.Light = fit.Vector{dimPrimaries: primariesBand}
 	}
 	s.total = len(problem.Slots)
+	s.rank(&problem)
 	s.Search = fit.NewSearch(problem)
 	if !s.measured {
 		s.Prefer = s.prefer
@@ -135,7 +136,7 @@ func (s *solver) copyIn(i, slot int) *cluster.Copy {
 	if n < 0 {
 		return nil
 	}
-	return s.p.row(i).CopyOn(s.p.view.Nodes[n].ID)
+	return s.p.row(s.at(i)).CopyOn(s.p.view.Nodes[n].ID)
 }
 
 // solving is the solver for the copies that are to be placed, that of the shard at a place among them, with all of them placed; or nil
@@ -228,8 +229,13 @@ func (s *solver) of(i int, q *policies.Question) int {
 	return s.slot(i, int32(s.p.node(q.Copy.Node)))
 }
 
-// cost is what one more copy of a shard would cost on a node.
-func (s *solver) cost(i, n int) float64 { return s.Cost(int(s.Shards[s.index(i)].First), n) }
+// cost is what the copy of a slot would cost on a node; -1: one more copy of the shard at a place.
+func (s *solver) cost(i, slot, n int) float64 {
+	if slot < 0 {
+		slot = int(s.Shards[s.index(i)].First)
+	}
+	return s.Cost(slot, n)
+}
 
 // follow tells of a copy that was put on a node otherwise.
 func (s *solver) follow(slot, n int) {

@@ -4,7 +4,7 @@ import "github.com/troupe-actors/troupe/policies"
 
 // Load prefers nodes that are less used, for what they can bear: a large node takes more than a small one. Its figure is the
 // part of the capacity that is used in the dimension where that is most, with what is coming, without what is leaving, and
-// with the copy in question. A dimension of which the capacity is not known is not looked at.
+// with the copy in question, which is not counted twice where it is. A dimension of which the capacity is not known is not looked at.
 type Load struct{}
 
 // Name is load.
@@ -22,7 +22,10 @@ func (Load) Score(v *policies.View, q *policies.Question, scores []float64) {
 		own = load.Replica.Vector()
 	}
 	for n := range v.Nodes {
-		node := &v.Nodes[n]
+		node, own := &v.Nodes[n], own
+		if q.Copy != nil && q.Copy.Node == node.ID {
+			own = [policies.Dimensions]float64{}
+		}
 		capacity, used, coming, leaving := node.Capacity.Vector(), node.Used.Vector(), node.Coming.Vector(), node.Leaving.Vector()
 		for d := range capacity {
 			if capacity[d] > 0 {
@@ -32,8 +35,8 @@ func (Load) Score(v *policies.View, q *policies.Question, scores []float64) {
 	}
 }
 
-// Primaries spreads what nodes lead, beside what they hold: a primary does the work of its shard's writes. For copies that do
-// not lead it has no figure.
+// Primaries spreads what nodes lead, beside what they hold: a primary does the work of its shard's writes. A copy that leads is not
+// counted where it is; for copies that do not lead it has no figure.
 type Primaries struct{}
 
 // Name is primaries.
@@ -48,7 +51,11 @@ func (Primaries) Score(v *policies.View, q *policies.Question, scores []float64)
 		return
 	}
 	for n := range v.Nodes {
-		scores[n] = float64(v.Nodes[n].Primaries)
+		leads := v.Nodes[n].Primaries
+		if leads > 0 && q.Copy != nil && q.Copy.Node == v.Nodes[n].ID && q.Copy.ID == q.Shard.Primary { // 0: it hands over, and counts where it goes
+			leads--
+		}
+		scores[n] = float64(leads)
 	}
 }
 

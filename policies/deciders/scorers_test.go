@@ -45,6 +45,26 @@ func TestLoadIsCapacityRelative(t *testing.T) {
 	}
 }
 
+// "Which is not counted twice where it is": else every copy would look better elsewhere, and go to and fro.
+func TestACopyIsNotCountedTwiceWhereItIs(t *testing.T) {
+	v, q := three()
+	scores := make([]float64, 3)
+	q.Copy, q.Primary = &q.Shard.Copies[0], true
+	deciders.Load{}.Score(v, q, scores)
+	for n, want := range []float64{(2 - 1 + 0) / 4.0, (800 + 20 + 20) / 1000.0, 0} {
+		if math.Abs(scores[n]-want) > 1e-9 {
+			t.Errorf("load of node %s: %v, want %v", v.Nodes[n].Name, scores[n], want)
+		}
+	}
+	q.Shard = &v.State.Shards[1]
+	q.Copy = &q.Shard.Copies[0]
+	clear(scores)
+	deciders.Primaries{}.Score(v, q, scores)
+	if scores[0] != 0 || scores[1] != 1 {
+		t.Errorf("primaries: %v, want 0 where it is, and 1 where another is to be led", scores)
+	}
+}
+
 // "For copies that do not lead it has no figure."
 func TestPrimariesAreSpread(t *testing.T) {
 	v, q := three()

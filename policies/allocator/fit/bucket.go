@@ -139,13 +139,28 @@ func (s *Search) holds(n int32, l *Vector) bool {
 	return true
 }
 
-// score is what the class's scorers add for a copy on a node, and what the copies of its family there do; there says whether
+// scoresOf is what scorers say of the copy in a slot, for each node; empty: nothing.
+func (s *Search) scoresOf(slot int32) []float64 {
+	if s.scores == nil {
+		return nil
+	}
+	if s.scores[slot] == nil {
+		i := s.shardOf[slot]
+		if s.scores[slot] = s.Scored(int(i), int(slot-s.Shards[i].First)); s.scores[slot] == nil {
+			s.scores[slot] = []float64{}
+		}
+	}
+	return s.scores[slot]
+}
+
+// score is what scorers add for the copy in a slot on a node, and what the copies of its family there do; there says whether
 // it is one of them.
-func (s *Search) score(sh *Shard, n int32, there uint32) (sum float64) {
-	if scores := s.Classes[sh.Class].Scores; scores != nil {
+func (s *Search) score(slot, n int32, there uint32) (sum float64) {
+	if scores := s.scoresOf(slot); len(scores) > 0 {
 		sum = scores[n] * s.unit
 	}
 	if s.Families > 0 {
+		sh := &s.Shards[s.shardOf[slot]]
 		sum += s.rise[sh.Family] * float64(s.kin[int(sh.Family)*len(s.Nodes)+int(n)]-there)
 	}
 	return sum

@@ -91,14 +91,13 @@ func (t *settler) shift(n int32, best *change, hottest float64) {
 		most = lookEqual
 	}
 	for _, c := range t.leaving(n, most, func(slot int32) float64 { return t.loadOf(slot)[d] / (t.bytesOf(slot) + t.weigh + 1) }) {
-		sh := &t.Shards[t.shardOf[c.slot]]
 		load := t.loadOf(c.slot)
-		off := t.changing(n, load, &nothing) - t.score(sh, n, 1)
+		off := t.changing(n, load, &nothing) - t.score(c.slot, n, 1)
 		t.targets(c.slot, n, drawnCool, drawnAny, func(m int32) {
 			if !t.holds(m, load) || t.use[n][d]-t.use[m][d] < t.Width || t.heatWith(m, load) > hottest {
 				return
 			}
-			gain := -off - t.adding(m, load) - t.score(sh, m, 0)
+			gain := -off - t.adding(m, load) - t.score(c.slot, m, 0)
 			if gain <= t.worthy(c.slot, -off) {
 				return
 			}
@@ -205,8 +204,7 @@ func (t *settler) chains(n int32, best *change) {
 
 // scoring is what the scorers make of a move.
 func (t *settler) scoring(slot, from, to int32) float64 {
-	sh := &t.Shards[t.shardOf[slot]]
-	return t.score(sh, to, 0) - t.score(sh, from, 1)
+	return t.score(slot, to, 0) - t.score(slot, from, 1)
 }
 
 // mayTake says whether a node may have a copy that is elsewhere, limits apart.

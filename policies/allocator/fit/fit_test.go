@@ -16,12 +16,13 @@ func TestNoRuleIsBroken(t *testing.T) {
 	placed, moved := 0, 0
 	for run := range 150 {
 		r := rand.New(rand.NewPCG(seed, uint64(run)))
-		w := world{nodes: 1 + r.IntN(40), shards: 1 + r.IntN(200), zones: r.IntN(4), hosts: r.IntN(20), classes: 1 + r.IntN(5), limits: r.IntN(2) == 0, filled: r.IntN(2) == 0}
+		w := world{nodes: 1 + r.IntN(40), shards: 1 + r.IntN(200), zones: r.IntN(4), hosts: r.IntN(20), classes: 1 + r.IntN(5), limits: r.IntN(2) == 0, filled: r.IntN(2) == 0, scored: r.IntN(2) == 0}
 		p := w.draw(r)
 		before := p.copied()
 		s := NewSearch(p)
 		left := s.Place()
 		s.Settle(Limits{})
+		s.Attract(Limits{})
 		if what := p.broken(none); what != "" {
 			t.Fatalf("run %d, %+v: %s", run, w, what)
 		}
@@ -96,13 +97,15 @@ func (s *Search) check(t *testing.T) {
 func TestSameProblemSameAnswer(t *testing.T) {
 	seed := seeded(t)
 	for run := range 8 {
-		p := world{nodes: 60, shards: 400, zones: 3, classes: 3, filled: run%2 == 0}.draw(rand.New(rand.NewPCG(seed, uint64(run))))
+		p := world{nodes: 60, shards: 400, zones: 3, classes: 3, filled: run%2 == 0, scored: run%4 < 2}.draw(rand.New(rand.NewPCG(seed, uint64(run))))
 		a, b := p.copied(), p.copied()
 		x, y := NewSearch(a), NewSearch(b)
 		x.Place()
 		y.Place()
-		x.Settle(Limits{})
-		y.Settle(Limits{})
+		for _, s := range []*Search{x, y} {
+			s.Settle(Limits{})
+			s.Attract(Limits{})
+		}
 		if !slices.Equal(a.Slots, b.Slots) || !reflect.DeepEqual(x.Moves(), y.Moves()) {
 			t.Fatalf("run %d: one problem, two answers", run)
 		}
@@ -114,12 +117,14 @@ func TestBudgetIsABeginning(t *testing.T) {
 	seed := seeded(t)
 	cut := 0
 	for run := range 40 {
-		p := world{nodes: 30, shards: 300, zones: 3, classes: 3, filled: true}.draw(rand.New(rand.NewPCG(seed, uint64(run))))
+		p := world{nodes: 30, shards: 300, zones: 3, classes: 3, filled: true, scored: run%2 == 0}.draw(rand.New(rand.NewPCG(seed, uint64(run))))
 		whole := NewSearch(p.copied())
 		whole.Settle(Limits{})
-		for _, budget := range []int{1, 2, 7, 20} {
+		whole.Attract(Limits{})
+		for _, budget := range []int{1, 2, 7, 20, 100} {
 			part := NewSearch(p.copied())
 			part.Settle(Limits{Moves: budget})
+			part.Attract(Limits{Moves: budget})
 			shifts := 0
 			for i, m := range part.Moves() {
 				if m != whole.Moves()[i] {
@@ -475,7 +480,8 @@ func TestUnevenLeadsKeepNoMoveBack(t *testing.T) {
 
 // A class of scorers moves copies as far as their units say; NOT_PREFERRED nodes are taken only if no other can.
 func TestScoresAndAversion(t *testing.T) {
-	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}, Scores: []float64{0, 1e5, 0}}}}
+	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}}}}
+	p.Scored = func(int, int) []float64 { return []float64{0, 1e5, 0} }
 	for n := range p.Nodes {
 		p.Nodes[n] = Node{Capacity: Vector{1}, Zone: None, Host: None}
 	}

@@ -112,7 +112,7 @@ func (s *Search) cheapest(slot int32, list []int32, may func(node int) bool) int
 			if may != nil && !may(int(n)) || !s.holds(n, load) || !s.apart(sh, k, n) || slices.Contains(refused, n) {
 				continue
 			}
-			if cost := s.adding(n, load) + s.score(sh, n, 0); best < 0 || cost < least {
+			if cost := s.adding(n, load) + s.score(slot, n, 0); best < 0 || cost < least {
 				best, least = n, cost
 			}
 		}
@@ -173,7 +173,7 @@ func (s *Search) Put(slot, node int) {
 // Cost is what the copy of a slot would add to the potential on a node that it is not on.
 func (s *Search) Cost(slot, node int) float64 {
 	sh := &s.Shards[s.shardOf[slot]]
-	return s.adding(int32(node), sh.load(int32(slot)-sh.First)) + s.score(sh, int32(node), 0)
+	return s.adding(int32(node), sh.load(int32(slot)-sh.First)) + s.score(int32(slot), int32(node), 0)
 }
 
 // squeeze makes room for copies that found none, by moving another copy of this search away: a chain of two.

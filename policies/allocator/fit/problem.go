@@ -44,10 +44,9 @@ type Node struct {
 
 // Class is what shards have in common as far as rules go.
 type Class struct {
-	Row     []byte    // a verdict for each node
-	PerZone int32     // copies of a shard that one zone may have; 0: as many as there are
-	PerHost bool      // no two copies of a shard on one host
-	Scores  []float64 // added for each copy on a node, in units of one copy of mean load; nil: nothing
+	Row     []byte // a verdict for each node
+	PerZone int32  // copies of a shard that one zone may have; 0: as many as there are
+	PerHost bool   // no two copies of a shard on one host
 }
 
 // Shard is a few copies of one thing, each on another node. One of them may lead, and weighs differently.
@@ -82,6 +81,9 @@ type Problem struct {
 	Enter func(shard, slot, node int) bool // may the copy go there?
 	Leave func(shard, slot int) bool       // may the copy be moved away?
 	Lead  func(shard, slot int) bool       // may the copy lead?
+	// Scored is what is added for the copy in a slot on each node, in units of one copy of mean load; empty: nothing. It is asked once of a
+	// copy, when that is first weighed. nil: there are no scores.
+	Scored func(shard, slot int) []float64
 	// Prefer tells moves apart that gain the same, lower first; nil: the first that is found.
 	Prefer func(shard, slot, to int) float64
 }
@@ -119,6 +121,7 @@ type Move struct {
 	Dim      int8  // the dimension that was worst where it comes from
 	Heat     float64
 	Gain     float64 // in the potential
+	Drawn    float64 // by how much its scores are better where it goes, of a move that was made for these alone
 }
 
 // Search is a problem being solved.
@@ -145,12 +148,14 @@ type Search struct {
 	warm      []warm     // scratch
 	same      []warm     // scratch
 
-	shardOf []int32   // by slot
-	held    [][]int32 // by node: its slots
-	place   []int32   // by slot: where it is in held
-	fresh   []bool    // by slot: it was empty at first; moving it is free
-	moved   []bool    // by shard
+	shardOf []int32     // by slot
+	held    [][]int32   // by node: its slots
+	place   []int32     // by slot: where it is in held
+	scores  [][]float64 // by slot: what Scored said; nil: not asked
+	fresh   []bool      // by slot: it was empty at first; moving it is free
+	moved   []bool      // by shard
 	moves   []Move
+	over    bool // Settle's budget is spent
 	chance  uint64
 	worst   []int32 // scratch
 }
@@ -168,6 +173,9 @@ func NewSearch(p Problem) *Search {
 	s.phi, s.zoneOf = make([]float64, n), make([]int32, n)
 	s.shardOf, s.place, s.fresh = make([]int32, len(p.Slots)), make([]int32, len(p.Slots)), make([]bool, len(p.Slots))
 	s.moved = make([]bool, len(p.Shards))
+	if p.Scored != nil {
+		s.scores = make([][]float64, len(p.Slots))
+	}
 	s.kin, s.rise = make([]uint32, p.Families*n), make([]float64, p.Families)
 	s.zone()
 	s.sort()

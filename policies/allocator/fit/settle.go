@@ -60,20 +60,15 @@ type candidate struct {
 // node, its worst dimension, and the change that gains most per byte. The moves that a smaller budget allows are the first of
 // those that a larger one does. It says how many passes it took.
 func (s *Search) Settle(l Limits) (passes int) {
-	l.Start, l.Stop = cmp.Or(l.Start, 1.10), cmp.Or(l.Stop, 1.05)
-	t := &settler{Search: s, Limits: l, heat: make([]float64, len(s.Nodes)), dim: make([]int8, len(s.Nodes)), stuck: make([]bool, len(s.Nodes)),
-		banned: map[[2]int32]bool{}, small: s.unit * 1e-6}
-	for n := range s.Nodes {
-		t.measure(int32(n))
-	}
-	if n := t.hottest(); n < 0 || t.heat[n] <= l.Start {
+	t := s.settler(l)
+	if n := t.hottest(); n < 0 || t.heat[n] <= t.Start {
 		return 0
 	}
-	t.leaves = make([]byte, len(s.Slots))
 	for i := range s.Shards {
 		t.weigh += s.Shards[i].Bytes / float64(len(s.Shards))
 	}
 	began := t.excess()
+	defer func() { s.over = t.spent() }()
 	for {
 		passes++
 		before := s.Potential()
@@ -93,6 +88,17 @@ func (s *Search) Settle(l Limits) (passes int) {
 		}
 		clear(t.stuck)
 	}
+}
+
+// settler begins a run.
+func (s *Search) settler(l Limits) *settler {
+	l.Start, l.Stop = cmp.Or(l.Start, 1.10), cmp.Or(l.Stop, 1.05)
+	t := &settler{Search: s, Limits: l, heat: make([]float64, len(s.Nodes)), dim: make([]int8, len(s.Nodes)), stuck: make([]bool, len(s.Nodes)),
+		leaves: make([]byte, len(s.Slots)), banned: map[[2]int32]bool{}, small: s.unit * 1e-6}
+	for n := range s.Nodes {
+		t.measure(int32(n))
+	}
+	return t
 }
 
 // excess is the part of the potential that is above Stop where there is too much.
@@ -216,6 +222,7 @@ type change struct {
 	gain  float64
 	value float64 // gain per byte
 	tie   float64
+	drawn float64 // by scores, if for them alone
 }
 
 type step struct {
@@ -302,7 +309,7 @@ func (t *settler) do(n int32, c *change) {
 		i := t.shardOf[st.slot]
 		sh := &t.Shards[i]
 		k := st.slot - sh.First
-		m := Move{Shard: i, Slot: k, To: st.to, Dim: d, Heat: heat, Gain: c.gain}
+		m := Move{Shard: i, Slot: k, To: st.to, Dim: d, Heat: heat, Gain: c.gain, Drawn: c.drawn}
 		free := t.fresh[st.slot]
 		if st.hand {
 			old := sh.First + sh.Lead

@@ -25,6 +25,7 @@ type world struct {
 	nodes, shards, zones, hosts, classes int
 	limits                               bool
 	filled                               bool // shards begin where they may be, at random
+	scored                               bool // scorers tell copies apart
 }
 
 // draw makes a problem of random nodes, rows, rules and loads.
@@ -64,6 +65,15 @@ func (w world) draw(r *rand.Rand) Problem {
 		for range s.Count {
 			p.Slots = append(p.Slots, None)
 		}
+	}
+	if w.scored {
+		figures := make([][]float64, len(p.Slots))
+		for slot := range figures {
+			for range w.nodes {
+				figures[slot] = append(figures[slot], float64(r.IntN(5))*r.Float64())
+			}
+		}
+		p.Scored = func(shard, slot int) []float64 { return figures[int(p.Shards[shard].First)+slot] }
 	}
 	if w.filled {
 		s := NewSearch(p)
