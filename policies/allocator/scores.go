@@ -10,16 +10,17 @@ import (
 
 // mostScores is how many figures, copies times nodes, scorers may be asked for in one plan. Where that would be more, one shard of each keyspace
 // is asked about and stands for all.
-const mostScores = 1 << 18
+const mostScores = 1 << 17
 
-// rank has the search heed what scorers say: of each copy, or, where these are too many, of each keyspace.
+// rank has the search heed what scorers say: of each copy, or, where these are too many, of each keyspace. A copy that is there is
+// asked about as one that does not lead: leads go from one to the other, and no copy is to follow them about.
 func (s *solver) rank(problem *fit.Problem) {
 	p := s.p
 	if len(p.in.Policies.Scorers) == 0 {
 		return
 	}
-	problem.Scored = s.scoresOf
 	if len(problem.Slots)*len(p.view.Nodes) <= mostScores {
+		problem.Scored = s.scoresOf
 		return
 	}
 	kept := make([][]float64, len(problem.Classes))
@@ -34,11 +35,11 @@ func (s *solver) rank(problem *fit.Problem) {
 
 // scoresOf asks about the copy in a slot: one that is there, or one that is missing.
 func (s *solver) scoresOf(i, slot int) []float64 {
-	p, c, sh := s.p, s.copyIn(i, slot), &s.Shards[i]
+	p, c, leads := s.p, s.copyIn(i, slot), int32(slot) == s.Shards[i].Lead
 	i = s.at(i)
 	r := p.row(i)
 	return p.in.Policies.Scores(p.view, &policies.Question{Capability: policies.Allocate, Keyspace: p.keyspace(i), Shard: r, Copy: c, Place: i,
-		New: len(r.Copies) == 0, Primary: c == nil && int32(slot) == sh.Lead || c != nil && c.ID == r.Primary})
+		New: len(r.Copies) == 0, Primary: leads && c == nil})
 }
 
 // scoresOfAll asks about one more copy of the first shard of a keyspace.

@@ -9,23 +9,22 @@ import (
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
-	"github.com/troupe-actors/troupe/shards"
 )
 
 // taste is a scorer made of a function: how many copies of imbalance it is worth that a shard is not on a node.
-type taste func(id shards.ShardID, node int) float64
+type taste func(q *policies.Question, node int) float64
 
 func (taste) Name() string   { return "taste" }
 func (taste) Scale() float64 { return 2 }
 func (f taste) Score(_ *policies.View, q *policies.Question, scores []float64) {
 	for n := range scores {
-		scores[n] += 2 * f(q.Shard.ID, n)
+		scores[n] += 2 * f(q, n)
 	}
 }
 
 // half wants all copies on the first three nodes.
 func half(worth float64) taste {
-	return func(_ shards.ShardID, n int) float64 {
+	return func(_ *policies.Question, n int) float64 {
 		if n < 3 {
 			return 0
 		}
@@ -93,8 +92,8 @@ func TestScorersTellShardsApart(t *testing.T) {
 			w.weighAll()
 		}
 		w.settle()
-		w.policies.Scorers = []policies.Scorer{taste(func(id shards.ShardID, n int) float64 {
-			if int(id.Index())%6 == n {
+		w.policies.Scorers = []policies.Scorer{taste(func(q *policies.Question, n int) float64 {
+			if int(q.Shard.ID.Index())%6 == n {
 				return 0
 			}
 			return 50
@@ -146,7 +145,7 @@ func TestOneShardSpeaksForItsKeyspaceWhereTheyAreMany(t *testing.T) {
 		w.work()
 	}
 	asked := 0
-	w.policies.Scorers = []policies.Scorer{taste(func(_ shards.ShardID, n int) float64 {
+	w.policies.Scorers = []policies.Scorer{taste(func(_ *policies.Question, n int) float64 {
 		if n == 0 {
 			asked++
 		}
@@ -166,7 +165,7 @@ func TestScoredWorldsComeToRest(t *testing.T) {
 	t.Logf("repeat with: go test ./policies/allocator -run '^%s$' -seed %d", t.Name(), seed)
 	for run := range *runsFlag / 3 {
 		r := rand.New(rand.NewPCG(seed, uint64(run)))
-		nodes, salt, strength := 3+r.IntN(8), r.Uint64(), 10*r.Float64()
+		nodes, salt, strength, leads := 3+r.IntN(8), r.Uint64(), 10*r.Float64(), run%4 > 1
 		w := lenient(t, nodes, run%2 == 0)
 		for k := range 1 + r.IntN(3) {
 			w.keyspace(fmt.Sprintf("k%d", k), 1+r.IntN(20), r.IntN(3))
@@ -174,8 +173,12 @@ func TestScoredWorldsComeToRest(t *testing.T) {
 		if run%2 == 0 {
 			w.weighAll()
 		}
-		w.policies.Scorers = []policies.Scorer{taste(func(id shards.ShardID, n int) float64 {
-			return strength * rand.New(rand.NewPCG(salt^uint64(id), uint64(n))).Float64()
+		w.policies.Scorers = []policies.Scorer{taste(func(q *policies.Question, n int) float64 {
+			key := salt ^ uint64(q.Shard.ID)
+			if leads && q.Primary {
+				key = ^key
+			}
+			return strength * rand.New(rand.NewPCG(key, uint64(n))).Float64()
 		})}
 		for range 20 {
 			w.disturb(r, nodes)

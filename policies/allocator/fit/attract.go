@@ -84,17 +84,31 @@ func (t *settler) pulls() (list []pull) {
 	return list
 }
 
+// moving is what counts of a copy's load where it may be moved. What is light is no reason to move a copy; where scorers have a say it is no reason
+// against a move either: leads that are too many are handed over.
+func (t *settler) moving(slot int32) Vector {
+	load := *t.loadOf(slot)
+	if t.Scored != nil {
+		for d := range load {
+			if t.Light[d] != 0 {
+				load[d] = 0
+			}
+		}
+	}
+	return load
+}
+
 // drawnTo is the move of a copy that gains most by scores; none if nothing gains enough.
 func (t *settler) drawnTo(slot int32) (best change) {
 	n := t.Slots[slot]
-	scores, load := t.scoresOf(slot), t.loadOf(slot)
-	off := t.changing(n, load, &nothing) - t.score(slot, n, 1)
+	scores, load, moved := t.scoresOf(slot), t.loadOf(slot), t.moving(slot)
+	off := t.changing(n, &moved, &nothing) - t.score(slot, n, 1)
 	for m := range t.Nodes {
 		m := int32(m)
 		if scores[n]-scores[m] <= drawn || t.Nodes[m].Away || !t.mayTake(slot, m) || !t.holds(m, load) {
 			continue
 		}
-		if gain := -off - t.adding(m, load) - t.score(slot, m, 0); gain > drawn*t.unit && (best.n == 0 || gain > best.gain) {
+		if gain := -off - t.adding(m, &moved) - t.score(slot, m, 0); gain > drawn*t.unit && (best.n == 0 || gain > best.gain) {
 			best = change{steps: [2]step{{slot: slot, to: m}}, n: 1, gain: gain, drawn: scores[n] - scores[m]}
 		}
 	}

@@ -153,17 +153,26 @@ func (s *Search) scoresOf(slot int32) []float64 {
 	return s.scores[slot]
 }
 
-// score is what scorers add for the copy in a slot on a node, and what the copies of its family there do; there says whether
-// it is one of them.
-func (s *Search) score(slot, n int32, there uint32) (sum float64) {
+// score is what the copy in a slot adds to the cost of a node beside its load: by taste, and by kinship. there says whether it is there.
+func (s *Search) score(slot, n int32, there uint32) float64 {
+	return s.taste(slot, n) + s.related(slot, n, there)
+}
+
+// taste is what scorers add for the copy in a slot on a node.
+func (s *Search) taste(slot, n int32) float64 {
 	if scores := s.scoresOf(slot); len(scores) > 0 {
-		sum = scores[n] * s.unit
+		return scores[n] * s.unit
 	}
-	if s.Families > 0 {
-		sh := &s.Shards[s.shardOf[slot]]
-		sum += s.rise[sh.Family] * float64(s.kin[int(sh.Family)*len(s.Nodes)+int(n)]-there)
+	return 0
+}
+
+// related is what the copies of its family there add, of which it may be one.
+func (s *Search) related(slot, n int32, there uint32) float64 {
+	if s.Families == 0 {
+		return 0
 	}
-	return sum
+	f := s.Shards[s.shardOf[slot]].Family
+	return s.rise[f] * float64(s.kin[int(f)*len(s.Nodes)+int(n)]-there)
 }
 
 // Candidates drawn: of twelve, eight from the coolest quarter.

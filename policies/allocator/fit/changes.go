@@ -91,16 +91,17 @@ func (t *settler) shift(n int32, best *change, hottest float64) {
 		most = lookEqual
 	}
 	for _, c := range t.leaving(n, most, func(slot int32) float64 { return t.loadOf(slot)[d] / (t.bytesOf(slot) + t.weigh + 1) }) {
-		load := t.loadOf(c.slot)
-		off := t.changing(n, load, &nothing) - t.score(c.slot, n, 1)
+		load, moved := t.loadOf(c.slot), t.moving(c.slot)
+		off := t.changing(n, &moved, &nothing) - t.related(c.slot, n, 1)
 		t.targets(c.slot, n, drawnCool, drawnAny, func(m int32) {
 			if !t.holds(m, load) || t.use[n][d]-t.use[m][d] < t.Width || t.heatWith(m, load) > hottest {
 				return
 			}
-			gain := -off - t.adding(m, load) - t.score(c.slot, m, 0)
-			if gain <= t.worthy(c.slot, -off) {
+			gain := -off - t.adding(m, &moved) - t.related(c.slot, m, 0)
+			if gain-t.distaste(c.slot, n, m) <= t.worthy(c.slot, -off) {
 				return
 			}
+			gain -= t.taste(c.slot, m) - t.taste(c.slot, n)
 			x := change{steps: [2]step{{slot: c.slot, to: m}}, n: 1, gain: gain, value: t.value(gain, t.bytesOf(c.slot))}
 			if t.Prefer != nil && x.value >= best.value*(1-1e-6) {
 				x.tie = t.prefers(c.slot, m)
@@ -110,11 +111,13 @@ func (t *settler) shift(n int32, best *change, hottest float64) {
 	}
 }
 
-// heatWith is how hot a node would be with one more load.
+// heatWith is how hot a node would be with one more load, in what is not light where scorers have a say.
 func (s *Search) heatWith(n int32, l *Vector) (heat float64) {
 	u, inv := &s.use[n], &s.inv[n]
 	for d := range u {
-		heat = max(heat, (u[d]+l[d])*inv[d])
+		if s.Scored == nil || s.Light[d] == 0 {
+			heat = max(heat, (u[d]+l[d])*inv[d])
+		}
 	}
 	return heat
 }
@@ -143,8 +146,8 @@ func (t *settler) swaps(n int32, best *change) {
 	d := t.dim[n]
 	big := slices.Clone(t.leaving(n, lookSwaps, func(slot int32) float64 { return t.loadOf(slot)[d] }))
 	for _, c := range big {
-		x := t.loadOf(c.slot)
-		off := t.changing(n, x, &nothing)
+		x, a := t.loadOf(c.slot), t.moving(c.slot)
+		off := t.changing(n, &a, &nothing)
 		t.targets(c.slot, n, lookSwaps, 2, func(m int32) {
 			looked := 0
 			for _, other := range t.held[m] {
@@ -156,7 +159,8 @@ func (t *settler) swaps(n int32, best *change) {
 				if !t.mayTake(other, n) || !t.holdsBut(m, x, y) || !t.holdsBut(n, y, x) {
 					continue
 				}
-				gain := -t.changing(n, x, y) - t.changing(m, y, x) - t.scoring(c.slot, n, m) - t.scoring(other, m, n)
+				b := t.moving(other)
+				gain := -t.changing(n, &a, &b) - t.changing(m, &b, &a) - t.kinship(c.slot, n, m) - t.kinship(other, m, n) - t.distaste(c.slot, n, m) - t.distaste(other, m, n)
 				if gain > t.worthy(c.slot, -off)+t.worthy(other, 0) {
 					t.better(best, change{steps: [2]step{{slot: c.slot, to: m}, {slot: other, to: n}}, n: 2, gain: gain,
 						value: t.value(gain, t.bytesOf(c.slot)+t.bytesOf(other))})
@@ -173,8 +177,8 @@ func (t *settler) chains(n int32, best *change) {
 	d := t.dim[n]
 	big := slices.Clone(t.leaving(n, lookChains, func(slot int32) float64 { return t.loadOf(slot)[d] }))
 	for _, c := range big {
-		x := t.loadOf(c.slot)
-		off := t.changing(n, x, &nothing)
+		x, a := t.loadOf(c.slot), t.moving(c.slot)
+		off := t.changing(n, &a, &nothing)
 		t.targets(c.slot, n, lookChains, 2, func(m int32) {
 			looked := 0
 			for _, other := range t.held[m] {
@@ -186,12 +190,13 @@ func (t *settler) chains(n int32, best *change) {
 				if !t.holdsBut(m, x, y) {
 					continue
 				}
-				through := t.changing(m, y, x)
+				b := t.moving(other)
+				through := t.changing(m, &b, &a)
 				t.targets(other, m, lookChains, 0, func(to int32) {
 					if to == n || !t.holds(to, y) {
 						return
 					}
-					gain := -off - through - t.adding(to, y) - t.scoring(c.slot, n, m) - t.scoring(other, m, to)
+					gain := -off - through - t.adding(to, &b) - t.kinship(c.slot, n, m) - t.kinship(other, m, to) - t.distaste(c.slot, n, m) - t.distaste(other, m, to)
 					if gain > t.worthy(c.slot, -off)+t.worthy(other, 0) {
 						t.better(best, change{steps: [2]step{{slot: c.slot, to: m}, {slot: other, to: to}}, n: 2, gain: gain,
 							value: t.value(gain, t.bytesOf(c.slot)+t.bytesOf(other))})
@@ -202,9 +207,15 @@ func (t *settler) chains(n int32, best *change) {
 	}
 }
 
-// scoring is what the scorers make of a move.
-func (t *settler) scoring(slot, from, to int32) float64 {
-	return t.score(slot, to, 0) - t.score(slot, from, 1)
+// kinship is what a move costs for those of its family.
+func (t *settler) kinship(slot, from, to int32) float64 {
+	return t.related(slot, to, 0) - t.related(slot, from, 1)
+}
+
+// distaste is what the scorers lose by a move. It is weighed against what heat gains; what they gain starts no change of Settle's, of which a half may be
+// carried out alone: that is for Attract.
+func (t *settler) distaste(slot, from, to int32) float64 {
+	return max(0, t.taste(slot, to)-t.taste(slot, from))
 }
 
 // mayTake says whether a node may have a copy that is elsewhere, limits apart.

@@ -477,29 +477,3 @@ func TestUnevenLeadsKeepNoMoveBack(t *testing.T) {
 		t.Errorf("node 0 stays at %.2f after %d moves, since others lead two shards each", cpu, len(s.Moves()))
 	}
 }
-
-// A class of scorers moves copies as far as their units say; NOT_PREFERRED nodes are taken only if no other can.
-func TestScoresAndAversion(t *testing.T) {
-	p := Problem{Nodes: make([]Node, 3), Classes: []Class{{Row: []byte{Yes, Yes, Averse}}}}
-	p.Scored = func(int, int) []float64 { return []float64{0, 1e5, 0} }
-	for n := range p.Nodes {
-		p.Nodes[n] = Node{Capacity: Vector{1}, Zone: None, Host: None}
-	}
-	for i := range 6 {
-		p.Shards = append(p.Shards, Shard{First: int32(i), Count: 1, Lead: None, Replica: Vector{0.1}, Bytes: 1})
-		p.Slots = append(p.Slots, None)
-	}
-	p.Shards = append(p.Shards, Shard{First: 6, Count: 3, Lead: None, Replica: Vector{0.1}, Bytes: 1})
-	p.Slots = append(p.Slots, None, None, None)
-	s := NewSearch(p)
-	s.Place()
-	for slot, n := range p.Slots[:6] {
-		if n != 0 {
-			t.Errorf("slot %d is on node %d, whatever the scorer says", slot, n)
-		}
-	}
-	on := slices.Sorted(slices.Values(p.Slots[6:]))
-	if !slices.Equal(on, []int32{0, 1, 2}) {
-		t.Errorf("three copies are on nodes %v", on)
-	}
-}

@@ -82,7 +82,7 @@ type Problem struct {
 	Leave func(shard, slot int) bool       // may the copy be moved away?
 	Lead  func(shard, slot int) bool       // may the copy lead?
 	// Scored is what is added for the copy in a slot on each node, in units of one copy of mean load; empty: nothing. It is asked once of a
-	// copy, when that is first weighed. nil: there are no scores.
+	// copy, when that is first weighed, and speaks of it whether it leads or not: leads go from copy to copy. nil: there are no scores.
 	Scored func(shard, slot int) []float64
 	// Prefer tells moves apart that gain the same, lower first; nil: the first that is found.
 	Prefer func(shard, slot, to int) float64

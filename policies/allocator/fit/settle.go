@@ -302,8 +302,9 @@ func (t *settler) allowed(c *change) bool {
 
 // do makes a change and writes it down, the last step first: in a chain it frees the room that the other needs.
 func (t *settler) do(n int32, c *change) {
-	heat, d := t.heat[n], t.dim[n]
-	t.helped = t.helped || heat > t.Start
+	d := t.dim[n]
+	heat := t.use[n][d] * t.inv[n][d]
+	t.helped = t.helped || t.heat[n] > t.Start
 	for at := c.n - 1; at >= 0; at-- {
 		st := c.steps[at]
 		i := t.shardOf[st.slot]

@@ -442,3 +442,11 @@ func TestSimulateARecordedCluster(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
+
+// A scorer draws copies to where it wants them in a cluster that is even, comes to rest, and stays at rest when a node is lost.
+func TestSimulateAScorer(t *testing.T) {
+	out, errs, code := invoke(t, nil, "", "simulate", "../../../examples/policy-rust/cold.txt")
+	if code != 0 || errs != "" || strings.Count(out, "holds ") != 7 {
+		t.Errorf("exit code %d: %s\n%s", code, errs, out)
+	}
+}
