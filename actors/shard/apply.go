@@ -65,10 +65,7 @@ func (s *Shard) applyFlight() {
 		s.link.Commits.Observe(time.Since(f.launched), f.followed.carrier())
 	}
 	s.end(f.followed, nil)
-	for i := range f.groups {
-		s.run(f.groups[i].work)
-		f.groups[i].answer()
-	}
+	s.serve(f.groups)
 	if clear(f.groups); cap(f.groups) <= 2*mostKept {
 		p.groups = f.groups[:0]
 	}

@@ -36,6 +36,7 @@ func (s *Shard) Receive(message any) {
 func (s *Shard) tick(now int64) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	s.dirty.Store(false)
 	if s.down != nil {
 		return

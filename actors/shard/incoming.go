@@ -102,6 +102,7 @@ func (s *Shard) install(p *part, loader *store.Loader, r *recovery.TargetReady) 
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	p.target.Installed(err)
 	if s.down == nil && p == s.part {
 		s.carryOut()
@@ -126,7 +127,7 @@ func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position, te
 	if s.log == nil {
 		s.turn.Lock()
 		defer s.turn.Unlock()
-		return s.swap(p, loaded, base, term)
+		return s.ventured(func() error { return s.swap(p, loaded, base, term) })
 	}
 	err := s.committer.ask(func() error {
 		s.turn.Lock()
@@ -139,7 +140,7 @@ func (s *Shard) exchange(p *part, loaded *store.Store, base replica.Position, te
 		}
 		p.pending.cut, p.pending.entries = 0, nil
 		s.saved, s.savedTerm, s.unsave = base.Seq, base.Term, 0
-		return s.swap(p, loaded, base, term)
+		return s.ventured(func() error { return s.swap(p, loaded, base, term) })
 	})
 	if err != nil {
 		return err

@@ -134,6 +134,7 @@ func (s *Shard) streamOver(o *outgoing, r *recovery.SourceReady) {
 	s.link.sending.Add(-1)
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	o.view.drop()
 	p := s.part
 	id := o.source.To()

@@ -3,7 +3,6 @@ package shard
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -42,14 +41,6 @@ func (s *Shard) step(from shards.NodeID, m *replica.Message, span *tracing.Activ
 	s.carryOut()
 	s.beginSolo()
 	s.push()
-}
-
-// contain gives up a copy whose core has found an invariant broken: it must not go on, but the node's other shards may.
-func (s *Shard) contain() {
-	if reason := recover(); reason != nil {
-		s.link.Log.Error("a copy broke an invariant", "shard", s.name, "reason", reason, "stack", string(debug.Stack()))
-		s.lose(fmt.Errorf("it broke an invariant: %v", reason))
-	}
 }
 
 // TickReplica lets one tick of the protocol pass: every 50 ms if the defaults of replica.Config are to mean what they say.
@@ -244,6 +235,7 @@ func (s *Shard) fetch(f replica.Fetch) {
 		entries, err := s.readLog(f)
 		s.turn.Lock()
 		defer s.turn.Unlock()
+		defer s.contain()
 		if s.down != nil {
 			return
 		}
@@ -296,6 +288,7 @@ func (s *Shard) propose(c replica.Change) {
 		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
+		defer s.contain()
 		if s.down != nil || p != s.part || p.core.Term() != ask.Term { // this reign may have proposed the same anew
 			return
 		}
@@ -365,6 +358,7 @@ func (s *Shard) proposeHandOver(to shards.CopyID) {
 		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
+		defer s.contain()
 		if p.movingIn == term {
 			p.moving--
 		}

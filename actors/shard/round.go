@@ -17,9 +17,11 @@ const maxKeptPayload = 64 << 10
 
 // seal closes the open round and appends the record to write; a new round opens for later callers. Called by the committer
 // only, which finishes each sealed round before it seals the next.
-func (s *Shard) seal(records []wal.Record) []wal.Record {
+func (s *Shard) seal(records []wal.Record) (all []wal.Record) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
+	all = records // if it breaks
 	if s.replicated() {
 		return s.take(records)
 	}
@@ -62,16 +64,21 @@ func (r *round) cut() (first, rest round) {
 // to the committer.
 func (s *Shard) take(records []wal.Record) []wal.Record {
 	p := s.part
-	if s.down == nil && s.open.count > 0 && len(p.flight) < maxFlight && p.core.Room() {
-		s.launch()
-		s.carryOut()
-	}
-	s.listed = false
+	s.depart()
 	p.taken, p.pending = p.pending, writes{}
 	if s.open.count > 0 {
 		s.push() // what was cut off
 	}
 	return s.share(records)
+}
+
+// depart makes the open round an entry. The shard is listed until that is over, also if it breaks: then it can be listed again.
+func (s *Shard) depart() {
+	defer func() { s.listed = false }()
+	if s.down == nil && s.open.count > 0 && len(s.part.flight) < maxFlight && s.part.core.Room() {
+		s.launch()
+		s.carryOut()
+	}
 }
 
 // errands are what the committer does for the shard before it appends: a cut of its log, and the node's record of it.
@@ -194,21 +201,29 @@ func (s *Shard) record(records []wal.Record) []wal.Record {
 func (s *Shard) commit() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	if s.part != nil {
 		if s.written(nil); !s.part.solo {
 			return
 		}
-		defer s.endSolo()
 	}
 	s.stuck = nil
 	s.logged += shards.SeqNo(s.sealed.count)
 	s.unsave += int64(len(s.sealed.payload))
-	for i := range s.sealed.groups {
-		g := &s.sealed.groups[i]
-		s.run(g.work)
-		g.answer()
+	s.finish()
+	if s.part != nil {
+		s.endSolo()
 	}
-	s.sealed.clear()
+}
+
+// finish answers a sealed round that is in the log.
+func (s *Shard) finish() {
+	defer s.sealed.clear()
+	if s.lost {
+		answerAll(s.sealed.groups, s.unknown(errOutcome))
+		return
+	}
+	s.serve(s.sealed.groups)
 }
 
 // abort ends a sealed round that the log refused. Parked works fail and have changed nothing; what interval has applied
@@ -216,6 +231,7 @@ func (s *Shard) commit() {
 func (s *Shard) abort(err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	defer s.contain()
 	if s.part != nil {
 		if s.written(err); !s.part.solo {
 			return

@@ -110,7 +110,7 @@ func New(c Config) *Shard {
 	s.down = s.unavailable(ErrStarting)
 	s.leads.Store(c.Link == nil)
 	s.quiet.Store(true)
-	s.visit = func(op int, r *store.Result) { s.worker.Result(s.index, op, r) }
+	s.visit = func(op int, r *store.Result) { s.pass(s.worker, s.index, op, r) }
 	return s
 }
 
@@ -154,6 +154,15 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 		return
 	}
 	writes, grows := inspect(w, now)
+	listed := false // a round has the work
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.broke(reason)
+			if !listed {
+				failAll(w, s.unknown(errOutcome))
+			}
+		}
+	}()
 	if s.inCluster() && !s.guard(w, writes, b) {
 		return
 	}
@@ -165,7 +174,9 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 	case grows && !s.admit(now, w):
 		return
 	case s.parks():
-		s.enqueue(w, b)
+		if listed = s.list(w, b); listed {
+			s.move()
+		}
 	default:
 		s.apply(w)
 	}
@@ -218,7 +229,7 @@ func (s *Shard) readOne(now int64, w Work, i int) {
 	s.reads += uint64(len(t.Ops))
 	if len(t.Ops) == 1 {
 		s.store.Read(now, &t.Ops[0], &s.one)
-		w.Result(i, 0, &s.one)
+		s.pass(w, i, 0, &s.one)
 		s.one = store.Result{} // it holds the value
 		return
 	}
@@ -257,13 +268,10 @@ func (s *Shard) apply(w Work) {
 	s.run(w)
 }
 
-// enqueue is the turn of a write that is acknowledged when it is durable, or when other copies have it.
-func (s *Shard) enqueue(w Work, b *Batch) {
-	if b != nil {
-		b.park()
-	}
+// list puts a write into a round, that is acknowledged when it is durable, or when other copies have it. If it has not it is answered.
+func (s *Shard) list(w Work, b *Batch) bool {
 	r := &s.open
-	if s.part != nil && s.part.next != nil && s.space.Durability == shards.DurabilityInterval {
+	if s.postpones() {
 		r = &s.part.late
 	}
 	if s.part != nil && (!s.part.solo || s.part.next != nil) {
@@ -276,16 +284,28 @@ func (s *Shard) enqueue(w Work, b *Batch) {
 	if g.to-g.from > replica.MaxPayload {
 		r.payload, r.count = r.payload[:g.from], r.count-g.count
 		failAll(w, fmt.Errorf("%w: writes of %d bytes together, at most %d: send fewer at once", store.ErrTooLarge, g.to-g.from, replica.MaxPayload))
-		g.answer()
-		return
+		return false
+	}
+	if b != nil {
+		b.park()
 	}
 	r.groups = append(r.groups, g)
 	if s.replicated() && s.link.Messages.Busy() {
 		s.note(w, r)
 	}
+	return true
+}
+
+// postpones says that writes wait until the row is taken up that comes next.
+func (s *Shard) postpones() bool {
+	return s.part != nil && s.part.next != nil && s.space.Durability == shards.DurabilityInterval
+}
+
+// move sends the open round on its way.
+func (s *Shard) move() {
 	if s.replicated() {
 		s.push()
-	} else if r == &s.open {
+	} else if !s.postpones() {
 		s.enlist()
 	}
 }

@@ -100,7 +100,9 @@ func (s *Shard) evict(now, need int64) bool {
 // order has the shard run work of its own, which nobody waits for.
 func (s *Shard) order(h *housekeeping) {
 	if s.parks() {
-		s.enqueue(h, nil)
+		if s.list(h, nil) {
+			s.move()
+		}
 		return
 	}
 	s.apply(h)
