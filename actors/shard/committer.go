@@ -210,6 +210,8 @@ func (c *Committer) write() error {
 		err = c.log.Append(c.records, sync)
 	case errands:
 		err = c.log.Sync()
+	default:
+		sync = false // what was to be written is not to be any more
 	}
 	if errors.Is(err, wal.ErrDiskFull) {
 		return c.writeShrinking(err)
@@ -251,7 +253,7 @@ func (c *Committer) settle(err error, synced bool) {
 	if err != nil {
 		err = c.explain(err)
 	} else {
-		c.unsynced = !synced
+		c.unsynced = !synced && (c.unsynced || len(c.records) > 0)
 	}
 	for i, s := range c.batch {
 		if err != nil {
