@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -42,6 +43,35 @@ func TestAClockThatIsAheadIsCorrected(t *testing.T) {
 		now := n.now()
 		if after := time.Now().Add(-x.off); now.Before(before) || now.After(after) {
 			t.Errorf("%v ahead: it takes the time for %v, which is %v to %v", x.ahead, now, before, after)
+		}
+	}
+}
+
+// TestATTLGoesByTheCorrectedClock: a key that is written at a node whose clock is an hour ahead lives as long as it is to, and not an
+// hour longer, however it is written.
+func TestATTLGoesByTheCorrectedClock(t *testing.T) {
+	n := start(t, Config{})
+	s := open(t, n, "default")
+	for name, put := range map[string]func(op Op) error{
+		"alone":    func(op Op) error { _, err := s.one(t.Context(), op); return err },
+		"in batch": func(op Op) error { _, err := s.Batch(t.Context(), op); return err },
+		"writer": func(op Op) error {
+			w, err := s.Writer(WriterOptions{})
+			if err != nil {
+				return err
+			}
+			return errors.Join(w.Write(t.Context(), op, nil), w.Close(t.Context()))
+		},
+	} {
+		for off := time.Duration(0); off == 0; off = time.Duration(n.clocks.ahead.Load()) { // until the node has not looked meanwhile
+			n.setAhead(n.state(), time.Hour)
+			if err := put(Put("k", nil, TTL(2*time.Hour))); err != nil {
+				t.Fatal(name, err)
+			}
+			latest := time.Now().Add(time.Hour)
+			if v := must[Value](t)(s.Get(t.Context(), "k")); n.clocks.ahead.Load() != 0 && v.ExpireAt.After(latest) {
+				t.Errorf("%s: it expires %v late", name, v.ExpireAt.Sub(latest))
+			}
 		}
 	}
 }

@@ -75,13 +75,14 @@ type Value struct {
 type Op struct {
 	op      store.Op
 	guard   store.Guard
-	refused error // an option that makes no sense
+	ttl     time.Duration // from when it is handed in; 0: op.ExpireAt holds
+	refused error         // an option that makes no sense
 }
 
 // Option changes what a Put does; nil changes nothing.
 type Option func(*Op)
 
-// TTL has the key expire after a duration, to the millisecond. One below a millisecond is refused with KindInvalid: a key that is to be
+// TTL has the key expire a duration after it is written, to the millisecond. One below a millisecond is refused with KindInvalid: a key that is to be
 // there for ever is Put without a TTL, and one that is not to be there is deleted.
 func TTL(d time.Duration) Option {
 	if d < time.Millisecond {
@@ -89,7 +90,7 @@ func TTL(d time.Duration) Option {
 			op.refused = fmt.Errorf("runtime: a TTL of %v: at least 1ms; without one the key does not expire, and Delete removes it at once", d)
 		}
 	}
-	return ExpireAt(time.Now().Add(d))
+	return func(op *Op) { op.ttl = d }
 }
 
 // ExpireAt has the key expire at a time, to the millisecond. The zero time is never, as in Value; a time that has passed removes the key. One
@@ -97,7 +98,7 @@ func TTL(d time.Duration) Option {
 func ExpireAt(t time.Time) Option {
 	return func(op *Op) {
 		if !t.IsZero() {
-			op.op.ExpireAt = expiryMillis(t)
+			op.op.ExpireAt, op.ttl = expiryMillis(t), 0
 		}
 	}
 }
@@ -143,6 +144,15 @@ func newOp(inner store.Op, options []Option) Op {
 		}
 	}
 	return op
+}
+
+// inner is the operation as a shard takes it: a TTL counts from now on, by the clock that the node's shards go by.
+func (n *Node) inner(op *Op) store.Op {
+	inner := op.op
+	if op.ttl != 0 {
+		inner.ExpireAt = expiryMillis(n.now().Add(op.ttl))
+	}
+	return inner
 }
 
 // check refuses what is no operation.
@@ -243,7 +253,7 @@ func (s *Store) one(ctx context.Context, op Op) (Outcome, error) {
 		return Outcome{}, &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
 	a := s.ask()
-	a.op[0] = op.op
+	a.op[0] = s.node.inner(&op)
 	a.txn = store.Txn{Atomic: true, Ops: a.op[:]}
 	a.outcomes, a.places = a.outcome[:], a.place[:]
 	err := s.run(ctx, a)
@@ -295,7 +305,7 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 			a.txn.Guards = append(a.txn.Guards, ops[i].guard)
 			continue
 		}
-		a.txn.Ops = append(a.txn.Ops, ops[i].op)
+		a.txn.Ops = append(a.txn.Ops, s.node.inner(&ops[i]))
 		a.places = append(a.places, i)
 	}
 	err := s.run(ctx, a)

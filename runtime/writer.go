@@ -88,7 +88,7 @@ func (s *Store) Writer(o WriterOptions) (*Writer, error) {
 // key's and the value's bytes must not be changed before that. The error says that the operation was not taken: ctx has
 // ended, the Writer is closed, or the operation is none (KindInvalid).
 func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) error {
-	a := ask{txn: store.Txn{Ops: []store.Op{op.op}}}
+	a := ask{txn: store.Txn{Ops: []store.Op{w.store.node.inner(&op)}}}
 	slot, err := a.check()
 	if op.op.Kind == 0 && op.guard.If != 0 {
 		err = errors.New("a condition alone is nothing to write: use Batch")
@@ -103,7 +103,7 @@ func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if !w.enqueue(w.store.space.ShardOf(slot), queuedWrite{op.op, report}) {
+	if !w.enqueue(w.store.space.ShardOf(slot), queuedWrite{a.txn.Ops[0], report}) {
 		<-w.room
 		return ErrWriterClosed
 	}
