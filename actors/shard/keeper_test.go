@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 func TestKeeperSavesWhatIsLong(t *testing.T) {
@@ -198,4 +199,63 @@ func TestSnapshotsLeaveRoomForDeletes(t *testing.T) {
 			t.Errorf("without a reserve %d bytes do not fit into %d", x.size, x.free)
 		}
 	}
+}
+
+// What interval has applied, and a full disk has not let into the log, is in the snapshot: it must not wait for the room that it is to
+// make. Whenever the node then crashes, all that a snapshot or a sync has covered is there.
+func TestAFullDiskIsMadeRoomOnByInterval(t *testing.T) {
+	interval := shards.Keyspace{Shards: 1, Durability: shards.DurabilityInterval}
+	w := newWorld(t, vfs.NewCrashableMem(), interval)
+	defer w.close()
+	written := 0
+	write := func() error {
+		err := w.do(0, set("one", fmt.Sprintf("%01000d", written+1))).err
+		if err == nil {
+			written++
+		}
+		return err
+	}
+	sound := func(moment string) {
+		t.Helper()
+		after := newWorld(t, w.fs.CrashClone(vfs.CrashCloneCfg{}), interval)
+		defer after.close()
+		if a := after.do(0, get("one")); a.err != nil || string(a.results[0].Value) != fmt.Sprintf("%01000d", written) {
+			t.Errorf("%s, the %dth write is gone: %v, %v", moment, written, a.err, after.shards[0].Stats())
+		}
+		if err := after.do(0, set("two", "more")).err; err != nil {
+			t.Errorf("%s: %v", moment, err)
+		}
+	}
+	for range 100 {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.committer.Barrier(); err != nil {
+		t.Fatal(err)
+	}
+	w.free.Store(700 << 10) // of a reserve of 1 MiB
+	w.log.Low()
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.committer.Barrier(); !errors.Is(err, wal.ErrDiskFull) {
+		t.Fatalf("the log takes what it has no room for: %v", err)
+	}
+	k := NewKeeper(slices.Values(w.shards), w.files, 64<<20, w.log, slog.New(slog.DiscardHandler))
+	if !k.shorten() {
+		t.Errorf("nothing was saved: %+v", w.shards[0].Stats())
+	}
+	sound("when the disk was full")
+	w.free.Store(plenty)
+	if err := w.committer.Barrier(); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.committer.Barrier(); err != nil {
+		t.Fatal(err)
+	}
+	sound("when it has room again")
 }

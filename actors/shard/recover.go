@@ -259,11 +259,12 @@ func (s *Shard) termOf(seq shards.SeqNo) shards.Term {
 	return s.term() // solo: the core has not been told of what was written in this term
 }
 
-// save writes the file. The log must hold all that the snapshot holds before the file is there, else a crash between the
-// two would leave a file that is ahead of its log; only interval can apply before it logs.
+// save writes the file. The log holds all that the snapshot holds before the file is there, so that a crash between the two leaves no
+// file that is ahead of its log, of which dropShort makes the best; only interval can apply before it logs. A full disk may keep the log
+// from it, and is no reason to wait: the snapshot is what makes room.
 func (s *Shard) save(files *wal.Snapshots, view *View, seq shards.SeqNo) error {
 	if s.space.Durability == shards.DurabilityInterval {
-		if err := s.committer.Barrier(); err != nil {
+		if err := s.committer.Barrier(); err != nil && !errors.Is(err, wal.ErrDiskFull) {
 			return err
 		}
 	}
