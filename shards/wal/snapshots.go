@@ -97,7 +97,8 @@ func OpenSnapshots(dir string, fs vfs.FS) (*Snapshots, error) {
 func (s *Snapshots) path(name snapshotName) string { return s.fs.PathJoin(s.dir, name.String()) }
 
 // Save writes the chunks (1 GiB each at most) as the snapshot of the shard at seq, and returns when it is durable. An error
-// among the chunks is returned, and like any other leaves nothing behind; a full disk wraps ErrDiskFull.
+// among the chunks is returned, and like any other leaves nothing behind, but for one of the folder, which may leave the snapshot; a full
+// disk wraps ErrDiskFull.
 func (s *Snapshots) Save(shard shards.ShardID, seq shards.SeqNo, chunks iter.Seq2[[]byte, error]) (bytes int64, err error) {
 	name := snapshotName{shard, seq}
 	temporary := s.path(name) + ".tmp"
@@ -111,10 +112,10 @@ func (s *Snapshots) Save(shard shards.ShardID, seq shards.SeqNo, chunks iter.Seq
 		}
 		return 0, errors.Join(fmt.Errorf("wal: save snapshot %v: %w", name, err), s.removeIfThere(temporary))
 	}
+	s.sizes.Store(name, bytes) // it is there, whatever comes of the sync, and may have to be removed
 	if err := syncFolder(s.fs, s.dir); err != nil {
 		return 0, err
 	}
-	s.sizes.Store(name, bytes)
 	return bytes, nil
 }
 
