@@ -304,12 +304,19 @@ func (s *Shard) roleChanged() {
 	p := s.part
 	leads := p.core.Role() == replica.RolePrimary
 	s.leads.Store(leads)
-	if !leads {
+	switch {
+	case !leads:
 		s.disown()
 		return
+	case s.few():
+		s.release(s.unavailable(replica.ErrFewInSync))
 	}
 	s.reigns()
 }
+
+// few says that this primary can commit nothing, since fewer copies are in sync than the keyspace asks for. Nobody knows until when: so
+// nothing waits for it.
+func (s *Shard) few() bool { return errors.Is(s.part.core.Writable(), replica.ErrFewInSync) }
 
 // disown answers all parked works of a copy that is primary no more.
 func (s *Shard) disown() { s.release(s.notPrimary()) }
@@ -374,10 +381,15 @@ func (s *Shard) guard(w Work, writes bool, b *Batch) bool {
 		return true
 	}
 	if !s.current() {
+		if s.few() {
+			failAll(w, s.unavailable(fmt.Errorf("%w: %w", errCatchingUp, replica.ErrFewInSync)))
+			return false
+		}
 		if b != nil {
 			b.park()
 		}
 		p.waiting = append(p.waiting, group{work: w, batch: b})
+		s.restless()
 		return false
 	}
 	return true

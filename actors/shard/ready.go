@@ -76,10 +76,10 @@ func (s *Shard) TickReplica() {
 	s.push()
 }
 
-// restless says whether ticks are needed.
+// restless says whether ticks are needed. Reads that wait need them, since they end with the lease.
 func (s *Shard) restless() {
 	p := s.part
-	quiet := p.solo || p.core.Quiet() && p.target.Quiet() && len(p.outgoing) == 0 && p.hand == nil
+	quiet := p.solo || p.core.Quiet() && p.target.Quiet() && len(p.outgoing) == 0 && p.hand == nil && len(p.waiting) == 0
 	switch was := s.quiet.Swap(quiet); {
 	case was && !quiet:
 		s.link.busy.Add(1)

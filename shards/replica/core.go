@@ -214,10 +214,10 @@ func (c *Core) Writable() error {
 		return ErrDiverged
 	case c.role != RolePrimary:
 		return ErrNotPrimary
-	case c.paused:
-		return ErrPaused
 	case !c.enoughInSync():
 		return ErrFewInSync
+	case c.paused:
+		return ErrPaused
 	}
 	return nil
 }
