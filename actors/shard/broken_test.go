@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 // mine has a shard's store panic at its next change, in the middle of it.
@@ -149,5 +150,45 @@ func TestAnAnswerThatCannotBePassedOn(t *testing.T) {
 			}
 			w.await("peace", w.whole)
 		})
+	}
+}
+
+// TestALogThatDoesNotGoOnEndsItsCopyAlone: what a copy has written does not follow what the log has of it. Others of the round are written.
+func TestALogThatDoesNotGoOnEndsItsCopyAlone(t *testing.T) {
+	for _, d := range []shards.Durability{shards.DurabilityFsync, shards.DurabilityInterval} {
+		for _, copies := range []int{1, 2} {
+			inTownOf(t, 2, copies, shards.Keyspace{Shards: 2, Durability: d}, func(w *town) {
+				h := w.house("n1")
+				for i := range 2 {
+					if err := ask(w.primary(i), set("k", "1")).err; err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := h.commit.Barrier(); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.log.TruncateSuffix(h.shards[0].id, 1); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.log.Append([]wal.Record{{Shard: h.shards[0].id, Term: 1, First: 7, Last: 7, Payload: []byte("x")}}, false); err != nil {
+					t.Fatal(err)
+				}
+				first, one := works(h.shards[0], set("k", "2"))
+				second, other := works(h.shards[1], set("k", "2"))
+				<-one
+				<-other
+				if second.err != nil {
+					t.Errorf("%v, %d copies: the other shard: %v", d, copies, second.err)
+				}
+				w.await("the failure to be told", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.failed) == 1 })
+				if d == shards.DurabilityFsync && first.err == nil {
+					t.Errorf("%v, %d copies: it gives %+v", d, copies, first)
+				}
+				if err := errors.Join(h.commit.Barrier(), ask(h.shards[1], set("k", "3")).err); err != nil {
+					t.Errorf("%v, %d copies: afterwards: %v", d, copies, err)
+				}
+				w.failed = nil
+			})
+		}
 	}
 }

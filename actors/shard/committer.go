@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,15 +205,13 @@ func (c *Committer) write() error {
 	begun := time.Now()
 	errands, err := c.runErrands()
 	sync = sync || errands
-	switch {
-	case err != nil:
-	case len(c.records) > 0:
-		err = c.log.Append(c.records, sync)
-	case errands:
-		err = c.log.Sync()
-	default:
-		sync = false // what was to be written is not to be any more
+	if err == nil {
+		err = c.append(sync, errands)
+		if err != nil && c.expel() {
+			err = c.append(sync, errands)
+		}
 	}
+	sync = sync && (errands || len(c.records) > 0) // what was to be written may not be any more
 	if errors.Is(err, wal.ErrDiskFull) {
 		return c.writeShrinking(err)
 	}
@@ -221,6 +220,35 @@ func (c *Committer) write() error {
 	}
 	c.settle(err, sync)
 	return err
+}
+
+func (c *Committer) append(sync, errands bool) error {
+	switch {
+	case len(c.records) > 0:
+		return c.log.Append(c.records, sync)
+	case errands:
+		return c.log.Sync()
+	}
+	return nil
+}
+
+// expel gives up the shards whose records do not follow what the log has of them, or whose log cannot be read there, and takes what is
+// theirs out of the round. It says whether there are any: then the others may be written.
+func (c *Committer) expel() (any bool) {
+	kept := c.batch[:0]
+	for _, s := range c.batch {
+		err := c.log.Follows(s.id, c.records)
+		if err == nil || errors.Is(err, wal.ErrFatal) {
+			kept = append(kept, s)
+			continue
+		}
+		any = true
+		s.spoil(err)
+		c.records = slices.DeleteFunc(c.records, func(r wal.Record) bool { return r.Shard == s.id })
+	}
+	clear(c.batch[len(kept):])
+	c.batch = kept
+	return any
 }
 
 // runErrands cuts logs and writes what the node notes of its copies, before the records of the round, so that the fsync that
@@ -236,8 +264,14 @@ func (c *Committer) runErrands() (any bool, err error) {
 		if record.Name != "" {
 			c.named = append(c.named, record)
 		}
-		if cut != 0 {
-			err = errors.Join(err, s.cutLog(cut))
+		if cut == 0 {
+			continue
+		}
+		switch failure := s.cutLog(cut); {
+		case errors.Is(failure, wal.ErrFatal):
+			err = errors.Join(err, failure)
+		case failure != nil: // the log cannot be read there: what comes now does not follow what it has
+			s.spoil(failure)
 		}
 	}
 	if err == nil && len(c.named) > 0 {

@@ -42,6 +42,15 @@ func (s *Shard) broke(reason any) {
 	}
 }
 
+// spoil gives the copy up since its log is not what it takes it for. What a round has of it has not been written.
+func (s *Shard) spoil(err error) {
+	s.turn.Lock()
+	s.broke(err)
+	down := s.down
+	s.turn.Unlock()
+	s.abort(down)
+}
+
 // ventured is contain of a step that somebody waits for.
 func (s *Shard) ventured(step func() error) (err error) {
 	defer func() {

@@ -185,7 +185,7 @@ func (s *Shard) alone(row *cluster.Shard) bool {
 // endSolo takes up the row that waits as soon as no round is under way that was begun without asking anybody.
 func (s *Shard) endSolo() {
 	p := s.part
-	if p.next == nil || s.sealed.count > 0 {
+	if p.next == nil || s.sealed.count > 0 || s.lost {
 		return
 	}
 	if s.space.Durability == shards.DurabilityInterval && s.open.count > 0 {

@@ -116,7 +116,10 @@ func (s *Shard) written(err error) {
 	p := s.part
 	t := p.taken
 	p.taken = writes{}
-	if err != nil {
+	switch {
+	case s.lost:
+		return
+	case err != nil:
 		s.putBack(t, err)
 		return
 	}
@@ -238,7 +241,7 @@ func (s *Shard) abort(err error) {
 		}
 		defer s.endSolo()
 	}
-	if s.space.Durability == shards.DurabilityInterval {
+	if s.space.Durability == shards.DurabilityInterval && !s.lost {
 		s.stuck = err
 		if s.sealed.count > 0 && !s.listed {
 			s.listed = true

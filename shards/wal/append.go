@@ -57,6 +57,18 @@ func writeOptions(sync bool) *pebble.WriteOptions {
 	return pebble.NoSync
 }
 
+// Follows is nil, or why Append would not take the records of one shard that are among these, whatever the others are.
+func (l *Log) Follows(shard shards.ShardID, among []Record) error {
+	var own []Record
+	for i := range among {
+		if among[i].Shard == shard {
+			own = append(own, among[i])
+		}
+	}
+	_, err := l.follow(nil, own)
+	return err
+}
+
 type shardTail struct {
 	shard shards.ShardID
 	tail  tail
