@@ -207,7 +207,7 @@ func (c *Committer) write() error {
 	sync = sync || errands
 	if err == nil {
 		err = c.append(sync, errands)
-		if err != nil && c.expel() {
+		if err != nil && !errors.Is(err, wal.ErrDiskFull) && c.expel() {
 			err = c.append(sync, errands)
 		}
 	}
