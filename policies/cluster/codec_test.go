@@ -181,7 +181,7 @@ func FuzzDecodeState(f *testing.F) {
 // TestALargeStateCanBeRead: a million copies, of shards with eight each, and all the modules that there may be are a state that
 // members read, and that fits a message beside what a snapshot has besides.
 func TestALargeStateCanBeRead(t *testing.T) {
-	const rows, each, copies = 1000, 8, 1 << 20
+	const rows, each, copies = 1000, 8, MaxAllCopies
 	s := &State{}
 	for i := range rows {
 		r := Shard{ID: shards.NewShardID(1<<14, i), Term: 1 << 20, Version: 1 << 30, Primary: 1 << 30}

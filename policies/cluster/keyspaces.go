@@ -33,8 +33,25 @@ func (d *draft) changeKeyspace(c *KeyspaceChange) error {
 		return refuse(WhyInvalid, "keyspace %q has durability %v; it cannot become %v: a keyspace is in memory from its beginning to its end, or never",
 			k.Name, known.Durability, k.Durability)
 	}
+	if more := k.Copies() - known.Copies(); more > 0 {
+		if err := d.copiesFit(&k, more); err != nil {
+			return err
+		}
+	}
 	d.Keyspaces, d.changed = slices.Clone(d.Keyspaces), true
 	d.Keyspaces[i] = Keyspace{Keyspace: k, Version: d.Version}
+	return nil
+}
+
+// copiesFit refuses a keyspace with so many more copies of each shard than the state knows of if all together were too many.
+func (d *draft) copiesFit(k *shards.Keyspace, more int) error {
+	all := k.Shards * more
+	for i := range d.Keyspaces {
+		all += d.Keyspaces[i].Shards * d.Keyspaces[i].Copies()
+	}
+	if all > MaxAllCopies {
+		return refuse(WhyInvalid, "keyspace %q with %d shards of %d copies would bring the cluster to %d copies; at most %d: give it fewer shards or replicas", k.Name, k.Shards, k.Copies(), all, MaxAllCopies)
+	}
 	return nil
 }
 
@@ -50,6 +67,9 @@ func (d *draft) addKeyspace(k shards.Keyspace) error {
 		return refuse(WhyInvalid, "the cluster has %d keyspaces, and cannot have more", MaxKeyspaces)
 	case len(d.Shards)+k.Shards > MaxShards:
 		return refuse(WhyInvalid, "keyspace %q would bring the cluster to %d shards; at most %d", k.Name, len(d.Shards)+k.Shards, MaxShards)
+	}
+	if err := d.copiesFit(&k, k.Copies()); err != nil {
+		return err
 	}
 	d.Keyspaces = append(slices.Clone(d.Keyspaces), Keyspace{Keyspace: k, Version: d.Version})
 	grown := make([]Shard, len(d.Shards), len(d.Shards)+k.Shards)

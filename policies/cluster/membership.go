@@ -16,6 +16,7 @@ const (
 	MaxKeyspaces  = 1024
 	MaxShards     = 1 << 17 // of all keyspaces
 	MaxCopies     = 2 * (1 + shards.MaxReplicas)
+	MaxAllCopies  = 1 << 20 // that all keyspaces together ask for: so many, and what moves besides, fit into MaxStateBytes
 	MaxSettings   = 1024
 	MaxAttributes = 32   // of one member
 	MaxText       = 256  // bytes of a name, an address, an attribute, a trace
