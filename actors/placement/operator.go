@@ -251,7 +251,7 @@ func (w *wishing) resolve(wish *Wish, s *cluster.State, r *cluster.Shard) (*clus
 	case Cancel:
 		return w.cancel(wish, s, r)
 	case AllocateReplica:
-		if have, wanted := len(r.Copies), s.Keyspace(r.ID.Keyspace()).Copies(); have >= wanted && r.InSync() >= wanted {
+		if wanted := s.Keyspace(r.ID.Keyspace()).Copies(); r.Lasting() >= wanted {
 			return nil, fmt.Sprintf("shard %s has all of its %d copies; raise the keyspace's replicas to have more", name, wanted)
 		}
 		return &cluster.Move{Kind: cluster.MoveAllocate, Node: wish.To}, ""

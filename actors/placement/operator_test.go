@@ -256,3 +256,17 @@ func TestBadQuestions(t *testing.T) {
 		}
 	})
 }
+
+// A replica may be asked for while the lead moves: the copy that waits for the hand-over is not the one that is missing.
+func TestAReplicaIsAllocatedWhileTheLeadMoves(t *testing.T) {
+	s := &cluster.State{Keyspaces: []cluster.Keyspace{{Keyspace: shards.Keyspace{Name: "orders", Shards: 1, Replicas: 1}}}}
+	r := &cluster.Shard{Term: 1, Primary: 1, Copies: []cluster.Copy{{ID: 1, Node: "n1", InSync: true, Started: true}, {ID: 3, Node: "n3", InSync: true, Started: true, Source: 1}}}
+	wish := &Wish{Kind: AllocateReplica, To: "n2"}
+	if m, reason := new(wishing).resolve(wish, s, r); m == nil {
+		t.Errorf("refused: %s", reason)
+	}
+	r.Copies[1].Source = 0
+	if m, reason := new(wishing).resolve(wish, s, r); m != nil || !strings.Contains(reason, "has all of its 2 copies") {
+		t.Errorf("a third copy: %+v %s", m, reason)
+	}
+}

@@ -27,9 +27,9 @@ type Health struct {
 	Down         int // of these, declared dead
 	Shards       int
 	Primaries    int // shards that have one
-	Copies       int // in sync
+	Copies       int // in sync; see Shard.Lasting
 	Initializing int // copies that recover to fill a gap
-	Relocating   int // copies that recover to take another's place
+	Relocating   int // copies that recover to take another's place, or wait for it to hand over
 	Missing      int // copies that should be there and are not
 	ReadOnly     bool
 	Reasons      []ShardHealth // of each shard that is not green, by shard
@@ -55,9 +55,9 @@ func HealthOf(s *State) Health {
 		r := &s.Shards[i]
 		wanted := s.Keyspace(r.ID.Keyspace()).Copies()
 		started := 0
-		for _, c := range r.Copies {
-			switch {
-			case c.InSync:
+		for at := range r.Copies {
+			switch c := &r.Copies[at]; {
+			case c.InSync && !r.waits(c):
 				h.Copies++
 				started++
 			case c.Source != 0:
@@ -82,7 +82,7 @@ func HealthOf(s *State) Health {
 	return h
 }
 
-// judge gives one shard's colour, with the reason if that is not green.
+// judge gives one shard's colour, with the reason if that is not green. inSync are those that stay.
 func (s *State) judge(r *Shard, wanted, inSync int) (Status, string) {
 	switch {
 	case r.Primary == 0 && len(r.Copies) == 0:
@@ -93,7 +93,7 @@ func (s *State) judge(r *Shard, wanted, inSync int) (Status, string) {
 		return Green, ""
 	}
 	reason := fmt.Sprintf("%d of %d copies in sync", inSync, wanted)
-	if k := s.Keyspace(r.ID.Keyspace()); inSync < k.MinInSync {
+	if k := s.Keyspace(r.ID.Keyspace()); r.InSync() < k.MinInSync {
 		reason += fmt.Sprintf(", writes need %d and are refused", k.MinInSync)
 	}
 	var others []string

@@ -135,6 +135,23 @@ func (r *Shard) InSync() int {
 	return n
 }
 
+// Lasting is the number of copies that are in sync and stay: a primary and the copy in sync that takes its place are one, since the primary goes with
+// the hand-over.
+func (r *Shard) Lasting() int {
+	n := 0
+	for i := range r.Copies {
+		if c := &r.Copies[i]; c.InSync && !r.waits(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// waits says whether a copy is ready to take the place of one that is still there.
+func (r *Shard) waits(c *Copy) bool {
+	return c.InSync && c.Source != 0 && first(r.Copies, func(o *Copy) bool { return o.ID == c.Source && o.InSync }) != nil
+}
+
 // Attribute is the value of an attribute that the node was started with, or "".
 func (m *Member) Attribute(name string) string {
 	if a := first(m.Attributes, func(a *Attribute) bool { return a.Name == name }); a != nil {

@@ -117,19 +117,19 @@ func (o *overview) describe(m *cluster.Member) Node {
 // row adds the copies of one shard: the primary first, and at the end what is missing.
 func (o *overview) row(r *cluster.Shard) {
 	k := o.state.Keyspace(r.ID.Keyspace())
-	from, inSync := len(o.copies), 0
+	from := len(o.copies)
 	relocating := map[shards.CopyID]bool{}
 	for _, c := range r.Copies {
 		relocating[c.Source] = true
 	}
+	listed := len(r.Copies)
 	for i := range r.Copies {
 		c := &r.Copies[i]
-		if c.InSync {
-			inSync++
+		if c.Source != 0 { // it is there for another one, and not beside it
+			listed--
 		}
 		o.copies = append(o.copies, o.copyOf(r, k, c, relocating[c.ID]))
 	}
-	listed := len(r.Copies)
 	missing := Shard{ID: r.ID, Keyspace: k.Name, State: ShardUnassigned, Term: r.Term, Durability: k.Durability}
 	if r.Primary == 0 {
 		lost := missing

@@ -177,7 +177,7 @@ func answerOf(state *cluster.State, r *Reroute, result *Rerouted) RerouteAnswer 
 
 // waitingState is how a shard stands of which a copy waits: unassigned if it lacks one, else started; the copy then waits to leave.
 func waitingState(state *cluster.State, id shards.ShardID) ShardState {
-	if row := state.Shard(id); row != nil && row.Primary != 0 && row.InSync() >= state.Keyspace(id.Keyspace()).Copies() {
+	if row := state.Shard(id); row != nil && row.Primary != 0 && row.Lasting() >= state.Keyspace(id.Keyspace()).Copies() {
 		return ShardStarted
 	}
 	return ShardUnassigned
