@@ -40,6 +40,9 @@ func (c *Core) Propose(p Proposal) error {
 	if err := c.state.Readable(p.Command); err != nil {
 		return fmt.Errorf("metadata: the command cannot be proposed: %w", err)
 	}
+	if c.mayMeetOlder(p.Command) {
+		return ErrBusy
+	}
 	encoded := p.Command.Encode()
 	if len(encoded) > MaxCommand {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(encoded), MaxCommand)
@@ -53,12 +56,30 @@ func (c *Core) Propose(p Proposal) error {
 		m.Entries = append(m.Entries, &raftpb.Entry{Data: parts[i].encode()})
 	}
 	if err := c.node.Step(m); err == nil {
+		if j := p.Command.Join; j != nil && j.Member.Format < cluster.Format {
+			c.tracker.joining[p.ID] = j.Member.Format
+		}
 		return nil
 	}
 	if c.node.BasicStatus().RaftState != raft.StateLeader {
 		return ErrNotLeader
 	}
 	return ErrBusy
+}
+
+// mayMeetOlder says whether a command may come to lie in the log behind the join of a member that cannot read it, and that the state does not show
+// yet. What lies before a join a new member never sees: it is given a snapshot of the join, or of later.
+func (c *Core) mayMeetOlder(command *cluster.Command) bool {
+	format := command.Format()
+	if format > 1 && !c.lead.Won { // the log may hold such a join of a leader before
+		return true
+	}
+	for _, reads := range c.tracker.joining {
+		if reads < format {
+			return true
+		}
+	}
+	return false
 }
 
 // Outcome is what became of a command, if it was applied and the group still remembers.
@@ -71,14 +92,16 @@ func (c *Core) Outcome(id ProposalID) (Applied, bool) {
 
 // apply carries out one committed entry. What it cannot read was written by a newer release, or not by ours: going on without
 // it would make this node's state another one than everybody else's.
-func (c *Core) apply(e *raftpb.Entry) {
+func (c *Core) apply(e *raftpb.Entry) error {
 	if e.GetIndex() != c.applied+1 {
 		panic(fmt.Sprintf("metadata: entry %d is to be applied after %d", e.GetIndex(), c.applied))
 	}
 	switch e.GetType() {
 	case raftpb.EntryNormal:
 		if len(e.GetData()) > 0 {
-			c.applyNormal(e)
+			if err := c.applyNormal(e); err != nil {
+				return fmt.Errorf("metadata: entry %d of the group's log cannot be read: it was written by a newer release, which this node must run to go on, or is damaged: %w", e.GetIndex(), err)
+			}
 		} else { // a leader begins its term with an empty one, and puts one in place of a change that Raft refused
 			c.tracker.changing = false
 		}
@@ -97,6 +120,7 @@ func (c *Core) apply(e *raftpb.Entry) {
 	c.since.entries++
 	c.since.bytes += len(e.GetData())
 	c.digests.roll(e.GetIndex(), e.GetData(), c.state.Version)
+	return nil
 }
 
 func (c *Core) mustParse(e *raftpb.Entry, into proto.Message) {
@@ -105,24 +129,26 @@ func (c *Core) mustParse(e *raftpb.Entry, into proto.Message) {
 	}
 }
 
-func (c *Core) applyNormal(raw *raftpb.Entry) {
+func (c *Core) applyNormal(raw *raftpb.Entry) error {
 	e, err := decodeEntry(raw.GetData())
 	if err != nil {
-		panic(fmt.Sprintf("metadata: entry %d cannot be read: %v", raw.GetIndex(), err))
+		return err
 	}
 	encoded, whole := c.staged.add(&e)
 	if !whole {
-		return
+		return nil
 	}
 	command, err := cluster.DecodeCommand(encoded)
 	if err != nil {
-		panic(fmt.Sprintf("metadata: the command of entry %d cannot be read: %v", raw.GetIndex(), err))
+		return err
 	}
 	c.out.Applied = append(c.out.Applied, c.applyCommand(raw.GetIndex(), &e, command))
+	return nil
 }
 
 // applyCommand applies a command once, however often it was proposed.
 func (c *Core) applyCommand(index uint64, e *entry, command *cluster.Command) Applied {
+	delete(c.tracker.joining, e.id)
 	asked := e.id.Sequence != 0
 	if asked {
 		if r := c.memory.find(e.id); r != nil {

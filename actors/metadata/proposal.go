@@ -41,7 +41,7 @@ type Applied struct {
 var (
 	ErrNotLeader = errors.New("metadata: this node does not lead the metadata group")
 	ErrTooLarge  = errors.New("metadata: the command is too large")
-	ErrBusy      = errors.New("metadata: too many commands wait for a quorum")
+	ErrBusy      = errors.New("metadata: too many commands wait for a quorum, or one that this one must wait for")
 )
 
 // ErrForgotten is the outcome of a repetition whose first try lies before what the group remembers: it may have been applied.

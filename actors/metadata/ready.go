@@ -53,7 +53,9 @@ func (c *Core) Finish() (Output, error) {
 		}
 	}
 	for _, e := range ready.CommittedEntries {
-		c.apply(e)
+		if err := c.apply(e); err != nil {
+			return Output{}, err
+		}
 	}
 	c.follow(ready)
 	c.node.Advance(*ready)

@@ -23,14 +23,15 @@ const (
 // tracker is what a leader remembers of its followers between two looks. It is made anew with each reign.
 type tracker struct {
 	ticks    int
-	changing bool           // a change is in the log and not applied: another one would be refused, and fill the log
-	joint    int            // ticks in a joint configuration
-	near     map[uint64]int // checks in a row for which a learner was caught up
-	snapshot map[uint64]int // ticks since a snapshot was sent
+	changing bool                  // a change is in the log and not applied: another one would be refused, and fill the log
+	joint    int                   // ticks in a joint configuration
+	near     map[uint64]int        // checks in a row for which a learner was caught up
+	snapshot map[uint64]int        // ticks since a snapshot was sent
+	joining  map[ProposalID]uint32 // what they read whose joins are in the log and not applied; of older releases
 }
 
 func newTracker() tracker {
-	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}}
+	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}, joining: map[ProposalID]uint32{}}
 }
 
 // follower is a member as its leader sees it.
