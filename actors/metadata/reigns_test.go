@@ -63,6 +63,35 @@ func TestVoterKeeperForgetsEarlierReigns(t *testing.T) {
 	})
 }
 
+// TestADeadVoterIsWaitedFor: one that was declared dead, as every node is that stops, keeps its vote for the grace period.
+func TestADeadVoterIsWaitedFor(t *testing.T) {
+	c, _ := solo(t, nil)
+	state := &cluster.State{Cluster: "c", Voters: []uint64{1, 2, 3}}
+	for i := range 4 {
+		state.Members = append(state.Members, cluster.Member{ID: shards.NodeID(fmt.Sprint("n", i+1)), Raft: uint64(i + 1), Epoch: 1, Roles: cluster.DefaultRoles})
+	}
+	state.Members[1].Down = true
+	synctest.Test(t, func(t *testing.T) {
+		core := *c
+		core.state = state
+		ended, end := context.WithCancel(context.Background())
+		end() // nobody takes the proposal
+		alive := func(id shards.NodeID) bool { return id != "n2" }
+		g := &Group{config: Config{Self: state.Members[0], Alive: alive, Logger: slog.New(slog.DiscardHandler)}, ctx: ended, tasks: make(chan task)}
+		g.state.Store(state)
+		l := &loop{group: g, core: &core}
+		grace := state.Duration(cluster.SettingVoterGrace)
+		for passed := time.Duration(0); passed <= grace; passed += voterPause {
+			l.voters.look(l)
+			if lost := l.voters.proposed; lost != (passed >= grace) {
+				t.Fatalf("after %v: another is to vote in its place: %t", passed, lost)
+			}
+			<-time.After(voterPause)
+		}
+		g.running.Wait()
+	})
+}
+
 // TestAWrongProofIsNotForGood: that the leader's life has ended was not true. Whoever was told so follows it again before long.
 func TestAWrongProofIsNotForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,7 +30,8 @@ func VotersFor(s *State, alive func(shards.NodeID) bool, keep ...shards.NodeID) 
 		if !m.Has(RoleMeta) || m.Excluded {
 			continue
 		}
-		c := candidate{Member: m, dead: m.Down || !alive(m.ID), voter: slices.Contains(s.Voters, m.Raft), kept: slices.Contains(keep, m.ID)}
+		c := candidate{Member: m, voter: slices.Contains(s.Voters, m.Raft), kept: slices.Contains(keep, m.ID)}
+		c.dead = !alive(m.ID) || m.Down && !c.voter
 		if !c.dead {
 			living++
 		}
