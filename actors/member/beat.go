@@ -69,22 +69,32 @@ func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
 }
 
 // granted takes a lease, if this node knows all that its leader did when it gave it: a row that has made another copy primary
-// must be heard before the right to serve is renewed. Else the grant waits for the state; a later one takes its place.
+// must be heard before the right to serve is renewed. Else the grant waits for the state, and those after it wait as well: a node that is always a
+// little behind would come to none if each took the place of the one before.
 func (m *Member) granted(r reply) {
 	if m.c.Group.State().Version < r.version {
-		m.pending = r
+		if len(m.pending) == mostPending {
+			m.pending = m.pending[1:]
+		}
+		m.pending = append(m.pending, r)
 		return
 	}
-	m.pending = reply{}
 	if m.holder.Granted(r.grant) {
 		m.lease.grant(m.holder.Until(), r.grant.Lease)
 	}
 }
 
-// catchUp takes the grant that waited for a version of the state.
+// mostPending bounds the grants that wait: of so many heartbeats ago none has anything left.
+const mostPending = 16
+
+// catchUp takes the grants that waited for a version of the state.
 func (m *Member) catchUp(version uint64) {
-	if r := m.pending; r.epoch != 0 && r.version <= version && !m.over && r.grant.Term >= m.holder.Term() {
-		m.granted(r)
+	for len(m.pending) > 0 && m.pending[0].version <= version {
+		r := m.pending[0]
+		m.pending = m.pending[1:]
+		if !m.over && r.grant.Term >= m.holder.Term() {
+			m.granted(r)
+		}
 	}
 }
 

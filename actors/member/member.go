@@ -48,8 +48,8 @@ type Member struct {
 	refresh   int    // measurements after which the node's figures are told though they have hardly changed
 	flood     uint64 // hash of the list of full nodes that the node was told of...
 	floods    []Flood
-	floodAt   int64 // ...and when it was told last, on the lease's clock
-	pending   reply // a grant that waits for the state that it speaks of; of epoch 0: none
+	floodAt   int64   // ...and when it was told last, on the lease's clock
+	pending   []reply // grants that wait for the state that they speak of, in the order in which they came
 }
 
 // Start begins. The caller then passes on what the group and the transport tell, and in the end calls Close.
