@@ -59,7 +59,7 @@ func (m *Member) answered(peer transport.Hello, r reply, at int64, err error) {
 	case r.standing == liveness.Withheld:
 		m.waits, m.beatIn = 0, 0 // the leader is to know at once that its answers come: the next one brings a lease
 	case r.standing == liveness.Granted:
-		m.waits = 0
+		m.waits, m.longest = 0, max(m.longest, time.Duration(min(r.grant.Lease, liveness.MaxLease)))
 		m.roundTrip = time.Duration(max(0, at-r.grant.Sent))
 		m.c.Answered(m.roundTrip)
 		m.granted(r)

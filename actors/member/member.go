@@ -32,6 +32,7 @@ type Member struct {
 	up        map[shards.NodeID]shards.Epoch // peers that are connected
 	leader    shards.NodeID                  // whom the last heartbeat went to
 	reigns    *liveness.Succession
+	longest   time.Duration // of the leases that leaders have granted this node
 	beatIn    int           // ticks until the next heartbeat
 	until     int           // ticks from the last one to a heartbeat that is in step with what else the node does as often
 	late      time.Duration // worst lateness of the ticker since the last heartbeat

@@ -11,7 +11,7 @@ func (d *Detector) check() {
 		if d.own(n) && n.state == Suspect || i > 0 && strings.Compare(string(d.nodes[i-1].member.ID), string(n.member.ID)) >= 0 {
 			panic(fmt.Sprintf("liveness: invariant 1: node %s is out of order, or suspects itself", n.member.ID))
 		}
-		if n.state == Dead && !n.proof && !n.member.Down && !leaseOver(n.granted, n.since, d.c.Lease, d.c.DriftPPM) {
+		if n.state == Dead && !n.proof && !n.member.Down && !d.free(n, n.since) {
 			panic(fmt.Sprintf("liveness: invariant 2: node %s was declared dead at tick %d with a lease granted at %d", n.member.ID, n.since, n.granted))
 		}
 		d.checkSuspicion(n)

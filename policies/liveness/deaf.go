@@ -53,7 +53,7 @@ func (d *Detector) Unproven(id shards.NodeID) {
 // of which a lease had passed when it said so first.
 func (d *Detector) despair(n *node) {
 	without := d.now - n.complained + int64(d.c.Lease)
-	if without <= int64(d.c.MuteAfter) || !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) || d.doubted(n) {
+	if without <= int64(d.c.MuteAfter) || !d.free(n, d.now) || d.doubted(n) {
 		return
 	}
 	d.die(n, false, fmt.Sprintf("its heartbeats come, and say that it has had no answer for longer than %v; its lease has ended", d.span(int64(d.c.MuteAfter))))

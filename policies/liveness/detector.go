@@ -38,6 +38,7 @@ type Detector struct {
 	search search
 
 	follows   int64 // ticks that the reign before lasted; -1: not known
+	former    int64 // tick by which all leases of leaders before have certainly ended, where those are longer than this one's; 0: they are not
 	confirmed int64 // tick in which a majority has last confirmed that this leader leads; 0: nothing has been said of that
 }
 
@@ -87,6 +88,19 @@ func (d *Detector) Config() Config { return d.c }
 
 // Now is how many ticks have passed.
 func (d *Detector) Now() int64 { return d.now }
+
+// Inherits says, at the beginning of a reign, for how many ticks a lease may last that a leader before has granted: it may have been started with
+// another length than this one, as while nodes are restarted with a shorter one.
+func (d *Detector) Inherits(lease int) {
+	if lease > d.c.Lease {
+		d.former = int64(lease) + margin(lease, d.c.DriftPPM)
+	}
+}
+
+// free says whether the last lease that a node was granted in its epoch has certainly ended at a tick.
+func (d *Detector) free(n *node, at int64) bool {
+	return leaseOver(n.granted, at, d.c.Lease, d.c.DriftPPM) && at >= d.former
+}
 
 // Tick says that a tick has passed. late is how many whole ticks it came too late, as the shell's clock tells: a detector that
 // was itself held up gives others more time. However late it comes it counts as one tick, so that silence through which

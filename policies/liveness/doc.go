@@ -25,5 +25,6 @@
 //	              issued  confirms that s was still its reign
 //
 // Since m is before now and age reaches back to s, no lease outlives s + L; and s lies before the election of any later
-// leader. So a later leader that waits L knows that every lease it did not grant itself has ended.
+// leader. So a later leader that waits L knows that every lease it did not grant itself has ended. L is the granting leader's: one whose
+// own is shorter waits for as long as the longest that it was itself granted.
 package liveness

@@ -203,7 +203,7 @@ func (d *Detector) slowest(probers []*node) int64 {
 func (d *Detector) conclude(n *node) {
 	s := &n.suspicion
 	silent := d.now - n.heard
-	if silent <= d.limit(n) || !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) || s.rounds == 0 || d.doubted(n) {
+	if silent <= d.limit(n) || !d.free(n, d.now) || s.rounds == 0 || d.doubted(n) {
 		return
 	}
 	unreachable, answered, by := s.tally()
@@ -260,7 +260,7 @@ func (d *Detector) die(n *node, proof bool, reason string) {
 	if n.state == Suspect {
 		change.Took, change.Probes = d.now-n.since, d.probes(n, true)
 	}
-	if !proof && !leaseOver(n.granted, d.now, d.c.Lease, d.c.DriftPPM) {
+	if !proof && !d.free(n, d.now) {
 		panic("liveness: a node may still hold a lease and is declared dead without proof")
 	}
 	n.enter(Dead, d.now, reason)
