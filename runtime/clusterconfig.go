@@ -165,6 +165,10 @@ func (c *Config) roles() (cluster.Roles, error) {
 const maxTime = time.Hour
 
 func (c *Config) validateTimes() error {
+	lease, why := 4*c.Heartbeat, "four heartbeats, or one that is late would stop reads"
+	if least := 2 * livenessTick; lease < least {
+		lease, why = least, "twice the 50 ms by which leases are counted"
+	}
 	for _, t := range []struct {
 		name  string
 		value *time.Duration
@@ -173,8 +177,8 @@ func (c *Config) validateTimes() error {
 	}{
 		{"tick", &c.Tick, time.Millisecond, "a millisecond"},
 		{"heartbeat", &c.Heartbeat, c.Tick, "a tick"},
-		{"election", &c.Election, 2 * c.Heartbeat, "two heartbeats, or one that is late would end a reign"},
-		{"lease", &c.Lease, 4 * c.Heartbeat, "four heartbeats, or one that is late would stop reads"},
+		{"election", &c.Election, 3 * c.Heartbeat, "three heartbeats, or one that is late would end a reign"},
+		{"lease", &c.Lease, lease, why},
 	} {
 		if *t.value < t.least || *t.value > maxTime {
 			return invalid("%s %v must be from %v (%s) to %v", t.name, *t.value, t.least, t.why, maxTime)

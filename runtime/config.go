@@ -85,8 +85,9 @@ type Config struct {
 
 	// Tick is the unit in which the node counts time between nodes. Heartbeat is the pause between the metadata leader's
 	// messages to its followers; after Election up to twice Election without one they elect another. Lease is how long a node
-	// may serve reads without word of the placement leader, which it asks for six times within one. Heartbeat, Election and
-	// Lease are rounded up to whole ticks. Defaults: 50 ms, 100 ms, 400 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
+	// may serve reads without word of the placement leader, which it asks for six times within one: as long as the leader's Lease says.
+	// Heartbeat, Election and Lease are rounded up to whole ticks, Lease also to 50 ms, of which it must have two; Election must have three
+	// heartbeats. Defaults: 50 ms, 100 ms, 400 ms and 1.5 s, with Dev 20 ms, 100 ms, 300 ms and 1.5 s.
 	Tick, Heartbeat, Election, Lease time.Duration
 
 	// NoProof switches off that a refused connection to the address of a node that has just hung up proves its death. It is for

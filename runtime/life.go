@@ -218,12 +218,12 @@ func (l *life) await(ctx context.Context) error {
 	}
 }
 
-// livenessTick is what the detector's defaults are made for.
+// livenessTick is what the detector's defaults are made for. Leases are whole ones of these, and last for two at least.
 const livenessTick = 50 * time.Millisecond
 
 // keepAlive starts the heartbeats, and with them the lease.
 func (l *life) keepAlive() error {
-	n, lease, own, weights := l.node, int(l.node.config.Lease/livenessTick), new(vitals), new(scales)
+	n, lease, own, weights := l.node, int((l.node.config.Lease+livenessTick-1)/livenessTick), new(vitals), new(scales)
 	m, err := member.Start(member.Config{
 		Loads: func() member.Sample { return weights.weigh(n) }, Full: fullness, Flooded: n.flooded,
 
