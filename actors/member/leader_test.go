@@ -137,6 +137,25 @@ func TestWhoIsNotConfirmedDeclaresNobodyDead(t *testing.T) {
 	})
 }
 
+// Nor does one that nobody has confirmed since it was elected: that it won was the last that it has heard.
+func TestWhoIsDeafFromTheFirstDeclaresNobodyDead(t *testing.T) {
+	inTown(t, 3, liveness.Config{NoProof: true}, func(t *testing.T, w *town) {
+		w.cut("n1", "n2")
+		w.cut("n3", "n2")
+		w.mu.Lock()
+		w.leader, w.term, w.confirmed = "n2", 2, time.Now().Add(-time.Hour)
+		w.mu.Unlock()
+		w.nodes["n1"].member.Load().Lead(false, 2)
+		w.nodes["n2"].member.Load().Lead(true, 2)
+		w.pass(5 * time.Second)
+		for _, id := range []shards.NodeID{"n1", "n3"} {
+			if n := w.nodes["n2"].known(id); n.State != liveness.Suspect {
+				t.Errorf("%+v", n)
+			}
+		}
+	})
+}
+
 func TestAnOldReignGrantsNothing(t *testing.T) {
 	inTown(t, 3, liveness.Config{}, func(t *testing.T, w *town) {
 		w.mu.Lock()

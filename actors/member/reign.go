@@ -76,6 +76,7 @@ func (m *Member) lead(won bool, term uint64) {
 		complaints: map[shards.NodeID]complaint{}}
 	m.reign.flood, m.reign.heirUntil = newFlood(m.reign.full), d.Now()+heirPeriods*int64(m.c.LoadPeriod/m.c.Liveness.TickLength)
 	m.reigns.Leads(m.lease.now(), m.c.Self, term)
+	d.Confirmed(0) // its own first entry was, as it began: from here on silence may be its own
 	d.Inherits(int((m.longest + m.c.Liveness.TickLength - 1) / m.c.Liveness.TickLength))
 	if before, known := m.reigns.Before(); known {
 		d.Follows(before / int64(m.c.Liveness.TickLength))

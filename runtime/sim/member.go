@@ -191,6 +191,7 @@ func (m *member) lead() {
 		return
 	}
 	m.detector, m.term, m.settings = d, lead.Term, nil
+	d.Confirmed(0)
 	if before, known := m.reigns.Before(); known {
 		d.Follows(before / int64(tickLength))
 	}
