@@ -185,8 +185,8 @@ type task struct {
 	done chan struct{}
 }
 
-// Start begins or continues this node's part. It returns at once, but for a node at another address than before, which looks for as long as
-// Patience whether somebody is there; Joined tells when the node is a member in this life.
+// Start begins or continues this node's part. It returns when State is what the log knows to be committed, and of a node at another address than before,
+// which looks for as long as Patience whether somebody is there, a little later; Joined tells when the node is a member in this life.
 func Start(c Config) (*Group, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -202,6 +202,10 @@ func Start(c Config) (*Group, error) {
 		return nil, err
 	}
 	g.loop = newLoop(g, core)
+	if err := g.loop.replay(); err != nil {
+		g.cancel()
+		return nil, err
+	}
 	g.publish()
 	if err := g.elsewhere(g.ctx); err != nil {
 		g.cancel()

@@ -72,6 +72,18 @@ func newLoop(g *Group, core *Core) loop {
 	}
 }
 
+// replay applies what the log says is committed, before anybody looks: the snapshot that a life begins from may be thousands of entries old, and
+// lack this node itself. Nothing leaves, since nothing was heard yet.
+func (l *loop) replay() error {
+	for l.core.Pending() {
+		l.core.Begin()
+		if _, err := l.core.Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *loop) run() {
 	g := l.group
 	defer close(g.done)

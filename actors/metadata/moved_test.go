@@ -219,3 +219,29 @@ func TestMovedMemberOfAPastLife(t *testing.T) {
 		}
 	})
 }
+
+// What a folder knows is what its log says, and not the older snapshot before it: where its node was last, and all else. So a copy is found out also if
+// the node founded the cluster, or moved, since the last snapshot.
+func TestALifeBeginsWithAllThatItsLogKnows(t *testing.T) {
+	for _, name := range []string{"n1", "n3"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := village(t, 3, 3)
+			own := n.houses[name]
+			own.kill()
+			own.move("moved").waitJoined()
+			own.set(20*time.Second, "known", "1")
+			own.stop() // after a loss of power it would have to learn again what of its log is committed
+			twin := &house{town: n, name: own.name, number: own.number, epoch: own.epoch, fs: own.fs.CrashClone(vfs.CrashCloneCfg{}), address: "at-copy"}
+			own.start()
+			if got := own.group.State().Setting("test.known"); got != "1" {
+				t.Errorf("%s begins with the state of its snapshot", name)
+			}
+			own.waitJoined()
+			if err := twin.begin(); err == nil || !strings.Contains(err.Error(), "its node runs at moved") {
+				t.Fatalf("the copy of %s begins with %v", name, err)
+			}
+			twin.wire.Close()
+			twin.wal.Close()
+		})
+	}
+}
