@@ -56,7 +56,7 @@ Exit codes: 0 it gets over all of them · 4 shards are not served, or copies hav
 	f.StringVar(&o.at, "at", "", "begin with the cluster as it was at this `time`, or when this plan was made (7.153)")
 	f.BoolVar(&o.silent, "silent", false, "they fall silent, and are waited for until they are declared dead")
 	f.DurationVar(&o.horizon, "for", 24*time.Hour, "how long to go on at most, in the cluster's time")
-	f.StringArrayVar(&o.replay.policies, "policy", nil, "as if this module were in force as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`")
+	f.StringArrayVar(&o.replay.policies, "policy", nil, "as if this module were in force as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`; what has no = is one more value of the list before it")
 	f.StringArrayVar(&o.replay.without, "without", nil, "as if the rule of this `name` were not")
 	f.StringArrayVar(&o.replay.modules, "module", nil, "a `file` with a module that is in force, if the cluster does not give it")
 	cmd.MarkFlagsMutuallyExclusive("lose", "all")

@@ -51,7 +51,7 @@ Exit codes: 0 all the same, or compared · 4 a plan came out differently by the 
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.last, "last", 50, "how many of the cluster's plans, the newest; 0 for all")
-	f.StringArrayVar(&o.policies, "policy", nil, "plan with this module as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`")
+	f.StringArrayVar(&o.policies, "policy", nil, "plan with this module as well, or in place of the one of its name: `FILE[:SETTING=VALUE,...]`; what has no = is one more value of the list before it")
 	f.StringArrayVar(&o.without, "without", nil, "plan without the rule of this `name`")
 	f.StringArrayVar(&o.modules, "module", nil, "a `file` with a module that was in force, if the cluster is not there to give it")
 	f.BoolVar(&o.interpreter, "interpreter", false, "run modules in the interpreter, not compiled: the same answers, slowly")
@@ -311,9 +311,11 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 			if err != nil {
 				return nil, fmt.Errorf("plan %v%s: %w", r.Key, elsewhere(r), err)
 			}
-			settings, err := ownSettings(v, x.Settings)
-			if err != nil {
-				return nil, fmt.Errorf("plan %v: %w", r.Key, err)
+			settings := map[string]string{} // the cluster's come with its state
+			if x.Settings != "" {
+				if settings, err = v.Manifest.Written([]byte(x.Settings)); err != nil {
+					return nil, fmt.Errorf("plan %v: %w", r.Key, err)
+				}
 			}
 			seen[x.Digest], of = true, append(of, hosted.Policy{Version: v, Settings: settings, Strikes: map[bool]int{true: hosted.Strikes}[x.Out]})
 			continue

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +15,7 @@ import (
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
 )
 
-// parseModule reads FILE[:SETTING=VALUE,...].
+// parseModule reads FILE[:SETTING=VALUE,...]. What has no = is another value of the list before it.
 func parseModule(text string) (m simulate.Module, err error) {
 	m = simulate.Module{Path: text, Settings: map[string]string{}}
 	at := strings.LastIndex(text, ".wasm:")
@@ -24,12 +23,17 @@ func parseModule(text string) (m simulate.Module, err error) {
 		return m, nil
 	}
 	m.Path = text[:at+len(".wasm")]
+	list := ""
 	for pair := range strings.SplitSeq(text[at+len(".wasm:"):], ",") {
 		name, value, found := strings.Cut(pair, "=")
-		if !found {
+		switch {
+		case found:
+			list, m.Settings[name] = name, value
+		case list != "":
+			m.Settings[list] += "," + pair
+		default:
 			return m, usage("--policy %q: %q is no SETTING=VALUE", text, pair)
 		}
-		m.Settings[name] = value
 	}
 	return m, nil
 }
@@ -80,36 +84,6 @@ func (p *replayer) fromCluster(ctx context.Context, digest string) (code []byte,
 		err = fmt.Errorf("the cluster gives another module, %.12s", cluster.DigestOf(code))
 	}
 	return code, err
-}
-
-// ownSettings are those of a configuration that were the module's own: what is the cluster's comes with its state.
-func ownSettings(v *hosted.Version, configuration string) (map[string]string, error) {
-	out := map[string]string{}
-	if configuration == "" {
-		return out, nil
-	}
-	var c struct {
-		Settings map[string]json.RawMessage `json:"settings"`
-	}
-	if err := json.Unmarshal([]byte(configuration), &c); err != nil {
-		return nil, fmt.Errorf("settings of policy %s: %w", v.Name(), err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
-		if strings.HasPrefix(name, "cluster.") {
-			continue
-		}
-		var list []string
-		var text string
-		switch raw := c.Settings[name]; {
-		case json.Unmarshal(raw, &text) == nil:
-			out[name] = text
-		case json.Unmarshal(raw, &list) == nil:
-			out[name] = strings.Join(list, ",")
-		default:
-			out[name] = string(raw)
-		}
-	}
-	return out, nil
 }
 
 // print writes the sum for people.
