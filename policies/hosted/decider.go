@@ -342,9 +342,14 @@ func (m *mind) Changed(v *policies.View, shard int) {
 // Digest is the beginning of the module's digest, for names.
 func (m *mind) Digest() string { return m.v.digest[:8] }
 
-// Identity is the module's version, its digest, and the settings that it was given.
+// Identity is the module's version, its digest, and the settings that it was given; or, if nothing has been asked of it yet, those of its own that it
+// will be: a plan that needed no word of it is explained by them later.
 func (m *mind) Identity() (version, digest, settings string) {
-	return m.v.Manifest.Version, m.v.digest, string(m.config.text)
+	text := m.config.text
+	if text == nil && len(m.config.own) > 0 {
+		text, _ = m.v.Manifest.Configuration(m.config.own, nil) // what it refuses it is not given: that is a fault when it is asked
+	}
+	return m.v.Manifest.Version, m.v.digest, string(text)
 }
 
 // Name is the policy's.

@@ -38,6 +38,9 @@ func TestSettings(t *testing.T) {
 	v := load(t, engine(t), fixture(t, "hostile/yes", m))
 	set := hosted.NewSet(nil, []hosted.Policy{{Version: v, Settings: map[string]string{"tenants": "b, c", "most": "3"}}})
 	const world = "node N1\nkeyspace a.b shards=1\nkeyspace c shards=1\n"
+	if _, _, settings := hosted.Of(set.Deciders[0]).Identity(); !strings.Contains(settings, `"most":3,"tenants":["b","c"]}`) {
+		t.Errorf("before it is asked: %s", settings) // as when a leader's first plan has no question for it
+	}
 	for _, c := range []struct{ set, want string }{
 		{"", `{"settings":{"cluster.routing.allocation.enable":"all","cluster.routing.allocation.retry_backoff":1000,"most":3,"tenants":["b","c"]},"keyspaces":{}}`},
 		{"set cluster.routing.allocation.enable none\nset keyspace.a.b.routing.allocation.enable primaries\nset keyspace.c.routing.allocation.exclude.zone x,y\nset cluster.routing.allocation.exclude._name N9\nset keyspace.c.routing.allocation.retry_backoff 5s",
