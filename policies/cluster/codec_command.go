@@ -66,6 +66,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case c.Activate != nil && c.Activate.If != nil:
+		return FormatIf
 	case which >= firstOfStrikes:
 		return FormatStrikes
 	case which >= firstOfMoves:

@@ -102,13 +102,26 @@ func (c *codec) registerPolicy(r *RegisterPolicy) {
 }
 
 func (c *codec) activatePolicy(a *ActivatePolicy) {
-	c.fields(5)
+	fields := activateFieldsPolicies
+	if a.If != nil {
+		fields = activateFields
+	}
+	fields = c.eitherFields(fields, activateFieldsPolicies, activateFields)
 	text(c, &a.Name)
 	number(c, &a.Version)
 	text(c, &a.Settings)
 	text(c, &a.Note)
 	c.int64(&a.At)
+	if fields == activateFields {
+		maybe(c, &a.If, (*codec).policyUse)
+	}
 }
+
+// Fields of an activation in FormatPolicies, and in FormatIf.
+const (
+	activateFieldsPolicies = 5
+	activateFields         = 6
+)
 
 func (c *codec) shadowPolicy(s *ShadowPolicy) {
 	c.fields(3)

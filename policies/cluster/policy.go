@@ -78,6 +78,10 @@ type ActivatePolicy struct {
 	Settings string
 	Note     string
 	At       int64 // Unix seconds, by the proposer's clock
+
+	// If is what its settings were derived from: the activation is refused where something else is in force by now. Of FormatIf, and nil, whichever,
+	// while a member reads less.
+	If *PolicyUse
 }
 
 // ShadowPolicy begins to have a version computed beside the active ones, or ends it.

@@ -77,6 +77,9 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{Reroute: &Reroute{Rebalances: []Rebalance{{Shard: 1, At: 2, Bytes: 3}}}}, FormatBudget},
 		{&Command{Moves: &BeginMoves{Record: []byte{1}}}, FormatMoves},
 		{&Command{Strike: &StrikeModule{Digest: DigestOf(nil), Strikes: 1, Last: "a trap"}}, FormatStrikes},
+		{&Command{Activate: &ActivatePolicy{Name: "spot", Version: 1}}, FormatPolicies},
+		{&Command{Activate: &ActivatePolicy{Name: "spot", Version: 1, If: &PolicyUse{}}}, FormatIf},
+		{&Command{Activate: &ActivatePolicy{Name: "spot", Version: 1, If: &PolicyUse{1, `{"a":1}`}}}, FormatIf},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {

@@ -127,8 +127,11 @@ func (d *draft) activate(c *ActivatePolicy) error {
 				v.Number, p.Name, v.Digest.Short(), few(words))
 		}
 		use := PolicyUse{Version: v.Number, Settings: c.Settings}
-		if use == p.Active {
+		switch {
+		case use == p.Active:
 			return nil
+		case c.If != nil && *c.If != p.Active:
+			return refuse(WhyStale, "policy %s has been changed meanwhile, and nothing was done: in force is %s; look at that, and activate again", p.Name, p.Active.describe())
 		}
 		if p.Active.Version != 0 {
 			p.Previous = p.Active
@@ -139,6 +142,17 @@ func (d *draft) activate(c *ActivatePolicy) error {
 		}
 		return nil
 	})
+}
+
+// describe says what is in force.
+func (u PolicyUse) describe() string {
+	switch {
+	case u.Version == 0:
+		return "nothing"
+	case u.Settings == "":
+		return fmt.Sprintf("version %d with all settings at their defaults", u.Version)
+	}
+	return fmt.Sprintf("version %d with %.300s", u.Version, u.Settings)
 }
 
 // few joins sentences, as many as a reader takes in.

@@ -10,7 +10,7 @@ import (
 //
 //	push WORD [register=POLICY] [label=L] [order=N]   a module, as a version of a policy
 //	ready N1 WORD [problem=P]                         what a node says of it; _ is a space
-//	activate POLICY [version=N] [settings=JSON]
+//	activate POLICY [version=N] [settings=JSON] [if=N [was=JSON]]
 //	shadow POLICY [version=N]
 //	rollback POLICY [if=N], deactivate POLICY, reset POLICY
 //	strike WORD n=N last=L                            how often a module has failed by now
@@ -39,7 +39,11 @@ func (l line) policies() {
 		n := p.state.Member(l.node(l.words[1]))
 		p.apply(&Command{Stage: &StageReport{Node: n.ID, Epoch: n.Epoch, Modules: []StagedModule{{DigestOf([]byte(l.words[2])), spaced("problem")}}}})
 	case "activate":
-		p.apply(&Command{Activate: &ActivatePolicy{Name: l.words[1], Version: version, Settings: l.set["settings"]}})
+		c := &ActivatePolicy{Name: l.words[1], Version: version, Settings: l.set["settings"]}
+		if was := uint32(l.number(l.set["if"], 0)); was > 0 {
+			c.If = &PolicyUse{was, l.set["was"]}
+		}
+		p.apply(&Command{Activate: c})
 	case "shadow":
 		p.apply(&Command{Shadow: &ShadowPolicy{Name: l.words[1], Version: version}})
 	case "rollback", "deactivate", "reset":

@@ -44,6 +44,11 @@ func (s *Server) activatePolicy(x *exchange, _ *query) error {
 	if err := audition(x.r.Context(), c, state, p, command.Version, command.Settings); err != nil {
 		return err
 	}
+	now := p.Active
+	command.If = &now // of two who change settings at once one would undo what the other has set
+	if state.Readable(&cluster.Command{Activate: command}) != nil {
+		command.If = nil
+	}
 	return s.propose(x, c, &cluster.Command{Activate: command}, warnings...)
 }
 
@@ -64,6 +69,11 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 	if warnings, err = a.carry(values, manifest, v, p); err != nil {
 		return 0, "", nil, err
 	}
+	if p.Active.Version == 0 && p.Previous.Version != 0 && len(values) == 0 {
+		if left := settingsIn(p.Previous.Settings); len(left) > 0 {
+			warnings = append(warnings, fmt.Sprintf("nothing is in force to take settings over from: %s of version %d are left out; --set says them again, or troupe policy rollback %s goes back to both", settingsList(left), p.Previous.Version, p.Name))
+		}
+	}
 	for name, value := range a.Settings {
 		switch {
 		case strings.HasPrefix(name, "cluster."):
@@ -83,6 +93,15 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 		}
 	}
 	return v.Number, settingsText(values), warnings, nil
+}
+
+// settingsList is how people read settings, and set them.
+func settingsList(values map[string]string) string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		words = append(words, name+"="+clip(values[name]))
+	}
+	return shorten(words)
 }
 
 // carry takes settings over to a version: those that it has no more are left out, which is told, and a value that it does not take is refused, unless
@@ -230,7 +249,11 @@ func (s *Server) quarantinePolicy(x *exchange, _ *query) error {
 			}
 		}
 	}
-	return s.propose(x, c, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: v.Digest, Policy: p.Name, Reason: body.Reason, At: s.now().Unix(), Lift: body.Lift}})
+	var warnings []string
+	if values := settingsIn(p.Active.Settings); !body.Lift && p.Active.Version == v.Number && len(values) > 0 {
+		warnings = append(warnings, fmt.Sprintf("version %d was in force with %s, which go with it: they are to be set again when a version is activated", v.Number, settingsList(values)))
+	}
+	return s.propose(x, c, &cluster.Command{Quarantine: &cluster.QuarantineModule{Digest: v.Digest, Policy: p.Name, Reason: body.Reason, At: s.now().Unix(), Lift: body.Lift}}, warnings...)
 }
 
 // forgetPolicy drops versions that are not in use.

@@ -124,3 +124,55 @@ func TestAuditionBeforeUse(t *testing.T) {
 		t.Errorf("in quarantine: %v", err)
 	}
 }
+
+// Of two who change different settings at once the second does not undo what the first has set, of which it knows nothing.
+func TestTwoActivateAtOnce(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	a.audition = func(cluster.Digest, string) Audition {
+		a.audition = nil // the other one comes between the look and the command
+		if _, err := client.ActivatePolicy(ctx, "spare", Activation{Settings: map[string]*string{"nodes": text("n3")}}); err != nil {
+			t.Error(err)
+		}
+		return Audition{}
+	}
+	_, err := client.ActivatePolicy(ctx, "spare", Activation{})
+	var e *Error
+	if !errors.As(err, &e) || e.Status != 409 || !strings.Contains(e.Reason, `policy spare has been changed meanwhile, and nothing was done: in force is version 1 with {"nodes":"n3"}`) {
+		t.Errorf("the second: %v", err)
+	}
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{}); err != nil || a.state.Policy("spare").Active.Settings != `{"nodes":"n3"}` {
+		t.Errorf("again: %v, %+v", err, a.state.Policy("spare").Active)
+	}
+	old := a.state.Members[0]
+	old.Epoch, old.Format = old.Epoch+1, cluster.FormatStrikes
+	a.apply(t, &cluster.Command{Join: &cluster.Join{Member: old}})
+	a.apply(t, &cluster.Command{Stage: &cluster.StageReport{Node: old.ID, Epoch: old.Epoch, Modules: []cluster.StagedModule{{Digest: a.state.Policy("spare").At(1).Digest}}}})
+	if _, err := client.ActivatePolicy(ctx, "spare", Activation{Settings: map[string]*string{"nodes": text("n2")}}); err != nil {
+		t.Errorf("beside a node of a release that cannot read it: %v", err)
+	}
+}
+
+// Settings that are not taken over, since nothing is in force, and those that go with a quarantine, are told of.
+func TestSettingsThatAreLeft(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	n3 := Activation{Settings: map[string]*string{"nodes": text("n3")}}
+	if _, err := client.ActivatePolicy(ctx, "spare", n3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RetirePolicy(ctx, "spare", "deactivate"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := client.ActivatePolicy(ctx, "spare", Activation{})
+	if err != nil || len(done.Warnings) != 1 || !strings.HasPrefix(done.Warnings[0], "nothing is in force to take settings over from: nodes=n3 of version 1 are left out; ") || a.state.Policy("spare").Active.Settings != "" {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	if done, err = client.ActivatePolicy(ctx, "spare", n3); err != nil || len(done.Warnings) > 0 {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	done, err = client.QuarantinePolicy(ctx, "spare", 0, "it is odd")
+	if err != nil || len(done.Warnings) != 1 || !strings.HasPrefix(done.Warnings[0], "version 1 was in force with nodes=n3, which go with it") {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+}
