@@ -30,24 +30,37 @@ type Too struct {
 //	alive      ▓  ·  ·  ·
 //	filter     ▓  ▓  ▓  ·   ◄─┐ these two leave no node
 //	same_node  ·  ·  ▓  ▓   ◄─┘
-func (s *Set) Conflict(v *View, q *Question) []Rule {
+//
+// last is what refuses nodes whatever the set says; nil: nothing does. It is one of the rules only where it alone refuses a node: mostly rules of the
+// house say as much, and say it better.
+func (s *Set) Conflict(v *View, q *Question, last Decider) []Rule {
 	var deciders []Decider
 	var rows []Row
 	var refused []mask
-	for _, d := range s.Deciders {
-		if !has(d, q.Capability) {
-			continue
-		}
-		row, m := make(Row, len(v.Nodes)), make(mask, (len(v.Nodes)+63)/64)
+	all := make(mask, (len(v.Nodes)+63)/64)
+	hear := func(d Decider) {
+		row, m := make(Row, len(v.Nodes)), make(mask, len(all))
 		ask(d, v, q, row)
 		for n, a := range row {
 			if a.Verdict() == No {
 				m[n/64] |= 1 << (n % 64)
 			}
 		}
-		if m.count() > 0 {
-			deciders, rows, refused = append(deciders, d), append(rows, row), append(refused, m)
+		if m.count() == 0 || d == last && m.count() == m.shared(all) {
+			return
 		}
+		for i := range all {
+			all[i] |= m[i]
+		}
+		deciders, rows, refused = append(deciders, d), append(rows, row), append(refused, m)
+	}
+	for _, d := range s.Deciders {
+		if has(d, q.Capability) {
+			hear(d)
+		}
+	}
+	if last != nil {
+		hear(last)
 	}
 	chosen := cover(refused, len(v.Nodes))
 	var rules []Rule

@@ -52,7 +52,34 @@ func TestSmallestConflict(t *testing.T) {
 			s.Deciders = append(s.Deciders, d)
 		}
 		var out []string
-		for _, r := range s.Conflict(v, question(v, Allocate, 0, 0)) {
+		for _, r := range s.Conflict(v, question(v, Allocate, 0, 0), nil) {
+			out = append(out, r.String())
+		}
+		if got := strings.Join(out, "; "); got != c.want {
+			t.Errorf("%v: %s\nwant %s", c.rules, got, c.want)
+		}
+	}
+}
+
+// What refuses nodes whatever the rules say is in the way only where no rule says so.
+func TestConflictWithWhatNoRuleSays(t *testing.T) {
+	v := view()
+	for _, c := range []struct {
+		rules []firm
+		last  firm
+		want  string
+	}{
+		{[]firm{{"a", 0b011}, {"b", 0b110}}, firm{"possible", 0b111}, "[a] refuses 2 nodes, 1 of them alone, as A: a is against A; [b] refuses 2 nodes, 1 of them alone, as C: b is against C"},
+		{[]firm{{"a", 0b001}}, firm{"possible", 0b110}, "[a] refuses 1 nodes, 1 of them alone, as A: a is against A; [possible] refuses 2 nodes, 2 of them alone, as B: possible is against B"},
+		{[]firm{{"a", 0b001}, {"b", 0b010}}, firm{"possible", 0b110}, "[a] refuses 1 nodes, 1 of them alone, as A: a is against A; [possible] refuses 2 nodes, 1 of them alone (1 also [b]), as C: possible is against C"},
+		{[]firm{{"a", 0b001}}, firm{"possible", 0b010}, ""},
+	} {
+		s := Set{}
+		for _, d := range c.rules {
+			s.Deciders = append(s.Deciders, d)
+		}
+		var out []string
+		for _, r := range s.Conflict(v, question(v, Allocate, 0, 0), c.last) {
 			out = append(out, r.String())
 		}
 		if got := strings.Join(out, "; "); got != c.want {

@@ -107,15 +107,15 @@ func (p *planner) conflict(e *Explanation, k *cluster.Keyspace, r *cluster.Shard
 		switch d.Lane {
 		case Create:
 			q.New, q.Primary = true, true
-			return p.in.Policies.Conflict(p.view, q)
+			return p.in.Policies.Conflict(p.view, q, (*whatever)(p))
 		case Missing:
-			return p.in.Policies.Conflict(p.view, q)
+			return p.in.Policies.Conflict(p.view, q, (*whatever)(p))
 		case Evacuate:
 			for at := range e.Copies {
 				if e.Copies[at].Remain.Verdict == policies.No {
 					q.Copy = r.Copy(e.Copies[at].Copy)
 					q.Primary = q.Copy.ID == r.Primary
-					return p.in.Policies.Conflict(p.view, q)
+					return p.in.Policies.Conflict(p.view, q, (*whatever)(p))
 				}
 			}
 		}

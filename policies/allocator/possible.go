@@ -64,6 +64,12 @@ func (p *planner) addPossible(e *policies.Explanation, r *cluster.Shard, n int) 
 	if e.Verdict == policies.No || p.possible(r, n) {
 		return
 	}
+	e.Verdict = policies.No
+	e.Words = append(slices.Clip(e.Words), policies.Word{Decider: rulePossible, Verdict: policies.No, Reason: p.whyImpossible(r, n)})
+}
+
+// whyImpossible is the sentence.
+func (p *planner) whyImpossible(r *cluster.Shard, n int) string {
 	node := &p.view.Nodes[n]
 	reason := fmt.Sprintf("node %s has a copy of %s already", node.Name, p.name(r.ID))
 	switch {
@@ -72,6 +78,24 @@ func (p *planner) addPossible(e *policies.Explanation, r *cluster.Shard, n int) 
 	case p.barred(n):
 		reason = fmt.Sprintf("node %s has not the role data", node.Name)
 	}
-	e.Verdict = policies.No
-	e.Words = append(slices.Clip(e.Words), policies.Word{Decider: rulePossible, Verdict: policies.No, Reason: reason + ", whatever policies say"})
+	return reason + ", whatever policies say"
+}
+
+// whatever is what the state refuses as a rule beside those of the set: for who looks for the rules that leave a copy no node.
+type whatever planner
+
+// Name is what explanations call it.
+func (w *whatever) Name() string { return rulePossible }
+
+// PerShard says that it looks at a shard's own copies.
+func (w *whatever) PerShard() bool { return true }
+
+// Allocate refuses nodes that cannot have another copy of the shard.
+func (w *whatever) Allocate(_ *policies.View, q *policies.Question, r policies.Row) {
+	(*planner)(w).bar(r, q.Shard)
+}
+
+// Reason says why a node cannot.
+func (w *whatever) Reason(_ *policies.View, q *policies.Question, n int, _ policies.Answer) string {
+	return (*planner)(w).whyImpossible(q.Shard, n)
 }

@@ -106,3 +106,31 @@ func TestExplanationsSayWhatIsImpossible(t *testing.T) {
 		}
 	}
 }
+
+// What the state refuses is among the rules in the way of a copy, where no policy says it.
+func TestConflictsNameWhatIsImpossible(t *testing.T) {
+	w := lenient(t, 4, false, "same_node", "alive")
+	w.keyspace("orders", 1, 1)
+	w.settle()
+	r := &w.state.Shards[0]
+	dead := 1
+	for ; r.CopyOn(nodeID(dead)) == nil || nodeID(dead) == r.PrimaryCopy().Node; dead++ {
+	}
+	for i := range w.state.Members {
+		if r.CopyOn(w.state.Members[i].ID) == nil {
+			w.must(&cluster.Command{Member: &cluster.MemberChange{Node: w.state.Members[i].ID, Draining: yes()}})
+		}
+	}
+	w.die(dead)
+	e, err := Explain(w.input(), w.state.Shards[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i := range e.Conflict {
+		out = append(out, e.Conflict[i].String())
+	}
+	if len(out) != 2 || !strings.HasPrefix(out[0], "[draining] refuses 2 nodes, 2 of them alone, as ") || !strings.HasPrefix(out[1], "[possible] refuses 2 nodes, 2 of them alone, as ") {
+		t.Errorf("in the way: %q", out)
+	}
+}
