@@ -80,6 +80,15 @@ func (c clusterAPI) Audition(ctx context.Context, digest cluster.Digest, setting
 	return admin.Audition(*found), nil
 }
 
+// AuditionSettings has it try settings of the cluster.
+func (c clusterAPI) AuditionSettings(ctx context.Context, set []cluster.Setting) (admin.Audition, error) {
+	found, err := c.node.placement.AuditionChange(ctx, placement.Change{Set: set})
+	if err != nil {
+		return admin.Audition{}, err
+	}
+	return admin.Audition(*found), nil
+}
+
 func comparisonOf(k *placement.Comparison) admin.Comparison {
 	out := admin.Comparison{
 		Number: k.Number, At: k.At, Term: k.Term, Version: k.Version, Asked: k.Asked, Shards: k.Shards, Unlisted: k.More, Faults: k.Faults,

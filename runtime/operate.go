@@ -150,6 +150,9 @@ func (c *Cluster) SetSettings(ctx context.Context, values map[string]string) err
 	if err := admin.CheckSettings(c.node.state(), change.Set); err != nil {
 		return err
 	}
+	if err := admin.TrySettings(ctx, clusterAPI{c.node}, change.Set); err != nil {
+		return err
+	}
 	return c.change(ctx, c.signed(change))
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
 )
@@ -43,6 +44,34 @@ func TestAudition(t *testing.T) {
 	})
 }
 
+// Settings of the cluster that a module in force is given are tried on it before they are set, asked of whichever node; and nothing is held against
+// what fails without them, or is not given them.
+func TestAuditionOfTheClustersSettings(t *testing.T) {
+	governed(t, 3, nil, func(w *town) {
+		w.keyspace("orders", 4, 1)
+		w.push("spare", "one")
+		try := func(what, name, value, problem string) {
+			for _, id := range []shards.NodeID{"n1", "n2", "n3"} {
+				f, err := w.places[id].AuditionChange(t.Context(), Change{Set: []cluster.Setting{{Name: name, Value: value}}})
+				if err != nil || f.Refused != (problem != "") || (f.Problem == "") != (problem == "") || !strings.Contains(f.Problem, problem) {
+					t.Errorf("%s, asked of %s: %+v %v; want %q", what, id, f, err, problem)
+				}
+			}
+		}
+		try("nothing in force", cluster.SettingAwareness, "shelf", "")
+		w.activate("spare", 1, map[string]string{"nodes": "N3"})
+		before := w.count()
+		try("what it takes", cluster.SettingAwareness, "zone", "")
+		try("what it refuses", cluster.SettingAwareness, "zone,shelf", "it refuses the state with 1: nobody has shelves")
+		try("what it is not given", cluster.SettingAllocationEnable, "none", "")
+		if n := w.count(); n != before || len((citizen{w, ""}).State().Struck) > 0 {
+			t.Errorf("%d commands came of it", n-before)
+		}
+		w.activate("spare", 1, map[string]string{"mood": "trap"})
+		try("it traps anyway", cluster.SettingAwareness, "zone", "")
+	})
+}
+
 // A leader of a release without auditions refuses to read one as a question; that is no word against the module.
 func TestAuditionByAnOlderLeader(t *testing.T) {
 	if err := wire.Unmarshal(wire.Marshal(Candidate{Digest: accused, Settings: "{}"}), limits, &question{}); err == nil {
@@ -50,6 +79,17 @@ func TestAuditionByAnOlderLeader(t *testing.T) {
 	}
 	if err := wire.Unmarshal(wire.Marshal(question{Losses: true}), limits, &Candidate{}); err == nil {
 		t.Error("a question is read as a candidate")
+	}
+	change := wire.Marshal(Change{Set: []cluster.Setting{{Name: "a", Value: "b"}}})
+	for _, other := range []any{&question{}, &Candidate{}} {
+		if err := wire.Unmarshal(change, limits, other); err == nil {
+			t.Errorf("a change of settings is read as %T", other)
+		}
+	}
+	for _, other := range [][]byte{wire.Marshal(question{Losses: true}), wire.Marshal(Candidate{Digest: accused})} {
+		if err := wire.Unmarshal(other, limits, &Change{}); err == nil {
+			t.Error("something else is read as a change of settings")
+		}
 	}
 	governed(t, 3, nil, func(w *town) {
 		for _, id := range []shards.NodeID{"n1", "n3"} { // one of them at least does not lead

@@ -22,8 +22,9 @@ import (
 // It is another one only when the state says so, or the shelf has got something: between two plans, and never within one.
 type mind struct {
 	set     *hosted.Set
-	at      uint64 // State.PoliciesAt
-	edition uint64 // of the shelf
+	of      []hosted.Policy // that the set asks as guests: of the house, then users'
+	at      uint64          // State.PoliciesAt
+	edition uint64          // of the shelf
 	shadow  bool
 	names   map[string]string            // what a policy is called, by its manifest's name; only asked, never visited
 	uses    map[string]cluster.PolicyUse // by what the policy is called
@@ -148,7 +149,8 @@ func (p *Placement) compose(s *cluster.State, shadow, native bool) *mind {
 		}
 		own = append(own, hosted.Policy{Version: house[at], Strikes: p.docket.strikes(s, cluster.Digest(house[at].Digest()))})
 	}
-	m.set = hosted.NewSet(natives, append(own, guests...))
+	m.of = append(own, guests...)
+	m.set = hosted.NewSet(natives, m.of)
 	m.set.Scorers = append(slices.Clone(p.c.Scorers), m.set.Scorers...)
 	return m
 }

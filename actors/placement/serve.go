@@ -111,8 +111,7 @@ func (p *Placement) ask(ctx context.Context, body []byte) ([]byte, error) {
 
 // Serve answers another node's question, where this node leads.
 func (p *Placement) Serve(ctx context.Context, body []byte) ([]byte, error) {
-	if c := (Candidate{}); wire.Unmarshal(body, limits, &c) == nil {
-		found, err := p.audition(&c)
+	if found, err := p.serveAudition(body); found != nil || err != nil {
 		if err != nil {
 			return nil, err
 		}

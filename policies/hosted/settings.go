@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -56,6 +57,16 @@ func (f *inForce) of(v *Version, s *cluster.State) ([]byte, *Fault) {
 	}
 	f.text, f.settings, f.spaces = text, s.Settings, len(s.Keyspaces)
 	return text, nil
+}
+
+// Told says whether a module with settings of its own is given others in one state than in another.
+func (v *Version) Told(own map[string]string, before, after *cluster.State) bool {
+	var texts [2][]byte
+	for i, s := range []*cluster.State{before, after} {
+		f := inForce{own: own}
+		texts[i], _ = f.of(v, s) // nil where they cannot be given: it is asked with neither
+	}
+	return !bytes.Equal(texts[0], texts[1])
 }
 
 // gather finds what is set under a rule's name, or, of a prefix, under all names that begin with it. The names that the guest

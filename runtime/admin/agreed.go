@@ -48,6 +48,9 @@ type Cluster interface {
 	// Audition has the placement leader give a module the settings that it is to have, and the state, before that is committed.
 	Audition(ctx context.Context, digest cluster.Digest, settings string) (Audition, error)
 
+	// AuditionSettings has it try settings of the cluster on what is in force, before they are committed.
+	AuditionSettings(ctx context.Context, set []cluster.Setting) (Audition, error)
+
 	// Transfer makes another member the leader of the metadata group, and so the placement leader. It returns when that leads.
 	Transfer(ctx context.Context, to shards.NodeID) error
 

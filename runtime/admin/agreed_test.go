@@ -28,6 +28,7 @@ type agreed struct {
 	asked    Reroute                                               // the last one
 	news     PolicyNews                                            // about policies
 	audition func(digest cluster.Digest, settings string) Audition // nil: every module does well
+	tried    func(set []cluster.Setting) (Audition, error)         // nil: likewise
 	cutFrom  []shards.NodeID                                       // what Isolate was told
 	cutBoth  bool
 	books    map[shards.NodeID]*past.Book // what members remember; a change takes a second
@@ -263,6 +264,13 @@ func (a *agreed) Audition(_ context.Context, digest cluster.Digest, settings str
 		return Audition{}, nil
 	}
 	return a.audition(digest, settings), nil
+}
+
+func (a *agreed) AuditionSettings(_ context.Context, set []cluster.Setting) (Audition, error) {
+	if a.tried == nil {
+		return Audition{}, nil
+	}
+	return a.tried(set)
 }
 
 func (a *agreed) Explain(_ context.Context, id shards.ShardID, node shards.NodeID) (Explanation, error) {

@@ -87,6 +87,8 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 		}
 		values[name] = *value
 	}
+	warnings = append(warnings, unheard(manifest)...)
+	warnings = append(warnings, declined(state, p.Name, manifest, state.Settings)...)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, keyspace := abi.SplitSetting(name); keyspace != "" && state.KeyspaceByName(keyspace) == nil {
 			warnings = append(warnings, fmt.Sprintf("%s: there is no keyspace %q: it does nothing until there is", name, keyspace))

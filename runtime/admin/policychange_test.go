@@ -176,3 +176,58 @@ func TestSettingsThatAreLeft(t *testing.T) {
 		t.Errorf("%q %v", done.Warnings, err)
 	}
 }
+
+// Settings of the cluster are tried on what is in force before they are set, and told of where a policy is not given them.
+func TestSettingsOfTheClusterAreTried(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	const manifest = `{"name":"racks","version":"1","abi":1,"kind":"hard","per":"shard","needs":["node_name","copy_node"],"reasons":["","no"],"settings":[
+		{"name":"cluster.routing.allocation.awareness.attributes","type":"string","values":["rack"],"keyspace":true},{"name":"cluster.routing.allocation.exclude.","type":"string","prefix":true},
+		{"name":"cluster.routing.alocation.enable","type":"string"}]}`
+	code, err := abi.WithManifest(keepOff(t, "one"), []byte(manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := client.PushModule(ctx, code, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const typo = "cluster.routing.alocation.enable is no setting of the cluster: policy racks will always find its default; nearest are cluster.routing.allocation.enable, "
+	pushed, err := client.RegisterPolicy(ctx, "racks", digest, nil)
+	if err != nil || len(pushed.Warnings) != 1 || !strings.HasPrefix(pushed.Warnings[0], typo) {
+		t.Errorf("%q %v", pushed.Warnings, err)
+	}
+	a.ready(t, "")
+	if done, err := client.ActivatePolicy(ctx, "racks", Activation{}); err != nil || len(done.Warnings) != 1 || !strings.HasPrefix(done.Warnings[0], typo) {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+	const aware, own = cluster.SettingAwareness, "keyspace.default.routing.allocation.awareness.attributes"
+	var tried []cluster.Setting
+	a.tried = func(set []cluster.Setting) (Audition, error) { tried = set; return Audition{}, nil }
+	done, err := client.SetSettings(ctx, map[string]*string{aware: text("zone"), own: text("zone"), "cluster.routing.allocation.exclude.zone": text("a")})
+	var told []string
+	for _, w := range done.Warnings {
+		if strings.HasPrefix(w, "policy racks ") {
+			told = append(told, w)
+		}
+	}
+	if err != nil || len(tried) != 3 || len(told) != 2 || !strings.HasPrefix(told[0], "policy racks is not told of "+aware+"=zone, and goes by its default: ") || !strings.HasPrefix(told[1], "policy racks is not told of "+own) {
+		t.Errorf("tried %v, told %q %v", tried, told, err)
+	}
+	for _, x := range []struct {
+		found  Audition
+		err    error
+		status int
+	}{
+		{Audition{Problem: "it refuses the state with 1: nobody has shelves", Refused: true}, nil, 400}, {Audition{Problem: "export can_allocate: unreachable"}, nil, 409},
+		{Audition{}, unavailable("nobody leads"), 0},
+	} {
+		before := a.state
+		a.tried = func([]cluster.Setting) (Audition, error) { return x.found, x.err }
+		_, err := client.SetSettings(ctx, map[string]*string{aware: text("rack"), "cluster.routing.allocation.enable": text("primaries")})
+		var e *Error
+		if errors.As(err, &e) != (x.status != 0) || e != nil && (e.Status != x.status || !strings.Contains(e.Reason, x.found.Problem)) || (a.state == before) != (x.status != 0) {
+			t.Errorf("%+v: %v", x, err)
+		}
+	}
+}

@@ -110,12 +110,13 @@ func (s *Server) pushModule(ctx context.Context, c Cluster, code []byte) (cluste
 // register makes a whole module the newest version of a policy.
 func (s *Server) register(x *exchange, c Cluster, r *cluster.RegisterPolicy) error {
 	state, _ := c.State()
+	var warnings []string
 	if m := state.Module(r.Digest); m != nil && m.Whole() {
 		manifest, err := manifestOf(m.Bytes())
 		if err != nil {
 			return err
 		}
-		r.Label = manifest.Version
+		r.Label, warnings = manifest.Version, unheard(manifest)
 	}
 	outcome, err := c.Propose(x.r.Context(), &cluster.Command{Register: r})
 	if err == nil {
@@ -124,7 +125,7 @@ func (s *Server) register(x *exchange, c Cluster, r *cluster.RegisterPolicy) err
 	if err != nil {
 		return err
 	}
-	answer := Pushed{Acknowledged: Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version}, Policy: r.Name, Digest: string(r.Digest), Label: r.Label}
+	answer := Pushed{Acknowledged: Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version, Warnings: warnings}, Policy: r.Name, Digest: string(r.Digest), Label: r.Label}
 	state, _ = c.State()
 	if p := state.Policy(r.Name); p != nil {
 		if v := p.Of(r.Digest); v != nil {

@@ -166,6 +166,10 @@ func (s *Server) putSettings(x *exchange, _ *query) error {
 			warnings = append(warnings, one.Name+": "+why)
 		}
 	}
+	if err := TrySettings(x.r.Context(), c, set); err != nil {
+		return err
+	}
+	warnings = append(warnings, declinedByAll(state, set)...)
 	return s.propose(x, c, s.signed(x, state, cluster.SettingsChange{Set: set}), warnings...)
 }
 

@@ -1,5 +1,6 @@
 /* keep_off keeps copies off nodes that its setting nodes names. With another mood than well it misbehaves, for the tests of what
- * happens then; as newly_trap and newly_spin only when it is asked about a shard's first copy, which is after it was looked at.
+ * happens then; as newly_trap and newly_spin only when it is asked about a shard's first copy, which is after it was looked at. Awareness
+ * of an attribute shelf it refuses.
  *
  *     clang-19 --target=wasm32 -O2 -mbulk-memory -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all \
  *         -Wl,-z,stack-size=16384 -o keep_off.wasm keep_off.c
@@ -10,6 +11,9 @@
 MANIFEST("keep_off.json")
 
 static int32_t prepare(void) {
+	const setting_t *attributes = setting_of(literal(""), "cluster.routing.allocation.awareness.attributes");
+	for (uint32_t i = 0; i < setting_count(attributes); i++)
+		if (same(setting_item(attributes, i), literal("shelf"))) return refuse("nobody has shelves");
 	log_line(LEVEL_INFO, setting_count(setting_of(literal(""), "nodes")) ? "keeping copies off some nodes" : "keeping copies off no node");
 	return 0;
 }

@@ -222,11 +222,16 @@ func (r *remote) acknowledge(a *admin.Acknowledged, done string) error {
 	if !a.Changed {
 		done += " (as it was)"
 	}
+	r.warn(a)
+	_, err := fmt.Fprintln(r.c.out, done)
+	return err
+}
+
+// warn prints what may not be what was meant.
+func (r *remote) warn(a *admin.Acknowledged) {
 	for _, w := range a.Warnings {
 		fmt.Fprintf(r.c.err, "troupe: warning: %s\n", w)
 	}
-	_, err := fmt.Fprintln(r.c.out, done)
-	return err
 }
 
 // explain turns an answer of the API into an error that says what to do, with the exit code that belongs to it.

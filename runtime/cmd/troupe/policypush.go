@@ -124,6 +124,7 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 		if !pushed.Changed {
 			again = " (it was there)"
 		}
+		r.warn(&pushed.Acknowledged)
 		_, err = fmt.Fprintf(r.c.out, "policy %s version %d (%s), module %.12s: %s nodes are ready%s\n", name, pushed.Number, pushed.Label, digest, readyText(v), again)
 	}
 	if cannot, waiting := v.Unready(); err == nil && len(cannot) > 0 {

@@ -37,7 +37,7 @@ func settingsCommand(c *console) *cobra.Command {
 	}
 	set := &cobra.Command{
 		Use: "set NAME=VALUE...", Short: "change settings", Args: cobra.MinimumNArgs(1),
-		Long: "Changes settings, all or none. NAME= goes back to the default.",
+		Long: "Changes settings, all or none. NAME= goes back to the default. The leader tries them first on policies in force that read them: what\none of these does not take, or would fail with, is refused in its own words.",
 		Example: `  troupe settings set cluster.routing.allocation.enable=none
   troupe settings set cluster.routing.allocation.enable=`,
 	}
