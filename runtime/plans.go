@@ -238,6 +238,7 @@ func (b *planBook) page(r *record.Record, frame []byte) page {
 			p.modules = append(p.modules, x.Digest)
 		}
 	}
+	p.summary.Modules = p.modules
 	return p
 }
 

@@ -31,8 +31,9 @@ type PlanSummary struct {
 	Down        []string `json:"down,omitempty"` // members that it declares dead
 	Waiting     int      `json:"waiting"`
 	Unplaceable int      `json:"unplaceable"`
-	Outcome     string   `json:"outcome"` // "committed", "nothing to do", or why it was not committed
-	Bytes       int      `json:"bytes"`   // of the record
+	Outcome     string   `json:"outcome"`           // "committed", "nothing to do", or why it was not committed
+	Bytes       int      `json:"bytes"`             // of the record
+	Modules     []string `json:"modules,omitempty"` // digests of the modules of policies that it was made with, and needs to be made again
 }
 
 // PlanList is the answer of /_plans: what this node has recorded, the newest first.

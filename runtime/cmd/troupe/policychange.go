@@ -330,24 +330,3 @@ With --lift it may be activated again, which does not put it in force, and its f
 	}
 	return cmd
 }
-
-func policyForgetCommand(c *console) *cobra.Command {
-	var version int
-	cmd := &cobra.Command{
-		Use: "forget NAME", Short: "drop versions that are not in use, with their modules", Args: cobra.ExactArgs(1),
-		Long:    "Drops one version, or all that are neither active, previous nor in the shadow; the policy goes with its last. All modules together\nmay have 32 MiB. Plans that were made with a dropped module are made again only by who gives its file: troupe replay --module.",
-		Example: "  troupe policy forget spare\n  troupe policy forget spare --version 1",
-	}
-	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: all that are not in use)")
-	r := withCluster(c, cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			done, err := client.ForgetPolicy(ctx, args[0], version)
-			if err != nil {
-				return refused(err)
-			}
-			return r.acknowledge(&done, "policy "+args[0]+": forgotten")
-		})
-	}
-	return cmd
-}

@@ -50,7 +50,7 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy push " + draining + " --name spare", 4, []string{"version 2 calls itself keep_off, and this module draining", "--force"}},
 		{"policy push " + soft + " --name spare", 4, []string{"version 2 is hard, and this module is soft"}},
 		{"policy push " + soft + " --name spare --force", 0, []string{"policy spare version 3 (2)"}},
-		{"policy forget spare --version 3", 0, []string{"forgotten"}},
+		{"policy forget spare --version 3", 0, []string{"policy spare: version 3 forgotten; it has 1, 2"}},
 		{"policy diff spare 1 2", 4, []string{"WHAT", "module", "1 difference between 1 and 2"}},
 		{"policy diff spare 2 " + two, 0, []string{"they are the same module"}},
 		{"policy shadow spare --version 1 --set nodes=n1 --set mood=", 0, []string{"in the shadow is version 1 (1.0.0) nodes=n1"}},
@@ -80,7 +80,7 @@ func TestPolicyVerbs(t *testing.T) {
 		{"policy deactivate spare", 0, []string{"nothing is in force; before it was version 2"}},
 		{"policy deactivate spare", 0, []string{"(as it was)"}},
 		{"policy reset spare", 0, []string{"nothing is in force"}},
-		{"policy forget spare", 0, []string{"forgotten"}},
+		{"policy forget spare", 0, []string{"policy spare: forgotten, with version 2"}},
 		{"policy inspect spare", 3, []string{"none was pushed"}},
 	} {
 		out, errs := node.at(t, step.code, "", strings.Fields(step.line)...)
