@@ -33,6 +33,38 @@ func TestReplayHasTheSettingsOfThen(t *testing.T) {
 	}
 }
 
+// A scenario that begins with a recorded cluster goes on by the rules that were asked there, with their settings; it can leave one out, or change it.
+func TestScenariosGoOnByTheRulesOfThen(t *testing.T) {
+	folder := t.TempDir()
+	module := licensed(t, folder)
+	plans := filepath.Join(folder, "plans")
+	before := write(t, folder, "before.txt", "nodes 4 disk=1tb\nkeyspace orders shards=4 replicas=1 data=1gb\npolicy licence.wasm nodes@orders=2 every=10s\neval 1m\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", before, "--record", plans); code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	const bound = "assert copies.n1 == 0\nassert copies.n2 == 4\nassert copies.n3 == 0\nassert copies.n4 == 4\n"
+	for what, x := range map[string]struct{ lines, want string }{
+		"as it was":           {bound, ""},
+		"modules":             {bound, "--modules"},
+		"without the rule":    {"without licence\neval 1m\nassert copies.n1 > 0\n", ""},
+		"with other settings": {"policy licence.wasm nodes@orders=4\neval 1m\nassert copies.n1 > 0\n", ""},
+	} {
+		after := write(t, folder, "after.txt", "cluster plans/1.2.plan\neval 10m\n"+x.lines)
+		args := strings.Fields("simulate " + after + " --module " + module + " " + x.want)
+		if out, errs, code := invoke(t, nil, "", args...); code != 0 || errs != "" {
+			t.Errorf("%s: exit code %d: %s%s", what, code, out, errs)
+		}
+	}
+	after := write(t, folder, "after.txt", "cluster plans/1.2.plan\nwithout gravity\neval 10m\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", after, "--module", module); code == 0 || !strings.Contains(errs, `there is no rule "gravity"; there are `) || !strings.Contains(errs, ", licence") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	after = write(t, folder, "after.txt", "cluster plans/1.2.plan\neval 10m\n")
+	if out, errs, code := invoke(t, nil, "", "simulate", after); code == 0 || !strings.Contains(errs, "policy licence was the module") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
 // The values of a list are separated by commas, as settings are.
 func TestSettingsOfAModuleOnTheCommandLine(t *testing.T) {
 	m, err := parseModule("a:b/licence.wasm:tags=x,y,nodes@orders=2,tags@orders=,")

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/deciders"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/policies/modules"
+	records "github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
 )
 
@@ -220,4 +221,26 @@ func (w *workshop) rules(ctx context.Context, a ask) (*hosted.Set, error) {
 		of = append(of, hosted.Policy{Version: v})
 	}
 	return w.set(nil, append(of, own...)), nil
+}
+
+// isShipped says of a rule that was a module that it is the one of the house.
+func isShipped(x records.Policy) bool {
+	return slices.ContainsFunc(modules.All(), func(b hosted.BuiltIn) bool {
+		return b.Twin.Name() == x.Name && string(cluster.DigestOf(b.Binary)) == x.Digest
+	})
+}
+
+// rules makes the set of a record again, with what a scenario says of other rules.
+func (p *replayer) rules(ctx context.Context, r *records.Record, a ask) (*hosted.Set, error) {
+	var own []hosted.Policy
+	for _, m := range a.modules {
+		one, err := p.shop.policy(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(a.without, one.Name()) {
+			own = append(own, one)
+		}
+	}
+	return p.build(ctx, r, a.without, own)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
+	"github.com/troupe-actors/troupe/policies/hosted"
 	records "github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/runtime"
 	"github.com/troupe-actors/troupe/runtime/cmd/troupe/simulate"
@@ -21,6 +22,7 @@ import (
 func simulateCommand(c *console) *cobra.Command {
 	var svg, folder string
 	var quiet, house bool
+	var modules []string
 	cmd := &cobra.Command{
 		Use: "simulate FILE...", Short: "play invented clusters, with the real planner", Args: cobra.MinimumNArgs(1),
 		Long: `Plays scenarios: text files that say what a cluster is, what happens to it and what must hold. Nothing runs but the planner and
@@ -39,6 +41,7 @@ Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed 
 	f.StringVar(&folder, "record", "", "write each plan with what it was made from into this `folder`, for replay, rehearse and explain --at")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print only asserts that fail")
 	f.BoolVar(&house, "modules", false, "ask the shipped rules as WebAssembly modules, as a cluster does, and not their twins in Go: the same answers")
+	f.StringArrayVar(&modules, "module", nil, "a `file` with a module that was asked in the cluster that a scenario begins with, if the running one does not give it")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		shop := &workshop{}
@@ -48,7 +51,8 @@ Exit codes: 0 every assert holds · 4 one does not, or a policy's module failed 
 		notes := &scribe{folder: folder}
 		for i, path := range args {
 			notes.term = uint64(i + 1)
-			o, broken := shop.play(cmd.Context(), r, path, house, notes)
+			then := &replayer{r: r, o: &replayFlags{modules: modules}, shop: shop, met: map[string]bool{}, twins: !house}
+			o, broken := shop.play(cmd.Context(), then, path, house, notes)
 			faulty := shop.tell(c)
 			if o == nil {
 				return broken
@@ -109,7 +113,7 @@ func languageHelp() string {
 }
 
 // play plays a file; modules are looked for beside it. What was played before an error comes with it.
-func (w *workshop) play(ctx context.Context, r *remote, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
+func (w *workshop) play(ctx context.Context, then *replayer, path string, house bool, notes *scribe) (*simulate.Outcome, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -121,6 +125,7 @@ func (w *workshop) play(ctx context.Context, r *remote, path string, house bool,
 	if err != nil {
 		return nil, err
 	}
+	var begin *records.Record
 	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Begin: func(what string) (allocator.Input, error) {
 		files := []string{what}
 		if what == "now" {
@@ -128,8 +133,7 @@ func (w *workshop) play(ctx context.Context, r *remote, path string, house bool,
 		} else if !filepath.IsAbs(what) {
 			files[0] = filepath.Join(filepath.Dir(path), what)
 		}
-		begin, err := r.beginning(ctx, files, "")
-		if err != nil {
+		if begin, err = then.r.beginning(ctx, files, ""); err != nil {
 			return allocator.Input{}, err
 		}
 		return begin.Input, nil
@@ -140,7 +144,13 @@ func (w *workshop) play(ctx context.Context, r *remote, path string, house bool,
 				a.modules[i].Path = filepath.Join(filepath.Dir(path), a.modules[i].Path)
 			}
 		}
-		set, err := w.rules(ctx, a)
+		var set *hosted.Set
+		var err error
+		if r.Begin == "" {
+			set, err = w.rules(ctx, a)
+		} else {
+			set, err = then.rules(ctx, begin, a)
+		}
 		if err != nil {
 			return nil, err
 		}

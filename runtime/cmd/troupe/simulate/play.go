@@ -28,6 +28,7 @@ type Config struct {
 
 // Rules are what a scenario says of the rules.
 type Rules struct {
+	Begin   string   // the cluster that it begins with, as Config.Begin was given it: with the rules that were asked there. Empty: an invented one, with the house's
 	Without []string // built-in ones and modules that are not asked, by name
 	Modules []Module
 }
@@ -233,7 +234,11 @@ func (p *player) begin(l *line) (func() error, error) {
 			return err
 		}
 		seed := p.w.seed
+		p.rules.Begin = what
 		p.w = Copy(in, p.w.Policies)
+		if err := p.decide(p.w); err != nil {
+			return err
+		}
 		p.w.Planned = p.config.Planned
 		p.w.reseed(seed)
 		if n := p.w.Unmeasured(); n > 0 {
