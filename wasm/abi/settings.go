@@ -146,6 +146,15 @@ func (s *Setting) beyond(v float64) bool {
 	return s.Min != nil && v < *s.Min || s.Max != nil && v > *s.Max
 }
 
+// Takes says what may be set, in a few words: its type or its values, and its bounds.
+func (s *Setting) Takes() string {
+	text := s.Type
+	if len(s.Values) > 0 {
+		text = strings.Join(s.Values, "|")
+	}
+	return text + s.between()
+}
+
 func (s *Setting) between() string {
 	text, unit := "", ""
 	if s.Type == TypeDuration {

@@ -316,13 +316,16 @@ func (r *remote) printManifest(m *abi.Manifest) error {
 	rows := [][]string{}
 	for i := range m.Settings {
 		s := &m.Settings[i]
-		kind := s.Type
-		if len(s.Values) > 0 {
-			kind = strings.Join(s.Values, "|")
+		name, own := s.Name, "-"
+		if s.Prefix {
+			name += "*"
 		}
-		rows = append(rows, []string{s.Name, kind, fmt.Sprint(orNone(fmt.Sprint(defaultOf(s)))), s.Doc})
+		if s.Keyspace {
+			own = "yes"
+		}
+		rows = append(rows, []string{name, s.Takes(), fmt.Sprint(orNone(fmt.Sprint(defaultOf(s)))), own, s.Doc})
 	}
-	return writeTable(r.c.out, []string{"SETTING", "TYPE", "DEFAULT", "ABOUT"}, rows)
+	return writeTable(r.c.out, []string{"SETTING", "TYPE", "DEFAULT", "@KEYSPACE", "ABOUT"}, rows)
 }
 
 func defaultOf(s *abi.Setting) any {

@@ -36,3 +36,14 @@ func TestForgettingTellsOfPlans(t *testing.T) {
 		t.Errorf("%s%s", out, errs)
 	}
 }
+
+// What a module's settings take, and which of them keyspaces may have of their own, is not known to the module's author alone.
+func TestInspectSaysWhatSettingsTake(t *testing.T) {
+	out, _, code := invoke(t, nil, "", "policy", "inspect", "../../../examples/policy-c/licence/policy.wasm")
+	if code != 0 || !strings.Contains(out, "@KEYSPACE") || !strings.Contains(strings.Join(strings.Fields(out), " "), "nodes number, at least 0 0 yes nodes that may hold copies") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if out, _, _ = invoke(t, nil, "", "policy", "inspect", "../../../policies/modules/filter/filter.wasm"); !strings.Contains(out, "cluster.routing.allocation.exclude.* ") {
+		t.Errorf("a prefix: %s", out)
+	}
+}
