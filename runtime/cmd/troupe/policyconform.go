@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies"
@@ -18,6 +19,7 @@ type conformed struct {
 	Policy    string          `json:"policy"`
 	Questions int             `json:"questions"`
 	Rows      []conformedCost `json:"rows"`
+	Said      int             `json:"said"` // answers about a node that are not YES
 	Problems  []string        `json:"problems"`
 }
 
@@ -35,7 +37,11 @@ func conformCommand(ctx context.Context, c *console, o *testFlags, args []string
 	}
 	t := newTester(o)
 	defer t.close()
-	r, err := t.conform(ctx, o.policy, o.conform)
+	a, err := (&useFlags{set: o.set}).activation()
+	if err != nil {
+		return err
+	}
+	r, err := t.conform(ctx, o.policy, o.conform, a.Settings)
 	if err != nil {
 		return err
 	}
@@ -44,7 +50,7 @@ func conformCommand(ctx context.Context, c *console, o *testFlags, args []string
 
 // conform asks a module random questions about random clusters and what becomes of them, in both engines, with guests that live on and with
 // new ones, and holds it to what every host relies on: tck.Try. The questions are the same at each run.
-func (t *tester) conform(ctx context.Context, path string, questions int) (*conformed, error) {
+func (t *tester) conform(ctx context.Context, path string, questions int, set map[string]*string) (*conformed, error) {
 	how := tck.Trial{Questions: questions, Dice: rand.New(rand.NewPCG(1, 1)), Clock: func() int64 { return time.Now().UnixNano() }}
 	var err error
 	if how.Compiled, err = t.compiled.read(ctx, path); err == nil {
@@ -56,8 +62,15 @@ func (t *tester) conform(ctx context.Context, path string, questions int) (*conf
 	if err != nil {
 		return nil, err
 	}
+	how.Settings = map[string]string{}
+	for name, value := range set {
+		if err := how.Compiled.Manifest.CheckSetting(name, *value); err != nil {
+			return nil, &failure{exitUsage, err}
+		}
+		how.Settings[name] = *value
+	}
 	r := tck.Try(how)
-	out := &conformed{Policy: fmt.Sprintf("%s %s (module %s)", r.Name, r.Version, cluster.Digest(r.Digest).Short()), Questions: r.Questions, Rows: []conformedCost{}, Problems: append([]string{}, r.Problems...)}
+	out := &conformed{Policy: fmt.Sprintf("%s %s (module %s)", r.Name, r.Version, cluster.Digest(r.Digest).Short()), Questions: r.Questions, Said: r.Explained, Rows: []conformedCost{}, Problems: append([]string{}, r.Problems...)}
 	for kind, cost := range append(r.Rows[:], r.Scores) {
 		name := "score"
 		if kind < len(r.Rows) {
@@ -86,6 +99,9 @@ func (c *console) printConformed(r *conformed, asJSON bool) error {
 		}
 		if err := writeTable(c.out, []string{"QUESTION", "ANSWERS", "FUEL"}, rows); err != nil {
 			return err
+		}
+		if len(r.Problems) == 0 && r.Said == 0 && slices.ContainsFunc(r.Rows, func(x conformedCost) bool { return x.Question != "score" }) {
+			fmt.Fprintln(c.err, "troupe: warning: it says YES to everything with these settings: nothing is known of the others; see --set")
 		}
 		for _, p := range r.Problems {
 			if _, err := fmt.Fprintln(c.out, p); err != nil {

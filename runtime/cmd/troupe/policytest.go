@@ -26,8 +26,9 @@ type testFlags struct {
 	policy  string
 	rewrite bool
 	verbose bool
-	conform int    // questions; 0: fixtures are run
-	embed   string // the file that the module with its fixtures as golden vectors is written to; empty: none
+	conform int      // questions; 0: fixtures are run
+	set     []string // settings under which it is asked these
+	embed   string   // the file that the module with its fixtures as golden vectors is written to; empty: none
 	json    bool
 }
 
@@ -45,7 +46,8 @@ that may lead plays them before the module can be activated there (setting clust
 with the answers about all nodes; the module's other sections stay as they are.
 
 With --conform and --policy a module is asked random questions about random clusters instead: whether it answers by the question and the
-state alone, per class if it says so, with a sentence for each NO, within its limits, and the same in both engines. They are the same at each run.
+state alone, per class if it says so, with a sentence for each NO, within its limits, and the same in both engines. They are the same at each run. It has its default settings, but for those of --set: a
+rule that they keep silent has proved nothing, which is told.
 
 ` + fixture.Format + `
 Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understands, with its line`,
@@ -54,7 +56,7 @@ Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understan
   troupe policy test fixtures/ --rewrite
   troupe policy test fixture.yaml --policy draining
   troupe policy test fixtures/ --policy build/policy.wasm --embed build/policy.wasm
-  troupe policy test --policy build/policy.wasm --conform 2000`,
+  troupe policy test --policy build/policy.wasm --conform 2000 --set avoid=a,b`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.policy, "policy", "", "test this module's `file`, or built-in rule, instead of what fixtures name")
@@ -63,7 +65,11 @@ Exit codes: 0 all as expected · 4 not · 2 a fixture says what nobody understan
 	f.BoolVar(&o.json, "json", false, "print JSON, one line for each fixture")
 	f.StringVar(&o.embed, "embed", "", "if all pass write the module of --policy with them as golden vectors to this `file`, which may be the module's own")
 	f.IntVar(&o.conform, "conform", 0, "ask the module of --policy so many random `questions`, and run no fixtures")
+	f.StringArrayVar(&o.set, "set", nil, "a setting of the module for --conform: `NAME=VALUE`, or NAME@KEYSPACE=VALUE; repeatable. Keyspaces are called orders, carts and a.b, and a number from 0 on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("set") && !cmd.Flags().Changed("conform") {
+			return usage("--set is for --conform; a fixture has settings of its own")
+		}
 		if cmd.Flags().Changed("conform") {
 			return conformCommand(cmd.Context(), c, &o, args)
 		}
