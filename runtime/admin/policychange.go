@@ -88,6 +88,12 @@ func (a *Activation) resolve(state *cluster.State, p *cluster.Policy) (version u
 		values[name] = *value
 	}
 	warnings = append(warnings, unheard(manifest)...)
+	for i := range state.Policies {
+		other := &state.Policies[i]
+		if u := other.At(other.Active.Version); u != nil && other != p && u.Digest == v.Digest {
+			warnings = append(warnings, fmt.Sprintf("policy %s is the same module: explanations and traces call both %s, and three faults of either put both out of force; push it with a name of its own in its manifest", other.Name, manifest.Name))
+		}
+	}
 	warnings = append(warnings, declined(state, p.Name, manifest, state.Settings)...)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, keyspace := abi.SplitSetting(name); keyspace != "" && state.KeyspaceByName(keyspace) == nil {

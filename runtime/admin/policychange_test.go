@@ -231,3 +231,17 @@ func TestSettingsOfTheClusterAreTried(t *testing.T) {
 		}
 	}
 }
+
+// One module as two policies is allowed, and told of: what explanations say of one is said of both.
+func TestOneModuleAsTwoPolicies(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	a.apply(t, &cluster.Command{Register: &cluster.RegisterPolicy{Name: "other", Digest: a.state.Policy("spare").At(1).Digest}})
+	if done, err := client.ActivatePolicy(ctx, "spare", Activation{}); err != nil || len(done.Warnings) > 0 {
+		t.Errorf("alone: %q %v", done.Warnings, err)
+	}
+	done, err := client.ActivatePolicy(ctx, "other", Activation{Settings: map[string]*string{"nodes": text("n3")}})
+	if err != nil || len(done.Warnings) != 1 || !strings.HasPrefix(done.Warnings[0], "policy spare is the same module: explanations and traces call both keep_off") {
+		t.Errorf("%q %v", done.Warnings, err)
+	}
+}

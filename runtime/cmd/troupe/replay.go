@@ -304,7 +304,8 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 	var of []hosted.Policy
 	seen := map[string]bool{}
 	for _, x := range slices.Concat(r.Policies.Deciders, r.Policies.Scorers) {
-		if slices.Contains(skip, x.Name) || x.Digest != "" && seen[x.Digest] {
+		twice := x.Digest + x.Settings // one module may be two policies, with settings of their own
+		if slices.Contains(skip, x.Name) || x.Digest != "" && seen[twice] {
 			continue // a module that decides and scores is there twice
 		}
 		if x.Digest != "" && !(p.twins && isShipped(x)) {
@@ -318,7 +319,7 @@ func (p *replayer) build(ctx context.Context, r *records.Record, without []strin
 					return nil, fmt.Errorf("plan %v: %w", r.Key, err)
 				}
 			}
-			seen[x.Digest], of = true, append(of, hosted.Policy{Version: v, Settings: settings, Strikes: map[bool]int{true: hosted.Strikes}[x.Out]})
+			seen[twice], of = true, append(of, hosted.Policy{Version: v, Settings: settings, Strikes: map[bool]int{true: hosted.Strikes}[x.Out]})
 			continue
 		}
 		at := slices.IndexFunc(known, func(d policies.Decider) bool { return d.Name() == x.Name })

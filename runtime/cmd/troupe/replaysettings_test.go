@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	records "github.com/troupe-actors/troupe/policies/record"
 )
 
 // licensed packs the module of an example, whose setting keyspaces have of their own, with settings of other types beside it.
@@ -62,6 +64,27 @@ func TestScenariosGoOnByTheRulesOfThen(t *testing.T) {
 	after = write(t, folder, "after.txt", "cluster plans/1.2.plan\neval 10m\n")
 	if out, errs, code := invoke(t, nil, "", "simulate", after); code == 0 || !strings.Contains(errs, "policy licence was the module") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+// A module that was two policies is asked twice again, each time with the settings that it had; one that decides and scores is one policy.
+func TestReplayOfOneModuleAsTwoPolicies(t *testing.T) {
+	folder := t.TempDir()
+	module := licensed(t, folder)
+	shop := &workshop{}
+	defer shop.close()
+	p := &replayer{o: &replayFlags{modules: []string{module}}, shop: shop}
+	v, err := shop.read(t.Context(), module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &records.Record{}
+	for _, settings := range []string{`{"settings":{},"keyspaces":{"orders":{"nodes":2}}}`, `{"settings":{"nodes":3}}`, `{"settings":{"nodes":3}}`} {
+		r.Policies.Deciders = append(r.Policies.Deciders, records.Policy{Name: "licence", Digest: v.Digest(), Settings: settings})
+	}
+	set, err := p.build(t.Context(), r, nil, nil)
+	if err != nil || len(set.Deciders) != 2 {
+		t.Errorf("%+v %v", set, err)
 	}
 }
 
