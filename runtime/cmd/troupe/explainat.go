@@ -31,7 +31,7 @@ type pastExplanation struct {
 }
 
 // explainAt explains a shard by what a leader saw and which rules it asked: when a plan was made, at a time, or in a file.
-func (r *remote) explainAt(ctx context.Context, at, shard, node string, all bool) error {
+func (r *remote) explainAt(ctx context.Context, modules []string, at, shard, node string, all bool) error {
 	var args []string
 	if strings.HasSuffix(at, ".plan") {
 		args, at = []string{at}, ""
@@ -46,7 +46,7 @@ func (r *remote) explainAt(ctx context.Context, at, shard, node string, all bool
 	}
 	shop := &workshop{}
 	defer shop.close()
-	p := &replayer{r: r, o: &replayFlags{}, shop: shop, sets: map[string]*hosted.Set{}}
+	p := &replayer{r: r, o: &replayFlags{modules: modules}, shop: shop, sets: map[string]*hosted.Set{}}
 	set, err := p.inForce(ctx, begin)
 	if err != nil {
 		return err
@@ -55,6 +55,7 @@ func (r *remote) explainAt(ctx context.Context, at, shard, node string, all bool
 	in.Policies = &set.Set
 	same, _ := begin.Same(allocator.Make(in))
 	e, err := allocator.Explain(in, id)
+	shop.tell(r.c)
 	if err != nil {
 		return err
 	}

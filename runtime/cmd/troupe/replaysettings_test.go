@@ -33,6 +33,16 @@ func TestReplayHasTheSettingsOfThen(t *testing.T) {
 	if out, errs, code := invoke(t, nil, "", "replay", plans, "--module", module); code != 0 || errs != "" {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
+	last := filepath.Join(plans, "1.6.plan")
+	if out, errs, code := invoke(t, nil, "", "explain", "orders/0", "--at", last, "--module", module); code != 0 || errs != "" || !strings.Contains(out, "licence: keyspace orders is on 2 nodes, and setting nodes licenses 2") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	if _, errs, code := invoke(t, nil, "", "explain", "orders/0", "--at", last); code == 0 || !strings.Contains(errs, "give its file with --module") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if _, errs, code := invoke(t, nil, "", "explain", "orders/0", "--module", module); code != exitUsage || !strings.Contains(errs, "--module is for --at") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
 }
 
 // A scenario that begins with a recorded cluster goes on by the rules that were asked there, with their settings; it can leave one out, or change it.

@@ -203,6 +203,8 @@ func explainCommand(c *console) *cobra.Command {
 	}
 	var at string
 	var all bool
+	var modules []string
+	cmd.Flags().StringArrayVar(&modules, "module", nil, "with --at: a `file` with a module that was in force, if the cluster does not give it")
 	cmd.Flags().BoolVar(&all, "all", false, "print every answer, those that are a plain yes too")
 	cmd.Flags().StringVar(&at, "at", "", "explain by a recorded `plan`: 7.153, 2026-03-01T12:00:00Z, 14:05, 10m (ago), or a file")
 	r := withCluster(c, cmd)
@@ -219,8 +221,11 @@ func explainCommand(c *console) *cobra.Command {
 		if len(args) > 1 {
 			node = args[1]
 		}
+		if len(modules) > 0 && at == "" {
+			return usage("--module is for --at: what is in force now the cluster has")
+		}
 		if at != "" {
-			return r.explainAt(cmd.Context(), at, strings.Join(args[:min(1, len(args))], ""), node, all)
+			return r.explainAt(cmd.Context(), modules, at, strings.Join(args[:min(1, len(args))], ""), node, all)
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			a, err := client.Explain(ctx, keyspace, index, node)
