@@ -26,6 +26,9 @@ func TestForgettingTellsOfPlans(t *testing.T) {
 		if len(list.Plans) > 0 && len(list.Plans[0].Modules) == 1 {
 			break
 		}
+		if i == 200 {
+			t.Fatalf("no plan is recorded with the module: %+v", list.Plans)
+		}
 	}
 	node.at(t, 0, "", "policy", "reset", "spare")
 	if out, errs := node.at(t, 0, "", "policy", "forget", "spare"); out != "policy spare: forgotten, with version 1\n" ||
