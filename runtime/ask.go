@@ -53,7 +53,7 @@ type ask struct {
 	err      error
 }
 
-// check finds the slot that all keys share, and refuses what exceeds a limit.
+// check finds the slot that all keys share, and refuses what exceeds a limit: of one operation, or of all together.
 func (a *ask) check() (slot shards.Slot, err error) {
 	first := true
 	see := func(key, value []byte) error {
@@ -77,7 +77,10 @@ func (a *ask) check() (slot shards.Slot, err error) {
 			return 0, err
 		}
 	}
-	return slot, nil
+	if len(a.txn.Ops)+len(a.txn.Guards) > 1 {
+		err = a.txn.Validate()
+	}
+	return slot, err
 }
 
 // what names the ask in traces.

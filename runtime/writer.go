@@ -17,7 +17,8 @@ type WriterOptions struct {
 	// Linger is how long a write waits for others of its shard before the batch is sent. Default 1 ms.
 	Linger time.Duration
 
-	// BatchOps and BatchBytes end a batch before Linger has passed. Default 256 operations, 256 KiB of keys and values.
+	// BatchOps and BatchBytes end a batch before Linger has passed, as do Flush, Close, and a write for which there is no room. Default 256
+	// operations, 256 KiB of keys and values.
 	BatchOps   int
 	BatchBytes int
 
@@ -53,6 +54,7 @@ type Writer struct {
 	idle    *sync.Cond             // signalled when nothing is pending
 	answers map[int][]*writerBatch // by shard's index: to be reported, by a goroutine of their own
 	pending int
+	waiting int // for what lingers to be sent: Flush, Close, and Writes for which there is no room
 	closed  bool
 	sending sync.WaitGroup
 }
@@ -84,7 +86,7 @@ func (s *Store) Writer(o WriterOptions) (*Writer, error) {
 
 // Write takes one operation, made with Put, Delete or Increment, and returns; it waits only while too many are pending. report,
 // which may be nil, is called once with what came of it, from another goroutine: it must be quick, since what waits to be reported is
-// not pending any more, and may write again. The
+// not pending any more, and may write again, but not wait for the Writer (Flush, Close), which waits for it. The
 // key's and the value's bytes must not be changed before that. The error says that the operation was not taken: ctx has
 // ended, the Writer is closed, or the operation is none (KindInvalid).
 func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) error {
@@ -98,16 +100,48 @@ func (w *Writer) Write(ctx context.Context, op Op, report func(Outcome, error)) 
 	if err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	select {
-	case w.room <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := w.makeRoom(ctx); err != nil {
+		return err
 	}
 	if !w.enqueue(w.store.space.ShardOf(slot), queuedWrite{a.txn.Ops[0], report}) {
 		<-w.room
 		return ErrWriterClosed
 	}
 	return nil
+}
+
+// makeRoom waits until one more may be pending, and has what lingers sent meanwhile.
+func (w *Writer) makeRoom(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case w.room <- struct{}{}:
+		return nil
+	default:
+	}
+	w.mu.Lock()
+	w.hurry()
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.waiting--
+		w.mu.Unlock()
+	}()
+	select {
+	case w.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hurry has nothing linger until waiting is lowered again. It is called with the mutex held.
+func (w *Writer) hurry() {
+	w.waiting++
+	for _, q := range w.queues {
+		q.hurry()
+	}
 }
 
 func (w *Writer) enqueue(index int, q queuedWrite) bool {
@@ -125,7 +159,7 @@ func (w *Writer) enqueue(index int, q queuedWrite) bool {
 	}
 	queue.ops = append(queue.ops, q)
 	queue.bytes += len(q.op.Key) + len(q.op.Value)
-	if len(queue.ops) >= w.options.BatchOps || queue.bytes >= w.options.BatchBytes {
+	if len(queue.ops) >= w.options.BatchOps || queue.bytes >= w.options.BatchBytes || w.waiting > 0 {
 		queue.hurry()
 	}
 	return true
@@ -171,7 +205,11 @@ func (w *Writer) take(index int, q *writerQueue) *writerBatch {
 	}
 	n, bytes := 0, 0
 	for n < len(q.ops) && n < w.options.BatchOps && (n == 0 || bytes < w.options.BatchBytes) {
-		bytes += len(q.ops[n].op.Key) + len(q.ops[n].op.Value)
+		size := len(q.ops[n].op.Key) + len(q.ops[n].op.Value)
+		if n > 0 && bytes+size > store.MaxTxn {
+			break // together they would be refused
+		}
+		bytes += size
 		n++
 	}
 	b := &writerBatch{writes: q.ops[:n:n], txns: make([]store.Txn, n), outcomes: make([]Outcome, n), errs: make([]error, n)}
@@ -179,7 +217,7 @@ func (w *Writer) take(index int, q *writerQueue) *writerBatch {
 		b.txns[i].Ops = []store.Op{b.writes[i].op}
 	}
 	q.ops, q.bytes = append([]queuedWrite(nil), q.ops[n:]...), q.bytes-bytes
-	if len(q.ops) >= w.options.BatchOps || q.bytes >= w.options.BatchBytes || w.closed {
+	if len(q.ops) >= w.options.BatchOps || q.bytes >= w.options.BatchBytes || w.waiting > 0 || w.closed {
 		q.hurry()
 	}
 	return b
@@ -231,9 +269,8 @@ func (w *Writer) Flush(ctx context.Context) error {
 	defer stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, q := range w.queues {
-		q.hurry()
-	}
+	w.hurry()
+	defer func() { w.waiting-- }()
 	for w.pending > 0 {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -153,7 +154,11 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 		failAll(w, s.down)
 		return
 	}
-	writes, grows := inspect(w, now)
+	writes, grows, err := inspect(w, now)
+	if err != nil {
+		failAll(w, &shards.Error{Kind: shards.KindInvalid, Shard: s.name, Err: err})
+		return
+	}
 	listed := false // a round has the work
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -183,8 +188,9 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 	s.dirty.Store(true)
 }
 
-// inspect stamps the time on every transaction, and says whether any writes, and whether any could need more memory.
-func inspect(w Work, now int64) (writes, grows bool) {
+// inspect stamps the time on every transaction, and says whether any writes, and whether any could need more memory. The error is
+// about one that could be read neither from a log nor by another copy: it must come into none.
+func inspect(w Work, now int64) (writes, grows bool, err error) {
 	for i := range w.Len() {
 		t := w.Txn(i)
 		t.Time = now
@@ -193,8 +199,11 @@ func inspect(w Work, now int64) (writes, grows bool) {
 		}
 		writes = true
 		grows = grows || !shrinks(t)
+		if len(t.Ops)+len(t.Guards) > 1 { // who hands in one alone has looked at its key and value
+			err = cmp.Or(err, t.Validate())
+		}
 	}
-	return writes, grows
+	return writes, grows, err
 }
 
 // readOnly says that a transaction needs no order: a guard does, since it speaks of the moment of the writes.
@@ -283,7 +292,7 @@ func (s *Shard) list(w Work, b *Batch) bool {
 	g.work, g.batch = w, b
 	if g.to-g.from > replica.MaxPayload {
 		r.payload, r.count = r.payload[:g.from], r.count-g.count
-		failAll(w, fmt.Errorf("%w: writes of %d bytes together, at most %d: send fewer at once", store.ErrTooLarge, g.to-g.from, replica.MaxPayload))
+		failAll(w, &shards.Error{Kind: shards.KindInvalid, Shard: s.name, Err: fmt.Errorf("%w: writes of %d bytes together, at most %d: send fewer at once", store.ErrTooLarge, g.to-g.from, replica.MaxPayload)})
 		return false
 	}
 	if b != nil {

@@ -1,0 +1,110 @@
+package runtime
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/store"
+)
+
+// A batch that neither the log nor another node could be read from is refused. It was acknowledged, and cost the shard when its node died, or ended the program.
+func TestBatchBeyondATransactionIsRefused(t *testing.T) {
+	s := open(t, start(t, Config{Data: t.TempDir()}), "default")
+	ops := make([]Op, store.MaxOps+1)
+	for i := range ops {
+		ops[i] = Increment("{b}n", 1)
+	}
+	ops[0] = Require("{b}n", 0) // it counts
+	if _, err := s.Batch(t.Context(), ops...); !invalidKind(err) || !errors.Is(err, store.ErrTooLarge) || !strings.Contains(err.Error(), "65537 operations") {
+		t.Errorf("%d operations: %v", len(ops), err)
+	}
+	if out, err := s.Batch(t.Context(), ops[:store.MaxOps]...); err != nil || out[store.MaxOps-1].Int != store.MaxOps-1 {
+		t.Errorf("as many as there may be: %v", err)
+	}
+	half := make([]byte, store.MaxTxn/2)
+	if _, err := s.Batch(t.Context(), Put("{b}x", half), Put("{b}y", half)); !invalidKind(err) || !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("more bytes than a transaction has: %v", err)
+	}
+}
+
+func TestOptionsThatContradict(t *testing.T) {
+	s := open(t, start(t, Config{}), "default")
+	ctx := t.Context()
+	read := must[uint64](t)(s.Put(ctx, "k", []byte("read")))
+	must[uint64](t)(s.Put(ctx, "k", []byte("somebody else's")))
+	if _, err := s.CompareAndSet(ctx, "k", read, []byte("mine"), IfPresent()); !errors.Is(err, ErrConflict) {
+		t.Errorf("a key that another has changed is set, since it is there: %v", err)
+	}
+	if _, err := s.Put(ctx, "k", []byte("mine"), IfPresent(), IfVersion(read)); !errors.Is(err, ErrConflict) {
+		t.Errorf("the same the other way round: %v", err)
+	}
+	must[uint64](t)(s.CompareAndSet(ctx, "new", 0, nil, IfAbsent()))
+	for name, options := range map[string][]Option{
+		"absent, present":       {IfAbsent(), IfPresent()},
+		"present, absent":       {IfPresent(), IfAbsent()},
+		"a version, absent":     {IfVersion(7), IfAbsent()},
+		"absent, a version":     {IfAbsent(), IfVersion(7)},
+		"two versions":          {IfVersion(7), IfVersion(8)},
+		"none, present":         {IfVersion(0), IfPresent()},
+		"a TTL, the old one":    {TTL(time.Hour), KeepTTL()},
+		"the old one, a TTL":    {KeepTTL(), TTL(time.Hour)},
+		"the old one, for ever": {KeepTTL(), ExpireAt(time.Time{})},
+	} {
+		if _, err := s.Put(ctx, "x", nil, options...); !invalidKind(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := s.Delete(ctx, "x", IfAbsent(), IfPresent()); !invalidKind(err) {
+		t.Errorf("a delete: %v", err)
+	}
+	if _, err := s.Batch(ctx, Put("x", nil, IfAbsent(), IfPresent())); !invalidKind(err) {
+		t.Errorf("a batch: %v", err)
+	}
+}
+
+// Flush, and a write for which there is no room, wait for no other writes.
+func TestWriterDoesNotLingerForNothing(t *testing.T) {
+	s := open(t, start(t, Config{Keyspaces: []shards.Keyspace{{Name: "one", Shards: 1, Durability: shards.DurabilityMemory}}}), "one")
+	began := time.Now()
+	w := must[*Writer](t)(s.Writer(WriterOptions{Linger: time.Hour, BatchOps: 100}))
+	for range 350 {
+		if err := w.Write(t.Context(), Increment("n", 1), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w = must[*Writer](t)(s.Writer(WriterOptions{Linger: time.Hour, MaxPending: 10}))
+	for range 350 {
+		if err := w.Write(t.Context(), Increment("n", 1), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := must[int64](t)(s.Increment(t.Context(), "n", 0)); n != 700 || time.Since(began) > time.Minute {
+		t.Errorf("%d of 700 after %v", n, time.Since(began))
+	}
+}
+
+// What is in bounds alone is not refused since BatchBytes would have it sent with something else.
+func TestWriterBatchFitsATransaction(t *testing.T) {
+	s := open(t, start(t, Config{}), "default")
+	w := must[*Writer](t)(s.Writer(WriterOptions{BatchBytes: 1 << 30}))
+	value := make([]byte, 40<<20)
+	q := &writerQueue{full: make(chan struct{}, 1)}
+	for range 5 {
+		q.ops = append(q.ops, queuedWrite{op: store.Op{Kind: store.OpSet, Value: value}})
+		q.bytes += len(value)
+	}
+	for _, want := range []int{2, 2, 1} {
+		if b := w.take(0, q); b.Len() != want {
+			t.Errorf("%d values of 40 MiB in one batch, %d are left", b.Len(), len(q.ops))
+		}
+	}
+}
