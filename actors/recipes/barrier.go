@@ -84,21 +84,24 @@ func NewBarrier(h *virtual.Host, name string) Barrier {
 }
 
 // Wait returns when so many sessions wait here, and says how often the barrier had opened before. All should name the same number.
-// One whose session ends, or whose ctx does, is not counted any more.
+// One whose session ends, or whose ctx does, is not counted any more; a session that waits here twice counts once, until both have given up.
 func (b Barrier) Wait(ctx context.Context, s *Session, parties int) (generation uint64, err error) {
 	if err := cmp.Or(s.open(), virtual.CheckText("name", b.id.Name)); err != nil {
 		return 0, err
 	}
-	p, err := virtual.Call[arrival, passage](ctx, b.host, b.id, "arrive", arrival{s.name, parties})
-	if err == nil && !p.Open {
-		err = s.await(ctx, func() (bool, int, error) {
+	err = s.at(ctx, b.id, func() (bool, error) {
+		p, err := virtual.Call[arrival, passage](ctx, b.host, b.id, "arrive", arrival{s.name, parties})
+		generation = p.Generation
+		if err != nil || p.Open {
+			return false, err
+		}
+		return false, s.await(ctx, func() (bool, int, error) {
 			now, err := virtual.Call[struct{}, passage](ctx, b.host, b.id, "look", struct{}{})
-			return now.Generation > p.Generation, 1, err
+			return now.Generation > generation, 1, err
 		})
-	}
+	})
 	if err != nil {
-		s.leave(ctx, b.id)
 		return 0, err
 	}
-	return p.Generation, nil
+	return generation, nil
 }

@@ -106,16 +106,18 @@ func enter(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session, valu
 	if err := cmp.Or(s.open(), virtual.CheckText("name", id.Name), virtual.CheckText("value", value)); err != nil {
 		return 0, err
 	}
-	err = s.await(ctx, func() (bool, int, error) {
-		if s.Over() {
-			return false, 0, ErrSessionOver
-		}
-		st, err := virtual.Call[claiming, standing](ctx, h, id, "claim", claiming{Session: s.name, Value: value})
-		token = st.Token
-		return token > 0, st.Ahead, err
+	err = s.at(ctx, id, func() (bool, error) {
+		err := s.await(ctx, func() (bool, int, error) {
+			if s.Over() {
+				return false, 0, ErrSessionOver
+			}
+			st, err := virtual.Call[claiming, standing](ctx, h, id, "claim", claiming{Session: s.name, Value: value})
+			token = st.Token
+			return token > 0, st.Ahead, err
+		})
+		return err == nil, err
 	})
 	if err != nil {
-		s.leave(ctx, id)
 		return 0, err
 	}
 	return token, nil
@@ -125,6 +127,7 @@ func leave(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session) erro
 	if s == nil {
 		return errNoSession
 	}
+	s.letGo(id)
 	_, err := virtual.Call[string, struct{}](ctx, h, id, "leave", s.name)
 	return err
 }
@@ -141,18 +144,23 @@ func NewLock(h *virtual.Host, name string) Lock {
 }
 
 // Acquire waits until the session holds the lock, first come, first served, and gives the fencing token: greater than those of all
-// that held it before. A session that holds it already gets the same token again. Error: ErrSessionOver, that of ctx, or the actor's.
+// that held it before. A session that holds it already gets the same token again. After an error the session neither holds the lock nor
+// waits for it, but by other calls: what one got stays, and those that wait go on. Error: ErrSessionOver, that of ctx, or the actor's.
 func (l Lock) Acquire(ctx context.Context, s *Session) (token uint64, err error) {
 	return enter(ctx, l.host, l.id, s, "")
 }
 
-// TryAcquire takes the lock if it is free; token 0: it is not.
+// TryAcquire takes the lock if it is free; token 0: it is not. Errors are as for Acquire.
 func (l Lock) TryAcquire(ctx context.Context, s *Session) (token uint64, err error) {
 	if err := cmp.Or(s.open(), virtual.CheckText("name", l.id.Name)); err != nil {
 		return 0, err
 	}
-	st, err := virtual.Call[claiming, standing](ctx, l.host, l.id, "claim", claiming{Session: s.name, Try: true})
-	return st.Token, err
+	err = s.at(ctx, l.id, func() (bool, error) {
+		st, err := virtual.Call[claiming, standing](ctx, l.host, l.id, "claim", claiming{Session: s.name, Try: true})
+		token = st.Token
+		return err == nil && token > 0, err
+	})
+	return token, err
 }
 
 // Release lets the next one have it. That the session does not hold it is no error.
@@ -175,7 +183,8 @@ func NewElection(h *virtual.Host, name string) Election {
 }
 
 // Campaign waits until the session leads, and gives its term, greater than all before. value is what others are to know of the
-// leader, such as its address. The leader leads until it resigns or its session is over: see Session.Done.
+// leader, such as its address, and stays what the session said first. The leader leads until it resigns or its session is over: see
+// Session.Done. Errors are as for Lock.Acquire.
 func (e Election) Campaign(ctx context.Context, s *Session, value string) (term uint64, err error) {
 	return enter(ctx, e.host, e.id, s, value)
 }

@@ -145,6 +145,9 @@ type Session struct {
 	done   chan struct{}
 	cancel func()
 	work   sync.WaitGroup
+
+	mu     sync.Mutex
+	places map[virtual.ID]*place // where something goes on in this process; nil: nowhere yet
 }
 
 // Open begins a session, and renews it until it is closed. ttl is how long it outlives its process: from a second to an hour.

@@ -1,0 +1,89 @@
+package recipes
+
+import (
+	"context"
+
+	"github.com/troupe-actors/troupe/actors/virtual"
+)
+
+// place is what this process does with a session at one lock, election or barrier. The actor knows the session alone: of two calls that wait
+// there, or of one that holds and one that asks again, the one that gives up must not give up for the other.
+type place struct {
+	asking  int           // calls under way
+	held    bool          // one of them has got what it wanted, and nobody has let it go since
+	leaving chan struct{} // closed when the last that gave up has said so; nil: none has to
+}
+
+// at runs a call of the session that asks something of a lock, an election or a barrier, and says whether the session holds it then. When the last
+// call fails without that, the session leaves.
+func (s *Session) at(ctx context.Context, id virtual.ID, ask func() (held bool, err error)) error {
+	p, err := s.come(ctx, id)
+	if err != nil {
+		return err
+	}
+	held, err := ask()
+	s.mu.Lock()
+	p.asking--
+	p.held = p.held || held
+	leaves := err != nil && p.asking == 0 && !p.held
+	if leaves {
+		p.leaving = make(chan struct{})
+	}
+	s.tidy(id)
+	s.mu.Unlock()
+	if leaves {
+		s.leave(ctx, id)
+		s.mu.Lock()
+		close(p.leaving)
+		p.leaving = nil
+		s.tidy(id)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// come waits until nobody leaves any more: what is asked must not be undone by that.
+func (s *Session) come(ctx context.Context, id virtual.ID) (*place, error) {
+	for {
+		s.mu.Lock()
+		p := s.places[id]
+		if p == nil {
+			if s.places == nil {
+				s.places = map[virtual.ID]*place{}
+			}
+			p = &place{}
+			s.places[id] = p
+		}
+		leaving := p.leaving
+		if leaving == nil {
+			p.asking++
+			s.mu.Unlock()
+			return p, nil
+		}
+		s.mu.Unlock()
+		select {
+		case <-leaving:
+		case <-s.done:
+			return nil, ErrSessionOver
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// letGo notes that the session is to hold something no more.
+func (s *Session) letGo(id virtual.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[id]; p != nil {
+		p.held = false
+		s.tidy(id)
+	}
+}
+
+// tidy forgets a place where nothing goes on. It is called with the mutex held.
+func (s *Session) tidy(id virtual.ID) {
+	if p := s.places[id]; p.asking == 0 && !p.held && p.leaving == nil {
+		delete(s.places, id)
+	}
+}
