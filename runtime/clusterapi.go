@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,7 +219,7 @@ func (c clusterAPI) Propose(ctx context.Context, command *cluster.Command) (clus
 		return cluster.Outcome{}, err
 	}
 	if command.Keyspace != nil {
-		if err := c.node.keepable(ctx, &command.Keyspace.Keyspace); err != nil {
+		if err := cmp.Or(c.node.keepable(ctx, &command.Keyspace.Keyspace), c.node.staysWhole(&command.Keyspace.Keyspace)); err != nil {
 			return cluster.Outcome{}, err
 		}
 	}

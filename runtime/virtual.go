@@ -27,8 +27,8 @@ func (n *Node) Actors() *virtual.Host { return n.actors }
 
 // Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet: with 64
 // shards, one replica, and fsync, or in memory if this node has no data folder. It should
-// be called on every node that holds copies, and before the first call. The error wraps ErrConfig or ErrClosed, or is what the cluster
-// says.
+// be called on every node that holds copies, and before the first call. The error wraps ErrConfig, as for a keyspace that gives up keys when
+// it is full (Eviction), or ErrClosed, or is what the cluster says.
 func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 	if n.stopped.Load() {
 		return errClosed
@@ -51,6 +51,9 @@ func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 
 // makeActorKeyspace makes a keyspace for actors, if the cluster has none of that name.
 func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
+	if known := n.state().KeyspaceByName(name); known != nil && evicting(&known.Keyspace) {
+		return errEvicting(&known.Keyspace)
+	}
 	if _, err := n.named(name); err == nil {
 		return nil
 	}

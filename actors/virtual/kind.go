@@ -194,7 +194,7 @@ func (k *Kind) Keyspace() string { return k.keyspace }
 type Option func(*Kind)
 
 // InKeyspace has the actors live in another keyspace than "actors": how many copies there are, and how durable what they did is
-// when a call returns, are settings of the keyspace.
+// when a call returns, are settings of the keyspace. One that gives up keys when it is full is none for actors: Register refuses it.
 func InKeyspace(name string) Option { return func(k *Kind) { k.keyspace = name } }
 
 // IdleAfter is how long an activation stays in memory after its last message. Default 5 min. What the actor keeps is in its
