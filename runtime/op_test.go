@@ -24,6 +24,9 @@ func TestBatchBeyondATransactionIsRefused(t *testing.T) {
 	if out, err := s.Batch(t.Context(), ops[:store.MaxOps]...); err != nil || out[store.MaxOps-1].Int != store.MaxOps-1 {
 		t.Errorf("as many as there may be: %v", err)
 	}
+	if _, err := s.DeletePrefix(t.Context(), strings.Repeat("k", store.MaxKey+1)); !invalidKind(err) || !errors.Is(err, store.ErrTooLarge) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a prefix that no key can have: %v", err)
+	}
 	half := make([]byte, store.MaxTxn/2)
 	if _, err := s.Batch(t.Context(), Put("{b}x", half), Put("{b}y", half)); !invalidKind(err) || !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("more bytes than a transaction has: %v", err)

@@ -208,10 +208,14 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// DeletePrefix removes all keys that start with prefix and says how many. Each shard does its part as one step.
+// DeletePrefix removes all keys that start with prefix and says how many. Each shard does its part as one step. A prefix that is longer than
+// keys may be is refused with KindInvalid.
 func (s *Store) DeletePrefix(ctx context.Context, prefix string) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
+	}
+	if len(prefix) > store.MaxKey {
+		return 0, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("prefix of %d bytes: %w", len(prefix), store.ErrTooLarge)}
 	}
 	ctx, span := s.enter(ctx, "delete prefix")
 	asks := make([]ask, s.space.Shards)

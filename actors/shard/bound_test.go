@@ -21,6 +21,7 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 		half := make([]byte, store.MaxTxn/2)
 		for name, txn := range map[string]store.Txn{
 			"one guard too many": {Guards: []store.Guard{{If: store.IfAbsent, Key: []byte("k")}}, Ops: long},
+			"a long prefix":      {Ops: []store.Op{{Kind: store.OpDeletePrefix, Key: half[:store.MaxKey+1]}}},
 			"too many bytes":     {Ops: []store.Op{{Kind: store.OpSet, Key: []byte("k"), Value: half}, {Kind: store.OpSet, Key: []byte("l"), Value: half}}},
 		} {
 			a := &answers{txns: []store.Txn{txn}}

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -199,8 +198,8 @@ func inspect(w Work, now int64) (writes, grows bool, err error) {
 		}
 		writes = true
 		grows = grows || !shrinks(t)
-		if len(t.Ops)+len(t.Guards) > 1 { // who hands in one alone has looked at its key and value
-			err = cmp.Or(err, t.Validate())
+		if err == nil {
+			err = t.Validate()
 		}
 	}
 	return writes, grows, err
