@@ -18,7 +18,8 @@ type ScanOptions struct {
 	Reverse bool   // from the last key to the first
 }
 
-// Entry is one key that a scan has come to. Key and Value are views: they are valid until the next step.
+// Entry is one key that a scan has come to. Key and Value are views: they are valid until the next step, and nobody may write into them, since
+// they can be what the shard itself holds. Who keeps or changes them makes a copy.
 type Entry struct {
 	Key      []byte
 	Value    []byte

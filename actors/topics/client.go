@@ -139,7 +139,7 @@ type Record struct {
 }
 
 // Once names a publication, so that it is kept once however often it is tried: the producer's name and a number that rises with each
-// of its publications. The zero value names none. Each partition knows the last one of a producer, for a day after it. Publish chooses the partition,
+// of its publications. The zero value names none, and a number without a producer is refused. Each partition knows the last one of a producer, for a day after it. Publish chooses the partition,
 // and if a topic has got more of them between two tries it chooses the same only in the Client that tried before: it remembers the last 4096 that
 // failed, and as many that did not. Where another Client may try again, say after a restart, and the topic may grow meanwhile, the producer
 // chooses the partition itself and keeps it with its number: PublishTo.
@@ -174,6 +174,9 @@ func (c *Client) PublishTo(ctx context.Context, topic string, partition int, lis
 		if err := virtual.CheckText("the key of a message", list[i].Key); err != nil {
 			return Position{}, err
 		}
+	}
+	if once.Producer == "" && once.Seq != 0 {
+		return Position{}, fmt.Errorf("topics: publication %d has no producer, and would be kept again when it is tried again: Once names both, or neither", once.Seq)
 	}
 	if err := cmp.Or(virtual.CheckText("producer", once.Producer), c.exists(ctx, topic, partition)); err != nil {
 		return Position{}, err

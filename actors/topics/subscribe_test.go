@@ -85,6 +85,9 @@ func TestNamesAndKeysAreText(t *testing.T) {
 		must[Config](t)(c.Create(ctx, "t", Config{}))
 		_, created := c.Create(ctx, bad, Config{})
 		_, keyed := c.Publish(ctx, "t", Record{Key: bad}, Once{})
+		if at, err := c.Publish(ctx, "t", Record{}, Once{Seq: 7}); err == nil || at != (Position{}) {
+			t.Errorf("a number of nobody: %+v, %v", at, err)
+		}
 		_, produced := c.Publish(ctx, "t", Record{}, Once{bad, 1})
 		_, read := c.Committed(ctx, "t", 0, bad)
 		_, polled := c.Join(bad, 0, "t").Poll(ctx, 1, 0)

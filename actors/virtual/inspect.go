@@ -118,6 +118,7 @@ func CompareNames(a, b string) int { return strings.Compare(escape.Replace(a), e
 // unless a try of the question was lost; such a one, and one that has cleared itself (Context.Clear), is there as blank for ten minutes, if those
 // are asked for. Who has kept something else stays. Errors are like those of Storage.Read.
 func (h *Host) Kept(ctx context.Context, shard shards.ShardID, kind, after string, limit int, blank bool) (list []KeptActor, more bool, err error) {
+	limit = max(limit, 0)
 	// The key of a name ends with }, hence it stands behind those of names that it begins, up to "|":
 	//
 	//	by name   a   a1   a10   b          by key   s/{k/a10}   s/{k/a1}   s/{k/a}   s/{k/b}

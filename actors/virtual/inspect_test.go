@@ -95,6 +95,9 @@ func TestKept(t *testing.T) {
 		if got, more, err = w.hosts["a"].Kept(t.Context(), 0, "box", "", 1, false); err != nil || more || !slices.Equal(got, want[1:2]) {
 			t.Errorf("without those that are blank: %+v, more %v, %v", got, more, err)
 		}
+		if got, more, err = w.hosts["a"].Kept(t.Context(), 0, "box", "", -1, true); err != nil || !more || len(got) != 0 {
+			t.Errorf("less than none: %+v, more %v, %v", got, more, err)
+		}
 		if _, _, err := w.hosts["b"].Kept(t.Context(), 0, "box", "", 10, true); !passing(err) {
 			t.Errorf("where the shard is not led: %v", err)
 		}
