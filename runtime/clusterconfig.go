@@ -88,14 +88,17 @@ func (c *Config) validateCluster() error {
 	if !slices.Contains([]string{GuestsCompiled, GuestsInterpreted, GuestsOff}, c.Guests) {
 		return invalid("guests %q; must be compiled, interpreted or off", c.Guests)
 	}
-	if c.Patience < 0 {
-		return invalid("patience %v must not be negative", c.Patience)
+	if c.Patience < 0 || c.Patience > longestPatience {
+		return invalid("patience %v must not be negative, nor above %v", c.Patience, longestPatience)
 	}
 	if _, err := c.peerCertificate(); err != nil {
 		return err
 	}
 	return c.validateTimes()
 }
+
+// longestPatience bounds Config.Patience: what may be tried again for so long is remembered for twice that.
+const longestPatience = 24 * time.Hour
 
 func attributeText(s string) bool { return len(s) <= 255 && plainText(s) }
 

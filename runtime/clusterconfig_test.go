@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math"
 	"math/big"
 	"net"
 	"os"
@@ -65,6 +66,7 @@ func TestClusterConfigIsChecked(t *testing.T) {
 		"17 replicas":                           {Replicas: 17},
 		"must be auto, always or never":         {Redirect: "sometimes"},
 		"patience -1s":                          {Patience: -time.Second},
+		"nor above 24h0m0s":                     {Patience: math.MaxInt64},
 		"tick 1µs":                              {Tick: time.Microsecond},
 		"heartbeat 10ms must be from 50ms":      {Heartbeat: 10 * time.Millisecond},
 		"election 250ms must be from 300ms":     {Election: 250 * time.Millisecond},

@@ -97,7 +97,7 @@ type Config struct {
 
 	// Patience is how long an operation of a Store, of a Redis or HTTP client, or a call of an actor is tried while its shard has no
 	// primary that answers, if its own context does not end before. It counts from the first try, but for a call of an actor, which may
-	// wait for its turn first: then from the first that failed. A first try that takes long may add a fifth. Default 5 s.
+	// wait for its turn first: then from the first that failed. A first try that takes long may add a fifth. At most 24 h; default 5 s.
 	Patience time.Duration
 
 	// ActorMemory bounds what virtual actors in memory need, in bytes, as far as it can be told from their states: beyond it those that
