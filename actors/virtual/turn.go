@@ -18,6 +18,9 @@ import (
 // Turn is the handling of one message. It belongs to the handler until that returns: who uses it later, on a goroutine that the handler has left
 // behind, has an error, or a line in the log where there is none to return, and nothing is done. What is set, sent and reminded takes effect
 // together with the change of the state, or not at all.
+//
+// One goroutine at a time uses a Turn, a Context or a Reading. Goroutines that a handler starts and waits for hand it what they have found, and it
+// sets and sends that: where two of them do so themselves, Go may end the whole process (concurrent map writes).
 type Turn struct {
 	ctx     context.Context
 	m       *message
