@@ -33,6 +33,10 @@ type Consumer struct {
 	held    []cursor      // in order
 	turn    int           // of the partition that is asked first
 	left    bool          // it was closed
+
+	// rests are partitions, by their actors' names, that did not answer, and until when they are left out; also if they are given to the member anew,
+	// since it was silent for so long.
+	rests map[string]time.Time
 }
 
 // cursor is a partition that the consumer works on, and what it reads next.
@@ -52,7 +56,7 @@ type Records struct {
 // Join makes a member of a group; it takes part from its first Poll on. A member that does not Poll for its session timeout (0: 10 s)
 // is dismissed, and its partitions go to others: so the timeout is above the longest time that the work on one Poll takes.
 func (c *Client) Join(group string, timeout time.Duration, topics ...string) *Consumer {
-	return &Consumer{client: c, group: group, name: rand.Text(), topics: topics, timeout: cmp.Or(timeout, defaultTimeout)}
+	return &Consumer{client: c, group: group, name: rand.Text(), topics: topics, timeout: cmp.Or(timeout, defaultTimeout), rests: map[string]time.Time{}}
 }
 
 // Name is unique.
@@ -69,7 +73,8 @@ func (m *Consumer) Holds() (list []Assignment) {
 // Poll gives the next messages of one of the member's partitions, at most so many. If there are none it waits for some, as long as it
 // is told; then there are no Messages. With the call the member says that it is done with what it got before: if a partition is
 // taken from it, what it has not committed by now goes to another. ErrNoTopic if one of the topics was not created, or was deleted: the member
-// takes no part before all are there, and may Poll again. ErrLeft after Close.
+// takes no part before all are there, and may Poll again. ErrLeft after Close. The error of a partition whose shard nobody leads says so after the
+// node's patience; the next Polls ask the others alone for a while, so that they go on.
 func (m *Consumer) Poll(ctx context.Context, most int, wait time.Duration) (Records, error) {
 	if m.left {
 		return Records{}, ErrLeft
@@ -111,21 +116,39 @@ func (m *Consumer) meet(ctx context.Context) error {
 	return nil
 }
 
-// read asks each partition once, another one first each time.
+// read asks each partition once, another one first each time. One that did not answer is left out for a while, unless all are: so long that
+// those which do not answer take less than half of the time, however many they are.
 func (m *Consumer) read(ctx context.Context, most int) (Records, error) {
 	for range m.held {
 		m.turn++
-		at := &m.held[m.turn%len(m.held)]
+		at, now := &m.held[m.turn%len(m.held)], time.Now()
+		name, resting := PartitionName(at.Topic, at.Partition), m.resting(now)
+		if m.rests[name].After(now) && resting < len(m.held) {
+			continue
+		}
 		b, err := m.client.read(ctx, at.Topic, at.Partition, request{at.next, most})
 		if err != nil {
+			if ctx.Err() == nil {
+				m.rests[name] = time.Now().Add(time.Duration(2*(resting+1)) * time.Since(now))
+			}
 			return Records{}, err
 		}
+		delete(m.rests, name)
 		if n := len(b.Messages); n > 0 {
 			at.next = b.Messages[n-1].Offset + 1
 			return Records{at.Topic, at.Partition, at.Generation, b.Messages}, nil
 		}
 	}
 	return Records{}, nil
+}
+
+func (m *Consumer) resting(now time.Time) (n int) {
+	for i := range m.held {
+		if m.rests[PartitionName(m.held[i].Topic, m.held[i].Partition)].After(now) {
+			n++
+		}
+	}
+	return n
 }
 
 // The pauses between heartbeats while the member waits for a partition: until the group has heard how many a topic has, or another
