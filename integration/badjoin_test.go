@@ -48,13 +48,15 @@ func TestBadJoins(t *testing.T) {
 		must(t, m.Stop(soon(t)))
 		backup := filepath.Join(t.TempDir(), "backup")
 		must(t, os.CopyFS(backup, os.DirFS(m.Config.Data)))
+		old := m.Config
+		old.Data = backup
 		for range 2 {
 			p.restart(m)
 			must(t, m.Stop(soon(t)))
+			for range 2 { // a supervisor tries again: the life that each try begins is the same one
+				refusesToStart(t, &old, "a life of this node that is past", "start the node on its newer folder")
+			}
 		}
-		old := m.Config
-		old.Data = backup
-		refusesToStart(t, &old, "a life of this node that is past", "start the node on its newer folder")
 		p.restart(m)
 	})
 	t.Run("a cluster that has forgotten it", func(t *testing.T) {

@@ -101,6 +101,12 @@ func saveIdentity(log *wal.Log, id identity) error {
 	return nil
 }
 
+// stayPast takes back the epoch that a start on an old folder has raised: raised with each try, it would become one that nobody knows yet.
+func stayPast(log *wal.Log, id identity) error {
+	id.Epoch--
+	return saveIdentity(log, id)
+}
+
 // mergeKeyspaces gives the keyspaces that are known with the settings asked for, then the new ones, numbered after all that
 // ever were. A keyspace that is no longer asked for stays: its data is not thrown away by leaving out a flag.
 func mergeKeyspaces(stored, asked []shards.Keyspace) ([]shards.Keyspace, error) {

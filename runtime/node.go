@@ -142,6 +142,9 @@ func (n *Node) join(ctx, background context.Context) error {
 		return err
 	}
 	l, err := n.live(ctx, n.id.Epoch, n.clean, false)
+	if errors.Is(err, metadata.ErrPast) && n.log != nil {
+		return errors.Join(err, stayPast(n.log, n.id))
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package metadata
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -28,6 +29,7 @@ import (
 // was forgotten does not slip in again.
 const (
 	renewPatience = 3 * time.Second // between two looks for the others; the first comes after Config.Patience
+	roundsUnheard = 4               // after so many looks a node that waits where it always was asks by itself
 	mostAsked     = 64              // addresses at once: each round takes others of a large cluster
 )
 
@@ -39,12 +41,15 @@ func (g *Group) renew(ctx context.Context) error {
 		}
 	}
 	say := progress5(g)
-	for patience := g.config.Patience; ; patience = renewPatience {
+	for round, patience := 0, g.config.Patience; ; round, patience = round+1, renewPatience {
 		patient, cancel := context.WithTimeout(ctx, patience)
-		outcome, err := g.Propose(patient, g.rejoin())
+		outcome, err := g.anew(patient)
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil:
 			return takenBack(&outcome)
+		case errors.Is(err, ErrPast):
+			return err
 		}
 		found := g.others(ctx)
 		if ctx.Err() != nil {
@@ -56,11 +61,48 @@ func (g *Group) renew(ctx context.Context) error {
 			}
 			g.meet(f.members)
 		}
-		if back, err := g.callOn(ctx, found); back || err != nil {
-			return err
+		if round >= roundsUnheard || g.unheard(found) {
+			if back, err := g.callOn(ctx, found); back || err != nil {
+				return err
+			}
 		}
 		g.sayWaiting(ctx, say, found, err)
 	}
+}
+
+// ErrPast says that the data folder is an old copy: this node has lived on since on another one.
+var ErrPast = errors.New("the data folder is of a life of this node that is past")
+
+// anew tells the leader of this node's life, once all that was agreed before is known here: if that has this life in it already, this node
+// began it before, on a folder that is a newer one than this, and has acknowledged what this one lacks.
+func (g *Group) anew(ctx context.Context) (cluster.Outcome, error) {
+	if !g.begun.Load() {
+		if err := g.Barrier(ctx); err != nil {
+			return cluster.Outcome{}, err
+		}
+		if m := g.State().Member(g.config.Self.ID); m != nil && m.Epoch >= g.config.Self.Epoch {
+			return cluster.Outcome{}, fmt.Errorf("metadata: %w: epoch %d begins here, and the cluster knows of epoch %d: %s", ErrPast, g.config.Self.Epoch, m.Epoch, pastAdvice)
+		}
+		g.begun.Store(true)
+	}
+	return g.Propose(ctx, g.rejoin())
+}
+
+const pastAdvice = "start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one"
+
+// unheard says whether the members wait in vain for a word of this node, as of one that has moved and does not vote, or know no such node:
+// then it has to call on them. From others the leader hears, and they from it, so that anew can look before it asks.
+func (g *Group) unheard(found []finding) bool {
+	m := g.State().Member(g.config.Self.ID)
+	if m == nil || m.Peer != g.config.Self.Peer {
+		return true
+	}
+	for _, f := range found {
+		if f.err == nil && !slices.ContainsFunc(f.members[:len(f.members)-1], func(a transport.Address) bool { return a.Node == g.config.Self.ID }) {
+			return true
+		}
+	}
+	return false
 }
 
 func takenBack(outcome *cluster.Outcome) error {
@@ -142,8 +184,7 @@ func place(list []string, one string) int {
 func (g *Group) outlived(f *finding) error {
 	for _, m := range f.members {
 		if m.Node == g.config.Self.ID && m.Epoch > g.config.Self.Epoch {
-			return fmt.Errorf("metadata: the data folder is of a life of this node that is past: epoch %d begins here, and %s knows of epoch %d: start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one",
-				g.config.Self.Epoch, f.address, m.Epoch)
+			return fmt.Errorf("metadata: %w: epoch %d begins here, and %s knows of epoch %d: %s", ErrPast, g.config.Self.Epoch, f.address, m.Epoch, pastAdvice)
 		}
 		if m.Node == g.config.Self.ID && m.Epoch == g.config.Self.Epoch && m.Addr != g.config.Self.Peer {
 			return fmt.Errorf("metadata: the data folder is used twice: %s knows of epoch %d of this node at %s, and it begins here at %s as well: if that one runs, start nothing on a copy of its folder; if it does not, start the node on the newer of the two",
@@ -197,6 +238,7 @@ func (g *Group) callOn(ctx context.Context, found []finding) (back bool, err err
 func (g *Group) callOnOne(ctx context.Context, address string) answer {
 	ctx, cancel := context.WithTimeout(ctx, g.config.Patience)
 	defer cancel()
+	g.begun.Store(true)
 	p := Proposal{ID: ProposalID{Proposer: g.config.Self.Raft, Epoch: g.config.Self.Epoch, Sequence: g.sequence.Add(1)}, Command: g.rejoin()}
 	_, body, err := g.config.Wire.CallAddress(ctx, address, transport.KindCommand, encodeProposal(&p))
 	a, _ := judge(body, err)

@@ -253,6 +253,17 @@ func (c *Core) Tick() {
 	c.reconcile()
 }
 
+// ShortError says that the leader counts on entries which this node's log has not. If it still does when all that the Core has to do is
+// done, this node has acknowledged them and lost them since.
+type ShortError struct{ Last, Counted uint64 }
+
+func (e *ShortError) Error() string {
+	return fmt.Sprintf("metadata: %v: its log of the metadata group ends with entry %d, and this node has acknowledged %d: %s, or the disk has lost what was synced to it",
+		ErrPast, e.Last, e.Counted, pastAdvice)
+}
+
+func (e *ShortError) Is(target error) bool { return target == ErrPast }
+
 // Step takes a message from another member. What is not for this node, or not from another one, is refused. Only a ReadIndex
 // round may come from this node: sent to one that led no longer, it was passed on to the new leader, this one.
 func (c *Core) Step(m *raftpb.Message) error {
@@ -260,6 +271,9 @@ func (c *Core) Step(m *raftpb.Message) error {
 	own := m.GetFrom() == c.config.Number && m.GetType() != raftpb.MsgReadIndex
 	if m.GetTo() != c.config.Number || m.GetFrom() == 0 || own || raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom()) {
 		return fmt.Errorf("metadata: %v from %x to %x is not for this node", m.GetType(), m.GetFrom(), m.GetTo())
+	}
+	if last := c.config.Log.Last(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > last {
+		return &ShortError{Last: last, Counted: m.GetCommit()}
 	}
 	err := c.node.Step(m)
 	if errors.Is(err, raft.ErrStepPeerNotFound) {

@@ -154,6 +154,7 @@ func (g *Group) founded(ctx context.Context) error {
 		return err
 	}
 	b.Member = g.config.Self
+	g.begun.Store(true)
 	outcome, err := g.Propose(ctx, &cluster.Command{Bootstrap: &b})
 	if err != nil {
 		return err
@@ -321,6 +322,7 @@ func (g *Group) seeds() (list []string) {
 func (g *Group) joinAt(ctx context.Context, address, want string) (err error, final bool) {
 	patient, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
+	g.begun.Store(true)
 	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(g.rejoin().Join))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err), false

@@ -158,6 +158,7 @@ type Group struct {
 	done    chan struct{} // closed when the loop has ended
 	running sync.WaitGroup
 
+	begun   atomic.Bool   // this process has asked that the cluster take this life in: who finds it there before has an old folder
 	joined  chan struct{} // closed once this life is a member
 	failure atomic.Pointer[error]
 	waits   atomic.Pointer[string] // what stood in the way of becoming a member when it was last tried
@@ -362,7 +363,7 @@ func (g *Group) publish() {
 	}
 	g.state.Store(state)
 	g.status.Store(s)
-	if m := state.Member(g.config.Self.ID); m != nil && m.Epoch == g.config.Self.Epoch && !m.Down {
+	if m := state.Member(g.config.Self.ID); m != nil && m.Epoch == g.config.Self.Epoch && !m.Down && g.begun.Load() {
 		select {
 		case <-g.joined:
 		default:

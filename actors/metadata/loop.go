@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"cmp"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -43,6 +44,7 @@ type loop struct {
 	stand     *time.Timer
 	tries     int
 	voters    voterKeeper
+	broken    error // why this node can take no part any more
 
 	led        bool      // a leader has been known
 	leaderless time.Time // since when none is, if one has been; zero: one is
@@ -168,6 +170,9 @@ func (l *loop) serve(t task) {
 
 // pump carries out all that the Core has to do.
 func (l *loop) pump() error {
+	if l.broken != nil {
+		return l.broken
+	}
 	for l.core.Pending() {
 		l.group.committed.Store(l.core.Committed())
 		l.send(l.core.Begin())
@@ -333,7 +338,16 @@ func (l *loop) receive(r *received) {
 	if from == l.core.Lead().Number {
 		l.silent = 0
 	}
-	if err := l.core.Step(r.message); err != nil {
+	err := l.core.Step(r.message)
+	if short := (*ShortError)(nil); errors.As(err, &short) { // what has come may not be in the log yet
+		if l.broken = l.pump(); l.broken == nil {
+			err = l.core.Step(r.message)
+		}
+		if errors.As(err, &short) {
+			l.broken = cmp.Or(l.broken, err)
+		}
+	}
+	if err != nil {
 		l.group.config.Logger.Debug("a message was refused", "node", r.peer.Node, "error", err)
 	}
 }
