@@ -174,6 +174,7 @@ func TestReroute(t *testing.T) {
 		{"", `{"cancel":{"keyspace":"default","from_node":"n1"}}`, 400, "cancel takes node"},
 		{"", `{"cancel":{"keyspace":"default","node":"n8"}}`, 404, "no node"},
 		{"", `{"swap":{"keyspace":"default","node":"n1"}}`, 400, "there are move, cancel, promote"},
+		{"", `{"swap":{"keyspace":"none","node":"n1"}}`, 400, "there are move, cancel, promote"},
 		{"", `{"allocate_empty":{"keyspace":"default","node":"n1"}}`, 400, "accept_data_loss"},
 		{"", `{"cancel":{"keyspace":"default","node":"n1","accept_data_loss":true}}`, 400, "loses no data"},
 		{"", `{"move":1}`, 400, "not what is expected"},

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -95,12 +96,17 @@ func (s *Server) reroute(x *exchange, q *query) error {
 	return nil
 }
 
+var commandKinds = []CommandKind{CommandMove, CommandCancel, CommandPromote, CommandAllocateReplica, CommandAllocateStale, CommandAllocateEmpty}
+
 // resolve finds the shard and the nodes that a command names.
 func (w WishedCommand) resolve(state *cluster.State) (command RerouteCommand, err error) {
 	if len(w) != 1 {
 		return command, invalid("a command has one name, as in {\"move\":{…}}; this one has %d", len(w))
 	}
 	for kind, t := range w {
+		if !slices.Contains(commandKinds, kind) { // before its target: that of another command is anybody's guess
+			return command, invalid("no command %q; there are move, cancel, promote, allocate_replica, allocate_stale, allocate_empty", clip(string(kind)))
+		}
 		command.Kind = kind
 		row, err := shardOf(state, t.Keyspace, t.Shard)
 		if err != nil {
@@ -123,9 +129,6 @@ func (c *RerouteCommand) place(state *cluster.State, t *CommandTarget) error {
 		from, to = t.FromNode, t.ToNode
 	case CommandCancel:
 		from, to = t.Node, ""
-	case CommandPromote, CommandAllocateReplica, CommandAllocateStale, CommandAllocateEmpty:
-	default:
-		return invalid("no command %q; there are move, cancel, promote, allocate_replica, allocate_stale, allocate_empty", clip(string(c.Kind)))
 	}
 	if c.Kind != CommandMove && (t.FromNode != "" || t.ToNode != "") {
 		return invalid("%s takes node, not from_node or to_node", c.Kind)
