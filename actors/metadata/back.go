@@ -88,7 +88,7 @@ func (g *Group) anew(ctx context.Context) (cluster.Outcome, error) {
 	return g.Propose(ctx, g.rejoin())
 }
 
-const pastAdvice = "start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one"
+const pastAdvice = "start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one; to restore a whole cluster takes the folders of all nodes, of the same stop"
 
 // unheard says whether the members wait in vain for a word of this node, as of one that has moved and does not vote, or know no such node:
 // then it has to call on them. From others the leader hears, and they from it, so that anew can look before it asks.
