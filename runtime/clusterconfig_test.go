@@ -38,8 +38,8 @@ func TestClusterDefaults(t *testing.T) {
 	if c.Host == "" || c.Redirect != RedirectAuto || c.Replicas != 1 || c.firstKeyspaces()[0].Replicas != 1 {
 		t.Errorf("%+v", c)
 	}
-	d := Config{Dev: true, Heartbeat: 130 * time.Millisecond, Replicas: shards.NoReplicas}
-	if err := d.validate(); err != nil || d.Tick != 20*time.Millisecond || d.Election != 300*time.Millisecond || d.Heartbeat != 140*time.Millisecond {
+	d := Config{Dev: true, Heartbeat: 90 * time.Millisecond, Replicas: shards.NoReplicas}
+	if err := d.validate(); err != nil || d.Tick != 20*time.Millisecond || d.Election != 300*time.Millisecond || d.Heartbeat != 100*time.Millisecond {
 		t.Errorf("dev: %v, tick %v, election %v, heartbeat %v, which is whole ticks", err, d.Tick, d.Election, d.Heartbeat)
 	}
 	if k := d.firstKeyspaces()[0]; k.Copies() != 1 {

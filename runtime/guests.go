@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
 	"github.com/troupe-actors/troupe/runtime/admin"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // Values of Config.Guests.
@@ -80,10 +81,16 @@ func (c clusterAPI) Audition(ctx context.Context, digest cluster.Digest, setting
 	return admin.Audition(*found), nil
 }
 
-// AuditionSettings has it try settings of the cluster.
+// AuditionSettings has it try settings of the cluster. Where no leader can be asked, as one that has just died, the error has KindUnavailable.
 func (c clusterAPI) AuditionSettings(ctx context.Context, set []cluster.Setting) (admin.Audition, error) {
+	if err := c.headless(); err != nil {
+		return admin.Audition{}, err
+	}
 	found, err := c.node.placement.AuditionChange(ctx, placement.Change{Set: set})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return admin.Audition{}, &shards.Error{Kind: shards.KindUnavailable, Err: err}
+	case err != nil:
 		return admin.Audition{}, err
 	}
 	return admin.Audition(*found), nil
