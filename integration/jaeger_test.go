@@ -232,7 +232,7 @@ func TestFailoverIsWholeInACollector(t *testing.T) {
 			p := p.in(t)
 			for late := 0; ; late++ {
 				var victim *harness.Member
-				p.rests() // else leads may move between the look at them and the death
+				p.rests()                                      // else leads may move between the look at them and the death
 				p.waitFor(role+" leads a shard", func() bool { // who came back leads none at first
 					leader := p.leader()
 					i := slices.IndexFunc(p.Members, func(m *harness.Member) bool { return (m == leader) == (role != "a data node") && p.leads(m) })
