@@ -32,7 +32,7 @@ func TestFewerCopiesThanAskedForKeepNobodyWaiting(t *testing.T) {
 		w.await("peace", w.whole)
 		w.isolate("n2", true) // a write that it does not acknowledge
 		write, over := works(w.primary(0), set("k", "1"))
-		<-time.After(10 * time.Millisecond)
+		w.await("the entry to be under way", func() bool { return w.primary(0).Stats().End.Seq == 2 })
 		disk := w.kill("n2")
 		ended(t, "a write", over)
 		if kindOf(write.err) != shards.KindOutcomeUnknown {

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
-	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/replica"
 )
 
@@ -24,24 +23,12 @@ func (l *leased) Valid() bool { return !l.over.Load() }
 func TestReadsThatWaitForAHandOverEndWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := &leased{}
-		link, err := NewLink(LinkConfig{Node: "n1", Sender: world, Lease: world, Events: world})
-		if err != nil {
-			t.Fatal(err)
-		}
+		link, s := aloneIn(t, world)
 		defer link.Close()
-		k := shards.Keyspace{Name: "test", Shards: 1, Durability: shards.DurabilityMemory}
-		if err := k.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		id := shards.NewShardID(k.ID, 0)
-		s := New(Config{ID: id, Space: NewSpace(k), Seed: 1, Link: link})
-		if err := s.Recover(nil, nil); err != nil {
-			t.Fatal(err)
-		}
-		row := cluster.Shard{ID: id, Term: 1, Version: 1, Primary: 1, Copies: []cluster.Copy{
+		row := cluster.Shard{ID: s.id, Term: 1, Version: 1, Primary: 1, Copies: []cluster.Copy{
 			{ID: 1, Node: "n1", InSync: true, Started: true, Fresh: true}, {ID: 2, Node: "n2", InSync: true, Started: true}}}
 		acked := func() {
-			s.step("", &replica.Message{Shard: id, Kind: replica.KindAck, From: 2, To: 1, Term: row.Term, Last: replica.Position{Term: row.Term, Seq: 0}, Commit: 0}, nil)
+			s.step("", &replica.Message{Shard: s.id, Kind: replica.KindAck, From: 2, To: 1, Term: row.Term, Last: replica.Position{Term: row.Term, Seq: 0}, Commit: 0}, nil)
 		}
 		s.Configure(&row, 1)
 		acked()

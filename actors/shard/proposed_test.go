@@ -31,29 +31,39 @@ func (l *lonely) Propose(c cluster.Command, done func(refused bool, err error)) 
 	l.wished, l.ruled = append(l.wished, c), append(l.ruled, done)
 }
 
+// aloneIn makes the one copy of a world that has a shard in memory, and the node's side of it, which the caller closes.
+func aloneIn(t *testing.T, world interface {
+	Sender
+	Lease
+	Events
+}) (*Link, *Shard) {
+	t.Helper()
+	link, err := NewLink(LinkConfig{Node: "n1", Sender: world, Lease: world, Events: world})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := shards.Keyspace{Name: "test", Shards: 1, Durability: shards.DurabilityMemory}
+	if err := k.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{ID: shards.NewShardID(k.ID, 0), Space: NewSpace(k), Seed: 1, Link: link})
+	if err := s.Recover(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return link, s
+}
+
 // TestARefusalOfAnEarlierReign: a copy was proposed for the in-sync set, the shard's lead went to another copy and back, and the
 // copy is proposed again. That the first proposal is refused now says nothing of the second: it is waited for.
 func TestARefusalOfAnEarlierReign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		world := &lonely{}
-		link, err := NewLink(LinkConfig{Node: "n1", Sender: world, Lease: world, Events: world})
-		if err != nil {
-			t.Fatal(err)
-		}
+		link, s := aloneIn(t, world)
 		defer link.Close()
-		k := shards.Keyspace{Name: "test", Shards: 1, Durability: shards.DurabilityMemory}
-		if err := k.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		id := shards.NewShardID(k.ID, 0)
-		s := New(Config{ID: id, Space: NewSpace(k), Seed: 1, Link: link})
-		if err := s.Recover(nil, nil); err != nil {
-			t.Fatal(err)
-		}
-		row := cluster.Shard{ID: id, Term: 1, Version: 1, Primary: 1, Copies: []cluster.Copy{
+		row := cluster.Shard{ID: s.id, Term: 1, Version: 1, Primary: 1, Copies: []cluster.Copy{
 			{ID: 1, Node: "n1", InSync: true, Started: true, Fresh: true}, {ID: 2, Node: "n2", InSync: true, Started: true}, {ID: 3, Node: "n3"}}}
 		acked := func(from shards.CopyID, seq shards.SeqNo) {
-			s.step("", &replica.Message{Shard: id, Kind: replica.KindAck, From: from, To: 1, Term: row.Term, Last: replica.Position{Term: row.Term, Seq: seq}, Commit: seq}, nil)
+			s.step("", &replica.Message{Shard: s.id, Kind: replica.KindAck, From: from, To: 1, Term: row.Term, Last: replica.Position{Term: row.Term, Seq: seq}, Commit: seq}, nil)
 		}
 		s.Configure(&row, 1)
 		acked(2, 0)

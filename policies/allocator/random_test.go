@@ -42,19 +42,25 @@ func TestRandomWorlds(t *testing.T) {
 		for k := range 1 + r.IntN(3) {
 			w.keyspace(fmt.Sprintf("k%d", k), 1+r.IntN(20), r.IntN(3))
 		}
-		for range 60 {
-			w.disturb(r, nodes)
-			w.watched(w.reroute)
-			if r.IntN(2) == 0 {
-				w.work()
-			}
-			w.ticks += r.Int64N(300)
-		}
-		w.heal()
-		w.moves = nil
-		w.settle()
+		w.suffer(r, nodes, 60)
 		w.evenAndGreen(fmt.Sprintf("run %d", run))
 	}
+}
+
+// suffer lets things happen while plans go on, each held to the rules, then heals all, and counts the moves until nothing is left to do.
+func (w *world) suffer(r *rand.Rand, nodes, times int) {
+	w.Helper()
+	for range times {
+		w.disturb(r, nodes)
+		w.watched(w.reroute)
+		if r.IntN(2) == 0 {
+			w.work()
+		}
+		w.ticks += r.Int64N(300)
+	}
+	w.heal()
+	w.moves = nil
+	w.settle()
 }
 
 // disturb lets one thing happen.

@@ -180,17 +180,7 @@ func TestScoredWorldsComeToRest(t *testing.T) {
 			}
 			return strength * rand.New(rand.NewPCG(key, uint64(n))).Float64()
 		})}
-		for range 20 {
-			w.disturb(r, nodes)
-			w.watched(w.reroute)
-			if r.IntN(2) == 0 {
-				w.work()
-			}
-			w.ticks += r.Int64N(300)
-		}
-		w.heal()
-		w.moves = nil
-		w.settle()
+		w.suffer(r, nodes, 20)
 		copies := 0
 		for i := range w.state.Shards {
 			copies += len(w.state.Shards[i].Copies)
