@@ -70,7 +70,8 @@ func (g *Group) renew(ctx context.Context) error {
 	}
 }
 
-// ErrPast says that the data folder is an old copy: this node has lived on since on another one.
+// ErrPast says that the data folder is an old copy: this node has lived on since on another one, and has acknowledged there what this one lacks. It ends the
+// Group for good, and is found by errors.Is in Group.Err; a ShortError is one.
 var ErrPast = errors.New("the data folder is of a life of this node that is past")
 
 // anew tells the leader of this node's life, once all that was agreed before is known here: if that has this life in it already, this node

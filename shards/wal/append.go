@@ -57,7 +57,9 @@ func writeOptions(sync bool) *pebble.WriteOptions {
 	return pebble.NoSync
 }
 
-// Follows is nil, or why Append would not take the records of one shard that are among these, whatever the others are.
+// Follows is nil, or why Append would not take the records of one shard that are among these, whatever the others are: ErrGap if they do not go on
+// where the log ends, else that the log cannot be read there (ErrFatal if it cannot be at all). It writes nothing. The shard must not be appended to
+// meanwhile.
 func (l *Log) Follows(shard shards.ShardID, among []Record) error {
 	var own []Record
 	for i := range among {
