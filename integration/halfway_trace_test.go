@@ -121,6 +121,7 @@ func (h *hurt) halfway() (leader, victim, target *harness.Member, led []string, 
 	h.t.Helper()
 	for range 8 { // whom a plan chooses is its own affair
 		must(h.t, h.Wait(soon(h.t), func(ctx context.Context) error { return h.voters(ctx, 5) }))
+		h.rests() // else leads may move between the look at them and the death
 		leader = h.leader()
 		victim, target, led = h.heir(leader)
 		must(h.t, target.Pause())
