@@ -400,9 +400,19 @@ func (p *pipe) pause(broken <-chan struct{}, found bool, wait time.Duration) err
 	case <-arrives:
 	case <-p.more:
 	case <-ended:
-		return cmp.Or(p.why, io.EOF)
+		return p.over()
 	case <-broken:
 		return io.EOF
 	}
 	return nil
+}
+
+// over is what a reader finds where the stream has ended: nil if something arrived before that, and after the reader had looked.
+func (p *pipe) over() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) > 0 {
+		return nil
+	}
+	return cmp.Or(p.why, io.EOF)
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -212,6 +213,27 @@ func TestAddressIsTakenOnce(t *testing.T) {
 	} {
 		if _, err := l.try("c", 1, bad); err == nil {
 			t.Errorf("taken: %T", bad)
+		}
+	}
+}
+
+// What arrives between a reader's look at a stream and its waiting is there when the stream ends in the same moment: a node that refuses another says why
+// and hangs up at once.
+func TestEndOvertakesNothing(t *testing.T) {
+	for range 100 {
+		p := newPipe()
+		if err := p.put([]byte("why"), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+		if err := p.pause(nil, false, 0); err != nil {
+			t.Fatalf("a reader that waits finds %v, and not what has arrived", err)
+		}
+		if text, err := p.get(nil); err != nil || string(text) != "why" {
+			t.Fatalf("%q, %v", text, err)
+		}
+		if _, err := p.get(nil); !errors.Is(err, io.EOF) {
+			t.Fatalf("after it comes %v", err)
 		}
 	}
 }
