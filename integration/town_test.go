@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,7 +57,7 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the nodes' last words:\n%s", c.Output())
+			t.Logf("what placement says:\n%s\nthe nodes' last words:\n%s", placementSays(t, c), c.Output())
 		}
 		c.Kill()
 	})
@@ -72,6 +74,19 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 	p := &town{Cluster: c, t: t}
 	p.green()
 	return p
+}
+
+// placementSays is what a cluster in which something has not come to pass would do, and how it stands: as the nodes themselves say, which may be nothing.
+func placementSays(t *testing.T, c *harness.Cluster) string {
+	p := &town{Cluster: c, t: t}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var text strings.Builder
+	for _, args := range [][]string{{"health"}, {"reroute", "--dry-run"}, {"shards"}} {
+		out, err := p.run(ctx, args...).CombinedOutput()
+		fmt.Fprintf(&text, "troupe %s: %v\n%s\n", strings.Join(args, " "), cmp.Or(err, errors.New("done")), out)
+	}
+	return text.String()
 }
 
 // in is the town for a subtest, which begins without clients.
