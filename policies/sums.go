@@ -2,6 +2,7 @@ package policies
 
 import (
 	"math"
+	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -14,9 +15,17 @@ func (v *View) Count(r *cluster.Shard, by int) {
 	place := v.firsts[k] + r.ID.Index()
 	v.stages[place] = v.count(r, by, k)
 	if by > 0 {
-		v.counted = append(v.counted, int32(place))
+		v.counted = append(room(v.counted, 1), int32(place))
 	}
-	v.touched = append(v.touched, v.homes[:len(r.Copies)]...) // of the others what a row may ask about has not changed: a leader has a copy
+	v.touched = append(room(v.touched, len(r.Copies)), v.homes[:len(r.Copies)]...) // of the others what a row may ask about has not changed: a leader has a copy
+}
+
+// room makes place for so many more, and for as many again as there are: append alone would copy what one plan counts five times over.
+func room(list []int32, more int) []int32 {
+	if cap(list)-len(list) < more {
+		list = slices.Grow(list, len(list)+more)
+	}
+	return list
 }
 
 // Touched lists the nodes, by their places, that a row which Count took had a copy on, in that order, since the view was made: what has changed

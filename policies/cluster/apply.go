@@ -46,6 +46,10 @@ type draft struct {
 	edited row    // the one that edit changes
 	asked  int    // how often a member was looked for
 	places *Index // of Members, once it has been worth to make it
+
+	trial bool   // the state is for looking at: nobody keeps it
+	spare []Copy // of a trial: room for the copies of rows to come, which end together
+	piece int    // how much room there was at first
 }
 
 func (d *draft) apply(c *Command) error {
@@ -174,7 +178,7 @@ func (d *draft) edit(i int, f func(*row) error) error {
 	before := d.Shards[i]
 	r := &d.edited // one for all, since f would have each put on the heap; f edits no other
 	*r = row{Shard: before, draft: d}
-	r.Copies = append(make([]Copy, 0, len(before.Copies)+1), before.Copies...) // most changes add one
+	r.Copies = append(d.room(len(before.Copies)+1), before.Copies...) // most changes add one
 	if err := f(r); err != nil {
 		d.NextCopy = next
 		return err
@@ -189,6 +193,23 @@ func (d *draft) edit(i int, f func(*row) error) error {
 	r.Version = d.Version
 	d.Shards[i], d.changed = r.Shard, true
 	return nil
+}
+
+// mostPiece bounds the pieces of room of a trial, in copies: of some 30 KB.
+const mostPiece = 512
+
+// room is where the copies of a row go: by themselves in a state that stays, so that none is kept because of another.
+func (d *draft) room(copies int) []Copy {
+	if !d.trial {
+		return make([]Copy, 0, copies)
+	}
+	if len(d.spare) < copies {
+		d.piece = max(copies, min(mostPiece, max(8, 2*d.piece)))
+		d.spare = make([]Copy, d.piece)
+	}
+	room := d.spare[:0:copies]
+	d.spare = d.spare[copies:]
+	return room
 }
 
 // row is one shard being changed.
@@ -258,12 +279,15 @@ func (r *row) lead(i int) {
 	r.shed(func(c Copy) bool { return c.ID != r.Primary && !r.living(c.Node) })
 }
 
-// shed takes in-sync copies out of the set.
+// shed takes in-sync copies out of the set. Those that it renews go to the end.
 func (r *row) shed(which func(Copy) bool) {
-	for _, c := range slices.Clone(r.Copies) {
-		if c.InSync && which(c) {
-			r.renew(r.at(c.ID))
+	for i, last := 0, len(r.Copies); i < last; {
+		if c := r.Copies[i]; c.InSync && which(c) {
+			r.renew(i)
+			last--
+			continue
 		}
+		i++
 	}
 }
 

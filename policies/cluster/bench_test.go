@@ -9,7 +9,7 @@ import (
 )
 
 // tenThousand is a state of 100 members and 10,000 shards with two copies each, named as real nodes are.
-func tenThousand(b *testing.B) *State {
+func tenThousand(b testing.TB) *State {
 	s := &State{Cluster: testCluster, Version: 1, NextCopy: 1, NextKeyspace: 1, Voters: []uint64{1}}
 	for i := range 100 {
 		s.Members = append(s.Members, Member{ID: shards.NodeID(fmt.Sprintf("%032x", i)), Name: fmt.Sprintf("n%d", i), Raft: uint64(i + 1), Epoch: 1,

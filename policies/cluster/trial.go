@@ -8,7 +8,7 @@ type Trial struct{ d *draft }
 
 // Try begins a trial on s, which stays as it is.
 func (s *State) Try() *Trial {
-	t := &Trial{d: &draft{State: *s, old: s}}
+	t := &Trial{d: &draft{State: *s, old: s, trial: true}}
 	t.d.Version++
 	return t
 }
