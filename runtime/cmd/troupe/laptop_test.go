@@ -413,6 +413,13 @@ func TestSimulateWithAModule(t *testing.T) {
 			t.Errorf("exit code %d: %s", code, errs)
 		}
 	}
+	if _, errs, code := invoke(t, nil, "", "simulate", filepath.Join(folder, "expected.txt"), "--record", filepath.Join(folder, "played")); code != 0 {
+		t.Fatal(errs)
+	}
+	if out, errs, code := invoke(t, nil, "", "rehearse", filepath.Join(folder, "played", "1.1.plan"), "--lose", "node=n2", "--module", filepath.Join(folder, "loop.wasm")); code != exitDifferent ||
+		!strings.Contains(errs, "does not get over the loss of node n2; policy loop failed: ") { // it is in force there
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
 	plan := recordedIn(t, folder)
 	for _, verb := range []string{"replay " + plan, "rehearse " + plan + " --all node"} {
 		loop := filepath.Join(folder, "loop.wasm")

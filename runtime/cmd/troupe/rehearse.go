@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ cluster gets over by itself.
 
 With --policy a module is tried that is not in force, and with --without a rule is left out.
 
-Exit codes: 0 it gets over all of them · 4 shards are not served, or copies have no place, or a module of --policy failed`,
+Exit codes: 0 it gets over all of them · 4 shards are not served, or copies have no place, or a policy failed`,
 		Example: `  troupe rehearse --lose node=n3
   troupe rehearse --lose rack=b1 --lose node=n7
   troupe rehearse --all zone
@@ -107,10 +108,11 @@ func (o *rehearseFlags) run(ctx context.Context, r *remote, args []string) error
 		return err
 	}
 	failed := shop.tell(r.c)
-	if err := r.printRehearsals(begin, done, o.all != ""); err != nil {
-		return err
+	err, fault := r.printRehearsals(begin, done, o.all != ""), faults(failed)
+	if err != nil && fault != nil {
+		return fmt.Errorf("%w; %w", err, fault)
 	}
-	return p.faulty(failed)
+	return cmp.Or(err, fault)
 }
 
 // parts lists what is to be lost.

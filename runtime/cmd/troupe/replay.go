@@ -155,18 +155,17 @@ func (p *replayer) missed() error {
 	return nil
 }
 
-// faulty says of modules that the command line gives that they failed: what they would have done is not known.
+// faulty says of modules that the command line gives that they failed. Others failed when the plans were recorded, too.
 func (p *replayer) faulty(failed []string) error {
-	var names []string
-	for _, name := range failed {
-		if slices.Contains(p.given, name) {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
+	return faults(slices.DeleteFunc(failed, func(name string) bool { return !slices.Contains(p.given, name) }))
+}
+
+// faults says that policies failed: what they would have done is not known.
+func faults(policies []string) error {
+	if len(policies) == 0 {
 		return nil
 	}
-	return &failure{exitDifferent, fmt.Errorf("policy %s failed: the plans are not what it would have", strings.Join(names, ", "))}
+	return &failure{exitDifferent, fmt.Errorf("policy %s failed: the plans are not what it would have", strings.Join(policies, ", "))}
 }
 
 // one replays a records.
