@@ -81,12 +81,26 @@ func (g *Group) anew(ctx context.Context) (cluster.Outcome, error) {
 		if err := g.Barrier(ctx); err != nil {
 			return cluster.Outcome{}, err
 		}
-		if m := g.State().Member(g.config.Self.ID); m != nil && m.Epoch >= g.config.Self.Epoch {
-			return cluster.Outcome{}, fmt.Errorf("metadata: %w: epoch %d begins here, and the cluster knows of epoch %d: %s", ErrPast, g.config.Self.Epoch, m.Epoch, pastAdvice)
+		if m := g.State().Member(g.config.Self.ID); m != nil && (m.Epoch >= g.config.Self.Epoch || g.config.Log.missed(m.Epoch)) {
+			return cluster.Outcome{}, fmt.Errorf("metadata: %w: epoch %d begins here, and the cluster knows of epoch %d, which is not of this folder: %s", ErrPast, g.config.Self.Epoch, m.Epoch, pastAdvice)
 		}
-		g.begun.Store(true)
+		if err := g.announce(); err != nil {
+			return cluster.Outcome{}, err
+		}
 	}
 	return g.Propose(ctx, g.rejoin())
+}
+
+// announce notes that the cluster is about to be asked to take this life in.
+func (g *Group) announce() error {
+	if g.begun.Load() {
+		return nil
+	}
+	if err := g.config.Log.announce(g.config.Self.Epoch); err != nil {
+		return err
+	}
+	g.begun.Store(true)
+	return nil
 }
 
 const pastAdvice = "start the node on its newer folder; if that is lost, have the cluster forget this node and begin with an empty one; to restore a whole cluster takes the folders of all nodes, of the same stop"
@@ -210,6 +224,12 @@ func (g *Group) callOn(ctx context.Context, found []finding) (back bool, err err
 			}
 		}
 	}
+	if len(addresses) == 0 {
+		return false, nil
+	}
+	if err := g.announce(); err != nil {
+		return false, err
+	}
 	asked := map[string]bool{"": true}
 	for len(addresses) > 0 && ctx.Err() == nil {
 		address := addresses[0]
@@ -239,7 +259,6 @@ func (g *Group) callOn(ctx context.Context, found []finding) (back bool, err err
 func (g *Group) callOnOne(ctx context.Context, address string) answer {
 	ctx, cancel := context.WithTimeout(ctx, g.config.Patience)
 	defer cancel()
-	g.begun.Store(true)
 	p := Proposal{ID: ProposalID{Proposer: g.config.Self.Raft, Epoch: g.config.Self.Epoch, Sequence: g.sequence.Add(1)}, Command: g.rejoin()}
 	_, body, err := g.config.Wire.CallAddress(ctx, address, transport.KindCommand, encodeProposal(&p))
 	a, _ := judge(body, err)

@@ -154,7 +154,9 @@ func (g *Group) founded(ctx context.Context) error {
 		return err
 	}
 	b.Member = g.config.Self
-	g.begun.Store(true)
+	if err := g.announce(); err != nil {
+		return err
+	}
 	outcome, err := g.Propose(ctx, &cluster.Command{Bootstrap: &b})
 	if err != nil {
 		return err
@@ -322,7 +324,9 @@ func (g *Group) seeds() (list []string) {
 func (g *Group) joinAt(ctx context.Context, address, want string) (err error, final bool) {
 	patient, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
-	g.begun.Store(true)
+	if err := g.announce(); err != nil {
+		return err, true
+	}
 	hello, body, err := g.config.Wire.CallAddress(patient, address, transport.KindJoin, encodeJoin(g.rejoin().Join))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err), false

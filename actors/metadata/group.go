@@ -208,7 +208,11 @@ func Start(c Config) (*Group, error) {
 		return nil, err
 	}
 	g.publish()
-	if err := g.elsewhere(g.ctx); err != nil {
+	err = g.elsewhere(g.ctx)
+	if err == nil {
+		err = c.Log.begin(c.Self.Epoch)
+	}
+	if err != nil {
 		g.cancel()
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 //	node record raft/first     │ 1 │ index u64 │ term u64 │        little-endian; of the last entry that is no longer there
 //	node record raft/number    │ 1 │ number u64 │
 //	node record raft/cluster   │ 1 │ id of the cluster │        before anything of it is taken
+//	node record raft/lives     │ 1 │ announced u64 │ begun u64 │        see lives.go
 //
 // Each change is one wal.Batch, so that no crash can leave a hard state that names entries which are not there, a snapshot
 // beside entries that do not follow it, or half of an overwritten end.
@@ -46,6 +47,7 @@ type NodeLog struct {
 	log        *wal.Log
 	number     uint64
 	cluster    string
+	lives      lives
 	hard       *raftpb.HardState
 	kept       *raftpb.Snapshot // of the newest snapshot; without Data once somebody has had that: it may be tens of MiB, and is needed at starts only
 	before     uint64           // index of the entry before the first one
@@ -72,6 +74,9 @@ func (l *NodeLog) open(number uint64) error {
 		return err
 	}
 	l.cluster = string(id)
+	if err := l.openLives(); err != nil {
+		return err
+	}
 	if hard, err := l.get(hardRecord); err != nil {
 		return err
 	} else if hard != nil {
