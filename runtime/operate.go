@@ -102,31 +102,44 @@ func (c *Cluster) CreateKeyspace(ctx context.Context, k shards.Keyspace) error {
 	if err := k.Validate(); err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	if known := c.node.state().KeyspaceByName(k.Name); known != nil {
-		if k.ID = known.ID; known.Keyspace == k {
-			return nil
+	return c.changeKeyspace(ctx, k.Name, func(known *cluster.Keyspace) (*shards.Keyspace, error) {
+		if known == nil {
+			return &k, nil
 		}
-		return &shards.Error{Kind: shards.KindConflict, Err: fmt.Errorf("runtime: there is a keyspace %q with other settings: %+v", k.Name, known.Keyspace)}
-	}
-	return c.changeKeyspace(ctx, k)
+		if k.ID = known.ID; known.Keyspace == k {
+			return nil, nil
+		}
+		return nil, &shards.Error{Kind: shards.KindConflict, Err: fmt.Errorf("runtime: there is a keyspace %q with other settings: %+v", k.Name, known.Keyspace)}
+	})
 }
 
-// UpdateKeyspace changes what settings says of a keyspace. Replicas and MinInSync take effect at once, the rest on each node when it starts
-// the next time; the number of shards is fixed.
+// UpdateKeyspace changes what settings says of a keyspace, and leaves what others change of it at the same time. Replicas and MinInSync take effect
+// at once, the rest on each node when it starts the next time; the number of shards is fixed.
 func (c *Cluster) UpdateKeyspace(ctx context.Context, name string, settings admin.KeyspaceSettings) error {
-	known := c.node.state().KeyspaceByName(name)
-	if known == nil {
-		return &shards.Error{Kind: shards.KindInvalid, Err: noKeyspace(name)}
-	}
-	k := known.Keyspace
-	if err := settings.Apply(&k); err != nil {
-		return err
-	}
-	return c.changeKeyspace(ctx, k)
+	return c.changeKeyspace(ctx, name, func(known *cluster.Keyspace) (*shards.Keyspace, error) {
+		if known == nil {
+			return nil, &shards.Error{Kind: shards.KindInvalid, Err: noKeyspace(name)}
+		}
+		k := known.Keyspace
+		err := settings.Apply(&k)
+		return &k, err
+	})
 }
 
-func (c *Cluster) changeKeyspace(ctx context.Context, k shards.Keyspace) error {
-	return c.change(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+// changeKeyspace has a keyspace be as want says, or as it is if that gives nil. want is told how it is, or nil if it is not there, and told again
+// where somebody else has changed it meanwhile.
+func (c *Cluster) changeKeyspace(ctx context.Context, name string, want func(known *cluster.Keyspace) (*shards.Keyspace, error)) error {
+	for {
+		state := c.node.state()
+		k, err := want(state.KeyspaceByName(name))
+		if k == nil || err != nil {
+			return err
+		}
+		err = c.change(ctx, state.KeyspaceCommand(*k))
+		if overtaken := errors.Is(err, &cluster.Refusal{Why: cluster.WhyStale}); !overtaken || c.node.state().Version == state.Version {
+			return err
+		}
+	}
 }
 
 // Settings gives the settings that are not at their defaults, by name. cluster.SettingRules lists all that there are.

@@ -16,7 +16,6 @@ import (
 	"github.com/troupe-actors/troupe/actors/shard"
 	"github.com/troupe-actors/troupe/actors/transport"
 	"github.com/troupe-actors/troupe/actors/virtual"
-	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/store"
 )
@@ -51,7 +50,9 @@ func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 
 // makeActorKeyspace makes a keyspace for actors, if the cluster has none of that name.
 func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
-	if known := n.state().KeyspaceByName(name); known != nil && evicting(&known.Keyspace) {
+	state := n.state()
+	known := state.KeyspaceByName(name)
+	if known != nil && evicting(&known.Keyspace) {
 		return errEvicting(&known.Keyspace)
 	}
 	if _, err := n.named(name); err == nil {
@@ -61,10 +62,13 @@ func (n *Node) makeActorKeyspace(ctx context.Context, name string) error {
 	if n.config.Data == "" {
 		space.Durability = shards.DurabilityMemory // nothing else can be kept here
 	}
+	if known != nil { // this node is about to learn of it: it stays as it is
+		space = known.Keyspace
+	}
 	if err := n.keepable(ctx, &space); err != nil {
 		return err
 	}
-	outcome, err := n.propose(ctx, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: space}})
+	outcome, err := n.propose(ctx, state.KeyspaceCommand(space))
 	if err == nil {
 		err = n.awaitUnless(ctx, n.done, max(outcome.Version, 1)-1) // until it is known here as well: the first call may come at once
 	}

@@ -31,7 +31,7 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 8
+	Format         = 9
 	FormatPolicies = 2 // the first with modules and policies
 	FormatHistory  = 3 // the first with a history of drains and settings
 	FormatKinds    = 4 // the first with kinds of actors
@@ -39,6 +39,7 @@ const (
 	FormatMoves    = 6 // the first with moves of copies in the history of drains
 	FormatStrikes  = 7 // the first that counts how often modules have failed
 	FormatIf       = 8 // the first whose activations say what they are to follow
+	FormatAfter    = 9 // the first whose changes of keyspaces do
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

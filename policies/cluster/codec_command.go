@@ -66,6 +66,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case c.Keyspace != nil && c.Keyspace.After != nil:
+		return FormatAfter
 	case c.Activate != nil && c.Activate.If != nil:
 		return FormatIf
 	case which >= firstOfStrikes:
@@ -216,9 +218,22 @@ func (c *codec) memberChange(m *MemberChange) {
 }
 
 func (c *codec) keyspaceChange(k *KeyspaceChange) {
-	c.fields(1)
+	fields := keyspaceFieldsOne
+	if k.After != nil {
+		fields = keyspaceFields
+	}
+	fields = c.eitherFields(fields, keyspaceFieldsOne, keyspaceFields)
 	c.description(&k.Keyspace)
+	if fields == keyspaceFields {
+		maybe(c, &k.After, number[uint64])
+	}
 }
+
+// Fields of a change of a keyspace in format 1, and in FormatAfter.
+const (
+	keyspaceFieldsOne = 1
+	keyspaceFields    = 2
+)
 
 func (c *codec) settingsChange(s *SettingsChange) {
 	fields := settingsFields

@@ -182,6 +182,10 @@ type MemberChange struct {
 // and durability to or from memory, are fixed.
 type KeyspaceChange struct {
 	Keyspace shards.Keyspace
+
+	// After is the version of the keyspace that it was derived from, 0 if there was none: it is refused where there is another by now. Of
+	// FormatAfter, and nil, whichever, while a member reads less.
+	After *uint64
 }
 
 // SettingsChange sets settings; an empty value removes one. ReadOnly, if not nil, begins or ends the cluster's maintenance.

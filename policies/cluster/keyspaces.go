@@ -10,6 +10,9 @@ import (
 func (d *draft) changeKeyspace(c *KeyspaceChange) error {
 	k := c.Keyspace
 	i := slices.IndexFunc(d.Keyspaces, func(other Keyspace) bool { return other.Name == k.Name })
+	if err := d.follows(c, i); err != nil {
+		return err
+	}
 	if i < 0 {
 		k.ID = d.NextKeyspace
 		d.keyspace = k.ID
@@ -41,6 +44,35 @@ func (d *draft) changeKeyspace(c *KeyspaceChange) error {
 	d.Keyspaces, d.changed = slices.Clone(d.Keyspaces), true
 	d.Keyspaces[i] = Keyspace{Keyspace: k, Version: d.Version}
 	return nil
+}
+
+// follows refuses a change that was derived from another keyspace than the one at i, or from none; i is below 0 if there is none now.
+func (d *draft) follows(c *KeyspaceChange, i int) error {
+	now := uint64(0)
+	if i >= 0 {
+		now = d.Keyspaces[i].Version
+	}
+	if c.After == nil || *c.After == now {
+		return nil
+	}
+	if *c.After == 0 {
+		return refuse(WhyStale, "somebody else has made keyspace %q meanwhile: look at it again", c.Keyspace.Name)
+	}
+	return refuse(WhyStale, "somebody else has changed keyspace %q meanwhile: look at it again", c.Keyspace.Name)
+}
+
+// KeyspaceCommand makes a keyspace, or changes the one of that name, as somebody wants it who has seen this state: a change that comes in
+// between is not undone unseen, but has the command refused (WhyStale). While a member could not read that it may be undone.
+func (s *State) KeyspaceCommand(k shards.Keyspace) *Command {
+	seen := uint64(0)
+	if known := s.KeyspaceByName(k.Name); known != nil {
+		seen = known.Version
+	}
+	c := &Command{Keyspace: &KeyspaceChange{Keyspace: k, After: &seen}}
+	if s.Readable(c) != nil {
+		c.Keyspace.After = nil
+	}
+	return c
 }
 
 // copiesFit refuses a keyspace with so many more copies of each shard than the state knows of if all together were too many.

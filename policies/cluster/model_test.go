@@ -239,7 +239,7 @@ func (w *world) play() {
 		w.apply(&Command{Settings: &SettingsChange{Set: []Setting{{pick(w.rand, []string{"a", "b", "c"}), pick(w.rand, []string{"", "x", "y"})}}, ReadOnly: &yes, By: "somebody", At: 7}})
 		w.apply(&Command{Member: &MemberChange{Node: m.ID, Forget: true}})
 	case 11:
-		w.apply(&Command{Keyspace: &KeyspaceChange{shards.Keyspace{Name: "safe", Shards: 3, Replicas: 1 + w.rand.IntN(3)}}})
+		w.apply(&Command{Keyspace: &KeyspaceChange{Keyspace: shards.Keyspace{Name: "safe", Shards: 3, Replicas: 1 + w.rand.IntN(3)}}})
 		w.apply(&Command{Voters: &VotersChange{VotersFor(s, func(shards.NodeID) bool { return w.rand.IntN(4) > 0 })}})
 	}
 }

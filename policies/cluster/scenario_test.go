@@ -229,7 +229,7 @@ func (p *player) play(text string) {
 				p.Fatal(err)
 			}
 		}
-		p.apply(&Command{Keyspace: &KeyspaceChange{k}})
+		p.apply(&Command{Keyspace: &KeyspaceChange{Keyspace: k}})
 	case "down":
 		c := &Reroute{}
 		for _, name := range l.words[1:] {

@@ -29,6 +29,7 @@ type agreed struct {
 	news     PolicyNews                                            // about policies
 	audition func(digest cluster.Digest, settings string) Audition // nil: every module does well
 	tried    func(set []cluster.Setting) (Audition, error)         // nil: likewise
+	quicker  *cluster.Command                                      // somebody else's, which comes before the next one
 	cutFrom  []shards.NodeID                                       // what Isolate was told
 	cutBoth  bool
 	books    map[shards.NodeID]*past.Book // what members remember; a change takes a second
@@ -189,6 +190,10 @@ func (a *agreed) RoundTrips(_ context.Context, node shards.NodeID) (list []Round
 func (a *agreed) Propose(_ context.Context, c *cluster.Command) (cluster.Outcome, error) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
+	if quicker := a.quicker; quicker != nil {
+		a.quicker = nil
+		a.state, _ = a.state.Apply(quicker)
+	}
 	state, outcome := a.state.Apply(c)
 	if state != a.state {
 		if err := errors.Join(cluster.Check(state), cluster.CheckStep(a.state, state)); err != nil {

@@ -286,3 +286,34 @@ func TestManyReasonsAreCut(t *testing.T) {
 		t.Errorf("%d reasons, %d unlisted, not served %v", len(h.Reasons), h.Unlisted, h.NotServed)
 	}
 }
+
+// TestKeyspaceOfTwo: of two operators who change other things of a keyspace at once neither undoes what the other did, and of two who make it one is told
+// that it is there.
+func TestKeyspaceOfTwo(t *testing.T) {
+	m := newMemory()
+	m.cluster = newAgreed(t)
+	s := NewServer(m, ServerConfig{})
+	meanwhile := func(change func(*shards.Keyspace)) {
+		k := shards.Keyspace{Name: "orders", Shards: 2}
+		if known := m.cluster.state.KeyspaceByName(k.Name); known != nil {
+			k = known.Keyspace
+		}
+		change(&k)
+		m.cluster.quicker = &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}}
+	}
+	meanwhile(func(k *shards.Keyspace) { k.Replicas = 2 })
+	if w := ask(s, "PUT", "/_keyspace/orders?if=absent", `{"shards":2}`); w.Code != 409 || !strings.Contains(w.Body.String(), "is there already") {
+		t.Errorf("made a moment after another has made it: %d %s", w.Code, w.Body)
+	}
+	meanwhile(func(k *shards.Keyspace) { k.Replicas = 1 })
+	if w := ask(s, "PUT", "/_keyspace/orders", `{"min_in_sync":2}`); w.Code != 200 {
+		t.Errorf("changed a moment after another has changed it: %d %s", w.Code, w.Body)
+	}
+	if k := m.cluster.state.KeyspaceByName("orders"); k.Replicas != 1 || k.MinInSync != 2 {
+		t.Errorf("%d replicas, %d in sync: one of the two changes is undone", k.Replicas, k.MinInSync)
+	}
+	meanwhile(func(k *shards.Keyspace) { k.Replicas, k.MinInSync = shards.NoReplicas, 1 })
+	if w := ask(s, "PUT", "/_keyspace/orders", `{"min_in_sync":2}`); w.Code != 400 || !strings.Contains(w.Body.String(), "must be 1 to 1") {
+		t.Errorf("what does not fit what another has made of it: %d %s", w.Code, w.Body)
+	}
+}

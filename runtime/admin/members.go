@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -162,22 +163,39 @@ func (s *Server) putKeyspace(x *exchange, q *query) error {
 	if err := x.document(&body); err != nil {
 		return err
 	}
-	c, state, err := s.agreed()
-	if err != nil {
-		return err
+	for {
+		c, state, err := s.agreed()
+		if err != nil {
+			return err
+		}
+		command, err := body.command(state, x.r.PathValue("keyspace"), condition)
+		if err != nil {
+			return err
+		}
+		err = s.propose(x, c, command)
+		if overtaken := errors.Is(err, &cluster.Refusal{Why: cluster.WhyStale}); !overtaken {
+			return err
+		}
+		if now, _ := c.State(); now.Version == state.Version { // else what has come in between is known: two who change different things both mean it
+			return err
+		}
 	}
-	k := shards.Keyspace{Name: x.r.PathValue("keyspace")}
-	known := state.KeyspaceByName(k.Name)
+}
+
+// command is the change that somebody wants of a keyspace who has seen this state.
+func (c *KeyspaceSettings) command(state *cluster.State, name string, condition store.Condition) (*cluster.Command, error) {
+	k := shards.Keyspace{Name: name}
+	known := state.KeyspaceByName(name)
 	switch {
 	case known != nil && condition == store.IfAbsent:
-		return conflict("keyspace %s is there already", k.Name)
+		return nil, conflict("keyspace %s is there already", name)
 	case known == nil && condition == store.IfPresent:
-		return notFound("no keyspace %q", clip(k.Name))
+		return nil, notFound("no keyspace %q", clip(name))
 	case known != nil:
 		k = known.Keyspace
 	}
-	if err := body.Apply(&k); err != nil {
-		return err
+	if err := c.Apply(&k); err != nil {
+		return nil, err
 	}
-	return s.propose(x, c, &cluster.Command{Keyspace: &cluster.KeyspaceChange{Keyspace: k}})
+	return state.KeyspaceCommand(k), nil
 }
