@@ -11,6 +11,7 @@ import (
 
 var (
 	metricMembers      = metric("cluster_members", "Members of the cluster by state, as this node knows them.", "state")
+	metricFullMembers  = metric("cluster_full_members", "Members that take no writes that grow since their disk or memory is full, as this node knows them.")
 	metricHasLeader    = metric("raft_has_leader", "1 if this node knows who leads, else 0.")
 	metricLeads        = metric("raft_leads", "1 on the placement leader, else 0.")
 	metricTerm         = metric("raft_term", "Term of the metadata group: it rises with each election.")
@@ -76,6 +77,13 @@ func (c *clusterCollector) Collect(out chan<- prometheus.Metric) {
 	for s, n := range members {
 		m.gauge(metricMembers, float64(n), string(s))
 	}
+	full := 0
+	for i := range state.Members {
+		if m := &state.Members[i]; !m.Down && evidence.Full[m.ID] != "" {
+			full++
+		}
+	}
+	m.gauge(metricFullMembers, float64(full))
 	judged := c.healthOf(state)
 	o := &overview{state: state, evidence: evidence, node: c.backend.Node(), now: c.backend.Now()}
 	m.health(&judged, rank[o.judge(&judged).Status]-1)

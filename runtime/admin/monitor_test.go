@@ -113,12 +113,14 @@ func TestFiguresAreOnThePage(t *testing.T) {
 	backend := newMemory()
 	a := newAgreed(t)
 	a.evidence.Members[nodeID(2)] = Liveness{State: Alive, Heard: 1, Silence: .25}
+	a.evidence.Full = map[shards.NodeID]string{nodeID(3): "the disk of node n3 has 4% free", "forgotten": "its disk was full"}
 	backend.cluster = a
 	page := ask(NewServer(backend, ServerConfig{}), "GET", "/metrics", "").Body.String()
 	for _, line := range []string{
 		`troupe_cluster_detector_silence_ratio{node="n2"} 0.25`, `troupe_cluster_clock_offset_seconds -0.02`, `troupe_raft_apply_lag 3`, `troupe_routing_forwards_total 4`,
 		`troupe_client_retries_total 5`, `troupe_actor_mailbox_depth{type="counter"} 2`, `troupe_shard_replication_lag{keyspace="default"} 7`, `troupe_keyspace_oldest_snapshot_seconds{keyspace="default"} 1.5`,
 		`troupe_cluster_loss_unplaceable_copies{node="n2"} 3`, `troupe_cluster_loss_unserved_shards{node="n2"} 0`, `troupe_cluster_loss_used_ratio{node="n2"} 1.2`,
+		`troupe_cluster_full_members 1`,
 	} {
 		if !strings.Contains(page, "\n"+line+"\n") {
 			t.Errorf("the page has no %s", line)
@@ -159,6 +161,13 @@ func TestFiguresOfShardsAreBounded(t *testing.T) {
 				t.Errorf("of %d shards there is no %s", leads, line)
 			}
 		}
+	}
+}
+
+// Clients are refused long before the reserve is reached where the flood stage is: who is woken by the reserve alone is woken too late.
+func TestFullNodeWakesSomebody(t *testing.T) {
+	if list := rules(t, "monitor/troupe-alerts.yml"); !slices.Contains(list, "max(troupe_cluster_full_members) > 0") {
+		t.Error("no alert tells of a node that takes no writes since it is full")
 	}
 }
 
