@@ -1,8 +1,10 @@
 package settings
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,9 +31,9 @@ func (e *fileError) Unwrap() error { return ErrFile }
 
 // readFile takes a YAML mapping of setting names apart. Values are kept as they are written.
 func readFile(name string, content []byte) (map[string]fromFile, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(content, &document); err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrFile, name, err)
+	document, err := onlyDocument(name, content)
+	if err != nil {
+		return nil, err
 	}
 	found := map[string]fromFile{}
 	if len(document.Content) == 0 {
@@ -57,6 +59,21 @@ func readFile(name string, content []byte) (map[string]fromFile, error) {
 		found[key.Value] = fromFile{texts, key.Line}
 	}
 	return found, nil
+}
+
+// onlyDocument parses a file, which is empty or one document: what stands in a second one, such as a token, would be passed over.
+func onlyDocument(name string, content []byte) (document yaml.Node, err error) {
+	documents := yaml.NewDecoder(bytes.NewReader(content))
+	var more yaml.Node
+	for _, d := range []*yaml.Node{&document, &more} {
+		if err := documents.Decode(d); err != nil && err != io.EOF {
+			return document, fmt.Errorf("%w %s: %w", ErrFile, name, err)
+		}
+	}
+	if len(more.Content) > 0 && more.Content[0].Tag != "!!null" {
+		return document, &fileError{name, more.Content[0].Line, "a second document begins here, behind \"---\"; the settings of a node are one: leave that line out"}
+	}
+	return document, nil
 }
 
 // textsOf gives a value's texts, or says why it has none.

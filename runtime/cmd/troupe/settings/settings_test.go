@@ -146,6 +146,8 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 		{file: "keyspace:\n  - name: a\n    shard: 3\n", want: []string{"troupe.yaml:1: ", `unknown option "shard"`}},
 		{file: "- a\n", want: []string{"troupe.yaml:1: ", "list of settings"}},
 		{file: "a: [\n", want: []string{"troupe.yaml", "line 1"}},
+		{file: "name: a\n---\ntoken: secret\n", want: []string{"troupe.yaml:3: ", "a second document begins here"}},
+		{file: "name: a\n---\nb: [\n", want: []string{"troupe.yaml", "line 3"}},
 		{flags: map[string][]string{"log-level": {"loud"}}, want: []string{"--log-level: ", "debug, info, warn or error"}},
 		{flags: map[string][]string{"log-format": {"xml"}}, want: []string{"--log-format: ", "text or json"}},
 		{flags: map[string][]string{"keyspace": {"a", "a"}}, want: []string{"--keyspace: ", "twice"}},
@@ -178,6 +180,14 @@ func TestErrorsNamePlaceAndFix(t *testing.T) {
 		}
 		if (c.file != "" && c.env == nil) != errors.Is(err, ErrFile) {
 			t.Errorf("%q: is it about the file? %v", err, errors.Is(err, ErrFile))
+		}
+	}
+}
+
+func TestOneDocumentMayBeMarked(t *testing.T) {
+	for _, file := range []string{"---\nname: x\n", "name: x\n...\n", "---\nname: x\n---\n", "# nothing but words\nname: x\n---\n# and here"} {
+		if m, err := Merge(places(nil, nil, file)); err != nil || m.Node.Name != "x" {
+			t.Errorf("%q: %v, %v", file, m, err)
 		}
 	}
 }
