@@ -389,17 +389,6 @@ func TestClusterIsOperatedFromGo(t *testing.T) {
 	if list := operate.Keyspaces(); len(list) != 2 || list[1].Replicas != 2 || list[1].Name != "jobs" {
 		t.Errorf("keyspaces %+v", list)
 	}
-	for i := range 20 { // two who change other things at once
-		replicas, memory, other := i%3, int64(1+i)<<20, make(chan error)
-		go func() { other <- operate.UpdateKeyspace(ctx, "jobs", admin.KeyspaceSettings{Replicas: &replicas}) }()
-		err := operate.UpdateKeyspace(ctx, "jobs", admin.KeyspaceSettings{MaxMemory: &memory})
-		if err = errors.Join(err, <-other); err != nil {
-			t.Fatal(err)
-		}
-		if k := operate.Keyspaces()[1]; max(0, k.Replicas) != replicas || k.MaxMemory != memory {
-			t.Fatalf("round %d: %d replicas and %d bytes: one has undone what the other did", i, k.Replicas, k.MaxMemory)
-		}
-	}
 
 	if err := operate.SetSettings(ctx, map[string]string{cluster.SettingMaxRetries: "7"}); err != nil || operate.Settings()[cluster.SettingMaxRetries] != "7" {
 		t.Errorf("settings %v, %v", operate.Settings(), err)
