@@ -87,6 +87,9 @@ func partitionKind(options []virtual.Option) *virtual.Kind {
 		if c.State.Ending { // the new topic begins with nothing of the old one
 			return struct{}{}, c.Postpone("what partition %s had before its topic was deleted is still being removed", c.Self().Name)
 		}
+		if c.State.Config.KeepFor != config.KeepFor {
+			c.State.TrimAt = 0 // it is set for what the bound was
+		}
 		c.State.Config = config
 		return struct{}{}, trim(c)
 	})

@@ -230,6 +230,27 @@ func TestRetention(t *testing.T) {
 	})
 }
 
+// A topic that is to keep its messages for less time than before does so from then on, and not when the longer time is over.
+func TestRetentionMadeShorter(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "logs", Config{KeepFor: 7 * 24 * time.Hour}))
+		must[Position](t)(c.PublishTo(ctx, "logs", 0, make([]Record, 3), Once{}))
+		w.Pass(time.Hour)
+		must[Position](t)(c.Publish(ctx, "logs", Record{}, Once{}))
+		for _, step := range []struct {
+			keep, pass time.Duration
+			first      uint64
+		}{{30 * time.Minute, time.Second, 3}, {40 * time.Minute, 35 * time.Minute, 3}, {40 * time.Minute, 6 * time.Minute, 4}} {
+			must[Config](t)(c.Create(ctx, "logs", Config{KeepFor: step.keep}))
+			w.Pass(step.pass)
+			if b := must[Batch](t)(c.Poll(ctx, "logs", 0, 0, 10, 0)); b.First != step.first {
+				t.Errorf("%v after it was to keep them for %v: the first of 4 is %d, not %d", step.pass, step.keep, b.First, step.first)
+			}
+		}
+	})
+}
+
 func TestPushedUntilAcknowledged(t *testing.T) {
 	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
 		ctx := t.Context()
