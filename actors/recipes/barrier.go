@@ -59,17 +59,29 @@ func barrierKind(options []virtual.Option) *virtual.Kind {
 		}
 		return p, c.Tell(sessionID(a.Session), "attach", c.Self())
 	})
-	leave := func(c *virtual.Context[barrier], name string) (struct{}, error) {
-		c.State.Arrived = slices.DeleteFunc(c.State.Arrived, func(s string) bool { return s == name })
+	virtual.Handle(k, ended, func(c *virtual.Context[barrier], name string) (struct{}, error) {
+		c.State.remove(name)
 		return struct{}{}, nil
-	}
-	virtual.Handle(k, ended, leave)
-	virtual.Handle(k, "leave", leave)
+	})
+	virtual.Handle(k, "leave", func(c *virtual.Context[barrier], name string) (struct{}, error) {
+		if !c.State.remove(name) {
+			return struct{}{}, nil
+		}
+		return struct{}{}, c.Tell(sessionID(name), "detach", c.Self())
+	})
 	virtual.HandleRead(k, "status", barrierStatus)
 	virtual.Handle(k, "look", func(c *virtual.Context[barrier], _ struct{}) (passage, error) {
 		return passage{Generation: c.State.Generation}, nil
 	})
 	return k.Kind
+}
+
+func (b *barrier) remove(session string) bool {
+	at := slices.Index(b.Arrived, session)
+	if at >= 0 {
+		b.Arrived = slices.Delete(b.Arrived, at, at+1)
+	}
+	return at >= 0
 }
 
 // Barrier is where some wait for each other, again and again.

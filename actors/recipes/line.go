@@ -129,6 +129,9 @@ func leave(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session) erro
 	}
 	s.letGo(id)
 	_, err := virtual.Call[string, struct{}](ctx, h, id, "leave", s.name)
+	if err == nil {
+		s.gone(id)
+	}
 	return err
 }
 
@@ -145,7 +148,7 @@ func NewLock(h *virtual.Host, name string) Lock {
 
 // Acquire waits until the session holds the lock, first come, first served, and gives the fencing token: greater than those of all
 // that held it before. A session that holds it already gets the same token again. After an error the session neither holds the lock nor
-// waits for it, but by other calls: what one got stays, and those that wait go on. Error: ErrSessionOver, that of ctx, or the actor's.
+// waits for it, but by other calls: what one got stays, and those that wait go on. Error: ErrSessionOver, ErrSessionFull, that of ctx, or the actor's.
 func (l Lock) Acquire(ctx context.Context, s *Session) (token uint64, err error) {
 	return enter(ctx, l.host, l.id, s, "")
 }

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 )
@@ -12,6 +13,7 @@ type place struct {
 	asking  int           // calls under way
 	held    bool          // one of them has got what it wanted, and nobody has let it go since
 	leaving chan struct{} // closed when the last that gave up has said so; nil: none has to
+	unsure  bool          // the session was to leave, and the actor has not said that it has: it may be attached still
 }
 
 // at runs a call of the session that asks something of a lock, an election or a barrier, and says whether the session holds it then. When the last
@@ -27,15 +29,15 @@ func (s *Session) at(ctx context.Context, id virtual.ID, ask func() (held bool, 
 	p.held = p.held || held
 	leaves := err != nil && p.asking == 0 && !p.held
 	if leaves {
-		p.leaving = make(chan struct{})
+		p.leaving, p.unsure = make(chan struct{}), true
 	}
 	s.tidy(id)
 	s.mu.Unlock()
 	if leaves {
-		s.leave(ctx, id)
+		failed := s.leave(ctx, id)
 		s.mu.Lock()
 		close(p.leaving)
-		p.leaving = nil
+		p.leaving, p.unsure = nil, failed != nil
 		s.tidy(id)
 		s.mu.Unlock()
 	}
@@ -48,6 +50,10 @@ func (s *Session) come(ctx context.Context, id virtual.ID) (*place, error) {
 		s.mu.Lock()
 		p := s.places[id]
 		if p == nil {
+			if err := s.room(); err != nil {
+				s.mu.Unlock()
+				return nil, err
+			}
 			if s.places == nil {
 				s.places = map[virtual.ID]*place{}
 			}
@@ -71,19 +77,53 @@ func (s *Session) come(ctx context.Context, id virtual.ID) (*place, error) {
 	}
 }
 
+// room refuses to have the session attached to one thing more than it may. It is called with the mutex held.
+func (s *Session) room() error {
+	if n := len(s.places) + len(s.registries); n >= MaxAttached {
+		return fmt.Errorf("%w: it has to do with %d locks, elections, barriers and registries", ErrSessionFull, n)
+	}
+	return nil
+}
+
+// puts notes that the session is to have keys in a registry.
+func (s *Session) puts(id virtual.ID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.registries[id] {
+		return nil
+	}
+	if err := s.room(); err != nil {
+		return err
+	}
+	if s.registries == nil {
+		s.registries = map[virtual.ID]bool{}
+	}
+	s.registries[id] = true
+	return nil
+}
+
 // letGo notes that the session is to hold something no more.
 func (s *Session) letGo(id virtual.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.places[id]; p != nil {
-		p.held = false
+		p.held, p.unsure = false, true
+	}
+}
+
+// gone notes that the actor has taken that in.
+func (s *Session) gone(id virtual.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[id]; p != nil {
+		p.unsure = false
 		s.tidy(id)
 	}
 }
 
 // tidy forgets a place where nothing goes on. It is called with the mutex held.
 func (s *Session) tidy(id virtual.ID) {
-	if p := s.places[id]; p.asking == 0 && !p.held && p.leaving == nil {
+	if p := s.places[id]; p.asking == 0 && !p.held && p.leaving == nil && !p.unsure {
 		delete(s.places, id)
 	}
 }

@@ -177,7 +177,7 @@ func keep(c *virtual.Context[registry], p putting) (put, error) {
 	return put{Revision: c.State.Revision}, tell(c, p.Item)
 }
 
-// disown takes a key from its session. That the session stays attached, perhaps without a key, does no harm.
+// disown takes a key from its session, which stays attached, perhaps without a key: its process counts the registry until the session is over.
 func disown(t *virtual.Turn, i *Item) {
 	if i.Session != "" {
 		t.Delete("s/" + i.Session + "/" + i.Key)
@@ -276,7 +276,8 @@ func NewRegistry(h *virtual.Host, name string) Registry {
 	return Registry{h, virtual.ID{Kind: KindRegistry, Name: name}}
 }
 
-// Put keeps a value under a key, until it is deleted, replaced, or the session ends; nil: no session. It gives the registry's revision.
+// Put keeps a value under a key, until it is deleted, replaced, or the session ends; nil: no session. It gives the registry's revision. Error:
+// ErrSessionOver, ErrSessionFull, ErrDropping, that of ctx, or the actor's.
 func (r Registry) Put(ctx context.Context, key string, value []byte, s *Session) (revision uint64, err error) {
 	p, err := r.put(ctx, putting{Item: Item{Key: key, Value: value}}, s)
 	return p.Revision, err
@@ -296,6 +297,9 @@ func (r Registry) put(ctx context.Context, p putting, s *Session) (put, error) {
 		return put{}, ErrSessionOver
 	}
 	if s != nil {
+		if err := s.puts(r.id); err != nil {
+			return put{}, err
+		}
 		p.Session = s.name
 	}
 	done, err := virtual.Call[putting, put](ctx, r.host, r.id, "put", p)

@@ -29,8 +29,13 @@ func Kinds(options ...virtual.Option) []*virtual.Kind {
 	}
 }
 
-// MaxAttached is how many things one session holds. It is told that its session has ended of what comes after.
+// MaxAttached is how many locks, elections and barriers one session holds or waits at, and registries in which it has put something, whether or
+// not that is still there. More are refused: ErrSessionFull.
 const MaxAttached = 1000
+
+// mostAttached is what a session's actor takes: what its process has let go of may have to say so yet. Whatever comes after is told that the
+// session has ended.
+const mostAttached = 2 * MaxAttached
 
 // session is the state of a session's actor. One that has ended, or never was, is the zero value: names are not used again.
 type session struct {
@@ -74,7 +79,7 @@ func sessionKind(options []virtual.Option) *virtual.Kind {
 			return struct{}{}, nil
 		case !c.State.Open: // and nothing of it stays
 			return struct{}{}, errors.Join(c.Clear(), c.Tell(id, ended, c.Self().Name))
-		case len(c.State.Attached) >= MaxAttached:
+		case len(c.State.Attached) >= mostAttached:
 			return struct{}{}, c.Tell(id, ended, c.Self().Name)
 		case id.Check(ended) != nil:
 			return struct{}{}, id.Check(ended)
@@ -135,6 +140,9 @@ func end(c *virtual.Context[session]) error {
 // ErrSessionOver says that a session has ended, or may have: what was held by it is not any more.
 var ErrSessionOver = errors.New("recipes: the session is over")
 
+// ErrSessionFull says that a session has to do with as much as one may (MaxAttached): Open another for the rest, or let go of something.
+var ErrSessionFull = errors.New("recipes: the session is full")
+
 var errNoSession = errors.New("recipes: without a session nothing is held: Open one, and give it along")
 
 // Session keeps what a process holds for as long as the process lives. Its methods may be called concurrently.
@@ -146,8 +154,9 @@ type Session struct {
 	cancel func()
 	work   sync.WaitGroup
 
-	mu     sync.Mutex
-	places map[virtual.ID]*place // where something goes on in this process; nil: nowhere yet
+	mu         sync.Mutex
+	places     map[virtual.ID]*place // where something goes on in this process; nil: nowhere yet
+	registries map[virtual.ID]bool   // in which this process has put something
 }
 
 // Open begins a session, and renews it until it is closed. ttl is how long it outlives its process: from a second to an hour.
@@ -265,8 +274,9 @@ func wait(ctx context.Context, over <-chan struct{}, ask func() (yes bool, ahead
 // leaveTimeout bounds the attempt of one that gives up waiting to say so. If that fails its session tells, when it ends.
 const leaveTimeout = 5 * time.Second
 
-func (s *Session) leave(ctx context.Context, id virtual.ID) {
+func (s *Session) leave(ctx context.Context, id virtual.ID) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	_, _ = virtual.Call[string, struct{}](ctx, s.host, id, "leave", s.name)
+	_, err := virtual.Call[string, struct{}](ctx, s.host, id, "leave", s.name)
+	return err
 }

@@ -1,0 +1,65 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/troupe-actors/troupe/actors/virtual/virtualtest"
+)
+
+// A session that holds as much as one may is refused more. It was given a lock, which went to the next one a moment later: two believed to hold it.
+func TestSessionsHoldOnlySoMuch(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		s, other := open(t, w), open(t, w)
+		lock := func(i int) Lock { return NewLock(w.Host(0), fmt.Sprint("l", i)) }
+		registry := NewRegistry(w.Host(0), "r")
+		must[uint64](t)(registry.Put(ctx, "k", nil, s))
+		for i := 1; i < MaxAttached; i++ {
+			must[uint64](t)(lock(i).TryAcquire(ctx, s))
+		}
+		if _, err := lock(MaxAttached).Acquire(ctx, s); !errors.Is(err, ErrSessionFull) {
+			t.Errorf("one lock more: %v", err)
+		}
+		if _, err := NewRegistry(w.Host(0), "other").Put(ctx, "k", nil, s); !errors.Is(err, ErrSessionFull) {
+			t.Errorf("one registry more: %v", err)
+		}
+		must[uint64](t)(registry.Put(ctx, "k2", nil, s)) // it is there already
+		if err := lock(1).Release(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+		must[uint64](t)(lock(MaxAttached).Acquire(ctx, s))
+		w.Pass(time.Minute)
+		for i := 2; i <= MaxAttached; i++ {
+			if h := must[Holder](t)(lock(i).Holder(ctx)); h.Session != s.Name() {
+				t.Fatalf("lock %d is held by %+v", i, h)
+			}
+		}
+		must[uint64](t)(lock(1).Acquire(ctx, other))
+	})
+}
+
+// Who has waited for something in vain is attached to it no more, however often that was.
+func TestWhoGivesUpIsNotAttached(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		s, other := open(t, w), open(t, w)
+		lock, barrier := NewLock(w.Host(0), "l"), NewBarrier(w.Host(0), "b")
+		must[uint64](t)(lock.Acquire(ctx, other))
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := barrier.Wait(short, s, 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("alone at a barrier: %v", err)
+		}
+		if _, err := lock.Acquire(short, s); err == nil {
+			t.Error("a lock that another holds was got")
+		}
+		w.Pass(time.Second)
+		if v := must[SessionView](t)(Look(ctx, w.Host(0), s.Name())); len(v.Held) != 0 || len(s.places) != 0 {
+			t.Errorf("it is attached to %+v, and %d places are remembered", v.Held, len(s.places))
+		}
+	})
+}
