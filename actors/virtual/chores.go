@@ -24,6 +24,7 @@ import (
 type chores struct {
 	mu      sync.Mutex
 	ledgers map[shards.ShardID]*ledger
+	doubts  map[shards.ShardID]*doubt
 	ready   []chore
 	workers int
 	clock   clock
@@ -48,7 +49,6 @@ type ledger struct {
 	over     bool // another has taken its place
 	live     bool // links hold all messages that are in the shard
 	scanning bool
-	doubt    bool            // a commit that nobody knows the outcome of may have added something
 	missed   bool            // while it was scanned there were more than late holds
 	resting  *scan           // waits for its next try
 	late     []kept          // committed while it was scanned
@@ -75,7 +75,7 @@ type kept struct {
 }
 
 func (c *chores) start() {
-	c.ledgers = map[shards.ShardID]*ledger{}
+	c.ledgers, c.doubts = map[shards.ShardID]*ledger{}, map[shards.ShardID]*doubt{}
 	c.wake = make(chan struct{}, 1)
 }
 
@@ -167,31 +167,7 @@ func (h *Host) committed(shard shards.ShardID, from ID, messages []outgoing, rem
 	}
 }
 
-// doubted notes that a commit may have happened or not: what it sends and reminds of is in the shard then, and not known here. It is
-// looked for after a while, and before that when its actor is activated anew.
-func (h *Host) doubted(shard shards.ShardID) {
-	h.chores.mu.Lock()
-	defer h.chores.mu.Unlock()
-	l := h.chores.ledgers[shard]
-	if l == nil {
-		h.begin(shard)
-		return
-	}
-	l.doubt = true
-	s := &scan{ledger: l, tries: scanTries}
-	h.rest(s, &s.timed, s.tries)
-}
-
-// settle looks for what is in doubt.
-func (h *Host) settle(shard shards.ShardID) {
-	h.chores.mu.Lock()
-	defer h.chores.mu.Unlock()
-	if l := h.chores.ledgers[shard]; l != nil && l.doubt {
-		h.begin(shard)
-	}
-}
-
-// scanTries bounds the pause before a shard is looked at again that is led elsewhere, or cannot be read, to 1.6 s.
+// scanTries bounds the pause before a shard is looked at again that is led elsewhere, cannot be read, or is in doubt, to 1.6 s.
 const scanTries = 5
 
 // scan reads what a shard keeps.

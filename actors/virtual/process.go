@@ -259,7 +259,7 @@ func (a *activation) load(term shards.Term, s Stored) error {
 	}
 	a.core.Loaded(term, s.Version, sent)
 	a.resize()
-	a.host.settle(a.shard)
+	a.host.settle(a.shard, a.id)
 	return nil
 }
 
@@ -383,7 +383,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	}
 	if err != nil {
 		if len(t.outbox)+len(t.remind) > 0 {
-			a.host.doubted(a.shard)
+			a.host.doubted(a.shard, a.id)
 		}
 		return err
 	}

@@ -36,6 +36,9 @@ type world struct {
 	spoil func(ops []Op) error
 	// stall, if set, is what a Commit waits for first.
 	stall func(ctx context.Context) error
+	// few says that too few copies are in sync: one Commit is under way, and nobody knows what becomes of it; others are refused. See enough.
+	few      bool
+	underWay func()
 	// way, if set, carries messages between nodes in place of a call.
 	way func(ctx context.Context, to *Host, body []byte) ([]byte, error)
 }
@@ -246,6 +249,26 @@ func (m memory) Commit(ctx context.Context, _ string, ops []Op, guards ...Guard)
 	if err := m.mine(shard); err != nil {
 		return 0, err
 	}
+	switch {
+	case m.few && m.underWay == nil:
+		m.underWay = func() { _, _ = m.carryOut(shard, ops, guards) }
+		return 0, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("the write waits for copies")}
+	case m.few:
+		return 0, &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("too few copies are in sync")}
+	}
+	return m.carryOut(shard, ops, guards)
+}
+
+// enough has copies in sync again: the Commit that was under way comes first.
+func (w *world) enough() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.few = false
+	w.underWay()
+}
+
+// carryOut is called with the lock held.
+func (m memory) carryOut(shard int, ops []Op, guards []Guard) (uint64, error) {
 	for _, guard := range guards {
 		if m.at(shard, guard.Key).Version != guard.Version {
 			return 0, ErrStale
