@@ -104,7 +104,7 @@ func (a *ask) Fail(_ int, err error) { a.err = err }
 
 func (a *ask) Result(_, op int, r *store.Result) {
 	switch {
-	case a.txn.Ops[op].Kind == store.OpGet:
+	case a.txn.Ops[op].Kind == store.OpGet && len(a.txn.Guards) == 0:
 		if a.found = r.Found; a.found {
 			a.value = valueOf(bytes.Clone(r.Value), r.Version, r.ExpireAt)
 		}
@@ -115,7 +115,7 @@ func (a *ask) Result(_, op int, r *store.Result) {
 				a.err = &keyError{a.err, string(a.txn.Ops[0].Key)}
 			}
 		}
-	default:
+	case a.txn.Ops[op].Kind != store.OpGet: // else conditions alone hold
 		a.outcomes[a.places[op]] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}
 	}
 }

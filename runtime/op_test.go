@@ -68,6 +68,29 @@ func TestOptionsThatContradict(t *testing.T) {
 	}
 }
 
+// A batch of conditions alone says whether they hold, all at one moment.
+func TestConditionsAlone(t *testing.T) {
+	s, ctx := open(t, start(t, Config{}), "default"), t.Context()
+	at := must[uint64](t)(s.Put(ctx, "{x}a", []byte("1")))
+	for _, c := range []struct {
+		name  string
+		ops   []Op
+		holds bool
+	}{
+		{"one that holds", []Op{Require("{x}a", at)}, true},
+		{"one that does not", []Op{Require("{x}a", at+1)}, false},
+		{"absent, as it is to be", []Op{Require("{x}b", 0)}, true},
+		{"absent, as it is not to be", []Op{Require("{x}b", at)}, false},
+		{"two that hold", []Op{Require("{x}a", at), Require("{x}b", 0)}, true},
+		{"the second does not", []Op{Require("{x}b", 0), Require("{x}a", at+1)}, false},
+	} {
+		out, err := s.Batch(ctx, c.ops...)
+		if c.holds && (err != nil || len(out) != len(c.ops)) || !c.holds && !errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v, %v", c.name, out, err)
+		}
+	}
+}
+
 // Flush, and a write for which there is no room, wait for no other writes.
 func TestWriterDoesNotLingerForNothing(t *testing.T) {
 	s := open(t, start(t, Config{Keyspaces: []shards.Keyspace{{Name: "one", Shards: 1, Durability: shards.DurabilityMemory}}}), "one")

@@ -200,6 +200,9 @@ func (s *Store) Batch(ctx context.Context, ops ...Op) ([]Outcome, error) {
 		a.txn.Ops = append(a.txn.Ops, s.node.inner(&ops[i]))
 		a.places = append(a.places, i)
 	}
+	if len(a.txn.Ops) == 0 { // conditions alone: something must have a result, which says whether they hold
+		a.txn.Ops = append(a.txn.Ops, store.Op{Kind: store.OpGet, Key: a.txn.Guards[0].Key})
+	}
 	err := s.run(ctx, a)
 	s.forget(a)
 	if err != nil {
