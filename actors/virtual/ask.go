@@ -73,13 +73,13 @@ type reply struct {
 const triesCrossing = 4
 
 // refused says whether an error of the receiver answers the first question of the link.
-func (k *link) refused(h *Host, err error) *Error {
+func (k *link) refused(h *Host, m *kept, err error) *Error {
 	var own *Error
 	if !errors.As(err, &own) {
 		if err == nil || h.ctx.Err() != nil || k.tries+1 < triesFor(err) {
 			return nil
 		}
-		return failed(k.to, k.queue[0].Method, CodeFailed, err.Error())
+		return failed(k.to, m.Method, CodeFailed, err.Error())
 	}
 	switch own.Code {
 	case CodeBusy, CodeNoKind, CodeUnable:

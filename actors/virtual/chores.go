@@ -27,6 +27,7 @@ type chores struct {
 	doubts  map[shards.ShardID]*doubt
 	ready   []chore
 	workers int
+	most    int // messages of one shard that are held, but for those of links that rest
 	clock   clock
 	wake    chan struct{} // the clock has something earlier
 }
@@ -54,7 +55,7 @@ type ledger struct {
 	late     []kept          // committed while it was scanned
 	fresh    map[sent]bool   // traced messages that no link holds: a scan that finds one soon after its commit goes on with its trace
 	touched  map[string]bool // reminders changed while it was scanned
-	held     int             // messages in links
+	held     int             // messages in links that do not rest
 	links    map[pair]*link
 	alarms   map[string]*alarm // by key
 }
@@ -77,6 +78,7 @@ type kept struct {
 func (c *chores) start() {
 	c.ledgers, c.doubts = map[shards.ShardID]*ledger{}, map[shards.ShardID]*doubt{}
 	c.wake = make(chan struct{}, 1)
+	c.most = maxHeld
 }
 
 // Led says that this node has begun to lead a shard: what its actors have sent and not delivered is delivered, and reminders that
@@ -149,7 +151,10 @@ func (h *Host) committed(shard shards.ShardID, from ID, messages []outgoing, rem
 	}
 	for i := range messages {
 		k := kept{from: from, outgoing: messages[i]}
-		if l.live && l.held < maxHeld {
+		if to := l.links[pair{from, k.To}]; to != nil && to.behind() {
+			continue
+		}
+		if l.live && l.held < c.most {
 			h.link(l, k)
 			continue
 		}
@@ -190,8 +195,9 @@ func (s *scan) do(h *Host) {
 		return
 	}
 	l.live, l.missed, l.late, l.touched = false, false, nil, map[string]bool{}
+	waits := l.waits()
 	c.mu.Unlock()
-	messages, whole, err := h.keptMessages(l.shard)
+	messages, whole, err := h.keptMessages(l.shard, waits)
 	var reminders []Entry
 	if err == nil {
 		reminders, err = h.keptReminders(l.shard)
@@ -232,9 +238,9 @@ func (h *Host) rescan(l *ledger) {
 	}
 }
 
-// keptMessages reads what actors of a shard have sent, in each one's order, and says whether that is all. Kinds that are not known
-// here are left alone: when they are registered the shard is looked at again.
-func (h *Host) keptMessages(shard shards.ShardID) (list []kept, whole bool, err error) {
+// keptMessages reads what actors of a shard have sent, in each one's order, but for some pairs, and says whether that is all. Kinds that are not
+// known here are left alone: when they are registered the shard is looked at again.
+func (h *Host) keptMessages(shard shards.ShardID, but map[pair]bool) (list []kept, whole bool, err error) {
 	for e, err := range h.c.Storage.ScanShard(h.ctx, shard, Span{Prefix: "o/"}) {
 		if err != nil {
 			return nil, false, err
@@ -243,8 +249,8 @@ func (h *Host) keptMessages(shard shards.ShardID) (list []kept, whole bool, err 
 		switch {
 		case err != nil:
 			h.c.Log.Error("a message of an actor cannot be read, and is left where it is", "shard", shard, "key", e.Key, "error", err)
-		case h.kind(k.from.Kind) == nil:
-		case len(list) == maxHeld:
+		case h.kind(k.from.Kind) == nil, but[pair{k.from, k.To}]:
+		case len(list) == h.chores.most:
 			return list, false, nil
 		default:
 			list = append(list, k)

@@ -14,6 +14,7 @@ type link struct {
 	ledger *ledger
 	pair
 	timed
+	spill
 	queue []kept
 	done  []Op      // deletes what was delivered
 	tries int       // of the first in queue, or of its answer
@@ -31,7 +32,7 @@ func (h *Host) link(l *ledger, k kept) {
 		l.links[p] = to
 		h.enter(to)
 	}
-	if n := len(to.queue); n > 0 && to.queue[n-1].number >= k.number {
+	if n := len(to.queue); to.behind() || n > 0 && to.queue[n-1].number >= k.number {
 		return
 	}
 	to.queue = append(to.queue, k)
@@ -43,10 +44,11 @@ func (k *link) next(h *Host) *kept {
 	h.chores.mu.Lock()
 	defer h.chores.mu.Unlock()
 	l := k.ledger
+	k.wake()
 	switch {
 	case l.over:
 		return nil
-	case len(k.queue) == 0 && len(k.done) == 0:
+	case len(k.queue) == 0 && len(k.done) == 0 && !k.spilled:
 		delete(l.links, k.pair)
 		h.rescan(l)
 		return nil
@@ -67,14 +69,18 @@ func (k *link) do(h *Host) {
 			h.left(k.ledger)
 			return
 		}
-		if m.number == 0 || visited == maxVisit {
+		if m.number == 0 || visited >= maxVisit {
 			if err := h.forget(k.from, k.done); err != nil {
 				k.pause(h, err)
 				return
 			}
 			k.done = nil
-			if m.number == 0 {
-				continue // perhaps there is more by now
+			if m.number == 0 { // perhaps there is more by now
+				if err := k.refill(h); err != nil {
+					k.pause(h, err)
+					return
+				}
+				continue
 			}
 			h.chores.mu.Lock()
 			h.enter(k)
@@ -86,6 +92,7 @@ func (k *link) do(h *Host) {
 			return
 		}
 		h.chores.mu.Lock()
+		k.last = m.number
 		k.queue, k.tries, k.reply = k.queue[1:], 0, nil
 		k.ledger.held--
 		h.chores.mu.Unlock()
@@ -116,7 +123,7 @@ func (k *link) deliver(h *Host, m *kept) error {
 		k.since = time.Now().Add(2 * h.c.Patience)
 	}
 	if m.Answer != "" {
-		refused := k.refused(h, err)
+		refused := k.refused(h, m, err)
 		if err != nil && refused == nil {
 			return err
 		}
@@ -145,7 +152,9 @@ func (k *link) pause(h *Host, err error) {
 	}
 	h.chores.mu.Lock()
 	defer h.chores.mu.Unlock()
+	k.sleep()
 	h.rest(k, &k.timed, k.tries)
+	h.rescan(k.ledger)
 }
 
 // How often a message is tried before it is set aside. MOVING.md says for each code what that comes to.
