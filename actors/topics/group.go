@@ -243,13 +243,19 @@ func dismiss(c *virtual.Context[group], names ...string) error {
 	return watch(c)
 }
 
-// commit keeps offsets, each if it comes from the owner by the generation at which it became that.
+// commit keeps offsets, each if it comes from the owner by the generation at which it became that. They only rise: with a later one the group is done
+// with all before it.
 func commit(c *virtual.Context[group], p progress) (o outcome, err error) {
 	o.Generation = c.State.Generation
 	for _, a := range p.Offsets {
 		parts := c.State.Topics[a.Topic]
 		if a.Partition < 0 || a.Partition >= len(parts) || parts[a.Partition].Owner != p.Member || parts[a.Partition].Generation != a.Generation {
 			o.Fenced = append(o.Fenced, a)
+			continue
+		}
+		if at, err := offsetOf(c, a.Topic, a.Partition); err != nil {
+			return o, err
+		} else if a.Offset <= at {
 			continue
 		}
 		c.Set(offsetKey(a.Topic, a.Partition), binary.LittleEndian.AppendUint64(nil, a.Offset))

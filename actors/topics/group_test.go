@@ -193,6 +193,28 @@ func TestWhoHasLeftGetsNothing(t *testing.T) {
 	})
 }
 
+// What the group is done with stays so, in whichever order a member commits what it has worked on.
+func TestCommitsTakeNothingBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "jobs", Config{Partitions: 1}))
+		must[Position](t)(c.PublishTo(ctx, "jobs", 0, make([]Record, 4), Once{}))
+		m := c.Join("g", 0, "jobs")
+		first, second := must[Records](t)(m.Poll(ctx, 2, time.Second)), must[Records](t)(m.Poll(ctx, 2, time.Second))
+		for _, r := range []Records{second, first} {
+			if err := m.Commit(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if r := must[Records](t)(c.Join("g", 0, "jobs").Poll(ctx, 4, time.Second)); len(r.Messages) != 0 {
+			t.Errorf("%d messages that were committed come again, from %d", len(r.Messages), r.Messages[0].Offset)
+		}
+	})
+}
+
 // model is what a seeded run knows: every message, who has worked on it, and what must hold.
 type model struct {
 	t         *testing.T
