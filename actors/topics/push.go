@@ -119,6 +119,7 @@ func acknowledged(c *virtual.Context[partition], at position) error {
 func sendAll(c *virtual.Context[partition]) error {
 	now := c.Now().UnixMilli()
 	next, bytes := int64(0), 0
+	var onTheirWay map[virtual.ID]int // nil: not known
 	for _, name := range slices.Sorted(maps.Keys(c.State.Pushed)) {
 		p := c.State.Pushed[name]
 		if p.To.Check(p.Method) != nil {
@@ -131,6 +132,12 @@ func sendAll(c *virtual.Context[partition]) error {
 		case due && bytes >= pushTurn:
 			next = now + 1
 			continue
+		case due && p.Sent != 0:
+			sent, err := sendAgain(c, name, &p, &onTheirWay)
+			if err != nil {
+				return err
+			}
+			bytes += sent
 		case due:
 			sent, err := send(c, name, &p)
 			if err != nil {
@@ -153,6 +160,21 @@ func sendAll(c *virtual.Context[partition]) error {
 // again is when a batch is sent anew.
 func (p *push) again() int64 {
 	return p.At + min(pushLongest, pushAgain<<min(max(p.Tries-1, 0), 10)).Milliseconds()
+}
+
+// sendAgain is send for a batch that was not acknowledged in time. One that is still on its way, as to an actor whose shard nobody leads, is not sent
+// beside itself: it is looked for again after a while.
+func sendAgain(c *virtual.Context[partition], name string, p *push, onTheirWay *map[virtual.ID]int) (bytes int, err error) {
+	if *onTheirWay == nil {
+		if *onTheirWay, err = c.OnTheirWay(); err != nil {
+			return 0, err
+		}
+	}
+	if (*onTheirWay)[p.To] > 0 {
+		p.At = c.Now().UnixMilli()
+		return 0, nil
+	}
+	return send(c, name, p)
 }
 
 // send gives the bytes of the messages that it sends.

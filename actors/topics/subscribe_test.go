@@ -102,3 +102,27 @@ func TestNamesAndKeysAreText(t *testing.T) {
 		}
 	})
 }
+
+// A batch is not sent again while it is on its way, however long its subscriber cannot take it: else all of that would lie in the shard, and come.
+func TestPushedOnceWhileOnItsWay(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		to := virtual.ID{Kind: "sink", Name: "s"}
+		must[Config](t)(c.Create(ctx, "news", Config{Partitions: 1}))
+		must[struct{}](t)(virtual.Call[bool, struct{}](ctx, w.Host(0), to, "later", true))
+		if err := c.Subscribe(ctx, "news", "sub", to, "take", 0); err != nil {
+			t.Fatal(err)
+		}
+		must[Position](t)(c.Publish(ctx, "news", Record{Value: []byte("1")}, Once{}))
+		w.Pass(time.Hour)
+		if n := w.Keys("o/{partition/news/0}"); n != 1 {
+			t.Errorf("%d deliveries are on their way", n)
+		}
+		must[struct{}](t)(virtual.Call[bool, struct{}](ctx, w.Host(0), to, "later", false))
+		must[Position](t)(c.Publish(ctx, "news", Record{Value: []byte("2")}, Once{}))
+		w.Pass(5 * time.Minute)
+		if got := must[sink](t)(virtual.Call[struct{}, sink](ctx, w.Host(0), to, "look", struct{}{})); len(got.Got[0]) != 2 || got.Twice != 0 {
+			t.Errorf("%+v has come", got)
+		}
+	})
+}

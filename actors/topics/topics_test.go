@@ -19,12 +19,16 @@ type sink struct {
 	Seen  map[int]uint64 // offset after the last one, by partition
 	Twice int            // deliveries, or parts of them, that came again
 	Fail  int
+	Later bool  // it takes nothing for now, and says so
 	Ended []int // partitions that have said so, in order
 }
 
 func sinkKind() *virtual.Kind {
 	k := virtual.NewKind[sink]("sink")
 	virtual.Handle(k, "take", func(c *virtual.Context[sink], d Delivery) (struct{}, error) {
+		if c.State.Later {
+			return struct{}{}, c.Postpone("not now")
+		}
 		if c.State.Fail > 0 {
 			c.State.Fail--
 			return struct{}{}, nil // it is changed, and not acknowledged
@@ -49,6 +53,10 @@ func sinkKind() *virtual.Kind {
 			c.State.Seen[d.Partition]++
 		}
 		return struct{}{}, d.Done(c.Turn)
+	})
+	virtual.Handle(k, "later", func(c *virtual.Context[sink], later bool) (struct{}, error) {
+		c.State.Later = later
+		return struct{}{}, nil
 	})
 	virtual.Handle(k, "fail", func(c *virtual.Context[sink], times int) (struct{}, error) {
 		c.State.Fail = times

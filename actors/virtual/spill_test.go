@@ -20,6 +20,10 @@ func counts() *Kind {
 		return 0, nil
 	})
 	Handle(k, "look", func(c *Context[count], _ int) (count, error) { return *c.State, nil })
+	Handle(k, "way", func(c *Context[count], to string) (int, error) {
+		way, err := c.OnTheirWay()
+		return way[ID{"count", to}], err
+	})
 	Handle(k, "flood", func(c *Context[count], r struct {
 		To      string
 		From, N int
@@ -71,6 +75,9 @@ func TestFloodForOneThatIsAwayHoldsNobodyUp(t *testing.T) {
 		tell(other, near, 3)
 		pass(time.Minute)
 		arrived("while one is away", near, 3)
+		if n := w.must("n1", "count/"+flooder, "way", far); n != "250" {
+			t.Errorf("%s of 250 messages are on their way", n)
+		}
 		w.hosts["n1"].Led(0)
 		tell(other, near, 3)
 		pass(time.Minute)
@@ -82,8 +89,8 @@ func TestFloodForOneThatIsAwayHoldsNobodyUp(t *testing.T) {
 		tell(flooder, far, 3)
 		pass(5 * time.Minute)
 		arrived("in the end", far, told[far])
-		if n := len(w.keys("o")); n != 0 {
-			t.Errorf("%d messages are on their way", n)
+		if n, told := len(w.keys("o")), w.must("n1", "count/"+flooder, "way", far); n != 0 || told != "0" {
+			t.Errorf("%d messages are on their way, %s of one actor", n, told)
 		}
 		c := &w.hosts["n1"].chores
 		c.mu.Lock()

@@ -15,3 +15,21 @@ func Tell[Req any](h *Host, to ID, method string, request Req) error {
 	}
 	return h.Tell(to, method, payload)
 }
+
+// OnTheirWay counts, by receiver, the messages and questions that the actor has sent before this message and that are still kept: not handled yet, nor
+// set aside. It reads all of them. Who sends something again until it is acknowledged need not while it is among them: it will come.
+func (t *Turn) OnTheirWay() (map[ID]int, error) {
+	if err := t.used(); err != nil {
+		return nil, err
+	}
+	count := map[ID]int{}
+	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, Span{Prefix: t.self.key("o", "/")}) {
+		if err != nil {
+			return nil, t.told(err)
+		}
+		if k, err := keptOf(&e); err == nil { // what cannot be read is told by the scan of its shard
+			count[k.To]++
+		}
+	}
+	return count, nil
+}
