@@ -33,7 +33,7 @@ type conn struct {
 	replies replyMode
 	space   int   // the keyspace, as in SELECT
 	wrote   int   // slot of its last write in this keyspace, plus 1; 0: none
-	now     int64 // of the batch at work, Unix milliseconds
+	now     int64 // of the commands at work, Unix milliseconds
 	batch   *batch
 	recent  recent
 	tx      *transaction
@@ -338,6 +338,7 @@ func (c *conn) execute(b *batch) {
 		begun := time.Now()
 		c.do(b.calls)
 		c.watchBatch(b, begun)
+		c.now = c.s.backend.Now() // the wait may have been long: times in what comes after it count from here
 	}
 	for i, q := range b.requests[:b.used] {
 		if q.deferred {

@@ -60,6 +60,47 @@ func TestPauseHoldsTransactionsAndEverything(t *testing.T) {
 	operator.expect("$1\r\n1\r\n", "GET", "a") // when the time is over, by itself
 }
 
+// The times of a command that was held count from when it is done, as in Redis: a key was gone before its writer heard OK.
+func TestTimesCountFromTheEndOfAPause(t *testing.T) {
+	b := newStillBackend()
+	_, addr := startServer(t, b, Config{})
+	operator, writer := dial(t, addr), dial(t, addr)
+	operator.expect("+OK", "CLIENT", "PAUSE", "1000000", "WRITE")
+	writer.send(encode("ECHO", "before") + encode("SET", "a", "1", "PX", "1000") + encode("PTTL", "a"))
+	if got := writer.reply(); got != "$6\r\nbefore\r\n" {
+		t.Errorf("got %q", got)
+	}
+	b.now.Add(5000)
+	operator.expect("+OK", "CLIENT", "UNPAUSE")
+	for _, want := range []string{"+OK\r\n", ":1000\r\n"} {
+		if got := writer.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// slowBackend takes five seconds of its clock for what begins with the key slow.
+type slowBackend struct{ *localBackend }
+
+func (b slowBackend) Do(ctx context.Context, keyspace int, calls []*Call) {
+	b.localBackend.Do(ctx, keyspace, calls)
+	if string(calls[0].Txn.Ops[0].Key) == "slow" {
+		b.now.Add(5000)
+	}
+}
+
+// So it is behind a command of the same pipeline that waited, for a failover say.
+func TestTimesCountFromTheEndOfAWait(t *testing.T) {
+	_, addr := startServer(t, slowBackend{newStillBackend()}, Config{})
+	c := dial(t, addr)
+	c.send(encode("GET", "slow") + encode("PUBLISH", "c", "m") + encode("SET", "a", "1", "PX", "1000") + encode("PTTL", "a"))
+	for _, want := range []string{"$-1\r\n", ":0\r\n", "+OK\r\n", ":1000\r\n"} {
+		if got := c.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // Close does not wait for the end of a pause.
 func TestPauseEndsWithTheServer(t *testing.T) {
 	s, err := New(newLocalBackend(1, "default"), Config{})

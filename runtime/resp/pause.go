@@ -64,8 +64,8 @@ func (p *pause) holds(c *conn, cmd *command) bool {
 	return cmd.flags&flagWrite != 0 || cmd.name == "publish" || cmd.name == "spublish"
 }
 
-// await returns when no pause holds the command. What came before it is answered first, which empties the batch: the
-// arguments that it returns outlive that.
+// await returns when no pause holds the command, whose times then count from now on. What came before it is answered first,
+// which empties the batch: the arguments that it returns outlive that.
 func (c *conn) await(b *batch, cmd *command, args [][]byte) [][]byte {
 	for waited := false; ; waited = true {
 		p := c.s.paused.Load()
@@ -91,6 +91,7 @@ func (c *conn) await(b *batch, cmd *command, args [][]byte) [][]byte {
 			return args
 		}
 		timer.Stop()
+		c.now = c.s.backend.Now()
 	}
 }
 
