@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/big"
 	"strconv"
 
 	"github.com/troupe-actors/troupe/shards/store"
@@ -124,7 +125,11 @@ func resultInt(q *request, _ int, r *store.Result) {
 
 func resultLength(q *request, _ int, r *store.Result) { q.out = appendInt(q.out, int64(len(r.Value))) }
 
-func resultFloat(q *request, _ int, r *store.Result) {
+// resultFloat replies with what the last addition came to, or why one was not done.
+func resultFloat(q *request, i int, r *store.Result) {
+	if r.Err != nil {
+		q.sum++
+	}
 	switch {
 	case errors.Is(r.Err, store.ErrNotNumber):
 		q.fail(errNotFloat)
@@ -132,7 +137,7 @@ func resultFloat(q *request, _ int, r *store.Result) {
 		q.fail(errNaN)
 	case r.Err != nil:
 		q.fail(r.Err)
-	default:
+	case q.last(i) && q.sum == 0:
 		q.out = appendBulk(q.out, r.Value)
 	}
 }
@@ -269,6 +274,7 @@ func compileIncr(q *request) error {
 	return nil
 }
 
+// compileIncrFloat adds a number of more digits than a float64 has in two steps: 9007199254740993 is 9007199254740992 and 1.
 func compileIncrFloat(q *request) error {
 	f, ok := parseFloat(q.args[2])
 	if !ok {
@@ -278,7 +284,37 @@ func compileIncrFloat(q *request) error {
 		return errNaN
 	}
 	q.op(store.Op{Kind: store.OpIncrementFloat, Key: q.args[1], Float: f})
+	if rest := beyondFloat(q.args[2], f); rest != 0 {
+		q.op(store.Op{Kind: store.OpIncrementFloat, Key: q.args[1], Float: rest})
+	}
 	return nil
+}
+
+// Every decimal number of exactDigits digits is told by a float64. What Redis reads an increment into has a mantissa of longMantissa bits.
+const (
+	exactDigits  = 15
+	longMantissa = 64
+)
+
+// beyondFloat is what the number in s, which was read as f, is more than the shortest decimal number that f stands for.
+func beyondFloat(s []byte, f float64) float64 {
+	digits := 0
+	for _, c := range s {
+		digits += btoi(c-'0' <= 9)
+	}
+	if digits <= exactDigits || f == 0 {
+		return 0
+	}
+	whole, _, err := big.ParseFloat(string(s), 10, longMantissa, big.ToNearestEven)
+	if err != nil { // a hexadecimal one
+		return 0
+	}
+	most, _, err := big.ParseFloat(strconv.FormatFloat(f, 'g', -1, 64), 10, longMantissa, big.ToNearestEven)
+	if err != nil {
+		return 0
+	}
+	rest, _ := whole.Sub(whole, most).Float64() // exact, for both are nearly the same
+	return rest
 }
 
 // parseFloat takes what C's strtold takes of a whole word: no blanks, no underscores, no NaN.
