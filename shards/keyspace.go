@@ -52,7 +52,7 @@ type Keyspace struct {
 	Name       string     // 1 to 64 of a-z 0-9 . _ -, starting with a letter or digit
 	Shards     int        // 1 to Slots; default 16; fixed for the keyspace's life
 	Durability Durability // default fsync
-	MaxMemory  int64      // bytes on one node, tree overhead included; 0 = no limit
+	MaxMemory  int64      // bytes on one node, tree overhead included, but for what trees hold of keys that are gone; 0 = no limit
 	Eviction   Eviction   // what happens at MaxMemory; default: writes that grow are refused
 	Replicas   int        // copies beside the primary, up to MaxReplicas; default 1, NoReplicas for none; may change at any time
 	MinInSync  int        // copies that must hold a write, the primary among them; default 1 with up to one replica, else 2

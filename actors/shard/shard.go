@@ -54,7 +54,8 @@ type Shard struct {
 	logged    shards.SeqNo // the last transaction in the log
 	saved     shards.SeqNo // the last transaction in the newest snapshot file
 	unsave    int64        // log bytes since then
-	memory    int64        // what this shard has added to its keyspace's use
+	memory    int64        // bytes that the store holds
+	needed    int64        // of these, what this shard has added to its keyspace's use
 	reads     uint64       // operations since the start
 	writes    uint64       // likewise
 	part      *part        // nil on a node alone
@@ -354,8 +355,8 @@ func roomFor(w Work) int {
 
 // settle keeps the books after the store has changed.
 func (s *Shard) settle() {
-	memory := s.store.Memory()
-	s.space.used.Add(memory - s.memory)
-	s.memory = memory
+	needed := s.store.Needed()
+	s.space.used.Add(needed - s.needed)
+	s.needed, s.memory = needed, s.store.Memory()
 	s.due.Store(s.store.NextExpiry())
 }

@@ -367,6 +367,45 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// Blocks of keys that are gone are not needed, though the tree holds them until it is rebuilt: they neither cost more keys nor refuse writes.
+func TestMemoryLimitIsOfWhatIsThere(t *testing.T) {
+	const limit = 1 << 20
+	value := string(make([]byte, 1000))
+	t.Run("gives up no more than it must", func(t *testing.T) {
+		w := newWorld(t, nil, shards.Keyspace{Shards: 1, Durability: shards.DurabilityMemory, MaxMemory: limit, Eviction: shards.EvictAllKeysLRU})
+		defer w.close()
+		for i := range 4000 {
+			if err := w.do(0, set(fmt.Sprintf("key-%04d", i), value)).err; err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				w.shards[0].Receive(Tick{Now: 1000})
+			}
+			if keys := w.shards[0].Stats().Keys; w.space.Evicted() > 0 && keys < 3*limit/4/1000 {
+				t.Fatalf("%d keys are left after %d writes, %d were given up", keys, i+1, w.space.Evicted())
+			}
+		}
+	})
+	t.Run("takes writes when keys are deleted", func(t *testing.T) {
+		w := newWorld(t, nil, shards.Keyspace{Shards: 1, Durability: shards.DurabilityMemory, MaxMemory: limit})
+		defer w.close()
+		last := 0
+		for w.do(0, set(fmt.Sprintf("key-%04d", last), value)).err == nil {
+			last++
+		}
+		w.do(0, remove("key-0001"), remove("key-0002"), remove("key-0003"))
+		if a := w.do(0, set("key-0001", value)); a.err != nil {
+			t.Errorf("a write after three deletes: %v", a.err)
+		}
+		w.do(0, store.Op{Kind: store.OpDeletePrefix})
+		for i := range last {
+			if a := w.do(0, set(fmt.Sprintf("key-%04d", i), value)); a.err != nil {
+				t.Fatalf("write %d of %d after all keys were deleted: %v", i+1, last, a.err)
+			}
+		}
+	})
+}
+
 func TestExpiryIsAnOrderedDelete(t *testing.T) {
 	eachDurability(t, func(t *testing.T, d shards.Durability) {
 		w := newWorld(t, vfs.NewCrashableMem(), shards.Keyspace{Shards: 1, Durability: d})

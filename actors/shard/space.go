@@ -20,7 +20,8 @@ type Space struct {
 // NewSpace makes an empty space. The keyspace has been validated.
 func NewSpace(k shards.Keyspace) *Space { return &Space{Keyspace: k} }
 
-// Used is the memory of all shards of the space, in bytes.
+// Used is the memory that all shards of the space need for what they hold, in bytes: what trees keep of keys that are gone, until they are
+// rebuilt or their snapshots closed, is more, and gives nobody room by giving up more keys.
 func (p *Space) Used() int64 { return p.used.Load() }
 
 // Expired counts the keys deleted because their time had come, since the start.

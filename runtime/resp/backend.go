@@ -164,7 +164,7 @@ type Facts struct {
 	NodeID       string // as Node.ID
 	DataDir      string
 	Started      int64 // Unix milliseconds
-	UsedMemory   int64 // bytes held by the trees of all shards
+	UsedMemory   int64 // bytes that all shards need for what they hold
 	MaxMemory    int64 // sum of the limits of all keyspaces that have one, in bytes; 0 = no limit
 	Eviction     string
 	ExpiredKeys  int64  // since the start

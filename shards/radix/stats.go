@@ -29,8 +29,7 @@ func (t *Tree) Stats() Stats {
 
 // Memory is every byte that the tree holds, with its own tables and what its snapshots keep, in O(1).
 func (t *Tree) Memory() int64 {
-	sum := treeSize + t.arenaBytes + t.stale + t.bigBytes + t.side.bytes + t.due.memory()
-	sum += 24*int64(cap(t.chunks)+cap(t.big)) + 4*int64(cap(t.free)+cap(t.bigFree)) + t.deadBytes + int64(cap(t.scratch))
+	sum := t.Needed() + t.arenaBytes - t.used + t.stale + t.bigLimbo + t.deadBytes + int64(cap(t.scratch))
 	sum += int64(t.snapshots) * snapshotSize
 	if t.fresh != nil {
 		sum += t.fresh.tree.Memory() + int64(cap(t.fresh.dirty)+cap(t.fresh.cursor))
@@ -39,4 +38,11 @@ func (t *Tree) Memory() int64 {
 		}
 	}
 	return sum
+}
+
+// Needed is Memory without free blocks, a rebuild under way, and what only snapshots still see: a key that is deleted does not count from
+// that moment on. In O(1).
+func (t *Tree) Needed() int64 {
+	sum := treeSize + t.used + t.bigBytes - t.bigLimbo + t.side.bytes + t.due.memory()
+	return sum + 24*int64(cap(t.chunks)+cap(t.big)) + 4*int64(cap(t.free)+cap(t.bigFree))
 }

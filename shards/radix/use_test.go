@@ -254,6 +254,41 @@ func TestSmallTrees(t *testing.T) {
 	}
 }
 
+// TestNeeded: what is deleted is not needed from then on, whoever still sees it, and whatever is being rebuilt.
+func TestNeeded(t *testing.T) {
+	tree := New(Options{})
+	key := func(i int) []byte { return fmt.Appendf(nil, "key:%06d", i) }
+	for i := range 10000 {
+		tree.Put(uint64(i), key(i), make([]byte, []int{100, 10000}[i%2]), 0)
+	}
+	full := tree.Needed()
+	if all := tree.Memory(); full < 10000*5050 || full > all {
+		t.Fatalf("%d bytes are needed of %d", full, all)
+	}
+	snapshot := tree.Snapshot()
+	for i := range 10000 {
+		if i%10 != 0 {
+			tree.Delete(uint64(10000+i), key(i))
+		}
+	}
+	if left := tree.Needed(); left > full/8 || tree.Memory() < full {
+		t.Fatalf("with a snapshot open %d bytes are needed of %d, %d before", left, tree.Memory(), full)
+	}
+	snapshot.Close()
+	left := tree.Needed()
+	if left > full/8 {
+		t.Fatalf("%d bytes are needed, %d before", left, full)
+	}
+	if tree.Compact(500) || tree.Needed() != left {
+		t.Fatalf("while it is rebuilt %d bytes are needed, %d before", tree.Needed(), left)
+	}
+	for !tree.Compact(500) {
+	}
+	if got := tree.Needed(); got > left {
+		t.Fatalf("rebuilt, %d bytes are needed, %d before", got, left)
+	}
+}
+
 // TestSteadyStateAllocations: reads, overwrites and delete-and-put of what was there allocate nothing.
 func TestSteadyStateAllocations(t *testing.T) {
 	tree, _ := filled(Options{}, 1000)

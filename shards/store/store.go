@@ -84,9 +84,12 @@ func (s *Store) Due(now int64) bool {
 func (s *Store) Compact(budget int) (done bool) { return s.tree.Compact(budget) }
 
 // Memory is all bytes that the store holds.
-func (s *Store) Memory() int64 {
-	return s.tree.Memory() + s.hub.memory() + s.slots.memory() + s.sessions.memory()
-}
+func (s *Store) Memory() int64 { return s.tree.Memory() + s.besides() }
+
+// Needed is Memory without what the tree holds of keys that are gone: what a limit is for.
+func (s *Store) Needed() int64 { return s.tree.Needed() + s.besides() }
+
+func (s *Store) besides() int64 { return s.hub.memory() + s.slots.memory() + s.sessions.memory() }
 
 // Stats are the store's figures; cheap to take.
 type Stats struct {
