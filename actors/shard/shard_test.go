@@ -393,6 +393,9 @@ func TestMemoryLimitIsOfWhatIsThere(t *testing.T) {
 		for w.do(0, set(fmt.Sprintf("key-%04d", last), value)).err == nil {
 			last++
 		}
+		if a := w.do(0, store.Op{Kind: store.OpExpireAt, Key: []byte("key-0000"), ExpireAt: 1 << 40}); a.err != nil || !a.results[0].Changed {
+			t.Errorf("a time to live at the limit gave %+v", a)
+		}
 		w.do(0, remove("key-0001"), remove("key-0002"), remove("key-0003"))
 		if a := w.do(0, set("key-0001", value)); a.err != nil {
 			t.Errorf("a write after three deletes: %v", a.err)

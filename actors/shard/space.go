@@ -70,12 +70,22 @@ func (s *Shard) admit(now int64, w Work) bool {
 		return false
 	}
 	limit := s.space.MaxMemory
-	if limit == 0 || s.space.Used() <= limit {
+	if limit == 0 || s.space.Used() <= limit || modest(w) {
 		return true
 	}
 	if !s.evict(now, s.space.Used()-limit) {
 		failAll(w, &shards.Error{Kind: shards.KindFull, Shard: s.name, Err: ErrFull})
 		return false
+	}
+	return true
+}
+
+// modest says that a work needs no room to speak of: it sets times to live, also of keys that a volatile policy could give up then.
+func modest(w Work) bool {
+	for i := range w.Len() {
+		if w.Txn(i).Grows() {
+			return false
+		}
 	}
 	return true
 }

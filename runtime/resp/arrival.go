@@ -24,6 +24,7 @@ const (
 // do runs calls, and those a second time whose shard arrives here in the meantime: nothing was done the first time.
 func (c *conn) do(calls []*Call) {
 	c.s.backend.Do(c.s.context, c.space, calls)
+	c.spare(calls)
 	if !c.redirects() {
 		return
 	}

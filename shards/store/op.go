@@ -98,6 +98,18 @@ func (t *Txn) ReadOnly() bool {
 	return true
 }
 
+// Grows says that the transaction may make the store larger, by more than times to live.
+func (t *Txn) Grows() bool {
+	for i := range t.Ops {
+		switch t.Ops[i].Kind {
+		case OpGet, OpDelete, OpDeletePrefix, OpExpireDue, OpEvict, OpExpireAt:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // Result is the outcome of one Op. Value is a view: of Apply it is valid only inside visit, of Read until the store is next
 // changed. An operation that finds nothing to do, as a delete of an absent key, is not Changed and has no Err. After
 // ErrConflict the result says what is there instead, but for ErrConflict because of a guard or of another operation.
