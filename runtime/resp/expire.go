@@ -97,7 +97,7 @@ func resultTTL(q *request, _ int, r *store.Result) {
 		n = max(n-q.now, 0)
 	}
 	if q.cmd.name == "ttl" || q.cmd.name == "expiretime" {
-		n = (n + 500) / 1000
+		n = n/1000 + (n%1000+500)/1000 // the sum of n and 500 may not fit
 	}
 	q.out = appendInt(q.out, n)
 }

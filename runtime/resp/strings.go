@@ -368,11 +368,10 @@ func compileSetRange(q *request) error {
 		return errNotInteger
 	case offset < 0:
 		return errOffset
-	case offset+int64(len(q.args[3])) > store.MaxValue:
-		return errTooLong
-	}
-	if len(q.args[3]) == 0 {
+	case len(q.args[3]) == 0:
 		return compileGet(q)
+	case offset > store.MaxValue-int64(len(q.args[3])):
+		return errTooLong
 	}
 	q.op(store.Op{Kind: store.OpSetRange, Key: q.args[1], Value: q.args[3], Int: offset})
 	return nil
