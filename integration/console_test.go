@@ -162,6 +162,7 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	}
 	browser(t)
 	p := newTown(t, harness.ClusterConfig{})
+	p.rests() // else what is led may be handed over before it is looked at
 	victim := p.other(p.leader())
 	witness := p.other(victim, p.leader())
 	led := p.led(victim)

@@ -382,7 +382,7 @@ func (o *oneWay) nodeMayOpenToNobody() {
 // opens ends what the firewall does.
 func (o *oneWay) opens() {
 	o.t.Helper()
-	if o.wall.Dropping() == 0 {
+	if o.wall.Lost() == 0 {
 		o.t.Error("nothing was dropped")
 	}
 	o.wall.Heal()

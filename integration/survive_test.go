@@ -36,9 +36,7 @@ func TestDeaths(t *testing.T) {
 		p.write(2, victim)
 		p.write(2, p.other(victim, standby))
 		p.goesOn(crashLimit, victim.Kill)
-		if p.leader() == victim {
-			t.Errorf("%s is dead and leads", victim.Name)
-		}
+		p.succeeds(victim)
 		p.restart(victim)
 		p.reckon()
 	})
@@ -61,17 +59,24 @@ func TestDeaths(t *testing.T) {
 		p.lead(standby)
 		p.writeEverywhere(1, standby)
 		p.goesOn(crashLimit, standby.Kill)
-		must(t, p.Wait(soon(t), func(ctx context.Context) error {
-			if m, err := p.Leader(ctx); err != nil || m != standby {
-				return err
-			}
-			return fmt.Errorf("%s is dead and leads", standby.Name)
-		}))
+		p.succeeds(standby)
 		p.writing(time.Now())
 		p.unnoticed()
 		p.restart(standby)
 		p.reckon()
 	})
+}
+
+// succeeds waits until the member that is asked knows of another leader than one that is dead.
+func (p *town) succeeds(dead *harness.Member) {
+	p.t.Helper()
+	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) error {
+		m, err := p.Leader(ctx)
+		if err == nil && m == dead {
+			err = fmt.Errorf("%s is dead and leads", m.Name)
+		}
+		return err
+	}))
 }
 
 // addStandby adds a node that may lead and holds no copies.

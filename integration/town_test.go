@@ -117,17 +117,13 @@ func (p *town) rests() {
 	}))
 }
 
-func (p *town) leader() *harness.Member {
+// leader waits until one is known: after an election the member that is asked may not know of it yet.
+func (p *town) leader() (m *harness.Member) {
 	p.t.Helper()
-	m, err := p.Leader(soon(p.t))
-	must(p.t, err)
-	return m
-}
-
-func (p *town) primary(tag string) *harness.Member {
-	p.t.Helper()
-	m, err := p.Primary(soon(p.t), "default", tag)
-	must(p.t, err)
+	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) (err error) {
+		m, err = p.Leader(ctx)
+		return err
+	}))
 	return m
 }
 
@@ -143,18 +139,22 @@ func (p *town) other(than ...*harness.Member) *harness.Member {
 	return nil
 }
 
-// tag finds a new tag whose shard has its primary on a member.
-func (p *town) tag(on *harness.Member) string {
+// tag finds a new tag whose shard has its primary on a member, and waits until there is one: who has just come back leads nothing.
+func (p *town) tag(on *harness.Member) (tag string) {
 	p.t.Helper()
-	for range 1000 {
-		p.tags++
-		tag := fmt.Sprintf("%s-%d", p.t.Name(), p.tags)
-		if p.primary(tag) == on {
-			return tag
+	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) error {
+		rows, err := p.Shards(ctx)
+		led := slices.DeleteFunc(rows, func(r harness.ShardRow) bool { return r.Role != "p" || r.Node != on.Name || r.Keyspace != "default" })
+		if err != nil || len(led) == 0 {
+			return cmp.Or(err, fmt.Errorf("no shard has its primary on %s", on.Name))
 		}
-	}
-	p.t.Fatalf("no shard has its primary on %s", on.Name)
-	return ""
+		for tag == "" || shardOf(led, tag) == "" {
+			p.tags++
+			tag = fmt.Sprintf("%s-%d", p.t.Name(), p.tags)
+		}
+		return nil
+	}))
+	return tag
 }
 
 // attemptLimit is how long a client waits for a node before it asks another one.

@@ -20,6 +20,7 @@ type Firewall struct {
 	ids     map[string]string // names of members by their ids
 	dropped map[[2]string]bool
 	flows   map[*flow]bool
+	lost    int // connections that have lost something since all was healed
 	closed  bool
 
 	listeners []net.Listener
@@ -99,6 +100,7 @@ func (w *Firewall) Heal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.dropped)
+	w.lost = 0
 	for f := range w.flows {
 		if f.lost {
 			f.end()
@@ -120,16 +122,11 @@ func (w *Firewall) Close() {
 	w.running.Wait()
 }
 
-// Dropping says how many connections have lost something and have not ended.
-func (w *Firewall) Dropping() (n int) {
+// Lost says how many connections have lost something since the last Heal. Nodes may have given them up, and opened others.
+func (w *Firewall) Lost() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for f := range w.flows {
-		if f.lost {
-			n++
-		}
-	}
-	return n
+	return w.lost
 }
 
 func (w *Firewall) accept(l net.Listener, to, address string) {
@@ -192,10 +189,11 @@ func (w *Firewall) passes(f *flow, from int, text []byte) bool {
 	if f.from == "" {
 		f.from = w.says(f.head)
 	}
-	if f.lost = f.lost || w.dropped[[2]string{f.from, f.to}]; f.lost {
-		return false // what comes after a hole is nothing
+	if !f.lost && w.dropped[[2]string{f.from, f.to}] {
+		f.lost = true
+		w.lost++
 	}
-	return true
+	return !f.lost // what comes after a hole is nothing
 }
 
 // says finds the first name in what a node says first.
