@@ -13,11 +13,18 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files in testdata")
 
-// invoke runs a command line without terminal, environment or input.
+// invoke runs a command line without terminal, environment or input; nor does it see what dev clusters somebody runs on this machine.
 func invoke(t *testing.T, env map[string]string, input string, args ...string) (out, errs string, code int) {
 	t.Helper()
 	var o, e strings.Builder
-	c := &console{in: strings.NewReader(input), out: &o, err: &e, env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	none := t.TempDir()
+	c := &console{in: strings.NewReader(input), out: &o, err: &e, env: func(name string) (string, bool) {
+		v, ok := env[name]
+		if !ok && name == "XDG_RUNTIME_DIR" {
+			return none, true
+		}
+		return v, ok
+	}}
 	code = run(t.Context(), c, args)
 	return o.String(), e.String(), code
 }
