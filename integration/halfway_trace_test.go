@@ -90,6 +90,7 @@ func (h *hurt) tookOver(x *traceTree, led []string) {
 }
 
 func (h *hurt) bothDie() {
+	h.rests() // else leads may move between the look at them and the deaths
 	leader := h.leader()
 	data := h.other(leader)
 	ledOne, ledOther := h.led(leader), h.led(data)
