@@ -162,7 +162,8 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	}
 	browser(t)
 	p := newTown(t, harness.ClusterConfig{})
-	p.rests() // else what is led may be handed over before it is looked at
+	p.troupe("settings", "set", "cluster.routing.allocation.node_left.delayed_timeout=1h") // the copies of the dead are still there, however long one looks
+	p.rests()                                                                              // else what is led may be handed over before it is looked at
 	victim := p.other(p.leader())
 	witness := p.other(victim, p.leader())
 	led := p.led(victim)

@@ -36,7 +36,7 @@ func startDev(t *testing.T, flags ...string) *devCluster {
 	t.Cleanup(func() {
 		d.Kill()
 		if t.Failed() {
-			t.Logf("the last words of troupe dev:\n%s", d.Output())
+			t.Logf("the last words of troupe dev:\n%s%s", d.Output(), d.logs())
 		}
 	})
 	for i := 1; i <= 3; i++ {
@@ -52,6 +52,24 @@ func startDev(t *testing.T, flags ...string) *devCluster {
 	must(t, d.Until(soon(t), func(context.Context) error { return d.voters(t, 3) }))
 	return d
 }
+
+// logs are the ends of what its nodes have written, for the message of a test that failed.
+func (d *devCluster) logs() string {
+	const end = 8 << 10
+	var text strings.Builder
+	names, _ := filepath.Glob(filepath.Join(d.folder(), "*", "n*.log")) // only a bad pattern is an error
+	for _, name := range names {
+		log, err := os.ReadFile(name)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&text, "---- %s\n%s", filepath.Base(name), log[max(0, len(log)-end):])
+	}
+	return text.String()
+}
+
+// folder is where it has what is gone with it.
+func (d *devCluster) folder() string { return strings.TrimPrefix(d.env[1], "TMPDIR=") }
 
 // voters is nil once so many nodes vote: before that the cluster may not outlive its first.
 func (d *devCluster) voters(t *testing.T, want int) error {
@@ -177,7 +195,7 @@ func TestDevFaults(t *testing.T) {
 		}
 	}
 	must(t, d.Stop(soon(t)))
-	if left, _ := filepath.Glob(filepath.Join(strings.TrimPrefix(d.env[1], "TMPDIR="), "*")); len(left) > 0 && goruntime.GOOS != "windows" {
+	if left, _ := filepath.Glob(filepath.Join(d.folder(), "*")); len(left) > 0 && goruntime.GOOS != "windows" {
 		t.Errorf("Ctrl-C leaves %v", left)
 	}
 }
