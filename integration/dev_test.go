@@ -200,11 +200,21 @@ func TestDevFaults(t *testing.T) {
 	}
 }
 
+// patient is for how long an answer is waited for where it is known to come: on a busy machine a member that reaches another says so late, and would be taken
+// for one that does not, and the other for dead.
+const patient = 10 * time.Second
+
+// probes are the settings by which members that reach a silent one, and that one itself, have some time to say so.
+func probes(limit time.Duration) []string {
+	return []string{after(cluster.SettingProbeTimeout, limit), after(cluster.SettingProbeInterval, limit), after(cluster.SettingRedialTimeout, limit)}
+}
+
 // TestDevBrokenLine breaks the line between the leader and another node: the third leads then, who reaches both, and all shards are
 // read, which takes a lease of every node (placement.md T8).
 func TestDevBrokenLine(t *testing.T) {
 	onceIsEnough(t)
 	d := startDev(t, "--", "--lease", "700ms", "--election", "2s") // a machine that is busy elects nobody else
+	d.troupe(t, 0, append([]string{"settings", "set"}, probes(patient)...)...)
 	leader := strings.TrimSpace(d.troupe(t, 0, "leader"))
 	names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader })
 	other, third := names[0], names[1]

@@ -21,6 +21,7 @@ const (
 	oneWayLease    = 700 * time.Millisecond
 	oneWayElection = 500 * time.Millisecond
 	oneWayMute     = 3 * oneWayLease
+	oneWayProbe    = 400 * time.Millisecond
 	oneWayNever    = time.Hour // what must not happen in a test does not happen by itself
 )
 
@@ -259,6 +260,13 @@ func (o *oneWay) rules(handOn, mute time.Duration) {
 	o.set(after(cluster.SettingHandOnAfter, handOn), after(cluster.SettingHandOnSettle, oneWayLease), after(cluster.SettingMuteAfter, mute))
 }
 
+// patientRules are those of a node that isRescued.
+func (o *oneWay) patientRules() {
+	o.t.Helper()
+	o.rules(oneWayLease, oneWayNever)
+	o.set(probes(patient)...)
+}
+
 // isRescued expects that a node without a lease is not dead, and that the lead goes to somebody from whom it has one.
 func (o *oneWay) isRescued(victim, leader *harness.Member, words string) {
 	o.t.Helper()
@@ -267,11 +275,12 @@ func (o *oneWay) isRescued(victim, leader *harness.Member, words string) {
 	next := o.leads(limit, o.other(leader, victim, o.data), leader)
 	o.says(limit, next, victim, "alive", "")
 	o.goOn(limit)
+	o.set(probes(oneWayProbe)...) // whoever is to die now shall not be waited for
 }
 
 // nodeIsDeafToLeader: its heartbeats come, and it says that no answer does: a voter that reaches it leads.
 func (o *oneWay) nodeIsDeafToLeader() {
-	o.rules(oneWayLease, oneWayNever)
+	o.patientRules()
 	leader := o.leader()
 	heal := o.cuts([]*harness.Member{leader}, o.data)
 	o.isRescued(o.data, leader, noAnswer)
@@ -280,7 +289,7 @@ func (o *oneWay) nodeIsDeafToLeader() {
 
 // leaderIsDeafToNode: likewise, since others reach it.
 func (o *oneWay) leaderIsDeafToNode() {
-	o.rules(oneWayLease, oneWayNever)
+	o.patientRules()
 	leader := o.leader()
 	victim := o.other(leader, o.data)
 	heal := o.cuts([]*harness.Member{victim}, leader)
@@ -350,7 +359,7 @@ func (o *oneWay) succeeded(limit time.Duration, leader *harness.Member) {
 
 // leaderMayNotOpenToNode: its heartbeats come over connections that it opened; the answers to them would go over one that the leader opened.
 func (o *oneWay) leaderMayNotOpenToNode() {
-	o.rules(oneWayLease, oneWayNever)
+	o.patientRules()
 	leader := o.leader()
 	o.wall.Drop(leader, o.data)
 	o.isRescued(o.data, leader, noAnswer)
@@ -359,7 +368,7 @@ func (o *oneWay) leaderMayNotOpenToNode() {
 
 // nodeMayNotOpenToLeader: it answers whoever opens a connection, and sends no heartbeat: whether others would hear it is tried.
 func (o *oneWay) nodeMayNotOpenToLeader() {
-	o.rules(oneWayLease, oneWayNever)
+	o.patientRules()
 	leader := o.leader()
 	o.wall.Drop(o.data, leader)
 	o.isRescued(o.data, leader, answersRedials)

@@ -425,7 +425,7 @@ func TestNodeComesBackWhenItsPortIsFree(t *testing.T) {
 		c := newTroop(t, false, volatileSpace("default", 1))
 		leads, follows := c.leader()
 		n := c.nodes[follows]
-		squatter, err := net.Listen("tcp", "127.0.0.1:0")
+		squatter, err := net.Listen("tcp", freeAddress(t)) // which nobody else gets when it is free again
 		if err != nil {
 			t.Fatal(err)
 		}
