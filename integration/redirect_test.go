@@ -283,7 +283,7 @@ func goRedisReplicas(t *testing.T, w *trio, redirect resp.Redirect) {
 // goRedisMoving increments counters and checks transactions while every shard moves from server to server.
 func goRedisMoving(t *testing.T, w *trio) {
 	ctx := soon(t)
-	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: w.addrs[:], MaxRedirects: 20, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond})
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: w.addrs[:], MaxRedirects: 64, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond})
 	defer c.Close()
 	var moves atomic.Int64
 	stop := make(chan struct{})
