@@ -22,6 +22,7 @@ func TestPausesDoNotDiverge(t *testing.T) {
 	}
 	random := dice(t)
 	p := newTown(t, harness.ClusterConfig{})
+	p.attempt = attemptLimit
 	const election = 500 * time.Millisecond // and up to twice as long
 	const episode = 10                      // pauses between two comparisons
 	compared := harness.Comparison{}

@@ -104,6 +104,7 @@ func (p *town) set(i *intruder, value string) {
 func TestMinorityIsCutOff(t *testing.T) {
 	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{})
+	p.attempt = attemptLimit
 	for _, aim := range []string{"a node with primaries", "the leader"} {
 		t.Run(aim, func(t *testing.T) {
 			p := p.in(t)
@@ -146,6 +147,7 @@ func TestMinorityIsCutOff(t *testing.T) {
 func TestPausedNodeWakes(t *testing.T) {
 	onceIsEnough(t)
 	p := newTown(t, harness.ClusterConfig{Args: []string{"--redirect", "always"}})
+	p.attempt = attemptLimit
 	for _, pause := range []time.Duration{3 * time.Second, 12 * time.Second} {
 		for _, aim := range []string{"a node with primaries", "the leader"} {
 			if testing.Short() && aim == "the leader" || pause > 3*time.Second && aim != "the leader" {

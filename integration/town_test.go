@@ -35,6 +35,7 @@ type town struct {
 	t       *testing.T
 	writers []*writing
 	tags    int
+	attempt time.Duration // how long its clients wait for a node before they ask another one
 }
 
 // writing is one client, and the tag of its keys.
@@ -71,7 +72,7 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 		}
 		must(t, n.Until(soon(t), n.Healthy)) // it fails as soon as the node ends
 	}
-	p := &town{Cluster: c, t: t}
+	p := &town{Cluster: c, t: t, attempt: usualAttempt}
 	p.green()
 	return p
 }
@@ -90,7 +91,7 @@ func placementSays(t *testing.T, c *harness.Cluster) string {
 }
 
 // in is the town for a subtest, which begins without clients.
-func (p *town) in(t *testing.T) *town { return &town{Cluster: p.Cluster, t: t} }
+func (p *town) in(t *testing.T) *town { return &town{Cluster: p.Cluster, t: t, attempt: p.attempt} }
 
 func (p *town) green() {
 	p.t.Helper()
@@ -157,8 +158,12 @@ func (p *town) tag(on *harness.Member) (tag string) {
 	return tag
 }
 
-// attemptLimit is how long a client waits for a node before it asks another one.
-const attemptLimit = 500 * time.Millisecond
+// A client waits for a node before it asks another one: usually for as long as go-redis does, which notices nothing where a busy machine takes its time;
+// but where nodes stand still or are cut off, whoever waits for long knows little of when others serve.
+const (
+	usualAttempt = 3 * time.Second
+	attemptLimit = 500 * time.Millisecond
+)
 
 // write starts clients that write to shards whose primaries are on a member, and waits until each has written.
 func (p *town) write(clients int, on *harness.Member) {
@@ -171,7 +176,7 @@ func (p *town) write(clients int, on *harness.Member) {
 
 // client starts one that writes keys of a tag.
 func (p *town) client(tag string) {
-	store := &insistent{harness.Follow(p.RESP(), attemptLimit)}
+	store := &insistent{harness.Follow(p.RESP(), p.attempt)}
 	w := &writing{harness.StartWriter(store, tag, "w"), tag}
 	p.writers = append(p.writers, w)
 	p.t.Cleanup(func() { w.Stop(); store.Close() })
