@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/troupe-actors/troupe/integration/harness"
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // browser is a program that shows pages without a window, or none.
@@ -162,8 +163,8 @@ func TestConsoleShowsAFailover(t *testing.T) {
 	}
 	browser(t)
 	p := newTown(t, harness.ClusterConfig{})
-	p.troupe("settings", "set", "cluster.routing.allocation.node_left.delayed_timeout=1h") // the copies of the dead are still there, however long one looks
-	p.rests()                                                                              // else what is led may be handed over before it is looked at
+	must(t, p.Set(soon(t), cluster.SettingNodeLeftDelay, "1h")) // the copies of the dead are still there, however long one looks
+	p.rests()                                                   // else what is led may be handed over before it is looked at
 	victim := p.other(p.leader())
 	witness := p.other(victim, p.leader())
 	led := p.led(victim)

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +36,7 @@ type trio struct {
 	moved   int   // calls that got a redirection
 	stale   int   // calls that a replica answered
 	hops    int   // calls that would have been forwarded
+	calls   int   // since a shard has moved
 }
 
 // server is one of the three; it implements resp.Backend.
@@ -91,6 +91,46 @@ func (w *trio) move(shard int) {
 	w.primary[shard], w.to[shard] = w.to[shard], -1
 }
 
+// callsPerMove is how many calls come between two moves at least: a client that is redirected finds the shard where it was sent, however slow the machine is.
+const callsPerMove = 4
+
+// keepMoving moves one shard after the other, as often as a time and what is called allow, until it is stopped. It says then how many moves there were.
+func (w *trio) keepMoving(every time.Duration) (stop func() int) {
+	stopping, moves := make(chan struct{}), 0
+	var moving sync.WaitGroup
+	moving.Go(func() {
+		pace := time.NewTicker(every)
+		defer pace.Stop()
+		for {
+			select {
+			case <-stopping:
+				return
+			case <-pace.C:
+			}
+			if w.called() {
+				w.move(moves % trioShards)
+				moves++
+			}
+		}
+	})
+	return func() int {
+		close(stopping)
+		moving.Wait()
+		return moves
+	}
+}
+
+// called says whether there were enough calls for another move.
+func (w *trio) called() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.calls < callsPerMove {
+		return false
+	}
+	w.calls = 0
+	return true
+}
+
 func (w *trio) figures() (moved, stale int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,6 +142,7 @@ func trioID(i int) string { return fmt.Sprintf("%040x", i+1) }
 func (s server) Do(_ context.Context, _ int, calls []*resp.Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.calls += len(calls)
 	for _, c := range calls {
 		shard := s.space.ShardOf(c.Slot)
 		if c.Err = s.admit(c, shard); c.Err != nil {
@@ -285,22 +326,8 @@ func goRedisMoving(t *testing.T, w *trio) {
 	ctx := soon(t)
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: w.addrs[:], MaxRedirects: 64, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond})
 	defer c.Close()
-	var moves atomic.Int64
-	stop := make(chan struct{})
-	var moving sync.WaitGroup
-	moving.Go(func() {
-		pace := time.NewTicker(2 * time.Millisecond)
-		defer pace.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			case <-pace.C:
-				w.move(i % trioShards)
-				moves.Add(1)
-			}
-		}
-	})
+	stop := sync.OnceValue(w.keepMoving(2 * time.Millisecond))
+	defer stop()
 	const rounds, keys = 40, 24
 	for range rounds {
 		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -319,15 +346,14 @@ func goRedisMoving(t *testing.T, w *trio) {
 			must(t, err)
 		}
 	}
-	close(stop)
-	moving.Wait()
+	moves := stop()
 	for i := range keys {
 		same(t, c.Get(ctx, fmt.Sprint("moving:", i)).Val(), fmt.Sprint(rounds))
 	}
 	for i := range 4 {
 		same(t, c.Get(ctx, fmt.Sprintf("{tx%d}a", i)).Val()+" "+c.Get(ctx, fmt.Sprintf("{tx%d}b", i)).Val(), fmt.Sprintf("%d %d", rounds, rounds))
 	}
-	t.Logf("%d moves", moves.Load())
+	t.Logf("%d moves", moves)
 }
 
 // TestGoRedisReadsTheMapWhenShardsMove: served by forwarding, a client sees no MOVED, and by default reads the map again after
@@ -383,23 +409,10 @@ func ioredisCluster(t *testing.T, w *trio, redirect resp.Redirect) {
 		reads = "master"
 	}
 	script := exec.CommandContext(soon(t), node, append([]string{"testdata/iocluster.js", reads}, w.addrs[:]...)...)
-	moving := make(chan struct{})
-	var mover sync.WaitGroup
-	mover.Go(func() {
-		pace := time.NewTicker(5 * time.Millisecond)
-		defer pace.Stop()
-		for i := 0; ; i++ {
-			select {
-			case <-moving:
-				return
-			case <-pace.C:
-				w.move(i % trioShards)
-			}
-		}
-	})
+	stop := sync.OnceValue(w.keepMoving(5 * time.Millisecond))
+	defer stop()
 	out, err := script.CombinedOutput()
-	close(moving)
-	mover.Wait()
+	t.Logf("%d moves", stop())
 	if err != nil || strings.TrimSpace(string(out)) != "ok" {
 		t.Errorf("ioredis: %v\n%s", err, out)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/integration/harness"
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 // The tests on a town let real processes die, stop and lose each other, with clients that write without a pause. Their names
@@ -73,6 +74,9 @@ func newTown(t *testing.T, config harness.ClusterConfig, change ...func(*harness
 		must(t, n.Until(soon(t), n.Healthy)) // it fails as soon as the node ends
 	}
 	p := &town{Cluster: c, t: t, attempt: usualAttempt}
+	must(t, p.Wait(soon(t), func(ctx context.Context) error { // that a machine is busy makes no node one that others take the leads of
+		return p.Set(ctx, cluster.SettingGreyAfter, "1h")
+	}))
 	p.green()
 	return p
 }

@@ -255,10 +255,23 @@ func (c *Cluster) Post(ctx context.Context, path string, body []byte) error {
 	return c.anyone(func(m *Member) error { return m.post(ctx, path, body) })
 }
 
+// Set has any running member change a setting of the cluster.
+func (c *Cluster) Set(ctx context.Context, name, value string) error {
+	body, err := json.Marshal(map[string]map[string]string{"persistent": {name: value}})
+	if err != nil {
+		return err
+	}
+	return c.anyone(func(m *Member) error { return m.send(ctx, http.MethodPut, "/_cluster/settings", body) })
+}
+
 func (m *Member) post(ctx context.Context, path string, body []byte) error {
+	return m.send(ctx, http.MethodPost, path, body)
+}
+
+func (m *Member) send(ctx context.Context, method, path string, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+m.Config.HTTP+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+m.Config.HTTP+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -269,7 +282,7 @@ func (m *Member) post(ctx context.Context, path string, body []byte) error {
 	}
 	defer resp.Body.Close()
 	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: POST %s: %s: %s", m.Name, path, resp.Status, text)
+		return fmt.Errorf("%s: %s %s: %s: %s", m.Name, method, path, resp.Status, text)
 	}
 	return nil
 }
