@@ -326,7 +326,7 @@ func goRedisMoving(t *testing.T, w *trio) {
 	ctx := soon(t)
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: w.addrs[:], MaxRedirects: 64, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 4 * time.Millisecond})
 	defer c.Close()
-	stop := sync.OnceValue(w.keepMoving(2 * time.Millisecond))
+	stop := sync.OnceValue(w.keepMoving(time.Millisecond))
 	defer stop()
 	const rounds, keys = 40, 24
 	for range rounds {
@@ -409,7 +409,7 @@ func ioredisCluster(t *testing.T, w *trio, redirect resp.Redirect) {
 		reads = "master"
 	}
 	script := exec.CommandContext(soon(t), node, append([]string{"testdata/iocluster.js", reads}, w.addrs[:]...)...)
-	stop := sync.OnceValue(w.keepMoving(5 * time.Millisecond))
+	stop := sync.OnceValue(w.keepMoving(2 * time.Millisecond))
 	defer stop()
 	out, err := script.CombinedOutput()
 	t.Logf("%d moves", stop())
