@@ -18,7 +18,6 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/integration/harness"
 	"github.com/troupe-actors/troupe/runtime"
-	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // gate holds handlers up, in the middle of their messages, while it is shut.
@@ -149,19 +148,16 @@ func startLedgers(t *testing.T) (list []*polling) {
 	return list
 }
 
-// rests waits until no copy is on its way, and placement wants nothing else.
+// rests waits until no copy and no lead is on its way, and placement wants nothing else.
 func (p *polling) rests(t *testing.T, client *http.Client) {
 	t.Helper()
 	p.until(t, "placement is at rest", func(ctx context.Context) bool {
-		status, text := ask(ctx, client, http.MethodPost, p.admin+"/_cluster/reroute?dry_run", nil, http.Header{})
-		var plan admin.RerouteAnswer
-		if status != http.StatusOK || json.Unmarshal([]byte(text), &plan) != nil || len(plan.Moves) > 0 {
+		status, state := get(ctx, client, p.admin+"/_cluster/state")
+		if status != http.StatusOK {
 			return false
 		}
-		status, text = get(ctx, client, p.admin+"/_cat/shards?format=json")
-		var rows []harness.ShardRow
-		return status == http.StatusOK && json.Unmarshal([]byte(text), &rows) == nil &&
-			!slices.ContainsFunc(rows, func(r harness.ShardRow) bool { return r.State != "STARTED" })
+		status, plan := ask(ctx, client, http.MethodPost, p.admin+"/_cluster/reroute?dry_run", nil, http.Header{})
+		return status == http.StatusOK && atRest([]byte(state), []byte(plan)) == nil
 	})
 }
 

@@ -3,6 +3,7 @@ package integration
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/troupe-actors/troupe/integration/harness"
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // The tests on a town let real processes die, stop and lose each other, with clients that write without a pause. Their names
@@ -107,19 +109,34 @@ func (p *town) yellow() {
 	must(p.t, p.WaitHealth(soon(p.t), "yellow"))
 }
 
-// rests waits until no copy is on its way, and placement wants nothing else.
+// rests waits until no copy and no lead is on its way, and placement wants nothing else.
 func (p *town) rests() {
 	p.t.Helper()
 	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) error {
-		if plan := p.troupe("reroute", "--dry-run"); !strings.Contains(plan, "nothing to move") {
-			return fmt.Errorf("placement is not at rest: %s", plan)
+		state, err := p.Fetch(ctx, "/_cluster/state")
+		if err != nil {
+			return err
 		}
-		rows, err := p.Shards(ctx)
-		if i := slices.IndexFunc(rows, func(r harness.ShardRow) bool { return r.State != "STARTED" }); err == nil && i >= 0 {
-			err = fmt.Errorf("a copy of %s/%s is %s on %s", rows[i].Keyspace, rows[i].Shard, rows[i].State, rows[i].Node)
-		}
-		return err
+		return atRest(state, []byte(p.troupe("reroute", "--dry-run", "--json")))
 	}))
+}
+
+// atRest is nil if in a cluster's state nothing is on its way, and the plan that was made of it moves nothing.
+func atRest(state, plan []byte) error {
+	var s admin.State
+	var a admin.RerouteAnswer
+	if err := cmp.Or(json.Unmarshal(state, &s), json.Unmarshal(plan, &a)); err != nil {
+		return err
+	}
+	for _, r := range s.Shards {
+		if r.HandTo != "" || slices.ContainsFunc(r.Copies, func(c admin.RowCopy) bool { return !c.InSync || !c.Started || c.Source != "" }) {
+			return fmt.Errorf("%s is not at rest: %+v", r.Shard, r)
+		}
+	}
+	if len(a.Moves) > 0 || a.Version != s.Version {
+		return fmt.Errorf("placement is not at rest in version %d: %s", s.Version, plan)
+	}
+	return nil
 }
 
 // leader waits until one is known: after an election the member that is asked may not know of it yet.
