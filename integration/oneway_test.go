@@ -170,7 +170,7 @@ func (o *oneWay) goOn(limit time.Duration) {
 	for _, tag := range o.tags {
 		must(o.t, o.Wait(o.within(limit), func(ctx context.Context) error { return f.Put(ctx, o.key(tag), o.key(tag)) }))
 	}
-	o.t.Logf("all shards are written %v later; writes had stopped for %v", round(time.Since(began)), round(o.gap()))
+	o.t.Logf("all shards are written %v later; writes had stopped for %v", round(time.Since(began)), round(o.gap(time.Time{})))
 }
 
 func (o *oneWay) key(tag string) string { return "{" + tag + "}:" + o.t.Name() }

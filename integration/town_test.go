@@ -39,6 +39,7 @@ type town struct {
 	writers []*writing
 	tags    int
 	attempt time.Duration // how long its clients wait for a node before they ask another one
+	watched time.Time     // until then it is known how long writes have stopped; zero: nothing has happened yet
 }
 
 // writing is one client, and the tag of its keys.
@@ -228,23 +229,28 @@ func (p *town) writing(since time.Time) {
 	}
 }
 
-// goesOn lets something happen and waits until all clients write again: within a limit.
+// goesOn lets something happen and waits until all clients write again: within a limit. What was before the first time that something happens is the
+// machine's affair; from then on all counts.
 func (p *town) goesOn(limit time.Duration, happen func()) {
 	p.t.Helper()
 	began := time.Now()
+	if p.watched.IsZero() {
+		p.watched = began
+	}
 	happen()
 	p.writing(time.Now())
-	longest := p.gap()
+	longest := p.gap(p.watched)
+	p.watched = time.Now()
 	p.t.Logf("writes stopped for %v; all clients had written again after %v", round(longest), round(time.Since(began)))
 	if longest > limit {
 		p.t.Errorf("writes stopped for %v, want %v at most", longest, limit)
 	}
 }
 
-// gap is the longest time in which one of the clients got no acknowledgement.
-func (p *town) gap() (longest time.Duration) {
+// gap is the longest time since a moment in which one of the clients got no acknowledgement.
+func (p *town) gap(since time.Time) (longest time.Duration) {
 	for _, w := range p.writers {
-		gap, _ := w.Gap()
+		gap, _ := w.Gap(since)
 		longest = max(longest, gap)
 	}
 	return longest

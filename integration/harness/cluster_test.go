@@ -206,9 +206,12 @@ func measuresTheGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Stop()
-	gap, from := w.Gap()
+	gap, from := w.Gap(time.Time{})
 	if outage := mended.Sub(broke); gap < outage || from.After(broke) {
 		t.Errorf("an outage of %v was measured as %v from %v on", outage, gap, from.Sub(broke))
+	}
+	if later, _ := w.Gap(mended); later >= mended.Sub(broke) {
+		t.Errorf("after the outage there is one of %v", later)
 	}
 	acks := w.Acks()
 	if late := w.Since(broke); len(late) < 5 || late[0].Begun.Before(broke) {

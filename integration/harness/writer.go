@@ -111,12 +111,16 @@ func (w *Writer) Await(ctx context.Context, count int, t time.Time) error {
 	return nil
 }
 
-// Gap is the longest time without an acknowledgement, and when it began.
-func (w *Writer) Gap() (longest time.Duration, from time.Time) {
+// Gap is the longest time without an acknowledgement since a moment, and when it began.
+func (w *Writer) Gap(since time.Time) (longest time.Duration, from time.Time) {
 	acks := w.Acks()
 	for i := 1; i < len(acks); i++ {
-		if gap := acks[i].Ended.Sub(acks[i-1].Ended); gap > longest {
-			longest, from = gap, acks[i-1].Ended
+		begun := acks[i-1].Ended
+		if begun.Before(since) {
+			begun = since
+		}
+		if gap := acks[i].Ended.Sub(begun); gap > longest {
+			longest, from = gap, begun
 		}
 	}
 	return longest, from
