@@ -71,7 +71,9 @@ func (m *memory) Shards() iter.Seq[Shard] {
 	})
 }
 
-func (m *memory) Facts() Facts {
+func (m *memory) Facts() Facts { // metrics are kept every so often, also while something is written
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	return Facts{Certificates: map[string]int64{"nodes": 2_000_000_000},
 		Keyspaces: []KeyspaceFacts{{Name: "default", Reads: 1, Writes: m.version, Lag: 7, Oldest: 1500 * time.Millisecond}},
 		Actors:    []ActorFacts{{Kind: "counter", Active: 1, Bytes: 800, Waiting: 2}},
