@@ -349,6 +349,7 @@ func (l *life) connection(c transport.Change) {
 		m.Changed(c)
 	}
 	if c.Up {
+		l.node.telling.watch.Connected(c.Node, c.Epoch)
 		l.node.copies.up(c.Node)
 		l.node.config.Logger.Debug("connected to a node", "node", c.Node, "epoch", c.Epoch)
 		return

@@ -25,7 +25,7 @@ func (w *Watch) reign() {
 	case !leads && w.leading:
 		w.doubt()
 		w.office.Store(0)
-		w.leading, w.stories.open, w.moves.open, w.copies.open, w.missed = false, nil, nil, nil, 0
+		w.leading, w.stories.open, w.moves.open, w.copies.open = false, nil, nil, nil
 		w.former, w.newcomer = w.c.Self, ""
 	}
 	if !w.leading && leader != "" && leader != w.c.Self {

@@ -82,6 +82,11 @@ func (s *stories) broke(node shards.NodeID, epoch shards.Epoch, at int64, cause 
 	s.lost = append(s.lost, loss{string(node), uint64(epoch), at, cause})
 }
 
+// reached forgets that the connection to a life broke: there is another one, so that was not its end.
+func (s *stories) reached(node shards.NodeID, epoch shards.Epoch) {
+	s.lost = slices.DeleteFunc(s.lost, func(l loss) bool { return l.node == string(node) && l.epoch == uint64(epoch) })
+}
+
 func (s *stories) lossOf(node string, epoch uint64) *loss {
 	for i := len(s.lost) - 1; i >= 0; i-- {
 		if l := &s.lost[i]; l.node == node && l.epoch == epoch {
@@ -128,11 +133,16 @@ func failoverOf(state *cluster.State, id shards.NodeID) string {
 	return tracing.KindFailover.Trace(state.Cluster, string(id), uint64(m.Epoch)).String()
 }
 
-// elected notes that this reign began because the node had led before.
-func (s *stories) elected(x *story, from shards.NodeID, missed, won int64) {
-	if string(from) == x.Node && !slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
-		x.Elections = append(x.Elections, tracing.Election{Term: s.term, By: s.name, ByID: s.self, Began: cmp.Or(missed, won), Won: won})
+// elected notes that this reign began because the node had led before: the winner missed it when their connection broke.
+func (s *stories) elected(x *story, from shards.NodeID, won int64) {
+	if string(from) != x.Node || slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
+		return
 	}
+	began := won
+	if l := s.lossOf(x.Node, x.Epoch); l != nil {
+		began = min(won, l.at)
+	}
+	x.Elections = append(x.Elections, tracing.Election{Term: s.term, By: s.name, ByID: s.self, Began: began, Won: won})
 }
 
 // begin opens the story of a life, or finds it.

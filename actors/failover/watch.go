@@ -65,7 +65,6 @@ type Watch struct {
 	former   shards.NodeID // who led before this reign
 	newcomer shards.NodeID // who has won after him, and under whom the state has not moved on from
 	came     uint64        // this version
-	missed   int64         // when this node lost its connection
 	won      int64
 	told     []*tracing.Failover // of this node, newest last: what the cluster state does not keep
 	version  uint64              // of the state that was followed
@@ -124,13 +123,12 @@ func (w *Watch) Connection(node shards.NodeID, epoch shards.Epoch, cause error) 
 	if cause != nil {
 		text = cause.Error()
 	}
-	leader, _ := w.c.Group.Leader()
-	w.put(func() {
-		w.stories.broke(node, epoch, now, text)
-		if node == leader {
-			w.missed = now
-		}
-	})
+	w.put(func() { w.stories.broke(node, epoch, now, text) })
+}
+
+// Connected takes the transport's news of a connection that was made: if one to the same life broke before, that was not its end.
+func (w *Watch) Connected(node shards.NodeID, epoch shards.Epoch) {
+	w.put(func() { w.stories.reached(node, epoch) })
 }
 
 // Changed takes what the detector of this node, which leads, has found out about a member.
@@ -152,7 +150,7 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 			if x.Node == string(w.newcomer) {
 				from = w.newcomer
 			}
-			w.stories.elected(x, from, w.missed, w.won)
+			w.stories.elected(x, from, w.won)
 			if c.State == liveness.Dead && !x.named {
 				x.named = true
 				w.log(x).Info("failover: "+x.Name+" is dead", "reason", c.Reason, "proof", c.Proof)
