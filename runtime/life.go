@@ -233,8 +233,11 @@ func (l *life) keepAlive() error {
 			n.suspected(&c)
 			n.telling.watch.Changed(term, c)
 		},
-		Answered: func(roundTrip time.Duration) { n.telling.figures.RoundTrips.Observe(roundTrip, tracing.Carrier{}) },
-		Missed:   n.telling.figures.HeartbeatMissed,
+		Answered: func(roundTrip time.Duration) {
+			n.telling.watch.Answered()
+			n.telling.figures.RoundTrips.Observe(roundTrip, tracing.Carrier{})
+		},
+		Missed: n.telling.figures.HeartbeatMissed,
 		Over: func(reason string) {
 			select {
 			case l.over <- reason:

@@ -78,6 +78,7 @@ func (s *stories) ripe(state *cluster.State, now int64) (told []*story, again in
 			outcome, at = tracing.OutcomeOpen, x.after
 		}
 		if outcome != tracing.OutcomeOpen {
+			s.unlink(x, state)
 			told = append(told, s.end(x, end, outcome))
 		} else if again == 0 || at < again {
 			again = at

@@ -1,6 +1,11 @@
 package failover
 
-import "github.com/troupe-actors/troupe/shards"
+import (
+	"slices"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
 
 // reign notes when this node begins to lead, or ends.
 func (w *Watch) reign() {
@@ -43,5 +48,34 @@ func (w *Watch) reigned(leader shards.NodeID, version uint64) {
 		w.former, w.newcomer = leader, ""
 	case leader != w.newcomer:
 		w.newcomer, w.came = leader, version
+	}
+}
+
+// Answered says that the placement leader, another node, has answered a heartbeat of this one just now.
+func (w *Watch) Answered() { w.answered.Store(nanos()) }
+
+// led says that a node led until this reign began, and has said nothing in it: the election was for its sake. One that handed over, and
+// dies some time afterwards, has been heard.
+func (w *Watch) led(node shards.NodeID, heard int64) bool {
+	return (node == w.former || node == w.newcomer) && heard <= w.won
+}
+
+// lastWord is when a node was heard last that led until this reign began: it had answered heartbeats, where others send them.
+func (w *Watch) lastWord(heard int64) int64 {
+	if answered := w.answered.Load(); answered != 0 {
+		return min(heard, answered)
+	}
+	return heard
+}
+
+// unlink has a story that ends lead to no failover of a leader who lives: he has handed over, or lost an election.
+func (s *stories) unlink(x *story, state *cluster.State) {
+	for i := range x.Elections {
+		e := &x.Elections[i]
+		if slices.ContainsFunc(state.Members, func(m cluster.Member) bool {
+			return !m.Down && s.find(string(m.ID), uint64(m.Epoch)) == nil && e.Former == failoverOf(state, m.ID)
+		}) {
+			e.Former = ""
+		}
 	}
 }

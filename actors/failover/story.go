@@ -133,12 +133,13 @@ func failoverOf(state *cluster.State, id shards.NodeID) string {
 	return tracing.KindFailover.Trace(state.Cluster, string(id), uint64(m.Epoch)).String()
 }
 
-// elected notes that this reign began because the node had led before: the winner missed it when their connection broke.
-func (s *stories) elected(x *story, from shards.NodeID, won int64) {
-	if string(from) != x.Node || slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
+// elected notes that this reign began because the node had led before. The winner missed it when their connection broke, or from when it was
+// heard last.
+func (s *stories) elected(x *story, won int64) {
+	if slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
 		return
 	}
-	began := won
+	began := min(won, x.Heard)
 	if l := s.lossOf(x.Node, x.Epoch); l != nil {
 		began = min(won, l.at)
 	}

@@ -361,7 +361,7 @@ func TestLeaderDiesHalfWay(t *testing.T) {
 	s.lead(s.state, "id1", 4, s.now)
 	also := s.places("id1")
 	s.detect("id1", liveness.Dead, "proof", true)
-	s.elected(s.find("id1", 1), "id1", s.now)
+	s.elected(s.find("id1", 1), s.now)
 	s.planned()
 	s.planned()
 	s.serve(append(led, also...)...)

@@ -73,6 +73,8 @@ type Watch struct {
 	sighted int64 // when that was
 	shown   int64 // when open was made
 
+	answered atomic.Int64 // when a leader answered this node last; 0: none has
+
 	curious atomic.Bool // a switch waits for its plan, though that changes nothing
 }
 
@@ -133,24 +135,29 @@ func (w *Watch) Connected(node shards.NodeID, epoch shards.Epoch) {
 
 // Changed takes what the detector of this node, which leads, has found out about a member.
 func (w *Watch) Changed(_ uint64, c liveness.Change) {
-	heard, now, state := nanos(), nanos(), w.c.Group.State() // as it was found: what is planned for it may be carried out before this is written
-	if known, found := w.c.Evidence().Of(c.Node); found {
+	now, state := nanos(), w.c.Group.State() // as it was found: what is planned for it may be carried out before this is written
+	heard, said := now, int64(0)
+	e := w.c.Evidence()
+	if known, found := e.Of(c.Node); found {
 		heard = known.HeardAt.UnixNano()
+		said = heard - int64(e.TickLength)
 	}
-	heard = min(heard, now-int64(c.Unanswered)) // heartbeats without an answer are no sign of a life that serves
 	w.put(func() {
 		if !w.leading {
 			return
 		}
+		led := w.led(c.Node, said)
+		if led {
+			heard = w.lastWord(heard)
+		}
+		heard = min(heard, now-int64(c.Unanswered)) // heartbeats without an answer are no sign of a life that serves
 		if x := w.stories.changed(state, c, heard, now); x != nil {
 			w.keep(&x.Failover)
 		}
 		if x := w.stories.find(string(c.Node), uint64(c.Epoch)); x != nil {
-			from := w.former
-			if x.Node == string(w.newcomer) {
-				from = w.newcomer
+			if led {
+				w.stories.elected(x, w.won)
 			}
-			w.stories.elected(x, from, w.won)
 			if c.State == liveness.Dead && !x.named {
 				x.named = true
 				w.log(x).Info("failover: "+x.Name+" is dead", "reason", c.Reason, "proof", c.Proof)
