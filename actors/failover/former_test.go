@@ -22,12 +22,11 @@ func TestLeaderThatHangs(t *testing.T) {
 		synctest.Wait()
 		o.watch.Answered()
 		answered := time.Now().UnixNano()
-		<-time.After(400 * time.Millisecond)
+		<-time.After(400 * time.Millisecond) // since 100 of which it was awaited, says the evidence
 		p.elect("id1", 4)
 		o.watch.Applied()
 		synctest.Wait()
-		<-time.After(100 * time.Millisecond) // it was heard so long ago, says the evidence: in this reign it was not
-		o.watch.Changed(4, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "no heartbeat"}})
+		o.watch.Changed(4, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "no heartbeat"}, Unheard: true})
 		synctest.Wait()
 		open := o.watch.Open()
 		if len(open) != 1 || len(open[0].Elections) != 1 {

@@ -48,7 +48,7 @@ func TestLeaderThatCameBack(t *testing.T) {
 		<-time.After(time.Minute)
 		p.elect("id1", 4)
 		o.watch.Applied()
-		o.watch.Changed(4, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "no heartbeat"}})
+		o.watch.Changed(4, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "no heartbeat"}, Unheard: true})
 		synctest.Wait()
 		open := o.watch.Open()
 		if len(open) != 1 || len(open[0].Elections) != 1 {

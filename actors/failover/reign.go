@@ -54,12 +54,6 @@ func (w *Watch) reigned(leader shards.NodeID, version uint64) {
 // Answered says that the placement leader, another node, has answered a heartbeat of this one just now.
 func (w *Watch) Answered() { w.answered.Store(nanos()) }
 
-// led says that a node led until this reign began, and has said nothing in it: the election was for its sake. One that handed over, and
-// dies some time afterwards, has been heard.
-func (w *Watch) led(node shards.NodeID, heard int64) bool {
-	return (node == w.former || node == w.newcomer) && heard <= w.won
-}
-
 // lastWord is when a node was heard last that led until this reign began: it had answered heartbeats, where others send them.
 func (w *Watch) lastWord(heard int64) int64 {
 	if answered := w.answered.Load(); answered != 0 {

@@ -136,17 +136,15 @@ func (w *Watch) Connected(node shards.NodeID, epoch shards.Epoch) {
 // Changed takes what the detector of this node, which leads, has found out about a member.
 func (w *Watch) Changed(_ uint64, c liveness.Change) {
 	now, state := nanos(), w.c.Group.State() // as it was found: what is planned for it may be carried out before this is written
-	heard, said := now, int64(0)
-	e := w.c.Evidence()
-	if known, found := e.Of(c.Node); found {
+	heard := now
+	if known, found := w.c.Evidence().Of(c.Node); found {
 		heard = known.HeardAt.UnixNano()
-		said = heard - int64(e.TickLength)
 	}
 	w.put(func() {
 		if !w.leading {
 			return
 		}
-		led := w.led(c.Node, said)
+		led := c.Unheard && (c.Node == w.former || c.Node == w.newcomer) // one that handed over has been heard since
 		if led {
 			heard = w.lastWord(heard)
 		}

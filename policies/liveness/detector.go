@@ -369,7 +369,7 @@ func (n *node) shown() State {
 
 // tell reports a change of a node that had a state before.
 func (d *Detector) tell(n *node, from State, change Change) {
-	if change.Status, change.From = d.status(n), from; n.complains {
+	if change.Status, change.From, change.Unheard = d.status(n), from, !n.met; n.complains {
 		change.Unanswered = d.span(d.now - n.unanswered)
 	}
 	d.ready.Changes = append(d.ready.Changes, change)

@@ -87,6 +87,8 @@ type Change struct {
 	// 0: they do not say so.
 	Unanswered time.Duration
 
+	Unheard bool // no heartbeat of this life has come: Heard is the moment from which one was awaited
+
 	Probes []Probed // what has been said, and not been told before, by members that were asked about it; the oldest first
 }
 

@@ -1,6 +1,11 @@
 package liveness
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
+)
 
 // What members said who were asked about a suspect is told with the change that ends the suspicion, each answer once; and no more than a bound.
 func TestChangesTellOfProbes(t *testing.T) {
@@ -41,5 +46,22 @@ func TestChangesTellOfProbes(t *testing.T) {
 	}
 	if asked, kept := len(d.Ready().Probes), len(d.find("n4").suspicion.probed); asked <= maxProbed || kept != maxProbed {
 		t.Errorf("of %d who were asked it remembers %d", asked, kept)
+	}
+}
+
+// A new leader's detector says of whom it has heard nothing in this life: when that one was heard last others know.
+func TestWhoWasNotHeard(t *testing.T) {
+	d := lone(t, 3, Config{})
+	d.Members([]cluster.Member{listed(3)[0], {ID: "n2", Epoch: 2, Peer: "n2:7300"}, listed(3)[2]})
+	d.Broken("n2", 2, "EOF")
+	d.Broken("n3", 1, "EOF")
+	told := map[shards.NodeID]bool{}
+	for _, c := range d.Ready().Changes {
+		if c.State == Suspect {
+			told[c.Node] = c.Unheard
+		}
+	}
+	if unheard, known := told["n2"]; len(told) != 2 || !known || !unheard || told["n3"] {
+		t.Errorf("n3 was heard, and n2 was not in its second life; told is %v", told)
 	}
 }
