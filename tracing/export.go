@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,10 +178,39 @@ func (e *Exporter) send(ctx context.Context, x parcel) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, exportLimit)
 	defer cancel()
-	if err := e.out.ExportSpans(ctx, snapshots(e.origin.shared(), x.Spans())); err != nil {
+	spans := snapshots(e.origin.shared(), x.Spans())
+	err := e.out.ExportSpans(ctx, spans)
+	for pause := firstPause; unreached(err) && e.rest(ctx, pause); pause = min(2*pause, lastPause) {
+		err = e.out.ExportSpans(ctx, spans)
+	}
+	if err != nil {
 		e.dropped.Add(1)
 		e.failed(fmt.Errorf("a trace did not reach its collector, troupe trace has it: %w", err))
 	}
+}
+
+// Pauses between tries of a collector that nobody listens for: it may be about to start again. OpenTelemetry's exporter by HTTP tries again only
+// what was answered.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// unreached says that surely nothing of what was sent has arrived.
+func unreached(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
+}
+
+// rest waits before another try, and says whether there is to be one: not when the time is over, or the exporter closes.
+func (e *Exporter) rest(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-time.After(pause):
+		return true
+	case <-ctx.Done():
+	case <-e.closed:
+	}
+	return false
 }
 
 // Close sends what waits, for as long as ctx allows, and ends. Nothing is exported afterwards.
