@@ -79,12 +79,12 @@ func (v environment) asked() (otlp bool, off string) {
 
 func (v environment) protocol() string {
 	name, protocol := v.first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-	switch strings.ToLower(protocol) {
-	case "grpc":
-		return "grpc"
+	switch known := strings.ToLower(strings.TrimSpace(protocol)); known {
+	case "grpc", "http/json":
+		return known
 	case "", "http/protobuf":
 	default:
-		v.ignore(name, protocol, "grpc or http/protobuf, which is taken")
+		v.ignore(name, protocol, "grpc, http/json or http/protobuf, which is taken")
 	}
 	return "http/protobuf"
 }

@@ -56,12 +56,12 @@ type parcel struct {
 // NewExporter reads the standard variables through env and makes an exporter, or one that is off:
 //
 //	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT   the URL to send to; one of them, or OTEL_TRACES_EXPORTER=otlp, switches it on
-//	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc or http/protobuf (default)
+//	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL   grpc, http/json or http/protobuf (default)
 //	OTEL_TRACES_EXPORTER                                              a list; with none in it, or console, logging, zipkin or jaeger and no otlp, it is off
 //	OTEL_SDK_DISABLED=true                                            off, whatever else is set
 //	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES                       default service.name=troupe,service.namespace=CLUSTER
 //
-// Headers, certificates and timeouts are read by the exporters of OpenTelemetry themselves. The variables may be meant for the program
+// Headers, certificates, compression and timeouts are read by the exporters of OpenTelemetry themselves; an export lasts for 10 s at most, whatever the timeout. The variables may be meant for the program
 // that embeds a node, and its own SDK: a value that this one does not know ends nothing, it is told to warn and ignored, as the
 // specification of OpenTelemetry has it. warn is also told, on goroutines of the exporter, of what a collector did not take; nil: nobody wants
 // to know. cluster is the cluster's name for people. The owner calls Close.
@@ -77,6 +77,7 @@ func NewExporter(ctx context.Context, cluster string, env func(string) string, w
 		e.where = "traces stay on the nodes: " + off
 		return e
 	}
+	v.delivery()
 	e.dial = func() (sdktrace.SpanExporter, error) { return dial(ctx, protocol, endpoint.String()) }
 	out, err := e.dial()
 	if err != nil {
@@ -91,10 +92,13 @@ func NewExporter(ctx context.Context, cluster string, env func(string) string, w
 
 // dial makes an exporter of OpenTelemetry, which connects when it has something to send.
 func dial(ctx context.Context, protocol, endpoint string) (out sdktrace.SpanExporter, err error) {
-	if protocol == "grpc" {
+	switch protocol {
+	case "grpc":
 		out, err = otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(endpoint))
-	} else {
-		out, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
+	case "http/json":
+		out, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithEncoding(otlptracehttp.EncodingJSON))
+	default:
+		out, err = otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
