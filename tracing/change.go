@@ -110,8 +110,12 @@ func (f *Failover) volume() string {
 
 // client shows that requests waited on a node.
 func (p *projection) client(c *Wait) {
-	p.add("clients/"+c.ID, "root", Span{Name: fmt.Sprintf("clients waited @%s", c.Node), NodeID: c.ID, Node: c.Node, Start: c.Began, End: c.Ended,
-		Attributes: []Attribute{Number(attributeRequests, c.Requests), Number(attributeLongest, c.Longest/1e6)}})
+	s := Span{Name: fmt.Sprintf("clients waited @%s", c.Node), NodeID: c.ID, Node: c.Node, Start: c.Began, End: c.Ended,
+		Attributes: []Attribute{Number(attributeRequests, c.Requests), Number(attributeLongest, c.Longest/1e6)}}
+	if c.Ahead != 0 {
+		s.Attributes = append(s.Attributes, Number(attributeAhead, c.Ahead/1e6))
+	}
+	p.add("clients/"+c.ID, "root", s)
 }
 
 // waits sums up what clients felt.

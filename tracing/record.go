@@ -208,6 +208,7 @@ type Wait struct {
 	Began    int64  `json:"began"`      // when the first of them was tried again, by the node's clock
 	Ended    int64  `json:"ended"`      // when the last was answered, or given up
 	Longest  int64  `json:"longest_ns"` // nanoseconds that one of them waited
+	Ahead    int64  `json:"ahead_ns"`   // of the node's clock, as of an Attempt
 }
 
 // ID names the record for people: n2@7 for the death of a life, drain-n2@41 for a drain that the cluster state of version 41 began,

@@ -18,6 +18,19 @@ type Felt struct {
 	Began    int64 // of the first
 	Ended    int64 // of the last, so far
 	Longest  int64 // nanoseconds that one waited
+
+	ahead          int64 // how far the clock of the node was ahead, if its times could not be and have been set back by that
+	sent, received int64 // by the clocks of its node and of this one, if it came from another
+}
+
+// setBack corrects times that cannot be, as of takeovers: a wait is told after it ended, and what is told of a trouble comes after that began. Of a message that
+// was long on its way nobody knows whether the clock is behind, but who sends it waits for tellTimeout at most.
+func (f *Felt) setBack(gone int64) {
+	ahead := f.sent - f.received
+	if f.Ended <= f.received && ahead <= int64(tellTimeout) && (f.sent >= gone || -ahead <= int64(tellTimeout)) {
+		return
+	}
+	f.Began, f.Ended, f.ahead = f.Began-ahead, f.Ended-ahead, ahead
 }
 
 // quiet parts two troubles: requests that begin so long after the last has ended wait for something else.
@@ -35,8 +48,12 @@ func (f *Felt) add(began, ended int64) {
 }
 
 // feel takes what requests to a shard felt on a node. It is cumulative: it replaces what that node has told of the trouble before.
-func (s *stories) feel(state *cluster.State, f *Felt) {
+func (s *stories) feel(state *cluster.State, told *Felt) {
 	for _, x := range s.open {
+		f := *told
+		if f.received != 0 {
+			f.setBack(x.Gone())
+		}
 		if x.Kind != tracing.KindFailover || x.shard(f.Shard) == nil || f.Ended < x.Gone() {
 			continue
 		}
@@ -44,7 +61,7 @@ func (s *stories) feel(state *cluster.State, f *Felt) {
 		if at < 0 {
 			at, x.felt = len(x.felt), append(x.felt, Felt{})
 		}
-		x.felt[at] = *f
+		x.felt[at] = f
 		x.Clients = clients(state, x.felt, x.waits)
 	}
 }
@@ -59,6 +76,7 @@ func clients(state *cluster.State, list []Felt, before []tracing.Wait) (out []tr
 		}
 		w := &out[at]
 		w.Requests, w.Began, w.Ended, w.Longest = w.Requests+f.Requests, min(w.Began, f.Began), max(w.Ended, f.Ended), max(w.Longest, f.Longest)
+		w.Ahead = cmp.Or(w.Ahead, f.ahead)
 	}
 	for _, w := range before {
 		if !slices.ContainsFunc(out, func(x tracing.Wait) bool { return x.ID == w.ID }) {

@@ -228,6 +228,9 @@ func (w *Watch) Serve(from shards.NodeID, body []byte) ([]byte, error) {
 		for i := range m.Takeovers {
 			m.Takeovers[i].sent, m.Takeovers[i].received = m.Sent, now
 		}
+		for i := range m.Waits {
+			m.Waits[i].sent, m.Waits[i].received = m.Sent, now
+		}
 		return nil, w.Took(m.Takeovers, m.Waits, m.Arrivals)
 	}
 	var a answer
