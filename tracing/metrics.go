@@ -37,7 +37,7 @@ func NewMetrics(traces, spans func() uint64) *Metrics {
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "troupe_failover_total",
 			Help: "Failovers, suspicions, drains, moves of copies, copies that came back after a death, and switches of policies that this node has told to their end, as the placement leader."}, []string{"kind", "outcome"}),
 		unavailable: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_failover_duration_seconds", Buckets: seconds,
-			Help: "From the end of a node to the last of its shards that takes writes again; exemplars carry the trace."}),
+			Help: "From the end of a node to the last of its shards that takes writes again, where all do; exemplars carry the trace."}),
 		down: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "troupe_shard_unavailable_duration_seconds", Buckets: seconds,
 			Help: "From the end of the node that led a shard to the moment in which the shard takes writes again, of each shard; exemplars carry the trace."}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "troupe_failover_phase_duration_seconds", Buckets: seconds,
@@ -79,14 +79,16 @@ func (m *Metrics) Told(f *Failover) {
 		m.waited.Add(float64(requests))
 		observe(m.longest, longest, trace)
 	}
-	if len(f.Shards) > 0 && f.Settled() && f.Seen() {
+	if f.Back() && f.Seen() {
 		observe(m.unavailable, f.Unavailable(), trace)
 	}
 	if f.Declared != 0 {
 		observe(m.phases.WithLabelValues("detect"), max(0, f.Declared-f.Gone()), trace)
 	}
 	for _, e := range f.Elections {
-		observe(m.phases.WithLabelValues("elect"), e.Won-e.Began, trace)
+		if !e.Resume { // of an election that another death brought on, or a hand-over
+			observe(m.phases.WithLabelValues("elect"), e.Won-e.Began, trace)
+		}
 	}
 	for _, p := range f.Plans {
 		observe(m.phases.WithLabelValues("plan"), p.Took, trace)

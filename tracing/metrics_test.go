@@ -64,6 +64,39 @@ func TestMetricsOfAFailover(t *testing.T) {
 	}
 }
 
+// A failover after which a shard takes no writes has not lasted until the others did, and who goes on with one was not elected for that.
+func TestMetricsOfAFailoverWithoutAnEnd(t *testing.T) {
+	for _, outcome := range []tracing.Outcome{tracing.OutcomeRed, tracing.OutcomeGivenUp} {
+		m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
+		f := death()
+		f.Outcome = outcome
+		f.Elections = []tracing.Election{{Term: 4, By: "n1", Began: f.Declared, Won: f.Declared, Resume: true}}
+		last := &f.Shards[len(f.Shards)-1]
+		last.Attempts = last.Attempts[:1]
+		last.Attempts[0].Served, last.Attempts[0].Written, last.Attempts[0].Failed = 0, 0, "its disk is full"
+		if outcome == tracing.OutcomeRed {
+			last.Attempts, last.Problem = nil, "no copy in sync"
+		}
+		m.Told(f)
+		page := gather(t, m)
+		if n := page["troupe_failover_duration_seconds"].Metric[0].Histogram.GetSampleCount(); n != 0 {
+			t.Errorf("%v: writes are said to be back", outcome)
+		}
+		for _, p := range page["troupe_failover_phase_duration_seconds"].Metric {
+			if p.Label[0].GetValue() == "elect" && p.Histogram.GetSampleCount() != 0 {
+				t.Errorf("%v: an election is counted that was none", outcome)
+			}
+		}
+		root := f.Spans()[0]
+		if a, said := root.Attribute("troupe.failover.unavailable_ms"); said {
+			t.Errorf("%v: the root says that writes were away for %d ms", outcome, a.Int)
+		}
+		if s := f.Summary(); strings.Contains(s, "writes back") || !strings.Contains(s, ", of which 1 take no writes") {
+			t.Errorf("%v: %s", outcome, s)
+		}
+	}
+}
+
 func TestMetricsOfADrain(t *testing.T) {
 	m := tracing.NewMetrics(func() uint64 { return 0 }, func() uint64 { return 0 })
 	f := drain()

@@ -124,7 +124,7 @@ func (p *projection) root() {
 		Text(attributeReason, f.Reason), Text(attributeOutcome, f.Outcome.String()), Text(attributeNode, f.Node),
 		Number(attributeEpoch, f.Epoch), Number(attributeShards, len(f.Shards)+f.Omitted),
 	}
-	if !f.planned() && f.Seen() {
+	if f.Back() && f.Seen() {
 		s.Attributes = append(s.Attributes, Number(attributeUnavailable, f.Unavailable()/1e6))
 	}
 	if requests, longest := f.waits(); requests > 0 {

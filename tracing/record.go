@@ -260,11 +260,6 @@ func (s *Shard) Serving() bool {
 	return a != nil && a.Served != 0 && a.Failed == ""
 }
 
-// Settled says whether every shard either takes writes or cannot.
-func (f *Failover) Settled() bool {
-	return !slices.ContainsFunc(f.Shards, func(s Shard) bool { return !s.Serving() && s.Problem == "" })
-}
-
 // Shard finds a shard by its name; nil if it is not part of this.
 func (f *Failover) Shard(name string) *Shard {
 	for i := range f.Shards {
@@ -334,8 +329,13 @@ func earliest(times ...int64) (first int64) {
 	return first
 }
 
+// Back says whether every shard of a failover takes writes again, if there is one.
+func (f *Failover) Back() bool {
+	return f.Kind == KindFailover && len(f.Shards) > 0 && !slices.ContainsFunc(f.Shards, func(s Shard) bool { return !s.Serving() })
+}
+
 // Unavailable is the time from the node's end to the last shard that takes writes again, in nanoseconds. What is planned makes
-// nothing unavailable. It means nothing where the end was not Seen.
+// nothing unavailable. It means nothing where the end was not Seen, and how long it is so far where writes are not Back.
 func (f *Failover) Unavailable() int64 {
 	if f.planned() {
 		return 0
@@ -382,9 +382,9 @@ func (f *Failover) Summary() string {
 	switch stuck := f.stuck(); {
 	case stuck > 0:
 		fmt.Fprintf(&b, ", of which %d take no writes", stuck)
-	case len(f.Shards) > 0 && f.Settled() && !f.Seen():
+	case f.Back() && !f.Seen():
 		b.WriteString(", writes back; nobody saw when they ended")
-	case len(f.Shards) > 0 && f.Settled():
+	case f.Back():
 		fmt.Fprintf(&b, ", writes back after %v", short(f.Unavailable()))
 		if before := f.Gone() - f.Heard; f.Heard != 0 && before > 0 { // it may have answered nobody for as long
 			fmt.Fprintf(&b, ", %v after its last heartbeat", short(f.Unavailable()+before))
@@ -403,10 +403,10 @@ func counted(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// stuck counts the shards that nobody can lead.
+// stuck counts the shards that nobody can lead, and of a failover that is over those that nobody leads.
 func (f *Failover) stuck() (n int) {
 	for i := range f.Shards {
-		if s := &f.Shards[i]; s.Problem != "" && !s.Serving() {
+		if s := &f.Shards[i]; (s.Problem != "" || f.Done != 0) && !s.Serving() {
 			n++
 		}
 	}

@@ -390,7 +390,7 @@ func TestEarlyTakeover(t *testing.T) {
 	s.follow(s.state, s.now)
 	s.stories.planned(s.state, d, nil, s.now)
 	s.look()
-	if len(s.ended) != 1 || !s.ended[0].Settled() || len(s.early) != 0 {
+	if len(s.ended) != 1 || !s.ended[0].Back() || len(s.early) != 0 {
 		t.Errorf("%d stories ended, %d takeovers are still early", len(s.ended), len(s.early))
 	}
 }

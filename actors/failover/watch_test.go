@@ -201,7 +201,7 @@ func TestWatch(t *testing.T) {
 		<-time.After(3 * time.Second) // of the bubble: nobody writes, and the story is told nevertheless
 		synctest.Wait()
 		told := offices["id3"].list()
-		if len(told) != 1 || told[0].Outcome != tracing.OutcomeRecovered || !told[0].Settled() || len(gone.list()) != 0 {
+		if len(told) != 1 || told[0].Outcome != tracing.OutcomeRecovered || !told[0].Back() || len(gone.list()) != 0 {
 			t.Fatalf("the second leader told %v, the first %v", told, gone.list())
 		}
 		if told[0].Detector != "n1" || told[0].Reason != "proof" || told[0].Lost == 0 || len(told[0].Plans) == 0 || len(told[0].Elections) != 1 || !told[0].Elections[0].Resume {

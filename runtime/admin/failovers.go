@@ -30,16 +30,20 @@ type FailoverSummary struct {
 	At          int64   `json:"at"`
 	Outcome     string  `json:"outcome"`
 	Shards      int     `json:"shards"`
-	Unavailable float64 `json:"unavailable_ms"`   // from the node's end to the last shard that takes writes again
+	Unavailable float64 `json:"unavailable_ms"`   // from the node's end to the last shard that takes writes again; 0 where not all do, as long as it is open, or red or given up
 	Unseen      bool    `json:"unseen,omitempty"` // nobody saw the node's end: unavailable_ms is 0, and means nothing
 	Took        float64 `json:"took_ms"`          // from the first sign to the end; 0 while it goes on
 	Summary     string  `json:"summary"`
 }
 
 func summaryOf(f *tracing.Failover) FailoverSummary {
+	unavailable := int64(0)
+	if f.Back() {
+		unavailable = f.Unavailable()
+	}
 	return FailoverSummary{
 		ID: f.ID(), Trace: f.Trace().String(), Kind: f.Kind.String(), Node: f.Name, At: f.Gone() / 1e6, Outcome: f.Outcome.String(),
-		Shards: len(f.Shards) + f.Omitted, Unavailable: float64(f.Unavailable()) / 1e6, Unseen: !f.Seen(), Took: float64(f.Took()) / 1e6, Summary: f.Summary(),
+		Shards: len(f.Shards) + f.Omitted, Unavailable: float64(unavailable) / 1e6, Unseen: !f.Seen(), Took: float64(f.Took()) / 1e6, Summary: f.Summary(),
 	}
 }
 

@@ -40,3 +40,17 @@ func TestNamesOfFailovers(t *testing.T) {
 		t.Errorf("none of a name: %v", err)
 	}
 }
+
+// While a shard takes no writes, nothing is said of when they all were back.
+func TestFailoverThatIsNotBack(t *testing.T) {
+	f := &tracing.Failover{Kind: tracing.KindFailover, Node: "id2", Name: "n2", Epoch: 1, Heard: 1e9, Declared: 2e9, Done: 9e9, Outcome: tracing.OutcomeGivenUp, Shards: []tracing.Shard{
+		{Name: "orders/1", Attempts: []tracing.Attempt{{To: "n1", Told: 2e9, Served: 3e9}}}, {Name: "orders/2", Attempts: []tracing.Attempt{{To: "n1", Told: 2e9}}}}}
+	_, c, _ := serve(t, ServerConfig{Stories: func(context.Context) ([]*tracing.Failover, error) { return []*tracing.Failover{f}, nil }})
+	for _, want := range []float64{0, 3000} {
+		list, err := c.Failovers(t.Context())
+		if err != nil || len(list.Failovers) != 1 || list.Failovers[0].Unavailable != want {
+			t.Errorf("%+v, %v; want %v ms", list, err, want)
+		}
+		f.Shards[1].Attempts[0].Served = 4e9
+	}
+}

@@ -111,7 +111,7 @@ func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error 
 	fmt.Fprintln(t, "FAILOVER\tWHEN\tKIND\tOUTCOME\tSHARDS\tWRITES BACK AFTER\tTOOK\tTRACE")
 	for _, f := range list.Failovers {
 		back, took := "-", "-"
-		if f.Kind == "failover" && f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" {
+		if f.Kind == "failover" && f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" && f.Outcome != "given_up" {
 			if back = millis(f.Unavailable); f.Unseen {
 				back = "not known"
 			}

@@ -34,7 +34,7 @@ export function Failovers({ path }) {
 }
 
 // backAfter is for what stops writes; what is planned stops none.
-const backAfter = (f) => (f.kind !== 'failover' || f.shards === 0 || f.outcome === 'open' || f.outcome === 'red' ? '–' : f.unseen ? 'not known' : ms(f.unavailable_ms));
+const backAfter = (f) => (f.kind !== 'failover' || f.shards === 0 || f.outcome === 'open' || f.outcome === 'red' || f.outcome === 'given_up' ? '–' : f.unseen ? 'not known' : ms(f.unavailable_ms));
 
 // spansOf reads OTLP: the server projects, the page draws.
 function spansOf(otlp) {
