@@ -82,7 +82,7 @@ func (m *Metrics) Told(f *Failover) {
 	if f.Back() && f.Seen() {
 		observe(m.unavailable, f.Unavailable(), trace)
 	}
-	if f.Declared != 0 {
+	if f.Declared != 0 && f.Seen() {
 		observe(m.phases.WithLabelValues("detect"), max(0, f.Declared-f.Gone()), trace)
 	}
 	for _, e := range f.Elections {

@@ -292,9 +292,9 @@ func (f *Failover) Gone() int64 {
 }
 
 // Seen says whether anybody has noted when the node went. Where all died together nobody has: who leads afterwards finds shards without a
-// primary, and how long they were that is not known.
+// primary, and how long they were that is not known; that their death was declared then is no sign of it.
 func (f *Failover) Seen() bool {
-	return f.Heard != 0 || f.Lost != 0 || f.Suspected != 0 || f.Declared != 0
+	return f.planned() || f.Heard != 0 || f.Lost != 0 || f.Suspected != 0
 }
 
 // begun is when it all began, as far as it is known: the earliest of what was noted, since two leaders with two clocks may have
@@ -390,7 +390,7 @@ func (f *Failover) Summary() string {
 			fmt.Fprintf(&b, ", %v after its last heartbeat", short(f.Unavailable()+before))
 		}
 	}
-	if f.Declared > 0 {
+	if f.Declared > 0 && f.Seen() {
 		fmt.Fprintf(&b, " (detected in %v by %s)", short(max(0, f.Declared-f.Gone())), f.Detector)
 	}
 	return b.String()

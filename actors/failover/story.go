@@ -79,7 +79,20 @@ func (s *stories) broke(node shards.NodeID, epoch shards.Epoch, at int64, cause 
 	if len(s.lost) == maxLosses {
 		s.lost = s.lost[1:]
 	}
-	s.lost = append(s.lost, loss{string(node), uint64(epoch), at, cause})
+	l := loss{string(node), uint64(epoch), at, cause}
+	s.lost = append(s.lost, l)
+	if x := s.find(l.node, l.epoch); x != nil && !x.Seen() { // its next life was quicker
+		x.broke(&l)
+	}
+}
+
+// broke notes the connection that tells when a life ended. What was heard of it came before.
+func (x *story) broke(l *loss) {
+	x.Lost = l.at
+	if x.Heard == 0 || x.Heard > l.at {
+		x.Heard = l.at
+	}
+	x.check(l.at, "the connection broke: "+l.cause)
 }
 
 // reached forgets that the connection to a life broke: there is another one, so that was not its end.
@@ -113,10 +126,13 @@ func (s *stories) lead(state *cluster.State, former shards.NodeID, term uint64, 
 			continue
 		}
 		record, err := tracing.DecodeFailover(entry.Record)
-		if err != nil { // written by a release that knows more: its shards are known all the same
-			record = &tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch)}
+		x := &story{began: now, listed: true}
+		if err != nil { // nothing was written yet, or by a release that knows more: its shards are known all the same
+			x.Failover = found(state, entry, now)
+			x.Detector, x.DetectorID, x.Reason = s.name, s.self, "another leader began it, and what he knew of it is not known"
+		} else {
+			x.Failover, x.waits = *record, record.Clients
 		}
-		x := &story{Failover: *record, began: now, listed: true, waits: record.Clients}
 		x.kept = x.known()
 		x.Elections = append(x.Elections, tracing.Election{Term: term, By: s.name, ByID: s.self, Began: now, Won: now, Resume: true, Former: failoverOf(state, former)})
 		s.open = append(s.open, x)
@@ -139,7 +155,7 @@ func (s *stories) elected(x *story, won int64) {
 	if slices.ContainsFunc(x.Elections, func(e tracing.Election) bool { return e.Term == s.term }) {
 		return
 	}
-	began := min(won, x.Heard)
+	began := min(won, cmp.Or(x.Heard, won))
 	if l := s.lossOf(x.Node, x.Epoch); l != nil {
 		began = min(won, l.at)
 	}
@@ -163,9 +179,7 @@ func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Stat
 		x.Heard = heard
 	}
 	if l := s.lossOf(x.Node, x.Epoch); l != nil && x.Lost == 0 {
-		x.Lost = l.at
-		x.Heard = min(x.Heard, l.at)
-		x.Checks = append(x.Checks, tracing.Check{At: l.at, Text: "the connection broke: " + l.cause})
+		x.broke(l)
 	}
 	return x
 }
@@ -175,6 +189,9 @@ func (s *stories) begin(state *cluster.State, kind tracing.Kind, c liveness.Stat
 func (s *stories) changed(state *cluster.State, c liveness.Change, heard, now int64) *story {
 	if m := state.Member(c.Node); m != nil && m.Down && m.Epoch == c.Epoch && s.find(string(c.Node), uint64(c.Epoch)) == nil {
 		return nil // its death has been told, and whoever leads now finds it dead once more
+	}
+	if m := state.Member(c.Node); m != nil && m.Down && m.Epoch == c.Epoch {
+		heard = 0 // another leader has declared it dead: this one has only looked for it since
 	}
 	switch c.State {
 	case liveness.Suspect:
@@ -268,13 +285,17 @@ func (s *stories) follow(state *cluster.State, now int64) {
 // nextLife is why a life is over that was suspected, and no more.
 const nextLife = "its next life began before it was declared dead"
 
+// found is what an entry alone says of a death: not when it was.
+func found(state *cluster.State, entry *cluster.Failover, now int64) tracing.Failover {
+	return tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node), Epoch: uint64(entry.Epoch), Declared: now}
+}
+
 // unnoticed opens the story of a life that nobody suspected: its next one began before.
 func (s *stories) unnoticed(state *cluster.State, entry *cluster.Failover, now int64) *story {
-	x := &story{Failover: tracing.Failover{Kind: tracing.KindFailover, Cluster: state.Cluster, Node: string(entry.Node), Name: state.NodeName(entry.Node),
-		Epoch: uint64(entry.Epoch), Detector: s.name, DetectorID: s.self, Heard: now, Declared: now, Reason: "its next life began before anybody missed it"}, began: now}
+	x := &story{Failover: found(state, entry, now), began: now}
+	x.Detector, x.DetectorID, x.Reason = s.name, s.self, "its next life began before anybody missed it"
 	if l := s.lossOf(x.Node, x.Epoch); l != nil {
-		x.Lost, x.Heard = l.at, l.at
-		x.check(l.at, "the connection broke: "+l.cause)
+		x.broke(l)
 	}
 	s.open = append(s.open, x)
 	return x
@@ -417,7 +438,7 @@ func (s *stories) took(state *cluster.State, t *Takeover) {
 		written := a.Written
 		a.Heard, a.Served, a.Written, a.Entries, a.Waited = t.Heard, t.Served, t.Written, t.Entries, t.Waited
 		gone := x.Gone()
-		if x.Declared == x.Heard { // nobody noticed when it was
+		if !x.Seen() {
 			gone = 0
 		}
 		setBack(a, t, gone)
