@@ -87,3 +87,25 @@ func TestResumedAfterHandover(t *testing.T) {
 		}
 	}
 }
+
+// A leader that finds the next life of a node which it has never heard does not know when the one before ended: a cluster has started again. By a connection
+// that broke it does.
+func TestLeaderThatNeverHeardOfIt(t *testing.T) {
+	for _, connected := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t, 3, 3)
+			p := &parliament{state: s.state, leader: "id1", term: 3}
+			o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+			defer o.close()
+			o.watch.Applied()
+			if connected {
+				o.watch.Connection("id2", 1, errors.New("EOF"))
+			}
+			o.watch.Changed(3, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "epoch 2 of it answers", Proof: true}, Unheard: true})
+			synctest.Wait()
+			if open := o.watch.Open(); len(open) != 1 || open[0].Seen() != connected || open[0].Declared == 0 {
+				t.Errorf("connected %v: %+v", connected, open[0])
+			}
+		})
+	}
+}

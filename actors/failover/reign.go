@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/liveness"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -54,12 +55,16 @@ func (w *Watch) reigned(leader shards.NodeID, version uint64) {
 // Answered says that the placement leader, another node, has answered a heartbeat of this one just now.
 func (w *Watch) Answered() { w.answered.Store(nanos()) }
 
-// lastWord is when a node was heard last that led until this reign began: it had answered heartbeats, where others send them.
-func (w *Watch) lastWord(heard int64) int64 {
-	if answered := w.answered.Load(); answered != 0 {
-		return min(heard, answered)
+// unheard is when a node was heard last that has said nothing in this reign, and is awaited since a moment. One that led until then has answered
+// heartbeats, where others send them. Of one that is known to be dead at once, as by its next life, nobody knows: 0.
+func (w *Watch) unheard(c *liveness.Change, led bool, awaited int64) int64 {
+	switch answered := w.answered.Load(); {
+	case led && answered != 0:
+		return min(awaited, answered)
+	case c.State == liveness.Dead:
+		return 0
 	}
-	return heard
+	return awaited
 }
 
 // unlink has a story that ends lead to no failover of a leader who lives: he has handed over, or lost an election.

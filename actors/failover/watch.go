@@ -145,8 +145,8 @@ func (w *Watch) Changed(_ uint64, c liveness.Change) {
 			return
 		}
 		led := c.Unheard && (c.Node == w.former || c.Node == w.newcomer) // one that handed over has been heard since
-		if led {
-			heard = w.lastWord(heard)
+		if c.Unheard {
+			heard = w.unheard(&c, led, heard)
 		}
 		heard = min(heard, now-int64(c.Unanswered)) // heartbeats without an answer are no sign of a life that serves
 		if x := w.stories.changed(state, c, heard, now); x != nil {
