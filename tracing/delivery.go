@@ -2,11 +2,10 @@ package tracing
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -72,11 +71,12 @@ func (v environment) unusable(name, file string, err error) {
 	}
 }
 
-// authority says what is wrong with a file that has the certificates to trust.
+// authority says what is wrong with a file that has the certificates to trust: it is read as a certificate with its key, of which the first is looked for
+// before the other is missed.
 func authority(file string) error {
-	text, err := os.ReadFile(file)
-	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		err = errors.New("there is no certificate in PEM in it")
+	_, err := tls.LoadX509KeyPair(file, file)
+	if unread := new(fs.PathError); errors.As(err, &unread) || err != nil && strings.Contains(err.Error(), "certificate input") {
+		return err
 	}
-	return err
+	return nil
 }

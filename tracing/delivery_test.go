@@ -28,7 +28,7 @@ func TestUnknownDeliveryIsWarnedOf(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_HEADERS", "authorization: secret=", "part 1 of"},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret%zz", "part 1 of"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem", "no such file"},
-		{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", empty, "no certificate in PEM"},
+		{"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", empty, "certificate input"},
 		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", empty, "OTEL_EXPORTER_OTLP_CLIENT_KEY only one is set"},
 	} {
 		t.Run(c.name+"="+filepath.Base(c.value), func(t *testing.T) {

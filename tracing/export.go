@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,11 +200,8 @@ const (
 	lastPause  = time.Second
 )
 
-// unreached says that surely nothing of what was sent has arrived.
-func unreached(err error) bool {
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
+// unreached says that surely nothing of what was sent has arrived: there was no connection.
+func unreached(err error) bool { return err != nil && strings.Contains(err.Error(), "dial tcp") }
 
 // rest waits before another try, and says whether there is to be one: not when the time is over, or the exporter closes.
 func (e *Exporter) rest(ctx context.Context, pause time.Duration) bool {

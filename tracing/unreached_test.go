@@ -20,7 +20,7 @@ type away struct {
 
 func (a *away) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if a.tries++; time.Now().Before(a.back) {
-		return &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	}
 	return a.pile.ExportSpans(ctx, spans)
 }
