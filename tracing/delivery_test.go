@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -73,5 +74,20 @@ func TestProtocolIsWhatItSays(t *testing.T) {
 		if json.Valid(text) && !strings.Contains(string(text), strings.ToUpper(drain().Trace().String())) {
 			t.Errorf("the trace is not in the %d bytes of JSON", len(text))
 		}
+	}
+}
+
+// A file with the authority of a collector is no reason to warn, though it has no key: traces get there.
+func TestAuthorityOfTheCollector(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := exporter(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_EXPORTER_OTLP_CERTIFICATE": file}, func(err error) { t.Error(err) })
+	e.Export(drain())
+	if err := e.Close(t.Context()); err != nil || e.Dropped() != 0 {
+		t.Errorf("%v, %d dropped", err, e.Dropped())
 	}
 }
