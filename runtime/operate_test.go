@@ -13,7 +13,9 @@ func TestTwoOperators(t *testing.T) {
 	operate := start(t, Config{Keyspaces: []shards.Keyspace{volatileSpace("jobs", 1)}}).Cluster()
 	for i := range 20 {
 		replicas, memory, other := i%3, int64(1+i)<<20, make(chan error)
-		go func() { other <- operate.UpdateKeyspace(t.Context(), "jobs", admin.KeyspaceSettings{Replicas: &replicas}) }()
+		go func() {
+			other <- operate.UpdateKeyspace(t.Context(), "jobs", admin.KeyspaceSettings{Replicas: &replicas})
+		}()
 		err := operate.UpdateKeyspace(t.Context(), "jobs", admin.KeyspaceSettings{MaxMemory: &memory})
 		if err = errors.Join(err, <-other); err != nil {
 			t.Fatal(err)
