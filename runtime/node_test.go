@@ -86,7 +86,7 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 // The standard variables may be meant for the program around the node, and its own SDK: values that a node does not know do not keep it
 // from its start.
 func TestForeignVariablesEndNothing(t *testing.T) {
-	foreign := map[string]string{"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+	foreign := map[string]string{"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/thrift",
 		"OTEL_TRACES_SAMPLER": "jaeger_remote", "OTEL_TRACES_SAMPLER_ARG": "endpoint=http://127.0.0.1:14250", "OTEL_BSP_SCHEDULE_DELAY": "0", "OTEL_RESOURCE_ATTRIBUTES": "team"}
 	for name, value := range foreign {
 		t.Setenv(name, value)
