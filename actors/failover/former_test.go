@@ -14,12 +14,7 @@ import (
 // A leader that hangs was there until it answered no heartbeats any more, and not until another was elected; from then on it was missed.
 func TestLeaderThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 3, 3)
-		p := &parliament{state: s.state, leader: "id2", term: 3}
-		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-		defer o.close()
-		o.watch.Applied()
-		synctest.Wait()
+		p, o := watching(t, "id2")
 		o.watch.Answered()
 		answered := time.Now().UnixNano()
 		<-time.After(400 * time.Millisecond) // since 100 of which it was awaited, says the evidence
@@ -41,12 +36,7 @@ func TestLeaderThatHangs(t *testing.T) {
 // Who handed over and dies later has brought on no election.
 func TestLeaderThatHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 3, 3)
-		p := &parliament{state: s.state, leader: "id2", term: 3}
-		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-		defer o.close()
-		o.watch.Applied()
-		synctest.Wait()
+		p, o := watching(t, "id2")
 		o.watch.Answered()
 		p.elect("id1", 4)
 		o.watch.Applied()

@@ -14,11 +14,7 @@ import (
 // stays.
 func TestConnectionThatCameBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 3, 3)
-		p := &parliament{state: s.state, leader: "id1", term: 3}
-		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-		defer o.close()
-		o.watch.Applied()
+		_, o := watching(t, "id1")
 		o.watch.Connection("id2", 1, errors.New("it was cut off for a moment"))
 		o.watch.Connected("id2", 1)
 		<-time.After(time.Minute)
@@ -37,12 +33,7 @@ func TestConnectionThatCameBack(t *testing.T) {
 // Likewise when its leader dies: who is elected has not missed it since a connection broke that came back.
 func TestLeaderThatCameBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, 3, 3)
-		p := &parliament{state: s.state, leader: "id2", term: 3}
-		o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-		defer o.close()
-		o.watch.Applied()
-		synctest.Wait()
+		p, o := watching(t, "id2")
 		o.watch.Connection("id2", 1, errors.New("it was cut off for a moment"))
 		o.watch.Connected("id2", 1)
 		<-time.After(time.Minute)
@@ -58,4 +49,15 @@ func TestLeaderThatCameBack(t *testing.T) {
 			t.Errorf("the election took %v", time.Duration(e.Won-e.Began))
 		}
 	})
+}
+
+// watching is a parliament of three nodes, of which one leads in term 3, and the watch of the first.
+func watching(t *testing.T, leader shards.NodeID) (*parliament, *office) {
+	t.Helper()
+	p := &parliament{state: newStage(t, 3, 3).state, leader: leader, term: 3}
+	o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
+	t.Cleanup(o.close)
+	o.watch.Applied()
+	synctest.Wait()
+	return p, o
 }
