@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -274,7 +275,7 @@ func strictly[T any](text []byte) (value T, err error) {
 	if err := d.Decode(&value); err != nil {
 		return value, err
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF { // More would take a bracket for the end of what it is in
 		return value, errors.New("something follows it")
 	}
 	if string(bytes.TrimSpace(text)) != "null" {

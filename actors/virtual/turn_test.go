@@ -269,6 +269,11 @@ func TestRequestsOfAStrictKind(t *testing.T) {
 					t.Errorf("strict %v: %s of %q: %v", strict, c.method, c.request, err)
 				}
 			}
+			for _, request := range []string{`{"X": 1}}`, `{"X": 1}]`, `{"X": 1} {}`, `{"X": 1},`} {
+				if _, err := w.hosts["n1"].Call(t.Context(), ID{"drawer", "a"}, "point", []byte(request)); CodeOf(err) != CodeBadRequest {
+					t.Errorf("strict %v: %q: %v", strict, request, err)
+				}
+			}
 			if err := Tell(w.hosts["n1"], ID{"drawer", "a"}, "point", point{1, 2}); err != nil {
 				t.Error(err)
 			}
