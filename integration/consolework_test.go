@@ -297,7 +297,7 @@ func (s *screen) tellsApart() {
 func (s *screen) beginsWithThePast() {
 	s.t.Helper()
 	s.until(`[...document.querySelectorAll('.sparks path')].filter((p) => p.getAttribute('d').includes('L')).length > 20`)
-	s.until(`fetch('/_metrics/recent').then((a) => a.json()).then((a) => document.querySelector('.sparks svg[aria-label^="troupe_node_epoch: "] path').getAttribute('d').split('L').length >= a.moments.length - 1)`)
+	s.until(`fetch('/_metrics/recent').then((a) => a.json()).then((a) => document.querySelector('.sparks svg[aria-label^="troupe_node_epoch: "] path')?.getAttribute('d').split('L').length >= a.moments.length - 1)`)
 	var said string
 	must(s.t, s.Eval(soon(s.t), `import('/_console/metrics.js').then(({ grown, shown, short }) => {
 		const answer = (moments, ...lines) => ({ every_ms: 5, max_kept: 4, moments, lines: lines.map(([name, kind, ...values]) => ({ name, kind, help: '', values })) });
