@@ -8,7 +8,6 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/liveness"
-	"github.com/troupe-actors/troupe/shards"
 )
 
 // A leader that hangs was there until it answered no heartbeats any more, and not until another was elected; from then on it was missed.
@@ -47,7 +46,7 @@ func TestLeaderThatHandedOver(t *testing.T) {
 		synctest.Wait()
 		open := o.watch.Open()
 		if len(open) != 1 || len(open[0].Elections) != 0 || open[0].Heard != open[0].Declared-int64(100*time.Millisecond) {
-			t.Errorf("open: %+v", open[0])
+			t.Errorf("open: %+v", open)
 		}
 	})
 }
@@ -83,18 +82,14 @@ func TestResumedAfterHandover(t *testing.T) {
 func TestLeaderThatNeverHeardOfIt(t *testing.T) {
 	for _, connected := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newStage(t, 3, 3)
-			p := &parliament{state: s.state, leader: "id1", term: 3}
-			o := p.open(t, "id1", "n1", func(shards.NodeID) *office { return nil })
-			defer o.close()
-			o.watch.Applied()
+			_, o := watching(t, "id1")
 			if connected {
 				o.watch.Connection("id2", 1, errors.New("EOF"))
 			}
 			o.watch.Changed(3, liveness.Change{Status: liveness.Status{Node: "id2", Name: "n2", Epoch: 1, State: liveness.Dead, Reason: "epoch 2 of it answers", Proof: true}, Unheard: true})
 			synctest.Wait()
 			if open := o.watch.Open(); len(open) != 1 || open[0].Seen() != connected || open[0].Declared == 0 {
-				t.Errorf("connected %v: %+v", connected, open[0])
+				t.Errorf("connected %v: %+v", connected, open)
 			}
 		})
 	}

@@ -17,7 +17,9 @@ func Tell[Req any](h *Host, to ID, method string, request Req) error {
 }
 
 // OnTheirWay counts, by receiver, the messages and questions that the actor has sent before this message and that are still kept: not handled yet, nor
-// set aside. It reads all of them. Who sends something again until it is acknowledged need not while it is among them: it will come.
+// set aside. It reads all of them, however many there are, so it is for what is done seldom. Who sends something again until it is acknowledged need not while
+// it is among them: it will come. Error: that of reading the shard, which a handler may return, or that the handler
+// has returned.
 func (t *Turn) OnTheirWay() (map[ID]int, error) {
 	if err := t.used(); err != nil {
 		return nil, err
