@@ -56,7 +56,7 @@ func (s *Search) rank(o *order) {
 	}
 	same, others := s.same[:0], s.warm[:0]
 	for i, n := range o.nodes {
-		heat, _ := s.Heat(int(n))
+		heat := s.heat[n]
 		if heat == o.heats[i] {
 			same = append(same, warm{heat, n})
 		} else {

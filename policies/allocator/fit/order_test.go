@@ -42,7 +42,9 @@ func TestOrderIsThatOfAllNodes(t *testing.T) {
 	}
 	for round := range 300 {
 		for range r.IntN(1 + round%150) {
-			s.use[r.IntN(len(s.use))][0] = float64(r.IntN(40))
+			n := r.IntN(len(s.use))
+			s.use[n][0] = float64(r.IntN(40))
+			s.weigh(int32(n))
 		}
 		s.rank(&s.orders[0])
 		inOrder := slices.IsSortedFunc(s.orders[0].nodes, func(a, b int32) int {

@@ -127,11 +127,12 @@ type Move struct {
 // Search is a problem being solved.
 type Search struct {
 	Problem
-	use    []Vector // by node
-	inv    []Vector // by node: 1 / (capacity · level)
-	weight []Vector // by node: weight · capacity / mean capacity
-	phi    []float64
-	unit   float64 // what one copy of mean load costs on a node at its level: the price of a score of 1
+	use    []Vector  // by node
+	inv    []Vector  // by node: 1 / (capacity · level)
+	weight []Vector  // by node: weight · capacity / mean capacity
+	phi    []float64 // by node: its part of the potential, and
+	heat   []float64 // how hot it is: see Heat
+	unit   float64   // what one copy of mean load costs on a node at its level: the price of a score of 1
 	level  []Vector
 	bounds Bounds
 	room   []Vector // by pattern: the most that one node bears at its level
@@ -170,7 +171,7 @@ func NewSearch(p Problem) *Search {
 	}
 	n := len(p.Nodes)
 	s.use, s.inv, s.weight, s.level = make([]Vector, n), make([]Vector, n), make([]Vector, n), make([]Vector, n)
-	s.phi, s.zoneOf = make([]float64, n), make([]int32, n)
+	s.phi, s.heat, s.zoneOf = make([]float64, n), make([]float64, n), make([]int32, n)
 	s.shardOf, s.place, s.fresh = make([]int32, len(p.Slots)), make([]int32, len(p.Slots)), make([]bool, len(p.Slots))
 	s.moved = make([]bool, len(p.Shards))
 	if p.Scored != nil {
@@ -183,7 +184,7 @@ func NewSearch(p Problem) *Search {
 	s.pour()
 	s.gather()
 	for i := range s.Nodes {
-		s.phi[i] = s.cost(i, &s.use[i])
+		s.weigh(int32(i))
 	}
 	return s
 }
@@ -309,7 +310,7 @@ func (s *Search) put(slot int32, n int32) {
 	s.held[n] = append(s.held[n], slot)
 	s.use[n].Add(sh.load(slot - sh.First))
 	s.relate(sh, n, 1)
-	s.phi[n] = s.cost(int(n), &s.use[n])
+	s.weigh(n)
 }
 
 func (s *Search) take(slot int32) {
@@ -323,7 +324,7 @@ func (s *Search) take(slot int32) {
 	s.Slots[slot] = None
 	s.use[n].Sub(sh.load(slot - sh.First))
 	s.relate(sh, n, ^uint32(0))
-	s.phi[n] = s.cost(int(n), &s.use[n])
+	s.weigh(n)
 }
 
 // eighth is x to the power of eight: what is a little hotter costs much more.
@@ -341,6 +342,12 @@ func (s *Search) cost(n int, u *Vector) float64 {
 		sum += w[d] * eighth(u[d]*inv[d])
 	}
 	return sum
+}
+
+// weigh takes down what a node costs and how hot it is by now.
+func (s *Search) weigh(n int32) {
+	s.phi[n] = s.cost(int(n), &s.use[n])
+	s.heat[n], _ = s.Heat(int(n))
 }
 
 // adding is what the potential rises by if l is put on n.
@@ -380,7 +387,7 @@ func (s *Search) random(n int) int {
 func (s *Search) Ignore(dim int) {
 	for n := range s.Nodes {
 		s.inv[n][dim], s.weight[n][dim] = 0, 0
-		s.phi[n] = s.cost(n, &s.use[n])
+		s.weigh(int32(n))
 	}
 }
 
