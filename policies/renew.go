@@ -20,7 +20,7 @@ func (v *View) Renew(s *cluster.State, f Facts) *View {
 		return NewView(s, f)
 	}
 	flipped := slices.ContainsFunc(s.Members, func(m cluster.Member) bool { return v.Nodes[v.Node(m.ID)].Down != m.Down })
-	w := &View{Nodes: v.Nodes, Spread: v.Spread, places: v.places, stages: v.stages, firsts: v.firsts, largest: v.largest}
+	w := &View{Nodes: v.Nodes, Spread: v.Spread, places: v.places, stages: v.stages, known: v.known, firsts: v.firsts, largest: v.largest}
 	var changed []int32
 	for i := range s.Shards {
 		r, was := &s.Shards[i], &v.State.Shards[i]
@@ -31,13 +31,13 @@ func (v *View) Renew(s *cluster.State, f Facts) *View {
 			continue
 		}
 		changed = append(changed, int32(i))
-		v.count(was, -1, v.Keyspace(r.ID.Keyspace()))
+		v.count(was, -1, v.Keyspace(r.ID.Keyspace()), i)
 	}
 	w.Relocating, w.Unled, w.Unwhole = v.Relocating, v.Unled, v.Unwhole
 	w.learn(s, f)
 	for _, i := range changed {
 		r := &s.Shards[i]
-		if w.stages[i] = w.count(r, 1, w.Keyspace(r.ID.Keyspace())); w.stages[i] != settled {
+		if w.stages[i] = w.count(r, 1, w.Keyspace(r.ID.Keyspace()), int(i)); w.stages[i] != settled {
 			w.unsettled = append(w.unsettled, i)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func (v *View) Count(r *cluster.Shard, by int) {
 	k := v.Keyspace(r.ID.Keyspace())
 	place := v.firsts[k] + r.ID.Index()
-	v.stages[place] = v.count(r, by, k)
+	v.stages[place] = v.count(r, by, k, place)
 	if by > 0 {
 		v.counted = append(room(v.counted, 1), int32(place))
 	}
@@ -41,19 +41,29 @@ const (
 	settled               // they are in sync, there are no others, and nothing is about to change
 )
 
-// count does it, for a row of the keyspace at a place, and says how far the row is. It leaves the nodes of its copies in homes.
-func (v *View) count(r *cluster.Shard, by, place int) stage {
-	spread, load := &v.Spread[place], v.ShardLoad(r.ID)
+// familiar is the places of the nodes of a row's first copies; most have no more.
+type familiar [4]int32
+
+// count does it, for the row at a place, of the keyspace at another, and says how far the row is. It leaves the nodes of its copies in homes: most
+// are where they were when the row was counted before.
+func (v *View) count(r *cluster.Shard, by, keyspace, place int) stage {
+	spread, load, known := &v.Spread[keyspace], v.ShardLoad(r.ID), &v.known[place]
 	recovering, inSync, primary, lead := 0, 0, -1, -1
 	moving := r.HandTo != 0 // a copy may be on its way to take another's place
 	for i := range r.Copies {
 		moving = moving || r.Copies[i].Source != 0
 	}
-	wanted := v.State.Keyspaces[place].Copies()
+	wanted := v.State.Keyspaces[keyspace].Copies()
 	calm, living := !moving && r.Primary != 0 && len(r.Copies) == wanted, 0
 	for i := range r.Copies {
 		c := &r.Copies[i]
-		n := v.Node(c.Node)
+		n := 0
+		if i >= len(known) {
+			n = v.Node(c.Node)
+		} else if n = int(known[i]); v.Nodes[n].ID != c.Node {
+			n = v.Node(c.Node)
+			known[i] = int32(n)
+		}
 		node := &v.Nodes[n]
 		v.homes[i] = int32(n)
 		if c.ID == r.Primary {

@@ -37,6 +37,7 @@ type View struct {
 	stages    []stage                  // by place of the shard
 	unsettled []int32                  // the places of those that were not settled when the view was made
 	homes     [cluster.MaxCopies]int32 // of the row that was counted last
+	known     []familiar               // by place of the shard: the homes of its first copies, as its row was counted last
 
 	steps   []step  // that led here from older views, the oldest first
 	counted []int32 // places of rows that Count has put in since
@@ -92,7 +93,7 @@ type Spread struct{ Copies, Primaries []int }
 
 // NewView reads settings and facts, and adds up the shard table. Who changes the table afterwards calls Count.
 func NewView(s *cluster.State, f Facts) *View {
-	v := &View{Nodes: make([]Node, len(s.Members)), places: cluster.NewIndex(s.Members), stages: make([]stage, len(s.Shards))}
+	v := &View{Nodes: make([]Node, len(s.Members)), places: cluster.NewIndex(s.Members), stages: make([]stage, len(s.Shards)), known: make([]familiar, len(s.Shards))}
 	v.Spread = make([]Spread, len(s.Keyspaces))
 	for k := range v.Spread {
 		v.Spread[k] = Spread{make([]int, len(s.Members)), make([]int, len(s.Members))}
@@ -111,7 +112,7 @@ func NewView(s *cluster.State, f Facts) *View {
 		for s.Keyspaces[k].ID != s.Shards[i].ID.Keyspace() {
 			k++
 		}
-		if v.stages[i] = v.count(&s.Shards[i], 1, k); v.stages[i] != settled {
+		if v.stages[i] = v.count(&s.Shards[i], 1, k, i); v.stages[i] != settled {
 			v.unsettled = append(v.unsettled, int32(i))
 		}
 	}
@@ -138,6 +139,14 @@ func (v *View) learn(s *cluster.State, f Facts) {
 
 // Node is the place of a member in Nodes, or -1.
 func (v *View) Node(id shards.NodeID) int { return v.places.Place(id) }
+
+// Home is the place in Nodes of the node of a copy: of the one at a place in the row at a place of the table, as Count has taken it last.
+func (v *View) Home(shard, at int) int {
+	if at < len(v.known[shard]) {
+		return int(v.known[shard][at])
+	}
+	return v.Node(v.State.Shards[shard].Copies[at].Node)
+}
 
 // Place is where the question's shard is in State.Shards.
 func (v *View) Place(q *Question) int {
