@@ -108,9 +108,26 @@ func (b *board) differ(v *policies.View) (rows []int32, some bool) {
 	if rows, some = v.Since(b.view); !some {
 		return nil, false
 	}
-	slices.Sort(rows)
-	rows = slices.Compact(rows)
+	rows = ascending(rows, len(v.State.Shards))
 	return rows, !slices.ContainsFunc(rows, func(i int32) bool { return len(v.State.Shards[i].Copies) > b.slots })
+}
+
+// ascending sorts places below a number, each once, in time that grows with the number alone: plans of tens of thousands of moves lead here.
+func ascending(places []int32, below int) []int32 {
+	named, count := make([]bool, below), 0
+	for _, i := range places {
+		if !named[i] {
+			named[i] = true
+			count++
+		}
+	}
+	sorted := make([]int32, 0, count)
+	for i, is := range named {
+		if is {
+			sorted = append(sorted, int32(i))
+		}
+	}
+	return sorted
 }
 
 // wordsOf are those of a view.
