@@ -2,7 +2,7 @@ package allocator
 
 import (
 	"cmp"
-	"fmt"
+	"strconv"
 
 	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -85,16 +85,26 @@ func (p *planner) promote(i int) {
 
 // whyLeads says why a copy is promoted and no other.
 func (p *planner) whyLeads(r *cluster.Shard, c *cluster.Copy, node *policies.Node) string {
-	switch heirs := p.heirs(r); {
-	case heirs == 1:
-		return fmt.Sprintf("%s has no primary; copy c%d on node %s is the only one in sync on a living node", p.name(r.ID), c.ID, node.Name)
-	case len(p.in.Policies.Scorers) > 0:
-		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that is best by what it leads and by soft policies: %s, which leads %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
-	case p.warmth != nil:
-		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that stays coolest: %s, which leads %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
-	default:
-		return fmt.Sprintf("%s has no primary; of %d copies in sync c%d is on the node that leads fewest shards: %s, with %d", p.name(r.ID), heirs, c.ID, node.Name, node.Primaries)
+	heirs, name := p.heirs(r), p.name(r.ID)
+	to := append(append(p.sentence[:0], name...), " has no primary; "...)
+	if heirs == 1 {
+		to = strconv.AppendUint(append(to, "copy c"...), uint64(c.ID), 10)
+		to = append(append(append(to, " on node "...), node.Name...), " is the only one in sync on a living node"...)
+	} else {
+		best, leads := "leads fewest shards: ", ", with "
+		switch {
+		case len(p.in.Policies.Scorers) > 0:
+			best, leads = "is best by what it leads and by soft policies: ", ", which leads "
+		case p.warmth != nil:
+			best, leads = "stays coolest: ", ", which leads "
+		}
+		to = strconv.AppendInt(append(to, "of "...), int64(heirs), 10)
+		to = strconv.AppendUint(append(to, " copies in sync c"...), uint64(c.ID), 10)
+		to = append(append(append(to, " is on the node that "...), best...), node.Name...)
+		to = strconv.AppendInt(append(to, leads...), int64(node.Primaries), 10)
 	}
+	p.sentence = to
+	return p.words.keep(to)
 }
 
 // explain says what deciders say about a node as a leader. Where none says anything it is put together from what they said last

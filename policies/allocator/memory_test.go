@@ -121,6 +121,13 @@ func (w *world) remembered(m *Memory) *Plan {
 	if !slices.Equal(a.Unsettled(), b.Unsettled()) {
 		w.Fatalf("unsettled are %v with a memory, and %v without", b.Unsettled(), a.Unsettled())
 	}
+	for i := range b.State.Shards {
+		for at, c := range b.State.Shards[i].Copies {
+			if home := b.Home(i, at); b.Nodes[home].ID != c.Node {
+				w.Fatalf("who remembers takes the home of copy %d of shard %d for %s, and it is %s", at, i, b.Nodes[home].ID, c.Node)
+			}
+		}
+	}
 	for i := range w.state.Shards {
 		if a.Complete(i) != b.Complete(i) {
 			w.Fatalf("shard %d is complete with a memory, or without", i)

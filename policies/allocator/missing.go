@@ -79,14 +79,15 @@ func (p *planner) fill(i int) {
 
 // whyHere is the sentence for a copy that is missing, and comes to a node. It is made in one place that is used again: there are many of them.
 func (p *planner) whyHere(i, n, have int) string {
-	node, to := &p.view.Nodes[n], append(p.sentence[:0], p.name(p.row(i).ID)...)
+	node, name := &p.view.Nodes[n], p.name(p.row(i).ID)
+	to := append(p.sentence[:0], name...)
 	to = strconv.AppendInt(append(to, " has "...), int64(have), 10)
 	to = strconv.AppendInt(append(to, " of "...), int64(p.keyspace(i).Copies()), 10)
 	to = append(append(append(to, " copies; node "...), node.Name...), " has fewest of those that may have another ("...)
 	to = strconv.AppendInt(to, int64(p.copies[p.keyspaceOf[i]][n]), 10)
 	to = strconv.AppendInt(append(to, " of its keyspace, "...), int64(node.Copies), 10)
 	p.sentence = append(to, " in all)"...)
-	return string(p.sentence)
+	return p.words.keep(p.sentence)
 }
 
 // present counts the copies that a shard has or will have: those that are to be replaced are not counted, and those of dead
@@ -105,7 +106,7 @@ func (p *planner) present(i int) int {
 	dead := places[:0] // the nodes of copies that stay
 	for at := range r.Copies {
 		c := &r.Copies[at]
-		n, stays := p.node(c.Node), !moving || !replaced(r, c.ID)
+		n, stays := p.view.Home(i, at), !moving || !replaced(r, c.ID)
 		switch down := p.view.Nodes[n].Down; {
 		case down && stays:
 			dead = append(dead, int32(n))

@@ -46,7 +46,8 @@ type planner struct {
 
 	question policies.Question // about one node, while that is asked about
 	wanted   policies.Question // about the copy that is missing
-	sentence []byte            // room for reasons
+	sentence []byte            // room for a reason
+	words    words             // that have been said
 	pieces   []cluster.Move    // room for rows with one move, as most have
 
 	labelled shards.ShardID // the shard whose name was asked for last
@@ -235,7 +236,8 @@ func (p *planner) lookAgain(tick int64) {
 // name is the shard's, as in "orders/17". One decision asks for it more than once.
 func (p *planner) name(id shards.ShardID) string {
 	if p.label == "" || p.labelled != id {
-		p.labelled, p.label = id, p.trial.State().ShardName(id)
+		p.sentence = p.trial.State().AppendShardName(p.sentence[:0], id)
+		p.labelled, p.label = id, p.words.keep(p.sentence)
 	}
 	return p.label
 }

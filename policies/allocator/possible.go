@@ -48,15 +48,7 @@ func (p *planner) bar(row policies.Row, r *cluster.Shard) {
 
 // possible says whether the state would let a node have another copy of a shard.
 func (p *planner) possible(r *cluster.Shard, n int) bool {
-	if p.barred(n) {
-		return false
-	}
-	for at := range r.Copies {
-		if p.node(r.Copies[at].Node) == n {
-			return false
-		}
-	}
-	return true
+	return !p.barred(n) && r.CopyOn(p.view.Nodes[n].ID) == nil
 }
 
 // addPossible has an explanation of a place for a copy say what deciders left unsaid.

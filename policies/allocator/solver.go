@@ -84,11 +84,10 @@ func (s *solver) slots(missing bool) ([]fit.Shard, []int32) {
 		sh.Bytes = max(l.replica[dimDisk], l.replica[dimMemory])
 		lead := p.leader(r)
 		for c := range r.Copies {
-			c := &r.Copies[c]
-			if replaced(r, c.ID) || p.down(c) {
+			n := p.view.Home(i, c)
+			if replaced(r, r.Copies[c].ID) || p.view.Nodes[n].Down {
 				continue
 			}
-			n := p.node(c.Node)
 			if n == lead {
 				sh.Lead = int32(len(slots)) - sh.First
 			}

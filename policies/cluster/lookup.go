@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -69,6 +70,14 @@ func (s *State) ShardName(id shards.ShardID) string {
 		return k.ShardName(id.Index())
 	}
 	return id.String()
+}
+
+// AppendShardName appends what ShardName gives.
+func (s *State) AppendShardName(to []byte, id shards.ShardID) []byte {
+	if k := s.Keyspace(id.Keyspace()); k != nil {
+		return strconv.AppendInt(append(append(to, k.Name...), '/'), int64(id.Index()), 10)
+	}
+	return append(to, id.String()...)
 }
 
 // Keyspace is the keyspace with this number, or nil.
