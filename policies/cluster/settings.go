@@ -45,6 +45,15 @@ func ruleOf(name string) *SettingRule {
 	if rest, found := strings.CutPrefix(name, "keyspace."); found {
 		return scopedRule(rest)
 	}
+	return plainRule(name)
+}
+
+// plainRule finds the rule for a name of the cluster's: by order, for who plans asks for many, or else among those of which a part is chosen.
+func plainRule(name string) *SettingRule {
+	at, found := slices.BinarySearchFunc(settingRules, name, func(r SettingRule, name string) int { return strings.Compare(r.Name, name) })
+	if found {
+		return &settingRules[at]
+	}
 	return first(settingRules, func(r *SettingRule) bool { return r.named(name) })
 }
 
@@ -64,7 +73,7 @@ func (r *SettingRule) named(name string) bool {
 func scopedRule(rest string) *SettingRule {
 	for at := range rest {
 		if tail, found := strings.CutPrefix(rest[at:], ".routing."); found && at > 0 {
-			if r := first(settingRules, func(r *SettingRule) bool { return r.Scoped && r.named(routing+tail) }); r != nil {
+			if r := plainRule(routing + tail); r != nil && r.Scoped {
 				return r
 			}
 		}
