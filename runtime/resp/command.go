@@ -102,7 +102,7 @@ func findIn(t map[string]*command, name []byte) *command {
 	return t[string(lower[:len(name)])]
 }
 
-// find returns the row for the arguments, or the error that Redis gives for them.
+// find returns the row for the arguments, or the error that Redis gives for them: with the row if only their number is wrong.
 func find(args [][]byte) (*command, error) {
 	cmd := findIn(table, args[0])
 	if cmd == nil {
@@ -116,7 +116,7 @@ func find(args [][]byte) (*command, error) {
 		cmd = sub
 	}
 	if cmd.arity > 0 && len(args) != cmd.arity || len(args) < -cmd.arity {
-		return nil, wrongArity(cmd)
+		return cmd, wrongArity(cmd)
 	}
 	return cmd, nil
 }

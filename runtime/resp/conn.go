@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,6 +192,12 @@ func (c *conn) decline(b *batch, err error) {
 	c.answer(b, err)
 }
 
+// abort refuses an EXEC and gives up the transaction: its client takes it for over.
+func (c *conn) abort(b *batch, err error) {
+	c.tx, c.watched = nil, nil
+	c.answer(b, replyError("EXECABORT Transaction discarded because of: "+strings.TrimPrefix(errorText(err), "ERR ")))
+}
+
 // refuse answers a breach of the protocol and ends the connection.
 func (c *conn) refuse(b *batch, err error) {
 	c.answer(b, replyError("ERR "+err.Error()))
@@ -222,6 +229,8 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 		args = c.await(b, cmd, args)
 	}
 	switch {
+	case err != nil && cmd != nil && cmd.name == "exec":
+		c.abort(b, err)
 	case err != nil:
 		c.decline(b, err)
 	case c.tx != nil && cmd.flags&flagImmediate == 0:
