@@ -1,8 +1,6 @@
 package resp
 
-import (
-	"strings"
-)
+import "strings"
 
 // The rows of COMMAND read the table that they are in, so their run fields are filled here.
 func init() {
@@ -161,43 +159,4 @@ func (cmd *command) categories() (words []string) {
 	add(cmd.flags&flagFast != 0, "fast")
 	add(cmd.flags&flagFast == 0, "slow")
 	return words
-}
-
-// counted says that an argument tells how many keys there are.
-func (cmd *command) counted() bool { return cmd.first > 0 && cmd.final == 0 }
-
-// appendKeySpecs tells where the keys are: one range from an index on, or as many as an argument says.
-func (cmd *command) appendKeySpecs(b []byte, v3 bool) []byte {
-	if cmd.first == 0 {
-		return appendArray(b, 0)
-	}
-	access := []string{"RO", "ACCESS"}
-	if cmd.flags&flagWrite != 0 {
-		access = []string{"RW", "UPDATE"}
-	}
-	last := cmd.final
-	if last > 0 {
-		last -= cmd.first
-	}
-	b = appendMap(appendArray(b, 1), 3, v3)
-	b = appendWords(appendBulk(b, "flags"), access, v3)
-	b = appendMap(appendBulk(b, "begin_search"), 2, v3)
-	b = appendBulk(appendBulk(b, "type"), "index")
-	from := cmd.first
-	if cmd.counted() {
-		from--
-	}
-	b = appendInt(appendBulk(appendMap(appendBulk(b, "spec"), 1, v3), "index"), int64(from))
-	b = appendMap(appendBulk(b, "find_keys"), 2, v3)
-	if cmd.counted() {
-		b = appendMap(appendBulk(appendBulk(appendBulk(b, "type"), "keynum"), "spec"), 3, v3)
-		b = appendInt(appendBulk(b, "keynumidx"), 0)
-		b = appendInt(appendBulk(b, "firstkey"), 1)
-		return appendInt(appendBulk(b, "keystep"), int64(cmd.step))
-	}
-	b = appendBulk(appendBulk(b, "type"), "range")
-	b = appendMap(appendBulk(b, "spec"), 3, v3)
-	b = appendInt(appendBulk(b, "lastkey"), int64(last))
-	b = appendInt(appendBulk(b, "keystep"), int64(cmd.step))
-	return appendInt(appendBulk(b, "limit"), 0)
 }

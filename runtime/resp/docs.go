@@ -12,6 +12,7 @@ type argument struct {
 	token    string
 	optional bool
 	multiple bool
+	spec     int // of a key: which of the command's key specifications it belongs to
 	parts    []argument
 }
 
@@ -119,7 +120,7 @@ func (a *argument) append(b []byte, v3 bool) []byte {
 	b = appendBulk(appendBulk(b, "name"), a.name)
 	b = appendBulk(appendBulk(b, "type"), a.kind)
 	if a.kind == "key" {
-		b = appendInt(appendBulk(b, "key_spec_index"), 0)
+		b = appendInt(appendBulk(b, "key_spec_index"), int64(a.spec))
 	}
 	if a.token != "" {
 		b = appendBulk(appendBulk(b, "token"), a.token)
@@ -147,6 +148,9 @@ func appendArguments(b []byte, arguments []argument, v3 bool) []byte {
 // appendDocs describes one command as COMMAND DOCS does.
 func (cmd *command) appendDocs(b []byte, v3 bool) []byte {
 	arguments := parseSyntax(cmd.syntax)
+	for i := range cmd.keyUses() {
+		arguments[i].spec = i
+	}
 	b = appendMap(b, 3+btoi(len(arguments) > 0)+btoi(len(cmd.subs) > 0), v3)
 	b = appendBulk(appendBulk(b, "summary"), cmd.summary)
 	b = appendBulk(appendBulk(b, "since"), cmd.since)
