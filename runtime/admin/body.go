@@ -103,8 +103,26 @@ func (s *Server) propose(x *exchange, c Cluster, command *cluster.Command, warni
 	if err != nil {
 		return err
 	}
-	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version, Warnings: warnings})
+	x.acknowledge(&outcome, warnings...)
 	return nil
+}
+
+// remove is propose for what was there a moment ago, and is not to be there: that somebody was quicker, as an earlier try of the
+// same request, is no error.
+func (s *Server) remove(x *exchange, c Cluster, command *cluster.Command) error {
+	outcome, err := c.Propose(x.r.Context(), command)
+	if err == nil && !errors.Is(outcome.Error(), &cluster.Refusal{Why: cluster.WhyUnknown}) {
+		err = outcome.Error()
+	}
+	if err != nil {
+		return err
+	}
+	x.acknowledge(&outcome)
+	return nil
+}
+
+func (x *exchange) acknowledge(outcome *cluster.Outcome, warnings ...string) {
+	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: outcome.Changed, Version: outcome.Version, Warnings: warnings})
 }
 
 // Acknowledged is the answer to a change of the cluster state.

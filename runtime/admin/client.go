@@ -313,6 +313,7 @@ type call struct {
 	id           string        // of the request, for HeaderRequestID; empty: it has none
 	repeatable   bool          // sending it twice does no harm
 	slow         time.Duration // how long the node may take beside what each may, since it was asked to wait
+	unsure       bool          // it has been sent to a node that may have done it, and did not say so
 }
 
 func (r *call) request(ctx context.Context, base, token string) (*http.Request, error) {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -14,6 +15,16 @@ import (
 // change makes a call that changes the cluster state: doing it twice is the same as once.
 func (c *Client) change(ctx context.Context, method, path string, query url.Values, body any) (a Acknowledged, err error) {
 	err = c.send(ctx, call{method: method, path: path, query: query, repeatable: true}, body, &a)
+	return a, err
+}
+
+// remove is change for what is not there afterwards: that it is not there when a try is repeated that was not answered is no error.
+func (c *Client) remove(ctx context.Context, method, path, what string) (Acknowledged, error) {
+	a, err := c.change(ctx, method, path, nil, nil)
+	var gone *Error
+	if errors.As(err, &gone) && gone.Kind == KindNotFound && gone.Repeated {
+		return Acknowledged{Acknowledged: true, Warnings: []string{what + " is not there: a first try, of which no answer came, has removed it, or it was not there before"}}, nil
+	}
 	return a, err
 }
 
@@ -65,7 +76,11 @@ func (c *Client) UpdateKeyspace(ctx context.Context, name string, settings Keysp
 
 // ChangeNode drains ("drain", "undrain"), forgets ("forget"), or takes a member out of the vote ("exclude", "include").
 func (c *Client) ChangeNode(ctx context.Context, node, action string) (Acknowledged, error) {
-	return c.change(ctx, http.MethodPost, "/_nodes/"+url.PathEscape(node)+"/"+url.PathEscape(action), nil, nil)
+	path := "/_nodes/" + url.PathEscape(node) + "/" + url.PathEscape(action)
+	if action == "forget" {
+		return c.remove(ctx, http.MethodPost, path, "node "+node)
+	}
+	return c.change(ctx, http.MethodPost, path, nil, nil)
 }
 
 // Maintain begins or ends the maintenance of a member, or of the whole cluster if node is empty.

@@ -43,7 +43,7 @@ func (c *Client) RollbackKind(ctx context.Context, name string, u KindUse) (Ackn
 
 // ForgetKind drops a kind with its modules. What its actors keep stays where it is.
 func (c *Client) ForgetKind(ctx context.Context, name string) (Acknowledged, error) {
-	return c.change(ctx, http.MethodDelete, kindPath(name, ""), nil, nil)
+	return c.remove(ctx, http.MethodDelete, kindPath(name, ""), "kind "+name)
 }
 
 // Actor tells what an actor keeps.

@@ -16,6 +16,10 @@ type Error struct {
 	Kind   string // one of shards.ErrorKind's names, or of the Kind constants of this package
 	Reason string // for people: what was wrong and, where it is known, what to do
 	Code   string // that the handler of an actor's message gave as its reason (virtual.Fail); else empty
+
+	// Repeated says that the Client has sent this call before, and has not heard what became of it: that may have been done, and
+	// be why it is answered so now.
+	Repeated bool
 }
 
 // Kinds that only HTTP has.

@@ -167,6 +167,7 @@ func (c *Client) round(ctx context.Context, r *call) (response *http.Response, a
 	var failures []refusal
 	order := c.list()
 	for _, e := range order {
+		unsure := r.unsure
 		response, err := c.try(ctx, r, e.base)
 		if err == nil {
 			c.note(e, true)
@@ -179,6 +180,7 @@ func (c *Client) round(ctx context.Context, r *call) (response *http.Response, a
 		if failure.Status == 0 {
 			c.note(e, false)
 		}
+		failure.Repeated = unsure
 		if !r.mayTryNext(failure) || ctx.Err() != nil {
 			return nil, false, err
 		}
@@ -306,6 +308,7 @@ func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response,
 		return response, nil
 	}
 	defer response.Body.Close()
+	r.unsure = r.unsure || response.StatusCode == http.StatusGatewayTimeout
 	return nil, readError(response)
 }
 
@@ -332,6 +335,7 @@ func (r *call) unreached(base string, err error) *Error {
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		err, kind = dial.Err, shards.KindUnavailable // likewise
 	}
+	r.unsure = r.unsure || kind == shards.KindOutcomeUnknown
 	if r.repeatable {
 		kind = shards.KindUnavailable
 	}

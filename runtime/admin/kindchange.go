@@ -115,5 +115,5 @@ func (s *Server) forgetKind(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
-	return s.propose(x, c, &cluster.Command{ForgetKind: &cluster.ForgetKind{Name: k.Name}})
+	return s.remove(x, c, &cluster.Command{ForgetKind: &cluster.ForgetKind{Name: k.Name}})
 }

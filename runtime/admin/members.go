@@ -47,6 +47,9 @@ func changeMember(action string) handler {
 				return err
 			}
 		}
+		if change.Forget {
+			return s.remove(x, c, &cluster.Command{Member: change})
+		}
 		return s.propose(x, c, &cluster.Command{Member: change})
 	}
 }

@@ -310,7 +310,7 @@ func forgetCommand(c *console) *cobra.Command {
 		Long: `Removes a member that is down, with what it held. A living one is drained first, then stopped. It may join again only with an
 empty data folder. One that was stopped a moment ago may look alive still: the verb asks again for 3 s.
 
-Exit codes: 0 it is forgotten · 3 no such node · 1 it runs, no node answers, or none leads`,
+Exit codes: 0 it is forgotten · 3 no such node, or none any more · 1 it runs, no node answers, or none leads`,
 		Example: "  troupe drain n3\n  troupe forget n3",
 	}
 	r := withCluster(c, cmd)
