@@ -206,7 +206,7 @@ func answer(c *virtual.Context[queue], a answering) (bool, error) {
 	}
 	c.Delete(untilKey(e.Until, a.ID))
 	if a.Extend > 0 {
-		e.Until = c.Now().Add(min(a.Extend, maxVisible)).UnixMilli()
+		e.Until = c.Now().Add(min(a.Extend, maxVisible)).UnixMilli() // a node of an older release asks for more
 		c.Set(untilKey(e.Until, a.ID), nil)
 		if err := e.save(c, "f/", a.ID); err != nil {
 			return false, err
@@ -350,10 +350,10 @@ func (q Queue) Nack(ctx context.Context, d Delivery) error {
 	return q.answer(ctx, answering{ID: d.ID, Receipt: d.Receipt, Back: true})
 }
 
-// Extend lets a delivery take so much longer, from now.
+// Extend lets a delivery take so much longer, from now: at most 12 h.
 func (q Queue) Extend(ctx context.Context, d Delivery, by time.Duration) error {
-	if by <= 0 {
-		return fmt.Errorf("recipes: a delivery is extended by %v; above 0", by)
+	if by <= 0 || by > maxVisible {
+		return fmt.Errorf("recipes: a delivery is extended by %v; above 0, at most %v", by, maxVisible)
 	}
 	return q.answer(ctx, answering{ID: d.ID, Receipt: d.Receipt, Extend: by})
 }

@@ -258,6 +258,9 @@ func TestQueueBringsBack(t *testing.T) {
 			t.Errorf("acknowledged twice: %v", err)
 		}
 		third := pop("item 2")
+		if err := q.Extend(ctx, third, 12*time.Hour+1); err == nil || !strings.Contains(err.Error(), "at most 12h0m0s") {
+			t.Errorf("a delivery that takes more than 12 h: %v", err)
+		}
 		if err := q.Extend(ctx, third, time.Hour); err != nil {
 			t.Error(err)
 		}
