@@ -22,7 +22,8 @@ type Op struct {
 // a TTL, are refused with KindInvalid.
 type Option func(*Op)
 
-// TTL has the key expire a duration after it is written, to the millisecond. One below a millisecond is refused with KindInvalid: a key that is to be
+// TTL has the key expire a duration after the operation is handed in, to the millisecond: a write that waits for a failover for longer is done, and
+// leaves nothing. One below a millisecond is refused with KindInvalid: a key that is to be
 // there for ever is Put without a TTL, and one that is not to be there is deleted.
 func TTL(d time.Duration) Option {
 	if d < time.Millisecond {
