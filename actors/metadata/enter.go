@@ -96,7 +96,7 @@ func (g *Group) elsewhere(ctx context.Context) error {
 	if m == nil || m.Peer == "" || m.Peer == g.config.Self.Peer {
 		return nil
 	}
-	f := g.discover(ctx, m.Peer)
+	f := g.discover(ctx, m.Peer, g.config.Patience)
 	rejected, there := (*transport.RejectedError)(nil), f.node == g.config.Self.ID && len(f.members) > 0 && f.members[len(f.members)-1].Addr != g.config.Self.Peer
 	if errors.As(f.err, &rejected) {
 		there = rejected.Peer.Node == g.config.Self.ID
@@ -194,9 +194,10 @@ func (g *Group) rejoin() *cluster.Command {
 
 // gather forms a cluster of the initial list, or finds the one that it has formed.
 func (g *Group) gather(ctx context.Context) error {
-	say := progress5(g)
+	say, rounds := progress5(g), g.newRounds(ctx)
+	defer rounds.close()
 	for {
-		found := g.askAll(ctx, g.config.Initial)
+		found := rounds.ask(g.config.Initial)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -243,7 +244,8 @@ type finding struct {
 	address string
 	node    shards.NodeID
 	discovery
-	err error
+	err  error
+	late bool // it failed, and took longer than Config.Patience
 }
 
 // missing lists the addresses at which no node answers, and why.
@@ -261,14 +263,14 @@ func (g *Group) askAll(ctx context.Context, addresses []string) []finding {
 	found := make([]finding, len(addresses))
 	var asking sync.WaitGroup
 	for i, address := range addresses {
-		asking.Go(func() { found[i] = g.discover(ctx, address) })
+		asking.Go(func() { found[i] = g.discover(ctx, address, g.config.Patience) })
 	}
 	asking.Wait()
 	return found
 }
 
-func (g *Group) discover(ctx context.Context, address string) (f finding) {
-	ctx, cancel := context.WithTimeout(ctx, g.config.Patience)
+func (g *Group) discover(ctx context.Context, address string, patience time.Duration) (f finding) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	f.address = address
 	hello, body, err := g.config.Wire.CallAddress(ctx, address, transport.KindDiscover, encodeQuestion(strings.Join(g.config.Initial, ",")))
@@ -369,6 +371,8 @@ func (g *Group) meet(addresses []transport.Address) {
 // seek looks for the others while nobody leads: they may have moved while this node was away. If that lasts it asks why.
 func (g *Group) seek(ctx context.Context) {
 	var since, asked time.Time // nobody leads; and when it asked why
+	rounds := g.newRounds(ctx)
+	defer rounds.close()
 	for pause(ctx, g.config.Patience) == nil {
 		if leader, _ := g.Leader(); leader != "" || g.belongs.Load() == nil {
 			since = time.Time{}
@@ -382,7 +386,7 @@ func (g *Group) seek(ctx context.Context) {
 			asked = now
 			g.wonder(ctx, now.Sub(since))
 		}
-		for _, f := range g.askAll(ctx, g.seeds()) {
+		for _, f := range rounds.ask(g.seeds()) {
 			if f.err == nil && f.cluster == *g.belongs.Load() {
 				g.meet(f.members)
 			}

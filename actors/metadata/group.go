@@ -65,7 +65,7 @@ type Config struct {
 	Tick           time.Duration // default 50 ms
 	HeartbeatTicks int           // default 2
 	ElectionTicks  int           // default 10: an election begins after 10 to 20 ticks without a leader
-	Patience       time.Duration // how long one try to reach the leader, or a seed, may take; default 1 s
+	Patience       time.Duration // how long one try to reach the leader, or a seed, may take; default 1 s. A seed that is too slow for that has longer each time (rounds.go)
 
 	SnapshotEntries uint64 // see CoreConfig
 	SnapshotBytes   int
