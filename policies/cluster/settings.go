@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -90,6 +91,9 @@ func CheckSetting(name, value string) (known bool, err error) {
 	}
 	if value == "" {
 		return true, nil
+	}
+	if !utf8.ValidString(name) || !utf8.ValidString(value) {
+		return true, refuse(WhyInvalid, "setting %q is %q; names and values of settings are UTF-8", name, value)
 	}
 	good, why := true, ""
 	switch {

@@ -22,6 +22,14 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s takes rubbish: %v", r.Name, err)
 		}
 	}
+	for name, value := range map[string]string{SettingAwareness: "zone,r\xffck", SettingInclude + "z\xffne": "a", "keyspace.orders.routing.allocation.exclude.zone": "\xc3"} {
+		if known, err := CheckSetting(name, value); !known || err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("%q is taken for setting %q: %v", value, name, err)
+		}
+		if known, err := CheckSetting(name, ""); !known || err != nil {
+			t.Errorf("setting %q cannot be removed: %v", name, err)
+		}
+	}
 	if known, err := CheckSetting("somebody.else", "x"); known || err != nil {
 		t.Errorf("a setting of others: %t %v", known, err)
 	}
