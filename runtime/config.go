@@ -279,6 +279,9 @@ func (c *Config) validateKeyspaces() error {
 		if err := k.Validate(); err != nil {
 			return invalid("%w", err)
 		}
+		if k.Aimless() {
+			return invalid("keyspace %q: %w", k.Name, errAimless)
+		}
 		if names[k.Name] {
 			return invalid("keyspace %q is there twice", k.Name)
 		}

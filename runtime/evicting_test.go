@@ -24,6 +24,10 @@ func TestActorsAreNotEvicted(t *testing.T) {
 	if err := n.Register(t.Context(), kind("careful", "bounded")); err != nil {
 		t.Errorf("a kind in a keyspace that refuses writes when it is full: %v", err)
 	}
+	aimless := shards.Keyspace{Name: "aimless", Durability: shards.DurabilityMemory, Eviction: shards.EvictAllKeysLRU}
+	if err := n.Cluster().CreateKeyspace(t.Context(), aimless); !invalidKind(err) || !strings.Contains(err.Error(), "MaxMemory") {
+		t.Errorf("a keyspace with a policy and no limit: %v", err)
+	}
 	lru, more := "allkeys-lru", int64(2<<20)
 	if err := n.Cluster().UpdateKeyspace(t.Context(), "bounded", admin.KeyspaceSettings{Eviction: &lru}); !invalidKind(err) || !errors.Is(err, ErrConfig) {
 		t.Errorf("a keyspace of actors becomes a cache: %v", err)

@@ -67,6 +67,7 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 	memory := shards.DurabilityMemory
 	for want, c := range map[string]Config{
 		"needs a data folder": {Keyspaces: []shards.Keyspace{{Name: "a"}}},
+		"give MaxMemory, too": {Keyspaces: []shards.Keyspace{{Name: "a", Durability: memory, Eviction: shards.EvictAllKeysLRU}}},
 		"is there twice":      {Keyspaces: []shards.Keyspace{{Name: "a", Durability: memory}, {Name: "a", Durability: memory}}},
 		"must be 1 to":        {Keyspaces: []shards.Keyspace{{Name: "A"}}},
 		"must be host:port":   {RESP: "7400"},

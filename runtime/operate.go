@@ -102,6 +102,9 @@ func (c *Cluster) CreateKeyspace(ctx context.Context, k shards.Keyspace) error {
 	if err := k.Validate(); err != nil {
 		return &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
+	if k.Aimless() {
+		return &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("keyspace %q: %w", k.Name, errAimless)}
+	}
 	return c.changeKeyspace(ctx, k.Name, func(known *cluster.Keyspace) (*shards.Keyspace, error) {
 		if known == nil {
 			return &k, nil

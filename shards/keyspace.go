@@ -102,6 +102,10 @@ func (k *Keyspace) Validate() error {
 	return nil
 }
 
+// Aimless says that a keyspace has an eviction policy and no limit that would set it off. States of earlier releases have such, so Validate takes
+// them; whoever makes or changes one refuses it.
+func (k *Keyspace) Aimless() bool { return k.Eviction != EvictNone && k.MaxMemory == 0 }
+
 // Copies is how many copies each shard of a validated keyspace shall have: the primary and its replicas.
 func (k *Keyspace) Copies() int { return 1 + max(0, k.Replicas) }
 

@@ -135,7 +135,7 @@ func (c *KeyspaceSettings) Apply(k *shards.Keyspace) error {
 	if err != nil {
 		return invalid("%v", err)
 	}
-	if k.Eviction != shards.EvictNone && k.MaxMemory == 0 {
+	if k.Aimless() {
 		return invalid("keyspace %s: eviction %v does nothing without a limit; give max_memory, too", k.Name, k.Eviction)
 	}
 	return nil

@@ -105,7 +105,7 @@ func ParseKeyspace(spec string) (shards.Keyspace, error) {
 	if err := k.Validate(); err != nil {
 		return k, err
 	}
-	if k.Eviction != shards.EvictNone && k.MaxMemory == 0 {
+	if k.Aimless() {
 		return k, fmt.Errorf("keyspace %q: eviction=%v does nothing without a limit; add max-memory=1gb", name, k.Eviction)
 	}
 	return k, nil
