@@ -65,3 +65,31 @@ func TestWhoWasNotHeard(t *testing.T) {
 		t.Errorf("n3 was heard, and n2 was not in its second life; told is %v", told)
 	}
 }
+
+// Of three nodes one is cut off from the leader alone, and the third is late once with its answer that it reaches it: that is no death. Twice in a
+// row is one, and so is once where it has never reached it.
+func TestALateAnswerOfTheOnlyProber(t *testing.T) {
+	for _, c := range []struct {
+		says string // of each round: r reached, u unreachable; the last goes on
+		want State
+		by   int64 // ticks after the last heartbeat
+	}{
+		{"rrrrurrrrurrr", Suspect, 0}, {"rrrrrruurrr", Dead, 105}, {"uuuuu", Dead, 35},
+	} {
+		d, round, died := lone(t, 3, Config{}), 0, int64(0)
+		for range 200 {
+			r := ticks(d, 1, "n3")
+			for _, p := range r.Probes {
+				d.Tick(0)
+				d.ProbeResult(p.By, p.Target, p.Epoch, c.says[min(round, len(c.says)-1)] == 'r')
+				round++
+			}
+			if died == 0 && state(t, d, "n3").State == Dead {
+				died = d.Now()
+			}
+		}
+		if s := state(t, d, "n3"); s.State != c.want || round <= len(c.says) && c.want != Dead || died > c.by {
+			t.Errorf("%s: after %d rounds it is %+v, dead at %d", c.says, round, s, died)
+		}
+	}
+}

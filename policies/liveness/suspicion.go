@@ -42,6 +42,7 @@ type verdict struct {
 	by      shards.NodeID
 	round   int // counted from 0
 	reached bool
+	once    bool // it does not reach it, and did a round ago: one answer that was late is none
 }
 
 func (s *suspicion) note(by shards.NodeID, reached bool, now int64) {
@@ -57,7 +58,8 @@ func (s *suspicion) note(by shards.NodeID, reached bool, now int64) {
 	if !found {
 		s.verdicts = slices.Insert(s.verdicts, i, verdict{})
 	}
-	s.verdicts[i] = verdict{by, s.rounds, reached}
+	last := s.verdicts[i]
+	s.verdicts[i] = verdict{by, s.rounds, reached, !reached && last.reached && last.round >= s.rounds-1}
 	s.asked = slices.DeleteFunc(s.asked, func(id shards.NodeID) bool { return id == by })
 	if len(s.asked) == 0 && s.probeBy > 0 {
 		s.closeRound()
@@ -69,10 +71,12 @@ func (s *suspicion) closeRound() {
 	s.rounds++
 }
 
-// tally counts the verdicts of the round that ended last and of the one under way, and names the probers that reached nobody.
+// tally counts the verdicts of the round that ended last and of the one under way, and names the probers that reached nobody. A prober that
+// has reached the suspect a round before counts for nothing until it says once more that it does not: where there is but one, a single late
+// answer would be the death of who is cut off from the leader alone. Who has failed is reached by nobody from the first round on.
 func (s *suspicion) tally() (unreachable, answered int, by []string) {
 	for _, v := range s.verdicts {
-		if v.round < s.rounds-1 {
+		if v.round < s.rounds-1 || v.once {
 			continue
 		}
 		answered++
