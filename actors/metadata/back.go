@@ -197,6 +197,9 @@ func place(list []string, one string) int {
 // whatever the other members would have to say, and what it holds may have been given up since. One that knows of the present life elsewhere
 // knows of another process on a copy of the folder, which began that life before.
 func (g *Group) outlived(f *finding) error {
+	if g.config.Log.missed(f.known) {
+		return fmt.Errorf("metadata: %w: epoch %d begins here, and %s knows of epoch %d, which is not of this folder: %s", ErrPast, g.config.Self.Epoch, f.address, f.known, pastAdvice)
+	}
 	for _, m := range f.members {
 		if m.Node == g.config.Self.ID && m.Epoch > g.config.Self.Epoch {
 			return fmt.Errorf("metadata: %w: epoch %d begins here, and %s knows of epoch %d: %s", ErrPast, g.config.Self.Epoch, f.address, m.Epoch, pastAdvice)

@@ -45,9 +45,15 @@ func (g *Group) enter(ctx context.Context) error {
 	switch {
 	case !first:
 		if log.Cluster() == "" { // it was founding when it stopped
+			if err := g.heed(ctx); err != nil {
+				return err
+			}
 			return g.founded(ctx)
 		}
 		if err := g.belong(log.Cluster()); err != nil {
+			return err
+		}
+		if err := g.heed(ctx); err != nil {
 			return err
 		}
 		if err := g.sameCluster(ctx); err != nil {

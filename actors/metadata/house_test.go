@@ -71,6 +71,7 @@ type house struct {
 	alive   func(shards.NodeID) bool
 	every   uint64 // entries between snapshots
 	address string // where it listens; default: as it is named
+	ignores string // of this node the group's messages do not reach it; calls do
 
 	wal   *wal.Log
 	wire  *transport.Transport
@@ -132,7 +133,7 @@ func (h *house) begin() error {
 		Self:   transport.Hello{Format: 1, Cluster: log.Cluster(), Node: idOf(h.name), Epoch: h.epoch, Name: h.name},
 		Listen: h.address,
 		Receive: func(peer transport.Hello, _ transport.Class, kind transport.Kind, body []byte) {
-			if g := h.taken.Load(); g != nil && kind == transport.KindRaft {
+			if g := h.taken.Load(); g != nil && kind == transport.KindRaft && peer.Node != idOf(h.ignores) {
 				g.Receive(peer, body)
 			}
 		},

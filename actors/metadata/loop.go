@@ -3,7 +3,6 @@ package metadata
 import (
 	"cmp"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -45,6 +44,7 @@ type loop struct {
 	tries     int
 	voters    voterKeeper
 	broken    error // why this node can take no part any more
+	heeds     bool  // it has a log, and has not asked the others yet: no part in elections; see ballot.go
 
 	led        bool      // a leader has been known
 	leaderless time.Time // since when none is, if one has been; zero: one is
@@ -70,7 +70,7 @@ func newLoop(g *Group, core *Core) loop {
 	stand.Stop()
 	return loop{
 		group: g, core: core, waiting: map[ProposalID][]*waiter{}, barriers: map[uint64]chan struct{}{}, issued: map[uint64]time.Time{},
-		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, dead: map[shards.NodeID]grave{}, stand: stand,
+		book: map[shards.NodeID]transport.Address{}, numbers: map[uint64]shards.NodeID{}, dead: map[shards.NodeID]grave{}, stand: stand, heeds: core.Member(),
 	}
 }
 
@@ -302,7 +302,9 @@ func (l *loop) issue() {
 }
 
 func (l *loop) tick() {
-	l.core.Tick()
+	if !l.heeds { // ticks have a follower stand
+		l.core.Tick()
+	}
 	l.ticks++
 	l.silent++
 	if l.core.Lead().Number != l.group.config.Self.Raft {
@@ -337,6 +339,9 @@ func (l *loop) receive(r *received) {
 	}
 	if from == l.core.Lead().Number {
 		l.silent = 0
+	}
+	if l.heeds && elects(r.message) {
+		return
 	}
 	err := l.core.Step(r.message)
 	if short := (*ShortError)(nil); errors.As(err, &short) { // what has come may not be in the log yet
@@ -463,30 +468,4 @@ func (l *loop) nodeOf(number uint64) shards.NodeID {
 		return m.ID
 	}
 	return l.numbers[number]
-}
-
-// leaderGone takes the proof that a leader's life has ended.
-func (l *loop) leaderGone(node shards.NodeID, epoch shards.Epoch) {
-	lead := l.core.Lead()
-	m := l.core.State().Member(node)
-	if m == nil || m.Raft != lead.Number || m.Epoch > epoch || node == l.group.config.Self.ID {
-		return
-	}
-	l.dead[node] = grave{epoch, time.Now()}
-	l.core.LeaderGone(m.Raft)
-	if l.core.Votes() {
-		l.tries = 0
-		l.stand.Reset(rand.N(standDelay))
-	}
-}
-
-// campaign stands for election, and comes back as long as nobody leads.
-func (l *loop) campaign() {
-	if l.core.Lead().Number != 0 || !l.core.Votes() {
-		return
-	}
-	l.core.Campaign()
-	if l.tries++; l.tries < standTries {
-		l.stand.Reset(standAgain + rand.N(standAgain))
-	}
 }

@@ -41,7 +41,10 @@ func (g *Group) Serve(ctx context.Context, peer transport.Hello, kind transport.
 		return g.serveJoin(ctx, peer, body)
 	case transport.KindDiscover:
 		d := discovery{cluster: g.cluster(), list: strings.Join(g.config.Initial, ","), members: g.whereabouts(ctx, peer)}
-		return d.encode(), nil
+		if m := g.State().Member(peer.Node); m != nil && peer.Cluster == d.cluster {
+			d.known = m.Epoch
+		}
+		return d.encode(asksForKnown(body)), nil
 	}
 	return nil, &shards.Error{Kind: shards.KindInvalid, Err: fmt.Errorf("the metadata group serves no calls of kind %s", kind)}
 }

@@ -16,8 +16,10 @@ import (
 //	  answer   [ 1, verdict, index, forgotten, outcome, text, node ]
 //	join       [ 1, command ]                                                  to any member, which proposes it
 //	  answer   [ 1, verdict, cluster, [ [node, epoch, address] … ], outcome, text ]
-//	discover   [ 1, list ]                                                     to anybody; list as in --initial, sorted, or empty
-//	  answer   [ 1, cluster, list, [ [node, epoch, address] … ] ]
+//	discover   [ 1, list, true ]                                               to anybody; list as in --initial, sorted, or empty
+//	  answer   [ 1, cluster, list, [ [node, epoch, address] … ], known ]       the asker's epoch in the agreed state; 0: it is no member
+//
+// Older releases ask without true, and are answered without known; what they are asked they do not look at, and they never say it.
 //
 // A message of the group itself is a raftpb.Message.
 const (
@@ -171,30 +173,54 @@ type discovery struct {
 	cluster string // empty: it belongs to none yet
 	list    string // its --initial, sorted, with commas
 	members []transport.Address
+	known   shards.Epoch // the life of the asker that the state has; 0: none, or it does not say
 }
 
 func encodeQuestion(list string) []byte {
 	w := wire.NewEncoder(nil)
-	w.Array(2)
+	w.Array(3)
 	w.Uint(bodyFormat)
 	w.Str(list)
+	w.Bool(true)
 	return w.Buffer()
 }
 
-func (d *discovery) encode() []byte {
+// asksForKnown says whether a question is of a release that reads the longer answer.
+func asksForKnown(body []byte) bool {
+	r := wire.NewDecoder(body)
+	begin(&r, 3)
+	r.Str()
+	return r.Bool() && r.Finish() == nil
+}
+
+func (d *discovery) encode(known bool) []byte {
 	w := wire.NewEncoder(nil)
-	w.Array(4)
+	fields := 4
+	if known {
+		fields = 5
+	}
+	w.Array(fields)
 	w.Uint(bodyFormat)
 	w.Str(d.cluster)
 	w.Str(d.list)
 	encodeAddresses(&w, d.members)
+	if known {
+		w.Uint(uint64(d.known))
+	}
 	return w.Buffer()
 }
 
 func decodeDiscovery(body []byte) (d discovery, err error) {
+	fields := 4
+	if peek := wire.NewDecoder(body); peek.Array() == 5 {
+		fields = 5
+	}
 	r := wire.NewDecoder(body)
-	begin(&r, 4)
+	begin(&r, fields)
 	d.cluster, d.list, d.members = r.Str(), r.Str(), decodeAddresses(&r)
+	if fields == 5 {
+		d.known = shards.Epoch(r.Uint())
+	}
 	return d, r.Finish()
 }
 
