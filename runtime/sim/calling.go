@@ -21,7 +21,7 @@ func (c *caller) next() {
 	if w.quiet {
 		return
 	}
-	m := message{to: w.acts.names[chance.IntN(len(w.acts.names))], do: calls[chance.IntN(len(calls))]}
+	m := message{to: w.acts.names[chance.IntN(len(w.acts.names))], do: w.o.Deeds[chance.IntN(len(w.o.Deeds))]}
 	if name, any := w.acts.unserved(w); any {
 		m.to, m.do = name, add
 	}

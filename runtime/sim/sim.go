@@ -25,6 +25,7 @@ type Options struct {
 	PerKey  bool          // in place of Clients: one for each key, which does nothing else
 	Actors  int           // of each keyspace; default 2 to 5, by the seed, and none with PerKey; below 0: none
 	Hold    bool          // the first actor holds messages off while it waits for an answer
+	Deeds   []deed        // what callers ask of actors, the more often the more often it stands here; default: everything
 	Data    int           // how many nodes may hold copies, the last ones; default all
 	Heal    time.Duration // how long a healed cluster may take to turn green; default 3 minutes
 	Drift   float64       // of clocks, either way; default up to 500 ppm
@@ -62,6 +63,9 @@ func (o *Options) fill() {
 	o.Pebble = o.Pebble || o.disks != nil && chance.IntN(16) == 0
 	if o.Spaces == nil {
 		o.Spaces = spaces
+	}
+	if o.Deeds == nil {
+		o.Deeds = calls
 	}
 	if o.Faults == nil {
 		o.Faults = Faults(*o)
