@@ -38,6 +38,7 @@ const (
 	BugDeafHeir                            // a new primary does not look for the reminders that it inherits
 	BugForgetHold                          // an activation does not look for the questions that it has to hold messages off for
 	BugHoldOwn                             // an actor that waits for an answer holds off what it has sent itself, too: its own question, perhaps
+	BugKeepFiles                           // what is given up, or begins anew, leaves its snapshot files behind
 	bugsEnd
 )
 
@@ -47,7 +48,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
-	"forget-hold", "hold-own",
+	"forget-hold", "hold-own", "keep-files",
 }
 
 // String lists the names.

@@ -32,6 +32,7 @@ var rare = map[string]mutant{
 		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
 	"one-lane":        {temper: []FaultKind{FaultClock}, actors: 4, deeds: []deed{add, remind}}, // what else is numbered between parts two reminders
+	"keep-files":      {temper: []FaultKind{FaultAccept}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 3, Replicas: 1}}, clients: 8, actors: -1},
 	"forget-hold":     {hold: true},
 	"hold-own":        {hold: true},
 	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},

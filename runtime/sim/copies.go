@@ -203,7 +203,10 @@ func (c *copies) drop(shard shards.ShardID) {
 // wipe removes what the disk has of a shard.
 func (c *copies) wipe(shard shards.ShardID) {
 	d := c.p.n.disk
-	err := errors.Join(d.TruncatePrefix(shard, ^shards.SeqNo(0)>>1), d.RemoveBefore(shard, ^shards.SeqNo(0)>>1), d.Sync())
+	err := errors.Join(d.TruncatePrefix(shard, ^shards.SeqNo(0)>>1), d.Sync())
+	if !c.p.n.bug(BugKeepFiles) {
+		err = errors.Join(err, d.RemoveAfter(shard, 0))
+	}
 	if err != nil {
 		c.p.n.w.Fail(0, "%s: remove shard %v: %v", c.p.n.ID, shard, err)
 	}

@@ -132,9 +132,13 @@ func (d *crashing) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
 	return d.files.RemoveBefore(shard, seq)
 }
 
+func (d *crashing) RemoveAfter(shard shards.ShardID, seq shards.SeqNo) error {
+	return d.files.RemoveAfter(shard, seq)
+}
+
 func (d *crashing) vanish(shard shards.ShardID) {
 	const all = ^shards.SeqNo(0) >> 1
-	if err := errors.Join(d.log.TruncatePrefix(shard, all), d.files.RemoveBefore(shard, all), d.log.Set(recordOf(shard), nil), d.log.Sync()); err != nil {
+	if err := errors.Join(d.log.TruncatePrefix(shard, all), d.files.RemoveAfter(shard, 0), d.log.Set(recordOf(shard), nil), d.log.Sync()); err != nil {
 		panic(err)
 	}
 }

@@ -28,6 +28,7 @@ type disk interface {
 	Load(shard shards.ShardID, seq shards.SeqNo, visit func([]byte) error) error
 	Save(shard shards.ShardID, seq shards.SeqNo, chunks iter.Seq2[[]byte, error]) (int64, error)
 	RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error
+	RemoveAfter(shard shards.ShardID, seq shards.SeqNo) error
 
 	crash(chance *rand.Rand) error                    // the machine stops: what was not synced may be gone, from the end
 	vanish(shard shards.ShardID)                      // loses everything about one shard
@@ -266,10 +267,21 @@ func (d *forgetful) Save(shard shards.ShardID, seq shards.SeqNo, chunks iter.Seq
 	return int64(size), nil
 }
 
+// RemoveBefore does nothing unless there is one at seq, as in wal.Snapshots.
 func (d *forgetful) RemoveBefore(shard shards.ShardID, seq shards.SeqNo) error {
-	d.files(func(i *image) {
-		i.files[shard] = slices.DeleteFunc(slices.Clone(i.files[shard]), func(g file) bool { return g.seq < seq })
-	})
+	if !slices.ContainsFunc(d.now.files[shard], func(g file) bool { return g.seq == seq }) {
+		return nil
+	}
+	return d.remove(shard, func(g file) bool { return g.seq < seq })
+}
+
+// RemoveAfter is durable when it returns.
+func (d *forgetful) RemoveAfter(shard shards.ShardID, seq shards.SeqNo) error {
+	return d.remove(shard, func(g file) bool { return g.seq > seq })
+}
+
+func (d *forgetful) remove(shard shards.ShardID, goes func(file) bool) error {
+	d.files(func(i *image) { i.files[shard] = slices.DeleteFunc(slices.Clone(i.files[shard]), goes) })
 	return nil
 }
 

@@ -48,6 +48,7 @@ const (
 	FaultStop                      // an operator stops a node, which writes everything out first, and starts it again
 	FaultJoin                      // a new node joins, and stays
 	FaultReplicas                  // an operator changes a keyspace's number of replicas
+	FaultAccept                    // all copies in sync of a shard die, the primary's last; an operator accepts the loss, and they come back. Only where it is asked for
 	faultKinds
 )
 
@@ -55,9 +56,9 @@ const (
 var (
 	faultNames = [faultKinds]string{
 		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "firewall", "split", "storm",
-		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas",
+		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas", "accept",
 	}
-	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2, 0}
 )
 
 // String is the fault as a reader of a failure sees it.
@@ -98,7 +99,7 @@ func Faults(o Options) []Fault {
 func temper(o Options, chance *rand.Rand) [faultKinds]int {
 	weights := faultWeights
 	for range 3 {
-		weights[chance.IntN(int(faultKinds))] *= 5
+		weights[chance.IntN(int(FaultAccept))] *= 5 // it stays the last, and without weight: worlds of before stay as they were
 	}
 	for _, kind := range o.Temper {
 		weights[kind] = 100
@@ -164,6 +165,8 @@ func (w *World) begin(f Fault) {
 		w.operate(f, a)
 	case FaultFirewall:
 		w.fence(f, a, b)
+	case FaultAccept:
+		w.accept(f)
 	default:
 		w.isolate(f, a, b)
 	}

@@ -24,6 +24,7 @@ var (
 	flagBugs    = flag.String("bugs", "", "planted bugs, by name")
 	flagReplica = flag.Uint("replica-bugs", 0, "planted bugs of shards/replica, as a set of bits")
 	flagRules   = flag.Uint("rules-bugs", 0, "planted bugs of shards/activation, as a set of bits")
+	flagAccept  = flag.Int("accepts", 5, "how many worlds to run in which operators accept losses")
 	flagHold    = flag.Bool("hold", false, "have the first actor of each world hold messages off while it waits for an answer")
 	flagPebble  = flag.Bool("pebble", false, "let every world have real logs on a file system that crashes")
 	flagPanics  = flag.Bool("panics", false, "let a panic of a core through")
