@@ -103,10 +103,11 @@ func subscribe(c *virtual.Context[partition], s subscription) (struct{}, error) 
 // acknowledged notes that a subscriber has what was sent, and sends on.
 func acknowledged(c *virtual.Context[partition], at position) error {
 	p := c.State.Pushed[at.Subscriber]
-	if at.Offset <= p.Next { // of a delivery that came twice
+	last := p.Sent != 0 && at.Offset >= p.Sent
+	if at.Offset <= p.Next && !last { // of a delivery that came twice
 		return nil
 	}
-	p.Next, p.Tries = at.Offset, 0
+	p.Next, p.Tries = max(p.Next, at.Offset), 0 // retention may have removed what was in flight
 	if p.Sent <= p.Next {
 		p.Sent = 0
 	}

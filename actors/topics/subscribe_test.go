@@ -126,3 +126,27 @@ func TestPushedOnceWhileOnItsWay(t *testing.T) {
 		}
 	})
 }
+
+// A subscriber that acknowledges what retention has removed meanwhile goes on at once with what is there, however often that happens.
+func TestPushGoesOnBehindRetention(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx, to := t.Context(), virtual.ID{Kind: "tally", Name: "s"}
+		later := func(later bool) uint64 {
+			return must[uint64](t)(virtual.Call[bool, uint64](ctx, w.Host(0), to, "later", later))
+		}
+		must[Config](t)(c.Create(ctx, "news", Config{Partitions: 1, KeepMessages: 2}))
+		if err := c.Subscribe(ctx, "news", "sub", to, "take", 0); err != nil {
+			t.Fatal(err)
+		}
+		for round := range uint64(4) {
+			later(true)
+			must[Position](t)(c.PublishTo(ctx, "news", 0, make([]Record, 2), Once{})) // in flight
+			must[Position](t)(c.PublishTo(ctx, "news", 0, make([]Record, 2), Once{})) // in its place
+			later(false)
+			w.Pass(time.Second)
+			if next := later(false); next != 4*round+4 {
+				t.Fatalf("round %d: the subscriber stands at %d of %d", round, next, 4*round+4)
+			}
+		}
+	})
+}

@@ -66,7 +66,29 @@ func sinkKind() *virtual.Kind {
 	return k.Kind
 }
 
-func kinds() []*virtual.Kind { return append(Kinds(), sinkKind()) }
+// tally keeps the offset after the last message that it was pushed, whatever lies between.
+type tally struct {
+	Next  uint64
+	Later bool // it takes nothing for now
+}
+
+func tallyKind() *virtual.Kind {
+	k := virtual.NewKind[tally]("tally")
+	virtual.Handle(k, "take", func(c *virtual.Context[tally], d Delivery) (struct{}, error) {
+		if c.State.Later {
+			return struct{}{}, c.Postpone("not now")
+		}
+		c.State.Next = d.Messages[len(d.Messages)-1].Offset + 1
+		return struct{}{}, d.Done(c.Turn)
+	})
+	virtual.Handle(k, "later", func(c *virtual.Context[tally], later bool) (uint64, error) {
+		c.State.Later = later
+		return c.State.Next, nil
+	})
+	return k.Kind
+}
+
+func kinds() []*virtual.Kind { return append(Kinds(), sinkKind(), tallyKind()) }
 
 // bubble runs a test with two nodes in a time of its own.
 func bubble(t *testing.T, f func(t *testing.T, w *virtualtest.World, c *Client)) {
