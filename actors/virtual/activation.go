@@ -368,6 +368,10 @@ func (a *activation) hurry() {
 		if d.seen {
 			a.host.c.Figures.Rejected(a.kind.name, overload)
 			d.refuse(failed(a.id, d.m.Method, CodeBusy, fmt.Sprintf("it waited %v behind others; now the actor handles %s", sweepPause, a.method)))
+			if d.from != nil {
+				d.from.waiting = false
+				d.from.report(d.err)
+			}
 		}
 		seen := d.seen
 		d.seen, waits = true, true

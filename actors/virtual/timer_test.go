@@ -101,6 +101,30 @@ func TestTimers(t *testing.T) {
 	})
 }
 
+// A timer whose message was refused, since the actor hung for long, goes on.
+func TestTimersGoOnBehindHandlersThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		g := make(gate)
+		w.register(clockworks(g))
+		w.must("n1", "clockwork/a", "wind", winding{Timer: Timer{Name: "beat", After: time.Second, Every: time.Second, Method: "tick", Request: 1}})
+		hung := make(chan error)
+		go func() { _, err := w.call("n1", "clockwork/a", "hang", nil); hung <- err }()
+		pass(3*sweepPause + time.Millisecond)
+		close(g)
+		if err := <-hung; err != nil {
+			t.Error(err)
+		}
+		pass(5 * time.Second)
+		if got := w.must("n1", "clockwork/a", "look", nil); got != "5" && got != "6" {
+			t.Errorf("%s ticks in five seconds", got)
+		}
+		if told := w.log.String(); !strings.Contains(told, "the message of a timer was not handled") || !strings.Contains(told, "it waited 10s behind others") {
+			t.Errorf("the log says: %s", told)
+		}
+	})
+}
+
 func TestTimersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, "n1")
