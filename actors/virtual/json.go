@@ -3,6 +3,8 @@ package virtual
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"strconv"
 	"sync"
 
@@ -138,4 +140,15 @@ func (w *stateWriter) forget() {
 		w.room.Reset()
 		stateWriters.Put(w)
 	}
+}
+
+// caught makes a panic of a state or a reply that is written or read, whose types may have methods of their own for that, the error of this message.
+// It is deferred.
+func (a *activation) caught(method string, err *error) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	a.host.c.Log.Error("the state or the reply of an actor panicked when it was written or read as JSON; nothing of what the message did is kept", "actor", a.id.String(), "method", method, "reason", reason, "stack", string(debug.Stack()))
+	*err = failed(a.id, method, CodePanicked, fmt.Sprint(reason))
 }

@@ -109,6 +109,11 @@ func (a *activation) amend(t *Turn, value []byte) (keep []byte, changed bool) {
 	if bytes.Equal(value, before) || value == nil || !a.foreign || t.cleared {
 		return value, !bytes.Equal(value, before)
 	}
+	defer func() {
+		if recover() != nil { // the state from before can be read, and not written
+			keep, changed = value, true
+		}
+	}()
 	state := a.kind.fresh()
 	_, text, err := rules.State(a.stored)
 	if err = errors.Join(err, decodeState(a.stored, state)); err != nil {
@@ -122,6 +127,7 @@ func (a *activation) amend(t *Turn, value []byte) (keep []byte, changed bool) {
 
 // encode gives the reply and the state as they are kept, if what the handler leaves behind is within its bounds.
 func (a *activation) encode(t *Turn, state, reply any) (body, value []byte, err error) {
+	defer a.caught(t.m.Method, &err)
 	if body, err = a.encodeReply(t.m, reply); err != nil {
 		return nil, nil, err
 	}
@@ -219,7 +225,8 @@ func (a *activation) prepare(d *delivery) (known bool, body []byte, err error) {
 }
 
 // state is the state as handlers may change it; of an actor that has none yet it is the zero value.
-func (a *activation) state() (any, error) {
+func (a *activation) state() (_ any, err error) {
+	defer a.caught(a.method, &err)
 	if a.decoded == nil {
 		state := a.kind.fresh()
 		if err := decodeState(a.stored, state); err != nil {

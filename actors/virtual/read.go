@@ -158,8 +158,9 @@ func (a *activation) read(ctx context.Context, m *message, exited *error) (body 
 }
 
 // look runs a method that only reads on a state as it is kept.
-func (a *activation) look(ctx context.Context, m *message, s *snapshot, exited *error) (*Turn, []byte, error) {
-	t := &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind, exited: exited}
+func (a *activation) look(ctx context.Context, m *message, s *snapshot, exited *error) (t *Turn, body []byte, err error) {
+	defer a.caught(m.Method, &err)
+	t = &Turn{ctx: ctx, m: m, self: a.id, shard: a.shard, term: s.term, now: time.Now(), host: a.host, kind: a.kind, exited: exited}
 	state := a.kind.fresh()
 	if err := decodeState(s.stored, state); err != nil {
 		return t, nil, failed(a.id, m.Method, CodeFailed, err.Error())
@@ -168,6 +169,6 @@ func (a *activation) look(ctx context.Context, m *message, s *snapshot, exited *
 	if err != nil {
 		return t, nil, err
 	}
-	body, err := a.encodeReply(m, reply)
+	body, err = a.encodeReply(m, reply)
 	return t, body, err
 }

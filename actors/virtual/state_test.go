@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 type vessel struct{ Full int }
@@ -110,6 +112,63 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 		}
 		if good := w.must("n1", "jar/a", "look", 0); good != "0" {
 			t.Errorf("the state is %s", good)
+		}
+	})
+}
+
+// moody is a type that panics when it is written as "write", and when it is read as "read".
+type moody struct{ Text string }
+
+// MarshalJSON panics if it is told to.
+func (m moody) MarshalJSON() ([]byte, error) {
+	if m.Text == "write" {
+		panic("not to be written")
+	}
+	return json.Marshal(m.Text)
+}
+
+// UnmarshalJSON panics if it is told to.
+func (m *moody) UnmarshalJSON(text []byte) error {
+	if string(text) == `"read"` {
+		panic("not to be read")
+	}
+	return json.Unmarshal(text, &m.Text)
+}
+
+// What a state's or a reply's own methods for JSON panic with is an error of the message as what its handler panics with, wherever they are called.
+func TestStatesAndRepliesThatPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1", "n2")
+		w.register(func() *Kind {
+			k := NewKind[moody]("cat")
+			Handle(k, "set", func(c *Context[moody], text string) (int, error) { c.State.Text = text; return 0, nil })
+			Handle(k, "say", func(_ *Context[moody], text string) (moody, error) { return moody{text}, nil })
+			HandleRead(k, "show", func(_ *Reading[moody], text string) (moody, error) { return moody{text}, nil })
+			HandleRead(k, "look", func(c *Reading[moody], _ int) (string, error) { return c.State.Text, nil })
+			return k.Kind
+		})
+		panics := func(method, text string) {
+			t.Helper()
+			for _, node := range []shards.NodeID{"n1", "n2"} {
+				if _, err := w.call(node, "cat/a", method, text); CodeOf(err) != CodePanicked || !strings.Contains(err.Error(), "not to be ") {
+					t.Errorf("%s %s by way of %s: %v", method, text, node, err)
+				}
+			}
+		}
+		w.must("n1", "cat/a", "set", "good")
+		panics("set", "write")
+		panics("say", "write")
+		panics("show", "write")
+		if got := w.must("n2", "cat/a", "look", 0); got != "good" {
+			t.Errorf("the state is %s", got)
+		}
+		w.must("n1", "cat/a", "set", "read")
+		panics("show", "good")
+		w.lead(0, "n2")
+		panics("set", "good")
+		panics("show", "good")
+		if told := w.log.String(); !strings.Contains(told, "panicked when it was written or read as JSON") {
+			t.Errorf("the log says: %s", told)
 		}
 	})
 }
