@@ -65,8 +65,8 @@ type Entry struct {
 // Scan visits the keys that begin with prefix, in order, as the handler has left them so far.
 func (t *Turn) Scan(prefix string) iter.Seq2[Entry, error] { return t.Range(Span{Prefix: prefix}) }
 
-// Range visits the keys of a span, in order or backwards, as the handler has left them so far. Where it begins is found at once, however many lie
-// before.
+// Range visits the keys of a span, in order or backwards, as the handler has left them so far: what it changes meanwhile of keys that are still to
+// come counts, but for those that were not there when it began. Where it begins is found at once, however many lie before.
 func (t *Turn) Range(s Span) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if err := t.used(); err != nil {
@@ -82,14 +82,15 @@ func (t *Turn) Range(s Span) iter.Seq2[Entry, error] {
 				return
 			}
 			e.Key = e.Key[strip:]
+			seen := false
 			for len(own) > 0 && (own[0] == e.Key || own[0] < e.Key != s.Last) {
 				key := own[0]
-				own = own[1:]
+				own, seen = own[1:], key == e.Key
 				if !t.yield(key, yield) {
 					return
 				}
 			}
-			if _, changed := t.touched[e.Key]; !changed && !yield(e, nil) {
+			if !seen && !t.show(e, yield) {
 				return
 			}
 		}
@@ -99,6 +100,14 @@ func (t *Turn) Range(s Span) iter.Seq2[Entry, error] {
 			}
 		}
 	}
+}
+
+// show visits an entry of the shard, unless the handler has changed its key since the range began: then as it is now.
+func (t *Turn) show(e Entry, yield func(Entry, error) bool) bool {
+	if _, changed := t.touched[e.Key]; changed {
+		return t.yield(e.Key, yield)
+	}
+	return yield(e, nil)
 }
 
 // changed lists the keys of a span that the handler has touched, in the order in which they are visited.

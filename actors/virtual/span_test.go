@@ -65,3 +65,34 @@ func TestRange(t *testing.T) {
 		}
 	})
 }
+
+// What a handler changes while it ranges is visited as it is by then: no key is passed over, and none that is gone comes.
+func TestChangedWhileRanging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(drawers(func(c *Context[struct{}]) (string, error) {
+			got := ""
+			for e, err := range c.Scan("") {
+				if err != nil {
+					return "", err
+				}
+				if got += e.Key + "=" + string(e.Value) + " "; e.Key == "a" {
+					c.Set("a", []byte("x"))
+					c.Set("b", []byte("x"))
+					c.Delete("c")
+					c.Set("d", []byte("x"))
+					c.Delete("d")
+					c.Set("d", []byte("y"))
+				}
+			}
+			for _, key := range []string{"a", "b", "c", "d", "e"} {
+				c.Set(key, []byte(key))
+			}
+			return got, nil
+		}))
+		w.must("n1", "drawer/a", "run", 0)
+		if got := w.must("n1", "drawer/a", "run", 0); got != "a=a b=x d=y e=e " {
+			t.Errorf("it came to %q", got)
+		}
+	})
+}
