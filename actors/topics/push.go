@@ -1,6 +1,7 @@
 package topics
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,7 +168,10 @@ func (p *push) again() int64 {
 // beside itself: it is looked for again after a while.
 func sendAgain(c *virtual.Context[partition], name string, p *push, onTheirWay *map[virtual.ID]int) (bytes int, err error) {
 	if *onTheirWay == nil {
-		if *onTheirWay, err = c.OnTheirWay(); err != nil {
+		if *onTheirWay, err = c.OnTheirWay(); err == nil {
+			err = dropOld(c)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -176,6 +180,27 @@ func sendAgain(c *virtual.Context[partition], name string, p *push, onTheirWay *
 		return 0, nil
 	}
 	return send(c, name, p)
+}
+
+// mostDropped bounds the batches that one turn drops: an earlier release has left thousands.
+const mostDropped = 100
+
+// dropOld drops batches that were set aside, and were sent again and set aside since: of each subscription the newest stays, for people to see. A
+// subscriber that never takes what it is sent would have the partition keep thousands of copies.
+func dropOld(c *virtual.Context[partition]) error {
+	newer := map[string]bool{}
+	return c.DropAsides(mostDropped, func(a *virtual.Aside) bool {
+		var d struct {
+			Subscriber string
+			Ended      bool
+		}
+		if err := json.Unmarshal(a.Payload, &d); err != nil || d.Ended {
+			return false
+		}
+		old := newer[d.Subscriber]
+		newer[d.Subscriber] = true
+		return old
+	})
 }
 
 // send gives the bytes of the messages that it sends.

@@ -150,3 +150,26 @@ func TestPushGoesOnBehindRetention(t *testing.T) {
 		}
 	})
 }
+
+// Of a batch that its subscriber refuses for ever a copy or two are kept, beside that on its way.
+func TestRefusedBatchesDoNotPileUp(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
+		ctx := t.Context()
+		must[Config](t)(c.Create(ctx, "news", Config{Partitions: 1}))
+		for subscriber, method := range map[string]string{"broken": "take", "lost": "none", "fine": "take"} {
+			if err := c.Subscribe(ctx, "news", subscriber, virtual.ID{Kind: "tally", Name: subscriber}, method, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must[Position](t)(c.Publish(ctx, "news", Record{Value: []byte("1")}, Once{}))
+		w.Pass(24 * time.Hour)
+		list, _, err := w.Host(0).Aside(ctx, virtualtest.Shard, virtual.AsidePage{Limit: 1000})
+		kept := map[string]int{}
+		for i := range list {
+			kept[list[i].To.Name]++
+		}
+		if err != nil || len(kept) != 2 || kept["broken"] < 1 || kept["broken"] > 2 || kept["lost"] < 1 || kept["lost"] > 2 {
+			t.Errorf("set aside, by subscriber: %v, %v", kept, err)
+		}
+	})
+}

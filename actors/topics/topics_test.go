@@ -78,6 +78,9 @@ func tallyKind() *virtual.Kind {
 		if c.State.Later {
 			return struct{}{}, c.Postpone("not now")
 		}
+		if d.Subscriber == "broken" {
+			return struct{}{}, errors.New("on purpose")
+		}
 		c.State.Next = d.Messages[len(d.Messages)-1].Offset + 1
 		return struct{}{}, d.Done(c.Turn)
 	})

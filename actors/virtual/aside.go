@@ -287,3 +287,25 @@ func (h *Host) mend(ctx context.Context, k *Kind, id ID, name, key string, f fun
 	}
 	return err
 }
+
+// DropAsides drops messages that the actor has told others and that were set aside, with the commit of this message: those of which drop says so,
+// which is asked about each, the newest first, until it has said so of as many as most. Who sends something again and again so keeps one who never
+// takes it from making a shard full. It reads what was set aside, however much that is. Error: as of OnTheirWay.
+func (t *Turn) DropAsides(most int, drop func(a *Aside) bool) error {
+	if err := t.used(); err != nil {
+		return err
+	}
+	for e, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, Span{Prefix: t.self.key("a", "/"), Last: true}) {
+		if err != nil {
+			return t.told(err)
+		}
+		if most <= 0 {
+			return nil
+		}
+		if a := asideOf(&e); a.Event == EventTell && drop(&a) {
+			t.ops = append(t.ops, Op{Key: e.Key, Delete: true})
+			most--
+		}
+	}
+	return nil
+}

@@ -66,6 +66,12 @@ func mailers(closed *atomic.Bool) func() []*virtual.Kind {
 		virtual.Handle(k, "remind", func(c *virtual.Context[letters], text string) (string, error) {
 			return "", c.Remind("bell/1", time.Second, 0, "bell", text)
 		})
+		virtual.Handle(k, "tidy", func(c *virtual.Context[letters], keep string) (string, error) {
+			return "", c.DropAsides(2, func(a *virtual.Aside) bool {
+				c.State.Got = append(c.State.Got, string(a.Payload))
+				return string(a.Payload) != keep
+			})
+		})
 		virtual.HandleRead(k, "look", func(c *virtual.Reading[letters], _ string) (string, error) {
 			return strings.Join(c.State.Got, ", "), nil
 		})
@@ -334,6 +340,35 @@ func TestRedriveAnswerOnce(t *testing.T) {
 		work.Wait()
 		if got := p.call("a", "look", ""); sent.Load() != 1 || got != "come in" {
 			t.Errorf("sent again %d times; a has %q", sent.Load(), got)
+		}
+	})
+}
+
+// An actor drops what it has told others itself, the newest first and so many at most; of what is answers and reminders it is not asked.
+func TestActorsDropAsides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPost(t)
+		p.closed.Store(true)
+		for _, text := range []string{"1", "2", "3", "4"} {
+			p.call("a", "tell", text)
+		}
+		p.call("c", "tell", "5")
+		p.call("a", "ask", "open")
+		p.call("a", "remind", "ring")
+		p.Pass(time.Hour)
+		left := func() (list []string) {
+			for _, a := range p.aside(virtual.AsidePage{Limit: 10}) {
+				list = append(list, string(a.Payload))
+			}
+			slices.Sort(list)
+			return list
+		}
+		p.call("a", "tidy", `"3"`)
+		if got, want := left(), []string{`"1"`, `"3"`, `"5"`, `"come in"`, `"ring"`}; !slices.Equal(got, want) {
+			t.Errorf("%q are left, not %q", got, want)
+		}
+		if got := p.call("a", "look", ""); got != `"4", "3", "2"` {
+			t.Errorf("it was asked about %s", got)
 		}
 	})
 }
