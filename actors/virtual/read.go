@@ -14,7 +14,8 @@ import (
 // that the actor handles, on what the actor was when that message began. What it sees is whole: state and data of one moment, not
 // before the call was made. It holds nobody up, and an actor that hangs still answers it.
 //
-// It may run on the goroutine that has called (Call), and ends that if it calls runtime.Goexit.
+// It may run on the goroutine that has called (Call), which then comes back when it does, whatever becomes of its context, and ends that if it calls
+// runtime.Goexit.
 //
 // The state is a copy of its own, which costs its decoding. Errors, panics, Req and Resp are as for Handle.
 func HandleRead[S, Req, Resp any](k *KindOf[S], name string, f func(c *Reading[S], request Req) (Resp, error)) {
@@ -96,8 +97,12 @@ func (h *Host) read(ctx context.Context, a *activation, m *message) (body []byte
 	if !h.employ(r) {
 		return nil, true, errClosed
 	}
-	<-r.over
-	return r.body, r.done, r.err
+	select {
+	case <-r.over:
+		return r.body, r.done, r.err
+	case <-ctx.Done():
+		return nil, true, ended(ctx, m) // whatever becomes of it, nothing changes
+	}
 }
 
 // reader is a job: to run a method that only reads.

@@ -142,3 +142,34 @@ func TestReadsAreWhole(t *testing.T) {
 		})
 	}
 }
+
+// However many methods that only read hang, by messages of other actors: what else actors send arrives.
+func TestReadsThatHangHoldNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		g := make(gate)
+		defer close(g)
+		w.register(func() *Kind {
+			k := NewKind[int]("reader")
+			HandleRead(k, "hang", func(*Reading[int], int) (int, error) { <-g; return 0, nil })
+			Handle(k, "add", func(c *Context[int], n int) (int, error) { *c.State += n; return *c.State, nil })
+			Handle(k, "tell", func(c *Context[int], most int) (int, error) {
+				for i := range most {
+					if err := c.Tell(ID{"reader", fmt.Sprint(i)}, "hang", 0); err != nil {
+						return 0, err
+					}
+				}
+				return 0, c.Tell(ID{"reader", "other"}, "add", 7)
+			})
+			return k.Kind
+		})
+		for i := range maxWorkers {
+			w.must("n1", fmt.Sprint("reader/", i), "add", 1) // it is in memory, and answers reads beside its messages
+		}
+		w.must("n1", "reader/teller", "tell", maxWorkers)
+		pass(time.Minute)
+		if got := w.must("n1", "reader/other", "add", 0); got != "7" {
+			t.Errorf("the other actor has %s", got)
+		}
+	})
+}
