@@ -63,6 +63,7 @@ type delivery struct {
 	seen  bool            // by the sweep, which refuses it when it comes again
 	known bool            // that it was not handled before: it may be held off
 	begun bool            // its span says so
+	turn  bool            // it is handled in its turn, also if it only reads
 	keys  [2]string       // room for what is read before it is handled
 	body  []byte          // the reply
 	err   error
@@ -259,7 +260,9 @@ func (a *activation) runUntil(lent *delivery) {
 		a.mu.Lock()
 		if before != nil {
 			a.used, a.leaving = time.Now(), false
-			a.calls.Observe(a.used.Sub(before.at), outcome(before.err), before.span.Carrier())
+			if before.err != errBeside {
+				a.calls.Observe(a.used.Sub(before.at), outcome(before.err), before.span.Carrier())
+			}
 		}
 		if lent != nil && before == lent && len(a.queue) > 0 {
 			a.work()
@@ -318,7 +321,9 @@ func (a *activation) serve(d *delivery) *delivery {
 	if d.from == nil {
 		a.waits.Observe(a.began.Sub(d.at), tracing.Carrier{})
 	}
-	end(d.span, d.err)
+	if d.err != errBeside {
+		end(d.span, d.err)
+	}
 	d.answered()
 	if d.from != nil {
 		d.from.report(d.err)

@@ -302,12 +302,26 @@ func (h *Host) handle(ctx context.Context, m *message) ([]byte, error) {
 			return body, err
 		}
 	}
-	d := &delivery{ctx: ctx, m: m, span: span, lends: m.lends && !k.holds}
-	for a == nil || !a.enqueue(k, d) { // it sleeps, or has just been put to sleep: wake another
-		a = h.activate(m.To, k, shard)
+	for turn := false; ; turn = true {
+		d := &delivery{ctx: ctx, m: m, span: span, lends: m.lends && !k.holds, turn: turn}
+		for a == nil || !a.enqueue(k, d) { // it sleeps, or has just been put to sleep: wake another
+			a = h.activate(m.To, k, shard)
+		}
+		body, err := h.await(ctx, a, d)
+		if err != errBeside {
+			return body, err
+		}
+		if body, done, err := h.readBeside(ctx, a, m); done {
+			end(span, err)
+			return body, err
+		}
 	}
+}
+
+// await gives the reply to a message in a mailbox.
+func (h *Host) await(ctx context.Context, a *activation, d *delivery) ([]byte, error) {
 	switch {
-	case k.holds:
+	case a.kind.holds:
 		return h.awaitHeld(ctx, a, d)
 	case d.done == nil:
 		a.lend(d)

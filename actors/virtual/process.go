@@ -49,6 +49,9 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		d.begin()
 	}
 	if d.m.mend == nil && a.kind.method(d.m.Method).reads {
+		if !d.turn && d.from == nil {
+			return nil, errBeside
+		}
 		_, body, err := a.look(d.ctx, d.m, a.snapshot(), &a.exited)
 		return body, a.confirm(err)
 	}

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -64,6 +65,7 @@ func (r *Reading[S]) Marker(name string) ([]byte, error) { return r.turn.Marker(
 //	reader:     commits, committed ─► handler ─► Reign: is it the term of the state? ─► commits again, if data was read: the same, and even?
 //
 // A reader whose data may be of another moment than its state runs again, and in the end waits its turn as other messages do.
+// One that finds its actor asleep wakes it in its turn, and then reads beside it (errBeside).
 type viewed struct {
 	committed atomic.Pointer[snapshot] // nil: the state is not known, or was forgotten
 	commits   atomic.Uint64
@@ -84,6 +86,9 @@ func (v *viewed) hide() {
 	v.commits.Add(2)
 }
 
+// errBeside says that the actor is in memory by now, so that a method that only reads need not wait, nor hold up those behind it.
+var errBeside = errors.New("virtual: the method is to run beside the actor's messages")
+
 // readTries is how often a reader runs again because of commits before it waits its turn.
 const readTries = 3
 
@@ -93,6 +98,11 @@ func (h *Host) read(ctx context.Context, a *activation, m *message) (body []byte
 	if m.here {
 		return a.read(ctx, m, nil)
 	}
+	return h.readBeside(ctx, a, m)
+}
+
+// readBeside is read on a goroutine of the host's.
+func (h *Host) readBeside(ctx context.Context, a *activation, m *message) (body []byte, done bool, err error) {
 	r := &reader{a: a, ctx: ctx, m: m, over: make(chan struct{})}
 	if !h.employ(r) {
 		return nil, true, errClosed

@@ -173,3 +173,31 @@ func TestReadsThatHangHoldNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// A method that only reads, and hangs, holds nobody up, also if it is what has woken its actor.
+func TestReadsThatWakeHoldNobodyUp(t *testing.T) {
+	for _, option := range []Option{IdleAfter(time.Minute), HoldWhileAsking()} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, "n1", "n2")
+			g := make(gate)
+			w.register(func() *Kind {
+				k := NewKind[int]("reader", option)
+				HandleRead(k, "hang", func(c *Reading[int], _ int) (int, error) { <-g; return *c.State, nil })
+				Handle(k, "add", func(c *Context[int], n int) (int, error) { *c.State += n; return *c.State, nil })
+				return k.Kind
+			})
+			for _, node := range []shards.NodeID{"n1", "n2"} { // where it lives, and from elsewhere
+				id := "reader/" + string(node)
+				hung := w.begin(node, id, "hang", 0)
+				begun := time.Now()
+				if got := w.must(node, id, "add", 7); got != "7" || time.Since(begun) > 0 {
+					t.Errorf("by way of %s it has %s after %v", node, got, time.Since(begun))
+				}
+				g <- struct{}{}
+				if <-hung.done; hung.err != nil || hung.reply != "0" {
+					t.Errorf("by way of %s the read has %q, %v", node, hung.reply, hung.err)
+				}
+			}
+		})
+	}
+}
