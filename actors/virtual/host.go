@@ -98,9 +98,11 @@ func NewHost(c Config) (*Host, error) {
 	return h, nil
 }
 
-// How long handlers have to return when the node stops: before its shards are led elsewhere, and before they are left behind.
+// How long handlers have to return when the node stops: before its shards are led elsewhere, before kinds are told of the other actors, and before
+// they are left behind.
 const (
 	stopLimit  = 200 * time.Millisecond
+	tellLimit  = 4 * time.Second
 	closeLimit = 5 * time.Second
 )
 
@@ -115,16 +117,40 @@ func (h *Host) Stop() {
 		h.cancel()
 		go func() {
 			defer close(h.ended)
-			h.work.Wait()
-			h.active.Range(func(_, value any) bool { // nothing else runs any more
-				if a := value.(*activation); a.awake && a.kind.passivating != nil {
-					a.passivate()
-				}
-				return true
-			})
+			quiet := make(chan struct{})
+			go func() {
+				h.work.Wait()
+				close(quiet)
+			}()
+			limit := time.NewTimer(tellLimit)
+			defer limit.Stop()
+			select {
+			case <-quiet:
+			case <-limit.C: // what runs still is told of when it has returned; nothing else begins any more
+				h.tellLeaving()
+				<-quiet
+			}
+			h.tellLeaving()
 		}()
 	})
 	h.awaitEnd(stopLimit)
+}
+
+// tellLeaving tells kinds of the actors that are in memory and not running. It is for a host that is closed.
+func (h *Host) tellLeaving() {
+	h.active.Range(func(_, value any) bool {
+		a := value.(*activation)
+		a.mu.Lock()
+		tell := !a.running && a.awake && a.kind.passivating != nil
+		if tell {
+			a.awake = false // and not a second time
+		}
+		a.mu.Unlock()
+		if tell {
+			a.passivate()
+		}
+		return true
+	})
 }
 
 // awaitEnd says whether everything has ended, or does within the limit.
@@ -140,8 +166,8 @@ func (h *Host) awaitEnd(limit time.Duration) bool {
 }
 
 // Close ends what runs here. Calls under way fail; what they have not committed has not happened, and will not. A handler that does
-// not return in 5 s, although its context has ended, is left behind: it can do no harm but use the processor. Then kinds are told
-// of what leaves memory (OnPassivate), in the same 5 s.
+// not return in 5 s, although its context has ended, is left behind: it can do no harm but use the processor. When all have returned, or after
+// 4 s, kinds are told of what leaves memory (OnPassivate), in the same 5 s.
 func (h *Host) Close() {
 	h.Stop()
 	if h.awaitEnd(closeLimit) {

@@ -157,6 +157,31 @@ func TestMessageMeetsPassivation(t *testing.T) {
 	})
 }
 
+// A handler that hangs when the node stops keeps no kind from being told of its other actors; of its own it is told once it has returned.
+func TestKindsAreToldBesideHandlersThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, g := &guestBook{}, make(gate)
+		w := newWorld(t, 1, "n1")
+		w.register(b.lodgers(), func() *Kind {
+			k := NewKind[int]("sleeper")
+			Handle(k, "hang", func(*Context[int], int) (int, error) { <-g; return 0, nil })
+			OnPassivate(k, func(id ID, _ *int) { b.write("-%s", id.Name) })
+			return k.Kind
+		})
+		w.must("n1", "lodger/a", "add", 1)
+		w.begin("n1", "sleeper/s", "hang", 0)
+		w.hosts["n1"].Close()
+		if got := b.read(); got != "+a/1 -a/1" {
+			t.Errorf("told %q", got)
+		}
+		close(g)
+		synctest.Wait()
+		if got := b.read(); got != "-s" {
+			t.Errorf("told %q at last", got)
+		}
+	})
+}
+
 // When memory is short those go that have been idle for longest, and nothing is lost.
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
