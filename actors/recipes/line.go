@@ -131,6 +131,8 @@ func leave(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session) erro
 	_, err := virtual.Call[string, struct{}](ctx, h, id, "leave", s.name)
 	if err == nil {
 		s.gone(id)
+	} else {
+		s.nudge()
 	}
 	return err
 }
@@ -148,7 +150,7 @@ func NewLock(h *virtual.Host, name string) Lock {
 
 // Acquire waits until the session holds the lock, first come, first served, and gives the fencing token: greater than those of all
 // that held it before. A session that holds it already gets the same token again. After an error the session neither holds the lock nor
-// waits for it, but by other calls: what one got stays, and those that wait go on. Error: ErrSessionOver, ErrSessionFull, that of ctx, or the actor's.
+// waits for it, but by other calls: what one got stays, and those that wait go on. Where the lock cannot be told of that, it is as soon as it can. Error: ErrSessionOver, ErrSessionFull, that of ctx, or the actor's.
 func (l Lock) Acquire(ctx context.Context, s *Session) (token uint64, err error) {
 	return enter(ctx, l.host, l.id, s, "")
 }
@@ -166,7 +168,8 @@ func (l Lock) TryAcquire(ctx context.Context, s *Session) (token uint64, err err
 	return token, err
 }
 
-// Release lets the next one have it. That the session does not hold it is no error.
+// Release lets the next one have it. That the session does not hold it is no error. After an error it is let go of as soon as the lock can be reached,
+// unless the session acquires it again before.
 func (l Lock) Release(ctx context.Context, s *Session) error { return leave(ctx, l.host, l.id, s) }
 
 // Holder is who holds the lock now.

@@ -34,14 +34,76 @@ func (s *Session) at(ctx context.Context, id virtual.ID, ask func() (held bool, 
 	s.tidy(id)
 	s.mu.Unlock()
 	if leaves {
-		failed := s.leave(ctx, id)
-		s.mu.Lock()
-		close(p.leaving)
-		p.leaving, p.unsure = nil, failed != nil
-		s.tidy(id)
-		s.mu.Unlock()
+		s.depart(context.WithoutCancel(ctx), id, p)
 	}
 	return err
+}
+
+// depart has the session leave a place, whose leaving is not nil. What could not be reached is left later.
+func (s *Session) depart(ctx context.Context, id virtual.ID, p *place) {
+	failed := s.leave(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(p.leaving)
+	p.leaving, p.unsure = nil, failed != nil
+	if p.unsure {
+		s.nudge()
+	}
+	s.tidy(id)
+}
+
+// nudge tells leaveLater that the session may be attached to something that it has given up.
+func (s *Session) nudge() {
+	select {
+	case s.left <- struct{}{}:
+	default:
+	}
+}
+
+// leaveLater leaves what could not be reached when it was to be left: else it would be held, or waited for, until the session is over.
+func (s *Session) leaveLater(ctx context.Context) {
+	for {
+		select {
+		case <-s.left:
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+		for s.leaveUnsure(ctx) {
+			if wait(ctx, s.done, farPause) != nil {
+				return
+			}
+		}
+	}
+}
+
+// leaveUnsure tries to leave what the session may be attached to and does not want, and says whether there is more of it.
+func (s *Session) leaveUnsure(ctx context.Context) (more bool) {
+	for _, id := range s.unwanted() {
+		s.mu.Lock()
+		p := s.places[id]
+		leaves := p != nil && p.unsure && !p.held && p.asking == 0 && p.leaving == nil
+		if leaves {
+			p.leaving = make(chan struct{})
+		}
+		s.mu.Unlock()
+		if leaves {
+			s.depart(ctx, id, p)
+		}
+	}
+	return len(s.unwanted()) > 0
+}
+
+func (s *Session) unwanted() (list []virtual.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, p := range s.places {
+		if p.unsure && !p.held {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // come waits until nobody leaves any more: what is asked must not be undone by that.

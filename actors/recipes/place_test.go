@@ -85,3 +85,43 @@ func TestWhoWaitsTwiceIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// Who gives up, or lets go, while nobody can be told of it, does so as soon as somebody can be: others need not wait for the end of its session.
+func TestWhoGivesUpUnheardIsHeardLater(t *testing.T) {
+	bubble(t, func(t *testing.T, w *virtualtest.World) {
+		ctx := t.Context()
+		s, other := must[*Session](t)(Open(ctx, w.Host(1), time.Hour)), must[*Session](t)(Open(ctx, w.Host(0), time.Hour))
+		defer s.crash()
+		defer other.crash()
+		free, held, barrier := NewLock(w.Host(1), "free"), NewLock(w.Host(1), "held"), NewBarrier(w.Host(1), "b")
+		must[uint64](t)(free.Acquire(ctx, s))
+		must[uint64](t)(held.Acquire(ctx, other))
+		short, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		failed := make(chan error, 3)
+		go func() { failed <- lastError(held.Acquire(short, s)) }()
+		go func() { failed <- lastError(barrier.Wait(short, s, 2)) }()
+		w.Pass(time.Second) // they wait
+		w.Lead(-1)
+		go func() { failed <- free.Release(short, s) }()
+		for range 3 {
+			if err := <-failed; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("while nobody answers: %v", err)
+			}
+		}
+		w.Pass(time.Minute)
+		w.Lead(0)
+		w.Pass(10 * time.Second)
+		if err := held.Release(ctx, other); err != nil {
+			t.Fatal(err)
+		}
+		for name, l := range map[string]Lock{"free": free, "held": held} {
+			if token := must[uint64](t)(l.TryAcquire(ctx, other)); token == 0 {
+				t.Errorf("lock %s is held by %+v", name, must[Holder](t)(l.Holder(ctx)))
+			}
+		}
+		if v := must[SessionView](t)(Look(ctx, w.Host(0), s.Name())); len(v.Held) != 0 || len(s.places) != 0 {
+			t.Errorf("it is attached to %+v, and %d places are remembered", v.Held, len(s.places))
+		}
+	})
+}

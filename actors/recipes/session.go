@@ -153,6 +153,7 @@ type Session struct {
 	done   chan struct{}
 	cancel func()
 	work   sync.WaitGroup
+	left   chan struct{} // holds a value when something is to be left later
 
 	mu         sync.Mutex
 	places     map[virtual.ID]*place // where something goes on in this process; nil: nowhere yet
@@ -161,7 +162,7 @@ type Session struct {
 
 // Open begins a session, and renews it until it is closed. ttl is how long it outlives its process: from a second to an hour.
 func Open(ctx context.Context, h *virtual.Host, ttl time.Duration) (*Session, error) {
-	s := &Session{host: h, name: rand.Text(), ttl: ttl, done: make(chan struct{})}
+	s := &Session{host: h, name: rand.Text(), ttl: ttl, done: make(chan struct{}), left: make(chan struct{}, 1)}
 	begun := time.Now()
 	if _, err := virtual.Call[time.Duration, struct{}](ctx, h, sessionID(s.name), "open", ttl); err != nil {
 		return nil, err
@@ -169,6 +170,7 @@ func Open(ctx context.Context, h *virtual.Host, ttl time.Duration) (*Session, er
 	renewing, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.work.Go(func() { s.keep(renewing, begun) })
+	s.work.Go(func() { s.leaveLater(renewing) })
 	return s, nil
 }
 
@@ -241,41 +243,48 @@ const (
 
 // await asks until the answer is yes, or the session is over. Those that have more others ahead of them ask less often.
 func (s *Session) await(ctx context.Context, ask func() (yes bool, ahead int, err error)) error {
-	return wait(ctx, s.done, ask)
+	return until(ctx, s.done, ask)
 }
 
 // await asks until the answer is yes.
 func await(ctx context.Context, ask func() (yes bool, err error)) error {
-	return wait(ctx, nil, func() (bool, int, error) {
+	return until(ctx, nil, func() (bool, int, error) {
 		yes, err := ask()
 		return yes, 1, err
 	})
 }
 
-func wait(ctx context.Context, over <-chan struct{}, ask func() (yes bool, ahead int, err error)) error {
+func until(ctx context.Context, over <-chan struct{}, ask func() (yes bool, ahead int, err error)) error {
 	for d := firstPause; ; d = min(2*d, longestPause) {
 		yes, ahead, err := ask()
 		if yes || err != nil {
 			return err
 		}
-		t := time.NewTimer(min(d*time.Duration(max(1, ahead)), farPause))
-		select {
-		case <-t.C:
-		case <-over:
-			t.Stop()
-			return ErrSessionOver
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
+		if err := wait(ctx, over, min(d*time.Duration(max(1, ahead)), farPause)); err != nil {
+			return err
 		}
 	}
 }
 
-// leaveTimeout bounds the attempt of one that gives up waiting to say so. If that fails its session tells, when it ends.
+// wait lets time pass; the error says why less of it has.
+func wait(ctx context.Context, over <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-over:
+		return ErrSessionOver
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leaveTimeout bounds each attempt of one that gives up waiting to say so.
 const leaveTimeout = 5 * time.Second
 
 func (s *Session) leave(ctx context.Context, id virtual.ID) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	_, err := virtual.Call[string, struct{}](ctx, s.host, id, "leave", s.name)
 	return err
