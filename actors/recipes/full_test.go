@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/actors/virtual/virtualtest"
 )
 
@@ -62,4 +63,33 @@ func TestWhoGivesUpIsNotAttached(t *testing.T) {
 			t.Errorf("it is attached to %+v, and %d places are remembered", v.Held, len(s.places))
 		}
 	})
+}
+
+// A session ends also if it is attached to more than one message can tell of it.
+func TestSessionsEndHoweverMuchTheyHold(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *virtualtest.World) {
+			ctx := t.Context()
+			s, other := open(t, w), open(t, w)
+			lock := NewLock(w.Host(0), "l")
+			for i := range virtual.MaxSends + 50 { // what it has let go of may have to say so yet
+				must[struct{}](t)(virtual.Call[virtual.ID, struct{}](ctx, w.Host(0), sessionID(s.Name()), "attach", virtual.ID{Kind: KindLock, Name: fmt.Sprint(i)}))
+			}
+			must[uint64](t)(lock.Acquire(ctx, s))
+			if closed {
+				if err := s.Close(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+			s.crash()
+			w.Pass(time.Minute)
+			if token := must[uint64](t)(lock.TryAcquire(ctx, other)); token == 0 {
+				t.Error("the lock is held still")
+			}
+			w.Pass(20 * time.Minute)
+			if n := w.Keys("s/{session/") + w.Keys("m/{session/") + w.Keys("a/"); n > 2 { // the other's
+				t.Errorf("%d keys are left", n)
+			}
+		})
+	}
 }

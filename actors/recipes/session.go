@@ -37,7 +37,7 @@ const MaxAttached = 1000
 // session has ended.
 const mostAttached = 2 * MaxAttached
 
-// session is the state of a session's actor. One that has ended, or never was, is the zero value: names are not used again.
+// session is the state of a session's actor. One that has ended, or never was, is the zero value: names are not used again. One that is not Open and has Attached is telling them.
 type session struct {
 	Open     bool
 	TTL      int64        // ms
@@ -78,7 +78,7 @@ func sessionKind(options []virtual.Option) *virtual.Kind {
 		case slices.Contains(c.State.Attached, id):
 			return struct{}{}, nil
 		case !c.State.Open: // and nothing of it stays
-			return struct{}{}, errors.Join(c.Clear(), c.Tell(id, ended, c.Self().Name))
+			return struct{}{}, errors.Join(c.Tell(id, ended, c.Self().Name), end(c))
 		case len(c.State.Attached) >= mostAttached:
 			return struct{}{}, c.Tell(id, ended, c.Self().Name)
 		case id.Check(ended) != nil:
@@ -118,7 +118,7 @@ func expire(c *virtual.Context[session], due int64) (struct{}, error) {
 	now := c.Now()
 	switch {
 	case !c.State.Open:
-		return struct{}{}, nil
+		return struct{}{}, end(c)
 	case now.Sub(time.UnixMilli(due)) > late:
 		c.State.renew(now)
 	case c.State.Until <= now.UnixMilli():
@@ -127,14 +127,22 @@ func expire(c *virtual.Context[session], due int64) (struct{}, error) {
 	return struct{}{}, watch(c)
 }
 
-// end tells all that is attached. Nothing stays of the session: by when its key goes nobody tries again what was asked of it.
+// mostTold is how many are told in one turn that a session has ended.
+const mostTold = 500
+
+// end tells all that is attached, some in each turn. Then nothing stays of the session: by when its key goes nobody tries again what was asked of it.
 func end(c *virtual.Context[session]) error {
-	for _, id := range c.State.Attached {
+	told := min(len(c.State.Attached), mostTold)
+	for _, id := range c.State.Attached[:told] {
 		if err := c.Tell(id, ended, c.Self().Name); err != nil {
 			return err
 		}
 	}
-	return c.Clear()
+	if told == len(c.State.Attached) {
+		return c.Clear()
+	}
+	c.State.Open, c.State.Attached = false, c.State.Attached[told:]
+	return c.Remind("expire", 0, 0, "expire", c.Now().UnixMilli())
 }
 
 // ErrSessionOver says that a session has ended, or may have: what was held by it is not any more.
