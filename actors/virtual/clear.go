@@ -40,7 +40,24 @@ func (c *Context[S]) ClearSome(most int) (done bool, err error) {
 		c.Delete(e.Key)
 		n++
 	}
+	if n > 0 { // else nothing is won by another message
+		reminders, err := c.keptReminders()
+		if err != nil || len(c.ops)+len(c.remind)+reminders > MaxOps {
+			return false, err
+		}
+	}
 	return true, c.Clear()
+}
+
+// keptReminders counts the reminders that the actor had before this message.
+func (t *Turn) keptReminders() (n int, err error) {
+	for _, err := range t.host.c.Storage.Scan(t.ctx, t.kind.keyspace, Span{Prefix: t.self.key("m", "/")}) {
+		if err != nil {
+			return 0, t.told(err)
+		}
+		n++
+	}
+	return n, nil
 }
 
 // clear takes back data and reminders.

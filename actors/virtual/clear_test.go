@@ -3,9 +3,11 @@ package virtual
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -91,6 +93,41 @@ func TestKeyGoesWithWhatIsKept(t *testing.T) {
 			}
 			if (found == 1) != c.stays {
 				t.Errorf("%s: its key is there: %v", c.name, found == 1)
+			}
+		}
+	})
+}
+
+// An actor is cleared in as many messages as it takes, also where its data and its reminders are together one too many for the last.
+func TestClearSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(func() *Kind {
+			k := NewKind[int]("drawer")
+			Handle(k, "fill", func(c *Context[int], keys int) (int, error) {
+				for *c.State < keys {
+					*c.State++
+					c.Set(strconv.Itoa(*c.State), nil)
+				}
+				return *c.State, nil
+			})
+			Handle(k, "remind", func(c *Context[int], _ int) (int, error) {
+				return 0, errors.Join(c.Remind("a", time.Hour, 0, "fill", 0), c.Remind("b", time.Hour, 0, "fill", 0))
+			})
+			Handle(k, "clear", func(c *Context[int], most int) (bool, error) { return c.ClearSome(most) })
+			return k.Kind
+		})
+		for _, c := range []struct{ keys, most, want int }{{0, 10, 1}, {30, 10, 3}, {31, 10, 4}, {MaxOps - 1, MaxOps, 2}} {
+			w.must("n1", "drawer/a", "fill", c.keys)
+			w.must("n1", "drawer/a", "remind", 0)
+			took := 1
+			for w.must("n1", "drawer/a", "clear", c.most) != "true" {
+				if took++; took > c.want {
+					break
+				}
+			}
+			if left := len(w.keys("d")) + len(w.keys("m")); took != c.want || left > 0 {
+				t.Errorf("%+v: it took %d messages, and %d keys are left", c, took, left)
 			}
 		}
 	})
