@@ -263,6 +263,9 @@ func commit(c *virtual.Context[group], p progress) (o outcome, err error) {
 	return o, nil
 }
 
+// overdue is how far behind its time a reminder is that will not come any more: it was set aside, say, since too many messages waited for the group.
+const overdue = time.Minute
+
 // watch sees to it that the group looks when its first member may be gone. A reminder that comes too early sets the next.
 func watch(c *virtual.Context[group]) error {
 	first := int64(0)
@@ -272,10 +275,10 @@ func watch(c *virtual.Context[group]) error {
 		}
 	}
 	now := c.Now().UnixMilli()
-	if first == 0 || c.State.ExpireAt != 0 && c.State.ExpireAt <= first {
+	if at := c.State.ExpireAt; first == 0 || at != 0 && at <= first && at > now-overdue.Milliseconds() {
 		return nil
 	}
-	c.State.ExpireAt = first
+	c.State.ExpireAt = max(first, now)
 	return c.Remind("expire", time.Duration(max(1, first-now))*time.Millisecond, 0, "expire", first)
 }
 

@@ -169,6 +169,31 @@ func TestAbsenceOfTheGroup(t *testing.T) {
 	})
 }
 
+// A group whose reminder is lost, set aside since it was overrun, say, dismisses those that say nothing all the same.
+func TestGroupWithoutItsReminder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := virtualtest.New(t, 2, func() []*virtual.Kind {
+			k := &virtual.KindOf[group]{Kind: groupKind(nil)}
+			virtual.Handle(k, "lose", func(c *virtual.Context[group], _ struct{}) (struct{}, error) {
+				c.Forget("expire")
+				return struct{}{}, nil
+			})
+			return []*virtual.Kind{topicKind(nil), partitionKind(nil), k.Kind}
+		})
+		ctx, c := t.Context(), NewClient(w.Host(1))
+		must[Config](t)(c.Create(ctx, "jobs", Config{Partitions: 2}))
+		a, b := c.Join("g", 0, "jobs"), c.Join("g", 0, "jobs")
+		poll(t, w, a, b)
+		must[struct{}](t)(virtual.Call[struct{}, struct{}](ctx, w.Host(0), groupID("g"), "lose", struct{}{}))
+		for range 10 { // a says nothing any more
+			poll(t, w, b)
+		}
+		if got := holds(b); len(got) != 2 {
+			t.Errorf("the one that stays works on %v", got)
+		}
+	})
+}
+
 // Who has left its group gets no messages, and hears so at once: it would come back into the group unnoticed.
 func TestWhoHasLeftGetsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *virtualtest.World, c *Client) {
