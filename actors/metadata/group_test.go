@@ -219,7 +219,7 @@ func TestCatchUpBySnapshot(t *testing.T) {
 			first.set(5*time.Second, fmt.Sprint(i), string(text))
 		}
 		second.start().waitJoined()
-		second.wait(10*time.Second, "the same digest", func(s *cluster.State, now Status) bool { return now.Digest == first.group.Status().Digest })
+		second.agrees(10*time.Second, first)
 		if got := len(second.group.State().Settings); got != 200 {
 			t.Errorf("%d settings after the snapshot, want 200", got)
 		}

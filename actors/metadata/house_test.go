@@ -232,6 +232,23 @@ func (h *house) wait(d time.Duration, what string, fits func(*cluster.State, Sta
 	}
 }
 
+// agrees waits until another node has come to the same. Either may be the first to apply something, and a wait looks again when its own node does.
+func (h *house) agrees(d time.Duration, other *house) {
+	h.town.t.Helper()
+	for {
+		its := other.group.Status().Digest
+		h.wait(d, "what "+other.name+" has", func(_ *cluster.State, now Status) bool { return now.Digest.Index >= its.Index })
+		mine := h.group.Status().Digest
+		other.wait(d, "what "+h.name+" has", func(_ *cluster.State, now Status) bool { return now.Digest.Index >= mine.Index })
+		switch its = other.group.Status().Digest; {
+		case its == mine:
+			return
+		case its.Index == mine.Index:
+			h.town.t.Fatalf("%s has come to %+v, and %s to %+v", h.name, mine, other.name, its)
+		}
+	}
+}
+
 func (h *house) waitJoined() {
 	h.town.t.Helper()
 	h.wait(30*time.Second, "joined", func(s *cluster.State, _ Status) bool {

@@ -65,9 +65,8 @@ func TestModulesReachEveryNode(t *testing.T) {
 		leader.set(10*time.Second, "after", "1")
 		want := leader.group.State().Modules
 		for _, h := range n.houses {
-			h.wait(30*time.Second, "what the leader has", func(s *cluster.State, now Status) bool {
-				return s.Setting("test.after") == "1" && now.Digest == leader.group.Status().Digest
-			})
+			h.wait(30*time.Second, "what was set last", func(s *cluster.State, _ Status) bool { return s.Setting("test.after") == "1" })
+			h.agrees(30*time.Second, leader)
 			if got := h.group.State().Modules; !reflect.DeepEqual(got, want) {
 				t.Errorf("node %s has other modules", h.name)
 			}
