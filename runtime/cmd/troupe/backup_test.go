@@ -68,6 +68,27 @@ func TestACutBackupIsTold(t *testing.T) {
 	}
 }
 
+// The empty key is a key, and comes back as all others do.
+func TestABackupWithTheEmptyKey(t *testing.T) {
+	r := startNode(t, "off", "--keyspace", "default:durability=memory")
+	r.at(t, 0, "", "put", "", "of no name")
+	r.at(t, 0, "", "put", "a", "b")
+	backup, _ := r.at(t, 0, "", "scan", "--values", "--json")
+	r.at(t, 0, "", "del", "", "a")
+	if out, errs := r.at(t, 0, backup, "load", "--scanned", "-"); !strings.Contains(out, "loaded 2 keys") || errs != "" {
+		t.Errorf("load says %s%s", out, errs)
+	}
+	if out, _ := r.at(t, 0, "", "get", ""); out != "of no name" {
+		t.Errorf("the empty key holds %q", out)
+	}
+	if out, errs := r.at(t, 0, backup, "verify", "--scanned", "-", "--extra"); !strings.Contains(out, "2 keys the same") || errs != "" {
+		t.Errorf("verify says %s%s", out, errs)
+	}
+	if _, errs := r.at(t, exitFailed, "\tvalue\n", "load", "--lines", "-"); !strings.Contains(errs, "key is empty") {
+		t.Errorf("load of a line without a key: %s", errs)
+	}
+}
+
 func TestLifeOfARestoredKey(t *testing.T) {
 	now := time.UnixMilli(5000)
 	for _, c := range []struct {

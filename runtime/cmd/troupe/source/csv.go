@@ -64,7 +64,7 @@ func (r *Records) nextRow() (Item, error) {
 	} else if item.Value, err = rowJSON(r.header, fields); err != nil {
 		return Item{}, &ItemError{r.where(), item.Key, place, err}
 	}
-	return bounded(r.where(), item)
+	return r.bounded(item)
 }
 
 // readRow reads lines until the quotes match. Empty lines between rows are skipped. A row beyond the limit is given up at

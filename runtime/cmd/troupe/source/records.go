@@ -135,8 +135,16 @@ func (r *Records) Next() (Item, error) {
 			return Item{}, &ItemError{r.where(), nil, item.Place, err}
 		}
 		item.Key = prefixed(r.format.Prefix, item.Key)
-		return bounded(r.where(), item)
+		return r.bounded(item)
 	}
+}
+
+// bounded refuses an empty key, too, which in records of people's is a mistake: a backup has it if the keyspace had.
+func (r *Records) bounded(item Item) (Item, error) {
+	if len(item.Key) == 0 && r.format.Kind != Scanned {
+		return Item{}, &ItemError{r.where(), item.Key, item.Place, fmt.Errorf("%w: it has 0 bytes", ErrKeySize)}
+	}
+	return bounded(r.where(), item)
 }
 
 // split makes key and value of a line, and may return parts of it.

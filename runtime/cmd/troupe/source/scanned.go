@@ -40,6 +40,8 @@ func (r *Records) splitScanned(line []byte) (Item, error) {
 	switch {
 	case entry.End && item.Key == nil:
 		return Item{}, r.end(entry.Count)
+	case item.Key == nil:
+		return Item{}, fmt.Errorf("%w: it has no key", ErrRecord)
 	case entry.Value != nil:
 		item.Value = *entry.Value
 	case entry.Size == nil || *entry.Size != 0: // scans of early releases leave empty values out

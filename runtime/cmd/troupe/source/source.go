@@ -80,7 +80,7 @@ func (e *ItemError) Unwrap() error { return e.Err }
 // bounded refuses keys and values that no shard would take.
 func bounded(where string, item Item) (Item, error) {
 	switch {
-	case len(item.Key) == 0 || len(item.Key) > store.MaxKey:
+	case len(item.Key) > store.MaxKey:
 		return Item{}, &ItemError{where, item.Key, item.Place, fmt.Errorf("%w: it has %d bytes", ErrKeySize, len(item.Key))}
 	case len(item.Value) > store.MaxValue:
 		return Item{}, &ItemError{where, item.Key, item.Place, fmt.Errorf("%w: it has %d bytes", ErrTooLarge, len(item.Value))}

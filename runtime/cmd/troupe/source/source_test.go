@@ -374,7 +374,10 @@ func TestScannedLines(t *testing.T) {
 		`{"key":"a","version":1,"size":0}`:                                   `"a"="" until 0`,
 		`{"key":"a"}`:                                                        "scan with --values",
 		`{"key":"a","version":1,"size":5}`:                                   "scan with --values",
-		`{"key":"","value":"YQ=="}`:                                          "key is empty",
+		`{"key":"","value":"YQ=="}`:                                          `""="a" until 0`, // as redis-cli SET "" a makes it
+		`{"key64":"","value":"YQ=="}`:                                        `""="a" until 0`,
+		`{"value":"YQ=="}`:                                                   "it has no key",
+		`{"key":null,"value":"YQ=="}`:                                        "it has no key",
 		`nonsense`:                                                           "not what troupe scan --values --json prints",
 	} {
 		r, err := OpenRecords("-", strings.NewReader(line+"\n"), Format{Kind: Scanned}, Place{})
