@@ -33,7 +33,7 @@ func (x *exchange) document(value any) error {
 	return decodeStrict(text, value)
 }
 
-// decodeStrict reads JSON without unknown fields and with nothing behind it.
+// decodeStrict reads JSON without unknown fields, without names that come twice, and with nothing behind it.
 func decodeStrict(text []byte, value any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -44,7 +44,34 @@ func decodeStrict(text []byte, value any) error {
 	if _, err := d.Token(); err != io.EOF {
 		return invalid("the body has something behind its JSON document")
 	}
+	if name := twice(json.NewDecoder(bytes.NewReader(text))); name != "" {
+		return invalid("%q is there twice in one object, and only the last would count", clip(name))
+	}
 	return nil
+}
+
+// twice is a name that an object of the next value has more than once; empty if none has. The text is valid JSON.
+func twice(d *json.Decoder) string {
+	open, err := d.Token()
+	if err != nil || open != json.Delim('{') && open != json.Delim('[') {
+		return ""
+	}
+	names := make(map[string]bool)
+	for d.More() {
+		if open == json.Delim('{') {
+			token, _ := d.Token()
+			name, _ := token.(string)
+			if names[name] {
+				return name
+			}
+			names[name] = true
+		}
+		if name := twice(d); name != "" {
+			return name
+		}
+	}
+	_, _ = d.Token() // the bracket that ends it
+	return ""
 }
 
 // agreed is the cluster with its newest state, for a path that needs one.

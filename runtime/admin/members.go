@@ -187,6 +187,9 @@ func (s *Server) putKeyspace(x *exchange, q *query) error {
 
 // command is the change that somebody wants of a keyspace who has seen this state.
 func (c *KeyspaceSettings) command(state *cluster.State, name string, condition store.Condition) (*cluster.Command, error) {
+	if c.Replicas != nil && *c.Replicas < 0 { // NoReplicas is how programs say 0, and no number of people's
+		return nil, invalid("keyspace %s: %d replicas; must be 0 to %d", name, *c.Replicas, shards.MaxReplicas)
+	}
 	k := shards.Keyspace{Name: name}
 	known := state.KeyspaceByName(name)
 	switch {
