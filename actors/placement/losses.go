@@ -102,8 +102,8 @@ func (p *Placement) foresaw(own *chair, now *calm, node shards.NodeID) {
 	if m.pending {
 		return // a module is being compiled: it is asked the next time
 	}
-	if len(m.absent) > 0 {
-		p.foreseen.Store(&foreseen{term: now.term, why: "a policy is in force that the leader cannot ask: " + m.absent[0]})
+	if deaf := m.deaf(); deaf != "" {
+		p.foreseen.Store(&foreseen{term: now.term, why: deaf})
 		return
 	}
 	in := now.in

@@ -77,6 +77,14 @@ func (c *chair) leave() {
 	c.mind = nil
 }
 
+// deaf says which policy that is in force cannot be asked here, and why; empty if all can.
+func (m *mind) deaf() string {
+	if len(m.absent) == 0 {
+		return ""
+	}
+	return "a policy is in force that the leader cannot ask: " + m.absent[0]
+}
+
 func (m *mind) close() {
 	if m == nil {
 		return

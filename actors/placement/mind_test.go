@@ -1,12 +1,15 @@
 package placement
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/policies/record"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -35,4 +38,27 @@ func TestAnswersAreTimedByPolicy(t *testing.T) {
 			t.Errorf("timed were %v", told)
 		}
 	})
+}
+
+// deaf holds a leader that cannot ask spare to saying so, and to promising nothing that it does not do.
+func (w *town) deaf() {
+	const why = "a policy is in force that the leader cannot ask: version 1 of policy spare"
+	a := w.ask("n1", Request{DryRun: true})
+	if len(a.Rows) > 0 {
+		w.Errorf("a dry run moves %+v; no plan does", a.Rows)
+	}
+	s := citizen{w, ""}.State()
+	row := s.Shard(0)
+	from := row.Copies[0].Node
+	a = w.ask("n1", Request{Wishes: []Wish{{Kind: Move, Shard: 0, From: from, To: "n4"}}})
+	if len(a.Rows) > 0 || len(a.Denied) != 1 || !strings.Contains(a.Denied[0].Reason, why) {
+		w.Errorf("a move to the node that spare keeps free: %+v, refused %+v", a.Rows, a.Denied)
+	}
+	x, err := w.places["n1"].Explain(context.Background(), 0)
+	if err != nil || len(x.Decisions) != 1 || !strings.Contains(x.Decisions[0].Reason, why) {
+		w.Errorf("explained as %+v, %v", x, err)
+	}
+	if r, err := w.places["n2"].Present(record.Software{}); err != nil || len(r.Plan.Rows) > 0 {
+		w.Errorf("the leader presents %+v, %v", r, err)
+	}
 }

@@ -129,7 +129,7 @@ func (p *Placement) wish(r *Request, e *member.Evidence) (*Answer, error) {
 	if m.pending {
 		return nil, errPending
 	}
-	w := wishing{in: p.input(s, e, &m.set.Set), trial: s.Try(), moves: map[shards.ShardID][]cluster.Move{}}
+	w := wishing{in: p.weigh(s, e, m), deaf: m.deaf(), trial: s.Try(), moves: map[shards.ShardID][]cluster.Move{}}
 	w.all(r)
 	a := &Answer{Version: s.Version, Rows: w.rows(), Denied: w.denied}
 	if r.DryRun {
@@ -164,6 +164,7 @@ func (a *Answer) leave(r *Request, left []cluster.RowOutcome) {
 // wishing turns commands into moves, each tried on what those before it did.
 type wishing struct {
 	in     allocator.Input
+	deaf   string // why a policy in force is not asked; empty if all are
 	trial  *cluster.Trial
 	moves  map[shards.ShardID][]cluster.Move // only asked by key; rows sorts
 	denied []Denied
@@ -201,6 +202,10 @@ func (w *wishing) one(i int, wish *Wish) {
 	m, reason := w.resolve(wish, s, r)
 	if reason != "" {
 		w.deny(i, reason)
+		return
+	}
+	if wish.Kind == Move && w.deaf != "" { // all others mend something, which may not be able to wait for another leader
+		w.deny(i, w.deaf+": it could be against the move; have another node lead")
 		return
 	}
 	m.Reason = fmt.Sprintf("an operator asked for %s", wish.Kind)

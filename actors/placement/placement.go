@@ -304,6 +304,14 @@ func (p *Placement) input(s *cluster.State, e *member.Evidence, set *policies.Se
 	return in
 }
 
+// weigh is what a plan of this node is made from, whoever asks for one. What is moved for balance alone could go where a policy that it
+// cannot ask does not want it: then nothing is.
+func (p *Placement) weigh(s *cluster.State, e *member.Evidence, m *mind) allocator.Input {
+	in := p.input(s, e, &m.set.Set)
+	in.NoBalance = len(m.absent) > 0
+	return in
+}
+
 // look plans once, proposes what was planned, and gives the plan as far as it was committed; nil where this node does not lead.
 func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	p.next = p.c.Period
@@ -323,8 +331,7 @@ func (p *Placement) look(s *cluster.State, e *member.Evidence) *allocator.Plan {
 	if p.abide(m, s, e) {
 		return nil
 	}
-	in := p.input(s, e, &m.set.Set)
-	in.NoBalance = len(m.absent) > 0 // what is moved for balance alone could go where an absent policy does not want it
+	in := p.weigh(s, e, m)
 	before := m.set.Fuel()
 	plan := p.memory.Make(in)
 	p.took = time.Since(p.looked)

@@ -165,6 +165,7 @@ func TestLeaderWithoutThePolicy(t *testing.T) {
 		if l, err := w.places["n2"].Losses(t.Context()); err != nil || len(l.Waiting) > 0 || !strings.Contains(l.Why, "the leader cannot ask: version 1 of policy spare") {
 			t.Errorf("what a death would come to is %+v, %v; want why nobody can know", l, err)
 		}
+		w.deaf()
 		w.keyspace("more", 4, 1)
 		w.until("what is missing is placed", green)
 		if text := w.log.String(); !strings.Contains(text, "this node plans without it") || !strings.Contains(text, "cannot run on this node: it was built or started without an engine") {

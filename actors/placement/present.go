@@ -19,7 +19,7 @@ func (p *Placement) Present(by record.Software) (*record.Record, error) {
 	s := p.c.Group.State()
 	m := p.desk.sit(s)
 	defer p.drain(m)
-	in := p.input(s, e, &m.set.Set)
+	in := p.weigh(s, e, m)
 	began := time.Now()
 	plan := allocator.Make(in)
 	return record.New(record.Key{Term: e.Term}, by, began, in, plan, record.Outcome{Took: time.Since(began)}), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/troupe-actors/troupe/policies"
 	"github.com/troupe-actors/troupe/policies/allocator"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wire"
@@ -50,9 +51,12 @@ func (p *Placement) explain(shard shards.ShardID) (*allocator.Explanation, error
 	s := p.c.Group.State()
 	m := p.desk.sit(s)
 	defer p.drain(m)
-	x, err := allocator.Explain(p.input(s, e, &m.set.Set), shard)
+	x, err := allocator.Explain(p.weigh(s, e, m), shard)
 	if err != nil {
 		return nil, &shards.Error{Kind: shards.KindInvalid, Err: err}
+	}
+	if deaf := m.deaf(); deaf != "" { // the answers are those of the others alone
+		x.Decisions = append(x.Decisions, allocator.Decision{Shard: shard, Name: x.Name, Verdict: policies.Throttle, Reason: deaf})
 	}
 	return x, nil
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -84,8 +85,23 @@ func (s *Server) transfer(x *exchange, q *query) error {
 		return err
 	}
 	state, _ = c.State()
-	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: true, Version: state.Version})
+	x.json(http.StatusOK, Acknowledged{Acknowledged: true, Changed: true, Version: state.Version, Warnings: deaf(state, m)})
 	return nil
+}
+
+// deaf says which policies in force a node cannot ask while it leads.
+func deaf(state *cluster.State, m *cluster.Member) (warnings []string) {
+	for i := range state.Policies {
+		p := &state.Policies[i]
+		v := p.At(p.Active.Version)
+		if v == nil {
+			continue
+		}
+		if problem, _ := state.Module(v.Digest).ReadyOn(m.ID, m.Epoch); problem != "" {
+			warnings = append(warnings, fmt.Sprintf("node %s cannot ask policy %s, which is in force: %s; while it leads nothing moves for balance: have another node lead", m.Name, p.Name, problem))
+		}
+	}
+	return warnings
 }
 
 // KeyspaceSettings are what a keyspace is made with, or what is changed of it: fields that are nil stay as they are.

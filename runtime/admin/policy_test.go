@@ -64,6 +64,31 @@ func (a *agreed) ready(t *testing.T, problem string) {
 
 func text(s string) *string { return &s }
 
+// Who has a node lead that cannot ask what is in force is told so.
+func TestLeadOfANodeThatCannotAsk(t *testing.T) {
+	_, a, client := gather(t, ServerConfig{})
+	ctx := context.Background()
+	digest, err := client.PushModule(ctx, keepOff(t, "one"), nil)
+	if err == nil {
+		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+	}
+	a.ready(t, "")
+	if err == nil {
+		_, err = client.ActivatePolicy(ctx, "spare", Activation{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := client.TransferLeader(ctx, "n2"); err != nil || len(done.Warnings) > 0 {
+		t.Errorf("where it can: %+v, %v", done, err)
+	}
+	a.ready(t, "it was started without an engine")
+	done, err := client.TransferLeader(ctx, "n2")
+	if want := "node n2 cannot ask policy spare, which is in force: it was started without an engine"; err != nil || len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], want) {
+		t.Errorf("where it cannot: %+v, %v", done, err)
+	}
+}
+
 func TestPolicyLife(t *testing.T) {
 	_, a, client := gather(t, ServerConfig{})
 	ctx := context.Background()
