@@ -328,10 +328,15 @@ func (c clusterAPI) transferHere(ctx context.Context, to shards.NodeID) error {
 	if g == nil {
 		return metadata.ErrClosed
 	}
-	if err := g.TransferTo(ctx, to); err != nil {
-		return &shards.Error{Kind: shards.KindUnavailable, Err: fmt.Errorf("the lead was not handed over: %w", err)}
+	err := g.TransferTo(ctx, to)
+	if err == nil {
+		return nil
 	}
-	return nil
+	kind := shards.KindUnavailable
+	if errors.Is(err, metadata.ErrNotVoter) { // every node says so, now and later
+		kind = shards.KindConflict
+	}
+	return &shards.Error{Kind: kind, Err: fmt.Errorf("the lead was not handed over: %w", err)}
 }
 
 // Isolate cuts this node off from others, for fault injection.

@@ -46,7 +46,11 @@ func (n *Node) ask(ctx context.Context, to shards.NodeID, q inquiry, answer any)
 	if err == nil {
 		err = json.Unmarshal(body, answer)
 	}
-	if err != nil {
+	var refused *shards.Error
+	switch {
+	case errors.As(err, &refused): // that is its answer
+		return fmt.Errorf("node %s: %w", n.state().NodeName(to), err)
+	case err != nil:
 		return fmt.Errorf("node %s does not answer: %w", n.state().NodeName(to), err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -24,4 +25,27 @@ func TestTwoOperators(t *testing.T) {
 			t.Fatalf("round %d: %d replicas and %d bytes: one has undone what the other did", i, k.Replicas, k.MaxMemory)
 		}
 	}
+}
+
+// A lead for who does not vote is refused in the leader's words, whichever node was asked, and asking another is of no use.
+func TestNoLeadWithoutAVote(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1))
+	_, none := c.leader()
+	to := c.nodes[none]
+	if err := to.Cluster().Vote(t.Context(), to.Name(), false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "every other node says that it does not vote", func() bool { // on a busy machine the lead may be lost meanwhile
+		for i, asked := range c.nodes {
+			err := clusterAPI{asked}.Transfer(t.Context(), to.ID())
+			if err != nil && strings.Contains(err.Error(), "does not answer: the lead was not") {
+				t.Fatalf("asked of node %d: %v", i, err)
+			}
+			var refused *shards.Error
+			if !errors.As(err, &refused) || refused.Kind != shards.KindConflict || !strings.Contains(err.Error(), "only voters lead") {
+				return false
+			}
+		}
+		return true
+	})
 }
