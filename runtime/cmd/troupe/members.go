@@ -283,6 +283,9 @@ func (r *remote) whyStuck(ctx context.Context, client *admin.Client, name string
 		if err != nil {
 			return ""
 		}
+		if slices.ContainsFunc(e.Shard.Copies, func(c admin.RowCopy) bool { return c.Node == name && c.Down }) {
+			return "; it is down, and its copies are waited for before they are replaced (cluster.routing.allocation.node_left.delayed_timeout): if it does not come back, troupe forget " + name + " has them built elsewhere at once"
+		}
 		text := "; of shard " + row.Shard + " no other copy is begun (troupe explain " + row.Shard + " says more):"
 		for _, n := range e.Nodes {
 			if reason := objection(&n); n.Node != name && reason != "" {
