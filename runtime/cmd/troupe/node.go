@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,6 +103,7 @@ func newLogger(w io.Writer, s *settings.Node) *slog.Logger {
 
 // serve runs a node until ctx ends or the node fails.
 func (c *console) serve(ctx context.Context, s *settings.Node) error {
+	signal.Ignore(syscall.SIGPIPE) // a node whose log is read by nobody any more goes on
 	logger := newLogger(c.err, s)
 	p := &startProgress{out: c.err, terminal: interactive(c.err), begun: time.Now()}
 	if s.LogFormat == "json" { // a collector reads the lines: each is one of the log's
