@@ -179,7 +179,10 @@ func (n *Node) open() (err error) {
 }
 
 func (n *Node) openFolder() (err error) {
-	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail})
+	waits := func(err error) {
+		n.config.Logger.Error("the log cannot be opened, and the node waits with its start: make room on the disk, and it goes on by itself", "folder", n.config.Data, "error", err.Error())
+	}
+	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail, Waits: waits})
 	if err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}

@@ -333,3 +333,28 @@ func TestGiveBackNeedsRoomFirst(t *testing.T) {
 		t.Errorf("another shard's records: %d, %v", len(got), err)
 	}
 }
+
+// What Pebble replays it writes to tables before it is open, as often as it takes: who opens is told what that waits for.
+func TestOpenWaitsForRoom(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	l := openLog(t, options(fs))
+	mustAppend(t, l, true, record(1, 1, 1))
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	closeLog(t, l)
+	full := &faulty{kinds: []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite}, suffix: ".sst", err: syscall.ENOSPC}
+	full.armed.Store(true)
+	o := options(full.wrap(crashed))
+	var told []error
+	o.Waits = func(err error) {
+		told = append(told, err)
+		full.armed.Store(false) // somebody makes room
+	}
+	l = openLog(t, o)
+	if len(told) != 1 || !errors.Is(told[0], syscall.ENOSPC) {
+		t.Errorf("told %v", told)
+	}
+	if got, err := readAll(l, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
+		t.Errorf("when there is room: %+v, %v", got, err)
+	}
+	closeLog(t, l)
+}

@@ -21,6 +21,7 @@ type Options struct {
 	Reserve       int64                            // free bytes of disk to keep, default DefaultReserve; negative: none
 	FreeBytes     func() (int64, error)            // free bytes of disk; nil: ask FS. Must not call the Log
 	Fatal         func(error)                      // called once, by any goroutine, when a write failed; default: panic. Must not call the Log
+	Waits         func(error)                      // called once if Open waits for room on the disk, with why: it goes on by itself. Any goroutine
 	Logf          func(format string, args ...any) // what Pebble has to say; default: nobody listens. Any goroutine
 	volatile      bool                             // FS goes with the process
 }
@@ -51,6 +52,9 @@ func (o *Options) validate(dir string) error {
 	if o.Fatal == nil {
 		o.Fatal = func(err error) { panic(err) }
 	}
+	if o.Waits == nil {
+		o.Waits = func(error) {}
+	}
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
@@ -71,6 +75,7 @@ type Log struct {
 	fatal  func(error)
 	broken atomic.Pointer[error]
 	opened atomic.Bool  // until then Open returns what fails
+	waited atomic.Bool  // for room, in Open
 	syncs  atomic.Int64 // fsyncs of files
 	tails  sync.Map     // shards.ShardID -> tail
 }
@@ -178,8 +183,13 @@ func (l *Log) pebbleOptions(o Options, readOnly bool) *pebble.Options {
 		FlushDelayDeleteRange:       5 * time.Second, // truncated log gives its disk back soon
 		Logger:                      logger{o.Logf, l.fail},
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { o.Logf("background: %v", err) },
-			DataCorruption:  func(info pebble.DataCorruptionInfo) { o.Logf("corrupt file %s: %v", info.Path, info.Details) },
+			BackgroundError: func(err error) {
+				o.Logf("background: %v", err)
+				if !l.opened.Load() && !l.waited.Swap(true) { // Pebble tries again until it can, and says nothing to who opens
+					o.Waits(err)
+				}
+			},
+			DataCorruption: func(info pebble.DataCorruptionInfo) { o.Logf("corrupt file %s: %v", info.Path, info.Details) },
 		},
 	}
 	for i := range p.Levels {
