@@ -49,10 +49,7 @@ type familiar [4]int32
 func (v *View) count(r *cluster.Shard, by, keyspace, place int) stage {
 	spread, load, known := &v.Spread[keyspace], v.ShardLoad(r.ID), &v.known[place]
 	recovering, inSync, primary, lead := 0, 0, -1, -1
-	moving := r.HandTo != 0 // a copy may be on its way to take another's place
-	for i := range r.Copies {
-		moving = moving || r.Copies[i].Source != 0
-	}
+	moving := moves(r)
 	wanted := v.State.Keyspaces[keyspace].Copies()
 	calm, living := !moving && r.Primary != 0 && len(r.Copies) == wanted, 0
 	for i := range r.Copies {
@@ -116,6 +113,15 @@ func (v *View) count(r *cluster.Shard, by, keyspace, place int) stage {
 		v.hold(r, v.homes[:len(r.Copies)], lead, load, moving, by)
 	}
 	return reached(calm, living, wanted)
+}
+
+// moves says whether a copy of a row may be on its way to take another's place.
+func moves(r *cluster.Shard) bool {
+	moving := r.HandTo != 0
+	for i := range r.Copies {
+		moving = moving || r.Copies[i].Source != 0
+	}
+	return moving
 }
 
 func reached(calm bool, living, wanted int) stage {
