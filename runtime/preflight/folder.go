@@ -201,8 +201,7 @@ func fsync(ctx context.Context, in *Input) []Result {
 	r := Result{Name: "fsync", Level: OK, Want: "median below " + slowSync.String()}
 	times, err := timeSyncs(ctx, place, in.Syncs)
 	if err != nil {
-		r.Level, r.Found = Fail, err.Error()
-		r.Fix = "the disk does not take durable writes: use another one"
+		r.Level, r.Found, r.Fix = unsynced(err, used(in.Data))
 		return []Result{r}
 	}
 	slices.Sort(times)
@@ -213,6 +212,17 @@ func fsync(ctx context.Context, in *Input) []Result {
 		r.Fix = "each group of writes waits this long: use an SSD, or durability interval where a second of loss is allowed"
 	}
 	return []Result{r}
+}
+
+// unsynced says what a write means that was not made durable. A full disk says nothing of how fast it is; see space.
+func unsynced(err error, used bool) (level Level, found, fix string) {
+	switch full := errors.Is(err, syscall.ENOSPC); {
+	case full && used:
+		return Warn, err.Error(), "how long a durable write takes here cannot be told while there is no room: free space"
+	case full:
+		return Fail, err.Error(), "there is no room: free space, or use another disk"
+	}
+	return Fail, err.Error(), "the disk does not take durable writes: use another one"
 }
 
 func timeSyncs(ctx context.Context, dir string, count int) (times []time.Duration, err error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -117,6 +118,21 @@ func TestTooLittleSpace(t *testing.T) {
 	}
 	if r := find(t, Run(t.Context(), in), "disk space"); r.Level != Warn {
 		t.Errorf("a folder with data: %+v, want a warning", r)
+	}
+}
+
+// A full disk is no reason to use another one for data that is there already: the node serves reads and deletes, which make room.
+func TestFullDiskIsToBeFreed(t *testing.T) {
+	full := &os.PathError{Op: "write", Path: "data", Err: syscall.ENOSPC}
+	for _, c := range []struct {
+		err   error
+		used  bool
+		level Level
+		fix   string
+	}{{full, true, Warn, "free space"}, {full, false, Fail, "free space, or use another disk"}, {errors.New("input/output error"), true, Fail, "use another one"}} {
+		if level, _, fix := unsynced(c.err, c.used); level != c.level || !strings.HasSuffix(fix, c.fix) {
+			t.Errorf("%v, used %v: %s, %q", c.err, c.used, level, fix)
+		}
 	}
 }
 
