@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,11 @@ func TestNoLeadWithoutAVote(t *testing.T) {
 	if err := to.Cluster().Vote(t.Context(), to.Name(), false); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "every node knows that it does not vote", func() bool { // until then it can be handed the lead
+		return !slices.ContainsFunc(c.nodes, func(n *Node) bool {
+			return slices.Contains(placing(clusterAPI{n}).group().Status().Voters, to.state().Member(to.ID()).Raft)
+		})
+	})
 	eventually(t, "every other node says that it does not vote", func() bool { // on a busy machine the lead may be lost meanwhile
 		for i, asked := range c.nodes {
 			err := clusterAPI{asked}.Transfer(t.Context(), to.ID())

@@ -329,6 +329,10 @@ func TestTransferTo(t *testing.T) {
 		if leader, _ := n1.group.Leader(); leader != idOf(n2.name) {
 			t.Errorf("%s leads", leader)
 		}
+		n.cut(n2, n1, true)
+		if err := n2.group.TransferTo(t.Context(), idOf(n1.name)); !errors.Is(err, ErrNotTaken) {
+			t.Errorf("to a voter that hears nothing: %v, want %v", err, ErrNotTaken)
+		}
 	})
 }
 

@@ -15,8 +15,12 @@ var ErrNotVoter = errors.New("metadata: the member does not vote at present, and
 // ErrBehind is why a voter cannot be handed the lead now.
 var ErrBehind = errors.New("metadata: the voter lacks too much of the metadata group's log to lead")
 
+// ErrNotTaken is why a voter that was handed the lead does not lead.
+var ErrNotTaken = errors.New("metadata: the voter has not taken the lead in time")
+
 // TransferTo hands the lead to one voter, from the node that has it, and returns once that one leads, or with the reason why it
-// does not: ErrNotLeader, ErrNotVoter, ErrBehind, or ctx's error.
+// does not: ErrNotLeader, ErrNotVoter, ErrBehind, ErrNotTaken (after twice Config.Patience: an election timeout after it was handed over the leader
+// calls that off, and leads on), or ctx's error.
 func (g *Group) TransferTo(ctx context.Context, to shards.NodeID) error {
 	m := g.State().Member(to)
 	if m == nil {
@@ -27,5 +31,10 @@ func (g *Group) TransferTo(ctx context.Context, to shards.NodeID) error {
 	if err = errors.Join(err, problem); err != nil {
 		return err
 	}
-	return g.Wait(ctx, func(_ *cluster.State, s Status) bool { return s.Leader == to })
+	limited, cancel := context.WithTimeout(ctx, 2*g.config.Patience)
+	defer cancel()
+	if err = g.Wait(limited, func(_ *cluster.State, s Status) bool { return s.Leader == to }); err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return ErrNotTaken
+	}
+	return err
 }
