@@ -91,11 +91,9 @@ func form(t *testing.T, seed uint64) {
 func TestFirstAsksAMajority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newTown(t)
-		nodes := []*house{}
-		for _, name := range []string{"n1", "n2", "n3"} {
-			h := n.build(name)
-			h.initial = []string{"at-n1", "at-n2", "at-n3"}
-			nodes = append(nodes, h.start())
+		nodes := n.three()
+		for _, h := range nodes {
+			h.start()
 		}
 		n.oneCluster(nodes)
 		nodes[1].vote("n1", "n2", "n3")

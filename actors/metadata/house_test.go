@@ -249,6 +249,16 @@ func (h *house) agrees(d time.Duration, other *house) {
 	}
 }
 
+// three builds nodes that are to form a cluster, by one list. None is started.
+func (n *town) three() (nodes []*house) {
+	for _, name := range []string{"n1", "n2", "n3"} {
+		h := n.build(name)
+		h.initial = []string{"at-n1", "at-n2", "at-n3"}
+		nodes = append(nodes, h)
+	}
+	return nodes
+}
+
 func (h *house) waitJoined() {
 	h.town.t.Helper()
 	h.wait(30*time.Second, "joined", func(s *cluster.State, _ Status) bool {

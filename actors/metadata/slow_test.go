@@ -10,12 +10,7 @@ import (
 func TestSlowNodesForm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newTown(t)
-		nodes := []*house{}
-		for _, name := range []string{"n1", "n2", "n3"} {
-			h := n.build(name)
-			h.initial = []string{"at-n1", "at-n2", "at-n3"}
-			nodes = append(nodes, h)
-		}
+		nodes := n.three()
 		for _, a := range nodes {
 			for _, b := range nodes {
 				if a != b {
@@ -34,12 +29,7 @@ func TestSlowNodesForm(t *testing.T) {
 func TestOneThatDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newTown(t)
-		nodes := []*house{}
-		for _, name := range []string{"n1", "n2", "n3"} {
-			h := n.build(name)
-			h.initial = []string{"at-n1", "at-n2", "at-n3"}
-			nodes = append(nodes, h)
-		}
+		nodes := n.three()
 		n.cut(nodes[0], nodes[2], true)
 		nodes[2].start()
 		nodes[0].start()
