@@ -129,7 +129,14 @@ func (k *Keyspace) SlotRange(index int) (first, last Slot) {
 }
 
 // ShardName prints a shard as operators see it, as in "orders/17".
-func (k *Keyspace) ShardName(index int) string { return k.Name + "/" + strconv.Itoa(index) }
+func (k *Keyspace) ShardName(index int) string {
+	return string(k.AppendShardName(make([]byte, 0, len(k.Name)+8), index))
+}
+
+// AppendShardName appends what ShardName gives.
+func (k *Keyspace) AppendShardName(to []byte, index int) []byte {
+	return strconv.AppendInt(append(append(to, k.Name...), '/'), int64(index), 10)
+}
 
 // String is the name used in configuration.
 func (d Durability) String() string { return nameOf(durabilityNames, int(d)) }

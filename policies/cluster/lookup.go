@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/troupe-actors/troupe/shards"
@@ -75,7 +74,7 @@ func (s *State) ShardName(id shards.ShardID) string {
 // AppendShardName appends what ShardName gives.
 func (s *State) AppendShardName(to []byte, id shards.ShardID) []byte {
 	if k := s.Keyspace(id.Keyspace()); k != nil {
-		return strconv.AppendInt(append(append(to, k.Name...), '/'), int64(id.Index()), 10)
+		return k.AppendShardName(to, id.Index())
 	}
 	return append(to, id.String()...)
 }
