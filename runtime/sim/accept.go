@@ -42,7 +42,8 @@ func (w *World) accept(f Fault) {
 	until := w.now + acceptBack + f.For
 	var look func()
 	look = func() {
-		if w.now < until && !w.decide(row.ID, f.Amount < 0.3) {
+		if w.now < until { // what is decided may come to nothing
+			w.decide(row.ID, f.Amount < 0.3)
 			w.undo(acceptAgain, look)
 		}
 	}
@@ -50,16 +51,16 @@ func (w *World) accept(f Fault) {
 }
 
 // decide has an operator accept the loss, if there is one to accept: no copy in sync is on a living member.
-func (w *World) decide(shard shards.ShardID, empty bool) (done bool) {
+func (w *World) decide(shard shards.ShardID, empty bool) {
 	leader := w.leader()
 	if leader == nil || !leader.running() || leader.proc.table() == nil {
-		return false
+		return
 	}
 	s := leader.proc.table()
 	row := s.Shard(shard)
 	living := func(c cluster.Copy) bool { m := s.Member(c.Node); return m != nil && !m.Down }
 	if row == nil || len(row.Copies) == 0 || slices.ContainsFunc(row.Copies, func(c cluster.Copy) bool { return c.InSync && living(c) }) {
-		return false
+		return
 	}
 	move := cluster.Move{Kind: cluster.MoveStale, Reason: "an operator accepts the loss"}
 	if at := slices.IndexFunc(row.Copies, func(c cluster.Copy) bool { return !c.InSync && living(c) && w.opened(c.Node, shard, c.ID) }); at >= 0 && !empty {
@@ -77,7 +78,6 @@ func (w *World) decide(shard shards.ShardID, empty bool) (done bool) {
 	w.Note("an operator accepts the loss of shard %v: %+v", shard, move)
 	reroute := &cluster.Reroute{Rows: []cluster.RowChange{{Shard: shard, Base: row.Version, Moves: []cluster.Move{move}}}}
 	w.push(0, leader, leader.life, func() { leader.proc.meta.propose(&cluster.Command{Reroute: reroute}, nil) })
-	return false // it may come to nothing: it is looked at again
 }
 
 // opened says that a node has taken a copy up under its present id. One that leads before, by an operator's word, is one that its node does not know to be
