@@ -96,12 +96,7 @@ func TestTimesWithoutALeaderAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := village(t, 3, 3)
 		leader := n.houses["n1"].waitLeader(5 * time.Second)
-		var others []*house
-		for _, h := range n.houses {
-			if h != leader {
-				others = append(others, h)
-			}
-		}
+		others := n.others(leader)
 		leader.kill()
 		others[0].set(5*time.Second, "a", "1")
 		for _, h := range others {

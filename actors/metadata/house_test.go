@@ -249,6 +249,16 @@ func (h *house) agrees(d time.Duration, other *house) {
 	}
 }
 
+// others are all nodes but one, in any order.
+func (n *town) others(than *house) (list []*house) {
+	for _, h := range n.houses {
+		if h != than {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
 // three builds nodes that are to form a cluster, by one list. None is started.
 func (n *town) three() (nodes []*house) {
 	for _, name := range []string{"n1", "n2", "n3"} {

@@ -71,12 +71,7 @@ func TestFolderPutBackElectsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := village(t, 3, 3)
 		leader := n.houses["n1"].waitLeader(5 * time.Second)
-		var others []*house
-		for _, h := range n.houses {
-			if h != leader {
-				others = append(others, h)
-			}
-		}
+		others := n.others(leader)
 		late, back := others[0], others[1]
 		back.kill()
 		folder := back.fs.CrashClone(vfs.CrashCloneCfg{})
