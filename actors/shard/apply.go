@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/replica"
 	"github.com/troupe-actors/troupe/shards/wal"
 )
 
@@ -29,12 +30,9 @@ func (s *Shard) applyTo(commit shards.SeqNo) {
 			break
 		}
 		p.entries = entries
-		for i := range entries {
-			e := &entries[i]
-			if err := s.replayRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, &p.txn); err != nil {
-				s.lose(err)
-				return
-			}
+		if err := s.replayEntries(entries); err != nil {
+			s.lose(err)
+			return
 		}
 	}
 	if clear(p.entries); cap(p.entries) > mostKept {
@@ -46,6 +44,21 @@ func (s *Shard) applyTo(commit shards.SeqNo) {
 	p.core.Applied(s.store.Applied(), s.store.Rolling())
 	s.settle()
 	s.dirty.Store(true)
+}
+
+// replayEntries applies what is committed and not this primary's own.
+func (s *Shard) replayEntries(entries []replica.Entry) error {
+	ahead := replayers.Get().(*replayer)
+	defer ahead.give()
+	for i := range entries {
+		e := &entries[i]
+		if err := s.decodeRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, ahead); err != nil {
+			ahead.apply(s.store)
+			return err
+		}
+	}
+	ahead.apply(s.store)
+	return nil
 }
 
 // notOwn is how far a commit goes before the first own round that is under way.
@@ -124,12 +137,14 @@ var errEnough = errors.New("enough")
 // replayLog applies some of the log, up to through at most.
 func (s *Shard) replayLog(through shards.SeqNo) error {
 	from, bytes := s.store.Applied(), 0
+	ahead := replayers.Get().(*replayer)
+	defer ahead.give()
 	err := s.log.ReadFrom(s.id, from+1, func(r wal.Record) error {
 		if r.First > through || bytes >= catchUpBytes {
 			return errEnough
 		}
 		bytes += len(r.Payload)
-		return s.replayRecord(r, &s.part.txn)
+		return s.replayRecord(r, ahead)
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("log: %w", err)

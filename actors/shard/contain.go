@@ -74,13 +74,16 @@ func (s *Shard) pass(w Work, i, op int, r *store.Result) {
 
 // serve runs the works of a round and wakes their callers, also if the copy breaks at one of them.
 func (s *Shard) serve(groups []group) {
-	done := 0
+	done, foreseen := 0, 0
 	defer func() {
 		if done < len(groups) {
 			answerAll(groups[done:], s.unknown(errOutcome))
 		}
 	}()
 	for done < len(groups) {
+		if done == foreseen {
+			foreseen += s.foresee(groups[done:])
+		}
 		s.run(groups[done].work)
 		groups[done].answer()
 		done++

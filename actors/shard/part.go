@@ -10,7 +10,6 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/recovery"
 	"github.com/troupe-actors/troupe/shards/replica"
-	"github.com/troupe-actors/troupe/shards/store"
 )
 
 // part is a copy's part in its shard: what it is by the table, and the cores that keep it equal to the others. All of it is
@@ -56,8 +55,7 @@ type part struct {
 	movingIn shards.Term // the reign that they are of
 	reign    reign       // the present one
 
-	txn     store.Txn       // scratch, as are the next two
-	entries []replica.Entry // of applyTo
+	entries []replica.Entry // scratch of applyTo
 	groups  []group         // empty: for the next open round
 }
 

@@ -247,10 +247,13 @@ func (s *Shard) readOne(now int64, w Work, i int) {
 	s.worker = nil
 }
 
-// run executes every transaction of a work in order, at once.
+// run executes every transaction of a work in order, at once. Whoever calls it has the first few foreseen.
 func (s *Shard) run(w Work) {
 	s.worker = w
 	for i := range w.Len() {
+		if i != 0 && i%few == 0 {
+			s.foreseeWork(w, i)
+		}
 		t := w.Txn(i)
 		if readOnly(t) {
 			s.readOne(t.Time, w, i)
@@ -274,6 +277,7 @@ func (s *Shard) apply(w Work) {
 		s.enlist()
 		s.open.encode(w)
 	}
+	s.foreseeWork(w, 0)
 	s.run(w)
 }
 

@@ -18,29 +18,64 @@ func (t *Tree) GetBatch(keys [][]byte, out []Item, found []bool) {
 	}
 }
 
-// hashLane hashes all keys, then loads all slots, then all leaves.
-func (t *Tree) hashLane(keys [][]byte, out []Item, found []bool) {
-	var hashes [lane]uint32
-	var slots [lane]uint64
-	var heads [lane]byte
+// Prefetch asks the memory for what a lookup or an overwrite of each of keys would wait for, and waits for the misses of the index side by
+// side alone. It changes nothing. Use it where several keys are written one after another; a tree without a sidecar ignores it.
+func (t *Tree) Prefetch(keys [][]byte) {
+	if t.side.dir == nil {
+		return
+	}
+	var l located
+	for len(keys) > 0 {
+		n := min(lane, len(keys))
+		t.locate(keys[:n], &l)
+		for _, slot := range l.slots[:n] {
+			if ref := uint32(slot); ref != 0 {
+				b := t.at(ref)
+				prefetch(b[:min(len(b), usualLeaf)])
+			}
+		}
+		keys = keys[n:]
+	}
+}
+
+// usualLeaf is how much of a leaf is asked for before its length is known.
+const usualLeaf = 128
+
+// located is where the sidecar has keys, as far as their hashes tell: 0 where it has none.
+type located struct {
+	hashes [lane]uint32
+	slots  [lane]uint64
+}
+
+// locate hashes all keys, then loads all slots.
+func (t *Tree) locate(keys [][]byte, l *located) {
 	for i, key := range keys {
 		h := t.hash(key)
 		segment := t.side.segment(h)
-		hashes[i] = h
-		slots[i] = segment[home(h, len(segment))]
+		l.hashes[i] = h
+		l.slots[i] = segment[home(h, len(segment))]
 	}
 	for i := range keys {
-		if uint32(slots[i]>>32) != hashes[i] {
-			slots[i] = t.side.probe(hashes[i])
+		if uint32(l.slots[i]>>32) != l.hashes[i] {
+			l.slots[i] = t.side.probe(l.hashes[i])
 		}
-		if ref := uint32(slots[i]); ref != 0 {
+	}
+}
+
+// hashLane locates all keys, then loads all leaves.
+func (t *Tree) hashLane(keys [][]byte, out []Item, found []bool) {
+	var l located
+	var heads [lane]byte
+	t.locate(keys, &l)
+	for i := range keys {
+		if ref := uint32(l.slots[i]); ref != 0 {
 			heads[i] = t.at(ref)[6]
 		}
 	}
 	for i, key := range keys {
-		ref := uint32(slots[i])
+		ref := uint32(l.slots[i])
 		if ref == 0 || heads[i] != byte(len(key)) || !t.leafIs(ref, key) {
-			ref = t.lookupHash(hashes[i], key)
+			ref = t.lookupHash(l.hashes[i], key)
 		}
 		out[i], found[i] = Item{}, ref != 0
 		if ref != 0 {

@@ -54,6 +54,13 @@ func BenchmarkTree(b *testing.B) {
 		each("get", func(i int) { tree.Get(random[i]) })
 		each("find", func(i int) { tree.find(random[i]) })
 		each("overwrite", func(i int) { version++; tree.Put(version, random[i], value, 0) })
+		each("overwrite16", func(i int) { // as overwrite, with what 16 of them wait for asked for together
+			if i%16 == 0 {
+				tree.Prefetch(random[i : i+16])
+			}
+			version++
+			tree.Put(version, random[i], value, 0)
+		})
 		each("replace", func(i int) {
 			version++
 			tree.Put(version, random[i], value, 0)

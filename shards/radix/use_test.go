@@ -42,6 +42,30 @@ func TestGetBatch(t *testing.T) {
 	}
 }
 
+// TestPrefetchChangesNothing asks for keys that are there, that are not, and that end where memory does.
+func TestPrefetchChangesNothing(t *testing.T) {
+	for _, n := range []int{0, 1, 40, 5000} {
+		for _, o := range []Options{{}, {NoHash: true}} {
+			tree, m := filled(o, n)
+			before := tree.Stats()
+			var ask [][]byte
+			for i := range n + 35 {
+				ask = append(ask, fmt.Appendf(nil, "key:%06d", i*7919%1_000_000), []byte("key:"), nil)
+				tree.Prefetch(ask[max(0, len(ask)-i%40):])
+			}
+			tree.Prefetch(ask)
+			if after := tree.Stats(); after != before || tree.Len() != len(m) {
+				t.Fatalf("%d keys, %+v: %+v and %d keys, before %+v and %d", n, o, after, tree.Len(), before, len(m))
+			}
+			for key, want := range m {
+				if got, found := tree.Get([]byte(key)); !found || !same(got, want) {
+					t.Fatalf("%d keys, %+v: %q is %v %v, want %v", n, o, key, got, found, want)
+				}
+			}
+		}
+	}
+}
+
 // TestHostileHashes drives the sidecar with entries whose hashes are all alike: it must give up on them, not grow.
 func TestHostileHashes(t *testing.T) {
 	s := sidecar{shift: 32, bytes: 24}

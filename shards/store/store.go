@@ -108,6 +108,10 @@ func (s *Store) Stats() Stats {
 	}
 }
 
+// Prefetch asks the memory for what transactions on keys are going to touch, so that they wait for it together and not one after another.
+// It changes nothing. See radix.Tree.Prefetch.
+func (s *Store) Prefetch(keys [][]byte) { s.tree.Prefetch(keys) }
+
 // Apply executes the next transaction: seq must be Applied()+1, else it panics. t.Validate() holds. visit, which may be
 // nil, is called once per operation, in order, when the transaction has taken effect or failed; the result and its Value
 // are valid only inside it, and it must not touch the store.
