@@ -222,6 +222,10 @@ var nothing = command{}
 // dispatch checks one command and runs it, queues it, or puts it among the batch's calls.
 func (c *conn) dispatch(b *batch, args [][]byte) {
 	cmd, err := c.recent.find(args)
+	if cmd == nil && fromBrowser(args[0]) {
+		c.hangUp()
+		return
+	}
 	if err == nil {
 		err = c.admit(cmd)
 	}

@@ -34,6 +34,7 @@ type Server struct {
 	accepted atomic.Int64
 	refused  atomic.Int64
 	nextID   atomic.Int64
+	browsers atomic.Int64 // when one was last warned of, Unix nanoseconds
 
 	mu        sync.Mutex
 	conns     map[int64]*conn
