@@ -12,13 +12,13 @@ var expireConditions = map[string]store.Condition{
 	"NX": store.IfNoExpiry, "XX": store.IfHasExpiry, "GT": store.IfLater, "LT": store.IfSooner,
 }
 
-// compileExpire takes times in the past as well: the key is then gone at once, as in Redis.
+// compileExpire takes times in the past as well: the key is then gone at once, as in Redis. Options are looked at before the time.
 func compileExpire(q *request) error {
-	at, err := q.deadline()
+	condition, err := expireCondition(q.args[3:])
 	if err != nil {
 		return err
 	}
-	condition, err := expireCondition(q.args[3:])
+	at, err := q.deadline()
 	if err != nil {
 		return err
 	}

@@ -37,34 +37,38 @@ func upper(word []byte) string {
 	return string(buffer[:len(word)])
 }
 
-// parseSetOptions reads options from place i on. Which are allowed depends on the command; contradictions are errors.
+// parseSetOptions reads options from place i on. Which are allowed depends on the command; contradictions are errors. Of times in the
+// same unit the last one counts, and it is looked at when all options are known to be right, as in Redis.
 func (q *request) parseSetOptions(i int, set bool) (o setOptions, err error) {
+	var chosen string
+	var time []byte
 	for ; i < len(q.args); i++ {
 		word := upper(q.args[i])
-		unit, timed := expiryUnits[word]
-		expiryGiven := o.timed || o.keep || o.persist
+		_, timed := expiryUnits[word]
 		switch {
-		case timed && !expiryGiven && i+1 < len(q.args):
+		case timed && (chosen == "" || chosen == word) && !o.keep && !o.persist && i+1 < len(q.args):
 			i++
-			o.timed = true
-			if o.at, err = q.expiry(q.args[i], unit.unit, unit.relative); err != nil {
-				return o, err
-			}
+			chosen, time = word, q.args[i]
 		case set && word == "NX" && o.condition != store.IfPresent:
 			o.condition = store.IfAbsent
 		case set && word == "XX" && o.condition != store.IfAbsent:
 			o.condition = store.IfPresent
 		case set && word == "GET":
 			o.get = true
-		case set && word == "KEEPTTL" && !o.timed:
+		case set && word == "KEEPTTL" && chosen == "":
 			o.keep = true
-		case !set && word == "PERSIST" && !o.timed:
+		case !set && word == "PERSIST" && chosen == "":
 			o.persist = true
 		default:
 			return o, errSyntax
 		}
 	}
-	return o, nil
+	if chosen != "" {
+		unit := expiryUnits[chosen]
+		o.timed = true
+		o.at, err = q.expiry(time, unit.unit, unit.relative)
+	}
+	return o, err
 }
 
 // expiry turns an argument into Unix milliseconds. Like Redis it refuses zero, negative and overflowing times.
