@@ -1,10 +1,7 @@
 package resp
 
 import (
-	"fmt"
 	"net"
-	"sort"
-	"strings"
 	"sync"
 	"time"
 )
@@ -14,16 +11,18 @@ const errClientName = replyError("ERR Client names cannot contain spaces, newlin
 
 // clientFacts are what other connections may see of one. Safe for concurrent use.
 type clientFacts struct {
-	mu        sync.Mutex
-	since     time.Time
-	remote    string
-	local     string
-	name      string
-	library   string
-	version   string
-	space     int
-	authed    bool
-	listening bool
+	mu       sync.Mutex
+	since    time.Time
+	remote   string
+	local    string
+	name     string
+	library  string
+	version  string
+	space    int
+	authed   bool
+	listens  [kinds]int // subscriptions
+	readonly bool
+	v3       bool
 }
 
 func (f *clientFacts) set(nc net.Conn, now time.Time) {
@@ -41,21 +40,27 @@ func (f *clientFacts) change(edit func()) {
 func (f *clientFacts) rename(name string) { f.change(func() { f.name = name }) }
 func (f *clientFacts) choose(space int)   { f.change(func() { f.space = space }) }
 func (f *clientFacts) admit()             { f.change(func() { f.authed = true }) }
-func (f *clientFacts) listen(yes bool)    { f.change(func() { f.listening = yes }) }
+func (f *clientFacts) speak(v3 bool)      { f.change(func() { f.v3 = v3 }) }
+func (f *clientFacts) stale(yes bool)     { f.change(func() { f.readonly = yes }) }
 func (f *clientFacts) reset(authed bool) {
-	f.change(func() { f.name, f.space, f.authed, f.listening = "", 0, authed, false })
+	f.change(func() {
+		f.name, f.space, f.authed, f.listens, f.readonly, f.v3 = "", 0, authed, [kinds]int{}, false, false
+	})
 }
 
-func (f *clientFacts) isAuthed() (yes bool)    { f.change(func() { yes = f.authed }); return yes }
-func (f *clientFacts) isListening() (yes bool) { f.change(func() { yes = f.listening }); return yes }
+// listen notes how many subscriptions there are.
+func (f *clientFacts) listen(s *subscriber) {
+	f.change(func() {
+		for kind, names := range s.names {
+			f.listens[kind] = len(names)
+		}
+	})
+}
 
-// line describes one client as CLIENT LIST does.
-func (c *conn) line(now time.Time) string {
-	f := &c.facts
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=N db=%d lib-name=%s lib-ver=%s\n",
-		c.id, f.remote, f.local, f.name, int64(now.Sub(f.since).Seconds()), c.idle.Load(), f.space, f.library, f.version)
+func (f *clientFacts) isAuthed() (yes bool) { f.change(func() { yes = f.authed }); return yes }
+func (f *clientFacts) isListening() (yes bool) {
+	f.change(func() { yes = f.listens != [kinds]int{} })
+	return yes
 }
 
 var clientRows = []*command{
@@ -65,7 +70,7 @@ var clientRows = []*command{
 	{name: "client|getname", arity: 2, flags: flagsSession, since: "2.6.9", summary: "Returns the name of the connection.", run: runClientGetName},
 	{name: "client|setname", arity: 3, flags: flagsSession, since: "2.6.9", summary: "Sets the connection name.", syntax: "connection-name", run: runClientSetName},
 	{name: "client|setinfo", arity: 4, flags: flagsSession, since: "7.2.0", summary: "Sets information specific to the client or connection.", syntax: "attr value", run: runClientSetInfo},
-	{name: "client|kill", arity: -3, flags: flagAdmin | flagLoading | flagStale, since: "2.4.0", summary: "Terminates open connections.", syntax: "addr | [ID client-id] [ADDR addr] [LADDR addr] [SKIPME yes/no]", run: runClientKill},
+	{name: "client|kill", arity: -3, flags: flagAdmin | flagLoading | flagStale, since: "2.4.0", summary: "Terminates open connections.", syntax: "addr | [ID client-id] [TYPE type] [USER username] [ADDR addr] [LADDR addr] [SKIPME yes/no]", run: runClientKill},
 	{name: "client|pause", arity: -3, flags: flagAdmin | flagLoading | flagStale, since: "3.0.0", summary: "Suspends commands processing.", syntax: "timeout [WRITE | ALL]", run: runClientPause},
 	{name: "client|unpause", arity: 2, flags: flagAdmin | flagLoading | flagStale, since: "6.2.0", summary: "Resumes processing commands from paused clients.", run: runClientUnpause},
 	{name: "client|reply", arity: 3, flags: flagsSession, since: "3.2.0", summary: "Instructs the server whether to reply to commands.", syntax: "ON | OFF | SKIP", run: runClientReply},
@@ -75,43 +80,7 @@ var clientRows = []*command{
 	{name: "client|tracking", arity: -3, flags: flagsSession, since: "6.0.0", summary: "Controls server-assisted client-side caching for the connection.", syntax: "ON | OFF", run: runTracking},
 }
 
-func runClientID(c *conn, q *request)   { q.out = appendInt(q.out, c.id) }
-func runClientInfo(c *conn, q *request) { q.out = appendText(q.out, c.line(time.Now()), q.v3) }
-
-func runClientList(c *conn, q *request) {
-	wanted, all := map[int64]bool{}, true
-	words := q.args[2:]
-	switch {
-	case len(words) == 2 && upper(words[0]) == "TYPE":
-		if kind := upper(words[1]); kind != "NORMAL" {
-			q.fail(replyError("ERR Unknown client type '" + clip(words[1], 128) + "'"))
-			return
-		}
-	case len(words) >= 2 && upper(words[0]) == "ID":
-		all = false
-		for _, word := range words[1:] {
-			id, ok := parseInt(word)
-			if !ok {
-				q.fail(replyError("ERR Invalid client ID"))
-				return
-			}
-			wanted[id] = true
-		}
-	case len(words) > 0:
-		q.fail(errSyntax)
-		return
-	}
-	clients := c.s.snapshot()
-	sort.Slice(clients, func(i, j int) bool { return clients[i].id < clients[j].id })
-	var text strings.Builder
-	now := time.Now()
-	for _, other := range clients {
-		if all || wanted[other.id] {
-			text.WriteString(other.line(now))
-		}
-	}
-	q.out = appendText(q.out, text.String(), q.v3)
-}
+func runClientID(c *conn, q *request) { q.out = appendInt(q.out, c.id) }
 
 func runClientGetName(c *conn, q *request) {
 	name := ""
@@ -159,76 +128,6 @@ func runClientSetInfo(c *conn, q *request) {
 	q.out = appendStatus(q.out, "OK")
 }
 
-// killFilter is what CLIENT KILL asks for. The old form, an address alone, replies OK or an error; the new one a count.
-type killFilter struct {
-	id            int64
-	remote, local string
-	keepMe        bool
-	old           bool
-}
-
-func parseKill(words [][]byte) (k killFilter, err error) {
-	if len(words) == 1 {
-		return killFilter{remote: string(words[0]), old: true}, nil
-	}
-	k.keepMe = true
-	if len(words)%2 != 0 {
-		return k, errSyntax
-	}
-	for ; len(words) > 0; words = words[2:] {
-		switch value := words[1]; upper(words[0]) {
-		case "ID":
-			var ok bool
-			if k.id, ok = parseInt(value); !ok || k.id < 1 {
-				return k, replyError("ERR client-id should be greater than 0")
-			}
-		case "ADDR":
-			k.remote = string(value)
-		case "LADDR":
-			k.local = string(value)
-		case "SKIPME":
-			k.keepMe = upper(value) != "NO"
-		default:
-			return k, errSyntax
-		}
-	}
-	return k, nil
-}
-
-func (k *killFilter) hits(c *conn) bool {
-	c.facts.mu.Lock()
-	defer c.facts.mu.Unlock()
-	return (k.id == 0 || k.id == c.id) && (k.remote == "" || k.remote == c.facts.remote) && (k.local == "" || k.local == c.facts.local)
-}
-
-func runClientKill(c *conn, q *request) {
-	k, err := parseKill(q.args[2:])
-	if err != nil {
-		q.fail(err)
-		return
-	}
-	n := int64(0)
-	for _, other := range c.s.snapshot() {
-		switch {
-		case !k.hits(other) || other == c && k.keepMe:
-			continue
-		case other == c:
-			c.quit = true
-		default:
-			_ = other.nc.Close() // its goroutine ends with the failed read
-		}
-		n++
-	}
-	switch {
-	case !k.old:
-		q.out = appendInt(q.out, n)
-	case n == 0:
-		q.fail(replyError("ERR No such client"))
-	default:
-		q.out = appendStatus(q.out, "OK")
-	}
-}
-
 func runClientReply(c *conn, q *request) {
 	switch upper(q.args[2]) {
 	case "ON":
@@ -252,6 +151,11 @@ func runOnOff(_ *conn, q *request) {
 	q.out = appendStatus(q.out, "OK")
 }
 
+// runTracking refuses to begin what is not begun.
 func runTracking(_ *conn, q *request) {
+	if upper(q.args[2]) == "OFF" {
+		q.out = appendStatus(q.out, "OK")
+		return
+	}
 	q.fail(replyError("ERR client-side caching is not supported"))
 }

@@ -60,6 +60,10 @@ type conn struct {
 	names   holding       // subscriptions
 	busy    atomic.Bool   // commands are at work
 	midway  atomic.Bool   // its client has begun what is not at its end: a command, or MULTI or WATCH
+
+	at     *command                // what it does, or did last
+	latest atomic.Pointer[command] // the same at the end of a turn, for CLIENT LIST
+	queued atomic.Int64            // commands behind MULTI, plus 1; 0: there is no MULTI
 }
 
 // aside is what CLIENT REPLY SKIP and ASKING leave for the command after them.
@@ -179,8 +183,23 @@ func (c *conn) turn() {
 	if c.tx == nil && c.watched == nil {
 		c.kept.must(0)
 	}
-	if begun := c.kept.size > 0 || !c.in.idle(); begun != c.midway.Load() { // a load costs much less than a store
+	c.tell()
+}
+
+// tell leaves for other goroutines how the connection stands at the end of a turn. A load costs much less than a store.
+func (c *conn) tell() {
+	if begun := c.kept.size > 0 || !c.in.idle(); begun != c.midway.Load() {
 		c.midway.Store(begun)
+	}
+	if c.at != c.latest.Load() {
+		c.latest.Store(c.at)
+	}
+	queued := int64(0)
+	if c.tx != nil {
+		queued = 1 + int64(len(c.tx.queued))
+	}
+	if queued != c.queued.Load() {
+		c.queued.Store(queued)
 	}
 }
 
@@ -226,6 +245,7 @@ func (c *conn) dispatch(b *batch, args [][]byte) {
 		c.hangUp()
 		return
 	}
+	c.at = cmd
 	if err == nil {
 		err = c.admit(cmd)
 	}

@@ -63,6 +63,7 @@ func runReset(c *conn, q *request) {
 // speak chooses the protocol version, for messages to a subscriber too.
 func (c *conn) speak(v3 bool) {
 	c.v3 = v3
+	c.facts.speak(v3)
 	if c.sub != nil {
 		c.s.hub.mu.Lock()
 		c.sub.v3 = v3

@@ -20,6 +20,8 @@ const (
 	errNotFloat     = replyError("ERR value is not a valid float")
 	errOverflow     = replyError("ERR increment or decrement would overflow")
 	errDecrOverflow = replyError("ERR decrement would overflow")
+	errTimeout      = replyError("ERR timeout is not an integer or out of range")
+	errLateTimeout  = replyError("ERR timeout is negative")
 	errNaN          = replyError("ERR increment would produce NaN or Infinity")
 	errNoKey        = replyError("ERR no such key")
 	errSameObject   = replyError("ERR source and destination objects are the same")

@@ -110,9 +110,9 @@ func runClientPause(c *conn, q *request) {
 	}
 	switch {
 	case !ok:
-		q.fail(replyError("ERR timeout is not an integer or out of range"))
+		q.fail(errTimeout)
 	case ms < 0:
-		q.fail(replyError("ERR timeout is negative"))
+		q.fail(errLateTimeout)
 	default:
 		c.s.pauseUntil(time.Now().Add(time.Duration(min(ms, longestPause))*time.Millisecond), all)
 		q.out = appendStatus(q.out, "OK")

@@ -54,7 +54,7 @@ func subscribeTo(kind channelKind) func(*conn, *request) {
 			}
 			c.s.hub.join(c.sub, kind, string(name))
 		}
-		c.facts.listen(c.sub.count() > 0)
+		c.facts.listen(c.sub)
 	}
 }
 
@@ -91,7 +91,7 @@ func unsubscribeFrom(kind channelKind) func(*conn, *request) {
 		if names == nil {
 			c.s.hub.part(c.sub, kind, nil)
 		}
-		c.facts.listen(c.sub.count() > 0)
+		c.facts.listen(c.sub)
 	}
 }
 

@@ -141,6 +141,7 @@ func (c *conn) elsewhere(reach Reach, slot shards.Slot) error {
 func runReadOnly(c *conn, q *request) {
 	c.mapped()
 	c.readonly = q.cmd.name == "readonly"
+	c.facts.stale(c.readonly)
 	q.out = appendStatus(q.out, "OK")
 }
 

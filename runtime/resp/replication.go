@@ -41,20 +41,21 @@ func living(nodes []Node, ids []string) (n int) {
 	return n
 }
 
-// checkCounts refuses words that are not numbers, or negative.
-func checkCounts(words [][]byte) error {
-	for _, word := range words {
-		if n, ok := parseInt(word); !ok {
-			return errNotInteger
-		} else if n < 0 {
-			return replyError("ERR timeout is negative")
-		}
+// checkWait refuses words that are not the numbers of WAIT, or of the end of WAITAOF.
+func checkWait(numReplicas, timeout []byte) error {
+	if _, ok := parseInt(numReplicas); !ok {
+		return errNotInteger
+	}
+	if n, ok := parseInt(timeout); !ok {
+		return errTimeout
+	} else if n < 0 {
+		return errLateTimeout
 	}
 	return nil
 }
 
 func runWait(c *conn, q *request) {
-	if err := checkCounts(q.args[1:]); err != nil {
+	if err := checkWait(q.args[1], q.args[2]); err != nil {
 		q.fail(err)
 		return
 	}
@@ -64,7 +65,7 @@ func runWait(c *conn, q *request) {
 // runWaitAOF counts what an acknowledgement proves: with durability fsync, the disks of all in-sync copies.
 func runWaitAOF(c *conn, q *request) {
 	local, ok := parseInt(q.args[1])
-	if err := checkCounts(q.args[2:]); err != nil {
+	if err := checkWait(q.args[2], q.args[3]); err != nil {
 		q.fail(err)
 		return
 	}

@@ -31,6 +31,7 @@ type Server struct {
 	paused    atomic.Pointer[pause] // nil: no CLIENT PAUSE, or one that has ended
 
 	commands atomic.Int64 // answered since the start
+	pace     atomic.Int64 // commands in the last second
 	accepted atomic.Int64
 	refused  atomic.Int64
 	nextID   atomic.Int64

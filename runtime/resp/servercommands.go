@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"os"
 	goruntime "runtime"
 	"strconv"
 	"strings"
@@ -106,27 +107,42 @@ func runInfo(c *conn, q *request) {
 
 func infoServer(c *conn, f *Facts, t *strings.Builder) {
 	up := max(c.now-f.Started, 0) / 1000
-	fmt.Fprintf(t, "redis_version:%s\r\ntroupe_version:%s\r\nredis_mode:cluster\r\nos:%s %s\r\narch_bits:%d\r\nrun_id:%s\r\nuptime_in_seconds:%d\r\nuptime_in_days:%d\r\n",
-		compatible, f.Version, goruntime.GOOS, goruntime.GOARCH, strconv.IntSize, f.NodeID, up, up/86400)
+	fmt.Fprintf(t, "redis_version:%s\r\ntroupe_version:%s\r\nredis_mode:cluster\r\nos:%s %s\r\narch_bits:%d\r\nprocess_id:%d\r\nrun_id:%s\r\ntcp_port:%d\r\nserver_time_usec:%d\r\nuptime_in_seconds:%d\r\nuptime_in_days:%d\r\n",
+		compatible, f.Version, goruntime.GOOS, goruntime.GOARCH, strconv.IntSize, os.Getpid(), f.NodeID, c.s.backend.Nodes(c.space)[0].Port, c.now*1000, up, up/86400)
 }
 
+// infoClients has no client that is blocked: no command waits for what others do.
 func infoClients(c *conn, _ *Facts, t *strings.Builder) {
 	c.s.mu.Lock()
 	n := len(c.s.conns)
 	c.s.mu.Unlock()
-	fmt.Fprintf(t, "connected_clients:%d\r\nmaxclients:%d\r\n", n, c.s.config.MaxClients)
+	fmt.Fprintf(t, "connected_clients:%d\r\nmaxclients:%d\r\nblocked_clients:0\r\ntracking_clients:0\r\n", n, c.s.config.MaxClients)
 }
 
 func infoMemory(c *conn, f *Facts, t *strings.Builder) {
 	eviction := evictionName(f)
 	held, _, _ := c.s.Held()
-	fmt.Fprintf(t, "used_memory:%d\r\nmaxmemory:%d\r\nmaxmemory_policy:%s\r\nmem_clients_normal:%d\r\n", f.UsedMemory, f.MaxMemory, eviction, held)
+	fmt.Fprintf(t, "used_memory:%d\r\nused_memory_human:%s\r\nmaxmemory:%d\r\nmaxmemory_human:%s\r\nmaxmemory_policy:%s\r\nmem_clients_normal:%d\r\n",
+		f.UsedMemory, humanBytes(f.UsedMemory), f.MaxMemory, humanBytes(f.MaxMemory), eviction, held)
 }
 
+// humanBytes writes a size as Redis does: 512B, 1.50K, 2.00M.
+func humanBytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%dB", n)
+	}
+	size, units := float64(n)/(1<<10), "KMGTPE"
+	for size >= 1<<10 {
+		size, units = size/(1<<10), units[1:]
+	}
+	return fmt.Sprintf("%.2f%c", size, units[0])
+}
+
+// infoPersistence has no save and no rewrite that are under way: logs and snapshots are written all the time.
 func infoPersistence(c *conn, f *Facts, t *strings.Builder) {
 	appendOnly, _ := c.s.durability()
-	fmt.Fprintf(t, "loading:%d\r\naof_enabled:%d\r\naof_current_size:%d\r\nrdb_last_save_time:%d\r\n",
-		btoi(f.Loading), btoi(appendOnly == "yes"), f.LogBytes, f.LastSaveUnix)
+	fmt.Fprintf(t, "loading:%d\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%d\r\naof_enabled:%d\r\naof_rewrite_in_progress:0\r\naof_current_size:%d\r\n",
+		btoi(f.Loading), f.LastSaveUnix, btoi(appendOnly == "yes"), f.LogBytes)
 }
 
 // durability says in Redis' words what the most durable keyspace does: whether it has a log, and when that is synced.
@@ -144,9 +160,9 @@ func (s *Server) durability() (appendOnly, appendSync string) {
 }
 
 func infoStats(c *conn, f *Facts, t *strings.Builder) {
-	fmt.Fprintf(t, "total_connections_received:%d\r\ntotal_commands_processed:%d\r\nrejected_connections:%d\r\nexpired_keys:%d\r\nevicted_keys:%d\r\npubsub_channels:%d\r\npubsub_patterns:%d\r\n",
-		c.s.accepted.Load(), c.s.commands.Load(), c.s.refused.Load(), f.ExpiredKeys, f.EvictedKeys,
-		len(c.s.hub.names(kindChannel, nil)), len(c.s.hub.names(kindPattern, nil)))
+	fmt.Fprintf(t, "total_connections_received:%d\r\ntotal_commands_processed:%d\r\ninstantaneous_ops_per_sec:%d\r\nrejected_connections:%d\r\nexpired_keys:%d\r\nevicted_keys:%d\r\npubsub_channels:%d\r\npubsub_patterns:%d\r\npubsubshard_channels:%d\r\n",
+		c.s.accepted.Load(), c.s.commands.Load(), c.s.pace.Load(), c.s.refused.Load(), f.ExpiredKeys, f.EvictedKeys,
+		len(c.s.hub.names(kindChannel, nil)), len(c.s.hub.names(kindPattern, nil)), len(c.s.hub.names(kindShard, nil)))
 }
 
 func infoKeyspace(_ *conn, f *Facts, t *strings.Builder) {

@@ -29,12 +29,15 @@ const (
 func (s *Server) sweep() {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
-	for {
+	for at, commands := time.Now(), int64(0); ; {
 		select {
 		case <-s.stop:
 			return
 		case <-ticker.C:
 		}
+		now, sum := time.Now(), s.commands.Load()
+		s.pace.Store(perSecond(sum-commands, now.Sub(at)))
+		at, commands = now, sum
 		all := s.snapshot()
 		for _, c := range all {
 			seen := observation{reads: c.reads.Load(), writes: c.writes.Load(), authed: c.facts.isAuthed() || s.config.Password == "", listening: c.facts.isListening()}
@@ -49,6 +52,11 @@ func (s *Server) sweep() {
 		}
 		s.relieve(all)
 	}
+}
+
+// perSecond is how many of n there were in each second. CONFIG RESETSTAT makes n negative, which is none.
+func perSecond(n int64, took time.Duration) int64 {
+	return max(n, 0) * int64(time.Second) / max(int64(took), int64(time.Millisecond))
 }
 
 type observation struct {
