@@ -14,8 +14,11 @@ import (
 //
 //	>3  +SMIGRATED  :1764088000123  *1  *3  +n1:7400  +n2:7400  +0-5460,7000
 //	                 │                       │          └ who leads them now, and which slots
-//	                 │                       └ the node that the connection is with: its client looks at no other line
+//	                 │                       └ the node that the connection is with: go-redis looks at no other line
 //	                 └ number of the notice: many connections bring the same one
+//
+// The same lines come once more with each node that is declared dead in the first place: node-redis then gives the commands that wait in
+// its connection to that node to the new primary. They waited until it asked for the map by itself, 5 s later.
 //
 // The zero value is ready. Its methods may be called concurrently.
 type moves struct {
@@ -98,18 +101,29 @@ func (c *conn) tellMoves(b *batch) {
 		return
 	}
 	c.noticed = number
-	me := &c.s.backend.Nodes(0)[0]
+	from := sources(c.s.backend.Nodes(0))
 	m := &c.s.moves
 	m.mu.Lock()
 	told := slices.Clone(m.told)
 	m.mu.Unlock()
 	out := appendInt(appendStatus(appendPush(b.out, 3, true), "SMIGRATED"), number)
-	out = appendArray(out, len(told))
-	for _, one := range told {
-		out = appendStatus(appendArray(out, 3), fmt.Sprintf("%s:%d", me.Host, me.Port))
-		out = appendStatus(appendStatus(out, one.at), one.slots)
+	out = appendArray(out, len(from)*len(told))
+	for _, source := range from {
+		for _, one := range told {
+			out = appendStatus(appendStatus(appendStatus(appendArray(out, 3), source), one.at), one.slots)
+		}
 	}
 	b.out = out
+}
+
+// sources are the nodes that a notice speaks of as those which led the slots: the ones that died, and last the one that tells it.
+func sources(nodes []Node) (all []string) {
+	for i := range nodes[1:] {
+		if n := &nodes[1+i]; n.Down && n.Port != 0 {
+			all = append(all, fmt.Sprintf("%s:%d", n.Host, n.Port))
+		}
+	}
+	return append(all, fmt.Sprintf("%s:%d", nodes[0].Host, nodes[0].Port))
 }
 
 // runMaintNotifications takes the type of endpoint that the client would like and gives it host and port as everywhere.

@@ -380,9 +380,20 @@ func TestConnectionsAreToldOfMoves(t *testing.T) {
 		t.Errorf("after the notice: %q", got)
 	}
 	c.expect("+PONG", "PING") // once
+	w.mu.Lock()
+	w.table[0].primary, w.members[2].down = 0, true
+	w.mu.Unlock()
+	w.servers[1].MapChanged()
+	want = fmt.Sprintf(">3\r\n+SMIGRATED\r\n:1001\r\n*2\r\n*3\r\n+%s\r\n+%s\r\n+0-4095\r\n*3\r\n+%s\r\n+%s\r\n+0-4095\r\n", w.addrs[2], w.addrs[0], w.addrs[1], w.addrs[0])
+	if got := c.do("PING"); got != want {
+		t.Errorf("after a death: got %q, want %q", got, want)
+	}
+	if got := c.reply(); got != "+PONG\r\n" {
+		t.Errorf("after the notice of a death: %q", got)
+	}
 	c.expect("+OK", "CLIENT", "MAINT_NOTIFICATIONS", "OFF")
 	w.mu.Lock()
-	w.table[0].primary = 0
+	w.table[0].primary = 2
 	w.mu.Unlock()
 	w.servers[1].MapChanged()
 	c.expect("+PONG", "PING")
