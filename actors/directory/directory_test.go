@@ -363,6 +363,34 @@ func TestReadsOfOtherNodes(t *testing.T) {
 	}
 }
 
+// A step of a scan ends early where keys are long, here and at another node, so that neither a message nor a turn is too long for its shard.
+func TestScanOfLongKeysIsInSteps(t *testing.T) {
+	w := newTown(t, "a", "b")
+	w.lead("b", "b", "b", "b")
+	id := shards.NewShardID(0, 0)
+	const keys, size = 40, store.MaxKey
+	for i := range keys {
+		submit(t, w.nodes["b"].shards[0], set(fmt.Sprintf("%0*d", size, i), ""))
+	}
+	for _, name := range []shards.NodeID{"a", "b"} {
+		steps, seen := 0, 0
+		for after := []byte(nil); ; {
+			got := 0
+			next, err := w.nodes[name].Scan(t.Context(), id, after, nil, 1000, func([]byte) { got++ })
+			if err != nil || got > scanBytes/size+1 {
+				t.Fatalf("from %s: %d keys of %d bytes in one step, %v", name, got, size, err)
+			}
+			seen, steps = seen+got, steps+1
+			if after = next; next == nil {
+				break
+			}
+		}
+		if seen != keys || steps != 3 {
+			t.Errorf("from %s: %d keys in %d steps", name, seen, steps)
+		}
+	}
+}
+
 func TestViewsThatNobodyAsksForEnd(t *testing.T) {
 	w := newTown(t, "a", "b")
 	w.lead("b", "b", "b", "b")

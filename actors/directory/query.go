@@ -48,6 +48,7 @@ const (
 	maxLimit  = 1 << 20 // keys
 	pageBytes = 512 << 10
 	pageKeys  = 4096
+	scanBytes = 1 << 20 // of keys, in one step of a scan: they are looked at in the shard's turn
 )
 
 const queryParts = 11

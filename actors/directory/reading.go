@@ -17,8 +17,8 @@ import (
 // a call of transport.KindRead, and again while there is none that answers.
 
 // Scan visits up to limit keys of a shard that start with prefix and sort after after (nil: from the start), in order,
-// without those that have expired, and returns the last key looked at, or nil at the shard's end. A key is valid only
-// inside visit, which may run in the shard's turn.
+// without those that have expired, and returns the last key looked at, or nil at the shard's end. It visits fewer where they
+// are long: some scanBytes. A key is valid only inside visit, which may run in the shard's turn.
 func (d *Directory) Scan(ctx context.Context, id shards.ShardID, after, prefix []byte, limit int, visit func(key []byte)) (next []byte, err error) {
 	q := query{op: opScan, shard: id, after: after, low: prefix, limit: limit}
 	err = d.ask(ctx, &q, func(s *shard.Shard) error {
@@ -153,9 +153,11 @@ func (d *Directory) call(ctx context.Context, to shards.NodeID, q *query) (a *an
 }
 
 func (q *query) scan(st *store.Store, now int64, visit func(key []byte)) []byte {
+	size := 0
 	return bytes.Clone(st.Scan(now, q.after, q.low, q.limit, func(key []byte, _ radix.Item) bool {
 		visit(key)
-		return true
+		size += len(key)
+		return size < scanBytes
 	}))
 }
 

@@ -24,8 +24,8 @@ type Backend interface {
 	Do(ctx context.Context, keyspace int, calls []*Call)
 
 	// Scan visits up to limit keys of one shard (by its index) that start with prefix and sort after after (nil: from the
-	// start), in key order, without those that have expired. It returns the last key looked at, in a buffer of its own, or
-	// nil at the shard's end. visit runs inside the shard's turn: key is valid only there.
+	// start), in key order, without those that have expired. It may stop before limit. It returns the last key looked at, in a
+	// buffer of its own, or nil at the shard's end. visit runs inside the shard's turn: key is valid only there.
 	Scan(ctx context.Context, keyspace, shard int, after, prefix []byte, limit int, visit func(key []byte)) (next []byte, err error)
 
 	// Count is the number of keys in the slots first to last.

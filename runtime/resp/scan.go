@@ -10,8 +10,12 @@ type scanOptions struct {
 	other   bool // TYPE asks for something else than strings
 }
 
-// maxScanCount bounds COUNT, so that one step holds no shard for long.
-const maxScanCount = 10000
+// maxScanCount bounds COUNT, so that one step holds no shard for long, and maxScanBytes the keys that one step replies with, nearly: a
+// step may end with any number of keys.
+const (
+	maxScanCount = 10000
+	maxScanBytes = 1 << 20
+)
 
 func parseScan(words [][]byte) (o scanOptions, err error) {
 	o.count = 10
@@ -64,9 +68,10 @@ func runScan(c *conn, q *request) {
 	}
 	var items []byte
 	n := 0
-	next, err := c.walk(shard, after, o, func(key []byte) {
+	next, err := c.walk(shard, after, o, func(key []byte) (more bool) {
 		items = appendBulk(items, key)
 		n++
+		return len(items) < maxScanBytes
 	})
 	if err != nil {
 		q.fail(err)
@@ -78,10 +83,12 @@ func runScan(c *conn, q *request) {
 	q.out = append(q.out, items...)
 }
 
-// walk looks at up to o.count keys from a position on and gives the number of the position behind them; 0 is the end.
-func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byte)) (uint64, error) {
+// walk looks at up to o.count keys from a position on and gives the number of the position behind them; 0 is the end. When visit wants
+// no more it still gets those of the same step of the backend.
+func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byte) (more bool)) (uint64, error) {
 	keyspace := &c.s.backend.Keyspaces()[c.space]
 	total := keyspace.Shards
+	more := true
 	for left := o.count; shard < total; shard, after = shard+1, nil {
 		if !c.looksAt(keyspace, shard) {
 			continue
@@ -89,7 +96,7 @@ func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byt
 		next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, o.prefix, left, func(key []byte) {
 			left--
 			if !o.other && (o.pattern == nil || match(o.pattern, key)) {
-				visit(key)
+				more = visit(key)
 			}
 		})
 		if err != nil {
@@ -98,7 +105,7 @@ func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byt
 		if next != nil {
 			return c.s.cursors.remember(c.space, shard, next), nil
 		}
-		if left <= 0 && shard+1 < total {
+		if (left <= 0 || !more) && shard+1 < total {
 			return c.s.cursors.remember(c.space, shard+1, nil), nil
 		}
 	}

@@ -48,6 +48,31 @@ func TestPipelineOfTenThousandKeepsOrder(t *testing.T) {
 	}
 }
 
+// Of long keys a step gives fewer than COUNT, so that no reply is much longer than maxScanBytes.
+func TestScanOfLongKeysIsShort(t *testing.T) {
+	b := newLocalBackend(16, "default")
+	_, addr := startServer(t, b, Config{})
+	c := dial(t, addr)
+	const keys, size = 64, 60000
+	for i := range keys {
+		c.expect("+OK", "SET", fmt.Sprintf("%0*d", size, i), "")
+	}
+	seen := 0
+	for cursor := "0"; ; {
+		reply := c.do("SCAN", cursor, "COUNT", "10000")
+		if n := len(reply); n > maxScanBytes+16*size {
+			t.Fatalf("%d bytes in one step", n)
+		}
+		seen += strings.Count(reply, "$60000\r\n")
+		if cursor = strings.Split(reply, "\r\n")[2]; cursor == "0" {
+			break
+		}
+	}
+	if seen != keys {
+		t.Errorf("%d keys, want %d", seen, keys)
+	}
+}
+
 func TestScanReturnsEveryKeyThatStays(t *testing.T) {
 	_, addr := startServer(t, newLocalBackend(16, "default"), Config{Limits: Limits{MaxCursors: 4}})
 	c, other := dial(t, addr), dial(t, addr)
