@@ -16,7 +16,7 @@ type command struct {
 	name    string // lower case; a subcommand's is "container|name"
 	arity   int    // number of arguments with the name; -n: at least n
 	flags   flags
-	first   int // place of the first key; 0: no keys
+	first   int // place of the first key, or shard channel; 0: there is none
 	final   int // place of the last key; -1: the last argument, -2: the one before it; 0: the argument before the first says how many there are
 	step    int // from key to key
 	group   string

@@ -92,7 +92,9 @@ func runGetKeys(_ *conn, q *request) {
 		return
 	}
 	var keys []string
-	cmd.keys(args, func(i int) { keys = append(keys, string(args[i])) })
+	if !cmd.channels() {
+		cmd.keys(args, func(i int) { keys = append(keys, string(args[i])) })
+	}
 	if len(keys) == 0 {
 		q.fail(replyError("ERR The command has no key arguments"))
 		return

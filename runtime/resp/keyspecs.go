@@ -1,6 +1,9 @@
 package resp
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // uses are what commands do with their keys, in Redis' words: RO, RW, OW or RM (keeps, changes, replaces or removes what the
 // server has under them) and what the client gets of the value or does to it. A command with two treats its second key
@@ -15,7 +18,11 @@ var uses = map[string][]string{
 	"set": {"RW access update variable_flags"}, "getset": {"RW access update"}, "getex": {"RW access update"},
 	"incr": {"RW access update"}, "decr": {"RW access update"}, "incrby": {"RW access update"}, "decrby": {"RW access update"},
 	"incrbyfloat": {"RW access update"},
+	"spublish":    {notKey}, "ssubscribe": {notKey}, "sunsubscribe": {notKey},
 }
+
+// notKey is the use of a channel: its slot tells a client where to send the command, and nothing is under it.
+const notKey = "not_key"
 
 // keyUses are the uses of a command's keys, one for each key specification.
 func (cmd *command) keyUses() []string {
@@ -29,6 +36,9 @@ func (cmd *command) keyUses() []string {
 	}
 	return []string{"RO access"}
 }
+
+// channels says that what stands where other commands have their keys is none.
+func (cmd *command) channels() bool { return slices.Contains(cmd.keyUses(), notKey) }
 
 // counted says that an argument tells how many keys there are.
 func (cmd *command) counted() bool { return cmd.first > 0 && cmd.final == 0 }

@@ -67,3 +67,16 @@ func TestKeySpecsAreThoseOfRedis(t *testing.T) {
 		}
 	}
 }
+
+// Clients of a cluster find the node for a shard channel by the place that COMMAND gives.
+func TestShardChannelsHaveAPlace(t *testing.T) {
+	_, addr := startServer(t, newLocalBackend(16, "default"), Config{})
+	c := dial(t, addr)
+	for name, want := range map[string]string{"spublish": ":1\r\n:1\r\n:1\r\n", "ssubscribe": ":1\r\n:-1\r\n:1\r\n", "sunsubscribe": ":1\r\n:-1\r\n:1\r\n"} {
+		info := elements(elements(c.do("COMMAND", "INFO", name))[0])
+		if got := strings.Join(info[3:6], ""); got != want {
+			t.Errorf("%s: places %q, want %q", name, got, want)
+		}
+		c.expect("-ERR The command has no key arguments", "COMMAND", "GETKEYS", name, "channel", "message")
+	}
+}

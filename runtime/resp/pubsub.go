@@ -11,12 +11,12 @@ const flagsSubscribe = flagPubSub | flagLoading | flagStale | flagBarrier | flag
 var pubsubRows = []command{
 	{name: "subscribe", arity: -2, flags: flagsSubscribe, group: "pubsub", since: "2.0.0", summary: "Listens for messages published to channels.", syntax: "channel [channel ...]", run: subscribeTo(kindChannel)},
 	{name: "psubscribe", arity: -2, flags: flagsSubscribe, group: "pubsub", since: "2.0.0", summary: "Listens for messages published to channels that match one or more patterns.", syntax: "pattern [pattern ...]", run: subscribeTo(kindPattern)},
-	{name: "ssubscribe", arity: -2, flags: flagsSubscribe, group: "pubsub", since: "7.0.0", summary: "Listens for messages published to shard channels.", syntax: "shardchannel [shardchannel ...]", run: subscribeTo(kindShard)},
+	{name: "ssubscribe", arity: -2, flags: flagsSubscribe, first: 1, final: -1, step: 1, group: "pubsub", since: "7.0.0", summary: "Listens for messages published to shard channels.", syntax: "shardchannel [shardchannel ...]", run: subscribeTo(kindShard)},
 	{name: "unsubscribe", arity: -1, flags: flagsSubscribe, group: "pubsub", since: "2.0.0", summary: "Stops listening to messages posted to channels.", syntax: "[channel [channel ...]]", run: unsubscribeFrom(kindChannel)},
 	{name: "punsubscribe", arity: -1, flags: flagsSubscribe, group: "pubsub", since: "2.0.0", summary: "Stops listening to messages published to channels that match one or more patterns.", syntax: "[pattern [pattern ...]]", run: unsubscribeFrom(kindPattern)},
-	{name: "sunsubscribe", arity: -1, flags: flagsSubscribe, group: "pubsub", since: "7.0.0", summary: "Stops listening to messages posted to shard channels.", syntax: "[shardchannel [shardchannel ...]]", run: unsubscribeFrom(kindShard)},
+	{name: "sunsubscribe", arity: -1, flags: flagsSubscribe, first: 1, final: -1, step: 1, group: "pubsub", since: "7.0.0", summary: "Stops listening to messages posted to shard channels.", syntax: "[shardchannel [shardchannel ...]]", run: unsubscribeFrom(kindShard)},
 	{name: "publish", arity: 3, flags: flagPubSub | flagLoading | flagStale | flagFast | flagBarrier, group: "pubsub", since: "2.0.0", summary: "Posts a message to a channel.", syntax: "channel message", run: publishTo(kindChannel)},
-	{name: "spublish", arity: 3, flags: flagPubSub | flagLoading | flagStale | flagFast | flagBarrier, group: "pubsub", since: "7.0.0", summary: "Post a message to a shard channel", syntax: "shardchannel message", run: publishTo(kindShard)},
+	{name: "spublish", arity: 3, flags: flagPubSub | flagLoading | flagStale | flagFast | flagBarrier, first: 1, final: 1, step: 1, group: "pubsub", since: "7.0.0", summary: "Post a message to a shard channel", syntax: "shardchannel message", run: publishTo(kindShard)},
 	{name: "pubsub", arity: -2, flags: flagPubSub | flagLoading | flagStale, group: "pubsub", since: "2.8.0", summary: "A container for Pub/Sub commands.", run: runArity,
 		subs: []*command{
 			{name: "pubsub|channels", arity: -2, flags: flagPubSub | flagLoading | flagStale, since: "2.8.0", summary: "Returns the active channels.", syntax: "[pattern]", run: listChannels(kindChannel)},
