@@ -1,6 +1,9 @@
 package resp
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // scanOptions are the words after SCAN cursor.
 type scanOptions struct {
@@ -83,6 +86,38 @@ func runScan(c *conn, q *request) {
 	q.out = append(q.out, items...)
 }
 
+// sieve gives the keys that match a pattern (nil: all) to visit, in order. The keys that come when comparing may have taken long wait
+// until the shard's turn is over, in which others want to be served: a long key with a bad pattern takes a third of a second.
+type sieve struct {
+	pattern []byte
+	visit   func(key []byte)
+	steps   int // that comparing has taken at most
+	late    [][]byte
+}
+
+// maxTurnSteps are compared within a turn: some 50 ms where patterns are as bad as can be.
+const maxTurnSteps = 1 << 24
+
+// take looks at one key of the turn.
+func (s *sieve) take(key []byte) {
+	if s.steps += len(s.pattern) * len(key); s.steps > maxTurnSteps {
+		s.late = append(s.late, bytes.Clone(key))
+		return
+	}
+	if s.pattern == nil || match(s.pattern, key) {
+		s.visit(key)
+	}
+}
+
+// rest looks at those that wait.
+func (s *sieve) rest() {
+	for _, key := range s.late {
+		if match(s.pattern, key) {
+			s.visit(key)
+		}
+	}
+}
+
 // walk looks at up to o.count keys from a position on and gives the number of the position behind them; 0 is the end. When visit wants
 // no more it still gets those of the same step of the backend.
 func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byte) (more bool)) (uint64, error) {
@@ -93,12 +128,14 @@ func (c *conn) walk(shard int, after []byte, o scanOptions, visit func(key []byt
 		if !c.looksAt(keyspace, shard) {
 			continue
 		}
+		found := sieve{pattern: o.pattern, visit: func(key []byte) { more = visit(key) }}
 		next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, o.prefix, left, func(key []byte) {
 			left--
-			if !o.other && (o.pattern == nil || match(o.pattern, key)) {
-				more = visit(key)
+			if !o.other {
+				found.take(key)
 			}
 		})
+		found.rest()
 		if err != nil {
 			return 0, err
 		}
@@ -128,12 +165,12 @@ func runKeys(c *conn, q *request) {
 			continue
 		}
 		for after := []byte(nil); ; {
-			next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, prefix, 1000, func(key []byte) {
-				if match(pattern, key) {
-					items = appendBulk(items, key)
-					n++
-				}
-			})
+			found := sieve{pattern: pattern, visit: func(key []byte) {
+				items = appendBulk(items, key)
+				n++
+			}}
+			next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, prefix, 1000, found.take)
+			found.rest()
 			grown := int64(len(items))
 			switch {
 			case err != nil:

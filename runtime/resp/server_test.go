@@ -48,6 +48,26 @@ func TestPipelineOfTenThousandKeepsOrder(t *testing.T) {
 	}
 }
 
+// Long keys are compared with a long pattern when the shard's turn is over.
+func TestSieveLeavesWhatTakesLong(t *testing.T) {
+	var got []string
+	found := sieve{pattern: []byte("*" + strings.Repeat("a", 1000)), visit: func(key []byte) { got = append(got, string(key[:1])) }}
+	buffer := []byte(strings.Repeat("a", 10000))
+	for i := range 4 { // the second goes beyond what a turn may take
+		buffer[0] = byte('0' + i)
+		found.take(buffer)
+		if want := min(i+1, 1); len(got) != want {
+			t.Errorf("%d keys found in the turn, want %d", len(got), want)
+		}
+	}
+	found.take([]byte("short"))
+	buffer[0] = 'x'
+	found.rest()
+	if strings.Join(got, "") != "0123" {
+		t.Errorf("found %q", got)
+	}
+}
+
 // Of long keys a step gives fewer than COUNT, so that no reply is much longer than maxScanBytes.
 func TestScanOfLongKeysIsShort(t *testing.T) {
 	b := newLocalBackend(16, "default")
