@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// line describes one client as CLIENT LIST does. cmd is what it does, or did last.
+// line describes one client as CLIENT LIST does. cmd is what it does, or did last. Of sizes tot-mem alone is told: all that the client
+// holds beyond what is free. The others are there since clients want them to be, as redis-py does.
 func (c *conn) line(now time.Time, cmd *command) string {
 	multi := c.queued.Load() - 1
 	f := &c.facts
@@ -29,9 +30,9 @@ func (c *conn) line(now time.Time, cmd *command) string {
 	if cmd != nil {
 		name = cmd.name
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=0 name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		c.id, f.remote, f.local, f.name, int64(now.Sub(f.since).Seconds()), c.idle.Load(), flags, f.space,
-		f.listens[kindChannel], f.listens[kindPattern], f.listens[kindShard], multi, name, 2+btoi(f.v3), f.library, f.version)
+		f.listens[kindChannel], f.listens[kindPattern], f.listens[kindShard], multi, c.account.held.Load(), name, 2+btoi(f.v3), f.library, f.version)
 }
 
 func runClientInfo(c *conn, q *request) { q.out = appendText(q.out, c.line(time.Now(), q.cmd), q.v3) }

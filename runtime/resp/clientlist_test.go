@@ -22,10 +22,10 @@ func TestClientsAreListedByWhatTheyDo(t *testing.T) {
 	plain.do("NOSUCH")
 	list := func(words ...string) string { return operator.do(append([]string{"CLIENT", "LIST"}, words...)...) }
 	want := map[int]string{
-		1: "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=client|list user=default redir=-1 resp=2",
-		2: "flags=P db=0 sub=1 psub=1 ssub=1 multi=-1 cmd=subscribe user=default redir=-1 resp=3",
-		3: "flags=xr db=0 sub=0 psub=0 ssub=0 multi=1 cmd=get user=default redir=-1 resp=2",
-		4: "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=NULL user=default redir=-1 resp=2",
+		1: "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|list user=default redir=-1 resp=2",
+		2: "flags=P db=0 sub=1 psub=1 ssub=1 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=subscribe user=default redir=-1 resp=3",
+		3: "flags=xr db=0 sub=0 psub=0 ssub=0 multi=1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=get user=default redir=-1 resp=2",
+		4: "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=default redir=-1 resp=2",
 	}
 	told := func() string { // a turn's end may come a moment after its reply
 		text := list()
