@@ -61,7 +61,7 @@ func (a api) describe(k *keyspace, s *shard.Shard) admin.Shard {
 	out := admin.Shard{
 		ID: s.ID(), Keyspace: k.Name, Node: a.node.id.Node, Copy: st.Copy, Primary: s.Leads(), State: admin.ShardStarted,
 		Reason: st.Reason, Term: st.Term, Applied: st.Applied, Rolling: st.Rolling, Keys: st.Keys, Bytes: st.Memory, LogBytes: st.LogBytes,
-		Durability: k.Durability, Last: st.End.Seq, LastTerm: st.End.Term,
+		Durability: k.Durability, Last: st.End.Seq, LastTerm: st.End.Term, Unnoted: st.Copy != st.Held,
 	}
 	row := a.node.state().Shard(s.ID())
 	if row == nil {

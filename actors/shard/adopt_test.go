@@ -126,8 +126,14 @@ func TestRecordOfACopy(t *testing.T) {
 		if again, err := Holding(s.log, s.ID()); err != nil || again != held {
 			t.Errorf("%d, %v", again, err)
 		}
+		if st := s.Stats(); st.Held != held || st.Copy != held {
+			t.Errorf("it tells of copy %d, noted as %d", st.Copy, st.Held)
+		}
 		disk := w.kill("n2")
 		w.revive("n2", disk, false)
+		if st := w.house("n2").shards[0].Stats(); st.Held != held {
+			t.Errorf("after the restart it is noted as %d", st.Held)
+		}
 		if end := w.house("n2").shards[0].part.core.End(); end != base {
 			t.Errorf("after the restart its log ends at %v", end)
 		}

@@ -69,6 +69,7 @@ type Stats struct {
 	Reason    string // why not available
 
 	Copy     shards.CopyID    // in a cluster: what the table calls this copy; 0 if it does not list it
+	Held     shards.CopyID    // likewise: which one this node's own record names; a moment later than Copy
 	Term     shards.Term      // likewise
 	Rolling  uint64           // the hash over everything up to Applied
 	Replica  replica.Status   // in a cluster, as far as the core has been told: see Solo
@@ -99,7 +100,7 @@ func (s *Shard) Stats() Stats {
 	}
 	st.Rolling = s.store.Rolling()
 	if p := s.part; p != nil {
-		st.Copy, st.Term, st.Replica, st.End, st.Solo = p.self, p.core.Term(), p.core.Status(), p.core.End(), p.solo
+		st.Copy, st.Held, st.Term, st.Replica, st.End, st.Solo = p.self, p.held, p.core.Term(), p.core.Status(), p.core.End(), p.solo
 		if p.solo {
 			st.End = replica.Position{Term: p.core.Term(), Seq: s.store.Applied()}
 		}

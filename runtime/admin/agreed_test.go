@@ -144,7 +144,7 @@ func (a *agreed) View(ctx context.Context, node shards.NodeID, copies bool) (Vie
 	}
 	for _, r := range a.state.Shards {
 		if c := r.CopyOn(node); c != nil {
-			v.Copies = append(v.Copies, Shard{ID: r.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7, Last: 42, LastTerm: r.Term})
+			v.Copies = append(v.Copies, Shard{ID: r.ID, Copy: c.ID, Keys: 10 + int64(r.ID), Bytes: 2048, Applied: 42, Rolling: 0xabc, LogBytes: 7, Last: 42, LastTerm: r.Term})
 		}
 		if p := r.PrimaryCopy(); p != nil && p.Node == node { // who sends knows how much
 			for _, c := range r.Copies {

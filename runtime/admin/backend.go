@@ -123,6 +123,7 @@ type Shard struct {
 	Told       bool         // its node has said so itself
 	Last       shards.SeqNo // in a cluster: the operation that its log ends with, applied or not …
 	LastTerm   shards.Term  // … and whose reign wrote it
+	Unnoted    bool         // the record of its node does not name it under this number yet
 	Keys       int64
 	Bytes      int64 // of memory
 	LogBytes   int64 // of its records in the log: about what a restart would replay

@@ -85,6 +85,9 @@ func (s *Server) reroute(x *exchange, q *query) error {
 	if err != nil {
 		return err
 	}
+	if err := takenUp(x.r.Context(), c, &r); err != nil {
+		return err
+	}
 	result, err := c.Reroute(x.r.Context(), r)
 	if err != nil {
 		return err
