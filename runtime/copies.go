@@ -31,6 +31,7 @@ type copies struct {
 	wake  chan struct{}
 	first chan error // holds how the first comparison ended
 
+	loose  []shards.KeyspaceID          // as the node's record has it
 	told   map[shards.ShardID]told      // what each copy was told last
 	buried map[shards.ShardID]time.Time // copies that the table does not list, and since when
 
@@ -62,7 +63,7 @@ const tombstone = 10 * time.Second
 func newCopies(n *Node) (*copies, error) {
 	c := &copies{
 		node: n, wake: make(chan struct{}, 1), first: make(chan error, 1), report: make(chan struct{}, 1),
-		told: map[shards.ShardID]told{}, buried: map[shards.ShardID]time.Time{}, given: map[shards.ShardID]shards.CopyID{},
+		loose: n.loose, told: map[shards.ShardID]told{}, buried: map[shards.ShardID]time.Time{}, given: map[shards.ShardID]shards.CopyID{},
 	}
 	c.proposing, c.stop = context.WithCancel(context.Background())
 	var err error
@@ -124,7 +125,9 @@ func (c *copies) compare(ctx context.Context, state *cluster.State) error {
 	if state.Cluster == "" {
 		return nil
 	}
-	c.node.learn(state)
+	if err := c.node.learn(state); err != nil {
+		return err
+	}
 	c.pace(state)
 	c.clearAway(state)
 	made, err := c.make(ctx, state)

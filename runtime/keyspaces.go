@@ -85,7 +85,7 @@ func (n *Node) numbered(id shards.KeyspaceID) (*keyspace, error) {
 }
 
 // learn makes the keyspaces of a cluster state known here, and their settings. A keyspace never goes.
-func (n *Node) learn(state *cluster.State) {
+func (n *Node) learn(state *cluster.State) error {
 	known := n.catalog.Load()
 	next := &catalog{numbered: append([]*keyspace(nil), known.numbered...)}
 	for i := range state.Keyspaces {
@@ -102,7 +102,11 @@ func (n *Node) learn(state *cluster.State) {
 		next.ordered = append(next.ordered, next.numbered[k.ID])
 		next.settings = append(next.settings, k)
 	}
+	if err := n.noteLoose(next); err != nil {
+		return err
+	}
 	n.catalog.Store(next)
+	return nil
 }
 
 // knows says whether these keyspaces have been learnt, with their settings.

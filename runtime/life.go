@@ -179,7 +179,7 @@ func (l *life) enter() error {
 		return err
 	}
 	group, err := metadata.Start(metadata.Config{
-		Self: self, Clean: l.clean, Awake: l.awake, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
+		Self: self, Clean: l.clean, Awake: l.awake, Loose: n.loose, Log: n.groupLog, Wire: l.wire, Bootstrap: bootstrap,
 		Initial: n.config.Initial, Join: n.seeds, MustJoin: n.config.PeersFile != "", Adopt: l.belong, Connect: l.connect, Alive: l.alive,
 		Tick: n.config.Tick, HeartbeatTicks: int(n.config.Heartbeat / n.config.Tick), ElectionTicks: int(n.config.Election / n.config.Tick),
 		Logger: n.config.Logger, Fatal: n.fail,

@@ -30,8 +30,9 @@ import (
 // Node is a running Troupe node. Its methods may be called concurrently.
 type Node struct {
 	config  Config
-	id      identity // Node never changes; the rest belongs to Start, then to the life that begins or ends
-	clean   bool     // the life before ended with everything on disk
+	id      identity            // Node never changes; the rest belongs to Start, then to the life that begins or ends
+	clean   bool                // the life before ended with everything on disk
+	loose   []shards.KeyspaceID // what it wrote with interval
 	started time.Time
 
 	inherited atomic.Pointer[[]shards.Keyspace] // id.Keyspaces, for those who make copies
@@ -191,6 +192,9 @@ func (n *Node) openFolder() (err error) {
 		return fmt.Errorf("data folder %s: snapshots: %w", n.config.Data, err)
 	}
 	if n.id, n.clean, err = loadIdentity(n.log, &n.config); err != nil {
+		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
+	}
+	if n.loose, err = readLoose(n.log); err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}
 	if len(n.id.Keyspaces) > 0 {

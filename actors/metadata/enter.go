@@ -195,7 +195,15 @@ func (g *Group) stand(ctx context.Context) error {
 
 // rejoin is what tells the group of this node's present life.
 func (g *Group) rejoin() *cluster.Command {
-	return &cluster.Command{Join: &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}}
+	join := &cluster.Join{Member: g.config.Self, Clean: g.config.Clean, Awake: g.config.Awake}
+	c := &cluster.Command{Join: join}
+	if state := g.State(); !join.Clean && !join.Awake && state.Member(join.Member.ID) != nil { // else nothing is counted on, or all is
+		join.Loose = g.config.Loose
+		if state.Readable(c) != nil {
+			join.Loose = nil
+		}
+	}
+	return c
 }
 
 // gather forms a cluster of the initial list, or finds the one that it has formed.

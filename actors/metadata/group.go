@@ -33,6 +33,9 @@ type Config struct {
 	Log   *NodeLog
 	Wire  Wire
 
+	// Loose are the keyspaces, ascending, that its last life wrote with durability interval. Needed only if that was not Clean.
+	Loose []shards.KeyspaceID
+
 	// Bootstrap is the first command of a cluster that this node founds, without Member. Its Cluster is this node's own idea
 	// of an id, used only if it founds.
 	Bootstrap cluster.Bootstrap

@@ -70,6 +70,7 @@ type house struct {
 	join    func() []string
 	alive   func(shards.NodeID) bool
 	every   uint64 // entries between snapshots
+	loose   []shards.KeyspaceID
 	address string // where it listens; default: as it is named
 	ignores string // of this node the group's messages do not reach it; calls do
 
@@ -155,7 +156,7 @@ func (h *house) begin() error {
 		t.Fatal(err)
 	}
 	h.group, err = Start(Config{
-		Self: h.member(), Log: log, Wire: h.wire, Initial: h.initial, Join: h.join, MustJoin: h.join != nil, Alive: h.alive, SnapshotEntries: h.every,
+		Self: h.member(), Loose: h.loose, Log: log, Wire: h.wire, Initial: h.initial, Join: h.join, MustJoin: h.join != nil, Alive: h.alive, SnapshotEntries: h.every,
 		Bootstrap: cluster.Bootstrap{Cluster: fmt.Sprintf("%040x", h.number)},
 		Adopt:     func(id string) error { h.wire.SetCluster(id); return nil },
 		Connect:   func(list []transport.Address) { h.wire.SetPeers(list) },

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // older is a member of a release that reads the first format alone.
@@ -132,5 +135,33 @@ func TestAnEntryOfANewerRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Campaign()
+	}
+}
+
+// What a node's last life wrote with interval it says when it comes back, unless an older member could not read that. A stranger has nothing to say.
+func TestLooseIsSaidToThoseWhoReadIt(t *testing.T) {
+	for _, mixed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newTown(t)
+			h := n.build("n1")
+			h.loose = []shards.KeyspaceID{0, 3}
+			h.start()
+			h.waitJoined()
+			if mixed {
+				if outcome, err := h.group.Propose(t.Context(), older(2)); err != nil || outcome.Err != nil {
+					t.Fatal(err, outcome.Err)
+				}
+			}
+			h.stop()
+			h.start()
+			h.waitJoined()
+			h.silence()
+			if said := slices.Contains(formats(t, h.group.config.Log), cluster.FormatLoose); said == mixed {
+				t.Errorf("with an older member %v: it is said: %v", mixed, said)
+			}
+			h.close()
+			h.start()
+			h.waitJoined()
+		})
 	}
 }

@@ -31,15 +31,16 @@ import (
 // Format is the newest version of these encodings, and what a member says that it reads. It is raised when they change, and
 // never lowered.
 const (
-	Format         = 9
-	FormatPolicies = 2 // the first with modules and policies
-	FormatHistory  = 3 // the first with a history of drains and settings
-	FormatKinds    = 4 // the first with kinds of actors
-	FormatBudget   = 5 // the first that counts relocations for balance
-	FormatMoves    = 6 // the first with moves of copies in the history of drains
-	FormatStrikes  = 7 // the first that counts how often modules have failed
-	FormatIf       = 8 // the first whose activations say what they are to follow
-	FormatAfter    = 9 // the first whose changes of keyspaces do
+	Format         = 10
+	FormatPolicies = 2  // the first with modules and policies
+	FormatHistory  = 3  // the first with a history of drains and settings
+	FormatKinds    = 4  // the first with kinds of actors
+	FormatBudget   = 5  // the first that counts relocations for balance
+	FormatMoves    = 6  // the first with moves of copies in the history of drains
+	FormatStrikes  = 7  // the first that counts how often modules have failed
+	FormatIf       = 8  // the first whose activations say what they are to follow
+	FormatAfter    = 9  // the first whose changes of keyspaces do
+	FormatLoose    = 10 // the first whose joins say what their last life wrote otherwise
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

@@ -1,6 +1,10 @@
 package cluster
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/troupe-actors/troupe/shards"
+)
 
 // change is one kind of command. Its place in changesOf is its number on disk: never reorder, only append.
 type change struct {
@@ -66,6 +70,8 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
+	case c.Join != nil && len(c.Join.Loose) > 0:
+		return FormatLoose
 	case c.Keyspace != nil && c.Keyspace.After != nil:
 		return FormatAfter
 	case c.Activate != nil && c.Activate.If != nil:
@@ -124,11 +130,24 @@ func (c *codec) bootstrap(b *Bootstrap) {
 }
 
 func (c *codec) join(j *Join) {
-	c.fields(3)
+	fields := joinFields
+	if len(j.Loose) == 0 {
+		fields = joinFieldsOne
+	}
+	fields = c.eitherFields(fields, joinFieldsOne, joinFields)
 	c.member(&j.Member)
 	c.bool(&j.Clean)
 	c.bool(&j.Awake)
+	if fields == joinFields {
+		list(c, &j.Loose, func(c *codec, id *shards.KeyspaceID) { number(c, id) })
+	}
 }
+
+// Fields of a join in format 1, and in FormatLoose.
+const (
+	joinFieldsOne = 3
+	joinFields    = 4
+)
 
 func (c *codec) reroute(r *Reroute) {
 	fields := rerouteFields

@@ -62,7 +62,7 @@ type Bootstrap struct {
 // until a reroute promotes a copy, perhaps the same one.
 //
 // What it kept keeps its place: all of it if Awake; else of a keyspace of durability fsync always; of interval if Clean; of
-// memory never.
+// memory never. A keyspace that is Loose is one of interval here, whatever it is by now.
 // A copy that lost its data leaves the in-sync set if another copy is in it, and is recovered under a new id. The last in-sync
 // copy stays: of interval with what its disk has, of memory Fresh under a new id, since its writes are gone everywhere. A
 // copy that was not in sync and is not kept gets a new id too: nobody may count on what it once acknowledged.
@@ -70,6 +70,10 @@ type Join struct {
 	Member Member
 	Clean  bool // its last life ended with everything on disk
 	Awake  bool // the process of its last life goes on, with everything in memory: the cluster had taken it for dead
+
+	// Loose are the keyspaces, ascending, that its last life wrote with interval: another durability counts from the next start on. Of
+	// FormatLoose, and nil, whichever, while a member reads less.
+	Loose []shards.KeyspaceID
 }
 
 // Reroute carries out a plan of the placement leader, all of it in one step: a row whose Version, as it was before the

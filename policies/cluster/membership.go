@@ -88,6 +88,11 @@ func (d *draft) join(j *Join) error {
 	if err := m.validate(); err != nil {
 		return err
 	}
+	for i, id := range j.Loose {
+		if i > 0 && id <= j.Loose[i-1] {
+			return refuse(WhyInvalid, "the keyspaces of a join ascend, each once; %d does not", id)
+		}
+	}
 	if err := d.NameFree(m.ID, m.Name); err != nil {
 		return err
 	}
@@ -160,7 +165,7 @@ func (d *draft) revive(m *Member, j *Join) {
 		if d.Shards[i].CopyOn(m.ID) == nil {
 			continue
 		}
-		durability := d.Keyspace(d.Shards[i].ID.Keyspace()).Durability
+		durability := j.wrote(d.Keyspace(d.Shards[i].ID.Keyspace()))
 		kept := j.Awake || durability == shards.DurabilityFsync || durability == shards.DurabilityInterval && j.Clean
 		mustEdit(d.edit(i, func(r *row) error {
 			at := r.on(m.ID)
@@ -180,6 +185,14 @@ func (d *draft) revive(m *Member, j *Join) {
 			return nil
 		}))
 	}
+}
+
+// wrote is the durability that the last life went by.
+func (j *Join) wrote(k *Keyspace) shards.Durability {
+	if k.Durability == shards.DurabilityFsync && slices.Contains(j.Loose, k.ID) {
+		return shards.DurabilityInterval
+	}
+	return k.Durability
 }
 
 // mustEdit is for edits that refuse nothing.

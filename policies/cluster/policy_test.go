@@ -82,6 +82,7 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{Activate: &ActivatePolicy{Name: "spot", Version: 1, If: &PolicyUse{1, `{"a":1}`}}}, FormatIf},
 		{&Command{Keyspace: &KeyspaceChange{Keyspace: shards.Keyspace{Name: "a", Shards: 1}, After: new(uint64(0))}}, FormatAfter},
 		{&Command{Keyspace: &KeyspaceChange{Keyspace: shards.Keyspace{Name: "a", Shards: 1}, After: new(uint64(300))}}, FormatAfter},
+		{&Command{Join: &Join{Loose: []shards.KeyspaceID{0, 300}}}, FormatLoose},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {

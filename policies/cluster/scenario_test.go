@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios print into t
 // last part anew: the diff is the review.
 //
 //	cluster N1                                           bootstrap
-//	join N2 [epoch=E] [+clean] [+awake] [roles=R]                 a member, or its next life
+//	join N2 [epoch=E] [+clean] [+awake] [roles=R] [loose=K,…]     a member, or its next life
 //	keyspace NAME [shards=N] [replicas=N] [durability=D]
 //	down N1 N2 [epoch=E]                                 declare members dead, in one reroute
 //	move SHARD KIND [cN] [on=N] [for=cN]; KIND …         moves of one row; +stale plans them on an older version
@@ -134,6 +134,16 @@ func (p *player) cut(text string) line {
 	return l
 }
 
+// keyspaces are the numbers of some, by name.
+func (l line) keyspaces(names string) (ids []shards.KeyspaceID) {
+	for name := range strings.SplitSeq(names, ",") {
+		if k := l.state.KeyspaceByName(name); k != nil {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
 func (l line) number(text string, otherwise uint64) uint64 {
 	if text == "" {
 		return otherwise
@@ -221,7 +231,7 @@ func (p *player) play(text string) {
 	case "cluster":
 		p.apply(&Command{Bootstrap: &Bootstrap{Cluster: testCluster, Member: l.member(l.words[1])}})
 	case "join":
-		p.apply(&Command{Join: &Join{Member: l.member(l.words[1]), Clean: l.set["clean"] != "", Awake: l.set["awake"] != ""}})
+		p.apply(&Command{Join: &Join{Member: l.member(l.words[1]), Clean: l.set["clean"] != "", Awake: l.set["awake"] != "", Loose: l.keyspaces(l.set["loose"])}})
 	case "keyspace":
 		k := shards.Keyspace{Name: l.words[1], Shards: int(l.number(l.set["shards"], 0)), Replicas: int(l.number(l.set["replicas"], 0))}
 		if l.set["durability"] != "" {
