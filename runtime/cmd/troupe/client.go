@@ -192,6 +192,25 @@ func (r *remote) with(ctx context.Context, do func(context.Context, *admin.Clien
 	return r.explain(do(ctx, client))
 }
 
+// lastAnswer is how much longer than its --timeout a verb waits for an answer: that of a node which was asked to take so long is on its way then.
+const lastAnswer = 1500 * time.Millisecond
+
+// errLate ends what a verb waits for.
+var errLate = errors.New("no answer in the time that --timeout gives")
+
+// within is with for a verb that has a time limit, with all that it does: finding the members, and asking one that takes connections and never
+// answers. end is when the time is over; what the verb says then it may still ask for.
+func (r *remote) within(ctx context.Context, limit time.Duration, do func(ctx context.Context, client *admin.Client, end time.Time) error) error {
+	end := time.Now().Add(limit)
+	ctx, cancel := context.WithDeadlineCause(ctx, end.Add(lastAnswer), errLate)
+	defer cancel()
+	err := r.with(ctx, func(ctx context.Context, client *admin.Client) error { return do(ctx, client, end) })
+	if errors.Is(err, errLate) {
+		return fmt.Errorf("%s: no answer within %v: the log of a node that takes connections says what holds it up", r.addresses(), limit)
+	}
+	return err
+}
+
 // again runs a watch again and again when its node is lost, until ctx ends (which is how a watch does) or none is there.
 func (r *remote) again(ctx context.Context, watch func() error) error {
 	for {

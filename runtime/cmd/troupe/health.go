@@ -50,18 +50,24 @@ Exit codes: 0 green or yellow, or as good as --wait asks · 4 red, or not as goo
 		if o.wait != "" && o.wait != admin.Green && o.wait != admin.Yellow {
 			return usage("--wait %s: write green or yellow", o.wait)
 		}
+		if o.wait != "" {
+			return r.within(cmd.Context(), o.timeout, func(ctx context.Context, client *admin.Client, end time.Time) error {
+				return r.health(ctx, client, &o, end)
+			})
+		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			if o.watch {
 				return r.followHealth(ctx, client)
 			}
-			return r.health(ctx, client, &o)
+			return r.health(ctx, client, &o, time.Time{})
 		})
 	}
 	return cmd
 }
 
-func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlags) error {
-	h, err := r.waitHealth(ctx, client, o)
+// health prints the health. end: with o.wait, until when it waits.
+func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlags, end time.Time) error {
+	h, err := r.waitHealth(ctx, client, o.wait, end)
 	if err != nil {
 		return err
 	}
@@ -89,10 +95,10 @@ func (r *remote) health(ctx context.Context, client *admin.Client, o *healthFlag
 const wakePause = 200 * time.Millisecond
 
 // waitHealth asks for the health. Who waits for it waits as well for a node that does not listen yet.
-func (r *remote) waitHealth(ctx context.Context, client *admin.Client, o *healthFlags) (admin.Health, error) {
-	for end := time.Now().Add(o.timeout); ; {
-		h, err := client.Health(ctx, o.wait, max(0, time.Until(end)))
-		if err == nil || o.wait == "" || !temporary(err) || time.Until(end) < wakePause {
+func (r *remote) waitHealth(ctx context.Context, client *admin.Client, wait string, end time.Time) (admin.Health, error) {
+	for {
+		h, err := client.Health(ctx, wait, max(0, time.Until(end)))
+		if err == nil || wait == "" || !temporary(err) || time.Until(end) < wakePause {
 			return h, err
 		}
 		select {

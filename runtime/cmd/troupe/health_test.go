@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
@@ -54,5 +56,65 @@ func TestLossesSayTheBurden(t *testing.T) {
 	out.Reset()
 	if l.Burden = ""; writeLosses(&out, l) != nil || strings.Contains(out.String(), "balance:") {
 		t.Errorf("of nothing it says %q", out.String())
+	}
+}
+
+// --timeout bounds all that a verb does, also where a node takes connections and never answers, at once or from some request on.
+func TestTimeoutsBoundNodesThatHang(t *testing.T) {
+	over := make(chan struct{})
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == "POST" && r.URL.Path == "/_nodes/n2/drain":
+			json.NewEncoder(w).Encode(done)
+		default:
+			<-over
+		}
+	}))
+	defer node.Close()
+	defer close(over)
+	var asking sync.WaitGroup
+	for _, c := range []struct {
+		line, want string
+		code       int
+	}{
+		{"health --wait green --timeout 50ms", "no answer within 50ms: the log of a node", 1},
+		{"check --timeout 50ms", "no answer within 50ms: the log of a node", 1},
+		{"drain n3 --timeout 50ms", "no answer within 50ms: the log of a node", 1},
+		{"drain n2 --timeout 50ms", "no answer within 50ms: the log of a node", 1},
+	} {
+		asking.Go(func() {
+			began := time.Now()
+			_, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": node.URL}, "", strings.Fields(c.line)...)
+			if code != c.code || !strings.Contains(errs, c.want) {
+				t.Errorf("%s: exit code %d: %s", c.line, code, errs)
+			}
+			if took := time.Since(began); took > attempt { // which one node has
+				t.Errorf("%s took %v", c.line, took)
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// A drain whose node hangs says when its time is over what it has seen before.
+func TestDrainOfAClusterThatBeginsToHang(t *testing.T) {
+	over, asked := make(chan struct{}), atomic.Int32{}
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == "POST":
+			json.NewEncoder(w).Encode(done)
+		case r.URL.Path == "/_nodes" && asked.Add(1) <= 2: // the first is who looks for members
+			json.NewEncoder(w).Encode([]admin.Node{{Name: "n2", Copies: 3}})
+		case r.URL.Path == "/_cat/recovery":
+			json.NewEncoder(w).Encode([]map[string]string{{"type": "relocation"}})
+		default:
+			<-over
+		}
+	}))
+	defer node.Close()
+	defer close(over)
+	_, errs, code := invoke(t, map[string]string{"TROUPE_ADDR": node.URL}, "", "drain", "n2", "--timeout", "300ms")
+	if code != exitDifferent || !strings.Contains(errs, "3 copies left on n2 after 300ms; 1 copy on the way") {
+		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

@@ -142,12 +142,19 @@ Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4
 		if o.timeout < 0 {
 			return usage("--timeout %v: must not be negative", o.timeout)
 		}
-		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error { return r.drain(ctx, client, args[0], &o) })
+		drain := func(ctx context.Context, client *admin.Client, end time.Time) error {
+			return r.drain(ctx, client, args[0], &o, end)
+		}
+		if o.timeout > 0 {
+			return r.within(cmd.Context(), o.timeout, drain)
+		}
+		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error { return drain(ctx, client, time.Time{}) })
 	}
 	return cmd
 }
 
-func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o *draining) error {
+// drain carries out what a drain is asked for. end: with o.timeout, until when it waits.
+func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o *draining, end time.Time) error {
 	action, done := "drain", name+" is drained"
 	if o.cancel {
 		action, done = "undrain", name+" may have copies again"
@@ -167,7 +174,7 @@ func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o
 			done = fmt.Sprintf("drain of %s has begun: %s to go; troupe nodes shows how many are left, and troupe drain %s waits until none is", name, plural(left, "copy"), name)
 		}
 	default:
-		if err := r.awaitEmpty(ctx, client, name, o.timeout); err != nil {
+		if err := r.awaitEmpty(ctx, client, name, o.timeout, end); err != nil {
 			return err
 		}
 	}
@@ -194,23 +201,24 @@ const (
 	drainRepeat = time.Minute
 )
 
-// awaitEmpty returns when a node holds no copy, and tells on the way how many are left. timeout: 0 is none.
-func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string, timeout time.Duration) error {
-	var limit <-chan time.Time // never, without a timeout
+// awaitEmpty returns when a node holds no copy, and tells on the way how many are left. timeout, which is over at end: 0 is none.
+func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string, timeout time.Duration, end time.Time) error {
+	limited, cancel := ctx, context.CancelFunc(func() {})
 	if timeout > 0 {
-		timer := time.NewTimer(timeout)
-		defer timer.Stop()
-		limit = timer.C
+		limited, cancel = context.WithDeadlineCause(ctx, end, errLate)
 	}
+	defer cancel()
 	again := time.NewTicker(drainPause)
 	defer again.Stop()
 	left, moved, said, saidAt := -1, time.Now(), "", time.Now()
-	for {
-		now, err := copiesOn(ctx, client, name)
-		if err != nil || now == 0 {
+	for looking := ctx; ; looking = limited { // how many there are at first is said in any case
+		now, err := copiesOn(looking, client, name)
+		late := left > 0 && errors.Is(err, errLate)
+		if !late && (err != nil || now == 0) {
 			return err
 		}
 		switch {
+		case late:
 		case now != left:
 			left, moved = now, time.Now()
 			fmt.Fprintf(r.c.err, "drain: %s left on %s%s\n", plural(now, "copy"), name, r.onTheWay(ctx, client))
@@ -224,10 +232,11 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 		}
 		select {
 		case <-again.C:
-		case <-limit:
+		case <-limited.Done():
+			if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLate) {
+				return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
+			}
 			return &failure{exitDifferent, fmt.Errorf("%s left on %s after %v%s\nthe draining goes on (end it with --cancel)", plural(left, "copy"), name, timeout, r.howItGoes(ctx, client, name))}
-		case <-ctx.Done():
-			return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
 		}
 	}
 }

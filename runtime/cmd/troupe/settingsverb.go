@@ -244,8 +244,8 @@ shard. Exit code 4 says that something is wrong, and what.`,
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long it may take")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			a, err := client.Check(ctx, timeout)
+		return r.within(cmd.Context(), timeout, func(ctx context.Context, client *admin.Client, end time.Time) error {
+			a, err := client.Check(ctx, min(timeout, time.Until(end).Round(time.Second/10)))
 			if err != nil {
 				return err
 			}
