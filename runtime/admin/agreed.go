@@ -19,8 +19,8 @@ type Cluster interface {
 	// Evidence is what is known beside what is agreed: who leads, and who is alive.
 	Evidence() Evidence
 
-	// View asks a member what it knows, this node included; with its copies if they are wanted. An error says that the member
-	// does not answer.
+	// View asks a member what it knows, this node included; with its copies if they are wanted. An error says, in a
+	// sentence with its name, that the member does not answer.
 	View(ctx context.Context, node shards.NodeID, copies bool) (View, error)
 
 	// Past asks a member, this node included, for the table as it was in a span of time. An error says that it does not answer.

@@ -131,7 +131,7 @@ func (a *agreed) View(ctx context.Context, node shards.NodeID, copies bool) (Vie
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	if node == a.mute || a.state.Member(node).Down {
-		return View{}, errors.New("the peer is gone")
+		return View{}, fmt.Errorf("node %s does not answer: the peer is gone", a.state.NodeName(node))
 	}
 	sum := fnv.New64a()
 	sum.Write(a.state.Encode())

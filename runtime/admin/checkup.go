@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -130,8 +131,10 @@ func reach(ctx context.Context, c Cluster, node shards.NodeID, version uint64) (
 
 func disagreement(state *cluster.State, evidence *Evidence, view *View, err error) string {
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it does not answer in time"
 	case err != nil:
-		return "it does not answer: " + err.Error()
+		return err.Error()
 	case view.Leader == "":
 		return "it knows no leader"
 	case view.Leader != evidence.Leader:
