@@ -40,16 +40,6 @@ func (s *State) Unmet(x Setting) string {
 	return ""
 }
 
-func (s *State) unmetReplacement(node, by string) string {
-	switch {
-	case s.MemberByName(node) == nil:
-		return fmt.Sprintf("there is no node %q", node)
-	case s.MemberByName(by) == nil:
-		return fmt.Sprintf("there is no node %q yet: copies stay where they are until there is", by)
-	}
-	return ""
-}
-
 func (s *State) unmetAwareness(value string) string {
 	for _, name := range Names(value) {
 		if !s.holds(func(m *Member) bool { return m.Attribute(name) != "" }) {

@@ -52,6 +52,7 @@ func TestClusterRoutes(t *testing.T) {
 		{"PUT", "/_cluster/settings", `{"persistent":{"keyspace.none.routing.allocation.enable":"all"}}`, 200, `there is no keyspace \"none\"`},
 		{"PUT", "/_cluster/settings", `{"persistent":{"keyspace.none.routing.allocation.enable":null}}`, 200, `"version":`},
 		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":"95%"}}`, 400, "watermark.low would be 95%, beyond cluster.routing.allocation.disk.watermark.high, which is 90%"},
+		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.replace":{"n1":"n2","n2":"n1"}}}`, 400, "n1 is replaced by n2 is replaced by n1"},
 		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":"80%"}}`, 200, `"changed":true`},
 		{"GET", "/_cluster/settings?include_defaults", "", 200, `"cluster.routing.allocation.disk.watermark.low.max_headroom":"-1"`},
 		{"PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.disk.watermark.low":null}}`, 200, `"changed":true`},

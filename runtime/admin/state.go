@@ -188,7 +188,7 @@ func CheckSettings(state *cluster.State, set []cluster.Setting) error {
 			return invalid("no setting %q; nearest are %s; troupe settings get --all lists all", clip(one.Name), strings.Join(near(one.Name, names), ", "))
 		}
 	}
-	return cmp.Or(state.CheckPolicyGate(set), state.CheckWatermarks(set))
+	return cmp.Or(state.CheckPolicyGate(set), state.CheckWatermarks(set), state.CheckReplacements(set))
 }
 
 // maxDepth bounds the nesting of settings: "a.b.c" may be written as {"a":{"b":{"c":…}}}, as in Elasticsearch.
