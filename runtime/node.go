@@ -35,6 +35,7 @@ type Node struct {
 	loose   []shards.KeyspaceID // what it wrote with interval
 	started time.Time
 
+	roomless  atomic.Pointer[string]            // what the opening of the folder waits for; nil: nothing so far
 	inherited atomic.Pointer[[]shards.Keyspace] // id.Keyspaces, for those who make copies
 
 	log       *wal.Log       // nil without a data folder
@@ -121,13 +122,11 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 }
 
 func (n *Node) start(ctx, background context.Context) error {
-	if err := n.open(); err != nil {
-		return err
-	}
-	if err := n.bind(); err != nil {
-		return err
-	}
+	bound := n.bind() // before the folder is opened, which may wait for hours: for room on its disk
 	meanwhile := n.answerMeanwhile()
+	if err := cmp.Or(n.open(), bound); err != nil { // of a node that runs already its folder says more than its ports
+		return errors.Join(err, meanwhile.end())
+	}
 	if err := n.join(ctx, background); err != nil {
 		return errors.Join(err, meanwhile.end())
 	}
@@ -161,6 +160,9 @@ func (n *Node) join(ctx, background context.Context) error {
 	return n.settle(ctx)
 }
 
+// roomPause is how often a start that waits for room looks whether there is some.
+const roomPause = 500 * time.Millisecond
+
 // open takes the data folder, if there is one, and learns who this node is.
 func (n *Node) open() (err error) {
 	if n.config.Data == "" {
@@ -181,9 +183,14 @@ func (n *Node) open() (err error) {
 
 func (n *Node) openFolder() (err error) {
 	waits := func(err error) {
-		n.config.Logger.Error("the log cannot be opened, and the node waits with its start: make room on the disk, and it goes on by itself", "folder", n.config.Data, "error", err.Error())
+		why := fmt.Sprintf("the log in %s cannot be opened: make room on the disk, and the start goes on by itself: %v", n.config.Data, err)
+		if n.roomless.Swap(&why) == nil {
+			n.config.Logger.Error("the log cannot be opened, and the node waits with its start: make room on the disk, and it goes on by itself", "folder", n.config.Data, "error", err.Error())
+		}
+		<-time.After(roomPause)
 	}
 	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail, Waits: waits})
+	n.roomless.Store(nil)
 	if err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)
 	}

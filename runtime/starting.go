@@ -133,6 +133,9 @@ func (s *starting) answerRedis(ctx context.Context, l net.Listener) {
 func (s *starting) why() string {
 	l := s.node.life.Load()
 	if l == nil {
+		if waits := s.node.roomless.Load(); waits != nil {
+			return "the node is starting: " + *waits
+		}
 		return "the node is starting: it opens its data folder"
 	}
 	group := l.group.Load()

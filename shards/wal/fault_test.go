@@ -334,24 +334,27 @@ func TestGiveBackNeedsRoomFirst(t *testing.T) {
 	}
 }
 
-// What Pebble replays it writes to tables before it is open, as often as it takes: who opens is told what that waits for.
+// What Pebble replays it writes to tables before it is open, as often as it takes: who opens is told what that waits for, and by taking their time
+// how soon it is tried again.
 func TestOpenWaitsForRoom(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	l := openLog(t, options(fs))
 	mustAppend(t, l, true, record(1, 1, 1))
 	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
 	closeLog(t, l)
-	full := &faulty{kinds: []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite}, suffix: ".sst", err: syscall.ENOSPC}
-	full.armed.Store(true)
-	o := options(full.wrap(crashed))
 	var told []error
-	o.Waits = func(err error) {
-		told = append(told, err)
-		full.armed.Store(false) // somebody makes room
-	}
+	tries := 0
+	o := options(errorfs.Wrap(crashed, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind != errorfs.OpCreate || !strings.HasSuffix(op.Path, ".sst") || len(told) == 3 || tries == 100 { // somebody makes room
+			return nil
+		}
+		tries++
+		return syscall.ENOSPC
+	})))
+	o.Waits = func(err error) { told = append(told, err) }
 	l = openLog(t, o)
-	if len(told) != 1 || !errors.Is(told[0], syscall.ENOSPC) {
-		t.Errorf("told %v", told)
+	if len(told) != 3 || tries != 3 || !errors.Is(told[2], syscall.ENOSPC) {
+		t.Errorf("told %v of %d tries", told, tries)
 	}
 	if got, err := readAll(l, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
 		t.Errorf("when there is room: %+v, %v", got, err)

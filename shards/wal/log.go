@@ -21,7 +21,7 @@ type Options struct {
 	Reserve       int64                            // free bytes of disk to keep, default DefaultReserve; negative: none
 	FreeBytes     func() (int64, error)            // free bytes of disk; nil: ask FS. Must not call the Log
 	Fatal         func(error)                      // called once, by any goroutine, when a write failed; default: panic. Must not call the Log
-	Waits         func(error)                      // called once if Open waits for room on the disk, with why: it goes on by itself. Any goroutine
+	Waits         func(error)                      // called each time that Open finds no room on the disk, with why: it tries again when this returns. Any goroutine
 	Logf          func(format string, args ...any) // what Pebble has to say; default: nobody listens. Any goroutine
 	volatile      bool                             // FS goes with the process
 }
@@ -75,7 +75,6 @@ type Log struct {
 	fatal  func(error)
 	broken atomic.Pointer[error]
 	opened atomic.Bool  // until then Open returns what fails
-	waited atomic.Bool  // for room, in Open
 	syncs  atomic.Int64 // fsyncs of files
 	tails  sync.Map     // shards.ShardID -> tail
 }
@@ -185,7 +184,7 @@ func (l *Log) pebbleOptions(o Options, readOnly bool) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				o.Logf("background: %v", err)
-				if !l.opened.Load() && !l.waited.Swap(true) { // Pebble tries again until it can, and says nothing to who opens
+				if !l.opened.Load() { // Pebble tries again until it can, without a pause, and says nothing to who opens
 					o.Waits(err)
 				}
 			},
