@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -37,6 +38,7 @@ const (
 	maxItem        = 64 << 10
 	maxPage        = 500 // items, and as many bytes as fit a reply
 	maxPageBytes   = 1 << 20
+	maxTold        = 4 << 20 // bytes that all watchers together are told in one message of the keys of a session that is over
 )
 
 // Item is a key with what is kept under it.
@@ -116,14 +118,30 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 		}
 		return struct{}{}, nil
 	})
-	virtual.Handle(k, ended, func(c *virtual.Context[registry], session string) (struct{}, error) {
-		keys, err := keysOf(c, session)
-		if err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, remove(c, keys...)
-	})
+	virtual.Handle(k, ended, func(c *virtual.Context[registry], session string) (struct{}, error) { return struct{}{}, endSession(c, session) })
 	return k.Kind
+}
+
+// endSession deletes the keys of a session, as one change if all watchers can be told of that in one message; else some, and then the rest.
+func endSession(c *virtual.Context[registry], session string) error {
+	keys, err := keysOf(c, session)
+	if err != nil {
+		return err
+	}
+	some, bytes := 0, 0
+	for ; some < len(keys); some++ {
+		about, err := json.Marshal(Item{Key: keys[some], Session: session, Revision: math.MaxUint64, Deleted: true})
+		if err != nil {
+			return err
+		}
+		if bytes += len(about) * len(c.State.Watchers); bytes > maxTold && some > 0 {
+			break
+		}
+	}
+	if err := remove(c, keys[:some]...); err != nil || some == len(keys) {
+		return err
+	}
+	return c.Tell(c.Self(), ended, session)
 }
 
 func item(c *virtual.Context[registry], key string) (i Item, there bool, err error) {
