@@ -118,7 +118,9 @@ func registryKind(options []virtual.Option) *virtual.Kind {
 		}
 		return struct{}{}, nil
 	})
-	virtual.Handle(k, ended, func(c *virtual.Context[registry], session string) (struct{}, error) { return struct{}{}, endSession(c, session) })
+	virtual.Handle(k, ended, func(c *virtual.Context[registry], session string) (struct{}, error) {
+		return struct{}{}, endSession(c, session)
+	})
 	return k.Kind
 }
 

@@ -86,6 +86,7 @@ func groupKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, dismiss(c, name)
 	})
 	virtual.Handle(k, "partitions", func(c *virtual.Context[group], n counted) (struct{}, error) { return struct{}{}, hear(c, n) })
+	virtual.Handle(k, "follow", func(c *virtual.Context[group], _ struct{}) (struct{}, error) { return struct{}{}, follow(c) })
 	virtual.Handle(k, "delete", deleteGroup)
 	virtual.Handle(k, "commit", commit)
 	virtual.Handle(k, "committed", func(c *virtual.Context[group], a Assignment) (uint64, error) {
@@ -125,16 +126,19 @@ func beat(c *virtual.Context[group], h heartbeat) (d directive, err error) {
 		return d, fmt.Errorf("group %s has %d members; that is the most", c.Self().Name, MaxMembers)
 	}
 	changed := !there || !slices.Equal(m.Topics, h.Topics)
+	unasked := slices.ContainsFunc(h.Topics, func(topic string) bool { _, known := g.Topics[topic]; return !known })
 	m.Topics, m.Timeout = h.Topics, h.Timeout
 	m.Until = until(m.Until, c.Now(), timeout)
 	if g.Members == nil {
 		g.Members, g.Topics = map[string]member{}, map[string][]share{}
 	}
 	g.Members[h.Member] = m
-	if changed {
+	if changed || unasked {
 		if err := follow(c); err != nil {
 			return d, err
 		}
+	}
+	if changed {
 		g.rebalance()
 	}
 	g.release(&h)
@@ -202,8 +206,13 @@ func assigned(c *virtual.Context[group], name string) (list []Assignment, err er
 	return list, nil
 }
 
-// follow asks topics that are new to the group to tell how many partitions they have, and lets go of those that nobody wants.
+// mostTold is how many topics one message tells that the group follows them, or does not any more. The rest hear of the next.
+const mostTold = 500
+
+// follow asks topics that are new to the group to tell how many partitions they have, and lets go of those that nobody wants: some of them, and
+// what is left then in another message to itself.
 func follow(c *virtual.Context[group]) error {
+	told := 0
 	wanted := map[string]bool{}
 	for _, m := range c.State.Members {
 		for _, topic := range m.Topics {
@@ -214,6 +223,9 @@ func follow(c *virtual.Context[group]) error {
 		if _, known := c.State.Topics[topic]; known {
 			continue
 		}
+		if told++; told > mostTold {
+			return c.Tell(c.Self(), "follow", struct{}{})
+		}
 		c.State.Topics[topic] = nil
 		if err := c.Tell(topicID(topic), "follow", follower{Group: c.Self().Name}); err != nil {
 			return err
@@ -222,6 +234,9 @@ func follow(c *virtual.Context[group]) error {
 	for _, topic := range slices.Sorted(maps.Keys(c.State.Topics)) {
 		if wanted[topic] {
 			continue
+		}
+		if told++; told > mostTold {
+			return c.Tell(c.Self(), "follow", struct{}{})
 		}
 		delete(c.State.Topics, topic)
 		if err := c.Tell(topicID(topic), "follow", follower{Group: c.Self().Name, Ended: true}); err != nil {
