@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -92,4 +94,37 @@ func TestSessionsEndHoweverMuchTheyHold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Items that were set aside are items of the queue: who pushes is told when there are as many as may be, instead of never.
+func TestItemsSetAsideAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := true
+		w := virtualtest.New(t, 2, func() []*virtual.Kind {
+			list := kinds()
+			if full { // the first node
+				other := virtual.NewKind[queue](KindQueue)
+				virtual.Handle(other, "fill", func(c *virtual.Context[queue], _ struct{}) (int, error) {
+					c.State.Waiting, c.State.InFlight, c.State.Aside, c.State.Next = 1, 1, MaxItems-2, MaxItems
+					return 0, entry{Body: []byte("late")}.save(c, "p/", 7)
+				})
+				for i := range list {
+					if list[i].Name() == KindQueue {
+						list[i] = other.Kind
+					}
+				}
+			}
+			full = false
+			return list
+		})
+		ctx, q := t.Context(), NewQueue(w.Host(1), "jobs")
+		must[int](t)(virtual.Call[struct{}, int](ctx, w.Host(0), q.id, "fill", struct{}{}))
+		w.Lead(1)
+		if _, err := q.Push(ctx, []byte("one more")); err == nil || !strings.Contains(err.Error(), "1000000 items, of which 999998 are set aside") {
+			t.Errorf("pushed: %v", err)
+		}
+		if !must[bool](t)(q.Redrive(ctx, 7)) {
+			t.Error("what was set aside is not delivered again")
+		}
+	})
 }

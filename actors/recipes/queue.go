@@ -40,7 +40,7 @@ type QueueConfig struct {
 
 // Bounds of a queue.
 const (
-	MaxItems   = 1_000_000
+	MaxItems   = 1_000_000 // those included that were set aside
 	maxBody    = 1 << 20
 	maxVisible = 12 * time.Hour
 	maxBack    = 1000    // items that come back in one turn
@@ -144,13 +144,13 @@ func (e entry) save(c *virtual.Context[queue], class string, id uint64) error {
 }
 
 func push(c *virtual.Context[queue], body []byte) (uint64, error) {
-	switch n := c.State.Waiting + c.State.InFlight; {
+	switch n := c.State.Waiting + c.State.InFlight + c.State.Aside; {
 	case c.State.Going:
 		return 0, stillGoing(c.Self())
 	case len(body) > maxBody:
 		return 0, fmt.Errorf("an item has %d bytes; at most %d", len(body), maxBody)
 	case n >= MaxItems:
-		return 0, fmt.Errorf("queue %s has %d items; that is the most", c.Self().Name, n)
+		return 0, fmt.Errorf("queue %s has %d items, of which %d are set aside; that is the most", c.Self().Name, n, c.State.Aside)
 	}
 	if err := c.State.Config.fill(); err != nil {
 		return 0, err
@@ -371,7 +371,8 @@ func (q Queue) Stats(ctx context.Context) (QueueStats, error) {
 	return virtual.Call[struct{}, QueueStats](ctx, q.host, q.id, "look", struct{}{})
 }
 
-// Aside lists items that were set aside, from an id on, some at a time.
+// Aside lists items that were set aside, from an id on, some at a time. They count as items of the queue until they are done: each was pushed, and nobody
+// but who looks at them knows what is to become of it.
 func (q Queue) Aside(ctx context.Context, from uint64) ([]Delivery, error) {
 	return virtual.Call[uint64, []Delivery](ctx, q.host, q.id, "aside", from)
 }

@@ -27,7 +27,7 @@ const (
 // SetTimer sets a timer, together with the change of the state. Timers live in memory only: they are gone when the actor leaves it, for
 // idleness, for want of memory or because its node dies, and are set again in OnActivate if need be; what must come is a reminder
 // (Remind). The message of a timer is handled like others, in turn; while one waits in the mailbox the timer sends no other. One that
-// fails changes nothing, is told in the log, and not repeated.
+// fails changes nothing, is told in the log, and not repeated. A method that the kind has not, or that takes answers, is refused.
 func (t *Turn) SetTimer(timer Timer) error {
 	if err := t.used(); err != nil {
 		return err
@@ -38,6 +38,8 @@ func (t *Turn) SetTimer(timer Timer) error {
 		return fmt.Errorf("virtual: a timer of %s has no name", t.self)
 	case m.run == nil:
 		return fmt.Errorf("virtual: timer %s: kind %s has no method %q", timer.Name, t.kind.name, timer.Method)
+	case t.kind.methods[timer.Method].answers:
+		return fmt.Errorf("virtual: timer %s: method %q of kind %s takes answers only", timer.Name, timer.Method, t.kind.name)
 	case timer.Every != 0 && timer.Every < MinEvery:
 		return fmt.Errorf("virtual: timer %s of %s comes every %v; every %v is the most", timer.Name, t.self, timer.Every, MinEvery)
 	}

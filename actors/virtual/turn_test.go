@@ -149,6 +149,7 @@ func TestRemindersAreChecked(t *testing.T) {
 				for want, err := range map[string]error{
 					`has no method "none"`: c.Remind("a", 0, 0, "none", 0),
 					"takes answers only":   c.Remind("a", 0, 0, "answer", 0),
+					"timer a: method":      c.SetTimer(Timer{Name: "a", Method: "answer"}),
 					"once a second":        c.Remind("a", 0, time.Millisecond, "came", 0),
 				} {
 					if err == nil || !strings.Contains(err.Error(), want) {
