@@ -421,6 +421,10 @@ func TestSimulateWithAModule(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 	plan := recordedIn(t, folder)
+	if _, errs, _ := invoke(t, nil, "", "rehearse", plan, "--lose", "node=n1", "--lose", "node=n2", "--policy", filepath.Join(folder, "loop.wasm")); !strings.Contains(errs, "can_allocate: used") ||
+		!strings.Contains(errs, "(4 times)") || !strings.Contains(errs, "(2 times)") { // out of force after three faults in the first loss, it is in force in the second
+		t.Errorf("of two losses: %s", errs)
+	}
 	for _, verb := range []string{"replay " + plan, "rehearse " + plan + " --all node"} {
 		loop := filepath.Join(folder, "loop.wasm")
 		if _, errs, code := invoke(t, nil, "", append(strings.Fields(verb), "--policy", loop+":bogus=3")...); code != exitUsage || !strings.Contains(errs, "has no setting bogus") {

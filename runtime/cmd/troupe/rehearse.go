@@ -88,8 +88,7 @@ func (o *rehearseFlags) run(ctx context.Context, r *remote, args []string) error
 	if len(o.replay.policies)+len(o.replay.without) > 0 {
 		rules = p.otherwise
 	}
-	set, err := rules(ctx, begin)
-	if err != nil {
+	if _, err := rules(ctx, begin); err != nil { // before it is said that there is nothing to lose
 		return err
 	}
 	parts, err := o.parts(begin)
@@ -98,10 +97,16 @@ func (o *rehearseFlags) run(ctx context.Context, r *remote, args []string) error
 	}
 	var done []*simulate.Rehearsal
 	for _, part := range parts {
+		set, err := rules(ctx, begin)
+		if err != nil {
+			return err
+		}
 		one, err := simulate.Rehearse(begin.Input, &set.Set, part, o.silent, o.horizon)
 		if err != nil {
 			return &failure{exitNotFound, err}
 		}
+		set.Close()
+		clear(p.sets) // each loss is from the cluster as it is: a policy that is out of force by now is in it then
 		done = append(done, one)
 	}
 	if err := p.missed(); err != nil {
