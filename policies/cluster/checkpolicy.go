@@ -71,7 +71,10 @@ func (s *State) checkPolicy(p *Policy) error {
 			return fmt.Errorf("version %d has no whole module of its own", v.Number)
 		}
 	}
-	for _, use := range []PolicyUse{p.Active, p.Previous, p.Shadow} {
+	if e := p.Earlier.Version; e != 0 && (p.Active.Version != p.Previous.Version || e == p.Active.Version) {
+		return fmt.Errorf("version %d was in force before version %d and before version %d", e, p.Previous.Version, p.Active.Version)
+	}
+	for _, use := range []PolicyUse{p.Active, p.Previous, p.Earlier, p.Shadow} {
 		switch v := p.At(use.Version); {
 		case use == PolicyUse{}:
 		case v == nil || len(use.Settings) > MaxPolicySettings:

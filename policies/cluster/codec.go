@@ -17,7 +17,7 @@ import (
 //	          [rebalance…],                                                                 and these from format 5 on
 //	          [struck…]]                                                                    and these from format 7 on
 //
-// where a drain without a node, which is one of moves, is of format 6;
+// where a drain without a node, which is one of moves, is of format 6, and a policy with what was in force earlier of format 10;
 //
 //	command  [format, trace, number of the change, change]
 //	outcome  [format, version, changed, refusal or nil, keyspace, [[shard, refusal]…]]
@@ -40,7 +40,7 @@ const (
 	FormatStrikes  = 7  // the first that counts how often modules have failed
 	FormatIf       = 8  // the first whose activations say what they are to follow
 	FormatAfter    = 9  // the first whose changes of keyspaces do
-	FormatLoose    = 10 // the first whose joins say what their last life wrote otherwise
+	FormatLoose    = 10 // the first whose joins say what their last life wrote otherwise, and whose policies what was in force before other settings
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

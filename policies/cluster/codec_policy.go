@@ -28,7 +28,11 @@ func (c *codec) module(m *Module) {
 }
 
 func (c *codec) policy(p *Policy) {
-	c.fields(10)
+	fields := policyFields
+	if p.Earlier.Version == 0 {
+		fields = policyFieldsPolicies
+	}
+	fields = c.eitherFields(fields, policyFieldsPolicies, policyFields)
 	text(c, &p.Name)
 	c.int(&p.Order)
 	number(c, &p.Next)
@@ -45,7 +49,16 @@ func (c *codec) policy(p *Policy) {
 	c.int64(&p.Since)
 	number(c, &p.Version)
 	text(c, &p.Note)
+	if fields == policyFields {
+		c.policyUse(&p.Earlier)
+	}
 }
+
+// Fields of a policy in FormatPolicies, and in FormatLoose.
+const (
+	policyFieldsPolicies = 10
+	policyFields         = 11
+)
 
 func (c *codec) policyUse(u *PolicyUse) {
 	c.fields(2)

@@ -58,10 +58,13 @@ func (c *codec) state(s *State) {
 }
 
 // stateFields counts the fields of a state, by format.
-var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21, FormatMoves: 21, FormatStrikes: 22}
+var stateFields = [Format + 1]int{1: 11, FormatPolicies: 16, FormatHistory: 18, FormatKinds: 20, FormatBudget: 21, FormatMoves: 21, FormatStrikes: 22, FormatLoose: 22}
 
 // format is the lowest that can hold the state: older releases read it as long as it holds nothing new.
 func (s *State) format() uint32 {
+	if first(s.Policies, func(p *Policy) bool { return p.Earlier.Version != 0 }) != nil {
+		return FormatLoose
+	}
 	if len(s.Struck) > 0 {
 		return FormatStrikes
 	}

@@ -102,7 +102,7 @@ func (d *draft) join(j *Join) error {
 		}
 	}
 	if d.format() > max(1, m.Format) { // the first format every node reads, also one that says nothing
-		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies or kinds of actors that were pushed, a history of failovers, moves, drains or settings, counted relocations, or modules that have failed); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
+		return refuse(WhyInvalid, "the cluster state holds what needs format %d (policies or kinds of actors that were pushed, a history of failovers, moves, drains or settings, counted relocations, modules that have failed, or what was in force before a policy got other settings); node %s runs release %s, which reads %d: upgrade it first", d.format(), m.Name, m.Release, m.Format)
 	}
 	i, found := d.findMember(m.ID)
 	if !found {

@@ -34,6 +34,7 @@ type Policy struct {
 	Active   PolicyUse       // what is in force; Version 0: nothing
 	Previous PolicyUse       // what a rollback brings back; Version 0: nothing was in force
 	Shadow   PolicyUse       // what is computed beside
+	Earlier  PolicyUse       // of FormatLoose: while Active and Previous are one version, with other settings, the one in force before; a quarantine goes back to it
 	Since    int64           // when Active became what it is, in Unix seconds by the proposer's clock
 	Version  uint64          // State.Version at its last change
 	Note     string          // how its last change came about, for people
@@ -149,9 +150,9 @@ func (p *Policy) Of(digest Digest) *PolicyVersion {
 	return first(p.Versions, func(v *PolicyVersion) bool { return v.Digest == digest })
 }
 
-// Uses says whether a version is active, previous or shadow.
+// Uses says whether a version is active, previous, earlier or shadow.
 func (p *Policy) Uses(number uint32) bool {
-	return number == p.Active.Version || number == p.Previous.Version || number == p.Shadow.Version
+	return number == p.Active.Version || number == p.Previous.Version || number == p.Earlier.Version || number == p.Shadow.Version
 }
 
 // Quarantined is the quarantine of a module, or nil.

@@ -17,6 +17,9 @@ func (d *draft) amend(name string, f func(*Policy) error) error {
 	if err := f(&p); err != nil {
 		return err
 	}
+	if p.Active.Version != p.Previous.Version || p.Active.Version == p.Earlier.Version {
+		p.Earlier = PolicyUse{}
+	}
 	if p.same(&d.Policies[i]) {
 		return nil
 	}
@@ -30,7 +33,7 @@ func (d *draft) amend(name string, f func(*Policy) error) error {
 // same compares all that a change may change; the note alone is no change.
 func (p *Policy) same(o *Policy) bool {
 	return p.Order == o.Order && p.Next == o.Next && slices.Equal(p.Versions, o.Versions) &&
-		p.Active == o.Active && p.Previous == o.Previous && p.Shadow == o.Shadow
+		p.Active == o.Active && p.Previous == o.Previous && p.Earlier == o.Earlier && p.Shadow == o.Shadow
 }
 
 func (d *draft) ownPolicies() {
@@ -134,6 +137,9 @@ func (d *draft) activate(c *ActivatePolicy) error {
 			return refuse(WhyStale, "policy %s has been changed meanwhile, and nothing was done: in force is %s; look at that, and activate again", p.Name, p.Active.describe())
 		}
 		if p.Active.Version != 0 {
+			if p.Active.Version == use.Version && p.Previous.Version < use.Version && d.allRead(FormatLoose) == nil {
+				p.Earlier = p.Previous // not a later version: that was gone back from
+			}
 			p.Previous = p.Active
 		}
 		p.Active, p.Note, p.Since = use, c.Note, c.At
@@ -206,7 +212,7 @@ func (d *draft) retire(c *RetirePolicy) error {
 				p.Active, p.Previous = PolicyUse{}, was
 			}
 		case RetreatReset:
-			p.Active, p.Previous, p.Shadow = PolicyUse{}, PolicyUse{}, PolicyUse{}
+			p.Active, p.Previous, p.Earlier, p.Shadow = PolicyUse{}, PolicyUse{}, PolicyUse{}, PolicyUse{}
 		default:
 			return refuse(WhyInvalid, "a policy is rolled back, deactivated or reset, and not %d", c.How)
 		}
@@ -265,7 +271,7 @@ func (d *draft) oldestQuarantine() func(Quarantined) bool {
 	return func(q Quarantined) bool { return q.Digest == old.Digest }
 }
 
-// withdraw takes a version out of force: what was before it comes back, unless that is the same one with other settings.
+// withdraw takes a version out of force: what was before it comes back, not the same one with other settings.
 func (p *Policy) withdraw(number uint32, c *QuarantineModule) {
 	if p.Shadow.Version == number {
 		p.Shadow = PolicyUse{}
@@ -273,10 +279,13 @@ func (p *Policy) withdraw(number uint32, c *QuarantineModule) {
 	if p.Previous.Version == number {
 		p.Previous = PolicyUse{}
 	}
+	if p.Earlier.Version == number {
+		p.Earlier = PolicyUse{}
+	}
 	if p.Active.Version != number {
 		return
 	}
-	p.Active, p.Previous, p.Since = p.Previous, PolicyUse{}, c.At
+	p.Active, p.Previous, p.Since = cmp.Or(p.Previous, p.Earlier), PolicyUse{}, c.At
 	if p.Note = fmt.Sprintf(quarantineNote+"%s", number, c.Reason); len(p.Note) > MaxReason {
 		p.Note = p.Note[:MaxReason]
 	}
@@ -313,7 +322,7 @@ func (d *draft) forgetVersions(c *ForgetPolicies) error {
 			case p.At(number) == nil:
 				return refuse(WhyUnknown, "policy %s has no version %d; it has %s", p.Name, number, p.numbers())
 			case p.Uses(number):
-				return refuse(WhyUnsafe, "version %d of policy %s is in use, as active, previous or shadow: deactivate or reset the policy first", number, p.Name)
+				return refuse(WhyUnsafe, "version %d of policy %s is in use, as active, previous or shadow, or as what was in force before a change of settings: deactivate or reset the policy first", number, p.Name)
 			}
 		}
 		var kept []PolicyVersion
@@ -325,7 +334,7 @@ func (d *draft) forgetVersions(c *ForgetPolicies) error {
 			}
 		}
 		if len(gone) == 0 {
-			return refuse(WhyUnsafe, "every version of policy %s is in use, as active, previous or shadow: deactivate or reset the policy first", p.Name)
+			return refuse(WhyUnsafe, "every version of policy %s is in use, as active, previous or shadow, or as what was in force before a change of settings: deactivate or reset the policy first", p.Name)
 		}
 		p.Versions = kept
 		return nil

@@ -108,7 +108,7 @@ func (l line) listPolicies() {
 		for _, use := range []struct {
 			what string
 			PolicyUse
-		}{{"active", p.Active}, {"previous", p.Previous}, {"shadow", p.Shadow}} {
+		}{{"active", p.Active}, {"previous", p.Previous}, {"earlier", p.Earlier}, {"shadow", p.Shadow}} {
 			if use.Version != 0 {
 				text += fmt.Sprintf(", %s %d%s", use.what, use.Version, use.Settings)
 			}
