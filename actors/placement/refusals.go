@@ -60,7 +60,7 @@ func (r *refusals) due(s *cluster.State, probation time.Duration, now time.Time)
 			continue
 		}
 		note := fmt.Sprintf("version %d went back to the settings of before: %s", x.use.Version, x.text)
-		list = append(list, &cluster.RetirePolicy{Name: name, How: cluster.RetreatRollback, If: x.use.Version, Note: cluster.ShortReason(note), At: now.Unix()})
+		list = append(list, s.RetireCommand(cluster.RetirePolicy{Name: name, How: cluster.RetreatRollback, Note: cluster.ShortReason(note), At: now.Unix()}).Retire)
 	}
 	return list
 }

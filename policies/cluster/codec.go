@@ -40,7 +40,7 @@ const (
 	FormatStrikes  = 7  // the first that counts how often modules have failed
 	FormatIf       = 8  // the first whose activations say what they are to follow
 	FormatAfter    = 9  // the first whose changes of keyspaces do
-	FormatLoose    = 10 // the first whose joins say what their last life wrote otherwise, and whose policies what was in force before other settings
+	FormatLoose    = 10 // the first whose joins say what their last life wrote otherwise, whose policies what was in force before other settings, and whose retreats what they leave
 )
 
 // Bounds of encodings, in bytes. What a decoder allocates is at most about thirty times what it is given.

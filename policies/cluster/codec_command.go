@@ -70,7 +70,7 @@ func (c *Command) Format() uint32 {
 // formatOf is the format of a command with this change.
 func formatOf(c *Command, which uint8) uint32 {
 	switch {
-	case c.Join != nil && len(c.Join.Loose) > 0:
+	case c.Join != nil && len(c.Join.Loose) > 0 || c.Retire != nil && c.Retire.Leave != nil:
 		return FormatLoose
 	case c.Keyspace != nil && c.Keyspace.After != nil:
 		return FormatAfter

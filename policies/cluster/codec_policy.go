@@ -144,13 +144,26 @@ func (c *codec) shadowPolicy(s *ShadowPolicy) {
 }
 
 func (c *codec) retirePolicy(r *RetirePolicy) {
-	c.fields(5)
+	fields := retireFieldsPolicies
+	if r.Leave != nil {
+		fields = retireFields
+	}
+	fields = c.eitherFields(fields, retireFieldsPolicies, retireFields)
 	text(c, &r.Name)
 	number(c, &r.How)
 	number(c, &r.If)
 	text(c, &r.Note)
 	c.int64(&r.At)
+	if fields == retireFields {
+		maybe(c, &r.Leave, (*codec).policyUse)
+	}
 }
+
+// Fields of a retreat in FormatPolicies, and in FormatLoose.
+const (
+	retireFieldsPolicies = 5
+	retireFields         = 6
+)
 
 func (c *codec) quarantineModule(q *QuarantineModule) {
 	c.fields(5)

@@ -109,6 +109,24 @@ type RetirePolicy struct {
 	If   uint32 // only if this version is active; 0: whichever
 	Note string
 	At   int64
+
+	// Leave is what was in force for whoever asks, with its settings: refused where something else is by now. Of FormatLoose, and nil,
+	// whichever, while a member reads less.
+	Leave *PolicyUse
+}
+
+// RetireCommand makes a command that leaves what is in force in this state, and nothing that has come into force since; where nothing is, whatever
+// comes: what was before is asked for.
+func (s *State) RetireCommand(r RetirePolicy) *Command {
+	c := &Command{Retire: &r}
+	if p := s.Policy(r.Name); p != nil && p.Active.Version != 0 {
+		leave := p.Active
+		r.If, r.Leave = leave.Version, &leave
+		if s.Readable(c) != nil {
+			r.Leave = nil
+		}
+	}
+	return c
 }
 
 // QuarantineModule takes a module out of force wherever it is, or with Lift ends its quarantine and forgets its strikes. It may be one

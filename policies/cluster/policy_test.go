@@ -83,6 +83,7 @@ func TestOlderFormatsAreReadAndWritten(t *testing.T) {
 		{&Command{Keyspace: &KeyspaceChange{Keyspace: shards.Keyspace{Name: "a", Shards: 1}, After: new(uint64(0))}}, FormatAfter},
 		{&Command{Keyspace: &KeyspaceChange{Keyspace: shards.Keyspace{Name: "a", Shards: 1}, After: new(uint64(300))}}, FormatAfter},
 		{&Command{Join: &Join{Loose: []shards.KeyspaceID{0, 300}}}, FormatLoose},
+		{&Command{Retire: &RetirePolicy{Name: "spot", How: RetreatRollback, Leave: &PolicyUse{1, `{"a":1}`}}}, FormatLoose},
 	} {
 		frame := x.c.Encode()
 		if frame[1] != x.format || x.c.Format() != uint32(x.format) {

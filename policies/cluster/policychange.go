@@ -200,6 +200,9 @@ func (d *draft) retire(c *RetirePolicy) error {
 		if c.If != 0 && p.Active.Version != c.If {
 			return refuse(WhyStale, "version %d of policy %s is not in force any more; version %d is", c.If, p.Name, p.Active.Version)
 		}
+		if c.Leave != nil && *c.Leave != p.Active {
+			return refuse(WhyStale, "policy %s has been changed meanwhile, and nothing was done: in force is %s; look at that, and ask again", p.Name, p.Active.describe())
+		}
 		was := p.Active
 		switch c.How {
 		case RetreatRollback:

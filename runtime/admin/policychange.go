@@ -185,18 +185,18 @@ func (s *Server) shadowPolicy(x *exchange, _ *query) error {
 // retirePolicy takes a policy back.
 func retirePolicy(how cluster.Retreat) handler {
 	return func(s *Server, x *exchange, _ *query) error {
-		c, _, p, err := s.namedPolicy(x)
+		c, state, p, err := s.namedPolicy(x)
 		if err != nil {
 			return err
 		}
-		command := &cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}
-		if how == cluster.RetreatRollback {
-			if err := canRollBack(p); err != nil {
-				return err
-			}
-			command.If = p.Active.Version // and not what came since; where nothing is in force, whatever comes: what was before is asked for
+		command := cluster.RetirePolicy{Name: p.Name, How: how, At: s.now().Unix()}
+		if how != cluster.RetreatRollback {
+			return s.propose(x, c, &cluster.Command{Retire: &command})
 		}
-		return s.propose(x, c, &cluster.Command{Retire: command})
+		if err := canRollBack(p); err != nil {
+			return err
+		}
+		return s.propose(x, c, state.RetireCommand(command)) // and not what came since: that somebody has activated who knew of what is to be left
 	}
 }
 

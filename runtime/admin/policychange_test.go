@@ -245,3 +245,25 @@ func TestOneModuleAsTwoPolicies(t *testing.T) {
 		t.Errorf("%q %v", done.Warnings, err)
 	}
 }
+
+// Who rolls back leaves what was in force for him, and not the settings that somebody else has given the same version a moment before.
+func TestRollbackOfWhatSomebodyElseHasSet(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	for _, nodes := range []string{"n1", "n2"} {
+		if _, err := client.ActivatePolicy(ctx, "spare", Activation{Settings: map[string]*string{"nodes": text(nodes)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs := &cluster.ActivatePolicy{Name: "spare", Version: 1, Settings: `{"nodes":"n3"}`}
+	a.quicker = &cluster.Command{Activate: theirs}
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); !Conflict(err) || !strings.Contains(err.Error(), `has been changed meanwhile, and nothing was done: in force is version 1 with {"nodes":"n3"}`) {
+		t.Errorf("rolled back: %v", err)
+	}
+	if p := a.state.Policy("spare"); p.Active.Settings != theirs.Settings {
+		t.Errorf("in force is %+v", p.Active)
+	}
+	if _, err := client.RetirePolicy(ctx, "spare", "rollback"); err != nil || a.state.Policy("spare").Active.Settings != `{"nodes":"n2"}` {
+		t.Errorf("asked again: %v, in force is %+v", err, a.state.Policy("spare").Active)
+	}
+}
