@@ -99,8 +99,12 @@ func (c *certificate) read() error {
 	}
 	fresh.pair.Leaf = chain[0]
 	fresh.until = slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
-	if end := chain[0].NotAfter; time.Now().After(end) { // a signer that has ended is not always needed
+	now, first, end := time.Now(), chain[0].NotBefore, chain[0].NotAfter
+	switch {
+	case now.After(end): // a signer that has ended is not always needed
 		return fmt.Errorf("%s ended on %s", c.files[0], end.Format(time.DateOnly))
+	case now.Before(first): // shown all the same, every client would refuse it until then
+		return fmt.Errorf("%s is not valid before %s, and by this machine's clock it is %s", c.files[0], first.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if len(c.files) > 2 {
 		if err := fresh.trust(c.files[2], chain); err != nil {
@@ -195,7 +199,8 @@ func (c *certificate) look(now time.Time) {
 	c.renew(now)
 	shown := c.shown.Load()
 	left := shown.until.Sub(now)
-	if left > endIsNear || now.Sub(c.warned) < warnPause {
+	endedSince := left <= 0 && c.warned.Before(shown.until) // what was told is no longer so
+	if left > endIsNear || now.Sub(c.warned) < warnPause && !endedSince {
 		return
 	}
 	c.warned = now

@@ -123,6 +123,11 @@ func TestClientCertificateIsRenewed(t *testing.T) {
 	if number() != 3 || !strings.Contains(log.String(), "ended on") {
 		t.Errorf("one that has ended: number %d, log %s", number(), log.String())
 	}
+	a.sign("server", &x509.Certificate{SerialNumber: big.NewInt(4), NotBefore: time.Now().Add(30 * time.Minute)})
+	shown.looked = time.Time{}
+	if number() != 3 || !strings.Contains(log.String(), "not valid before") {
+		t.Errorf("one that has not begun: number %d, log %s", number(), log.String())
+	}
 	a.server(5)
 	shown.looked = time.Time{}
 	if number() != 5 {
@@ -210,7 +215,7 @@ func TestPeerCertificateIsRenewed(t *testing.T) {
 	}
 }
 
-// An end that is near is told once a day, be it the certificate's or its authority's.
+// An end that is near is told once a day, be it the certificate's or its authority's, and the end itself when it has come.
 func TestEndOfCertificateIsTold(t *testing.T) {
 	a := newAuthority(t) // which ends in an hour
 	cert, key := a.sign("node", &x509.Certificate{
@@ -226,8 +231,8 @@ func TestEndOfCertificateIsTold(t *testing.T) {
 		lines int
 		says  string
 	}{
-		{0, clients, 0, ""}, {0, nodes, 1, "the certificate for nodes ends soon"}, {time.Hour / 2, nodes, 1, ""}, {25 * time.Hour, nodes, 2, "the certificate for nodes has ended"},
-		{999 * time.Hour, clients, 3, "the certificate for clients ends soon"},
+		{0, clients, 0, ""}, {0, nodes, 1, "the certificate for nodes ends soon"}, {time.Hour / 2, nodes, 1, ""}, {2 * time.Hour, nodes, 2, "the certificate for nodes has ended"}, {3 * time.Hour, nodes, 2, ""},
+		{27 * time.Hour, nodes, 3, ""}, {999 * time.Hour, clients, 4, "the certificate for clients ends soon"},
 	} {
 		step.of.look(now.Add(step.after))
 		if n := strings.Count(log.String(), "level=WARN"); n != step.lines || !strings.Contains(log.String(), step.says) {

@@ -163,7 +163,9 @@ func (a *authority) sign(name string, c *x509.Certificate) (certFile, keyFile st
 	if a.key == nil {
 		a.key = key
 	}
-	c.NotBefore = time.Now().Add(-time.Hour)
+	if c.NotBefore.IsZero() {
+		c.NotBefore = time.Now().Add(-time.Hour)
+	}
 	if c.NotAfter.IsZero() {
 		c.NotAfter = time.Now().Add(time.Hour)
 	}
