@@ -89,7 +89,7 @@ func (t *Transport) broke(err error) error {
 // brokenOff says that a connection ended while it was made, and not by what TLS has to say.
 func brokenOff(err error) bool {
 	var failed *net.OpError
-	return errors.As(err, &failed) && failed.Op != "remote error" || errors.Is(err, io.EOF)
+	return errors.As(err, &failed) && !alerted(err) || errors.Is(err, io.EOF)
 }
 
 // shake opens the streams and exchanges introductions on each. The first that is refused ends it.

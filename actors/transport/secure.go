@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,10 +68,18 @@ func (s *telling) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthIn
 	case err == nil:
 	case brokenOff(err): // whoever dialed has given up, or died: no certificate was judged
 		s.t.noteOnce(slog.LevelDebug, "a connection ended before its handshake", host(socket.RemoteAddr().String()), err.Error(), "whoever dialed has hung up")
+	case alerted(err): // it is the other node that judged
+		s.t.noteOnce(slog.LevelWarn, "a node that has dialed refuses this one", host(socket.RemoteAddr().String()), err.Error(), "it does not take the certificate of this node, or how this node speaks TLS")
 	default:
 		s.t.noteOnce(slog.LevelWarn, refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
 	}
 	return secured, info, err
+}
+
+// alerted says that the other side has ended the handshake, and said why.
+func alerted(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "remote error"
 }
 
 // Clone is for gRPC, which copies credentials.

@@ -51,12 +51,17 @@ func newAuthority(t *testing.T) *authority {
 // sign makes a certificate for a node.
 func (a *authority) sign(t *testing.T, serial int64) *tls.Certificate {
 	t.Helper()
+	return a.signUntil(t, serial, time.Now().Add(time.Hour))
+}
+
+func (a *authority) signUntil(t *testing.T, serial int64, end time.Time) *tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plan := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(serial), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, plan, a.certificate, &key.PublicKey, a.key)
@@ -188,4 +193,61 @@ func TestWhoHangsUpIsNotRefused(t *testing.T) {
 			t.Errorf("after %q: %v, log %q", x.says, err, log.String())
 		}
 	}
+}
+
+// One line of the log says whose certificate it is that somebody does not take, and it comes once, though what x509 says names the time.
+func TestWhoseCertificateIsRefused(t *testing.T) {
+	ours := newAuthority(t)
+	ended := ours.signUntil(t, 2, time.Now().Add(-time.Minute))
+	for _, x := range []struct {
+		dials, accepts *tls.Certificate
+		says           string
+	}{
+		{ended, ours.sign(t, 3), "its certificate must be signed"},
+		{ours.sign(t, 4), ended, "it does not take the certificate of this node"},
+	} {
+		var log strings.Builder
+		own := &Transport{config: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, noted: map[note]bool{}}
+		at := time.Now()
+		for range 2 {
+			at = at.Add(time.Second)
+			now := func() time.Time { return at }
+			s := &telling{credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{*x.accepts}, ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert, Time: now}), own}
+			dialed, accepted := overLoopback(t)
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				client := tls.Client(dialed, &tls.Config{Certificates: []tls.Certificate{*x.dials}, RootCAs: ours.pool, ServerName: "127.0.0.1", Time: now})
+				if client.Handshake() == nil { // in TLS 1.3 the answer to its certificate comes later
+					_, _ = client.Read(make([]byte, 1))
+				}
+			}()
+			if _, _, err := s.ServerHandshake(accepted); err == nil {
+				t.Errorf("%s: the certificate that has ended is taken", x.says)
+			}
+			dialed.Close()
+			accepted.Close()
+			<-ended
+		}
+		if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), x.says) {
+			t.Errorf("want one line with %q: %s", x.says, log.String())
+		}
+	}
+}
+
+// overLoopback is a connection over the loopback, which unlike net.Pipe takes what both sides write at once.
+func overLoopback(t *testing.T) (dialed, accepted net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if dialed, err = net.Dial("tcp", listener.Addr().String()); err == nil {
+		accepted, err = listener.Accept()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dialed, accepted
 }

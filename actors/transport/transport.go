@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -288,7 +289,7 @@ const mostNotes = 1024
 
 // noteOnce logs a cause once for each peer, until forget.
 func (t *Transport) noteOnce(level slog.Level, what, who, cause, detail string) {
-	n := note{what, who, cause}
+	n := note{what, who, timeless(cause)}
 	t.mu.Lock()
 	known := t.noted[n]
 	if !known && len(t.noted) >= mostNotes {
@@ -299,6 +300,12 @@ func (t *Transport) noteOnce(level slog.Level, what, who, cause, detail string) 
 	if !known {
 		t.config.Log.Log(context.Background(), level, what, "peer", who, "cause", cause, "detail", detail)
 	}
+}
+
+// timeless is a cause without the time that x509 names in it, which would make each try another one.
+func timeless(cause string) string {
+	same, _, _ := strings.Cut(cause, ": current time ")
+	return same
 }
 
 // forget lets causes of a peer be logged again: it was well in between.
