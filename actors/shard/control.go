@@ -42,8 +42,7 @@ func (s *Shard) tick(now int64) {
 		return
 	}
 	if s.store.Due(now) && s.stuck == nil && s.leads.Load() && s.orders() {
-		due := store.Txn{Time: now, Ops: []store.Op{{Kind: store.OpExpireDue, Int: expireBudget}}}
-		s.order(&housekeeping{txns: []store.Txn{due}, count: &s.space.expired})
+		s.order(&housekeeping{txns: []store.Txn{due(now)}, count: &s.space.expired})
 	}
 	if !s.store.Compact(compactBudget) {
 		s.dirty.Store(true) // not done: come back at the next tick

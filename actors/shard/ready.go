@@ -220,12 +220,7 @@ func (s *Shard) answerWaiting() {
 	waiting := p.waiting
 	p.waiting = nil
 	for i := range waiting {
-		g := &waiting[i]
-		for k := range g.work.Len() {
-			s.readOne(g.work.Txn(k).Time, g.work, k)
-		}
-		s.vouch(g.work)
-		g.answer()
+		s.answerLate(&waiting[i])
 	}
 }
 

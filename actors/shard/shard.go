@@ -168,6 +168,9 @@ func (s *Shard) Submit(now int64, w Work, b *Batch) {
 			}
 		}
 	}()
+	if !writes && s.expires(now, w) {
+		w, writes = s.ordered(now, w), true
+	}
 	if s.inCluster() && !s.guard(w, writes, b) {
 		return
 	}
@@ -283,6 +286,17 @@ func (s *Shard) apply(w Work) {
 
 // list puts a write into a round, that is acknowledged when it is durable, or when other copies have it. If it has not it is answered.
 func (s *Shard) list(w Work, b *Batch) bool {
+	if !s.enter(w, b) {
+		return false
+	}
+	if b != nil {
+		b.park()
+	}
+	return true
+}
+
+// enter is list for a work that is parked already.
+func (s *Shard) enter(w Work, b *Batch) bool {
 	r := &s.open
 	if s.postpones() {
 		r = &s.part.late
@@ -298,9 +312,6 @@ func (s *Shard) list(w Work, b *Batch) bool {
 		r.payload, r.count = r.payload[:g.from], r.count-g.count
 		failAll(w, &shards.Error{Kind: shards.KindInvalid, Shard: s.name, Err: fmt.Errorf("%w: writes of %d bytes together, at most %d: send fewer at once", store.ErrTooLarge, g.to-g.from, replica.MaxPayload)})
 		return false
-	}
-	if b != nil {
-		b.park()
 	}
 	r.groups = append(r.groups, g)
 	if s.replicated() && s.link.Messages.Busy() {

@@ -80,6 +80,12 @@ func (s *Store) Due(now int64) bool {
 	return next != 0 && next <= s.at(now)
 }
 
+// Expires says that a key is there by the store's time, and has expired at now.
+func (s *Store) Expires(now int64, key []byte) bool {
+	it, found := s.tree.Get(key)
+	return found && !s.expired(it.ExpireAt) && it.ExpireAt != 0 && it.ExpireAt <= now
+}
+
 // Compact moves at most budget keys towards a denser tree and says whether there is nothing left to do.
 func (s *Store) Compact(budget int) (done bool) { return s.tree.Compact(budget) }
 
