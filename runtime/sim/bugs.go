@@ -39,6 +39,9 @@ const (
 	BugForgetHold                          // an activation does not look for the questions that it has to hold messages off for
 	BugHoldOwn                             // an actor that waits for an answer holds off what it has sent itself, too: its own question, perhaps
 	BugKeepFiles                           // what is given up, or begins anew, leaves its snapshot files behind
+	BugOwnTime                             // each copy takes its own clock for the time of a transaction
+	BugForgetExpired                       // a primary does not order the end of what has expired
+	BugReadByClock                         // a primary tells that a key has expired before that is ordered
 	bugsEnd
 )
 
@@ -48,7 +51,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
-	"forget-hold", "hold-own", "keep-files",
+	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock",
 }
 
 // String lists the names.

@@ -21,6 +21,7 @@ type mutant struct {
 	spaces  []shards.Keyspace // likewise
 	clients int               // likewise
 	actors  int               // likewise; -1: none
+	lenders int               // likewise
 	hold    bool              // in worlds where an actor holds messages off
 	deeds   []deed            // what is asked of actors there; nil: everything
 	because string            // it is not looked for here
@@ -35,6 +36,9 @@ var rare = map[string]mutant{
 	"keep-files":      {temper: []FaultKind{FaultAccept}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 3, Replicas: 1}}, clients: 8, actors: -1},
 	"forget-hold":     {hold: true},
 	"hold-own":        {hold: true},
+	"own-time":        {lenders: 2, actors: -1},
+	"forget-expired":  {lenders: 2, actors: -1},
+	"read-by-clock":   {temper: []FaultKind{FaultHand, FaultStorm}, lenders: 4, actors: -1},
 	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},
 }
 
@@ -75,7 +79,7 @@ func TestPlantedBugs(t *testing.T) {
 			for i := range m.within {
 				o := Options{
 					Seed: uint64(i) + 1, Length: 30 * time.Second, Heal: 10 * time.Second, Bugs: m.bugs, Replica: m.replica, Rules: m.rules,
-					Temper: m.temper, Spaces: m.spaces, Clients: m.clients, Actors: m.actors, Hold: m.hold, Deeds: m.deeds,
+					Temper: m.temper, Spaces: m.spaces, Clients: m.clients, Actors: m.actors, Lenders: m.lenders, Hold: m.hold, Deeds: m.deeds,
 				}
 				if w, _ := play(t, o); w.failure != nil {
 					o.Bugs, o.Replica, o.Rules = 0, 0, 0

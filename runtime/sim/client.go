@@ -35,6 +35,7 @@ type client struct {
 	sent    time.Duration // when the attempt was made that was answered
 	key     string        // if set, the only one that this client cares for
 	reads   bool          // it only reads
+	lends   bool          // it is one of those who use keys that expire
 	written int           // values so far
 }
 
@@ -59,16 +60,24 @@ type response struct {
 }
 
 func (w *World) addClient(key string) {
-	n := len(w.clients)
-	c := &client{w: w, number: n, chance: stream(w.o.Seed, streamClients, n), numbers: map[shards.ShardID]uint64{}, key: key}
-	c.life = c.chance.Uint64() | 1
-	w.clients = append(w.clients, c)
+	c := w.newClient(stream(w.o.Seed, streamClients, len(w.clients)))
+	c.key = key
 	w.After(time.Duration(c.chance.Int64N(int64(100*time.Millisecond))), c.next)
+}
+
+func (w *World) newClient(chance *rand.Rand) *client {
+	c := &client{w: w, number: len(w.clients), chance: chance, numbers: map[shards.ShardID]uint64{}, life: chance.Uint64() | 1}
+	w.clients = append(w.clients, c)
+	return c
 }
 
 // next begins an operation.
 func (c *client) next() {
 	if c.w.quiet {
+		return
+	}
+	if c.lends {
+		c.lend()
 		return
 	}
 	if c.w.unserved != nil {
@@ -98,7 +107,7 @@ func (c *client) do(a Action, key string) {
 	}
 	c.written++
 	c.shard = shards.NewShardID(space.ID, space.ShardOf(shards.SlotOf([]byte(key))))
-	c.call = call{client: c.number, action: a, key: key, begun: c.w.history.tick(), value: fmt.Sprintf("c%d.%d;", c.number, c.written)}
+	c.call = call{client: c.number, action: a, key: key, begun: c.w.history.tick(), value: fmt.Sprintf("c%d.%d;", c.number, c.written), until: c.call.until, least: c.call.least}
 	if a == Swap {
 		c.call.compare = c.w.lastRead[key]
 	}
@@ -189,6 +198,8 @@ func (c *client) txn() store.Txn {
 		op.Kind, op.Value = store.OpDelete, nil
 	case Swap:
 		op.Kind, op.If, op.Compare = store.OpSet, store.IfEqual, []byte(c.call.compare)
+	default:
+		op = c.call.loan(op)
 	}
 	return store.Txn{Client: c.life, Seq: c.seq, Ops: []store.Op{op}}
 }
@@ -221,7 +232,11 @@ func (c *client) understand(r *store.Result) reply {
 	case r.Err != nil && !errors.Is(r.Err, store.ErrConflict):
 		c.w.Fail(invariantLinear, "client %d: %v: the store answers %v", c.number, &c.call, r.Err)
 	}
-	return reply{found: r.Found, value: string(r.Value), done: r.Err == nil, length: r.Int}
+	got := reply{found: r.Found, value: string(r.Value), done: r.Err == nil, length: r.Int, until: r.ExpireAt}
+	if c.call.action == Extend || c.call.action == Persist {
+		got.done = r.Changed
+	}
+	return got
 }
 
 // finish notes the operation and goes on after a pause.
@@ -230,7 +245,12 @@ func (c *client) finish(r reply) {
 	c.attempt++
 	c.call.got = r
 	c.call.ended = c.w.history.tick()
-	c.w.history.note(c.call)
+	if c.lends {
+		c.w.bound(&c.call)
+		c.w.loans.note(c.call)
+	} else {
+		c.w.history.note(c.call)
+	}
 	if c.call.action == Get && r.found {
 		c.w.lastRead[c.call.key] = r.value
 	}

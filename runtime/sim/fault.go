@@ -205,8 +205,8 @@ func (w *World) spoil(f Fault, a *Node) {
 		a.slow = int(math.Pow(10000, f.Amount))
 		w.undo(f.For, func() { a.slow = 0 })
 	case FaultClock:
-		a.wallSkew = time.Duration((f.Amount*2 - 1) * float64(time.Hour))
-		w.undo(f.For, func() { a.wallSkew = 0 })
+		a.skew(time.Duration((f.Amount*2 - 1) * float64(time.Hour)))
+		w.undo(f.For, func() { a.skew(0) })
 	case FaultRot:
 		w.rot(a, f.Amount < 0.5)
 		w.crashFor(a, f.For, false)
@@ -307,7 +307,8 @@ func (w *World) heal() {
 	clear(w.net.walls)
 	w.net.weather = calm
 	for _, n := range w.nodes {
-		n.slow, n.wallSkew = 0, 0
+		n.slow = 0
+		n.skew(0)
 		n.resume()
 		n.start()
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -42,7 +44,7 @@ func (w *World) Play() Report {
 		r.Undecided = w.judge()
 	}
 	r.Simulated, r.Events, r.Packets, r.Hash = w.now, w.events, w.net.sent, w.Hash()
-	r.Acked, r.Reads, r.Calls = w.watch.acked, w.watch.reads, len(w.history.calls)
+	r.Acked, r.Reads, r.Calls = w.watch.acked, w.watch.reads, len(w.history.calls)+len(w.loans.calls)
 	r.Acts = len(w.acts.all)
 	for _, l := range w.acts.lines {
 		for _, n := range l.next {
@@ -268,17 +270,26 @@ func (w *World) judge() (undecided bool) {
 			w.judgeShard(row, w.watch.shard(row.ID))
 		}
 	}
+	decided := w.explain(invariantLinear, &w.history, register)
+	if len(w.loans.calls) > 0 {
+		decided = w.explain(invariantExpiry, &w.loans, borrowed) && decided
+	}
+	w.acts.judge(w)
+	return !decided
+}
+
+// explain looks for an order of the calls of a history that explains its answers, key by key. It says whether each key's could be decided.
+func (w *World) explain(invariant int, h *history, model porcupine.Model) bool {
 	counts := func(key string) bool { return !w.shardOf(key).forgiven }
-	key, calls, decided := w.history.check(counts, checkTime)
+	key, calls, decided := h.check(model, counts, checkTime)
 	if key != "" {
 		var lines []string
 		for i := range calls {
 			lines = append(lines, fmt.Sprintf("%d..%d client %d: %v", calls[i].begun, calls[i].ended, calls[i].client, &calls[i]))
 		}
-		w.Fail(invariantLinear, "no order of the calls explains the answers about %s; the last of %d:\n%s", key, len(lines), strings.Join(lines[max(0, len(lines)-40):], "\n"))
+		w.Fail(invariant, "no order of the calls explains the answers about %s; the last of %d:\n%s", key, len(lines), strings.Join(lines[max(0, len(lines)-40):], "\n"))
 	}
-	w.acts.judge(w)
-	return !decided
+	return decided
 }
 
 func (w *World) judgeShard(row *cluster.Shard, l *lineage) {
@@ -297,6 +308,7 @@ func (w *World) judgeShard(row *cluster.Shard, l *lineage) {
 		if first == nil {
 			first = h
 		}
+		w.overdue(row.ID, h)
 		if h.store.Digest() != first.store.Digest() {
 			w.Fail(invariantEqual, "shard %v: copies on %s and %s differ: %d and %d transactions, digests %v and %v", row.ID,
 				first.c.p.n.ID, c.Node, first.store.Applied(), h.store.Applied(), first.store.Digest(), h.store.Digest())

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ const (
 	Append
 )
 
-var actionNames = [...]string{"get", "put", "delete", "swap", "append"}
+var actionNames = [...]string{"get", "put", "delete", "swap", "append", "lend", "claim", "extend", "persist"}
 
 // String is the action's name.
 func (a Action) String() string { return actionNames[a] }
@@ -36,14 +37,18 @@ type call struct {
 	begun   int64  // by the one clock of all clients: see history.tick
 	ended   int64  // math.MaxInt64: nobody knows whether it happened
 	got     reply
+	until   int64 // lend, claim, extend: the deadline, in Unix milliseconds
+	least   int64 // of a lender: the earliest time that the primary can have taken it to be...
+	latest  int64 // ...and the latest
 }
 
 // reply is what a client was told.
 type reply struct {
 	found   bool   // get, delete: the key was there
 	value   string // get
-	done    bool   // swap: the comparison held
+	done    bool   // swap: the comparison held; claim: there was none; extend, persist: there was one
 	length  int64  // append
+	until   int64  // get: the deadline; extend, persist: the one before
 	unknown bool   // it may happen at any time from its beginning on, or never
 }
 
@@ -93,6 +98,8 @@ func (c *call) String() string {
 	switch c.action {
 	case Put, Append:
 		s += " " + c.value
+	case Lend, Claim, Extend:
+		s += fmt.Sprintf(" %s until %d", c.value, c.until)
 	case Swap:
 		s += " " + c.compare + " -> " + c.value
 	}
@@ -101,10 +108,19 @@ func (c *call) String() string {
 		s += ": unknown"
 	case c.action == Get && !c.got.found:
 		s += ": none"
+	case c.action == Get && c.got.until != 0:
+		s += fmt.Sprintf(": %s until %d", c.got.value, c.got.until)
 	case c.action == Get:
 		s += ": " + c.got.value
+	case c.action == Extend || c.action == Persist:
+		s += fmt.Sprintf(": %v, before until %d", c.got.done, c.got.until)
+	case c.action == Claim:
+		s += fmt.Sprintf(": %v", c.got.done)
 	case c.action == Swap && !c.got.done:
 		s += ": no"
+	}
+	if c.latest != 0 {
+		s += fmt.Sprintf(" (between %d and %d)", c.least, c.latest)
 	}
 	return s
 }
@@ -152,7 +168,7 @@ func byKey(all []porcupine.Operation) [][]porcupine.Operation {
 // check looks for an order of the calls that explains every answer, for each key that counts. It gives a key for which
 // there is none, or "" with whether every key could be decided within the time, which is the machine's: only a world that
 // has ended is checked.
-func (h *history) check(counts func(key string) bool, most time.Duration) (broken string, calls []call, decided bool) {
+func (h *history) check(model porcupine.Model, counts func(key string) bool, most time.Duration) (broken string, calls []call, decided bool) {
 	var all []porcupine.Operation
 	for i := range h.calls {
 		c := &h.calls[i]
@@ -162,7 +178,7 @@ func (h *history) check(counts func(key string) bool, most time.Duration) (broke
 	}
 	decided = true
 	for _, part := range byKey(all) {
-		switch porcupine.CheckOperationsTimeout(register, part, most) {
+		switch porcupine.CheckOperationsTimeout(model, part, most) {
 		case porcupine.Unknown:
 			decided = false
 		case porcupine.Illegal:

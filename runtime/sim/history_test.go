@@ -14,7 +14,7 @@ func TestHistoryOfATrueRegister(t *testing.T) {
 	for seed := range uint64(40) {
 		chance := rand.New(rand.NewPCG(seed, 1))
 		h := overlapping(chance, 4, 300)
-		if key, calls, decided := h.check(everyKey, time.Minute); key != "" || !decided {
+		if key, calls, decided := h.check(register, everyKey, time.Minute); key != "" || !decided {
 			t.Fatalf("seed %d: key %q is refused, decided %v: %v", seed, key, decided, calls)
 		}
 		for i := len(h.calls) / 2; i < len(h.calls); i++ {
@@ -23,7 +23,7 @@ func TestHistoryOfATrueRegister(t *testing.T) {
 				break
 			}
 		}
-		if key, _, _ := h.check(everyKey, time.Minute); key == "" {
+		if key, _, _ := h.check(register, everyKey, time.Minute); key == "" {
 			t.Fatalf("seed %d: a value that nobody wrote was read, and accepted", seed)
 		}
 	}
@@ -50,10 +50,10 @@ func TestHistoryRefuses(t *testing.T) {
 		for _, c := range calls {
 			h.note(c)
 		}
-		if key, _, _ := h.check(everyKey, time.Minute); key != "k" {
+		if key, _, _ := h.check(register, everyKey, time.Minute); key != "k" {
 			t.Errorf("%s was accepted", name)
 		}
-		if key, _, _ := h.check(func(string) bool { return false }, time.Minute); key != "" {
+		if key, _, _ := h.check(register, func(string) bool { return false }, time.Minute); key != "" {
 			t.Errorf("%s: a key that does not count was checked", name)
 		}
 	}
@@ -67,7 +67,7 @@ func TestHistoryOfAnUnknownWrite(t *testing.T) {
 		h.note(call{action: Put, key: "k", value: "b", begun: 3, got: reply{unknown: true}})
 		h.note(call{action: Get, key: "k", begun: 5, ended: 6, got: reply{found: true, value: seen}})
 		h.note(call{action: Get, key: "k", begun: 7, got: reply{unknown: true}})
-		if key, _, _ := h.check(everyKey, time.Minute); key != "" {
+		if key, _, _ := h.check(register, everyKey, time.Minute); key != "" {
 			t.Errorf("reading %q was refused", seen)
 		}
 		if len(h.calls) != 3 {

@@ -46,6 +46,7 @@ type work struct {
 	q       *request
 	answer  func(response)
 	results []store.Result
+	at      int64 // when it came, by the clock of this node
 }
 
 // take notes the result of an operation.
@@ -106,6 +107,9 @@ func (h *holding) tick(ticks, lag int) {
 		h.save()
 	}
 	h.handOver()
+	if ticks%expireTicks == int(h.shard)%expireTicks {
+		h.expire()
+	}
 }
 
 // drive carries out what the core wants.
@@ -240,6 +244,9 @@ func (h *holding) applyEntry(e *replica.Entry) {
 			h.c.p.n.w.Fail(invariantEqual, "shard %v: %s cannot read transaction %d: %v", h.shard, h.c.p.n.ID, seq, err)
 			return
 		}
+		if h.c.p.n.bug(BugOwnTime) {
+			t.Time = h.c.p.n.wall()
+		}
 		if h.c.p.n.bug(BugApplyTwice) {
 			t.Client, t.Seq = 0, 0
 		}
@@ -288,6 +295,7 @@ func (h *holding) request(k work) {
 		k.answer(response{err: h.elsewhere()})
 		return
 	}
+	k.at = h.c.p.n.wall()
 	if k.q.txn.ReadOnly() {
 		h.read(k)
 		return
@@ -317,10 +325,16 @@ func (h *holding) read(k work) {
 		h.reads = append(h.reads, k)
 		return
 	}
+	if h.uncertain(&k) && !h.c.p.n.bug(BugReadByClock) {
+		h.gather = append(h.gather, k)
+		h.seal()
+		h.drive()
+		return
+	}
 	k.results = nil
 	for i := range k.q.txn.Ops {
 		var r store.Result
-		h.store.Read(h.c.p.n.wall(), &k.q.txn.Ops[i], &r)
+		h.store.Read(k.at, &k.q.txn.Ops[i], &r)
 		k.take(&r)
 	}
 	if !h.c.p.member.leased() && !h.c.p.n.bug(BugReadWithoutLease) || h.open > 0 && !h.c.p.n.bug(BugReadWhileMoving) {
@@ -341,7 +355,7 @@ func (h *holding) seal() {
 	var payload []byte
 	for i := range works {
 		t := works[i].q.txn
-		t.Time = h.c.p.n.wall()
+		t.Time = works[i].at
 		payload = store.AppendTxn(payload, &t)
 	}
 	e, err := h.core.Propose(len(works), payload, false)

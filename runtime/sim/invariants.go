@@ -35,6 +35,7 @@ var Invariants = []Invariant{
 	{"a question is answered, and its answer handled once", "A Wasm actor never blocks on a call: the answer arrives as a later message."},
 	{"a reminder comes, and late ones as one", "Typed calls with generics; timers and durable reminders."},
 	{"an actor that holds messages off handles none between question and answer", "Handles one message at a time."},
+	{"a key is there until its deadline, and never after", "A shard's time never goes back: a key that has expired for one caller has for all."},
 }
 
 const (
@@ -57,6 +58,7 @@ const (
 	invariantAsks
 	invariantBells
 	invariantHolds
+	invariantExpiry
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.

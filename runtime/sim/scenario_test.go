@@ -265,7 +265,7 @@ func (s *script) fault(words []string, arg func(int) string) {
 	case "slow":
 		s.node(arg(1)).slow = s.number(arg(2))
 	case "clock":
-		s.node(arg(1)).wallSkew = s.span(arg(2))
+		s.node(arg(1)).skew(s.span(arg(2)))
 	case "drift":
 		drift, err := strconv.ParseFloat(arg(2), 64)
 		if err != nil {

@@ -24,6 +24,7 @@ type Options struct {
 	Spaces  []shards.Keyspace
 	PerKey  bool          // in place of Clients: one for each key, which does nothing else
 	Actors  int           // of each keyspace; default 2 to 5, by the seed, and none with PerKey; below 0: none
+	Lenders int           // clients of keys that expire; default 2 in one of four worlds, and none with PerKey; below 0: none
 	Hold    bool          // the first actor holds messages off while it waits for an answer
 	Deeds   []deed        // what callers ask of actors, the more often the more often it stands here; default: everything
 	Data    int           // how many nodes may hold copies, the last ones; default all
@@ -57,6 +58,9 @@ func (o *Options) fill() {
 	setDefault(&o.Think, think)
 	if actors := 2 + stream(o.Seed, streamActors, 0).IntN(4); !o.PerKey {
 		setDefault(&o.Actors, actors)
+	}
+	if !o.PerKey && lends(o.Seed) {
+		setDefault(&o.Lenders, lenders)
 	}
 	setDefault(&o.Drift, drift)
 	o.Calm = o.Calm || calmly
@@ -132,6 +136,7 @@ func New(o Options) *World {
 			w.addClient("")
 		}
 	}
+	w.lendAll()
 	w.plan(o.Faults)
 	return w
 }

@@ -32,8 +32,11 @@ type World struct {
 	acts  acts
 
 	keys     []string
+	lent     []string // keys that expire
+	clocks   clocks
 	clients  []*client
 	history  history
+	loans    history                            // of keys that expire
 	lastRead map[string]string                  // by key, what a client last read: what a swap compares with
 	finished func(*client)                      // is told each operation that ends
 	stepped  func(before, after *cluster.State) // is told each newest cluster state
@@ -63,9 +66,10 @@ const (
 	streamNetwork
 	streamFaults
 	streamClients
-	streamDisk   // plus the node's number, shifted
-	streamNode   // likewise
-	streamActors // likewise; without it, how many there are
+	streamDisk    // plus the node's number, shifted
+	streamNode    // likewise
+	streamActors  // likewise; without it, how many there are
+	streamLenders // 0: whether there are any; else plus the number of one
 )
 
 func stream(seed uint64, which, node int) *rand.Rand {
