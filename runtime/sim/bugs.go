@@ -8,7 +8,7 @@ import (
 // Bugs is a set of planted bugs: mistakes that somebody could make in a shell, a disk or a policy. Those of shards/replica's
 // own are replica.Bug, those of shards/activation's activation.Bug. A simulator that does not find each within a bounded number of
 // seeds has no teeth.
-type Bugs uint32
+type Bugs uint64
 
 // The planted bugs.
 const (
@@ -42,6 +42,9 @@ const (
 	BugOwnTime                             // each copy takes its own clock for the time of a transaction
 	BugForgetExpired                       // a primary does not order the end of what has expired
 	BugReadByClock                         // a primary tells that a key has expired before that is ordered
+	BugAloneTooSoon                        // a primary takes the short way when no other copy is in sync, though one is coming
+	BugAloneTooLong                        // it takes up a row with other copies while a round of its own is under way
+	BugAloneUntold                         // it does not tell its core what it did alone
 	bugsEnd
 )
 
@@ -51,7 +54,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
-	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock",
+	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock", "alone-too-soon", "alone-too-long", "alone-untold",
 }
 
 // String lists the names.

@@ -27,10 +27,13 @@ type mutant struct {
 	because string            // it is not looked for here
 }
 
+// lonely is a keyspace that begins with primaries alone.
+var lonely = []shards.Keyspace{{Name: "a", ID: 1, Shards: 3, Replicas: shards.NoReplicas}}
+
 // rare says in which worlds a bug has a chance to show, where that is not any.
 var rare = map[string]mutant{
 	"read-while-moving": {
-		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 2, Replicas: shards.NoReplicas}}, clients: 20, actors: -1},
+		temper: []FaultKind{FaultDrain, FaultStorm}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 4, Replicas: shards.NoReplicas}}, clients: 20, actors: -1, lenders: -1},
 	"lost-copy-stays": {temper: []FaultKind{FaultRot}},
 	"one-lane":        {temper: []FaultKind{FaultClock}, actors: 4, deeds: []deed{add, remind}}, // what else is numbered between parts two reminders
 	"keep-files":      {temper: []FaultKind{FaultAccept}, spaces: []shards.Keyspace{{Name: "a", ID: 1, Shards: 3, Replicas: 1}}, clients: 8, actors: -1},
@@ -38,6 +41,9 @@ var rare = map[string]mutant{
 	"hold-own":        {hold: true},
 	"own-time":        {lenders: 2, actors: -1},
 	"forget-expired":  {lenders: 2, actors: -1},
+	"alone-too-soon":  {temper: []FaultKind{FaultReplicas}, spaces: lonely},
+	"alone-too-long":  {temper: []FaultKind{FaultReplicas}, spaces: lonely, clients: 12},
+	"alone-untold":    {temper: []FaultKind{FaultReplicas}, spaces: lonely},
 	"read-by-clock":   {temper: []FaultKind{FaultHand, FaultStorm}, lenders: 4, actors: -1},
 	"answer-twice":    {temper: []FaultKind{FaultHand, FaultStorm}},
 }

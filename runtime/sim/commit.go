@@ -109,6 +109,16 @@ func (c *committer) tick(ticks int) {
 	}
 }
 
+// flush gives the log what a copy that stops in order has applied and not written.
+func (c *committer) flush() {
+	for i := range c.pending {
+		if err := c.put(&c.pending[i]); err != nil {
+			c.n.w.Fail(0, "%s: shard %v: its log refuses: %v", c.n.ID, c.pending[i].shard, err)
+		}
+	}
+	c.pending = nil
+}
+
 // cancel forgets what a shard wanted written and has not begun to be: a snapshot takes its place.
 func (c *committer) cancel(shard shards.ShardID) {
 	c.pending = slices.DeleteFunc(c.pending, func(t task) bool { return t.shard == shard })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // Fault is one thing that goes wrong, and for how long. Its victims are found when it begins, since who leads is not known before.
@@ -401,6 +402,9 @@ func (w *World) resize(leader *Node, f Fault) {
 	}
 	space := s.Keyspaces[f.Other%len(s.Keyspaces)].Keyspace
 	space.Replicas = 1 + f.Who%2
+	if f.Amount > 0 && f.Amount < 0.4 {
+		space.Replicas = shards.NoReplicas
+	}
 	if space.MinInSync > space.Copies() {
 		return
 	}

@@ -27,6 +27,7 @@ type holding struct {
 	failed     bool
 	row        *cluster.Shard
 	minInSync  int
+	alone      alone
 
 	reign  shards.Term // the term in which this copy is primary; 0: it is not
 	gather []work      // not proposed yet
@@ -81,8 +82,20 @@ func (h *holding) configure(row *cluster.Shard, mine *cluster.Copy, minInSync in
 	if h.row != nil && row.Version < h.row.Version {
 		return
 	}
-	h.row, h.minInSync = row, minInSync
-	a := replica.Assignment{Self: mine.ID, Term: row.Term, Version: row.Version, Primary: row.Primary, MinInSync: minInSync}
+	next := &adoption{row, mine, minInSync}
+	if h.alone.solo && (!h.lone(row, minInSync) || row.Term != h.core.Term()) {
+		h.alone.next = next
+		h.endAlone()
+		return
+	}
+	h.adopt(next)
+}
+
+// adopt hands a row to the core.
+func (h *holding) adopt(next *adoption) {
+	row := next.row
+	h.row, h.minInSync = row, next.minInSync
+	a := replica.Assignment{Self: next.mine.ID, Term: row.Term, Version: row.Version, Primary: row.Primary, MinInSync: next.minInSync}
 	for _, c := range row.Copies {
 		a.Copies = append(a.Copies, replica.Peer{ID: c.ID, InSync: c.InSync})
 	}
@@ -91,13 +104,18 @@ func (h *holding) configure(row *cluster.Shard, mine *cluster.Copy, minInSync in
 }
 
 func (h *holding) step(m *replica.Message) {
+	if h.alone.solo {
+		return
+	}
 	h.core.Step(m)
 	h.drive()
 }
 
 func (h *holding) tick(ticks, lag int) {
-	h.core.LagAfter(lag)
-	h.core.Tick()
+	if !h.alone.solo {
+		h.core.LagAfter(lag)
+		h.core.Tick()
+	}
 	h.target.Tick()
 	for _, s := range h.sends {
 		s.source.Tick()
@@ -173,6 +191,7 @@ func (h *holding) settle() {
 			h.read(r)
 		}
 	}
+	h.beginAlone()
 	h.seal()
 }
 
@@ -181,11 +200,13 @@ func (h *holding) write(ready *replica.Ready) {
 		return
 	}
 	number, core := ready.Write, h.core
+	h.alone.wrote = number
 	h.c.log.write(task{
 		shard: h.shard, truncate: ready.Truncate, entries: ready.Append, sync: h.durability == shards.DurabilityFsync,
 		done: func() {
 			if h.core == core && !h.failed {
 				core.Persisted(number)
+				h.alone.stored = number
 				h.drive()
 			}
 		},
@@ -244,28 +265,33 @@ func (h *holding) applyEntry(e *replica.Entry) {
 			h.c.p.n.w.Fail(invariantEqual, "shard %v: %s cannot read transaction %d: %v", h.shard, h.c.p.n.ID, seq, err)
 			return
 		}
-		if h.c.p.n.bug(BugOwnTime) {
-			t.Time = h.c.p.n.wall()
-		}
-		if h.c.p.n.bug(BugApplyTwice) {
-			t.Client, t.Seq = 0, 0
-		}
-		work, done := h.workAt(seq), true
-		h.store.Apply(seq, &t, func(_ int, r *store.Result) {
-			done = done && r.Err == nil
-			if work != nil {
-				work.take(r)
-			}
-		})
-		if first := h.c.p.n.w.applied(h.c.p.n, h.shard, seq, h.store.Rolling()); first && done {
-			h.c.p.n.w.acts.applied(h.c.p.n.w, &t)
-		}
-		if work != nil {
-			h.acknowledge(work, seq)
-		}
+		h.applyTxn(seq, &t, h.workAt(seq))
 	}
 	for len(h.rounds) > 0 && h.rounds[0].last <= e.Last {
 		h.rounds = h.rounds[1:]
+	}
+}
+
+// applyTxn applies a transaction, and answers who waits for it, if anybody does.
+func (h *holding) applyTxn(seq shards.SeqNo, t *store.Txn, work *work) {
+	w, done := h.c.p.n.w, true
+	if h.c.p.n.bug(BugOwnTime) {
+		t.Time = h.c.p.n.wall()
+	}
+	if h.c.p.n.bug(BugApplyTwice) {
+		t.Client, t.Seq = 0, 0
+	}
+	h.store.Apply(seq, t, func(_ int, r *store.Result) {
+		done = done && r.Err == nil
+		if work != nil {
+			work.take(r)
+		}
+	})
+	if first := w.applied(h.c.p.n, h.shard, seq, h.store.Rolling()); first && done {
+		w.acts.applied(w, t)
+	}
+	if work != nil {
+		h.acknowledge(work, seq)
 	}
 }
 
@@ -286,8 +312,11 @@ func (h *holding) acknowledge(k *work, seq shards.SeqNo) {
 
 // leads gives the term in which this copy is primary, if what it holds is all that was acknowledged: no successor can have begun.
 func (h *holding) leads() (shards.Term, bool) {
-	return h.reign, h.reign != 0 && !h.failed && h.core.Role() == replica.RolePrimary && h.core.Caught() && h.open == 0 && h.c.p.member.leased()
+	return h.reign, h.reign != 0 && !h.failed && h.core.Role() == replica.RolePrimary && h.current() && h.c.p.member.leased()
 }
+
+// current says that what this primary holds is all that has been acknowledged.
+func (h *holding) current() bool { return h.alone.solo || h.core.Caught() && h.open == 0 }
 
 // request takes a client's transaction.
 func (h *holding) request(k work) {
@@ -321,7 +350,7 @@ func (h *holding) elsewhere() error {
 
 // read answers at once from what is applied: under a lease that is looked at after the read was done.
 func (h *holding) read(k work) {
-	if !h.core.Caught() && !h.c.p.n.bug(BugReadBeforeTail) {
+	if !h.alone.solo && !h.core.Caught() && !h.c.p.n.bug(BugReadBeforeTail) {
 		h.reads = append(h.reads, k)
 		return
 	}
@@ -337,7 +366,7 @@ func (h *holding) read(k work) {
 		h.store.Read(k.at, &k.q.txn.Ops[i], &r)
 		k.take(&r)
 	}
-	if !h.c.p.member.leased() && !h.c.p.n.bug(BugReadWithoutLease) || h.open > 0 && !h.c.p.n.bug(BugReadWhileMoving) {
+	if !h.c.p.member.leased() && !h.c.p.n.bug(BugReadWithoutLease) || h.open > 0 && !h.alone.solo && !h.c.p.n.bug(BugReadWhileMoving) {
 		k.answer(response{err: errUnavailable})
 		return
 	}
@@ -347,6 +376,10 @@ func (h *holding) read(k work) {
 
 // seal proposes what has gathered as one entry.
 func (h *holding) seal() {
+	if h.alone.solo {
+		h.sealAlone()
+		return
+	}
 	if len(h.gather) == 0 || len(h.rounds) >= maxRounds || !h.core.Room() {
 		return
 	}
@@ -391,6 +424,7 @@ func (h *holding) fence() {
 		k.answer(response{err: h.elsewhere()})
 	}
 	h.rounds, h.gather, h.reads = nil, nil, nil
+	h.abandon()
 }
 
 func (h *holding) stop(reason string) {

@@ -325,11 +325,12 @@ func (w *World) afterStep(n *Node) {
 // that cannot be told.
 func (n *Node) holds(shard shards.ShardID, seq shards.SeqNo) (holds, known bool) {
 	space := n.w.watch.newest.Keyspace(shard.Keyspace())
-	if space.Durability == shards.DurabilityMemory {
+	if space.Durability == shards.DurabilityMemory || space.Durability == shards.DurabilityInterval && n.lone(shard) {
 		if !n.alive || n.proc.copies == nil || n.proc.copies.held[shard] == nil {
 			return false, true
 		}
-		return n.proc.copies.held[shard].core.End().Seq >= seq, true
+		h := n.proc.copies.held[shard]
+		return max(h.core.End().Seq, h.store.Applied()) >= seq, true
 	}
 	d, ok := n.disk.(*forgetful)
 	if !ok {
@@ -340,6 +341,12 @@ func (n *Node) holds(shard shards.ShardID, seq shards.SeqNo) (holds, known bool)
 		image = &d.now
 	}
 	return image.end(shard) >= seq, true
+}
+
+// lone says that a node's copy of a shard takes the short way, on which it answers what its log does not have yet.
+func (n *Node) lone(shard shards.ShardID) bool {
+	h := n.proc.holding(shard)
+	return h != nil && h.alone.solo
 }
 
 // end is the last transaction that an image has of a shard.

@@ -177,7 +177,7 @@ func (w *World) addLender(chance *rand.Rand) {
 // expire orders the end of what has expired, as primary.
 func (h *holding) expire() {
 	now := h.c.p.n.wall()
-	if h.reign == 0 || h.failed || !h.store.Due(now) || h.core.Writable() != nil || !h.c.p.member.leased() || h.c.p.n.bug(BugForgetExpired) {
+	if h.reign == 0 || h.failed || !h.store.Due(now) || !h.alone.solo && h.core.Writable() != nil || !h.c.p.member.leased() || h.c.p.n.bug(BugForgetExpired) {
 		return
 	}
 	q := &request{shard: h.shard, txn: store.Txn{Ops: []store.Op{{Kind: store.OpExpireDue, Int: expireBudget}}}}

@@ -113,6 +113,9 @@ func (n *Node) stop() {
 	if !n.running() {
 		return
 	}
+	if n.proc.copies != nil {
+		n.proc.copies.log.flush()
+	}
 	if err := n.disk.Sync(); err != nil {
 		n.w.Fail(0, "%s: %v", n.ID, err)
 	}

@@ -170,12 +170,17 @@ func (p *process) connection(peer *Node, epoch shards.Epoch, up bool) {
 	}
 }
 
+// holding is the copy of a shard that is here, or nil.
+func (p *process) holding(shard shards.ShardID) *holding {
+	if p == nil || p.copies == nil {
+		return nil
+	}
+	return p.copies.held[shard]
+}
+
 // request takes what a client asks.
 func (p *process) request(q *request, answer func(response)) {
-	var h *holding
-	if p.copies != nil {
-		h = p.copies.held[q.shard]
-	}
+	h := p.holding(q.shard)
 	if h == nil {
 		answer(response{err: errUnavailable})
 		return

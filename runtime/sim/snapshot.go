@@ -162,6 +162,7 @@ func (h *holding) install(base replica.Position) error {
 	}
 	h.saved = base.Seq
 	h.c.p.n.w.applied(h.c.p.n, h.shard, base.Seq, loaded.Rolling())
+	h.alone.stored = h.alone.wrote
 	h.core.Restored(base, loaded.Rolling(), h.core.Term())
 	return nil
 }
@@ -169,19 +170,31 @@ func (h *holding) install(base replica.Position) error {
 // save keeps what is applied in a file, and shortens the log.
 func (h *holding) save() {
 	seq := h.store.Applied()
-	if h.memory || h.failed || seq < h.saved+saveEvery {
+	if h.memory || h.failed || h.alone.loose > 0 || seq < h.saved+saveEvery {
 		return
 	}
 	if err := h.c.p.n.disk.Sync(); err != nil {
 		h.c.p.n.w.Fail(0, "%s: %v", h.c.p.n.ID, err)
 		return
 	}
-	h.saveFile(replica.Position{Term: h.core.TermAt(seq), Seq: seq})
+	h.saveFile(replica.Position{Term: h.termAt(seq), Seq: seq})
 	h.saved = seq
 	d := h.c.p.n.disk
-	if err := errors.Join(d.TruncatePrefix(h.shard, min(seq, h.core.Retained())), d.RemoveBefore(h.shard, seq)); err != nil {
+	through := seq
+	if !h.alone.solo {
+		through = min(seq, h.core.Retained())
+	}
+	if err := errors.Join(d.TruncatePrefix(h.shard, through), d.RemoveBefore(h.shard, seq)); err != nil {
 		h.c.p.n.w.Fail(0, "%s: %v", h.c.p.n.ID, err)
 	}
+}
+
+// termAt is the term of what is applied; the core has not been told of what this copy has written alone.
+func (h *holding) termAt(seq shards.SeqNo) shards.Term {
+	if seq <= h.core.End().Seq {
+		return h.core.TermAt(seq)
+	}
+	return h.core.Term()
 }
 
 // saveEvery is how many transactions lie between two snapshot files.

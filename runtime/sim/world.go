@@ -43,6 +43,7 @@ type World struct {
 	unserved func() (string, bool)              // a key that clients write before all others, if there is one
 	quiet    bool                               // clients begin nothing any more
 	healed   bool                               // faults have ended, for good
+	alone    int                                // how often a copy has taken the short way
 	accepted int                                // losses that an operator has accepted
 
 	chance  *rand.Rand // what belongs to nothing else
