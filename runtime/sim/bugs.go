@@ -45,6 +45,7 @@ const (
 	BugAloneTooSoon                        // a primary takes the short way when no other copy is in sync, though one is coming
 	BugAloneTooLong                        // it takes up a row with other copies while a round of its own is under way
 	BugAloneUntold                         // it does not tell its core what it did alone
+	BugSameIdentity                        // who begins with a new folder calls himself as before
 	bugsEnd
 )
 
@@ -54,7 +55,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
-	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock", "alone-too-soon", "alone-too-long", "alone-untold",
+	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock", "alone-too-soon", "alone-too-long", "alone-untold", "same-identity",
 }
 
 // String lists the names.

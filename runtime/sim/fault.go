@@ -49,6 +49,7 @@ const (
 	FaultStop                      // an operator stops a node, which writes everything out first, and starts it again
 	FaultJoin                      // a new node joins, and stays
 	FaultReplicas                  // an operator changes a keyspace's number of replicas
+	FaultForget                    // a node dies or is cut off, an operator has the cluster forget it, and its machine comes back with another folder, or its own
 	FaultAccept                    // all copies in sync of a shard die, the primary's last; an operator accepts the loss, and they come back. Only where it is asked for
 	faultKinds
 )
@@ -57,9 +58,9 @@ const (
 var (
 	faultNames = [faultKinds]string{
 		"crash", "gone", "crash-leader", "crash-pair", "crash-all", "pause", "cut", "deaf", "mute", "link", "one-way", "firewall", "split", "storm",
-		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas", "accept",
+		"slow-disk", "rot", "clock", "flap", "transfer", "drain", "hand-over", "stop", "join", "replicas", "forget", "accept",
 	}
-	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2, 0}
+	faultWeights = [faultKinds]int{10, 4, 6, 4, 2, 8, 8, 3, 3, 4, 4, 6, 6, 5, 7, 3, 2, 2, 3, 3, 6, 4, 1, 2, 0, 0}
 )
 
 // String is the fault as a reader of a failure sees it.
@@ -100,7 +101,7 @@ func Faults(o Options) []Fault {
 func temper(o Options, chance *rand.Rand) [faultKinds]int {
 	weights := faultWeights
 	for range 3 {
-		weights[chance.IntN(int(FaultAccept))] *= 5 // it stays the last, and without weight: worlds of before stay as they were
+		weights[chance.IntN(int(FaultForget))] *= 5 // it and what follows have no weight: worlds of before stay as they were
 	}
 	for _, kind := range o.Temper {
 		weights[kind] = 100
@@ -166,6 +167,8 @@ func (w *World) begin(f Fault) {
 		w.operate(f, a)
 	case FaultFirewall:
 		w.fence(f, a, b)
+	case FaultForget:
+		w.forget(f, a)
 	case FaultAccept:
 		w.accept(f)
 	default:
@@ -311,6 +314,9 @@ func (w *World) heal() {
 		n.slow = 0
 		n.skew(0)
 		n.resume()
+		if n.alive && w.isForgotten(n) {
+			w.leave(n)
+		}
 		n.start()
 	}
 	w.relink()

@@ -185,6 +185,9 @@ func (w *World) stands(may func(cluster.ShardHealth) bool) bool {
 		return false
 	}
 	for _, n := range w.nodes {
+		if n.out {
+			continue
+		}
 		if !n.running() || n.proc.meta == nil || !n.proc.present() || n.proc.table().Version != s.Version {
 			return false
 		}
@@ -220,6 +223,7 @@ func (w *World) unwell() string {
 	}
 	for _, n := range w.nodes {
 		switch {
+		case n.out:
 		case !n.running() || n.proc.meta == nil:
 			all = append(all, fmt.Sprintf("%s does not run", n.ID))
 		case !n.proc.present():

@@ -176,6 +176,9 @@ func (w *World) acknowledged(n *Node, known *cluster.Shard, term shards.Term, se
 // acknowledged must be in it: the lease has to see to that.
 func (w *World) read(n *Node, shard shards.ShardID, term shards.Term, seq shards.SeqNo, told shards.SeqNo) {
 	w.watch.reads++
+	if m := w.watch.newest.Member(n.ID); m == nil || m.Down && m.Epoch >= n.epoch {
+		w.Fail(invariantLease, "shard %v: %s answers a read in term %d, and the cluster holds it to be dead, or has forgotten it", shard, n.ID, term)
+	}
 	if l := w.watch.shard(shard); seq < told && !l.forgiven {
 		w.Fail(invariantLease, "shard %v: %s answers a read in term %d from transaction %d, and %d had been acknowledged before the read came", shard, n.ID, term, seq, told)
 	}
@@ -211,6 +214,9 @@ func (w *World) follow(n *Node, s *cluster.State) {
 	}
 	before := v.newest
 	v.newest = s
+	for i := range s.Members {
+		w.nodeByID(s.Members[i].ID).member = true
+	}
 	if before != nil {
 		w.compare(before, s)
 		if w.stepped != nil {

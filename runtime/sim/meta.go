@@ -204,7 +204,9 @@ func (m *meta) accept(p *metadata.Proposal) {
 func (m *meta) pass(f *forward) {
 	lead := m.core.Lead()
 	if lead.Number == m.p.n.raftNumber() {
-		m.accept(&f.proposal)
+		if !m.stranger(f) {
+			m.accept(&f.proposal)
+		}
 		return
 	}
 	if to := m.p.n.w.nodeByRaft(lead.Number); to != nil && f.hops > 0 {

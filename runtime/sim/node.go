@@ -36,6 +36,8 @@ type Node struct {
 	slow     int           // fsyncs take this many times longer; 0: as usual
 	proc     *process
 	roles    cluster.Roles
+	member   bool          // it has been a member
+	out      bool          // the cluster has forgotten it, and its folder is not used any more
 	clean    bool          // the last life ended in order
 	worst    time.Duration // the longest fsync that has ended since the last heartbeat
 	figure   time.Duration // what the node says of it
@@ -77,7 +79,7 @@ func (n *Node) after(d time.Duration, do func()) {
 
 // start begins a life of the process, with what the disk holds.
 func (n *Node) start() {
-	if n.alive {
+	if n.alive || n.out {
 		return
 	}
 	n.alive, n.paused, n.hostGone, n.stalled, n.worst, n.figure = true, false, false, nil, 0, 0

@@ -156,6 +156,8 @@ func (p *process) dispatch(from *Node, epoch shards.Epoch, kind string, body any
 		p.meta.input(func() { p.meta.pass(body.(*forward)) })
 	case "beat", "grant", "probe", "probed":
 		p.member.receive(from, epoch, body)
+	case "refused":
+		p.refused(body.(shards.Epoch))
 	case "act", "acted":
 		p.actors.receive(from, body)
 	default:

@@ -31,20 +31,21 @@ type World struct {
 	story story
 	acts  acts
 
-	keys     []string
-	lent     []string // keys that expire
-	clocks   clocks
-	clients  []*client
-	history  history
-	loans    history                            // of keys that expire
-	lastRead map[string]string                  // by key, what a client last read: what a swap compares with
-	finished func(*client)                      // is told each operation that ends
-	stepped  func(before, after *cluster.State) // is told each newest cluster state
-	unserved func() (string, bool)              // a key that clients write before all others, if there is one
-	quiet    bool                               // clients begin nothing any more
-	healed   bool                               // faults have ended, for good
-	alone    int                                // how often a copy has taken the short way
-	accepted int                                // losses that an operator has accepted
+	keys      []string
+	lent      []string // keys that expire
+	clocks    clocks
+	clients   []*client
+	history   history
+	loans     history                            // of keys that expire
+	lastRead  map[string]string                  // by key, what a client last read: what a swap compares with
+	finished  func(*client)                      // is told each operation that ends
+	stepped   func(before, after *cluster.State) // is told each newest cluster state
+	unserved  func() (string, bool)              // a key that clients write before all others, if there is one
+	quiet     bool                               // clients begin nothing any more
+	healed    bool                               // faults have ended, for good
+	alone     int                                // how often a copy has taken the short way
+	forgotten int                                // nodes that were forgotten, and have come back as others
+	accepted  int                                // losses that an operator has accepted
 
 	chance  *rand.Rand // what belongs to nothing else
 	failure *Failure   // the first; the world ends with it
