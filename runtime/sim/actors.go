@@ -83,9 +83,10 @@ func (a *actors) newLane() uint32 {
 const (
 	mailTicks  = 2
 	sweepTicks = 200
+	idleTicks  = 20 // after which every second actor leaves memory
 )
 
-// tick delivers letters, and puts to sleep who has nothing to do and is not led here any more.
+// tick delivers letters, and puts to sleep who has had nothing to do for a while, or is not led here any more.
 func (a *actors) tick() {
 	a.ticks++
 	if a.ticks%mailTicks == 0 {
@@ -94,12 +95,15 @@ func (a *actors) tick() {
 			k.look()
 		}
 	}
-	if a.ticks%sweepTicks != 0 {
+	if a.ticks%idleTicks != 0 {
 		return
 	}
 	for _, name := range slices.Clone(a.names) {
 		k := a.awake[name]
-		if _, leads := k.leads(); !leads && !k.busy && len(k.queue) == 0 {
+		_, leads := k.leads()
+		busy := k.busy || len(k.queue) > 0
+		swept := a.ticks%sweepTicks == 0 && !leads
+		if idle := name[len(name)-1]%2 == 1 && a.ticks-k.used > idleTicks; !busy && (idle || swept) || idle && a.p.n.bug(BugSleepBusy) {
 			delete(a.awake, name)
 			a.names = slices.DeleteFunc(a.names, func(n string) bool { return n == name })
 		}
@@ -146,6 +150,7 @@ func (a *actors) handle(m message, answer func(acted)) {
 		at, _ := slices.BinarySearch(a.names, m.to)
 		a.names = slices.Insert(a.names, at, m.to)
 	}
+	k.used = a.ticks
 	k.queue = append(k.queue, &delivery{m: m, answer: answer})
 	k.next()
 }

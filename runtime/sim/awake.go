@@ -23,6 +23,7 @@ type awake struct {
 	sum   sum
 	queue []*delivery
 	busy  bool
+	used  int             // when the last message came, in ticks
 	open  map[uint64]bool // questions that it waits for; nil: not known, or it holds nothing off for them
 }
 

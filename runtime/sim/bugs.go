@@ -46,6 +46,7 @@ const (
 	BugAloneTooLong                        // it takes up a row with other copies while a round of its own is under way
 	BugAloneUntold                         // it does not tell its core what it did alone
 	BugSameIdentity                        // who begins with a new folder calls himself as before
+	BugSleepBusy                           // an actor leaves memory while it handles a message
 	bugsEnd
 )
 
@@ -55,7 +56,7 @@ var bugNames = []string{
 	"apply-twice", "stale-placement", "snapshot-race", "ignore-crc", "forget-vote", "keep-epoch", "lost-copy-stays",
 	"unguarded", "send-ahead", "forget-letter", "answer-ahead",
 	"answer-twice", "forget-question", "forget-reminder", "each-late", "one-lane", "deaf-heir",
-	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock", "alone-too-soon", "alone-too-long", "alone-untold", "same-identity",
+	"forget-hold", "hold-own", "keep-files", "own-time", "forget-expired", "read-by-clock", "alone-too-soon", "alone-too-long", "alone-untold", "same-identity", "sleep-busy",
 }
 
 // String lists the names.

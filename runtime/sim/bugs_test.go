@@ -41,6 +41,7 @@ var rare = map[string]mutant{
 	"hold-own":        {hold: true},
 	"own-time":        {lenders: 2, actors: -1},
 	"forget-expired":  {lenders: 2, actors: -1},
+	"sleep-busy":      {actors: 8, lenders: -1, clients: 1, deeds: []deed{look, add}},
 	"same-identity":   {temper: []FaultKind{FaultForget}},
 	"alone-too-soon":  {temper: []FaultKind{FaultReplicas}, spaces: lonely},
 	"alone-too-long":  {temper: []FaultKind{FaultReplicas}, spaces: lonely, clients: 12},
