@@ -39,7 +39,7 @@ func TestShrink(t *testing.T) {
 
 // A world with a planted bug fails with fewer faults, and alike when it is played again.
 func TestShrinkAWorld(t *testing.T) {
-	o := Options{Seed: 8, Length: 10 * time.Second, Rules: activation.BugAnyTerm}
+	o := Options{Seed: 12, Length: 10 * time.Second, Rules: activation.BugAnyTerm}
 	w, _ := play(t, o)
 	if w.failure == nil {
 		t.Fatal("the bug was not found")
