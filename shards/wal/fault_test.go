@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -331,6 +333,21 @@ func TestGiveBackNeedsRoomFirst(t *testing.T) {
 	}
 	if got, err := readAll(l, 2, 1); err != nil || len(got) != 1 {
 		t.Errorf("another shard's records: %d, %v", len(got), err)
+	}
+}
+
+// A damaged table that is met in the background while the log is opened is not what room would mend: nobody is told to wait for that.
+func TestOpenDoesNotWaitForDamage(t *testing.T) {
+	var told []error
+	o := options(vfs.NewMem())
+	o.Logf = t.Logf
+	o.Waits = func(err error) { told = append(told, err) }
+	opening := new(Log)
+	listener := opening.pebbleOptions(o, false).EventListener
+	listener.BackgroundError(fmt.Errorf("file 9: %w", pebble.ErrCorruption))
+	listener.BackgroundError(syscall.ENOSPC)
+	if len(told) != 1 || !errors.Is(told[0], syscall.ENOSPC) {
+		t.Errorf("told %v", told)
 	}
 }
 

@@ -184,7 +184,7 @@ func (l *Log) pebbleOptions(o Options, readOnly bool) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				o.Logf("background: %v", err)
-				if !l.opened.Load() { // Pebble tries again until it can, without a pause, and says nothing to who opens
+				if !l.opened.Load() && !pebble.IsCorruptionError(err) { // Pebble tries again until it can, without a pause, and says nothing to who opens
 					o.Waits(err)
 				}
 			},
