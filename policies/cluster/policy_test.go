@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -191,6 +192,7 @@ type ruled struct {
 	versions    map[string]map[uint32]Digest
 	active      map[string]PolicyUse
 	previous    map[string]PolicyUse
+	earlier     map[string]PolicyUse
 	shadow      map[string]PolicyUse
 	quarantined map[Digest]bool
 	strikes     map[Digest]uint32
@@ -204,7 +206,7 @@ func TestRandomPolicies(t *testing.T) {
 	activated := 0
 	for run := range *runsFlag {
 		w := newWorld(t, rand.New(rand.NewPCG(seed, uint64(run))))
-		m := &ruled{map[string]map[uint32]Digest{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[Digest]bool{}, map[Digest]uint32{}, map[Digest]map[shards.NodeID]shards.Epoch{}}
+		m := &ruled{map[string]map[uint32]Digest{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[string]PolicyUse{}, map[Digest]bool{}, map[Digest]uint32{}, map[Digest]map[shards.NodeID]shards.Epoch{}}
 		var digests []Digest
 		code := map[Digest][]byte{}
 		for i := range 5 {
@@ -263,6 +265,9 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 		} else if o.Changed {
 			activated++
 			if m.active[name].Version != 0 {
+				if m.active[name].Version == number && m.previous[name].Version < number { // other settings
+					m.earlier[name] = m.previous[name]
+				}
 				m.previous[name] = m.active[name]
 			}
 			m.active[name] = use
@@ -295,6 +300,7 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 			delete(m.active, name)
 			delete(m.previous, name)
 			delete(m.shadow, name)
+			delete(m.earlier, name)
 		}
 	case 8:
 		m.lockUp(digest, w.rand.IntN(3) == 0)
@@ -303,6 +309,11 @@ func (w *world) playPolicy(m *ruled, name string, digest Digest) (activated int)
 		m.forget(w, name)
 	case 10:
 		m.strike(w, name, digest)
+	}
+	for name, use := range m.earlier { // it is kept while one version is in force and was before, and it is another one
+		if m.active[name].Version != m.previous[name].Version || m.active[name].Version == use.Version {
+			delete(m.earlier, name)
+		}
 	}
 	return activated
 }
@@ -358,8 +369,11 @@ func (m *ruled) lockUp(digest Digest, lift bool) {
 			if m.previous[name].Version == number {
 				delete(m.previous, name)
 			}
+			if m.earlier[name].Version == number {
+				delete(m.earlier, name)
+			}
 			if m.active[name].Version == number {
-				m.active[name] = m.previous[name]
+				m.active[name] = cmp.Or(m.previous[name], m.earlier[name])
 				delete(m.previous, name)
 			}
 		}
@@ -371,7 +385,7 @@ func (m *ruled) forget(w *world, name string) {
 		return
 	}
 	for number, digest := range m.versions[name] {
-		if !slices.Contains([]uint32{m.active[name].Version, m.previous[name].Version, m.shadow[name].Version}, number) {
+		if !slices.Contains([]uint32{m.active[name].Version, m.previous[name].Version, m.earlier[name].Version, m.shadow[name].Version}, number) {
 			delete(m.versions[name], number)
 			if !w.state.Used(digest) {
 				delete(m.ready, digest)
@@ -401,8 +415,8 @@ func (w *world) compare(m *ruled) {
 		for _, v := range p.Versions {
 			got[v.Number] = v.Digest
 		}
-		if !reflect.DeepEqual(got, m.versions[name]) || p.Active != m.active[name] || p.Previous != m.previous[name] || p.Shadow != m.shadow[name] {
-			w.Fatalf("%s: policy %+v, and the model has versions %v, active %v, previous %v, shadow %v", w.step, p, m.versions[name], m.active[name], m.previous[name], m.shadow[name])
+		if !reflect.DeepEqual(got, m.versions[name]) || p.Active != m.active[name] || p.Previous != m.previous[name] || p.Earlier != m.earlier[name] || p.Shadow != m.shadow[name] {
+			w.Fatalf("%s: policy %+v, and the model has versions %v, active %v, previous %v, earlier %v, shadow %v", w.step, p, m.versions[name], m.active[name], m.previous[name], m.earlier[name], m.shadow[name])
 		}
 	}
 }
