@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 func (p *town) relocated(c *harness.Collector) {
 	p.t.Helper()
 	p.rests() // what balance moves is not where it was
+	p.storiesEnd()
 	rows, err := p.Shards(soon(p.t))
 	must(p.t, err)
 	from, holders := "", []string{}
@@ -42,6 +44,29 @@ func (p *town) relocated(c *harness.Collector) {
 	if outcome := harness.Text(x.root, "troupe.failover.outcome"); outcome != "done" {
 		p.t.Errorf("the relocation of default/0 from %s to %s ended as %q", from, to, outcome)
 	}
+}
+
+// storiesEnd waits until no story is open: what is moved before that is told as a part of it.
+func (p *town) storiesEnd() {
+	p.t.Helper()
+	must(p.t, p.Wait(soon(p.t), func(ctx context.Context) error {
+		body, err := p.Fetch(ctx, "/_cluster/failovers")
+		if err != nil {
+			return err
+		}
+		var list struct {
+			Failovers []struct{ ID, Outcome string }
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			return err
+		}
+		for _, f := range list.Failovers {
+			if f.Outcome == "open" {
+				return fmt.Errorf("story %s is open: %s", f.ID, body)
+			}
+		}
+		return nil
+	}))
 }
 
 // Promised: "drains … and policy switches have traces of the same shape": a policy with the plan that followed, and every copy that leaves with
