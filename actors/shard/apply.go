@@ -47,18 +47,15 @@ func (s *Shard) applyTo(commit shards.SeqNo) {
 }
 
 // replayEntries applies what is committed and not this primary's own.
-func (s *Shard) replayEntries(entries []replica.Entry) error {
-	ahead := replayers.Get().(*replayer)
-	defer ahead.give()
-	for i := range entries {
+func (s *Shard) replayEntries(entries []replica.Entry) (err error) {
+	decoded := replayers.Get().(*replayer)
+	defer decoded.give()
+	for i := 0; i < len(entries) && err == nil; i++ {
 		e := &entries[i]
-		if err := s.decodeRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, ahead); err != nil {
-			ahead.apply(s.store)
-			return err
-		}
+		err = s.decodeRecord(wal.Record{First: e.First, Last: e.Last, Payload: e.Payload}, decoded)
 	}
-	ahead.apply(s.store)
-	return nil
+	decoded.apply(s.store)
+	return err
 }
 
 // notOwn is how far a commit goes before the first own round that is under way.
@@ -137,14 +134,14 @@ var errEnough = errors.New("enough")
 // replayLog applies some of the log, up to through at most.
 func (s *Shard) replayLog(through shards.SeqNo) error {
 	from, bytes := s.store.Applied(), 0
-	ahead := replayers.Get().(*replayer)
-	defer ahead.give()
+	decoded := replayers.Get().(*replayer)
+	defer decoded.give()
 	err := s.log.ReadFrom(s.id, from+1, func(r wal.Record) error {
 		if r.First > through || bytes >= catchUpBytes {
 			return errEnough
 		}
 		bytes += len(r.Payload)
-		return s.replayRecord(r, ahead)
+		return s.replayRecord(r, decoded)
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("log: %w", err)

@@ -88,41 +88,41 @@ var errMismatch = errors.New("snapshot and log do not belong together")
 
 // replay applies what the log holds after the snapshot.
 func (s *Shard) replay(progress func(int)) error {
-	ahead := replayers.Get().(*replayer)
-	defer ahead.give()
+	decoded := replayers.Get().(*replayer)
+	defer decoded.give()
 	err := s.log.ReadFrom(s.id, s.saved+1, func(r wal.Record) error {
 		progress(len(r.Payload))
 		s.unsave += int64(len(r.Payload))
-		return s.replayRecord(r, ahead)
+		return s.replayRecord(r, decoded)
 	})
 	s.logged = s.store.Applied()
 	return err
 }
 
 // replayRecord applies what a record of the log holds.
-func (s *Shard) replayRecord(r wal.Record, ahead *replayer) error {
-	err := s.decodeRecord(r, ahead)
-	ahead.apply(s.store)
+func (s *Shard) replayRecord(r wal.Record, decoded *replayer) error {
+	err := s.decodeRecord(r, decoded)
+	decoded.apply(s.store)
 	return err
 }
 
 // decodeRecord decodes what a record holds and the store has not, and applies it as far as it must. What is decoded and not applied when it
 // returns points into the record.
-func (s *Shard) decodeRecord(r wal.Record, ahead *replayer) error {
-	if r.First > ahead.next(s.store) {
-		return fmt.Errorf("record %d..%d follows transaction %d: %w", r.First, r.Last, ahead.next(s.store)-1, errMismatch)
+func (s *Shard) decodeRecord(r wal.Record, decoded *replayer) error {
+	if r.First > decoded.next(s.store) {
+		return fmt.Errorf("record %d..%d follows transaction %d: %w", r.First, r.Last, decoded.next(s.store)-1, errMismatch)
 	}
 	rest := r.Payload
 	for seq := r.First; seq <= r.Last; seq++ {
-		if ahead.n == few {
-			ahead.apply(s.store)
+		if decoded.n == few {
+			decoded.apply(s.store)
 		}
 		var err error
-		if rest, err = store.DecodeTxn(rest, &ahead.txns[ahead.n]); err != nil {
+		if rest, err = store.DecodeTxn(rest, &decoded.txns[decoded.n]); err != nil {
 			return fmt.Errorf("transaction %d: %w", seq, err)
 		}
-		if seq == ahead.next(s.store) {
-			ahead.n++
+		if seq == decoded.next(s.store) {
+			decoded.n++
 		}
 	}
 	if len(rest) != 0 {

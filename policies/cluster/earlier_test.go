@@ -27,20 +27,20 @@ func TestEarlierUsesAndOlderMembers(t *testing.T) {
 		w.must(&Command{Activate: &ActivatePolicy{Name: "spot", Version: version, Settings: fmt.Sprintf(`{"share":%d}`, share)}})
 	}
 	old := w.state.Members[0]
-	old.Epoch, old.Format = old.Epoch+1, FormatAfter
-	w.must(&Command{Join: &Join{Member: old}})
-	ready("first")
-	ready("second")
+	returns := func(format uint32) { // as a release that reads so much
+		old.Epoch, old.Format = old.Epoch+1, format
+		w.must(&Command{Join: &Join{Member: old}})
+		ready("first")
+		ready("second")
+	}
+	returns(FormatAfter)
 	activate(1, 1)
 	activate(2, 1)
 	activate(2, 2)
 	if p := w.state.Policy("spot"); p.Earlier.Version != 0 || w.state.format() >= FormatLoose {
 		t.Errorf("beside a node of format 9: %+v", p)
 	}
-	old.Epoch, old.Format = old.Epoch+1, Format
-	w.must(&Command{Join: &Join{Member: old}})
-	ready("first")
-	ready("second")
+	returns(Format)
 	activate(1, 3)
 	activate(2, 3)
 	activate(2, 4)

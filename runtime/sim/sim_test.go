@@ -30,6 +30,24 @@ var (
 	flagPanics  = flag.Bool("panics", false, "let a panic of a core through")
 )
 
+// playEach plays some worlds of a kind, of which none may fail. What they are about has to come about in them, together, least times.
+func playEach(t *testing.T, worlds int, kind func(o *Options), about string, counted func(w *World) int, least int) {
+	t.Helper()
+	n := 0
+	for seed := *flagFirst; seed < *flagFirst+uint64(worlds); seed++ {
+		o := asked(t, seed)
+		kind(&o)
+		w, _ := play(t, o)
+		if w.failure != nil {
+			t.Errorf("seed %d: %v", seed, w.failure)
+		}
+		n += counted(w)
+	}
+	if t.Logf("%d %s", n, about); n < least {
+		t.Errorf("%d %s: that proves little", n, about)
+	}
+}
+
 // asked is what the flags say of a world.
 func asked(t *testing.T, seed uint64) Options {
 	t.Helper()
