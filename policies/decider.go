@@ -60,6 +60,13 @@ type Metered interface {
 	Meter(v *View, q *Question, node int) Answer
 }
 
+// PairClassifier is a Metered with PerShard that puts pairs of a shard and a node into classes, as a Classifier does with shards. Questions of one
+// kind about pairs of one class have the same answer, whatever the keyspace and however sums and rows change; ok is false for a pair that is a
+// class of its own. It must be cheap: it is called for each question about one node. Whoever pays for asking asks once for each class.
+type PairClassifier interface {
+	PairClass(v *View, q *Question, node int) (class uint64, ok bool)
+}
+
 // Silent is a Decider that has nothing to say in many views, whatever the shard and the sums: its setting is off, or all nodes are
 // as they should be. A Set does not ask it there.
 type Silent interface {

@@ -19,6 +19,7 @@
 //	PerShard false   one row for a keyspace's shards
 //	Classifier       one row for each of the classes that it puts shards into
 //	Metered          one answer for each node, asked for again when the node's sums have changed
+//	PairClassifier   one answer for each of the classes that it puts pairs of a shard and a node into, where one node is asked about
 //	PerShard true    a row for each question: it should touch the nodes that the shard's copies are on, and no others
 //
 // And what it needs to hear: Observer, which rows a plan has changed; Timer, when time alone changes its mind; Digested, which

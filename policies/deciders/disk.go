@@ -28,6 +28,11 @@ func (Disk) Meter(v *policies.View, q *policies.Question, node int) policies.Ans
 	return diskMarks.meter(v, q, node)
 }
 
+// PairClass tells nodes that have room for the largest copy from the others.
+func (Disk) PairClass(v *policies.View, q *policies.Question, node int) (class uint64, ok bool) {
+	return 0, diskMarks.roomy(v, q, node)
+}
+
 // Allocate says NO beyond the low watermark, and where the copy would pass the high one.
 func (Disk) Allocate(v *policies.View, q *policies.Question, r policies.Row) { diskMarks.row(v, q, r) }
 

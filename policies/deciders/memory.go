@@ -28,6 +28,11 @@ func (Memory) Meter(v *policies.View, q *policies.Question, node int) policies.A
 	return memoryMarks.meter(v, q, node)
 }
 
+// PairClass tells nodes that have room for the largest copy from the others.
+func (Memory) PairClass(v *policies.View, q *policies.Question, node int) (class uint64, ok bool) {
+	return 0, memoryMarks.roomy(v, q, node)
+}
+
 // Allocate says NO beyond the low watermark, and where the copy would pass the high one.
 func (Memory) Allocate(v *policies.View, q *policies.Question, r policies.Row) {
 	memoryMarks.row(v, q, r)

@@ -129,6 +129,56 @@ func TestClassesAreTrue(t *testing.T) {
 	}
 }
 
+// Two pairs of a shard and a node that are of one class have one answer, whichever keyspace, and whatever moved in between.
+func TestPairClassesAreTrue(t *testing.T) {
+	type pair struct {
+		who        string
+		capability policies.Capability
+		primary    bool
+		isNew      bool
+		class      uint64
+	}
+	var of *policies.View
+	said, agreed, refused := map[pair]policies.Answer{}, map[string]int{}, map[string]int{}
+	random(t, func(dice *rand.Rand, v *policies.View, set *policies.Set) {
+		if of != v {
+			of = v
+			clear(said)
+		}
+		q, node := tck.Ask(dice, v), dice.IntN(len(v.Nodes))
+		for _, d := range set.Deciders {
+			c, classifies := d.(policies.PairClassifier)
+			if !classifies || !policies.Has(d, q.Capability) {
+				continue
+			}
+			class, ok := c.PairClass(v, q, node)
+			if !ok {
+				continue
+			}
+			row, is := make(policies.Row, len(v.Nodes)), pair{d.Name(), q.Capability, q.Primary, q.New, class}
+			policies.Put(d, v, q, row)
+			before, known := said[is]
+			if said[is] = row[node]; !known {
+				continue
+			}
+			if agreed[is.who]++; row[node] > 0 {
+				refused[is.who]++
+			}
+			if before != row[node] {
+				t.Fatalf("%s puts two pairs in class %d and says %#02x of one, %#02x of the other: %v of shard %+v and node %+v", is.who, class, before, row[node], q.Capability, *q.Shard, v.Nodes[node])
+			}
+		}
+	})
+	for _, d := range deciders.All() {
+		if _, classifies := d.(policies.PairClassifier); classifies && agreed[d.Name()] == 0 {
+			t.Errorf("no two pairs were of one class of %s", d.Name())
+		}
+	}
+	if refused["same_node"] == 0 || refused["throttling"] == 0 {
+		t.Errorf("refused: %v; the worlds are too calm to prove anything", refused)
+	}
+}
+
 // DESIGN.md section 5: "Verdicts fold worst-wins". Whoever is asked besides makes no answer milder.
 func TestMoreRulesAreNeverMilder(t *testing.T) {
 	random(t, func(dice *rand.Rand, v *policies.View, set *policies.Set) {

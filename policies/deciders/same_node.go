@@ -25,11 +25,19 @@ func (SameNode) Allocate(v *policies.View, q *policies.Question, r policies.Row)
 }
 
 // Meter is the answer about one node.
-func (SameNode) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
-	if q.Shard.CopyOn(v.Nodes[node].ID) != nil {
+func (d SameNode) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
+	if class, _ := d.PairClass(v, q, node); class == 1 {
 		return policies.Say(policies.No, 1)
 	}
 	return 0
+}
+
+// PairClass is 1 where a copy of the shard is on the node.
+func (SameNode) PairClass(v *policies.View, q *policies.Question, node int) (class uint64, ok bool) {
+	if q.Shard.CopyOn(v.Nodes[node].ID) != nil {
+		return 1, true
+	}
+	return 0, true
 }
 
 // Reason names the copy that is there.

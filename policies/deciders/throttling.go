@@ -74,6 +74,14 @@ func (d Throttling) Meter(v *policies.View, q *policies.Question, node int) poli
 	return throttle(v, q, class, node)
 }
 
+// PairClass is the shard's class with what comes into the node and opens there.
+func (d Throttling) PairClass(v *policies.View, q *policies.Question, node int) (class uint64, ok bool) {
+	const most = 1<<31 - 1
+	class, _ = d.Class(v, q)
+	n := &v.Nodes[node]
+	return class<<62 | uint64(n.Incoming)<<31 | uint64(n.Opening), n.Incoming <= most && n.Opening <= most
+}
+
 func throttle(v *policies.View, q *policies.Question, class uint64, node int) policies.Answer {
 	b, n := throttles.Of(v), &v.Nodes[node]
 	switch {

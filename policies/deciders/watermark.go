@@ -153,12 +153,19 @@ func (w *watermarks) row(v *policies.View, q *policies.Question, r policies.Row)
 		return
 	}
 	for n := range v.Nodes {
-		node := &v.Nodes[n]
-		if used := w.dimension(&node.Used) + w.dimension(&node.Coming); q.Capability != policies.Remain && used+s.largest <= min(s.limits[n][low], s.limits[n][high]) {
-			continue // most have room for anything
+		if !w.roomy(v, q, n) { // most are
+			r.Raise(n, w.meter(v, q, n))
 		}
-		r.Raise(n, w.meter(v, q, n))
 	}
+}
+
+// roomy says that nothing is said against a node, whatever the shard: it would have room for the largest.
+func (w *watermarks) roomy(v *policies.View, q *policies.Question, node int) bool {
+	s, n := w.state.Of(v), &v.Nodes[node]
+	if !s.on || q.Capability == policies.Remain {
+		return !s.on
+	}
+	return w.dimension(&n.Used)+w.dimension(&n.Coming)+s.largest <= min(s.limits[node][low], s.limits[node][high])
 }
 
 func (w *watermarks) reason(v *policies.View, q *policies.Question, node int, a policies.Answer) string {

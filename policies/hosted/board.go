@@ -35,7 +35,6 @@ type board struct {
 	seats   []shards.CopyID // its room, which is used again
 	homes   []int32         // the nodes of copies, by slot
 	sums    []sums          // by node, as they are in the image
-	when    []moments       // by node: when that was written
 	counted int             // rows of State.Rebalances that are in the image
 	touched int             // how many of View.Touched are
 	first   []int           // by keyspace's number: the place of its first shard
@@ -419,9 +418,6 @@ var summed = [...]abi.Column{abi.NodeCopies, abi.NodePrimaries, abi.NodeIncoming
 // has to do with, nothing is another.
 type sums [len(summed)]uint64
 
-// moments say when each of them was written, as the board counts what it writes.
-type moments [len(summed)]int
-
 func sumsOf(n *policies.Node) sums {
 	c, l, bits := &n.Coming, &n.Leaving, math.Float64bits
 	return sums{uint64(n.Copies), uint64(n.Primaries), uint64(n.Incoming), uint64(n.Outgoing), uint64(n.Opening),
@@ -433,9 +429,6 @@ func (b *board) add() {
 	b.sums, b.counted, b.touched = b.sums[:0], len(b.view.State.Rebalances), len(b.view.Touched())
 	for n := range b.view.Nodes {
 		b.sums = append(b.sums, sumsOf(&b.view.Nodes[n]))
-	}
-	if len(b.when) != len(b.sums) {
-		b.when = make([]moments, len(b.sums))
 	}
 	b.shy.begin(len(b.sums), len(b.sums)*len(b.view.Spread))
 }
@@ -455,7 +448,6 @@ func (b *board) sum(n int) {
 		} else {
 			b.U32(c, n, uint32(now[i]))
 		}
-		b.when[n][i] = b.noted
 	}
 	*was = now
 }

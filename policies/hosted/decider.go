@@ -164,9 +164,9 @@ func (m *mind) prepareFor(v *policies.View, q *policies.Question, node int) *Fau
 // Decider is a decider whose mind is a guest. It belongs to one Set, and with it to one goroutine.
 type Decider struct {
 	mind
-	kept   [abi.Score]kept
-	gauges []gauge // of one that is metered and puts shards into classes
-	blind  bool    // its twin looks at no keyspace
+	kept     [abi.Score]kept
+	alike    alike // of one that is metered
+	failures int   // after which what it said before is not believed any more
 }
 
 // kept is the last row of a capability, for who asks of one node after the other.
@@ -271,7 +271,8 @@ func (d *Decider) failed(f *Fault) {
 	for c := range d.kept {
 		d.kept[c].epoch = 0
 	}
-	d.gauges = d.gauges[:0]
+	d.failures++
+	clear(d.alike.said)
 }
 
 func (k *kept) keep(row []byte, epoch uint64) {

@@ -10,6 +10,9 @@ import (
 
 // as gives the decider the faces that its module has beside those of all: a policies.Set asks differently for each.
 func (d *Decider) as() policies.Decider {
+	if pairs, ok := d.v.twin.(policies.PairClassifier); ok && d.v.meters {
+		d.alike = alike{pairs: pairs, said: make([]word, mostPairs)}
+	}
 	classifier, classified := d.v.twin.(policies.Classifier)
 	switch {
 	case classified && d.v.meters:
@@ -46,23 +49,10 @@ type classed struct {
 // metered is a decider that exports meter.
 type metered struct{ *Decider }
 
-// Meter is the answer about one node.
-func (d metered) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
-	return d.measure(v, q, node)
-}
-
 // classedMeter is both.
 type classedMeter struct {
 	metered
 	policies.Classifier
-}
-
-// Meter is the answer about one node: what has been said of it to another shard of the class, if its sums are the same.
-func (d classedMeter) Meter(v *policies.View, q *policies.Question, node int) policies.Answer {
-	if class, ok := d.Class(v, q); ok && d.blind && !urgent(q) && !d.rests(v) {
-		return d.read(v, q, class, node)
-	}
-	return d.measure(v, q, node)
 }
 
 // starved says that a guest was stopped because it had no fuel left.

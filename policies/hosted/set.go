@@ -48,7 +48,6 @@ func NewSet(native []policies.Decider, of []Policy) *Set {
 		m.purse = &own
 		if p.decides() {
 			d := &Decider{mind: m}
-			d.blind = d.IsBlind()
 			s.Deciders = append(s.Deciders, d.as())
 			s.minds = append(s.minds, &d.mind)
 		}

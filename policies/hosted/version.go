@@ -29,7 +29,6 @@ type Version struct {
 	module   *wasm.Module
 	digest   string
 	needs    []abi.Column
-	dials    []int           // of needs: places in summed
 	sums     bool            // it needs what is added up
 	answers  [abi.Score]bool // by capability
 	scores   bool
