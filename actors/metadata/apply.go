@@ -43,6 +43,9 @@ func (c *Core) Propose(p Proposal) error {
 	if c.mayMeetOlder(p.Command) {
 		return ErrBusy
 	}
+	if err := c.mayForget(p.Command); err != nil {
+		return err
+	}
 	encoded := p.Command.Encode()
 	if len(encoded) > MaxCommand {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(encoded), MaxCommand)

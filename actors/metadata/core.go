@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -93,6 +94,7 @@ func (c *CoreConfig) validate() error {
 //  5. The state is what State.Apply makes of the commands up to Applied, each applied once.
 //  6. An entry is MaxEntry bytes at most, and what is not committed is bounded.
 //  7. No ReadIndex round has the name of another one, in any life of this node.
+//  8. Whoever votes is a member: nobody is forgotten whose voice may be needed; see leaving.go.
 type Core struct {
 	config CoreConfig
 	node   *raft.RawNode
@@ -236,7 +238,7 @@ func (c *Core) Member() bool { return len(c.conf.GetVoters()) > 0 }
 
 // Votes says whether this node is a voter, as far as it knows.
 func (c *Core) Votes() bool {
-	return contains(c.conf.GetVoters(), c.config.Number) || contains(c.conf.GetVotersOutgoing(), c.config.Number)
+	return counts(c.conf, c.config.Number)
 }
 
 // Voters is Raft's present configuration, as applied here.
@@ -389,6 +391,11 @@ func (c *Core) Check() error {
 	}
 	if c.state.Cluster == "" {
 		return nil
+	}
+	for _, n := range slices.Concat(c.conf.GetVoters(), c.conf.GetVotersOutgoing()) {
+		if c.state.MemberByRaft(n) == nil {
+			return fmt.Errorf("metadata: invariant 8: %d votes, and is no member", n)
+		}
 	}
 	return cluster.Check(c.state)
 }

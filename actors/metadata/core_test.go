@@ -253,7 +253,11 @@ func TestConfigRefuses(t *testing.T) {
 // A leader that wants to change its group and cannot reach a quorum does not fill its log with the wish.
 func TestOneChangeInFlight(t *testing.T) {
 	c, log := solo(t, nil)
-	c.conf = c.node.ApplyConfChange(&raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(uint64(2))}) // no member, and silent
+	if err := c.Propose(Proposal{Command: &cluster.Command{Join: &cluster.Join{Member: memberOf(2, 1)}}}); err != nil {
+		t.Fatal(err)
+	}
+	settleCore(t, c)
+	c.conf = c.node.ApplyConfChange(&raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(uint64(2))}) // which shall not vote, and is silent
 	c.Tick()
 	settleCore(t, c)
 	last := log.Last()

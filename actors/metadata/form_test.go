@@ -271,27 +271,6 @@ func dies(name string) *cluster.Command {
 	return &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: idOf(name), Epoch: 1, Reason: "it is silent"}}}}
 }
 
-// A member that was taken for dead, and forgotten, and that runs, changes nothing.
-func TestForgottenMember(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := village(t, 3, 1)
-		lost := n.houses["n3"]
-		for _, c := range []*cluster.Command{dies("n3"), {Member: &cluster.MemberChange{Node: idOf("n3"), Forget: true}}} {
-			outcome, err := n.houses["n2"].group.Propose(n.within(time.Second), c)
-			if err := errors.Join(err, outcome.Error()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, name := range []string{"n1", "n2"} {
-			n.houses[name].wait(5*time.Second, "one learner", func(_ *cluster.State, s Status) bool { return len(s.Learners) == 1 })
-		}
-		_, err := lost.group.Propose(n.within(20*time.Second), setting("a", "1"))
-		if err == nil {
-			t.Error("a forgotten member changed the state")
-		}
-	})
-}
-
 // A member that the cluster goes on without, though it runs and hears the others, says now and then what may be and what to do: it was
 // forgotten, or a later life of it has begun.
 func TestLonelyMemberSaysSo(t *testing.T) {
@@ -434,43 +413,5 @@ func TestGivenAddressesAreAsked(t *testing.T) {
 	}
 	if len(asked) != len(all) { // (1-62/190)^100 of missing one: it does not happen
 		t.Errorf("%d of %d addresses are asked in 100 rounds", len(asked), len(all))
-	}
-}
-
-// A node that comes back on the data of a cluster which has forgotten it is told so, once the leader can say it, and what to do.
-func TestForgottenMemberComesBack(t *testing.T) {
-	for _, voters := range []int{1, 3} {
-		synctest.Test(t, func(t *testing.T) {
-			n := village(t, 3, voters)
-			leader := n.houses["n1"].waitLeader(5 * time.Second)
-			names := slices.DeleteFunc([]string{"n1", "n2", "n3"}, func(name string) bool { return name == leader.name })
-			other, lost := n.houses[names[0]], n.houses[names[1]]
-			lost.kill()
-			for _, c := range []*cluster.Command{dies(lost.name), {Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}}} {
-				outcome, err := leader.group.Propose(n.within(time.Second), c)
-				if err := errors.Join(err, outcome.Error()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			other.wait(5*time.Second, "it knows", func(s *cluster.State, _ Status) bool { return s.Member(idOf(lost.name)) == nil })
-			leader.kill()
-			lost.start()
-			select {
-			case <-lost.group.Done():
-				t.Errorf("a node gave up, and nobody leads: %v", lost.group.Err())
-			case <-time.After(20 * time.Second):
-			}
-			leader.start()
-			select {
-			case <-lost.group.Done():
-				if err := lost.group.Err(); !strings.Contains(fmt.Sprint(err), "has forgotten this node") || !strings.Contains(err.Error(), "--join") {
-					t.Errorf("the node ends with %v", err)
-				}
-			case <-lost.group.Joined():
-				t.Error("a forgotten node was taken back")
-			case <-time.After(20 * time.Second):
-				t.Errorf("the node waits still; %+v", lost.group.Status())
-			}
-		})
 	}
 }

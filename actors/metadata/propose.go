@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ func (g *Group) Propose(ctx context.Context, command *cluster.Command) (cluster.
 		case verdictRefused:
 			g.leave(p.ID)
 			return cluster.Outcome{}, &shards.Error{Kind: shards.KindInvalid, Err: errors.New(a.text)}
+		case verdictBusy:
+			err = errors.New(cmp.Or(a.text, ErrBusy.Error())) // a leader of an older release does not say why
 		case verdictUnknown:
 			tried, p.Since = true, since
 		}
@@ -211,7 +214,7 @@ func (l *loop) propose(c *Core, p *Proposal, w *waiter) answer {
 	case errors.Is(err, ErrNotLeader):
 		return answer{verdict: verdictElsewhere, leader: l.group.Status().Leader}
 	case errors.Is(err, ErrBusy):
-		return answer{verdict: verdictBusy}
+		return answer{verdict: verdictBusy, text: err.Error()}
 	default:
 		return answer{verdict: verdictRefused, text: err.Error()}
 	}

@@ -28,10 +28,11 @@ type tracker struct {
 	near     map[uint64]int        // checks in a row for which a learner was caught up
 	snapshot map[uint64]int        // ticks since a snapshot was sent
 	joining  map[ProposalID]uint32 // what they read whose joins are in the log and not applied; of older releases
+	leaving  map[uint64]bool       // members that somebody wants forgotten; see leaving.go
 }
 
 func newTracker() tracker {
-	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}, joining: map[ProposalID]uint32{}}
+	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}, joining: map[ProposalID]uint32{}, leaving: map[uint64]bool{}}
 }
 
 // follower is a member as its leader sees it.
@@ -121,6 +122,7 @@ func (c *Core) reconcile() {
 		return
 	}
 	want := wanted(c.state)
+	want.leaving = c.tracker.leavers(c.state)
 	want.near = func(n uint64) bool { return c.tracker.near[n] >= caughtUpChecks }
 	if len(c.conf.GetVotersOutgoing()) > 0 {
 		if c.tracker.joint >= jointTicks {
@@ -134,7 +136,7 @@ func (c *Core) reconcile() {
 	case step.change != nil:
 		c.change(step.change)
 	case step.leave:
-		if to := c.tracker.best(c, intersect(want.voters, c.conf.GetVoters())); to != 0 {
+		if to := c.tracker.best(c, intersect(want.electorate(c.conf), c.conf.GetVoters())); to != 0 {
 			c.node.TransferLeader(to)
 		}
 	}
@@ -152,7 +154,26 @@ func (c *Core) change(change *raftpb.ConfChangeV2) {
 type target struct {
 	members []uint64            // ascending
 	voters  []uint64            // ascending, all of them members; empty: as it is
-	near    func(n uint64) bool // a learner that has so much of the log that it may vote
+	leaving []uint64            // members that lose their vote before they are forgotten
+	near    func(n uint64) bool // who answers, and has so much of the log that it may vote
+}
+
+// stays says whether a member may vote.
+func (t *target) stays(n uint64) bool { return contains(t.members, n) && !contains(t.leaving, n) }
+
+// electorate are those who shall vote; with nobody left of them, those who do and stay.
+func (t *target) electorate(now *raftpb.ConfState) (voters []uint64) {
+	for _, list := range [][]uint64{t.voters, now.GetVoters()} {
+		for _, n := range list {
+			if t.stays(n) {
+				voters = append(voters, n)
+			}
+		}
+		if len(voters) > 0 {
+			break
+		}
+	}
+	return voters
 }
 
 func wanted(s *cluster.State) (t target) {
@@ -174,45 +195,32 @@ type step struct {
 //
 //  1. Every member is in the configuration, a voter or a learner; who is no member is not.
 //  2. Voters change in one joint step. A learner begins to vote only once it is near, and on the way to more voters an odd number
-//     does not become an even one; voters leave only as far as those who stay and those who begin are as many as are wanted.
-//  3. A leader that shall not vote first makes the changes that it can, then hands over; its successor takes its vote away.
+//     does not become an even one; voters leave only as far as those who stay and those who begin are as many as are wanted, first
+//     those of whom nothing is heard.
+//  3. Who is forgotten, or is to be, leaves at once, whoever follows: of n voters without it no more must live than of n and it.
+//  4. A leader that shall not vote first makes the changes that it can, then hands over; its successor takes its vote away.
 func nextStep(now *raftpb.ConfState, want target, self uint64) step {
 	var changes []*raftpb.ConfChangeSingle
 	add := func(kind raftpb.ConfChangeType, number uint64) {
 		changes = append(changes, &raftpb.ConfChangeSingle{Type: kind.Enum(), NodeId: new(number)})
 	}
-	voters := want.voters
-	if len(voters) == 0 {
-		voters = intersect(now.GetVoters(), want.members)
+	voters := want.electorate(now)
+	beginners := beginners(now, &want, voters)
+	for _, n := range beginners {
+		add(raftpb.ConfChangeAddNode, n)
 	}
-	ready := 0
-	for _, n := range voters {
-		if !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
-			ready++
-		}
-	}
-	if grown := len(now.GetVoters()) + ready; len(now.GetVoters())%2 == 1 && grown%2 == 0 && grown < len(voters) {
-		ready-- // an even number bears no more deaths than one less, and there is one more who can die
-	}
-	begin := 0
-	for _, n := range voters {
-		if begin < ready && !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
-			add(raftpb.ConfChangeAddNode, n)
-			begin++
-		}
-	}
-	mayLeave := len(now.GetVoters()) + begin - max(1, len(voters))
-	touched := begin > 0
-	for _, n := range now.GetVoters() {
-		if contains(voters, n) || n == self || mayLeave <= 0 {
-			continue
+	left := len(now.GetVoters()) + len(beginners)
+	touched := len(beginners) > 0
+	for _, n := range leavers(now, &want, voters, self) {
+		if left == 1 || want.stays(n) && left <= len(voters) {
+			break
 		}
 		if contains(want.members, n) {
 			add(raftpb.ConfChangeAddLearnerNode, n)
 		} else {
 			add(raftpb.ConfChangeRemoveNode, n)
 		}
-		mayLeave--
+		left--
 		touched = true
 	}
 	for _, n := range want.members {
@@ -233,6 +241,45 @@ func nextStep(now *raftpb.ConfState, want target, self uint64) step {
 		transition = raftpb.ConfChangeTransitionJointImplicit
 	}
 	return step{change: &raftpb.ConfChangeV2{Transition: transition.Enum(), Changes: changes}}
+}
+
+// beginners are the learners that begin to vote in the next step.
+func beginners(now *raftpb.ConfState, want *target, voters []uint64) (list []uint64) {
+	for _, n := range voters {
+		if !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
+			list = append(list, n)
+		}
+	}
+	stay := 0
+	for _, n := range now.GetVoters() {
+		if want.stays(n) {
+			stay++
+		}
+	}
+	if grown := stay + len(list); stay%2 == 1 && grown%2 == 0 && grown < len(voters) {
+		list = list[:len(list)-1] // an even number bears no more deaths than one less, and there is one more who can die
+	}
+	return list
+}
+
+// leavers are the voters that shall not vote, this node excepted, in the order in which they leave.
+func leavers(now *raftpb.ConfState, want *target, voters []uint64, self uint64) (list []uint64) {
+	for _, n := range now.GetVoters() {
+		if n != self && !contains(voters, n) {
+			list = append(list, n)
+		}
+	}
+	urgency := func(n uint64) int {
+		switch {
+		case !want.stays(n):
+			return 0
+		case !want.near(n):
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(list, func(a, b uint64) int { return cmp.Compare(urgency(a), urgency(b)) })
+	return list
 }
 
 func intersect(a, b []uint64) (both []uint64) {

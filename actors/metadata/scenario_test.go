@@ -24,6 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the scenarios give into th
 //	nodes 3                 three nodes, the first of which founds; the others are members that learn
 //	vote 1 1,2,3            node 1 proposes these voters
 //	set 1 a=1               node 1 proposes a setting
+//	dead 1 3 / forget 1 3   node 1 proposes that node 3 is dead / is forgotten
 //	tick 2 10               node 2 alone lives through ten ticks
 //	deliver                 all messages arrive, and what they cause, until there is silence
 //	drop                    all messages that are on their way are lost
@@ -190,6 +191,10 @@ func (s *stage) command(words []string) {
 	case "set":
 		name, value, _ := strings.Cut(words[2], "=")
 		s.propose(a, setting(name, value))
+	case "dead":
+		s.propose(a, &cluster.Command{Reroute: &cluster.Reroute{Down: []cluster.Death{{Node: memberOf(s.node(words[2]).number, 1).ID, Epoch: 1, Reason: "it is silent"}}}})
+	case "forget":
+		s.propose(a, &cluster.Command{Member: &cluster.MemberChange{Node: memberOf(s.node(words[2]).number, 1).ID, Forget: true}})
 	case "tick":
 		for n, _ := strconv.Atoi(words[2]); n > 0; n-- {
 			a.core.Tick()

@@ -78,7 +78,7 @@ func decodeProposal(body []byte) (p Proposal, err error) {
 type answer struct {
 	verdict verdict
 	applied Applied
-	text    string        // refused: why
+	text    string        // refused, or busy: why
 	leader  shards.NodeID // elsewhere: where; may be empty
 }
 

@@ -173,7 +173,8 @@ type HandOver struct {
 	To    shards.CopyID
 }
 
-// MemberChange changes what is agreed about a member. Forget removes it, and drops its copies; it must be Down.
+// MemberChange changes what is agreed about a member. Forget removes it, and drops its copies; it must be Down. The metadata group takes it once
+// its own configuration does not count the member's vote any more.
 type MemberChange struct {
 	Node       shards.NodeID
 	Forget     bool

@@ -320,7 +320,8 @@ func forgetCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget NODE", Short: "remove a member for good", Args: cobra.ExactArgs(1),
 		Long: `Removes a member that is down, with what it held. A living one is drained first, then stopped. It may join again only with an
-empty data folder. One that was stopped a moment ago may look alive still: the verb asks again for 3 s.
+empty data folder. One that was stopped a moment ago may look alive still: the verb asks again for 3 s. One that votes loses its
+vote first; once it is forgotten nobody needs its old folder.
 
 Exit codes: 0 it is forgotten · 3 no such node, or none any more · 1 it runs, no node answers, or none leads`,
 		Example: "  troupe drain n3\n  troupe forget n3",
