@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
@@ -58,28 +57,9 @@ func (w *World) isForgotten(n *Node) bool {
 	return n.member && w.watch.newest.Member(n.ID) == nil
 }
 
-// counted says that some node's configuration of the metadata group has a node as a voter: whatever the state says, its voice may be needed for the
-// change that leaves it out, so nobody may throw its folder away.
-func (w *World) counted(n *Node) bool {
-	for _, other := range w.nodes {
-		if other == n || !other.alive || other.proc.meta == nil {
-			continue
-		}
-		if v := other.proc.meta.core.Voters(); slices.Contains(v.GetVoters(), n.raftNumber()) || slices.Contains(v.GetVotersOutgoing(), n.raftNumber()) {
-			return true
-		}
-	}
-	return false
-}
-
-// leave has the machine of a node that was forgotten begin with a new folder, once nobody counts on the old one; until then it goes on with that.
+// leave has the machine of a node that was forgotten begin with a new folder.
 func (w *World) leave(n *Node) {
-	switch {
-	case n.out || !w.isForgotten(n):
-	case w.counted(n):
-		n.start()
-		w.After(time.Second, func() { w.leave(n) })
-	default:
+	if !n.out && w.isForgotten(n) {
 		w.replace(n)
 	}
 }
@@ -105,6 +85,18 @@ func (w *World) replace(n *Node) {
 	}
 	n.out = true
 	w.AddNode().start()
+}
+
+// needed holds the configuration of the metadata group to the state that goes with it: invariant 21.
+func (m *meta) needed() {
+	conf, s := m.core.Voters(), m.core.State()
+	for _, voters := range [][]uint64{conf.GetVoters(), conf.GetVotersOutgoing()} {
+		for _, n := range voters {
+			if s.Cluster != "" && s.MemberByRaft(n) == nil {
+				m.p.n.w.Fail(invariantNeeded, "%s: %d votes in the metadata group, and is no member", m.p.n.ID, n)
+			}
+		}
+	}
 }
 
 // stranger answers, as leader, a command of a node that is no member; false: it is one, or wants to be one for the first time.

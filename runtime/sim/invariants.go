@@ -36,6 +36,7 @@ var Invariants = []Invariant{
 	{"a reminder comes, and late ones as one", "Typed calls with generics; timers and durable reminders."},
 	{"an actor that holds messages off handles none between question and answer", "Handles one message at a time."},
 	{"a key is there until its deadline, and never after", "A shard's time never goes back: a key that has expired for one caller has for all."},
+	{"nobody needs a node that is forgotten", "Voters change by joint consensus, one change in flight."},
 }
 
 const (
@@ -59,6 +60,7 @@ const (
 	invariantBells
 	invariantHolds
 	invariantExpiry
+	invariantNeeded
 )
 
 // watch is what an observer who sees everything at once knows, and no node does.

@@ -117,6 +117,7 @@ func (m *meta) send(messages []*raftpb.Message) {
 
 // release lets out what a step brought about, now that it is durable.
 func (m *meta) release(out *metadata.Output) {
+	m.needed()
 	m.send(out.Messages)
 	for i := range out.Applied {
 		m.answer(&out.Applied[i])
