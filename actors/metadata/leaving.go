@@ -21,27 +21,28 @@ import (
 type notYet struct{}
 
 func (notYet) Error() string {
-	return "metadata: before a member is forgotten all that is in the log must be agreed, and its vote taken away: a majority of the voters must answer for that"
+	return "metadata: before a member is forgotten its vote must be taken away, and the change of voters before that have ended: a majority of the voters must answer for that"
 }
 
 func (notYet) Is(target error) bool { return target == ErrBusy }
 
-// mayForget is an ErrBusy if a command would forget a member whose vote is counted, or might be by then. It is judged by the very state that the
-// command will meet: nothing is in the log that is not applied, so that one which is refused here is refused there.
+// mayForget is an ErrBusy if a command would forget a member whose vote is counted, or might be by then; from now on that is being taken away. First
+// it is asked whether the member may be forgotten at all: what the state refuses does not reach the log, where a death before it might let it pass.
+// Whoever may be forgotten is dead; as long as it is its vote is not given back, and in a later life it is not forgotten.
 func (c *Core) mayForget(command *cluster.Command) error {
 	if command.Member == nil || !command.Member.Forget {
 		return nil
-	}
-	if c.node.HasReady() || c.applied < c.config.Log.Last() {
-		return notYet{}
 	}
 	m := c.state.Member(command.Member.Node)
 	if m == nil {
 		return nil
 	}
+	if !c.lead.Won || c.tracker.changing {
+		return notYet{}
+	}
 	if _, outcome := c.state.Apply(command); outcome.Err != nil {
 		delete(c.tracker.leaving, m.Raft)
-		return nil
+		return outcome.Err
 	}
 	c.tracker.leaving[m.Raft] = true
 	if !counts(c.conf, m.Raft) {
