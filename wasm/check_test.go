@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 		"text":           {[]byte("(module)"), Limits{}, []string{"no WebAssembly", "not its source"}},
 		"component":      {[]byte("\x00asm\x0d\x00\x01\x00"), Limits{}, []string{"version 1", "component"}},
 		"cut off":        {fixture(t, "guest.wasm")[:400], Limits{}, []string{"malformed", "ends too early"}},
-		"size":           {fixture(t, "guest.wasm"), Limits{Bytes: 500}, []string{"module", "too large", "(813, limit 500)", "strip"}},
+		"size":           {fixture(t, "guest.wasm"), Limits{Bytes: 500}, []string{"module", "too large", "(877, limit 500)", "strip"}},
 		"functions":      {fixture(t, "guest.wasm"), Limits{Functions: 5}, []string{"function", "too many functions", "limit 5"}},
 		"exports":        {fixture(t, "guest.wasm"), Limits{Exports: 3}, []string{"export", "limit 3"}},
 		"body":           {fixture(t, "guest.wasm"), Limits{Body: 20}, []string{"code sum", "limit 20"}},

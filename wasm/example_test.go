@@ -88,5 +88,5 @@ func ExampleRefusal() {
 	_, err = engine.Compile(context.Background(), guest(), wasm.Limits{Functions: 10})
 	fmt.Println(err)
 	// Output:
-	// wasm: module refused: function: has too many functions (21, limit 10); link less, or optimise for size
+	// wasm: module refused: function: has too many functions (23, limit 10); link less, or optimise for size
 }

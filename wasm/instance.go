@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -161,10 +162,10 @@ func (i *Instance) Close() error {
 // trapped buries the instance.
 func (i *Instance) trapped(export string, err error) *Trap {
 	t := newTrap(err)
-	t.Module, t.Export = i.module.digest.Short(), export
+	t.Module, t.Export, t.Said = i.module.digest.Short(), export, strings.TrimRight(i.said, "\r\n")
 	i.why(t)
-	if i.said != "" {
-		t.Text += ": " + i.said
+	if t.Said != "" {
+		t.Text += ": " + t.Said
 	}
 	i.dead = t
 	return t

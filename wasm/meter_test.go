@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -31,6 +32,27 @@ func TestFuelEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a guest said before it ran into a limit is told: one that panics can run out of fuel while it prints where.
+func TestLastWordsBeforeALimit(t *testing.T) {
+	onEach(t, func(t *testing.T, e *Engine) {
+		m := compile(t, e, fixture(t, "guest.wasm"), Limits{Depth: 5})
+		for export, kind := range map[string]Kind{"fail_for_ever": Fuel, "fail_deep": Depth} {
+			trap := trapOf(t, instance(t, m, Host{}), kind, export, 100_000)
+			if trap.Said != "a line" || !strings.Contains(trap.Error(), " after it said: a line (") {
+				t.Errorf("%s: said %q, %v", export, trap.Said, trap)
+			}
+			if kind == Fuel && !strings.HasPrefix(trap.Fix(), "mend what it says") {
+				t.Errorf("%s: %s", export, trap.Fix())
+			}
+		}
+		i := instance(t, compile(t, e, fixture(t, "wasi.wasm"), Limits{}), Host{})
+		copy(i.Memory()[256:], "\x08\x01\x00\x00\x05\x00\x00\x00oh no\n")
+		if trap := trapOf(t, i, Exit, "write_and_exit", 0); !strings.Contains(trap.Error(), "proc_exit(2) after it said: oh no (exit)") {
+			t.Error(trap)
+		}
+	})
 }
 
 // Fuel is a number that can be worked out, and one unit less than what a call needs is too little.

@@ -35,22 +35,23 @@ type Trap struct {
 	Export string // what was called
 	Value  uint64 // fuel used, depth reached, exit code, by kind
 	Limit  uint64 // the limit that Value passed; 0 where there is none
-	Text   string // what the engine said, or the guest before it stopped
+	Text   string // what the engine said, and behind it what the guest did
+	Said   string // what the guest said before it stopped, through host.error or its standard error; empty: nothing
 	Trace  string // frames of the guest, innermost first, one a line
 	cause  error
 }
 
-// Error names the export, the value, the limit and the fix.
+// Error names the export, the value, the limit and the fix, and what the guest said.
 func (t *Trap) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "wasm: module %s, export %s: ", t.Module, t.Export)
 	switch t.Kind {
 	case Fuel:
-		fmt.Fprintf(&b, "used more than its fuel of %d", t.Limit)
+		fmt.Fprintf(&b, "used more than its fuel of %d%s", t.Limit, t.after())
 	case Depth:
-		fmt.Fprintf(&b, "calls nested more than %d deep", t.Limit)
+		fmt.Fprintf(&b, "calls nested more than %d deep%s", t.Limit, t.after())
 	case Exit:
-		fmt.Fprintf(&b, "called proc_exit(%d)", t.Value)
+		fmt.Fprintf(&b, "called proc_exit(%d)%s", t.Value, t.after())
 	default:
 		b.WriteString(t.Text)
 	}
@@ -61,12 +62,23 @@ func (t *Trap) Error() string {
 	return b.String()
 }
 
+// after is what the guest said before it ran into a limit: one that panics can run out of fuel while it prints where.
+func (t *Trap) after() string {
+	if t.Said == "" {
+		return ""
+	}
+	return " after it said: " + t.Said
+}
+
 // Fix says what the author of the guest, or its operator, can do.
 func (t *Trap) Fix() string {
 	switch t.Kind {
 	case Unreachable:
 		return "the guest panicked or aborted; build it with its name section kept to see where, and return an error through host.error instead"
 	case Fuel:
+		if t.Said != "" {
+			return "mend what it says, if that is why it stopped; else look for a loop that does not end, or raise the fuel in the module's limits"
+		}
 		return "look for a loop that does not end, or raise the fuel in the module's limits"
 	case Depth:
 		return "look for a recursion that does not end, or turn it into a loop"

@@ -47,6 +47,8 @@
     (if (call $log_enabled (local.get 0)) (then (call $log (local.get 0) (i32.const 16) (i32.const 19)))))
   (func (export "say_for_ever") (loop $again (call $log (i32.const 0) (i32.const 16) (i32.const 19)) (br $again)))
   (func (export "fail") (call $error (i32.const 16) (i32.const 6)))
+  (func (export "fail_for_ever") (call $error (i32.const 16) (i32.const 6)) (loop $again (br $again)))
+  (func (export "fail_deep") (call $error (i32.const 16) (i32.const 6)) (drop (call $deep (i32.const 1000000))))
   (func (export "fail_beyond") (call $error (i32.const 65530) (i32.const 100)))
   (func (export "swap") (param i32 i64) (result i64 i32)
     (if (local.get 0) (then (return (i64.const 5) (i32.const 9))))
