@@ -3,6 +3,7 @@ package hosted
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 
@@ -325,10 +326,18 @@ func (g *guest) ask(c abi.Capability, q asked, nodes int) ([]byte, *Fault) {
 		return nil, nil
 	}
 	if at := g.v.wrong(row); at >= 0 {
-		return nil, g.v.faulty(c.Export(), BadByte, "byte %d of the row is %#02x: verdict %d with reason code %d, and its manifest has reasons 1 to %d",
-			at, row[at], abi.Verdict(row[at]), abi.Reason(row[at]), len(g.v.Manifest.Reasons)-1)
+		return nil, g.v.faulty(c.Export(), BadByte, "byte %d of the row is %#02x: verdict %d with reason code %d, and its manifest has %s",
+			at, row[at], abi.Verdict(row[at]), abi.Reason(row[at]), g.v.codes())
 	}
 	return row, nil
+}
+
+// codes says which reason codes there are. Index 0 of the manifest's list is none.
+func (v *Version) codes() string {
+	if len(v.Manifest.Reasons) < 2 {
+		return "no reasons: code 1 is the sentence at index 1 of its list"
+	}
+	return fmt.Sprintf("reasons 1 to %d", len(v.Manifest.Reasons)-1)
 }
 
 // wrong finds the first byte that no row may hold, or -1. Words that repeat, as in a row of one answer, are looked at once.

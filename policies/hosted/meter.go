@@ -119,7 +119,7 @@ func (g *guest) measure(c abi.Capability, q asked, node int) (policies.Answer, *
 		return 0, fault
 	}
 	if x := uint32(s[0]); x > 255 || !g.v.known[x] {
-		return 0, g.v.faulty(abi.ExportMeter, BadByte, "it says %#x of node %d; its manifest has reasons 1 to %d", x, node, len(g.v.Manifest.Reasons)-1)
+		return 0, g.v.faulty(abi.ExportMeter, BadByte, "it says %#x of node %d; its manifest has %s", x, node, g.v.codes())
 	}
 	return policies.Answer(s[0]), nil
 }

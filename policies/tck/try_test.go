@@ -85,20 +85,22 @@ func TestWhatDoesNotConform(t *testing.T) {
 	on := engines(t)
 	for _, c := range []struct {
 		module, per, says string
+		reasons           int // beside index 0
 	}{
-		{"loop", abi.PerShard, "used more than its fuel"},
-		{"random", abi.PerShard, "its manifest has reasons 1 to 1"},
-		{"third", abi.PerShard, "unreachable"},
-		{"fickle", abi.PerShard, "an answer depends on the question and the state alone"},
-		{"shardwise", abi.PerClass, "if they depend on the shard, say per shard"},
-		{"nan", abi.PerShard, "must be a finite number"},
+		{"loop", abi.PerShard, "used more than its fuel", 1},
+		{"random", abi.PerShard, "its manifest has reasons 1 to 1", 1},
+		{"random", abi.PerShard, "its manifest has no reasons: code 1 is the sentence at index 1 of its list", 0},
+		{"third", abi.PerShard, "unreachable", 1},
+		{"fickle", abi.PerShard, "an answer depends on the question and the state alone", 1},
+		{"shardwise", abi.PerClass, "if they depend on the shard, say per shard", 1},
+		{"nan", abi.PerShard, "must be a finite number", 1},
 	} {
 		file := filepath.Join("..", "hosted", "testdata", "hostile", c.module+".wasm")
 		code, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := abi.Manifest{Name: c.module, Version: "1", ABI: 1, Kind: abi.Hard, Per: c.per, Reasons: []string{"", "because"}, Needs: []string{"node_flags"}, Scale: 1}
+		m := abi.Manifest{Name: c.module, Version: "1", ABI: 1, Kind: abi.Hard, Per: c.per, Reasons: []string{"", "because"}[:1+c.reasons], Needs: []string{"node_flags"}, Scale: 1}
 		binary, err := abi.WithManifest(code, m.JSON())
 		if err != nil {
 			t.Fatal(err)

@@ -53,6 +53,7 @@ func TestManifestIsRefused(t *testing.T) {
 		{`"min":0`, `"least":0`, `line 5: unknown field "least" in settings; there are default, doc,`},
 		{`"needs":[`, `"needs":{`, "line 1: invalid character"},
 		{`"x-home":"example.org"`, `"x-home":"example.org","needs":"x"`, "line 2: needs is a string; must be a list"},
+		{`"x-home":"example.org"`, `"x-home":"example.org","needs":{}`, "line 2: needs is an object; must be a list"},
 		{`"type":"string"`, `"type":"text"`, `type of setting tenant is "text"`},
 		{`"default":"1m30s"`, `"default":"soon"`, `grace is "soon"; must be a duration`},
 		{`"default":"1m30s"`, `"default":"2h"`, "at most 3.6e+06 ms"},
@@ -60,7 +61,7 @@ func TestManifestIsRefused(t *testing.T) {
 		{`"name":"on"`, `"name":"limit"`, "setting limit twice"},
 		{`"name":"limit"`, `"name":"Limit"`, `setting "Limit"`},
 		{`"abi":1`, `"abi":1,"scale":-1`, "scale of spot is -1"},
-		{`{"name":"spot"`, `["name"`, "line 1: a manifest is an object"},
+		{`{"name":"spot"`, `["name"`, "line 1: a manifest is an object, as in {\"name\": …}, and here is an array"},
 	} {
 		text := strings.Replace(whole, c.from, c.to, 1)
 		if c.to == `["name"` {

@@ -22,9 +22,9 @@ func misread(text []byte, into any, err error) error {
 	case errors.As(err, &broken):
 		return fmt.Errorf("line %d: %v", lineAt(text, broken.Offset), err)
 	case wrong != nil && wrong.Field == "":
-		return fmt.Errorf("line %d: a manifest is an object, as in {\"name\": …}, and here is a %s", lineAt(text, wrong.Offset), wrong.Value)
+		return fmt.Errorf("line %d: a manifest is an object, as in {\"name\": …}, and here is %s", lineAt(text, wrong.Offset), article(wrong.Value))
 	case wrong != nil:
-		return fmt.Errorf("line %d: %s is a %s; must be %s", lineAt(text, wrong.Offset), wrong.Field, wrong.Value, kindText(wrong.Type))
+		return fmt.Errorf("line %d: %s is %s; must be %s", lineAt(text, wrong.Offset), wrong.Field, article(wrong.Value), kindText(wrong.Type))
 	case !unknown:
 		return err
 	}
@@ -33,6 +33,14 @@ func misread(text []byte, into any, err error) error {
 		return err
 	}
 	return fmt.Errorf("line %d: unknown field %q%s; there are %s", lineAt(text, w.at), w.name, w.within, w.known)
+}
+
+// article puts one before what a value in JSON is, "array" or "number 300" say.
+func article(value string) string {
+	if strings.HasPrefix(value, "array") || strings.HasPrefix(value, "object") {
+		return "an " + value
+	}
+	return "a " + value
 }
 
 func lineAt(text []byte, offset int64) int {

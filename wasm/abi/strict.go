@@ -18,8 +18,12 @@ var placeholder = regexp.MustCompile(`\{[a-zA-Z0-9_]+\}`)
 // placeholders are those that are filled in.
 var placeholders = []string{"{node}", "{shard}", "{keyspace}"}
 
-// strict refuses a reason with a name in braces that nothing is filled in for, and a setting whose bounds leave no value.
+// strict refuses a sentence for code 0, which is none, a reason with a name in braces that nothing is filled in for, and a setting whose bounds
+// leave no value.
 func (m *Manifest) strict() error {
+	if len(m.Reasons) > 0 && m.Reasons[0] != "" {
+		return fmt.Errorf("reason 0 of %s is %q, and code 0 is none; codes begin at 1, so the list begins with \"\"", m.Name, m.Reasons[0])
+	}
 	for code, text := range m.Reasons {
 		for _, found := range placeholder.FindAllString(text, -1) {
 			if !slices.Contains(placeholders, found) {

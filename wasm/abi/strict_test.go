@@ -16,6 +16,7 @@ func TestManifestThatCannotBeMeant(t *testing.T) {
 		{"node {node} is", "node {nod} is", "reason 1 of spot has {nod}; {node}, {shard}, {keyspace} are filled in", false},
 		{"node {node} is", "node {Node} is", "reason 1 of spot has {Node}", false},
 		{"node {node} is", "node {} {a: b} is", "", false},
+		{`"reasons":["",`, `"reasons":["first",`, `reason 0 of spot is "first", and code 0 is none; codes begin at 1, so the list begins with ""`, false},
 		{`"default":10,"min":0`, `"default":5,"min":6,"max":4`, "setting limit has min 6 and max 4, and can have no value", true},
 		{`"default":10,"min":0`, `"min":6,"max":4`, "setting limit has min 6 and max 4, and can have no value", false},
 		{`"kind":"hard"`, `"kind":"hard","kind":"soft"`, `line 1: field "kind" is there twice`, false},

@@ -59,7 +59,7 @@ func TestPolicyTestEmbeds(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{filepath.Join(folder, "wrong.yaml"), "--policy", drainingModule}, exitDifferent, "1 of 2 cases are not as expected"},
+		{[]string{filepath.Join(folder, "wrong.yaml"), "--policy", drainingModule}, exitDifferent, "1 of 2 cases is not as expected"},
 		{[]string{filepath.Join(folder, "start.yaml"), "--policy", drainingModule}, exitUsage, "no case asks what module"},
 		{[]string{fixtures}, exitUsage, "--embed takes a file to write, and the file of a module"},
 		{[]string{fixtures, "--policy", "draining"}, exitUsage, "--embed takes a file to write, and the file of a module"},

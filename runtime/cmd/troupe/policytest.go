@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,10 +125,10 @@ func (t *tester) all(ctx context.Context, c *console, files []string) error {
 		}
 	}
 	if bad > 0 {
-		return usage("%d of %s %s not understood; %d of %s in the others are not as expected", bad, plural(len(files), "fixture"), verb(bad, "is", "are"), failed, plural(cases, "case"))
+		return usage("%d of %s %s not understood; %d of %s in the others %s not as expected", bad, plural(len(files), "fixture"), verb(bad, "is", "are"), failed, plural(cases, "case"), verb(failed, "is", "are"))
 	}
 	if failed > 0 {
-		return &failure{exitDifferent, fmt.Errorf("%d of %s are not as expected", failed, plural(cases, "case"))}
+		return &failure{exitDifferent, fmt.Errorf("%d of %s %s not as expected", failed, plural(cases, "case"), verb(failed, "is", "are"))}
 	}
 	return nil
 }
@@ -227,7 +228,9 @@ func (r *tested) join(i int, m *mind, result *fixture.Result, failed bool) {
 	if i == 0 {
 		r.text = result.Text
 		for _, c := range result.Cases {
-			if !failed {
+			if failed {
+				c.Failed = r.once(c.Failed)
+			} else {
 				c.Failed = append(c.Failed, c.Odd...)
 			}
 			r.Cases = append(r.Cases, testedCase{CaseResult: c})
@@ -244,6 +247,21 @@ func (r *tested) join(i int, m *mind, result *fixture.Result, failed bool) {
 			return
 		}
 	}
+}
+
+// once says of the nodes that were answered for a module which failed how many they are: the fault itself is told behind all cases, and told of
+// each node it hides what else is wrong.
+func (r *tested) once(failed []string) []string {
+	own := slices.DeleteFunc(slices.Clone(failed), func(why string) bool {
+		return slices.ContainsFunc(r.Faults, func(fault string) bool {
+			quoted := strconv.Quote(fault)
+			return strings.Contains(why, quoted[1:len(quoted)-1])
+		})
+	})
+	if n := len(failed) - len(own); n > 0 {
+		own = append(own, fmt.Sprintf("%s not answered as expected, since the policy failed: see below", verb(n, "1 node is", fmt.Sprintf("%d nodes are", n))))
+	}
+	return own
 }
 
 // gather takes over what went wrong in a module, each thing once for both engines, and what it logged.

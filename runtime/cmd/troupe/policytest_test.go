@@ -70,7 +70,25 @@ func TestPolicyTestOfAModuleThatFails(t *testing.T) {
 	}
 	path := write(t, folder, "loop.yaml", "nodes: [{name: n1}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {n1: NO}}]\n")
 	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
-	if code != exitDifferent || !strings.Contains(errs, "1 of 1 case") || strings.Count(out, "used more than its fuel") != 1 || strings.Contains(out, "the row says") || !strings.HasSuffix(strings.Split(out, "\n")[2], "in doubt  -     -   -") {
+	if code != exitDifferent || !strings.Contains(errs, "1 of 1 case is not as expected") || strings.Count(out, "used more than its fuel") != 1 || strings.Contains(out, "the row says") || !strings.HasSuffix(strings.Split(out, "\n")[2], "in doubt  -     -   -") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+// What a module that fails is answered for is not told of each node, in the words of its fault, but in one line a case; what else is wrong is.
+func TestPolicyTestTellsAFaultOnce(t *testing.T) {
+	folder := t.TempDir()
+	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	module := filepath.Join(folder, "loop.wasm")
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
+		t.Fatal(errs)
+	}
+	path := write(t, folder, "loop.yaml", "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 1}]\n"+
+		"cases:\n  - {ask: allocate orders/0, expect: {\"*\": YES}}\n  - {ask: allocate orders/0, new: false, expect: {n2: NO because}}\n")
+	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
+	if code != exitDifferent || strings.Count(out, "used more than its fuel") != 1 || !strings.Contains(errs, "2 of 2 cases are not") ||
+		!strings.Contains(out, path+":4: allocate orders/0: 3 nodes are not answered as expected, since the policy failed: see below\n"+
+			path+":5: allocate orders/0: 1 node is not answered as expected, since the policy failed: see below\n") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }

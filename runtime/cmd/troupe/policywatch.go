@@ -229,7 +229,7 @@ func (w *watcher) test(ctx context.Context) error {
 		}
 	}
 	if failed > 0 {
-		return &failure{exitDifferent, fmt.Errorf("%d of %s are not as expected: it is not swapped in", failed, plural(cases, "case"))}
+		return &failure{exitDifferent, fmt.Errorf("%d of %s %s not as expected: it is not swapped in", failed, plural(cases, "case"), verb(failed, "is", "are"))}
 	}
 	w.say("%s as expected, compiled and interpreted", plural(cases, "case"))
 	return nil
