@@ -111,8 +111,8 @@ func (a *ask) Result(_, op int, r *store.Result) {
 	case r.Err != nil:
 		if a.err == nil || errors.Is(a.err, ErrConflict) {
 			a.err = outcomeError(r.Err)
-			if a.err == ErrConflict && len(a.txn.Ops) == 1 && len(a.txn.Guards) == 0 { // else it may be another's
-				a.err = &keyError{a.err, string(a.txn.Ops[0].Key)}
+			if a.err != ErrConflict || len(a.txn.Ops) == 1 && len(a.txn.Guards) == 0 { // else it may be another's
+				a.err = &keyError{a.err, string(a.txn.Ops[op].Key)}
 			}
 		}
 	case a.txn.Ops[op].Kind != store.OpGet: // else conditions alone hold

@@ -16,10 +16,10 @@ import (
 )
 
 // Store is one keyspace of a node. Its methods may be called concurrently; keys are byte strings of at most store.MaxKey
-// bytes, values of at most store.MaxValue. Errors are ErrNotFound, ErrConflict, or a *shards.Error whose kind says what to
-// do. It does not matter on which node of the cluster a key lives: calls go to its primary, and are tried again while a failover
-// is under way, until ctx ends or Config.Patience. A ctx that has ended refuses a call; a write that is under way on this node is
-// waited for, since only then is its outcome known.
+// bytes, values of at most store.MaxValue. Errors are ErrNotFound, ErrConflict, of an increment store.ErrNotNumber or
+// store.ErrOverflow, or a *shards.Error whose kind says what to do. It does not matter on which node of the cluster a key lives:
+// calls go to its primary, and are tried again while a failover is under way, until ctx ends or Config.Patience. A ctx that has
+// ended refuses a call; a write that is under way on this node is waited for, since only then is its outcome known.
 //
 // A value is written, sent and kept whole, so a large one holds up what comes behind it on the way to disk and to other nodes. Beside somebody
 // who writes values of 64 KiB over and over one small write in a hundred waited 52 ms, beside 1 MiB 0.3 s, beside 16 MiB 0.8 s, and 11 ms
@@ -31,7 +31,7 @@ type Store struct {
 	asks  sync.Pool // of *asking
 }
 
-// Errors that a caller is expected to meet. They come wrapped in one that names the key: ask with errors.Is.
+// Errors that a caller is expected to meet. They come wrapped, in one that names the key but where it may be any of a batch: ask with errors.Is.
 var (
 	ErrNotFound = errors.New("runtime: no such key")
 	ErrConflict = errors.New("runtime: a condition does not hold")
@@ -169,7 +169,8 @@ func (s *Store) Delete(ctx context.Context, key string, options ...Option) (bool
 	return outcome.Changed, err
 }
 
-// Increment adds to the decimal number in a key, an absent one counting as 0, and gives the sum.
+// Increment adds to the decimal number in a key, an absent one counting as 0, and gives the sum. What is no number, or would pass 64 bits,
+// stays as it is, and the error wraps store.ErrNotNumber or store.ErrOverflow.
 func (s *Store) Increment(ctx context.Context, key string, by int64) (int64, error) {
 	outcome, err := s.one(ctx, Increment(key, by))
 	return outcome.Int, err

@@ -308,9 +308,7 @@ func (b *writerBatch) Result(i, _ int, r *store.Result) {
 	b.outcomes[i] = Outcome{Version: r.Version, Changed: r.Changed, Int: r.Int}
 	b.errs[i] = nil
 	if r.Err != nil {
-		if b.errs[i] = outcomeError(r.Err); b.errs[i] == ErrConflict {
-			b.errs[i] = &keyError{ErrConflict, string(b.writes[i].op.Key)}
-		}
+		b.errs[i] = &keyError{outcomeError(r.Err), string(b.writes[i].op.Key)}
 	}
 }
 

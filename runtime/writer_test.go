@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,7 +77,8 @@ func TestWriterRefusesAndReportsErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := <-results; !errors.Is(err, ErrConflict) && !errors.Is(err, store.ErrNotNumber) {
+		if err := <-results; (!errors.Is(err, ErrConflict) || !strings.HasSuffix(err.Error(), `: "k"`)) &&
+			(!errors.Is(err, store.ErrNotNumber) || !strings.HasSuffix(err.Error(), `: "text"`)) {
 			t.Errorf("got %v", err)
 		}
 	}
