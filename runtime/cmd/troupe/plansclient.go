@@ -119,7 +119,7 @@ func (r *remote) planAt(ctx context.Context, client *admin.Client, at string) (*
 	key, err := records.ParseKey(at)
 	find := func(k kept) bool { return k.key == key }
 	if err != nil {
-		t, err := parseMoment(at)
+		t, err := parseMoment(at, time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -140,18 +140,21 @@ func (r *remote) planAt(ctx context.Context, client *admin.Client, at string) (*
 	return nil, &failure{exitNotFound, errors.New(text)}
 }
 
-// parseMoment reads a time: RFC 3339, a time of today such as 14:05, or how long ago it is, such as 10m.
-func parseMoment(text string) (time.Time, error) {
+// parseMoment reads a time: RFC 3339, a time of day such as 14:05, the last that there was, or how long ago it is, such as 10m.
+func parseMoment(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return time.Now().Add(-ago), nil
+		return now.Add(-ago), nil
 	}
-	now := time.Now()
 	for _, layout := range []string{"15:04:05", "15:04"} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.Local), nil
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			today := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), now.Location())
+			if today.After(now) { // who asks after midnight for 23:55 means yesterday's
+				return today.AddDate(0, 0, -1), nil
+			}
+			return today, nil
 		}
 	}
 	return time.Time{}, usage("%q is neither a plan (7.153) nor a time (2026-03-01T12:00:00Z, 14:05, or 10m for ten minutes ago)", text)

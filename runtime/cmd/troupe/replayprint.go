@@ -109,7 +109,8 @@ func (p *replayer) print() error {
 	if !s.Compared || s.Plans == 0 {
 		return nil
 	}
-	fmt.Fprintf(out, "\nUnder the other rules %s differ, and %s are decided differently.\n", plural(s.Differ, "plan"), plural(s.Shards, "shard"))
+	fmt.Fprintf(out, "\nUnder the other rules %s %s, and %s %s decided differently.\n",
+		plural(s.Differ, "plan"), verb(s.Differ, "differs", "differ"), plural(s.Shards, "shard"), verb(s.Shards, "is", "are"))
 	rows := [][]string{
 		{"moves", fmt.Sprint(s.Was.Total()), fmt.Sprint(s.Is.Total())},
 		{"  created", fmt.Sprint(s.Was.Creations), fmt.Sprint(s.Is.Creations)},

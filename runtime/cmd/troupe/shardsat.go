@@ -13,7 +13,7 @@ import (
 
 // shardsAt prints the copies as they were at a time: those of a keyspace, or all if it is empty.
 func (r *remote) shardsAt(ctx context.Context, client *admin.Client, at, keyspace string, bad bool) error {
-	when, err := parseMoment(at)
+	when, err := parseMoment(at, time.Now())
 	if err != nil {
 		return usage("--at %q is no time: write 2026-03-01T12:00:00Z, 14:05, or 10m for ten minutes ago", at)
 	}
