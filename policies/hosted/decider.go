@@ -255,6 +255,9 @@ func (d *Decider) row(v *policies.View, q *policies.Question) (row []byte, ok bo
 		at, timed := d.begin()
 		row, fault = d.guest.ask(abi.Capability(q.Capability), a, len(v.Nodes))
 		d.end(at, timed)
+		if fault == nil && d.ledger.fenced {
+			fault = d.guest.beyond(abi.Capability(q.Capability), len(v.Nodes))
+		}
 		if fault == nil {
 			d.fuel, k.fuel, k.spoke = d.guest.spent, d.guest.spent, v
 			k.keep(row, d.board.epoch)

@@ -82,6 +82,7 @@ type ledger struct {
 	watch   Stopwatch
 	lenient bool
 	haste   bool
+	fenced  bool // a row that is written beyond its end is a fault
 	patient bool // the fault that would be one too many does not count
 }
 

@@ -332,6 +332,16 @@ func (g *guest) ask(c abi.Capability, q asked, nodes int) ([]byte, *Fault) {
 	return row, nil
 }
 
+// beyond is the fault of a question whose row was written behind its last byte. The area is cleared whole, and nobody else writes there.
+func (g *guest) beyond(c abi.Capability, nodes int) *Fault {
+	for n, x := range g.memory(g.row, int(g.row.size))[nodes:] {
+		if x != 0 {
+			return g.v.faulty(c.Export(), BadByte, "it wrote %#02x at byte %d of a row of %d, beyond its end; a row has a byte for each node and no more", x, nodes+n, nodes)
+		}
+	}
+	return nil
+}
+
 // codes says which reason codes there are. Index 0 of the manifest's list is none.
 func (v *Version) codes() string {
 	if len(v.Manifest.Reasons) < 2 {

@@ -127,6 +127,10 @@ func (s *Set) Fuel() map[string]uint64 {
 // fault, to each.
 func (s *Set) Patient() { s.ledger.patient = true }
 
+// Fence has a row that is written beyond its last node be a fault, as far as memory of the host's lies there: for whoever tries modules. In a plan it
+// is none, since it harms the module's own memory alone.
+func (s *Set) Fence() { s.ledger.fenced = true }
+
 // Close frees the guests.
 func (s *Set) Close() {
 	for _, m := range s.minds {

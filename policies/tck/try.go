@@ -82,6 +82,7 @@ func Try(how Trial) *Report {
 func (t *trial) set(v *hosted.Version) *hosted.Set {
 	s := hosted.NewSet(nil, []hosted.Policy{{Version: v, Settings: t.Settings}})
 	s.Unbounded()
+	s.Fence()
 	return s
 }
 

@@ -90,6 +90,7 @@ func TestWhatDoesNotConform(t *testing.T) {
 		{"loop", abi.PerShard, "used more than its fuel", 1},
 		{"random", abi.PerShard, "its manifest has reasons 1 to 1", 1},
 		{"random", abi.PerShard, "its manifest has no reasons: code 1 is the sentence at index 1 of its list", 0},
+		{"overrun", abi.PerShard, "beyond its end; a row has a byte for each node and no more", 1},
 		{"third", abi.PerShard, "unreachable", 1},
 		{"fickle", abi.PerShard, "an answer depends on the question and the state alone", 1},
 		{"shardwise", abi.PerClass, "if they depend on the shard, say per shard", 1},

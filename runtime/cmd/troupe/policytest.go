@@ -318,6 +318,7 @@ func (t *tester) module(ctx context.Context, r *tested, path string, own map[str
 		s := shop.set(nil, []hosted.Policy{{Version: v, Settings: own}})
 		s.Unbounded() // it is asked again and again, to be measured
 		s.Patient()   // a case is not answered for what became of those before it
+		s.Fence()
 		minds = append(minds, mind{map[bool]string{false: "compiled", true: "interpreted"}[shop.interpreter], &s.Set, s, v.Manifest})
 	}
 	return minds, nil

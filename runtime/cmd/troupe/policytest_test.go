@@ -93,6 +93,21 @@ func TestPolicyTestTellsAFaultOnce(t *testing.T) {
 	}
 }
 
+// A module that writes beyond the end of its row is told of, though the row itself is as it should be.
+func TestPolicyTestLooksBeyondTheRow(t *testing.T) {
+	folder := t.TempDir()
+	manifest := write(t, folder, "manifest.json", `{"name":"overrun","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
+	module := filepath.Join(folder, "overrun.wasm")
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/overrun.wasm", manifest, "-o", module); code != 0 {
+		t.Fatal(errs)
+	}
+	path := write(t, folder, "overrun.yaml", "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {\"*\": NO}}]\n")
+	out, _, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
+	if code != exitDifferent || !strings.Contains(out, "it wrote 0xc1 at byte 3 of a row of 3, beyond its end") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
 // A case is asked whatever became of those before it: a module that has failed three times is not silent, as if it had nothing against anything.
 func TestPolicyTestAsksEachCase(t *testing.T) {
 	folder := t.TempDir()
