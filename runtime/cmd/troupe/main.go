@@ -104,7 +104,7 @@ func obey(signals <-chan os.Signal, stop, end func()) {
 func run(ctx context.Context, c *console, args []string) int {
 	root := rootCommand(c)
 	root.SetArgs(append([]string{}, belowZero(args)...)) // nil would mean the process' own
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -120,7 +120,7 @@ func run(ctx context.Context, c *console, args []string) int {
 		fmt.Fprintf(c.err, "troupe: %s\n", text)
 	}
 	if code == exitUsage {
-		fmt.Fprintln(c.err, "troupe: see", root.Name(), "--help, or the --help of the verb")
+		fmt.Fprintln(c.err, "troupe: see", verb.CommandPath(), "--help")
 	}
 	return code
 }

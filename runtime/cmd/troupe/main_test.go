@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -27,4 +28,18 @@ func TestSignals(t *testing.T) {
 			t.Errorf("stopped after %v, ended after %v", stopped, ended)
 		}
 	})
+}
+
+// Whoever is not understood is sent to the help of the verb that was meant, as far as one was.
+func TestUsageNamesTheVerb(t *testing.T) {
+	for hint, args := range map[string][]string{
+		"troupe policy test": {"policy", "test", "--polcy", "x.wasm"},
+		"troupe explain":     {"explain", "orders"},
+		"troupe policy":      {"policy", "tset"},
+		"troupe":             {"explian"},
+	} {
+		if _, errs, code := invoke(t, nil, "", args...); code != exitUsage || !strings.HasSuffix(errs, "\ntroupe: see "+hint+" --help\n") {
+			t.Errorf("%v: exit code %d: %s", args, code, errs)
+		}
+	}
 }
