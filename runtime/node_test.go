@@ -310,10 +310,6 @@ func TestBatchRules(t *testing.T) {
 	if _, err := s.Get(ctx, "{x}a"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("half a batch was done: %v", err)
 	}
-	must[uint64](t)(s.Put(ctx, "most", []byte("9223372036854775807")))
-	if _, err := s.Increment(ctx, "most", 1); !errors.Is(err, store.ErrOverflow) || !strings.HasSuffix(err.Error(), `: "most"`) {
-		t.Errorf("one more than the greatest number: %v", err)
-	}
 	if _, err := s.Batch(ctx, Require("{x}n", version+1), Put("{x}a", nil)); !errors.Is(err, ErrConflict) {
 		t.Errorf("a guard: %v", err)
 	}

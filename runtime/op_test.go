@@ -134,3 +134,16 @@ func TestWriterBatchFitsATransaction(t *testing.T) {
 		}
 	}
 }
+
+// What an increment cannot be added to is named, and stays.
+func TestIncrementThatCannotBe(t *testing.T) {
+	s := open(t, start(t, Config{}), "default")
+	most := []byte("9223372036854775807")
+	must[uint64](t)(s.Put(t.Context(), "most", most))
+	if _, err := s.Increment(t.Context(), "most", 1); !errors.Is(err, store.ErrOverflow) || !strings.HasSuffix(err.Error(), `: "most"`) {
+		t.Errorf("one more than the greatest number: %v", err)
+	}
+	if v := must[Value](t)(s.Get(t.Context(), "most")); string(v.Bytes) != string(most) {
+		t.Errorf("it became %s", v.Bytes)
+	}
+}
