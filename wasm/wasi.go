@@ -148,8 +148,8 @@ func wasiRandom(i *Instance, p []uint64) uint32 {
 	return wasiOK
 }
 
-// wasiWrite turns writes to standard output and error into lines of the log, and remembers the last lines of error: a
-// runtime that is about to give up says why there.
+// wasiWrite turns writes to standard output and error into lines of the log, and remembers how a call's errors begin: a
+// runtime that gives up says there why, and then where.
 func wasiWrite(i *Instance, p []uint64) uint32 {
 	if p[0] != 1 && p[0] != 2 {
 		return wasiBadf
