@@ -18,7 +18,7 @@ func TestABackupOfKeysThatExpire(t *testing.T) {
 		return fmt.Sprintf(`{"key":%q,"version":1,"expire_at":%d,"size":1,"value":"YQ=="}`+"\n", key, at)
 	}
 	hour := time.Now().Add(time.Hour).UnixMilli()
-	backup := record("ever", 0) + record("later", hour) + record("past", 1000)
+	backup := record("ever", 0) + record("later", hour) + record("past", 1000) + `{"end":true,"count":3}` + "\n"
 	out, _ := r.at(t, 0, backup, "load", "--scanned", "-")
 	if !strings.Contains(out, "loaded 2 keys, 2 B") || !strings.Contains(out, "; 1 expired meanwhile") {
 		t.Errorf("load says %s", out)
@@ -56,8 +56,14 @@ func TestACutBackupIsTold(t *testing.T) {
 		if _, errs := r.at(t, 0, backup, verb, "--scanned", "-"); errs != "" {
 			t.Errorf("%s of a whole backup: %s", verb, errs)
 		}
-		if _, errs := r.at(t, 0, strings.Join(lines[:2], ""), verb, "--scanned", "-"); !strings.Contains(errs, "it is of an earlier release, or cut") {
+		if _, errs := r.at(t, exitFailed, strings.Join(lines[:2], ""), verb, "--scanned", "-"); !strings.Contains(errs, "it is of an earlier release, or cut") {
 			t.Errorf("%s of a backup without end: %s", verb, errs)
+		}
+		if _, errs := r.at(t, exitFailed, "", verb, "--scanned", "-"); !strings.Contains(errs, "--no-end") {
+			t.Errorf("%s of an empty backup: %s", verb, errs)
+		}
+		if _, errs := r.at(t, 0, strings.Join(lines[:2], ""), verb, "--scanned", "-", "--no-end"); errs != "" {
+			t.Errorf("%s of a backup of an early release: %s", verb, errs)
 		}
 		if _, errs := r.at(t, exitFailed, lines[0]+lines[3], verb, "--scanned", "-"); !strings.Contains(errs, "the scan ended with 3 keys, and 1 are here") {
 			t.Errorf("%s of a backup that lacks lines: %s", verb, errs)
@@ -65,6 +71,9 @@ func TestACutBackupIsTold(t *testing.T) {
 		if _, errs := r.at(t, 0, "a\t\n", verb, "--lines", "-"); errs != "" {
 			t.Errorf("%s of lines: %s", verb, errs)
 		}
+	}
+	if _, errs := r.at(t, exitDifferent, strings.Replace(lines[0], `"key":"a"`, `"key":"z"`, 1), "verify", "--scanned", "-"); !strings.Contains(errs, "1 differences") || !strings.Contains(errs, "or cut") {
+		t.Errorf("verify of a cut backup that differs: %s", errs)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 type from struct {
 	dir, lines, csv, jsonl, scanned string
 	format                          source.Format
+	noEnd                           bool
 }
 
 func withSource(cmd *cobra.Command) *from {
@@ -29,6 +31,7 @@ func withSource(cmd *cobra.Command) *from {
 	f.StringVar(&s.csv, "csv", "", "CSV `file` with a header: value = the row as JSON")
 	f.StringVar(&s.jsonl, "jsonl", "", "`file` of JSON objects, one a line: value = the line")
 	f.StringVar(&s.scanned, "scanned", "", "`file` that troupe scan --values --json has printed: a backup, with the expiries")
+	f.BoolVar(&s.noEnd, "no-end", false, "--scanned: take a file without an end, as of early releases, for whole")
 	f.BoolVar(&s.format.AutoKey, "auto-key", false, "--lines: key = number of the line in twelve digits, value = the line")
 	f.StringVar(&s.format.KeyColumn, "key-column", "", "--csv: `column` that is the key (default: the first)")
 	f.StringVar(&s.format.ValueCol, "value-column", "", "--csv: `column` that is the value")
@@ -59,11 +62,17 @@ func (s *from) file() string {
 	return ""
 }
 
-// noteCut says of a backup that was read to its end that it may not be whole.
-func (c *console) noteCut(verb string, r *source.Records) {
-	if !r.Whole() {
-		fmt.Fprintf(c.err, "%s: note: the file does not end as troupe scan --json does, with a count of its keys: it is of an earlier release, or cut\n", verb)
+// errNoEnd is how a backup ends that may not be whole. Scans of early releases look as those that were cut at a line's end, so that
+// only who made the file can tell.
+var errNoEnd = errors.New(`the file does not end as troupe scan --json does, with a count of its keys: it is of an earlier release, or cut
+  if it is of an earlier release, --no-end takes it for whole`)
+
+// whole is errNoEnd for a backup that was read to its end and may not be whole; r is nil for a folder.
+func (s *from) whole(r *source.Records) error {
+	if r == nil || s.noEnd || r.Whole() {
+		return nil
 	}
+	return errNoEnd
 }
 
 // job describes the source and the target, so that only the same load is continued.

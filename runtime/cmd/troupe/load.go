@@ -53,7 +53,8 @@ func loadCommand(c *console) *cobra.Command {
 		Use: "load", Short: "write a folder, lines, CSV, JSON lines or a backup", Args: cobra.NoArgs,
 		Long: `Writes every item of a source as a key. A load that was interrupted continues when the same command is run again: a
 journal remembers what the node acknowledged. Files that have changed since are written again.
-Symbolic links are left out. What cannot be written (over 64 MiB, no key) is reported, and the exit code is then 1.`,
+Symbolic links are left out. What cannot be written (over 64 MiB, no key) is reported, and the exit code is then 1.
+So it is after a backup without an end, which may be cut: what it holds is written.`,
 		Example: `  troupe load --dir ./site --prefix www/
   troupe load --lines words.tsv
   troupe load --csv users.csv --key-column id --prefix user:
@@ -106,9 +107,6 @@ func (l *loading) run(ctx context.Context) error {
 		Retrying: func(err error, in time.Duration) { l.meter.say("load: trying again in %v: %v", in, err) },
 	})
 	l.meter.end()
-	if err == nil && l.records != nil {
-		l.c.noteCut("load", l.records)
-	}
 	err = errors.Join(err, l.closeJournal(err))
 	return l.finish(ctx, sum, s.Skipped(), time.Since(start), err)
 }
@@ -287,9 +285,9 @@ func (l *loading) finish(ctx context.Context, sum load.Summary, skipped source.S
 	case err != nil:
 		return l.explain(err)
 	case l.refused > 0:
-		return fmt.Errorf("%d items could not be loaded", l.refused)
+		err = fmt.Errorf("%d items could not be loaded", l.refused)
 	}
-	return nil
+	return errors.Join(err, l.from.whole(l.records))
 }
 
 // String is the summary for people.

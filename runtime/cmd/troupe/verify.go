@@ -24,6 +24,7 @@ type verifying struct {
 	extra bool
 	limit int
 	found []found
+	cut   error // why the source may not be whole
 }
 
 // found is one difference in JSON.
@@ -39,7 +40,8 @@ func verifyCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "compare a source with what is stored", Args: cobra.NoArgs,
 		Long: `Compares every item of a source with the keyspace, by SHA-256 of the values. Keys and values come from the source as
-they do in load. Exit code 4 says that keys are missing or different.
+they do in load. Exit code 4 says that keys are missing or different, 1 that nothing of what is in the source is, but that some of
+it cannot be compared, or that it is a backup without an end, which may be cut.
 Folders are compared as they are read; the keys of files are sorted in memory first (about 100 bytes a key).`,
 		Example: `  troupe verify --dir ./site --prefix www/
   troupe verify --dir ./site --prefix www/ --extra
@@ -108,7 +110,7 @@ func (v *verifying) local() (iter.Seq2[source.Sum, error], int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	v.c.noteCut("verify", records)
+	v.cut = v.from.whole(records)
 	return func(yield func(source.Sum, error) bool) {
 		for _, e := range bad {
 			if !yield(source.Sum{}, e) {
@@ -177,11 +179,12 @@ func (v *verifying) finish(counts verify.Counts, elapsed time.Duration) error {
 		}
 		fmt.Fprintln(v.c.out)
 	}
+	var err error
 	switch {
 	case counts.Differences() > 0:
-		return &failure{exitDifferent, fmt.Errorf("%s differences", bench.Thousands(counts.Differences()))}
+		err = &failure{exitDifferent, fmt.Errorf("%s differences", bench.Thousands(counts.Differences()))}
 	case counts.Refused > 0:
-		return fmt.Errorf("%s items of the source cannot be compared", bench.Thousands(counts.Refused))
+		err = fmt.Errorf("%s items of the source cannot be compared", bench.Thousands(counts.Refused))
 	}
-	return nil
+	return errors.Join(err, v.cut)
 }
