@@ -1,7 +1,8 @@
 package resp
 
 import (
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -79,8 +80,15 @@ func (h *hub) leave(s *subscriber) {
 	}
 }
 
+// maxLockedName bounds the names that are matching with patterns under the lock; with longer ones everybody would wait too long.
+const maxLockedName = 4 << 10
+
 // publish hands a message to everyone who listens, and says to how many.
 func (h *hub) publish(kind channelKind, channel, message []byte) int64 {
+	var matching map[string]bool // the patterns that match, found without the lock; nil: they are short to find
+	if kind == kindChannel && len(channel) > maxLockedName {
+		matching = h.compare(channel)
+	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	word := "message"
@@ -98,7 +106,7 @@ func (h *hub) publish(kind channelKind, channel, message []byte) int64 {
 		return n
 	}
 	for pattern, listeners := range h.listeners[kindPattern] {
-		if !match([]byte(pattern), channel) {
+		if matching != nil && !matching[pattern] || matching == nil && !match([]byte(pattern), channel) {
 			continue
 		}
 		var made forms
@@ -109,6 +117,17 @@ func (h *hub) publish(kind channelKind, channel, message []byte) int64 {
 		made.letGo()
 	}
 	return n
+}
+
+// compare says which patterns match a channel. One that somebody begins to listen to meanwhile is not among them.
+func (h *hub) compare(channel []byte) map[string]bool {
+	matching := make(map[string]bool)
+	for _, pattern := range h.listened(kindPattern) {
+		if match([]byte(pattern), channel) {
+			matching[pattern] = true
+		}
+	}
+	return matching
 }
 
 // forms are one message by protocol, each made once for all.
@@ -136,16 +155,19 @@ func (f *forms) letGo() {
 
 // names lists the channels of one kind that somebody listens to and that match a pattern (nil: all), sorted.
 func (h *hub) names(kind channelKind, pattern []byte) []string {
+	names := h.listened(kind)
+	if pattern != nil {
+		names = slices.DeleteFunc(names, func(name string) bool { return !match(pattern, []byte(name)) })
+	}
+	slices.Sort(names)
+	return names
+}
+
+// listened is what somebody listens to, in no order.
+func (h *hub) listened(kind channelKind) []string {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	var names []string
-	for name := range h.listeners[kind] {
-		if pattern == nil || match(pattern, []byte(name)) {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names
+	return slices.AppendSeq(make([]string, 0, len(h.listeners[kind])), maps.Keys(h.listeners[kind]))
 }
 
 func (h *hub) count(kind channelKind, name string) int {

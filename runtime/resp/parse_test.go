@@ -3,6 +3,8 @@ package resp
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -116,10 +118,50 @@ func TestMatch(t *testing.T) {
 		if got := match([]byte(c.pattern), []byte(c.s)); got != c.want {
 			t.Errorf("match(%q, %q) = %v", c.pattern, c.s, got)
 		}
+		if got := matchLong([]byte(c.pattern), []byte(c.s)); got != c.want {
+			t.Errorf("matchLong(%q, %q) = %v", c.pattern, c.s, got)
+		}
 	}
 	// CVE-2022-36021: with a recursive matcher this takes longer than the universe has lasted.
 	if match(bytes.Repeat([]byte("*a"), 500), append(bytes.Repeat([]byte("a"), 60000), 'b')) {
 		t.Error("a pattern that ends in a matched a text that ends in b")
+	}
+}
+
+// Both ways of comparing agree, also where the elements of a pattern need more than one word.
+func TestLongMatchIsMatch(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	text := func(letters string, n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[dice.IntN(len(letters))]
+		}
+		return b
+	}
+	matched := 0
+	for i := range 20000 {
+		pattern, s := text(`aab*?[]^-\`, dice.IntN(12)), text("aab", dice.IntN(12))
+		if i%20 == 0 {
+			s = text("aab", dice.IntN(400))
+			pattern = slices.Concat([]byte("*"), s[dice.IntN(len(s)+1):], []byte("*"), text("ab?", dice.IntN(3)))
+		}
+		want := matchShort(pattern, s)
+		if got := matchLong(pattern, s); got != want {
+			t.Fatalf("matchLong(%q, %q) = %v", pattern, s, got)
+		}
+		if want {
+			matched++
+		}
+	}
+	if matched < 500 {
+		t.Errorf("%d of the pairs match", matched)
+	}
+	all := bytes.Repeat([]byte("?"), maxPattern)
+	if !matchLong(all, all) || matchLong(all, all[1:]) {
+		t.Error("the longest pattern is not matched")
+	}
+	if match(bytes.Repeat([]byte("a"), 1<<21), []byte("a")) { // COMMAND LIST FILTERBY takes such a pattern
+		t.Error("a pattern beyond all bounds matched")
 	}
 }
 
@@ -128,6 +170,9 @@ func FuzzMatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, pattern, s string) {
 		if len(pattern) > maxPattern || len(s) > 1<<12 {
 			return
+		}
+		if short, long := matchShort([]byte(pattern), []byte(s)), matchLong([]byte(pattern), []byte(s)); short != long {
+			t.Fatalf("%q matches %q: %v, and as a long one %v", pattern, s, short, long)
 		}
 		if match([]byte(pattern), []byte(s)) && !strings.HasPrefix(s, string(literalPrefix([]byte(pattern)))) {
 			t.Fatalf("%q matches %q, which lacks its literal prefix", pattern, s)

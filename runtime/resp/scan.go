@@ -87,7 +87,7 @@ func runScan(c *conn, q *request) {
 }
 
 // sieve gives the keys that match a pattern (nil: all) to visit, in order. The keys that come when comparing may have taken long wait
-// until the shard's turn is over, in which others want to be served: a long key with a bad pattern takes a third of a second.
+// until the shard's turn is over, in which others want to be served.
 type sieve struct {
 	pattern []byte
 	visit   func(key []byte)
@@ -95,7 +95,7 @@ type sieve struct {
 	late    [][]byte
 }
 
-// maxTurnSteps are compared within a turn: some 50 ms where patterns are as bad as can be.
+// maxTurnSteps are compared within a turn: some 50 ms at most.
 const maxTurnSteps = 1 << 24
 
 // take looks at one key of the turn.
