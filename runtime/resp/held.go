@@ -25,6 +25,7 @@ type pool struct {
 	held    atomic.Int64
 	refused atomic.Uint64 // times that somebody was refused more
 	wanted  atomic.Int64  // the most that one who was refused would have held, since the last sweep
+	garbage garbage
 }
 
 // take counts n bytes more, or refuses them; all is what they are with what they belong to.
@@ -68,6 +69,21 @@ func (a *account) force(n int64) {
 }
 
 func (a *account) give(n int64) { a.force(-n) }
+
+// leave counts a buffer that is not used any more.
+func (a *account) leave(n int) {
+	if a != nil {
+		a.pool.leave(n)
+	}
+}
+
+// replace is leave before a buffer of another size is made in its place.
+func (a *account) replace(n, size int) {
+	if a != nil && size > freeBytes {
+		a.pool.tidy()
+	}
+	a.leave(n)
+}
 
 // close gives back all of it. Nobody may take anything any more.
 func (a *account) close() { a.give(a.held.Load()) }

@@ -195,6 +195,7 @@ func (p *parser) resize(size, spans int) bool {
 // reset gives up the buffer for another one. Nothing may be in it.
 func (p *parser) reset(size int) {
 	p.held.must(int64(size))
+	p.held.account.leave(len(p.buf))
 	*p = parser{buf: make([]byte, size), limits: p.limits, strict: p.strict, held: p.held}
 }
 
@@ -332,6 +333,7 @@ func (p *parser) move(fits bool, least int) {
 		default: // a line is bounded by itself
 			p.held.must(int64(size) + int64(cap(p.spans))*spanCost)
 		}
+		p.held.account.replace(len(p.buf), size)
 		target = make([]byte, size)
 	}
 	p.adopt(target)

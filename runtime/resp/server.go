@@ -176,6 +176,7 @@ func (c *conn) end() {
 		c.sub.end()
 	}
 	c.account.close()
+	c.account.leave(len(c.in.buf))
 	c.s.mu.Lock()
 	delete(c.s.conns, c.id)
 	c.s.mu.Unlock()
