@@ -201,7 +201,7 @@ func (s server) Count(_ context.Context, _ int, first, last shards.Slot) (n int6
 	return n, nil
 }
 
-func (s server) KeysInSlot(_ context.Context, _ int, slot shards.Slot, limit int, visit func([]byte)) error {
+func (s server) KeysInSlot(_ context.Context, _ int, slot shards.Slot, limit int, visit func([]byte) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stores[s.space.ShardOf(slot)].KeysInSlot(slot, limit, visit)

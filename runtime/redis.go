@@ -132,7 +132,7 @@ func (r *redis) Count(ctx context.Context, index int, first, last shards.Slot) (
 }
 
 // KeysInSlot looks through a snapshot of the shard, so that others are not held up.
-func (r *redis) KeysInSlot(ctx context.Context, index int, slot shards.Slot, limit int, visit func([]byte)) error {
+func (r *redis) KeysInSlot(ctx context.Context, index int, slot shards.Slot, limit int, visit func([]byte) bool) error {
 	k := r.node.keyspaces()[index]
 	return r.node.directory.KeysInSlot(ctx, k.id(k.ShardOf(slot)), slot, limit, visit)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -387,6 +388,31 @@ func TestScanOfLongKeysIsInSteps(t *testing.T) {
 		}
 		if seen != keys || steps != 3 {
 			t.Errorf("from %s: %d keys in %d steps", name, seen, steps)
+		}
+	}
+}
+
+// The keys of a slot are visited until visit wants no more, and another node gathers no more of them than a message takes.
+func TestLongKeysOfASlotAreBounded(t *testing.T) {
+	w := newTown(t, "a", "b")
+	w.lead("b", "b", "b", "b")
+	const size = store.MaxKey
+	slot := shards.SlotOf([]byte("{tag}"))
+	id := shards.NewShardID(0, w.nodes["a"].config.State().Keyspaces[0].ShardOf(slot))
+	keys := slotBytes/size + 2
+	for i := range keys {
+		submit(t, w.nodes["b"].shards[id], set(fmt.Sprintf("{tag}%0*d", size-5, i), ""))
+	}
+	for name, want := range map[shards.NodeID]error{"a": errLongSlot, "b": nil} {
+		seen := 0
+		err := w.nodes[name].KeysInSlot(t.Context(), id, slot, 10, func([]byte) bool { seen++; return seen < 3 })
+		if err != nil || seen != 3 {
+			t.Errorf("from %s: %d keys of 3, %v", name, seen, err)
+		}
+		seen = 0
+		err = w.nodes[name].KeysInSlot(t.Context(), id, slot, 1000, func([]byte) bool { seen++; return true })
+		if (err == nil) != (want == nil) || want != nil && !strings.Contains(err.Error(), want.Error()) || want == nil && seen != keys {
+			t.Errorf("from %s: %d keys of %d, %v", name, seen, keys, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func TestPatienceEnds(t *testing.T) {
 	if kindOf(got.err) != shards.KindUnavailable || !errors.Is(got.err, errNoPrimary) {
 		t.Errorf("a shard without a primary: %v", got.err)
 	}
-	if err := w.nodes["a"].KeysInSlot(t.Context(), shards.NewShardID(0, 1), 0, 1, func([]byte) {}); !errors.Is(err, errNoPrimary) {
+	if err := w.nodes["a"].KeysInSlot(t.Context(), shards.NewShardID(0, 1), 0, 1, func([]byte) bool { return true }); !errors.Is(err, errNoPrimary) {
 		t.Errorf("a read: %v", err)
 	}
 	w.lead("b", "b", "b", "b")

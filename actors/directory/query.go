@@ -48,7 +48,8 @@ const (
 	maxLimit  = 1 << 20 // keys
 	pageBytes = 512 << 10
 	pageKeys  = 4096
-	scanBytes = 1 << 20 // of keys, in one step of a scan: they are looked at in the shard's turn
+	slotBytes = 16 << 20 // of keys of a slot, for another node
+	scanBytes = 1 << 20  // of keys, in one step of a scan: they are looked at in the shard's turn
 )
 
 const queryParts = 11

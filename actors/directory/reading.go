@@ -41,12 +41,15 @@ func (d *Directory) Count(ctx context.Context, id shards.ShardID, first, last sh
 	return n, err
 }
 
-// KeysInSlot visits up to limit keys of one slot of a shard. A key is valid only inside visit.
-func (d *Directory) KeysInSlot(ctx context.Context, id shards.ShardID, slot shards.Slot, limit int, visit func(key []byte)) error {
+// KeysInSlot visits up to limit keys of one slot of a shard, until visit wants no more. A key is valid only inside visit. Of a shard on
+// another node it fails where the keys are more than some slotBytes.
+func (d *Directory) KeysInSlot(ctx context.Context, id shards.ShardID, slot shards.Slot, limit int, visit func(key []byte) (more bool)) error {
 	q := query{op: opSlot, shard: id, first: slot, limit: limit}
 	return d.ask(ctx, &q, func(s *shard.Shard) error { return keysInSlot(s, &q, visit) }, func(_ shards.NodeID, a *answer) {
 		for _, e := range a.entries {
-			visit(e.Key)
+			if !visit(e.Key) {
+				return
+			}
 		}
 	})
 }
@@ -176,7 +179,7 @@ func (d *Directory) count(st *store.Store, q *query) int64 {
 }
 
 // keysInSlot looks through a snapshot, so that others are not held up.
-func keysInSlot(s *shard.Shard, q *query, visit func(key []byte)) error {
+func keysInSlot(s *shard.Shard, q *query, visit func(key []byte) (more bool)) error {
 	view, err := s.BriefView()
 	if err != nil {
 		return err

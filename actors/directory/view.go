@@ -53,6 +53,7 @@ const viewLife = time.Minute
 const mostViews = 4096
 
 var errNoView = errors.New("the snapshot is no longer held, since nothing was asked for in a minute")
+var errLongSlot = errors.New("the keys of the slot are more than one message between nodes takes: ask for fewer, or the primary's node")
 var errViews = errors.New("this node holds as many snapshots for scans as it can: try again later")
 
 // NewViews makes the answering side of d.
@@ -120,7 +121,16 @@ func (d *Directory) look(local *shard.Shard, q *query) (*answer, error) {
 	collect := func(key []byte) { a.entries = append(a.entries, Entry{Key: bytes.Clone(key)}) }
 	switch q.op {
 	case opSlot:
-		return a, keysInSlot(local, q, collect)
+		size := 0
+		err := keysInSlot(local, q, func(key []byte) bool {
+			collect(key)
+			size += len(key)
+			return size < slotBytes
+		})
+		if err == nil && size >= slotBytes {
+			err = &shards.Error{Kind: shards.KindInvalid, Err: errLongSlot}
+		}
+		return a, err
 	case opScan, opCount, opRandom:
 		return a, d.inspect(local, q, a, collect)
 	}

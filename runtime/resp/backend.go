@@ -32,7 +32,7 @@ type Backend interface {
 	Count(ctx context.Context, keyspace int, first, last shards.Slot) (int64, error)
 
 	// KeysInSlot visits up to limit keys of one slot. The key is valid only inside visit.
-	KeysInSlot(ctx context.Context, keyspace int, slot shards.Slot, limit int, visit func(key []byte)) error
+	KeysInSlot(ctx context.Context, keyspace int, slot shards.Slot, limit int, visit func(key []byte) (more bool)) error
 
 	// RandomKey appends some key to dst; ok is false if the keyspace is empty.
 	RandomKey(ctx context.Context, keyspace int, dst []byte) (key []byte, ok bool, err error)

@@ -108,11 +108,11 @@ func (b *localBackend) Count(_ context.Context, keyspace int, first, last shards
 	return n, nil
 }
 
-func (b *localBackend) KeysInSlot(_ context.Context, keyspace int, slot shards.Slot, limit int, visit func([]byte)) error {
+func (b *localBackend) KeysInSlot(_ context.Context, keyspace int, slot shards.Slot, limit int, visit func([]byte) bool) error {
 	b.each(keyspace, func(key []byte) bool {
 		if limit > 0 && shards.SlotOf(key) == slot {
-			visit(key)
 			limit--
+			return visit(key) && limit > 0
 		}
 		return limit > 0
 	})

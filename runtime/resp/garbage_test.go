@@ -2,10 +2,13 @@ package resp
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/troupe-actors/troupe/shards"
 )
 
 // Clients that begin long commands and go leave buffers, and those that go on leave theirs as they grow: all that counts, and is
@@ -39,6 +42,45 @@ func TestWhatClientsLeaveIsCollected(t *testing.T) {
 	if s.pool.tidy(); s.pool.garbage.collected > 4 {
 		t.Errorf("garbage was collected %d times", s.pool.garbage.collected)
 	}
+}
+
+// The keys of a slot are gathered until they are more than one reply may have, or than all clients may hold.
+func TestLongKeysOfASlotAreBounded(t *testing.T) {
+	b := &countingBackend{localBackend: newLocalBackend(1, "default")}
+	s, addr := startServer(t, b, Config{Limits: Limits{MaxMemory: 4 << 20, MaxRequest: 1 << 20, MaxReply: 1 << 20}})
+	c := dial(t, addr)
+	const keys, size = 64, 60000
+	for i := range keys {
+		c.expect("+OK", "SET", fmt.Sprintf("{a}%0*d", size-3, i), "")
+	}
+	slot := fmt.Sprint(shards.SlotOf([]byte("a")))
+	c.expect("-"+string(errLongReply), "CLUSTER", "GETKEYSINSLOT", slot, "1000")
+	if most := 1<<20/size + 1; b.visited != most {
+		t.Errorf("%d keys were looked at, want %d", b.visited, most)
+	}
+	b.visited = 0
+	s.pool.held.Add(4 << 20)
+	c.expect("-"+string(errHeld), "CLUSTER", "GETKEYSINSLOT", slot, "10")
+	s.pool.held.Add(-4 << 20)
+	if b.visited != 1 {
+		t.Errorf("%d keys were looked at while there is no room", b.visited)
+	}
+	if reply := c.do("CLUSTER", "GETKEYSINSLOT", slot, "10"); !strings.HasPrefix(reply, "*10\r\n") {
+		t.Errorf("the reply begins with %.20q", reply)
+	}
+}
+
+// countingBackend counts the keys of slots that are visited.
+type countingBackend struct {
+	*localBackend
+	visited int
+}
+
+func (b *countingBackend) KeysInSlot(ctx context.Context, keyspace int, slot shards.Slot, limit int, visit func([]byte) bool) error {
+	return b.localBackend.KeysInSlot(ctx, keyspace, slot, limit, func(key []byte) bool {
+		b.visited++
+		return visit(key)
+	})
 }
 
 // Little is left to the collector, whatever the pool.

@@ -171,19 +171,13 @@ func runKeys(c *conn, q *request) {
 			}}
 			next, err := c.s.backend.Scan(c.s.context, c.space, shard, after, prefix, 1000, found.take)
 			found.rest()
-			grown := int64(len(items))
-			switch {
-			case err != nil:
-			case grown > c.s.config.MaxReply:
-				err = errLongReply
-			case !q.budget.take(grown - q.counted):
-				err = errHeld
+			if err == nil {
+				err = c.grown(q, int64(len(items)))
 			}
 			if err != nil {
 				q.fail(err)
 				return
 			}
-			q.counted = grown
 			if next == nil {
 				break
 			}
@@ -191,4 +185,16 @@ func runKeys(c *conn, q *request) {
 		}
 	}
 	q.out = append(appendArray(q.out, n), items...)
+}
+
+// grown counts a reply that is being gathered and is so long by now; the error says that it must not be.
+func (c *conn) grown(q *request, size int64) error {
+	switch {
+	case size > c.s.config.MaxReply:
+		return errLongReply
+	case !q.budget.take(size - q.counted):
+		return errHeld
+	}
+	q.counted = size
+	return nil
 }

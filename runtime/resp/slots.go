@@ -44,11 +44,17 @@ func runGetKeysInSlot(c *conn, q *request) {
 		return
 	}
 	var items []byte
+	var refused error
 	n := 0
-	err = c.s.backend.KeysInSlot(c.s.context, c.space, slot, int(min(limit, maxKeysInSlot)), func(key []byte) {
+	err = c.s.backend.KeysInSlot(c.s.context, c.space, slot, int(min(limit, maxKeysInSlot)), func(key []byte) bool {
 		items = appendBulk(items, key)
 		n++
+		refused = c.grown(q, int64(len(items)))
+		return refused == nil
 	})
+	if err == nil {
+		err = refused
+	}
 	if err != nil {
 		q.fail(err)
 		return

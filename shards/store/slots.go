@@ -51,19 +51,19 @@ func (s *Store) SlotCount(slot shards.Slot) int {
 	return 0
 }
 
-// KeysInSlot visits up to limit keys of a slot, in key order. The key is valid only inside visit, which must not touch the
-// store. It walks over keys until it has found as many as SlotCount says that there are.
-func (s *Store) KeysInSlot(slot shards.Slot, limit int, visit func(key []byte)) {
+// KeysInSlot visits up to limit keys of a slot, in key order, until visit wants no more. The key is valid only inside visit, which must
+// not touch the store. It walks over keys until it has found as many as SlotCount says that there are.
+func (s *Store) KeysInSlot(slot shards.Slot, limit int, visit func(key []byte) (more bool)) {
 	keysInSlot(s.tree.Prefix(nil), slot, min(limit, s.SlotCount(slot)), visit)
 }
 
 // KeysInSlot is Store.KeysInSlot on a snapshot, which does not know how many there are: it walks over all keys unless
 // limit stops it.
-func (s *Snapshot) KeysInSlot(slot shards.Slot, limit int, visit func(key []byte)) {
+func (s *Snapshot) KeysInSlot(slot shards.Slot, limit int, visit func(key []byte) (more bool)) {
 	keysInSlot(s.tree.Prefix(nil), slot, limit, visit)
 }
 
-func keysInSlot(keys iter.Seq2[[]byte, radix.Item], slot shards.Slot, limit int, visit func(key []byte)) {
+func keysInSlot(keys iter.Seq2[[]byte, radix.Item], slot shards.Slot, limit int, visit func(key []byte) (more bool)) {
 	if limit <= 0 {
 		return
 	}
@@ -71,8 +71,7 @@ func keysInSlot(keys iter.Seq2[[]byte, radix.Item], slot shards.Slot, limit int,
 		if shards.SlotOf(key) != slot {
 			continue
 		}
-		visit(key)
-		if limit--; limit == 0 {
+		if limit--; !visit(key) || limit == 0 {
 			return
 		}
 	}

@@ -117,7 +117,7 @@ func TestSlotCountsAreExact(t *testing.T) {
 	expect := func(want int) {
 		t.Helper()
 		got := 0
-		s.KeysInSlot(slot, 100, func([]byte) { got++ })
+		s.KeysInSlot(slot, 100, func([]byte) bool { got++; return true })
 		if n := s.SlotCount(slot); n != want || got != want {
 			t.Fatalf("slot has %d keys counted, %d visited, want %d", n, got, want)
 		}
