@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	goruntime "runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,8 @@ var errClosed = &shards.Error{Kind: shards.KindUnavailable, Err: ErrClosed}
 // Start runs a node until Close. It returns when the node is a member of its cluster, has read its log and listens; ctx
 // bounds only this, and its end makes Start give up: the error says what it waited for last. A node that finds none of its cluster waits
 // for it until then, and tells Config.Logger. Errors wrap ErrConfig, wal.ErrLocked, *wal.CorruptError or what the
-// operating system says; nothing is left running then.
+// operating system says; nothing is left running then. A start that waited for room on the disk leaves its folder locked until
+// the process ends.
 func Start(ctx context.Context, c Config) (*Node, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 func (n *Node) start(ctx, background context.Context) error {
 	bound := n.bind() // before the folder is opened, which may wait for hours: for room on its disk
 	meanwhile := n.answerMeanwhile()
-	if err := cmp.Or(n.open(), bound); err != nil { // of a node that runs already its folder says more than its ports
+	if err := cmp.Or(n.open(ctx), bound); err != nil { // of a node that runs already its folder says more than its ports
 		return errors.Join(err, meanwhile.end())
 	}
 	if err := n.join(ctx, background); err != nil {
@@ -164,13 +166,13 @@ func (n *Node) join(ctx, background context.Context) error {
 const roomPause = 500 * time.Millisecond
 
 // open takes the data folder, if there is one, and learns who this node is.
-func (n *Node) open() (err error) {
+func (n *Node) open(ctx context.Context) (err error) {
 	if n.config.Data == "" {
 		n.id, n.clean = newIdentity(), true
 		n.id.Epoch = 1
 		n.groupWAL, err = wal.OpenMemory(wal.Options{Fatal: n.fail})
 	} else {
-		err = n.openFolder()
+		err = n.openFolder(ctx)
 	}
 	if err != nil {
 		return err
@@ -181,15 +183,51 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-func (n *Node) openFolder() (err error) {
-	waits := func(err error) {
-		why := fmt.Sprintf("the log in %s cannot be opened: make room on the disk, and the start goes on by itself: %v", n.config.Data, err)
-		if n.roomless.Swap(&why) == nil {
-			n.config.Logger.Error("the log cannot be opened, and the node waits with its start: make room on the disk, and it goes on by itself", "folder", n.config.Data, "error", err.Error())
-		}
-		<-time.After(roomPause)
+// openLog returns also where Pebble, which opens the log, does not: while there is no room it waits until there is, and cannot be told to end.
+// What is left of it then waits for ever, and touches nothing.
+func (n *Node) openLog(ctx context.Context) (*wal.Log, error) {
+	type outcome struct {
+		log *wal.Log
+		err error
 	}
-	n.log, err = wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail, Waits: waits})
+	opened, given := make(chan outcome, 1), make(chan error, 1)
+	waits := func(err error) {
+		if end := n.waitForRoom(ctx, err); end != nil {
+			select {
+			case given <- end:
+			default: // another goroutine of Pebble's has said so
+			}
+			goruntime.Goexit()
+		}
+	}
+	go func() {
+		log, err := wal.Open(n.config.Data, wal.Options{Reserve: n.config.DiskReserve, Fatal: n.fail, Waits: waits})
+		opened <- outcome{log, err}
+	}()
+	select {
+	case got := <-opened:
+		return got.log, got.err
+	case err := <-given:
+		return nil, fmt.Errorf("%w; the folder stays locked until this process ends", err)
+	}
+}
+
+// waitForRoom returns nil when it is time to look for room again, and the end of ctx as an error.
+func (n *Node) waitForRoom(ctx context.Context, err error) error {
+	why := fmt.Sprintf("the log in %s cannot be opened: make room on the disk, and the start goes on by itself: %v", n.config.Data, err)
+	if n.roomless.Swap(&why) == nil {
+		n.config.Logger.Error("the log cannot be opened, and the node waits with its start: make room on the disk, and it goes on by itself", "folder", n.config.Data, "error", err.Error())
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w: there was no room on its disk: %w", context.Cause(ctx), err)
+	case <-time.After(roomPause):
+		return nil
+	}
+}
+
+func (n *Node) openFolder(ctx context.Context) (err error) {
+	n.log, err = n.openLog(ctx)
 	n.roomless.Store(nil)
 	if err != nil {
 		return fmt.Errorf("data folder %s: %w", n.config.Data, err)

@@ -1,8 +1,14 @@
 package runtime
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/troupe-actors/troupe/actors/member"
 	"github.com/troupe-actors/troupe/shards"
@@ -59,6 +65,21 @@ func TestFullNodesAreKnownBothWays(t *testing.T) {
 	if r.tell("d", "low"); r.forget() || len(r.full()) != 1 {
 		t.Error("one that was heard just now is forgotten")
 	}
+}
+
+// A start that waits for room looks twice a second, and ends with its context.
+func TestAStartThatWaitsForRoomEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Node{config: Config{Data: "data", Logger: slog.New(slog.DiscardHandler)}}
+		ctx, stop := context.WithTimeout(t.Context(), roomPause+time.Millisecond)
+		defer stop()
+		if err := n.waitForRoom(ctx, syscall.ENOSPC); err != nil {
+			t.Errorf("the first time: %v", err)
+		}
+		if err := n.waitForRoom(ctx, syscall.ENOSPC); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("when its time is over: %v", err)
+		}
+	})
 }
 
 // Who is full is who says so, whatever its message says.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -375,6 +376,41 @@ func TestOpenWaitsForRoom(t *testing.T) {
 	}
 	if got, err := readAll(l, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
 		t.Errorf("when there is room: %+v, %v", got, err)
+	}
+	closeLog(t, l)
+}
+
+// Who waits for room may give up, by ending the goroutine that says so. The folder stays as it was, and locked, since Pebble cannot be told.
+func TestOpenGivesUp(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	l := openLog(t, options(fs))
+	mustAppend(t, l, true, record(1, 1, 1))
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	closeLog(t, l)
+	o := options(errorfs.Wrap(crashed, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})))
+	tries, given := 0, make(chan int)
+	o.Waits = func(error) {
+		if tries++; tries == 3 {
+			defer close(given)
+			goruntime.Goexit()
+		}
+	}
+	go func() {
+		_, err := Open("data", o)
+		t.Errorf("it returns: %v", err)
+	}()
+	<-given
+	if _, err := Open("data", options(crashed)); !errors.Is(err, ErrLocked) {
+		t.Errorf("the folder is opened once more: %v", err)
+	}
+	l = openLog(t, options(crashed.CrashClone(vfs.CrashCloneCfg{})))
+	if got, err := readAll(l, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
+		t.Errorf("with room, in another process: %+v, %v", got, err)
 	}
 	closeLog(t, l)
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Reserve       int64                            // free bytes of disk to keep, default DefaultReserve; negative: none
 	FreeBytes     func() (int64, error)            // free bytes of disk; nil: ask FS. Must not call the Log
 	Fatal         func(error)                      // called once, by any goroutine, when a write failed; default: panic. Must not call the Log
-	Waits         func(error)                      // called each time that Open finds no room on the disk, with why: it tries again when this returns. Any goroutine
+	Waits         func(error)                      // called each time that Open finds no room on the disk, with why: it tries again when this returns. Any goroutine. If it ends that, Open never returns
 	Logf          func(format string, args ...any) // what Pebble has to say; default: nobody listens. Any goroutine
 	volatile      bool                             // FS goes with the process
 }
