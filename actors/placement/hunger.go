@@ -38,7 +38,7 @@ type remedy []*cluster.RetirePolicy
 func (u *unrest) remedies(s *cluster.State, now time.Time) (list []remedy) {
 	var all remedy
 	for _, p := range u.suspects(s, now) {
-		out := &cluster.RetirePolicy{Name: p.Name, How: cluster.RetreatDeactivate, If: p.Active.Version, At: now.Unix()}
+		out := s.RetireCommand(cluster.RetirePolicy{Name: p.Name, How: cluster.RetreatDeactivate, At: now.Unix()}).Retire
 		if retreat(p) == cluster.RetreatRollback && p.Previous.Version != 0 {
 			back := *out
 			back.How = cluster.RetreatRollback

@@ -266,5 +266,5 @@ func (u *unrest) verdict(s *cluster.State, now time.Time) *cluster.RetirePolicy 
 	default:
 		return nil
 	}
-	return &cluster.RetirePolicy{Name: blamed.Name, How: retreat(blamed), If: blamed.Active.Version, Note: cluster.ShortReason(note), At: now.Unix()}
+	return s.RetireCommand(cluster.RetirePolicy{Name: blamed.Name, How: retreat(blamed), Note: cluster.ShortReason(note), At: now.Unix()}).Retire
 }

@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,35 @@ func TestUnrest(t *testing.T) {
 	u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
 	if r := u.verdict(s, now); r == nil || !strings.Contains(r.Note, "3 plans in a row took longer than 1s") {
 		t.Errorf("three slow plans in a row: %+v", r)
+	}
+}
+
+// What is taken back is what was judged, with its settings: the same version that somebody has given others meanwhile stays.
+func TestOtherSettingsAreNotTakenBack(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := &cluster.State{Cluster: strings.Repeat("c", 40), Version: 9, PoliciesAt: 9, Policies: []cluster.Policy{
+		{Name: "a", Active: cluster.PolicyUse{Version: 2, Settings: "x"}, Previous: cluster.PolicyUse{Version: 1}, Since: 990}}}
+	u := unrest{probation: time.Minute, mostMoves: 2, stall: time.Second}
+	for range stallTries {
+		u.note(s, &allocator.Plan{}, 2*time.Second, nil, now)
+	}
+	commands := []*cluster.RetirePolicy{u.verdict(s, now)}
+	for _, r := range u.remedies(s, now) {
+		commands = append(commands, r...)
+	}
+	if len(commands) != 3 {
+		t.Fatalf("%d commands", len(commands))
+	}
+	changed := *s
+	changed.Policies = slices.Clone(s.Policies)
+	changed.Policies[0].Active.Settings = "y"
+	for _, r := range commands {
+		if _, o := s.Apply(&cluster.Command{Retire: r}); o.Err != nil {
+			t.Errorf("%+v: %v", r, o.Err)
+		}
+		if _, o := changed.Apply(&cluster.Command{Retire: r}); !errors.Is(o.Error(), &cluster.Refusal{Why: cluster.WhyStale}) {
+			t.Errorf("%+v takes other settings back: %v", r, o.Error())
+		}
 	}
 }
 
