@@ -196,8 +196,22 @@ func retirePolicy(how cluster.Retreat) handler {
 		if err := canRollBack(p); err != nil {
 			return err
 		}
-		return s.propose(x, c, state.RetireCommand(command)) // and not what came since: that somebody has activated who knew of what is to be left
+		return s.propose(x, c, state.RetireCommand(command), forth(p)...) // and not what came since: that somebody has activated who knew of what is to be left
 	}
+}
+
+// forth says of a rollback that it goes forth: to what somebody else may have gone back from a moment ago.
+func forth(p *cluster.Policy) (warnings []string) {
+	was, other := p.Active, p.Previous
+	switch {
+	case was.Version == 0 && other.Version != 0:
+		return []string{fmt.Sprintf("no version of policy %s was in force: the rollback has put version %d in force again. If it was rolled back, and not taken out of force to come again, take it out: troupe policy deactivate %s",
+			p.Name, other.Version, p.Name)}
+	case was.Version != 0 && other.Version > was.Version:
+		return []string{fmt.Sprintf("version %d of policy %s was in force, and version %d before it: the rollback has gone forth again. If somebody has just gone back to version %d, put it in force again: troupe policy activate %s --version %d",
+			was.Version, p.Name, other.Version, was.Version, p.Name, was.Version)}
+	}
+	return nil
 }
 
 // canRollBack refuses to leave what is in force for what the cluster took back by itself, or, since that is nothing to go back to, for nothing.

@@ -267,3 +267,35 @@ func TestRollbackOfWhatSomebodyElseHasSet(t *testing.T) {
 		t.Errorf("asked again: %v, in force is %+v", err, a.state.Policy("spare").Active)
 	}
 }
+
+// A rollback that undoes another one says so: it was to go back, and goes forth.
+func TestRollbackThatGoesForthSaysSo(t *testing.T) {
+	a, client := withSpare(t)
+	ctx := context.Background()
+	digest, err := client.PushModule(ctx, keepOff(t, "two"), nil)
+	if err == nil {
+		_, err = client.RegisterPolicy(ctx, "spare", digest, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ready(t, "")
+	rollback := func(want uint32, says string) {
+		t.Helper()
+		done, err := client.RetirePolicy(ctx, "spare", "rollback")
+		if now := a.state.Policy("spare").Active.Version; err != nil || now != want || strings.Join(done.Warnings, "") != "" != (says != "") || !strings.Contains(strings.Join(done.Warnings, ""), says) {
+			t.Errorf("in force is version %d, want %d; %q, want %q; %v", now, want, done.Warnings, says, err)
+		}
+	}
+	for version := range 2 {
+		if _, err := client.ActivatePolicy(ctx, "spare", Activation{Version: version + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rollback(1, "")
+	rollback(2, "the rollback has gone forth again. If somebody has just gone back to version 1, put it in force again: troupe policy activate spare --version 1")
+	if _, err := client.RetirePolicy(ctx, "spare", "deactivate"); err != nil {
+		t.Fatal(err)
+	}
+	rollback(2, "no version of policy spare was in force")
+}
