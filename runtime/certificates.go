@@ -111,9 +111,17 @@ func (c *certificate) read() error {
 			return fmt.Errorf("%s: %w", c.files[0], err)
 		}
 	}
+	if len(c.files) == 2 && !forServers(chain[0]) {
+		c.log.Warn("the certificate for clients is not made for a server: clients that look at its use refuse this node; make one with the extended key usage serverAuth, or without any", "file", c.files[0])
+	}
 	c.shown.Store(fresh)
 	c.changed = changed
 	return nil
+}
+
+// forServers says whether who checks a certificate's use takes it of a server.
+func forServers(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
 func parsed(pair *tls.Certificate) (chain []*x509.Certificate, err error) {

@@ -240,3 +240,24 @@ func TestEndOfCertificateIsTold(t *testing.T) {
 		}
 	}
 }
+
+// A certificate for clients that is not made for servers is taken, and told of: who looks at its use refuses the node.
+func TestClientCertificateThatIsNotForServers(t *testing.T) {
+	a := newAuthority(t)
+	for want, usages := range map[int][][]x509.ExtKeyUsage{
+		0: {nil, {x509.ExtKeyUsageServerAuth}, {x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, {x509.ExtKeyUsageAny}},
+		1: {{x509.ExtKeyUsageClientAuth}},
+	} {
+		for _, usage := range usages {
+			var log strings.Builder
+			cert, key := a.sign("shown", &x509.Certificate{SerialNumber: big.NewInt(2), ExtKeyUsage: usage})
+			c := Config{ClientTLSCert: cert, ClientTLSKey: key, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			if _, err := c.clientCertificate(); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Count(log.String(), "is not made for a server"); got != want {
+				t.Errorf("for %v: %q", usage, log.String())
+			}
+		}
+	}
+}

@@ -147,7 +147,7 @@ func (g *Group) known(ctx context.Context) []string {
 			list = append(list, m.Addr)
 		}
 	}
-	return list
+	return once(list)
 }
 
 // others asks the members of this node's cluster that it knows of, and those that they know of.

@@ -328,12 +328,22 @@ func (g *Group) join(ctx context.Context, want string) error {
 	}
 }
 
-// seeds are the addresses that this node was given, as of now.
+// seeds are the addresses that this node was given, as of now, each once.
 func (g *Group) seeds() (list []string) {
 	if g.config.Join != nil {
 		list = slices.Clone(g.config.Join())
 	}
-	return append(list, g.config.Initial...)
+	return once(append(list, g.config.Initial...))
+}
+
+// once drops from a list what stands further ahead in it.
+func once(list []string) []string {
+	met := make(map[string]bool, len(list))
+	return slices.DeleteFunc(list, func(address string) bool {
+		again := met[address]
+		met[address] = true
+		return again
+	})
 }
 
 // joinAt asks one address, and waits until this node has heard from its group.

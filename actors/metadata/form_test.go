@@ -395,6 +395,14 @@ func TestWaitsEnd(t *testing.T) {
 	})
 }
 
+// An address that a node is given twice is asked, and told, once.
+func TestAddressesAreGivenOnce(t *testing.T) {
+	g := &Group{config: Config{Join: func() []string { return []string{"b", "a", "b"} }, Initial: []string{"a", "c"}}}
+	if list := g.seeds(); !slices.Equal(list, []string{"b", "a", "c"}) {
+		t.Errorf("given are %v", list)
+	}
+}
+
 // Of many addresses those that the node was given are always asked, and each round others beside them.
 func TestGivenAddressesAreAsked(t *testing.T) {
 	var all []string

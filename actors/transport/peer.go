@@ -136,7 +136,7 @@ func (p *peer) run() {
 			}
 			return
 		case err != nil:
-			p.t.noteOnce(slog.LevelInfo, "cannot reach a peer", string(p.addr.Node), cause(err), p.addr.Addr)
+			p.t.noteAs(note{"cannot reach a peer", string(p.addr.Node), cause(err, timeless(err))}, slog.LevelInfo, cause(err, err.Error()), p.addr.Addr)
 		default:
 			p.t.forget(string(p.addr.Node))
 			if began := time.Now(); p.use(l) || time.Since(began) >= steady {
@@ -179,8 +179,8 @@ func (p *peer) rest(pause time.Duration) (woken bool) {
 	}
 }
 
-// cause is what an error comes down to, without what differs at each attempt.
-func cause(err error) string {
+// cause is what an error with this text comes down to, without its near end, which differs at each attempt.
+func cause(err error, text string) string {
 	var rejected *RejectedError
 	switch {
 	case errors.As(err, &rejected):
@@ -190,7 +190,7 @@ func cause(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	}
-	return ownPort.ReplaceAllString(err.Error(), "")
+	return ownPort.ReplaceAllString(text, "")
 }
 
 // ownPort is the near end of a connection in the text of an error: another at each attempt.

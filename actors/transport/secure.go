@@ -64,16 +64,30 @@ type telling struct {
 // ServerHandshake takes a connection or refuses it.
 func (s *telling) ServerHandshake(socket net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := s.TransportCredentials.ServerHandshake(socket)
+	who := host(socket.RemoteAddr().String())
 	switch {
 	case err == nil:
 	case brokenOff(err): // whoever dialed has given up, or died: no certificate was judged
-		s.t.noteOnce(slog.LevelDebug, "a connection ended before its handshake", host(socket.RemoteAddr().String()), err.Error(), "whoever dialed has hung up")
+		s.t.noteError(slog.LevelDebug, "a connection ended before its handshake", who, err, "whoever dialed has hung up")
 	case alerted(err): // it is the other node that judged
-		s.t.noteOnce(slog.LevelWarn, "a node that has dialed refuses this one", host(socket.RemoteAddr().String()), err.Error(), "it does not take the certificate of this node, or how this node speaks TLS")
+		s.t.noteError(slog.LevelWarn, "a node that has dialed refuses this one", who, err, "it does not take the certificate of this node, or how this node speaks TLS")
 	default:
-		s.t.noteOnce(slog.LevelWarn, refusedNote, host(socket.RemoteAddr().String()), err.Error(), "its certificate must be signed by this cluster's authority")
+		s.t.noteError(slog.LevelWarn, refusedNote, who, err, required(err))
 	}
 	return secured, info, err
+}
+
+// required is what whoever is refused lacks.
+func required(err error) string {
+	var judged *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.As(err, &judged):
+		return "its certificate must be signed by this cluster's authority"
+	case errors.As(err, &plain):
+		return "it does not speak TLS: a node of this cluster needs a certificate, its key and the authority (--tls-cert, --tls-key, --tls-ca)"
+	}
+	return "it must speak TLS 1.3, and show a certificate that this cluster's authority has signed"
 }
 
 // alerted says that the other side has ended the handshake, and said why.

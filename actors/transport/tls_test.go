@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -232,6 +233,26 @@ func TestWhoseCertificateIsRefused(t *testing.T) {
 		if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), x.says) {
 			t.Errorf("want one line with %q: %s", x.says, log.String())
 		}
+	}
+}
+
+// Who is refused without a judgement of its certificate is not told that it must be signed.
+func TestWhatWhoIsRefusedLacks(t *testing.T) {
+	ended := x509.CertificateInvalidError{Reason: x509.Expired, Detail: "current time 2030-01-01T00:00:00Z is after 2029-01-01T00:00:00Z"}
+	for want, err := range map[string]error{
+		"must be signed": fmt.Errorf("TLS: %w", &tls.CertificateVerificationError{Err: ended}),
+		"does not speak": fmt.Errorf("TLS: %w", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}),
+		"speak TLS 1.3":  errors.New("tls: client didn't provide a certificate"),
+	} {
+		if got := required(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+	if text := timeless(fmt.Errorf("TLS: %w", ended)); strings.Contains(text, "2030") || !strings.Contains(text, "expired") {
+		t.Errorf("the time is in %q", text)
+	}
+	if text := timeless(errors.New("node x: current time is over")); text != "node x: current time is over" {
+		t.Errorf("of what x509 has not said comes %q", text)
 	}
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -289,7 +290,15 @@ const mostNotes = 1024
 
 // noteOnce logs a cause once for each peer, until forget.
 func (t *Transport) noteOnce(level slog.Level, what, who, cause, detail string) {
-	n := note{what, who, timeless(cause)}
+	t.noteAs(note{what, who, cause}, level, cause, detail)
+}
+
+// noteError is noteOnce for an error, without what differs in it at each try.
+func (t *Transport) noteError(level slog.Level, what, who string, err error, detail string) {
+	t.noteAs(note{what, who, timeless(err)}, level, err.Error(), detail)
+}
+
+func (t *Transport) noteAs(n note, level slog.Level, cause, detail string) {
 	t.mu.Lock()
 	known := t.noted[n]
 	if !known && len(t.noted) >= mostNotes {
@@ -298,14 +307,17 @@ func (t *Transport) noteOnce(level slog.Level, what, who, cause, detail string) 
 	t.noted[n] = true
 	t.mu.Unlock()
 	if !known {
-		t.config.Log.Log(context.Background(), level, what, "peer", who, "cause", cause, "detail", detail)
+		t.config.Log.Log(context.Background(), level, n.what, "peer", n.who, "cause", cause, "detail", detail)
 	}
 }
 
-// timeless is a cause without the time that x509 names in it, which would make each try another one.
-func timeless(cause string) string {
-	same, _, _ := strings.Cut(cause, ": current time ")
-	return same
+// timeless is the text of an error without the time that x509 names in it, of a certificate that has ended or is not valid yet.
+func timeless(err error) string {
+	text := err.Error()
+	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Detail != "" {
+		text = strings.Replace(text, invalid.Detail, "", 1)
+	}
+	return text
 }
 
 // forget lets causes of a peer be logged again: it was well in between.
