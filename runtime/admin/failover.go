@@ -276,8 +276,23 @@ const MuteReason = "it does not answer in time"
 // errMute is a node that was reached and does not begin to answer.
 var errMute = errors.New(MuteReason)
 
+// StoppedError is a call that the caller's context has ended. What it was to change may have happened, and may not.
+type StoppedError struct {
+	Method, Path string
+	Err          error // why the context has ended
+}
+
+// Error names the call and why it was ended.
+func (e *StoppedError) Error() string { return fmt.Sprintf("%s %s: %v", e.Method, e.Path, e.Err) }
+
+// Unwrap is why the context has ended.
+func (e *StoppedError) Unwrap() error { return e.Err }
+
 // try sends a call to one address. A node has the client's Attempt to begin its answer, and a second more for each MiB sent.
 func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response, error) {
+	if ctx.Err() != nil && !r.unsure { // it does nothing
+		return nil, fmt.Errorf("%s %s: %w", r.method, r.path, context.Cause(ctx))
+	}
 	bounded, cancel := context.WithCancelCause(ctx)
 	request, err := r.request(bounded, base, c.token)
 	if err == nil && c.by != "" {
@@ -299,7 +314,7 @@ func (c *Client) try(ctx context.Context, r *call, base string) (*http.Response,
 		}
 		cancel(nil)
 		if ctx.Err() != nil && r.repeatable {
-			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, context.Cause(ctx))
+			return nil, &StoppedError{Method: r.method, Path: r.path, Err: context.Cause(ctx)}
 		}
 		return nil, r.unreached(base, err)
 	}

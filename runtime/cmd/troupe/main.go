@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,6 +24,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
 // Exit codes, documented in the overview's help.
@@ -108,6 +111,9 @@ func run(ctx context.Context, c *console, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = interrupted(err)
+	}
 	code := exitFailed
 	var f *failure
 	switch {
@@ -123,6 +129,15 @@ func run(ctx context.Context, c *console, args []string) int {
 		fmt.Fprintln(c.err, "troupe: see", verb.CommandPath(), "--help")
 	}
 	return code
+}
+
+// interrupted is what a verb says that failed only since it was told to stop. What a call changes may have been changed when it was given up.
+func interrupted(err error) error {
+	var call *admin.StoppedError
+	if errors.As(err, &call) && call.Method != http.MethodGet {
+		return fmt.Errorf("interrupted: nobody knows whether %s %s was carried out", call.Method, call.Path)
+	}
+	return errors.New("interrupted")
 }
 
 const overview = `Troupe keeps keys and values in shards: a radix tree each, durable, served to Redis clients and over HTTP.

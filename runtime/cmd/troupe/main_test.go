@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -41,5 +45,46 @@ func TestUsageNamesTheVerb(t *testing.T) {
 		if _, errs, code := invoke(t, nil, "", args...); code != exitUsage || !strings.HasSuffix(errs, "\ntroupe: see "+hint+" --help\n") {
 			t.Errorf("%v: exit code %d: %s", args, code, errs)
 		}
+	}
+}
+
+// Who interrupts a verb is told that, and not what the verb was about; and that a change which was under way may have been made.
+func TestInterrupted(t *testing.T) {
+	const sent = "troupe: interrupted: nobody knows whether %s was carried out\n"
+	for _, c := range []struct{ line, at, want string }{
+		{"get a", "GET /default/keys/a", "troupe: interrupted\n"},
+		{"put a b", "PUT /default/keys/a", sent},
+		{"put a b", "GET /_nodes", "troupe: interrupted\n"},
+		{"settings set a.b=c", "PUT /_cluster/settings", sent},
+		{"drain n1", "POST /_nodes/n1/drain", sent},
+		{"replay", "GET /_nodes", "troupe: interrupted\n"},
+		{"simulate x.txt", "", "troupe: interrupted\n"},
+	} {
+		t.Run(c.line+" at "+c.at, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			over := make(chan struct{})
+			node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method+" "+r.URL.Path == c.at {
+					interrupt()
+					<-over
+				}
+				http.NotFound(w, r)
+			}))
+			defer node.Close()
+			defer close(over)
+			t.Chdir(t.TempDir())
+			if err := os.WriteFile("x.txt", []byte("nodes 1\neval 1m\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c.at == "" {
+				interrupt()
+			}
+			var errs strings.Builder
+			console := &console{in: strings.NewReader(""), out: io.Discard, err: &errs, env: func(string) (string, bool) { return "", false }}
+			want := strings.ReplaceAll(c.want, "%s", c.at)
+			if code := run(ctx, console, append(strings.Fields(c.line), "--addr", node.URL)); code != 1 || errs.String() != want {
+				t.Errorf("exit code %d: %q, want %q", code, errs.String(), want)
+			}
+		})
 	}
 }

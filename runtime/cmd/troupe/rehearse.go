@@ -101,7 +101,7 @@ func (o *rehearseFlags) run(ctx context.Context, r *remote, args []string) error
 		if err != nil {
 			return err
 		}
-		one, err := simulate.Rehearse(begin.Input, &set.Set, part, o.silent, o.horizon)
+		one, err := simulate.Rehearse(begin.Input, &set.Set, part, o.silent, o.horizon, ctx.Err)
 		if err != nil {
 			return &failure{exitNotFound, err}
 		}

@@ -126,7 +126,7 @@ func (w *workshop) play(ctx context.Context, then *replayer, path string, house 
 		return nil, err
 	}
 	var begin *records.Record
-	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Begin: func(what string) (allocator.Input, error) {
+	o, err := simulate.Play(path, text, simulate.Config{Planned: notes.planned(), Over: ctx.Err, Begin: func(what string) (allocator.Input, error) {
 		files := []string{what}
 		if what == "now" {
 			files = nil

@@ -24,6 +24,9 @@ type Config struct {
 
 	// Planned is told of each plan; see World.
 	Planned func(in allocator.Input, p *allocator.Plan) error
+
+	// Over is asked before each plan; see World. What was played before an error of its is in the Outcome.
+	Over func() error
 }
 
 // Rules are what a scenario says of the rules.
@@ -106,7 +109,7 @@ func Play(file string, text []byte, c Config) (*Outcome, error) {
 		return nil, fmt.Errorf("%s: %d bytes; a scenario has at most %d", file, len(text), MaxScenario)
 	}
 	p := &player{config: c, file: file, w: NewWorld(), met: map[string]bool{}, outcome: Outcome{File: file, Evals: []*Result{}, Asserts: []Assert{}}}
-	p.w.Planned = c.Planned
+	p.w.Planned, p.w.Over = c.Planned, c.Over
 	if err := p.decide(p.w); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -239,7 +242,7 @@ func (p *player) begin(l *line) (func() error, error) {
 		if err := p.decide(p.w); err != nil {
 			return err
 		}
-		p.w.Planned = p.config.Planned
+		p.w.Planned, p.w.Over = p.config.Planned, p.config.Over
 		p.w.reseed(seed)
 		if n := p.w.Unmeasured(); n > 0 {
 			fmt.Fprintf(&p.out, "the size of %d shards has not been measured: bytes and times lack them\n", n)

@@ -52,10 +52,10 @@ const maxListed = 20
 // there may be many parts to lose.
 const rehearsedLooks = 1440
 
-// Rehearse loses a part of the cluster that a leader saw, and lets what follows come to its end, for as long as horizon at most.
-func Rehearse(in allocator.Input, set *policies.Set, p Part, silent bool, horizon time.Duration) (*Rehearsal, error) {
+// Rehearse loses a part of the cluster that a leader saw, and lets what follows come to its end, for as long as horizon at most. over is World.Over.
+func Rehearse(in allocator.Input, set *policies.Set, p Part, silent bool, horizon time.Duration, over func() error) (*Rehearsal, error) {
 	w := Copy(in, set)
-	w.patience = horizon / rehearsedLooks
+	w.patience, w.Over = horizon/rehearsedLooks, over
 	r := &Rehearsal{Part: p, Lost: p.Kind + " " + p.Name, Nodes: []string{}, Gone: []string{}, Unplaceable: []Unplaceable{}, Unmeasured: w.Unmeasured()}
 	lost := map[shards.NodeID]bool{}
 	for i := range in.State.Members {

@@ -30,7 +30,7 @@ func TestRehearsalIsWhatHappens(t *testing.T) {
 	in := w.Input()
 	in.Policies = nil
 	before := in.State.Encode()
-	r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"zone", "z2"}, false, 3*time.Hour)
+	r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"zone", "z2"}, false, 3*time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestRehearsalNamesWhatIsLost(t *testing.T) {
 	in := w.Input()
 	total := 0
 	for _, p := range Parts(in.State, "rack") {
-		r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, p, true, time.Hour)
+		r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, p, true, time.Hour, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,14 +71,14 @@ func TestRehearsalNamesWhatIsLost(t *testing.T) {
 		t.Errorf("%d of three shards without replicas are lost with their rack", total)
 	}
 	in = played(t, "nodes 2 disk=1tb\nkeyspace safe shards=2 replicas=1\neval 5m seed=1\n").Input()
-	r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"node", "n1"}, false, time.Hour)
+	r, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"node", "n1"}, false, time.Hour, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Survived() || len(r.Unplaceable) != 2 || len(r.Unplaceable[0].Words) != 1 || !strings.Contains(r.Unplaceable[0].Words[0], "n2 NO: [same_node]") || r.TimeToGreen >= 0 || r.GreenAfter != nil {
 		t.Errorf("two copies on one node: %+v", r.Unplaceable)
 	}
-	if _, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"node", "n7"}, false, time.Hour); err == nil {
+	if _, err := Rehearse(in, &policies.Set{Deciders: deciders.All()}, Part{"node", "n7"}, false, time.Hour, nil); err == nil {
 		t.Error("a node that there is not was lost")
 	}
 }

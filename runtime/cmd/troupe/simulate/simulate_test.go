@@ -223,6 +223,25 @@ func TestPoliciesWithHours(t *testing.T) {
 	}
 }
 
+// A run that is over early has what was played before.
+func TestPlayIsOver(t *testing.T) {
+	stopped := errors.New("stopped")
+	plans := 0
+	over := func() error {
+		if plans++; plans > 3 {
+			return stopped
+		}
+		return nil
+	}
+	o, err := Play("x.txt", []byte("nodes 3 disk=1tb\nkeyspace orders shards=6 replicas=1 data=1gb\neval 1s\neval 5m\nlose node n1\neval 1h\n"), Config{Over: over})
+	if !errors.Is(err, stopped) || plans != 4 || len(o.Evals) != 1 {
+		t.Errorf("%v after %d plans, with %d evals", err, plans, len(o.Evals))
+	}
+	if _, err := Rehearse(o.World.Input(), o.World.Policies, Part{"node", "n1"}, false, time.Hour, over); !errors.Is(err, stopped) {
+		t.Errorf("a rehearsal goes on: %v", err)
+	}
+}
+
 // Bytes take the time that the narrower end gives them: 10 GiB to one node at 100 MiB a second are 102.4 s.
 func TestRecoveryTakesItsTime(t *testing.T) {
 	o, err := Play("x.txt", []byte("nodes 2 disk=1tb bandwidth=1gb\nkeyspace orders shards=1 replicas=1 data=10gb\neval 1m\nadd nodes 1 disk=1tb bandwidth=100mb\ndrain n2\neval 10m\nassert bytes == 10gb\nassert copies.n3 == 1\n"), Config{})

@@ -31,6 +31,9 @@ type World struct {
 	// Planned is told of each plan, with what it was made from, before it is carried out. nil: nobody wants to know.
 	Planned func(in allocator.Input, p *allocator.Plan) error
 
+	// Over is asked before each plan: an error ends the run with it. nil: a run ends by itself.
+	Over func() error
+
 	evidence []liveness.Status // sorted by node
 	setbacks []policies.Setback
 	machines map[shards.NodeID]*machine // asked by id; visits go by State.Members
@@ -240,6 +243,11 @@ func (w *World) Input() allocator.Input {
 // look plans and commits until a plan asks for nothing at once.
 func (w *World) look() (*allocator.Plan, error) {
 	for range 1000 {
+		if w.Over != nil {
+			if err := w.Over(); err != nil {
+				return nil, err
+			}
+		}
 		in := w.Input()
 		p := allocator.Make(in)
 		w.plan = p
