@@ -129,6 +129,16 @@ func TestWrongUsage(t *testing.T) {
 		{"drain n1 --timeout -1s", "must not be negative"},
 		{"help nosuch", `there is no verb "nosuch"`},
 		{"help drain nosuch", "there is no verb"},
+		{"helth", "health"},
+		{"status", "health"},
+		{"backup", "scan"},
+		{"get", "accepts 1 argument, received 0: troupe get KEY [flags]\ntroupe: see troupe get --help\n"},
+		{"nodes n1", `troupe nodes takes no argument, and was given "n1"`},
+		{"nodes --jsno", "unknown flag: --jsno; did you mean --json?"},
+		{"nodes --nothing-like-it", "unknown flag: --nothing-like-it\n"},
+		{"keyspace creat a", `unknown command "creat" for "troupe keyspace"; did you mean create?`},
+		{"keyspace frob", `unknown command "frob" for "troupe keyspace"; there are create, list, update`},
+		{"dev kil n1", "did you mean kill?"},
 		{"completion ksh", `no completion for "ksh"; there is for bash, fish, powershell, zsh`},
 	} {
 		_, errs, code := invoke(t, nil, "", strings.Fields(c.line)...)

@@ -190,6 +190,8 @@ func rootCommand(c *console) *cobra.Command {
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	refuseOtherShells(root)
+	explainMistakes(root)
+	root.SetFlagErrorFunc(explainFlag)
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root
