@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func folder(_ context.Context, in *Input) []Result {
 	switch {
 	case err != nil:
 		r.Level, r.Found = Fail, err.Error()
-		r.Fix = "choose a folder that the node's user owns, or change its owner"
+		r.Fix = cmp.Or(barred(err), "choose a folder that the node's user owns, or change its owner")
 	case place != filepath.Clean(in.Data):
 		r.Found = in.Data + " can be made"
 	}
@@ -108,7 +109,7 @@ func owner(_ context.Context, in *Input) []Result {
 		r.Fix = "stop the node that uses the folder, or give this one a folder of its own"
 	case err != nil:
 		r.Level, r.Found = Fail, err.Error()
-		r.Fix = "the folder cannot be read as a node's: give another one, or restore it"
+		r.Fix = cmp.Or(barred(err), "the folder cannot be read as a node's: give another one, or restore it")
 	case !found:
 		if others := strangers(in.Data); len(others) > 0 {
 			r.Level, r.Found = Warn, "no node's yet, and holds what is not a node's: "+strings.Join(others, ", ")
@@ -222,7 +223,18 @@ func unsynced(err error, used bool) (level Level, found, fix string) {
 	case full:
 		return Fail, err.Error(), "there is no room: free space, or use another disk"
 	}
-	return Fail, err.Error(), "the disk does not take durable writes: use another one"
+	return Fail, err.Error(), cmp.Or(barred(err), "the disk does not take durable writes: use another one")
+}
+
+// barred is what helps where nothing is wrong with what a folder holds, but the node may not write there; empty: something else is wrong.
+func barred(err error) string {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is mounted read-only: mount it for writing, but look first into the kernel's log, since an error of the disk makes it so"
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not write there: run the node as the folder's owner, or change the owner of the folder and all in it"
+	}
+	return ""
 }
 
 func timeSyncs(ctx context.Context, dir string, count int) (times []time.Duration, err error) {

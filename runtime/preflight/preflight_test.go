@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -84,6 +85,23 @@ func TestOwners(t *testing.T) {
 		in.Identity = func(string) (Identity, bool, error) { return c.id, c.found, c.err }
 		if r := find(t, Run(t.Context(), in), "data owner"); r.Level != c.want || (r.Fix == "") != (c.want == OK) {
 			t.Errorf("%s: %+v, want %s", c.name, r, c.want)
+		}
+	}
+}
+
+// What is in a folder is not to blame, nor to be restored, where the node may not write.
+func TestAFolderThatTakesNoWrites(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{{syscall.EROFS, "mounted read-only"}, {syscall.EACCES, "this user may not"}} {
+		err := fmt.Errorf("lock: %w", &fs.PathError{Op: "open", Path: "LOCK", Err: c.err})
+		in := Input{Data: t.TempDir(), Syncs: 1, Identity: func(string) (Identity, bool, error) { return Identity{}, false, err }}
+		if r := find(t, Run(t.Context(), in), "data owner"); r.Level != Fail || !strings.Contains(r.Fix, c.want) {
+			t.Errorf("%v: %+v", c.err, r)
+		}
+		if level, _, fix := unsynced(err, true); level != Fail || !strings.Contains(fix, c.want) {
+			t.Errorf("%v: fsync: %s", c.err, fix)
 		}
 	}
 }
