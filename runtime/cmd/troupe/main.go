@@ -78,11 +78,21 @@ func variables() (names []string) {
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, stopSignals(signal.Ignored)...)
 	go obey(signals, cancel, func() { os.Exit(exitKilled) })
 	code := run(ctx, &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, set: variables}, os.Args[1:])
 	cancel()
 	os.Exit(code)
+}
+
+// stopSignals are those that stop a verb in order. The end of a terminal is one, lest what was begun in it leave files behind, unless
+// whoever began it has it ignored, as nohup does.
+func stopSignals(ignored func(os.Signal) bool) []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // echo is how long a second signal may be the first one again: those who stop a process and then its group, as timeout(1) does, send

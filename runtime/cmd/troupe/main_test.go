@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,16 @@ func TestUsageNamesTheVerb(t *testing.T) {
 	} {
 		if _, errs, code := invoke(t, nil, "", args...); code != exitUsage || !strings.HasSuffix(errs, "\ntroupe: see "+hint+" --help\n") {
 			t.Errorf("%v: exit code %d: %s", args, code, errs)
+		}
+	}
+}
+
+// A terminal that is closed stops what runs in it in order; not so what was begun to outlive it.
+func TestTheEndOfATerminal(t *testing.T) {
+	for _, nohup := range []bool{false, true} {
+		signals := stopSignals(func(s os.Signal) bool { return nohup && s == syscall.SIGHUP })
+		if slices.Contains(signals, os.Signal(syscall.SIGHUP)) == nohup || !slices.Contains(signals, os.Interrupt) || !slices.Contains(signals, os.Signal(syscall.SIGTERM)) {
+			t.Errorf("with nohup %t: %v", nohup, signals)
 		}
 	}
 }
