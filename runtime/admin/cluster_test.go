@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -270,6 +271,10 @@ func TestTablesOfACluster(t *testing.T) {
 	if h.Status != Red || len(h.Reasons) != 2 || h.Reasons[0].Shard != "default/1" || !strings.Contains(h.Reasons[0].Reason, "will be promoted") ||
 		h.Reasons[1].Status != Yellow || !strings.Contains(h.Reasons[1].Reason, "n2, which is down") || len(h.Down) != 1 {
 		t.Errorf("%+v", h)
+	}
+	m.cluster.state.Members[2].Draining, m.cluster.state.Members[0].Maintained = true, true
+	if h := NewServer(m, ServerConfig{}).judge(); !slices.Equal(h.Draining, []string{"n3"}) || !slices.Equal(h.Maintained, []string{"n1"}) {
+		t.Errorf("an operator left n3 drained and n1 in maintenance: %+v", h)
 	}
 	m.cluster.mute = nodeID(3)
 	if w := ask(s, "GET", "/_cat/shards?h=docs,node&s=node:desc", ""); !strings.HasPrefix(w.Body.String(), " 0 n3\n") {

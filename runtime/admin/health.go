@@ -30,13 +30,15 @@ type Health struct {
 	UnassignedShards    int     `json:"unassigned_shards"`
 	ActivePercent       float64 `json:"active_shards_percent_as_number"`
 
-	Leader    string         `json:"leader"`               // name of the placement leader; empty if none is known
-	Down      []string       `json:"down_nodes,omitempty"` // names of members that were declared dead
-	ReadOnly  bool           `json:"read_only"`            // maintenance of the whole cluster
-	Version   uint64         `json:"version"`              // of the cluster state; 0 for a node without cluster
-	Reasons   []HealthReason `json:"reasons,omitempty"`    // of the shards that are not green, the worst first; at most maxReasons, and one of the metadata group
-	Unlisted  int            `json:"unlisted,omitempty"`   // shards that are not green beyond those
-	NotServed []string       `json:"not_served,omitempty"` // keyspaces that serve nothing since they lack a shard
+	Leader     string         `json:"leader"`                     // name of the placement leader; empty if none is known
+	Down       []string       `json:"down_nodes,omitempty"`       // names of members that were declared dead
+	Draining   []string       `json:"draining_nodes,omitempty"`   // those that an operator has drained, and that get no copies until it is taken back
+	Maintained []string       `json:"maintained_nodes,omitempty"` // those in maintenance: nothing is built in place of their copies
+	ReadOnly   bool           `json:"read_only"`                  // maintenance of the whole cluster
+	Version    uint64         `json:"version"`                    // of the cluster state; 0 for a node without cluster
+	Reasons    []HealthReason `json:"reasons,omitempty"`          // of the shards that are not green, the worst first; at most maxReasons, and one of the metadata group
+	Unlisted   int            `json:"unlisted,omitempty"`         // shards that are not green beyond those
+	NotServed  []string       `json:"not_served,omitempty"`       // keyspaces that serve nothing since they lack a shard
 }
 
 // HealthReason says why a shard is not green, or the whole is not.
@@ -135,8 +137,15 @@ func (o *overview) judge(judged *cluster.Health) Health {
 		h.worsen(wholeCluster, Red, reason)
 	}
 	for i := range o.state.Members {
-		if m := &o.state.Members[i]; m.Down {
+		m := &o.state.Members[i]
+		if m.Down {
 			h.Down = append(h.Down, m.Name)
+		}
+		if m.Draining {
+			h.Draining = append(h.Draining, m.Name)
+		}
+		if m.Maintained {
+			h.Maintained = append(h.Maintained, m.Name)
 		}
 	}
 	for i := range o.state.Keyspaces {

@@ -92,6 +92,8 @@ func TestClusterVerbs(t *testing.T) {
 		asked   string
 	}{
 		{"health", map[string][]any{"GET /_cluster/health": {green}}, 0, "green  cluster troupe, leader n1, 3 nodes, 32 of 32 copies in sync\n", ""},
+		{"health", map[string][]any{"GET /_cluster/health": {admin.Health{ClusterName: "troupe", Status: "green", Nodes: 3, Leader: "n1", Draining: []string{"n2", "n3"}, Maintained: []string{"n1"}}}}, 0,
+			"0 of 0 copies in sync, draining: n2 n3, in maintenance: n1\n", ""},
 		{"health", map[string][]any{"GET /_cluster/health": {red}}, 4, "red    cluster troupe, leader none, 3 nodes, 29 of 32 copies in sync, 1 recovering, 2 without a place, down: n2, read-only for maintenance, not served: orders\n" +
 			"  red    orders/3: no in-sync copy is on a living node\n  and 2 shards more\n", ""},
 		{"health --wait green --timeout 2s", map[string][]any{"GET /_cluster/health": {red}}, 4, "is red and did not become green in 2s", "wait_for_status=green"},

@@ -168,15 +168,18 @@ func healthLine(h *admin.Health) string {
 			line += fmt.Sprintf(", %d %s", extra.n, extra.what)
 		}
 	}
-	if len(h.Down) > 0 {
-		line += ", down: " + strings.Join(h.Down, " ")
+	named := func(what string, names []string) {
+		if len(names) > 0 {
+			line += ", " + what + ": " + strings.Join(names, " ")
+		}
 	}
+	named("down", h.Down)
+	named("draining", h.Draining)
+	named("in maintenance", h.Maintained)
 	if h.ReadOnly {
 		line += ", read-only for maintenance"
 	}
-	if len(h.NotServed) > 0 {
-		line += ", not served: " + strings.Join(h.NotServed, " ")
-	}
+	named("not served", h.NotServed)
 	return line
 }
 
