@@ -45,6 +45,7 @@ type remote struct {
 func withRemote(c *console, cmd *cobra.Command) *remote {
 	r := withCluster(c, cmd)
 	cmd.Flags().StringVar(&r.keyspace, "keyspace", "default", "keyspace to use")
+	_ = cmd.RegisterFlagCompletionFunc("keyspace", r.completingFlag(keyspaceNames)) // fails for a flag that there is not
 	return r
 }
 

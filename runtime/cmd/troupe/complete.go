@@ -57,18 +57,27 @@ func (r *remote) completing(place int, names func(context.Context, *admin.Client
 		if len(args) != place {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), completeLimit)
-		defer cancel()
-		var list []string
-		if err := r.with(ctx, func(ctx context.Context, client *admin.Client) (err error) {
-			list, err = names(ctx, client)
-			return err
-		}); err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		slices.Sort(list)
-		return list, cobra.ShellCompDirectiveNoFileComp
+		return r.asked(names)
 	}
+}
+
+// completingFlag does it for the value of a flag.
+func (r *remote) completingFlag(names func(context.Context, *admin.Client) ([]string, error)) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return r.asked(names) }
+}
+
+func (r *remote) asked(names func(context.Context, *admin.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completeLimit)
+	defer cancel()
+	var list []string
+	if err := r.with(ctx, func(ctx context.Context, client *admin.Client) (err error) {
+		list, err = names(ctx, client)
+		return err
+	}); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	slices.Sort(list)
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 // nodeNames are the members.
@@ -97,6 +106,15 @@ func keyspaceNames(ctx context.Context, client *admin.Client) (list []string, er
 		list = append(list, k.Name)
 	}
 	return list, err
+}
+
+// policyNames are all policies of the cluster.
+func policyNames(ctx context.Context, client *admin.Client) (names []string, err error) {
+	all, err := client.Policies(ctx)
+	for _, p := range all.Policies {
+		names = append(names, p.Name)
+	}
+	return names, err
 }
 
 // settingNames are those that the binary knows, up to the part that who sets one chooses; end follows each that is whole.

@@ -43,6 +43,7 @@ Exit codes: 0 green or yellow, or as good as --wait asks · 4 red, or not as goo
 	f.StringVar(&o.wait, "wait", "", "wait until it is at least this `colour`: green or yellow")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long --wait waits")
 	f.BoolVar(&o.losses, "losses", false, "say what the death of each node would come to")
+	_ = cmd.RegisterFlagCompletionFunc("wait", cobra.FixedCompletions([]string{admin.Green, admin.Yellow}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.MarkFlagsMutuallyExclusive("watch", "wait")
 	cmd.MarkFlagsMutuallyExclusive("watch", "losses")
 	r := withCluster(c, cmd)

@@ -196,9 +196,11 @@ func TestVersionAndCompletion(t *testing.T) {
 	}
 	addr, _ := record(t, map[string][]any{
 		"GET /_nodes": {[]admin.Node{{Name: "n2"}, {Name: "n1"}}}, "GET /_keyspaces": {[]admin.KeyspaceInfo{{Name: "orders"}}},
+		"GET /_policy":     {admin.PolicyList{Policies: []admin.PolicyInfo{{Name: "spot"}, {Name: "night"}}}},
 		"GET /_cat/shards": {[]map[string]string{{"keyspace": "orders", "shard": "7"}, {"keyspace": "orders", "shard": "7"}}},
 	})
 	for line, want := range map[string]string{
+		"get --keyspace": "orders\n", "health --wait": "green\nyellow\n", "maintenance": "n1\nn2\n:4", "maintenance n1": "off\non\n", "maintenance --cluster": "off\non\n", "policy activate": "night\nspot\n",
 		"drain": "n1\nn2\n", "leader transfer": "n1\n", "shards": "orders\n", "explain": "orders/7\n:", "settings set": "cluster.routing.allocation.enable=\n", "settings get": "cluster.routing.allocation.require.\n",
 	} {
 		args := append(append([]string{"__complete"}, strings.Fields(line)...), "")

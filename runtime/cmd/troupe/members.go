@@ -379,7 +379,13 @@ Exit codes: 0 it is so · 3 no such node · 1 no node answers, or none leads`,
 	}
 	cmd.Flags().BoolVar(&whole, "cluster", false, "the whole cluster")
 	r := withCluster(c, cmd)
-	cmd.ValidArgsFunction = r.completing(0, nodeNames)
+	names := r.completing(0, nodeNames)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if whole != (len(args) == 1) {
+			return []string{"off", "on"}, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(cmd, args, word)
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		node, subject := "", "the cluster"
 		if whole == (len(args) == 2) {

@@ -122,6 +122,7 @@ no more when it looks`,
 	u.add(cmd)
 	g.add(cmd)
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := u.activation()
 		if err != nil {
@@ -274,6 +275,7 @@ func (r *remote) printUse(a *admin.Acknowledged, p *admin.PolicyInfo, more strin
 func policyRetreat(c *console, how, short, long string) *cobra.Command {
 	cmd := &cobra.Command{Use: how + " NAME", Short: short, Args: cobra.ExactArgs(1), Long: long, Example: "  troupe policy " + how + " spare"}
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			done, err := client.RetirePolicy(ctx, args[0], how)
@@ -316,6 +318,7 @@ With --lift it may be activated again, which does not put it in force, and its f
 	cmd.Flags().StringVar(&reason, "reason", "", "what people read who wonder why it is not in force")
 	cmd.Flags().BoolVar(&lift, "lift", false, "end the quarantine")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if lift == (reason != "") {
 			return usage("say why with --reason, or end the quarantine with --lift")

@@ -22,6 +22,7 @@ many there are is told.`,
 	}
 	cmd.Flags().IntVar(&version, "version", 0, "version `N` (default: all that are not in use)")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			before, err := client.Policies(ctx)

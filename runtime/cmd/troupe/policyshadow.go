@@ -31,6 +31,7 @@ that would be others, moves, balance, bytes. Nothing moves. All that is in the s
 	cmd.Flags().BoolVar(&show, "show", false, "print the comparisons that there are, and change nothing")
 	cmd.MarkFlagsMutuallyExclusive("off", "watch", "show")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := u.activation()
 		if err != nil {
@@ -190,6 +191,7 @@ are kept. A decider of the house has a log, too, under its name.`,
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until Ctrl-C")
 	r := withCluster(c, cmd)
+	cmd.ValidArgsFunction = r.completing(0, policyNames)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
 			return r.again(ctx, func() error { return r.logs(ctx, client, args[0], follow) })
