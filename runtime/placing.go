@@ -29,7 +29,7 @@ func (n *Node) newPlacement() (_ *placement.Placement, err error) {
 			n.plans.close()
 			return nil
 		},
-		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Log: n.config.Logger, Planned: n.planned, Idle: n.idle, Asked: n.telling.watch.Asked,
+		Self: n.id.Node, Group: placing{n}, Members: placing{n}, Calendar: n.now, Log: n.config.Logger, Planned: n.planned, Idle: n.idle, Asked: n.telling.watch.Asked,
 		Faulted: func(f hosted.Fault) { n.telling.figures.Faulted(f.Policy, f.Kind) }, Answered: n.telling.figures.Answered,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			return remote{n}.Call(ctx, to, transport.KindPlacement, body)

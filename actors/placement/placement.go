@@ -94,6 +94,9 @@ type Config struct {
 	// called what the cluster calls it, as in faults.
 	Answered func(policy string, took time.Duration)
 
+	// Calendar is the time of day by which windows and policies go. nil: the machine's.
+	Calendar func() time.Time
+
 	Log *slog.Logger // default: none
 }
 
@@ -132,6 +135,9 @@ func (c *Config) validate() error {
 	}
 	if c.Closed == nil {
 		c.Closed = func() error { return nil }
+	}
+	if c.Calendar == nil {
+		c.Calendar = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -297,7 +303,7 @@ func (p *Placement) input(s *cluster.State, e *member.Evidence, set *policies.Se
 	}
 	h := fnv.New64a()
 	h.Write([]byte(s.Cluster))
-	in := allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength, Now: time.Now().UTC(), Setbacks: p.setbacks.Load().list, Behind: s.Behind()}
+	in := allocator.Input{State: s, Evidence: statuses, Policies: set, Seed: h.Sum64(), Ticks: e.Ticks, TickLength: e.TickLength, Now: p.c.Calendar().UTC(), Setbacks: p.setbacks.Load().list, Behind: s.Behind()}
 	if e.Loads != nil {
 		in.Loads = *e.Loads
 	}
