@@ -60,14 +60,21 @@ func TestPolicyTestFails(t *testing.T) {
 	}
 }
 
+// hostile packs a module that means no good, which answers per class or per shard.
+func hostile(t *testing.T, folder, name, per string) (module string) {
+	t.Helper()
+	manifest := write(t, folder, "manifest.json", `{"name":"`+name+`","version":"1","abi":1,"kind":"hard","per":"`+per+`","needs":["node_name"],"reasons":["","no"]}`)
+	module = filepath.Join(folder, name+".wasm")
+	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/"+name+".wasm", manifest, "-o", module); code != 0 {
+		t.Fatal(errs)
+	}
+	return module
+}
+
 // A module that fails is said to fail, once, and nothing that comes of it: no other answers, no times.
 func TestPolicyTestOfAModuleThatFails(t *testing.T) {
 	folder := t.TempDir()
-	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
-	module := filepath.Join(folder, "loop.wasm")
-	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
-		t.Fatal(errs)
-	}
+	module := hostile(t, folder, "loop", "class")
 	path := write(t, folder, "loop.yaml", "nodes: [{name: n1}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {n1: NO}}]\n")
 	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
 	if code != exitDifferent || !strings.Contains(errs, "1 of 1 case is not as expected") || strings.Count(out, "used more than its fuel") != 1 || strings.Contains(out, "the row says") || !strings.HasSuffix(strings.Split(out, "\n")[2], "in doubt  -     -   -") {
@@ -78,11 +85,7 @@ func TestPolicyTestOfAModuleThatFails(t *testing.T) {
 // What a module that fails is answered for is not told of each node, in the words of its fault, but in one line a case; what else is wrong is.
 func TestPolicyTestTellsAFaultOnce(t *testing.T) {
 	folder := t.TempDir()
-	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
-	module := filepath.Join(folder, "loop.wasm")
-	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
-		t.Fatal(errs)
-	}
+	module := hostile(t, folder, "loop", "class")
 	path := write(t, folder, "loop.yaml", "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 1}]\n"+
 		"cases:\n  - {ask: allocate orders/0, expect: {\"*\": YES}}\n  - {ask: allocate orders/0, new: false, expect: {n2: NO because}}\n")
 	out, errs, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
@@ -96,11 +99,7 @@ func TestPolicyTestTellsAFaultOnce(t *testing.T) {
 // A module that writes beyond the end of its row is told of, though the row itself is as it should be.
 func TestPolicyTestLooksBeyondTheRow(t *testing.T) {
 	folder := t.TempDir()
-	manifest := write(t, folder, "manifest.json", `{"name":"overrun","version":"1","abi":1,"kind":"hard","per":"class","needs":["node_name"],"reasons":["","no"]}`)
-	module := filepath.Join(folder, "overrun.wasm")
-	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/overrun.wasm", manifest, "-o", module); code != 0 {
-		t.Fatal(errs)
-	}
+	module := hostile(t, folder, "overrun", "class")
 	path := write(t, folder, "overrun.yaml", "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 1}]\ncases: [{ask: allocate orders/0, expect: {\"*\": NO}}]\n")
 	out, _, code := invoke(t, nil, "", "policy", "test", path, "--policy", module)
 	if code != exitDifferent || !strings.Contains(out, "it wrote 0xc1 at byte 3 of a row of 3, beyond its end") {
@@ -111,11 +110,7 @@ func TestPolicyTestLooksBeyondTheRow(t *testing.T) {
 // A case is asked whatever became of those before it: a module that has failed three times is not silent, as if it had nothing against anything.
 func TestPolicyTestAsksEachCase(t *testing.T) {
 	folder := t.TempDir()
-	manifest := write(t, folder, "manifest.json", `{"name":"loop","version":"1","abi":1,"kind":"hard","per":"shard","needs":["node_name"],"reasons":["","no"]}`)
-	module := filepath.Join(folder, "loop.wasm")
-	if _, errs, code := invoke(t, nil, "", "policy", "pack", "../../../policies/hosted/testdata/hostile/loop.wasm", manifest, "-o", module); code != 0 {
-		t.Fatal(errs)
-	}
+	module := hostile(t, folder, "loop", "shard")
 	text := "nodes: [{name: n1}, {name: n2}, {name: n3}]\nkeyspaces: [{name: orders, shards: 5}]\ncases:\n"
 	for _, shard := range []string{"0", "1", "2", "3", "4"} {
 		text += "  - {ask: allocate orders/" + shard + ", expect: {\"*\": \"NO ~used more than its fuel\"}}\n"
