@@ -77,7 +77,18 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// Topics lists topics.
+// without leaves rows out: of what is gone, and has something to put in order yet.
+func without[T any](rows []T, gone []bool) []T {
+	left := make([]T, 0, len(rows))
+	for i := range rows {
+		if !gone[i] {
+			left = append(left, rows[i])
+		}
+	}
+	return left
+}
+
+// Topics lists topics, and names that groups wait for. A topic that was deleted has an actor until all its partitions have heard of that.
 func (c coordinationAPI) Topics(ctx context.Context, p admin.Page) (list admin.TopicList, err error) {
 	ctx, cancel := context.WithTimeout(ctx, admin.CoordinationLimit)
 	defer cancel()
@@ -87,13 +98,15 @@ func (c coordinationAPI) Topics(ctx context.Context, p admin.Page) (list admin.T
 	}
 	client := topics.NewClient(c.node.actors)
 	list = admin.TopicList{Topics: make([]admin.TopicRow, len(names.Names)), Part: names.Part}
+	gone := make([]bool, len(list.Topics))
 	each(len(list.Topics), lookers, func(i int) {
 		v, err := client.Look(ctx, names.Names[i])
 		list.Topics[i] = topicRow(&v)
-		if err != nil {
+		if gone[i] = errors.Is(err, topics.ErrNoTopic) && len(v.Groups) == 0; err != nil {
 			list.Topics[i].Problem = err.Error()
 		}
 	})
+	list.Topics = without(list.Topics, gone)
 	return list, nil
 }
 
@@ -272,12 +285,15 @@ func (c coordinationAPI) Groups(ctx context.Context, p admin.Page) (list admin.G
 	each(len(views), lookers, func(i int) { views[i], failed[i] = client.LookGroup(ctx, names.Names[i]) })
 	known := lookTopics(ctx, client, views)
 	list = admin.GroupList{Groups: make([]admin.GroupRow, len(views)), Part: names.Part}
+	gone := make([]bool, len(views))
 	for i := range views {
+		gone[i] = errors.Is(failed[i], topics.ErrNoGroup)
 		list.Groups[i] = groupInfo(&views[i], known).GroupRow
 		if failed[i] != nil {
 			list.Groups[i] = admin.GroupRow{Group: names.Names[i], Topics: []string{}, Problem: failed[i].Error()}
 		}
 	}
+	list.Groups = without(list.Groups, gone)
 	return list, nil
 }
 
@@ -371,13 +387,7 @@ func (c coordinationAPI) Sessions(ctx context.Context, p admin.Page) (list admin
 			rows[i] = admin.SessionRow{Session: names.Names[i], Problem: err.Error()}
 		}
 	})
-	list = admin.SessionList{Sessions: []admin.SessionRow{}, Part: names.Part}
-	for i := range rows {
-		if !ended[i] {
-			list.Sessions = append(list.Sessions, rows[i])
-		}
-	}
-	return list, nil
+	return admin.SessionList{Sessions: without(rows, ended), Part: names.Part}, nil
 }
 
 func sessionRow(v *recipes.SessionView) admin.SessionRow {

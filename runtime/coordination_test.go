@@ -132,6 +132,38 @@ func TestOperatorsSeeWhatServicesCoordinateBy(t *testing.T) {
 	see(c.nodes[0])
 }
 
+// A topic that was deleted is not listed, though some of its partitions have not heard of that yet, and its actor waits for them.
+func TestDeletedTopicsAreNotListed(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 1))
+	ctx, api := t.Context(), coordinationAPI{c.nodes[0]}
+	for _, n := range c.nodes {
+		for _, k := range topics.Kinds() {
+			if k.Name() == topics.KindPartition {
+				continue // nobody hears
+			}
+			if err := n.Register(ctx, k); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	client := topics.NewClient(c.nodes[0].Actors())
+	for _, name := range []string{"old", "present"} {
+		if _, err := client.Create(ctx, name, topics.Config{Partitions: 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := api.DeleteTopic(ctx, "old"); err != nil {
+		t.Fatal(err)
+	}
+	names, err := (actorsAPI{c.nodes[0]}).Names(ctx, topics.KindTopic, admin.Page{Limit: 10})
+	if err != nil || !slices.Equal(names.Names, []string{"old", "present"}) {
+		t.Fatalf("actors %v, %v: the deleted one was to wait", names.Names, err)
+	}
+	if list, err := api.Topics(ctx, admin.Page{Limit: 10}); err != nil || len(list.Topics) != 1 || list.Topics[0].Topic != "present" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 // A list that is cut says so, and so does a partition that a topic has not.
 func TestCutListsSaySo(t *testing.T) {
 	whole := topics.View{Topic: "t", Partitions: make([]topics.PartitionView, 2)}
