@@ -352,14 +352,21 @@ func TestOpenDoesNotWaitForDamage(t *testing.T) {
 	}
 }
 
-// What Pebble replays it writes to tables before it is open, as often as it takes: who opens is told what that waits for, and by taking their time
-// how soon it is tried again.
-func TestOpenWaitsForRoom(t *testing.T) {
+// crashedWithOne is the file system of a log that held one record when its machine died.
+func crashedWithOne(t *testing.T) *vfs.MemFS {
+	t.Helper()
 	fs := vfs.NewCrashableMem()
 	l := openLog(t, options(fs))
 	mustAppend(t, l, true, record(1, 1, 1))
 	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
 	closeLog(t, l)
+	return crashed
+}
+
+// What Pebble replays it writes to tables before it is open, as often as it takes: who opens is told what that waits for, and by taking their time
+// how soon it is tried again.
+func TestOpenWaitsForRoom(t *testing.T) {
+	crashed := crashedWithOne(t)
 	var told []error
 	tries := 0
 	o := options(errorfs.Wrap(crashed, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -370,7 +377,7 @@ func TestOpenWaitsForRoom(t *testing.T) {
 		return syscall.ENOSPC
 	})))
 	o.Waits = func(err error) { told = append(told, err) }
-	l = openLog(t, o)
+	l := openLog(t, o)
 	if len(told) != 3 || tries != 3 || !errors.Is(told[2], syscall.ENOSPC) {
 		t.Errorf("told %v of %d tries", told, tries)
 	}
@@ -382,11 +389,7 @@ func TestOpenWaitsForRoom(t *testing.T) {
 
 // Who waits for room may give up, by ending the goroutine that says so. The folder stays as it was, and locked, since Pebble cannot be told.
 func TestOpenGivesUp(t *testing.T) {
-	fs := vfs.NewCrashableMem()
-	l := openLog(t, options(fs))
-	mustAppend(t, l, true, record(1, 1, 1))
-	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
-	closeLog(t, l)
+	crashed := crashedWithOne(t)
 	o := options(errorfs.Wrap(crashed, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
 			return syscall.ENOSPC
@@ -408,7 +411,7 @@ func TestOpenGivesUp(t *testing.T) {
 	if _, err := Open("data", options(crashed)); !errors.Is(err, ErrLocked) {
 		t.Errorf("the folder is opened once more: %v", err)
 	}
-	l = openLog(t, options(crashed.CrashClone(vfs.CrashCloneCfg{})))
+	l := openLog(t, options(crashed.CrashClone(vfs.CrashCloneCfg{})))
 	if got, err := readAll(l, 1, 1); err != nil || !same(got, []Record{record(1, 1, 1)}) {
 		t.Errorf("with room, in another process: %+v, %v", got, err)
 	}
