@@ -43,7 +43,8 @@ func (w *town) inSync() bool {
 	return true
 }
 
-// whole says that all copies of all rows are in sync, on living nodes, and equal.
+// whole says that all copies of all rows are in sync, on living nodes, equal, and know it: a node hears of a row a moment after it
+// is decided.
 func (w *town) whole() bool {
 	for i := range w.space.Shards {
 		row := w.row(i)
@@ -60,12 +61,22 @@ func (w *town) whole() bool {
 			if st := h.shards[i].Stats(); st.Applied != want.Applied || st.Rolling != want.Rolling || !st.Available || st.Copy != c.ID {
 				return false
 			}
+			if !h.shards[i].goesBy(row.Version) {
+				return false
+			}
 		}
 		if want.Applied != want.Replica.Last && !want.Solo {
 			return false
 		}
 	}
 	return true
+}
+
+// goesBy says whether this node has been told that version of the shard's row.
+func (s *Shard) goesBy(version uint64) bool {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return s.part != nil && s.part.row.Version == version
 }
 
 // equal compares content, not only hashes.
