@@ -19,7 +19,8 @@ func (s *State) Apply(c *Command) (*State, Outcome) {
 	if !d.changed {
 		return s, Outcome{Version: s.Version, Rows: d.left, Keyspace: d.keyspace}
 	}
-	return &d.State, Outcome{Version: d.Version, Changed: true, Rows: d.left, Keyspace: d.keyspace}
+	after := d.State // by itself: the draft has the state before it, and that would have all others
+	return &after, Outcome{Version: d.Version, Changed: true, Rows: d.left, Keyspace: d.keyspace}
 }
 
 // refusal unwraps what refuse made; apply returns nothing else.
