@@ -50,10 +50,13 @@ func (w *World) waiting(r *Result) {
 		if homeless(d) {
 			r.Unplaceable++
 		}
-		if len(r.Why) < maxWhy {
-			r.Why = append(r.Why, fmt.Sprintf("%v %s: %s", d.Verdict, d.Name, d.Reason))
-		} else if len(r.Why) == maxWhy {
+		why := fmt.Sprintf("%v %s: %s", d.Verdict, d.Name, d.Reason)
+		switch n := len(r.Why); {
+		case n > maxWhy || n > 0 && r.Why[n-1] == why: // of a shard that lacks two copies it is said once
+		case n == maxWhy:
 			r.Why = append(r.Why, "and others")
+		default:
+			r.Why = append(r.Why, why)
 		}
 	}
 }
