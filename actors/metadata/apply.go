@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"fmt"
 
 	"go.etcd.io/raft/v3"
@@ -43,7 +44,7 @@ func (c *Core) Propose(p Proposal) error {
 	if c.mayMeetOlder(p.Command) {
 		return ErrBusy
 	}
-	if err := c.mayForget(p.Command); err != nil {
+	if err := cmp.Or(c.mayForget(p.Command), c.mayComeBack(p.Command)); err != nil {
 		return err
 	}
 	encoded := p.Command.Encode()
@@ -59,9 +60,7 @@ func (c *Core) Propose(p Proposal) error {
 		m.Entries = append(m.Entries, &raftpb.Entry{Data: parts[i].encode()})
 	}
 	if err := c.node.Step(m); err == nil {
-		if j := p.Command.Join; j != nil && j.Member.Format < cluster.Format {
-			c.tracker.joining[p.ID] = j.Member.Format
-		}
+		c.tracker.enters(p.ID, p.Command, c.state)
 		return nil
 	}
 	if c.node.BasicStatus().RaftState != raft.StateLeader {
@@ -152,6 +151,7 @@ func (c *Core) applyNormal(raw *raftpb.Entry) error {
 // applyCommand applies a command once, however often it was proposed.
 func (c *Core) applyCommand(index uint64, e *entry, command *cluster.Command) Applied {
 	delete(c.tracker.joining, e.id)
+	delete(c.tracker.forgetting, e.id)
 	asked := e.id.Sequence != 0
 	if asked {
 		if r := c.memory.find(e.id); r != nil {

@@ -125,3 +125,75 @@ func TestForgottenByItsOwnVoice(t *testing.T) {
 		leader.voters(20*time.Second, 2)
 	})
 }
+
+// try proposes at a leader, each command once and nothing between, and gives what it says at once; 0: the command is in the log.
+func (h *house) try(proposals ...Proposal) (verdicts []verdict) {
+	h.town.t.Helper()
+	if err := h.group.ask(h.town.within(time.Second), func(c *Core) {
+		for i := range proposals {
+			verdicts = append(verdicts, h.group.loop.propose(c, &proposals[i], &waiter{heard: make(chan answer, 1)}).verdict)
+		}
+	}); err != nil {
+		h.town.t.Fatal(err)
+	}
+	return verdicts
+}
+
+func forgetting(h *house, sequence uint64, lost *house) Proposal {
+	id := ProposalID{Proposer: h.number, Epoch: h.epoch, Sequence: 1<<40 + sequence}
+	return Proposal{ID: id, Command: &cluster.Command{Member: &cluster.MemberChange{Node: idOf(lost.name), Forget: true}}}
+}
+
+// givenUp has an operator take a node for dead, and want it forgotten for a moment: it has no vote then, and is a member.
+func (h *house) givenUp(lost *house) {
+	h.town.t.Helper()
+	if outcome, err := h.group.Propose(h.town.within(time.Second), dies(lost.name)); err != nil || outcome.Err != nil {
+		h.town.t.Fatal(err, outcome.Err)
+	}
+	if got := h.try(forgetting(h, 1, lost)); !slices.Equal(got, []verdict{verdictBusy}) {
+		h.town.t.Fatalf("that a voter is to be forgotten: %v", got)
+	}
+	h.wait(5*time.Second, "it has no vote", func(_ *cluster.State, s Status) bool { return len(s.Voters) == 2 && !s.Changing })
+}
+
+// Of three voters one is dead. An operator begins to have it forgotten, and thinks better of it: it votes again, so that it and one of the others are
+// enough.
+func TestForgettingGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 3)
+		leader := n.houses["n1"].waitLeader(5 * time.Second)
+		lost, other := n.others(leader)[0], n.others(leader)[1]
+		lost.kill()
+		leader.givenUp(lost)
+		leader.voters(10*time.Second, 3)
+		leader.kill()
+		lost.start()
+		other.waitLeader(20 * time.Second)
+		other.set(20*time.Second, "a", "1")
+	})
+}
+
+// A node that comes back in the moment in which it is forgotten is forgotten: it is not in again with its old number, which nobody may use twice.
+func TestForgottenWhileItComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := village(t, 3, 3)
+		leader := n.houses["n1"].waitLeader(5 * time.Second)
+		lost := n.others(leader)[0]
+		lost.kill()
+		leader.givenUp(lost)
+		back := lost.member()
+		back.Raft, back.Epoch = lost.number, lost.epoch+1
+		join := Proposal{ID: ProposalID{back.Raft, back.Epoch, 1}, Command: &cluster.Command{Join: &cluster.Join{Member: back}}}
+		if got := leader.try(forgetting(leader, 2, lost), join); !slices.Equal(got, []verdict{0, verdictBusy}) {
+			t.Errorf("in the log, and behind it: %v", got)
+		}
+		leader.wait(5*time.Second, "it is forgotten", func(s *cluster.State, _ Status) bool { return s.Member(back.ID) == nil })
+		if got := leader.try(join); !slices.Equal(got, []verdict{verdictElsewhere}) {
+			t.Errorf("when it is forgotten: %v", got)
+		}
+		leader.set(5*time.Second, "a", "1")
+		if m := leader.group.State().Member(back.ID); m != nil {
+			t.Errorf("it is in again: %+v", m)
+		}
+	})
+}

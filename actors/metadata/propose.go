@@ -206,6 +206,9 @@ func (l *loop) propose(c *Core, p *Proposal, w *waiter) answer {
 	if a, known := c.Outcome(p.ID); known {
 		return answer{verdict: verdictApplied, applied: a}
 	}
+	if s := c.State(); s.Cluster != "" && s.MemberByRaft(p.ID.Proposer) == nil { // it was forgotten a moment ago: what it is told it hears when it tries again
+		return answer{verdict: verdictElsewhere}
+	}
 	switch err := c.Propose(*p); {
 	case err == nil:
 		w.term = c.Lead().Term

@@ -17,7 +17,8 @@ const (
 	caughtUpChecks = 2  // in a row
 	snapshotTicks  = 60 // until a snapshot that nobody answers counts as lost, and one more for each snapshotTick bytes
 	snapshotTick   = 256 << 10
-	jointTicks     = 20 // until a joint configuration that Raft has not left by itself is left by hand
+	jointTicks     = 20  // until a joint configuration that Raft has not left by itself is left by hand
+	leavingTicks   = 100 // until a member that nobody wants forgotten any more may vote again; who wants it asks far more often
 )
 
 // tracker is what a leader remembers of its followers between two looks. It is made anew with each reign.
@@ -28,11 +29,15 @@ type tracker struct {
 	near     map[uint64]int        // checks in a row for which a learner was caught up
 	snapshot map[uint64]int        // ticks since a snapshot was sent
 	joining  map[ProposalID]uint32 // what they read whose joins are in the log and not applied; of older releases
-	leaving  map[uint64]bool       // members that somebody wants forgotten; see leaving.go
+	leaving  map[uint64]int        // members that somebody wants forgotten, and when it was asked last; see leaving.go
+
+	forgetting map[ProposalID]uint64 // members whose forgetting is in the log and not applied
 }
 
 func newTracker() tracker {
-	return tracker{near: map[uint64]int{}, snapshot: map[uint64]int{}, joining: map[ProposalID]uint32{}, leaving: map[uint64]bool{}}
+	return tracker{
+		near: map[uint64]int{}, snapshot: map[uint64]int{}, joining: map[ProposalID]uint32{}, leaving: map[uint64]int{}, forgetting: map[ProposalID]uint64{},
+	}
 }
 
 // follower is a member as its leader sees it.
@@ -196,7 +201,8 @@ type step struct {
 //  1. Every member is in the configuration, a voter or a learner; who is no member is not.
 //  2. Voters change in one joint step. A learner begins to vote only once it is near, and on the way to more voters an odd number
 //     does not become an even one; voters leave only as far as those who stay and those who begin are as many as are wanted, first
-//     those of whom nothing is heard.
+//     those of whom nothing is heard. Where nobody is to leave, and voters of an even number become an odd one, a learner that is silent begins as well:
+//     a majority needs no more of those who answer then, and there is one more who can die.
 //  3. Who is forgotten, or is to be, leaves at once, whoever follows: of n voters without it no more must live than of n and it.
 //  4. A leader that shall not vote first makes the changes that it can, then hands over; its successor takes its vote away.
 func nextStep(now *raftpb.ConfState, want target, self uint64) step {
@@ -245,19 +251,28 @@ func nextStep(now *raftpb.ConfState, want target, self uint64) step {
 
 // beginners are the learners that begin to vote in the next step.
 func beginners(now *raftpb.ConfState, want *target, voters []uint64) (list []uint64) {
+	silent := uint64(0)
 	for _, n := range voters {
-		if !contains(now.GetVoters(), n) && contains(now.GetLearners(), n) && want.near(n) {
+		switch {
+		case contains(now.GetVoters(), n) || !contains(now.GetLearners(), n):
+		case want.near(n):
 			list = append(list, n)
+		case silent == 0:
+			silent = n
 		}
 	}
-	stay := 0
+	stay, settled := 0, true
 	for _, n := range now.GetVoters() {
+		settled = settled && contains(voters, n)
 		if want.stays(n) {
 			stay++
 		}
 	}
-	if grown := stay + len(list); stay%2 == 1 && grown%2 == 0 && grown < len(voters) {
+	switch grown := stay + len(list); {
+	case stay%2 == 1 && grown%2 == 0 && grown < len(voters):
 		list = list[:len(list)-1] // an even number bears no more deaths than one less, and there is one more who can die
+	case settled && grown%2 == 0 && silent != 0:
+		list = append(list, silent)
 	}
 	return list
 }

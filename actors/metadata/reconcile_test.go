@@ -71,6 +71,10 @@ func TestNextStep(t *testing.T) {
 		{"of three one is forgotten, and one of three follows: three bear more than two", "1 2 3", "4 5 6", "1 2 4 5 6", "1 2 4 5 6", "4", 1, "+4 x3 joint"},
 		{"who is silent leaves before who answers", "1 2 3", "4 5", "1 2 3 4 5", "1 4 5", "2 4", 1, "+4 o3 joint"},
 		{"of two voters one is forgotten", "1 2", "", "1", "1", "", 1, "x2 joint"},
+		{"a silent one makes three of two: a majority is as many", "1 2", "3", "1 2 3", "1 2 3", "", 1, "+3 joint"},
+		{"and five of four", "1 2", "3 4 5", "1 2 3 4 5", "1 2 3 4 5", "3 4", 1, "+3 +4 +5 joint"},
+		{"but not of one two, nor of three four", "1 2 3", "4 5", "1 2 3 4 5", "1 2 3 4 5", "", 1, ""},
+		{"nor in the place of one who answers", "1 2", "3", "1 2 3", "1 3", "2", 1, ""},
 	} {
 		check(t, c.why, &raftpb.ConfState{Voters: numbers(c.voters), Learners: numbers(c.learners)},
 			target{members: numbers(c.members), voters: numbers(c.want), near: among(c.near)}, c.self, c.step)
