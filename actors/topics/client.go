@@ -33,6 +33,7 @@ type Client struct {
 // known is how many partitions a topic had.
 type known struct {
 	partitions int
+	born       int64 // 0: not known
 	at         time.Time
 }
 
@@ -60,7 +61,7 @@ func (c *Client) Create(ctx context.Context, topic string, config Config) (Confi
 		return made, err
 	}
 	c.mu.Lock()
-	c.known[topic] = known{made.Partitions, time.Now()}
+	c.known[topic] = known{partitions: made.Partitions, at: time.Now()}
 	c.mu.Unlock()
 	return made, nil
 }
@@ -73,17 +74,29 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	if k.partitions > 0 && time.Since(k.at) < refresh {
 		return k.partitions, nil
 	}
-	config, err := virtual.Call[struct{}, Config](ctx, c.host, topicID(topic), "look", struct{}{})
+	t, err := virtual.Call[struct{}, described](ctx, c.host, topicID(topic), "look", struct{}{})
 	switch {
 	case err != nil:
 		return 0, err
-	case config.Partitions == 0:
+	case t.Partitions == 0:
 		return 0, fmt.Errorf("%w: %q", ErrNoTopic, topic)
 	}
 	c.mu.Lock()
-	c.known[topic] = known{config.Partitions, time.Now()}
+	c.known[topic] = known{t.Partitions, t.Born, time.Now()}
 	c.mu.Unlock()
-	return config.Partitions, nil
+	return t.Partitions, nil
+}
+
+// counts says how many partitions topics have, as far as they have said so themselves.
+func (c *Client) counts(topics []string) (list []counted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, topic := range topics {
+		if k := c.known[topic]; k.born != 0 {
+			list = append(list, counted{Topic: topic, Partitions: k.partitions, Born: k.born})
+		}
+	}
+	return list
 }
 
 // exists refuses a partition that a topic does not have: ErrNoTopic, ErrNoPartition. One that was there once is there until its topic is deleted,

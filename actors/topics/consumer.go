@@ -29,6 +29,7 @@ type Consumer struct {
 	beaten  time.Time     // when the last heartbeat that was answered was sent
 	heard   uint64        // the group's generation then
 	rest    time.Duration // from that heartbeat to the next
+	asked   bool          // the group does not know how many partitions some topics have
 	met     int           // of topics: those that are known to be there
 	held    []cursor      // in order
 	turn    int           // of the partition that is asked first
@@ -56,7 +57,7 @@ type Records struct {
 // Join makes a member of a group; it takes part from its first Poll on. A member that does not Poll for its session timeout (0: 10 s)
 // is dismissed, and its partitions go to others: so the timeout is above the longest time that the work on one Poll takes.
 func (c *Client) Join(group string, timeout time.Duration, topics ...string) *Consumer {
-	return &Consumer{client: c, group: group, name: rand.Text(), topics: topics, timeout: cmp.Or(timeout, defaultTimeout), rests: map[string]time.Time{}}
+	return &Consumer{client: c, group: group, name: rand.Text(), topics: topics, timeout: cmp.Or(timeout, defaultTimeout), asked: true, rests: map[string]time.Time{}}
 }
 
 // Name is unique.
@@ -163,11 +164,14 @@ func (m *Consumer) beat(ctx context.Context) error {
 	for {
 		sent := time.Now()
 		h := heartbeat{Member: m.name, Topics: m.topics, Timeout: m.timeout.Milliseconds(), Holds: m.Holds()}
+		if m.asked {
+			h.Counts = m.client.counts(m.topics)
+		}
 		d, err := virtual.Call[heartbeat, directive](ctx, m.client.host, groupID(m.group), "heartbeat", h)
 		if err != nil {
 			return err
 		}
-		m.beaten, m.heard = sent, d.Generation
+		m.beaten, m.heard, m.asked = sent, d.Generation, d.Asks
 		if d.Waits {
 			m.met = 0 // perhaps a topic is not there any more
 			m.rest = min(max(2*m.rest, firstRest), longestRest, m.timeout/4)

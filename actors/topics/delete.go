@@ -158,6 +158,28 @@ func hear(c *virtual.Context[group], n counted) error {
 	return nil
 }
 
+// learn takes a member's word for how many partitions a topic has that is new to the group: else each of its topics would have the group share everything
+// out anew, and write all that it is. The topic is told what was said, and answers if it is not so. Where the group has committed offsets, which may be of
+// another topic of that name, that is left to the topic.
+func learn(c *virtual.Context[group], topic string, n counted) (learnt bool, err error) {
+	g := c.State
+	g.Topics[topic] = nil
+	if n.Partitions < 1 || n.Partitions > MaxPartitions || n.Born == 0 {
+		return false, nil
+	}
+	if g.Born[topic] != n.Born {
+		for _, err := range c.Scan("o/" + topic + "/") {
+			return false, err
+		}
+		if g.Born == nil {
+			g.Born = map[string]int64{}
+		}
+		g.Born[topic] = n.Born
+	}
+	g.Topics[topic] = make([]share, n.Partitions)
+	return true, nil
+}
+
 // forgetOffsets removes what a group has committed of a topic.
 func forgetOffsets(c *virtual.Context[group], topic string) error {
 	prefix := "o/" + topic + "/"

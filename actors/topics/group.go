@@ -48,6 +48,7 @@ type heartbeat struct {
 	Topics  []string
 	Timeout int64 // ms
 	Holds   []Assignment
+	Counts  []counted `json:",omitempty"` // of its topics, as these have told the member: see learn
 }
 
 // directive is what it hears: the partitions to work on, and no others.
@@ -55,6 +56,7 @@ type directive struct {
 	Generation uint64
 	Assigned   []Assignment
 	Waits      bool // for partitions that it is to get: a topic has not told how many it has, or another member has not given one up
+	Asks       bool `json:",omitempty"` // how many partitions its topics have
 }
 
 // progress asks to commit offsets.
@@ -86,7 +88,13 @@ func groupKind(options []virtual.Option) *virtual.Kind {
 		return struct{}{}, dismiss(c, name)
 	})
 	virtual.Handle(k, "partitions", func(c *virtual.Context[group], n counted) (struct{}, error) { return struct{}{}, hear(c, n) })
-	virtual.Handle(k, "follow", func(c *virtual.Context[group], _ struct{}) (struct{}, error) { return struct{}{}, follow(c) })
+	virtual.Handle(k, "follow", func(c *virtual.Context[group], f following) (struct{}, error) {
+		learnt, err := follow(c, f.Counts)
+		if learnt {
+			c.State.rebalance()
+		}
+		return struct{}{}, err
+	})
 	virtual.Handle(k, "delete", deleteGroup)
 	virtual.Handle(k, "commit", commit)
 	virtual.Handle(k, "committed", func(c *virtual.Context[group], a Assignment) (uint64, error) {
@@ -134,9 +142,11 @@ func beat(c *virtual.Context[group], h heartbeat) (d directive, err error) {
 	}
 	g.Members[h.Member] = m
 	if changed || unasked {
-		if err := follow(c); err != nil {
+		learnt, err := follow(c, h.Counts)
+		if err != nil {
 			return d, err
 		}
+		changed = changed || learnt
 	}
 	if changed {
 		g.rebalance()
@@ -147,6 +157,7 @@ func beat(c *virtual.Context[group], h heartbeat) (d directive, err error) {
 	}
 	d.Generation = g.Generation
 	d.Waits = g.waits(h.Member, h.Topics)
+	d.Asks = slices.ContainsFunc(h.Topics, func(topic string) bool { return len(g.Topics[topic]) == 0 })
 	d.Assigned, err = assigned(c, h.Member)
 	return d, err
 }
@@ -209,10 +220,23 @@ func assigned(c *virtual.Context[group], name string) (list []Assignment, err er
 // mostTold is how many topics one message tells that the group follows them, or does not any more. The rest hear of the next.
 const mostTold = 500
 
-// follow asks topics that are new to the group to tell how many partitions they have, and lets go of those that nobody wants: some of them, and
-// what is left then in another message to itself.
-func follow(c *virtual.Context[group]) error {
+// following has a group follow what its members want.
+type following struct {
+	Counts []counted `json:",omitempty"`
+}
+
+// follow asks topics that are new to the group to tell how many partitions they have, if that is not what a member says, and lets go of those that
+// nobody wants: some of them, and what is left then in another message to itself. learnt: a member has said it of some.
+func follow(c *virtual.Context[group], counts []counted) (learnt bool, err error) {
 	told := 0
+	said := map[string]counted{}
+	for _, n := range counts {
+		said[n.Topic] = n
+	}
+	rest := func() error {
+		left := following{slices.DeleteFunc(slices.Clone(counts), func(n counted) bool { _, known := c.State.Topics[n.Topic]; return known })}
+		return c.Tell(c.Self(), "follow", left)
+	}
 	wanted := map[string]bool{}
 	for _, m := range c.State.Members {
 		for _, topic := range m.Topics {
@@ -224,11 +248,18 @@ func follow(c *virtual.Context[group]) error {
 			continue
 		}
 		if told++; told > mostTold {
-			return c.Tell(c.Self(), "follow", struct{}{})
+			return learnt, rest()
 		}
-		c.State.Topics[topic] = nil
-		if err := c.Tell(topicID(topic), "follow", follower{Group: c.Self().Name}); err != nil {
-			return err
+		f := follower{Group: c.Self().Name}
+		knows, err := learn(c, topic, said[topic])
+		if err != nil {
+			return learnt, err
+		}
+		if knows {
+			learnt, f.Partitions, f.Born = true, said[topic].Partitions, said[topic].Born
+		}
+		if err := c.Tell(topicID(topic), "follow", f); err != nil {
+			return learnt, err
 		}
 	}
 	for _, topic := range slices.Sorted(maps.Keys(c.State.Topics)) {
@@ -236,14 +267,14 @@ func follow(c *virtual.Context[group]) error {
 			continue
 		}
 		if told++; told > mostTold {
-			return c.Tell(c.Self(), "follow", struct{}{})
+			return learnt, rest()
 		}
 		delete(c.State.Topics, topic)
 		if err := c.Tell(topicID(topic), "follow", follower{Group: c.Self().Name, Ended: true}); err != nil {
-			return err
+			return learnt, err
 		}
 	}
-	return nil
+	return learnt, nil
 }
 
 // dismiss ends memberships.
@@ -251,7 +282,7 @@ func dismiss(c *virtual.Context[group], names ...string) error {
 	for _, name := range names {
 		delete(c.State.Members, name)
 	}
-	if err := follow(c); err != nil {
+	if _, err := follow(c, nil); err != nil {
 		return err
 	}
 	c.State.rebalance()

@@ -91,6 +91,15 @@ type topic struct {
 type follower struct {
 	Group string
 	Ended bool
+
+	Partitions int   `json:",omitempty"` // that it takes the topic to have; 0: it asks
+	Born       int64 `json:",omitempty"`
+}
+
+// described is what a topic says of itself.
+type described struct {
+	Config
+	Born int64 `json:",omitempty"`
 }
 
 // counted tells a group how many partitions a topic has.
@@ -134,11 +143,15 @@ func topicKind(options []virtual.Option) *virtual.Kind {
 		}
 		return config, nil
 	})
-	virtual.Handle(k, "look", func(c *virtual.Context[topic], _ struct{}) (Config, error) { return c.State.Config, nil })
+	virtual.Handle(k, "look", func(c *virtual.Context[topic], _ struct{}) (described, error) {
+		return described{c.State.Config, c.State.Born}, nil
+	})
 	virtual.HandleRead(k, "status", func(c *virtual.Reading[topic], _ struct{}) (topic, error) { return *c.State, nil })
 	virtual.Handle(k, "follow", func(c *virtual.Context[topic], f follower) (struct{}, error) {
 		at, there := slices.BinarySearch(c.State.Followers, f.Group)
 		switch {
+		case f.Partitions > 0 && c.State.Config.Partitions == 0: // what the group has heard is of one that was deleted
+			return struct{}{}, errors.Join(c.Tell(groupID(f.Group), "partitions", counted{Topic: c.Self().Name, Gone: true}), clearTopic(c))
 		case f.Ended && there:
 			c.State.Followers = slices.Delete(c.State.Followers, at, at+1)
 		case !f.Ended && !there && len(c.State.Followers) >= MaxFollowers:
@@ -154,9 +167,9 @@ func topicKind(options []virtual.Option) *virtual.Kind {
 	return k.Kind
 }
 
-// tellCount tells a group that follows how many partitions there are.
+// tellCount tells a group that follows how many partitions there are, if it does not know that.
 func tellCount(c *virtual.Context[topic], f follower) error {
-	if f.Ended {
+	if f.Ended || f.Partitions > 0 && f.Partitions == c.State.Config.Partitions && f.Born == c.State.Born {
 		return nil
 	}
 	return c.Tell(groupID(f.Group), "partitions", counted{Topic: c.Self().Name, Partitions: c.State.Config.Partitions, Born: c.State.Born})
