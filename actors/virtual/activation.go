@@ -43,6 +43,7 @@ type activation struct {
 	exited  error      // what becomes of it: its handler has ended the goroutine
 	awake   bool       // the kind has been told that it is active
 	stored  []byte     // the state as it is kept; nil: there is none yet
+	unsure  bool       // a write of which nobody knows the outcome may yet change it
 	foreign bool       // it was written before this activation, perhaps by another release
 	expires bool       // the state has a TTL: unless it gets another it goes
 	decoded any        // the state, if no handler that failed has touched it; nil: decode again

@@ -51,6 +51,7 @@ type Host struct {
 
 	markers markers
 	vigil   vigil
+	unsure  unsure
 
 	mu     sync.RWMutex
 	kinds  map[string]*Kind
@@ -91,7 +92,7 @@ func NewHost(c Config) (*Host, error) {
 	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan job), full: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
-	h.vigil.posts = map[shards.ShardID]*post{}
+	h.vigil.posts, h.unsure.writes = map[shards.ShardID]*post{}, map[ID]pending{}
 	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}}
 	h.work.Go(h.sweep)
 	h.work.Go(h.ring)

@@ -129,6 +129,7 @@ func (h *Host) sweep() {
 			case <-time.After(shedPause):
 			}
 		case now := <-tick.C:
+			h.forgetUnsure()
 			h.each(func(a *activation) {
 				leave := a.kept == 0 && now.Sub(a.used) > a.kind.idle || !h.c.Storage.Leads(a.shard) || h.kind(a.id.Kind) != a.kind
 				switch {

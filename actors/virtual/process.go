@@ -43,7 +43,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 		return nil, err
 	}
 	if len(a.open) > 0 && !a.passes(d) {
-		return nil, a.confirm(errHeld)
+		return nil, a.confirm(d.ctx, d.m, errHeld)
 	}
 	if a.kind.holds {
 		d.begin()
@@ -53,7 +53,7 @@ func (a *activation) attempt(d *delivery) ([]byte, error) {
 			return nil, errBeside
 		}
 		_, body, err := a.look(d.ctx, d.m, a.snapshot(), &a.exited)
-		return body, a.confirm(err)
+		return body, a.confirm(d.ctx, d.m, err)
 	}
 	return a.turn(d.ctx, d.m)
 }
@@ -73,13 +73,13 @@ func (a *activation) turn(ctx context.Context, m *message) ([]byte, error) {
 	}
 	refusal, refused := errors.AsType[*Error](err)
 	if err != nil && (!refused || unhandled(err) || t.postponed && m.named()) {
-		return nil, a.confirm(err) // what it leaned on is not there: somebody else may have what is. No answer is kept: the message may come again
+		return nil, a.confirm(ctx, m, err) // what it leaned on is not there: somebody else may have what is. No answer is kept: the message may come again
 	}
 	value, differs := a.amend(t, value)
 	changed := err == nil && (t.leaves() || differs || t.cleared && a.stored != nil && !a.expires)
 	switch a.core.Ending(m.call(), changed, err != nil) {
 	case rules.Confirm:
-		err = a.confirm(err)
+		err = a.confirm(ctx, m, err)
 	case rules.Keep:
 		if kept := a.keep(t, body, refusal); kept != nil {
 			return nil, kept
@@ -159,8 +159,13 @@ func (a *activation) encodeReply(m *message, reply any) ([]byte, error) {
 }
 
 // confirm lets err pass, or nil, if what the handler has seen is what the actor was then. Else this node was deposed meanwhile, or
-// led in another term when the state was read: what it answers would be old.
-func (a *activation) confirm(err error) error {
+// led in another term when the state was read, or a write of which it knew nothing has come to be: what it answers would be old.
+func (a *activation) confirm(ctx context.Context, m *message, err error) error {
+	patient, cancel := m.patient(ctx)
+	defer cancel()
+	if old := a.unchanged(patient); old != nil {
+		return old
+	}
 	term, lost := a.host.c.Storage.Reign(a.shard)
 	switch sure := a.core.Confirm(term, lost == nil); {
 	case lost != nil:
@@ -251,7 +256,7 @@ func (a *activation) resize() {
 
 // publish shows the state to methods that only read.
 func (a *activation) publish() {
-	if a.kind.reads {
+	if a.kind.reads && !a.unsure { // else readers wait for their turn
 		a.view.committed.Store(a.snapshot())
 	}
 }
@@ -268,6 +273,7 @@ func (a *activation) load(term shards.Term, s Stored) error {
 		a.stored = s.Bytes
 	}
 	a.core.Loaded(term, s.Version, sent)
+	a.unsure = a.host.unsure.awaits(a.id, term, s.Version)
 	a.resize()
 	a.host.settle(a.shard, a.id)
 	return nil
@@ -426,6 +432,9 @@ func (a *activation) keep(t *Turn, body []byte, refusal *Error) error {
 	err := a.write(t, ops, a.core.Sent())
 	if err == nil && value != nil {
 		a.stored, a.expires = value, ops[0].TTL > 0
+		if a.awake {
+			a.publish()
+		}
 	}
 	return err
 }
@@ -437,13 +446,21 @@ func (a *activation) write(t *Turn, ops []Op, sent uint64, others ...Guard) erro
 	defer cancel()
 	version, err := a.host.c.Storage.Commit(ctx, a.kind.keyspace, ops, guards...)
 	if err != nil {
+		never := final(t.ctx, err)
+		if !never && perhaps(err) {
+			a.host.unsure.note(a.id, pending{a.shard, a.core.Term(), a.core.Version()})
+		}
 		a.unload() // whether it was written or not: look again
-		if final(t.ctx, err) {
+		if never {
 			return failed(a.id, t.m.Method, CodeFailed, fmt.Sprintf("what it keeps, its shard cannot: %v", err))
 		}
 		return err
 	}
 	a.core.Committed(version, sent)
+	if a.unsure {
+		a.unsure = false
+		a.host.unsure.settled(a.id)
+	}
 	return nil
 }
 

@@ -12,14 +12,15 @@
 //	              │           answer                             Drop
 //	              └────────────────────────────────────────────────┘
 //
-// Rules, which the shell (actors/virtual) and the simulator (runtime/sim) follow:
+// Rules, which the shell (actors/virtual) and the simulator (runtime/sim; but for the end of rule 3) follow:
 //
 //  1. The shell asks for the term in which its node leads, then reads the state, and tells Loaded both. Both work only on a
 //     primary that holds all that was acknowledged: under its lease, and caught up with what it took over.
 //  2. What a handler changed is one write: state, data, reply, messages. It is taken by a primary only, and only if the state has
 //     the version that the handler has seen. Of two activations that have seen one version, one commits.
 //  3. An answer that leaves nothing behind is given only if the node still leads, in the term in which the state was read.
-//     Else somebody else may have changed the state since.
+//     Else somebody else may have changed the state since. So may a write of which nobody knows the outcome, in the same term: until the
+//     state has another version than that write was guarded by, the shell looks at the version once more before it answers.
 //  4. A call carries (client, lane, number), and its reply is kept in the write that carries out the call. One that may have been
 //     handled is looked up first. A lane has one call at a time, so that its last reply is enough.
 //  5. A call of which an earlier try was not answered may still be on its way. Its answer is kept even if it changed nothing or
