@@ -102,7 +102,7 @@ func (b Barrier) Wait(ctx context.Context, s *Session, parties int) (generation 
 		return 0, err
 	}
 	err = s.at(ctx, b.id, func() (bool, error) {
-		p, err := virtual.Call[arrival, passage](ctx, b.host, b.id, "arrive", arrival{s.name, parties})
+		p, err := call[arrival, passage](ctx, b.host, s, b.id, "arrive", arrival{s.name, parties})
 		generation = p.Generation
 		if err != nil || p.Open {
 			return false, err

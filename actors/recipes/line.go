@@ -111,7 +111,7 @@ func enter(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session, valu
 			if s.Over() {
 				return false, 0, ErrSessionOver
 			}
-			st, err := virtual.Call[claiming, standing](ctx, h, id, "claim", claiming{Session: s.name, Value: value})
+			st, err := call[claiming, standing](ctx, h, s, id, "claim", claiming{Session: s.name, Value: value})
 			token = st.Token
 			return token > 0, st.Ahead, err
 		})
@@ -128,7 +128,7 @@ func leave(ctx context.Context, h *virtual.Host, id virtual.ID, s *Session) erro
 		return errNoSession
 	}
 	s.letGo(id)
-	_, err := virtual.Call[string, struct{}](ctx, h, id, "leave", s.name)
+	_, err := call[string, struct{}](ctx, h, s, id, "leave", s.name)
 	if err == nil {
 		s.gone(id)
 	} else {
@@ -161,7 +161,7 @@ func (l Lock) TryAcquire(ctx context.Context, s *Session) (token uint64, err err
 		return 0, err
 	}
 	err = s.at(ctx, l.id, func() (bool, error) {
-		st, err := virtual.Call[claiming, standing](ctx, l.host, l.id, "claim", claiming{Session: s.name, Try: true})
+		st, err := call[claiming, standing](ctx, l.host, s, l.id, "claim", claiming{Session: s.name, Try: true})
 		token = st.Token
 		return err == nil && token > 0, err
 	})

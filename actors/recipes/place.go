@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
@@ -14,6 +15,52 @@ type place struct {
 	held    bool          // one of them has got what it wanted, and nobody has let it go since
 	leaving chan struct{} // closed when the last that gave up has said so; nil: none has to
 	unsure  bool          // the session was to leave, and the actor has not said that it has: it may be attached still
+	failed  int           // calls that have failed: what they wanted may yet come to be
+	settled int           // of those that an answer has come behind
+}
+
+// call calls the actor of a place for the session. What a call wanted that has failed may yet come to be, as where too few copies are in sync for now: after one
+// the answer is kept in the actor's shard, which is a write behind that, and so the last word. Else a lock that was left, as far as anybody knows,
+// is held a moment later, and one that was acquired again is let go of.
+func call[Req, Resp any](ctx context.Context, h *virtual.Host, s *Session, id virtual.ID, method string, request Req) (reply Resp, err error) {
+	failed, doubt := s.doubts(id)
+	if !doubt {
+		reply, err = virtual.Call[Req, Resp](ctx, h, id, method, request)
+	} else if reply, err = virtual.CallOnce[Req, Resp](ctx, h, id, rand.Text(), method, request); err == nil {
+		s.settle(id, failed)
+	}
+	if err != nil {
+		s.doubt(id)
+	}
+	return reply, err
+}
+
+// doubts says how many calls have failed at a place, and whether anything of them may yet come to be.
+func (s *Session) doubts(id virtual.ID) (failed int, doubt bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.places[id]
+	if p == nil {
+		return 0, false
+	}
+	return p.failed, p.failed > p.settled
+}
+
+func (s *Session) doubt(id virtual.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[id]; p != nil {
+		p.failed++
+	}
+}
+
+// settle notes that so many calls which have failed have come to be, or never will.
+func (s *Session) settle(id virtual.ID, failed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[id]; p != nil {
+		p.settled = max(p.settled, failed)
+	}
 }
 
 // at runs a call of the session that asks something of a lock, an election or a barrier, and says whether the session holds it then. When the last

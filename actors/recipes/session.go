@@ -294,6 +294,6 @@ const leaveTimeout = 5 * time.Second
 func (s *Session) leave(ctx context.Context, id virtual.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	_, err := virtual.Call[string, struct{}](ctx, s.host, id, "leave", s.name)
+	_, err := call[string, struct{}](ctx, s.host, s, id, "leave", s.name)
 	return err
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +35,7 @@ type World struct {
 	changed chan struct{} // closed by the next Lead
 	commits int
 	fault   func(commit int) Fault
+	late    func() // the commit that is under way; nil: none is
 }
 
 type item struct {
@@ -52,6 +52,7 @@ const (
 	Fine    Fault = iota
 	Refused       // it does not happen, and says so
 	Unknown       // it happens, and nobody learns that it has
+	Late          // nobody learns what becomes of it: it happens when World.Land says so, and until then others are refused
 )
 
 // New begins a world whose nodes know the kinds; they are made anew for each node, as processes do. Node 0 leads. It ends with the
@@ -101,6 +102,16 @@ func (w *World) Faults(f func(commit int) Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fault = f
+}
+
+// Land has a commit happen that was Late, as when there are copies enough again.
+func (w *World) Land() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.late != nil {
+		w.late()
+		w.late = nil
+	}
 }
 
 // Pass lets time pass, and then what it has brought come to rest.
@@ -238,11 +249,15 @@ func (v view) ScanShard(_ context.Context, _ shards.ShardID, s virtual.Span) ite
 		v.w.mu.Lock()
 		err := v.leads()
 		var list []virtual.Entry
-		for _, key := range slices.Sorted(maps.Keys(v.w.keys)) {
-			if at, found := v.w.get(key); found && s.Holds(key) {
+		for key := range v.w.keys {
+			if !s.Holds(key) {
+				continue
+			}
+			if at, found := v.w.get(key); found {
 				list = append(list, virtual.Entry{Key: key, Value: slices.Clone(at.value)})
 			}
 		}
+		slices.SortFunc(list, func(a, b virtual.Entry) int { return strings.Compare(a.Key, b.Key) })
 		v.w.mu.Unlock()
 		if err != nil {
 			yield(virtual.Entry{}, err)
@@ -268,7 +283,7 @@ func (v view) Commit(_ context.Context, _ string, ops []virtual.Op, guards ...vi
 	}
 	v.w.commits++
 	fault := v.w.fault(v.w.commits)
-	if fault == Refused {
+	if fault == Refused || v.w.late != nil {
 		return 0, &shards.Error{Kind: shards.KindUnavailable, Err: errors.New("virtualtest: refused by the test")}
 	}
 	for _, guard := range guards {
@@ -276,19 +291,12 @@ func (v view) Commit(_ context.Context, _ string, ops []virtual.Op, guards ...vi
 			return 0, virtual.ErrStale
 		}
 	}
-	v.w.version++
-	for _, op := range ops {
-		if op.Delete {
-			delete(v.w.keys, op.Key)
-			continue
-		}
-		at := item{value: slices.Clone(op.Value), version: v.w.version}
-		if op.TTL > 0 {
-			at.expire = time.Now().Add(op.TTL)
-		}
-		v.w.keys[op.Key] = at
+	if fault == Late {
+		v.w.late = func() { v.w.carryOut(ops) }
+	} else {
+		v.w.carryOut(ops)
 	}
-	if fault == Unknown {
+	if fault == Unknown || fault == Late {
 		return 0, &shards.Error{Kind: shards.KindOutcomeUnknown, Err: errors.New("virtualtest: nobody is told, by the test")}
 	}
 	if len(guards) == 0 {
@@ -296,4 +304,20 @@ func (v view) Commit(_ context.Context, _ string, ops []virtual.Op, guards ...vi
 	}
 	at, _ := v.w.get(guards[0].Key)
 	return at.version, nil
+}
+
+// carryOut changes keys.
+func (w *World) carryOut(ops []virtual.Op) {
+	w.version++
+	for _, op := range ops {
+		if op.Delete {
+			delete(w.keys, op.Key)
+			continue
+		}
+		at := item{value: slices.Clone(op.Value), version: w.version}
+		if op.TTL > 0 {
+			at.expire = time.Now().Add(op.TTL)
+		}
+		w.keys[op.Key] = at
+	}
 }
