@@ -93,7 +93,7 @@ func NewHost(c Config) (*Host, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
 	h.vigil.posts, h.unsure.writes = map[shards.ShardID]*post{}, map[ID]pending{}
-	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}}
+	h.markers = markers{tags: map[shards.ShardID]string{}, known: map[markerID]marker{}, changes: map[shards.ShardID]uint64{}, unsure: map[shards.ShardID]shards.Term{}}
 	h.work.Go(h.sweep)
 	h.work.Go(h.ring)
 	return h, nil

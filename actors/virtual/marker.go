@@ -14,7 +14,8 @@ type markers struct {
 	mu      sync.Mutex
 	tags    map[shards.ShardID]string
 	known   map[markerID]marker
-	changes map[shards.ShardID]uint64 // how often a marker of the shard was changed, or may have been
+	changes map[shards.ShardID]uint64      // how often a marker of the shard was changed, or may have been
+	unsure  map[shards.ShardID]shards.Term // in which a change of a marker may come to be late: nothing of the shard is remembered then
 }
 
 type markerID struct {
@@ -100,16 +101,20 @@ func (h *Host) marker(t *Turn, key, name string) (Stored, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.changes[t.shard] == change {
+	if c.changes[t.shard] == change && c.unsure[t.shard] != t.term {
 		c.known[id] = marker{values[0], t.term}
 	}
 	return values[0], nil
 }
 
-// doubt drops what is known of markers that a commit has set, or has found to be others.
-func (c *markers) doubt(shard shards.ShardID, list []*marked) {
+// doubt drops what is known of markers that a commit has set, or has found to be others. One that has set some, and of which nobody knows whether it did, has
+// markers read each time for as long as this node leads the shard in that term.
+func (c *markers) doubt(shard shards.ShardID, term shards.Term, list []*marked, unsure bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if unsure {
+		c.unsure[shard] = term
+	}
 	for _, m := range list {
 		delete(c.known, markerID{shard, m.name})
 		c.changes[shard]++

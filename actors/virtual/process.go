@@ -395,7 +395,7 @@ func (a *activation) commit(t *Turn, value, body []byte) error {
 	defer a.view.commits.Add(1)
 	err := a.write(t, ops, t.numbers.Last(), guards...)
 	if set || err != nil {
-		a.host.markers.doubt(a.shard, t.marked)
+		a.host.markers.doubt(a.shard, t.term, t.marked, set && err != nil && CodeOf(err) == 0 && perhaps(err))
 	}
 	if err != nil {
 		if len(t.outbox)+len(t.remind) > 0 {

@@ -81,3 +81,32 @@ func TestWhatComesLateIsSeen(t *testing.T) {
 		})
 	}
 }
+
+// A marker that was set late is seen by the other actors of its shard.
+func TestAMarkerThatComesLateIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, "n1")
+		w.register(func() *Kind {
+			k := NewKind[int]("marks")
+			Handle(k, "set", func(c *Context[int], value string) (int, error) { return 0, c.SetMarker("m", []byte(value)) })
+			HandleRead(k, "read", func(c *Reading[int], _ struct{}) (string, error) {
+				value, err := c.Marker("m")
+				return string(value), err
+			})
+			return k.Kind
+		})
+		for i, set := range []string{"1", "2"} {
+			w.few, w.underWay = true, nil
+			if _, err := w.call("n1", "marks/a", "set", set); kindOf(err) != shards.KindOutcomeUnknown {
+				t.Errorf("a commit that waits for copies: %v", err)
+			}
+			if got := w.must("n1", "marks/b", "read", struct{}{}); got != []string{"", "1"}[i] {
+				t.Errorf("before it has come the marker is %s", got)
+			}
+			w.enough()
+			if got := w.must("n1", "marks/b", "read", struct{}{}); got != set {
+				t.Errorf("when it has, the marker is %s, not %s", got, set)
+			}
+		}
+	})
+}
