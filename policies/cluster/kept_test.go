@@ -3,7 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
+	goruntime "runtime"
 	"testing"
 	"weak"
 )
@@ -17,7 +17,7 @@ func TestAStateKeepsNoOther(t *testing.T) {
 	}
 	newest := w.state
 	w.state = nil
-	runtime.GC()
+	goruntime.GC()
 	if first.Value() != nil {
 		t.Error("the state of three commands ago is still there")
 	}
