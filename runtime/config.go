@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
 	"github.com/troupe-actors/troupe/tracing"
 )
 
@@ -133,7 +134,7 @@ type Config struct {
 	SnapshotBytes int64
 
 	// DiskReserve is the free disk space, in bytes, below which writes that grow are refused, so that deletes and snapshots
-	// still work. Below a quarter of it deletes are refused too. Default 256 MiB.
+	// still work, at least 64 MiB. Below a quarter of it deletes are refused too. Default 256 MiB.
 	DiskReserve int64
 
 	// SyncInterval is the longest time that a write of durability interval waits for its fsync. Default 1 s.
@@ -212,6 +213,7 @@ func (c *Config) validate() error {
 	if err := c.Redis.Validate(); err != nil {
 		return invalid("limits of Redis clients: %w", err)
 	}
+	reserve := wal.CheckReserve(c.DiskReserve)
 	switch {
 	case c.ActorMemory < 0:
 		return invalid("actor memory %d must not be negative", c.ActorMemory)
@@ -219,6 +221,8 @@ func (c *Config) validate() error {
 		return invalid("snapshot bytes %d must not be negative", c.SnapshotBytes)
 	case c.DiskReserve < 0:
 		return invalid("disk reserve %d must not be negative", c.DiskReserve)
+	case reserve != nil:
+		return invalid("disk reserve: %w", reserve)
 	case c.SyncInterval < 0:
 		return invalid("sync interval %v must not be negative", c.SyncInterval)
 	case !(c.TraceMessages >= 0 && c.TraceMessages <= 1):
@@ -235,7 +239,7 @@ func (c *Config) fill() {
 	c.fillCluster()
 	setDefault(&c.SnapshotBytes, 64<<20)
 	setDefault(&c.ActorMemory, 512<<20)
-	setDefault(&c.DiskReserve, 256<<20)
+	setDefault(&c.DiskReserve, wal.DefaultReserve)
 	setDefault(&c.SyncInterval, time.Second)
 	setDefault(&c.MaxClients, 10_000)
 	if _, memory := memoryUse(); memory > 0 {

@@ -72,10 +72,10 @@ func TestConfigIsRefusedWithTheField(t *testing.T) {
 		"must be 1 to":        {Keyspaces: []shards.Keyspace{{Name: "A"}}},
 		"must be host:port":   {RESP: "7400"},
 		"snapshot bytes":      {SnapshotBytes: -1},
-		"disk reserve":        {DiskReserve: -1},
-		"sync interval":       {SyncInterval: -1},
-		"max clients":         {MaxClients: -1},
-		"Redis clients":       {Redis: resp.Limits{MaxBulk: 1 << 40}},
+		"disk reserve":        {DiskReserve: -1}, "the least is 64 MiB": {DiskReserve: 1 << 10},
+		"sync interval": {SyncInterval: -1},
+		"max clients":   {MaxClients: -1},
+		"Redis clients": {Redis: resp.Limits{MaxBulk: 1 << 40}},
 	} {
 		_, err := Start(t.Context(), c)
 		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {

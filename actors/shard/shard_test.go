@@ -56,7 +56,7 @@ func (w *world) openLog() {
 	w.t.Helper()
 	var err error
 	w.log, err = wal.Open("data", wal.Options{
-		FS: w.fs, Reserve: 1 << 20, FreeBytes: func() (int64, error) { return w.free.Load(), nil },
+		FS: w.fs, MemTableBytes: 256 << 10, Reserve: 1 << 20, FreeBytes: func() (int64, error) { return w.free.Load(), nil },
 		Fatal: func(err error) { w.t.Errorf("the log failed: %v", err) },
 	})
 	if err != nil {

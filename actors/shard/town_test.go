@@ -243,7 +243,7 @@ func (w *town) build(id shards.NodeID, epoch shards.Epoch, fs *vfs.MemFS) *house
 	var err error
 	h.free.Store(plenty)
 	space := func() (int64, error) { return h.free.Load(), nil }
-	if h.log, err = wal.Open("data", wal.Options{FS: fs, Reserve: 1 << 20, FreeBytes: space}); err != nil {
+	if h.log, err = wal.Open("data", wal.Options{FS: fs, MemTableBytes: 256 << 10, Reserve: 1 << 20, FreeBytes: space}); err != nil {
 		w.t.Fatal(err)
 	}
 	if h.files, err = wal.OpenSnapshots("data", fs); err != nil {

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,6 +46,24 @@ func TestWriteIsAllOrNothing(t *testing.T) {
 	}
 	if got, err := readAll(log, 1, 0); err != nil || len(got) != 1 || got[0].First != 90 {
 		t.Errorf("after a cut of everything a shard begins anywhere; found %v, %v", got, err)
+	}
+}
+
+// A reserve that cannot hold what is written between two measurements and before space is given back is refused.
+func TestReserveHasALeast(t *testing.T) {
+	for reserve, want := range map[int64]string{1: "a reserve of 1 bytes is too small, the least is 256 KiB", 256<<10 - 1: "64 KiB at a time", 256 << 10: "", 0: "", -1: ""} {
+		o := options(vfs.NewMem())
+		o.Reserve, o.FreeBytes = reserve, func() (int64, error) { return 1 << 40, nil }
+		log, err := Open("data", o)
+		if err == nil {
+			closeLog(t, log)
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("reserve %d: %v, want %q", reserve, err, want)
+		}
+	}
+	if err := CheckReserve(64<<20 - 1); err == nil || CheckReserve(64<<20) != nil || CheckReserve(0) != nil {
+		t.Errorf("with memtables of the default size: %v", err)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	FS            vfs.FS                           // nil: the disk
 	MemTableBytes int                              // log kept in memory before it is written out as tables; default 16 MiB
-	Reserve       int64                            // free bytes of disk to keep, default DefaultReserve; negative: none
+	Reserve       int64                            // free bytes of disk to keep, at least four times MemTableBytes; default DefaultReserve; negative: none
 	FreeBytes     func() (int64, error)            // free bytes of disk; nil: ask FS. Must not call the Log
 	Fatal         func(error)                      // called once, by any goroutine, when a write failed; default: panic. Must not call the Log
 	Waits         func(error)                      // called each time that Open finds no room on the disk, with why: it tries again when this returns. Any goroutine. If it ends that, Open never returns
@@ -40,7 +40,10 @@ func (o *Options) validate(dir string) error {
 		return fmt.Errorf("wal: a memtable of %d bytes; must be 64 KiB to 1 GiB", o.MemTableBytes)
 	}
 	if o.Reserve == 0 {
-		o.Reserve = DefaultReserve
+		o.Reserve = max(DefaultReserve, 4*int64(o.MemTableBytes))
+	}
+	if err := checkReserve(o.Reserve, o.MemTableBytes); err != nil {
+		return fmt.Errorf("wal: %w", err)
 	}
 	if o.FreeBytes == nil {
 		fs := o.FS

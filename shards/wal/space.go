@@ -18,6 +18,30 @@ const (
 // DefaultReserve is Options.Reserve if it is 0: room for what Pebble may have to write to give space back.
 const DefaultReserve = 256 << 20
 
+// CheckReserve is why a log whose memtables have the default size takes no such Options.Reserve; nil if it does.
+func CheckReserve(reserve int64) error { return checkReserve(reserve, DefaultMemTable) }
+
+// checkReserve: what shrinks leaves the last quarter of a reserve to the log itself, which writes out a memtable before it gives space
+// back. Four times a memtable is also more than the three that may be written out at once with all that goes unmeasured meanwhile.
+func checkReserve(reserve int64, memTable int) error {
+	if least := 4 * int64(memTable); reserve > 0 && reserve < least {
+		return fmt.Errorf("a reserve of %s is too small, the least is %s: before the log gives space back it writes out what it has in memory, %s at a time, and a quarter of the reserve is kept for that",
+			bytesText(reserve), bytesText(least), bytesText(int64(memTable)))
+	}
+	return nil
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	switch {
+	case n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 // space decides whether a write may still go to the disk. Any goroutine may ask.
 type space struct {
 	reserve  int64

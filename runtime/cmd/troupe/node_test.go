@@ -30,7 +30,7 @@ func startNode(t *testing.T, data string, flags ...string) *running {
 	out := &greeting{ready: make(chan struct{})}
 	errs := &safeBuffer{}
 	c := &console{in: strings.NewReader(""), out: out, err: errs, env: func(string) (string, bool) { return "", false }}
-	args := append([]string{"node", "--data", data, "--resp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--peer", "off", "--disk-reserve", "1mb"}, flags...)
+	args := append([]string{"node", "--data", data, "--resp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--peer", "off", "--disk-reserve", "64mb"}, flags...)
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, c, args) }()
 	select {

@@ -122,7 +122,7 @@ var All = []Setting{
 	{Name: "log-format", Default: "text", Hint: "FORMAT", Usage: "text or json", set: oneOf(func(n *Node) *string { return &n.LogFormat }, "text", "json")},
 	{Name: "log-level", Default: "info", Hint: "LEVEL", Usage: "debug, info, warn or error", set: level},
 	{Name: "snapshot-bytes", Default: "64mb", Hint: "SIZE", Usage: "log of one shard after which a snapshot replaces it", set: size(func(n *Node) *int64 { return &n.SnapshotSize })},
-	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused", set: size(func(n *Node) *int64 { return &n.DiskReserve })},
+	{Name: "disk-reserve", Default: "256mb", Hint: "SIZE", Usage: "free disk below which writes that grow are refused, at least 64mb", set: reserve},
 	{Name: "sync-interval", Default: "1s", Hint: "TIME", Usage: "longest wait for the fsync of durability=interval", set: span(func(n *Node) *time.Duration { return &n.SyncInterval })},
 	{Name: "max-clients", Default: "10000", Hint: "N", Usage: "Redis connections at once", set: count(func(n *Node) *int { return &n.MaxClients })},
 	{Name: "redis-memory", Default: "auto", Hint: "SIZE", Usage: "what all Redis connections may hold together; auto is an eighth of the machine's memory, at least 512mb. At least twice redis-request", set: unless("auto", 0, size, func(n *Node) *int64 { return &n.Redis.MaxMemory })},

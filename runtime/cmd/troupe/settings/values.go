@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 // units as Redis reads them: k is 1000, kb is 1024.
@@ -200,6 +201,14 @@ func roles(n *Node, s string) error {
 	}
 	n.Roles = strings.Split(all.String(), ",")
 	return nil
+}
+
+// reserve is a size that a log can do with; 0 is its default.
+func reserve(n *Node, s string) (err error) {
+	if n.DiskReserve, err = ParseSize(s); err != nil {
+		return err
+	}
+	return wal.CheckReserve(n.DiskReserve)
 }
 
 func replicas(n *Node, s string) (err error) {
