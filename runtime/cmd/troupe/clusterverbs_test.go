@@ -128,6 +128,8 @@ func TestClusterVerbs(t *testing.T) {
 			"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 1}}}, "GET /_cluster/state": {admin.State{Shards: []admin.Row{{Shard: "a/3", Copies: []admin.RowCopy{{Node: "n2"}}}}}},
 			"GET /_cluster/allocation/explain": {admin.ExplainAnswer{Shard: admin.Row{Copies: []admin.RowCopy{{Node: "n1"}, {Node: "n2", Down: true}}}, Nodes: []admin.ExplainedNode{{Node: "n1", Verdicts: []admin.Verdict{{Question: "allocate", Decision: "no", Reason: "it holds c7"}}}}}},
 		}, 4, "1 copy left on n2 after 1ms; it is down, and its copies are waited for before they are replaced (cluster.routing.allocation.node_left.delayed_timeout): if it does not come back, troupe forget n2 has them built elsewhere at once\nthe draining", ""},
+		{"drain n2 --timeout 0s", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 2}}, []admin.Node{{Name: "n2"}}}}, 4, "2 copies left on n2 after 0s\nthe draining goes on", ""},
+		{"drain n2 --timeout 0s", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2"}}}}, 0, "n2 is drained\n", ""},
 		{"drain n2", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 1}}, []admin.Node{{Name: "n2"}}},
 			"GET /_cat/recovery": {[]map[string]string{{"type": "relocation", "bytes_recovered": "1048576", "bytes_total": "2097152", "ops_recovered": "7"}, {"type": "copy", "bytes_recovered": "5"}}}}, 0,
 			"drain: 1 copy left on n2; 1 copy on the way, 7 operations, 1.00 MiB of 2.00 MiB\n", ""},

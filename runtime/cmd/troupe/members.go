@@ -116,6 +116,7 @@ Exit codes: 0 they are listed, however they are (troupe health judges) · 3 ther
 // draining is what a drain is asked for.
 type draining struct {
 	cancel, noWait bool
+	limited        bool // timeout is given
 	timeout        time.Duration
 }
 
@@ -134,7 +135,7 @@ Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4
 	}
 	cmd.Flags().BoolVar(&o.cancel, "cancel", false, "let the node have copies again")
 	cmd.Flags().BoolVar(&o.noWait, "no-wait", false, "do not wait until it is empty")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: as long as it takes)")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most; 0s looks once (default: as long as it takes)")
 	cmd.MarkFlagsMutuallyExclusive("cancel", "no-wait", "timeout")
 	r := withCluster(c, cmd)
 	cmd.ValidArgsFunction = r.completing(0, nodeNames)
@@ -142,10 +143,11 @@ Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4
 		if o.timeout < 0 {
 			return usage("--timeout %v: must not be negative", o.timeout)
 		}
+		o.limited = cmd.Flags().Changed("timeout")
 		drain := func(ctx context.Context, client *admin.Client, end time.Time) error {
 			return r.drain(ctx, client, args[0], &o, end)
 		}
-		if o.timeout > 0 {
+		if o.limited {
 			return r.within(cmd.Context(), o.timeout, drain)
 		}
 		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error { return drain(ctx, client, time.Time{}) })
@@ -153,7 +155,7 @@ Exit codes: 0 it is empty, or with --no-wait it has begun · 3 no such node · 4
 	return cmd
 }
 
-// drain carries out what a drain is asked for. end: with o.timeout, until when it waits.
+// drain carries out what a drain is asked for. end: if it is limited, until when it waits.
 func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o *draining, end time.Time) error {
 	action, done := "drain", name+" is drained"
 	if o.cancel {
@@ -174,7 +176,7 @@ func (r *remote) drain(ctx context.Context, client *admin.Client, name string, o
 			done = fmt.Sprintf("drain of %s has begun: %s to go; troupe nodes shows how many are left, and troupe drain %s waits until none is", name, plural(left, "copy"), name)
 		}
 	default:
-		if err := r.awaitEmpty(ctx, client, name, o.timeout, end); err != nil {
+		if err := r.awaitEmpty(ctx, client, name, o, end); err != nil {
 			return err
 		}
 	}
@@ -201,10 +203,10 @@ const (
 	drainRepeat = time.Minute
 )
 
-// awaitEmpty returns when a node holds no copy, and tells on the way how many are left. timeout, which is over at end: 0 is none.
-func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string, timeout time.Duration, end time.Time) error {
+// awaitEmpty returns when a node holds no copy, and tells on the way how many are left. end: if it is limited, until when it waits.
+func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name string, o *draining, end time.Time) error {
 	limited, cancel := ctx, context.CancelFunc(func() {})
-	if timeout > 0 {
+	if o.limited {
 		limited, cancel = context.WithDeadlineCause(ctx, end, errLate)
 	}
 	defer cancel()
@@ -236,7 +238,7 @@ func (r *remote) awaitEmpty(ctx context.Context, client *admin.Client, name stri
 			if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLate) {
 				return fmt.Errorf("no longer waiting: %s left on %s; the draining goes on (end it with --cancel)", plural(left, "copy"), name)
 			}
-			return &failure{exitDifferent, fmt.Errorf("%s left on %s after %v%s\nthe draining goes on (end it with --cancel)", plural(left, "copy"), name, timeout, r.howItGoes(ctx, client, name))}
+			return &failure{exitDifferent, fmt.Errorf("%s left on %s after %v%s\nthe draining goes on (end it with --cancel)", plural(left, "copy"), name, o.timeout, r.howItGoes(ctx, client, name))}
 		}
 	}
 }
