@@ -135,7 +135,7 @@ func TestDrainIsOneTrace(t *testing.T) {
 	leader.Kill() // it told the drain, and others know of it all the same, by the same trace
 	trace := hex.EncodeToString(x.root.TraceId)
 	must(t, p.Wait(soon(t), func(ctx context.Context) error {
-		if list := p.troupe("trace"); !strings.Contains(list, "drain ") || !strings.Contains(list, "relocation@") || !strings.Contains(list, trace) || strings.Contains(list, "open") {
+		if list := p.troupe("trace", "--wide"); !strings.Contains(list, "drain ") || !strings.Contains(list, "relocation@") || !strings.Contains(list, trace) || strings.Contains(list, "open") {
 			return fmt.Errorf("after the leader's death troupe trace lists\n%s", list)
 		}
 		return nil

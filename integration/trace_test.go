@@ -138,7 +138,7 @@ func TestFailoverIsOneTrace(t *testing.T) {
 		x.tellsShard(victim.Name, name)
 	}
 	x.below(x.root, "clients waited @")
-	list := p.troupe("trace")
+	list := p.troupe("trace", "--wide")
 	if !strings.Contains(list, victim.Name+"@1") || !strings.Contains(list, fmt.Sprintf("%x", x.root.TraceId)) {
 		t.Errorf("troupe trace lists\n%s", list)
 	}

@@ -254,19 +254,6 @@ func (c *Client) Keyspaces(ctx context.Context) (keyspaces []KeyspaceInfo, err e
 	return keyspaces, err
 }
 
-// Cat copies the text of /_cat/{table} to w. The query is that of the path: v, h, s, help, format, bytes.
-func (c *Client) Cat(ctx context.Context, w io.Writer, table string, query url.Values) error {
-	response, err := c.do(ctx, call{method: http.MethodGet, path: "/_cat/" + url.PathEscape(table), query: query, repeatable: true})
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(w, response.Body); err != nil {
-		return fmt.Errorf("copy /_cat/%s: %w", table, err)
-	}
-	return nil
-}
-
 // CatRows gives a table under /_cat/ as rows: cells by column, sizes in bytes if the query has bytes.
 func (c *Client) CatRows(ctx context.Context, table string, query url.Values) (rows []map[string]string, err error) {
 	query.Set("format", "json")

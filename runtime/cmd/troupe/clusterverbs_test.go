@@ -226,7 +226,9 @@ func TestClusterVerbsOnANode(t *testing.T) {
 		want string
 	}{
 		{"health --wait green", 0, "green  cluster troupe, leader n1, 1 node, 16 of 16 copies in sync"},
-		{"nodes", 0, "n1   dm        *      alive     16  16"},
+		{"nodes", 0, "NODE  ROLES  LEADS  STATE  COPIES  PRI  KEYS  MEMORY  "},
+		{"nodes", 0, "\nn1    dm     *      alive  16      16   0     "},
+		{"nodes --wide", 0, "  PEER  VOTES  RELEASE\n"},
 		{"nodes --json", 0, `"attributes":{"zone":"a"}`},
 		{"shards", 0, "default/15  p    started  n1"},
 		{"leader", 0, "n1\n"},

@@ -16,45 +16,6 @@ import (
 	"github.com/troupe-actors/troupe/runtime/admin"
 )
 
-func nodesCommand(c *console) *cobra.Command {
-	var roundTrips bool
-	cmd := &cobra.Command{
-		Use: "nodes", Short: "list the members", Args: cobra.NoArgs, Example: "  troupe nodes\n  troupe nodes --json\n  troupe nodes --round-trips",
-		Long: `Lists the members: roles (d data, g gateway, m meta), whether one leads (*), how it is, what it holds, how much of
-processors, memory and disk is used (in percent, as measured some seconds ago), and where it listens. --round-trips has each member call each other one, and shows
-how long that takes: a row for who calls, a column for who answers.
-
-Exit codes: 0 they are listed, however they are (troupe health judges) · 1 no node answers`,
-	}
-	cmd.Flags().BoolVar(&roundTrips, "round-trips", false, "how far the members are from each other, measured now")
-	r := withCluster(c, cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return r.with(cmd.Context(), func(ctx context.Context, client *admin.Client) error {
-			if roundTrips {
-				return r.printRoundTrips(ctx, client)
-			}
-			nodes, err := client.Nodes(ctx)
-			if err != nil {
-				return err
-			}
-			if r.json {
-				return printJSON(c.out, nodes)
-			}
-			columns := "name,node.role,master,state,shards,pri,docs.count,store.size,cpu,ram.percent,disk.used_percent,resp,http,peer,version"
-			if err := client.Cat(ctx, c.out, "nodes", url.Values{"v": {"true"}, "h": {columns}}); err != nil {
-				return err
-			}
-			for _, n := range nodes {
-				if n.Reason != "" {
-					fmt.Fprintf(c.out, "%s is %s: %s\n", n.Name, n.State, n.Reason)
-				}
-			}
-			return nil
-		})
-	}
-	return cmd
-}
-
 func shardsCommand(c *console) *cobra.Command {
 	var bad bool
 	var at string
@@ -417,7 +378,7 @@ func voteCommand(c *console) *cobra.Command {
 		Long: `The voters agree on who is a member, where shards are, and who leads; up to seven members with the role meta are chosen by themselves.
 With off the node is none of them, whatever its roles, and another votes in its place if there is one; copies that it holds stay.
 It is refused for the last that can vote; troupe health is yellow while fewer than three vote of three that could.
-It is for machines that are slow, far away, or to be taken down soon. troupe nodes --json says who votes.
+It is for machines that are slow, far away, or to be taken down soon. troupe nodes --wide says who votes.
 
 Exit codes: 0 it is agreed · 3 no such node · 1 no node answers, or none leads`,
 		Example: `  troupe vote n2 off

@@ -20,7 +20,7 @@ import (
 // traceOptions say what is shown of a failover.
 type traceOptions struct {
 	why, otlp, jaeger string
-	watch             bool
+	watch, wide       bool
 	width             int
 }
 
@@ -52,6 +52,7 @@ Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are call
 	f.StringVar(&o.otlp, "otlp", "", "write the trace to `FILE` as an OTLP/JSON request")
 	f.StringVar(&o.jaeger, "jaeger", "", "write the trace to `FILE` for the upload of Jaeger's search page")
 	f.BoolVar(&o.watch, "watch", false, "go on, and show each failover as soon as it has ended; nodes that are lost are waited for")
+	f.BoolVar(&o.wide, "wide", false, "list whole trace ids, as a collector is asked for")
 	f.IntVar(&o.width, "width", 0, "columns of the waterfall (default: the terminal's, or 120)")
 	r := withCluster(c, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,7 +64,7 @@ Exit codes: 0 shown · 3 nothing is known of that failover · 4 several are call
 			case o.watch:
 				return r.watchFailovers(ctx, client, &o)
 			case len(args) == 0:
-				return r.listFailovers(ctx, client)
+				return r.listFailovers(ctx, client, o.wide)
 			}
 			f, err := client.Failover(ctx, args[0])
 			if err != nil {
@@ -84,6 +85,8 @@ func (o *traceOptions) check(args []string) error {
 		return usage("--why is a table for people, and --otlp and --jaeger are the whole trace: ask for one of them")
 	case o.otlp != "" && o.otlp == o.jaeger:
 		return usage("--otlp and --jaeger cannot both go to %s", o.otlp)
+	case o.wide && (len(args) > 0 || o.watch):
+		return usage("--wide is about the list: one failover is shown with its whole trace id")
 	case len(args) > 0 && o.watch:
 		return usage("--watch shows the failovers to come; leave %s out", args[0])
 	case o.width != 0 && o.width < 60:
@@ -92,7 +95,10 @@ func (o *traceOptions) check(args []string) error {
 	return nil
 }
 
-func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error {
+// shownTrace is how many digits of a trace id are listed: as many as name a failover.
+const shownTrace = 8
+
+func (r *remote) listFailovers(ctx context.Context, client *admin.Client, wide bool) error {
 	list, err := client.Failovers(ctx)
 	if err != nil {
 		return err
@@ -110,7 +116,10 @@ func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error 
 	t := tabwriter.NewWriter(r.c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FAILOVER\tWHEN\tKIND\tOUTCOME\tSHARDS\tWRITES BACK AFTER\tTOOK\tTRACE")
 	for _, f := range list.Failovers {
-		back, took := "-", "-"
+		back, took, trace := "-", "-", f.Trace
+		if !wide {
+			trace = trace[:min(shownTrace, len(trace))]
+		}
 		if f.Kind == "failover" && f.Shards > 0 && f.Outcome != "open" && f.Outcome != "red" && f.Outcome != "given_up" {
 			if back = millis(f.Unavailable); f.Unseen {
 				back = "not known"
@@ -119,7 +128,7 @@ func (r *remote) listFailovers(ctx context.Context, client *admin.Client) error 
 		if f.Took > 0 {
 			took = millis(f.Took)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", f.ID, time.UnixMilli(f.At).Format(time.DateTime), f.Kind, f.Outcome, f.Shards, back, took, f.Trace)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", f.ID, time.UnixMilli(f.At).Format(time.DateTime), f.Kind, f.Outcome, f.Shards, back, took, trace)
 	}
 	return t.Flush()
 }
