@@ -25,8 +25,12 @@ func nodeCommand(c *console) *cobra.Command {
 	var check, skip, withInput bool
 	cmd := &cobra.Command{
 		Use: "node", Short: "run a node", Args: cobra.NoArgs,
-		Long: `Runs a node until Ctrl-C or SIGTERM, which stop it cleanly; a second one ends it at once, and the next start then replays
-the log. Each flag is also a variable, --disk-reserve is TROUPE_DISK_RESERVE, and a key of the YAML file: a flag counts more
+		Long: `Runs a node until Ctrl-C (SIGINT), SIGTERM or SIGHUP, which stop it cleanly: another node leads, writes under way end, snapshots
+are written. A second one ends it at once, and the next start then replays the log. SIGHUP comes when the node's terminal is
+closed, and is not heard by a node that nohup began; nothing is read again at it. Certificates and --peers-file are, by
+themselves, when they change; what else is here is read at the start.
+
+Each flag is also a variable, --disk-reserve is TROUPE_DISK_RESERVE, and a key of the YAML file: a flag counts more
 than a variable, a variable more than the file. Sizes are bytes, or have kb, mb, gb (1024s) behind them.
 
 First come the checks of troupe preflight, but for those of configuration, data folder and members, which the start itself makes.
