@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 // heard is told of each line of a log.
@@ -23,6 +25,40 @@ type heard func(line string)
 func (h heard) Write(line []byte) (int, error) {
 	h(string(line))
 	return len(line), nil
+}
+
+// A node whose log has failed says why once, and what else went wrong as it ended, whether it had started or not.
+func TestANodeThatFailedSaysWhyOnce(t *testing.T) {
+	full := fmt.Errorf("%w: write 000012.log: no space left on device", wal.ErrFatal)
+	failed := fmt.Errorf("%w: %w", ErrFailed, full)
+	gone, closed := errors.New("a port is gone"), errors.New("the node closes")
+	later := []error{nil, fmt.Errorf("metadata: write the log: %w", full), gone, fmt.Errorf("%w: the one after it", wal.ErrFatal)}
+	for _, x := range []struct {
+		why      error
+		problems []error
+		want     []error // nothing but these, in this order
+	}{
+		{failed, slices.Clone(later), []error{failed, gone}},
+		{failed, nil, []error{failed}},
+		{closed, slices.Clone(later), []error{closed, later[1], gone, later[3]}},
+		{nil, slices.Clone(later), []error{later[1], gone, later[3]}},
+		{nil, []error{nil}, nil},
+	} {
+		got, want := lastWords(x.why, x.problems), errors.Join(x.want...)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%v and %v: %v, want %v", x.why, x.problems, got, want)
+		}
+	}
+	n, err := Start(t.Context(), Config{Data: t.TempDir(), Keyspaces: []shards.Keyspace{{Name: "default", Shards: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.fail(full)
+	for range 2 {
+		if err := n.Close(); !errors.Is(err, ErrFailed) || err.Error() != failed.Error() {
+			t.Errorf("Close of a node that has failed: %v", err)
+		}
+	}
 }
 
 // A node that stops gives its shards away although one of its actors does not: those who call others wait no longer than for a failover.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -278,7 +279,7 @@ func (n *Node) livesOn(ctx context.Context, l *life) {
 // revive ends a life and begins the next, however long that takes: the port may be taken, and the cluster out of reach. What the
 // copies acknowledged is on disk before: the next life says so.
 func (n *Node) revive(ctx context.Context, l *life) (*life, error) {
-	if err := l.end(); err != nil {
+	if err := errors.Join(l.end()...); err != nil {
 		n.config.Logger.Warn("the end of an epoch was not clean", "err", err)
 	}
 	if n.log != nil {

@@ -43,7 +43,7 @@ type life struct {
 	begun     bool // it was a member
 
 	ending sync.Once
-	ended  error
+	ended  []error
 }
 
 // wire is how a node reaches others.
@@ -80,7 +80,7 @@ func (n *Node) live(ctx context.Context, epoch shards.Epoch, clean, awake bool) 
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	if err := l.begin(ctx, background); err != nil {
-		return l, errors.Join(err, l.end())
+		return l, errors.Join(append([]error{err}, l.end()...)...)
 	}
 	return l, nil
 }
@@ -379,7 +379,7 @@ func (l *life) alive(id shards.NodeID) bool {
 
 // end ends a life: nothing of it runs when it returns. The lease goes first and the port last: from then on others may take this
 // node for dead at once, so it must have stopped to serve before. It may be called again, and concurrently.
-func (l *life) end() error {
+func (l *life) end() []error {
 	l.ending.Do(func() {
 		l.stop()
 		l.running.Wait()
@@ -388,11 +388,11 @@ func (l *life) end() error {
 		}
 		if group := l.group.Load(); group != nil {
 			if err := group.Close(); l.begun { // else it is why the life did not begin, and has been told
-				l.ended = err
+				l.ended = append(l.ended, err)
 			}
 		}
 		if l.transport != nil {
-			l.ended = errors.Join(l.ended, l.transport.Close())
+			l.ended = append(l.ended, l.transport.Close())
 		}
 	})
 	return l.ended

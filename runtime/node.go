@@ -118,7 +118,8 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	})
 	if err := n.start(ctx, background); err != nil {
 		n.fail(err)
-		return nil, errors.Join(err, n.Close())
+		n.stopped.Store(true)
+		return nil, lastWords(err, n.close())
 	}
 	return n, nil
 }
@@ -329,7 +330,7 @@ func (n *Node) fail(cause error) {
 	})
 }
 
-// Done is closed when the node can no longer serve by itself; Err then says why, and Close is still to be called. It is closed as well
+// Done is closed when the node can no longer serve by itself; Err then says why, as does Close, which is still to be called. It is closed as well
 // when Close has ended.
 func (n *Node) Done() <-chan struct{} { return n.done }
 

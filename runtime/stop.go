@@ -3,27 +3,38 @@ package runtime
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/shard"
+	"github.com/troupe-actors/troupe/shards/wal"
 )
 
 // Close stops the node: clients are disconnected, another member takes the lead if this one has it, writes under way end, and
 // snapshots are written so that the next start has no log to replay. Other nodes go on with the copies that they have, and with the
 // actors: the contexts of handlers end, and 200 ms later they are handled elsewhere, also if a handler has not returned by then. After a
-// failure it only lets go of everything. It returns the same error each time it is called, and is safe to call from several
-// goroutines. What is asked of the node from then on, or is under way and can no longer be done, has an error that wraps ErrClosed.
+// failure it only lets go of everything, and its error is that of Err with what else went wrong. It returns the same error each time it is
+// called, and is safe to call from several goroutines. What is asked of the node from then on, or is under way and can no longer be done, has an error that wraps ErrClosed.
 func (n *Node) Close() error {
 	n.closing.Do(func() {
 		n.stopped.Store(true)
-		n.closed = n.close()
+		problems := n.close()
+		n.closed = lastWords(n.Err(), problems)
 		n.failing.Do(func() { close(n.done) })
 	})
 	return n.closed
 }
 
-func (n *Node) close() error {
-	var problems []error
+// lastWords is why a node ends and what went wrong as it did: all that needed its log says why that has failed, and once is enough.
+func lastWords(why error, problems []error) error {
+	if errors.Is(why, wal.ErrFatal) {
+		problems = slices.DeleteFunc(problems, func(err error) bool { return errors.Is(err, wal.ErrFatal) })
+	}
+	return errors.Join(append([]error{why}, problems...)...)
+}
+
+// close stops everything, and returns what went wrong; some are nil.
+func (n *Node) close() (problems []error) {
 	for _, s := range n.servers {
 		problems = append(problems, s.close())
 	}
@@ -49,7 +60,7 @@ func (n *Node) close() error {
 		problems = append(problems, n.system.Stop(h.ref))
 	}
 	if l := n.life.Load(); l != nil { // nil: the first one has ended itself
-		problems = append(problems, l.end())
+		problems = append(problems, l.end()...)
 	}
 	if n.actors != nil { // others lead by now: whoever waits for an actor that hangs is this node alone
 		n.actors.Close()
@@ -62,11 +73,11 @@ func (n *Node) close() error {
 	}
 	problems = append(problems, closeEngine(n.engine))
 	problems = append(problems, n.telling.close())
-	problems = append(problems, n.closeLog())
+	problems = append(problems, n.closeLog()...)
 	if n.system != nil {
 		n.system.Close()
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // leaveLimit is how long a node that stops tries to have another one lead.
@@ -90,14 +101,13 @@ func (n *Node) leave() {
 }
 
 // closeLog writes out what is there and closes the log. A folder whose node has stopped so needs no proof of what it holds.
-func (n *Node) closeLog() error {
+func (n *Node) closeLog() (problems []error) {
 	if n.log == nil {
 		if n.groupWAL == nil {
 			return nil
 		}
-		return n.groupWAL.Close()
+		return []error{n.groupWAL.Close()}
 	}
-	var problems []error
 	if n.committer != nil {
 		if n.Err() == nil {
 			problems = append(problems, n.committer.Barrier(), n.keeper.SaveAll(func(done, all int) {
@@ -110,5 +120,5 @@ func (n *Node) closeLog() error {
 			problems = append(problems, saveIdentity(n.log, n.id))
 		}
 	}
-	return errors.Join(append(problems, n.log.Close())...)
+	return append(problems, n.log.Close())
 }

@@ -99,7 +99,7 @@ func (g *gateway) serve(ctx context.Context, node *runtime.Node, listen string) 
 	case err := <-failed:
 		return err
 	case <-node.Done():
-		return errors.Join(node.Err(), server.Close())
+		return server.Close() // the node's own Close says why it has failed
 	case <-ctx.Done():
 	}
 	draining, done := context.WithTimeout(running, drainTime)

@@ -129,8 +129,7 @@ func run(ctx context.Context, c runtime.Config, l net.Listener) error {
 	select {
 	case err = <-ended: // the listener broke
 	case <-node.Done():
-		err = node.Err()
-		server.Close()
+		err = server.Close() // the node's own Close says why it has failed
 	case <-ctx.Done():
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -136,10 +135,9 @@ func (c *console) serve(ctx context.Context, s *settings.Node) error {
 	}
 	busy()
 	heap.Wait()
-	failed := node.Err()
 	p.say("stopping; Ctrl-C once more ends the node at once")
 	p.restart()
-	if err := ended(failed, node.Close()); err != nil {
+	if err := node.Close(); err != nil {
 		return damaged(node.Name(), err)
 	}
 	p.end("saved")
@@ -278,19 +276,4 @@ func (p *startProgress) end(verb string) {
 		line += fmt.Sprintf(", %s, %s/s", byteText(p.last.Bytes), byteText(rate))
 	}
 	p.say(fmt.Sprintf("%s in %.2f s", line, elapsed.Seconds()))
-}
-
-// ended is how a node ended: why it failed, and what its end has to add. All that needed its log says once more why there is none.
-func ended(failed, closed error) error {
-	if failed == nil || closed == nil {
-		return errors.Join(failed, closed)
-	}
-	cause := strings.TrimPrefix(failed.Error(), runtime.ErrFailed.Error()+": ")
-	all := []error{failed}
-	for line := range strings.SplitSeq(closed.Error(), "\n") {
-		if !strings.HasSuffix(line, cause) {
-			all = append(all, errors.New(line))
-		}
-	}
-	return errors.Join(all...)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/troupe-actors/troupe/runtime"
 )
 
 // running is a node of this process, started by its own command line.
@@ -360,26 +357,5 @@ func TestNodesThatMustNotStart(t *testing.T) {
 	out, errs, code := invoke(t, nil, "", "preflight", "--data", "off", "--resp", r.resp, "--http", "off", "--peer", "off", "--json")
 	if code != exitFailed || !strings.Contains(out, "in use") || !strings.Contains(errs, "would not start") {
 		t.Errorf("preflight on a port in use: exit code %d, %s%s", code, out, errs)
-	}
-}
-
-// A node that failed says why once, and what else went wrong as it ended.
-func TestANodeThatFailedSaysWhyOnce(t *testing.T) {
-	full := errors.New("wal: no space left on device")
-	failed := fmt.Errorf("%w: %w", runtime.ErrFailed, full)
-	for _, x := range []struct {
-		failed, closed error
-		want           string
-	}{
-		{failed, errors.Join(fmt.Errorf("metadata: write the log: %w", full), full, errors.New("a port is gone")), "runtime: the node has failed: wal: no space left on device\na port is gone"},
-		{failed, nil, "runtime: the node has failed: wal: no space left on device"},
-		{nil, full, "wal: no space left on device"},
-	} {
-		if err := ended(x.failed, x.closed); err.Error() != x.want || x.failed != nil && !errors.Is(err, runtime.ErrFailed) {
-			t.Errorf("%v and %v: %q", x.failed, x.closed, err)
-		}
-	}
-	if err := ended(nil, nil); err != nil {
-		t.Error(err)
 	}
 }
