@@ -93,7 +93,8 @@ func (d *draft) version(p *Policy, number uint32) (*PolicyVersion, error) {
 		return nil, refuse(WhyUnknown, "policy %s has no version %d; it has %s", p.Name, number, p.numbers())
 	}
 	if q := d.Quarantined(v.Digest); q != nil {
-		return nil, refuse(WhyUnsafe, "version %d of policy %s (%s) is quarantined: %s; push a mended one, or lift the quarantine", v.Number, p.Name, v.Digest.Short(), q.Reason)
+		return nil, refuse(WhyUnsafe, "version %d of policy %s (%s) is quarantined: %s; push a mended one, or lift the quarantine: troupe policy quarantine %s --version %d --lift",
+			v.Number, p.Name, v.Digest.Short(), q.Reason, p.Name, v.Number)
 	}
 	return v, nil
 }
