@@ -197,7 +197,7 @@ func (c clusterAPI) View(ctx context.Context, node shards.NodeID, copies bool) (
 }
 
 func (c clusterAPI) own(copies bool) admin.View {
-	v := admin.View{ClusterName: c.node.config.ClusterName, Version: c.node.state().Version, Past: c.node.past.began(), Folderless: c.node.withoutFolder()}
+	v := admin.View{ClusterName: c.node.config.ClusterName, Version: c.node.state().Version, Past: c.node.past.began(), Folderless: c.node.withoutFolder(), Clock: time.Now().UnixNano()}
 	v.Leader, v.Term = placing(c).Leader()
 	if g := placing(c).group(); g != nil {
 		digest := g.Status().Digest

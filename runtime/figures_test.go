@@ -85,6 +85,10 @@ func TestClocksAreCompared(t *testing.T) {
 	if err != nil || ahead.Abs() > time.Since(asked) {
 		t.Errorf("a clock is %v ahead of itself, %v", ahead, err)
 	}
+	view, err := clusterAPI{c.nodes[follows]}.View(t.Context(), c.nodes[leads].id.Node, false)
+	if told := time.Unix(0, view.Clock); err != nil || told.Before(asked) || told.After(time.Now()) {
+		t.Errorf("what a check goes by: %v, %v", told, err)
+	}
 	for _, want := range []string{"\ntroupe_cluster_clock_offset_seconds ", "\ntroupe_cluster_heartbeat_rtt_seconds_bucket"} {
 		eventually(t, "a follower's page has"+want, func() bool { return strings.Contains(openMetrics(t, c.nodes[follows]), want) })
 	}

@@ -123,6 +123,8 @@ type View struct {
 	Past    int64         `json:"past"`             // Unix milliseconds from which on it remembers the shard table
 	Copies  []Shard       `json:"copies,omitempty"` // on that member
 
+	Clock int64 `json:"clock,omitempty"` // Unix nanoseconds when it answered; 0: it is of a release that does not tell
+
 	Folderless bool `json:"folderless,omitempty"` // it may hold copies, and keeps them in memory only
 
 	Arriving []Arriving `json:"arriving,omitempty"` // with Copies: those on other members that come in sync with a primary on that one

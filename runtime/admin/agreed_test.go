@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/past"
@@ -25,6 +26,7 @@ type agreed struct {
 	mute     shards.NodeID                                         // does not answer
 	silent   shards.NodeID                                         // does not even say that it will not
 	behind   uint64                                                // how many versions views lag
+	clocks   map[shards.NodeID]time.Duration                       // how far they are ahead, of members that tell the time; the others do not
 	asked    Reroute                                               // the last one
 	news     PolicyNews                                            // about policies
 	audition func(digest cluster.Digest, settings string) Audition // nil: every module does well
@@ -136,6 +138,9 @@ func (a *agreed) View(ctx context.Context, node shards.NodeID, copies bool) (Vie
 	sum := fnv.New64a()
 	sum.Write(a.state.Encode())
 	v := View{Leader: a.evidence.Leader, Term: a.evidence.Term, Version: a.state.Version - a.behind, Applied: 100 + a.state.Version, Digest: sum.Sum64(), Lease: 1000}
+	if ahead, tells := a.clocks[node]; tells {
+		v.Clock = time.Now().Add(ahead).UnixNano()
+	}
 	if book := a.books[node]; book != nil {
 		v.Past = book.Began() / 1e6
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ type ShardCheck struct {
 	Problem string `json:"problem"`
 }
 
-// checkup tries everything: each node must answer, with the same leader and state, and each shard must take a write and give it back.
+// checkup tries everything: each node must answer, with the same leader and state and the time of most voters, and each shard must take a write and give it back.
 // It does both at once: a node that does not answer takes all the time that there is, and says nothing about the shards.
 func (s *Server) checkup(x *exchange, q *query) error {
 	timeout, err := q.timeout(10 * time.Second)
@@ -79,15 +80,16 @@ func (s *Server) checkup(x *exchange, q *query) error {
 // checkNodes asks all members at once, those that are down as well.
 func checkNodes(ctx context.Context, c Cluster, state *cluster.State, evidence *Evidence) []NodeCheck {
 	checks := make([]NodeCheck, len(state.Members))
-	views := make([]View, len(state.Members))
+	answers := make([]reached, len(state.Members))
 	var asked sync.WaitGroup
 	for i := range state.Members {
 		m := &state.Members[i]
 		asked.Go(func() {
 			start := time.Now()
-			view, err := reach(ctx, c, m.ID, state.Version)
+			answer, err := reach(ctx, c, m.ID, state.Version)
+			view := answer.view
 			checks[i] = NodeCheck{Node: m.Name, Version: view.Version, Micros: time.Since(start).Microseconds()}
-			views[i] = view
+			answers[i] = answer
 			if view.Leader != "" {
 				checks[i].Leader = state.NodeName(view.Leader)
 			}
@@ -96,8 +98,10 @@ func checkNodes(ctx context.Context, c Cluster, state *cluster.State, evidence *
 	}
 	asked.Wait()
 	digests := map[uint64]uint64{} // by entry: who has carried out the same entries must have the same state
+	clocks := wrongClocks(state, answers)
 	for i := range checks {
-		n, view := &checks[i], &views[i]
+		n, view := &checks[i], &answers[i].view
+		n.Problem = cmp.Or(n.Problem, clocks[i])
 		if first, seen := digests[view.Applied]; seen && view.Digest != 0 && first != view.Digest {
 			n.Problem = fmt.Sprintf("its state at entry %d is not that of the others (digest %x, not %x): stop it and start it with an empty data folder", view.Applied, view.Digest, first)
 		} else if view.Digest != 0 {
@@ -113,18 +117,20 @@ func checkNodes(ctx context.Context, c Cluster, state *cluster.State, evidence *
 const catchUpPause = 20 * time.Millisecond
 
 // reach asks a member until it has the state at version, or ctx ends.
-func reach(ctx context.Context, c Cluster, node shards.NodeID, version uint64) (View, error) {
+func reach(ctx context.Context, c Cluster, node shards.NodeID, version uint64) (reached, error) {
 	again := time.NewTicker(catchUpPause)
 	defer again.Stop()
 	for {
+		asked := time.Now()
 		view, err := c.View(ctx, node, false)
+		answer := timed(view, asked)
 		if err != nil || view.Version >= version {
-			return view, err
+			return answer, err
 		}
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return view, nil
+			return answer, nil
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/shards"
@@ -52,6 +53,38 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	m.cluster.evidence.Leader = ""
 	if a := check(); a.OK || !strings.Contains(a.Nodes[0].Problem, "no leader") {
 		t.Errorf("no leader: %+v", a)
+	}
+}
+
+// A check names the node whose clock is far from the middle one of the voters', how far, and on which side; one that does not tell the time is no
+// worse for it, and with too few that do nobody knows.
+func TestCheckFindsWrongClocks(t *testing.T) {
+	const most = time.Hour
+	for _, x := range []struct {
+		voters []uint64
+		ahead  []time.Duration // -most: it does not tell
+		want   map[int]string
+	}{
+		{[]uint64{1, 2, 3}, []time.Duration{0, 0, 90 * time.Minute}, map[int]string{2: "its clock is 1h30m0s ahead of the voters': set it right"}},
+		{[]uint64{1, 2, 3}, []time.Duration{-20 * time.Second, 0, 0}, map[int]string{0: "its clock is 20s behind the voters'"}},
+		{[]uint64{1, 2, 3}, []time.Duration{400 * time.Millisecond, 0, -400 * time.Millisecond}, nil},
+		{[]uint64{1, 2, 3}, []time.Duration{0, -most, time.Minute}, map[int]string{2: "its clock is 1m0s ahead"}},
+		{[]uint64{1, 2, 3}, []time.Duration{0, -most, -most}, nil},
+		{[]uint64{1, 2}, []time.Duration{0, time.Minute, 0}, map[int]string{1: "its clock is 1m0s ahead"}},
+		{[]uint64{3}, []time.Duration{time.Minute, time.Minute, 0}, map[int]string{0: "its clock is 1m0s ahead", 1: "its clock is 1m0s ahead"}},
+	} {
+		a := newAgreed(t)
+		a.state.Voters, a.clocks = x.voters, map[shards.NodeID]time.Duration{}
+		for i, ahead := range x.ahead {
+			if ahead != -most {
+				a.clocks[nodeID(i+1)] = ahead
+			}
+		}
+		for i, c := range checkNodes(t.Context(), a, a.state, &a.evidence) {
+			if want := x.want[i]; c.OK != (want == "") || !strings.HasPrefix(c.Problem, want) || want == "" && c.Problem != "" {
+				t.Errorf("%v ahead, %v vote: %+v, want %q", x.ahead, x.voters, c, want)
+			}
+		}
 	}
 }
 

@@ -238,7 +238,7 @@ func checkCommand(c *console) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "check", Short: "try every node and every shard", Args: cobra.NoArgs, Example: "  troupe check\n  troupe check --json",
-		Long: `Asks each node whether it agrees with the others about leader and cluster state, and writes, reads and deletes a key in each
+		Long: `Asks each node whether it agrees with the others about leader, cluster state and time (to a second), and writes, reads and deletes a key in each
 shard. Exit code 4 says that something is wrong, and what.`,
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long it may take")
