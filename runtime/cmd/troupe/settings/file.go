@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/troupe-actors/troupe/runtime/cmd/troupe/misread"
 )
 
 // ErrFile is wrapped by every error about a configuration file.
@@ -67,7 +69,11 @@ func onlyDocument(name string, content []byte) (document yaml.Node, err error) {
 	var more yaml.Node
 	for _, d := range []*yaml.Node{&document, &more} {
 		if err := documents.Decode(d); err != nil && err != io.EOF {
-			return document, fmt.Errorf("%w %s: %w", ErrFile, name, err)
+			line, reason := misread.Of(err.Error(), content)
+			if line == 0 {
+				return document, fmt.Errorf("%w %s: %s", ErrFile, name, reason)
+			}
+			return document, &fileError{name, line, reason}
 		}
 	}
 	if len(more.Content) > 0 && more.Content[0].Tag != "!!null" {
