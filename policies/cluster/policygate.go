@@ -133,7 +133,18 @@ func ForcedNote(reason, closed string) string {
 
 // TakenBack says whether the last change of the policy was the cluster's own, and the note says why: it was rolled back, or quarantined.
 // Whatever an operator does ends that.
-func (p *Policy) TakenBack() bool { return p.Note != "" && !strings.HasPrefix(p.Note, forcedNote) }
+func (p *Policy) TakenBack() bool {
+	return p.Note != "" && !strings.HasPrefix(p.Note, forcedNote) && !p.RolledBack()
+}
+
+// handNote begins the note of a policy that an operator has rolled back.
+const handNote = "rolled back by hand, from "
+
+// HandNote is the note of a rollback that an operator asks for, with what it leaves.
+func HandNote(was PolicyUse) string { return ShortReason(handNote + was.describe()) }
+
+// RolledBack says whether the last change of the policy was an operator's rollback: another one goes forth again.
+func (p *Policy) RolledBack() bool { return strings.HasPrefix(p.Note, handNote) }
 
 // quarantineNote begins the note of a policy of which a version was quarantined, with its number.
 const quarantineNote = "version %d was quarantined: "

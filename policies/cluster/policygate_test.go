@@ -44,9 +44,9 @@ func TestParsePolicyGate(t *testing.T) {
 	if _, required := s.PolicyGate(); required {
 		t.Error("a gate is required, and nothing was set")
 	}
-	for note, taken := range map[string]bool{"": false, "version 2 was quarantined: x": true, ForcedNote("haste", "0 of 2"): false} {
-		if p := (&Policy{Note: note}); p.TakenBack() != taken {
-			t.Errorf("note %q: taken back %v", note, !taken)
+	for note, taken := range map[string]bool{"": false, "version 2 was quarantined: x": true, ForcedNote("haste", "0 of 2"): false, HandNote(PolicyUse{Version: 2}): false} {
+		if p := (&Policy{Note: note}); p.TakenBack() != taken || p.RolledBack() != strings.HasPrefix(note, "rolled back by hand, from version 2") {
+			t.Errorf("note %q: taken back %v, rolled back %v", note, p.TakenBack(), p.RolledBack())
 		}
 	}
 }

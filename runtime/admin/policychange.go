@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -196,7 +197,11 @@ func retirePolicy(how cluster.Retreat) handler {
 		if err := canRollBack(p); err != nil {
 			return err
 		}
-		return s.propose(x, c, state.RetireCommand(command), forth(p)...) // and not what came since: that somebody has activated who knew of what is to be left
+		back := state.RetireCommand(command)             // and not what came since: that somebody has activated who knew of what is to be left
+		if back.Retire.Leave != nil && !p.RolledBack() { // else it goes forth; and members of older releases take every note for the cluster's own
+			back.Retire.Note = cluster.HandNote(p.Active)
+		}
+		return s.propose(x, c, back, forth(p)...)
 	}
 }
 
@@ -210,6 +215,9 @@ func forth(p *cluster.Policy) (warnings []string) {
 	case was.Version != 0 && other.Version > was.Version:
 		return []string{fmt.Sprintf("version %d of policy %s was in force, and version %d before it: the rollback has gone forth again. If somebody has just gone back to version %d, put it in force again: troupe policy activate %s --version %d",
 			was.Version, p.Name, other.Version, was.Version, p.Name, was.Version)}
+	case was.Version != 0 && other.Version == was.Version && p.RolledBack():
+		return []string{fmt.Sprintf("policy %s was %s, and no other change came since: the rollback has gone forth again. If somebody has just gone back to version %d with %s, put that in force again: troupe policy rollback %s",
+			p.Name, p.Note, was.Version, cmp.Or(settingsList(settingsIn(was.Settings)), "all settings at their defaults"), p.Name)}
 	}
 	return nil
 }

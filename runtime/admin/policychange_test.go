@@ -298,4 +298,13 @@ func TestRollbackThatGoesForthSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	rollback(2, "no version of policy spare was in force")
+	for _, nodes := range []string{"n2", "n3"} { // other settings of one version have no order: the note tells
+		if _, err := client.ActivatePolicy(ctx, "spare", Activation{Settings: map[string]*string{"nodes": &nodes}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		rollback(2, "")
+		rollback(2, `policy spare was rolled back by hand, from version 2 with {"nodes":"n3"}, and no other change came since: the rollback has gone forth again. If somebody has just gone back to version 2 with nodes=n2, `)
+	}
 }

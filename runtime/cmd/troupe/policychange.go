@@ -294,7 +294,7 @@ func policyDeactivateCommand(c *console) *cobra.Command {
 
 func policyRollbackCommand(c *console) *cobra.Command {
 	return policyRetreat(c, "rollback", "go back to the version and settings that were in force before",
-		"Goes back to the version and settings that were in force before, or to none if none was. Another rollback goes forth again,\nand says so where that is to a later version or from none: somebody else may have gone back just now. It waits for no node to be ready. What the cluster took back by itself, or somebody quarantined, is a rollback already: another one is\nrefused, and says what to do.")
+		"Goes back to the version and settings that were in force before, or to none if none was. Another rollback goes forth again,\nand says so: somebody else may have gone back just now. It waits for no node to be ready. What the cluster took back by itself,\nor somebody quarantined, is a rollback already: another one is refused, and says what to do.")
 }
 
 func policyResetCommand(c *console) *cobra.Command {
