@@ -121,11 +121,12 @@ func TestClusterVerbs(t *testing.T) {
 		{"drain n2 --no-wait", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 7}}}}, 0, "drain of n2 has begun: 7 copies to go; ", ""},
 		{"drain n2 --no-wait", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2"}}}}, 0, "n2 is drained\n", "POST /_nodes/n2/drain"},
 		{"drain n2 --timeout 1ms", map[string][]any{
-			"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 1}}}, "GET /_cluster/state": {admin.State{Shards: []admin.Row{{Shard: "a/3", Copies: []admin.RowCopy{{Node: "n2"}}}}}},
+			"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 1}}}, "GET /_cluster/state": {admin.State{Shards: []admin.Row{
+				{Shard: "a/2", Copies: []admin.RowCopy{{Copy: "c1", Node: "n2"}, {Copy: "c2", Node: "n1", Source: "c1"}}}, {Shard: "a/3", Copies: []admin.RowCopy{{Copy: "c3", Node: "n2"}}}}}},
 			"GET /_cluster/allocation/explain": {admin.ExplainAnswer{Nodes: []admin.ExplainedNode{{Node: "n1", Verdicts: []admin.Verdict{{Question: "allocate", Decision: "no", Reason: "it holds c7"}}}}}},
 		}, 4, "1 copy left on n2 after 1ms; of shard a/3 no other copy is begun (troupe explain a/3 says more):\n  n1: it holds c7\nthe draining goes on", ""},
 		{"drain n2 --timeout 1ms", map[string][]any{
-			"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 1}}}, "GET /_cluster/state": {admin.State{Shards: []admin.Row{{Shard: "a/3", Copies: []admin.RowCopy{{Node: "n2"}}}}}},
+			"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{{Name: "n2", Copies: 1}}}, "GET /_cluster/state": {admin.State{Shards: []admin.Row{{Shard: "a/3", Copies: []admin.RowCopy{{Copy: "c3", Node: "n2"}}}}}},
 			"GET /_cluster/allocation/explain": {admin.ExplainAnswer{Shard: admin.Row{Copies: []admin.RowCopy{{Node: "n1"}, {Node: "n2", Down: true}}}, Nodes: []admin.ExplainedNode{{Node: "n1", Verdicts: []admin.Verdict{{Question: "allocate", Decision: "no", Reason: "it holds c7"}}}}}},
 		}, 4, "1 copy left on n2 after 1ms; it is down, and its copies are waited for before they are replaced (cluster.routing.allocation.node_left.delayed_timeout): if it does not come back, troupe forget n2 has them built elsewhere at once\nthe draining", ""},
 		{"drain n2 --timeout 0s", map[string][]any{"POST /_nodes/n2/drain": {done}, "GET /_nodes": {[]admin.Node{}, []admin.Node{{Name: "n2", Copies: 2}}, []admin.Node{{Name: "n2"}}}}, 4, "2 copies left on n2 after 0s\nthe draining goes on", ""},

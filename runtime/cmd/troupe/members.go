@@ -244,8 +244,9 @@ func (r *remote) whyStuck(ctx context.Context, client *admin.Client, name string
 		return "" // it is only advice
 	}
 	for _, row := range state.Shards {
-		if !slices.ContainsFunc(row.Copies, func(c admin.RowCopy) bool { return c.Node == name }) {
-			continue
+		at := slices.IndexFunc(row.Copies, func(c admin.RowCopy) bool { return c.Node == name })
+		if at < 0 || slices.ContainsFunc(row.Copies, func(c admin.RowCopy) bool { return c.Source == row.Copies[at].Copy }) {
+			continue // it is on its way, or has just gone
 		}
 		keyspace, index, err := shardName(row.Shard)
 		if err != nil {
