@@ -33,7 +33,7 @@ func EffectOf(in allocator.Input, plan *allocator.Plan) Effect {
 		e.Bytes += j.left
 		j.left = 0
 	}
-	w.finish()
+	_, _ = w.finish() // nobody ends it
 	for d, b := range w.balances() {
 		if b.Mean > 0 {
 			e.Balance[dimensionNames[d]] = round(b.ratio())

@@ -25,7 +25,7 @@ type Config struct {
 	// Planned is told of each plan; see World.
 	Planned func(in allocator.Input, p *allocator.Plan) error
 
-	// Over is asked before each plan; see World. What was played before an error of its is in the Outcome.
+	// Over is asked again and again; see World. What was played before an error of its is in the Outcome.
 	Over func() error
 }
 

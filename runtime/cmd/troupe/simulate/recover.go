@@ -113,9 +113,12 @@ func (w *World) advance(to int64) {
 	w.ticks = to
 }
 
-// finish reports what has come in sync, and hands over where that is asked for and possible. It says whether anything changed.
-func (w *World) finish() bool {
-	before := w.State.Version
+// breath is after how many changes of its own a world asks whether it is over: each makes a table of all shards.
+const breath = 256
+
+// finish reports what has come in sync, and hands over where that is asked for and possible. It says whether anything changed. An error is Over's.
+func (w *World) finish() (changed bool, err error) {
+	before, asked := w.State.Version, w.State.Version
 	for i := range w.State.Shards {
 		r := &w.State.Shards[i]
 		p := r.PrimaryCopy()
@@ -135,8 +138,14 @@ func (w *World) finish() bool {
 			}
 		}
 		w.handOver(i)
+		if w.State.Version >= asked+breath {
+			asked = w.State.Version
+			if err := w.over(); err != nil {
+				return true, err
+			}
+		}
 	}
-	return w.State.Version != before
+	return w.State.Version != before, nil
 }
 
 func (w *World) handOver(i int) {

@@ -109,7 +109,11 @@ func (w *World) Run(title string, length time.Duration, events []Event) (*Result
 			break
 		}
 		w.advance(w.soonest(began, end, looked, events))
-		if w.finish() {
+		changed, err := w.finish()
+		if err != nil {
+			return nil, err
+		}
+		if changed {
 			w.forget()
 		}
 	}

@@ -242,6 +242,36 @@ func TestPlayIsOver(t *testing.T) {
 	}
 }
 
+// A run of many shards ends between two of them as well, and not only before the next plan.
+func TestPlayIsOverBetweenShards(t *testing.T) {
+	stopped := errors.New("stopped")
+	for calls := 1; calls < 10; calls++ {
+		left := calls
+		over := func() error {
+			if left--; left <= 0 {
+				return stopped
+			}
+			return nil
+		}
+		o, err := Play("x.txt", []byte("nodes 3 disk=1tb\nkeyspace orders shards=1000 replicas=0\neval 1m\n"), Config{Over: over})
+		if !errors.Is(err, stopped) {
+			t.Fatalf("asked %d times: %v", calls, err)
+		}
+		begun, served := 0, 0
+		for i := range o.World.State.Shards {
+			if p := o.World.State.Shards[i].PrimaryCopy(); p != nil && p.Fresh {
+				begun++
+			} else if p != nil {
+				served++
+			}
+		}
+		if begun > 0 && served > 0 {
+			return
+		}
+	}
+	t.Error("it is never asked while shards begin to be served")
+}
+
 // Bytes take the time that the narrower end gives them: 10 GiB to one node at 100 MiB a second are 102.4 s.
 func TestRecoveryTakesItsTime(t *testing.T) {
 	o, err := Play("x.txt", []byte("nodes 2 disk=1tb bandwidth=1gb\nkeyspace orders shards=1 replicas=1 data=10gb\neval 1m\nadd nodes 1 disk=1tb bandwidth=100mb\ndrain n2\neval 10m\nassert bytes == 10gb\nassert copies.n3 == 1\n"), Config{})

@@ -31,7 +31,8 @@ type World struct {
 	// Planned is told of each plan, with what it was made from, before it is carried out. nil: nobody wants to know.
 	Planned func(in allocator.Input, p *allocator.Plan) error
 
-	// Over is asked before each plan: an error ends the run with it. nil: a run ends by itself.
+	// Over is asked before each plan, and now and then while what many shards wait for is done: an error ends the run with it. nil: a run ends
+	// by itself.
 	Over func() error
 
 	evidence []liveness.Status // sorted by node
@@ -240,13 +241,19 @@ func (w *World) Input() allocator.Input {
 		Now: w.epoch.Add(w.after(w.ticks)), Loads: w.loads(), Setbacks: slices.Clone(w.setbacks)}
 }
 
+// over is why the run ends early; nil if it does not.
+func (w *World) over() error {
+	if w.Over == nil {
+		return nil
+	}
+	return w.Over()
+}
+
 // look plans and commits until a plan asks for nothing at once.
 func (w *World) look() (*allocator.Plan, error) {
 	for range 1000 {
-		if w.Over != nil {
-			if err := w.Over(); err != nil {
-				return nil, err
-			}
+		if err := w.over(); err != nil {
+			return nil, err
 		}
 		in := w.Input()
 		p := allocator.Make(in)
