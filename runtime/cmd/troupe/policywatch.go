@@ -85,9 +85,10 @@ type watcher struct {
 	into   string
 	own    []fs.FileInfo // what this command itself prints to: it changes with each line
 	seen   folderLook
-	output map[string]bool // files that builds write: their changes are none
-	once   map[string]bool // files that changed while a build ran: it wrote them, or somebody was quicker than it
+	output map[string]bool // files that builds write: while one runs their changes are none
+	once   map[string]bool // files that changed while the last build ran: it wrote them, or somebody was quicker than it
 	again  bool            // so that another build has to show
+	missed bool            // the last module that was built, by the cluster: no node could take it
 	pushed []int           // versions, of this watching
 }
 
@@ -140,19 +141,24 @@ func (w *watcher) say(format string, args ...any) {
 	fmt.Fprintf(w.r.c.out, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
 
+// tell says what has gone wrong, unless it is that the watching ends.
+func (w *watcher) tell(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		w.say("%v", err)
+	}
+}
+
 // run goes round until ctx ends.
 func (w *watcher) run(ctx context.Context) error {
 	for {
 		err := w.turn(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if w.o.once {
 			return err
 		}
-		if err != nil {
-			w.say("%v", err)
+		if ctx.Err() != nil {
+			return nil
 		}
+		w.tell(ctx, err)
 		if w.again {
 			continue
 		}
@@ -172,9 +178,14 @@ func (w *watcher) turn(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
+	w.missed = false
 	command := exec.CommandContext(ctx, w.build[0], w.build[1:]...)
 	command.Dir = w.dir
+	endTogether(command)
 	text, err := command.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	after, failed := look(w.dir, w.own...)
 	if failed != nil {
 		return failed
@@ -193,18 +204,19 @@ func (w *watcher) turn(ctx context.Context) error {
 	return w.swap(ctx)
 }
 
-// learn finds out what a build writes: files that are new after it, and those that it has changed twice. What has changed once may
+// learn finds out what builds write: files that are new after one, and those that two in a row have changed. What one has changed may
 // have been edited meanwhile, and is built again.
 func (w *watcher) learn(before, after folderLook) {
-	w.seen, w.again = after, false
+	once := map[string]bool{}
 	for _, name := range before.changed(after) {
 		if _, there := before[name]; !there || w.once[name] {
 			w.output[name] = true
 		}
 		if !w.output[name] {
-			w.once[name], w.again = true, true
+			once[name] = true
 		}
 	}
+	w.seen, w.once, w.again = after, once, len(once) > 0
 }
 
 // test asks what the fixtures of the folder ask.
@@ -237,6 +249,7 @@ func (w *watcher) test(ctx context.Context) error {
 
 // swap brings the module into the cluster and puts it in force, or into the shadow.
 func (w *watcher) swap(ctx context.Context) error {
+	w.missed = false
 	code, module, err := readModule(ctx, filepath.Join(w.dir, w.o.module))
 	if err != nil {
 		return err
@@ -246,7 +259,8 @@ func (w *watcher) swap(ctx context.Context) error {
 		return err
 	}
 	name := module.Manifest.Name
-	return w.r.with(ctx, func(ctx context.Context, client *admin.Client) error {
+	return w.r.with(ctx, func(ctx context.Context, client *admin.Client) (err error) {
+		defer func() { w.missed = temporary(err) }()
 		if err := w.r.push(ctx, client, code, name, nil); err != nil {
 			return err
 		}
@@ -297,26 +311,43 @@ func (w *watcher) tidy(ctx context.Context, client *admin.Client, name string) e
 	return nil
 }
 
-// lookPause is between two looks at the files.
-const lookPause = 100 * time.Millisecond
+// lookPause is between two looks at the files, missedPause between two tries to reach a cluster that was away.
+const (
+	lookPause   = 100 * time.Millisecond
+	missedPause = time.Second
+)
 
-// wait returns when a file has changed that no build writes, and then all have been left alone for a while.
+// wait returns when a file has changed, and then all have been left alone for a while. What the cluster has missed is swapped in meanwhile.
 func (w *watcher) wait(ctx context.Context) error {
 	ticker := time.NewTicker(lookPause)
 	defer ticker.Stop()
+	var again <-chan time.Time
+	if w.missed {
+		w.say("it is swapped in as soon as a node answers")
+		again = time.Tick(missedPause)
+	}
 	var since time.Time // of the last change; zero: none yet
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-again:
+			if err := w.swap(ctx); !w.missed {
+				again = nil
+				w.tell(ctx, err)
+			}
+			continue
 		case <-ticker.C:
 		}
 		now, err := look(w.dir, w.own...)
 		if err != nil {
 			return err
 		}
-		changed := slices.DeleteFunc(w.seen.changed(now), func(name string) bool { return w.output[name] })
+		changed := w.seen.changed(now)
 		w.seen = now
+		for _, name := range changed {
+			delete(w.output, name) // no build runs: somebody was quicker than two of them
+		}
 		switch {
 		case len(changed) > 0:
 			since = time.Now()

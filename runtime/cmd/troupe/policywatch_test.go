@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,6 +151,15 @@ func TestWatchLearnsOutputs(t *testing.T) {
 	if got := w.seen.changed(folderLook{"a.c": at(4), "lock": at(4), "b.c": at(4)}); !slices.Equal(got, []string{"a.c", "a.o", "b.c", "lock"}) {
 		t.Errorf("changed: %v", got)
 	}
+	for i, saved := range []bool{true, false, true} { // while the build ran; two that are not in a row are two edits
+		now := folderLook{"a.c": at(int64(i))}
+		if saved {
+			now["a.c"] = at(int64(i + 1))
+		}
+		if w.learn(folderLook{"a.c": at(int64(i))}, now); w.again != saved || w.output["a.c"] {
+			t.Errorf("after build %d, during which a.c was saved (%v): %+v", i, saved, w)
+		}
+	}
 }
 
 // complaints is standard error without the news of a node that takes long to compile.
@@ -246,5 +257,51 @@ func TestWatchPassesOverItsOwnOutput(t *testing.T) {
 		t.Error(err)
 	} else if len(w.own) != 2 {
 		t.Errorf("the watcher knows %d files of its own", len(w.own))
+	}
+}
+
+// What was taken for the output of builds, and changes while none runs, is a source that somebody was quick with.
+func TestWatchTakesBackAnOutput(t *testing.T) {
+	dir := t.TempDir()
+	rule := write(t, dir, "rule.c", "int x;")
+	seen, err := look(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{r: &remote{c: &console{out: io.Discard}}, o: &watchFlags{debounce: time.Millisecond}, dir: dir, seen: seen, output: map[string]bool{rule: true}}
+	write(t, dir, "rule.c", "int x, y;")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.wait(ctx); err != nil || ctx.Err() != nil || w.output[rule] {
+		t.Errorf("%v, %v; outputs %v", err, ctx.Err(), w.output)
+	}
+}
+
+// A cluster that is away when something was built has it swapped in when it is back, without another change.
+func TestPolicyWatchAwaitsTheCluster(t *testing.T) {
+	dir := project(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := &outLines{more: make(chan struct{}, 1)}
+	c := &console{in: strings.NewReader(""), out: out, err: out, env: func(string) (string, bool) { return "", false }}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() { ended <- run(ctx, c, []string{"policy", "watch", dir, "--addr", addr}) }()
+	out.await(t, "it is swapped in as soon as a node answers", 1)
+	n, err := runtime.Start(t.Context(), runtime.Config{HTTP: addr, Keyspaces: []shards.Keyspace{{Name: "default", Shards: 2, Durability: shards.DurabilityMemory}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	out.await(t, "policy draining is in force", 1)
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("it ended with %d", code)
 	}
 }
