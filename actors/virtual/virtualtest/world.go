@@ -5,6 +5,19 @@
 //	Host(0)   Host(1)   Host(2)      calls go to the one that leads
 //	    \        |        /
 //	     World: one map of keys      Lead(1): the others can neither read nor commit any more
+//
+// A test of a kind begins like this:
+//
+//	func TestCountsOn(t *testing.T) {
+//		synctest.Test(t, func(t *testing.T) {
+//			w := virtualtest.New(t, 2, func() []*virtual.Kind { return []*virtual.Kind{counters()} })
+//			page := virtual.ID{Kind: "counter", Name: "page-7"}
+//			before, err := virtual.Call[int, int](t.Context(), w.Host(0), page, "add", 1)
+//			w.Lead(1)            // a failover
+//			w.Pass(time.Hour)    // and what was to come in this time
+//			after, err := virtual.Call[int, int](t.Context(), w.Host(0), page, "add", 1)
+//		})
+//	}
 package virtualtest
 
 import (
@@ -55,8 +68,8 @@ const (
 	Late          // nobody learns what becomes of it: it happens when World.Land says so, and until then others are refused
 )
 
-// New begins a world whose nodes know the kinds; they are made anew for each node, as processes do. Node 0 leads. It ends with the
-// test.
+// New begins a world whose nodes know the kinds; they are made anew for each node, as processes do: in their order, so that one may have
+// another release of them than the next. Node 0 leads. It ends with the test.
 func New(t *testing.T, nodes int, kinds func() []*virtual.Kind) *World {
 	t.Helper()
 	w := &World{keys: map[string]item{}, changed: make(chan struct{}), fault: func(int) Fault { return Fine }}
