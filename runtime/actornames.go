@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/admin"
@@ -101,4 +102,34 @@ func (n *Node) names(ctx context.Context, q namesAsked) (list admin.ActorNames, 
 		}
 	}
 	return list, nil
+}
+
+// keyspaceOfKind asks the other nodes in which keyspace the actors of a kind live; empty: none that answers knows it. The first that does ends it.
+func (n *Node) keyspaceOfKind(ctx context.Context, kind string) (keyspace string) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	found := make(chan string, 1)
+	var asking sync.WaitGroup
+	for _, m := range n.state().Members {
+		if m.Down || m.ID == n.id.Node {
+			continue
+		}
+		asking.Go(func() {
+			told := ""
+			if err := n.ask(ctx, m.ID, inquiry{Kind: kind}, &told); err != nil || told == "" {
+				return // a node of an earlier release is not asked that, and knows it as little as one that does not answer
+			}
+			select {
+			case found <- told:
+				cancel()
+			default:
+			}
+		})
+	}
+	asking.Wait()
+	select {
+	case keyspace = <-found:
+	default:
+	}
+	return keyspace
 }

@@ -148,3 +148,32 @@ func TestAnActorOfAnUnknownKindIsNotFound(t *testing.T) {
 		}
 	}
 }
+
+// A node that runs no actors of a kind reaches them wherever they live: in a keyspace that only other nodes can name.
+func TestCallsOfAKindThatIsElsewhere(t *testing.T) {
+	c := newTroop(t, false, volatileSpace("default", 1), volatileSpace("actors", 1))
+	bank := func(n *Node) {
+		if err := n.Register(t.Context(), accounts(virtual.InKeyspace("bank"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bank(c.nodes[0])
+	bank(c.nodes[1])
+	caller, served := c.nodes[2], 0
+	for i := range 40 { // those that live on the caller, which knows no such kind, are refused by name
+		got, err := virtual.Call[deposit, int](t.Context(), caller.Actors(), anAccount(fmt.Sprint(i)), "deposit", deposit{Amount: 5})
+		if virtual.CodeOf(err) == virtual.CodeNoKind && strings.Contains(err.Error(), "not registered on node n3") {
+			continue
+		}
+		if served++; err != nil || got != 5 {
+			t.Fatalf("account %d: %d, %v", i, got, err)
+		}
+		eventually(t, fmt.Sprintf("account %d is inspected through a node that does not know its kind", i), func() bool {
+			inside, err := actorsAPI{caller}.Inspect(t.Context(), admin.ActorName{Kind: "account", Name: fmt.Sprint(i)})
+			return err == nil && inside.State != nil && strings.HasPrefix(inside.Shard, "bank/")
+		})
+	}
+	if served == 0 {
+		t.Error("all of them live on the node that does not know their kind")
+	}
+}

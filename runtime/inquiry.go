@@ -24,6 +24,7 @@ type inquiry struct {
 	Actors   bool               `json:"actors,omitempty"`
 	Inspect  string             `json:"inspect,omitempty"` // an actor
 	Names    *namesAsked        `json:"names,omitempty"`
+	Kind     string             `json:"kind,omitempty"` // of actors: in which keyspace they live, as far as it is known there
 	Aside    *virtual.AsidePage `json:"aside,omitempty"`
 	Mend     *mending           `json:"mend,omitempty"`
 	Past     *admin.Span        `json:"past,omitempty"`
@@ -108,6 +109,8 @@ func (n *Node) answer(ctx context.Context, from shards.NodeID, body []byte) ([]b
 			return nil, err
 		}
 		return json.Marshal(inside)
+	case q.Kind != "":
+		return json.Marshal(n.actors.Keyspace(q.Kind))
 	case q.Names != nil:
 		return json.Marshal(n.namesHere(ctx, q.Names))
 	case q.Aside != nil:

@@ -96,7 +96,7 @@ const actorShards = 64
 func (n *Node) newActors() (*virtual.Host, error) {
 	return virtual.NewHost(virtual.Config{
 		Self: n.id.Node, Name: n.config.Name, Client: rand.Uint64()>>1 + 1, Storage: actorStorage{n}, Patience: n.config.Patience, Memory: n.config.ActorMemory, Log: n.config.Logger, Messages: n.telling.messages, Figures: n.telling.figures,
-		Coming: func(kind string) bool { return n.state().Kind(kind) != nil },
+		Coming: func(kind string) bool { return n.state().Kind(kind) != nil }, KeyspaceOf: n.keyspaceOfKind,
 		Call: func(ctx context.Context, to shards.NodeID, body []byte) ([]byte, error) {
 			began := time.Now()
 			answer, err := remote{n}.Call(ctx, to, transport.KindActor, body)

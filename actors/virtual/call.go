@@ -308,7 +308,7 @@ func (h *Host) try(ctx context.Context, m *message) ([]byte, error) {
 	if h.kind(m.To.Kind) == nil && h.c.Coming(m.To.Kind) {
 		return nil, h.errComing(m.To.Kind)
 	}
-	shard, node, err := h.c.Storage.Locate(h.keyspaceOf(m.To.Kind), m.To.key("s", ""))
+	shard, node, err := h.c.Storage.Locate(h.findKeyspace(ctx, m.To.Kind), m.To.key("s", ""))
 	switch {
 	case err != nil && h.kind(m.To.Kind) == nil && kindOf(err) == shards.KindInvalid: // nobody has made a keyspace for actors
 		return nil, failed(m.To, m.Method, CodeNoKind, fmt.Sprintf("kind %s is not registered on node %s, and perhaps on none: %v", m.To.Kind, h.c.Name, err))

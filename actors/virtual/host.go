@@ -32,7 +32,10 @@ type Config struct {
 	Memory int64
 	// Coming says that a kind which is not registered here is about to be: messages wait for it instead of being refused. nil: none is.
 	Coming func(kind string) bool
-	Log    *slog.Logger // default: none
+	// KeyspaceOf asks the other nodes in which keyspace the actors of a kind live that is not registered here; empty: none that answers knows
+	// it. It takes no longer than a caller may wait for it. nil: nobody is asked, and such a kind is taken to live in "actors".
+	KeyspaceOf func(ctx context.Context, kind string) string
+	Log        *slog.Logger // default: none
 	// Messages makes the spans of messages. Default: none.
 	Messages *tracing.Messages
 	// Figures counts messages by kind. Default: nobody wants to know.
@@ -50,6 +53,7 @@ type Host struct {
 	chores chores
 
 	markers markers
+	places  places
 	vigil   vigil
 	unsure  unsure
 
@@ -89,7 +93,7 @@ func NewHost(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{c: c, kinds: map[string]*Kind{}, jobs: make(chan job), full: make(chan struct{}, 1), ended: make(chan struct{})}
+	h := &Host{c: c, kinds: map[string]*Kind{}, places: places{kinds: map[string]*place{}}, jobs: make(chan job), full: make(chan struct{}, 1), ended: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.chores.start()
 	h.vigil.posts, h.unsure.writes = map[shards.ShardID]*post{}, map[ID]pending{}

@@ -47,20 +47,13 @@ type InspectedSend struct {
 // MaxInspected bounds the lists of an Inspection.
 const MaxInspected = 1000
 
-// Where says which shard an actor belongs to, and which node leads that as far as this one knows; none if the node is empty.
+// Where says which shard an actor belongs to, and which node leads that as far as this one knows; none if the node is empty. For a kind that is
+// not registered here it may ask other nodes (Config.KeyspaceOf).
 func (h *Host) Where(id ID) (shards.ShardID, shards.NodeID, error) {
 	if err := id.validate(); err != nil {
 		return 0, "", &shards.Error{Kind: shards.KindInvalid, Err: err}
 	}
-	return h.c.Storage.Locate(h.keyspaceOf(id.Kind), id.key("s", ""))
-}
-
-// keyspaceOf is where the actors of a kind live. Of one that is not known here it is taken to be the default.
-func (h *Host) keyspaceOf(kind string) string {
-	if k := h.kind(kind); k != nil {
-		return k.keyspace
-	}
-	return defaultKeyspace
+	return h.c.Storage.Locate(h.findKeyspace(h.ctx, id.Kind), id.key("s", ""))
 }
 
 // Inspect reads what an actor keeps that lives on this node, and changes nothing. It does not wait its turn: it may see data from before
