@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/troupe-actors/troupe/actors/guest"
 	"github.com/troupe-actors/troupe/actors/virtual"
+	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
@@ -97,6 +100,35 @@ func (a actorsAPI) List(ctx context.Context) admin.ActorList {
 			list.Nodes[i].Error = errs[i].Error()
 		}
 		list.Aside, list.MoreAside = append(list.Aside, found[i].Aside...), list.MoreAside || found[i].More
+	}
+	list.Lacking = lacking(list.Nodes, func(i int) bool { return errs[i] == nil && !members[i].Down && members[i].Has(cluster.RoleData) })
+	return list
+}
+
+// lacking lists, by name, the kinds that come with programs and that some nodes which may lead their shards do not know.
+func lacking(nodes []admin.ActorNode, leads func(i int) bool) (list []admin.KindLack) {
+	knows := map[string]map[int]bool{} // nodes, by kind
+	for i := range nodes {
+		for _, k := range nodes[i].Kinds {
+			if k.Version != 0 {
+				continue // pushed: it is there when it is compiled
+			}
+			if knows[k.Kind] == nil {
+				knows[k.Kind] = map[int]bool{}
+			}
+			knows[k.Kind][i] = true
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(knows)) {
+		lack := admin.KindLack{Kind: kind}
+		for i := range nodes {
+			if !knows[kind][i] && leads(i) {
+				lack.Nodes = append(lack.Nodes, nodes[i].Node)
+			}
+		}
+		if len(lack.Nodes) > 0 {
+			list = append(list, lack)
+		}
 	}
 	return list
 }

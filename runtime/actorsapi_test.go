@@ -177,3 +177,21 @@ func TestCallsOfAKindThatIsElsewhere(t *testing.T) {
 		t.Error("all of them live on the node that does not know their kind")
 	}
 }
+
+// Kinds that come with programs are named with the nodes that lack them and may lead their shards. Modules are not, nor are nodes without copies, or of which nothing is known.
+func TestKindsThatNodesLack(t *testing.T) {
+	kinds := func(names ...string) (list []admin.ActorKind) {
+		for _, name := range names {
+			list = append(list, admin.ActorKind{Kind: name})
+		}
+		return list
+	}
+	nodes := []admin.ActorNode{
+		{Node: "n1", Kinds: append(kinds("account", "audit", "cart"), admin.ActorKind{Kind: "pushed", Version: 2})}, {Node: "n2", Kinds: kinds("account", "cart")},
+		{Node: "n3", Kinds: kinds("account")}, {Node: "gateway"},
+	}
+	got := fmt.Sprint(lacking(nodes, func(i int) bool { return i < 3 }))
+	if got != "[{audit [n2 n3]} {cart [n3]}]" {
+		t.Error(got)
+	}
+}

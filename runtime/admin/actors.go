@@ -46,6 +46,14 @@ type ActorList struct {
 	Aside  []ActorMail `json:"aside"` // messages that were set aside, at most 100 of each node
 
 	MoreAside bool `json:"more_aside,omitempty"` // are set aside: /_actors/aside lists them all
+
+	Lacking []KindLack `json:"lacking,omitempty"` // kinds of programs that some nodes with copies know, and others do not
+}
+
+// KindLack is a kind that is not registered on nodes which may hold copies: messages to its actors are refused in the shards that these lead.
+type KindLack struct {
+	Kind  string   `json:"kind"`
+	Nodes []string `json:"nodes"` // that do not know it, by name
 }
 
 // ActorNode is what one node runs.

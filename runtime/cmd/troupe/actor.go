@@ -158,7 +158,7 @@ func actorListCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list [KIND]", Short: "list the kinds of actors, and how many are in memory on each node; or the actors of one kind", Args: cobra.MaximumNArgs(1),
 		Long: `Lists the kinds that were pushed with their versions, then what is in memory: an actor that nobody has called for a while sleeps in its
-shard, and is not counted. Then the messages between actors that were refused so often that they were set aside (troupe actor aside), at most 100 of each node.
+shard, and is not counted. It says which kinds of programs some nodes lack, as while a release is rolled out. Then the messages between actors that were refused so often that they were set aside (troupe actor aside), at most 100 of each node.
 
 With a KIND, lists its actors by name, asleep or not: those that have ever kept something.
 
@@ -245,6 +245,9 @@ func (r *remote) printActors(l *admin.ActorList) error {
 	}
 	for _, why := range silent {
 		fmt.Fprintln(r.c.err, "not counted:", why)
+	}
+	for _, lack := range l.Lacking {
+		fmt.Fprintf(r.c.err, "kind %s is not registered on %s: in shards that are led there its messages are refused\n", lack.Kind, strings.Join(lack.Nodes, ", "))
 	}
 	if len(l.Aside) == 0 {
 		return nil

@@ -18,6 +18,7 @@ func TestActorVerbs(t *testing.T) {
 		"GET /_actors": {admin.ActorList{
 			Nodes: []admin.ActorNode{{Node: "n1", Kinds: []admin.ActorKind{{Kind: "counter", Keyspace: "actors", Active: 7}}}, {Node: "n2", Error: "it is gone"}, {Node: "n3"}},
 			Aside: []admin.ActorMail{{Node: "n1", From: "counter/a", To: "counter/b", Method: "no", Reason: "no such method", Tries: 20}}, MoreAside: true,
+			Lacking: []admin.KindLack{{Kind: "counter", Nodes: []string{"n3", "n4"}}},
 		}},
 	})
 	for _, v := range []struct {
@@ -40,7 +41,7 @@ func TestActorVerbs(t *testing.T) {
 		{[]string{"call", "counter/x", "add", "--id", ""}, "", exitUsage, []string{"--id is empty"}, ""},
 		{[]string{"call", "counter/x", "add", "--timeout", "0"}, "", exitUsage, []string{"above 0"}, ""},
 		{[]string{"tell", "counter/x", "add", "1"}, "", 0, []string{"counter/x has been sent add"}, "POST /actors/counter/x/add?wait=false 1"},
-		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "n3    no kinds", "set aside:", "no such method", "troupe actor aside"}, "GET /_actors"},
+		{[]string{"list"}, "", 0, []string{"n1    counter   actors    7", "not counted: n2: it is gone", "kind counter is not registered on n3, n4: ", "n3    no kinds", "set aside:", "no such method", "troupe actor aside"}, "GET /_actors"},
 		{[]string{"aside", "--to", "counter/b", "--limit", "2"}, "", 0, []string{"{counter/a}/07", "counter/b", "--after {counter/a}/08"}, "GET /_actors/aside?limit=2&to=counter%2Fb"},
 		{[]string{"redrive", "{counter/a}/07", "{counter/a}/08"}, "", 1, []string{"1 message was sent again", "{counter/a}/08: it is refused", "1 of 2"}, `POST /_actors/aside {"ids":["{counter/a}/07","{counter/a}/08"]}`},
 		{[]string{"drop", "x"}, "", 1, []string{"1 message was dropped"}, `POST /_actors/aside {"ids":["x"],"drop":true}`},
