@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 
 	"github.com/troupe-actors/troupe/runtime"
@@ -213,4 +215,29 @@ func ExampleStore_Watch() {
 			break
 		}
 	}
+}
+
+// A program that has a server already answers there what a monitor and an orchestrator ask of its node.
+func ExampleNode_Handler() {
+	node, err := runtime.Start(context.Background(), runtime.Config{Name: "n1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer node.Close()
+
+	mux := http.NewServeMux()
+	for _, path := range []string{"GET /metrics", "GET /livez", "GET /readyz"} {
+		mux.Handle(path, node.Handler())
+	}
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
+
+	for _, path := range []string{"/readyz", "/", "/default/scan"} { // what is not in the mux is the program's own
+		answer := httptest.NewRecorder()
+		mux.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		fmt.Print(answer.Code, " ", answer.Body)
+	}
+	// Output:
+	// 200 ready
+	// 200 hello
+	// 200 hello
 }

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/resp"
 )
 
@@ -113,7 +112,7 @@ func (n *Node) serveRESP() (err error) {
 func (n *Node) serveHTTP(background context.Context) {
 	l := n.listeners.http
 	ctx, cancel := context.WithCancel(background)
-	handler := admin.NewServer(api{n}, admin.ServerConfig{Plans: n.plans, Token: n.config.Token, TLS: n.shown.server(), Pprof: n.config.Pprof, Dev: n.config.Dev, Logger: n.config.Logger, Messages: n.telling.messages, Stories: n.Failovers, Actors: actorsAPI{n}, Coordination: coordinationAPI{n}, Collectors: n.collectors()})
+	handler := n.admin()
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(ctx, l) }()
 	n.servers = append(n.servers, &server{close: func() error {

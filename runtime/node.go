@@ -23,6 +23,7 @@ import (
 	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/policies/cluster"
 	"github.com/troupe-actors/troupe/policies/hosted"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -66,6 +67,8 @@ type Node struct {
 	between   *certificate // to other nodes; nil likewise
 	peer      string       // what the next life listens on; belongs to whoever begins it
 	servers   []*server
+	admin     func() *admin.Server        // made when it is first asked for
+	door      door                        // of Handler
 	resp      *resp.Server                // nil if it is not served
 	speaker   atomic.Pointer[resp.Server] // the same, for goroutines that may be there before it
 
@@ -106,6 +109,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	background, stop := context.WithCancel(context.Background())
 	n := &Node{config: c, started: time.Now(), stop: stop, done: make(chan struct{})}
+	n.admin, n.door.stopping = sync.OnceValue(n.newAdmin), make(chan struct{})
 	n.catalog.Store(&catalog{})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -35,6 +35,7 @@ func lastWords(why error, problems []error) error {
 
 // close stops everything, and returns what went wrong; some are nil.
 func (n *Node) close() (problems []error) {
+	n.door.close()
 	for _, s := range n.servers {
 		problems = append(problems, s.close())
 	}

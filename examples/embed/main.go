@@ -57,9 +57,12 @@ func polls() *virtual.Kind {
 	return k.Kind
 }
 
-// service is the embedder's own HTTP.
-func service(actors *virtual.Host) http.Handler {
-	mux := http.NewServeMux()
+// service is the embedder's own HTTP, and what a monitor and an orchestrator ask of the node.
+func service(node *runtime.Node) http.Handler {
+	mux, actors := http.NewServeMux(), node.Actors()
+	for _, path := range []string{"GET /metrics", "GET /livez", "GET /readyz"} {
+		mux.Handle(path, node.Handler())
+	}
 	mux.HandleFunc("POST /polls/{poll}", func(w http.ResponseWriter, r *http.Request) {
 		var v vote
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&v); err != nil {
@@ -123,7 +126,7 @@ func run(ctx context.Context, c runtime.Config, l net.Listener) error {
 	if err := node.Register(ctx, polls()); err != nil {
 		return errors.Join(err, l.Close(), node.Close())
 	}
-	server := &http.Server{Handler: service(node.Actors()), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: service(node), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {

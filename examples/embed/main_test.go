@@ -105,6 +105,15 @@ func TestThreeServicesAreOne(t *testing.T) {
 		_, text := ask(t, "GET", members[0].admin+"/_cluster/health", "")
 		return strings.Contains(text, `"status":"green"`)
 	})
+	if status, text := members[1].do(t, "GET", "/metrics", ""); status != 200 || !strings.Contains(text, `troupe_node_info{cluster="troupe",node="n2"`) {
+		t.Errorf("the metrics of the node: %d %.500s", status, text)
+	}
+	if status, text := members[1].do(t, "GET", "/readyz", ""); status != 200 {
+		t.Errorf("a node that serves: %d %s", status, text)
+	}
+	if status, text := members[1].do(t, "GET", "/default/scan", ""); status != 404 {
+		t.Errorf("what is not for everybody: %d %.500s", status, text)
+	}
 	members[2].stop()
 	if err := <-members[2].done; err != nil {
 		t.Errorf("stopping a node: %v", err)

@@ -203,6 +203,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // refuses those that are not the node's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil, false) }
 
+// Handler is ServeHTTP for those whose server goes on when this one is to end: watches end when stopping is closed.
+func (s *Server) Handler(stopping <-chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, stopping, false) })
+}
+
 // exchange is one request on its way, and the writer of its answer.
 type exchange struct {
 	*paceWriter

@@ -6,7 +6,7 @@ import (
 	"github.com/troupe-actors/troupe/shards"
 )
 
-// Starting answers for a node that does not serve yet: it is alive and not ready, and whatever else it is asked is unavailable, with
+// Starting answers for a node that does not serve yet, or any more: it is alive and not ready, and whatever else it is asked is unavailable, with
 // what why says. Of the configuration Token, Grace and MinRate count. Any goroutine may call why.
 func Starting(c ServerConfig, why func() string) http.Handler {
 	c.fill()
