@@ -140,6 +140,11 @@ func (n *Node) settle(ctx context.Context) error {
 	if err := n.ensureKeyspaces(ctx); err != nil {
 		return err
 	}
+	for _, k := range n.config.Kinds {
+		if err := n.house(ctx, k); err != nil {
+			return err
+		}
+	}
 	n.compareNames(ctx)
 	limited, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/troupe-actors/troupe/actors/virtual"
 	"github.com/troupe-actors/troupe/runtime/resp"
 	"github.com/troupe-actors/troupe/shards"
 	"github.com/troupe-actors/troupe/shards/wal"
@@ -37,6 +38,10 @@ type Config struct {
 	// or Eviction on each node when it starts the next time. Default: those of the folder; in a new one, or without, one named "default" with 16
 	// shards, of durability fsync with a data folder and memory without. Redis clients start in the first.
 	Keyspaces []shards.Keyspace
+
+	// Kinds of virtual actors whose code is in the program. They are known as Register makes them known, but before the node is given any shard: between
+	// Start and Register it may lead actors that it cannot run yet, and messages to these wait for Patience and are refused then. Default: none.
+	Kinds []*virtual.Kind
 
 	// Replicas of the keyspace that a new cluster begins with when Keyspaces says none: copies beside the primary, up to
 	// shards.MaxReplicas; shards.NoReplicas for none. Default 1.
@@ -213,6 +218,9 @@ func (c *Config) validate() error {
 	if err := c.Redis.Validate(); err != nil {
 		return invalid("limits of Redis clients: %w", err)
 	}
+	if slices.Contains(c.Kinds, nil) {
+		return errNilKind
+	}
 	reserve := wal.CheckReserve(c.DiskReserve)
 	switch {
 	case c.ActorMemory < 0:
@@ -251,7 +259,7 @@ func (c *Config) fill() {
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}
 	}
-	c.Keyspaces = slices.Clone(c.Keyspaces)
+	c.Keyspaces, c.Kinds = slices.Clone(c.Keyspaces), slices.Clone(c.Kinds)
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -275,6 +275,9 @@ func (n *Node) build() (err error) {
 	if n.actors, err = n.newActors(); err != nil {
 		return err
 	}
+	if err = n.knowKinds(); err != nil {
+		return err
+	}
 	if n.engine, err = n.newEngine(); err != nil {
 		return err
 	}

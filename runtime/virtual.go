@@ -26,25 +26,46 @@ func (n *Node) Actors() *virtual.Host { return n.actors }
 
 // Register makes a kind of virtual actors known on this node, and its keyspace if the cluster has none of that name yet: with 64
 // shards, one replica, and fsync, or in memory if this node has no data folder. It should
-// be called on every node that holds copies, and before the first call. The error wraps ErrConfig, as for a keyspace that gives up keys when
+// be called on every node that holds copies, right after Start: a node that joins or is back soon leads shards, whose actors it can run only from then
+// on. Config.Kinds are known before. The error wraps ErrConfig, as for a keyspace that gives up keys when
 // it is full (Eviction), or ErrClosed, or is what the cluster says.
 func (n *Node) Register(ctx context.Context, k *virtual.Kind) error {
 	if n.stopped.Load() {
 		return errClosed
 	}
 	if k == nil {
-		return invalid("the kind to register is nil")
+		return errNilKind
 	}
+	if err := n.house(ctx, k); err != nil {
+		return err
+	}
+	if err := n.actors.Register(k); err != nil {
+		return invalid("%w", err)
+	}
+	n.resume(k.Keyspace())
+	return nil
+}
+
+var errNilKind = invalid("the kind to register is nil")
+
+// house makes the keyspace of a kind, and refuses one that the cluster has as a module.
+func (n *Node) house(ctx context.Context, k *virtual.Kind) error {
 	if err := n.makeActorKeyspace(ctx, k.Keyspace()); err != nil {
 		return err
 	}
 	if n.state().Kind(k.Name()) != nil {
 		return invalid("the cluster has a kind %s that was pushed as a module: give this one another name, or have that one forgotten (troupe actor forget %s)", k.Name(), k.Name())
 	}
-	if err := n.actors.Register(k); err != nil {
-		return invalid("%w", err)
+	return nil
+}
+
+// knowKinds registers those of the configuration, before there is anybody who could send them messages.
+func (n *Node) knowKinds() error {
+	for _, k := range n.config.Kinds {
+		if err := n.actors.Register(k); err != nil {
+			return invalid("%w", err)
+		}
 	}
-	n.resume(k.Keyspace())
 	return nil
 }
 

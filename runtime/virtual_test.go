@@ -166,6 +166,49 @@ func TestRegisterKnowsItsKeyspace(t *testing.T) {
 	}
 }
 
+// Kinds of the configuration are known when Start returns, with their keyspaces; and where a node leads shards again that it had before, so that
+// what its actors had to do goes on by itself.
+func TestKindsOfTheConfiguration(t *testing.T) {
+	rang := make(chan int, 10)
+	c := func(folder string) Config {
+		k := virtual.NewKind[int]("bell", virtual.InKeyspace("tower"))
+		virtual.Handle(k, "set", func(c *virtual.Context[int], n int) (int, error) {
+			*c.State = n
+			return n, c.Remind("ring", time.Second, 0, "ring", 1)
+		})
+		virtual.Handle(k, "ring", func(c *virtual.Context[int], n int) (int, error) {
+			rang <- n + *c.State
+			return n, nil
+		})
+		return Config{Data: folder, Replicas: shards.NoReplicas, Kinds: []*virtual.Kind{k.Kind, accounts()}}
+	}
+	folder, bell := t.TempDir(), virtual.ID{Kind: "bell", Name: "b"}
+	n := must[*Node](t)(Start(t.Context(), c(folder)))
+	open(t, n, "tower")
+	if _, err := virtual.Call[int, int](t.Context(), n.Actors(), bell, "set", 41); err != nil {
+		t.Fatal(err)
+	}
+	if a := look(t, n, "a"); a.Balance != 0 {
+		t.Errorf("%+v", a)
+	}
+	if err := n.Register(t.Context(), accounts()); !errors.Is(err, ErrConfig) {
+		t.Errorf("one that is there: %v", err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c(folder))
+	if got := <-rang; got != 42 {
+		t.Errorf("the bell says %d", got)
+	}
+	for what, kinds := range map[string][]*virtual.Kind{"nil": {nil}, "two of one name": {accounts(), accounts()}} {
+		n, err := Start(t.Context(), Config{Kinds: kinds})
+		if !errors.Is(err, ErrConfig) || n != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // What is nil is refused, or asks for nothing. What is asked of a node after its Close has an error, also where there would be an empty list.
 func TestNilAndClosed(t *testing.T) {
 	n := start(t, Config{})

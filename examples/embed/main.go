@@ -119,12 +119,10 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, c runtime.Config, l net.Listener) error {
+	c.Kinds = []*virtual.Kind{polls()}
 	node, err := runtime.Start(ctx, c)
 	if err != nil {
 		return errors.Join(err, l.Close())
-	}
-	if err := node.Register(ctx, polls()); err != nil {
-		return errors.Join(err, l.Close(), node.Close())
 	}
 	server := &http.Server{Handler: service(node), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
