@@ -53,7 +53,8 @@ Exit codes: 0 every node can run it · 4 one cannot, and says why; or it looks l
 					return err
 				}
 			}
-			return r.push(ctx, client, code, name, given)
+			_, err := r.push(ctx, client, code, name, given)
+			return err
 		})
 	}
 	return cmd
@@ -84,21 +85,22 @@ func alike(ctx context.Context, client *admin.Client, name string, m *abi.Manife
 	return nil
 }
 
-func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, name string, order *int) error {
+// push brings a module into the cluster, and gives the version that it is there: not the newest, if it was there before.
+func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, name string, order *int) (number uint32, err error) {
 	if !abi.IsName(name) { // before the module is sent; a policy that is there from before may have a dot in its name
 		if _, err := client.Policy(ctx, name); gone(err) {
-			return fmt.Errorf("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_' and '-', and begins with a letter", name)
+			return 0, fmt.Errorf("a policy cannot be called %q: a name has 1 to 64 of a-z, 0-9, '_' and '-', and begins with a letter", name)
 		}
 	}
 	m := newMeter(r.c, "push", int64(len(code)))
 	digest, err := client.PushModule(ctx, code, func(n int) { m.reach(int64(n)) })
 	m.end()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	pushed, err := client.RegisterPolicy(ctx, name, digest, order)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var v *admin.PolicyVersion
 	err = r.awaitReady(ctx, func() ([]admin.PolicyReady, error) {
@@ -112,7 +114,7 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 		return v.Ready, nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if r.json {
 		err = printJSON(r.c.out, struct {
@@ -132,7 +134,7 @@ func (r *remote) push(ctx context.Context, client *admin.Client, code []byte, na
 	} else if err == nil && waiting > 0 {
 		err = &failure{exitDifferent, fmt.Errorf("it cannot be activated yet: %s %s not said whether they can run it", plural(waiting, "node"), verb(waiting, "has", "have"))}
 	}
-	return err
+	return pushed.Number, err
 }
 
 // awaitReady returns once every node that is asked to has said whether it can run a module, or when that takes too long. look is how far they

@@ -89,7 +89,7 @@ type watcher struct {
 	once   map[string]bool // files that changed while the last build ran: it wrote them, or somebody was quicker than it
 	again  bool            // so that another build has to show
 	missed bool            // the last module that was built, by the cluster: no node could take it
-	pushed []int           // versions, of this watching
+	pushed []int           // versions, of this watching, the one in force last
 }
 
 func newWatcher(r *remote, o *watchFlags, u *useFlags, dir string) (*watcher, error) {
@@ -261,9 +261,11 @@ func (w *watcher) swap(ctx context.Context) error {
 	name := module.Manifest.Name
 	return w.r.with(ctx, func(ctx context.Context, client *admin.Client) (err error) {
 		defer func() { w.missed = temporary(err) }()
-		if err := w.r.push(ctx, client, code, name, nil); err != nil {
+		number, err := w.r.push(ctx, client, code, name, nil)
+		if err != nil {
 			return err
 		}
+		a.Version = int(number) // not the newest: what was built may be what it was before
 		if w.into == intoShadow {
 			_, err = client.ShadowPolicy(ctx, name, a)
 		} else {
@@ -273,7 +275,7 @@ func (w *watcher) swap(ctx context.Context) error {
 			return refused(err)
 		}
 		w.say("policy %s is %s", name, map[string]string{intoActive: "in force", intoShadow: "in the shadow"}[w.into])
-		return w.tidy(ctx, client, name)
+		return w.tidy(ctx, client, name, a.Version)
 	})
 }
 
@@ -294,14 +296,8 @@ func (w *watcher) activate(ctx context.Context, client *admin.Client, name strin
 const keptVersions = 2
 
 // tidy forgets the versions before: a policy has 32 at most, and an afternoon has more.
-func (w *watcher) tidy(ctx context.Context, client *admin.Client, name string) error {
-	p, err := client.Policy(ctx, name)
-	if err != nil {
-		return err
-	}
-	if newest := p.Find(0); newest != nil && !slices.Contains(w.pushed, int(newest.Version)) {
-		w.pushed = append(w.pushed, int(newest.Version))
-	}
+func (w *watcher) tidy(ctx context.Context, client *admin.Client, name string, version int) error {
+	w.pushed = append(slices.DeleteFunc(w.pushed, func(v int) bool { return v == version }), version)
 	for len(w.pushed) > keptVersions {
 		if _, err := client.ForgetPolicy(ctx, name, w.pushed[0]); err != nil {
 			return err

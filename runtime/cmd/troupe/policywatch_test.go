@@ -230,6 +230,37 @@ func TestPolicyWatchSwaps(t *testing.T) {
 	}
 }
 
+// An edit that is taken back builds a version that was there before: that one comes into force, and not the newest.
+func TestPolicyWatchSwapsBack(t *testing.T) {
+	n, err := runtime.Start(t.Context(), runtime.Config{HTTP: "127.0.0.1:0", Keyspaces: []shards.Keyspace{{Name: "default", Shards: 2, Durability: shards.DurabilityMemory}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	client, err := admin.NewClient(admin.ClientConfig{Addresses: []string{n.HTTPAddr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	dir := project(t)
+	build, err := os.ReadFile(filepath.Join(dir, "build.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "build.sh", string(build)+"! grep -q second rule.txt || printf '\\000\\003\\001y\\000' >> policy.wasm\n")
+	for i, rule := range []string{"first", "second", "first"} {
+		write(t, dir, "rule.txt", rule)
+		out, errs, code := invoke(t, nil, "", "policy", "watch", dir, "--once", "--addr", n.HTTPAddr())
+		if code != 0 || complaints(errs) != "" {
+			t.Fatalf("build %d: exit code %d: %s%s", i, code, out, errs)
+		}
+		p, err := client.Policy(t.Context(), "draining")
+		if want := uint32(1 + i%2); err != nil || p.Active == nil || p.Active.Version != want {
+			t.Errorf("after build %d version %d should be in force: %+v, %v", i, want, p.Active, err)
+		}
+	}
+}
+
 // What the watching itself prints, into a file of the folder, is no change of the policy.
 func TestWatchPassesOverItsOwnOutput(t *testing.T) {
 	dir := t.TempDir()
