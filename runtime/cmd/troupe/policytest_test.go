@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
 const drainFixture = `
@@ -197,5 +199,17 @@ func TestPolicyTestUsage(t *testing.T) {
 	}
 	if _, errs, code := invoke(t, nil, "", "policy", "test", t.TempDir()); code != exitNotFound || !strings.Contains(errs, "no fixtures") {
 		t.Errorf("an empty folder: exit code %d: %s", code, errs)
+	}
+}
+
+// A module with all that a compiler adds for debuggers is too large, and its author is told what to leave out.
+func TestPolicyTestOfALargeModule(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Truncate(write(t, dir, "policy.wasm", ""), 2*cluster.MaxModule); err != nil {
+		t.Fatal(err)
+	}
+	_, errs, code := invoke(t, nil, "", "policy", "test", write(t, dir, "fixture.yaml", "policy: policy.wasm"+drainFixture))
+	if code != exitFailed || !strings.Contains(errs, "a module has at most 4.00 MiB: build it smaller, without debug information") {
+		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

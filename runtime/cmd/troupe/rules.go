@@ -55,7 +55,7 @@ func (w *workshop) read(ctx context.Context, path string) (*hosted.Version, erro
 		return nil, err
 	}
 	if info.Size() > cluster.MaxModule {
-		return nil, fmt.Errorf("%s: %d bytes; a module has at most %d", path, info.Size(), cluster.MaxModule)
+		return nil, fmt.Errorf("%s has %s; a module has at most %s: build it smaller, without debug information", path, byteText(info.Size()), byteText(cluster.MaxModule))
 	}
 	binary, err := os.ReadFile(path)
 	if err != nil {
