@@ -46,7 +46,8 @@
 //	n, err := virtual.Call[int, int](ctx, node.Actors(), virtual.ID{Kind: "counter", Name: "page-7"}, "add", 1)
 //
 // With Data it keeps what actors did when it restarts. With Peer, and the same Initial list on each, three of them are a cluster: each
-// registers the same kinds, each calls every actor, and the death of one is a pause of some tens of milliseconds:
+// has the same kinds (best in Config.Kinds: then it knows them before it leads the first shard), each calls every actor, and the death of one is a pause
+// of some tens of milliseconds:
 //
 //	runtime.Config{Data: "./data", Peer: "10.0.0.1:7300", Initial: []string{"10.0.0.1:7300", "10.0.0.2:7300", "10.0.0.3:7300"}}
 //
@@ -84,6 +85,22 @@
 //
 // A type with an UnmarshalJSON of its own reads whatever it was before. What is new and must survive older releases is kept as data: no
 // release touches keys that it does not know (Turn.Set).
+//
+// # Rolling out a release
+//
+// The nodes of a program are restarted one after the other (runtime/OPERATING.md). Meanwhile some have the kinds of the release before, and an actor
+// moves with its shard from one to the other, in either direction. What the node where it lives does not know is refused there:
+//
+//	a new kind          CodeNoKind. A call from a node that knows the kind is tried for as long as that is patient, from another it is refused at once.
+//	                    What actors tell it comes again for some 6 min, and is set aside then
+//	a new method        CodeUnknown: a call and a question at once; what actors tell as above
+//	a kind that went    as a new kind. What its actors keep stays, with what they have sent and their reminders; nobody looks at it until a node has
+//	                    the kind again
+//	new fields          of requests and replies are passed over, but see Strict; of states see above
+//
+// So what is new is handled by one release, and called by the next; what is to go is called no more by one release, and left out by the next. Of kinds
+// and methods that both releases have callers notice nothing but the pause of a failover, or less if the node was drained before. That holds from a node's
+// first moment on if it has its kinds from runtime.Config.Kinds. Operators see with troupe actor list which nodes lack a kind.
 //
 // # What may come between
 //
