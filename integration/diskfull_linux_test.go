@@ -35,17 +35,16 @@ func TestDiskFull(t *testing.T) {
 		expect(t, c, int64(1), "DEL", blobKey(i))
 	}
 
-	until(t, "what was deleted leaves the log, and writes are accepted again", func() bool { return writable(t, c) })
+	// The log gives space back by writing anew what is left of it, so one write may be accepted a moment before the next is refused.
+	until(t, "what was deleted leaves the log, and writes are accepted again", func() bool { return accepted(t, c, "before", "the flood") })
 
-	// Somebody else's file goes, and there is space again at once; until then it does not matter who took it.
-	expect(t, c, "OK", "SET", "before", "the flood")
+	// Somebody else's file goes, and there is space again; until then it does not matter who took it.
 	ballast := filepath.Join(config.Data, "ballast")
 	must(t, fillDisk(ballast, 300<<20))
-	until(t, "writes are refused on a disk that somebody else filled", func() bool { return !writable(t, c) })
+	until(t, "writes are refused on a disk that somebody else filled", func() bool { return !accepted(t, c, "probe", "x") })
 	expect(t, c, "the flood", "GET", "before")
 	must(t, os.Remove(ballast))
-	until(t, "writes are accepted when somebody else made space", func() bool { return writable(t, c) })
-	expect(t, c, "OK", "SET", "after", "the flood")
+	until(t, "writes are accepted when somebody else made space", func() bool { return accepted(t, c, "after", "the flood") })
 
 	n.Kill()
 	n = start(t, config)
@@ -92,10 +91,10 @@ func writeUntilFull(t *testing.T, c *harness.Conn) int {
 	}
 }
 
-// writable says whether a write is accepted; it may be refused for lack of space only.
-func writable(t *testing.T, c *harness.Conn) bool {
+// accepted says whether a write is; it may be refused for lack of space only.
+func accepted(t *testing.T, c *harness.Conn, key, value string) bool {
 	t.Helper()
-	if _, err := c.Do("SET", "probe", "x"); err != nil {
+	if _, err := c.Do("SET", key, value); err != nil {
 		refusedForSpace(t, err)
 		return false
 	}
