@@ -28,42 +28,52 @@ func (n *Node) Handler() http.Handler {
 			closed.ServeHTTP(w, r)
 			return
 		}
-		defer n.door.inside.Done()
+		defer n.door.leave()
 		inner.ServeHTTP(w, r)
 	})
 }
 
 // door is where requests come in that the program's own servers take.
 type door struct {
-	mutex    sync.Mutex
-	shut     bool
-	stopping chan struct{}  // closed with shut
-	inside   sync.WaitGroup // requests under way; none is added when shut is set
+	stopping chan struct{} // closed with shut
+	left     chan struct{} // closed when it is shut and nobody is inside
+
+	mutex  sync.Mutex
+	shut   bool
+	inside int // requests under way
 }
 
-// enter says whether a request may begin; its end is inside.Done.
+func newDoor() door { return door{stopping: make(chan struct{}), left: make(chan struct{})} }
+
+// enter says whether a request may begin; leave is its end.
 func (d *door) enter() bool {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if !d.shut {
-		d.inside.Add(1)
+		d.inside++
 	}
 	return !d.shut
 }
 
-// close lets nobody in any more, and returns when all have left, or are late.
+func (d *door) leave() {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	if d.inside--; d.shut && d.inside == 0 {
+		close(d.left)
+	}
+}
+
+// close lets nobody in any more, and returns when all have left, or are late. It is called once.
 func (d *door) close() {
 	d.mutex.Lock()
 	d.shut = true
 	close(d.stopping)
+	if d.inside == 0 {
+		close(d.left)
+	}
 	d.mutex.Unlock()
-	left := make(chan struct{})
-	go func() {
-		d.inside.Wait()
-		close(left)
-	}()
 	select {
-	case <-left:
+	case <-d.left:
 	case <-time.After(stopLimit):
 	}
 }

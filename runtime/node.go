@@ -108,8 +108,8 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.Background())
-	n := &Node{config: c, started: time.Now(), stop: stop, done: make(chan struct{})}
-	n.admin, n.door.stopping = sync.OnceValue(n.newAdmin), make(chan struct{})
+	n := &Node{config: c, started: time.Now(), stop: stop, done: make(chan struct{}), door: newDoor()}
+	n.admin = sync.OnceValue(n.newAdmin)
 	n.catalog.Store(&catalog{})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
