@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-actors/troupe/policies/cluster"
+	"github.com/troupe-actors/troupe/runtime/admin"
 	"github.com/troupe-actors/troupe/shards"
 )
 
@@ -24,7 +25,7 @@ const (
 	clockSoon   = time.Second      // while no voter answers
 	clockAsks   = 3                // of which the quickest counts
 	clockLimit  = time.Second      // for all of them
-	clockSlack  = time.Second      // by so much a clock may be ahead
+	clockSlack  = admin.ClockSlack // by so much a clock may be ahead
 )
 
 // clocks is what the last look has shown.

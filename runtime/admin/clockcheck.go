@@ -9,8 +9,8 @@ import (
 	"github.com/troupe-actors/troupe/policies/cluster"
 )
 
-// clockSlack is how far a member's clock may be from the voters'. A node that is further ahead orders writes by theirs.
-const clockSlack = time.Second
+// ClockSlack is how far a member's clock may be from the middle one of the voters'. A node that is further ahead orders writes by that one.
+const ClockSlack = time.Second
 
 // reached is what a member answered, and how far its clock is ahead of this node's, if it tells the time: wrong by half of took at most.
 type reached struct {
@@ -42,7 +42,7 @@ func wrongClocks(state *cluster.State, all []reached) []string {
 	middle := clocks[(len(clocks)-1)/2]
 	for i := range all {
 		off, side := all[i].ahead-middle.ahead, "ahead of"
-		if all[i].view.Clock == 0 || off.Abs() <= clockSlack+(all[i].took+middle.took)/2 {
+		if all[i].view.Clock == 0 || off.Abs() <= ClockSlack+(all[i].took+middle.took)/2 {
 			continue
 		}
 		if off < 0 {
